@@ -1,0 +1,56 @@
+# Two commands matter: `make up` and `make test`. The rest is what they are made of.
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/python -m uv
+DATA ?= data
+
+.PHONY: up down test setup setup-test check debian lock clean
+
+## start the service with the WhatsApp simulator, in the foreground
+up: setup
+	$(BIN)/teimoso up --simulate --data $(DATA)
+
+down: setup
+	$(BIN)/teimoso down --data $(DATA)
+
+## lint, types and every test but the long ones
+test: setup-test debian check
+	$(BIN)/python -m pytest
+
+check: setup-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+## the environment alone: .venv with the command `teimoso` in it
+setup: .venv/runtime
+setup-test: .venv/test
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Teimoso needs Python 3.11 or newer; name one with PYTHON=…" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/runtime: .venv/python requirements.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/test: .venv/runtime requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+## Debian packages that some tests need; without root the run names what is missing
+debian:
+	@.ci/debian strace
+
+## resolve the locks again: hashes without addresses
+lock: setup-test
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-header --extra simulator --extra build pyproject.toml -o requirements.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-header --all-extras pyproject.toml -c requirements.lock -o requirements-dev.lock
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

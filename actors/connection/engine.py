@@ -1,0 +1,152 @@
+"""The port to WhatsApp: what an engine is asked, what it tells, and what it guarantees.
+
+An engine serves one connection over one socket at a time. It never reconnects by itself: `run`
+ends with the cause, and `causes.py` says what follows. What arrives is committed to the session
+file before WhatsApp is told so (where `Guarantees.persists_before_ack`), and waits there as inbox
+items until the owner has stored them elsewhere and settles them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from actors.connection.causes import Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Guarantees:
+    """What an engine declares; `/health`, the console and the README show it."""
+
+    persists_before_ack: bool
+    keeps_message_id: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message to send. `chat` is a canonical address (`15550100002@s.whatsapp.net`)."""
+
+    message_id: str
+    chat: str
+    type: Literal["text"]
+    text: str
+    reply_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InboxMessage:
+    """A message that is on disk and not yet settled.
+
+    `chat` and `sender` are canonical addresses without device part. `at` is WhatsApp's time in
+    seconds since the epoch. `text` is None for a kind that has no text; `type` is ``undecryptable``
+    for a placeholder. `from_me` marks what the account's own phone sent.
+    """
+
+    key: int
+    chat: str
+    sender: str
+    message_id: str
+    at: int
+    type: str
+    text: str | None
+    from_me: bool = False
+    push_name: str | None = None
+    source: Literal["live", "offline", "history"] = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class InboxReceipt:
+    """A receipt for messages sent by this connection, on disk and not yet settled."""
+
+    key: int
+    chat: str
+    message_ids: tuple[str, ...]
+    status: Literal["delivered", "read"]
+    at: int
+
+
+InboxItem = InboxMessage | InboxReceipt
+
+
+@dataclass(frozen=True, slots=True)
+class Qr:
+    """What a phone has to scan: the string that the QR image encodes, and when it expires."""
+
+    text: str
+    expires_at: float
+
+
+async def _ignore(*_: object) -> None:
+    return None
+
+
+@dataclass(slots=True)
+class EngineEvents:
+    """What an engine tells its owner; each is awaited by the engine's own loop, so keep it short.
+
+    `on_qr` a new QR to show; `on_paired` credentials are committed (canonical address of the
+    account); `on_open` logged in; `on_inbox` at least one new item was committed.
+    """
+
+    on_qr: Callable[[Qr], Awaitable[None]] = field(default=_ignore)
+    on_paired: Callable[[str], Awaitable[None]] = field(default=_ignore)
+    on_open: Callable[[], Awaitable[None]] = field(default=_ignore)
+    on_inbox: Callable[[], Awaitable[None]] = field(default=_ignore)
+
+
+class SendError(Exception):
+    """A send that was not acknowledged. `code` is stable, `uncertain` says that bytes left.
+
+    `permanent` means that the same message will be refused again: it goes to the dead letters.
+    """
+
+    def __init__(self, code: str, *, permanent: bool = False, uncertain: bool = False) -> None:
+        super().__init__(code)
+        self.code = code
+        self.permanent = permanent
+        self.uncertain = uncertain
+
+
+class NotConnected(SendError):  # noqa: N818 - reads as what it is
+    """The socket is not open: no attempt was made, nothing left."""
+
+    def __init__(self) -> None:
+        super().__init__("not_connected")
+
+
+class Engine(Protocol):
+    """One WhatsApp account on one socket."""
+
+    guarantees: Guarantees
+
+    @property
+    def account(self) -> str | None:
+        """The canonical address of the paired account, None before pairing."""
+
+    async def run(self) -> Cause:
+        """Connect, pair or log in, serve until the socket closes; return why it closed.
+
+        Callable again after it returned. Raises nothing but cancellation.
+        """
+
+    async def send(self, message: Outgoing) -> float:
+        """Send under the caller's message id; return the server's time when it acknowledged.
+
+        Raises `NotConnected` before anything left, `SendError` otherwise. Safe to call
+        concurrently; several messages are in flight at once.
+        """
+
+    async def pending(self, limit: int) -> Sequence[InboxItem]:
+        """The oldest unsettled inbox items, oldest first."""
+
+    async def settle(self, keys: Sequence[int]) -> None:
+        """Forget the bodies of items that are stored elsewhere; tombstones stay."""
+
+    async def logout(self) -> None:
+        """Tell WhatsApp to unlink this device (where connected) and forget the credentials."""
+
+    async def close(self) -> None:
+        """Close the socket and the session file. `run` returns."""

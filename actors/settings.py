@@ -1,0 +1,191 @@
+"""Every setting of the service, typed, in one place.
+
+Sources, strongest first: command-line flags (passed as keyword arguments), environment variables
+under the names below, the settings file (``.env`` syntax), the defaults. The keeper resolves them
+once per start and writes the result to ``runtime.json`` in the data directory; every other process
+reads that file with `Settings.load`, so that no two processes of an instance can disagree.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+RUNTIME_FILE = "runtime.json"
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Milliseconds = Annotated[int, Field(ge=100, le=86_400_000)]
+Percent = Annotated[float, Field(gt=0, le=100)]
+
+
+class InvalidSettings(Exception):  # noqa: N818 - reads as what it is
+    """A bad value or an unknown name; the message is one sentence a line, each naming a setting."""
+
+
+class Settings(BaseSettings):
+    """The settings of one instance. Intervals of the guide's variables are milliseconds."""
+
+    model_config = SettingsConfigDict(extra="forbid", validate_by_name=True, frozen=True)
+
+    # the instance
+    data: Path = Field(Path("data"), validation_alias="TEIMOSO_DATA")
+    host: str = Field("127.0.0.1", validation_alias="TEIMOSO_HOST")
+    port: Port = Field(8090, validation_alias="PORT")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", validation_alias="LOG_LEVEL"
+    )
+    teimoso_api_key: SecretStr | None = Field(None, validation_alias="TEIMOSO_API_KEY")
+
+    # Redis: embedded Valkey unless one is named
+    redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
+    redis_host: str | None = Field(None, validation_alias="REDIS_HOST")
+    redis_port: Port = Field(6379, validation_alias="REDIS_PORT")
+    redis_password: SecretStr | None = Field(None, validation_alias="REDIS_PASSWORD")
+    redis_max_clients: int = Field(
+        10_000, ge=16, le=1_000_000, validation_alias="REDIS_MAX_CLIENTS"
+    )
+
+    # Ray: a local head unless a cluster is named. `ray_port` 0 lets the keeper choose.
+    ray_address: str | None = Field(None, validation_alias="RAY_ADDRESS")
+
+    # WhatsApp
+    whatsapp_url: str = Field("wss://web.whatsapp.com/ws/chat", validation_alias="WHATSAPP_URL")
+    whatsapp_root_key: str = Field(
+        "142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b",
+        pattern=r"^[0-9a-f]{64}$",
+        validation_alias="WHATSAPP_ROOT_KEY",
+    )
+    whatsapp_version: str = Field(
+        "2.3000.1035194821", pattern=r"^\d+\.\d+\.\d+$", validation_alias="WHATSAPP_VERSION"
+    )
+    whatsapp_ack_timeout: Milliseconds = Field(20_000, validation_alias="WHATSAPP_ACK_TIMEOUT")
+
+    # sessions
+    session_storage_type: Literal["local"] = Field("local", validation_alias="SESSION_STORAGE_TYPE")
+
+    # queue
+    queue_concurrency: int = Field(10, ge=1, le=1000, validation_alias="QUEUE_CONCURRENCY")
+    max_retry_attempts: int = Field(5, ge=1, le=100, validation_alias="MAX_RETRY_ATTEMPTS")
+    retry_backoff_base: Milliseconds = Field(1_000, validation_alias="RETRY_BACKOFF_BASE")
+    retry_backoff_cap: Milliseconds = Field(300_000, validation_alias="RETRY_BACKOFF_CAP")
+
+    # supervision and health
+    auto_recovery: bool = Field(True, validation_alias="AUTO_RECOVERY")
+    max_connections: int = Field(100, ge=1, le=10_000, validation_alias="MAX_CONNECTIONS")
+    standby_actors: int = Field(1, ge=0, le=10, validation_alias="STANDBY_ACTORS")
+    max_restarts: int = Field(10, ge=1, le=1000, validation_alias="MAX_RESTARTS")
+    min_uptime: Milliseconds = Field(10_000, validation_alias="MIN_UPTIME")
+    restart_backoff_base: Milliseconds = Field(500, validation_alias="RESTART_BACKOFF_BASE")
+    restart_backoff_cap: Milliseconds = Field(60_000, validation_alias="RESTART_BACKOFF_CAP")
+    heartbeat_interval: Milliseconds = Field(30_000, validation_alias="HEARTBEAT_INTERVAL")
+    health_check_interval: Milliseconds = Field(30_000, validation_alias="HEALTH_CHECK_INTERVAL")
+    cpu_threshold: Percent = Field(80, validation_alias="CPU_THRESHOLD")
+    memory_threshold: Percent = Field(85, validation_alias="MEMORY_THRESHOLD")
+
+    @field_validator("data")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("whatsapp_url")
+    @classmethod
+    def _websocket(cls, value: str) -> str:
+        if not value.startswith(("ws://", "wss://")):
+            raise ValueError("must begin with ws:// or wss://")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del settings_cls, file_secret_settings
+        return init_settings, env_settings, dotenv_settings
+
+    @classmethod
+    def resolve(cls, file: Path | None = None, **flags: Any) -> Self:
+        """Read flags, environment and `file`; raise `InvalidSettings` naming what is wrong.
+
+        A `file` that is given must exist. Flags that are ``None`` count as not given.
+        """
+        if file is not None and not file.is_file():
+            raise InvalidSettings(f"The settings file {file} does not exist.")
+        given = {name: value for name, value in flags.items() if value is not None}
+        try:
+            return cls(_env_file=file, **given)  # type: ignore[call-arg]
+        except ValidationError as error:
+            raise InvalidSettings("\n".join(_sentences(error))) from None
+        except SettingsError as error:
+            raise InvalidSettings(str(error)) from None
+
+    @classmethod
+    def load(cls, data: Path) -> Self:
+        """The settings that the keeper of the instance in `data` resolved."""
+        return cls.model_validate_json((data / RUNTIME_FILE).read_text())
+
+    def save(self) -> None:
+        """Write `runtime.json` (mode 0600: it holds secrets) atomically."""
+        values = self.model_dump(mode="json")
+        for name, value in self:
+            if isinstance(value, SecretStr):
+                values[name] = value.get_secret_value()
+        del values["teimoso_api_key"]  # needed once, at the first start, and kept hashed
+        text = json.dumps(values, indent=1)
+        descriptor, temporary = tempfile.mkstemp(dir=self.data, prefix=RUNTIME_FILE)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(self.data / RUNTIME_FILE)
+
+    @cached_property
+    def redis_address(self) -> str:
+        """The URL to connect to, password included: never log it."""
+        if self.redis_url is not None:
+            return self.redis_url.get_secret_value()
+        password = self.redis_password.get_secret_value() if self.redis_password else ""
+        login = f":{quote(password, safe='')}@" if password else ""
+        return f"redis://{login}{self.redis_host or '127.0.0.1'}:{self.redis_port}/0"
+
+    @property
+    def sessions(self) -> Path:
+        """Where the session files lie, one directory per connection."""
+        return self.data / "sessions"
+
+    @property
+    def state_file(self) -> Path:
+        """The SQLite state store."""
+        return self.data / "state.db"
+
+    @property
+    def logs(self) -> Path:
+        """Where each process of the instance logs."""
+        return self.data / "logs"
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    sentences = []
+    for problem in error.errors(include_url=False, include_input=False):
+        name = ".".join(str(part) for part in problem["loc"]).upper()
+        if problem["type"] == "extra_forbidden":
+            sentences.append(f"{name} is not a setting of Teimoso.")
+        else:
+            sentences.append(f"{name} is not valid: {problem['msg']}.")
+    return sentences

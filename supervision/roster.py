@@ -1,0 +1,98 @@
+"""Which processes an instance has, in files that need neither Ray nor Redis to be read.
+
+A pid alone names nobody: it may have been given to a stranger since. Every entry therefore carries
+the start of its process, and whoever reads an entry gets it only while that very process lives.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+TREE = Path("run") / "tree.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One process. `started` is opaque: equal for as long as the pid means the same process."""
+
+    role: str
+    pid: int
+    started: str
+    connection: str | None = None
+
+    @classmethod
+    def of(cls, role: str, pid: int, connection: str | None = None) -> Self | None:
+        """The entry of a process that lives now; ``None`` when there is none of that pid."""
+        started = start_of(pid)
+        return None if started is None else cls(role, pid, started, connection)
+
+    @property
+    def alive(self) -> bool:
+        """Whether this very process lives; a zombie and a pid's next holder do not count."""
+        return start_of(self.pid) == self.started
+
+
+def start_of(pid: int) -> str | None:
+    """When the process of `pid` started, opaque; ``None`` when it is gone or a zombie.
+
+    On Linux the kernel's own ticks since boot, since a wall-clock time moves when the clock is set.
+    """
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        # the command's name may hold spaces and brackets: fields are counted from its last bracket
+        fields = stat.read_text(errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None if Path("/proc/self/stat").exists() else _start_elsewhere(pid)
+    return None if fields[0] in "ZX" else f"{_boot()}:{fields[19]}"
+
+
+def write(data: Path, entries: Iterable[Entry], file: Path = TREE) -> None:
+    """Replace the roster in `data` atomically: a reader sees the old one or this one."""
+    target = data / file
+    target.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps([_plain(entry) for entry in entries], indent=1)
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text)
+    Path(temporary).replace(target)
+
+
+def read(data: Path, file: Path = TREE) -> list[Entry]:
+    """The entries whose processes live; none when nothing was written or nothing can be read."""
+    try:
+        entries = [Entry(**plain) for plain in json.loads((data / file).read_text())]
+    except (OSError, ValueError, TypeError):
+        return []
+    return [entry for entry in entries if entry.alive]
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    plain: dict[str, Any] = {"role": entry.role, "pid": entry.pid, "started": entry.started}
+    if entry.connection is not None:
+        plain["connection"] = entry.connection
+    return plain
+
+
+def _boot() -> str:
+    # without it a pid and its ticks could come again after a reboot
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+
+
+def _start_elsewhere(pid: int) -> str | None:
+    import psutil  # noqa: PLC0415 - only where there is no /proc
+
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return f"{process.create_time():.2f}"
+    except psutil.NoSuchProcess:
+        return None

