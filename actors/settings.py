@@ -38,7 +38,9 @@ class InvalidSettings(Exception):  # noqa: N818 - reads as what it is
 class Settings(BaseSettings):
     """The settings of one instance. Intervals of the guide's variables are milliseconds."""
 
-    model_config = SettingsConfigDict(extra="forbid", validate_by_name=True, frozen=True)
+    model_config = SettingsConfigDict(
+        extra="forbid", case_sensitive=True, validate_by_name=True, frozen=True
+    )
 
     # the instance
     data: Path = Field(Path("data"), validation_alias="TEIMOSO_DATA")

@@ -1,0 +1,157 @@
+"""Why a socket closed, and what follows for this connection.
+
+Pure: values in, values out. Sources of the numbers: the ``reason`` of WhatsApp's ``<failure>``
+stanza at login and the ``code`` and ``<conflict>`` of its ``<stream:error>`` afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+UNTIMED_BAN = 3600.0
+"""Seconds to stay away when a temporary ban does not say for how long."""
+
+
+class Kind(StrEnum):
+    """The ways in which a connection ends; each has one consequence."""
+
+    NETWORK = "network"
+    KEEPALIVE = "keepalive"
+    RESTART_REQUIRED = "restart_required"
+    REPLACED = "replaced"
+    LOGGED_OUT = "logged_out"
+    BANNED = "banned"
+    TEMPORARILY_BANNED = "temporarily_banned"
+    OUTDATED = "outdated"
+    BAD_SESSION = "bad_session"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why `Engine.run` returned.
+
+    `detail` is a stable word for logs, never text of a person. `until` is the end of a temporary
+    ban in seconds since the epoch.
+    """
+
+    kind: Kind
+    detail: str | None = None
+    until: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.detail}" if self.detail else str(self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    """Connect again; at once, or after the owner's backoff."""
+
+    at_once: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Stay away until this time (seconds since the epoch), raise an alert, then connect again."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Do not connect again by yourself; `state` is what the connection is from now on."""
+
+    state: Literal["stopped", "logged_out", "failed"]
+    alert: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FreshLease:
+    """Another owner took over: never connect again without a lease newer than the one held (G6)."""
+
+
+Consequence = Reconnect | Wait | Stop | FreshLease
+
+_CONSEQUENCES: dict[Kind, Consequence] = {
+    Kind.NETWORK: Reconnect(at_once=False),
+    Kind.KEEPALIVE: Reconnect(at_once=False),
+    Kind.RESTART_REQUIRED: Reconnect(at_once=True),
+    Kind.REPLACED: FreshLease(),
+    Kind.LOGGED_OUT: Stop("logged_out", alert=True),
+    Kind.BANNED: Stop("failed", alert=True),
+    Kind.OUTDATED: Stop("failed", alert=True),
+    Kind.BAD_SESSION: Stop("failed", alert=True),
+    Kind.CLOSED: Stop("stopped", alert=False),
+}
+
+
+def consequence(cause: Cause) -> Consequence:
+    """What the owner of the connection does about `cause`."""
+    if cause.kind is Kind.TEMPORARILY_BANNED:
+        return Wait(cause.until or 0.0)
+    return _CONSEQUENCES[cause.kind]
+
+
+_CODES = {
+    400: Kind.NETWORK,
+    401: Kind.LOGGED_OUT,
+    402: Kind.TEMPORARILY_BANNED,
+    403: Kind.BANNED,
+    405: Kind.OUTDATED,
+    406: Kind.BANNED,
+    409: Kind.OUTDATED,
+    411: Kind.BAD_SESSION,
+    440: Kind.REPLACED,
+    515: Kind.RESTART_REQUIRED,
+    516: Kind.LOGGED_OUT,
+}
+
+
+def from_failure(attrs: Mapping[str, str], now: float) -> Cause:
+    """The cause in a ``<failure>`` stanza: a login that was refused.
+
+    A reason that is not known (500, 503 and whatever comes) is the network's: a connection gives
+    up for good only when WhatsApp says so. `now` is in seconds since the epoch; a ban's
+    ``expire`` counts seconds from it.
+    """
+    reason = _number(attrs.get("reason"))
+    kind = Kind.NETWORK if reason is None else _CODES.get(reason, Kind.NETWORK)
+    detail = f"failure_{reason}" if reason is not None else "failure"
+    if kind is Kind.TEMPORARILY_BANNED:
+        seconds = _number(attrs.get("expire"))
+        return Cause(kind, detail, now + (UNTIMED_BAN if seconds is None else max(seconds, 0)))
+    return Cause(kind, detail)
+
+
+def from_stream_error(attrs: Mapping[str, str], children: Mapping[str, Mapping[str, str]]) -> Cause:
+    """The cause in a ``<stream:error>`` stanza.
+
+    `children` maps the tag of each child to its attributes. A ``<conflict>`` says more than the
+    code beside it. A ban is told at login only: 402 here is the network's.
+    """
+    conflict = children.get("conflict")
+    if conflict is not None:
+        if conflict.get("type") == "device_removed":
+            return Cause(Kind.LOGGED_OUT, "device_removed")
+        return Cause(Kind.REPLACED, "conflict")
+    code = _number(attrs.get("code"))
+    if code is None:
+        return Cause(Kind.NETWORK, "stream_error")
+    kind = _CODES.get(code, Kind.NETWORK)
+    if kind is Kind.TEMPORARILY_BANNED:
+        kind = Kind.NETWORK
+    return Cause(kind, f"stream_error_{code}")
+
+
+def from_close(code: int | None) -> Cause:
+    """The cause when the WebSocket closed without a stanza that says why."""
+    return Cause(Kind.NETWORK, "reset" if code is None else f"close_{code}")
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() else None

@@ -1,0 +1,79 @@
+"""WhatsApp's addresses (JIDs): parsed, formatted, compared.
+
+``15550100002:3@s.whatsapp.net`` is device 3 of a person; without a device part the text names
+device 0, the phone, or the person as a whole. ``…@lid`` is the same person under a number that
+hides the phone number. A canonical address has no device part.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PHONE_NUMBER = "s.whatsapp.net"
+LID = "lid"
+GROUP = "g.us"
+SERVER = "@s.whatsapp.net"
+
+# Business accounts hosted by Meta carry servers of their own for the same two namespaces.
+_ALIASES = {"c.us": PHONE_NUMBER, "hosted": PHONE_NUMBER, "hosted.lid": LID}
+_ADDRESS = re.compile(r"([^@:._/]*)(?:[._]\d+)?(?::(\d{1,5}))?@([a-z][a-z.]*)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """One device of one user; device 0 also stands for the user."""
+
+    user: str
+    server: str
+    device: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """The address that `text` names. Raises `ValueError` where it names none."""
+        found = _ADDRESS.fullmatch(text)
+        if found is None:
+            raise ValueError("not an address")
+        user, device, server = found.groups()
+        return cls(user, _ALIASES.get(server, server), int(device or 0))
+
+    def __str__(self) -> str:
+        device = f":{self.device}" if self.device else ""
+        return f"{self.user}{device}@{self.server}"
+
+    @property
+    def canonical(self) -> Address:
+        """The same user without a device."""
+        return self if self.device == 0 else Address(self.user, self.server)
+
+    @property
+    def is_person(self) -> bool:
+        """A person, under a phone number or a LID."""
+        return bool(self.user) and self.server in (PHONE_NUMBER, LID)
+
+    def of(self, user: Address) -> Address:
+        """This device under the other address of its person."""
+        return Address(user.user, user.server, self.device)
+
+
+def parse_optional(text: str | None) -> Address | None:
+    """The address, or None where the text is missing or names none."""
+    if not text:
+        return None
+    try:
+        return Address.parse(text)
+    except ValueError:
+        return None
+
+
+def participant_hash(devices: Iterable[Address]) -> str:
+    """WhatsApp's hash (version 2) of the devices a message is encrypted for, the sender's included."""
+    names = sorted(f"{one.user}.0:{one.device}@{one.server}" for one in devices)
+    digest = hashlib.sha256("".join(names).encode()).digest()
+    return "2:" + base64.b64encode(digest[:6]).decode().rstrip("=")

@@ -1,0 +1,144 @@
+"""The way to Redis: bounded waits, few retries, one exception for "away".
+
+A call ends within `DEADLINE` seconds, in success or in `RedisAway`. A call that ended in
+`RedisAway` may still have been applied, and redis-py's own retry may apply one twice: whatever
+goes through here must be safe to repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import (
+    AuthorizationError,
+    ClusterDownError,
+    ConnectionError,  # noqa: A004 - redis' own, which is not the built-in one
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,  # noqa: A004 - redis' own
+    TryAgainError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from actors.settings import Settings
+
+CONNECT_TIMEOUT = 2.0
+SOCKET_TIMEOUT = 5.0
+DEADLINE = 8.0
+RETRIES = 1
+POOL = 32
+
+_AWAY = (
+    ConnectionError,  # refused, reset, LOADING, failed authentication, pool exhausted
+    TimeoutError,
+    ClusterDownError,
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TryAgainError,
+    OSError,
+    asyncio.TimeoutError,
+)
+# Answers of a server that is up and does not serve: its disk is full or refuses (MISCONF), a
+# replica is missing, a script of somebody else blocks it.
+_AWAY_CODES = ("MISCONF", "NOREPLICAS", "BUSY", "UNKILLABLE", "LOADING", "OOM", "READONLY")
+
+
+class RedisAway(Exception):  # noqa: N818 - reads as what it is
+    """Redis does not serve now; what was asked may have been applied. Carries no secret."""
+
+
+def connect(settings: Settings, *, blocking: bool = False) -> Redis:
+    """A client that reconnects by itself. Nothing is sent before the first command.
+
+    With `blocking` the socket has no read timeout: for commands that block on the server
+    (`BLPOP`), whose callers bound the wait themselves.
+    """
+    pool = BlockingConnectionPool.from_url(
+        settings.redis_address,
+        decode_responses=True,
+        max_connections=POOL,
+        timeout=SOCKET_TIMEOUT,
+        socket_connect_timeout=CONNECT_TIMEOUT,
+        socket_timeout=None if blocking else SOCKET_TIMEOUT,
+        socket_keepalive=True,
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 0 if blocking else RETRIES),
+    )
+    return Redis.from_pool(pool)
+
+
+@asynccontextmanager
+async def reach(deadline: float = DEADLINE) -> AsyncIterator[None]:
+    """Turn every way in which Redis can be away into `RedisAway`, after `deadline` at the latest."""
+    try:
+        async with asyncio.timeout(deadline):
+            yield
+    except _AWAY as error:
+        raise RedisAway(type(error).__name__) from error
+    except ResponseError as error:
+        code = str(error).split(" ", 1)[0]
+        if code not in _AWAY_CODES:
+            raise
+        raise RedisAway(code) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Durability:
+    """Whether G1 holds on this Redis: what it acknowledged is on disk, and it evicts nothing.
+
+    Each value is None where the server does not tell (managed ones forbid CONFIG).
+    """
+
+    appendonly: str | None
+    appendfsync: str | None
+    maxmemory_policy: str | None
+
+    @property
+    def holds(self) -> bool:
+        """True only when all is known to be right."""
+        return self.reason is None
+
+    @property
+    def reason(self) -> str | None:
+        """Why G1 does not hold, for a person; None where it holds."""
+        wanted = {
+            "appendonly": (self.appendonly, "yes"),
+            "appendfsync": (self.appendfsync, "always"),
+            "maxmemory-policy": (self.maxmemory_policy, "noeviction"),
+        }
+        wrong = [
+            f"{name} is {value or 'not known'}, not {want}"
+            for name, (value, want) in wanted.items()
+            if value != want
+        ]
+        return "Redis: " + ", ".join(wrong) + "." if wrong else None
+
+
+async def durability(redis: Redis) -> Durability:
+    """Ask the server how it keeps what it acknowledges (G1); raises `RedisAway`."""
+    async with reach():
+        try:
+            answer: dict[str, Any] = await redis.config_get(
+                "appendonly", "appendfsync", "maxmemory-policy"
+            )
+        except (NoPermissionError, AuthorizationError):
+            answer = {}
+        except ResponseError as error:
+            # Managed servers rename CONFIG away: an unknown command, and so nothing known.
+            if "unknown command" not in str(error).lower():
+                raise
+            answer = {}
+    return Durability(
+        answer.get("appendonly"), answer.get("appendfsync"), answer.get("maxmemory-policy")
+    )

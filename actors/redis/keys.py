@@ -1,0 +1,109 @@
+"""Every Redis key of the service, once.
+
+All keys of a connection carry its hash tag, so that they share a slot of a Redis Cluster and one
+script may touch them together::
+
+    teimoso:{shop}:lease              hash    who serves the connection (see `lease.py`)
+    teimoso:{shop}:qr                 hash    the QR to scan, expires with it
+    teimoso:{shop}:counters           hash    seq: order and revisions; turn: fair turns of chats
+    teimoso:{shop}:lane:CHAT          zset    open messages of a chat, by priority, then order
+    teimoso:{shop}:ready              zset    chats whose next message may be claimed, by turn
+    teimoso:{shop}:flight             hash    chat -> message being sent, and its old turn
+    teimoso:{shop}:held               zset    messages in backoff, by the time of their retry
+    teimoso:{shop}:scheduled          zset    messages with a send_at to come, by that time
+    teimoso:{shop}:open               zset    messages not finished, by the time of acceptance
+    teimoso:{shop}:dead               zset    dead letters, by order of death
+    teimoso:{shop}:changed            zset    messages to mirror, by revision
+    teimoso:{shop}:wake               list    at most one token: something may be claimed
+    teimoso:{shop}:message:ID         hash    the record of a message
+    teimoso:{shop}:idempotency:HASH   string  message id and fingerprint, expires after 24 h
+    teimoso:connections               set     connections that ever had an owner
+    teimoso:poke                      channel desired state changed, look now
+
+A chat with a lane is in exactly one of `ready`, `flight` and `held` (there by its message).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+CONNECTIONS = "teimoso:connections"
+POKE = "teimoso:poke"
+
+_CONNECTION = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionKeys:
+    """The fixed keys of one connection; `scripted` lists them in the order the scripts expect."""
+
+    base: str
+    lease: str
+    qr: str
+    counters: str
+    ready: str
+    flight: str
+    held: str
+    scheduled: str
+    open: str
+    dead: str
+    changed: str
+    wake: str
+
+    @property
+    def scripted(self) -> tuple[str, ...]:
+        """KEYS of every script (`transitions.lua`)."""
+        return (
+            self.lease,
+            self.qr,
+            self.counters,
+            self.ready,
+            self.flight,
+            self.held,
+            self.scheduled,
+            self.open,
+            self.dead,
+            self.changed,
+            self.wake,
+        )
+
+    def lane(self, chat: str) -> str:
+        """The lane of a chat. It names the chat: keep it out of logs."""
+        return f"{self.base}:lane:{chat}"
+
+    def message(self, message_id: str) -> str:
+        """The record of a message."""
+        return f"{self.base}:message:{message_id}"
+
+    def idempotency(self, key: str) -> str:
+        """The first answer given to an Idempotency-Key, which is stored hashed."""
+        digest = hashlib.sha256(key.encode()).hexdigest()[:32]
+        return f"{self.base}:idempotency:{digest}"
+
+
+@lru_cache(maxsize=10_000)
+def of(connection: str) -> ConnectionKeys:
+    """The keys of `connection`; raises ValueError if that is not a connection id.
+
+    The check keeps braces out of the hash tag and wildcards out of patterns.
+    """
+    if _CONNECTION.match(connection) is None:
+        raise ValueError("not a connection id")
+    base = f"teimoso:{{{connection}}}"
+    return ConnectionKeys(
+        base=base,
+        lease=f"{base}:lease",
+        qr=f"{base}:qr",
+        counters=f"{base}:counters",
+        ready=f"{base}:ready",
+        flight=f"{base}:flight",
+        held=f"{base}:held",
+        scheduled=f"{base}:scheduled",
+        open=f"{base}:open",
+        dead=f"{base}:dead",
+        changed=f"{base}:changed",
+        wake=f"{base}:wake",
+    )

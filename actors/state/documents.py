@@ -1,0 +1,194 @@
+"""The port to the state store: documents in collections, as Firestore understands them.
+
+Collections and their fields, here and nowhere else. Times are float seconds since the epoch, UTC.
+
+``whatsapp_connection_states/{connection}`` (written through `actors.state.connections`)
+    ``engine`` · ``webhook`` · ``desired`` running|stopped|logged_out · ``generation`` int, raised
+    to ask for a restart · ``recover`` int, raised to ask for recovery · ``created_at`` ·
+    ``deleted`` bool · ``observed`` map: ``state`` ``cause`` ``epoch`` ``since`` ``account``
+    ``restarts`` ``beat``. What is desired and what is observed never share a field.
+``whatsapp_messages/{API id}``
+    ``message_id`` · ``connection`` · ``chat`` · ``sender`` · ``direction`` in|out · ``type`` ·
+    ``text`` · ``status`` · ``attempts`` · ``error`` · ``uncertain`` · ``source``
+    api|live|offline|history · ``push_name`` · ``from_me`` · ``reply_to`` · ``priority`` · ``at``
+    (sort key) · a time per status: ``queued_at`` ``waiting_at`` ``sending_at`` ``sent_at``
+    ``delivered_at`` ``read_at`` ``dead_at`` ``cancelled_at`` ``received_at``
+``message_queue_jobs/{API id}``
+    ``connection`` · ``status`` · ``attempts`` · ``error`` · ``updated_at`` (no text)
+``recovery_actions/{id}`` (built by `actors.state.recovery`)
+    ``connection`` · ``role`` · ``cause`` · ``action`` · ``before`` · ``after`` · ``epoch_before``
+    ``epoch_after`` · ``seconds`` · ``at``
+``health_status/latest``
+    what `actors.health.checks` found: ``status`` ``reasons`` ``at`` … and the summary's inputs
+``health_alerts/{id}``
+    ``name`` · ``subject`` · ``severity`` · ``active`` bool · ``reason`` · ``raised_at`` ·
+    ``cleared_at`` · ``at`` (= ``raised_at``, sort key)
+``api_keys/{id}``
+    ``hash`` · ``scopes`` list · ``connections`` list or null · ``created_at`` · ``name``
+
+An index serves each query that the service makes (see `QUERIES`); another query is answered too,
+by reading the whole collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from actors.settings import Settings
+
+CONNECTIONS = "whatsapp_connection_states"
+MESSAGES = "whatsapp_messages"
+JOBS = "message_queue_jobs"
+RECOVERY_ACTIONS = "recovery_actions"
+HEALTH_STATUS = "health_status"
+HEALTH_ALERTS = "health_alerts"
+API_KEYS = "api_keys"
+
+LATEST = "latest"  # the one document of health_status
+
+BATCH_LIMIT = 500  # Firestore's bound on the writes of one commit
+
+# The queries that an index serves: equality on all but the last field, order and range on the
+# last. Each may carry further equalities, which are then filtered along the index.
+QUERIES: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    MESSAGES: (
+        ("at",),
+        ("connection", "at"),
+        ("connection", "chat", "at"),
+        ("connection", "direction", "at"),
+        ("connection", "status", "at"),
+    ),
+    JOBS: (("connection", "updated_at"), ("status", "updated_at")),
+    RECOVERY_ACTIONS: (("at",), ("connection", "at")),
+    HEALTH_ALERTS: (("at",), ("active", "at")),
+    API_KEYS: (("hash",),),
+}
+
+Document = dict[str, Any]
+Cursor = str
+Op = Literal["set", "merge", "create", "delete", "change"]
+Comparison = Literal["==", "<", "<=", ">", ">="]
+
+# Takes the document as it is (with its ``id``), None when there is none; returns the whole new
+# document, or None to leave it. Must be pure: it runs in another thread, and again on a conflict.
+Change = Callable[[Document | None], Mapping[str, Any] | None]
+
+
+class StoreAway(Exception):  # noqa: N818 - reads as what it is
+    """The store cannot answer now; whether a write arrived is unknown. Repeat it: ids are stable."""
+
+    code = "store_away"
+
+
+class InvalidCursor(ValueError):  # noqa: N818 - reads as what it is
+    """A cursor that this store did not give for this query."""
+
+    code = "invalid_cursor"
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A condition on a field (dotted path). Only values of the same JSON type match."""
+
+    field: str
+    op: Comparison
+    value: str | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order by a field (dotted path). A document that lacks the field is not listed.
+
+    Who writes a field that is ordered by writes one JSON type there, never null.
+    """
+
+    field: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a query; `next` is None at the end."""
+
+    items: list[Document]
+    next: Cursor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write of a batch.
+
+    ``set`` replaces · ``merge`` merges maps deeply, a list or an empty map replaces · ``create``
+    is skipped where the document exists · ``delete`` · ``change`` runs `change` on what is there.
+    """
+
+    op: Op
+    collection: str
+    id: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    change: Change | None = None
+
+
+class Documents(Protocol):
+    """The state store. What a call wrote is durable (fsync) when the call returns.
+
+    Data is JSON: maps with string keys, lists, strings, finite numbers, booleans, null. A read
+    document carries its id as ``"id"``; written data may carry it too, then it must be the same.
+    Every method raises `StoreAway` when the store cannot answer, `ValueError` on arguments that
+    no store takes (an id that is empty or has a ``/``, a batch of more than 500). All processes
+    of an instance may use the store at once; each method is safe to call concurrently.
+    """
+
+    async def get(self, collection: str, id: str) -> Document | None:  # noqa: A002
+        """The document, None when there is none."""
+
+    async def set(
+        self,
+        collection: str,
+        id: str,  # noqa: A002
+        data: Mapping[str, Any],
+        *,
+        merge: bool = False,
+    ) -> None:
+        """Replace the document, or merge into it (deeply, creating it where missing)."""
+
+    async def create(self, collection: str, id: str, data: Mapping[str, Any]) -> bool:  # noqa: A002
+        """Write the document if there is none; False, and nothing written, if there is."""
+
+    async def change(self, collection: str, id: str, change: Change) -> Document | None:  # noqa: A002
+        """Read, decide and write without another writer in between; the document afterwards."""
+
+    async def delete(self, collection: str, id: str) -> None:  # noqa: A002
+        """Remove the document; harmless when there is none."""
+
+    async def batch(self, writes: Sequence[Write]) -> None:
+        """Apply all writes in order, or none (also across a crash). At most 500."""
+
+    async def query(
+        self,
+        collection: str,
+        *,
+        where: Sequence[Where] = (),
+        order: Sequence[Order] = (),
+        limit: int | None = None,
+        after: Cursor | None = None,
+    ) -> Page:
+        """Documents that meet every condition, in order, ties broken by id.
+
+        Without `order`: by the field of a range condition, else by id. A range is possible on one
+        field, which is then the first of `order`. `after` continues behind the page that gave the
+        cursor; the other arguments but `limit` must be the same, else `InvalidCursor`.
+        """
+
+    async def close(self) -> None:
+        """Finish what was asked and let go of the store. Harmless twice."""
+
+
+def open_documents(settings: Settings) -> Documents:
+    """The instance's state store. Opening does not wait for the store."""
+    from actors.state.sqlite import SqliteDocuments  # noqa: PLC0415 - the port loads no store
+
+    return SqliteDocuments(settings.state_file)

@@ -1,0 +1,50 @@
+"""WhatsApp addresses as callers write them, made canonical (pure)."""
+
+from __future__ import annotations
+
+import re
+
+PERSON = "s.whatsapp.net"
+
+_CANONICAL = re.compile(r"([1-9][0-9]{6,14})@s\.whatsapp\.net", re.ASCII)
+_WRITTEN = re.compile(r"\+?[0-9 ()-]+", re.ASCII)
+_SEPARATORS = str.maketrans("", "", "+ ()-")
+_OTHER_SERVERS = ("@g.us", "@lid", "@broadcast", "@newsletter", "@c.us")
+_LONGEST_WRITTEN = 64
+
+
+class InvalidAddress(ValueError):  # noqa: N818 - reads as what it is
+    """An address that cannot be used; the message never repeats it.
+
+    `code` is ``invalid_number`` or ``unsupported_chat``.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+def canonical(written: str) -> str:
+    """The canonical chat address of a person, `15550100002@s.whatsapp.net`.
+
+    Takes an international number of 7 to 15 digits (E.164), optionally with a leading +, spaces,
+    dashes and parentheses, or a canonical address. Raises `InvalidAddress` for anything else.
+    """
+    if _CANONICAL.fullmatch(written):
+        return written
+    if written.endswith(_OTHER_SERVERS):
+        raise InvalidAddress("unsupported_chat", "only chats with a person are supported")
+    if len(written) > _LONGEST_WRITTEN or not _WRITTEN.fullmatch(written):
+        raise InvalidAddress(
+            "invalid_number",
+            "write an international phone number as digits, with at most +, spaces, dashes and"
+            " parentheses",
+        )
+    digits = written.translate(_SEPARATORS)
+    if not 7 <= len(digits) <= 15:
+        raise InvalidAddress("invalid_number", "a phone number has 7 to 15 digits")
+    if digits[0] == "0":
+        raise InvalidAddress(
+            "invalid_number", "begin with the country code, without zeros before it"
+        )
+    return f"{digits}@{PERSON}"

@@ -1,0 +1,235 @@
+"""What callers get: the models that answers are written with, and the OpenAPI document made from.
+
+Times are RFC 3339 in UTC. Every field is always there; what is unknown is null.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from gateway.models import Status  # noqa: TC001 - pydantic reads it at run time
+
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+State = Literal["pairing", "connecting", "open", "reconnecting", "stopped", "failed", "logged_out"]
+
+
+def rfc3339(seconds: float | None) -> str | None:
+    """`seconds` since the epoch as RFC 3339 in UTC with milliseconds; None stays None."""
+    if seconds is None:
+        return None
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Connection(Answer):
+    """A connection as it should be (`desired`) and as it is (`state` and what follows)."""
+
+    id: str = Field(examples=["shop"])
+    state: State
+    cause: str | None = Field(description="Why it is in this state, where there is a reason.")
+    engine: str
+    epoch: int = Field(description="Rises whenever another actor takes the connection over.")
+    restarts: int
+    since: Time | None = Field(description="Since when it is in this state.")
+    account: str | None = Field(description="The address of the paired account.")
+    desired: Literal["running", "stopped", "logged_out"]
+    created_at: Time | None
+
+
+class Connections(Answer):
+    items: list[Connection]
+    next: str | None
+
+
+class Qr(Answer):
+    """What the phone has to scan."""
+
+    qr: str = Field(description="The text that the QR image shows.")
+    expires_at: Time
+
+
+class Recovered(Answer):
+    """The connections that were asked to recover."""
+
+    items: list[str]
+    next: None = None
+
+
+class Accepted(Answer):
+    """The message is on disk and will be sent."""
+
+    id: str = Field(examples=["shop.3EB0A1B2C3D4E5F6A7B8C9"])
+    message_id: str = Field(description="WhatsApp's id of the message, the same at each attempt.")
+    status: Status
+
+
+class Message(Answer):
+    """A message, sent or received, with the time at which it entered each status."""
+
+    id: str
+    message_id: str
+    connection: str
+    chat: str
+    sender: str | None
+    direction: Literal["in", "out"]
+    type: str
+    text: str | None
+    status: Status
+    attempts: int
+    error: str | None = Field(description="The code of what went wrong last.")
+    uncertain: bool = Field(
+        description="Ended without being sent, but an attempt may have arrived all the same."
+    )
+    accepted_at: Time | None
+    send_at: Time | None
+    queued_at: Time | None
+    waiting_at: Time | None
+    sending_at: Time | None
+    sent_at: Time | None
+    delivered_at: Time | None
+    read_at: Time | None
+    dead_at: Time | None
+    cancelled_at: Time | None
+    received_at: Time | None
+
+
+class Messages(Answer):
+    items: list[Message]
+    next: str | None
+
+
+class Lane(Answer):
+    """What one connection has in the queue."""
+
+    connection: str
+    waiting: int = Field(description="Ready to be sent.")
+    active: int = Field(description="Being sent.")
+    delayed: int = Field(description="Not before a time, or before the next attempt.")
+    dead: int
+    oldest_at: Time | None = Field(description="When the oldest that waits was accepted.")
+
+
+class Queue(Answer):
+    """The queue of all connections, and of each."""
+
+    waiting: int
+    active: int
+    delayed: int
+    dead: int
+    items: list[Lane]
+    next: None = None
+
+
+class Retried(Answer):
+    retried: int = Field(description="How many dead letters went back into their lanes.")
+
+
+class Alive(Answer):
+    status: Literal["alive"] = "alive"
+
+
+class Ready(Answer):
+    status: Literal["ready", "not_ready"]
+    redis: bool
+    store: bool
+
+
+class ConnectionCounts(Answer):
+    total: int
+    active: int
+    failed: int
+    recovering: int
+
+
+class QueueCounts(Answer):
+    waiting: int
+    active: int
+    failed: int
+
+
+class Memory(Answer):
+    percentage: float
+
+
+class Resources(Answer):
+    """The machine's load, in percent."""
+
+    cpu: float
+    memory: Memory
+
+
+class Health(Answer):
+    """The health of the service, as anybody may see it."""
+
+    status: Literal["healthy", "degraded", "unhealthy"]
+    uptime: int = Field(description="Seconds.")
+    connections: ConnectionCounts
+    queue: QueueCounts
+    resources: Resources
+
+
+class RedisHealth(Answer):
+    up: bool
+    durable: bool | None = Field(
+        description="Whether an accepted message is on disk before the answer (G1)."
+    )
+    reason: str | None
+
+
+class StoreHealth(Answer):
+    up: bool
+
+
+class EngineHealth(Answer):
+    """What an engine guarantees."""
+
+    name: str
+    persists_before_ack: bool
+    keeps_message_id: bool
+
+
+class FullHealth(Health):
+    """The health of the service, as a caller with a key sees it."""
+
+    redis: RedisHealth
+    store: StoreHealth
+    engines: list[EngineHealth]
+    items: list[Connection]
+
+
+class FieldError(Answer):
+    field: str
+    code: str
+    message: str
+
+
+class ProblemAnswer(BaseModel):
+    """Why a request was refused (RFC 9457). `code` is stable."""
+
+    model_config = ConfigDict(extra="allow", title="Problem")
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+
+
+class InvalidAnswer(ProblemAnswer):
+    """A refusal that names each field or parameter that is wrong."""
+
+    model_config = ConfigDict(extra="allow", title="InvalidProblem")
+
+    errors: list[FieldError] | None = None
+
+
+def loose(value: Any) -> float | None:
+    """A time of a stored document, or None when there is none."""
+    return float(value) if isinstance(value, (int, float)) else None

@@ -1,0 +1,57 @@
+"""Who is asking, and may they."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.state.documents import StoreAway
+from gateway.problems import Problem
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+
+    from gateway.keys import Key, KeyRing, Scope
+
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="teimoso"'}
+
+
+def presented(headers: Headers) -> str | None:
+    """The key in `X-Api-Key` or `Authorization: Bearer`; never one in the URL."""
+    token = headers.get("x-api-key")
+    if token:
+        return token
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+async def authenticate(ring: KeyRing, headers: Headers) -> Key:
+    """The caller's key. Problems: `unauthorized`, `store_away`."""
+    token = presented(headers)
+    if token is None:
+        raise Problem(
+            "unauthorized",
+            "Send the API key in X-Api-Key, or as Authorization: Bearer.",
+            headers=_CHALLENGE,
+        )
+    try:
+        key = await ring.find(token)
+    except StoreAway:
+        raise Problem("store_away", "The API key cannot be checked now.") from None
+    if key is None:
+        raise Problem("unauthorized", "There is no such API key.", headers=_CHALLENGE)
+    return key
+
+
+def require(key: Key, scope: Scope) -> None:
+    """Problem `missing_scope` unless the key has the scope."""
+    if not key.may(scope):
+        raise Problem("missing_scope", f"This needs an API key with the scope {scope}.")
+
+
+def require_connection(key: Key, connection: str) -> None:
+    """Problem `connection_forbidden` unless the key is for the connection.
+
+    Asked before whether the connection exists, so that a key cannot probe for others.
+    """
+    if not key.reaches(connection):
+        raise Problem("connection_forbidden")

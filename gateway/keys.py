@@ -1,0 +1,193 @@
+"""API keys: how they are made, stored and looked up.
+
+Only a SHA-256 of a key is stored. That is enough because a key made here carries 256 random bits:
+there is nothing to guess, so a slow hash would only slow the callers down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast, get_args
+
+from actors.state.documents import API_KEYS, StoreAway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from actors.state.documents import Document, Documents
+
+Scope = Literal["admin", "send", "read", "metrics"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+PREFIX = "tmo_"
+FRESH = 5.0  # seconds: how late a revoked key is noticed
+PATIENCE = 1.0  # seconds between reads of the store that unknown keys can cause
+_STORE_TIMEOUT = 2.0  # seconds
+
+_USABLE = re.compile(r"[\x21-\x7e]{8,512}", re.ASCII)
+
+
+class InvalidKey(ValueError):  # noqa: N818 - reads as what it is
+    """A key that no header can carry, or that is far too short."""
+
+    code = "invalid_key"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A stored API key. `connections` None means all of them; scope ``admin`` holds every scope."""
+
+    id: str
+    hash: str
+    scopes: frozenset[Scope]
+    connections: frozenset[str] | None
+    created_at: float
+    name: str
+
+    def may(self, scope: Scope) -> bool:
+        return scope in self.scopes or "admin" in self.scopes
+
+    def reaches(self, connection: str) -> bool:
+        return self.connections is None or connection in self.connections
+
+
+def digest(token: str) -> str:
+    """What is stored of a key."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+async def ensure_first(documents: Documents, given: str | None) -> str | None:
+    """Make sure that somebody can get in; returns a new key in clear, once, if one was made.
+
+    A `given` key (TEIMOSO_API_KEY) is added as an admin key if it is unknown, and then none is
+    made. Safe to repeat and to run in two processes at once. Raises `InvalidKey` or `StoreAway`.
+    """
+    if given is not None:
+        if not _USABLE.fullmatch(given):
+            raise InvalidKey("An API key has 8 to 512 printable ASCII characters without spaces.")
+        await _add(documents, given, name="TEIMOSO_API_KEY", scopes=("admin",))
+        return None
+    if (await documents.query(API_KEYS, limit=1)).items:
+        return None
+    token = PREFIX + secrets.token_urlsafe(32)
+    await _add(documents, token, name="first", scopes=("admin",))
+    return token
+
+
+async def create(
+    documents: Documents,
+    *,
+    name: str,
+    scopes: Sequence[Scope],
+    connections: Sequence[str] | None = None,
+) -> tuple[str, str]:
+    """Make a key; its id, and the key in clear, which nothing can show again."""
+    token = PREFIX + secrets.token_urlsafe(32)
+    return await _add(
+        documents, token, name=name, scopes=scopes, connections=connections
+    ), token
+
+
+async def _add(
+    documents: Documents,
+    token: str,
+    *,
+    name: str,
+    scopes: Sequence[Scope],
+    connections: Sequence[str] | None = None,
+) -> str:
+    # The id comes from the hash, so that adding the same key twice is one document.
+    hashed = digest(token)
+    identifier = hashed[:16]
+    await documents.create(
+        API_KEYS,
+        identifier,
+        {
+            "hash": hashed,
+            "scopes": list(scopes),
+            "connections": None if connections is None else sorted(connections),
+            "created_at": time.time(),
+            "name": name,
+        },
+    )
+    return identifier
+
+
+class KeyRing:
+    """Finds keys in memory; reads the store at most once a second, and never for a known fresh key.
+
+    While the store is away the keys that were read before stay valid. A key that was revoked stops
+    working within `FRESH` seconds; a new one works at once, or after `PATIENCE`.
+    """
+
+    def __init__(
+        self, documents: Documents, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._documents = documents
+        self._clock = clock
+        self._keys: dict[str, Key] = {}
+        self._read_at: float | None = None  # the last success
+        self._tried_at: float | None = None
+        self._reading: asyncio.Task[bool] | None = None
+
+    async def find(self, token: str) -> Key | None:
+        """The key, None if there is no such key.
+
+        Raises `StoreAway` when the store cannot say and no keys have ever been read.
+        """
+        hashed = digest(token)
+        found = self._keys.get(hashed)
+        now = self._clock()
+        if found is not None:
+            if self._read_at is None or now - self._read_at > FRESH:
+                self._refresh(now)  # in the background: a known key never waits for the store
+        elif self._tried_at is None or now - self._tried_at >= PATIENCE or self._reading:
+            await asyncio.shield(self._refresh(now))
+            found = self._keys.get(hashed)
+        if found is None:
+            if self._read_at is None:
+                raise StoreAway("no keys were read yet")
+            return None
+        return found if hmac.compare_digest(found.hash, hashed) else None
+
+    def _refresh(self, now: float) -> asyncio.Task[bool]:
+        if self._reading is None:
+            if self._tried_at is not None and now - self._tried_at < PATIENCE:
+                return asyncio.create_task(_no())
+            self._tried_at = now
+            self._reading = asyncio.create_task(self._read())
+        return self._reading
+
+    async def _read(self) -> bool:
+        try:
+            page = await asyncio.wait_for(self._documents.query(API_KEYS), _STORE_TIMEOUT)
+        except (StoreAway, TimeoutError):
+            return False
+        else:
+            self._keys = {key.hash: key for key in map(_key, page.items)}
+            self._read_at = self._clock()
+            return True
+        finally:
+            self._reading = None
+
+
+async def _no() -> bool:
+    return False
+
+
+def _key(document: Document) -> Key:
+    connections = document.get("connections")
+    return Key(
+        id=document["id"],
+        hash=document["hash"],
+        scopes=frozenset(cast("list[Scope]", document["scopes"])),
+        connections=None if connections is None else frozenset(connections),
+        created_at=document["created_at"],
+        name=document["name"],
+    )

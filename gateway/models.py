@@ -1,0 +1,159 @@
+"""What callers send: the models that validate requests, and that the OpenAPI document is made from.
+
+Bodies are strict (a number is not a text) and refuse fields that they do not know; query
+parameters come as text and are read leniently, but refuse names that they do not know as well.
+Each type explains itself by its field descriptions; the codes of refusals are in `problems.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from gateway import addresses, text
+
+CONNECTION_ID = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+
+ConnectionId = Annotated[str, StringConstraints(pattern=CONNECTION_ID)]
+Engine = Literal["native"]
+Status = Literal[
+    "queued",
+    "waiting",
+    "sending",
+    "sent",
+    "delivered",
+    "read",
+    "dead",
+    "cancelled",
+    "received",
+]
+
+
+def _address(written: str) -> str:
+    try:
+        return addresses.canonical(written)
+    except addresses.InvalidAddress as error:
+        raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
+
+
+def _sendable(value: str) -> str:
+    try:
+        return text.sendable(value)
+    except text.InvalidText as error:
+        raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
+
+
+Address = Annotated[
+    str,
+    AfterValidator(_address),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 7,
+            "maxLength": 64,
+            "description": "An international phone number of 7 to 15 digits (with at most +,"
+            " spaces, dashes and parentheses), or a canonical address.",
+            "examples": ["15550100002", "+1 (555) 010-0002", "15550100002@s.whatsapp.net"],
+        }
+    ),
+]
+Text = Annotated[
+    str,
+    AfterValidator(_sendable),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": text.LONGEST,
+            "description": "The text; control characters other than tab and line ends are refused.",
+            "examples": ["hi"],
+        }
+    ),
+]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class Parameters(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewConnection(Body):
+    """A WhatsApp account to hold open. It asks for a QR to be scanned as soon as it runs."""
+
+    id: ConnectionId = Field(
+        description="The name of the connection from now on.", examples=["shop"]
+    )
+    engine: Engine = Field("native", description="What speaks WhatsApp's protocol.")
+
+
+class Recovery(Body):
+    """What to recover; without a connection, all that should run."""
+
+    connection: ConnectionId | None = Field(None, examples=["shop"])
+
+
+class Retry(Body):
+    """Whose dead letters to send again; without a connection, those of all."""
+
+    connection: ConnectionId | None = Field(None, examples=["shop"])
+
+
+class NewMessage(Body):
+    """A message to send."""
+
+    connection: ConnectionId = Field(examples=["shop"])
+    to: Address
+    type: Literal["text"] = Field("text", description="Only text for now.")
+    text: Text
+    priority: int = Field(5, ge=0, le=9, description="0 goes first, 9 last.")
+    send_at: AwareDatetime | None = Field(
+        None,
+        description="Not before this time (RFC 3339 with a zone).",
+        examples=["2030-01-01T09:00:00Z"],
+    )
+
+
+class Wait(Parameters):
+    wait: float = Field(
+        0,
+        ge=0,
+        le=60,
+        allow_inf_nan=False,
+        description="Seconds to wait for the message to be sent or dead before answering.",
+    )
+
+
+class Listing(Parameters):
+    after: str | None = Field(
+        None, min_length=1, max_length=1024, description="The `next` of the page before."
+    )
+    limit: int = Field(50, ge=1, le=200, description="The most items to give.")
+
+
+class ListConnections(Listing):
+    limit: int = Field(1000, ge=1, le=1000, description="The most items to give.")
+
+
+class ListMessages(Listing):
+    connection: ConnectionId | None = None
+    chat: Address | None = None
+    direction: Literal["in", "out"] | None = None
+    status: Status | None = None
+    order: Literal["newest", "oldest"] = Field("newest", description="What comes first.")
+
+
+class ListDead(Listing):
+    connection: ConnectionId | None = None

@@ -1,0 +1,148 @@
+"""Every way to be refused: stable codes, and their `application/problem+json` form (RFC 9457).
+
+A code never changes its meaning. Details are written for the person who reads the answer and
+never repeat a message's text, a phone number or a key.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = 2  # seconds; Redis and the state store are normally back within that
+
+_LONGEST_NAME = 64
+_NAMED_CODES = {
+    "missing": "missing_field",
+    "extra_forbidden": "unknown_field",
+    "json_invalid": "malformed_json",
+}
+_LITERAL_CODES = {"type": "unsupported_type", "engine": "unsupported_engine"}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of problem: what stays the same whenever it is reported."""
+
+    status: int
+    code: str
+    title: str
+
+
+def _kinds(*kinds: Kind) -> dict[str, Kind]:
+    return {kind.code: kind for kind in kinds}
+
+
+KINDS = _kinds(
+    Kind(400, "malformed_json", "The body is not valid JSON"),
+    Kind(400, "invalid_cursor", "The cursor is not one that this service gave"),
+    Kind(400, "invalid_idempotency_key", "The Idempotency-Key header cannot be used"),
+    Kind(401, "unauthorized", "An API key is needed"),
+    Kind(403, "missing_scope", "The API key lacks the scope for this"),
+    Kind(403, "connection_forbidden", "The API key is not for this connection"),
+    Kind(404, "not_found", "There is nothing at this path"),
+    Kind(404, "unknown_connection", "There is no such connection"),
+    Kind(404, "unknown_message", "There is no such message"),
+    Kind(405, "method_not_allowed", "This path does not have this method"),
+    Kind(406, "not_acceptable", "Nothing that can be given is acceptable"),
+    Kind(408, "body_timeout", "The body did not arrive in time"),
+    Kind(409, "connection_exists", "A connection with this id exists"),
+    Kind(409, "too_many_connections", "The limit of connections is reached"),
+    Kind(409, "nothing_to_scan", "There is no QR to scan now"),
+    Kind(409, "not_cancellable", "The message can no longer be cancelled"),
+    Kind(409, "not_dead", "The message is not a dead letter"),
+    Kind(413, "body_too_large", "The body is too large"),
+    Kind(415, "unsupported_media_type", "The body must be JSON"),
+    Kind(422, "idempotency_conflict", "The Idempotency-Key was used with another body"),
+    Kind(422, "missing_field", "A field is missing"),
+    Kind(422, "unknown_field", "There is no such field"),
+    Kind(422, "invalid_field", "A field has a value that cannot be used"),
+    Kind(422, "invalid_number", "The phone number cannot be used"),
+    Kind(422, "unsupported_chat", "This kind of chat is not supported"),
+    Kind(422, "unsupported_type", "This type of message is not supported"),
+    Kind(422, "unsupported_engine", "There is no such engine"),
+    Kind(422, "text_empty", "The text is empty"),
+    Kind(422, "text_too_long", "The text is too long"),
+    Kind(422, "control_character", "The text has a control character"),
+    Kind(422, "unknown_parameter", "There is no such query parameter"),
+    Kind(422, "invalid_parameter", "A query parameter has a value that cannot be used"),
+    Kind(500, "internal_error", "Something failed that should not"),
+    Kind(503, "redis_away", "Redis does not answer"),
+    Kind(503, "store_away", "The state store does not answer"),
+)
+
+
+class Problem(Exception):  # noqa: N818 - reads as what it is
+    """A refusal with a stable `code`; `detail` is for a person, `extra` members for a program."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(code)
+        self.kind = KINDS[code]
+        self.detail = detail or f"{self.kind.title}."
+        self.headers = dict(headers or {})
+        self.extra = extra
+
+    def response(self) -> Response:
+        headers = self.headers
+        if self.kind.status == 503:
+            headers = {"Retry-After": str(RETRY_AFTER), **headers}
+        content = {
+            "type": f"/docs#{self.kind.code}",
+            "title": self.kind.title,
+            "status": self.kind.status,
+            "code": self.kind.code,
+            "detail": self.detail,
+            **self.extra,
+        }
+        return Response(
+            json.dumps(content, ensure_ascii=False, separators=(",", ":")),
+            status_code=self.kind.status,
+            headers=headers,
+            media_type=MEDIA_TYPE,
+        )
+
+
+def from_validation(error: ValidationError, *, parameters: bool = False) -> Problem:
+    """The problem of the first thing that is wrong; `errors` lists all of them by field.
+
+    With `parameters` the names are query parameters. Never carries the refused value.
+    """
+    listed = []
+    for found in error.errors(include_url=False, include_input=False, include_context=False):
+        code = _code(found, parameters)
+        field = ".".join(str(part)[:_LONGEST_NAME] for part in found["loc"])
+        listed.append({"field": field, "code": code, "message": found["msg"]})
+    first = listed[0]
+    if first["code"] == "malformed_json":
+        return Problem("malformed_json")
+    noun = "parameter" if parameters else "field"
+    place = f"The {noun} {first['field']}" if first["field"] else "The body"
+    return Problem(first["code"], f"{place}: {first['message']}.", errors=listed)
+
+
+def _code(found: ErrorDetails, parameters: bool) -> str:
+    kind = found["type"]
+    if kind in KINDS:  # raised by this service's own validators
+        return kind
+    if parameters:
+        return "unknown_parameter" if kind == "extra_forbidden" else "invalid_parameter"
+    if kind == "literal_error" and len(found["loc"]) == 1:
+        return _LITERAL_CODES.get(str(found["loc"][0]), "invalid_field")
+    return _NAMED_CODES.get(kind, "invalid_field")

@@ -1,0 +1,35 @@
+"""What may stand in a message's text (pure)."""
+
+from __future__ import annotations
+
+import re
+
+LONGEST = 65_536  # characters; WhatsApp's limit for a text message
+
+# C0 except tab, line feed and carriage return; DEL. No client of WhatsApp can show them.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+class InvalidText(ValueError):  # noqa: N818 - reads as what it is
+    """A text that cannot be sent; the message never repeats it. `code` is stable."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+def sendable(text: str) -> str:
+    """The text itself; raises `InvalidText` when WhatsApp would refuse or mangle it."""
+    if not text or text.isspace():
+        raise InvalidText("text_empty", "the text has nothing but white space")
+    if len(text) > LONGEST:
+        raise InvalidText(
+            "text_too_long", f"the text has {len(text)} characters, WhatsApp allows {LONGEST}"
+        )
+    found = _CONTROL.search(text)
+    if found:
+        raise InvalidText(
+            "control_character",
+            f"character {found.start() + 1} is the control character U+{ord(found[0]):04X}",
+        )
+    return text

@@ -1,0 +1,190 @@
+"""Messages both ways while something dies, and the judge of what became of them.
+
+Each text is a token that is used once, so the judge counts by content: two ids for one token are a
+duplicate however they came about. It believes the simulator (what a contact decrypted) and the
+service's own API, nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING, Self
+
+import httpx
+
+from tests.instance import API_KEY, Instance, until
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass
+class Lane:
+    """What was given to one chat in one direction, in order: (token, when it was accepted)."""
+
+    chat: str
+    tokens: list[tuple[str, float]] = field(default_factory=list)
+
+
+class Traffic:
+    """A steady load on one connection, both ways, until it is left."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        connection: str,
+        account: str,
+        contacts: Sequence[str],
+        *,
+        pause: float = 0.02,
+    ) -> None:
+        self.instance, self.connection, self.account = instance, connection, account
+        self.pause = pause
+        self.out = [Lane(contact) for contact in contacts]
+        self.incoming = [Lane(contact) for contact in contacts]
+        self.refused: Counter[str] = Counter()
+        self._stop = threading.Event()
+        self._threads = [
+            *(threading.Thread(target=self._send, args=(lane,)) for lane in self.out),
+            threading.Thread(target=self._say),
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(60)
+
+    def _send(self, lane: Lane) -> None:
+        number = 0
+        with httpx.Client(
+            base_url=str(self.instance.api.base_url), headers={"X-Api-Key": API_KEY}, timeout=10
+        ) as api:
+            while not self._stop.is_set():
+                number += 1
+                token = f"out-{lane.chat}-{number:05d}"
+                if self._accepted(api, lane.chat, token):
+                    lane.tokens.append((token, time.time()))
+                self._stop.wait(self.pause)
+
+    def _accepted(self, api: httpx.Client, chat: str, token: str) -> bool:
+        """Ask until it is accepted, as a careful program does: same key, same body."""
+        body = {"connection": self.connection, "to": chat, "type": "text", "text": token}
+        while True:
+            try:
+                answer = api.post("/api/messages", json=body, headers={"Idempotency-Key": token})
+            except httpx.TransportError as error:
+                self.refused[type(error).__name__] += 1
+            else:
+                if answer.status_code == 202:
+                    return True
+                assert answer.status_code == 503, answer.text
+                self.refused["503"] += 1
+            time.sleep(0.1)
+
+    def _say(self) -> None:
+        number = 0
+        while not self._stop.is_set():
+            number += 1
+            for lane in self.incoming:
+                token = f"in-{lane.chat}-{number:05d}"
+                try:
+                    self.instance.say(lane.chat, self.account, token)
+                except httpx.TransportError as error:
+                    # The simulator died while it was asked: whether it took the token is not
+                    # known, so it does not count.
+                    self.refused[type(error).__name__] += 1
+                    self._stop.wait(0.2)
+                    continue
+                lane.tokens.append((token, time.time()))
+            self._stop.wait(self.pause)
+
+    def given(self) -> int:
+        return sum(len(lane.tokens) for lane in (*self.out, *self.incoming))
+
+
+@dataclass
+class Verdict:
+    """Counts over all lanes; `in_flight` are those accepted before the kill and settled after."""
+
+    sent: int = 0
+    received: int = 0
+    in_flight: int = 0
+    lost: list[str] = field(default_factory=list)
+    duplicated: list[str] = field(default_factory=list)
+    reordered: list[str] = field(default_factory=list)
+    repeated_deliveries: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.sent} sent, {self.received} received, {self.in_flight} in flight at the kill, "
+            f"{len(self.lost)} lost, {len(self.duplicated)} duplicated, "
+            f"{len(self.reordered)} reordered, {self.repeated_deliveries} ids delivered again"
+        )
+
+    def require_clean(self) -> None:
+        assert not self.lost, f"lost: {self.lost[:10]} of {len(self.lost)}"
+        assert not self.duplicated, f"duplicated: {self.duplicated[:10]}"
+        assert not self.reordered, f"reordered: {self.reordered[:10]}"
+
+
+def judge(traffic: Traffic, killed_at: float, *, seconds: float = 60) -> Verdict:
+    """Wait until every token has arrived (or `seconds` are over), then count."""
+    instance, verdict = traffic.instance, Verdict()
+
+    def settled() -> bool:
+        return all(
+            {token for token, _ in lane.tokens}
+            <= {item["text"] for item in instance.inbox(lane.chat)}
+            for lane in traffic.out
+        ) and {token for lane in traffic.incoming for token, _ in lane.tokens} <= {
+            item["text"]
+            for item in instance.messages(
+                connection=traffic.connection, direction="in", limit="500"
+            )
+        }
+
+    with suppress(AssertionError):  # the counts below say what is missing
+        until("every token has arrived", lambda: settled() or None, seconds)
+    for lane in traffic.out:
+        arrived = [item for item in instance.inbox(lane.chat) if item["from"] == traffic.account]
+        verdict.sent += len(lane.tokens)
+        verdict.repeated_deliveries += sum(item["deliveries"] > 1 for item in arrived)
+        moments = {item["text"]: _seconds(item["at"]) for item in arrived}
+        _count(verdict, lane, [item["text"] for item in arrived])
+        verdict.in_flight += sum(
+            accepted < killed_at < moments.get(token, 0) for token, accepted in lane.tokens
+        )
+    stored = instance.messages(connection=traffic.connection, direction="in", limit="500")
+    for lane in traffic.incoming:
+        mine = [item for item in stored if item["chat"].startswith(lane.chat)]
+        mine.sort(key=lambda item: item["text"])
+        verdict.received += len(lane.tokens)
+        _count(verdict, lane, [item["text"] for item in mine])
+    return verdict
+
+
+def _seconds(at: float | str) -> float:
+    if isinstance(at, str):
+        return datetime.fromisoformat(at).timestamp()
+    return at
+
+
+def _count(verdict: Verdict, lane: Lane, arrived: list[str]) -> None:
+    tokens = [token for token, _ in lane.tokens]
+    mine = [token for token in arrived if token in set(tokens)]
+    times = Counter(mine)
+    verdict.lost += [token for token in tokens if not times[token]]
+    verdict.duplicated += [token for token, count in times.items() if count > 1]
+    first = list(dict.fromkeys(mine))
+    verdict.reordered += [late for early, late in pairwise(first) if late < early]

@@ -1,0 +1,232 @@
+"""A whole instance of the service for tests: started, used and ended as a person would."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import httpx
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+TEIMOSO = Path(sys.executable).with_name("teimoso")
+T = TypeVar("T")
+
+API_KEY = "tmo_" + "k" * 43
+PARTS = ("keeper", "gateway", "valkey", "simulator", "ray", "root", "queue", "state", "health")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def until(what: str, look: Callable[[], T | None], seconds: float) -> T:
+    """The first true value of `look`; fails naming `what` after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        with suppress(httpx.TransportError):
+            if found := look():
+                return found
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.05)
+
+
+def gone(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+class Instance:
+    """`teimoso up --simulate --detach` on ports and a directory of its own."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.port, self.simulator_port = free_port(), free_port()
+        self.api = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}",
+            headers={"X-Api-Key": API_KEY},
+            timeout=15,
+        )
+        self.simulator = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.simulator_port}", timeout=15
+        )
+
+    def __enter__(self) -> Self:
+        try:
+            self.up()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def teimoso(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [TEIMOSO, *words, "--data", str(self.data)],
+            env={**os.environ, "TEIMOSO_API_KEY": API_KEY},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def up(self) -> float:
+        """Start, or bring back, the instance; the seconds that it took."""
+        begun = time.monotonic()
+        done = self.teimoso(
+            "up",
+            "--simulate",
+            "--detach",
+            "--port",
+            str(self.port),
+            "--simulator-control-port",
+            str(self.simulator_port),
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return time.monotonic() - begun
+
+    def status(self) -> dict[str, Any]:
+        done = self.teimoso("status", "--json")
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def ready(self, seconds: float) -> dict[str, Any]:
+        """The status once every connection that should be open is."""
+
+        def look() -> dict[str, Any] | None:
+            status = self.status()
+            return status if status["ready"] else None
+
+        return until("the instance is ready", look, seconds)
+
+    def process(self, role: str, connection: str | None = None) -> psutil.Process:
+        for entry in self.status()["processes"]:
+            if entry["role"] == role and connection in (None, entry.get("connection")):
+                return psutil.Process(entry["pid"])
+        raise AssertionError(f"no process has the role {role}")
+
+    def kill(self, role: str, connection: str | None = None) -> int:
+        """`kill -9`, and see that it arrived; the pid."""
+        process = self.process(role, connection)
+        process.send_signal(signal.SIGKILL)
+        until(f"{role} {process.pid} is dead", partial(gone, process), 5)
+        return process.pid
+
+    def family(self) -> Iterator[psutil.Process]:
+        """Every process of this instance, also those that no roster names."""
+        pids = set()
+        with suppress(Exception):
+            pids = {entry["pid"] for entry in self.status()["processes"]}
+        mark = str(self.data)
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.pid == os.getpid():
+                    continue
+                if (
+                    process.pid in pids
+                    or any(mark in word for word in process.cmdline())
+                    or any(mark in value for value in process.environ().values())
+                ):
+                    yield process
+
+    def kill_everything(self) -> list[int]:
+        """`kill -9` of the whole instance at once, but this test."""
+        family = [
+            process for process in self.family() if process.pid not in _ancestors(os.getpid())
+        ]
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGKILL)
+        for process in family:
+            until(f"{process.pid} is dead", partial(gone, process), 10)
+        return [process.pid for process in family]
+
+    def end(self) -> None:
+        """Stop the instance; what does not stop is killed, and that is a failure."""
+        with suppress(subprocess.TimeoutExpired):
+            self.teimoso("down", timeout=60)
+        left = self.kill_everything()
+        self.api.close()
+        self.simulator.close()
+        assert not left, f"`teimoso down` left {left} running"
+
+    def pair(self, connection: str, number: str) -> None:
+        """Create a connection and scan its QR with the simulator's phone."""
+        made = self.api.post("/api/connections", json={"id": connection})
+        assert made.status_code == 201, made.text
+        self.simulator.post("/phones", json={"number": number}).raise_for_status()
+        qr = until("a QR to scan", lambda: self.qr(connection), 20)
+        scanned = self.simulator.post(f"/phones/{number}/scan", json={"qr": qr})
+        assert scanned.status_code < 300, scanned.text
+        until(f"{connection} is open", lambda: self.connection(connection)["state"] == "open", 20)
+
+    def qr(self, connection: str) -> str | None:
+        answer = self.api.get(
+            f"/api/connections/{connection}/qr", headers={"Accept": "application/json"}
+        )
+        if answer.status_code != 200:
+            return None
+        text: str = answer.json()["qr"]
+        return text
+
+    def connection(self, connection: str) -> dict[str, Any]:
+        found: dict[str, Any] = (
+            self.api.get(f"/api/connections/{connection}").raise_for_status().json()
+        )
+        return found
+
+    def message(self, message: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.api.get(f"/api/messages/{message}").raise_for_status().json()
+        return found
+
+    def messages(self, **query: str) -> list[dict[str, Any]]:
+        """Every message that the query finds, through all pages."""
+        items: list[dict[str, Any]] = []
+        after: str | None = None
+        while True:
+            page = (
+                self.api.get(
+                    "/api/messages", params={**query, **({"after": after} if after else {})}
+                )
+                .raise_for_status()
+                .json()
+            )
+            items += page["items"]
+            after = page["next"]
+            if after is None:
+                return items
+
+    def inbox(self, contact: str) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = (
+            self.simulator.get(f"/contacts/{contact}/inbox").raise_for_status().json()["items"]
+        )
+        return items
+
+    def say(self, contact: str, to: str, text: str) -> str:
+        said = self.simulator.post(f"/contacts/{contact}/say", json={"to": to, "text": text})
+        identity: str = said.raise_for_status().json()["id"]
+        return identity
+
+
+def _ancestors(pid: int) -> set[int]:
+    return {pid, *(parent.pid for parent in psutil.Process(pid).parents())}

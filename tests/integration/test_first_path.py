@@ -1,0 +1,101 @@
+"""The first path through the whole service, walked as a newcomer walks it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.instance import PARTS, Instance, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    with Instance(tmp_path_factory.mktemp("path")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shop(instance: Instance) -> str:
+    instance.pair("shop", "15550100001")
+    return "shop"
+
+
+def test_a_sent_message_is_read_by_the_contact(instance: Instance, shop: str) -> None:
+    answer = instance.api.post(
+        "/api/messages",
+        json={"connection": shop, "to": "15550100002", "type": "text", "text": "hi"},
+    )
+    assert answer.status_code == 202
+    accepted = answer.json()
+    assert answer.headers["Location"] == f"/api/messages/{accepted['id']}"
+
+    def read() -> bool:
+        return bool(instance.message(accepted["id"])["status"] == "read")
+
+    until("the message is read", read, 15)
+    message = instance.message(accepted["id"])
+    times = [
+        message[f"{status}_at"] for status in ("queued", "sending", "sent", "delivered", "read")
+    ]
+    assert all(times)
+    assert times == sorted(times)
+    [arrived] = [item for item in instance.inbox("15550100002") if item["text"] == "hi"]
+    assert arrived["id"] == accepted["message_id"]
+    assert arrived["from"] == "15550100001"
+    assert arrived["deliveries"] == 1
+
+
+def test_what_a_contact_says_is_stored_once(instance: Instance, shop: str) -> None:
+    identity = instance.say("15550100003", "15550100001", "good morning")
+
+    def stored() -> list[dict[str, object]]:
+        return [
+            item
+            for item in instance.messages(connection=shop, direction="in")
+            if item["message_id"] == identity
+        ]
+
+    [message] = until("the message is stored", lambda: stored() or None, 15)
+    assert message["text"] == "good morning"
+    assert message["chat"] == "15550100003@s.whatsapp.net"
+    until(
+        "WhatsApp was told",
+        lambda: instance.simulator.get("/accounts/15550100001").json()["unacknowledged"] == 0,
+        10,
+    )
+
+
+def test_status_names_every_process(instance: Instance, shop: str) -> None:
+    status = instance.ready(20)
+    roles = {entry["role"] for entry in status["processes"]}
+    assert roles >= {*PARTS, "connection", "standby"}
+    assert [entry["pid"] for entry in status["processes"] if entry.get("connection") == shop]
+
+
+def test_health_has_the_guides_shape_without_a_key(instance: Instance, shop: str) -> None:
+    health = instance.api.get("/health", headers={"X-Api-Key": ""}).json()
+    assert set(health) == {"status", "uptime", "connections", "queue", "resources"}
+    assert health["connections"] == {"total": 1, "active": 1, "failed": 0, "recovering": 0}
+    assert set(health["queue"]) == {"waiting", "active", "failed"}
+    assert health["resources"]["cpu"] >= 0
+    assert 0 < health["resources"]["memory"]["percentage"] < 100
+    assert shop not in str(health)
+
+
+def test_two_instances_live_side_by_side(instance: Instance, shop: str, tmp_path: Path) -> None:
+    with Instance(tmp_path) as other:
+        other.pair("kiosk", "15550100011")
+        ours = {entry["pid"] for entry in instance.status()["processes"]}
+        theirs = {entry["pid"] for entry in other.status()["processes"]}
+        assert not ours & theirs
+        assert [item["id"] for item in other.api.get("/api/connections").json()["items"]] == [
+            "kiosk"
+        ]
+    assert instance.connection(shop)["state"] == "open"
