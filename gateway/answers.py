@@ -6,7 +6,7 @@ Times are RFC 3339 in UTC. Every field is always there; what is unknown is null.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
@@ -198,6 +198,7 @@ class EngineHealth(Answer):
 class FullHealth(Health):
     """The health of the service, as a caller with a key sees it."""
 
+    reasons: list[str] = Field(description="The codes of what keeps it from being healthy.")
     redis: RedisHealth
     store: StoreHealth
     engines: list[EngineHealth]
@@ -228,8 +229,3 @@ class InvalidAnswer(ProblemAnswer):
     model_config = ConfigDict(extra="allow", title="InvalidProblem")
 
     errors: list[FieldError] | None = None
-
-
-def loose(value: Any) -> float | None:
-    """A time of a stored document, or None when there is none."""
-    return float(value) if isinstance(value, (int, float)) else None

@@ -89,9 +89,7 @@ async def create(
 ) -> tuple[str, str]:
     """Make a key; its id, and the key in clear, which nothing can show again."""
     token = PREFIX + secrets.token_urlsafe(32)
-    return await _add(
-        documents, token, name=name, scopes=scopes, connections=connections
-    ), token
+    return await _add(documents, token, name=name, scopes=scopes, connections=connections), token
 
 
 async def _add(
@@ -126,15 +124,13 @@ class KeyRing:
     working within `FRESH` seconds; a new one works at once, or after `PATIENCE`.
     """
 
-    def __init__(
-        self, documents: Documents, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, documents: Documents, clock: Callable[[], float] = time.monotonic) -> None:
         self._documents = documents
         self._clock = clock
         self._keys: dict[str, Key] = {}
         self._read_at: float | None = None  # the last success
         self._tried_at: float | None = None
-        self._reading: asyncio.Task[bool] | None = None
+        self._reading: asyncio.Task[None] | None = None
 
     async def find(self, token: str) -> Key | None:
         """The key, None if there is no such key.
@@ -143,42 +139,42 @@ class KeyRing:
         """
         hashed = digest(token)
         found = self._keys.get(hashed)
-        now = self._clock()
-        if found is not None:
-            if self._read_at is None or now - self._read_at > FRESH:
-                self._refresh(now)  # in the background: a known key never waits for the store
-        elif self._tried_at is None or now - self._tried_at >= PATIENCE or self._reading:
-            await asyncio.shield(self._refresh(now))
-            found = self._keys.get(hashed)
+        if found is None:
+            if self._due(0):
+                await asyncio.shield(self._refresh())
+                found = self._keys.get(hashed)
+        elif self._due(FRESH):
+            self._refresh()  # in the background: a known key never waits for the store
         if found is None:
             if self._read_at is None:
                 raise StoreAway("no keys were read yet")
             return None
         return found if hmac.compare_digest(found.hash, hashed) else None
 
-    def _refresh(self, now: float) -> asyncio.Task[bool]:
+    def _due(self, age: float) -> bool:
+        """Whether to read: what was read is older than `age`, and the last try `PATIENCE` ago."""
+        if self._reading is not None or self._tried_at is None:
+            return True
+        now = self._clock()
+        old = self._read_at is None or now - self._read_at > age
+        return old and now - self._tried_at >= PATIENCE
+
+    def _refresh(self) -> asyncio.Task[None]:
         if self._reading is None:
-            if self._tried_at is not None and now - self._tried_at < PATIENCE:
-                return asyncio.create_task(_no())
-            self._tried_at = now
+            self._tried_at = self._clock()
             self._reading = asyncio.create_task(self._read())
         return self._reading
 
-    async def _read(self) -> bool:
+    async def _read(self) -> None:
         try:
             page = await asyncio.wait_for(self._documents.query(API_KEYS), _STORE_TIMEOUT)
         except (StoreAway, TimeoutError):
-            return False
+            return  # what was read before stays valid
         else:
             self._keys = {key.hash: key for key in map(_key, page.items)}
             self._read_at = self._clock()
-            return True
         finally:
             self._reading = None
-
-
-async def _no() -> bool:
-    return False
 
 
 def _key(document: Document) -> Key:

@@ -140,7 +140,7 @@ class Listing(Parameters):
     after: str | None = Field(
         None, min_length=1, max_length=1024, description="The `next` of the page before."
     )
-    limit: int = Field(50, ge=1, le=200, description="The most items to give.")
+    limit: int = Field(50, ge=1, le=500, description="The most items to give.")
 
 
 class ListConnections(Listing):

@@ -129,9 +129,7 @@ async def durability(redis: Redis) -> Durability:
     """Ask the server how it keeps what it acknowledges (G1); raises `RedisAway`."""
     async with reach():
         try:
-            answer: dict[str, Any] = await redis.config_get(
-                "appendonly", "appendfsync", "maxmemory-policy"
-            )
+            answer: Any = await redis.config_get("appendonly", "appendfsync", "maxmemory-policy")
         except (NoPermissionError, AuthorizationError):
             answer = {}
         except ResponseError as error:

@@ -79,9 +79,18 @@ class ConnectionKeys:
         return f"{self.base}:message:{message_id}"
 
     def idempotency(self, key: str) -> str:
-        """The first answer given to an Idempotency-Key, which is stored hashed."""
-        digest = hashlib.sha256(key.encode()).hexdigest()[:32]
-        return f"{self.base}:idempotency:{digest}"
+        """The first answer given to an Idempotency-Key."""
+        return f"{self.base}:idempotency:{digest(key)}"
+
+
+def digest(idempotency_key: str) -> str:
+    """How an Idempotency-Key is stored: it may be anything, and may be long."""
+    return hashlib.sha256(idempotency_key.encode()).hexdigest()[:32]
+
+
+def is_connection(connection: str) -> bool:
+    """Whether that is a connection id."""
+    return _CONNECTION.match(connection) is not None
 
 
 @lru_cache(maxsize=10_000)
@@ -90,7 +99,7 @@ def of(connection: str) -> ConnectionKeys:
 
     The check keeps braces out of the hash tag and wildcards out of patterns.
     """
-    if _CONNECTION.match(connection) is None:
+    if not is_connection(connection):
         raise ValueError("not a connection id")
     base = f"teimoso:{{{connection}}}"
     return ConnectionKeys(

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from actors.state.documents import CONNECTIONS, Order
+from actors.state.documents import CONNECTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from actors.state.documents import Cursor, Document, Documents
 
@@ -25,7 +25,7 @@ Desired = Literal["running", "stopped", "logged_out"]
 
 
 class InvalidConnectionId(ValueError):  # noqa: N818 - reads as what it is
-    """The id is not 1–64 of ``a-z 0-9 _ -``, beginning with a letter or digit."""
+    """The id is not 1 to 64 of ``a-z 0-9 _ -``, beginning with a letter or digit."""
 
     code = "invalid_connection_id"
 
@@ -84,8 +84,20 @@ class Connection:
     observed: Observed | None
 
 
+class ConnectionPage(NamedTuple):
+    """Connections by id; `next` is None at the end."""
+
+    items: tuple[Connection, ...]
+    next: Cursor | None
+
+
 class Connections:
-    """The registry. Every method raises `StoreAway` when the store cannot answer."""
+    """The registry: what is desired survives whatever is observed, and the other way round.
+
+    Each change is one atomic read and write of the connection's document, so that a change races
+    with no deletion: what is gone stays gone. Every method raises `StoreAway` when the store
+    cannot answer.
+    """
 
     def __init__(
         self,
@@ -94,6 +106,7 @@ class Connections:
         limit: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`limit` is MAX_CONNECTIONS, held by `create`; None holds none."""
         self._documents = documents
         self._limit = limit
         self._clock = clock
@@ -107,46 +120,146 @@ class Connections:
         desired: Desired = "running",
     ) -> Connection:
         """Raises `InvalidConnectionId`, `ConnectionExists`, `TooManyConnections`."""
-        raise NotImplementedError
+        if not ID.fullmatch(connection):
+            raise InvalidConnectionId("1 to 64 of a-z 0-9 _ -, a letter or digit first")
+        if self._limit is not None:
+            # Two gateways at the limit may both pass: one connection more is no harm.
+            page = await self._documents.query(CONNECTIONS, limit=self._limit)
+            taken = any(item["id"] == connection for item in page.items)
+            if len(page.items) >= self._limit and not taken:
+                raise TooManyConnections(f"MAX_CONNECTIONS is {self._limit}")
+        data = {
+            "engine": engine,
+            "webhook": webhook,
+            "desired": desired,
+            "generation": 0,
+            "recover": 0,
+            "created_at": self._clock(),
+            "deleted": False,
+        }
+        if not await self._documents.create(CONNECTIONS, connection, data):
+            there = await self.get(connection, deleted=True)
+            raise ConnectionExists(deleting=there is not None and there.deleted)
+        return _connection({"id": connection, **data})
 
     async def get(self, connection: str, *, deleted: bool = False) -> Connection | None:
-        """The connection; one marked as deleted only where `deleted` asks for it."""
-        raise NotImplementedError
+        """The connection; one marked as deleted only where `deleted` asks for it.
+
+        An id that no connection can have is not an error here: there is none.
+        """
+        if not ID.fullmatch(connection):
+            return None
+        document = await self._documents.get(CONNECTIONS, connection)
+        if document is None or (document["deleted"] and not deleted):
+            return None
+        return _connection(document)
 
     async def list(
         self, *, limit: int | None = None, after: Cursor | None = None, deleted: bool = False
-    ) -> tuple[list[Connection], Cursor | None]:
-        """A page of connections by id (all without `limit`), and the cursor of the next."""
-        raise NotImplementedError
+    ) -> ConnectionPage:
+        """A page of connections by id (all without `limit`). Raises `InvalidCursor`.
+
+        A page may be shorter than `limit` where `deleted` ones were left out.
+        """
+        page = await self._documents.query(CONNECTIONS, limit=limit, after=after)
+        items = (_connection(item) for item in page.items if deleted or not item["deleted"])
+        return ConnectionPage(tuple(items), page.next)
 
     async def set_desired(self, connection: str, desired: Desired) -> Connection:
         """Raises `ConnectionNotFound`."""
-        raise NotImplementedError
+        return await self._change(connection, lambda _: {"desired": desired})
 
     async def raise_generation(self, connection: str) -> Connection:
         """Ask for a restart. Raises `ConnectionNotFound`."""
-        raise NotImplementedError
+        return await self._change(connection, lambda d: {"generation": d["generation"] + 1})
 
     async def ask_recover(self, connection: str) -> Connection:
         """Ask for recovery at once. Raises `ConnectionNotFound`."""
-        raise NotImplementedError
+        return await self._change(connection, lambda d: {"recover": d["recover"] + 1})
 
     async def delete(self, connection: str) -> Connection:
         """Mark as deleted: the root stops it, cleans up and then calls `remove`.
 
-        Raises `ConnectionNotFound`.
+        Raises `ConnectionNotFound`, also when it is marked already.
         """
-        raise NotImplementedError
+        return await self._change(connection, lambda _: {"deleted": True, "desired": "stopped"})
 
     async def remove(self, connection: str) -> None:
-        """Forget a connection that is marked as deleted; the id is free again. Harmless twice."""
-        raise NotImplementedError
+        """Forget a connection that is marked as deleted; the id is free again. Harmless twice.
+
+        Raises `ValueError` for one that is not marked: nobody asked for its removal.
+        """
+        document = await self._documents.get(CONNECTIONS, connection)
+        if document is None:
+            return
+        if not document["deleted"]:
+            raise ValueError("the connection is not marked as deleted")
+        await self._documents.delete(CONNECTIONS, connection)
 
     async def observe(self, connection: str, observed: Observed) -> bool:
         """Write what is observed unless something newer is there; False then, or if it is gone."""
-        raise NotImplementedError
+        written = False
+
+        def change(document: Document | None) -> Document | None:
+            nonlocal written
+            changed = with_observed(document, observed)
+            written = changed is not None
+            return changed
+
+        await self._documents.change(CONNECTIONS, connection, change)
+        return written
+
+    async def _change(
+        self, connection: str, update: Callable[[Document], dict[str, Any]]
+    ) -> Connection:
+        """Every change leaves its trace in a deleted or missing document: none."""
+        if not ID.fullmatch(connection):
+            raise ConnectionNotFound(connection)
+        changed: Document | None = None
+
+        def change(document: Document | None) -> Document | None:
+            nonlocal changed
+            there = document is not None and not document["deleted"]
+            changed = {**document, **update(document)} if document is not None and there else None
+            return changed
+
+        await self._documents.change(CONNECTIONS, connection, change)
+        if changed is None:
+            raise ConnectionNotFound(connection)
+        return _connection(changed)
 
 
-_ = (cast, Order, CONNECTIONS, Any)
-if TYPE_CHECKING:
-    _types = (Mapping, Document)
+def with_observed(document: Document | None, observed: Observed) -> Document | None:
+    """The connection's document with `observed` in it; None if it is gone or knows newer.
+
+    The greater (epoch, since) wins; of the same, the later beat.
+    """
+    if document is None:
+        return None
+    known = _observed(document)
+    if known is not None and _age(known) > _age(observed):
+        return None
+    return {**document, "observed": asdict(observed)}
+
+
+def _age(observed: Observed) -> tuple[int, float, float]:
+    return observed.epoch, observed.since, observed.beat
+
+
+def _connection(document: Document) -> Connection:
+    return Connection(
+        id=document["id"],
+        engine=document["engine"],
+        webhook=document["webhook"],
+        desired=document["desired"],
+        generation=document["generation"],
+        recover=document["recover"],
+        created_at=document["created_at"],
+        deleted=document["deleted"],
+        observed=_observed(document),
+    )
+
+
+def _observed(document: Document) -> Observed | None:
+    there = document.get("observed")
+    return None if there is None else Observed(**there)

@@ -57,9 +57,9 @@ QUERIES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     MESSAGES: (
         ("at",),
         ("connection", "at"),
-        ("connection", "chat", "at"),
-        ("connection", "direction", "at"),
+        ("connection", "chat", "at"),  # the most selective first: of equals, the first serves
         ("connection", "status", "at"),
+        ("connection", "direction", "at"),
     ),
     JOBS: (("connection", "updated_at"), ("status", "updated_at")),
     RECOVERY_ACTIONS: (("at",), ("connection", "at")),

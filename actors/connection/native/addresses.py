@@ -58,7 +58,7 @@ class Address:
         return bool(self.user) and self.server in (PHONE_NUMBER, LID)
 
     def of(self, user: Address) -> Address:
-        """This device under the other address of its person."""
+        """The same device number under another address of its person."""
         return Address(user.user, user.server, self.device)
 
 

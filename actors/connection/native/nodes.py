@@ -10,6 +10,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from google.protobuf.message import DecodeError
 from pyaileys.exceptions import PyaileysError
 from pyaileys.proto import WAProto_pb2
 from pyaileys.wabinary import BinaryNode, decode_decompressed_binary_node, encode_binary_node
@@ -22,6 +23,10 @@ MAX_NODE: Final = 16 * 1024 * 1024
 
 proto: Any = WAProto_pb2
 """The generated classes; they have no types."""
+
+
+class MalformedMessage(Exception):  # noqa: N818 - reads as what it is
+    """These bytes are not the protobuf message they should be."""
 
 
 class MalformedNode(Exception):  # noqa: N818 - reads as what it is
@@ -55,6 +60,16 @@ class Node:
         """The bytes of the first child with this tag; empty where it is missing."""
         found = self.child(tag)
         return found.data if found is not None else b""
+
+
+def parse(kind: Any, data: bytes) -> Any:
+    """The message of this generated class. Raises `MalformedMessage`, whatever the bytes are."""
+    message = kind()
+    try:
+        message.ParseFromString(data)
+    except DecodeError:
+        raise MalformedMessage(kind.__name__) from None
+    return message
 
 
 def encode(node: Node) -> bytes:

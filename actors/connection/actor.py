@@ -1,0 +1,203 @@
+"""The Ray shell of a connection: stands by with everything imported, then serves one account."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import platform
+import random
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from actors.connection.reporting import StateAway
+from actors.connection.serving import Pace, Serving
+from actors.queue import backoff
+from actors.queue.lanes import Lanes
+from actors.redis.client import RedisAway, connect
+from actors.redis.lease import Leases, Owner
+from actors.settings import Settings
+from actors.shell import Shell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from actors.connection.serving import Ending
+    from actors.redis.lease import Lease
+
+ENGINES = {"native": "actors.connection.native"}
+CONFIRMED_WITHIN = 20.0
+"""Seconds after which a StateManager that has not confirmed counts as away."""
+
+
+class UnknownEngine(ValueError):  # noqa: N818 - reads as what it is
+    """No such engine."""
+
+    code = "unknown_engine"
+
+
+class Busy(Exception):  # noqa: N818 - reads as what it is
+    """The actor serves, or served, a connection already: one actor serves once."""
+
+    code = "busy"
+
+
+class RemoteState:
+    """The StateManager behind whatever handle the tree gave last."""
+
+    def __init__(self) -> None:
+        self.handle: Any = None
+
+    async def store_messages(self, connection: str, items: Sequence[dict[str, Any]]) -> None:
+        await self._call("store_messages", connection, list(items))
+
+    async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
+        await self._call("report_state", connection, observed)
+
+    async def _call(self, method: str, *args: object) -> None:
+        if self.handle is None:
+            raise StateAway("not known yet")
+        try:
+            answer = getattr(self.handle, method).remote(*args)
+            await asyncio.wait_for(answer, CONFIRMED_WITHIN)
+        except Exception as error:
+            raise StateAway(type(error).__name__) from error
+
+
+class ConnectionActor(Shell):
+    """One WhatsApp account at most: a standby until `serve`, and never a standby again.
+
+    When its process dies, what it had in flight is queued again by the next epoch (G2, G4), and
+    what it had received lies in the session file (G5).
+    """
+
+    def __init__(self, data: str, name: str) -> None:
+        super().__init__(data, name)
+        self._connection: str | None = None
+        self._lease: Lease | None = None
+        self._serving: Serving | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._state = RemoteState()
+
+    async def _start(self) -> None:
+        self._settings = Settings.load(self.data)
+        self._redis = connect(self._settings)
+        self._leases = Leases(self._redis)
+        self._lanes = Lanes(self._redis, self._settings)
+        for module in (*ENGINES.values(), "actors.connection.session"):
+            await asyncio.to_thread(importlib.import_module, module)
+        with suppress(RedisAway):  # a takeover finds the socket to Redis open
+            await self._leases.read("standby")
+
+    async def serve(self, connection: str, engine: str) -> int:
+        """Take the lease of `connection`, begin to serve it, return the epoch.
+
+        Raises `Busy`, `UnknownEngine`, `RedisAway` (no epoch was given), or what opening the
+        session raises (the lease is then given back as ``failed``, with its code as the cause).
+        """
+        await self.start()
+        if self._connection is not None:
+            raise Busy(self._connection)
+        self._connection = connection
+        directory = self._settings.sessions / connection
+        try:
+            await self._take_over(connection, engine, directory)
+        except RedisAway:
+            self._connection = None
+            raise
+        assert self._lease is not None
+        return self._lease.epoch
+
+    async def logout(self) -> None:
+        """Unlink the device and end as ``logged_out``."""
+        if self._serving is not None:
+            await self._serving.logout()
+            await self._follow_on()
+
+    async def _take_over(self, connection: str, engine: str, directory: Path) -> None:
+        session = importlib.import_module("actors.connection.session").Session
+        settings = self._settings
+        await asyncio.to_thread(directory.mkdir, mode=0o700, parents=True, exist_ok=True)
+        known, damage = 0, None
+        try:
+            known = await asyncio.to_thread(session.known_epoch, directory / "session.db")
+        except Exception as error:  # noqa: BLE001 - told below, under a lease
+            damage = error
+        owner = Owner(self.name, os.getpid(), platform.node())
+        lease = await self._leases.take(connection, owner, known)
+        self._lease = lease
+        try:
+            if damage is not None:
+                raise damage  # noqa: TRY301
+            serving = Serving(
+                lease,
+                self._leases,
+                self._lanes,
+                self._state,
+                concurrency=settings.queue_concurrency,
+                retry_at=self._retry_at,
+                pace=Pace(
+                    reconnect_base=settings.restart_backoff_base / 1000,
+                    reconnect_cap=settings.restart_backoff_cap / 1000,
+                    min_uptime=settings.min_uptime / 1000,
+                    heartbeat=settings.heartbeat_interval / 1000,
+                ),
+            )
+            if engine not in ENGINES:
+                raise UnknownEngine(engine)  # noqa: TRY301
+            open_engine = importlib.import_module(ENGINES[engine]).open_engine
+            opened = open_engine(settings, connection, lease.epoch, serving.events, directory)
+            serving.start(opened)
+        except Exception as error:
+            cause = getattr(error, "code", type(error).__name__)
+            with suppress(RedisAway):
+                await self._leases.release(connection, lease.epoch, state="failed", cause=cause)
+            raise
+        self._serving = serving
+        self._following = asyncio.ensure_future(self._follow(serving))
+
+    def _retry_at(self, attempts: int, permanent: bool, now: float) -> float | None:
+        settings = self._settings
+        return backoff.decide(
+            attempts,
+            settings.max_retry_attempts,
+            permanent=permanent,
+            now=now,
+            base=settings.retry_backoff_base / 1000,
+            cap=settings.retry_backoff_cap / 1000,
+            random=random.random(),  # noqa: S311 - spreads retries, hides nothing
+        )
+
+    async def _follow(self, serving: Serving) -> None:
+        ending: Ending = await serving.ended()
+        self._end(ending.reason, cause=ending.cause, connection=self._connection)
+
+    async def _follow_on(self) -> None:
+        if self._following is not None:
+            await self._following
+
+    async def _stop(self) -> None:
+        if self._serving is not None:
+            await self._serving.stop()
+            await self._follow_on()
+        if self._starting is not None and self._starting.done():
+            await self._lanes.close()
+            await self._redis.aclose()
+
+    async def _peers(self, state: Any = None, queue: Any = None, **_: Any) -> None:
+        del queue  # a connection claims for itself
+        self._state.handle = state
+
+    def _health(self) -> dict[str, Any]:
+        if self._lease is None:
+            return {}
+        serving = self._serving
+        return {
+            "connection": self._lease.connection,
+            "epoch": self._lease.epoch,
+            "state": serving.now.state if serving is not None else "failed",
+            "account": serving.now.account if serving is not None else None,
+            "served": time.time() - self._lease.since,
+        }

@@ -1,0 +1,86 @@
+"""What makes this installation a linked device of one account: its long-lived keys and names."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class SignedPrekey:
+    """A medium-lived key, signed by the identity key. Keys are 32 bytes, the signature 64."""
+
+    id: int
+    private: bytes = field(repr=False)
+    public: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The account's credentials. `paired` ones have an `account`; before that only keys exist.
+
+    Keys are raw Curve25519 (32 bytes, no type byte). `account` is the canonical phone-number
+    address, `device` and `lid` are this device's full own addresses. `device_identity` is the
+    serialized ADVSignedDeviceIdentity that accompanies ``pkmsg``, its account signature key is
+    the phone's identity key. `server_static` is the server's Noise key, kept for an IK handshake.
+    Replace fields with `dataclasses.replace`; nothing is stored until `Session.save_credentials`.
+    """
+
+    noise_private: bytes = field(repr=False)
+    identity_private: bytes = field(repr=False)
+    identity_public: bytes
+    registration_id: int
+    adv_secret: bytes = field(repr=False)
+    signed_prekey: SignedPrekey
+    account: str | None = None
+    device: str | None = None
+    lid: str | None = None
+    device_identity: bytes | None = field(default=None, repr=False)
+    account_signature_key: bytes | None = None
+    account_signature: bytes | None = field(default=None, repr=False)
+    device_signature: bytes | None = field(default=None, repr=False)
+    push_name: str | None = None
+    platform: str | None = None
+    server_static: bytes | None = None
+    routing_info: bytes | None = None
+
+    @property
+    def paired(self) -> bool:
+        return self.account is not None
+
+    def to_json(self) -> str:
+        return json.dumps(_plain(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Credentials:
+        """The inverse of `to_json`. Names it does not know are ignored (a newer release wrote them)."""
+        data = _restored(json.loads(text))
+        names = {one.name for one in fields(cls)}
+        known = {name: value for name, value in data.items() if name in names}
+        return cls(**(known | {"signed_prekey": SignedPrekey(**known["signed_prekey"])}))
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for one in fields(record):
+        value = getattr(record, one.name)
+        if isinstance(value, bytes):
+            out[one.name] = {"b64": base64.b64encode(value).decode()}
+        elif isinstance(value, SignedPrekey):
+            out[one.name] = _plain(value)
+        else:
+            out[one.name] = value
+    return out
+
+
+def _restored(data: dict[str, Any]) -> dict[str, Any]:
+    return {name: _value(value) for name, value in data.items()}
+
+
+def _value(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return base64.b64decode(value["b64"]) if set(value) == {"b64"} else _restored(value)

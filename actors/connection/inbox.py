@@ -1,0 +1,167 @@
+"""What arrived: on disk before WhatsApp is told, kept until it is stored elsewhere."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Literal
+
+from actors.connection.engine import InboxItem, InboxMessage, InboxReceipt
+from actors.connection.session_file import SessionFile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+UNDECRYPTABLE = "undecryptable"
+"""The type of a placeholder; the sender's resend under the same id replaces it."""
+
+TOMBSTONE_SECONDS = 30 * 86_400.0
+
+
+class Inbox(SessionFile):
+    """The inbox of a session. A message is in it at most once, however often it comes (G5)."""
+
+    def seen(self, chat: str, sender: str, message_id: str) -> bool:
+        """Whether the message was committed: acknowledge it again, do not decrypt it.
+
+        False for a placeholder, whose resend is wanted; `placeheld` tells that one.
+        """
+        row = self._tombstone(chat, sender, message_id)
+        return row is not None and row[0] == 1
+
+    def placeheld(self, chat: str, sender: str, message_id: str) -> bool:
+        """Whether an ``undecryptable`` placeholder stands for the message."""
+        row = self._tombstone(chat, sender, message_id)
+        return row is not None and row[0] == 0
+
+    def add_message(
+        self,
+        *,
+        chat: str,
+        sender: str,
+        message_id: str,
+        at: int,
+        type: str,  # noqa: A002 - the field's name everywhere
+        text: str | None,
+        from_me: bool = False,
+        push_name: str | None = None,
+        source: Literal["live", "offline", "history"] = "live",
+        body: bytes | None = None,
+    ) -> bool:
+        """Put a message in; False where it, or a tombstone of it, is there already.
+
+        `chat` and `sender` are canonical addresses. A real message replaces a placeholder of the
+        same id, settled or not. `at` is WhatsApp's time in seconds; `body` the decrypted bytes.
+        """
+        readable = type != UNDECRYPTABLE
+        known = self._tombstone(chat, sender, message_id)
+        if known is not None and (known[0] == 1 or not readable):
+            return False
+        if known is not None and known[1] is not None:
+            self._write("DELETE FROM inbox WHERE key = ?", (known[1],))
+        key = self._insert(
+            "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, push_name,"
+            " source, body) VALUES ('message', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (chat, sender, message_id, at, type, text, int(from_me), push_name, source, body),
+        )
+        self._write(
+            "INSERT OR REPLACE INTO tombstones (chat, sender, message_id, readable, inbox, at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (chat, sender, message_id, int(readable), key, self._clock()),
+        )
+        return True
+
+    def bury(self, *, chat: str, sender: str, message_id: str) -> None:
+        """Leave a tombstone alone: the message was for the protocol and shows nothing.
+
+        A placeholder that waits for it is taken back; a message that is there stays.
+        """
+        known = self._tombstone(chat, sender, message_id)
+        if known is not None and known[0] == 1:
+            return
+        if known is not None and known[1] is not None:
+            self._write("DELETE FROM inbox WHERE key = ?", (known[1],))
+        self._write(
+            "INSERT OR REPLACE INTO tombstones (chat, sender, message_id, readable, inbox, at)"
+            " VALUES (?, ?, ?, 1, NULL, ?)",
+            (chat, sender, message_id, self._clock()),
+        )
+
+    def add_receipt(
+        self,
+        *,
+        chat: str,
+        message_ids: Sequence[str],
+        status: Literal["delivered", "read"],
+        at: int,
+    ) -> None:
+        """Put a receipt in. One that comes twice is there twice: receipts are idempotent."""
+        self._write(
+            "INSERT INTO inbox (kind, chat, sender, message_id, at, type, from_me, source)"
+            " VALUES ('receipt', ?, '', ?, ?, ?, 0, 'live')",
+            (chat, json.dumps(list(message_ids)), at, status),
+        )
+
+    def pending(self, limit: int) -> list[InboxItem]:
+        """The oldest unsettled items, oldest first."""
+        rows = self._rows(
+            "SELECT key, kind, chat, sender, message_id, at, type, text, from_me, push_name, source"
+            " FROM inbox ORDER BY key LIMIT ?",
+            (limit,),
+        )
+        return [_item(row) for row in rows]
+
+    def pending_count(self) -> int:
+        """How many items wait to be stored elsewhere."""
+        row = self._row("SELECT count(*) FROM inbox")
+        return int(row[0]) if row else 0
+
+    def body(self, key: int) -> bytes | None:
+        """The decrypted bytes of an unsettled message, where they were given."""
+        row = self._row("SELECT body FROM inbox WHERE key = ?", (key,))
+        return None if row is None else row[0]
+
+    def settle(self, keys: Sequence[int]) -> None:
+        """Forget the items, which are stored elsewhere; the messages' tombstones stay 30 days.
+
+        Keys that are settled already, or never were, are ignored.
+        """
+        now = self._clock()
+        for key in keys:
+            self._write("DELETE FROM inbox WHERE key = ?", (key,))
+            self._write("UPDATE tombstones SET inbox = NULL, at = ? WHERE inbox = ?", (now, key))
+
+    def prune_tombstones(self, now: float) -> None:
+        """Drop the tombstones of messages that were settled 30 days ago."""
+        self._write(
+            "DELETE FROM tombstones WHERE at < ? AND inbox IS NULL", (now - TOMBSTONE_SECONDS,)
+        )
+
+    def _tombstone(self, chat: str, sender: str, message_id: str) -> tuple[int, int | None] | None:
+        return self._row(
+            "SELECT readable, inbox FROM tombstones WHERE chat = ? AND sender = ? AND message_id = ?",
+            (chat, sender, message_id),
+        )
+
+
+def _item(
+    row: tuple[
+        int,
+        str,
+        str,
+        str,
+        str,
+        int,
+        str,
+        str | None,
+        int,
+        str | None,
+        Literal["live", "offline", "history"],
+    ],
+) -> InboxItem:
+    key, kind, chat, sender, message_id, at, type_, text, from_me, push_name, source = row
+    if kind == "receipt":
+        status: Literal["delivered", "read"] = "read" if type_ == "read" else "delivered"
+        return InboxReceipt(key, chat, tuple(json.loads(message_id)), status, at)
+    return InboxMessage(
+        key, chat, sender, message_id, at, type_, text, bool(from_me), push_name, source
+    )

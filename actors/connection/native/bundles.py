@@ -1,0 +1,104 @@
+"""Prekeys on the wire: the bundles of others, the own prekeys for the server and for a retry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.connection.native.addresses import Address, parse_optional
+from actors.connection.native.agreement import Bundle
+from actors.connection.native.nodes import Node
+from actors.connection.native.signatures import KEY_TYPE
+from actors.connection.native.socket import iq
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actors.connection.credentials import Credentials, SignedPrekey
+
+
+def query(devices: Iterable[Address]) -> Node:
+    """Ask for a bundle of each device; each costs the device one prekey."""
+    users = tuple(Node("user", {"jid": str(device), "reason": "identity"}) for device in devices)
+    return iq("get", "encrypt", (Node("key", {}, users),))
+
+
+def answer(reply: Node) -> dict[Address, Bundle]:
+    """The bundles in the reply; a device without a usable one is missing."""
+    found = {}
+    for listing in reply.children("list"):
+        for user in listing.children("user"):
+            device = parse_optional(user.attrs.get("jid"))
+            bundle = read(user)
+            if device is not None and bundle is not None:
+                found[device] = bundle
+    return found
+
+
+def read(node: Node) -> Bundle | None:
+    """The bundle in a ``<user>`` of an answer or in a retry receipt; None where it is not usable.
+
+    In a retry receipt the registration stands beside ``<keys>`` and not in it.
+    """
+    keys = node.child("keys") or node
+    signed = keys.child("skey")
+    if signed is None:
+        return None
+    single = keys.child("key")
+    bundle = Bundle(
+        registration_id=int.from_bytes(node.bytes_of("registration"), "big"),
+        identity_key=_raw(keys.bytes_of("identity")),
+        signed_prekey_id=int.from_bytes(signed.bytes_of("id"), "big"),
+        signed_prekey=_raw(signed.bytes_of("value")),
+        signed_prekey_signature=signed.bytes_of("signature"),
+        prekey_id=int.from_bytes(single.bytes_of("id"), "big") if single is not None else None,
+        prekey=_raw(single.bytes_of("value")) if single is not None else None,
+    )
+    public = (bundle.identity_key, bundle.signed_prekey, bundle.prekey or bytes(32))
+    sound = all(len(key) == 32 for key in public) and len(bundle.signed_prekey_signature) == 64
+    return bundle if sound else None
+
+
+def upload(own: Credentials, prekeys: Iterable[tuple[int, bytes]]) -> Node:
+    """Give the server prekeys (id, public key) to hand out, with the identity they belong to."""
+    return iq(
+        "set",
+        "encrypt",
+        (
+            Node("registration", {}, own.registration_id.to_bytes(4, "big")),
+            Node("type", {}, KEY_TYPE),
+            Node("identity", {}, own.identity_public),
+            Node("list", {}, tuple(_prekey(*key) for key in prekeys)),
+            _signed_prekey(own.signed_prekey),
+        ),
+    )
+
+
+def for_retry(own: Credentials, prekey: tuple[int, bytes]) -> tuple[Node, ...]:
+    """The ``<keys>`` of a retry receipt: all that its reader needs for a new session."""
+    return (
+        Node("type", {}, KEY_TYPE),
+        Node("identity", {}, own.identity_public),
+        _prekey(*prekey),
+        _signed_prekey(own.signed_prekey),
+        Node("device-identity", {}, own.device_identity or b""),
+    )
+
+
+def _prekey(number: int, public: bytes) -> Node:
+    return Node("key", {}, (Node("id", {}, number.to_bytes(3, "big")), Node("value", {}, public)))
+
+
+def _signed_prekey(key: SignedPrekey) -> Node:
+    return Node(
+        "skey",
+        {},
+        (
+            Node("id", {}, key.id.to_bytes(3, "big")),
+            Node("value", {}, key.public),
+            Node("signature", {}, key.signature),
+        ),
+    )
+
+
+def _raw(public: bytes) -> bytes:
+    return public[1:] if len(public) == 33 and public[:1] == KEY_TYPE else public

@@ -1,0 +1,38 @@
+"""The session's transactions, as seen by whoever serves a socket with it."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from actors.connection.causes import Cause, Kind
+from actors.connection.native.socket import ConnectionLost
+from actors.connection.session import SessionDamaged, SessionUnavailable, StaleEpoch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from actors.connection.native.socket import Socket
+    from actors.connection.session import Session
+
+
+@asynccontextmanager
+async def transaction(session: Session, socket: Socket) -> AsyncIterator[None]:
+    """A transaction of the session; the socket ends with it when the session refuses.
+
+    Raises `ConnectionLost` then, so nothing that was to follow the commit is sent: not by an owner
+    whose epoch is over (G6), and not what a full disk did not take (G5).
+    """
+    try:
+        async with session.transaction():
+            yield
+    except StaleEpoch:
+        cause = Cause(Kind.REPLACED, "stale_epoch")
+    except SessionDamaged:
+        cause = Cause(Kind.BAD_SESSION, "damaged")
+    except SessionUnavailable:
+        cause = Cause(Kind.NETWORK, "session_unavailable")
+    else:
+        return
+    socket.fail(cause)
+    raise ConnectionLost(cause, written=False)

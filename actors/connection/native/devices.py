@@ -1,0 +1,84 @@
+"""Which devices a person has, from the session's cache or from WhatsApp."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from actors.connection.native import usync
+from actors.connection.native.addresses import Address
+from actors.connection.native.committing import transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.connection.native.people import People
+    from actors.connection.native.socket import Socket
+    from actors.connection.session import Session
+
+FRESH: Final = 86_400.0
+"""Seconds that a device list is trusted without being told that it changed."""
+
+
+class NotOnWhatsApp(Exception):  # noqa: N818 - reads as what it is
+    """WhatsApp knows nobody under this address."""
+
+
+class Devices:
+    """Device lists by canonical address. Concurrent questions about one person are one request.
+
+    Raises what the socket's `request` raises when WhatsApp has to be asked and does not answer.
+    """
+
+    def __init__(
+        self, session: Session, people: People, socket: Socket, clock: Callable[[], float]
+    ) -> None:
+        self._session = session
+        self._people = people
+        self._socket = socket
+        self._clock = clock
+        self._asking: dict[Address, asyncio.Task[tuple[Address, ...]]] = {}
+
+    async def of(self, person: Address) -> tuple[Address, ...]:
+        """The devices of a person. Raises `NotOnWhatsApp`."""
+        cached = self._session.devices(str(person))
+        if cached is not None and self._clock() - cached.fetched_at < FRESH:
+            return tuple(Address.parse(device) for device in cached.devices)
+        return await self.refresh(person)
+
+    async def refresh(self, person: Address) -> tuple[Address, ...]:
+        """As `of`, but ask WhatsApp whatever the cache says."""
+        asking = self._asking.get(person)
+        if asking is None:
+            asking = asyncio.create_task(self._ask(person))
+            self._asking[person] = asking
+            asking.add_done_callback(lambda done: self._asked(person, done))
+        return await asyncio.shield(asking)
+
+    def forget(self, person: Address) -> None:
+        """Ask again before the next message, inside a transaction of the session."""
+        self._session.forget_devices(str(person))
+
+    async def _ask(self, person: Address) -> tuple[Address, ...]:
+        answer = usync.devices_answer(await self._socket.request(usync.devices_query([person])))
+        # One person was asked about, who may be listed under the other address.
+        listed = next(iter(answer.values()), usync.Listed((), None))
+        numbers = listed.devices
+        if not numbers:
+            if not usync.can_be_asked(person):
+                raise NotOnWhatsApp
+            if not usync.is_contact(await self._socket.request(usync.contacts_query(person))):
+                raise NotOnWhatsApp
+            numbers = (0,)
+        devices = tuple(Address(person.user, person.server, number) for number in numbers)
+        async with transaction(self._session, self._socket):
+            self._people.learn(person, listed.lid)
+            self._session.save_devices(
+                str(person), [str(device) for device in devices], self._clock()
+            )
+        return devices
+
+    def _asked(self, person: Address, done: asyncio.Task[tuple[Address, ...]]) -> None:
+        del self._asking[person]
+        if not done.cancelled():
+            done.exception()  # seen, where everyone who waited was cancelled

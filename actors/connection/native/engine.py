@@ -1,0 +1,251 @@
+"""The native engine: one account, one socket at a time, on the session file."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from actors.connection.causes import Cause, Kind
+from actors.connection.engine import Guarantees, NotConnected
+from actors.connection.native import payload
+from actors.connection.native.addresses import Address, parse_optional
+from actors.connection.native.enrolment import Enrolment
+from actors.connection.native.linked import Linked
+from actors.connection.native.nodes import Node
+from actors.connection.native.signal import new_credentials
+from actors.connection.native.socket import (
+    ConnectionLost,
+    RequestFailed,
+    RequestTimeout,
+    Socket,
+    iq,
+)
+from actors.connection.session import (
+    Session,
+    SessionDamaged,
+    SessionUnavailable,
+    StaleEpoch,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actors.connection.credentials import Credentials
+    from actors.connection.engine import EngineEvents, InboxItem, Outgoing
+    from actors.settings import Settings
+
+log = structlog.get_logger()
+
+LOGOUT_TIMEOUT: Final = 5.0
+"""Seconds that WhatsApp has to confirm an unlinking."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keepalive:
+    """Seconds between pings (from, to, at random) and that WhatsApp has to answer one."""
+
+    least: float = 20.0
+    most: float = 30.0
+    deadline: float = 20.0
+
+
+class NativeEngine:
+    """Receives without loss (G5), sends under the caller's ids (G3), one owner at a time (G6).
+
+    Opens the session file for `epoch`; raises what `Session.open` raises. `run` serves one socket
+    after the other, whenever its owner calls it.
+    """
+
+    guarantees = Guarantees(persists_before_ack=True, keeps_message_id=True)
+
+    def __init__(
+        self,
+        settings: Settings,
+        session: Session,
+        events: EngineEvents,
+        *,
+        keepalive: Keepalive | None = None,
+    ) -> None:
+        self._settings = settings
+        self._session = session
+        self._events = events
+        self._keepalive = keepalive or Keepalive()
+        self._socket: Socket | None = None
+        self._linked: Linked | None = None
+        self._opening: asyncio.Task[Socket] | None = None
+        self._closing: Cause | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def account(self) -> str | None:
+        """The canonical address of the paired account."""
+        own = self._session.credentials()
+        return own.account if own is not None else None
+
+    async def run(self) -> Cause:
+        """Serve one socket until it ends; see the port."""
+        if self._closing is not None:
+            return self._closing
+        self._idle.clear()
+        try:
+            cause = await self._run()
+            if cause.kind is Kind.LOGGED_OUT:
+                await self._forget()
+        finally:
+            self._idle.set()
+        log.info("socket ended", action="socket.ended", cause=str(cause))
+        return cause
+
+    async def send(self, message: Outgoing) -> float:
+        """Send one message; see the port."""
+        if self._linked is None:
+            raise NotConnected
+        return await self._linked.send(message)
+
+    async def pending(self, limit: int) -> Sequence[InboxItem]:
+        """The oldest unsettled inbox items."""
+        return self._session.pending(limit)
+
+    async def settle(self, keys: Sequence[int]) -> None:
+        """Forget items that are stored elsewhere. A stale owner changes nothing (G6)."""
+        with suppress(StaleEpoch):
+            async with self._session.transaction():
+                self._session.settle(keys)
+
+    async def logout(self) -> None:
+        """Unlink the device; `run` ends as logged out."""
+        socket, own = self._socket, self._session.credentials()
+        if socket is not None and self._linked is not None and own is not None:
+            removal = Node(
+                "remove-companion-device",
+                {"jid": own.device or "", "reason": "user_initiated"},
+            )
+            with suppress(ConnectionLost, RequestFailed, RequestTimeout):
+                await socket.request(iq("set", "md", (removal,)), LOGOUT_TIMEOUT)
+        await self._forget()
+        if socket is not None:
+            await socket.close(Cause(Kind.LOGGED_OUT, "asked"))
+
+    async def close(self) -> None:
+        """Close the socket, wait until `run` returned, close the session file."""
+        self._closing = Cause(Kind.CLOSED)
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._socket is not None:
+            await self._socket.close(self._closing)
+        await self._idle.wait()
+        self._session.close()
+
+    async def _run(self) -> Cause:
+        try:
+            own = await self._credentials()
+            self._opening = asyncio.create_task(self._open(own))
+            self._socket = await self._opening
+            return await self._serve(self._socket, own)
+        except ConnectionLost as lost:
+            return lost.cause
+        except StaleEpoch:
+            return Cause(Kind.REPLACED, "stale_epoch")
+        except SessionDamaged:
+            return Cause(Kind.BAD_SESSION, "damaged")
+        except SessionUnavailable:
+            return Cause(Kind.NETWORK, "session_unavailable")
+        except asyncio.CancelledError:
+            # `close` cancels the opening, its owner cancels this task: only the latter is passed on.
+            if self._closing is None or asyncio.current_task().cancelling():  # type: ignore[union-attr]
+                raise
+            return self._closing
+        finally:
+            self._opening = None
+            socket, self._socket = self._socket, None
+            if socket is not None:
+                await socket.close(self._closing or Cause(Kind.CLOSED))
+
+    async def _open(self, own: Credentials) -> Socket:
+        version = self._settings.whatsapp_version
+        device = parse_optional(own.device)
+        key = own.signed_prekey
+        words = (
+            payload.login(version, device)
+            if device is not None
+            else payload.registration(
+                version,
+                registration_id=own.registration_id,
+                identity=own.identity_public,
+                signed_prekey=(key.id, key.public, key.signature),
+            )
+        )
+        return await Socket.open(
+            self._settings.whatsapp_url,
+            own.noise_private,
+            bytes.fromhex(self._settings.whatsapp_root_key),
+            words,
+        )
+
+    async def _serve(self, socket: Socket, own: Credentials) -> Cause:
+        if self._closing is not None:
+            return self._closing
+        part: Linked | Enrolment
+        if own.device is None:
+            part = Enrolment(self._session, socket, own, self._events)
+        else:
+            part = self._linked = Linked(
+                self._session,
+                socket,
+                Address.parse(own.device),
+                parse_optional(own.lid),
+                self._events,
+                ack_timeout=self._settings.whatsapp_ack_timeout / 1000,
+            )
+        tasks = [
+            asyncio.create_task(part.run()),
+            asyncio.create_task(self._keep_alive(socket)),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except ConnectionLost as lost:
+            return socket.cause or lost.cause
+        finally:
+            self._linked = None
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await part.close()
+        return socket.cause or Cause(Kind.NETWORK, "ended")
+
+    async def _keep_alive(self, socket: Socket) -> None:
+        """Ping now and then; silence means that the connection is dead, whatever TCP says."""
+        while True:
+            # Not the same for all connections: a thousand of them would ping in step.
+            await asyncio.sleep(random.uniform(self._keepalive.least, self._keepalive.most))  # noqa: S311
+            try:
+                await socket.request(iq("get", "w:p", (Node("ping"),)), self._keepalive.deadline)
+            except RequestFailed:
+                continue
+            except RequestTimeout:
+                socket.fail(Cause(Kind.KEEPALIVE))
+                return
+
+    async def _credentials(self) -> Credentials:
+        own = self._session.credentials()
+        if own is None:
+            own = new_credentials()
+            async with self._session.transaction():
+                self._session.save_credentials(own)
+        async with self._session.transaction():
+            self._session.prune(time.time())
+        return own
+
+    async def _forget(self) -> None:
+        with suppress(StaleEpoch, SessionDamaged, SessionUnavailable):
+            async with self._session.transaction():
+                self._session.forget_credentials()

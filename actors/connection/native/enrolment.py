@@ -1,0 +1,115 @@
+"""A device that is not paired yet, on an open socket: it shows QR codes until a phone scans one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from actors.connection.causes import Cause, Kind
+from actors.connection.engine import Qr
+from actors.connection.native import pairing
+from actors.connection.native.addresses import SERVER
+from actors.connection.native.committing import transaction
+from actors.connection.native.nodes import Node
+from actors.connection.native.pairing import Keys, PairingRefused
+
+if TYPE_CHECKING:
+    from actors.connection.credentials import Credentials
+    from actors.connection.engine import EngineEvents
+    from actors.connection.native.socket import Socket
+    from actors.connection.session import Session
+
+log = structlog.get_logger()
+
+
+class Enrolment:
+    """Pairs: the credentials are on disk before WhatsApp takes the device for paired (G7).
+
+    `run` ends with `ConnectionLost`: WhatsApp asks for a new connection once the device is paired,
+    and a new one is needed for new QR codes when all of them expired.
+    """
+
+    def __init__(
+        self, session: Session, socket: Socket, own: Credentials, events: EngineEvents
+    ) -> None:
+        self._session = session
+        self._socket = socket
+        self._own = own
+        self._events = events
+        noise = X25519PrivateKey.from_private_bytes(own.noise_private)
+        self._keys = Keys(
+            noise_public=noise.public_key().public_bytes_raw(),
+            identity_public=own.identity_public,
+            identity_private=own.identity_private,
+            adv_secret=own.adv_secret,
+        )
+        self._showing: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Answer WhatsApp until the socket ends."""
+        while True:
+            stanza = await self._socket.receive()
+            if stanza.tag != "iq":
+                continue
+            if stanza.child("pair-device") is not None:
+                await self._offer(stanza)
+            elif stanza.child("pair-success") is not None:
+                await self._paired(stanza)
+            elif stanza.attrs.get("type") == "get":
+                await self._socket.send(_result(stanza))
+
+    async def close(self) -> None:
+        """Show no more QR codes."""
+        if self._showing is not None:
+            self._showing.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._showing
+
+    async def _offer(self, stanza: Node) -> None:
+        await self._socket.send(_result(stanza))
+        await self.close()
+        self._showing = asyncio.create_task(self._show(stanza))
+
+    async def _show(self, stanza: Node) -> None:
+        for text, lifetime in pairing.qr_codes(stanza, self._keys):
+            await self._events.on_qr(Qr(text, time.time() + lifetime))
+            await asyncio.sleep(lifetime)
+        self._socket.fail(Cause(Kind.RESTART_REQUIRED, "qr_expired"))
+
+    async def _paired(self, stanza: Node) -> None:
+        await self.close()
+        try:
+            paired = pairing.prove(stanza, self._keys)
+        except PairingRefused as refused:
+            log.error("pairing refused", action="pairing.refused", check=refused.code)  # noqa: TRY400
+            await self._socket.send(refused.answer)
+            self._socket.fail(Cause(Kind.NETWORK, f"pairing_{refused.code}"))
+            return
+        account = paired.device.canonical
+        async with transaction(self._session, self._socket):
+            self._session.save_credentials(
+                replace(
+                    self._own,
+                    account=str(account),
+                    device=str(paired.device),
+                    lid=str(paired.lid) if paired.lid is not None else None,
+                    device_identity=paired.device_identity,
+                    account_signature_key=paired.account_key,
+                    platform=paired.platform,
+                )
+            )
+            self._session.save_identity(str(account), paired.account_key)
+            if paired.lid is not None:
+                self._session.learn_lid(str(paired.lid.canonical), str(account))
+        await self._socket.send(paired.answer)
+        await self._events.on_paired(str(account))
+
+
+def _result(stanza: Node) -> Node:
+    return Node("iq", {"to": SERVER, "type": "result", "id": stanza.attrs.get("id", "")})

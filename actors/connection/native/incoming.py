@@ -1,0 +1,238 @@
+"""What an incoming stanza changes, inside a transaction, and what may be said once it committed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
+
+import structlog
+
+from actors.connection.native import bundles, content, receipts
+from actors.connection.native.addresses import GROUP, Address, parse_optional
+from actors.connection.native.nodes import MalformedMessage
+from actors.connection.native.ratchet import Undecryptable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.connection.native.devices import Devices
+    from actors.connection.native.nodes import Node
+    from actors.connection.native.people import People
+    from actors.connection.native.signal import Signal
+    from actors.connection.session import Session
+
+log = structlog.get_logger()
+
+MAX_RETRIES: Final = 5
+"""How often the sender is asked to encrypt one message again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What follows once the transaction is committed.
+
+    `answers` are sent; `news` says that the inbox grew; `wanted` is a message whose resend was
+    asked for; `task` is work that needs WhatsApp's answers: a retry receipt, or prekeys.
+    """
+
+    answers: tuple[Node, ...] = ()
+    news: bool = False
+    wanted: Node | None = None
+    task: Literal["resend", "prekeys"] | None = None
+
+
+class Key(NamedTuple):
+    """What names a message at both ends, by canonical addresses."""
+
+    chat: str
+    sender: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a message comes from; `sender` has a device."""
+
+    chat: Address
+    sender: Address
+    from_me: bool
+
+
+class Incoming:
+    """Takes stanzas one by one, each inside its own savepoint of the session's transaction.
+
+    A message is decrypted once: its ratchet step, its prekey and its inbox row commit together,
+    and one that comes again is only acknowledged again (G5).
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        signal: Signal,
+        people: People,
+        devices: Devices,
+        clock: Callable[[], float],
+    ) -> None:
+        self._session = session
+        self._signal = signal
+        self._people = people
+        self._devices = devices
+        self._clock = clock
+
+    async def take(self, stanza: Node) -> Outcome:
+        """Apply one stanza. Raises nothing for what a stanza may contain."""
+        self._people.learn_from(stanza)
+        if stanza.tag == "message":
+            return await self._message(stanza)
+        if stanza.tag == "receipt":
+            return self._receipt(stanza)
+        if stanza.tag == "notification":
+            return self._notification(stanza)
+        return Outcome((receipts.ack(stanza),))
+
+    def give_up(self, stanza: Node) -> Outcome:
+        """Put a placeholder where no resend came; one that comes later still replaces it."""
+        source = self._source(stanza)
+        if source is None or self._session.seen(*self._key(stanza, source)):
+            return Outcome()
+        added = self._add(stanza, source, content.Content("undecryptable", None), b"")
+        return Outcome((receipts.ack(stanza),), news=added)
+
+    async def _message(self, stanza: Node) -> Outcome:
+        source = self._source(stanza)
+        if source is None:
+            return Outcome((receipts.ack(stanza),))
+        answers = (
+            receipts.ack(stanza),
+            receipts.delivery(stanza, from_me=source.from_me),
+        )
+        if self._session.seen(*self._key(stanza, source)):
+            return Outcome(answers)
+        try:
+            with self._session.savepoint():
+                plaintext = await self._decrypt(stanza, source)
+                found = content.read(plaintext)
+        except (Undecryptable, MalformedMessage) as error:
+            return self._undecryptable(stanza, source, error)
+        if found is None:
+            self._session.bury(**self._key(stanza, source)._asdict())
+            return Outcome(answers)
+        return Outcome(answers, news=self._add(stanza, source, found, plaintext))
+
+    async def _decrypt(self, stanza: Node, source: Source) -> bytes:
+        part = stanza.child("enc")
+        if part is None or not _for_one_device(stanza):
+            raise Undecryptable("invalid_message")
+        padded = await self._signal.decrypt(
+            str(self._people.known_as(source.sender)),
+            cast("Literal['pkmsg', 'msg']", part.attrs["type"]),
+            part.data,
+        )
+        return padded if part.attrs.get("v") == "3" else content.unpad(padded)
+
+    def _undecryptable(
+        self, stanza: Node, source: Source, error: Undecryptable | MalformedMessage
+    ) -> Outcome:
+        reason = error.reason if isinstance(error, Undecryptable) else "malformed"
+        key = self._key(stanza, source)
+        count = self._session.count_retry("asked", *key)
+        log.warning(
+            "undecryptable message", action="message.undecryptable", reason=reason, count=count
+        )
+        own = self._session.credentials()
+        if count > MAX_RETRIES or own is None or not _for_one_device(stanza):
+            return self.give_up(stanza)
+        (prekey,) = self._signal.make_prekeys(1)
+        asked = receipts.retry(
+            stanza,
+            count=count,
+            registration_id=own.registration_id,
+            keys=bundles.for_retry(own, prekey),
+        )
+        return Outcome((asked,), wanted=stanza)
+
+    def _add(self, stanza: Node, source: Source, found: content.Content, plaintext: bytes) -> bool:
+        key = self._key(stanza, source)
+        destination = parse_optional(found.destination)
+        chat = key.chat
+        if source.from_me and destination is not None and "recipient" not in stanza.attrs:
+            # The stanza alone names it differently when it comes again.
+            chat = str(self._people.canonical(destination))
+        if chat != key.chat:
+            self._session.bury(**key._asdict())
+        return self._session.add_message(
+            chat=chat,
+            sender=key.sender,
+            message_id=key.message_id,
+            at=_number(stanza.attrs.get("t")) or int(self._clock()),
+            type=found.type,
+            text=found.text,
+            from_me=source.from_me,
+            push_name=stanza.attrs.get("notify"),
+            source="offline" if "offline" in stanza.attrs else "live",
+            body=None if found.type in ("text", "undecryptable") else plaintext,
+        )
+
+    def _receipt(self, stanza: Node) -> Outcome:
+        receipt = receipts.read(stanza)
+        if receipt.status == "retry":
+            return Outcome(task="resend")
+        sender = parse_optional(stanza.attrs.get("from"))
+        answers = (receipts.ack(stanza),)
+        if (
+            receipt.status is None
+            or sender is None
+            or not sender.is_person
+            or self._people.is_account(sender)
+        ):
+            return Outcome(answers)
+        self._session.add_receipt(
+            chat=str(self._people.canonical(sender)),
+            message_ids=receipt.message_ids,
+            status=receipt.status,
+            at=receipt.at or int(self._clock()),
+        )
+        return Outcome(answers, news=True)
+
+    def _notification(self, stanza: Node) -> Outcome:
+        answers = (receipts.ack(stanza),)
+        kind = stanza.attrs.get("type")
+        if kind == "encrypt" and stanza.child("count") is not None:
+            return Outcome(answers, task="prekeys")
+        person = parse_optional(stanza.attrs.get("from"))
+        if kind == "account_sync":
+            self._devices.forget(self._people.account)
+        elif kind in ("encrypt", "devices") and person is not None and person.is_person:
+            self._devices.forget(self._people.canonical(person))
+        return Outcome(answers)
+
+    def _source(self, stanza: Node) -> Source | None:
+        """None for what is no message between people: channels, status updates, broadcasts."""
+        origin = parse_optional(stanza.attrs.get("from"))
+        if origin is None or not stanza.attrs.get("id"):
+            return None
+        if origin.server == GROUP:
+            sender = parse_optional(stanza.attrs.get("participant"))
+            if sender is None:
+                return None
+            return Source(origin, sender, self._people.is_account(sender))
+        if not origin.is_person:
+            return None
+        if not self._people.is_account(origin):
+            return Source(self._people.canonical(origin), origin, from_me=False)
+        recipient = parse_optional(stanza.attrs.get("recipient")) or origin
+        return Source(self._people.canonical(recipient), origin, from_me=True)
+
+    def _key(self, stanza: Node, source: Source) -> Key:
+        sender = self._people.canonical(source.sender)
+        return Key(str(source.chat), str(sender), stanza.attrs["id"])
+
+
+def _for_one_device(stanza: Node) -> bool:
+    """Whether the message is encrypted for this device alone, and not with a group's key."""
+    kinds = {part.attrs.get("type") for part in stanza.children("enc")}
+    return bool(kinds) and kinds <= {"pkmsg", "msg"}
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdecimal() else None

@@ -1,0 +1,149 @@
+"""A paired device on an open socket: login, then everything that comes and goes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from actors.connection.engine import NotConnected
+from actors.connection.native import login, receipts
+from actors.connection.native.addresses import SERVER, Address
+from actors.connection.native.devices import Devices
+from actors.connection.native.incoming import Incoming
+from actors.connection.native.nodes import Node
+from actors.connection.native.people import People
+from actors.connection.native.receive import Receiver
+from actors.connection.native.send import Sender
+from actors.connection.native.signal import Signal
+from actors.connection.native.socket import ConnectionLost, RequestFailed, RequestTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from actors.connection.engine import EngineEvents, Outgoing
+    from actors.connection.native.socket import Socket
+    from actors.connection.session import Session
+
+log = structlog.get_logger()
+
+OFFLINE_BATCH = 100
+"""Stanzas that waited while the device was away, asked for at a time."""
+
+
+class Linked:
+    """Everything that one socket of a paired device does. `run` ends with `ConnectionLost`."""
+
+    def __init__(
+        self,
+        session: Session,
+        socket: Socket,
+        device: Address,
+        lid: Address | None,
+        events: EngineEvents,
+        *,
+        ack_timeout: float,
+    ) -> None:
+        self._session = session
+        self._socket = socket
+        self._events = events
+        self._people = People(session, device, lid)
+        self._signal = Signal(session, on_identity_change=self._reinstalled)
+        self._devices = Devices(session, self._people, socket, time.time)
+        self._prekeys = login.Prekeys(session, self._signal, socket)
+        self._sender = Sender(
+            session,
+            self._signal,
+            self._people,
+            self._devices,
+            socket,
+            ack_timeout=ack_timeout,
+        )
+        self._receiver = Receiver(
+            session,
+            socket,
+            Incoming(session, self._signal, self._people, self._devices, time.time),
+            on_inbox=events.on_inbox,
+            on_task=self._on_task,
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._logged_in = False
+
+    async def run(self) -> None:
+        """Serve until the socket ends."""
+        receiving = asyncio.create_task(self._receiver.run())
+        reading = asyncio.create_task(self._read())
+        self._tasks |= {receiving, reading}
+        done, _ = await asyncio.wait((receiving, reading), return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    async def send(self, message: Outgoing) -> float:
+        """Send one message; see `Sender.send`. Raises `NotConnected` before the login is done."""
+        if not self._logged_in:
+            raise NotConnected
+        return await self._sender.send(message)
+
+    async def close(self) -> None:
+        """End what runs in the background."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read(self) -> None:
+        while True:
+            stanza = await self._socket.receive()
+            if stanza.tag in ("message", "receipt", "notification", "call"):
+                await self._receiver.put(stanza)
+            elif stanza.tag == "success":
+                self._start(self._log_in(stanza))
+            elif stanza.tag == "ib":
+                await self._information(stanza)
+            elif stanza.tag == "iq" and stanza.attrs.get("type") == "get":
+                answer = {"to": SERVER, "type": "result", "id": stanza.attrs.get("id", "")}
+                await self._socket.send(Node("iq", answer))
+
+    async def _log_in(self, stanza: Node) -> None:
+        await login.note_success(self._session, self._people, self._socket, stanza)
+        await self._prekeys.top_up()
+        await login.activate(self._socket)
+        self._logged_in = True
+        await self._events.on_open()
+
+    async def _information(self, stanza: Node) -> None:
+        if stanza.child("offline_preview") is not None:
+            batch = Node("offline_batch", {"count": str(OFFLINE_BATCH)})
+            await self._socket.send(Node("ib", {}, (batch,)))
+
+    async def _resend(self, receipt: Node) -> None:
+        try:
+            await self._sender.resend(receipt)
+        except (RequestFailed, RequestTimeout) as error:
+            # Not acknowledged: it comes again at the next login.
+            log.warning("not resent", action="resend.failed", error=type(error).__name__)
+            return
+        await self._socket.send(receipts.ack(receipt))
+
+    def _on_task(self, kind: str, stanza: Node) -> None:
+        self._start(self._resend(stanza) if kind == "resend" else self._prekeys.top_up())
+
+    def _reinstalled(self, address: str) -> None:
+        person = self._people.canonical(Address.parse(address))
+        log.info("another identity key", action="identity.changed")
+        self._devices.forget(person)
+
+    def _start(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.ensure_future(self._guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, work: Coroutine[object, object, None]) -> None:
+        try:
+            await work
+        except ConnectionLost:
+            return  # the reader meets it too, and ends the run
+        except Exception as error:  # noqa: BLE001 - told, and the connection goes on
+            log.error("task failed", action="task.failed", error=type(error).__name__)  # noqa: TRY400

@@ -1,0 +1,158 @@
+"""Pairing: the QR codes a phone scans, and the proof that the phone which scanned them sends.
+
+The device gives the phone a secret through the QR code. The phone signs the device's identity key
+with the account's and authenticates that with the secret; the device signs back. Together the two
+signatures are the device identity that later goes along with the first message to anybody.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.connection.native import signatures
+from actors.connection.native.addresses import SERVER, Address, parse_optional
+from actors.connection.native.nodes import MalformedMessage, Node, parse, proto
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FIRST_QR: Final = 60.0
+NEXT_QR: Final = 20.0
+"""Seconds that a QR code is shown; WhatsApp keeps the first one longer."""
+
+_ACCOUNT_SIGNATURE = b"\x06\x00"
+_DEVICE_SIGNATURE = b"\x06\x01"
+_HOSTED_ACCOUNT_SIGNATURE = b"\x06\x05"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What a device that wants to be paired made up: 32 bytes each."""
+
+    noise_public: bytes
+    identity_public: bytes
+    identity_private: bytes
+    adv_secret: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """A pairing that was proven. `device_identity` is the serialized, twice signed identity."""
+
+    device: Address
+    lid: Address | None
+    device_identity: bytes
+    account_key: bytes
+    platform: str
+    answer: Node
+
+
+class PairingRefused(Exception):  # noqa: N818 - reads as what it is
+    """The proof does not hold; `answer` tells WhatsApp so, `code` says which check failed."""
+
+    def __init__(self, code: str, answer: Node) -> None:
+        super().__init__(code)
+        self.code = code
+        self.answer = answer
+
+
+def qr_codes(stanza: Node, keys: Keys) -> Iterator[tuple[str, float]]:
+    """The QR texts that a ``<pair-device>`` stanza gives, each with its lifetime in seconds."""
+    offer = stanza.child("pair-device")
+    parts = [
+        base64.b64encode(key).decode()
+        for key in (keys.noise_public, keys.identity_public, keys.adv_secret)
+    ]
+    lifetime = FIRST_QR
+    for ref in offer.children("ref") if offer is not None else ():
+        yield ",".join([ref.data.decode("ascii", "replace"), *parts]), lifetime
+        lifetime = NEXT_QR
+
+
+def prove(stanza: Node, keys: Keys) -> Paired:
+    """Check the proof in a ``<pair-success>`` stanza and sign back.
+
+    Raises `PairingRefused`. The `answer` may leave only after the credentials are committed:
+    from then on WhatsApp takes the device for paired (G7).
+    """
+    number = stanza.attrs.get("id", "")
+    success = stanza.child("pair-success") or Node("pair-success")
+    try:
+        sealed = parse(proto.ADVSignedDeviceIdentityHMAC, success.bytes_of("device-identity"))
+        signed = parse(proto.ADVSignedDeviceIdentity, bytes(sealed.details))
+        details = parse(proto.ADVDeviceIdentity, bytes(signed.details))
+    except MalformedMessage:
+        raise _refused("malformed", number, 500, "internal-error") from None
+    if not _authentic(sealed, keys.adv_secret):
+        raise _refused("hmac", number, 401, "hmac-mismatch")
+    account_key = bytes(signed.accountSignatureKey)
+    if not _signed(signed, details, keys.identity_public):
+        raise _refused("signature", number, 401, "signature-mismatch")
+    device_node = success.child("device") or Node("device")
+    device = parse_optional(device_node.attrs.get("jid"))
+    if device is None or not device.is_person:
+        raise _refused("address", number, 500, "internal-error")
+    platform = success.child("platform")
+    signed.deviceSignature = signatures.sign(
+        keys.identity_private,
+        _DEVICE_SIGNATURE + bytes(signed.details) + keys.identity_public + account_key,
+    )
+    whole: bytes = signed.SerializeToString()
+    signed.ClearField("accountSignatureKey")
+    answer = Node(
+        "iq",
+        {"to": SERVER, "type": "result", "id": number},
+        (
+            Node(
+                "pair-device-sign",
+                {},
+                (
+                    Node(
+                        "device-identity",
+                        {"key-index": str(details.keyIndex)},
+                        signed.SerializeToString(),
+                    ),
+                ),
+            ),
+        ),
+    )
+    return Paired(
+        device=device,
+        lid=parse_optional(device_node.attrs.get("lid")),
+        device_identity=whole,
+        account_key=account_key,
+        platform=platform.attrs.get("name", "") if platform is not None else "",
+        answer=answer,
+    )
+
+
+def _authentic(sealed: Any, secret: bytes) -> bool:
+    hosted = sealed.accountType == proto.ADVEncryptionType.HOSTED
+    message = (_HOSTED_ACCOUNT_SIGNATURE if hosted else b"") + bytes(sealed.details)
+    expected = hmac.new(secret, message, hashlib.sha256).digest()
+    return hmac.compare_digest(expected, bytes(sealed.hmac))
+
+
+def _signed(signed: Any, details: Any, identity: bytes) -> bool:
+    hosted = details.deviceType == proto.ADVEncryptionType.HOSTED
+    prefix = _HOSTED_ACCOUNT_SIGNATURE if hosted else _ACCOUNT_SIGNATURE
+    return signatures.verify(
+        bytes(signed.accountSignatureKey),
+        prefix + bytes(signed.details) + identity,
+        bytes(signed.accountSignature),
+    )
+
+
+def _refused(code: str, number: str, error: int, text: str) -> PairingRefused:
+    return PairingRefused(
+        code,
+        Node(
+            "iq",
+            {"to": SERVER, "type": "error", "id": number},
+            (Node("error", {"code": str(error), "text": text}),),
+        ),
+    )

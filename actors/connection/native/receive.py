@@ -1,0 +1,111 @@
+"""The receive pipeline: what waits is committed together, then acknowledged (G5)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from actors.connection.native.committing import transaction
+from actors.connection.native.incoming import Outcome
+from actors.connection.session import SessionDamaged, SessionUnavailable, StaleEpoch
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from actors.connection.native.incoming import Incoming
+    from actors.connection.native.nodes import Node
+    from actors.connection.native.socket import Socket
+    from actors.connection.session import Session
+
+log = structlog.get_logger()
+
+BATCH: Final = 64
+"""Stanzas that share a commit at most."""
+
+WAITING: Final = 1024
+"""Stanzas that wait at most; beyond that the socket is not read."""
+
+RESEND_PATIENCE: Final = 60.0
+"""Seconds until a placeholder stands for a message whose resend was asked for and did not come."""
+
+
+class Receiver:
+    """Takes stanzas in order. Ends with `ConnectionLost` when the socket or the session does.
+
+    An answer leaves only after the commit that it vouches for. What a crash, a full disk or a
+    stanza that cannot be handled leaves unanswered, WhatsApp sends again.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        socket: Socket,
+        incoming: Incoming,
+        *,
+        on_inbox: Callable[[], Awaitable[None]],
+        on_task: Callable[[str, Node], None],
+        patience: float = RESEND_PATIENCE,
+    ) -> None:
+        self._session = session
+        self._socket = socket
+        self._incoming = incoming
+        self._on_inbox = on_inbox
+        self._on_task = on_task
+        self._patience = patience
+        self._queue: asyncio.Queue[Node] = asyncio.Queue(WAITING)
+        self._overdue: list[Node] = []
+        self._due = asyncio.Event()
+
+    async def put(self, stanza: Node) -> None:
+        """Queue a stanza; waits while too many do."""
+        await self._queue.put(stanza)
+        self._due.set()
+
+    async def run(self) -> None:
+        """Commit and acknowledge what is queued, for ever."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            while (batch := self._batch()) or self._overdue:
+                overdue, self._overdue = self._overdue, []
+                await self._commit(batch, overdue)
+
+    def _batch(self) -> list[Node]:
+        count = min(BATCH, self._queue.qsize())
+        return [self._queue.get_nowait() for _ in range(count)]
+
+    async def _commit(self, batch: Sequence[Node], overdue: Sequence[Node]) -> None:
+        async with transaction(self._session, self._socket):
+            outcomes = [(stanza, await self._take(stanza)) for stanza in batch]
+            outcomes += [(stanza, self._incoming.give_up(stanza)) for stanza in overdue]
+        if any(outcome.news for _, outcome in outcomes):
+            await self._on_inbox()
+        answers = [answer for _, outcome in outcomes for answer in outcome.answers]
+        if answers:
+            await self._socket.send(*answers)
+        for stanza, outcome in outcomes:
+            if outcome.task is not None:
+                self._on_task(outcome.task, stanza)
+            if outcome.wanted is not None:
+                asyncio.get_running_loop().call_later(self._patience, self._lapse, stanza)
+
+    async def _take(self, stanza: Node) -> Outcome:
+        try:
+            with self._session.savepoint():
+                return await self._incoming.take(stanza)
+        except (StaleEpoch, SessionDamaged, SessionUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - one stanza must not stop all others
+            log.error(  # noqa: TRY400 - a traceback could quote what the stanza says
+                "stanza not handled",
+                action="stanza.failed",
+                stanza=stanza.tag,
+                error=type(error).__name__,
+            )
+            return Outcome()
+
+    def _lapse(self, stanza: Node) -> None:
+        self._overdue.append(stanza)
+        self._due.set()

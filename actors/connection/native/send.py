@@ -1,0 +1,312 @@
+"""The send pipeline: devices, sessions, encryption, commit, bytes, acknowledgement."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from actors.connection.engine import NotConnected, SendError
+from actors.connection.native import bundles, content
+from actors.connection.native.addresses import Address, parse_optional, participant_hash
+from actors.connection.native.agreement import BadSignature, Bundle
+from actors.connection.native.committing import transaction
+from actors.connection.native.devices import NotOnWhatsApp
+from actors.connection.native.nodes import Node
+from actors.connection.native.socket import ConnectionLost, RequestFailed, RequestTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+
+    from actors.connection.engine import Outgoing
+    from actors.connection.native.devices import Devices
+    from actors.connection.native.people import People
+    from actors.connection.native.signal import Signal
+    from actors.connection.native.socket import Socket
+    from actors.connection.session import Session
+
+log = structlog.get_logger()
+
+PERMANENT: Final = frozenset({400, 401, 403, 404, 405, 406, 410})
+"""Error numbers in an ack that the same message would meet again."""
+
+MAX_MESSAGE: Final = 512 * 1024
+"""Bytes of one message; WhatsApp's own clients cut a text far below."""
+
+MAX_RESENDS: Final = 5
+"""How often one message is encrypted again for one device that could not read it."""
+
+UNREACHABLE_SECONDS: Final = 60.0
+"""How long the account's own device without a bundle is left alone before it is asked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plaintext:
+    """A message and its copy for the account's own devices, not padded."""
+
+    message: bytes
+    copy: bytes
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Whose turn it is in one chat; asyncio's lock wakes those who wait in their order."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    wanted: int = 0
+
+
+class Sender:
+    """Sends to persons over one socket, each message under the caller's id.
+
+    Messages to one chat leave in the order of the calls (G4); no chat waits for another's
+    questions to WhatsApp. A ratchet step is on disk before the bytes that used it leave.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        signal: Signal,
+        people: People,
+        devices: Devices,
+        socket: Socket,
+        *,
+        ack_timeout: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._session = session
+        self._signal = signal
+        self._people = people
+        self._devices = devices
+        self._socket = socket
+        self._ack_timeout = ack_timeout
+        self._clock = clock
+        self._turns: dict[Address, _Turn] = {}
+        self._unreachable: dict[Address, float] = {}
+
+    async def send(self, outgoing: Outgoing) -> float:
+        """Return the server's time of its acknowledgement, in seconds. Raises `SendError`."""
+        chat = parse_optional(outgoing.chat)
+        if chat is None or not chat.is_person:
+            raise SendError("unsupported_chat", permanent=True)
+        chat = self._people.canonical(chat)
+        message = content.text_message(outgoing.text, chat=str(chat), reply_to=outgoing.reply_to)
+        if len(message) > MAX_MESSAGE:
+            raise SendError("too_large", permanent=True)
+        plaintext = Plaintext(message, content.device_sent(message, str(chat)))
+        with self._socket.acknowledgement(outgoing.message_id) as acknowledged:
+            async with self._turn(chat):
+                devices = await self._write(outgoing.message_id, chat, plaintext)
+            ack = await self._acknowledged(acknowledged)
+        expected = ack.attrs.get("phash")
+        if expected and expected != participant_hash(devices):
+            await self._reach_missing(outgoing.message_id, chat, plaintext, devices)
+        stamp = ack.attrs.get("t", "")
+        return float(stamp) if stamp.isdecimal() else self._clock()
+
+    async def resend(self, receipt: Node) -> None:
+        """Encrypt a message again for the one device that could not read it.
+
+        Does nothing for a message that is not kept any more, or that was resent too often.
+        Raises what the socket raises.
+        """
+        device = parse_optional(receipt.attrs.get("participant") or receipt.attrs.get("from"))
+        asked = receipt.child("retry")
+        if device is None or not device.is_person or asked is None:
+            return
+        chat = self._people.canonical(parse_optional(receipt.attrs.get("recipient")) or device)
+        number = asked.attrs.get("id") or receipt.attrs.get("id", "")
+        message = self._session.sent_plaintext(str(chat), number)
+        if message is None:
+            log.info("resend of an unknown message", action="resend.unknown")
+            return
+        own = self._people.is_account(device)
+        plaintext = content.device_sent(message, str(chat)) if own else message
+        name = str(self._people.known_as(device))
+        bundle = bundles.read(receipt) if receipt.child("keys") is not None else None
+        if bundle is None and (
+            asked.attrs.get("count", "1") != "1" or not self._signal.has_session(name)
+        ):
+            reply = await self._socket.request(bundles.query([device]))
+            bundle = next(iter(bundles.answer(reply).values()), None)
+        async with self._turn(chat):
+            async with transaction(self._session, self._socket):
+                if self._session.count_retry("answered", str(chat), name, number) > MAX_RESENDS:
+                    return
+                if bundle is not None:
+                    await self._signal.establish(name, bundle)
+                if not self._signal.has_session(name):
+                    return
+                kind, ciphertext = await self._signal.encrypt(name, content.pad(plaintext))
+            attrs = {
+                "to": receipt.attrs.get("from", ""),
+                "id": number,
+                "type": "text",
+                "t": asked.attrs.get("t", "0"),
+                "device_fanout": "false",
+            }
+            for routing in ("participant", "recipient"):
+                if routing in receipt.attrs:
+                    attrs[routing] = receipt.attrs[routing]
+            count = {"count": asked.attrs.get("count", "1")}
+            parts = [Node("enc", {"v": "2", "type": kind, **count}, ciphertext)]
+            await self._socket.send(Node("message", attrs, self._with_identity(parts, kind)))
+
+    async def _write(self, number: str, chat: Address, plaintext: Plaintext) -> tuple[Address, ...]:
+        """Encrypt for all devices, commit, hand to the network; return the devices listed."""
+        try:
+            theirs, own = await asyncio.gather(
+                self._devices.of(chat), self._devices.of(self._people.account)
+            )
+            everyone = tuple(dict.fromkeys((*theirs, *own, self._people.device)))
+            found = await self._missing_bundles(everyone)
+            stanza = await self._encrypt(number, chat, plaintext, everyone, found)
+            await self._socket.send(stanza)
+        except NotOnWhatsApp:
+            raise SendError("not_on_whatsapp", permanent=True) from None
+        except RequestTimeout:
+            raise SendError("whatsapp_timeout") from None
+        except RequestFailed as failed:
+            raise SendError(f"request_failed_{failed.code}") from None
+        except ConnectionLost as lost:
+            if lost.written:
+                raise SendError("connection_lost", uncertain=True) from None
+            raise NotConnected from None
+        return everyone
+
+    async def _encrypt(
+        self,
+        number: str,
+        chat: Address,
+        plaintext: Plaintext,
+        devices: Iterable[Address],
+        found: dict[Address, Bundle],
+        *,
+        fanout: bool = True,
+    ) -> Node:
+        """The stanza for these devices; each ratchet step in it is committed."""
+        targets: list[Node] = []
+        identity = ""
+        async with transaction(self._session, self._socket):
+            for device in devices:
+                if device == self._people.device:
+                    continue
+                own = self._people.is_account(device)
+                encrypted = await self._encrypt_for(
+                    device, plaintext.copy if own else plaintext.message, found.get(device)
+                )
+                if encrypted is None:
+                    continue
+                targets.append(Node("to", {"jid": str(device)}, (encrypted,)))
+                if encrypted.attrs["type"] == "pkmsg":
+                    identity = "pkmsg"
+            if not targets:
+                raise SendError("no_devices")
+            self._session.remember_sent(str(chat), number, plaintext.message, self._clock())
+        attrs = {"id": number, "to": str(chat), "type": "text"}
+        if not fanout:
+            attrs["device_fanout"] = "false"
+        parts = [Node("participants", {}, targets)]
+        return Node("message", attrs, self._with_identity(parts, identity))
+
+    async def _encrypt_for(
+        self, device: Address, plaintext: bytes, bundle: Bundle | None
+    ) -> Node | None:
+        """The ``<enc>`` for one device; None where there is no way to encrypt for it."""
+        name = str(self._people.known_as(device))
+        if not self._signal.has_session(name):
+            if bundle is None:
+                return None
+            try:
+                await self._signal.establish(name, bundle)
+            except BadSignature:
+                log.warning("bundle refused", action="bundle.bad_signature")
+                return None
+        kind, ciphertext = await self._signal.encrypt(name, content.pad(plaintext))
+        return Node("enc", {"v": "2", "type": kind}, ciphertext)
+
+    async def _missing_bundles(self, devices: Sequence[Address]) -> dict[Address, Bundle]:
+        """Bundles of the devices that there is no session with, as far as they have any."""
+        now = self._clock()
+        missing = [
+            device
+            for device in devices
+            if device != self._people.device
+            and not self._signal.has_session(str(self._people.known_as(device)))
+            and self._unreachable.get(device, 0.0) <= now
+        ]
+        if not missing:
+            return {}
+        found = bundles.answer(await self._socket.request(bundles.query(missing)))
+        for device in missing:
+            if device not in found and self._people.is_account(device):
+                self._unreachable[device] = now + UNREACHABLE_SECONDS
+        return found
+
+    async def _acknowledged(self, waiting: asyncio.Future[Node]) -> Node:
+        try:
+            async with asyncio.timeout(self._ack_timeout):
+                ack = await waiting
+        except TimeoutError:
+            raise SendError("ack_timeout", uncertain=True) from None
+        except ConnectionLost:
+            raise SendError("connection_lost", uncertain=True) from None
+        error = ack.attrs.get("error", "")
+        if error and error != "0":
+            code = int(error) if error.isdecimal() else 0
+            raise SendError(f"refused_{error}", permanent=code in PERMANENT)
+        return ack
+
+    async def _reach_missing(
+        self, number: str, chat: Address, plaintext: Plaintext, reached: tuple[Address, ...]
+    ) -> None:
+        """WhatsApp knows other devices than the cache did: send to those that were missed.
+
+        The message is acknowledged already, so a failure here is no failure of the send: the
+        lists are fresh then, and the next message reaches the devices.
+        """
+        try:
+            theirs, own = await asyncio.gather(
+                self._devices.refresh(chat), self._devices.refresh(self._people.account)
+            )
+            missed = tuple(one for one in (*theirs, *own) if one not in reached)
+            if not missed:
+                return
+            found = await self._missing_bundles(missed)
+            with self._socket.acknowledgement(number) as acknowledged:
+                async with self._turn(chat):
+                    stanza = await self._encrypt(
+                        number, chat, plaintext, missed, found, fanout=False
+                    )
+                    await self._socket.send(stanza)
+                await self._acknowledged(acknowledged)
+        except (ConnectionLost, RequestFailed, RequestTimeout, NotOnWhatsApp, SendError) as error:
+            log.warning(
+                "missed devices not reached",
+                action="send.missed_devices",
+                error=type(error).__name__,
+            )
+
+    def _with_identity(self, parts: list[Node], kind: str) -> list[Node]:
+        own = self._session.credentials()
+        if kind == "pkmsg" and own is not None and own.device_identity is not None:
+            parts.append(Node("device-identity", {}, own.device_identity))
+        return parts
+
+    @asynccontextmanager
+    async def _turn(self, chat: Address) -> AsyncIterator[None]:
+        """One writer to a chat at a time, in the order in which they came."""
+        turn = self._turns.setdefault(chat, _Turn())
+        turn.wanted += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.wanted -= 1
+            # A lock that was just released for somebody who waits does not say that it is locked.
+            if turn.wanted == 0:
+                del self._turns[chat]

@@ -1,0 +1,33 @@
+"""XEdDSA signatures over Curve25519 keys, in the form that libsignal writes and reads."""
+
+from __future__ import annotations
+
+import xeddsa
+
+KEY_TYPE = b"\x05"
+"""What libsignal puts before a Curve25519 public key (DJB type)."""
+
+
+def sign(private: bytes, message: bytes) -> bytes:
+    """A signature of 64 bytes by a Curve25519 private key."""
+    # With the sign of the Edwards key forced to zero the signature needs no sign bit, so that
+    # strict XEdDSA and libsignal's older form both accept it.
+    return xeddsa.ed25519_priv_sign(xeddsa.priv_force_sign(private, False), message)
+
+
+def verify(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether `signature` is one by the owner of the Curve25519 `public` key (32 bytes).
+
+    False for keys and signatures of a wrong length, too. libsignal keeps the sign of the Edwards
+    key in the signature's highest bit.
+    """
+    if len(public) != 32 or len(signature) != 64:
+        return False
+    sign_bit = bool(signature[63] & 0x80)
+    plain = signature[:63] + bytes([signature[63] & 0x7F])
+    try:
+        return xeddsa.ed25519_verify(
+            plain, xeddsa.curve25519_pub_to_ed25519_pub(public, sign_bit), message
+        )
+    except xeddsa.XEdDSAException:
+        return False

@@ -1,0 +1,87 @@
+"""Questions to WhatsApp about people: which devices they have, whether a number is on WhatsApp."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from actors.connection.native.addresses import PHONE_NUMBER, Address, parse_optional
+from actors.connection.native.nodes import Node
+from actors.connection.native.socket import iq
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What WhatsApp lists for one person: its devices (0 is the phone), and its LID if told."""
+
+    devices: tuple[int, ...]
+    lid: Address | None
+
+
+def devices_query(people: Iterable[Address]) -> Node:
+    """Ask for the devices and the LID of each person."""
+    users = tuple(Node("user", {"jid": str(person.canonical)}) for person in people)
+    return _usync("message", (Node("devices", {"version": "2"}), Node("lid")), users)
+
+
+def devices_answer(reply: Node) -> dict[Address, Listed]:
+    """The people WhatsApp lists devices for; whoever it does not know is missing or has none."""
+    listed = {}
+    for person, user in _users(reply):
+        devices = tuple(
+            int(device.attrs["id"])
+            for part in user.children("devices")
+            for listing in part.children("device-list")
+            for device in listing.children("device")
+            if device.attrs.get("id", "").isdecimal()
+        )
+        lid = user.child("lid")
+        listed[person] = Listed(
+            devices, parse_optional(lid.attrs.get("val")) if lid is not None else None
+        )
+    return listed
+
+
+def contacts_query(number: Address) -> Node:
+    """Ask whether a phone number is on WhatsApp."""
+    contact = Node("contact", {}, f"+{number.user}".encode())
+    return _usync("interactive", (Node("contact"),), (Node("user", {}, (contact,)),))
+
+
+def is_contact(reply: Node) -> bool:
+    """Whether the number that `contacts_query` asked about is on WhatsApp."""
+    return any(
+        contact.attrs.get("type") == "in"
+        for _, user in _users(reply)
+        for contact in user.children("contact")
+    )
+
+
+def can_be_asked(person: Address) -> bool:
+    """Whether `contacts_query` can ask about this address: only phone numbers have an answer."""
+    return person.server == PHONE_NUMBER
+
+
+def _usync(context: str, query: tuple[Node, ...], users: tuple[Node, ...]) -> Node:
+    attrs = {
+        "sid": secrets.token_hex(8),
+        "mode": "query",
+        "last": "true",
+        "index": "0",
+        "context": context,
+    }
+    parts = (Node("query", {}, query), Node("list", {}, users))
+    return iq("get", "usync", (Node("usync", attrs, parts),))
+
+
+def _users(reply: Node) -> Iterator[tuple[Address, Node]]:
+    for part in reply.children("usync"):
+        for listing in part.children("list"):
+            for user in listing.children("user"):
+                person = parse_optional(user.attrs.get("jid"))
+                if person is not None:
+                    yield person.canonical, user

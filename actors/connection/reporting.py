@@ -1,0 +1,212 @@
+"""What the owner of a connection says of it: to the lease record and to the StateManager.
+
+Only the newest report counts, so a report is a value that is replaced, and two loops that carry it
+to either place until it is there: one being away never holds up the other (G11).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+
+from actors.redis.client import RedisAway
+from actors.redis.lease import LeaseMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from actors.connection.engine import Qr
+    from actors.redis.lease import Lease, Leases
+
+log = structlog.get_logger()
+
+PAUSE = 0.2
+LONGEST_PAUSE = 2.0
+RENEW_AGAIN = 1.0
+"""Seconds between tries while Redis or the StateManager is away."""
+
+
+class StateAway(Exception):  # noqa: N818 - reads as what it is
+    """The StateManager did not confirm: it is dead, not known yet, or its store is away."""
+
+
+class State(Protocol):
+    """The StateManager as a connection sees it. Both raise `StateAway`; both may be repeated."""
+
+    async def store_messages(self, connection: str, items: Sequence[dict[str, Any]]) -> None:
+        """Return when the store has them; `items` have the fields of `InboxMessage`."""
+
+    async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
+        """Note what the connection is; the newest epoch wins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a connection is, as `whatsapp_connection_states` keeps it under ``observed``."""
+
+    state: str
+    cause: str | None
+    epoch: int
+    since: float
+    account: str | None
+    restarts: int
+    beat: float
+
+
+class Reporter:
+    """Carries the newest state of one epoch to where others read it.
+
+    A report that Redis refuses because of a newer epoch calls `on_lost`, and so does a beat; from
+    then on nothing is reported any more (G6).
+    """
+
+    def __init__(
+        self,
+        leases: Leases,
+        state: State,
+        lease: Lease,
+        *,
+        on_lost: Callable[[str], None],
+        beat_every: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._leases = leases
+        self._state = state
+        self._connection = lease.connection
+        self._on_lost = on_lost
+        self._beat_every = beat_every
+        self._clock = clock
+        self._now = Observed(
+            state=lease.state,
+            cause=lease.cause,
+            epoch=lease.epoch,
+            since=lease.since,
+            account=lease.account,
+            restarts=lease.restarts,
+            beat=lease.beat,
+        )
+        self._qr: Qr | None = None
+        self._for_lease = asyncio.Event()
+        self._for_state = asyncio.Event()
+        self._for_state.set()  # that this epoch serves is news
+
+    @property
+    def now(self) -> Observed:
+        """What was reported last."""
+        return self._now
+
+    def report(
+        self, state: str, cause: str | None = None, account: str | None = None, qr: Qr | None = None
+    ) -> None:
+        """Replace the report; returns at once."""
+        changed = state != self._now.state or cause != self._now.cause
+        self._now = replace(
+            self._now,
+            state=state,
+            cause=cause,
+            since=self._clock() if changed else self._now.since,
+            account=account or self._now.account,
+        )
+        self._qr = qr
+        if changed:
+            log.info("state", action="state", connection=self._connection, state=state, cause=cause)
+        self._for_lease.set()
+        self._for_state.set()
+
+    async def tell_lease(self) -> None:
+        """Write each report to the lease record; for the life of the epoch."""
+        pause = PAUSE
+        while True:
+            await self._for_lease.wait()
+            self._for_lease.clear()
+            now = self._now
+            try:
+                kept = await self._leases.report(
+                    self._connection,
+                    now.epoch,
+                    state=now.state,
+                    cause=now.cause,
+                    since=now.since,
+                    account=now.account,
+                    qr=self._qr,
+                )
+            except RedisAway:
+                self._for_lease.set()
+                await asyncio.sleep(pause)
+                pause = min(LONGEST_PAUSE, pause * 2)
+                continue
+            pause = PAUSE
+            if not kept:
+                self._on_lost("lost")
+
+    async def tell_state(self) -> None:
+        """Write each report to the StateManager; for the life of the epoch."""
+        pause = PAUSE
+        while True:
+            await self._for_state.wait()
+            self._for_state.clear()
+            try:
+                await self._state.report_state(self._connection, asdict(self._now))
+            except StateAway:
+                self._for_state.set()
+                await asyncio.sleep(pause)
+                pause = min(LONGEST_PAUSE, pause * 2)
+                continue
+            pause = PAUSE
+
+    async def beat(self) -> None:
+        """Renew the lease every heartbeat; a Redis that is away is asked again each second."""
+        while True:
+            await asyncio.sleep(self._beat_every)
+            while True:
+                try:
+                    kept = await self._leases.renew(self._connection, self._now.epoch)
+                except RedisAway:
+                    await asyncio.sleep(RENEW_AGAIN)
+                    continue
+                except LeaseMissing:
+                    self._on_lost("lease_missing")
+                    return
+                break
+            if not kept:
+                self._on_lost("lost")
+                return
+            self._now = replace(self._now, beat=self._clock())
+            self._for_state.set()
+
+    async def finish(self, state: str, cause: str | None, *, within: float) -> None:
+        """Give the lease back in this final state, and say so; waits `within` seconds at most.
+
+        What did not arrive is repaired by the next owner's epoch, or by the root.
+        """
+        self.report(state, cause)
+        try:
+            async with asyncio.timeout(within):
+                await asyncio.gather(self._release(), self._say_last())
+        except TimeoutError:
+            log.warning("not released", action="release", connection=self._connection)
+
+    async def _release(self) -> None:
+        now = self._now
+        while True:
+            try:
+                await self._leases.release(
+                    self._connection, now.epoch, state=now.state, cause=now.cause
+                )
+            except RedisAway:
+                await asyncio.sleep(PAUSE)
+            else:
+                return
+
+    async def _say_last(self) -> None:
+        while True:
+            try:
+                await self._state.report_state(self._connection, asdict(self._now))
+            except StateAway:
+                await asyncio.sleep(PAUSE)
+            else:
+                return

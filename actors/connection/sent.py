@@ -1,0 +1,66 @@
+"""What was sent, kept a day for recipients who could not decrypt it, and how often they asked."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from actors.connection.session_file import SessionFile
+
+SENT_SECONDS = 86_400.0
+SENT_ROWS = 10_000
+RETRY_SECONDS = 30 * 86_400.0
+
+
+class Sent(SessionFile):
+    """Plaintexts of the last day, at most `SENT_ROWS` of them, and counts of retry receipts."""
+
+    def remember_sent(self, chat: str, message_id: str, plaintext: bytes, at: float) -> None:
+        """Keep the plaintext for 24 hours; the oldest make room. A repeat replaces the first."""
+        number = self._insert(
+            "INSERT OR REPLACE INTO sent (chat, message_id, plaintext, at) VALUES (?, ?, ?, ?)",
+            (chat, message_id, plaintext, at),
+        )
+        self._write("DELETE FROM sent WHERE number <= ?", (number - SENT_ROWS,))
+
+    def sent_plaintext(self, chat: str, message_id: str) -> bytes | None:
+        """The plaintext sent under this id within 24 hours."""
+        row = self._row(
+            "SELECT plaintext FROM sent WHERE chat = ? AND message_id = ? AND at >= ?",
+            (chat, message_id, self._clock() - SENT_SECONDS),
+        )
+        return None if row is None else bytes(row[0])
+
+    def count_retry(
+        self, direction: Literal["asked", "answered"], chat: str, peer: str, message_id: str
+    ) -> int:
+        """Count one more retry receipt for a message and return how many there were with it.
+
+        ``asked``: this device asked `peer` to encrypt again. ``answered``: it did so for `peer`.
+        """
+        self._write(
+            "INSERT INTO retries (direction, chat, peer, message_id, count, at)"
+            " VALUES (?, ?, ?, ?, 1, ?) ON CONFLICT DO UPDATE SET count = count + 1, at = excluded.at",
+            (direction, chat, peer, message_id, self._clock()),
+        )
+        return self.retries(direction, chat, peer, message_id)
+
+    def retries(
+        self, direction: Literal["asked", "answered"], chat: str, peer: str, message_id: str
+    ) -> int:
+        """How many retry receipts were counted for the message."""
+        row = self._row(
+            "SELECT count FROM retries"
+            " WHERE direction = ? AND chat = ? AND peer = ? AND message_id = ?",
+            (direction, chat, peer, message_id),
+        )
+        return 0 if row is None else int(row[0])
+
+    def prune_sent(self, now: float) -> None:
+        """Drop plaintexts older than a day and retry counts older than 30 days."""
+        self._write("DELETE FROM sent WHERE at < ?", (now - SENT_SECONDS,))
+        self._write("DELETE FROM retries WHERE at < ?", (now - RETRY_SECONDS,))
+
+    def forget_sent(self) -> None:
+        """Drop all plaintexts and counts."""
+        self._write("DELETE FROM sent")
+        self._write("DELETE FROM retries")

@@ -1,0 +1,325 @@
+"""One connection, served: the loops between the engine, the lanes and the state store.
+
+No Ray in here, and no decision about restarts: serving ends with an `Ending`, and the tree decides
+what follows. Within one epoch it reconnects by itself, as the cause of each close demands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from actors.connection.causes import FreshLease, Kind, Reconnect, Stop, Wait, consequence
+from actors.connection.draining import Drain
+from actors.connection.engine import EngineEvents
+from actors.connection.reporting import Reporter
+from actors.connection.sending import Sender, Ticket
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from actors.connection.causes import Cause, Consequence
+    from actors.connection.engine import Engine, Qr
+    from actors.connection.reporting import Observed, State
+    from actors.queue.lanes import Lanes
+    from actors.redis.lease import Lease, Leases
+
+log = structlog.get_logger()
+
+LONGEST_SLEEP = 60.0
+
+LEASE_GONE = frozenset({"lost", "lease_missing"})
+NEEDS_ANOTHER = frozenset({"replaced", "broke"})
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The seconds that serving goes by."""
+
+    reconnect_base: float = 0.5
+    reconnect_cap: float = 60.0
+    min_uptime: float = 10.0
+    heartbeat: float = 30.0
+    grace: float = 5.0
+    short_grace: float = 1.0
+    close: float = 2.0
+    last_drain: float = 2.0
+    release: float = 2.0
+    open_to_log_out: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why serving ended.
+
+    `reason` is ``stopped``, ``failed`` or ``logged_out`` (the lease was given back in that state),
+    ``replaced`` (a fresh lease is needed), ``lost`` or ``lease_missing`` (the lease was taken
+    away), or ``broke`` (a loop ended that never should).
+    """
+
+    reason: str
+    cause: str | None = None
+
+
+def reconnect_after(failures: int, base: float, cap: float, chance: float) -> float:
+    """Seconds until the next try after `failures` in a row; full jitter over the upper half."""
+    step = min(cap, base * 2.0 ** min(max(failures, 1) - 1, 32))
+    return step / 2 + chance * step / 2
+
+
+class Serving:
+    """Serves one connection under one lease until it ends, by itself or because it was asked to.
+
+    Every accepted message of the connection is sent while it is open (G2), everything that arrived
+    is stored (G5), and once a newer epoch exists nothing of this one counts (G6).
+    """
+
+    def __init__(
+        self,
+        lease: Lease,
+        leases: Leases,
+        lanes: Lanes,
+        state: State,
+        *,
+        concurrency: int,
+        retry_at: Callable[[int, bool, float], float | None],
+        pace: Pace | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._lease = lease
+        self._lanes = lanes
+        self._state = state
+        self._concurrency = concurrency
+        self._retry_at = retry_at
+        self._pace = pace or Pace()
+        self._clock = clock
+        self._reporter = Reporter(
+            leases,
+            state,
+            lease,
+            on_lost=self._lose,
+            beat_every=self._pace.heartbeat,
+            clock=clock,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._is_open = asyncio.Event()
+        self._opened_at: float | None = None
+        self._asked: asyncio.Task[Ending] | None = None
+        self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+
+    @property
+    def events(self) -> EngineEvents:
+        """What the engine of this connection has to be opened with."""
+        return EngineEvents(
+            on_qr=self._on_qr,
+            on_paired=self._on_paired,
+            on_open=self._on_open,
+            on_inbox=self._on_inbox,
+        )
+
+    @property
+    def now(self) -> Observed:
+        """What the connection is."""
+        return self._reporter.now
+
+    @property
+    def in_flight(self) -> int:
+        """How many messages are on their way."""
+        return self._sender.in_flight
+
+    def start(self, engine: Engine) -> None:
+        """Begin to serve; returns at once."""
+        self._engine = engine
+        ticket = Ticket(self._lease.connection, self._lease.epoch)
+        self._sender = Sender(
+            ticket,
+            engine,
+            self._lanes,
+            concurrency=self._concurrency,
+            retry_at=self._retry_at,
+            on_lost=self._lose,
+            clock=self._clock,
+        )
+        self._drain = Drain(self._lease.connection, engine, self._lanes, self._state)
+        self._running = asyncio.ensure_future(self._guard(self._run()))
+        loops: list[Coroutine[object, object, None]] = [
+            self._sender.run(),
+            self._drain.run(),
+            self._reporter.tell_lease(),
+            self._reporter.tell_state(),
+            self._reporter.beat(),
+        ]
+        self._tasks = [asyncio.ensure_future(self._guard(loop)) for loop in loops]
+
+    async def ended(self) -> Ending:
+        """Wait for the end; everything is closed and given back then."""
+        return await asyncio.shield(self._ended)
+
+    async def stop(self) -> Ending:
+        """Finish what is in flight, give the lease back as ``stopped``. Idempotent."""
+        return await self._end(Ending("stopped"))
+
+    async def logout(self) -> Ending:
+        """Unlink the device (where it is connected within some seconds), end as ``logged_out``."""
+        if self._asked is None and self._engine.account is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._is_open.wait(), self._pace.open_to_log_out)
+        return await self._end(Ending("logged_out", "asked"))
+
+    # what the engine tells
+
+    async def _on_qr(self, qr: Qr) -> None:
+        self._report("pairing", qr=qr)
+
+    async def _on_paired(self, account: str) -> None:
+        self._report("connecting", account=account)
+
+    async def _on_open(self) -> None:
+        self._opened_at = time.monotonic()
+        self._is_open.set()
+        self._report("open", account=self._engine.account)
+        self._sender.opened()
+
+    async def _on_inbox(self) -> None:
+        self._drain.look()
+
+    # the life of the socket
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            cause = await self._engine.run()
+            self._sender.closed()
+            self._is_open.clear()
+            opened, self._opened_at = self._opened_at, None
+            if opened is not None and time.monotonic() - opened >= self._pace.min_uptime:
+                failures = 0
+            follows = consequence(cause)
+            log.info(
+                "closed",
+                action="close",
+                connection=self._lease.connection,
+                cause=str(cause),
+                follows=type(follows).__name__,
+            )
+            if self._asked is not None:
+                return
+            if (ending := _ending(cause, follows)) is not None:
+                self._ask(ending)
+                return
+            failures += 1
+            self._report(self._between(cause), str(cause.kind))
+            await self._pause(follows, failures)
+
+    def _between(self, cause: Cause) -> str:
+        if self._engine.account is None:
+            return "pairing" if self.now.state == "pairing" else "connecting"
+        return "connecting" if cause.kind is Kind.RESTART_REQUIRED else "reconnecting"
+
+    async def _pause(self, follows: Consequence, failures: int) -> None:
+        if isinstance(follows, Wait):
+            # In steps: the end is a time of the wall clock, which may be set meanwhile.
+            while (left := follows.until - self._clock()) > 0:  # noqa: ASYNC110
+                await asyncio.sleep(min(LONGEST_SLEEP, left))
+        # At once, but not in a circle.
+        elif not (isinstance(follows, Reconnect) and follows.at_once and failures <= 2):
+            await asyncio.sleep(
+                reconnect_after(
+                    failures,
+                    self._pace.reconnect_base,
+                    self._pace.reconnect_cap,
+                    random.random(),  # noqa: S311 - spreads tries, hides nothing
+                )
+            )
+
+    def _report(
+        self, state: str, cause: str | None = None, account: str | None = None, qr: Qr | None = None
+    ) -> None:
+        if self._asked is None:
+            self._reporter.report(state, cause, account, qr)
+
+    # the end
+
+    def _lose(self, reason: str) -> None:
+        self._ask(Ending(reason))
+
+    def _ask(self, ending: Ending) -> None:
+        if self._asked is None:
+            log.info("ends", action="end", connection=self._lease.connection, reason=ending.reason)
+            self._asked = asyncio.ensure_future(self._finish(ending))
+
+    async def _end(self, ending: Ending) -> Ending:
+        self._ask(ending)
+        return await self.ended()
+
+    async def _finish(self, ending: Ending) -> Ending:
+        try:
+            if ending.reason in LEASE_GONE:
+                await self._close()
+            else:
+                await self._let_go(ending)
+        finally:
+            self._ended.set_result(ending)
+        return ending
+
+    async def _let_go(self, ending: Ending) -> None:
+        """In the order in which nothing is lost: sends, credentials, inbox, socket, lease."""
+        pace = self._pace
+        await self._sender.stop(pace.grace if ending.reason == "stopped" else pace.short_grace)
+        if ending.reason == "logged_out":
+            await self._attempt("logout", self._engine.logout(), pace.close)
+        await self._attempt("drain", self._drain.once(), pace.last_drain)
+        await self._close()
+        state, cause = ending.reason, ending.cause
+        if state in NEEDS_ANOTHER:
+            state, cause = "reconnecting", ending.reason
+        await self._reporter.finish(state, cause, within=pace.release)
+
+    async def _close(self) -> None:
+        """Loops first, so that none meets a closed session; then the socket, which ends `run`."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._attempt("close", self._engine.close(), self._pace.close)
+        await asyncio.wait([self._running], timeout=self._pace.short_grace)
+        self._running.cancel()
+        await self._sender.stop(self._pace.short_grace)
+
+    async def _attempt(self, action: str, step: Awaitable[object], within: float) -> None:
+        """One step of the end, bounded; the next ones happen even when it breaks."""
+        try:
+            await asyncio.wait_for(step, within)
+        except Exception as error:  # noqa: BLE001 - whatever breaks, the lease goes back
+            log.error(  # noqa: TRY400 - a traceback may quote what was sent
+                "broke",
+                action=action,
+                connection=self._lease.connection,
+                error=type(error).__name__,
+            )
+
+    async def _guard(self, loop: Coroutine[object, object, None]) -> None:
+        try:
+            await loop
+        except Exception as error:  # noqa: BLE001 - the end of serving tells it
+            log.error(  # noqa: TRY400 - a traceback may quote what was sent
+                "loop broke",
+                action="serve",
+                connection=self._lease.connection,
+                loop=getattr(loop, "__name__", None),
+                error=type(error).__name__,
+            )
+            self._ask(Ending("broke", type(error).__name__))
+
+
+def _ending(cause: Cause, follows: Consequence) -> Ending | None:
+    if isinstance(follows, Stop):
+        return Ending(follows.state, None if cause.kind is Kind.CLOSED else str(cause.kind))
+    if isinstance(follows, FreshLease):
+        return Ending("replaced", str(cause.kind))
+    return None

@@ -1,0 +1,64 @@
+"""One account's session: keys, ratchets, inbox and what was sent, in one SQLite file.
+
+What belongs together is committed together: a message's ratchet step, the prekey it used up and
+its inbox row are one transaction, so that after a crash at any instruction either all of it
+happened or none (G5).
+"""
+
+from __future__ import annotations
+
+from actors.connection.credentials import Credentials, SignedPrekey
+from actors.connection.directory import Directory
+from actors.connection.inbox import Inbox
+from actors.connection.keys import Keys
+from actors.connection.sent import Sent
+from actors.connection.session_file import (
+    SessionDamaged,
+    SessionTooNew,
+    SessionUnavailable,
+    StaleEpoch,
+)
+
+__all__ = [
+    "Credentials",
+    "Session",
+    "SessionDamaged",
+    "SessionTooNew",
+    "SessionUnavailable",
+    "SignedPrekey",
+    "StaleEpoch",
+]
+
+
+class Session(Inbox, Sent, Directory, Keys):
+    """The session file of one account.
+
+    Reading is allowed anywhere and sees what is committed; every method that changes something
+    must be called inside ``async with session.transaction()`` and raises `RuntimeError` otherwise.
+    """
+
+    def learn_lid(self, lid: str, pn: str) -> bool:
+        """Note that two canonical addresses are one person's; True where that is news.
+
+        The newest pair wins. Signal sessions under the LID move to the phone-number address, the
+        device staying the same: both addresses share one session.
+        """
+        news = super().learn_lid(lid, pn)
+        if news:
+            self.move_ratchets(lid, pn)
+        return news
+
+    def prune(self, now: float) -> None:
+        """Drop what outlived its term: tombstones, sent plaintexts, retry counts, signed prekeys."""
+        self.prune_tombstones(now)
+        self.prune_sent(now)
+        self.prune_signed_prekeys(now)
+
+    def forget_credentials(self) -> None:
+        """Forget the account: credentials, prekeys, Signal sessions, identities, devices, plaintexts.
+
+        The inbox and its tombstones stay: those messages were acknowledged.
+        """
+        self.forget_keys()
+        self.forget_directory()
+        self.forget_sent()

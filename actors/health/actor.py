@@ -1,0 +1,73 @@
+"""The Ray shell of the health room: a round every HEALTH_CHECK_INTERVAL."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import structlog
+
+from actors.health.checks import Thresholds
+from actors.health.monitor import Monitor
+from actors.health.probes import Probes
+from actors.health.resources import Resources
+from actors.queue.lanes import Lanes
+from actors.redis.client import connect
+from actors.redis.lease import Leases
+from actors.settings import Settings
+from actors.shell import Shell
+from actors.state.connections import Connections
+from actors.state.documents import open_documents
+
+log = structlog.get_logger()
+
+SETTLE = 1.0  # seconds before the first round: a CPU measured over less is noise
+
+
+class HealthMonitor(Shell):
+    """Looks at everything, changes nothing but its own documents.
+
+    Nothing depends on it: while it is dead, `/health` says so and goes on with what the gateway
+    sees itself.
+    """
+
+    async def _start(self) -> None:
+        settings = await asyncio.to_thread(Settings.load, self.data)
+        self._redis = connect(settings)
+        self._documents = open_documents(settings)
+        probes = Probes(
+            self._redis,
+            Leases(self._redis),
+            Lanes(self._redis, settings),
+            self._documents,
+            Connections(self._documents),
+        )
+        self._monitor = Monitor(
+            probes, Resources(settings.data), self._documents, Thresholds.of(settings)
+        )
+        self._looking = asyncio.create_task(self._look(settings.health_check_interval / 1000))
+
+    async def _look(self, interval: float) -> None:
+        await asyncio.sleep(min(SETTLE, interval))
+        while True:
+            try:
+                await self._monitor.round()
+            except Exception:
+                # A round that fails is a gap in what is shown; the next may succeed.
+                log.exception("round failed", action="health_round")
+            await asyncio.sleep(interval)
+
+    async def _stop(self) -> None:
+        if self._starting is None:
+            return
+        await self._starting
+        self._looking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._looking
+        await self._documents.close()
+        await self._redis.aclose()
+
+    def _health(self) -> dict[str, Any]:
+        monitor: Monitor | None = getattr(self, "_monitor", None)
+        return {"status": monitor.last.status if monitor and monitor.last else None}

@@ -1,0 +1,108 @@
+"""When an alert is raised and when it is cleared: pure.
+
+An alert is one lasting condition on one subject. It is raised once the condition was there for
+some rounds in a row (a peak of the CPU is no news) and cleared after two rounds without it, so
+that what flaps stays one alert. A round that could not judge the condition changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from actors.state.documents import HEALTH_ALERTS, Write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from actors.health.checks import Verdict
+
+Severity = Literal["warning", "critical"]
+Key = tuple[str, str | None]  # the reason's name and its subject
+
+PATIENT = frozenset({"cpu_high", "memory_high", "redis_slow", "store_slow", "queue_backlog"})
+RAISE_AFTER = 2  # rounds, for those that have peaks; the others are raised at once
+CLEAR_AFTER = 2  # rounds
+CRITICAL = frozenset({"redis_away", "store_away", "all_failed", "connection_failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert; active until `cleared_at`. Times in seconds since the epoch."""
+
+    name: str
+    subject: str | None
+    severity: Severity
+    reason: str
+    raised_at: float
+    cleared_at: float | None = None
+
+    @property
+    def id(self) -> str:
+        """The same alert written twice is one document."""
+        subject = "" if self.subject is None else f".{self.subject}"
+        return f"{self.name}{subject}.{round(self.raised_at * 1000)}"
+
+    @property
+    def write(self) -> Write:
+        """The write that stores it as it is now."""
+        data: dict[str, Any] = {
+            "name": self.name,
+            "subject": self.subject,
+            "severity": self.severity,
+            "active": self.cleared_at is None,
+            "reason": self.reason,
+            "raised_at": self.raised_at,
+            "cleared_at": self.cleared_at,
+            "at": self.raised_at,
+        }
+        return Write("set", HEALTH_ALERTS, self.id, data)
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """The alert that a document of ``health_alerts`` holds."""
+        return cls(
+            name=document["name"],
+            subject=document["subject"],
+            severity=document["severity"],
+            reason=document["reason"],
+            raised_at=document["raised_at"],
+            cleared_at=document["cleared_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """The alerts that are active, and for how many rounds each condition was there or not."""
+
+    active: Mapping[Key, Alert] = field(default_factory=dict)
+    there: Mapping[Key, int] = field(default_factory=dict)
+    absent: Mapping[Key, int] = field(default_factory=dict)
+
+    @classmethod
+    def resumed(cls, active: Iterable[Alert]) -> Alerts:
+        """Go on with what an earlier monitor raised. Of two on one condition the older counts."""
+        by_age = sorted(active, key=lambda alert: -alert.raised_at)
+        return cls(active={(alert.name, alert.subject): alert for alert in by_age})
+
+    def judged(self, verdict: Verdict, at: float) -> tuple[Alerts, tuple[Alert, ...]]:
+        """The alerts after a round, and those that were raised or cleared by it."""
+        reasons = {(reason.name, reason.subject): reason for reason in verdict.reasons}
+        active = dict(self.active)
+        changed: list[Alert] = []
+        there: dict[Key, int] = {k: n for k, n in self.there.items() if k[0] in verdict.unknown}
+        absent: dict[Key, int] = {k: n for k, n in self.absent.items() if k[0] in verdict.unknown}
+        for key, reason in reasons.items():
+            there[key] = self.there.get(key, 0) + 1
+            if key not in active and there[key] >= (RAISE_AFTER if key[0] in PATIENT else 1):
+                severity: Severity = "critical" if key[0] in CRITICAL else "warning"
+                active[key] = Alert(*key, severity, reason.detail, at)
+                changed.append(active[key])
+        for key in self.active:
+            if key in reasons or key[0] in verdict.unknown:
+                continue
+            absent[key] = self.absent.get(key, 0) + 1
+            if absent[key] >= CLEAR_AFTER:
+                del absent[key]
+                changed.append(replace(active.pop(key), cleared_at=at))
+        return Alerts(active, there, absent), tuple(changed)

@@ -1,0 +1,233 @@
+"""From what was sampled to a status with named reasons: pure.
+
+What one user's account does (a phone that unlinked the service, one connection in a crash loop) is
+an alert of its own; the service's status follows from how many are hit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from actors.health.summary import ACTIVE, FAILED, RECOVERING, Status, worst
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.settings import Settings
+
+STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent
+BACKLOG = 100  # messages; more waiting than that is worth a look
+FAILED_SHARE = 0.25  # of the connections that should run; more than that is no single account's
+REDIS_SLOW = 0.25  # seconds for a ping
+STORE_SLOW = 1.0  # seconds for reading one document
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Percent of the machine, and seconds between heartbeats."""
+
+    cpu: float
+    memory: float
+    heartbeat: float
+
+    @classmethod
+    def of(cls, settings: Settings) -> Thresholds:
+        """Those that the instance's settings name."""
+        return cls(
+            settings.cpu_threshold, settings.memory_threshold, settings.heartbeat_interval / 1000
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether something answered, and in how many seconds."""
+
+    ok: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A connection: what is desired, what its lease says, and when its owner last beat.
+
+    `beat` is None where nobody owns it. `state` is None where it never had an owner.
+    """
+
+    desired: str
+    state: str | None
+    beat: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The queue of all connections together; `waiting` includes what waits for its time."""
+
+    waiting: int = 0
+    active: int = 0
+    dead: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look at everything. `connections` and `queue` are None where nobody could say.
+
+    `cpu` and `memory` are percent of the machine; `own_cpu` too, `own_memory` is bytes, both of
+    the processes of this instance. `durability` says why Redis may lose what it acknowledged.
+    """
+
+    at: float
+    cpu: float
+    memory: float
+    own_cpu: float
+    own_memory: int
+    processes: int
+    redis: Answer
+    store: Answer
+    durability: str | None
+    connections: Mapping[str, Seen] | None
+    queue: Backlog | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Something that is not as it should be. `healthy`: worth a look, and no degradation.
+
+    `subject` names the connection, where it is about one; `detail` is a sentence for a person.
+    """
+
+    name: str
+    status: Status
+    detail: str
+    subject: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The status, why, and which reasons nobody could judge in this round."""
+
+    status: Status
+    reasons: tuple[Reason, ...]
+    unknown: frozenset[str] = frozenset()
+
+
+PER_CONNECTION = frozenset({"connection_failed", "connection_stale"})
+OF_CONNECTIONS = PER_CONNECTION | {"connections_failed", "all_failed"}
+OF_QUEUE = frozenset({"queue_backlog", "dead_letters"})
+
+
+def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
+    """Every reason that the sample gives, and the worst of them as the status."""
+    reasons = [*_machine(sample, thresholds), *_stores(sample)]
+    unknown: frozenset[str] = frozenset()
+    if sample.connections is None:
+        unknown |= OF_CONNECTIONS
+    else:
+        reasons += _connections(sample.connections, sample.at, thresholds)
+    if sample.queue is None:
+        unknown |= OF_QUEUE
+    else:
+        reasons += _queue(sample.queue)
+    if not sample.redis.ok:
+        unknown |= {"redis_slow", "not_durable"}
+    if not sample.store.ok:
+        unknown |= {"store_slow"}
+    return Verdict(worst(reason.status for reason in reasons), tuple(reasons), unknown)
+
+
+def _machine(sample: Sample, thresholds: Thresholds) -> list[Reason]:
+    reasons = []
+    if sample.cpu > thresholds.cpu:
+        detail = f"CPU at {sample.cpu:.0f} %, CPU_THRESHOLD is {thresholds.cpu:.0f} %."
+        reasons.append(Reason("cpu_high", "degraded", detail))
+    if sample.memory > thresholds.memory:
+        detail = f"Memory at {sample.memory:.0f} %, MEMORY_THRESHOLD is {thresholds.memory:.0f} %."
+        reasons.append(Reason("memory_high", "degraded", detail))
+    return reasons
+
+
+def _stores(sample: Sample) -> list[Reason]:
+    redis, store = sample.redis, sample.store
+    away: Status = "degraded" if redis.ok or store.ok else "unhealthy"
+    reasons = []
+    if not redis.ok:
+        reasons.append(Reason("redis_away", away, "Redis does not answer."))
+    elif redis.seconds > REDIS_SLOW:
+        detail = f"Redis takes {redis.seconds:.2f} s for a ping."
+        reasons.append(Reason("redis_slow", "degraded", detail))
+    if redis.ok and sample.durability is not None:
+        reasons.append(Reason("not_durable", "degraded", sample.durability))
+    if not store.ok:
+        reasons.append(Reason("store_away", away, "The state store does not answer."))
+    elif store.seconds > STORE_SLOW:
+        detail = f"The state store takes {store.seconds:.2f} s for a document."
+        reasons.append(Reason("store_slow", "degraded", detail))
+    return reasons
+
+
+def _connections(
+    connections: Mapping[str, Seen], at: float, thresholds: Thresholds
+) -> list[Reason]:
+    reasons = []
+    wanted = {name: seen for name, seen in connections.items() if seen.desired == "running"}
+    failed = [name for name, seen in wanted.items() if seen.state in FAILED]
+    for name in failed:
+        detail = f"The connection is {wanted[name].state}."
+        reasons.append(Reason("connection_failed", "healthy", detail, name))
+    for name, seen in wanted.items():
+        if seen.beat is not None and at - seen.beat > STALE_BEATS * thresholds.heartbeat:
+            detail = f"Its owner has been silent for {at - seen.beat:.0f} s."
+            reasons.append(Reason("connection_stale", "degraded", detail, name))
+    if failed and len(failed) == len(wanted):
+        reasons.append(Reason("all_failed", "unhealthy", "Every connection has failed."))
+    elif len(failed) > FAILED_SHARE * len(wanted):
+        detail = f"{len(failed)} of {len(wanted)} connections have failed."
+        reasons.append(Reason("connections_failed", "degraded", detail))
+    return reasons
+
+
+def _queue(queue: Backlog) -> list[Reason]:
+    reasons = []
+    if queue.waiting > BACKLOG:
+        detail = f"{queue.waiting} messages wait."
+        reasons.append(Reason("queue_backlog", "healthy", detail))
+    if queue.dead:
+        reasons.append(Reason("dead_letters", "healthy", f"{queue.dead} dead letters."))
+    return reasons
+
+
+def document(sample: Sample, verdict: Verdict) -> dict[str, Any]:
+    """The document ``health_status/latest``."""
+    states = None if sample.connections is None else [s.state for s in sample.connections.values()]
+    return {
+        "status": verdict.status,
+        "reasons": [
+            {"name": r.name, "status": r.status, "subject": r.subject, "detail": r.detail}
+            for r in verdict.reasons
+        ],
+        "at": sample.at,
+        "cpu": round(sample.cpu, 1),
+        "memory": round(sample.memory, 1),
+        "own": {
+            "cpu": round(sample.own_cpu, 1),
+            "memory": sample.own_memory,
+            "processes": sample.processes,
+        },
+        "redis": {"ok": sample.redis.ok, "seconds": round(sample.redis.seconds, 4)},
+        "store": {"ok": sample.store.ok, "seconds": round(sample.store.seconds, 4)},
+        "connections": None
+        if states is None
+        else {
+            "total": len(states),
+            "active": sum(state in ACTIVE for state in states),
+            "failed": sum(state in FAILED for state in states),
+            "recovering": sum(state in RECOVERING for state in states),
+        },
+        "queue": None
+        if sample.queue is None
+        else {
+            "waiting": sample.queue.waiting,
+            "active": sample.queue.active,
+            "failed": sample.queue.dead,
+        },
+    }

@@ -1,0 +1,132 @@
+"""One round of looking at everything, and what it leaves in the store."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from actors.health.alerts import Alert, Alerts
+from actors.health.checks import Sample, document, judge
+from actors.state.documents import (
+    BATCH_LIMIT,
+    HEALTH_ALERTS,
+    HEALTH_STATUS,
+    LATEST,
+    Order,
+    StoreAway,
+    Where,
+    Write,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.health.checks import Thresholds, Verdict
+    from actors.health.probes import Probes
+    from actors.health.resources import Resources
+    from actors.state.documents import Documents
+
+log = structlog.get_logger()
+
+WRITE = 5.0  # seconds after which the store counts as away
+
+
+class Monitor:
+    """Rounds write ``health_status/latest`` and the alerts that were raised or cleared.
+
+    While the store is away the rounds go on, and the changes of alerts wait in memory for its
+    return; a monitor that dies meanwhile finds the conditions again and raises them anew.
+    """
+
+    def __init__(
+        self,
+        probes: Probes,
+        resources: Resources,
+        documents: Documents,
+        thresholds: Thresholds,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._probes = probes
+        self._resources = resources
+        self._documents = documents
+        self._thresholds = thresholds
+        self._clock = clock
+        self._alerts: Alerts | None = None
+        self._unwritten: dict[str, Alert] = {}
+        self.last: Verdict | None = None
+
+    async def round(self) -> Verdict:
+        """Look, judge, alert, write. Raises nothing that Redis or the store does."""
+        sample = await self._sample()
+        verdict = judge(sample, self._thresholds)
+        if self.last is None or self.last.status != verdict.status:
+            names = sorted({reason.name for reason in verdict.reasons})
+            log.info("health", action="health", status=verdict.status, reasons=names)
+        self.last = verdict
+        alerts = await self._resumed()
+        if alerts is not None:
+            self._alerts, changed = alerts.judged(verdict, sample.at)
+            for alert in changed:
+                self._unwritten[alert.id] = alert
+                log.warning(
+                    "alert",
+                    action="alert_raised" if alert.cleared_at is None else "alert_cleared",
+                    alert=alert.name,
+                    connection=alert.subject,
+                    severity=alert.severity,
+                )
+        await self._write(sample, verdict)
+        return verdict
+
+    async def _sample(self) -> Sample:
+        redis, store = await asyncio.gather(self._probes.ping(), self._probes.read())
+        swept, durability = None, None
+        if redis.ok:
+            swept, durability = await asyncio.gather(
+                self._probes.sweep(), self._probes.durability()
+            )
+        usage = await asyncio.to_thread(self._resources.measure, swept.owners if swept else ())
+        return Sample(
+            at=self._clock(),
+            cpu=usage.cpu,
+            memory=usage.memory,
+            own_cpu=usage.own_cpu,
+            own_memory=usage.own_memory,
+            processes=usage.processes,
+            redis=redis,
+            store=store,
+            durability=durability,
+            connections=swept.connections if swept else None,
+            queue=swept.queue if swept else None,
+        )
+
+    async def _resumed(self) -> Alerts | None:
+        """The alerts so far. An earlier monitor's are read once; without them none is judged."""
+        if self._alerts is not None:
+            return self._alerts
+        try:
+            async with asyncio.timeout(WRITE):
+                page = await self._documents.query(
+                    HEALTH_ALERTS,
+                    where=[Where("active", "==", value=True)],
+                    order=[Order("at", descending=True)],
+                    limit=BATCH_LIMIT,
+                )
+        except (StoreAway, TimeoutError):
+            return None
+        return Alerts.resumed(Alert.of(item) for item in page.items)
+
+    async def _write(self, sample: Sample, verdict: Verdict) -> None:
+        alerts = list(self._unwritten.values())[: BATCH_LIMIT - 1]
+        latest = Write("set", HEALTH_STATUS, LATEST, document(sample, verdict))
+        try:
+            async with asyncio.timeout(WRITE):
+                await self._documents.batch([latest, *(alert.write for alert in alerts)])
+        except (StoreAway, TimeoutError):
+            return
+        for alert in alerts:
+            del self._unwritten[alert.id]

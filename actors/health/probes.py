@@ -1,0 +1,135 @@
+"""Asking Redis and the state store how they are, within bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from actors.health.breaker import Breaker
+from actors.health.checks import Answer, Backlog, Seen
+from actors.redis.client import RedisAway, durability, reach
+from actors.state.documents import HEALTH_STATUS, LATEST, StoreAway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from redis.asyncio import Redis
+
+    from actors.queue.lanes import Lanes
+    from actors.redis.lease import Leases
+    from actors.state.connections import Connection, Connections
+    from actors.state.documents import Documents
+
+PATIENCE = 3.0  # seconds after which something counts as away
+SWEEP = 10.0  # seconds for reading the leases and queues of all connections
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What the leases and the queues say; `owners` are the pids that serve."""
+
+    connections: Mapping[str, Seen]
+    queue: Backlog
+    owners: tuple[int, ...]
+
+
+class Probes:
+    """What each probe cannot see it says is unknown (None); none raises, none takes long.
+
+    The sweep over all connections is the one probe that is work for Redis: where it fails again
+    and again a circuit breaker leaves it out for a while.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        leases: Leases,
+        lanes: Lanes,
+        documents: Documents,
+        registry: Connections,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._redis = redis
+        self._leases = leases
+        self._lanes = lanes
+        self._documents = documents
+        self._registry = registry
+        self._clock = clock
+        self._known: Sequence[Connection] | None = None
+        self.breaker = Breaker()
+
+    async def ping(self) -> Answer:
+        """Redis, and how long a ping takes."""
+        began = self._clock()
+        try:
+            async with reach(PATIENCE):
+                await self._redis.ping()
+        except RedisAway:
+            return Answer(ok=False, seconds=self._clock() - began)
+        return Answer(ok=True, seconds=self._clock() - began)
+
+    async def read(self) -> Answer:
+        """The store, and how long one document takes."""
+        began = self._clock()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._documents.get(HEALTH_STATUS, LATEST)
+        except (StoreAway, TimeoutError):
+            return Answer(ok=False, seconds=self._clock() - began)
+        return Answer(ok=True, seconds=self._clock() - began)
+
+    async def durability(self) -> str | None:
+        """Why Redis may lose what it acknowledged (G1); None where it does not, or is away."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return (await durability(self._redis)).reason
+        except (RedisAway, TimeoutError):
+            return None
+
+    async def sweep(self) -> Swept | None:
+        """The leases and queues of all connections; None where Redis, or both, cannot say.
+
+        While only the store is away the connections that were known stay known.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                self._known = (await self._registry.list()).items
+        except (StoreAway, TimeoutError):
+            if self._known is None:
+                return None
+        now = self._clock()
+        if not self.breaker.allows(now):
+            return None
+        self.breaker = self.breaker.tried(now)
+        names = [connection.id for connection in self._known]
+        try:
+            async with asyncio.timeout(SWEEP):
+                leases = await self._leases.read_all(names)
+                counts = await self._lanes.counts_many(names)
+        except (RedisAway, TimeoutError):
+            self.breaker = self.breaker.failed(self._clock())
+            return None
+        self.breaker = self.breaker.succeeded()
+        connections, owners = {}, []
+        for connection in self._known:
+            lease = leases.get(connection.id)
+            owner = None if lease is None else lease.owner
+            if owner is not None:
+                owners.append(owner.pid)
+            connections[connection.id] = Seen(
+                desired=connection.desired,
+                state=None if lease is None else lease.state,
+                beat=None if lease is None or owner is None else lease.beat,
+            )
+        return Swept(
+            connections,
+            Backlog(
+                waiting=sum(each.waiting + each.delayed for each in counts.values()),
+                active=sum(each.active for each in counts.values()),
+                dead=sum(each.dead for each in counts.values()),
+            ),
+            tuple(owners),
+        )

@@ -1,0 +1,88 @@
+"""CPU and memory: of the machine, and of the processes of this instance."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+PROCESSES_FILE = "processes.json"  # written by the keeper: role and pid of what it started
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """`cpu`, `memory` and `own_cpu` are percent of the machine, `own_memory` is bytes.
+
+    `own_memory` sums what is resident, so that memory shared by processes counts more than once.
+    """
+
+    cpu: float
+    memory: float
+    own_cpu: float
+    own_memory: int
+    processes: int
+
+
+class Resources:
+    """Each `measure` tells of the time since the one before; blocking (it reads ``/proc``)."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._spent: dict[tuple[int, float], float] = {}  # (pid, start) -> CPU seconds
+        self._at = time.monotonic()
+        psutil.cpu_percent()  # the first call only marks the beginning
+
+    def measure(self, owners: Iterable[int] = ()) -> Usage:
+        """`owners` are pids of this instance that the keeper does not know (the actors)."""
+        roots = [psutil.Process().pid, *owners, *started(self._data / PROCESSES_FILE)]
+        spent: dict[tuple[int, float], float] = {}
+        resident = 0
+        for process in trees(roots):
+            with suppress(psutil.Error):  # it ended while we looked
+                with process.oneshot():
+                    times = process.cpu_times()
+                    key = (process.pid, process.create_time())
+                    resident += process.memory_info().rss
+                spent[key] = times.user + times.system
+        now = time.monotonic()
+        passed, self._at = max(now - self._at, 1e-3), now
+        used = sum(total - self._spent[key] for key, total in spent.items() if key in self._spent)
+        self._spent = spent
+        cores = psutil.cpu_count() or 1
+        return Usage(
+            cpu=psutil.cpu_percent(),
+            memory=psutil.virtual_memory().percent,
+            own_cpu=max(0.0, min(100.0, 100 * used / passed / cores)),
+            own_memory=resident,
+            processes=len(spent),
+        )
+
+
+def trees(roots: Iterable[int]) -> Iterator[psutil.Process]:
+    """The processes with these pids and all below them, each once."""
+    seen: set[int] = set()
+    for root in roots:
+        with suppress(psutil.Error):
+            process = psutil.Process(root)
+            for each in (process, *process.children(recursive=True)):
+                if each.pid not in seen:
+                    seen.add(each.pid)
+                    yield each
+
+
+def started(path: Path) -> list[int]:
+    """The pids in the keeper's file; none where it is missing or being written."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return []
+    rows = content.get("processes", []) if isinstance(content, dict) else content
+    return [row["pid"] for row in rows if isinstance(row, dict) and isinstance(row.get("pid"), int)]

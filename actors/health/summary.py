@@ -1,0 +1,88 @@
+"""The health of the service in one word and in the guide's shape: a pure port for the gateway.
+
+``/health`` answers also while the HealthMonitor is dead or Redis or the store is away: then from
+what the gateway sees itself, with what the monitor wrote last as far as it is fresh.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Status = Literal["healthy", "degraded", "unhealthy"]
+
+SEVERITY: Mapping[str, int] = {"healthy": 0, "degraded": 1, "unhealthy": 2}
+STALE_AFTER = 3  # missed rounds, after which the monitor's last word is history
+
+ACTIVE = frozenset({"open"})
+FAILED = frozenset({"failed", "logged_out"})
+RECOVERING = frozenset({"connecting", "reconnecting"})
+
+
+def summary(
+    *,
+    status: Status,
+    uptime: float,
+    states: Iterable[str],
+    waiting: int,
+    active: int,
+    failed: int,
+    cpu: float,
+    memory: float,
+) -> dict[str, Any]:
+    """Exactly the guide's `/health` document, nothing more (it is answered without a key).
+
+    `uptime` in seconds; `states` of all connections (stopped and pairing ones count in the total
+    only); `waiting` in the queue, what waits for its time included, `active` being sent, `failed`
+    dead letters; `cpu` and `memory` in percent of the machine.
+    """
+    known = list(states)
+    return {
+        "status": status,
+        "uptime": int(uptime),
+        "connections": {
+            "total": len(known),
+            "active": sum(state in ACTIVE for state in known),
+            "failed": sum(state in FAILED for state in known),
+            "recovering": sum(state in RECOVERING for state in known),
+        },
+        "queue": {"waiting": waiting, "active": active, "failed": failed},
+        "resources": {"cpu": round(cpu, 1), "memory": {"percentage": round(memory, 1)}},
+    }
+
+
+def overall(
+    latest: Mapping[str, Any] | None, *, redis: bool, store: bool, now: float, interval: float
+) -> tuple[Status, list[str]]:
+    """The status and its reasons, from ``health_status/latest`` and what the caller sees himself.
+
+    `redis` and `store`: does it answer now; `interval` is HEALTH_CHECK_INTERVAL in seconds. A
+    fresh failure degrades at once, before the monitor's next round; what the monitor said of
+    Redis and the store is overruled by what the caller sees. Without Redis or without the store
+    the service goes on (G11), without both it accepts nothing.
+    """
+    reasons: dict[str, Status] = {}
+    if latest is None or now - latest["at"] > STALE_AFTER * interval:
+        reasons["monitor_silent"] = "degraded"
+    else:
+        reasons |= {
+            reason["name"]: reason["status"]
+            for reason in latest["reasons"]
+            if reason["name"] not in {"redis_away", "store_away"}
+        }
+    if not redis:
+        reasons["redis_away"] = "degraded" if store else "unhealthy"
+    if not store:
+        reasons["store_away"] = "degraded" if redis else "unhealthy"
+    return worst(reasons.values()), list(reasons)
+
+
+def worst(statuses: Iterable[Status]) -> Status:
+    """The most severe of them, healthy if there is none."""
+    found: Status = "healthy"
+    for status in statuses:
+        if SEVERITY[status] > SEVERITY[found]:
+            found = status
+    return found

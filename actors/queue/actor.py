@@ -1,0 +1,56 @@
+"""QueueActor: the Ray shell around the queue's upkeep, nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from actors.queue.lanes import Lanes
+from actors.queue.upkeep import Upkeep
+from actors.redis.client import connect
+from actors.settings import Settings
+from actors.shell import Shell
+from actors.state.documents import open_documents
+
+
+class QueueActor(Shell):
+    """Readies, counts and mirrors for all connections.
+
+    While it is dead, messages are accepted and sent all the same; its successor catches up.
+    """
+
+    async def _start(self) -> None:
+        settings = Settings.load(self.data)
+        self._redis = connect(settings)
+        self._lanes = Lanes(self._redis, settings)
+        self._documents = open_documents(settings)
+        self._upkeep = Upkeep(self._lanes, self._documents)
+        self._running = asyncio.ensure_future(self._upkeep.run())
+        self._running.add_done_callback(self._broke)
+
+    async def _stop(self) -> None:
+        if self._starting is None:
+            return
+        await self._starting
+        self._running.cancel()
+        await asyncio.wait([self._running])
+        await self._lanes.close()
+        await self._redis.aclose()
+        await self._documents.close()
+
+    def _broke(self, running: asyncio.Task[None]) -> None:
+        if not running.cancelled() and (error := running.exception()) is not None:
+            # A bug: end, so that the tree sees it and starts another.
+            self._end("broke", error=type(error).__name__)
+
+    def _health(self) -> dict[str, Any]:
+        if self._starting is None or not self._starting.done():
+            return {}
+        counts = list(self._upkeep.counts.values())
+        return {
+            "away": sorted(self._upkeep.away),
+            "waiting": sum(each.waiting for each in counts),
+            "active": sum(each.active for each in counts),
+            "delayed": sum(each.delayed for each in counts),
+            "dead": sum(each.dead for each in counts),
+        }

@@ -1,0 +1,295 @@
+-- Transitions of messages. The record `teimoso:{connection}:message:ID`:
+--   chat, type, text, priority, reply_to, send_at   as accepted
+--   status       queued waiting sending sent delivered read dead cancelled
+--   accepted_at, STATUS_at   times
+--   attempts     attempts begun, since the last redrive
+--   cut          those among them that the end of their owner cut off
+--   crashes      those among the cut off whose owner crashed
+--   tries        attempts begun, ever: names an attempt, so that a late repetition of what was
+--                said of an older one is recognised
+--   uncertain    1: an attempt was made whose acknowledgement never came
+--   error        why the last attempt failed; retry_at when the next is due
+--   ticket       its member in `scheduled`; died its score in `dead`; redriven_at
+--   revision     rises with every change
+-- Every transition may run twice and then answers the same.
+
+-- How many due messages one script readies; more are readied by the next (claim says so).
+local PROMOTE = 100
+
+local PROOF = {sent = 1, delivered = 2, read = 3}
+
+local function promote()
+    for _, id in ipairs(call('ZRANGEBYSCORE', HELD, '-inf', NOW, 'LIMIT', 0, PROMOTE)) do
+        call('ZREM', HELD, id)
+        call('HDEL', message(id), 'retry_at')
+        write(id, sequence(), 'status', 'queued')
+        ready(call('HGET', message(id), 'chat'))
+    end
+    for _, ticket in ipairs(call('ZRANGEBYSCORE', SCHEDULED, '-inf', NOW, 'LIMIT', 0, PROMOTE)) do
+        local id = string.match(ticket, ':(.+)$')
+        local record = call('HMGET', message(id), 'chat', 'priority')
+        local seq = sequence()
+        call('ZREM', SCHEDULED, ticket)
+        call('HDEL', message(id), 'ticket')
+        write(id, seq, 'status', 'queued', 'queued_at', NOW)
+        place(id, record[1], record[2], seq)
+    end
+end
+
+local function next_due()
+    local held = call('ZRANGE', HELD, 0, 0, 'WITHSCORES')[2]
+    local scheduled = call('ZRANGE', SCHEDULED, 0, 0, 'WITHSCORES')[2]
+    if held and scheduled then
+        return tonumber(held) < tonumber(scheduled) and held or scheduled
+    end
+    return held or scheduled
+end
+
+-- An acknowledgement or receipt proves a message sent in whatever state it is. Monotone.
+local function prove(id, status, at)
+    local record = call('HMGET', message(id), 'status', 'chat', 'sent_at', status .. '_at')
+    local known = PROOF[record[1]]
+    if not record[1] or (known and record[4]) then
+        return
+    end
+    if not known then
+        leave(id, record[2])
+        call('HDEL', message(id), 'uncertain', 'error', 'retry_at', 'ticket')
+        call('PEXPIRE', message(id), RETENTION)
+    end
+    local fields = {status .. '_at', at}
+    if not record[3] and status ~= 'sent' then
+        table.insert(fields, 'sent_at')
+        table.insert(fields, at)
+    end
+    if not known or PROOF[status] > known then
+        table.insert(fields, 'status')
+        table.insert(fields, status)
+    end
+    write(id, sequence(), unpack(fields))
+end
+
+local function redrive(id, chat, priority, accepted_at)
+    local seq = sequence()
+    call('ZREM', DEAD, id)
+    call('ZADD', OPEN, accepted_at, id)
+    call('HDEL', message(id), 'error', 'cut', 'crashes')
+    write(id, seq, 'status', 'queued', 'attempts', 0, 'queued_at', NOW, 'redriven_at', NOW)
+    place(id, chat, priority, seq)
+end
+
+function transitions.accept(
+    id, spare, key, fingerprint, keep, chat, kind, text, priority, send_at, reply_to)
+    if key ~= '' then
+        local first = call('GET', BASE .. ':idempotency:' .. key)
+        if first then
+            local known, print = string.match(first, '^(%S+) (%S+)$')
+            if print ~= fingerprint then
+                return {'conflict'}
+            end
+            return {'replayed', known, call('HGETALL', message(known))}
+        end
+        if spare ~= '' and call('EXISTS', message(id)) == 1 then
+            -- The key is used anew after its time: its first message stays what it is.
+            id = spare
+        end
+    end
+    if call('EXISTS', message(id)) == 1 then
+        return {'replayed', id, call('HGETALL', message(id))}
+    end
+    if key ~= '' then
+        call('SET', BASE .. ':idempotency:' .. key, id .. ' ' .. fingerprint, 'PX', keep)
+    end
+    -- What was due before this was accepted goes before it.
+    promote()
+    local seq = sequence()
+    local record = {'chat', chat, 'type', kind, 'text', text, 'priority', priority,
+        'attempts', 0, 'accepted_at', NOW}
+    if reply_to ~= '' then
+        table.insert(record, 'reply_to')
+        table.insert(record, reply_to)
+    end
+    call('ZADD', OPEN, NOW, id)
+    if send_at ~= '' and tonumber(send_at) > tonumber(NOW) then
+        -- Equal times are due in the order of acceptance: members of one score sort by name.
+        local ticket = string.format('%016d:%s', seq, id)
+        call('ZADD', SCHEDULED, send_at, ticket)
+        write(id, seq, 'status', 'waiting', 'waiting_at', NOW, 'send_at', send_at,
+            'ticket', ticket, unpack(record))
+        wake()
+        return {'accepted', id, seq, 'waiting'}
+    end
+    if send_at ~= '' then
+        table.insert(record, 'send_at')
+        table.insert(record, send_at)
+    end
+    write(id, seq, 'status', 'queued', 'queued_at', NOW, unpack(record))
+    place(id, chat, priority, seq)
+    return {'accepted', id, seq, 'queued'}
+end
+
+local function job(id)
+    local record = call('HMGET', message(id), 'chat', 'type', 'text', 'reply_to', 'attempts',
+        'cut', 'crashes', 'tries')
+    table.insert(record, 1, id)
+    return record
+end
+
+function transitions.claim(epoch, limit, concurrency, ...)
+    if not owns(epoch) then
+        return {'lost'}
+    end
+    promote()
+    limit = tonumber(limit)
+    local jobs = {}
+    -- What an earlier claim of this epoch took whose answer never arrived.
+    local known = {}
+    for _, id in ipairs({...}) do
+        known[id] = true
+    end
+    local flights = call('HVALS', FLIGHT)
+    for _, flying in ipairs(flights) do
+        local id = string.match(flying, '^%S+')
+        if not known[id] and #jobs < limit then
+            table.insert(jobs, job(id))
+        end
+    end
+    local room = math.min(limit - #jobs, tonumber(concurrency) - #flights)
+    if room > 0 then
+        local chats = call('ZPOPMIN', READY, room)
+        for i = 1, #chats, 2 do
+            local chat = chats[i]
+            local id = call('ZRANGE', lane(chat), 0, 0)[1]
+            call('HSET', FLIGHT, chat, id .. ' ' .. chats[i + 1])
+            local record = call('HMGET', message(id), 'attempts', 'tries')
+            write(id, sequence(), 'status', 'sending', 'sending_at', NOW,
+                'attempts', record[1] + 1, 'tries', (record[2] or 0) + 1)
+            table.insert(jobs, job(id))
+        end
+    end
+    return {'claimed', next_due() or '', jobs}
+end
+
+function transitions.complete(epoch, id, tries, at)
+    local mine = owns(epoch)
+    prove(id, 'sent', at)
+    return mine and 'kept' or 'lost'
+end
+
+-- Whether this attempt of the message is the one in flight.
+local function in_flight(record, tries)
+    return record[1] == 'sending' and (tries == '' or record[3] == tries)
+end
+
+function transitions.fail(epoch, id, tries, code, uncertain, retry_at)
+    if not owns(epoch) then
+        return 'lost'
+    end
+    local record = call('HMGET', message(id), 'status', 'chat', 'tries')
+    if not in_flight(record, tries) then
+        return record[1] or 'dead'
+    end
+    if uncertain == '1' then
+        call('HSET', message(id), 'uncertain', '1')
+    end
+    local seq = sequence()
+    if retry_at == '' then
+        leave(id, record[2])
+        call('ZADD', DEAD, seq, id)
+        write(id, seq, 'status', 'dead', 'dead_at', NOW, 'error', code, 'died', seq)
+        return 'dead'
+    end
+    call('HDEL', FLIGHT, record[2])
+    call('ZADD', HELD, retry_at, id)
+    write(id, seq, 'status', 'waiting', 'waiting_at', NOW, 'error', code, 'retry_at', retry_at)
+    -- Who waits for a claim has to learn when the next one is due.
+    wake()
+    return 'waiting'
+end
+
+function transitions.unclaim(epoch, ...)
+    if not owns(epoch) then
+        return 'lost'
+    end
+    local pairs = {...}
+    for i = 1, #pairs, 2 do
+        local id = pairs[i]
+        local record = call('HMGET', message(id), 'status', 'chat', 'tries')
+        if in_flight(record, pairs[i + 1]) then
+            land(record[2], call('HGET', FLIGHT, record[2]))
+            call('HINCRBY', message(id), 'attempts', -1)
+            write(id, sequence(), 'status', 'queued')
+        end
+    end
+    return 'kept'
+end
+
+function transitions.receipt(status, at, ...)
+    for _, id in ipairs({...}) do
+        prove(id, status, at)
+    end
+    return 'kept'
+end
+
+function transitions.promote()
+    promote()
+    return next_due() or ''
+end
+
+function transitions.cancel(id)
+    local record = call('HMGET', message(id), 'status', 'chat')
+    if not record[1] then
+        return {'missing'}
+    end
+    if record[1] == 'queued' or record[1] == 'waiting' then
+        leave(id, record[2])
+        call('HDEL', message(id), 'retry_at', 'ticket')
+        write(id, sequence(), 'status', 'cancelled', 'cancelled_at', NOW)
+        call('PEXPIRE', message(id), RETENTION)
+    elseif record[1] ~= 'cancelled' then
+        return {'refused', record[1]}
+    end
+    return {'done', call('HGETALL', message(id))}
+end
+
+function transitions.retry(id)
+    local record = call('HMGET', message(id), 'status', 'chat', 'priority', 'accepted_at',
+        'redriven_at')
+    if not record[1] then
+        return {'missing'}
+    end
+    if record[1] == 'dead' then
+        redrive(id, record[2], record[3], record[4])
+    elseif record[5] ~= NOW then
+        return {'refused', record[1]}
+    end
+    return {'done', call('HGETALL', message(id))}
+end
+
+function transitions.retry_all(...)
+    local count = 0
+    for _, id in ipairs({...}) do
+        local record = call('HMGET', message(id), 'status', 'chat', 'priority', 'accepted_at',
+            'redriven_at')
+        if record[1] == 'dead' then
+            redrive(id, record[2], record[3], record[4])
+            count = count + 1
+        elseif record[5] == NOW then
+            count = count + 1
+        end
+    end
+    return count
+end
+
+-- Stored elsewhere in these revisions; a record that changed since stays marked.
+function transitions.mirrored(...)
+    local pairs = {...}
+    for i = 1, #pairs, 2 do
+        if call('ZSCORE', CHANGED, pairs[i]) == pairs[i + 1] then
+            call('ZREM', CHANGED, pairs[i])
+        end
+    end
+    return 'kept'
+end
+
+return transitions[TRANSITION](unpack(ARGV, 4))

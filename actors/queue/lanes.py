@@ -1,0 +1,362 @@
+"""The port of the outbound queue: every transition of a message, each one atomic script.
+
+One lane per chat, one message of a chat in flight at a time, fair turns between the chats of a
+connection (`lanes.lua` says how). What was accepted is delivered at least once or ends visibly
+(G2); each attempt carries the id minted at acceptance (G3); within a chat and priority the order
+of acceptance holds, across retries and crashes (G4); an old epoch changes nothing (G5).
+
+Every method raises `RedisAway` when Redis does not serve; the call may then have been applied, and
+repeating it is safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Literal
+
+from actors.queue.hands import Hands, Outcome
+from actors.queue.ledger import Ledger
+from actors.queue.record import (
+    Accepted,
+    Claim,
+    Counts,
+    Job,
+    Record,
+    Send,
+    Status,
+    api_id,
+    mint,
+    record_of,
+    split_id,
+)
+from actors.queue.refusals import IdempotencyConflict, NotCancellable, NotDead, NotFound
+from actors.redis import keys
+from actors.redis.client import RedisAway, connect, reach
+from actors.redis.lease import LeaseLost
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from redis.asyncio import Redis
+
+    from actors.settings import Settings
+
+IDEMPOTENCY_SECONDS = 24 * 3600
+REDRIVE_BATCH = 100
+# How much longer than asked a blocked wait may take before the server counts as away.
+GRACE = 5.0
+
+__all__ = [
+    "Accepted", "Claim", "Counts", "IdempotencyConflict", "Job", "Lanes", "LeaseLost",
+    "NotCancellable", "NotDead", "NotFound", "Record", "RedisAway", "Send", "Status",
+]  # fmt: skip
+
+
+class Lanes(Ledger):
+    """The queue of all connections; safe for concurrent use by the tasks of one event loop."""
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        super().__init__(redis)
+        self._settings = settings
+        self._blocking: Redis | None = None
+        self._hands: dict[str, Hands] = {}
+
+    async def accept(
+        self,
+        send: Send,
+        *,
+        idempotency_key: str | None = None,
+        message_id: str | None = None,
+        now: float | None = None,
+    ) -> Accepted:
+        """Put a message at the tail of its lane; when this returns, it is on disk (G1).
+
+        With `idempotency_key` (scope it by API key) the same body within 24 h gives the first
+        record again, another raises `IdempotencyConflict`. With `message_id`, minted before, the
+        acceptance may be repeated at any time within the retention of records.
+        """
+        now = _clock(now)
+        key, fingerprint, spare = "", "", ""
+        if idempotency_key is not None:
+            key = keys.digest(idempotency_key)
+            fingerprint = send.fingerprint
+            spare = "" if message_id else mint(send.connection)
+        message_id = message_id or mint(send.connection, idempotency_key)
+        outcome, *answer = await self._run(
+            send.connection,
+            "accept",
+            now,
+            message_id,
+            spare,
+            key,
+            fingerprint,
+            IDEMPOTENCY_SECONDS * 1000,
+            send.chat,
+            send.type,
+            send.text,
+            send.priority,
+            "" if send.send_at is None else repr(send.send_at),
+            send.reply_to or "",
+        )
+        if outcome == "conflict":
+            raise IdempotencyConflict
+        if outcome == "replayed":
+            known, fields = answer
+            return Accepted(record_of(send.connection, known, _pairs(fields)), replayed=True)
+        message_id, revision, status = answer
+        record = Record(
+            id=api_id(send.connection, message_id),
+            message_id=message_id,
+            connection=send.connection,
+            chat=send.chat,
+            type=send.type,
+            text=send.text,
+            priority=send.priority,
+            status=status,
+            attempts=0,
+            error=None,
+            uncertain=False,
+            reply_to=send.reply_to or None,
+            accepted_at=now,
+            send_at=send.send_at,
+            times={status: now},
+            revision=int(revision),
+        )
+        return Accepted(record, replayed=False)
+
+    async def claim(
+        self, connection: str, epoch: int, limit: int, now: float | None = None
+    ) -> Claim:
+        """Take up to `limit` messages of as many chats, `QUEUE_CONCURRENCY` in flight at most.
+
+        Raises `LeaseLost`. What is due is readied first; if `next_due` is not after `now`, more
+        is due than one script readies: claim again.
+
+        A `Lanes` remembers what it handed out, so that a claim whose answer was lost is handed
+        out again by the next. So one `Lanes` claims for a connection, and each job ends in
+        `complete`, `fail` or `unclaim`; an outcome that raised `RedisAway` is told again before
+        the next claim, whether the caller repeats it or not.
+        """
+        now = _clock(now)
+        hands = self._hold(connection, epoch)
+        async with hands.turn:
+            for message_id, owed in list(hands.owed.items()):
+                if hands.owed.get(message_id) is owed:
+                    await self._tell(connection, hands, message_id, owed)
+            outcome, *answer = await self._run(
+                connection,
+                "claim",
+                now,
+                epoch,
+                limit,
+                self._settings.queue_concurrency,
+                *hands.tries,
+            )
+            if outcome == "lost":
+                self._drop(connection, hands)
+                raise LeaseLost(connection)
+            due, rows = answer
+            for row in rows:
+                hands.tries[row[0]] = int(row[8])
+        return Claim(tuple(_job(connection, row) for row in rows), float(due) if due else None)
+
+    async def wait(self, connection: str, timeout: float) -> None:  # noqa: ASYNC109
+        """Return when something may have become claimable, or after `timeout` seconds.
+
+        Nothing that was queued after the last claim is missed. One waits for a connection.
+        """
+        if self._blocking is None:
+            self._blocking = connect(self._settings, blocking=True)
+        async with reach(deadline=timeout + GRACE):
+            # 0 would block for ever.
+            await self._blocking.blpop([keys.of(connection).wake], timeout=max(timeout, 0.01))
+
+    async def complete(
+        self,
+        connection: str,
+        epoch: int,
+        id: str,  # noqa: A002 - the field's word
+        *,
+        at: float,
+        now: float | None = None,
+    ) -> None:
+        """WhatsApp acknowledged the message `at`: it is sent, in whatever state it is (G3).
+
+        Raises `LeaseLost` from an old epoch, and the proof counts all the same.
+        """
+        await self._settle(connection, epoch, id, "complete", _clock(now), repr(at))
+
+    async def fail(
+        self,
+        connection: str,
+        epoch: int,
+        id: str,  # noqa: A002 - the field's word
+        *,
+        code: str,
+        permanent: bool,
+        uncertain: bool,
+        retry_at: float | None,
+        now: float | None = None,
+    ) -> Literal["waiting", "dead", "sent"]:
+        """The attempt failed: retry at `retry_at` (see `backoff.py`), None or `permanent`: dead.
+
+        `uncertain`: bytes left and no answer came. Returns ``sent`` when a receipt proved the
+        message meanwhile. Raises `LeaseLost` from an old epoch.
+        """
+        due = "" if permanent or retry_at is None else repr(retry_at)
+        status = await self._settle(
+            connection, epoch, id, "fail", _clock(now), code, int(uncertain), due
+        )
+        if status in {"sent", "delivered", "read"}:
+            return "sent"
+        return "dead" if status in {"dead", "cancelled"} else "waiting"
+
+    async def unclaim(
+        self, connection: str, epoch: int, ids: Sequence[str], now: float | None = None
+    ) -> None:
+        """No attempt was made: back to the old place, not counted. Raises `LeaseLost`."""
+        now = _clock(now)
+        for id_ in ids:
+            await self._settle(connection, epoch, id_, "unclaim", now)
+
+    async def receipt(
+        self,
+        connection: str,
+        message_ids: Sequence[str],
+        status: Literal["delivered", "read"],
+        at: float,
+    ) -> None:
+        """Note receipts, which also prove a message sent in whatever state it is (G3).
+
+        Idempotent and monotone: read is never delivered again. Unknown ids are ignored.
+        """
+        if message_ids:
+            await self._run(connection, "receipt", at, status, repr(at), *message_ids)
+
+    async def promote(self, connection: str, now: float | None = None) -> float | None:
+        """Ready what is due; return when the next is (None: nothing is held back)."""
+        due = await self._run(connection, "promote", _clock(now))
+        return float(due) if due else None
+
+    async def cancel(self, id: str, now: float | None = None) -> Record:  # noqa: A002
+        """Cancel a message that is not being sent. Of a cancel and a claim, one wins.
+
+        Raises `NotCancellable` and `NotFound`; a cancelled message is cancelled again.
+        """
+        return await self._decide(id, "cancel", now, NotCancellable)
+
+    async def retry(self, id: str, now: float | None = None) -> Record:  # noqa: A002
+        """A dead letter joins the tail of its lane, with all attempts before it.
+
+        Raises `NotDead` and `NotFound`.
+        """
+        return await self._decide(id, "retry", now, NotDead)
+
+    async def retry_all(self, connection: str | None = None, now: float | None = None) -> int:
+        """Retry what is dead now, of one or of all connections; return how many."""
+        if connection is None:
+            async with reach():
+                known: Any = await self._redis.smembers(keys.CONNECTIONS)
+            counts = [await self.retry_all(each, now) for each in sorted(known)]
+            return sum(counts)
+        now = _clock(now)
+        total = 0
+        async with reach():
+            # What dies from now on is not meant, or this might never end.
+            ids: Any = await self._redis.zrange(keys.of(connection).dead, 0, -1)
+        for begin in range(0, len(ids), REDRIVE_BATCH):
+            batch = ids[begin : begin + REDRIVE_BATCH]
+            total += await self._run(connection, "retry_all", now, *batch)
+        return total
+
+    async def close(self) -> None:
+        """Close the blocking connection of `wait`; not the client, which is the caller's."""
+        if self._blocking is not None:
+            await self._blocking.aclose()
+            self._blocking = None
+
+    def _hold(self, connection: str, epoch: int) -> Hands:
+        """The hands of the claiming epoch; a new epoch begins with empty ones."""
+        hands = self._hands.get(connection)
+        if hands is None or hands.epoch != epoch:
+            hands = self._hands[connection] = Hands(epoch)
+        return hands
+
+    def _held(self, connection: str, epoch: int) -> Hands:
+        """What `epoch` claimed here; nothing where another has claimed since."""
+        hands = self._hands.get(connection)
+        return hands if hands is not None and hands.epoch == epoch else Hands(epoch)
+
+    def _drop(self, connection: str, hands: Hands) -> None:
+        if self._hands.get(connection) is hands:
+            del self._hands[connection]
+
+    async def _settle(
+        self,
+        connection: str,
+        epoch: int,
+        id_: str,
+        transition: str,
+        now: float,
+        *args: object,
+    ) -> str:
+        names = split_id(id_)
+        if names is None or names[0] != connection:
+            raise ValueError("not a message of this connection")
+        hands = self._held(connection, epoch)
+        attempt = hands.attempt(names[1])
+        outcome = Outcome(transition, now, attempt, (epoch, names[1], attempt, *args))
+        return await self._tell(connection, hands, names[1], outcome)
+
+    async def _tell(self, connection: str, hands: Hands, message_id: str, outcome: Outcome) -> str:
+        try:
+            answer: str = await self._run(
+                connection, outcome.transition, outcome.now, *outcome.args
+            )
+        except (RedisAway, asyncio.CancelledError):
+            hands.owe(message_id, outcome)
+            raise
+        hands.settled(message_id, outcome)
+        if answer == "lost":
+            raise LeaseLost(connection)
+        return answer
+
+    async def _decide(
+        self,
+        id_: str,
+        transition: str,
+        now: float | None,
+        refusal: type[NotCancellable | NotDead],
+    ) -> Record:
+        names = split_id(id_)
+        if names is None:
+            raise NotFound(id_)
+        outcome, *answer = await self._run(names[0], transition, _clock(now), names[1])
+        if outcome == "missing":
+            raise NotFound(id_)
+        if outcome == "refused":
+            raise refusal(answer[0])
+        return record_of(*names, _pairs(answer[0]))
+
+
+def _clock(now: float | None) -> float:
+    return time.time() if now is None else now
+
+
+def _pairs(flat: Sequence[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _job(connection: str, row: Sequence[Any]) -> Job:
+    message_id, chat, type_, text, reply_to, attempts, cut, crashes, _ = row
+    return Job(
+        id=api_id(connection, message_id),
+        message_id=message_id,
+        chat=chat,
+        type=type_,
+        text=text,
+        reply_to=reply_to,
+        attempts=int(attempts) - int(cut or 0),
+        crashes=int(crashes or 0),
+    )

@@ -1,0 +1,80 @@
+"""How a message of the queue looks in the state store: a view of it, never the truth.
+
+Two incarnations of the QueueActor may write at once, so each document says which revision it
+shows, and an older one never replaces a newer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actors.state.documents import JOBS, MESSAGES, Document, Write
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from actors.queue.record import Record
+    from actors.state.documents import Change
+
+
+def writes(records: Sequence[Record]) -> list[Write]:
+    """Two writes a record, to be done in one batch."""
+    return [
+        Write("change", collection, record.id, change=_newer(document))
+        for record in records
+        for collection, document in ((JOBS, job(record)), (MESSAGES, message(record)))
+    ]
+
+
+def job(record: Record) -> Document:
+    """The document of ``message_queue_jobs``: no text, no chat."""
+    return {
+        "connection": record.connection,
+        "status": record.status,
+        "attempts": record.attempts,
+        "crashes": record.crashes,
+        "error": record.error,
+        "uncertain": record.uncertain,
+        "priority": record.priority,
+        "accepted_at": record.accepted_at,
+        "updated_at": max([record.accepted_at, *record.times.values()]),
+        "revision": record.revision,
+    }
+
+
+def message(record: Record) -> Document:
+    """The document of ``whatsapp_messages``, listed by the time of acceptance."""
+    document: dict[str, Any] = {
+        "message_id": record.message_id,
+        "connection": record.connection,
+        "chat": record.chat,
+        "direction": "out",
+        "type": record.type,
+        "text": record.text,
+        "status": record.status,
+        "attempts": record.attempts,
+        "error": record.error,
+        "uncertain": record.uncertain,
+        "source": "api",
+        "from_me": True,
+        "reply_to": record.reply_to,
+        "priority": record.priority,
+        "send_at": record.send_at,
+        "at": record.accepted_at,
+        "revision": record.revision,
+    }
+    document.update({f"{status}_at": at for status, at in record.times.items()})
+    return document
+
+
+def _newer(document: Document) -> Change:
+    def change(current: Document | None) -> Mapping[str, Any] | None:
+        return document if current is None or _version(current) <= _version(document) else None
+
+    return change
+
+
+def _version(document: Document) -> tuple[float, int]:
+    # Revisions begin anew in an emptied Redis; a message accepted again there is the later one.
+    accepted_at: Any = document.get("accepted_at", document.get("at"))
+    return float(accepted_at or 0), int(document.get("revision", 0))

@@ -1,0 +1,185 @@
+"""What the queue holds: values that the port (`lanes.py`) takes and returns, and their encoding.
+
+Times are seconds since the epoch. None of these may be logged: they carry chats and texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from actors.redis.keys import is_connection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Status = Literal["queued", "waiting", "sending", "sent", "delivered", "read", "dead", "cancelled"]
+STATUSES: tuple[Status, ...] = (
+    "queued", "waiting", "sending", "sent", "delivered", "read", "dead", "cancelled",
+)  # fmt: skip
+
+# Not a secret: it only keeps these ids apart from other uses of the same digest.
+_MINT = b"teimoso message id"
+_MESSAGE_ID = re.compile(r"3EB0[0-9A-F]{18}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """What is to be sent. `chat` is a canonical address; `priority` 0 is first, 9 is last.
+
+    `send_at` holds the message back until then.
+    """
+
+    connection: str
+    chat: str = field(repr=False)
+    text: str = field(repr=False)
+    type: str = "text"
+    priority: int = 5
+    send_at: float | None = None
+    reply_to: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.priority <= 9:
+            raise ValueError("priority is 0 to 9")
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal bodies: what an Idempotency-Key is compared by."""
+        body = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(body.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A message as the queue knows it.
+
+    `uncertain` says that an attempt was made whose acknowledgement never came: a dead or cancelled
+    message with it may have arrived. `times` holds the time at which each status was last reached.
+    `revision` grows with each change of any record of the connection.
+    """
+
+    id: str
+    message_id: str
+    connection: str
+    chat: str = field(repr=False)
+    type: str
+    text: str = field(repr=False)
+    priority: int
+    status: Status
+    attempts: int
+    error: str | None
+    uncertain: bool
+    reply_to: str | None
+    accepted_at: float
+    send_at: float | None = None
+    retry_at: float | None = None
+    crashes: int = 0
+    times: Mapping[str, float] = field(default_factory=dict)
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One attempt to make. `attempts` counts it in, and no attempt that a crash cut off."""
+
+    id: str
+    message_id: str
+    chat: str = field(repr=False)
+    type: str
+    text: str = field(repr=False)
+    reply_to: str | None
+    attempts: int
+    crashes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to a send; `replayed` when an Idempotency-Key or id had been accepted before."""
+
+    record: Record
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What to attempt now, and when the next held-back message is due (None: none is)."""
+
+    jobs: tuple[Job, ...]
+    next_due: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The queue of a connection. `oldest_at` is the acceptance of the oldest unfinished message.
+
+    `waiting` could be claimed or stands behind another; `active` is being sent; `delayed` waits
+    for its retry or its send_at.
+    """
+
+    waiting: int
+    active: int
+    delayed: int
+    dead: int
+    oldest_at: float | None
+
+
+def mint(connection: str, idempotency_key: str | None = None) -> str:
+    """A WhatsApp message id as WhatsApp Web makes them: ``3EB0`` and 18 upper-case hex digits.
+
+    With a key it is derived from both, so that a repeated acceptance meets its first record.
+    """
+    if idempotency_key is None:
+        return f"3EB0{secrets.token_hex(9).upper()}"
+    subject = f"{connection}\0{idempotency_key}".encode()
+    return f"3EB0{hmac.new(_MINT, subject, hashlib.sha256).hexdigest()[:18].upper()}"
+
+
+def api_id(connection: str, message_id: str) -> str:
+    """The id by which the API knows an outgoing message; it names the connection."""
+    return f"{connection}.{message_id}"
+
+
+def split_id(id: str) -> tuple[str, str] | None:  # noqa: A002 - the field's word
+    """Connection and message id of an API id; None if it is not the id of an outgoing message."""
+    connection, _, message_id = id.partition(".")
+    if not is_connection(connection) or _MESSAGE_ID.match(message_id) is None:
+        return None
+    return connection, message_id
+
+
+def record_of(connection: str, message_id: str, fields: Mapping[str, str]) -> Record:
+    """Decode the hash ``teimoso:{connection}:message:ID`` (written by `lanes.lua`)."""
+    status = fields["status"]
+    assert status in STATUSES
+    times: dict[str, float] = {
+        name: float(fields[f"{name}_at"]) for name in STATUSES if fields.get(f"{name}_at")
+    }
+    return Record(
+        id=api_id(connection, message_id),
+        message_id=message_id,
+        connection=connection,
+        chat=fields["chat"],
+        type=fields["type"],
+        text=fields["text"],
+        priority=int(fields["priority"]),
+        status=status,
+        attempts=int(fields["attempts"]),
+        error=fields.get("error"),
+        uncertain=fields.get("uncertain") == "1",
+        reply_to=fields.get("reply_to"),
+        accepted_at=float(fields["accepted_at"]),
+        send_at=_time(fields.get("send_at")),
+        retry_at=_time(fields.get("retry_at")),
+        crashes=int(fields.get("crashes") or 0),
+        times=times,
+        revision=int(fields["revision"]),
+    )
+
+
+def _time(value: str | None) -> float | None:
+    return float(value) if value else None

@@ -1,0 +1,35 @@
+"""What the queue refuses, each with the stable `code` by which the API names it."""
+
+from __future__ import annotations
+
+
+class IdempotencyConflict(Exception):  # noqa: N818 - reads as what it is
+    """The Idempotency-Key was used within 24 h with another body (HTTP 422)."""
+
+    code = "idempotency_conflict"
+
+
+class NotFound(Exception):  # noqa: N818 - reads as what it is
+    """No such message, or its record has expired (HTTP 404)."""
+
+    code = "not_found"
+
+
+class NotCancellable(Exception):  # noqa: N818 - reads as what it is
+    """The message is being sent or is finished; `status` says which (HTTP 409)."""
+
+    code = "not_cancellable"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class NotDead(Exception):  # noqa: N818 - reads as what it is
+    """Only a dead letter can be retried; `status` says what it is (HTTP 409)."""
+
+    code = "not_dead"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(status)
+        self.status = status

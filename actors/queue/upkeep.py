@@ -1,0 +1,88 @@
+"""What the queue needs done beside sending: readying what is due, counting, mirroring.
+
+None of it is on the path of a message: without it sends go on, and what is missed is done later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from actors.queue import mirror
+from actors.redis.client import RedisAway
+from actors.state.documents import BATCH_LIMIT, CONNECTIONS, StoreAway, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from actors.queue.lanes import Lanes
+    from actors.queue.record import Counts
+    from actors.state.documents import Documents
+
+log = structlog.get_logger()
+
+LIST_EVERY = 1.0
+PROMOTE_EVERY = 1.0
+MIRROR_EVERY = 0.25
+LONGEST_PAUSE = 5.0
+"""Seconds between two rounds, and at most while Redis or the store is away."""
+
+RECORDS = BATCH_LIMIT // 2  # two documents a record
+
+
+class Upkeep:
+    """Three loops until cancelled; Redis or the store being away only pauses them (G11)."""
+
+    def __init__(self, lanes: Lanes, documents: Documents) -> None:
+        self._lanes = lanes
+        self._documents = documents
+        self._connections: Sequence[str] = ()
+        self.counts: dict[str, Counts] = {}
+        self.away: set[str] = set()
+
+    async def run(self) -> None:
+        """Run until cancelled; raises only what is a bug."""
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._loop("list", self.list_connections, LIST_EVERY))
+            loops.create_task(self._loop("promote", self.promote, PROMOTE_EVERY))
+            loops.create_task(self._loop("mirror", self.mirror, MIRROR_EVERY))
+
+    async def list_connections(self) -> None:
+        """Read which connections there are; until it succeeds again, the known ones count."""
+        page = await self._documents.query(CONNECTIONS, where=[Where("deleted", "==", value=False)])
+        self._connections = [item["id"] for item in page.items]
+
+    async def promote(self) -> None:
+        """Ready what is due in every connection, and count."""
+        for connection in self._connections:
+            await self._lanes.promote(connection)
+        self.counts = await self._lanes.counts_many(self._connections)
+
+    async def mirror(self) -> None:
+        """Store every changed record, several in one batch, and forget that it changed."""
+        for connection in await self._lanes.unmirrored(self._connections):
+            while records := await self._lanes.changed(connection, RECORDS):
+                await self._documents.batch(mirror.writes(records))
+                # After the store has it: a crash in between mirrors once more, which is harmless.
+                await self._lanes.mirrored(connection, records)
+                if len(records) < RECORDS:
+                    break
+
+    async def _loop(self, action: str, step: Callable[[], Awaitable[None]], every: float) -> None:
+        pause = every
+        while True:
+            try:
+                await step()
+            except (RedisAway, StoreAway) as error:
+                pause = min(LONGEST_PAUSE, pause * 2)
+                if action not in self.away:
+                    self.away.add(action)
+                    log.warning("paused", action=f"queue.{action}", error=type(error).__name__)
+            else:
+                pause = every
+                if action in self.away:
+                    self.away.discard(action)
+                    log.info("resumed", action=f"queue.{action}")
+            await asyncio.sleep(pause)

@@ -1,0 +1,81 @@
+-- Transitions of the lease record `teimoso:{connection}:lease`:
+--   epoch    rises with every taking, never falls
+--   actor, pid, node   the owner; counts only while `released` is 0
+--   token    names the taking, so that a repeated one is recognised
+--   state, cause, since, account   what the owner sees, or the root's verdict
+--   beat     last renewal
+--   restarts takings after an owner that had not released
+-- Renewal has three outcomes: kept, lost, missing; a transport error is none of them.
+
+function transitions.take(known, actor, pid, node, token)
+    local old = call('HMGET', LEASE, 'epoch', 'released', 'restarts', 'token')
+    if old[4] == token then
+        return call('HGETALL', LEASE)
+    end
+    local restarts = tonumber(old[3] or 0)
+    if old[1] and old[2] ~= '1' then
+        restarts = restarts + 1
+    end
+    local epoch = math.max(tonumber(old[1] or 0), tonumber(known)) + 1
+    call('HSET', LEASE, 'epoch', epoch, 'actor', actor, 'pid', pid, 'node', node,
+        'token', token, 'released', 0, 'state', 'connecting', 'cause', '', 'since', NOW,
+        'beat', NOW, 'restarts', restarts)
+    call('DEL', QR)
+    cut_off(true)
+    -- An older owner may still block on the token: let it wake and learn that it lost, or it
+    -- would swallow the next one, which is for the new owner.
+    wake()
+    return call('HGETALL', LEASE)
+end
+
+function transitions.renew(epoch)
+    if call('EXISTS', LEASE) == 0 then
+        return 'missing'
+    end
+    if not owns(epoch) then
+        return 'lost'
+    end
+    call('HSET', LEASE, 'beat', NOW)
+    return 'kept'
+end
+
+function transitions.report(epoch, state, cause, account, qr, expires_at, left)
+    if not owns(epoch) then
+        return 'lost'
+    end
+    call('HSET', LEASE, 'state', state, 'cause', cause, 'since', NOW)
+    if account ~= '' then
+        call('HSET', LEASE, 'account', account)
+    end
+    if state ~= 'pairing' then
+        call('DEL', QR)
+    elseif qr ~= '' then
+        call('HSET', QR, 'text', qr, 'expires_at', expires_at)
+        call('PEXPIRE', QR, left)
+    end
+    return 'kept'
+end
+
+function transitions.release(epoch, state, cause)
+    local lease = call('HMGET', LEASE, 'epoch', 'released')
+    if lease[1] ~= epoch then
+        return 'lost'
+    end
+    if lease[2] ~= '1' then
+        call('HSET', LEASE, 'released', 1, 'state', state, 'cause', cause, 'since', NOW)
+        call('DEL', QR)
+        cut_off(false)
+    end
+    return 'kept'
+end
+
+function transitions.mark(epoch, state, cause)
+    if call('HGET', LEASE, 'epoch') ~= epoch then
+        return 'lost'
+    end
+    call('HSET', LEASE, 'state', state, 'cause', cause, 'since', NOW)
+    call('DEL', QR)
+    return 'kept'
+end
+
+return transitions[TRANSITION](unpack(ARGV, 4))

@@ -1,0 +1,261 @@
+"""Who serves a connection: leases with epochs, and the registry that they make.
+
+At most one owner counts at a time (G5). Each taking gives a higher epoch; whatever an older epoch
+asks for is refused by the same script that would have done it. The record is also the only place
+that says which actor serves which connection.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from actors.redis import keys
+from actors.redis.client import reach
+from actors.redis.script import Script
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from redis.asyncio import Redis
+
+    from actors.connection.engine import Qr
+
+SCRIPT = Script.of("transitions.lua", "lease.lua", package="actors.redis")
+FORGET_BATCH = 1_000
+
+
+class LeaseLost(Exception):  # noqa: N818 - reads as what it is
+    """The epoch is no longer the newest, or was released: stop, nothing of it counts any more."""
+
+
+class LeaseMissing(Exception):  # noqa: N818 - reads as what it is
+    """There is no lease record: Redis was emptied, or the connection deleted. Take a new lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process that serves a connection; `actor` is its Ray name."""
+
+    actor: str
+    pid: int
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The lease record. Times are seconds since the epoch; `owner` is None after a release.
+
+    `state` is one of pairing, connecting, open, reconnecting, stopped, failed, logged_out.
+    `restarts` counts the takings after an owner that had not released.
+    """
+
+    connection: str
+    epoch: int
+    owner: Owner | None
+    state: str
+    cause: str | None
+    since: float
+    beat: float
+    restarts: int
+    account: str | None
+
+
+class Leases:
+    """The leases of all connections. Every method raises `RedisAway` when Redis does not serve."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def take(
+        self, connection: str, owner: Owner, known_epoch: int = 0, now: float | None = None
+    ) -> Lease:
+        """Give `owner` the next epoch: one more than Redis' and `known_epoch`, the session's.
+
+        The same script queues again, at its old place, what an older epoch had in flight, and
+        wakes that owner if it still waits. The state becomes ``connecting``. Safe to
+        repeat: a repetition gives the same epoch unless somebody took the next one meanwhile.
+        """
+        now = time.time() if now is None else now
+        token = secrets.token_hex(8)
+        async with reach():
+            # Before the script: the index may name a connection too many, never one too few.
+            await self._redis.sadd(keys.CONNECTIONS, connection)
+        fields = await self._run(
+            connection, "take", now, known_epoch, owner.actor, owner.pid, owner.node, token
+        )
+        lease = _lease(connection, _pairs(fields))
+        assert lease is not None
+        return lease
+
+    async def renew(self, connection: str, epoch: int, now: float | None = None) -> bool:
+        """Beat. False when the lease is lost; raises `LeaseMissing` when there is no record."""
+        now = time.time() if now is None else now
+        outcome = await self._run(connection, "renew", now, epoch)
+        if outcome == "missing":
+            raise LeaseMissing(connection)
+        return bool(outcome == "kept")
+
+    async def report(
+        self,
+        connection: str,
+        epoch: int,
+        *,
+        state: str,
+        cause: str | None,
+        since: float,
+        account: str | None = None,
+        qr: Qr | None = None,
+    ) -> bool:
+        """Write what the owner sees; False when the lease is lost, and then nothing is written.
+
+        `account` None keeps the known one. `qr` is kept until it expires; a state other than
+        ``pairing`` removes it.
+        """
+        left = 0 if qr is None else max(0, int((qr.expires_at - time.time()) * 1000))
+        text, expires_at = ("", 0.0) if qr is None or left == 0 else (qr.text, qr.expires_at)
+        outcome = await self._run(
+            connection,
+            "report",
+            since,
+            epoch,
+            state,
+            cause or "",
+            account or "",
+            text,
+            expires_at,
+            left,
+        )
+        return bool(outcome == "kept")
+
+    async def release(
+        self,
+        connection: str,
+        epoch: int,
+        *,
+        state: str,
+        cause: str | None,
+        now: float | None = None,
+    ) -> bool:
+        """Give the lease back: no owner, what was in flight is queued again, the epoch stays.
+
+        False when the lease is lost. True when it was released before already.
+        """
+        now = time.time() if now is None else now
+        outcome = await self._run(connection, "release", now, epoch, state, cause or "")
+        return bool(outcome == "kept")
+
+    async def mark(
+        self,
+        connection: str,
+        epoch: int,
+        *,
+        state: str,
+        cause: str | None,
+        now: float | None = None,
+    ) -> bool:
+        """Write the root's verdict on a dead owner; False unless `epoch` is still the newest."""
+        now = time.time() if now is None else now
+        outcome = await self._run(connection, "mark", now, epoch, state, cause or "")
+        return bool(outcome == "kept")
+
+    async def read(self, connection: str) -> Lease | None:
+        """The lease record, None where there is none."""
+        async with reach():
+            fields: Any = await self._redis.hgetall(keys.of(connection).lease)
+        return _lease(connection, fields)
+
+    async def read_all(self, connections: Sequence[str]) -> dict[str, Lease]:
+        """The lease records of those `connections` that have one."""
+        if not connections:
+            return {}
+        async with reach():
+            pipeline = self._redis.pipeline(transaction=False)
+            for connection in connections:
+                pipeline.hgetall(keys.of(connection).lease)
+            answers = await pipeline.execute()
+        found = zip(connections, map(_lease, connections, answers), strict=True)
+        return {connection: lease for connection, lease in found if lease is not None}
+
+    async def qr(self, connection: str) -> tuple[str, float] | None:
+        """The QR to scan and when it expires; None when nothing is to be scanned."""
+        async with reach():
+            fields: Any = await self._redis.hgetall(keys.of(connection).qr)
+        return (fields["text"], float(fields["expires_at"])) if fields else None
+
+    async def forget(self, connection: str) -> None:
+        """Remove every key of a deleted connection. Safe to repeat."""
+        of = keys.of(connection)
+        async with reach():
+            # The fixed keys go at once: without a lease nobody claims while the rest goes.
+            await self._redis.unlink(*of.scripted)
+            await self._redis.srem(keys.CONNECTIONS, connection)
+        batch: list[str] = []
+        async with reach(deadline=300):
+            async for key in self._redis.scan_iter(f"{of.base}:*", count=FORGET_BATCH):
+                batch.append(key)
+                if len(batch) >= FORGET_BATCH:
+                    await self._redis.unlink(*batch)
+                    batch.clear()
+            if batch:
+                await self._redis.unlink(*batch)
+
+    async def _run(self, connection: str, transition: str, now: float, *args: object) -> Any:
+        return await SCRIPT.run(self._redis, keys.of(connection), transition, now, *args)
+
+
+def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
+    if not fields:
+        return None
+    owner = None
+    if fields.get("released") != "1":
+        owner = Owner(fields["actor"], int(fields["pid"]), fields["node"])
+    return Lease(
+        connection=connection,
+        epoch=int(fields["epoch"]),
+        owner=owner,
+        state=fields["state"],
+        cause=fields.get("cause") or None,
+        since=float(fields["since"]),
+        beat=float(fields["beat"]),
+        restarts=int(fields["restarts"]),
+        account=fields.get("account") or None,
+    )
+
+
+def _pairs(flat: Sequence[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+async def poke(redis: Redis) -> None:
+    """Tell the root that the desired state changed. Nobody listening is no error."""
+    async with reach():
+        await redis.publish(keys.POKE, "")
+
+
+async def pokes(redis: Redis) -> AsyncIterator[None]:
+    """Yield once after each `poke`, and once at the start; raises `RedisAway` when Redis goes.
+
+    A poke during an outage is not heard: look after subscribing again, which the first yield
+    reminds of. `redis` should be a client made with ``blocking=True``.
+    """
+    pubsub = redis.pubsub(ignore_subscribe_messages=True)
+    try:
+        async with reach():
+            await pubsub.subscribe(keys.POKE)
+        yield
+        while True:
+            async with reach(deadline=PING_AFTER + 5):
+                message = await pubsub.get_message(timeout=PING_AFTER)
+                if message is None:
+                    # A peer that vanished without a word is noticed by the ping's missing answer.
+                    await pubsub.ping()
+            if message is not None and message["type"] == "message":
+                yield
+    finally:
+        await pubsub.aclose()  # type: ignore[no-untyped-call]
+
+
+PING_AFTER = 15.0

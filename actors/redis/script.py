@@ -1,0 +1,56 @@
+"""Atomic transitions: Lua files that belong together, run as one script.
+
+EVALSHA and not FUNCTION: functions must be loaded into every node of a cluster beforehand and are
+gone with an emptied server, where a script comes back by itself with the first EVAL. One script
+for all transitions of a room means one text to load and one place for what they share; the first
+argument names the transition.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import NoScriptError
+
+from actors.redis.client import reach
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from actors.redis.keys import ConnectionKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script and its SHA-1, which is the name that Redis gives it."""
+
+    text: str
+    sha: str
+
+    @classmethod
+    def of(cls, *names: str, package: str) -> Script:
+        """Put the Lua files of `package` (or ``package:file``) behind one another."""
+        texts = []
+        for name in names:
+            room, _, file = name.rpartition(":")
+            texts.append(files(room or package).joinpath(file).read_text())
+        text = "\n".join(texts)
+        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+    async def run(
+        self, redis: Redis, keys: ConnectionKeys, transition: str, now: float, *args: object
+    ) -> Any:
+        """Run one transition atomically at the caller's `now`; raises `RedisAway`.
+
+        It may be applied twice (a retry) or applied although this raises: transitions are safe
+        to repeat.
+        """
+        parameters: Any = (*keys.scripted, keys.base, transition, repr(now), *args)
+        async with reach():
+            try:
+                return await redis.evalsha(self.sha, len(keys.scripted), *parameters)
+            except NoScriptError:
+                return await redis.eval(self.text, len(keys.scripted), *parameters)

@@ -1,0 +1,132 @@
+-- What the transitions of a connection share: their keys, the record of a message, and the place
+-- of a message and of its chat in the queue. `lease.lua` or `lanes.lua` is put behind this file,
+-- and both run as one script (`script.py`).
+--
+-- KEYS[1..11]  the fixed keys of one connection, explained in `keys.py`
+-- ARGV[1]      teimoso:{connection}, the base of the keys made here: `BASE:message:ID`,
+--              `BASE:lane:CHAT`, `BASE:idempotency:HASH`. They carry the hash tag of KEYS, so they
+--              are in the same slot of a cluster. They are not in KEYS because which chat is next,
+--              say, is found out only here.
+-- ARGV[2]      the transition
+-- ARGV[3]      now, the caller's clock in seconds: decisions take the time of whoever made them,
+--              and tests need none. Lifetimes (PEXPIRE) are relative and counted by the server, so
+--              a caller whose clock jumps deletes nothing.
+--
+-- A message that is open is in exactly one of: a lane, `scheduled`. A chat that has a lane is in
+-- exactly one of: `ready`, `flight`, `held` (by its message). A message in flight or in backoff
+-- stays in its lane, and so keeps its place whatever happens. Every step is O(log n).
+
+local LEASE, QR, COUNTERS, READY, FLIGHT, HELD, SCHEDULED, OPEN, DEAD, CHANGED, WAKE = unpack(KEYS)
+local BASE, TRANSITION, NOW = ARGV[1], ARGV[2], ARGV[3]
+local call = redis.call
+local transitions = {}
+
+-- Rank in a lane: priority, then order. 9 * 2^48 and 2^48 messages are exact in a double.
+local PRIORITY = 2 ^ 48
+-- Turn of a chat: a level of priority is worth this many turns, so a late one is never starved.
+local LEVEL = 1000
+-- Records of finished messages, in milliseconds: seven days, longer than a spool may last.
+local RETENTION = 7 * 24 * 3600 * 1000
+
+local function message(id)
+    return BASE .. ':message:' .. id
+end
+
+local function lane(chat)
+    return BASE .. ':lane:' .. chat
+end
+
+-- Whether `epoch` may act: it is the newest, and was not given back.
+local function owns(epoch)
+    local lease = call('HMGET', LEASE, 'epoch', 'released')
+    return lease[1] == epoch and lease[2] ~= '1'
+end
+
+-- One token is enough: who takes it looks at everything.
+local function wake()
+    if call('LLEN', WAKE) == 0 then
+        call('RPUSH', WAKE, '1')
+    end
+end
+
+local function sequence()
+    return call('HINCRBY', COUNTERS, 'seq', 1)
+end
+
+-- Changes a record and marks it for mirroring.
+local function write(id, revision, ...)
+    call('HSET', message(id), 'revision', revision, ...)
+    call('ZADD', CHANGED, revision, id)
+end
+
+-- Gives a chat that is neither in flight nor held its turn behind the others; a chat without
+-- messages leaves.
+local function ready(chat)
+    local head = call('ZRANGE', lane(chat), 0, 0, 'WITHSCORES')
+    if head[1] then
+        local turn = call('HINCRBY', COUNTERS, 'turn', 1)
+        call('ZADD', READY, turn + math.floor(tonumber(head[2]) / PRIORITY) * LEVEL, chat)
+        wake()
+    else
+        call('ZREM', READY, chat)
+    end
+end
+
+-- Puts a message at the tail of its priority in its lane.
+local function place(id, chat, priority, seq)
+    local key = lane(chat)
+    priority = tonumber(priority)
+    call('ZADD', key, priority * PRIORITY + seq, id)
+    if call('ZCARD', key) == 1 then
+        ready(chat)
+    elseif call('ZRANK', key, id) == 0 then
+        -- More urgent than all before it. XX: only if the chat waits for its turn.
+        local turn = call('HINCRBY', COUNTERS, 'turn', 1)
+        call('ZADD', READY, 'XX', 'LT', turn + priority * LEVEL, chat)
+    end
+end
+
+-- Takes a message out of the queue for good, and gives its chat its turn if it held it.
+local function leave(id, chat)
+    local flying = call('HGET', FLIGHT, chat)
+    local freed = false
+    if flying and string.match(flying, '^%S+') == id then
+        call('HDEL', FLIGHT, chat)
+        freed = true
+    elseif call('ZREM', HELD, id) == 1 then
+        freed = true
+    else
+        local ticket = call('HGET', message(id), 'ticket')
+        if ticket then
+            call('ZREM', SCHEDULED, ticket)
+        end
+    end
+    call('ZREM', lane(chat), id)
+    call('ZREM', OPEN, id)
+    call('ZREM', DEAD, id)
+    if freed or call('EXISTS', lane(chat)) == 0 then
+        ready(chat)
+    end
+end
+
+-- Ends the flight of a chat; its message was never out of its lane, its turn is the old one.
+local function land(chat, flying)
+    local id, turn = string.match(flying, '^(%S+) (%S+)$')
+    call('HDEL', FLIGHT, chat)
+    call('ZADD', READY, turn, chat)
+    return id
+end
+
+-- Queues again all that an owner had in flight: bytes may have left, so it is uncertain. An
+-- attempt that was cut off does not count towards the last one.
+local function cut_off(crashed)
+    local flights = call('HGETALL', FLIGHT)
+    for i = 1, #flights, 2 do
+        local id = land(flights[i], flights[i + 1])
+        call('HINCRBY', message(id), 'cut', 1)
+        if crashed then
+            call('HINCRBY', message(id), 'crashes', 1)
+        end
+        write(id, sequence(), 'status', 'queued', 'uncertain', '1')
+    end
+end

@@ -1,0 +1,73 @@
+"""The Ray shell of the state room: what connections receive and report goes to the store here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+from actors.settings import Settings
+from actors.shell import Shell
+from actors.state.batcher import Batcher
+from actors.state.connections import Observed
+from actors.state.documents import open_documents
+from actors.state.messages import incoming, storing
+from actors.state.observing import Observing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class StateManager(Shell):
+    """What it confirmed is in the store (G5); what it did not, the caller still has.
+
+    Nothing waits in its memory alone: when its process dies, every connection sees its call fail
+    and asks the successor. While the store is away each call raises `StoreAway` within seconds
+    (G11).
+    """
+
+    async def _start(self) -> None:
+        settings = await asyncio.to_thread(Settings.load, self.data)
+        self._documents = open_documents(settings)
+        self._batcher = Batcher(self._documents.batch)
+        self._observing = Observing(self._batcher.add, interval=settings.heartbeat_interval / 1000)
+        self._beating = asyncio.create_task(self._observing.run())
+
+    async def store_messages(self, connection: str, items: Sequence[dict[str, Any]]) -> None:
+        """Return when the store has them all; safe to repeat. Raises `StoreAway`.
+
+        Items have the fields of `engine.InboxMessage`. Calls of many connections share a batch.
+        """
+        await self.start()
+        now = time.time()
+        await self._batcher.add([storing(incoming(connection, item, now)) for item in items])
+
+    async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
+        """Store a change at once, a mere beat with the next batch. Raises `StoreAway`.
+
+        The fields are those of `connections.Observed`; the newest (epoch, since) wins.
+        """
+        await self.start()
+        await self._observing.report(connection, Observed(**observed))
+
+    async def _stop(self) -> None:
+        if self._starting is None:
+            return
+        await self._starting
+        self._beating.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._beating
+        await self._observing.flush()
+        await self._batcher.close()
+        await self._documents.close()
+
+    def _health(self) -> dict[str, Any]:
+        batcher: Batcher | None = getattr(self, "_batcher", None)
+        if batcher is None:
+            return {}
+        return {
+            "store": batcher.away_since is None,
+            "written": batcher.written,
+            "batches": batcher.batches,
+        }

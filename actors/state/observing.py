@@ -1,0 +1,83 @@
+"""What connections report of themselves, on its way to the store: changes at once, beats together.
+
+The bill of a store that is paid by the write does not grow with chatter: a report that differs
+from the last stored one in nothing but its beat waits for the interval's one batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from actors.state.connections import with_observed
+from actors.state.documents import BATCH_LIMIT, CONNECTIONS, StoreAway, Write
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from actors.state.connections import Observed
+    from actors.state.documents import Document
+
+
+class Observing:
+    """The newest (epoch, since) of a connection wins in the store, whoever reported it.
+
+    `report` returns when a change is stored (it raises `StoreAway` otherwise, and the reporter
+    asks again with what is newest then); a beat it only notes. A beat that is lost with this
+    process is followed by the next.
+    """
+
+    def __init__(
+        self, write: Callable[[Sequence[Write]], Awaitable[None]], *, interval: float
+    ) -> None:
+        """`write` returns when the store has the writes; `interval` in seconds."""
+        self._write = write
+        self._interval = interval
+        self._stored: dict[str, Observed] = {}
+        self._beats: dict[str, Observed] = {}
+
+    async def report(self, connection: str, observed: Observed) -> None:
+        """Raises `StoreAway` when a change could not be stored."""
+        last = self._stored.get(connection)
+        if last is not None and replace(last, beat=observed.beat) == observed:
+            if observed.beat > last.beat:
+                self._beats[connection] = observed
+            return
+        await self._write([observation(connection, observed)])
+        # Two reports at once are stored in the order of their calls; the later one returns later.
+        self._stored[connection] = observed
+        self._beats.pop(connection, None)
+
+    async def flush(self) -> None:
+        """Store the beats noted since the last time, in one batch; keep them if it is away."""
+        beats, self._beats = self._beats, {}
+        names = list(beats)
+        for start in range(0, len(names), BATCH_LIMIT):
+            part = names[start : start + BATCH_LIMIT]
+            try:
+                await self._write([observation(name, beats[name]) for name in part])
+            except StoreAway:
+                for name in names[start:]:
+                    self._beats.setdefault(name, beats[name])
+                return
+            for name in part:
+                last = self._stored.get(name)
+                # A change that was stored meanwhile is newer than this beat.
+                if last is not None and replace(last, beat=beats[name].beat) == beats[name]:
+                    self._stored[name] = beats[name]
+
+    async def run(self) -> None:
+        """Flush every interval until cancelled."""
+        while True:
+            await asyncio.sleep(self._interval)
+            await self.flush()
+
+
+def observation(connection: str, observed: Observed) -> Write:
+    """The write that notes `observed`, unless the connection is gone or newer is known."""
+
+    def change(document: Document | None) -> Document | None:
+        return with_observed(document, observed)
+
+    return Write("change", CONNECTIONS, connection, change=change)

@@ -1,0 +1,175 @@
+"""The state store in one SQLite file: the documents port for an instance on one host."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from actors.state.documents import BATCH_LIMIT, Page, StoreAway, Write
+from actors.state.sqlite_committer import Committer
+from actors.state.sqlite_query import TABLE, check_address, compile_query, indexes
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from actors.state.documents import Change, Cursor, Document, Order, Where
+
+ANSWER_SECONDS = 10.0  # a disk that hangs is a store that is away
+
+T = TypeVar("T")
+
+
+class SqliteDocuments:
+    """The documents port on a file that several processes share; durable when a call returns."""
+
+    def __init__(self, path: Path) -> None:
+        self._committer = Committer(path, (TABLE, *indexes()))
+
+    async def get(self, collection: str, id: str) -> Document | None:  # noqa: A002
+        check_address(collection, id)
+        return await self._ask(lambda database: _read(database, collection, id), writes=False)
+
+    async def set(
+        self,
+        collection: str,
+        id: str,  # noqa: A002
+        data: Mapping[str, Any],
+        *,
+        merge: bool = False,
+    ) -> None:
+        await self.batch([Write("merge" if merge else "set", collection, id, data)])
+
+    async def create(self, collection: str, id: str, data: Mapping[str, Any]) -> bool:  # noqa: A002
+        apply = _applier(Write("create", collection, id, data))
+        return await self._ask(apply, writes=True)
+
+    async def change(self, collection: str, id: str, change: Change) -> Document | None:  # noqa: A002
+        apply = _applier(Write("change", collection, id, change=change))
+
+        def run(database: sqlite3.Connection) -> Document | None:
+            apply(database)
+            return _read(database, collection, id)
+
+        return await self._ask(run, writes=True)
+
+    async def delete(self, collection: str, id: str) -> None:  # noqa: A002
+        await self.batch([Write("delete", collection, id)])
+
+    async def batch(self, writes: Sequence[Write]) -> None:
+        if len(writes) > BATCH_LIMIT:
+            raise ValueError(f"a batch has at most {BATCH_LIMIT} writes")
+        applies = [_applier(write) for write in writes]
+
+        def run(database: sqlite3.Connection) -> None:
+            for apply in applies:
+                apply(database)
+
+        if applies:
+            await self._ask(run, writes=True)
+
+    async def query(
+        self,
+        collection: str,
+        *,
+        where: Sequence[Where] = (),
+        order: Sequence[Order] = (),
+        limit: int | None = None,
+        after: Cursor | None = None,
+    ) -> Page:
+        statement = compile_query(collection, where, order, limit, after)
+
+        def run(database: sqlite3.Connection) -> Page:
+            rows = database.execute(statement.sql, statement.parameters).fetchall()
+            items = [{**json.loads(data), "id": identity} for identity, data in rows[:limit]]
+            more = limit is not None and len(rows) > limit
+            return Page(items, statement.cursor(items[-1]) if more else None)
+
+        return await self._ask(run, writes=False)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._committer.close)
+
+    async def _ask(self, run: Callable[[sqlite3.Connection], T], *, writes: bool) -> T:
+        future = asyncio.wrap_future(self._committer.submit(run, writes=writes))
+        try:
+            return await asyncio.wait_for(future, ANSWER_SECONDS)
+        except TimeoutError:
+            raise StoreAway("no answer in time") from None
+
+
+def _applier(write: Write) -> Callable[[sqlite3.Connection], bool]:
+    """The write as a step of a transaction; True if it wrote. Raises `ValueError` here, early."""
+    collection, identity = write.collection, write.id
+    check_address(collection, identity)
+    data = dict(write.data)  # the caller may go on changing his own
+    text = "" if write.op in ("delete", "change") else _encode(identity, data)
+
+    def apply(database: sqlite3.Connection) -> bool:
+        if write.op == "delete":
+            database.execute(
+                "DELETE FROM documents WHERE collection = ? AND id = ?", (collection, identity)
+            )
+        elif write.op == "set":
+            _put(database, collection, identity, text)
+        elif write.op == "create":
+            cursor = database.execute(
+                "INSERT INTO documents VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                (collection, identity, text),
+            )
+            return cursor.rowcount == 1
+        elif write.op == "merge":
+            merged = merge(_read(database, collection, identity) or {}, data)
+            _put(database, collection, identity, _encode(identity, merged))
+        else:
+            assert write.change is not None, "a change without its function"
+            changed = write.change(_read(database, collection, identity))
+            if changed is None:
+                return False
+            _put(database, collection, identity, _encode(identity, changed))
+        return True
+
+    return apply
+
+
+def merge(document: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """`document` with `data` merged in: maps deeply; anything else, an empty map too, replaces."""
+    merged = dict(document)
+    for name, value in data.items():
+        before = merged.get(name)
+        if isinstance(value, dict) and value and isinstance(before, dict):
+            merged[name] = merge(before, value)
+        else:
+            merged[name] = value
+    return merged
+
+
+def _read(database: sqlite3.Connection, collection: str, identity: str) -> Document | None:
+    row = database.execute(
+        "SELECT data FROM documents WHERE collection = ? AND id = ?", (collection, identity)
+    ).fetchone()
+    return None if row is None else {**json.loads(row[0]), "id": identity}
+
+
+def _put(database: sqlite3.Connection, collection: str, identity: str, text: str) -> None:
+    database.execute(
+        "INSERT INTO documents VALUES (?, ?, ?) "
+        "ON CONFLICT (collection, id) DO UPDATE SET data = excluded.data",
+        (collection, identity, text),
+    )
+
+
+def _encode(identity: str, data: Mapping[str, Any]) -> str:
+    if data.get("id", identity) != identity:
+        raise ValueError("the data names another id")
+    fields = {name: value for name, value in data.items() if name != "id"}
+    if any(not isinstance(name, str) for name in fields):
+        raise ValueError("a field name is a string")
+    try:
+        text = json.dumps(fields, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, RecursionError):
+        raise ValueError("the data is not JSON") from None
+    text.encode()  # a lone surrogate is a ValueError here, not in the store's thread
+    return text

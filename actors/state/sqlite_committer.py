@@ -1,0 +1,204 @@
+"""One thread that owns one SQLite file: concurrent writes share a commit, reads follow it.
+
+With ``synchronous=FULL`` a commit costs an fsync; whoever waits while one runs is in the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import sqlite3
+import threading
+import time
+import zlib
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from actors.state.documents import StoreAway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+BUSY_SECONDS = 5.0  # how long another process may hold the write lock
+GROUP_LIMIT = 256  # jobs that share one commit
+_STOP = None
+_AWAY = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_AUTH,
+}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    run: Callable[[sqlite3.Connection], Any]
+    writes: bool
+    future: Future[Any] = field(default_factory=Future)
+
+
+class Committer:
+    """A write that was answered is on disk; one that raised `StoreAway` may or may not be.
+
+    A job runs in a savepoint of the group's transaction: it is applied whole or not at all, and
+    one that raises spoils no other. On an error of the file the whole group is rolled back and
+    told so, and the file is opened afresh for the next.
+    """
+
+    def __init__(self, path: Path, schema: Sequence[str]) -> None:
+        self._path = path
+        self._schema = schema
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._database: sqlite3.Connection | None = None
+        self._closed = False
+        self._gate = threading.Lock()
+        self._thread = threading.Thread(target=self._work, name=f"store {path.name}", daemon=True)
+        self._thread.start()
+
+    def submit(self, run: Callable[[sqlite3.Connection], T], *, writes: bool) -> Future[T]:
+        """Queue a job for the thread. The future raises `StoreAway`, or what `run` raised."""
+        job = _Job(run, writes)
+        with self._gate:  # closes the race with close(): nothing is queued behind the stop
+            if self._closed:
+                raise StoreAway("the store is closed")
+            self._jobs.put(job)
+        return cast("Future[T]", job.future)
+
+    def close(self) -> None:
+        """Finish what is queued, then close the file. Blocks; harmless twice."""
+        with self._gate:
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(_STOP)
+        self._thread.join()
+
+    def _work(self) -> None:
+        going = True
+        while going:
+            jobs = [self._jobs.get()]
+            with contextlib.suppress(queue.Empty):
+                while len(jobs) < GROUP_LIMIT:
+                    jobs.append(self._jobs.get_nowait())
+            going = _STOP not in jobs
+            taken = [j for j in jobs if j is not None and j.future.set_running_or_notify_cancel()]
+            self._commit([job for job in taken if job.writes])
+            for job in taken:
+                if not job.writes:
+                    self._read(job)
+        self._drop()
+
+    def _commit(self, jobs: list[_Job]) -> None:
+        if not jobs:
+            return
+        outcomes: list[tuple[_Job, Any, BaseException | None]] = []
+        try:
+            database = self._open()
+            database.execute("BEGIN IMMEDIATE")
+            outcomes.extend((job, *_step(database, job)) for job in jobs)
+            database.execute("COMMIT")
+        except (sqlite3.Error, OSError) as error:
+            self._drop()
+            for job in jobs:
+                job.future.set_exception(_away(error))
+            return
+        for job, result, failure in outcomes:
+            if failure is None:
+                job.future.set_result(result)
+            else:
+                job.future.set_exception(failure)
+
+    def _read(self, job: _Job) -> None:
+        try:
+            job.future.set_result(job.run(self._open()))
+        except Exception as error:  # noqa: BLE001 - it is the caller's to see
+            if isinstance(error, sqlite3.Error | OSError):
+                self._drop()
+                error = _away(error)
+            job.future.set_exception(error)
+
+    def _open(self) -> sqlite3.Connection:
+        if self._database is None:
+            self._database = open_database(self._path, self._schema)
+        return self._database
+
+    def _drop(self) -> None:
+        """Close the file; what was not committed is rolled back by that."""
+        database, self._database = self._database, None
+        if database is not None:
+            with contextlib.suppress(sqlite3.Error):
+                database.close()
+
+
+def open_database(path: Path, schema: Sequence[str]) -> sqlite3.Connection:
+    """A connection in WAL mode that fsyncs each commit. Raises `sqlite3.Error` or `OSError`."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        database = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            database.execute("PRAGMA journal_size_limit = 16777216")
+            _prepare(database, schema)
+        except sqlite3.OperationalError as error:
+            database.close()
+            # Several processes that turn a new file to WAL at once get BUSY without the wait.
+            if not _is(error, sqlite3.SQLITE_BUSY) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        except BaseException:
+            database.close()
+            raise
+        else:
+            path.chmod(0o600)
+            return database
+
+
+def _prepare(database: sqlite3.Connection, schema: Sequence[str]) -> None:
+    """Create what is missing; takes no lock where this very schema was prepared before."""
+    version = zlib.crc32("\n".join(schema).encode()) & 0x7FFFFFFF
+    if database.execute("PRAGMA user_version").fetchone() == (version,):
+        return
+    database.execute("BEGIN IMMEDIATE")
+    for statement in schema:
+        database.execute(statement)
+    database.execute(f"PRAGMA user_version = {version}")
+    database.execute("COMMIT")
+
+
+def _step(database: sqlite3.Connection, job: _Job) -> tuple[Any, BaseException | None]:
+    """Run one job in a savepoint. Raises only what makes the whole group fail."""
+    database.execute("SAVEPOINT job")
+    result: Any = None
+    failure: BaseException | None = None
+    try:
+        result = job.run(database)
+    except Exception as error:
+        if isinstance(error, OSError) or (isinstance(error, sqlite3.Error) and _is(error, *_AWAY)):
+            raise
+        database.execute("ROLLBACK TO job")
+        failure = error
+    database.execute("RELEASE job")
+    return result, failure
+
+
+def _is(error: sqlite3.Error, *codes: int) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in codes
+
+
+def _away(error: Exception) -> StoreAway:
+    # The name of the condition only: an error's text could quote a path.
+    return StoreAway(getattr(error, "sqlite_errorname", type(error).__name__))

@@ -1,0 +1,119 @@
+"""`python -m gateway --data DIR`: serve the API until SIGTERM.
+
+Exit status 1 with one sentence on stderr when it cannot start. On SIGTERM the socket closes, what
+is being answered gets `GRACE` seconds, and callers that wait for a message get what is known.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+import uvicorn
+from pydantic import ValidationError
+
+from actors.settings import Settings
+from gateway.app import application
+from gateway.logs import configure
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from starlette.applications import Starlette
+
+GRACE = 10  # seconds
+BACKLOG = 2048
+
+log = structlog.get_logger()
+
+
+class Server(uvicorn.Server):
+    """Tells those that wait within a request that the process was asked to end."""
+
+    def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        backends = getattr(self._app.state, "backends", None)
+        if backends is not None:
+            backends.closing.set()
+        super().handle_exit(sig, frame)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m gateway", description="Serve the API.")
+    parser.add_argument("--data", type=Path, required=True, help="the instance's directory")
+    directory: Path = parser.parse_args().data
+    try:
+        settings = Settings.load(directory)
+    except (OSError, ValidationError):
+        return _cannot(f"{directory} has no runtime.json that can be read.")
+    configure(settings.log_level)
+    try:
+        listening = _listen(settings.host, settings.port)
+    except OSError as error:
+        reason = error.strerror or "it cannot be used"
+        return _cannot(f"The gateway cannot listen on {settings.host}:{settings.port}: {reason}.")
+    app = application(settings)
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=GRACE,
+    )
+    host, port = listening.getsockname()[:2]
+    log.info("listening", action="listening", host=host, port=port)
+    server = Server(config, app)
+
+    def end(*_: object) -> None:
+        # uvicorn raises again, for the handlers before its own, what it was asked to end by: this
+        # end is a good one. Before uvicorn listens to signals it ends the start.
+        server.should_exit = True
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    server.run(sockets=[listening])
+    log.info("stopped", action="stopped")
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket; raises OSError.
+
+    With the protocol named: uvloop sets TCP_NODELAY only on sockets that say that they are TCP,
+    and without it every answer waits for the client's delayed acknowledgement.
+    """
+    family, kind, _, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listening = socket.socket(family, kind, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.set_inheritable(False)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _cannot(sentence: str) -> int:
+    sys.stderr.write(sentence + "\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""Around every request: its id, its count, its log line, and the answer when something breaks."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+from starlette.requests import ClientDisconnect
+
+from gateway import logs
+from gateway.endpoint import Endpoint
+from gateway.problems import Problem
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = structlog.get_logger()
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_QUIET = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
+_CLIENT_GONE = 499
+
+
+class Access:
+    """Every request gets one answer, one count and one log line (G10).
+
+    The line has the route, never the path or the query: a path that somebody mistyped may hold a
+    number or a key. An error that nobody expected becomes a logged 500, without its message.
+    """
+
+    def __init__(self, app: ASGIApp, *, logs_requests: bool) -> None:
+        self._app = app
+        self._logs = logs_requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = secrets.token_hex(8)
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] += (
+                    (b"x-request-id", request_id.encode()),
+                    (b"x-content-type-options", b"nosniff"),
+                    (b"cache-control", b"no-store"),
+                )
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except ClientDisconnect:
+            status = _CLIENT_GONE
+        except Exception as error:  # noqa: BLE001 - the last place that can answer
+            log.error(  # noqa: TRY400 - a traceback's message could quote the caller
+                "unexpected error",
+                action="internal_error",
+                request_id=request_id,
+                error=type(error).__name__,
+                where=logs.where(error),
+            )
+            if not status:
+                problem = Problem("internal_error", f"The log names it as {request_id}.")
+                await problem.response()(scope, receive, sending)
+        finally:
+            self._note(scope, request_id, status, time.perf_counter() - started)
+
+    def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+        endpoint = scope.get("endpoint")
+        route = endpoint.path if isinstance(endpoint, Endpoint) else "unmatched"
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        scope["app"].state.backends.metrics.answered(method, route, status, seconds)
+        if self._logs and (route not in _QUIET or status >= 400):
+            logs.request(
+                request_id=request_id,
+                method=method,
+                route=route,
+                status=status,
+                seconds=round(seconds, 6),
+            )

@@ -1,0 +1,98 @@
+"""What the gateway stands on: Redis, the state store, and what it remembers of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+import structlog
+
+from actors.queue.lanes import Lanes
+from actors.redis import lease
+from actors.redis.client import RedisAway, connect
+from actors.redis.lease import Lease, Leases
+from actors.state.connections import Connections
+from actors.state.documents import open_documents
+from gateway.keys import KeyRing
+from gateway.known import KnownConnections
+from gateway.metrics import Metrics
+from gateway.observation import Observer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from redis.asyncio import Redis
+
+    from actors.settings import Settings
+    from actors.state.documents import Documents
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """The parts that handlers use. `closing` is set when the process was asked to end."""
+
+    settings: Settings
+    redis: Redis
+    lanes: Lanes
+    leases: Leases
+    documents: Documents
+    registry: Connections
+    known: KnownConnections
+    ring: KeyRing
+    observer: Observer
+    metrics: Metrics
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    started: float = field(default_factory=time.time)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings) -> AsyncIterator[Self]:
+        """Open everything and keep it fresh; starts also while Redis or the store is away."""
+        redis = connect(settings)
+        listening = connect(settings, blocking=True)
+        documents = open_documents(settings)
+        registry = Connections(documents, limit=settings.max_connections)
+        lanes, leases = Lanes(redis, settings), Leases(redis)
+        known = KnownConnections(registry, lambda: lease.pokes(listening))
+        backends = cls(
+            settings=settings,
+            redis=redis,
+            lanes=lanes,
+            leases=leases,
+            documents=documents,
+            registry=registry,
+            known=known,
+            ring=KeyRing(documents),
+            observer=Observer(redis, documents, lanes, leases, known),
+            metrics=Metrics(),
+        )
+        await backends.known.refresh()
+        fresh = asyncio.create_task(backends.known.run())
+        try:
+            yield backends
+        finally:
+            fresh.cancel()
+            await asyncio.gather(fresh, return_exceptions=True)
+            await backends.lanes.close()
+            await listening.aclose()
+            await redis.aclose()
+            await documents.close()
+
+    async def poke(self) -> None:
+        """Have the root look now; if Redis is away it looks by itself within two seconds."""
+        try:
+            await lease.poke(self.redis)
+        except RedisAway:
+            log.warning("poke not heard", action="poke_lost")
+
+    async def seen(self, connections: Sequence[str]) -> dict[str, Lease]:
+        """What the leases say; nothing while Redis is away, and then the store's view serves."""
+        try:
+            return await self.leases.read_all(connections)
+        except RedisAway:
+            return {}

@@ -1,0 +1,52 @@
+"""Reading a request's body: bounded in size and time, while it arrives and not after."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from gateway.problems import Problem
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+LIMIT = 1_000_000  # bytes
+TIMEOUT = 20.0  # seconds for the whole body
+
+
+async def read(request: Request) -> bytes:
+    """The body. Problems: `body_too_large` as soon as it is known, `body_timeout`."""
+    announced = request.headers.get("content-length")
+    if announced is not None and announced.isdigit() and int(announced) > LIMIT:
+        raise _too_large()
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            chunks: list[bytes] = []
+            size = 0
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > LIMIT:
+                    raise _too_large()
+                chunks.append(chunk)
+            return b"".join(chunks)
+    except TimeoutError:
+        raise Problem(
+            "body_timeout",
+            f"The body did not arrive within {TIMEOUT:g} seconds.",
+            headers={"Connection": "close"},
+        ) from None
+
+
+def require_json(request: Request) -> None:
+    """Problem `unsupported_media_type` unless the body is declared to be JSON."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    ):
+        raise Problem(
+            "unsupported_media_type", "Send the body as JSON, with Content-Type: application/json."
+        )
+
+
+def _too_large() -> Problem:
+    return Problem("body_too_large", f"A body has at most {LIMIT} bytes.")

@@ -1,0 +1,107 @@
+"""The API as the commands call it: one host, one key, refusals as sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from actors.settings import Settings
+from gateway.cli.output import refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from httpx import Response
+
+TIMEOUT = 75.0  # seconds: longer than any answer that may wait
+
+
+class Caller:
+    """JSON over HTTP; whatever is not a success ends the command with a sentence."""
+
+    def __init__(self, base: str, headers: Mapping[str, str], *, absent: str) -> None:
+        """`absent` is what a person is told when nobody listens there."""
+        self._absent = absent
+        self._client = httpx.Client(
+            base_url=base, headers=dict(headers), timeout=TIMEOUT, trust_env=False
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        return self._ask("GET", path, params=params)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None, params: Any = None) -> Any:
+        return self._ask("POST", path, json=body, params=params)
+
+    def delete(self, path: str) -> Any:
+        return self._ask("DELETE", path)
+
+    def _ask(self, method: str, path: str, **request: Any) -> Any:
+        response = self.raw(method, path, **request)
+        if response.is_success:
+            return response.json() if response.content else {}
+        return refuse(_sentence(response))
+
+    def raw(self, method: str, path: str, **request: Any) -> Response:
+        """The answer as it came, a refusal included."""
+        try:
+            return self._client.request(method, path, **request)
+        except httpx.TransportError:
+            refuse(self._absent)
+
+
+class Api(Caller):
+    """The gateway of the instance in `data`."""
+
+    def __init__(self, data: Path, key: str | None) -> None:
+        settings = settings_of(data)
+        if key is None:
+            refuse(
+                "This needs an API key: --key or TEIMOSO_API_KEY. "
+                "`teimoso keys create NAME` makes one."
+            )
+        super().__init__(
+            f"http://{reachable(settings)}",
+            {"X-Api-Key": key, "Accept": "application/json"},
+            absent=f"The gateway does not answer on {reachable(settings)}: `teimoso up` starts it.",
+        )
+
+
+def settings_of(data: Path) -> Settings:
+    """The settings that the instance runs with."""
+    try:
+        return Settings.load(data)
+    except (OSError, ValueError):
+        return refuse(f"There is no instance in {data}: `teimoso up --data {data}` makes one.")
+
+
+def reachable(settings: Settings) -> str:
+    """Host and port at which this machine reaches the gateway."""
+    host = settings.host
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - what it listens on, not what we call
+        host = "127.0.0.1"
+    return f"[{host}]:{settings.port}" if ":" in host else f"{host}:{settings.port}"
+
+
+def segment(name: str) -> str:
+    """A name as one segment of a path."""
+    return quote(name, safe="")
+
+
+def _sentence(response: Response) -> str:
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = {}
+    if not isinstance(problem, dict):
+        problem = {}
+    said = problem.get("detail") or problem.get("title") or problem.get("error")
+    return f"{said or response.reason_phrase} ({response.status_code})"

@@ -1,0 +1,165 @@
+"""One path of the API: what each of its methods takes, gives and refuses, and how it is asked.
+
+An `Operation` is both what runs and what the OpenAPI document is made from: it cannot promise
+what it does not do. The order of refusals is fixed: method, key, scope, query, body.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from actors.redis.client import RedisAway
+from actors.state.documents import InvalidCursor, StoreAway
+from gateway import auth, body
+from gateway.problems import Problem, from_validation
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from pydantic import BaseModel
+    from starlette.types import Receive, Send
+    from starlette.types import Scope as AsgiScope
+
+    from gateway.answers import Answer
+    from gateway.backends import Backends
+    from gateway.keys import Key, Scope
+
+B = TypeVar("B")
+Q = TypeVar("Q")
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[B, Q]):
+    """A request that was let in: its key, and its validated body and query."""
+
+    backends: Backends
+    request: Request
+    key: Key
+    body: B
+    query: Q
+
+    @property
+    def path(self) -> dict[str, str]:
+        return self.request.path_params
+
+
+@dataclass(frozen=True, slots=True)
+class Gives:
+    """One answer: its description and its model, or models to tell apart by their fields.
+
+    `media_types` where it is not JSON alone; `headers` are answer headers by description.
+    """
+
+    description: str
+    model: type[Answer] | tuple[type[Answer], ...] = ()
+    media_types: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def models(self) -> tuple[type[Answer], ...]:
+        return self.model if isinstance(self.model, tuple) else (self.model,)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path. `scope` None: anybody may. `refuses` adds to what is evident.
+
+    With `optional_key` anybody may, and who shows a key sees more. `body_optional` reads an empty body as ``{}``. `headers` are request headers by description.
+    """
+
+    method: str
+    path: str
+    id: str
+    summary: str
+    tag: str
+    handler: Callable[[Call[Any, Any]], Awaitable[Response]]
+    gives: Mapping[int, Gives]
+    scope: Scope | None
+    optional_key: bool = False
+    body: type[BaseModel] | None = None
+    body_optional: bool = False
+    query: type[BaseModel] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    refuses: tuple[str, ...] = ()
+
+
+class Endpoint:
+    """The ASGI application of one path; the router has refused every other method."""
+
+    def __init__(self, path: str, operations: Mapping[str, Operation]) -> None:
+        self.path = path
+        self._operations = dict(operations)
+        if "GET" in operations:
+            self._operations["HEAD"] = operations["GET"]
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        try:
+            response = await self._answer(Request(scope, receive))
+        except Problem as problem:
+            response = problem.response()
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        operation = self._operations[request.method]
+        try:
+            return await operation.handler(await _let_in(operation, request))
+        except RedisAway:
+            raise Problem("redis_away", "Redis does not answer; try again soon.") from None
+        except StoreAway:
+            raise Problem(
+                "store_away", "The state store does not answer; try again soon."
+            ) from None
+        except InvalidCursor:
+            raise Problem("invalid_cursor") from None
+
+
+async def _let_in(operation: Operation, request: Request) -> Call[Any, Any]:
+    backends: Backends = request.app.state.backends
+    key: Any = None
+    if operation.scope is not None:
+        key = await auth.authenticate(backends.ring, request.headers)
+        auth.require(key, operation.scope)
+    query = _query(operation.query, request) if operation.scope is not None else None
+    content = None if operation.body is None else await _body(operation, operation.body, request)
+    return Call(backends, request, key, content, query)
+
+
+def _query(model: type[BaseModel] | None, request: Request) -> BaseModel | None:
+    given: dict[str, str] = {}
+    if request.scope["query_string"]:
+        for name, value in request.query_params.multi_items():
+            if name in given:
+                raise Problem("invalid_parameter", "A query parameter is given twice.")
+            given[name] = value
+        if model is None:
+            raise Problem("unknown_parameter", "This takes no query parameters.")
+    try:
+        return None if model is None else model.model_validate(given)
+    except ValidationError as error:
+        raise from_validation(error, parameters=True) from None
+
+
+async def _body(operation: Operation, model: type[BaseModel], request: Request) -> BaseModel:
+    content = await body.read(request)
+    if not content and operation.body_optional:
+        return model()
+    body.require_json(request)
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        raise from_validation(error) from None
+
+
+def written(answer: Answer, status: int = 200, **headers: str) -> Response:
+    """An answer as JSON; `headers` with underscores for dashes."""
+    return Response(
+        answer.__pydantic_serializer__.to_json(answer),
+        status_code=status,
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+        media_type="application/json",
+    )

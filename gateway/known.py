@@ -1,0 +1,99 @@
+"""Which connections exist, in memory: a send asks here and never the state store."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from actors.redis.client import RedisAway
+from actors.state.documents import StoreAway
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from actors.state.connections import Connection, Connections
+
+REFRESH = 2.0  # seconds: how late a change is noticed whose poke was lost
+
+log = structlog.get_logger()
+
+
+class KnownConnections:
+    """What the registry said last: renewed on every poke and every `REFRESH` seconds.
+
+    While the store is away, what was known stays known. Only an id that is not known is asked of
+    the store, since another process may have created it just now.
+    """
+
+    def __init__(self, registry: Connections, pokes: Callable[[], AsyncIterator[None]]) -> None:
+        self._registry = registry
+        self._pokes = pokes
+        self._known: dict[str, Connection] = {}
+        self._changes = 0
+        self._wake = asyncio.Event()
+        self.loaded = False  # the registry was read at least once
+        self.fresh = False  # the last read succeeded: the store answers
+
+    def all(self) -> list[Connection]:
+        """All connections by id; raises `StoreAway` before they were read once."""
+        if not self.loaded:
+            raise StoreAway("not read yet")
+        return sorted(self._known.values(), key=lambda connection: connection.id)
+
+    def put(self, connection: Connection) -> None:
+        """Remember what this process wrote itself."""
+        self._changes += 1
+        if connection.deleted:
+            self._known.pop(connection.id, None)
+        else:
+            self._known[connection.id] = connection
+
+    async def find(self, connection: str) -> Connection | None:
+        """The connection, None if there is none; raises `StoreAway` if nobody can say."""
+        found = self._known.get(connection)
+        if found is None:
+            found = await self._registry.get(connection)
+            if found is not None:
+                self.put(found)
+        return found
+
+    async def refresh(self) -> None:
+        """Read the registry; keeps what is known when the store is away."""
+        changes = self._changes
+        try:
+            page = await self._registry.list()
+        except StoreAway:
+            if self.fresh:
+                log.warning("store away", action="store_away")
+            self.fresh = False
+            return
+        if not self.fresh and self.loaded:
+            log.info("store back", action="store_back")
+        self.fresh = True
+        # A write of this process may be younger than what was read: the next round has it.
+        if changes == self._changes:
+            self._known = {connection.id: connection for connection in page.items}
+            self.loaded = True
+
+    async def run(self) -> None:
+        """Keep the copy fresh until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen())
+            while True:
+                self._wake.clear()
+                await self.refresh()
+                try:
+                    await asyncio.wait_for(self._wake.wait(), REFRESH)
+                except TimeoutError:
+                    continue
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async for _ in self._pokes():
+                    self._wake.set()
+            except RedisAway:
+                pass  # pokes are a courtesy: the interval finds every change
+            await asyncio.sleep(REFRESH)

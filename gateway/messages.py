@@ -1,0 +1,256 @@
+"""Messages: accept to send, follow, cancel, and read what went out and came in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from actors.queue.lanes import (
+    IdempotencyConflict,
+    NotCancellable,
+    NotFound,
+    Record,
+    RedisAway,
+    Send,
+)
+from actors.state.documents import MESSAGES, Order, Where
+from gateway import answers, auth, shapes
+from gateway.endpoint import Call, Gives, Operation, written
+from gateway.models import ListMessages, NewMessage, Wait
+from gateway.problems import Problem
+
+if TYPE_CHECKING:
+    from gateway.backends import Backends
+
+_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?", re.ASCII)
+_ID = re.compile(
+    r"(?P<connection>[a-z0-9][a-z0-9_-]{0,63})\.(?P<rest>3EB0[0-9A-F]{18}|in\.[0-9a-f]{24})"
+)
+_FIRST_LOOK, _LAST_LOOK = 0.05, 0.25  # seconds between looks while a caller waits
+
+
+async def send(call: Call[NewMessage, Wait]) -> Response:
+    """Answers when the message is on disk (G1); the state store is not on this path."""
+    wanted, backends = call.body, call.backends
+    auth.require_connection(call.key, wanted.connection)
+    key = _idempotency_key(call)
+    if await backends.known.find(wanted.connection) is None:
+        raise Problem("unknown_connection")
+    try:
+        accepted = await backends.lanes.accept(
+            Send(
+                connection=wanted.connection,
+                chat=wanted.to,
+                text=wanted.text,
+                type=wanted.type,
+                priority=wanted.priority,
+                send_at=None if wanted.send_at is None else wanted.send_at.timestamp(),
+            ),
+            idempotency_key=key,
+        )
+    except IdempotencyConflict:
+        raise Problem("idempotency_conflict") from None
+    record = accepted.record
+    headers = {"Location": f"/api/messages/{record.id}"}
+    if accepted.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    else:
+        backends.metrics.accepted(record.connection)
+    if call.query.wait:
+        status = (await _outcome(backends, record, call.query.wait)).status
+    else:
+        status = shapes.first_status(record)
+    return Response(
+        json.dumps({"id": record.id, "message_id": record.message_id, "status": status}),
+        202,
+        headers,
+        "application/json",
+    )
+
+
+async def get(call: Call[None, None]) -> Response:
+    id, connection = _named(call)  # noqa: A001 - the field's word
+    away: RedisAway | None = None
+    if ".in." not in id:
+        try:
+            record = await call.backends.lanes.get(id)
+        except RedisAway as error:
+            away = error
+        else:
+            if record is not None:
+                return written(shapes.queued(record))
+    document = await call.backends.documents.get(MESSAGES, id)
+    if document is not None and document["connection"] == connection:
+        return written(shapes.stored(document))
+    if away is not None:
+        raise away  # it may be there: not the time to say that it is not
+    raise Problem("unknown_message")
+
+
+async def cancel(call: Call[None, None]) -> Response:
+    id, _ = _named(call)  # noqa: A001 - the field's word
+    if ".in." in id:
+        raise Problem("not_cancellable", "Only an outgoing message can be cancelled.")
+    try:
+        record = await call.backends.lanes.cancel(id)
+    except NotFound:
+        raise Problem("unknown_message") from None
+    except NotCancellable as error:
+        raise Problem(
+            "not_cancellable", f"The message is {error.status}.", message_status=error.status
+        ) from None
+    return written(shapes.queued(record))
+
+
+async def list_some(call: Call[None, ListMessages]) -> Response:
+    query, backends = call.query, call.backends
+    where = []
+    if query.connection is not None:
+        auth.require_connection(call.key, query.connection)
+        if await backends.known.find(query.connection) is None:
+            raise Problem("unknown_connection")
+        where.append(Where("connection", "==", query.connection))
+    elif call.key.connections is not None:
+        raise Problem("connection_forbidden", "Name the connection: this key is for some only.")
+    for field in ("chat", "direction", "status"):
+        value = getattr(query, field)
+        if value is not None:
+            where.append(Where(field, "==", value))
+    page = await backends.documents.query(
+        MESSAGES,
+        where=where,
+        order=[Order("at", descending=query.order == "newest")],
+        limit=query.limit,
+        after=query.after,
+    )
+    return written(
+        answers.Messages(items=[shapes.stored(each) for each in page.items], next=page.next)
+    )
+
+
+def _named(call: Call[None, None]) -> tuple[str, str]:
+    """The message id of the path and its connection, which the key must reach."""
+    id = call.path["id"]  # noqa: A001 - the field's word
+    match = _ID.fullmatch(id)
+    if match is None:
+        raise Problem("unknown_message")
+    auth.require_connection(call.key, match["connection"])
+    return id, match["connection"]
+
+
+def _idempotency_key(call: Call[NewMessage, Wait]) -> str | None:
+    given = call.request.headers.getlist("idempotency-key")
+    if not given:
+        return None
+    if len(given) > 1 or not _KEY.fullmatch(given[0]):
+        raise Problem(
+            "invalid_idempotency_key", "Give one Idempotency-Key of 1 to 255 printable characters."
+        )
+    return given[0]
+
+
+async def _outcome(backends: Backends, record: Record, seconds: float) -> Record:
+    """The record once it is sent, dead or cancelled, or as it is when time is up.
+
+    It was accepted: whatever happens to Redis or to this process now is no refusal any more.
+    """
+    deadline = time.monotonic() + seconds
+    pause = _FIRST_LOOK
+    while record.status not in shapes.FINAL and (left := deadline - time.monotonic()) > 0:
+        try:
+            await asyncio.wait_for(backends.closing.wait(), min(pause, left))
+            break
+        except TimeoutError:
+            pause = min(pause * 1.5, _LAST_LOOK)
+        try:
+            record = await backends.lanes.get(record.id) or record
+        except RedisAway:
+            continue
+    return record
+
+
+_TAG = "messages"
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/api/messages",
+        "sendMessage",
+        "Send a message",
+        _TAG,
+        send,
+        {
+            202: Gives(
+                "On disk, and sent as soon as can be. With `wait`, the status that was reached.",
+                answers.Accepted,
+                headers={
+                    "Location": "Where the message can be followed.",
+                    "Idempotency-Replayed": "`true` when the key was used before.",
+                },
+            )
+        },
+        "send",
+        body=NewMessage,
+        query=Wait,
+        headers={
+            "Idempotency-Key": "The same key and body give the first answer again, for 24 hours."
+        },
+        refuses=(
+            "unknown_connection",
+            "invalid_number",
+            "unsupported_chat",
+            "unsupported_type",
+            "text_empty",
+            "text_too_long",
+            "control_character",
+            "invalid_idempotency_key",
+            "idempotency_conflict",
+            "redis_away",
+            "store_away",
+        ),
+    ),
+    Operation(
+        "GET",
+        "/api/messages",
+        "listMessages",
+        "Messages that went out and came in",
+        _TAG,
+        list_some,
+        {200: Gives("A page of messages.", answers.Messages)},
+        "read",
+        query=ListMessages,
+        refuses=(
+            "unknown_connection",
+            "invalid_number",
+            "unsupported_chat",
+            "invalid_cursor",
+            "store_away",
+        ),
+    ),
+    Operation(
+        "GET",
+        "/api/messages/{id}",
+        "getMessage",
+        "One message",
+        _TAG,
+        get,
+        {200: Gives("The message.", answers.Message)},
+        "read",
+        refuses=("unknown_message", "redis_away", "store_away"),
+    ),
+    Operation(
+        "DELETE",
+        "/api/messages/{id}",
+        "cancelMessage",
+        "Cancel a message that is not being sent yet",
+        _TAG,
+        cancel,
+        {200: Gives("Cancelled.", answers.Message)},
+        "send",
+        refuses=("unknown_message", "not_cancellable", "redis_away"),
+    ),
+)

@@ -1,0 +1,136 @@
+"""How things are now, read once for everybody who asks within a second."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from actors.redis.client import Durability, RedisAway, durability
+from actors.state.documents import HEALTH_STATUS, LATEST, StoreAway
+from gateway import shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from redis.asyncio import Redis
+
+    from actors.queue.lanes import Counts, Lanes
+    from actors.redis.lease import Lease, Leases
+    from actors.state.connections import Connection as Registered
+    from actors.state.documents import Documents
+    from gateway.answers import Connection
+    from gateway.known import KnownConnections
+
+FRESH = 1.0  # seconds
+PATIENCE = 2.0  # seconds: a Redis that hangs must not make the health check hang
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One moment: what `redis` and the `store` say, or said last while they do not answer.
+
+    `loaded`: the connections were read at least once. `durable` is None while Redis does not
+    answer. `latest` is what the HealthMonitor wrote last. `cpu` and `memory` are percent of the
+    machine.
+    """
+
+    connections: Sequence[Connection]
+    counts: Mapping[str, Counts]
+    redis: bool
+    durable: Durability | None
+    store: bool
+    loaded: bool
+    latest: Mapping[str, Any] | None
+    cpu: float
+    memory: float
+
+
+class Observer:
+    """Reads Redis at most once a second, however many ask, and never waits long for it."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        documents: Documents,
+        lanes: Lanes,
+        leases: Leases,
+        known: KnownConnections,
+    ) -> None:
+        self._redis = redis
+        self._documents = documents
+        self._lanes = lanes
+        self._leases = leases
+        self._known = known
+        self._last: Observation | None = None
+        self._at = 0.0
+        self._reading: asyncio.Task[Observation] | None = None
+        psutil.cpu_percent()  # the first call only begins the measurement
+
+    async def look(self) -> Observation:
+        """How things are, at most `FRESH` seconds old; answers within `PATIENCE`."""
+        if self._last is not None and time.monotonic() - self._at < FRESH:
+            return self._last
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read())
+        return await asyncio.shield(self._reading)
+
+    async def _read(self) -> Observation:
+        try:
+            registered = self._registered()
+            redis, latest = await asyncio.gather(
+                self._ask_redis([each.id for each in registered]), self._ask_store()
+            )
+            leases: Mapping[str, Lease] = {}
+            counts, durable = self._counts(), None
+            if redis is not None:
+                leases, counts, durable = redis
+            self._last = Observation(
+                connections=[shapes.connection(each, leases.get(each.id)) for each in registered],
+                counts=counts,
+                redis=redis is not None,
+                durable=durable,
+                store=latest is not None and self._known.fresh,
+                loaded=self._known.loaded,
+                latest=latest or None,
+                cpu=psutil.cpu_percent(),
+                memory=psutil.virtual_memory().percent,
+            )
+            self._at = time.monotonic()
+            return self._last
+        finally:
+            self._reading = None
+
+    def _registered(self) -> Sequence[Registered]:
+        try:
+            return self._known.all()
+        except StoreAway:
+            return []
+
+    def _counts(self) -> Mapping[str, Counts]:
+        return {} if self._last is None else self._last.counts
+
+    async def _ask_redis(
+        self, names: Sequence[str]
+    ) -> tuple[Mapping[str, Lease], Mapping[str, Counts], Durability] | None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await asyncio.gather(
+                    self._leases.read_all(names),
+                    self._lanes.counts_many(names),
+                    durability(self._redis),
+                )
+        except (RedisAway, TimeoutError):
+            return None
+
+    async def _ask_store(self) -> Mapping[str, Any] | None:
+        """The monitor's last word, empty when it never spoke; None while the store is away."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                latest = await self._documents.get(HEALTH_STATUS, LATEST)
+        except (StoreAway, TimeoutError):
+            return None
+        return {} if latest is None else latest

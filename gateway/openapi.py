@@ -1,0 +1,227 @@
+"""The OpenAPI 3.1 document, made of the operations that run and the models that validate."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from pydantic.json_schema import models_json_schema
+
+from gateway import answers, problems
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pydantic import BaseModel
+
+    from gateway.endpoint import Gives, Operation
+
+VERSION = "3.1.0"
+_REFERENCE = "#/components/schemas/{model}"
+_PARAMETER = re.compile(r"\{(\w+)\}")
+_PATH_PARAMETERS = {
+    "connection": "The connection's id.",
+    "id": "The message's id.",
+}
+_EVERYWHERE = ("internal_error",)
+_WITH_KEY = ("unauthorized", "missing_scope", "store_away", "unknown_parameter")
+_WITH_QUERY = ("invalid_parameter",)
+_WITH_BODY = (
+    "malformed_json",
+    "body_timeout",
+    "body_too_large",
+    "unsupported_media_type",
+    "missing_field",
+    "unknown_field",
+    "invalid_field",
+)
+_DESCRIPTION = """\
+A service that holds WhatsApp accounts open, sends what it is given and keeps what it receives.
+
+Every refusal is a problem (RFC 9457) with a stable `code`. Times are RFC 3339 in UTC. Lists are
+`{"items": [...], "next": cursor or null}`; the cursor goes into `after`."""
+
+
+def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
+    """The whole document, as JSON."""
+    paths: dict[str, Any] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    return {
+        "openapi": VERSION,
+        "info": {
+            "title": "Teimoso",
+            "version": version,
+            "description": _DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": _schemas(operations),
+            "securitySchemes": {
+                "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+            },
+        },
+    }
+
+
+def refusals(operation: Operation) -> dict[int, list[problems.Kind]]:
+    """Every problem that the operation may answer with, by status."""
+    codes = dict.fromkeys(operation.refuses)
+    codes.update(dict.fromkeys(_EVERYWHERE))
+    if operation.scope is not None:
+        codes.update(dict.fromkeys(_WITH_KEY))
+        if "connection" in operation.path or "{id}" in operation.path or operation.query:
+            codes["connection_forbidden"] = None
+        if operation.body is not None:
+            codes["connection_forbidden"] = None
+        if "{connection}" in operation.path:
+            codes["unknown_connection"] = None
+    if operation.query is not None:
+        codes.update(dict.fromkeys(_WITH_QUERY))
+    if operation.body is not None:
+        codes.update(dict.fromkeys(_WITH_BODY))
+    by_status: dict[int, list[problems.Kind]] = {}
+    for kind in (problems.KINDS[code] for code in sorted(codes)):
+        by_status.setdefault(kind.status, []).append(kind)
+    return dict(sorted(by_status.items()))
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    responses: dict[str, Any] = {
+        str(status): _given(gives) for status, gives in operation.gives.items()
+    }
+    for status, kinds in refusals(operation).items():
+        responses.setdefault(str(status), _refused(status, kinds))
+    described: dict[str, Any] = {
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "responses": responses,
+        "security": [] if operation.scope is None else [{"key": []}, {"bearer": []}],
+    }
+    if operation.scope is not None:
+        described["description"] = f"Needs a key with the scope `{operation.scope}` or `admin`."
+    if operation.optional_key:
+        described["security"] = [{}, {"key": []}, {"bearer": []}]
+    parameters = [*_path_parameters(operation), *_query(operation), *_headers(operation)]
+    if parameters:
+        described["parameters"] = parameters
+    if operation.body is not None:
+        described["requestBody"] = {
+            "required": not operation.body_optional,
+            "content": {"application/json": {"schema": _reference(operation.body)}},
+        }
+    return described
+
+
+def _given(gives: Gives) -> dict[str, Any]:
+    given: dict[str, Any] = {"description": gives.description}
+    if gives.headers:
+        given["headers"] = {
+            name: {"description": text, "schema": {"type": "string"}}
+            for name, text in gives.headers.items()
+        }
+    media_types = gives.media_types or (("application/json",) if gives.models else ())
+    content: dict[str, Any] = {}
+    for media_type in media_types:
+        if media_type == "application/json" and gives.models:
+            references = [_reference(model) for model in gives.models]
+            content[media_type] = {
+                "schema": references[0] if len(references) == 1 else {"oneOf": references}
+            }
+        else:
+            content[media_type] = {}
+    if content:
+        given["content"] = content
+    return given
+
+
+def _refused(status: int, kinds: list[problems.Kind]) -> dict[str, Any]:
+    model = answers.InvalidAnswer if status == 422 else answers.ProblemAnswer
+    schema = {
+        "allOf": [
+            _reference(model),
+            {
+                "properties": {
+                    "status": {"const": status},
+                    "code": {"enum": [kind.code for kind in kinds]},
+                }
+            },
+        ]
+    }
+    refused: dict[str, Any] = {
+        "description": "; ".join(f"{kind.title} (`{kind.code}`)" for kind in kinds) + ".",
+        "content": {problems.MEDIA_TYPE: {"schema": schema}},
+    }
+    if status == 503:
+        refused["headers"] = {
+            "Retry-After": {
+                "description": "Seconds after which it is worth trying again.",
+                "schema": {"type": "integer"},
+            }
+        }
+    return refused
+
+
+def _path_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
+    for name in _PARAMETER.findall(operation.path):
+        yield {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": _PATH_PARAMETERS[name],
+            "schema": {"type": "string"},
+        }
+
+
+def _query(operation: Operation) -> Iterator[dict[str, Any]]:
+    if operation.query is None:
+        return
+    schema = operation.query.model_json_schema()
+    required = schema.get("required", [])
+    for name, found in schema["properties"].items():
+        described = {key: value for key, value in found.items() if key != "title"}
+        options = described.pop("anyOf", None)
+        if options:  # a parameter that is not given is not null: it is absent
+            described |= next(option for option in options if option.get("type") != "null")
+            described.pop("default", None)
+        parameter = {"name": name, "in": "query", "required": name in required}
+        text = described.pop("description", None)
+        yield parameter | ({"description": text} if text else {}) | {"schema": described}
+
+
+def _headers(operation: Operation) -> Iterator[dict[str, Any]]:
+    for name, text in operation.headers.items():
+        yield {
+            "name": name,
+            "in": "header",
+            "required": False,
+            "description": text,
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        }
+
+
+def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
+    requests = {operation.body for operation in operations if operation.body is not None}
+    given: set[type[BaseModel]] = {answers.ProblemAnswer, answers.InvalidAnswer}
+    for operation in operations:
+        for gives in operation.gives.values():
+            given.update(gives.models)
+    models: list[Any] = [
+        *((model, "validation") for model in sorted(requests, key=_name)),
+        *((model, "serialization") for model in sorted(given, key=_name)),
+    ]
+    _, schema = models_json_schema(models, ref_template=_REFERENCE)
+    definitions: dict[str, Any] = schema["$defs"]
+    return definitions
+
+
+def _reference(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": _REFERENCE.format(model=_name(model))}
+
+
+def _name(model: type[BaseModel]) -> str:
+    return model.__name__

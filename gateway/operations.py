@@ -1,0 +1,149 @@
+"""For those who run the service: health, readiness, metrics."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from actors.health import summary
+from gateway import answers, auth
+from gateway.endpoint import Call, Gives, Operation, written
+from gateway.metrics import CONTENT_TYPE, Snapshot
+from gateway.problems import Problem
+
+if TYPE_CHECKING:
+    from gateway.keys import Key
+    from gateway.observation import Observation
+
+# What each engine declares; kept here because loading an engine to ask it costs 50 MB.
+ENGINES = (answers.EngineHealth(name="native", persists_before_ack=True, keeps_message_id=True),)
+
+
+async def live(_: Call[None, None]) -> Response:
+    return written(answers.Alive())
+
+
+async def ready(call: Call[None, None]) -> Response:
+    """Ready when a send would be accepted: Redis answers, and the connections are known."""
+    seen = await call.backends.observer.look()
+    redis = seen.redis
+    able = redis and seen.loaded
+    return written(
+        answers.Ready(status="ready" if able else "not_ready", redis=redis, store=seen.store),
+        200 if able else 503,
+    )
+
+
+async def health(call: Call[None, None]) -> Response:
+    """Without a key exactly the guide's shape; with one, what stands behind it."""
+    backends = call.backends
+    key = await _shown(call)
+    seen = await backends.observer.look()
+    status, reasons = _status(seen, backends.settings.health_check_interval / 1000)
+    plain = summary.summary(
+        status=status,
+        uptime=time.time() - backends.started,
+        states=[each.state for each in seen.connections],
+        waiting=sum(each.waiting + each.delayed for each in seen.counts.values()),
+        active=sum(each.active for each in seen.counts.values()),
+        failed=sum(each.dead for each in seen.counts.values()),
+        cpu=seen.cpu,
+        memory=seen.memory,
+    )
+    if key is None:
+        return written(answers.Health.model_validate(plain))
+    durable = seen.durable
+    full = {
+        **plain,
+        "reasons": reasons,
+        "redis": answers.RedisHealth(
+            up=seen.redis,
+            durable=None if durable is None else durable.holds,
+            reason="Redis does not answer." if durable is None else durable.reason,
+        ),
+        "store": answers.StoreHealth(up=seen.store),
+        "engines": list(ENGINES),
+        "items": [each for each in seen.connections if key.reaches(each.id)],
+    }
+    return written(answers.FullHealth.model_validate(full))
+
+
+def _status(seen: Observation, interval: float) -> tuple[summary.Status, list[str]]:
+    status, reasons = summary.overall(
+        seen.latest, redis=seen.redis, store=seen.store, now=time.time(), interval=interval
+    )
+    if seen.durable is not None and not seen.durable.holds:
+        # G1 does not hold on this Redis: the service works, and promises less
+        return summary.worst([status, "degraded"]), [*reasons, "redis_not_durable"]
+    return status, reasons
+
+
+async def _shown(call: Call[None, None]) -> Key | None:
+    """The key, None without one and where it cannot be checked: health is still to be told."""
+    try:
+        return await auth.authenticate(call.backends.ring, call.request.headers)
+    except Problem as problem:
+        if problem.kind.code == "store_away" or auth.presented(call.request.headers) is None:
+            return None
+        raise
+
+
+async def metrics(call: Call[None, None]) -> Response:
+    backends = call.backends
+    seen = await backends.observer.look()
+    return Response(
+        backends.metrics.render(Snapshot(seen)),
+        headers={"Content-Type": CONTENT_TYPE},
+    )
+
+
+_TAG = "operations"
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/health",
+        "getHealth",
+        "How the service is; with a key, why",
+        _TAG,
+        health,
+        {200: Gives("The health.", (answers.Health, answers.FullHealth))},
+        None,
+        optional_key=True,
+        refuses=("unauthorized",),
+    ),
+    Operation(
+        "GET",
+        "/health/live",
+        "getLive",
+        "Whether the process runs",
+        _TAG,
+        live,
+        {200: Gives("It runs.", answers.Alive)},
+        None,
+    ),
+    Operation(
+        "GET",
+        "/health/ready",
+        "getReady",
+        "Whether a send would be accepted",
+        _TAG,
+        ready,
+        {
+            200: Gives("It would.", answers.Ready),
+            503: Gives("It would not.", answers.Ready),
+        },
+        None,
+    ),
+    Operation(
+        "GET",
+        "/metrics",
+        "getMetrics",
+        "Series for Prometheus",
+        _TAG,
+        metrics,
+        {200: Gives("Prometheus' text format.", media_types=("text/plain",))},
+        "metrics",
+    ),
+)

@@ -1,0 +1,148 @@
+"""Answers made of what Redis and the state store know (pure)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from gateway.answers import Connection, Lane, Message, Queue, State, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from actors.queue.lanes import Counts, Record, Status
+    from actors.redis.lease import Lease
+    from actors.state.connections import Connection as Registered
+    from actors.state.connections import Observed
+    from actors.state.documents import Document
+
+_BEFORE_ANY_OWNER: Mapping[str, State] = {
+    "running": "connecting",
+    "stopped": "stopped",
+    "logged_out": "logged_out",
+}
+FINAL = frozenset({"sent", "delivered", "read", "dead", "cancelled"})
+
+
+def connection(registered: Registered, lease: Lease | None) -> Connection:
+    """A connection as it should be and as it was last seen.
+
+    The lease and the stored observation describe the same thing; the newer (epoch, since) wins, so
+    that neither an emptied Redis nor a store that lags behind hides the other.
+    """
+    seen = _newer(lease, registered.observed)
+    if seen is None:
+        state, cause, since = _BEFORE_ANY_OWNER[registered.desired], None, registered.created_at
+    else:
+        state, cause, since = cast("State", seen.state), seen.cause, seen.since
+    accounts = [each.account for each in (seen, lease, registered.observed) if each is not None]
+    return Connection(
+        id=registered.id,
+        state=state,
+        cause=cause,
+        engine=registered.engine,
+        epoch=0 if seen is None else seen.epoch,
+        restarts=0 if seen is None else seen.restarts,
+        since=rfc3339(since),
+        account=next((account for account in accounts if account), None),
+        desired=registered.desired,
+        created_at=rfc3339(registered.created_at),
+    )
+
+
+def _newer(lease: Lease | None, observed: Observed | None) -> Lease | Observed | None:
+    if lease is None or observed is None:
+        return lease or observed
+    return lease if (lease.epoch, lease.since) >= (observed.epoch, observed.since) else observed
+
+
+def first_status(record: Record) -> Status:
+    """The status with which the message was accepted."""
+    later = record.send_at is not None and record.send_at > record.accepted_at
+    return "waiting" if later else "queued"
+
+
+def queued(record: Record) -> Message:
+    """An outgoing message as the queue knows it."""
+    times = record.times
+    return Message(
+        id=record.id,
+        message_id=record.message_id,
+        connection=record.connection,
+        chat=record.chat,
+        sender=None,
+        direction="out",
+        type=record.type,
+        text=record.text,
+        status=record.status,
+        attempts=record.attempts,
+        error=record.error,
+        uncertain=record.uncertain,
+        accepted_at=rfc3339(record.accepted_at),
+        send_at=rfc3339(record.send_at),
+        queued_at=rfc3339(times.get("queued", record.accepted_at)),
+        waiting_at=rfc3339(times.get("waiting")),
+        sending_at=rfc3339(times.get("sending")),
+        sent_at=rfc3339(times.get("sent")),
+        delivered_at=rfc3339(times.get("delivered")),
+        read_at=rfc3339(times.get("read")),
+        dead_at=rfc3339(times.get("dead")),
+        cancelled_at=rfc3339(times.get("cancelled")),
+        received_at=None,
+    )
+
+
+def stored(document: Document) -> Message:
+    """A message as the state store has it, sent or received."""
+    outgoing = document["direction"] == "out"
+    return Message(
+        id=document["id"],
+        message_id=document["message_id"],
+        connection=document["connection"],
+        chat=document["chat"],
+        sender=document.get("sender"),
+        direction=document["direction"],
+        type=document["type"],
+        text=document.get("text"),
+        status=document.get("status") or ("queued" if outgoing else "received"),
+        attempts=document.get("attempts") or 0,
+        error=document.get("error"),
+        uncertain=bool(document.get("uncertain")),
+        accepted_at=_time(document, "accepted_at") or (_time(document, "at") if outgoing else None),
+        send_at=_time(document, "send_at"),
+        queued_at=_time(document, "queued_at"),
+        waiting_at=_time(document, "waiting_at"),
+        sending_at=_time(document, "sending_at"),
+        sent_at=_time(document, "sent_at"),
+        delivered_at=_time(document, "delivered_at"),
+        read_at=_time(document, "read_at"),
+        dead_at=_time(document, "dead_at"),
+        cancelled_at=_time(document, "cancelled_at"),
+        received_at=_time(document, "received_at") or (None if outgoing else _time(document, "at")),
+    )
+
+
+def _time(document: Document, field: str) -> str | None:
+    value: Any = document.get(field)
+    return rfc3339(value) if isinstance(value, (int, float)) else None
+
+
+def queue(connections: Sequence[str], counts: Mapping[str, Counts]) -> Queue:
+    """The queue of these connections, and the sum."""
+    lanes = [
+        Lane(
+            connection=name,
+            waiting=of.waiting,
+            active=of.active,
+            delayed=of.delayed,
+            dead=of.dead,
+            oldest_at=rfc3339(of.oldest_at),
+        )
+        for name, of in ((name, counts[name]) for name in connections if name in counts)
+    ]
+    return Queue(
+        waiting=sum(lane.waiting for lane in lanes),
+        active=sum(lane.active for lane in lanes),
+        delayed=sum(lane.delayed for lane in lanes),
+        dead=sum(lane.dead for lane in lanes),
+        items=lanes,
+    )

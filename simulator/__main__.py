@@ -1,0 +1,49 @@
+"""`python -m simulator --port P --control-port C --data DIR`: a WhatsApp server on loopback."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from simulator.server import run
+
+
+def _port(value: str) -> int:
+    number = int(value)
+    if not 0 <= number <= 65535:
+        raise ValueError(value)
+    return number
+
+
+def main() -> int:
+    """Serves until it is told to stop; returns the process's exit code."""
+    parser = argparse.ArgumentParser(prog="simulator", description=__doc__)
+    parser.add_argument("--port", type=_port, default=18080, help="WebSocket port, 0 = any")
+    parser.add_argument("--control-port", type=_port, default=18081, help="HTTP port, 0 = any")
+    parser.add_argument("--data", type=Path, required=True, help="directory of the state")
+    options = parser.parse_args()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
+    try:
+        uvloop.run(run(options.port, options.control_port, options.data))
+    except OSError as error:
+        print(f"simulator: {error}", file=sys.stderr)  # noqa: T201 - the reason, for a person
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

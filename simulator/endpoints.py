@@ -1,0 +1,287 @@
+"""Signal endpoints: the devices that the simulator plays, with their private keys."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.certificates import public_key
+from simulator.protocol import (
+    IdentityKeyPair,
+    OneTimePreKey,
+    PreKeyBundle,
+    PreKeySignalMessage,
+    SignalMessage,
+    SignedPreKey,
+    generate_pre_key,
+    pad,
+    unpad,
+)
+from simulator.sessions import (
+    MAX_SESSIONS,
+    Session,
+    accepted,
+    decrypted,
+    dumped,
+    encrypted,
+    initiated,
+    loaded,
+)
+
+if TYPE_CHECKING:
+    from simulator.store import Store
+
+Peer = tuple[str, int]
+PHONE: Final = 0
+
+
+class UndecryptableError(Exception):
+    """No session reads it. `code` says why, in a word."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a device publishes so that others can open a session with it."""
+
+    registration: int
+    identity: bytes
+    skey_id: int
+    skey: bytes
+    skey_signature: bytes
+    prekey_id: int | None = None
+    prekey: bytes | None = None
+
+    def as_prekey_bundle(self) -> Any:
+        return PreKeyBundle(
+            self.identity,
+            self.skey_id,
+            self.skey,
+            self.skey_signature,
+            self.prekey_id,
+            self.prekey,
+        )
+
+
+@dataclass
+class Endpoint:
+    """A played device. Its ratchets commit with the transaction that used them."""
+
+    store: Store
+    number: str
+    device: int
+    identity: Any
+    registration: int
+    signed_prekey: Any
+    _sessions: dict[Peer, list[Session]] = field(default_factory=dict)
+
+    def has_session(self, peer: Peer) -> bool:
+        return bool(self._with(peer))
+
+    def bundle(self) -> Bundle:
+        """The device's bundle with a one-time prekey that was never given to anyone."""
+        with self.store.transaction():
+            key_id = self.store.number(
+                "UPDATE endpoints SET next_prekey = next_prekey + 1"
+                " WHERE number = ? AND device = ? RETURNING next_prekey - 1",
+                self.number,
+                self.device,
+            )
+            key = generate_pre_key(key_id)
+            self.store.execute(
+                "INSERT INTO endpoint_prekeys (number, device, id, private) VALUES (?, ?, ?, ?)",
+                self.number,
+                self.device,
+                key_id,
+                key.private,
+            )
+        signed = self.signed_prekey
+        return Bundle(
+            self.registration,
+            self.identity.public,
+            signed.key_id,
+            signed.public,
+            signed.signature,
+            key_id,
+            key.public,
+        )
+
+    def encrypt(
+        self, peer: Peer, plaintext: bytes, bundle: Bundle | None = None
+    ) -> tuple[str, bytes]:
+        """Pads and encrypts for one device; a bundle opens a new session first.
+
+        Raises UndecryptableError("no-session") without either.
+        """
+        sessions = list(self._with(peer))
+        if bundle is not None:
+            sessions.insert(0, initiated(self.identity, bundle.as_prekey_bundle()))
+        if not sessions:
+            raise UndecryptableError("no-session")
+        sessions[0], kind, sealed = encrypted(
+            sessions[0], self.identity, self.registration, pad(plaintext)
+        )
+        self._save(peer, sessions)
+        return kind, sealed
+
+    def decrypt(self, peer: Peer, kind: str, sealed: bytes) -> bytes:
+        """Decrypts and unpads what one device sent, trying the newest session first.
+
+        A one-time prekey is spent only when its message proves itself. Raises UndecryptableError,
+        and then nothing has changed.
+        """
+        if kind not in ("msg", "pkmsg"):
+            raise UndecryptableError("unknown-kind")
+        sessions = list(self._with(peer))
+        spent: int | None = None
+        try:
+            if kind == "pkmsg":
+                first = PreKeySignalMessage.decode(sealed)
+                message = first.message
+                if not any(session.base_key == first.base_key for session in sessions):
+                    spent = first.one_time_pre_key_id
+                    sessions.insert(0, self._opened(first))
+            else:
+                message = SignalMessage.decode(sealed)
+        except UndecryptableError:
+            raise
+        except Exception as error:
+            raise UndecryptableError("malformed") from error
+        for index, session in enumerate(sessions):
+            try:
+                after, padded = decrypted(session, self.identity.public, message)
+                plaintext = unpad(padded)
+            except Exception:  # noqa: BLE001, S112 - whatever breaks, this session does not read it
+                continue
+            del sessions[index]
+            self._save(peer, [after, *sessions])
+            if spent is not None:
+                self.store.execute(
+                    "DELETE FROM endpoint_prekeys WHERE number = ? AND device = ? AND id = ?",
+                    self.number,
+                    self.device,
+                    spent,
+                )
+            return plaintext
+        raise UndecryptableError("bad-mac" if sessions else "no-session")
+
+    def _opened(self, first: Any) -> Session:
+        if first.signed_pre_key_id != self.signed_prekey.key_id:
+            raise UndecryptableError("unknown-signed-prekey")
+        one_time = None
+        if first.one_time_pre_key_id is not None:
+            found = self.store.row(
+                "SELECT private FROM endpoint_prekeys WHERE number = ? AND device = ? AND id = ?",
+                self.number,
+                self.device,
+                first.one_time_pre_key_id,
+            )
+            if found is None:
+                raise UndecryptableError("unknown-prekey")
+            private = bytes(found["private"])
+            one_time = OneTimePreKey(first.one_time_pre_key_id, private, public_key(private))
+        return accepted(self.identity, self.signed_prekey, one_time, first)
+
+    def _with(self, peer: Peer) -> list[Session]:
+        if peer not in self._sessions:
+            found = self.store.row(
+                "SELECT record FROM sessions"
+                " WHERE number = ? AND device = ? AND peer = ? AND peer_device = ?",
+                self.number,
+                self.device,
+                *peer,
+            )
+            self._sessions[peer] = [] if found is None else loaded(found["record"])
+        return self._sessions[peer]
+
+    def _save(self, peer: Peer, sessions: list[Session]) -> None:
+        kept = sessions[:MAX_SESSIONS]
+        self._sessions[peer] = kept
+        self.store.execute(
+            "INSERT OR REPLACE INTO sessions (number, device, peer, peer_device, record)"
+            " VALUES (?, ?, ?, ?, ?)",
+            self.number,
+            self.device,
+            *peer,
+            dumped(kept),
+        )
+
+
+class Endpoints:
+    """Every played device. A number's phone is made when it is first needed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._cache: dict[Peer, Endpoint] = {}
+        store.on_rollback(self._cache.clear)
+
+    def get(self, number: str, device: int = PHONE) -> Endpoint | None:
+        """The played device, or None when that device is not played here."""
+        key = (number, device)
+        if key not in self._cache:
+            found = self._store.row(
+                "SELECT * FROM endpoints WHERE number = ? AND device = ?", number, device
+            )
+            if found is None:
+                if device != PHONE:
+                    return None
+                return self._make(number, device)
+            private, skey = bytes(found["identity"]), bytes(found["skey"])
+            self._cache[key] = Endpoint(
+                self._store,
+                number,
+                device,
+                IdentityKeyPair(private, public_key(private)),
+                found["registration"],
+                SignedPreKey(
+                    found["skey_id"], skey, public_key(skey), bytes(found["skey_signature"])
+                ),
+            )
+        return self._cache[key]
+
+    def phone(self, number: str) -> Endpoint:
+        endpoint = self.get(number, PHONE)
+        assert endpoint is not None
+        return endpoint
+
+    def reset(self, number: str, *, same_identity: bool) -> list[Peer]:
+        """Forgets the phone's sessions and prekeys; returns with whom it had sessions."""
+        rows = self._store.rows(
+            "DELETE FROM sessions WHERE number = ? AND device = ? RETURNING peer, peer_device",
+            number,
+            PHONE,
+        )
+        tables = ["endpoint_prekeys"] if same_identity else ["endpoint_prekeys", "endpoints"]
+        for table in tables:
+            self._store.execute(
+                f"DELETE FROM {table} WHERE number = ? AND device = ?",  # noqa: S608
+                number,
+                PHONE,
+            )
+        self._cache.pop((number, PHONE), None)
+        return [(row["peer"], row["peer_device"]) for row in rows]
+
+    def _make(self, number: str, device: int) -> Endpoint:
+        identity = IdentityKeyPair.generate()
+        signed = SignedPreKey.generate(identity, 1)
+        registration = 1 + secrets.randbelow(16380)
+        with self._store.transaction():
+            self._store.execute(
+                "INSERT INTO endpoints"
+                " (number, device, identity, registration, skey_id, skey, skey_signature)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                number,
+                device,
+                identity.private,
+                registration,
+                signed.key_id,
+                signed.private,
+                signed.signature,
+            )
+        endpoint = Endpoint(self._store, number, device, identity, registration, signed)
+        self._cache[(number, device)] = endpoint
+        return endpoint

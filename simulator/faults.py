@@ -1,0 +1,156 @@
+"""Faults on demand: what goes wrong for one account, how often, and whether it ever arrived.
+
+A fault either happens at once to the account's open sockets, or waits for its moment (an ack, a
+delivery, a login) as a rule that applies `count` times, or until it is cleared. Every fault counts
+how often it struck: an injection that never fired proves nothing. Faults live in memory and end
+with the process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+# Strike open sockets once, at the moment they are asked for.
+INSTANT: Final = ("drop", "abort", "stream_error", "logout", "replaced")
+# Wait for their moment.
+RULES: Final = (
+    "withhold_acks",  # the server accepts a message and says nothing
+    "delay_acks",  # … and says so `seconds` later
+    "error_acks",  # the server refuses a message with `code`
+    "swallow",  # the message is lost before the server: neither routed nor acknowledged
+    "duplicate",  # a stanza is delivered twice
+    "garble",  # a message arrives with a ciphertext that no session reads
+    "lose",  # a frame to the client is lost on the way
+    "corrupt",  # a frame to the client is altered on the way
+    "reject_login",  # <failure reason=…>, with `code` and `expire` of a temporary ban
+    "freeze",  # sockets stay open and nothing moves, for `seconds` or until cleared
+)
+KINDS: Final = INSTANT + RULES
+
+_FIELDS: Final[dict[str, tuple[type, ...]]] = {
+    "account": (str,),
+    "kind": (str,),
+    "device": (int,),
+    "count": (int,),
+    "seconds": (int, float),
+    "code": (int,),
+    "reason": (int,),
+    "expire": (int,),
+}
+_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
+    "delay_acks": {"seconds": 1.0},
+    "stream_error": {"code": 515},
+    "error_acks": {"code": 500},
+    "reject_login": {"reason": 503},
+    "lose": {"count": 1},
+    "corrupt": {"count": 1},
+    "garble": {"count": 1},
+}
+
+
+class FaultError(ValueError):
+    """The fault that was asked for makes no sense; the text says why."""
+
+
+@dataclass
+class Fault:
+    """One fault. `left` is how often it may still strike, None without a limit."""
+
+    id: int
+    account: str
+    kind: str
+    device: int | None = None
+    left: int | None = None
+    seconds: float | None = None
+    code: int | None = None
+    reason: int | None = None
+    expire: int | None = None
+    struck: int = 0
+
+    def described(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+def requested(body: Any, fault_id: int) -> Fault:
+    """The fault that a request describes.
+
+    Raises FaultError for an unknown field or kind, a wrong type, or a missing `account`.
+    """
+    if not isinstance(body, dict):
+        raise FaultError("the body must be an object")
+    for name, value in body.items():
+        _check(name, value)
+    if "account" not in body or "kind" not in body:
+        raise FaultError("account and kind are needed")
+    if body["kind"] not in KINDS:
+        raise FaultError(f"kind must be one of {', '.join(KINDS)}")
+    if body.get("count", 1) < 1 or body.get("seconds", 0) < 0:
+        raise FaultError("count and seconds must be positive")
+    values = {**_DEFAULTS.get(body["kind"], {}), **body}
+    return Fault(id=fault_id, left=values.pop("count", None), **values)
+
+
+def _check(name: str, value: Any) -> None:
+    if name not in _FIELDS:
+        raise FaultError(f"unknown field {name!r}")
+    if isinstance(value, bool) or not isinstance(value, _FIELDS[name]):
+        raise FaultError(f"{name} has the wrong type")
+
+
+@dataclass
+class Faults:
+    """The rules in force."""
+
+    _rules: list[Fault] = field(default_factory=list)
+    _done: list[Fault] = field(default_factory=list)
+    _next: int = 1
+
+    def request(self, body: Any) -> Fault:
+        """Reads a request; a rule is in force from now on. Raises FaultError."""
+        fault = requested(body, self._next)
+        self._next += 1
+        (self._rules if fault.kind in RULES else self._done).append(fault)
+        return fault
+
+    def strike(self, account: str, *kinds: str, device: int | None = None) -> Fault | None:
+        """The first rule of these kinds that applies, which has then struck once more."""
+        for fault in self._rules:
+            if (
+                fault.account == account
+                and fault.kind in kinds
+                and (fault.device is None or device is None or fault.device == device)
+            ):
+                fault.struck += 1
+                if fault.left is not None:
+                    fault.left -= 1
+                    if fault.left == 0:
+                        self._rules.remove(fault)
+                        self._done.append(fault)
+                return fault
+        return None
+
+    def frozen(self, account: str) -> bool:
+        """Whether nothing moves on the account's sockets now."""
+        return any(rule.account == account and rule.kind == "freeze" for rule in self._rules)
+
+    def clear(self, account: str | None = None, fault_id: int | None = None) -> list[Fault]:
+        """Ends the rules of one account, one by its id, or all, and returns them."""
+        ended = [
+            rule
+            for rule in self._rules
+            if (account is None or rule.account == account)
+            and (fault_id is None or rule.id == fault_id)
+        ]
+        for rule in ended:
+            self._rules.remove(rule)
+            self._done.append(rule)
+        return ended
+
+    def everything(self) -> list[dict[str, Any]]:
+        """All faults so far with how often each struck; `active` tells the rules in force."""
+        active = {rule.id for rule in self._rules}
+        return [
+            {**fault.described(), "active": fault.id in active}
+            for fault in sorted([*self._rules, *self._done], key=lambda one: one.id)
+        ]

@@ -1,0 +1,104 @@
+"""What arrived at the people whom the simulator plays: the oracle that tests judge by."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from simulator.store import Store
+
+
+def content_of(message: Any, *, own_copy: bool) -> tuple[str | None, str | None]:
+    """The kind of a decrypted message and its text; (None, None) for what no person would see.
+
+    The account's own phone sees what its companions sent only inside a `deviceSentMessage`.
+    """
+    if own_copy:
+        if not message.HasField("device_sent_message"):
+            return None, None
+        return content_of(message.device_sent_message.message, own_copy=False)
+    if message.conversation:
+        return "text", message.conversation
+    if message.extended_text_message.text:
+        return "text", message.extended_text_message.text
+    for kind in ("image", "video", "audio", "document", "sticker", "reaction"):
+        if message.HasField(f"{kind}_message"):
+            part = getattr(message, f"{kind}_message")
+            return kind, getattr(part, "caption", "") or getattr(part, "text", "") or None
+    if message.HasField("protocol_message") or message.HasField("sender_key_distribution_message"):
+        return None, None
+    return "unknown", None
+
+
+class Inbox:
+    """Messages in order of first arrival, one per sender and id."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def again(self, number: str, sender: str, message_id: str, ciphertext: bytes) -> bool:
+        """Counts a message that comes again with the very same ciphertext."""
+        return (
+            self._store.execute(
+                "UPDATE inbox SET deliveries = deliveries + 1"
+                " WHERE number = ? AND sender = ? AND id = ? AND ciphertext = ?",
+                number,
+                sender,
+                message_id,
+                ciphertext,
+            ).rowcount
+            > 0
+        )
+
+    def keep(
+        self,
+        number: str,
+        sender: str,
+        message_id: str,
+        *,
+        chat: str,
+        kind: str,
+        text: str | None,
+        ciphertext: bytes,
+    ) -> None:
+        """Keeps a message; the same id encrypted anew counts as another delivery of it."""
+        self._store.execute(
+            "INSERT INTO inbox (number, sender, id, chat, kind, text, at, ciphertext)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number, sender, id)"
+            " DO UPDATE SET deliveries = deliveries + 1, ciphertext = excluded.ciphertext",
+            number,
+            sender,
+            message_id,
+            chat,
+            kind,
+            text,
+            time.time(),
+            ciphertext,
+        )
+
+    def received(self, number: str) -> list[dict[str, Any]]:
+        """What others sent to this number."""
+        return self._items("number = ? AND sender != number", number)
+
+    def copies(self, number: str) -> list[dict[str, Any]]:
+        """What the account's own phone saw its companions send."""
+        return self._items("number = ? AND sender = number", number)
+
+    def _items(self, condition: str, number: str) -> list[dict[str, Any]]:
+        rows = self._store.rows(
+            f"SELECT * FROM inbox WHERE {condition} ORDER BY seq",  # noqa: S608
+            number,
+        )
+        return [
+            {
+                "id": row["id"],
+                "from": row["sender"],
+                "to": row["chat"],
+                "type": row["kind"],
+                "text": row["text"],
+                "deliveries": row["deliveries"],
+                "at": row["at"],
+            }
+            for row in rows
+        ]

@@ -1,0 +1,178 @@
+"""Messages that a companion sends: to whom each ciphertext goes, and the server's ack."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import time
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from simulator import stanzas
+from simulator.protocol import LID_SERVER, PN_SERVER, Node, jid_of, text_of
+
+if TYPE_CHECKING:
+    from simulator.companions import Companion
+    from simulator.connection import Connection
+    from simulator.people import Person
+    from simulator.world import World
+
+log = structlog.get_logger()
+
+Device = tuple[str, int]
+
+
+class Messages:
+    """Routes each device's ciphertext and acknowledges the message."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def accept(self, connection: Connection, companion: Companion, message: Any) -> None:
+        """Routes within the caller's transaction; the ack leaves after its commit."""
+        faults, account = self._world.faults, companion.number
+        if faults.strike(account, "swallow", device=companion.device):
+            return
+        refused = faults.strike(account, "error_acks", device=companion.device)
+        if refused is not None:
+            self._ack(connection, companion, message, {"error": refused.code})
+            return
+        to = jid_of(message, "to")
+        chat = self._world.people.at(to)
+        if chat is None or not chat.registered:
+            log.info("unknown_recipient", action="unknown_recipient", serial=connection.serial)
+            self._ack(connection, companion, message, {"error": 404})
+            return
+        parts = self._parts(message, to)
+        if not parts:
+            self._ack(connection, companion, message, {"error": 479})
+            return
+        server = LID_SERVER if to.server == LID_SERVER else PN_SERVER
+        # Registered first, it also leaves first: the server answers before anyone's device does.
+        self._ack(connection, companion, message, self._hash(companion, message, chat, parts, to))
+        for device, enc in parts.items():
+            self._route(
+                companion,
+                device,
+                enc,
+                message=message,
+                chat=chat,
+                server=server,
+                push_name=connection.push_name,
+            )
+
+    def _parts(self, message: Any, to: Any) -> dict[Device, Any]:
+        """The ciphertext for each device: of a fan-out, or the one of a direct message."""
+        parts: dict[Device, Any] = {}
+        direct = message.get_child("enc")
+        if direct is not None:
+            person = self._world.people.at(to)
+            assert person is not None
+            parts[(person.number, to.device)] = direct
+        for participants in message.get_children("participants"):
+            for one in participants.get_children("to"):
+                jid, enc = jid_of(one, "jid"), one.get_child("enc")
+                person = self._world.people.at(jid)
+                if person is not None and enc is not None:
+                    parts[(person.number, jid.device)] = enc
+        return parts
+
+    def _route(
+        self,
+        sender: Companion,
+        device: Device,
+        enc: Any,
+        *,
+        message: Any,
+        chat: Person,
+        server: str,
+        push_name: str,
+    ) -> None:
+        world = self._world
+        identity = message.get_child("device-identity")
+        message_id = text_of(message, "id")
+        companion = world.companions.get(*device)
+        if companion is None:
+            endpoint = world.endpoints.get(*device)
+            if endpoint is not None:
+                world.contacts.receive(
+                    endpoint,
+                    sender,
+                    message_id,
+                    enc,
+                    chat=chat,
+                    device_identity=None if identity is None else identity.content_bytes(),
+                    server=server,
+                )
+            return
+        content = [Node("enc", dict(enc.attrs), enc.content)]
+        if identity is not None and enc.attrs.get("type") == "pkmsg":
+            content.append(Node("device-identity", {}, identity.content))
+        person, now = world.people.named(sender.number), time.time()
+        stanza = (
+            stanzas.own_message(
+                person, sender.device, chat, message_id, content, server=server, now=now
+            )
+            if companion.number == sender.number
+            else stanzas.message(person, sender.device, message_id, content, server=server, now=now)
+        )
+        stanza.attrs["type"] = text_of(message, "type") or "text"
+        if push_name:
+            stanza.attrs["notify"] = push_name
+        world.switchboard.deliver(companion.key, stanza)
+
+    def _hash(
+        self,
+        sender: Companion,
+        message: Any,
+        chat: Person,
+        parts: dict[Device, Any],
+        to: Any,
+    ) -> dict[str, Any]:
+        """The `phash` of the devices that should have been written to, when they were not all.
+
+        Computed as whatsmeow's `participantListHashV2` over both people's devices, the sender's
+        own included.
+        """
+        if message.get_child("participants") is None or message.attrs.get("category") == "peer":
+            return {}
+        expected = {
+            (number, device)
+            for number in (chat.number, sender.number)
+            for device in [0, *(one.device for one in self._world.companions.of(number))]
+        }
+        if expected == {*parts, sender.key}:
+            return {}
+        names = sorted(
+            f"{self._world.people.named(number).address(to.server).user}.0:{device}@{to.server}"
+            for number, device in expected
+        )
+        digest = hashlib.sha256("".join(names).encode()).digest()[:6]
+        return {"phash": f"2:{base64.b64encode(digest).decode().rstrip('=')}"}
+
+    def _ack(
+        self, connection: Connection, companion: Companion, message: Any, more: dict[str, Any]
+    ) -> None:
+        ack = Node(
+            "ack",
+            {
+                "class": "message",
+                "id": text_of(message, "id"),
+                "from": message.attrs.get("to", ""),
+                "t": int(time.time()),
+                **more,
+            },
+        )
+        fault = self._world.faults.strike(
+            companion.number, "withhold_acks", "delay_acks", device=companion.device
+        )
+        if fault is None:
+            connection.send(ack)
+        elif fault.kind == "delay_acks":
+            loop = asyncio.get_running_loop()
+            seconds = fault.seconds or 0.0
+            self._world.store.after_commit(
+                lambda: (loop.call_later(seconds, connection.push, ack), None)[1]
+            )

@@ -1,0 +1,108 @@
+"""The offline queue: what a companion was not yet seen to have.
+
+A stanza stays until the device acknowledges it, however often it was sent. What acknowledges a
+message: an `ack` of class message (also one that carries an error: the client refuses it for
+good), or a receipt that says the device has it: delivered (no type), `inactive`, `sender`,
+`peer_msg`, `hist_sync`, or `retry` (it will be encrypted anew). A `read` receipt says something
+about a person, not about this device's copy, and removes nothing. Receipts and notifications are
+removed by an `ack` of their class, id and type (whatsmeow `receipt.go`, `retry.go`; Baileys
+`messages-recv.ts`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.protocol import decode, encode, text_of
+
+if TYPE_CHECKING:
+    from simulator.store import Store
+
+RECEIVED: Final = frozenset({"", "inactive", "sender", "peer_msg", "hist_sync", "retry"})
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A stanza of the queue, in the order in which it was put."""
+
+    seq: int
+    stanza: Any
+
+
+class OfflineQueue:
+    """One ordered queue per companion, on disk."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def put(self, device: tuple[str, int], stanza: Any) -> int:
+        """Keeps the stanza and returns its place in the order.
+
+        The same message encrypted anew keeps the place of the one it replaces.
+        """
+        kind = "" if stanza.tag == "message" else text_of(stanza, "type")
+        return self._store.number(
+            "INSERT INTO queue (number, device, class, id, type, stanza) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET stanza = excluded.stanza RETURNING seq",
+            *device,
+            stanza.tag,
+            text_of(stanza, "id"),
+            kind,
+            encode(stanza),
+        )
+
+    def waiting(self, device: tuple[str, int]) -> list[Waiting]:
+        rows = self._store.rows(
+            "SELECT seq, stanza FROM queue WHERE number = ? AND device = ? ORDER BY seq", *device
+        )
+        return [Waiting(row["seq"], decode(bytes(row["stanza"]))) for row in rows]
+
+    def holds(self, seq: int) -> bool:
+        return self._store.row("SELECT 1 FROM queue WHERE seq = ?", seq) is not None
+
+    def acknowledge(self, device: tuple[str, int], ack: Any) -> bool:
+        """Whether the client's `ack` named something that waited, which is then gone."""
+        kind = text_of(ack, "class")
+        return self._remove(
+            device,
+            kind,
+            text_of(ack, "id"),
+            "" if kind == "message" else text_of(ack, "type"),
+        )
+
+    def receive(self, device: tuple[str, int], receipt: Any) -> bool:
+        """Whether the client's receipt named messages that waited, which are then gone."""
+        if text_of(receipt, "type") not in RECEIVED:
+            return False
+        removed = [self._remove(device, "message", one, "") for one in receipt_ids(receipt)]
+        return any(removed)
+
+    def counts(self, device: tuple[str, int]) -> dict[str, int]:
+        """How many wait, by class."""
+        rows = self._store.rows(
+            "SELECT class, count(*) AS n FROM queue WHERE number = ? AND device = ? GROUP BY class",
+            *device,
+        )
+        return {row["class"]: row["n"] for row in rows}
+
+    def _remove(self, device: tuple[str, int], kind: str, stanza_id: str, type_: str) -> bool:
+        return (
+            self._store.execute(
+                "DELETE FROM queue WHERE number = ? AND device = ? AND class = ? AND id = ?"
+                " AND type = ?",
+                *device,
+                kind,
+                stanza_id,
+                type_,
+            ).rowcount
+            > 0
+        )
+
+
+def receipt_ids(receipt: Any) -> list[str]:
+    """The message ids of a receipt: its own, and those of its list."""
+    ids = [text_of(receipt, "id")]
+    for listed in receipt.get_children("list"):
+        ids += [text_of(item, "id") for item in listed.get_children("item")]
+    return ids

@@ -1,0 +1,121 @@
+"""People: a phone number, its hidden address (LID), and how that person behaves."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.protocol import JID, LID_SERVER, PN_SERVER
+
+if TYPE_CHECKING:
+    from simulator.store import Store
+
+_NUMBER: Final = re.compile(r"[0-9]{7,15}")
+RECEIPTS: Final = ("none", "delivered", "read")
+
+
+class UnknownNumberError(ValueError):
+    """Not a phone number: 7 to 15 digits."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person, who may be an account's owner, a contact, or both."""
+
+    number: str
+    lid: str
+    raw_id: int
+    name: str
+    registered: bool
+    receipts: str
+    delivered_after: float
+    read_after: float
+
+    def address(self, server: str, device: int = 0) -> Any:
+        """The person's JID by phone number or by LID, as `server` says."""
+        return JID(self.lid if server == LID_SERVER else self.number, server, device)
+
+
+class People:
+    """Everyone who was ever named. A person exists as soon as someone names the number."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._cache: dict[str, Person] = {}
+        self._numbers: dict[str, str] = {}
+        store.on_rollback(self._forget)
+
+    def _forget(self) -> None:
+        self._cache.clear()
+        self._numbers.clear()
+
+    def named(self, number: str) -> Person:
+        """The person of that number, made at first need. Raises UnknownNumberError."""
+        if not _NUMBER.fullmatch(number):
+            raise UnknownNumberError("a number is 7 to 15 digits")
+        if number not in self._cache:
+            found = self._store.row("SELECT * FROM people WHERE number = ?", number)
+            if found is None:
+                with self._store.transaction():
+                    self._store.execute(
+                        "INSERT INTO people (number, lid, raw_id, name) VALUES (?, ?, ?, ?)",
+                        number,
+                        str(10**14 + secrets.randbelow(9 * 10**14)),
+                        secrets.randbelow(1 << 31),
+                        f"Person {number[-4:]}",
+                    )
+                found = self._store.row("SELECT * FROM people WHERE number = ?", number)
+            assert found is not None
+            person = Person(
+                number=found["number"],
+                lid=found["lid"],
+                raw_id=found["raw_id"],
+                name=found["name"],
+                registered=bool(found["registered"]),
+                receipts=found["receipts"],
+                delivered_after=found["delivered_after"],
+                read_after=found["read_after"],
+            )
+            self._cache[number] = person
+            self._numbers[person.lid] = number
+        return self._cache[number]
+
+    def at(self, jid: Any) -> Person | None:
+        """The person behind a JID of either kind; None when there cannot be one."""
+        if jid is None:
+            return None
+        if jid.server == LID_SERVER:
+            number = self._numbers.get(jid.user)
+            if number is None:
+                found = self._store.row("SELECT number FROM people WHERE lid = ?", jid.user)
+                number = found["number"] if found is not None else None
+            return None if number is None else self.named(number)
+        if jid.server != PN_SERVER or not _NUMBER.fullmatch(jid.user):
+            return None
+        return self.named(jid.user)
+
+    def change(self, number: str, changes: dict[str, Any]) -> Person:
+        """Changes behaviour: name, registered, receipts, delivered_after, read_after (seconds)."""
+        self.named(number)
+        with self._store.transaction():
+            for column in ("name", "registered", "receipts", "delivered_after", "read_after"):
+                if column in changes:
+                    self._store.execute(
+                        f"UPDATE people SET {column} = ? WHERE number = ?",  # noqa: S608
+                        changes[column],
+                        number,
+                    )
+        self._cache.pop(number, None)
+        return self.named(number)
+
+    def next_device(self, number: str) -> int:
+        """Reserves the number's next device id; ids are never given twice."""
+        self.named(number)
+        with self._store.transaction():
+            device = self._store.number("SELECT next_device FROM people WHERE number = ?", number)
+            self._store.execute(
+                "UPDATE people SET next_device = next_device + 1 WHERE number = ?", number
+            )
+        return device

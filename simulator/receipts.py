@@ -1,0 +1,90 @@
+"""Receipts and acks that a companion sends."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from simulator import stanzas
+from simulator.offline import RECEIVED, receipt_ids
+from simulator.protocol import LID_SERVER, PN_SERVER, SERVER, Node, jid_of, text_of
+
+if TYPE_CHECKING:
+    from simulator.companions import Companion
+    from simulator.connection import Connection
+    from simulator.world import World
+
+_DELIVERED = ("", "inactive")
+_READ = ("read", "played")
+
+
+class Receipts:
+    """What a receipt removes from the queue, whom it reaches, and the server's ack for it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def acked(self, companion: Companion, ack: Any) -> None:
+        """The client acknowledged one stanza."""
+        self._world.queue.acknowledge(companion.key, ack)
+
+    def accept(self, connection: Connection, companion: Companion, receipt: Any) -> None:
+        """Runs within the caller's transaction; the ack leaves after its commit."""
+        kind = text_of(receipt, "type")
+        to = jid_of(receipt, "to")
+        if kind in RECEIVED:
+            self._world.queue.receive(companion.key, receipt)
+        person = self._world.people.at(to)
+        if person is not None:
+            if kind == "retry":
+                self._ask_again(companion, person.number, to.device, receipt)
+            elif kind in (*_DELIVERED, *_READ) and person.number != companion.number:
+                self._tell(companion, person.number, kind, receipt, to)
+        attrs: dict[str, Any] = {
+            "class": "receipt",
+            "id": text_of(receipt, "id"),
+            "from": SERVER if to is None else to,
+        }
+        if kind:
+            attrs["type"] = kind
+        connection.send(Node("ack", attrs))
+
+    def _ask_again(self, companion: Companion, number: str, device: int, receipt: Any) -> None:
+        """To a played phone, or on to the companion that sent the message."""
+        target = self._world.companions.get(number, device)
+        if target is None:
+            retry = receipt.get_child("retry")
+            message_id = text_of(retry, "id") if retry is not None else ""
+            self._world.contacts.answer_retry(
+                number, companion, message_id or text_of(receipt, "id"), receipt
+            )
+            return
+        to = jid_of(receipt, "to")
+        server = LID_SERVER if to.server == LID_SERVER else PN_SERVER
+        person = self._world.people.named(companion.number)
+        stanza = stanzas.receipt(
+            person.address(server, companion.device),
+            text_of(receipt, "id"),
+            "retry",
+            time.time(),
+            receipt.content,
+        )
+        if "recipient" in receipt.attrs:
+            stanza.attrs["recipient"] = receipt.attrs["recipient"]
+        self._world.switchboard.deliver(target.key, stanza)
+
+    def _tell(self, companion: Companion, number: str, kind: str, receipt: Any, to: Any) -> None:
+        ids = receipt_ids(receipt)
+        self._world.contacts.told(number, ids, "read" if kind in _READ else "delivered")
+        if kind == "inactive":
+            return
+        server = LID_SERVER if to.server == LID_SERVER else PN_SERVER
+        person = self._world.people.named(companion.number)
+        for target in self._world.companions.of(number):
+            for message_id in ids:
+                self._world.switchboard.deliver(
+                    target.key,
+                    stanzas.receipt(
+                        person.address(server, companion.device), message_id, kind, time.time()
+                    ),
+                )

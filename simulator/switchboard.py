@@ -1,0 +1,135 @@
+"""Which companion is on which socket, and the way from the offline queue to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.protocol import SERVER, Node
+
+if TYPE_CHECKING:
+    from simulator.connection import Connection
+    from simulator.faults import Faults
+    from simulator.offline import OfflineQueue
+    from simulator.store import Store
+
+Device = tuple[str, int]
+
+CONFLICT_REPLACED: Final = Node("stream:error", {}, [Node("conflict", {"type": "replaced"})])
+
+
+class Switchboard:
+    """At most one socket per device. Whatever is delivered waits on disk until acknowledged."""
+
+    def __init__(self, store: Store, queue: OfflineQueue, faults: Faults) -> None:
+        self._store = store
+        self._queue = queue
+        self._faults = faults
+        self._live: dict[Device, Connection] = {}
+
+    def live(self, device: Device) -> Connection | None:
+        return self._live.get(device)
+
+    def of(self, number: str, device: int | None = None) -> list[Connection]:
+        """The account's open sockets."""
+        return [
+            connection
+            for (owner, its_device), connection in self._live.items()
+            if owner == number and device in (None, its_device)
+        ]
+
+    def everyone(self) -> list[Connection]:
+        return list(self._live.values())
+
+    def login(self, device: Device, connection: Connection) -> bool:
+        """Gives the device's place to this socket and reports whether another one held it.
+
+        The old socket is told `conflict replaced` and accepted from no more, before the new one
+        is told that it succeeded (G6).
+        """
+        old = self._live.get(device)
+        if old is not None:
+            old.retire(CONFLICT_REPLACED)
+        self._live[device] = connection
+        return old is not None
+
+    def left(self, connection: Connection) -> None:
+        device = connection.device
+        if device is not None and self._live.get(device) is connection:
+            del self._live[device]
+
+    def deliver(self, device: Device, stanza: Any, delay: float = 0.0) -> None:
+        """Queues the stanza and sends it `delay` seconds after the commit.
+
+        A device that is not there gets it at its next login.
+        """
+        seq = self._queue.put(device, stanza)
+        self._store.after_commit(lambda: self._send(device, seq, stanza, delay))
+
+    def flush(self, connection: Connection) -> None:
+        """Sends all that waits, oldest first, between a preview and the closing count."""
+        assert connection.device is not None
+        waiting = self._queue.waiting(connection.device)
+        counts = self._queue.counts(connection.device)
+        connection.active = True
+        preview = {
+            "count": len(waiting),
+            "message": counts.get("message", 0),
+            "receipt": counts.get("receipt", 0),
+            "notification": counts.get("notification", 0),
+            "appdata": 0,
+        }
+        connection.push(Node("ib", {"from": SERVER}, [Node("offline_preview", preview)]))
+        for one in waiting:
+            stanza = one.stanza
+            self._push(
+                connection, Node(stanza.tag, {**stanza.attrs, "offline": "0"}, stanza.content)
+            )
+        connection.push(Node("ib", {"from": SERVER}, [Node("offline", {"count": len(waiting)})]))
+
+    def _send(self, device: Device, seq: int, stanza: Any, delay: float) -> None:
+        connection = self._live.get(device)
+        if connection is None or not connection.active:
+            return
+        if delay > 0:
+            asyncio.get_running_loop().call_later(delay, self._late, connection, seq, stanza)
+        else:
+            self._push(connection, stanza)
+
+    def _late(self, connection: Connection, seq: int, stanza: Any) -> None:
+        # A successor got the stanza with its flush at login: sending it again would be a
+        # duplicate that no server produces.
+        assert connection.device is not None
+        if self._live.get(connection.device) is connection and self._queue.holds(seq):
+            self._push(connection, stanza)
+
+    def _push(self, connection: Connection, stanza: Any) -> None:
+        assert connection.device is not None
+        number, device = connection.device
+        spoiled = self._faults.strike(number, "lose", "corrupt", device=device)
+        if spoiled is not None:
+            connection.spoil(spoiled.kind)
+        if stanza.tag == "message" and self._faults.strike(number, "garble", device=device):
+            stanza = _garbled(stanza)
+        connection.push(stanza)
+        if stanza.tag == "message" and self._faults.strike(number, "duplicate", device=device):
+            connection.push(stanza)
+
+
+def _garbled(stanza: Any) -> Any:
+    """The message with a byte of each ciphertext altered.
+
+    The twentieth from the end lies in what the MAC covers, whether the MAC ends the message or a
+    first message's key ids follow it; those a client that has the session does not even read.
+    """
+    content = [
+        Node(
+            child.tag,
+            child.attrs,
+            child.content[:-20] + bytes([child.content[-20] ^ 1]) + child.content[-19:],
+        )
+        if child.tag == "enc"
+        else child
+        for child in stanza.get_children()
+    ]
+    return Node(stanza.tag, stanza.attrs, content)

@@ -1,0 +1,118 @@
+"""The directory (usync): which devices a person has, the LID, whether a number is registered."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from simulator import adv
+from simulator.prekeys import QueryError
+from simulator.protocol import JID, LID_SERVER, PN_SERVER, Node, jid_of
+
+if TYPE_CHECKING:
+    from simulator.companions import Companions
+    from simulator.endpoints import Endpoints
+    from simulator.people import People, Person
+
+
+class Directory:
+    """Answers usync queries; device lists carry the phone's signature over the valid indexes."""
+
+    def __init__(self, people: People, endpoints: Endpoints, companions: Companions) -> None:
+        self._people = people
+        self._endpoints = endpoints
+        self._companions = companions
+        self._lists: dict[tuple[bytes, tuple[int, ...]], tuple[int, bytes]] = {}
+
+    def answer(self, query: Any) -> list[Any]:
+        """The content of the answer to a usync query. Raises QueryError."""
+        usync = query.get_child("usync")
+        asked = None if usync is None else usync.get_child("query")
+        listed = None if usync is None else usync.get_child("list")
+        if usync is None or asked is None or listed is None:
+            raise QueryError(400, "bad-request")
+        protocols = asked.get_children()
+        users = [self._user(user, protocols) for user in listed.get_children("user")]
+        attrs = {
+            name: value
+            for name, value in usync.attrs.items()
+            if name in ("sid", "mode", "last", "index", "context")
+        }
+        return [
+            Node(
+                "usync",
+                attrs,
+                [
+                    Node("result", {}, [Node(protocol.tag) for protocol in protocols]),
+                    Node("list", {}, users),
+                ],
+            )
+        ]
+
+    def _user(self, user: Any, protocols: list[Any]) -> Any:
+        jid = jid_of(user, "jid")
+        contact = user.get_child("contact")
+        queried = b"" if contact is None else contact.content_bytes()
+        if jid is None and queried:
+            digits = queried.decode("utf-8", "replace").split("@")[0].lstrip("+")
+            jid = JID(digits, PN_SERVER)
+        person = self._people.at(jid)
+        if person is None or not person.registered:
+            children = [
+                Node("contact", {"type": "out"}, queried)
+                for protocol in protocols
+                if protocol.tag == "contact"
+            ]
+            return Node("user", {} if jid is None else {"jid": JID(jid.user, jid.server)}, children)
+        server = jid.server
+        attrs: dict[str, Any] = {}
+        for protocol in protocols:
+            if protocol.tag == "contact" and protocol.attrs.get("addressing_mode") == "lid":
+                server = LID_SERVER
+                attrs["pn_jid"] = person.address(PN_SERVER)
+        attrs["jid"] = person.address(server)
+        found = [self._answer(protocol.tag, person, queried) for protocol in protocols]
+        return Node("user", attrs, [node for node in found if node is not None])
+
+    def _answer(self, protocol: str, person: Person, queried: bytes) -> Any:
+        match protocol:
+            case "devices":
+                return self._devices(person)
+            case "lid":
+                return Node("lid", {"val": person.address(LID_SERVER)})
+            case "contact":
+                return Node("contact", {"type": "in"}, queried)
+            case "status":
+                return Node("status", {"t": 0}, b"")
+            case "disappearing_mode":
+                return Node("disappearing_mode", {"duration": 0, "t": 0})
+            case _:
+                return None
+
+    def _devices(self, person: Person) -> Any:
+        companions = self._companions.of(person.number)
+        identity = self._endpoints.phone(person.number).identity
+        key = (identity.public, tuple(one.device for one in companions))
+        if key not in self._lists:
+            now = time.time()
+            signed = adv.key_index_list(
+                identity,
+                raw_id=person.raw_id,
+                key_indexes=[one.key_index for one in companions],
+                current=max([0, *(one.key_index for one in companions)]),
+                now=now,
+            )
+            self._lists[key] = (int(now), signed)
+        signed_at, signed = self._lists[key]
+        devices = [Node("device", {"id": 0})]
+        devices += [
+            Node("device", {"id": one.device, "key-index": one.key_index}) for one in companions
+        ]
+        return Node(
+            "devices",
+            {},
+            [
+                Node("device-list", {}, devices),
+                Node("key-index-list", {"ts": signed_at}, signed),
+            ],
+        )

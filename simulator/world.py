@@ -1,0 +1,241 @@
+"""The simulated WhatsApp: everything the server knows, and what it does with each stanza."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from simulator.certificates import issue, new_private_key, public_key
+from simulator.companions import Companion, Companions
+from simulator.connection import Connection
+from simulator.contacts import Contacts
+from simulator.endpoints import Endpoints
+from simulator.faults import Fault, Faults
+from simulator.messages import Messages
+from simulator.offline import OfflineQueue
+from simulator.pairing import Pairing
+from simulator.people import People
+from simulator.prekeys import Prekeys
+from simulator.protocol import LID_SERVER, SERVER, Node
+from simulator.queries import Queries
+from simulator.receipts import Receipts
+from simulator.store import Store
+from simulator.switchboard import CONFLICT_REPLACED, Switchboard
+from simulator.usync import Directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from websockets.asyncio.server import ServerConnection
+
+log = structlog.get_logger()
+
+
+class World:
+    """One simulated WhatsApp on one data directory.
+
+    What it told anyone survives its own `kill -9`: every stanza is handled in one transaction,
+    and answers leave after the commit.
+    """
+
+    def __init__(self, data: Path) -> None:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.store = Store(data / "simulator.db")
+        root = self.store.secret("root", new_private_key)
+        self.root_key = public_key(root)
+        self.identity = issue(root, self.store.secret("static", new_private_key))
+        self.faults = Faults()
+        self.people = People(self.store)
+        self.endpoints = Endpoints(self.store)
+        self.companions = Companions(self.store)
+        self.queue = OfflineQueue(self.store)
+        self.switchboard = Switchboard(self.store, self.queue, self.faults)
+        self.prekeys = Prekeys(
+            self.people, self.endpoints, self.companions, self.queue, self.switchboard
+        )
+        self.directory = Directory(self.people, self.endpoints, self.companions)
+        self.contacts = Contacts(
+            store=self.store,
+            people=self.people,
+            endpoints=self.endpoints,
+            companions=self.companions,
+            prekeys=self.prekeys,
+            switchboard=self.switchboard,
+        )
+        self.pairing = Pairing(self)
+        self._queries = Queries(self)
+        self._messages = Messages(self)
+        self._receipts = Receipts(self)
+        self._serial = 0
+
+    async def serve(self, socket: ServerConnection) -> None:
+        """Runs one client's connection until it ends."""
+        self._serial += 1
+        await Connection(self, socket, self._serial).serve()
+
+    def entered(self, connection: Connection, payload: Any) -> None:
+        """A client finished its handshake: it registers, or it logs in."""
+        connection.push_name = payload.push_name
+        if payload.HasField("device_pairing_data"):
+            connection.registration = payload.device_pairing_data
+            self.pairing.offer(connection)
+        else:
+            self._login(connection, payload)
+
+    def left(self, connection: Connection) -> None:
+        """The connection's socket is gone."""
+        self.switchboard.left(connection)
+        self.pairing.left(connection)
+
+    def handle(self, connection: Connection, stanza: Any) -> None:
+        """Handles one stanza in one transaction.
+
+        A failure of ours rolls back and is logged; the client gets no answer, as from a server
+        that lost the stanza.
+        """
+        try:
+            with self.store.transaction():
+                self._dispatch(connection, stanza)
+        except Exception:
+            log.exception(
+                "stanza_failed", action="stanza_failed", serial=connection.serial, tag=stanza.tag
+            )
+
+    def _dispatch(self, connection: Connection, stanza: Any) -> None:
+        companion = None if connection.device is None else self.companions.get(*connection.device)
+        if stanza.tag == "iq" and stanza.attrs.get("type") in ("result", "error"):
+            if connection.registration is not None:
+                self.pairing.answered(connection, stanza)
+            return
+        if companion is None:
+            if stanza.tag == "iq":
+                connection.send(
+                    Node(
+                        "iq",
+                        {"from": SERVER, "type": "result", "id": stanza.attrs.get("id", "")},
+                    )
+                )
+            return
+        match stanza.tag:
+            case "iq":
+                self._queries.answer(connection, companion, stanza)
+            case "message":
+                self._messages.accept(connection, companion, stanza)
+            case "receipt":
+                self._receipts.accept(connection, companion, stanza)
+            case "ack":
+                self._receipts.acked(companion, stanza)
+            case "presence":
+                connection.push_name = str(stanza.attrs.get("name", connection.push_name))
+            case _:
+                # chatstate, ib, call …: nothing that the server answers
+                pass
+
+    def log_out(self, companion: Companion) -> None:
+        """Unlinks the device, as the phone's owner or the device itself asked: it must pair anew.
+
+        Runs within the caller's transaction.
+        """
+        self.companions.remove(companion)
+        farewell = Node(
+            "stream:error", {"code": "401"}, [Node("conflict", {"type": "device_removed"})]
+        )
+        connection = self.switchboard.live(companion.key)
+        if connection is not None:
+            self.store.after_commit(lambda: connection.retire(farewell))
+
+    def strike(self, fault: Fault) -> int:
+        """Does an instant fault, or begins a freeze; returns how many sockets it reached."""
+        connections = self.switchboard.of(fault.account, fault.device)
+        actions: dict[str, Callable[[Connection], None]] = {
+            "drop": lambda connection: connection.retire(),
+            "abort": lambda connection: connection.abort(),
+            "freeze": lambda connection: connection.freeze(),
+            "replaced": lambda connection: connection.retire(CONFLICT_REPLACED),
+            "stream_error": lambda connection: connection.retire(
+                Node("stream:error", {"code": str(fault.code)})
+            ),
+            # the device hears of it from `log_out`, online or at its next login
+            "logout": lambda _: None,
+        }
+        if fault.kind not in actions:
+            return 0
+        for connection in connections:
+            actions[fault.kind](connection)
+        if fault.kind == "logout":
+            with self.store.transaction():
+                for companion in self.companions.of(fault.account):
+                    if fault.device in (None, companion.device):
+                        self.log_out(companion)
+        if fault.kind == "freeze" and fault.seconds is not None:
+            asyncio.get_running_loop().call_later(fault.seconds, self.clear, None, fault.id)
+        fault.struck += len(connections)
+        return len(connections)
+
+    def clear(self, account: str | None = None, fault_id: int | None = None) -> int:
+        """Ends faults and lets frozen sockets move again; returns how many rules ended."""
+        ended = self.faults.clear(account, fault_id)
+        for fault in ended:
+            if fault.kind == "freeze" and not self.faults.frozen(fault.account):
+                for connection in self.switchboard.of(fault.account):
+                    connection.thaw()
+        return len(ended)
+
+    def close(self) -> None:
+        self.store.close()
+
+    def _login(self, connection: Connection, payload: Any) -> None:
+        number, device = str(payload.username), int(payload.device)
+        refused = self.faults.strike(number, "reject_login", device=device)
+        if refused is not None:
+            attrs: dict[str, Any] = {"reason": refused.reason, "location": "simulator"}
+            if refused.code is not None:
+                attrs["code"] = refused.code
+            if refused.expire is not None:
+                attrs["expire"] = refused.expire
+            connection.retire(Node("failure", attrs))
+            return
+        companion = self.companions.get(number, device)
+        if companion is None or companion.noise != connection.client_static:
+            log.info("login_refused", action="login_refused", serial=connection.serial)
+            connection.retire(Node("failure", {"reason": "401", "location": "simulator"}))
+            return
+        with self.store.transaction():
+            self.companions.logged_in(companion)
+        connection.device = companion.key
+        replaced = self.switchboard.login(companion.key, connection)
+        if self.faults.frozen(number):
+            frozen = self.faults.strike(number, "freeze", device=device)
+            assert frozen is not None
+            connection.freeze()
+        log.info(
+            "logged_in",
+            action="logged_in",
+            serial=connection.serial,
+            device=device,
+            replaced=replaced,
+            passive=payload.passive,
+        )
+        person = self.people.named(number)
+        connection.push(
+            Node(
+                "success",
+                {
+                    "t": int(time.time()),
+                    "lid": person.address(LID_SERVER, device),
+                    "display_name": person.name,
+                    "location": "simulator",
+                    "props": "27",
+                    "companion_enc_static": "",
+                    "creation": int(companion.paired_at),
+                },
+            )
+        )
+        routing = Node("routing_info", {}, b"simulator")
+        connection.push(Node("ib", {"from": SERVER}, [Node("edge_routing", {}, [routing])]))
+        if not payload.passive:
+            self.switchboard.flush(connection)

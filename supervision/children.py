@@ -1,0 +1,253 @@
+"""The children of the root: made or adopted, watched, probed, and seen to die.
+
+A death is noticed by a pending call, within milliseconds; a hang by two failed probes, after which
+the process is killed and so becomes a death. Each child has tasks of its own, and every call to it
+is bounded: none can hold up the root.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from supervision import processes
+from supervision.cluster import ActorDead, NoAnswer, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from supervision.cluster import Cluster, Handle
+    from supervision.policy import Probes
+
+log = structlog.get_logger()
+
+START = 60.0
+"""Seconds that a new child has until it is ready: imports on a busy machine take their time."""
+
+PEERS = 5.0
+
+
+@dataclass(slots=True, eq=False)
+class Child:
+    """An actor of the root's. `connection` and `epoch` are what it serves; `since` is monotonic."""
+
+    role: str
+    handle: Handle
+    pid: int | None = None
+    connection: str | None = None
+    epoch: int | None = None
+    since: float = field(default_factory=time.monotonic)
+    ready: bool = False
+    hung: bool = False
+    peers: int = -1
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.handle.name
+
+    @property
+    def serves(self) -> str | None:
+        """The connection, once it is known to serve it: a takeover that began may yet fail."""
+        return None if self.epoch is None else self.connection
+
+    @property
+    def lived(self) -> float:
+        """Seconds since it began to serve, or to live."""
+        return time.monotonic() - self.since
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a child ended: ``crashed``, ``hung``, or the reason that it gave itself."""
+
+    reason: str
+    cause: str | None = None
+
+    @property
+    def died(self) -> bool:
+        return self.reason in {"crashed", "hung"}
+
+
+class Children:
+    """All children by name.
+
+    `on_end` is called once for each child that ended by itself, `on_change` whenever it may have
+    changed who there is or what it serves.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        probes: Probes,
+        *,
+        on_end: Callable[[Child, End], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._cluster = cluster
+        self._probes = probes
+        self._on_end = on_end
+        self._on_change = on_change
+        self._all: dict[str, Child] = {}
+        self._handles: dict[str, Any] = {}
+        self._version = 0
+        self._pushing: set[asyncio.Task[None]] = set()
+
+    def __iter__(self) -> Iterator[Child]:
+        return iter(list(self._all.values()))
+
+    def serving(self, connection: str) -> Child | None:
+        """The child that serves the connection; the newest, should an older one linger."""
+        found = [child for child in self if child.connection == connection]
+        return max(found, key=lambda child: child.epoch or 0, default=None)
+
+    @property
+    def pids(self) -> set[int]:
+        return {child.pid for child in self if child.pid is not None}
+
+    async def create(self, role: str) -> Child:
+        """A new child, ready to be used. Raises `ActorDead`, `NoAnswer`, `Refused`."""
+        name = f"connection:{uuid.uuid4().hex[:12]}" if role == "connection" else role
+        handle = await self._cluster.create(role, name)
+        child = Child(role, handle)
+        try:
+            child.pid = (await handle.call("start", within=START))["pid"]
+        except (NoAnswer, Refused):
+            await self._cluster.kill(handle)
+            raise
+        self._take_in(child)
+        return child
+
+    async def adopt(self, name: str) -> Child | None:
+        """Take in a living actor, which is not disturbed by it; None when it is dead.
+
+        One that does not answer is taken in as well: the probes decide what it is.
+        """
+        handle = await self._cluster.find(name)
+        if handle is None or name in self._all:
+            return None
+        child = Child(name.partition(":")[0], handle)
+        try:
+            health = await handle.health(self._probes.timeout)
+        except (ActorDead, Refused):
+            return None
+        except NoAnswer:
+            log.warning("adopted silent", action="adopt", actor=name)
+        else:
+            child.pid = health["pid"]
+            child.connection = health.get("connection")
+            child.epoch = health.get("epoch")
+            child.since -= health.get("served", health.get("uptime", 0.0))
+        self._take_in(child)
+        return child
+
+    async def dismiss(self, child: Child) -> None:
+        """End a child on purpose; `on_end` is not called."""
+        self._let_go(child)
+        if child.hung and child.pid is not None:
+            processes.kill(child.pid)  # Ray's own way takes seconds for a stopped process
+        await self._cluster.kill(child.handle)
+
+    def assign(self, child: Child, connection: str | None, epoch: int | None = None) -> None:
+        """What the child serves from now on."""
+        child.connection, child.epoch = connection, epoch
+        if epoch is not None:
+            child.since = time.monotonic()
+        self._on_change()
+
+    def share(self, role: str, handle: Handle) -> None:
+        """Give everybody the handle of a new `state` or `queue`."""
+        self._handles[role] = handle.raw
+        self._version += 1
+        self.push()
+
+    def push(self) -> None:
+        """Give the newest handles to all that do not have them yet."""
+        for child in self:
+            if child.ready and child.peers != self._version:
+                pushing = asyncio.ensure_future(self._introduce(child))
+                self._pushing.add(pushing)
+                pushing.add_done_callback(self._pushing.discard)
+
+    def _take_in(self, child: Child) -> None:
+        child.ready = True
+        self._all[child.name] = child
+        child.tasks = [
+            asyncio.ensure_future(self._watch(child)),
+            asyncio.ensure_future(self._probe(child)),
+        ]
+        self.push()
+        self._on_change()
+
+    def _let_go(self, child: Child) -> bool:
+        if self._all.get(child.name) is not child:
+            return False
+        del self._all[child.name]
+        self._on_change()
+        for task in child.tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+        return True
+
+    async def _introduce(self, child: Child) -> None:
+        version = self._version
+        try:
+            await child.handle.call("peers", within=PEERS, **self._handles)
+        except (ActorDead, NoAnswer):
+            return  # the next look tries again, if it still lives
+        except Refused as error:
+            log.error("refused", action="peers", actor=child.name, error=error.kind)  # noqa: TRY400
+        child.peers = version
+
+    async def _watch(self, child: Child) -> None:
+        try:
+            told = await child.handle.watch()
+        except ActorDead:
+            end = End("hung" if child.hung else "crashed")
+        except Refused as error:
+            end = End("broke", error.code)
+        else:
+            end = End(str(told.get("reason", "stopped")), told.get("cause"))
+        if self._let_go(child):
+            log.warning(
+                "ended",
+                action="end",
+                actor=child.name,
+                connection=child.connection,
+                pid=child.pid,
+                reason=end.reason,
+            )
+            if not end.died:
+                await self._cluster.kill(child.handle)
+            self._on_end(child, end)
+
+    async def _probe(self, child: Child) -> None:
+        failed = 0
+        while True:
+            await asyncio.sleep(self._probes.pause(failed))
+            failed = failed + 1 if await self._fails(child) else 0
+            if failed >= self._probes.failures:
+                child.hung = True
+                log.error("hung", action="probe", actor=child.name, pid=child.pid)
+                if child.pid is None or not processes.kill(child.pid):
+                    await self._cluster.kill(child.handle)
+                failed = 0  # the pending watch reports the death
+
+    async def _fails(self, child: Child) -> bool:
+        began = time.monotonic()
+        answered, lag = True, 0.0
+        try:
+            health = await child.handle.health(self._probes.timeout)
+        except NoAnswer:
+            answered = False
+        except (ActorDead, Refused):
+            return False  # the pending watch reports a death
+        else:
+            lag = float(health["lag"])
+            child.pid = health["pid"]
+        return self._probes.failed(answered, lag, time.monotonic() - began)

@@ -1,0 +1,55 @@
+"""The gate through which starts go after a mass failure: bounded waves, see `policy.Wave`."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from supervision.policy import Wave
+
+
+class Gate:
+    """Lets starts through in their order of arrival, as many at a time as the wave admits."""
+
+    def __init__(self, wave: Wave) -> None:
+        self._wave = wave
+        self._waiting: dict[str, asyncio.Event] = {}
+        self._running: dict[str, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    @asynccontextmanager
+    async def turn(self, name: str) -> AsyncIterator[None]:
+        """Wait for a turn of `name`, and hold it."""
+        mine = self._waiting[name] = asyncio.Event()
+        try:
+            self._admit()
+            await mine.wait()
+            company = len(self._waiting) + len(self._running) - 1
+            # Spreads what fell together; a lone takeover is at once.
+            await asyncio.sleep(
+                self._wave.jitter(company, random.random())  # noqa: S311
+            )
+            yield
+        finally:
+            self._waiting.pop(name, None)
+            self._running.pop(name, None)
+            self._admit()
+
+    def _admit(self) -> None:
+        now = time.monotonic()
+        for name in self._wave.admit(list(self._waiting), self._running, now):
+            self._running[name] = now
+            self._waiting.pop(name).set()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        left = self._wave.next_look(self._running, now)
+        if self._waiting and left is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(left + 0.01, self._admit)

@@ -1,0 +1,65 @@
+"""`python -m supervision.keeper --data DIR`: keep the instance in DIR until SIGTERM.
+
+SIGTERM ends the keeper alone: only `teimoso down` stops what it keeps. Exit status 1 and one
+sentence on stderr when it cannot begin.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+
+from actors.settings import Settings
+from supervision.keeper.lock import Held, Lock
+from supervision.keeper.plan import Plan
+from supervision.keeper.ports import NoPortFree
+from supervision.keeper.watch import Keeper
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m supervision.keeper", description="Keep it up.")
+    parser.add_argument("--data", type=Path, required=True, help="the instance's directory")
+    data: Path = parser.parse_args().data.expanduser().resolve()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        settings = Settings.load(data)
+    except (OSError, ValueError):
+        return _cannot(f"{data} has no runtime.json that can be read: use `teimoso up`.")
+    plan = Plan.load(data)
+    if plan is None:
+        return _cannot(f"{data} has no instance.json: use `teimoso up`.")
+    try:
+        with Lock(data):
+            asyncio.run(_keep(data, settings, plan))
+    except (Held, NoPortFree) as error:
+        return _cannot(str(error))
+    return 0
+
+
+async def _keep(data: Path, settings: Settings, plan: Plan) -> None:
+    keeper = Keeper(data, settings, plan)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, keeper.leave)
+    await keeper.run()
+
+
+def _cannot(sentence: str) -> int:
+    sys.stderr.write(sentence + "\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

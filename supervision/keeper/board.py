@@ -1,0 +1,73 @@
+"""How far each part is, in a file that `teimoso up` and `teimoso status` read."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+FILE = Path("run") / "parts.json"
+
+State = Literal["waiting", "starting", "ready", "fallen"]
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a part does: `waiting` for another one, `starting`, `ready`, or `fallen` with a reason.
+
+    `since` is seconds since the epoch; `falls` counts how often it fell under this keeper and
+    `streak` how often in a row; `attached` tells a part that ran before this keeper began.
+    """
+
+    role: str
+    state: State
+    since: float
+    reason: str | None = None
+    falls: int = 0
+    streak: int = 0
+    attached: bool = False
+
+
+class Board:
+    """The notes on all parts of one keeper's instance."""
+
+    def __init__(self, data: Path, roles: tuple[str, ...]) -> None:
+        self._file = data / FILE
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        now = time.time()
+        self._notes = {role: Note(role, "waiting", now) for role in roles}
+        self._write()
+
+    def __getitem__(self, role: str) -> Note:
+        return self._notes[role]
+
+    def put(
+        self,
+        role: str,
+        state: State,
+        reason: str | None = None,
+        *,
+        falls: int = 0,
+        streak: int = 0,
+        attached: bool = False,
+    ) -> None:
+        if reason is None and state == "starting" and streak:
+            reason = self._notes[role].reason  # why it has to start again
+        self._notes[role] = Note(role, state, time.time(), reason, falls, streak, attached)
+        self._write()
+
+    def _write(self) -> None:
+        temporary = self._file.with_name(f"{self._file.name}.{os.getpid()}")
+        temporary.write_text(json.dumps([asdict(note) for note in self._notes.values()], indent=1))
+        temporary.replace(self._file)
+
+
+def read(data: Path) -> list[Note]:
+    """The notes that the last keeper left; who reads them asks first whether it lives."""
+    try:
+        return [Note(**plain) for plain in json.loads((data / FILE).read_text())]
+    except (OSError, ValueError, TypeError):
+        return []

@@ -1,0 +1,93 @@
+"""The parts of an instance that are processes of the keeper: what to run, and when each is ready."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from supervision.keeper import ports as port_names
+from supervision.keeper import probe, python, rayhead, valkey
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from actors.settings import Settings
+    from supervision.keeper.plan import Plan
+    from supervision.keeper.process import Command
+
+PROCESSES = Path("processes.json")
+"""The roster of what the keeper started, itself included."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A process to keep.
+
+    `command` prepares files and may raise OSError or `valkey.NoServer`; a part that is not ready
+    after `patience` seconds is ended and started again; one that was, and then does not answer
+    `alive` for `silence` seconds, as well; `grace` is how long a stop may take; `resolved` asks
+    to wait until `runtime.json` has everything (the simulator's address).
+    """
+
+    role: str
+    command: Callable[[], Command]
+    ready: Callable[[], Awaitable[bool]]
+    patience: float = 60.0
+    silence: float | None = 30.0
+    grace: float = 10.0
+    resolved: bool = False
+
+
+def parts(data: Path, settings: Settings, plan: Plan) -> list[Part]:
+    """What the plan asks for, in the order of its roles (the root is no process of the keeper)."""
+    makers = {"valkey": _valkey, "simulator": _simulator, "ray": _ray, "gateway": _gateway}
+    return [makers[role](data, settings, plan) for role in plan.roles if role in makers]
+
+
+def _valkey(data: Path, settings: Settings, plan: Plan) -> Part:
+    port, password = plan.ports[port_names.VALKEY], valkey.password(data)
+    return Part(
+        "valkey",
+        lambda: valkey.command(data, port, password, settings.redis_max_clients),
+        lambda: probe.ping(port, password),
+        patience=600.0,  # a long log takes its time to load, and starting over would not help
+    )
+
+
+def _simulator(data: Path, _settings: Settings, plan: Plan) -> Part:
+    port, control = plan.ports[port_names.SIMULATOR], plan.control_port
+    arguments = ("--port", str(port), "--control-port", str(control))
+
+    async def ready() -> bool:
+        return await probe.get_json(control, "/") is not None
+
+    return Part(
+        "simulator",
+        lambda: python.module("simulator", *arguments, "--data", str(data / "simulator")),
+        ready,
+    )
+
+
+def _ray(data: Path, _settings: Settings, plan: Plan) -> Part:
+    return Part(
+        "ray",
+        lambda: rayhead.command(data, plan.ports),
+        lambda: rayhead.ready(plan.ports),
+        patience=120.0,
+        silence=None,  # Ray ends its head when one of its parts dies
+    )
+
+
+def _gateway(data: Path, _settings: Settings, plan: Plan) -> Part:
+    async def ready() -> bool:
+        answer = await probe.get(plan.port, "/health/live")
+        return answer is not None and answer[0] == 200
+
+    return Part(
+        "gateway",
+        lambda: python.module("gateway", "--data", str(data)),
+        ready,
+        grace=15.0,
+        resolved=True,
+    )

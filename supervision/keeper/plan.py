@@ -1,0 +1,55 @@
+"""What an instance consists of, remembered in its directory.
+
+With it a plain `teimoso up` brings the same parts back on the same ports, whatever died.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+FILE = "instance.json"
+CONTROL_PORT = 18_081
+"""Where the simulator is controlled unless another port is asked for."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`valkey` and `ray` say whether the instance runs its own; `ports` are those of `ports.py`."""
+
+    port: int
+    simulate: bool = False
+    control_port: int = CONTROL_PORT
+    valkey: bool = True
+    ray: bool = True
+    settings_file: str | None = None
+    ports: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The parts in the order in which a person thinks of them."""
+        optional = (("valkey", self.valkey), ("simulator", self.simulate), ("ray", self.ray))
+        return (*(role for role, wanted in optional if wanted), "root", "gateway")
+
+    def with_ports(self, ports: dict[str, int]) -> Plan:
+        return replace(self, ports=ports)
+
+    def save(self, data: Path) -> None:
+        """Write it atomically."""
+        descriptor, temporary = tempfile.mkstemp(dir=data, prefix=FILE)
+        with os.fdopen(descriptor, "w") as stream:
+            json.dump(asdict(self), stream, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(data / FILE)
+
+    @classmethod
+    def load(cls, data: Path) -> Plan | None:
+        """The plan of `data`; ``None`` before its first start."""
+        try:
+            return cls(**json.loads((data / FILE).read_text()))
+        except FileNotFoundError:
+            return None

@@ -1,0 +1,97 @@
+"""Which TCP ports an instance uses for what only it itself talks to.
+
+Several instances on one machine keep out of each other's way: each begins to look at a place that
+follows from its directory, below the range from which the system serves outgoing connections.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+VALKEY = "valkey"
+SIMULATOR = "simulator"
+RAY = (
+    "ray_gcs",
+    "ray_node_manager",
+    "ray_object_manager",
+    "ray_dashboard",
+    "ray_agent",
+    "ray_agent_grpc",
+    "ray_runtime_env",
+    "ray_metrics",
+    "ray_autoscaler_metrics",
+    "ray_dashboard_metrics",
+    "ray_client",
+)
+NAMES = (VALKEY, SIMULATOR, *RAY)
+
+FIRST, LAST, BLOCK = 20_000, 32_000, 20
+
+
+class NoPortFree(Exception):  # noqa: N818 - reads as what it is
+    """Every port that could be used is taken."""
+
+
+def settle(
+    known: Mapping[str, int],
+    held: Iterable[str],
+    candidates: Iterator[int],
+    free: Callable[[int], bool],
+) -> dict[str, int]:
+    """A port for each of `NAMES`: the `known` one where it can stay, else the next candidate.
+
+    A name in `held` keeps its port unasked: a process of the instance itself listens there.
+    Raises `NoPortFree`.
+    """
+    held = set(held)
+    kept = {
+        name: port for name, port in known.items() if name in NAMES and (name in held or free(port))
+    }
+    used = set(kept.values())
+    for name in NAMES:
+        if name in kept:
+            continue
+        kept[name] = next((port for port in candidates if port not in used and free(port)), 0)
+        if not kept[name]:
+            raise NoPortFree(f"no free TCP port between {FIRST} and {LAST}")
+        used.add(kept[name])
+    return {name: kept[name] for name in NAMES}
+
+
+def candidates(data: Path) -> Iterator[int]:
+    """Every usable port once, beginning with the block that belongs to `data`."""
+    blocks = (LAST - FIRST) // BLOCK
+    digest = hashlib.sha256(str(data).encode()).digest()
+    start = FIRST + int.from_bytes(digest[:4]) % blocks * BLOCK
+    yield from range(start, LAST)
+    yield from range(FIRST, start)
+
+
+def free(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a server could listen on `port` now, on `host` and on all addresses.
+
+    What is left of closed connections (TIME_WAIT) does not count, as for a server it would not.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    except OSError:
+        return False
+    every = "::" if family == socket.AF_INET6 else "0.0.0.0"  # noqa: S104 - only to try
+    return _binds(family, host, port) and _binds(family, every, port)
+
+
+def _binds(family: socket.AddressFamily, host: str, port: int) -> bool:
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,73 @@
+"""Whether a part answers: one question on a new connection, over nothing but a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+LIMIT = 1 << 16  # bytes of an answer that are looked at
+
+
+async def accepts(port: int, within: float = 1.0) -> bool:
+    """Whether somebody accepts connections on the loopback `port` within `within` seconds."""
+    try:
+        async with asyncio.timeout(within):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+async def ping(port: int, password: str, within: float = 2.0) -> bool:
+    """Whether a Redis server answers PING (that it loads its log is not yet an answer)."""
+    word = f"$4\r\nAUTH\r\n${len(password)}\r\n{password}\r\n"
+    answer = await _ask(port, f"*2\r\n{word}*1\r\n$4\r\nPING\r\n".encode(), b"+PONG\r\n", within)
+    return answer is not None and answer.endswith(b"+PONG\r\n")
+
+
+async def get(port: int, path: str, within: float = 2.0) -> tuple[int, bytes] | None:
+    """Status and body of an HTTP request; ``None`` when there is no whole answer in time."""
+    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
+    answer = await _ask(port, request.encode(), None, within)
+    if answer is None:
+        return None
+    head, _, body = answer.partition(b"\r\n\r\n")
+    words = head.split(b" ", 2)
+    if not head.startswith(b"HTTP/1.") or len(words) < 2 or not words[1].isdigit():
+        return None
+    return int(words[1]), body
+
+
+async def get_json(port: int, path: str, within: float = 2.0) -> dict[str, Any] | None:
+    """The JSON object that a 200 carries, else ``None``."""
+    answer = await get(port, path, within)
+    if answer is None or answer[0] != 200:
+        return None
+    text = answer[1]
+    try:
+        value = json.loads(text[text.index(b"{") : text.rindex(b"}") + 1])
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+async def _ask(port: int, request: bytes, until: bytes | None, within: float) -> bytes | None:
+    writer = None
+    try:
+        async with asyncio.timeout(within):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request)
+            answer = b""
+            while len(answer) < LIMIT and not (until and answer.endswith(until)):
+                received = await reader.read(4096)
+                if not received:
+                    break
+                answer += received
+            return answer
+    except (OSError, TimeoutError):
+        return None
+    finally:
+        if writer is not None:
+            writer.close()

@@ -1,0 +1,180 @@
+"""Processes that outlive whoever started them: start, find again, wait for the end, end.
+
+Each carries marks in its environment (whose instance, which part), and hands them down to whatever
+it starts. So a part is found even when its keeper died before it could write the pid down, and so
+is what a dead part left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import psutil
+
+from supervision.roster import Entry
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+INSTANCE = "TEIMOSO_INSTANCE"
+PART = "TEIMOSO_PART"
+POLL = 0.1  # seconds, where the system cannot tell that a process ended
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to run; `environment` is added to the keeper's own, an empty value removes the name."""
+
+    arguments: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+# Own children have to be reaped, or they stay as zombies for as long as the keeper lives.
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+def start(data: Path, role: str, command: Command) -> Entry:
+    """Run it in a session of its own, so that no signal to the keeper's group reaches it.
+
+    Its output goes to the role's log; the log of the run before is kept beside it. Raises OSError.
+    """
+    log = log_of(data, role)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists():
+        log.replace(log.with_suffix(".log.1"))
+    environment = {**os.environ, **command.environment, INSTANCE: str(data), PART: role}
+    with log.open("wb") as output:
+        child = subprocess.Popen(  # noqa: S603 - the command is the keeper's own
+            command.arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=data,
+            env={name: value for name, value in environment.items() if value},
+            start_new_session=True,
+        )
+    _children[child.pid] = child
+    entry = Entry.of(role, child.pid)
+    # One that died at once is a zombie, which has no start: the watch will see it end.
+    return entry if entry is not None else Entry(role, child.pid, "ended")
+
+
+async def ended(entry: Entry) -> None:
+    """Return when the process is gone, whosever child it is."""
+    while not is_over(entry):
+        descriptor = _pidfd(entry.pid)
+        if descriptor is None:
+            await asyncio.sleep(POLL)
+            continue
+        loop = asyncio.get_running_loop()
+        gone = asyncio.Event()
+        try:
+            loop.add_reader(descriptor, gone.set)
+            if not is_over(entry):  # the pid may have changed hands before it was opened
+                await gone.wait()
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+
+
+async def outcome(data: Path, entry: Entry) -> str | None:
+    """Wait for the end of a child; ``None`` when it went well, else what it said last."""
+    child = _children[entry.pid]
+    await ended(entry)
+    if child.returncode == 0:
+        return None
+    return last_words(data, entry.role) or f"it ended with status {child.returncode}"
+
+
+def is_over(entry: Entry) -> bool:
+    """Whether the process is gone; reaps it when it was a child."""
+    child = _children.get(entry.pid)
+    if child is not None and child.poll() is not None:
+        del _children[entry.pid]
+        return True
+    return not entry.alive
+
+
+async def stop(entries: list[Entry], grace: float) -> list[Entry]:
+    """SIGTERM, and SIGKILL to what is left after `grace` seconds; returns those killed."""
+    for entry in entries:
+        send(entry, signal.SIGTERM)
+    if await _all_over(entries, grace):
+        return []
+    left = [entry for entry in entries if not is_over(entry)]
+    for entry in left:
+        send(entry, signal.SIGKILL)
+    await _all_over(left, 10.0)
+    return left
+
+
+async def kill(entries: list[Entry]) -> None:
+    """SIGKILL, and wait until they are gone (10 seconds at most)."""
+    for entry in entries:
+        send(entry, signal.SIGKILL)
+    await _all_over(entries, 10.0)
+
+
+def send(entry: Entry, number: signal.Signals) -> None:
+    """Send a signal, unless the process is gone or another one got its pid."""
+    if not is_over(entry):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(entry.pid, number)
+
+
+def strays(data: Path, role: str | None = None) -> list[Entry]:
+    """Living processes that bear the marks of this instance (and of `role`, if one is given)."""
+    found = []
+    for process in psutil.process_iter():
+        if process.pid == os.getpid():
+            continue
+        try:
+            environment = process.environ()
+        except (psutil.Error, OSError):
+            continue
+        part = environment.get(PART)
+        if part is None or environment.get(INSTANCE) != str(data) or role not in (None, part):
+            continue
+        entry = Entry.of(part, process.pid)
+        if entry is not None:
+            found.append(entry)
+    return found
+
+
+def log_of(data: Path, role: str) -> Path:
+    """Where a part logs."""
+    return data / "logs" / f"{role}.log"
+
+
+def last_words(data: Path, role: str, limit: int = 300) -> str:
+    """The last line of a part's log that says something, for a person."""
+    try:
+        with log_of(data, role).open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - 8192))
+            lines = stream.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip()[:limit] for line in reversed(lines) if line.strip()), "")
+
+
+async def _all_over(entries: list[Entry], within: float) -> bool:
+    deadline = time.monotonic() + within
+    while not all(is_over(entry) for entry in entries):
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.05)
+    return True
+
+
+def _pidfd(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None

@@ -1,0 +1,32 @@
+"""How the keeper runs the project's own modules as processes."""
+
+from __future__ import annotations
+
+import os
+import site
+import sys
+from pathlib import Path
+
+from supervision.keeper.process import Command
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The directory that holds the packages."""
+
+
+def module(name: str, *arguments: str, environment: dict[str, str] | None = None) -> Command:
+    """`python -m NAME …` with this interpreter, without the working directory on its path."""
+    return Command(
+        (sys.executable, "-P", "-m", name, *arguments), {**paths(), **(environment or {})}
+    )
+
+
+def paths() -> dict[str, str]:
+    """What makes the packages importable, also for the workers that Ray starts.
+
+    Nothing where they are installed: naming site-packages would put it before the standard library.
+    """
+    if str(ROOT) in site.getsitepackages():
+        return {}
+    known = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    ordered = [str(ROOT), *(path for path in known if path != str(ROOT))]
+    return {"PYTHONPATH": os.pathsep.join(ordered)}

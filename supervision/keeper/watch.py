@@ -1,0 +1,269 @@
+"""The keeper's work: adopt what runs, start what does not, and start again what falls."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+from pydantic import SecretStr
+
+from supervision import roster
+from supervision.keeper import ports, probe, process, python, rayhead, valkey
+from supervision.keeper.board import Board, State
+from supervision.keeper.decisions import Falls, hung, lived
+from supervision.keeper.parts import PROCESSES, Part, parts
+from supervision.roster import Entry
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.settings import Settings
+    from supervision.keeper.plan import Plan
+
+LOOK = 0.1  # seconds between two questions to a part that starts
+PULSE = 5.0  # seconds between two questions to a part that serves
+ADOPTION = 6.0  # seconds that Ray has to make the root again by itself
+ROOT_PATIENCE = 60.0  # seconds that a root may be away before another one is asked for
+
+log = structlog.get_logger()
+
+
+class Fallen(Exception):  # noqa: N818 - reads as what it is
+    """A part did not start, with the reason for a person."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Keeper:
+    """Keeps the parts of one instance running until `leave`; nothing stops when it ends (G8)."""
+
+    def __init__(self, data: Path, settings: Settings, plan: Plan) -> None:
+        self._data = data
+        self._running = {
+            entry.role: entry for entry in roster.read(data, PROCESSES) if entry.role in plan.roles
+        }
+        held = [name for name in ports.NAMES if name.partition("_")[0] in self._running]
+        settled = ports.settle(plan.ports, held, ports.candidates(data), ports.free)
+        self.plan = plan.with_ports(settled)
+        self.plan.save(data)
+        self._settings = _with_redis(data, settings, self.plan)
+        self._settings.save()
+        self._board = Board(data, self.plan.roles)
+        self._left = asyncio.Event()
+        self._resolved = asyncio.Event()
+        self._ray = asyncio.Event()
+        if not self.plan.simulate or "simulator" in self._running:
+            self._resolved.set()
+        if not self.plan.ray:
+            self._ray.set()
+
+    def leave(self) -> None:
+        """End the keeper and leave everything running."""
+        self._left.set()
+
+    async def run(self) -> None:
+        me = Entry.of("keeper", os.getpid())
+        assert me is not None
+        self._running["keeper"] = me
+        self._record()
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._keep(part), name=part.role)
+                for part in parts(self._data, self._settings, self.plan)
+            ]
+            tasks.append(group.create_task(self._keep_root(), name="root"))
+            await self._left.wait()
+            for task in tasks:
+                task.cancel()
+
+    async def _keep(self, part: Part) -> None:
+        falls = Falls()
+        entry = self._running.get(part.role)
+        attached = entry is not None
+        while True:
+            ready_at = None
+            try:
+                if entry is None:
+                    entry = await self._start(part, falls)
+                else:
+                    self._note(part.role, "starting", attached=True)
+                ready_at = await self._wait_ready(part, entry)
+                self._note(part.role, "ready", falls=falls, attached=attached)
+                await self._became_ready(part)
+                reason = await self._attend(part, entry)
+            except Fallen as fallen:
+                reason = fallen.reason
+            if part.role == "ray":
+                self._ray.clear()
+            self._running.pop(part.role, None)
+            self._record()
+            entry, attached = None, False
+            falls = falls.fell(lived(ready_at, time.monotonic()), self._settings.min_uptime / 1000)
+            self._note(part.role, "fallen", reason, falls=falls)
+            log.warning("fallen", action="fallen", role=part.role, streak=falls.streak)
+            await asyncio.sleep(
+                falls.pause(
+                    self._settings.restart_backoff_base / 1000,
+                    self._settings.restart_backoff_cap / 1000,
+                    random.random(),  # noqa: S311 - jitter
+                )
+            )
+
+    async def _start(self, part: Part, falls: Falls) -> Entry:
+        """Start it where nothing of it is left; raises `Fallen`.
+
+        What a dead one left behind goes first: connections of a dead Ray head would go on beside
+        the new ones, and a Valkey whose keeper died too early would write to the same log.
+        """
+        if part.resolved:
+            await self._resolved.wait()
+        self._note(part.role, "starting", falls=falls)
+        await process.kill(process.strays(self._data, part.role))
+        try:
+            entry = process.start(self._data, part.role, part.command())
+        except (OSError, valkey.NoServer) as error:
+            raise Fallen(str(error)) from None
+        self._running[part.role] = entry
+        self._record()
+        log.info("started", action="started", role=part.role, child=entry.pid)
+        return entry
+
+    async def _wait_ready(self, part: Part, entry: Entry) -> float:
+        deadline = time.monotonic() + part.patience
+        while not process.is_over(entry):
+            if await part.ready():
+                return time.monotonic()
+            if time.monotonic() > deadline:
+                await process.kill([entry])
+                raise Fallen(f"it did not answer within {part.patience:.0f} s")
+            await asyncio.sleep(LOOK)
+        words = process.last_words(self._data, part.role)
+        raise Fallen(f"it ended while it started: {words}" if words else "it ended at once")
+
+    async def _became_ready(self, part: Part) -> None:
+        if part.role == "ray":
+            self._ray.set()
+        if part.role == "simulator":
+            where = await probe.get_json(self.plan.control_port, "/")
+            if where is None:
+                raise Fallen("it does not say where it is")
+            update = {"whatsapp_url": where["ws_url"], "whatsapp_root_key": where["root_key"]}
+            self._settings = self._settings.model_copy(update=update)
+            self._settings.save()
+            self._resolved.set()
+
+    async def _attend(self, part: Part, entry: Entry) -> str:
+        """Wait until it falls, and say why it did; one that is silent for too long is ended."""
+        end = asyncio.ensure_future(process.ended(entry))
+        silences = 0
+        try:
+            while True:
+                await asyncio.wait([end], timeout=PULSE)
+                if end.done():
+                    return "it ended"
+                if part.silence is None:
+                    continue
+                silences = 0 if await part.ready() else silences + 1
+                if hung(silences, PULSE, part.silence):
+                    await process.kill([entry])
+                    return f"it did not answer for {part.silence:.0f} s"
+        finally:
+            end.cancel()
+
+    async def _keep_root(self) -> None:
+        """See that there is a root. Ray restarts it when it dies; the first has to be asked for."""
+        falls = Falls()
+        patience = ADOPTION if rayhead.remembers(self._data) else 0.0
+        while True:
+            if not self._ray.is_set():
+                self._note("root", "waiting", falls=falls)
+                await self._ray.wait()
+            await self._resolved.wait()
+            if await self._root_within(patience):
+                self._note("root", "ready", falls=falls)
+                patience = ROOT_PATIENCE
+                await self._root_gone()
+                continue
+            if not self._ray.is_set():
+                continue
+            self._note("root", "starting", falls=falls)
+            reason = await self._errand("start")
+            if reason is None and not await self._root_within(ROOT_PATIENCE):
+                reason = f"it did not show itself within {ROOT_PATIENCE:.0f} s"
+            patience = 0.0
+            if reason is not None:
+                falls = falls.fell(0.0, 1.0)
+                self._note("root", "fallen", reason, falls=falls)
+                await asyncio.sleep(falls.pause(1.0, 30.0, random.random()))  # noqa: S311
+
+    async def _root_within(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while not self._root_lives():
+            if time.monotonic() >= deadline or not self._ray.is_set():
+                return False
+            await asyncio.sleep(LOOK)
+        return True
+
+    async def _root_gone(self) -> None:
+        while self._ray.is_set() and self._root_lives():  # noqa: ASYNC110 - a file tells no one
+            await asyncio.sleep(1.0)
+
+    def _root_lives(self) -> bool:
+        return any(entry.role == "root" for entry in roster.read(self._data))
+
+    async def _errand(self, errand: str) -> str | None:
+        """Send a process that loads Ray; ``None`` when it did what it was sent for."""
+        await process.kill(process.strays(self._data, "errand"))
+        command = python.module(
+            "supervision.keeper.errand",
+            errand,
+            "--data",
+            str(self._data),
+            environment=rayhead.environment(self._data) if self.plan.ray else None,
+        )
+        entry = process.start(self._data, "errand", command)
+        try:
+            async with asyncio.timeout(90.0):
+                return await process.outcome(self._data, entry)
+        except TimeoutError:
+            await process.kill([entry])
+            return "the errand to the cluster took longer than 90 s"
+
+    def _note(
+        self,
+        role: str,
+        state: State,
+        reason: str | None = None,
+        *,
+        falls: Falls | None = None,
+        attached: bool = False,
+    ) -> None:
+        falls = falls or Falls()
+        self._board.put(
+            role,
+            state,
+            reason,
+            falls=falls.total,
+            streak=falls.streak,
+            attached=attached,
+        )
+
+    def _record(self) -> None:
+        roster.write(self._data, self._running.values(), PROCESSES)
+
+
+def _with_redis(data: Path, settings: Settings, plan: Plan) -> Settings:
+    if not plan.valkey:
+        return settings
+    update = {
+        "redis_host": "127.0.0.1",
+        "redis_port": plan.ports[ports.VALKEY],
+        "redis_password": SecretStr(valkey.password(data)),
+    }
+    return settings.model_copy(update=update)

@@ -1,0 +1,147 @@
+"""What the tree does about a death: when to start again, how many at a time, and when to stop.
+
+Pure: clocks, chance and what is known come in, decisions go out. Seconds throughout; `now` is a
+monotonic clock except where a lease's own time says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+QUIET = 300.0
+"""After this long without an unstable life the budget of restarts is whole again."""
+
+RETRY = 0.2
+"""The shortest pause between two tries of something that just failed."""
+
+
+def backoff(attempt: int, base: float, cap: float, chance: float) -> float:
+    """How long to wait before try `attempt` (1 is the first, and is at once).
+
+    Exponential with full jitter over its upper half: never less than half of the step, so that a
+    crash loop slows down for certain, and never in step with another one. `chance` is in [0, 1).
+    """
+    if attempt <= 1:
+        return 0.0
+    step = min(cap, base * 2.0 ** min(attempt - 2, 32))
+    return step / 2 + chance * step / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Intensity:
+    """How often something may fall before it is left lying (G9).
+
+    A life shorter than `min_uptime` is unstable. At most `limit` unstable lives are answered with
+    a restart; the next one exhausts the budget, which is whole again only after `quiet` seconds
+    without one: a loop that is slow enough never to fill a plain window is still a loop.
+    """
+
+    limit: int
+    min_uptime: float
+    quiet: float = QUIET
+    falls: tuple[float, ...] = ()
+    streak: int = 0
+
+    def fell(self, lived: float, now: float) -> Intensity:
+        """The record after a life of `lived` seconds ended at `now`."""
+        if lived >= self.min_uptime:
+            return self._with(self._recent(now), streak=1)
+        falls = (*self._recent(now), now)[-(self.limit + 1) :]
+        return self._with(falls, streak=self.streak + 1)
+
+    def exhausted(self, now: float) -> bool:
+        """Whether the budget is spent."""
+        return len(self._recent(now)) > self.limit
+
+    def forgiven(self) -> Intensity:
+        """A whole budget: a person asked for recovery."""
+        return self._with((), streak=0)
+
+    def _recent(self, now: float) -> tuple[float, ...]:
+        quiet = not self.falls or now - self.falls[-1] >= self.quiet
+        return () if quiet else self.falls
+
+    def _with(self, falls: tuple[float, ...], streak: int) -> Intensity:
+        return Intensity(self.limit, self.min_uptime, self.quiet, falls, streak)
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """How many starts run at once after a mass failure.
+
+    A start that takes longer than `patience` seconds keeps running and no longer counts: one stuck
+    connection does not hold the wave.
+    """
+
+    size: int = 4
+    patience: float = 5.0
+    spread: float = 0.3
+
+    def admit(
+        self, waiting: Sequence[str], running: Mapping[str, float], now: float
+    ) -> tuple[str, ...]:
+        """Which of `waiting` may start now, in their order; `running` maps a start to its time."""
+        counted = sum(now - since < self.patience for since in running.values())
+        return tuple(waiting[: max(0, self.size - counted)])
+
+    def jitter(self, company: int, chance: float) -> float:
+        """How long to hold back a start that has `company` others beside it; alone, not at all."""
+        return 0.0 if company == 0 else self.spread * chance
+
+    def next_look(self, running: Mapping[str, float], now: float) -> float | None:
+        """In how many seconds a running start stops counting; ``None`` when none counts."""
+        left = [self.patience - (now - since) for since in running.values()]
+        return min((seconds for seconds in left if seconds > 0), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """When a silent child counts as hung: `failures` probes in a row, within 15 seconds (G8).
+
+    A probe fails when it is not answered within `timeout`, or is answered with a main loop that
+    lags by more than `lag`. A probe whose own timer came late says more about this process or the
+    machine than about the child, and does not count.
+    """
+
+    interval: float = 2.5
+    timeout: float = 3.5
+    lag: float = 3.5
+    failures: int = 2
+    own_lag: float = 1.0
+
+    def failed(self, answered: bool, lag: float, took: float) -> bool:
+        """Whether this probe counts against the child."""
+        if answered:
+            return lag > self.lag
+        return took <= self.timeout + self.own_lag
+
+    def pause(self, failed: int) -> float:
+        """How long to wait until the next probe after `failed` ones in a row."""
+        return self.interval if failed == 0 else min(self.interval, 1.0)
+
+
+@dataclass(slots=True)
+class Lives:
+    """The record of restarts of each name (a connection's id or a role), on one policy."""
+
+    template: Intensity
+    base: float
+    cap: float
+    _of: dict[str, Intensity] = field(default_factory=dict)
+
+    def fell(self, name: str, lived: float, now: float) -> None:
+        self._of[name] = self._of.get(name, self.template).fell(lived, now)
+
+    def exhausted(self, name: str, now: float) -> bool:
+        return self._of.get(name, self.template).exhausted(now)
+
+    def delay(self, name: str, chance: float) -> float:
+        """How long to wait before the next start of `name`."""
+        return backoff(self._of.get(name, self.template).streak, self.base, self.cap, chance)
+
+    def forgive(self, name: str) -> None:
+        self._of.pop(name, None)

@@ -1,0 +1,163 @@
+"""What to do about one connection, from what is desired of it and what is.
+
+Pure: a table. Each look gives one step; after the step the connection is looked at again, until
+there is nothing to do. `now` is seconds since the epoch, as a lease's times are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from actors.redis.lease import Lease
+    from actors.state.connections import Connection
+
+HALF_OPEN = 300.0
+"""Seconds after which a connection that was given up in a crash loop is tried once more."""
+
+CRASH_LOOP = "crash_loop"
+CRASHED = "crashed"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The counters that were last acted upon; a higher desired one asks for action."""
+
+    generation: int = 0
+    recover: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fall:
+    """How its last actor ended, unless that was asked for; `exhausted` when it fell too often."""
+
+    cause: str
+    exhausted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """All is as it should be, or nothing may be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What was asked for is so already: remember that it was answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Give it an actor. `forgive`: a person asked, so its budget is whole again and it is now."""
+
+    reason: str
+    forgive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Ask its actor to finish and let go."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """End its actor's process: it has no business any more."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Logout:
+    """Ask its actor to unlink the device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """It has no actor and needs none: write the state."""
+
+    state: str
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """It was deleted and nothing holds it: remove what is left."""
+
+
+Step = Nothing | Note | Start | Stop | Kill | Logout | Settle | Forget
+
+NOTHING = Nothing()
+
+
+def decide(
+    wanted: Connection,
+    applied: Applied,
+    lease: Lease | None,
+    serving: int | None,
+    fall: Fall | None,
+    *,
+    auto_recovery: bool,
+    now: float,
+) -> Step:
+    """The next step. `serving` is the epoch for which an actor serves it, None without one."""
+    asked = wanted.generation > applied.generation or wanted.recover > applied.recover
+    if serving is not None:
+        return _with_actor(wanted, applied, lease, serving)
+    if wanted.deleted:
+        return Start("logout") if _linked(lease, fall) else Forget()
+    if wanted.desired == "logged_out":
+        return _logged_out(lease, fall)
+    state = None if lease is None else lease.state
+    if wanted.desired == "stopped":
+        return NOTHING if state in {None, "stopped", "logged_out"} else Settle("stopped")
+    if asked:
+        return Start("asked", forgive=True)
+    return _to_run(lease, fall, auto_recovery=auto_recovery, now=now)
+
+
+def _with_actor(wanted: Connection, applied: Applied, lease: Lease | None, serving: int) -> Step:
+    if lease is not None and lease.epoch > serving:
+        return Kill("stale")  # a newer owner has it; this one may not know yet (G6)
+    if wanted.deleted or wanted.desired == "logged_out":
+        return Logout()
+    if wanted.desired == "stopped":
+        return Stop("asked")
+    if wanted.generation > applied.generation:
+        return Stop("restart")
+    if wanted.recover > applied.recover:
+        healthy = lease is not None and lease.state in {"open", "pairing"}
+        return Note() if healthy else Stop("recover")
+    return NOTHING
+
+
+def _to_run(lease: Lease | None, fall: Fall | None, *, auto_recovery: bool, now: float) -> Step:
+    state, cause = (None, None) if lease is None else (lease.state, lease.cause)
+    if state == "failed":
+        assert lease is not None
+        again = cause == CRASH_LOOP and auto_recovery and now - lease.since >= HALF_OPEN
+        return Start("half_open", forgive=True) if again else NOTHING
+    if state == "logged_out":
+        # WhatsApp's word stands until a person says otherwise; a person's own ends with the wish.
+        return Start("asked") if cause == "asked" else NOTHING
+    if fall is None:
+        return Start("desired")
+    if not auto_recovery:
+        return Settle("failed", fall.cause)
+    if fall.exhausted:
+        return Settle("failed", CRASH_LOOP)
+    return Start(fall.cause)
+
+
+def _logged_out(lease: Lease | None, fall: Fall | None) -> Step:
+    if lease is None or lease.state == "logged_out":
+        return NOTHING
+    return Start("logout") if _linked(lease, fall) else Settle("logged_out", "asked")
+
+
+def _linked(lease: Lease | None, fall: Fall | None) -> bool:
+    """Whether there is a device to unlink, and trying may help."""
+    if lease is None or lease.account is None or lease.state in {"logged_out", "failed"}:
+        return False
+    return fall is None or not fall.exhausted

@@ -1,0 +1,89 @@
+"""The history of recoveries: what died, what was done about it, and how long it took."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from actors.state.documents import StoreAway
+from actors.state.recovery import noting, recovery_action
+
+if TYPE_CHECKING:
+    from actors.state.documents import Document, Documents
+    from actors.state.recovery import Action
+
+log = structlog.get_logger()
+
+KEPT = 1000
+AGAIN = 1.0
+
+
+class Recovery:
+    """Writes `recovery_actions`; never in the way of a recovery.
+
+    While the store is away the newest `KEPT` actions wait in memory.
+    """
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+        self._waiting: deque[Document] = deque(maxlen=KEPT)
+        self._look = asyncio.Event()
+
+    def record(
+        self,
+        *,
+        role: str,
+        cause: str,
+        action: Action,
+        seconds: float,
+        before: str | None,
+        after: str | None,
+        connection: str | None = None,
+        epoch_before: int | None = None,
+        epoch_after: int | None = None,
+    ) -> None:
+        """Note an action that was just taken; `seconds` from the death to its end."""
+        document = recovery_action(
+            role=role,
+            connection=connection,
+            cause=cause,
+            action=action,
+            before=before,
+            after=after,
+            epoch_before=epoch_before,
+            epoch_after=epoch_after,
+            seconds=max(0.0, seconds),
+            at=time.time(),
+        )
+        log.warning(
+            "recovery",
+            action="recovery",
+            did=action,
+            role=role,
+            connection=connection,
+            cause=cause,
+            epoch=epoch_after,
+            seconds=document["seconds"],
+        )
+        self._waiting.append(document)
+        self._look.set()
+
+    async def run(self) -> None:
+        """Write what was recorded, for ever."""
+        while True:
+            await self._look.wait()
+            self._look.clear()
+            while self._waiting:
+                document = self._waiting[0]
+                try:
+                    await self._documents.batch([noting(document)])
+                except StoreAway:
+                    await asyncio.sleep(AGAIN)
+                    continue
+                with suppress(ValueError):  # pushed out by newer ones meanwhile
+                    self._waiting.remove(document)

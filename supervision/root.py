@@ -1,0 +1,260 @@
+"""RootSupervisor: the one actor that Ray restarts; it restarts all others.
+
+It starts itself, so that a root which Ray brought back adopts what lives without anybody's help:
+the same processes, no reconnect (section 8 of the design, G8). What it must remember is elsewhere:
+names in Ray, leases in Redis, desires in the state store. No single child, nor Redis, nor the
+store, can hold it up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from actors.redis.client import RedisAway, connect
+from actors.redis.lease import Leases, pokes
+from actors.settings import Settings
+from actors.shell import Shell
+from actors.state.documents import open_documents
+from supervision import roster
+from supervision.children import Children
+from supervision.cluster import ROOT, ActorDead, Cluster, NoAnswer, Refused
+from supervision.gate import Gate
+from supervision.policy import Intensity, Lives, Probes, Wave
+from supervision.recovery import Recovery
+from supervision.registry import Registry
+from supervision.services import ROLES, Services
+from supervision.standbys import Standbys
+from supervision.tending import Tending
+
+if TYPE_CHECKING:
+    from supervision.children import Child, End
+
+log = structlog.get_logger()
+
+LOOK_EVERY = 2.0
+AGAIN = 1.0
+STOP_CONNECTION = 12.0
+STOP_SERVICE = 3.0
+
+
+class RootSupervisor(Shell):
+    """Keeps every connection, service and standby as it should be, for ever.
+
+    When it dies, the children go on; the next one adopts them.
+    """
+
+    def __init__(self, data: str, name: str = ROOT) -> None:
+        super().__init__(data, name)
+        self._loops: list[asyncio.Task[None]] = []
+        self._look_now = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._adopted = asyncio.Event()
+        self._booting = asyncio.ensure_future(self._boot())
+
+    async def status(self) -> list[dict[str, Any]]:
+        """Every process of the tree: role, connection, pid, actor, state."""
+        states = {}
+        serving = [child.connection for child in self._children if child.connection is not None]
+        with suppress(RedisAway):
+            leases = await self._leases.read_all(serving)
+            states = {connection: lease.state for connection, lease in leases.items()}
+        return [
+            self._entry("root", os.getpid(), self.name, None, "running"),
+            *(
+                self._entry(
+                    _role(child),
+                    child.pid,
+                    child.name,
+                    child.serves,
+                    states.get(child.connection or "", "ready" if child.ready else "starting"),
+                )
+                for child in self._children
+            ),
+        ]
+
+    async def _boot(self) -> None:
+        try:
+            await self.start()
+        except Exception:
+            # Ray is the one that restarts the root, so it has to see it die.
+            log.exception("boot broke", action="boot")
+            await asyncio.sleep(AGAIN)
+            os._exit(1)
+
+    async def _start(self) -> None:
+        settings = self._settings = Settings.load(self.data)
+        self._redis = connect(settings)
+        self._leases = Leases(self._redis)
+        documents = open_documents(settings)
+        self._cluster = Cluster(self.data)
+        self._registry = Registry(documents)
+        self._recovery = Recovery(documents)
+        self._children = Children(
+            self._cluster, Probes(), on_end=self._child_ended, on_change=self._changed.set
+        )
+        self._standbys = Standbys(self._children, settings.standby_actors)
+        lives = Lives(
+            Intensity(settings.max_restarts, settings.min_uptime / 1000),
+            settings.restart_backoff_base / 1000,
+            settings.restart_backoff_cap / 1000,
+        )
+        self._services = Services(self._children, lives, self._recovery)
+        self._tending = Tending(
+            registry=self._registry,
+            leases=self._leases,
+            children=self._children,
+            standbys=self._standbys,
+            gate=Gate(Wave()),
+            lives=lives,
+            recovery=self._recovery,
+            auto_recovery=settings.auto_recovery,
+            limit=settings.max_connections,
+            sessions=settings.sessions,
+        )
+        self._loops = [
+            asyncio.ensure_future(self._for_ever(loop))
+            for loop in (
+                self._reconcile,
+                self._listen,
+                self._standbys.keep,
+                self._recovery.run,
+                self._write_roster,
+            )
+        ]
+        if not await self._adopt():
+            log.info("cold start", action="start")
+        self._services.ensure()
+        self._adopted.set()
+
+    async def _adopt(self) -> int:
+        """Take in every living child, at once; how many there were."""
+        names = [name for name in await self._cluster.names() if name != self.name]
+        found = await asyncio.gather(*(self._children.adopt(name) for name in names))
+        children = [child for child in found if child is not None]
+        await self._registry.refresh()
+        leases = {}
+        with suppress(RedisAway):
+            leases = await self._leases.read_all(list(self._registry.wanted))
+        owners = {lease.owner.actor: lease for lease in leases.values() if lease.owner is not None}
+        for child in children:
+            lease = owners.get(child.name)
+            if child.connection is None and lease is not None:
+                # It did not say so itself, or has only just been asked to serve.
+                child.connection, child.epoch = lease.connection, lease.epoch
+                child.pid = child.pid or (lease.owner.pid if lease.owner else None)
+            if child.role in ROLES:
+                self._services.adopted(child)
+            elif child.connection is None:
+                self._standbys.add(child)
+        if children:
+            # The tree lived, so an owner without an actor fell while nobody watched.
+            for name in owners.keys() - {child.name for child in children}:
+                self._tending.orphaned(owners[name].connection)
+        log.info(
+            "adopted",
+            action="adopt",
+            children=len(children),
+            connections=sum(child.connection is not None for child in children),
+        )
+        return len(children)
+
+    def _child_ended(self, child: Child, end: End) -> None:
+        if child.role in ROLES:
+            self._services.ended(child, end)
+        elif not self._standbys.remove(child):
+            self._tending.ended(child, end)
+
+    async def _reconcile(self) -> None:
+        await self._adopted.wait()
+        while True:
+            self._look_now.clear()
+            await self._registry.refresh()
+            await self._tending.look()
+            self._children.push()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._look_now.wait(), LOOK_EVERY)
+
+    async def _listen(self) -> None:
+        redis = connect(self._settings, blocking=True)
+        while True:
+            try:
+                async for _ in pokes(redis):
+                    self._look_now.set()
+            except RedisAway:
+                await asyncio.sleep(AGAIN)
+
+    async def _write_roster(self) -> None:
+        """Write who there is whenever it may have changed, for those who ask without Ray."""
+        written: list[roster.Entry] | None = None
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            there: list[tuple[str, int, str | None]] = [("root", os.getpid(), None)]
+            there += [
+                (_role(child), child.pid, child.serves)
+                for child in self._children
+                if child.pid is not None
+            ]
+            entries = [entry for one in there if (entry := roster.Entry.of(*one)) is not None]
+            if entries != written:
+                await asyncio.to_thread(roster.write, self.data, entries)
+                written = entries
+            await asyncio.sleep(0.05)
+
+    async def _for_ever(self, loop: Any) -> None:
+        """A loop that breaks is said and begun again: the root has no one to fall back on."""
+        while True:
+            try:
+                await loop()
+            except Exception:
+                log.exception("loop broke", action="root", loop=loop.__name__)
+            await asyncio.sleep(AGAIN * random.uniform(0.5, 1))  # noqa: S311 - spread only
+
+    async def _stop(self) -> None:
+        """Drain and end every child: connections side by side, then the services."""
+        await self.start()
+        for loop in self._loops[:3]:
+            loop.cancel()
+        await self._services.stop()
+        await self._tending.stop()
+        children = list(self._children)
+        connections = [child for child in children if child.role == "connection"]
+        await asyncio.gather(*(self._end_one(child, STOP_CONNECTION) for child in connections))
+        services = {child.role: child for child in children if child.role in ROLES}
+        # The state last: the others have their last word with it.
+        for roles in (("health", "queue"), ("state",)):
+            await asyncio.gather(
+                *(self._end_one(services[role], STOP_SERVICE) for role in roles if role in services)
+            )
+        log.info("stopped", action="stop", children=len(children))
+
+    async def _end_one(self, child: Child, within: float) -> None:
+        try:
+            await child.handle.call("stop", within=within)
+        except (ActorDead, NoAnswer, Refused) as error:
+            log.warning("not stopped", action="stop", actor=child.name, error=repr(error))
+        await self._children.dismiss(child)
+
+    @staticmethod
+    def _entry(
+        role: str, pid: int | None, actor: str, connection: str | None, state: str
+    ) -> dict[str, Any]:
+        return {
+            "role": role,
+            "connection": connection,
+            "pid": pid,
+            "actor": actor,
+            "state": state,
+        }
+
+
+def _role(child: Child) -> str:
+    if child.role == "connection" and child.serves is None:
+        return "standby"
+    return child.role

@@ -1,0 +1,379 @@
+"""Making each connection what it should be: the shell over `reconcile.py`.
+
+One task per connection that needs something, so that one that is stuck holds up no other (G9).
+Everything it knows for longer than a step is elsewhere: what is desired in the state store, who
+serves in the lease record. What is kept here is how the last actors fell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from actors.redis.client import RedisAway
+from actors.state.connections import Observed
+from actors.state.documents import StoreAway
+from supervision import processes
+from supervision.cluster import ActorDead, NoAnswer, Refused
+from supervision.reconcile import (
+    CRASHED,
+    NOTHING,
+    Fall,
+    Forget,
+    Kill,
+    Logout,
+    Note,
+    Settle,
+    Start,
+    Step,
+    Stop,
+    decide,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.redis.lease import Lease, Leases
+    from actors.state.connections import Connection
+    from supervision.children import Child, Children, End
+    from supervision.gate import Gate
+    from supervision.policy import Lives
+    from supervision.recovery import Recovery
+    from supervision.registry import Registry
+    from supervision.standbys import Standbys
+
+log = structlog.get_logger()
+
+SERVE = 20.0
+STOP = 20.0
+AGAIN = 1.0
+"""Seconds that a child has to begin, or to finish; and until Redis is asked again."""
+
+REPLACED_PAUSE = 5.0
+"""Seconds before a fresh lease after WhatsApp gave the account to another client."""
+
+
+class Tending:
+    """Starts, stops and restarts the actors of connections.
+
+    With Redis away no epoch can be given: what would start waits, what runs goes on (G11).
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        leases: Leases,
+        children: Children,
+        standbys: Standbys,
+        gate: Gate,
+        lives: Lives,
+        recovery: Recovery,
+        auto_recovery: bool,
+        limit: int,
+        sessions: Path,
+    ) -> None:
+        self._registry = registry
+        self._leases = leases
+        self._children = children
+        self._standbys = standbys
+        self._gate = gate
+        self._lives = lives
+        self._recovery = recovery
+        self._auto_recovery = auto_recovery
+        self._limit = limit
+        self._sessions = sessions
+        self._falls: dict[str, str] = {}
+        self._fell_at: dict[str, float] = {}
+        self._ready_at: dict[str, float] = {}
+        self._tending: dict[str, asyncio.Task[None]] = {}
+        self._again: dict[str, asyncio.Event] = {}
+        self._marking: set[asyncio.Task[None]] = set()
+        self._stopped = False
+
+    async def look(self) -> None:
+        """Look at every connection; give those that need something a task."""
+        wanted = self._registry.wanted
+        try:
+            leases = await self._leases.read_all(list(wanted))
+        except RedisAway:
+            return
+        for connection in wanted:
+            if self._decide(connection, leases.get(connection)) != NOTHING:
+                self.tend(connection)
+
+    def tend(self, connection: str) -> None:
+        """Look at this one until there is nothing to do about it."""
+        if self._stopped:
+            return
+        tending = self._tending.get(connection)
+        if tending is not None and not tending.done():
+            self._again[connection].set()
+            return
+        self._again[connection] = asyncio.Event()
+        task = asyncio.ensure_future(self._tend(connection))
+        self._tending[connection] = task
+
+    def ended(self, child: Child, end: End) -> None:
+        """The actor of a connection ended by itself."""
+        connection = child.connection
+        if connection is None:
+            return
+        if end.reason not in {"stopped", "failed", "logged_out"}:
+            self._fall(connection, end.reason, child.lived)
+            if child.epoch is not None:
+                self._mark(connection, child.epoch)
+        self.tend(connection)
+
+    def orphaned(self, connection: str) -> None:
+        """Its owner died while nobody watched."""
+        self._falls.setdefault(connection, CRASHED)
+
+    async def stop(self) -> None:
+        """Begin nothing any more."""
+        self._stopped = True
+        tasks = list(self._tending.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _decide(self, connection: str, lease: Lease | None) -> Step:
+        wanted = self._registry.wanted.get(connection)
+        if wanted is None:
+            return NOTHING
+        serving = self._children.serving(connection)
+        cause = self._falls.get(connection)
+        exhausted = self._lives.exhausted(connection, time.monotonic())
+        return decide(
+            wanted,
+            self._registry.applied(connection),
+            lease,
+            None if serving is None else serving.epoch or 0,
+            None if cause is None else Fall(cause, exhausted),
+            auto_recovery=self._auto_recovery,
+            now=time.time(),
+        )
+
+    async def _tend(self, connection: str) -> None:
+        while True:
+            self._again[connection].clear()
+            try:
+                lease = await self._leases.read(connection)
+                step = self._decide(connection, lease)
+                if step == NOTHING:
+                    if self._again[connection].is_set():
+                        continue
+                    return
+                await self._take(connection, step, lease)
+            except (RedisAway, StoreAway):
+                await asyncio.sleep(AGAIN)
+            except (ActorDead, NoAnswer, Refused) as error:
+                log.warning("step failed", action="tend", connection=connection, error=repr(error))
+                await asyncio.sleep(AGAIN)
+            except Exception:
+                # A bug in one step: said, and tried again, since nobody else tends this one.
+                log.exception("step broke", action="tend", connection=connection)
+                await asyncio.sleep(AGAIN)
+
+    async def _take(self, connection: str, step: Step, lease: Lease | None) -> None:
+        child = self._children.serving(connection)
+        wanted = self._registry.wanted[connection]
+        match step:
+            case Start():
+                await self._start(wanted, step, lease)
+            case Stop() if child is not None:
+                self._forgive(connection)
+                await self._end(child, "stop")
+            case Logout() if child is not None:
+                await self._end(child, "logout")
+            case Kill() if child is not None:
+                await self._children.dismiss(child)
+            case Note():
+                await self._registry.apply(wanted)
+            case Settle():
+                await self._settle(connection, step, lease)
+            case Forget():
+                await self._forget(connection, lease)
+
+    async def _start(self, wanted: Connection, step: Start, lease: Lease | None) -> None:
+        connection = wanted.id
+        if step.forgive:
+            self._forgive(connection)
+        wait = self._ready_at.get(connection, 0.0) - time.monotonic()
+        if wait > 0:
+            # Look again then, or as soon as something else is wanted.
+            await self._pause(connection, wait)
+            return
+        if sum(child.connection is not None for child in self._children) >= self._limit:
+            log.warning("too many connections", action="start", connection=connection)
+            await self._pause(connection, 30.0)
+            return
+        async with self._gate.turn(connection):
+            await self._serve(wanted, step, lease)
+
+    async def _serve(self, wanted: Connection, step: Start, lease: Lease | None) -> None:
+        connection = wanted.id
+        if lease is not None:
+            await self._end_old(lease)
+        began = time.monotonic()
+        child = None
+        try:
+            child = await self._standbys.take()
+            self._children.assign(child, connection)
+            epoch = await child.handle.call("serve", connection, wanted.engine, within=SERVE)
+            self._children.assign(child, connection, epoch)
+        except ActorDead:
+            if child is None:
+                self._fall(connection, CRASHED, 0.0)
+            return  # else its watch tells
+        except NoAnswer:
+            self._fall(connection, "hung", 0.0)
+            if child is not None:
+                child.hung = True
+                await self._children.dismiss(child)
+            return
+        except Refused as error:
+            await self._refused(connection, child, error)
+            return
+        finally:
+            self._standbys.done()
+        await self._registry.apply(wanted)
+        fall = self._falls.pop(connection, None)
+        fell_at = self._fell_at.pop(connection, began)
+        log.info(
+            "serves",
+            action="serve",
+            connection=connection,
+            actor=child.name,
+            pid=child.pid,
+            epoch=child.epoch,
+            reason=step.reason,
+        )
+        if fall is not None or step.forgive:
+            self._recovery.record(
+                role="connection",
+                connection=connection,
+                cause=fall or step.reason,
+                action="recovered" if step.forgive else "restarted",
+                before=None if lease is None else lease.state,
+                after="connecting",
+                epoch_before=None if lease is None else lease.epoch,
+                epoch_after=child.epoch,
+                seconds=time.monotonic() - fell_at,
+            )
+
+    async def _refused(self, connection: str, child: Child | None, error: Refused) -> None:
+        """Serving did not begin. Without Redis that says nothing about the connection."""
+        log.error("refused", action="serve", connection=connection, error=error.code)
+        if child is not None and error.kind == "RedisAway":
+            self._children.assign(child, None)
+            self._standbys.add(child)
+        elif child is not None:
+            await self._children.dismiss(child)
+        if child is None or error.kind in {"RedisAway", "Busy"}:
+            await asyncio.sleep(AGAIN)
+            return
+        await self._settle(
+            connection, Settle("failed", error.code), await self._leases.read(connection)
+        )
+
+    async def _end(self, child: Child, how: str) -> None:
+        try:
+            await child.handle.call(how, within=STOP)
+        except (NoAnswer, Refused) as error:
+            log.warning("not ended", action=how, actor=child.name, error=repr(error))
+        except ActorDead:
+            pass
+        await self._children.dismiss(child)
+
+    async def _end_old(self, lease: Lease) -> None:
+        """Kill the owner of before, should it still live here: never two (G6)."""
+        pid = processes.old_owner(lease, self._children.pids)
+        if pid is not None:
+            log.warning("old owner", action="kill", connection=lease.connection, pid=pid)
+            processes.kill(pid)
+            while processes.lives(pid):  # noqa: ASYNC110 - no child of this process
+                await asyncio.sleep(0.01)
+
+    async def _settle(self, connection: str, step: Settle, lease: Lease | None) -> None:
+        cause = step.cause
+        if lease is not None:
+            await self._leases.release(connection, lease.epoch, state=step.state, cause=cause)
+            # A lease that was given back before keeps the state of then without this.
+            await self._leases.mark(connection, lease.epoch, state=step.state, cause=cause)
+        if step.state == "failed":
+            self._recovery.record(
+                role="connection",
+                connection=connection,
+                cause=cause or "failed",
+                action="gave_up",
+                seconds=time.monotonic() - self._fell_at.get(connection, time.monotonic()),
+                before=None if lease is None else lease.state,
+                after="failed",
+                epoch_before=None if lease is None else lease.epoch,
+            )
+        self._falls.pop(connection, None)
+        self._fell_at.pop(connection, None)
+        await self._registry.apply(self._registry.wanted[connection])
+        await self._registry.observe(
+            connection,
+            Observed(
+                state=step.state,
+                cause=cause,
+                epoch=0 if lease is None else lease.epoch,
+                since=time.time(),
+                account=None if lease is None else lease.account,
+                restarts=0 if lease is None else lease.restarts,
+                beat=0.0 if lease is None else lease.beat,
+            ),
+        )
+
+    async def _forget(self, connection: str, lease: Lease | None) -> None:
+        """Remove what is left of a deleted connection; the id is free only at the very end."""
+        if not await self._registry.is_deleted(connection):
+            return  # the copy in memory was old, and the id may be somebody else's by now
+        if lease is not None:
+            await self._end_old(lease)
+        directory = self._sessions / connection
+        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        await self._leases.forget(connection)
+        await self._registry.remove(connection)
+        self._forgive(connection)
+
+    def _fall(self, connection: str, cause: str, lived: float) -> None:
+        now = time.monotonic()
+        self._lives.fell(connection, lived, now)
+        self._falls[connection] = cause
+        self._fell_at.setdefault(connection, now)
+        delay = self._lives.delay(connection, random.random())  # noqa: S311 - spreads restarts
+        if cause == "replaced":
+            delay = max(delay, REPLACED_PAUSE)
+        self._ready_at[connection] = now + delay
+
+    def _forgive(self, connection: str) -> None:
+        self._lives.forgive(connection)
+        self._falls.pop(connection, None)
+        self._ready_at.pop(connection, None)
+
+    def _mark(self, connection: str, epoch: int) -> None:
+        async def mark() -> None:
+            with suppress(RedisAway):  # the next epoch says it all
+                await self._leases.mark(
+                    connection, epoch, state="reconnecting", cause=self._falls.get(connection)
+                )
+
+        marking = asyncio.ensure_future(mark())
+        self._marking.add(marking)
+        marking.add_done_callback(self._marking.discard)
+
+    async def _pause(self, connection: str, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._again[connection].wait(), seconds)
+        except TimeoutError:
+            return

@@ -1,0 +1,145 @@
+"""An engine in a process of its own, which kills itself at a step that the test names.
+
+Called with one argument, JSON: `settings` (values), `directory`, `epoch`, `point`, `at` (the how
+manieth time the step is reached) and `sends` ([message id, chat, text] each). The steps are
+replaced in here; the product knows nothing of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actors.connection.causes import Kind
+from actors.connection.engine import EngineEvents, Outgoing
+from actors.connection.native import open_engine, receive
+from actors.connection.native.signal import Signal
+from actors.connection.native.socket import Socket
+from actors.connection.session import Session
+from actors.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from actors.connection.native.nodes import Node
+
+# Small batches, so that at the kill some messages are done, some under way, and some still wait.
+receive.BATCH = 4  # type: ignore[misc]
+
+
+class Step:
+    """Counts how often it is reached, and dies there the `at`-th time."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def reached(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def before_decrypting(step: Step) -> None:
+    original = Signal.decrypt
+
+    async def decrypt(self: Signal, *arguments: Any) -> bytes:
+        step.reached()
+        return await original(self, *arguments)
+
+    Signal.decrypt = decrypt  # type: ignore[method-assign]
+
+
+def before_commit(step: Step, method: str) -> None:
+    """In a transaction that called this method of the session, when all but the commit is done."""
+    original, called = Session.transaction, getattr(Session, method)
+    calls = 0
+
+    def counted(self: Session, *arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return called(self, *arguments, **named)
+
+    @asynccontextmanager
+    async def transaction(self: Session) -> AsyncIterator[None]:
+        nonlocal calls
+        async with original(self):
+            calls = 0
+            yield
+            for _ in range(calls):
+                step.reached()
+
+    setattr(Session, method, counted)
+    Session.transaction = transaction  # type: ignore[assignment,method-assign]
+
+
+def around_writing(step: Step, tag: str, *, after: bool) -> None:
+    original = Socket.send
+
+    async def send(self: Socket, *nodes: Node) -> None:
+        count = sum(
+            node.tag == tag and node.attrs.get("class", "message") == "message" for node in nodes
+        )
+        if not after:
+            for _ in range(count):
+                step.reached()
+        await original(self, *nodes)
+        if after:
+            for _ in range(count):
+                step.reached()
+
+    Socket.send = send  # type: ignore[method-assign]
+
+
+def arm(point: str, step: Step) -> None:
+    if point == "before_decrypting":
+        before_decrypting(step)
+    elif point == "before_inbox_commit":
+        before_commit(step, "add_message")
+    elif point == "before_ack":
+        around_writing(step, "ack", after=False)
+    elif point == "after_ack":
+        around_writing(step, "ack", after=True)
+    elif point == "before_ratchet_commit":
+        before_commit(step, "remember_sent")
+    elif point == "before_bytes_leave":
+        around_writing(step, "message", after=False)
+    elif point == "after_bytes_left":
+        around_writing(step, "message", after=True)
+    else:
+        raise ValueError(point)
+
+
+async def main(asked: dict[str, Any]) -> None:
+    arm(asked["point"], Step(asked["at"]))
+    settings = Settings.resolve(**asked["settings"])
+    opened = asyncio.Event()
+
+    async def on_open() -> None:
+        opened.set()
+
+    directory = Path(asked["directory"])
+    events = EngineEvents(on_open=on_open)
+    engine = open_engine(settings, "shop", asked["epoch"], events, directory)
+
+    async def run() -> None:
+        while (await engine.run()).kind is Kind.NETWORK:
+            pass
+
+    running = asyncio.create_task(run())
+    await opened.wait()
+    sends = [
+        asyncio.create_task(engine.send(Outgoing(number, chat, "text", text)))
+        for number, chat, text in asked["sends"]
+    ]
+    for sent in sends:
+        await sent
+    await running
+
+
+asyncio.run(main(json.loads(sys.argv[1])))

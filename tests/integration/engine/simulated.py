@@ -1,0 +1,228 @@
+"""The project's simulator as a process, and a paired device on it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from actors.connection.causes import Kind
+from actors.connection.engine import EngineEvents, InboxMessage, InboxReceipt, Outgoing, Qr
+from actors.connection.native import SESSION_FILE
+from actors.connection.native.engine import Keepalive, NativeEngine
+from actors.connection.session import Session
+from actors.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from actors.connection.causes import Cause
+
+ROOT = Path(__file__).parents[3]
+ACCOUNT = "15550100001"
+CONTACT = "15550100002"
+PATIENCE = 20.0
+
+
+def chat(number: str) -> str:
+    return f"{number}@s.whatsapp.net"
+
+
+def message_id(number: int, space: int = 0) -> str:
+    return f"3EB0{space:06X}{number:012X}"
+
+
+class Simulator:
+    """A WhatsApp server on loopback; ended by its pid."""
+
+    def __init__(self, process: subprocess.Popen[str], ready: dict[str, str]) -> None:
+        self.process = process
+        self.ws_url = ready["ws_url"]
+        self.root_key = ready["root_key"]
+        self.control = httpx.AsyncClient(base_url=ready["control_url"], timeout=30)
+
+    @classmethod
+    def start(cls, data: Path) -> Self:
+        log = (data.parent / f"{data.name}.log").open("a")
+        with log:
+            process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "simulator",
+                    "--port",
+                    "0",
+                    "--control-port",
+                    "0",
+                    "--data",
+                    data,
+                ],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert process.stdout is not None
+        return cls(process, json.loads(process.stdout.readline()))
+
+    async def stop(self) -> None:
+        await self.control.aclose()
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    async def _call(self, method: str, path: str, **body: Any) -> Any:
+        response = await self.control.request(method, path, json=body or None)
+        response.raise_for_status()
+        return response.json() if response.content else None
+
+    async def scan(self, number: str, qr: str) -> None:
+        await self._call("POST", "/phones", number=number)
+        await self._call("POST", f"/phones/{number}/scan", qr=qr)
+
+    async def say(self, contact: str, to: str, text: str) -> Any:
+        return await self._call("POST", f"/contacts/{contact}/say", to=to, text=text)
+
+    async def inbox(self, contact: str) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = (await self._call("GET", f"/contacts/{contact}/inbox"))[
+            "items"
+        ]
+        return items
+
+    async def account(self, number: str) -> dict[str, Any]:
+        found: dict[str, Any] = await self._call("GET", f"/accounts/{number}")
+        return found
+
+    async def fault(self, kind: str, account: str = ACCOUNT, **details: Any) -> int:
+        """Inject a fault; return its number for `struck`."""
+        made = await self._call("POST", "/faults", account=account, kind=kind, **details)
+        return int(made["id"])
+
+    async def struck(self, number: int) -> int:
+        """How often a fault happened: one that never did proves nothing."""
+        items = (await self._call("GET", "/faults"))["items"]
+        return next(int(item["struck"]) for item in items if item["id"] == number)
+
+    async def heal(self) -> None:
+        await self._call("DELETE", "/faults")
+
+
+@dataclass
+class Device:
+    """An engine with its session file, run as its owner would: again where the cause says so."""
+
+    engine: NativeEngine
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+    qrs: asyncio.Queue[Qr] = field(default_factory=asyncio.Queue)
+    causes: list[Cause] = field(default_factory=list)
+    paired: str | None = None
+    reconnect: bool = True
+    news: int = 0
+
+    async def run(self) -> None:
+        while True:
+            cause = await self.engine.run()
+            self.opened.clear()
+            self.causes.append(cause)
+            if cause.kind is Kind.RESTART_REQUIRED:
+                continue
+            if not self.reconnect or cause.kind not in (Kind.NETWORK, Kind.KEEPALIVE):
+                return
+            await asyncio.sleep(0.1)
+
+    async def send(self, number: int, text: str, to: str = CONTACT, space: int = 0) -> float:
+        return await self.engine.send(Outgoing(message_id(number, space), chat(to), "text", text))
+
+    async def messages(self) -> list[InboxMessage]:
+        return [
+            item for item in await self.engine.pending(10_000) if isinstance(item, InboxMessage)
+        ]
+
+    async def receipts(self) -> list[InboxReceipt]:
+        return [
+            item for item in await self.engine.pending(10_000) if isinstance(item, InboxReceipt)
+        ]
+
+
+def settings(simulator: Simulator, directory: Path, **more: Any) -> Settings:
+    return Settings.resolve(
+        data=directory,
+        whatsapp_url=simulator.ws_url,
+        whatsapp_root_key=simulator.root_key,
+        **{"whatsapp_ack_timeout": 5000, **more},
+    )
+
+
+@asynccontextmanager
+async def device(
+    simulator: Simulator,
+    directory: Path,
+    epoch: int = 1,
+    *,
+    keepalive: Keepalive | None = None,
+    reconnect: bool = True,
+    **more: Any,
+) -> AsyncIterator[Device]:
+    """A running device on the session file in `directory`; closed at the end."""
+    events = EngineEvents()
+    session = Session.open(directory / SESSION_FILE, epoch)
+    engine = NativeEngine(
+        settings(simulator, directory, **more), session, events, keepalive=keepalive
+    )
+    made = Device(engine, reconnect=reconnect)
+
+    async def on_open() -> None:
+        made.opened.set()
+
+    async def on_paired(account: str) -> None:
+        made.paired = account
+
+    async def on_inbox() -> None:
+        made.news += 1
+
+    events.on_qr, events.on_open = made.qrs.put, on_open
+    events.on_paired, events.on_inbox = on_paired, on_inbox
+    running = asyncio.create_task(made.run())
+    try:
+        yield made
+    finally:
+        await engine.close()
+        await asyncio.wait_for(running, PATIENCE)
+
+
+async def pair(simulator: Simulator, made: Device, number: str = ACCOUNT) -> None:
+    qr = await asyncio.wait_for(made.qrs.get(), PATIENCE)
+    await simulator.scan(number, qr.text)
+    await asyncio.wait_for(made.opened.wait(), PATIENCE)
+
+
+async def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """Wait until the condition (or what it awaits) is true; return its value."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if asyncio.iscoroutine(value):
+            value = await value
+        if value:
+            return value
+        assert time.monotonic() < deadline, "it did not come true in time"
+        await asyncio.sleep(0.02)
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,177 @@
+"""G3, G5: the engine is killed at each step while messages are in flight, and another goes on.
+
+The child that dies runs the product with one step replaced (`crashing_child.py`). The judge is the
+simulator for what the contact got, and the session file for what arrived.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.engine.simulated import (
+    ACCOUNT,
+    CONTACT,
+    PATIENCE,
+    ROOT,
+    Device,
+    Simulator,
+    chat,
+    device,
+    message_id,
+    pair,
+    until,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COUNT = 20
+
+CHILD = ROOT / "tests" / "integration" / "engine" / "crashing_child.py"
+
+
+def start(
+    simulator: Simulator, directory: Path, point: str, *, at: int, sends: list[tuple[str, str, str]]
+) -> subprocess.Popen[bytes]:
+    asked = {
+        "settings": {
+            "data": str(directory),
+            "whatsapp_url": simulator.ws_url,
+            "whatsapp_root_key": simulator.root_key,
+        },
+        "directory": str(directory),
+        "epoch": 2,
+        "point": point,
+        "at": at,
+        "sends": sends,
+    }
+    with (directory / "child.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, str(CHILD), json.dumps(asked)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=log,
+            stderr=log,
+        )
+
+
+async def died(child: subprocess.Popen[bytes], directory: Path) -> None:
+    """The child killed itself: without that the test proves nothing."""
+    try:
+        await asyncio.to_thread(child.wait, PATIENCE)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+        raise AssertionError("the step was never reached") from None
+    assert child.returncode == -signal.SIGKILL, (directory / "child.log").read_text()[-2000:]
+
+
+async def prepare(simulator: Simulator, directory: Path, *, talked: bool) -> None:
+    """Pair; with `talked` both have a session that the other has answered on."""
+    async with device(simulator, directory) as phone:
+        await pair(simulator, phone)
+        if talked:
+            await phone.send(0, "opening", space=9)
+            await until(lambda: simulator.inbox(CONTACT))
+            await simulator.say(CONTACT, ACCOUNT, "opening")
+            await until(phone.messages)
+            await phone.send(1, "opening 2", space=9)
+        await until(lambda: _unacknowledged_is(simulator, 0))
+        await phone.engine.settle([item.key for item in await phone.engine.pending(100)])
+
+
+async def goes_on(simulator: Simulator, phone: Device) -> None:
+    """Later messages decrypt in both directions, and nothing waits at WhatsApp."""
+    for n in range(3):
+        await simulator.say(CONTACT, ACCOUNT, f"later in {n}")
+        await phone.send(n, f"later out {n}", space=8)
+    await until(lambda: _has_texts(phone, [f"later in {n}" for n in range(3)]))
+    await until(lambda: _contact_has(simulator, [f"later out {n}" for n in range(3)]))
+    await until(lambda: _unacknowledged_is(simulator, 0))
+
+
+@pytest.mark.parametrize("talked", [False, True], ids=["first contact", "old acquaintance"])
+@pytest.mark.parametrize(
+    "point", ["before_decrypting", "before_inbox_commit", "before_ack", "after_ack"]
+)
+async def test_killed_while_receiving(
+    simulator: Simulator, tmp_path: Path, point: str, talked: bool
+) -> None:
+    """G5: each of the messages is in the inbox once, at whatever step the process died."""
+    await prepare(simulator, tmp_path, talked=talked)
+    texts = [f"in {n}" for n in range(COUNT)]
+    for text in texts:
+        await simulator.say(CONTACT, ACCOUNT, text)
+    child = start(simulator, tmp_path, point, at=7, sends=[])
+    await died(child, tmp_path)
+    await until(lambda: _is_offline(simulator))
+    waiting = await _unacknowledged(simulator)
+    print(f"{point}: {waiting} of {COUNT} in flight at the kill")
+    assert waiting > 0
+    async with device(simulator, tmp_path, epoch=3) as phone:
+        await until(lambda: _has_texts(phone, texts))
+        await asyncio.wait_for(phone.opened.wait(), PATIENCE)
+        await goes_on(simulator, phone)
+        got = [one.text for one in await phone.messages()]
+    assert got == [*texts, *(f"later in {n}" for n in range(3))]
+
+
+@pytest.mark.parametrize("talked", [False, True], ids=["first contact", "old acquaintance"])
+@pytest.mark.parametrize(
+    "point", ["before_ratchet_commit", "before_bytes_leave", "after_bytes_left"]
+)
+async def test_killed_while_sending(
+    simulator: Simulator, tmp_path: Path, point: str, talked: bool
+) -> None:
+    """G3: sent again under the same ids by the next owner, each text reaches the contact once."""
+    await prepare(simulator, tmp_path, talked=talked)
+    texts = [f"out {n}" for n in range(COUNT)]
+    sends = [(message_id(n), chat(CONTACT), text) for n, text in enumerate(texts)]
+    child = start(simulator, tmp_path, point, at=7, sends=sends)
+    await died(child, tmp_path)
+    await until(lambda: _is_offline(simulator))
+    arrived = [one for one in await simulator.inbox(CONTACT) if one["text"].startswith("out")]
+    print(f"{point}: {COUNT - len(arrived)} of {COUNT} in flight at the kill")
+    assert len(arrived) < COUNT
+    async with device(simulator, tmp_path, epoch=3) as phone:
+        await asyncio.wait_for(phone.opened.wait(), PATIENCE)
+        await asyncio.gather(*(phone.send(n, text) for n, text in enumerate(texts)))
+        await until(lambda: _contact_has(simulator, texts))
+        await goes_on(simulator, phone)
+    got = [one for one in await simulator.inbox(CONTACT) if not one["text"].startswith("opening")]
+    assert [one["text"] for one in got] == [*texts, *(f"later out {n}" for n in range(3))]
+    assert [one["id"] for one in got[:COUNT]] == [number for number, _, _ in sends]
+    twice = sum(one["deliveries"] > 1 for one in got)
+    print(f"{point}: {twice} ids came more than once")
+
+
+async def _account(simulator: Simulator) -> dict[str, Any]:
+    return await simulator.account(ACCOUNT)
+
+
+async def _unacknowledged(simulator: Simulator) -> int:
+    return int((await _account(simulator))["unacknowledged"])
+
+
+async def _unacknowledged_is(simulator: Simulator, count: int) -> bool:
+    return await _unacknowledged(simulator) == count
+
+
+async def _is_offline(simulator: Simulator) -> bool:
+    return not (await _account(simulator))["online"]
+
+
+async def _has_texts(phone: Device, texts: list[str]) -> bool:
+    return set(texts) <= {one.text for one in await phone.messages()}
+
+
+async def _contact_has(simulator: Simulator, texts: list[str]) -> bool:
+    return set(texts) <= {one["text"] for one in await simulator.inbox(CONTACT)}

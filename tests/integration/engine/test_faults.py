@@ -1,0 +1,189 @@
+"""The native engine when WhatsApp, or the network to it, misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.connection.causes import Kind
+from actors.connection.engine import NotConnected, SendError
+from actors.connection.native.engine import Keepalive
+from tests.integration.engine.simulated import (
+    ACCOUNT,
+    CONTACT,
+    Device,
+    Simulator,
+    device,
+    pair,
+    until,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("fault", "details", "kind"),
+    [
+        ("drop", {}, Kind.NETWORK),
+        ("abort", {}, Kind.NETWORK),
+        ("stream_error", {"code": 515}, Kind.RESTART_REQUIRED),
+        ("stream_error", {"code": 503}, Kind.NETWORK),
+        ("logout", {}, Kind.LOGGED_OUT),
+        ("replaced", {}, Kind.REPLACED),
+    ],
+)
+async def test_a_socket_that_is_ended_says_why(
+    simulator: Simulator, tmp_path: Path, fault: str, details: dict[str, Any], kind: Kind
+) -> None:
+    async with device(simulator, tmp_path, reconnect=False) as phone:
+        await pair(simulator, phone)
+        phone.causes.clear()
+        await simulator.fault(fault, **details)
+        assert (await until(lambda: phone.causes))[0].kind is kind
+        assert (phone.engine.account is None) == (kind is Kind.LOGGED_OUT)
+
+
+@pytest.mark.parametrize(
+    ("details", "kind"),
+    [
+        ({"reason": 503}, Kind.NETWORK),
+        ({"reason": 401}, Kind.LOGGED_OUT),
+        ({"reason": 402, "expire": 60}, Kind.TEMPORARILY_BANNED),
+        ({"reason": 403}, Kind.BANNED),
+        ({"reason": 405}, Kind.OUTDATED),
+    ],
+)
+async def test_a_login_that_is_refused_says_why(
+    simulator: Simulator, tmp_path: Path, details: dict[str, Any], kind: Kind
+) -> None:
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+    fault = await simulator.fault("reject_login", **details)
+    async with device(simulator, tmp_path, epoch=2, reconnect=False) as phone:
+        cause = (await until(lambda: phone.causes))[0]
+    assert cause.kind is kind
+    assert await simulator.struck(fault) == 1
+    if kind is Kind.TEMPORARILY_BANNED:
+        assert cause.until is not None
+        assert 50 < cause.until - time.time() <= 61
+
+
+@pytest.mark.parametrize(
+    ("fault", "details", "refusal"),
+    [
+        ("withhold_acks", {}, SendError("ack_timeout", uncertain=True)),
+        ("swallow", {}, SendError("ack_timeout", uncertain=True)),
+        ("error_acks", {"code": 500}, SendError("refused_500")),
+        ("error_acks", {"code": 403}, SendError("refused_403", permanent=True)),
+    ],
+)
+async def test_a_message_that_is_not_acknowledged_is_not_sent(
+    simulator: Simulator,
+    tmp_path: Path,
+    fault: str,
+    details: dict[str, Any],
+    refusal: SendError,
+) -> None:
+    """G3: the repeat goes under the same id, and the contact sees the message once."""
+    async with device(simulator, tmp_path, whatsapp_ack_timeout=700) as phone:
+        await pair(simulator, phone)
+        number = await simulator.fault(fault, **details)
+        with pytest.raises(SendError) as failed:
+            await phone.send(1, "hi")
+        assert vars(failed.value) == vars(refusal)
+        assert await simulator.struck(number) >= 1
+        await simulator.heal()
+        await phone.send(1, "hi")
+        (item,) = await until(lambda: simulator.inbox(CONTACT))
+        assert item["text"] == "hi"
+
+
+async def test_a_send_that_the_socket_dies_under(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path, reconnect=False) as phone:
+        await pair(simulator, phone)
+        await simulator.fault("withhold_acks")
+        sending = asyncio.ensure_future(phone.send(1, "hi"))
+        await until(lambda: simulator.inbox(CONTACT))
+        await simulator.fault("abort")
+        with pytest.raises(SendError, match="connection_lost") as failed:
+            await sending
+        assert failed.value.uncertain
+        await until(lambda: phone.causes[-1].kind is Kind.NETWORK)
+        with pytest.raises(NotConnected):
+            await phone.send(2, "down")
+
+
+async def test_a_server_that_freezes_is_noticed(simulator: Simulator, tmp_path: Path) -> None:
+    pace = Keepalive(least=0.2, most=0.3, deadline=0.5)
+    async with device(simulator, tmp_path, reconnect=False, keepalive=pace) as phone:
+        await pair(simulator, phone)
+        await asyncio.sleep(1)
+        assert phone.opened.is_set()
+        await simulator.fault("freeze")
+        assert (await until(lambda: phone.causes[1:]))[0].kind is Kind.KEEPALIVE
+
+
+@pytest.mark.parametrize("fault", ["lose", "corrupt"])
+async def test_a_frame_lost_or_corrupted_ends_the_socket_and_loses_nothing(
+    simulator: Simulator, tmp_path: Path, fault: str
+) -> None:
+    """G5: what was not acknowledged comes again on the next socket."""
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        number = await simulator.fault(fault)
+        for n in range(5):
+            await simulator.say(CONTACT, ACCOUNT, f"{n}")
+        await until(lambda: _texts(phone, [f"{n}" for n in range(5)]))
+        assert await simulator.struck(number) == 1
+        assert "network: bad_frame" in [str(cause) for cause in phone.causes]
+
+
+async def test_messages_that_come_twice_are_stored_once(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """G5: a tombstone answers for the message, also once its body is settled."""
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        number = await simulator.fault("duplicate")
+        for n in range(5):
+            await simulator.say(CONTACT, ACCOUNT, f"{n}")
+        await until(lambda: _texts(phone, [f"{n}" for n in range(5)]))
+        assert await simulator.struck(number) >= 1
+        await until(lambda: _idle(simulator))
+        await asyncio.sleep(0.3)
+        assert len(await phone.messages()) == 5
+
+
+async def test_an_undecryptable_message_is_asked_for_again(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        await simulator.say(CONTACT, ACCOUNT, "before")
+        number = await simulator.fault("garble")
+        await simulator.say(CONTACT, ACCOUNT, "garbled at first")
+        await simulator.say(CONTACT, ACCOUNT, "after")
+        await until(lambda: _count(phone, 3))
+        assert await simulator.struck(number) == 1
+        texts = [one.text for one in await phone.messages()]
+        assert sorted(text or "" for text in texts) == ["after", "before", "garbled at first"]
+        await until(lambda: _idle(simulator))
+        await phone.send(1, "and back")
+        await until(lambda: simulator.inbox(CONTACT))
+
+
+async def _texts(phone: Device, texts: list[str]) -> bool:
+    return [one.text for one in await phone.messages()] == texts
+
+
+async def _count(phone: Device, count: int) -> bool:
+    return len(await phone.messages()) == count
+
+
+async def _idle(simulator: Simulator) -> bool:
+    waiting = (await simulator.account(ACCOUNT))["unacknowledged"]
+    return bool(waiting == 0)

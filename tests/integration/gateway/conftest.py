@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from actors.queue.lanes import Lanes
+from actors.redis.client import connect
+from actors.redis.lease import Leases
+from actors.state.documents import open_documents
+from tests.integration.gateway.served import Api, Gateway
+from tests.valkey import Valkey
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from redis.asyncio import Redis
+
+    from actors.state.documents import Documents
+
+
+@pytest.fixture(scope="module")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    with Valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gateway(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One gateway a module, with the connection ``shop``; who kills takes `own_gateway`."""
+    with Gateway(tmp_path_factory.mktemp("gateway"), valkey) as served:
+        made = served.api.post("/api/connections", json={"id": "shop"})
+        assert made.status_code == 201, made.text
+        yield served
+
+
+@pytest.fixture(scope="module")
+def api(gateway: Gateway) -> Api:
+    return gateway.api
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
+    with Valkey(tmp_path / "valkey") as server:
+        yield server
+
+
+@pytest.fixture
+def own_gateway(own_valkey: Valkey, tmp_path: Path) -> Iterator[Gateway]:
+    with Gateway(tmp_path / "gateway", own_valkey) as served:
+        made = served.api.post("/api/connections", json={"id": "shop"})
+        assert made.status_code == 201, made.text
+        yield served
+
+
+@pytest_asyncio.fixture
+async def redis(gateway: Gateway) -> AsyncIterator[Redis]:
+    client = connect(gateway.settings)
+    yield client
+    await client.aclose()
+
+
+@pytest_asyncio.fixture
+async def lanes(gateway: Gateway, redis: Redis) -> AsyncIterator[Lanes]:
+    """The queue as a connection's owner sees it."""
+    port = Lanes(redis, gateway.settings)
+    yield port
+    await port.close()
+
+
+@pytest.fixture
+def leases(redis: Redis) -> Leases:
+    return Leases(redis)
+
+
+@pytest_asyncio.fixture
+async def documents(gateway: Gateway) -> AsyncIterator[Documents]:
+    store = open_documents(gateway.settings)
+    yield store
+    await store.close()

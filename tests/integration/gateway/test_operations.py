@@ -1,0 +1,135 @@
+"""Health, readiness, metrics, pages."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from prometheus_client.parser import text_string_to_metric_families
+
+from actors.redis.lease import Owner
+from actors.state.documents import HEALTH_STATUS, LATEST
+
+if TYPE_CHECKING:
+    from actors.redis.lease import Leases
+    from actors.state.documents import Documents
+    from tests.integration.gateway.served import Api, Gateway
+
+OWNER = Owner("connection:test", 1, "node")
+
+
+def test_health_without_a_key_has_exactly_the_guides_shape(gateway: Gateway) -> None:
+    with gateway.client(None) as client:
+        answer = client.get("/health")
+    assert answer.status_code == 200
+    health = answer.json()
+    assert set(health) == {"status", "uptime", "connections", "queue", "resources"}
+    assert set(health["connections"]) == {"total", "active", "failed", "recovering"}
+    assert set(health["queue"]) == {"waiting", "active", "failed"}
+    assert set(health["resources"]) == {"cpu", "memory"}
+    assert set(health["resources"]["memory"]) == {"percentage"}
+    assert "shop" not in answer.text
+
+
+def test_health_with_a_wrong_key_is_refused(gateway: Gateway) -> None:
+    with gateway.client("tmo_wrong") as client:
+        assert client.get("/health").status_code == 401
+
+
+def test_health_with_a_key_tells_why(api: Api) -> None:
+    health = api.get("/health").json()
+    assert health["redis"] == {"up": True, "durable": True, "reason": None}  # G1 holds
+    assert health["store"] == {"up": True}
+    assert health["engines"] == [
+        {"name": "native", "persists_before_ack": True, "keeps_message_id": True}
+    ]
+    assert [each["id"] for each in health["items"]] == ["shop"]
+
+
+async def test_health_believes_the_monitor_while_it_speaks(
+    api: Api, documents: Documents, gateway: Gateway
+) -> None:
+    assert api.get("/health").json()["reasons"] == ["monitor_silent"]
+    await documents.set(
+        HEALTH_STATUS, LATEST, {"status": "healthy", "reasons": [], "at": time.time()}
+    )
+    gateway.until(lambda: api.get("/health").json()["status"] == "healthy", 5)
+    await documents.set(
+        HEALTH_STATUS,
+        LATEST,
+        {"reasons": [{"name": "cpu_high", "status": "degraded"}], "at": time.time()},
+    )
+    gateway.until(lambda: api.get("/health").json()["reasons"] == ["cpu_high"], 5)
+
+
+def test_live_and_ready(gateway: Gateway) -> None:
+    with gateway.client(None) as client:
+        assert client.get("/health/live").json() == {"status": "alive"}
+        ready = client.get("/health/ready?from=a-load-balancer")
+    assert ready.status_code == 200
+    assert ready.json() == {"status": "ready", "redis": True, "store": True}
+
+
+async def test_metrics_follow_what_happens(api: Api, leases: Leases, gateway: Gateway) -> None:
+    def series() -> dict[tuple[str, tuple[str, ...]], float]:
+        answer = api.get("/metrics")
+        assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+        return {
+            (sample.name, tuple(sample.labels.values())): sample.value
+            for family in text_string_to_metric_families(answer.text)
+            for sample in family.samples
+        }
+
+    before = series().get(("teimoso_messages_accepted_total", ("shop",)), 0)
+    lease = await leases.take("shop", OWNER)
+    await leases.report("shop", lease.epoch, state="open", cause=None, since=time.time())
+    for _ in range(3):
+        body = {"connection": "shop", "to": "15550100002", "text": "counted"}
+        assert api.post("/api/messages", json=body).status_code == 202
+
+    def seen() -> bool:
+        found = series()
+        return (
+            found["teimoso_messages_accepted_total", ("shop",)] == before + 3
+            and found["teimoso_queue_messages", ("shop", "waiting")] >= 3
+            and found["teimoso_queue_oldest_age_seconds", ("shop",)] > 0
+            and found["teimoso_connection_state", ("shop", "open")] == 1
+            and found["teimoso_http_requests_total", ("POST", "/api/messages", "202")] >= 3
+        )
+
+    gateway.until(seen, 5)
+    api.get("/15550100077/nothing")
+    text = api.get("/metrics").text
+    assert 'route="unmatched"' in text
+    assert "1555" not in text
+
+
+def test_the_document_that_is_served_is_valid(api: Api) -> None:
+    OpenAPIV31SpecValidator(api.get("/openapi.json").json()).validate()
+
+
+def test_pages_need_nothing_from_elsewhere(gateway: Gateway) -> None:
+    with gateway.client(None) as client:
+        for path in ("/", "/docs"):
+            page = client.get(path)
+            assert page.headers["content-type"].startswith("text/html")
+            assert "default-src 'none'" in page.headers["content-security-policy"]
+            for mark in ("<script", "http://", "https://", "src="):
+                assert mark not in page.text
+        assert 'href="/docs"' in client.get("/").text
+        docs = client.get("/docs").text
+    assert "/api/messages/{id}" in docs
+    assert "idempotency_conflict" in docs
+
+
+def test_every_answer_names_its_request(gateway: Gateway) -> None:
+    seen = set()
+    for path in ("/", "/health", "/nothing", "/api/messages"):
+        answer = httpx.get(f"http://127.0.0.1:{gateway.port}{path}")
+        seen.add(answer.headers["x-request-id"])
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    assert len(seen) == 4
+    log = gateway.log()
+    assert all(request in log for request in seen if request) or "/health" in log

@@ -1,0 +1,280 @@
+"""The gateway while Redis, the state store or itself is away."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+import pytest
+
+from actors.queue.lanes import Lanes
+from actors.redis.client import connect
+from tests.integration.gateway.served import ROOT, Gateway
+from tests.valkey import Valkey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.queue.lanes import Record
+
+BODY = {"connection": "shop", "to": "15550100002", "text": "hi"}
+
+
+def records(gateway: Gateway, ids: list[str]) -> list[Record | None]:
+    """What Redis has, asked without the gateway."""
+
+    async def ask() -> list[Record | None]:
+        redis = connect(gateway.settings)
+        lanes = Lanes(redis, gateway.settings)
+        try:
+            return [await lanes.get(identity) for identity in ids]
+        finally:
+            await lanes.close()
+            await redis.aclose()
+
+    return asyncio.run(ask())
+
+
+class Load:
+    """Sends without pause until it is left, and remembers which were accepted."""
+
+    def __init__(self, gateway: Gateway, threads: int = 4) -> None:
+        self.accepted: list[str] = []
+        self.other: list[int] = []
+        self._stop = threading.Event()
+        self._gateway = gateway
+        self._threads = [threading.Thread(target=self._run, args=(n,)) for n in range(threads)]
+
+    def _run(self, number: int) -> None:
+        with self._gateway.client(self._gateway.api.headers["x-api-key"], timeout=10) as client:
+            while not self._stop.is_set():
+                body = {**BODY, "to": f"1555010003{number}"}
+                try:
+                    answer = client.post("/api/messages", json=body)
+                except httpx.TransportError:
+                    time.sleep(0.01)
+                    continue
+                if answer.status_code == 202:
+                    self.accepted.append(answer.json()["id"])
+                else:
+                    self.other.append(answer.status_code)
+                    time.sleep(0.05)
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def test_what_was_accepted_survives_the_gateway(own_gateway: Gateway) -> None:
+    """G2: killed under load right after a 202; each accepted message is in Redis."""
+    with Load(own_gateway) as load:
+        own_gateway.until(lambda: len(load.accepted) > 50, 20)
+        last = own_gateway.api.post("/api/messages", json=BODY).json()["id"]
+        own_gateway.kill()
+    accepted = [*load.accepted, last]
+    assert len(accepted) > 50
+    found = records(own_gateway, accepted)
+    assert all(record is not None and record.status == "queued" for record in found)
+    begun = time.monotonic()
+    own_gateway.start()
+    assert time.monotonic() - begun < 5
+    assert own_gateway.api.get(f"/api/messages/{last}").json()["status"] == "queued"
+    assert own_gateway.api.get("/api/queue").json()["waiting"] >= len(accepted)
+
+
+def test_redis_killed_and_back(own_gateway: Gateway, own_valkey: Valkey) -> None:
+    """G1, G11: refused with Retry-After while it is away; nothing accepted is lost; it heals."""
+    api = own_gateway.api
+    with Load(own_gateway) as load:
+        own_gateway.until(lambda: len(load.accepted) > 20, 20)
+        own_valkey.kill()
+        own_gateway.until(lambda: load.other, 20)
+        refused = api.post("/api/messages", json=BODY)
+        assert (refused.status_code, refused.json()["code"]) == (503, "redis_away")
+        assert int(refused.headers["retry-after"]) > 0
+        for method, path in (
+            ("GET", "/api/queue"),
+            ("GET", "/api/queue/dead"),
+            ("POST", "/api/queue/retry-failed"),
+            ("DELETE", f"/api/messages/{load.accepted[0]}"),
+            ("GET", f"/api/messages/{load.accepted[0]}"),
+            ("GET", "/api/connections/shop/qr"),
+        ):
+            answer = api.request(method, path)
+            assert (answer.status_code, answer.json()["code"]) == (503, "redis_away"), path
+        # what does not need Redis goes on
+        assert api.get("/api/connections/shop").json()["state"] == "connecting"
+        assert api.get("/api/connections").status_code == 200
+        assert api.post("/api/connections/shop/stop").json()["desired"] == "stopped"
+        assert api.post("/api/connections/shop/start").status_code == 202
+        assert api.get("/api/messages").status_code == 200
+        own_gateway.until(lambda: api.get("/health").json()["redis"]["up"] is False, 10)
+        health = api.get("/health").json()
+        assert health["status"] == "degraded"
+        assert "redis_away" in health["reasons"]
+        assert api.get("/health/live").status_code == 200
+        assert api.get("/health/ready").status_code == 503
+        assert "teimoso_redis_up 0.0" in api.get("/metrics").text
+        before = len(load.accepted)
+        own_valkey.start()
+        begun = time.monotonic()
+        own_gateway.until(lambda: len(load.accepted) > before, 10)
+        assert time.monotonic() - begun < 5
+        own_gateway.until(lambda: api.get("/health/ready").status_code == 200, 10)
+    assert set(load.other) == {503}
+    assert all(records(own_gateway, load.accepted))
+    # nothing half done: what was refused is not in the lanes, save a call cut off in the middle
+    waiting = api.get("/api/queue").json()["waiting"]
+    assert len(load.accepted) <= waiting <= len(load.accepted) + 8
+
+
+def hide(gateway: Gateway, *, back: bool = False) -> None:
+    """Make the state store fail for everybody, or heal it."""
+    statements = [
+        "ALTER TABLE documents RENAME TO hidden",
+        "CREATE VIEW documents AS SELECT * FROM absent",  # so that nobody makes a new table
+    ]
+    if back:
+        statements = ["DROP VIEW documents", "ALTER TABLE hidden RENAME TO documents"]
+    database = sqlite3.connect(gateway.settings.state_file, timeout=10)
+    with database:
+        for statement in statements:
+            database.execute(statement)
+    database.close()
+
+
+def test_sends_go_on_while_the_store_is_away(own_gateway: Gateway) -> None:
+    """G11."""
+    api = own_gateway.api
+    hide(own_gateway)
+    try:
+        own_gateway.until(lambda: api.get("/health").json()["store"]["up"] is False, 10)
+        end = time.monotonic() + 7  # longer than what is cached of the keys
+        while time.monotonic() < end:
+            accepted = api.post("/api/messages", json=BODY)
+            assert accepted.status_code == 202
+            time.sleep(0.2)
+        assert api.get(accepted.headers["location"]).json()["status"] == "queued"
+        assert api.get("/api/queue").status_code == 200
+        assert api.get("/api/connections").json()["items"][0]["id"] == "shop"
+        assert api.get("/api/connections/shop").status_code == 200
+        unknown = api.post("/api/messages", json={**BODY, "connection": "nobody"})
+        assert (unknown.status_code, unknown.json()["code"]) == (503, "store_away")
+        for method, path, body in (
+            ("GET", "/api/messages", None),
+            ("GET", "/api/messages/shop.in." + "0" * 24, None),
+            ("POST", "/api/connections", {"id": "later"}),
+            ("POST", "/api/connections/shop/stop", None),
+            ("DELETE", "/api/connections/shop", None),
+        ):
+            answer = api.request(method, path, json=body)
+            assert (answer.status_code, answer.json()["code"]) == (503, "store_away"), path
+        health = api.get("/health").json()
+        assert health["status"] == "degraded"
+        assert "store_away" in health["reasons"]
+        assert api.get("/health/ready").status_code == 200
+    finally:
+        hide(own_gateway, back=True)
+    own_gateway.until(lambda: api.get("/api/messages").status_code == 200, 10)
+    own_gateway.until(lambda: api.get("/health").json()["store"]["up"] is True, 10)
+
+
+def test_a_redis_that_is_not_durable_is_told(tmp_path: Path) -> None:
+    """G1: with appendfsync everysec the service says that the promise does not hold."""
+    with (
+        Valkey(tmp_path / "valkey", appendfsync="everysec") as valkey,
+        Gateway(tmp_path / "gateway", valkey) as gateway,
+    ):
+        health = gateway.api.get("/health").json()
+    assert health["status"] == "degraded"
+    assert "redis_not_durable" in health["reasons"]
+    assert health["redis"]["durable"] is False
+    assert "appendfsync" in health["redis"]["reason"]
+
+
+def test_it_starts_without_redis_and_heals(own_valkey: Valkey, tmp_path: Path) -> None:
+    own_valkey.kill()
+    with Gateway(tmp_path / "gateway", own_valkey) as gateway:
+        made = gateway.api.post("/api/connections", json={"id": "shop"})
+        assert made.status_code == 201
+        assert gateway.api.post("/api/messages", json=BODY).status_code == 503
+        own_valkey.start()
+        gateway.until(lambda: gateway.api.post("/api/messages", json=BODY).status_code == 202, 10)
+
+
+def test_sigterm_answers_those_who_wait(own_gateway: Gateway) -> None:
+    answers: list[httpx.Response] = []
+
+    def wait() -> None:
+        with own_gateway.client(own_gateway.api.headers["x-api-key"]) as client:
+            answers.append(client.post("/api/messages?wait=30", json=BODY))
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    own_gateway.until(lambda: own_gateway.api.get("/api/queue").json()["waiting"] == 1, 10)
+    begun = time.monotonic()
+    status = own_gateway.stop()
+    waiting.join()
+    assert status == 0
+    assert time.monotonic() - begun < 5
+    assert answers[0].status_code == 202
+    assert '"action": "stopped"' in own_gateway.log()
+
+
+def test_another_gateways_connection_is_known_at_once(
+    own_gateway: Gateway, own_valkey: Valkey
+) -> None:
+    second = Gateway(own_gateway.data, own_valkey)  # same directory, another port
+    with second:
+        made = second.api.post("/api/connections", json={"id": "other"})
+        assert made.status_code == 201
+        sent = own_gateway.api.post("/api/messages", json={**BODY, "connection": "other"})
+        assert sent.status_code == 202
+        assert second.api.delete("/api/connections/other").status_code == 204
+
+        def refused() -> bool:
+            answer = own_gateway.api.post("/api/messages", json={**BODY, "connection": "other"})
+            return answer.status_code == 404
+
+        own_gateway.until(refused, 5)
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "gateway", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_a_port_in_use_is_one_sentence(own_gateway: Gateway) -> None:
+    ended = run("--data", str(own_gateway.data))
+    assert ended.returncode == 1
+    [sentence] = ended.stderr.splitlines()
+    assert str(own_gateway.port) in sentence
+    assert "in use" in sentence
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"nonsense": 1}'])
+def test_a_directory_without_settings_is_one_sentence(tmp_path: Path, content: Any) -> None:
+    if content is not None:
+        (tmp_path / "runtime.json").write_text(content)
+    ended = run("--data", str(tmp_path))
+    assert ended.returncode == 1
+    [sentence] = ended.stderr.splitlines()
+    assert "runtime.json" in sentence

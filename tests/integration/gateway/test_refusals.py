@@ -1,0 +1,243 @@
+"""Bad input of every kind: one clear refusal with a stable code, and nothing half done."""
+
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gateway.body import LIMIT
+from tests.integration.gateway.served import KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+    from tests.integration.gateway.served import Api, Gateway
+
+GOOD = {"connection": "shop", "to": "15550100002", "text": "hi"}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_accepted(api: Api) -> Iterator[None]:
+    before = api.get("/api/queue").json()
+    yield
+    assert api.get("/api/queue").json() == before
+
+
+def refused(answer: httpx.Response) -> tuple[int, str]:
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == answer.status_code
+    assert problem["detail"]
+    return answer.status_code, problem["code"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"connection": "nobody"}, "unknown_connection"),
+        ({"connection": "NO"}, "invalid_field"),
+        ({"connection": None}, "invalid_field"),
+        ({"to": "12"}, "invalid_number"),
+        ({"to": "120363000000000000@g.us"}, "unsupported_chat"),
+        ({"to": ["15550100002"]}, "invalid_field"),
+        ({"text": ""}, "text_empty"),
+        ({"text": "\n"}, "text_empty"),
+        ({"text": "x" * 65_537}, "text_too_long"),
+        ({"text": "a\0b"}, "control_character"),
+        ({"text": 5}, "invalid_field"),
+        ({"type": "image"}, "unsupported_type"),
+        ({"type": 1}, "unsupported_type"),
+        ({"priority": 99}, "invalid_field"),
+        ({"priority": 1.5}, "invalid_field"),
+        ({"send_at": "tomorrow"}, "invalid_field"),
+        ({"reply_to": "x"}, "unknown_field"),
+        ({"colour": "red"}, "unknown_field"),
+    ],
+)
+def test_bodies_of_a_send(api: Api, change: dict[str, Any], code: str) -> None:
+    answer = api.post("/api/messages", json={**GOOD, **change})
+    assert refused(answer) == (404 if code == "unknown_connection" else 422, code)
+    if code != "unknown_connection":
+        assert answer.json()["errors"][0]["field"] == next(iter(change))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'{"text": "\\ud800"}', b"[" * 100_000])
+def test_what_is_not_json(api: Api, content: bytes) -> None:
+    answer = api.post(
+        "/api/messages", content=content, headers={"Content-Type": "application/json"}
+    )
+    assert refused(answer) == (400, "malformed_json")
+
+
+@pytest.mark.parametrize("content", [b"[]", b"null", b"1", b'"x"', b"{}"])
+def test_json_of_another_shape(api: Api, content: bytes) -> None:
+    for path in ("/api/messages", "/api/connections"):
+        answer = api.post(path, content=content, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 422
+        refused(answer)
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "", "x"])
+def test_other_content_types(api: Api, media_type: str) -> None:
+    answer = api.post(
+        "/api/messages", content=json.dumps(GOOD), headers={"Content-Type": media_type}
+    )
+    assert refused(answer) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"id": ""}, "invalid_field"),
+        ({"id": "Shop"}, "invalid_field"),
+        ({"id": "-shop"}, "invalid_field"),
+        ({"id": "x" * 65}, "invalid_field"),
+        ({"id": "shop\n"}, "invalid_field"),
+        ({"id": 5}, "invalid_field"),
+        ({"id": "ok", "engine": "steam"}, "unsupported_engine"),
+        ({"id": "ok", "webhook": "http://example.org"}, "unknown_field"),
+        ({}, "missing_field"),
+    ],
+)
+def test_bodies_of_a_connection(api: Api, body: dict[str, Any], code: str) -> None:
+    assert refused(api.post("/api/connections", json=body)) == (422, code)
+
+
+def test_a_body_that_says_that_it_is_too_large(api: Api) -> None:
+    answer = api.post(
+        "/api/messages",
+        content=b" " * 10_000_000,
+        headers={"Content-Type": "application/json"},
+    )
+    assert refused(answer) == (413, "body_too_large")
+    assert api.get("/health/live").status_code == 200  # also on the same socket
+
+
+def test_a_body_that_never_ends_is_refused_while_it_arrives(gateway: Gateway) -> None:
+    sent = 0
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as client:
+        client.sendall(
+            b"POST /api/messages HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"X-Api-Key: " + KEY.encode() + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        chunk = b"%x\r\n" % 50_000 + b" " * 50_000 + b"\r\n"
+        answer = b""
+        while not answer and sent < 3 * LIMIT:
+            client.settimeout(10)
+            client.sendall(chunk)
+            sent += 50_000
+            client.settimeout(0.2 if sent > LIMIT else 0.001)
+            with suppress(TimeoutError):
+                answer = client.recv(65_536)
+        client.settimeout(10)
+        while b"}" not in answer:
+            answer += client.recv(65_536)
+    assert b" 413 " in answer.split(b"\r\n")[0]
+    assert b"body_too_large" in answer
+    assert sent < 2 * LIMIT
+
+
+def test_the_longest_text_is_accepted_as_it_is_refused_beyond(api: Api) -> None:
+    # 65 536 characters that JSON writes with twelve bytes each stay below the body's limit
+    answer = api.post(
+        "/api/messages",
+        content=json.dumps({**GOOD, "text": "😀" * 65_537}, ensure_ascii=True),
+        headers={"Content-Type": "application/json"},
+    )
+    assert refused(answer) == (422, "text_too_long")
+    assert "65537" in answer.json()["detail"]
+    assert "65536" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "expected"),
+    [
+        ("/api/messages", "limit=0", (422, "invalid_parameter")),
+        ("/api/messages", "limit=501", (422, "invalid_parameter")),
+        ("/api/messages", "limit=-1", (422, "invalid_parameter")),
+        ("/api/messages", "limit=ten", (422, "invalid_parameter")),
+        ("/api/messages", "limit=", (422, "invalid_parameter")),
+        ("/api/messages", "limit=9" * 400, (422, "invalid_parameter")),
+        ("/api/messages", "after=", (422, "invalid_parameter")),
+        ("/api/messages", "after=rubbish", (400, "invalid_cursor")),
+        ("/api/messages", "after=%00%ff", (400, "invalid_cursor")),
+        ("/api/messages", "after=" + "a" * 1025, (422, "invalid_parameter")),
+        ("/api/messages", "chat=nobody", (422, "invalid_number")),
+        ("/api/messages", "direction=up", (422, "invalid_parameter")),
+        ("/api/messages", "status=lost", (422, "invalid_parameter")),
+        ("/api/messages", "order=random", (422, "invalid_parameter")),
+        ("/api/messages", "connection=nobody", (404, "unknown_connection")),
+        ("/api/messages", "connection=NO", (422, "invalid_parameter")),
+        ("/api/messages", "konnection=shop", (422, "unknown_parameter")),
+        ("/api/messages", "limit=1&limit=2", (422, "invalid_parameter")),
+        ("/api/messages/nonsense", "x=1", (422, "unknown_parameter")),
+        ("/api/connections", "after=NO", (400, "invalid_cursor")),
+        ("/api/connections", "limit=1001", (422, "invalid_parameter")),
+        ("/api/queue/dead", "after=rubbish", (400, "invalid_cursor")),
+        ("/api/queue/dead", "after=c2hvcA", (400, "invalid_cursor")),
+        ("/api/queue/dead", "after=%C3%A9", (400, "invalid_cursor")),
+        ("/api/queue/dead", "connection=nobody", (404, "unknown_connection")),
+        ("/api/queue", "api_key=secret", (422, "unknown_parameter")),
+    ],
+)
+def test_queries(api: Api, path: str, query: str, expected: tuple[int, str]) -> None:
+    assert refused(api.get(f"{path}?{query}")) == expected
+
+
+@pytest.mark.parametrize("wait", ["-1", "61", "inf", "nan", "soon", ""])
+def test_waits(api: Api, wait: str) -> None:
+    answer = api.post(f"/api/messages?wait={wait}", json=GOOD)
+    assert refused(answer) == (422, "invalid_parameter")
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/api", "/api/", "/api/messages/", "/api/connections/shop/nothing"]
+)
+def test_unknown_paths(api: Api, path: str) -> None:
+    for method in ("GET", "POST", "DELETE", "PUT"):
+        assert refused(api.request(method, path)) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("PUT", "/api/messages", "GET, HEAD, POST"),
+        ("PATCH", "/api/connections/shop", "DELETE, GET, HEAD"),
+        ("GET", "/api/connections/shop/start", "POST"),
+        ("DELETE", "/api/queue", "GET, HEAD"),
+        ("POST", "/health", "GET, HEAD"),
+        ("OPTIONS", "/api/messages", "GET, HEAD, POST"),
+        ("PUT", "/api/connections/recover", "POST"),
+    ],
+)
+def test_unknown_methods(api: Api, method: str, path: str, allow: str) -> None:
+    answer = api.request(method, path)
+    assert refused(answer) == (405, "method_not_allowed")
+    assert answer.headers["allow"] == allow
+
+
+def test_head_is_get_without_a_body(api: Api) -> None:
+    for path in ("/health", "/api/connections", "/api/queue", "/"):
+        answer = api.head(path)
+        assert answer.status_code == 200
+        assert not answer.content
+
+
+def test_logs_hold_no_number_no_text_no_key(api: Api, gateway: Gateway) -> None:
+    """G10, of this whole module's requests."""
+    api.get("/api/messages/15550100077?api_key=oops-a-key")
+    api.get("/15550100077/nothing")
+    api.post("/api/messages", json={"connection": "shop", "to": "15550100077x", "text": "psst"})
+    log = gateway.log()
+    assert '"route": "/api/messages"' in log
+    assert '"route": "unmatched"' in log
+    for secret in ("1555", "psst", KEY, "oops", "?"):
+        assert secret not in log
+    for line in log.splitlines():
+        assert json.loads(line)["action"]

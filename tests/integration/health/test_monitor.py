@@ -1,0 +1,204 @@
+"""The HealthMonitor without Ray, on a real Valkey and a real store: it notices and it heals (G11)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.health.actor import HealthMonitor
+from actors.health.checks import Thresholds
+from actors.health.monitor import Monitor
+from actors.health.probes import Probes
+from actors.health.resources import Resources
+from actors.queue.lanes import Lanes, Send
+from actors.redis.client import connect
+from actors.redis.lease import Leases, Owner
+from actors.state.connections import Connections
+from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, Order, open_documents
+from tests.valkey import Valkey
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from redis.asyncio import Redis
+
+    from actors.settings import Settings
+    from actors.state.documents import Documents
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Valkey]:
+    with Valkey(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(valkey: Valkey) -> Settings:
+    # Thresholds that a busy test machine does not reach.
+    settings = valkey.settings(cpu_threshold=100, memory_threshold=100, health_check_interval=100)
+    settings.save()
+    return settings
+
+
+@pytest.fixture
+async def documents(settings: Settings) -> AsyncIterator[Documents]:
+    store = open_documents(settings)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def redis(settings: Settings) -> AsyncIterator[Redis]:
+    client = connect(settings)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def monitor(settings: Settings, documents: Documents, redis: Redis) -> Monitor:
+    return made(settings, documents, redis)
+
+
+def made(settings: Settings, documents: Documents, redis: Redis) -> Monitor:
+    lanes, registry = Lanes(redis, settings), Connections(documents)
+    probes = Probes(redis, Leases(redis), lanes, documents, registry)
+    return Monitor(probes, Resources(settings.data), documents, Thresholds.of(settings))
+
+
+async def latest(documents: Documents) -> dict[str, Any]:
+    found = await documents.get(HEALTH_STATUS, LATEST)
+    assert found is not None
+    return found
+
+
+async def alerts(documents: Documents) -> list[tuple[str, str | None, bool]]:
+    page = await documents.query(HEALTH_ALERTS, order=[Order("at")])
+    return [(item["name"], item["subject"], item["active"]) for item in page.items]
+
+
+async def test_a_round_sees_connections_queue_redis_and_store(
+    monitor: Monitor, settings: Settings, documents: Documents, redis: Redis
+) -> None:
+    registry, leases, lanes = Connections(documents), Leases(redis), Lanes(redis, settings)
+    for name in ("a", "b", "c", "d"):
+        await registry.create(name)
+        lease = await leases.take(name, Owner(f"connection:{name}", os.getpid(), "node"))
+        state = "failed" if name == "d" else "open"
+        await leases.report(name, lease.epoch, state=state, cause=None, since=time.time())
+    await lanes.accept(Send("a", "15550100002@s.whatsapp.net", "hi"))
+    verdict = await monitor.round()
+    assert verdict.status == "healthy"
+    found = await latest(documents)
+    assert found["connections"] == {"total": 4, "active": 3, "failed": 1, "recovering": 0}
+    assert found["queue"] == {"waiting": 1, "active": 0, "failed": 0}
+    assert found["redis"]["ok"] is found["store"]["ok"] is True
+    assert found["own"]["processes"] >= 1
+    assert await alerts(documents) == [("connection_failed", "d", True)]
+
+
+async def test_redis_goes_and_comes_back(
+    monitor: Monitor, valkey: Valkey, settings: Settings, documents: Documents, redis: Redis
+) -> None:
+    registry, leases = Connections(documents), Leases(redis)
+    await registry.create("shop")
+    lease = await leases.take("shop", Owner("connection:shop", os.getpid(), "node"))
+    await leases.report("shop", lease.epoch, state="failed", cause="banned", since=time.time())
+    await monitor.round()
+    pid = valkey.pid
+    valkey.kill()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    verdict = await monitor.round()
+    assert verdict.status == "degraded"
+    assert [reason["name"] for reason in (await latest(documents))["reasons"]] == ["redis_away"]
+    await monitor.round()
+    known = [("all_failed", None, True), ("connection_failed", "shop", True)]
+    assert sorted(await alerts(documents), key=str) == [*known, ("redis_away", None, True)]
+    # A new monitor goes on with the alerts of the one before.
+    monitor = made(settings, documents, redis)
+    await monitor.round()
+    assert len(await alerts(documents)) == 3
+    valkey.start()
+    for _ in range(2):
+        await monitor.round()
+    assert sorted(await alerts(documents), key=str) == [*known, ("redis_away", None, False)]
+
+
+async def test_the_store_goes_and_comes_back_with_what_was_raised_meanwhile(
+    monitor: Monitor, settings: Settings, documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.state.sqlite_committer.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("actors.health.monitor.WRITE", 0.3)
+    await monitor.round()
+    before = await latest(documents)
+    locker = sqlite3.connect(settings.state_file, isolation_level=None)
+    try:
+        locker.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr("actors.health.checks.REDIS_SLOW", -1.0)  # something to alert
+        for _ in range(2):
+            await monitor.round()
+        assert monitor.last is not None
+        assert "redis_slow" in {reason.name for reason in monitor.last.reasons}
+        locker.execute("ROLLBACK")
+    finally:
+        locker.close()
+    await monitor.round()
+    assert (await latest(documents))["at"] > before["at"]
+    assert ("redis_slow", None, True) in await alerts(documents)
+
+
+async def test_a_sweep_that_fails_again_and_again_is_left_out_for_a_while(
+    valkey: Valkey,
+    settings: Settings,
+    documents: Documents,
+    redis: Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    registry = Connections(documents)
+    await registry.create("shop")
+    probes = Probes(
+        redis, Leases(redis), Lanes(redis, settings), documents, registry, clock=lambda: now
+    )
+    assert await probes.sweep() is not None
+    monkeypatch.setattr("actors.health.probes.SWEEP", 0.1)
+    os.kill(valkey.pid, signal.SIGSTOP)
+    try:
+        for _ in range(3):
+            assert await probes.sweep() is None
+    finally:
+        os.kill(valkey.pid, signal.SIGCONT)
+    monkeypatch.undo()
+    assert probes.breaker.state(now) == "open"
+    assert await probes.sweep() is None
+    now = probes.breaker.pause
+    assert await probes.sweep() is not None
+    assert probes.breaker.state(now) == "closed"
+
+
+async def test_the_shell_looks_by_itself_until_it_is_stopped(
+    settings: Settings, documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The actor has its process's logs for itself; here the process is the tests'.
+    monkeypatch.setattr("actors.shell.log_to", lambda *_: None)
+    shell = HealthMonitor(str(settings.data), "health")
+    await shell.start()
+    try:
+        seen: set[float] = set()
+        async with asyncio.timeout(15):
+            while len(seen) < 3:
+                await asyncio.sleep(0.02)
+                document = await documents.get(HEALTH_STATUS, LATEST)
+                if document is not None:
+                    seen.add(document["at"])
+        assert (await shell.health())["status"] == "healthy"
+    finally:
+        await shell.stop()
+    assert await shell.watch() == {"reason": "stopped"}

@@ -1,0 +1,83 @@
+"""A real server for every test, and transitions that run twice.
+
+The fixture `redis` comes in two kinds: one runs each script once, the other twice and answers what
+the second run answered: what redis-py does when the answer of the first was lost. Every test that
+uses it (or `lanes`, `leases`) proves its transitions safe to repeat.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+
+from actors.queue.lanes import Lanes
+from actors.redis.client import connect
+from actors.redis.lease import Leases
+from tests.integration.queue.desk import Desk
+from tests.valkey import Valkey
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from actors.settings import Settings
+
+
+class Repeating(Redis):
+    """Runs every script twice."""
+
+    async def evalsha(self, *args: Any, **options: Any) -> Any:
+        await super().evalsha(*args, **options)
+        return await super().evalsha(*args, **options)
+
+
+@pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """One server for all: tests that kill or fill it take `own_server`."""
+    with Valkey(tmp_path_factory.mktemp("valkey")) as valkey:
+        yield valkey
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Valkey]:
+    with Valkey(tmp_path / "valkey") as valkey:
+        yield valkey
+
+
+@pytest.fixture
+def settings(server: Valkey) -> Settings:
+    return server.settings(queue_concurrency=3)
+
+
+@pytest_asyncio.fixture(params=["once", "twice"])
+async def redis(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Redis]:
+    """An emptied server."""
+    client = connect(settings)
+    await client.flushdb()
+    kind = Repeating if request.param == "twice" else Redis
+    yield kind.from_pool(client.connection_pool)
+    await client.connection_pool.disconnect()
+
+
+@pytest_asyncio.fixture
+async def lanes(redis: Redis, settings: Settings) -> AsyncIterator[Lanes]:
+    port = Lanes(redis, settings)
+    yield port
+    await port.close()
+
+
+@pytest.fixture
+def leases(redis: Redis) -> Leases:
+    return Leases(redis)
+
+
+@pytest_asyncio.fixture
+async def desk(redis: Redis, lanes: Lanes, leases: Leases) -> AsyncIterator[Desk]:
+    """The queue of ``shop`` with epoch 1 taken; afterwards its keys must agree with each other."""
+    desk = Desk(redis, lanes, leases)
+    await desk.take()
+    yield desk
+    await desk.check()

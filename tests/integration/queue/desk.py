@@ -1,0 +1,148 @@
+"""The queue as a test works at it: texts name messages, a clock, a check that all keys agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from actors.queue.lanes import Send
+from actors.redis import keys
+from actors.redis.lease import Owner
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from actors.queue.lanes import Job, Lanes, Record
+    from actors.redis.lease import Leases
+
+SHOP = "shop"
+ANA, BEN, EVA, LEO = (f"1555010000{number}@s.whatsapp.net" for number in range(2, 6))
+
+
+@dataclass
+class Desk:
+    """`now` moves only where a test moves it."""
+
+    redis: Redis
+    lanes: Lanes
+    leases: Leases
+    now: float = 1000.0
+    epoch: int = 0
+    ids: dict[str, str] = field(default_factory=dict)
+
+    async def take(self) -> int:
+        lease = await self.leases.take(SHOP, Owner("connection:1", 7, "node"), now=self.now)
+        self.epoch = lease.epoch
+        return lease.epoch
+
+    async def accept(self, text: str, chat: str = ANA, **more: Any) -> Record:
+        accepted = await self.lanes.accept(Send(SHOP, chat, text, **more), now=self.now)
+        assert not accepted.replayed or type(self.redis).__name__ == "Repeating"
+        self.ids[text] = accepted.record.id
+        return accepted.record
+
+    async def claim(self, limit: int = 10) -> list[Job]:
+        return list((await self.lanes.claim(SHOP, self.epoch, limit, self.now)).jobs)
+
+    async def claimed(self, limit: int = 10) -> list[str]:
+        """The texts of a claim, sorted: which chat comes first is the matter of a test of its own."""
+        return sorted(job.text for job in await self.claim(limit))
+
+    async def complete(self, text: str, epoch: int | None = None) -> None:
+        await self.lanes.complete(
+            SHOP, epoch or self.epoch, self.ids[text], at=self.now, now=self.now
+        )
+
+    async def fail(
+        self,
+        text: str,
+        *,
+        retry_in: float | None = None,
+        permanent: bool = False,
+        uncertain: bool = False,
+        epoch: int | None = None,
+    ) -> str:
+        return await self.lanes.fail(
+            SHOP,
+            epoch or self.epoch,
+            self.ids[text],
+            code="ack_timeout",
+            permanent=permanent,
+            uncertain=uncertain,
+            retry_at=None if retry_in is None else self.now + retry_in,
+            now=self.now,
+        )
+
+    async def unclaim(self, *texts: str, epoch: int | None = None) -> None:
+        ids = [self.ids[text] for text in texts]
+        await self.lanes.unclaim(SHOP, epoch or self.epoch, ids, self.now)
+
+    async def receipt(self, text: str, status: Any = "delivered") -> None:
+        message_id = self.ids[text].partition(".")[2]
+        await self.lanes.receipt(SHOP, [message_id], status, self.now)
+
+    async def cancel(self, text: str) -> Record:
+        return await self.lanes.cancel(self.ids[text], self.now)
+
+    async def retry(self, text: str) -> Record:
+        return await self.lanes.retry(self.ids[text], self.now)
+
+    async def get(self, text: str) -> Record:
+        record = await self.lanes.get(self.ids[text])
+        assert record is not None
+        return record
+
+    async def status(self, text: str) -> str:
+        return (await self.get(text)).status
+
+    async def drain(self, limit: int = 1) -> list[str]:
+        """Claim and complete until nothing is left to claim; the texts in order of their claim."""
+        texts = []
+        while jobs := await self.claim(limit):
+            for job in jobs:
+                texts.append(job.text)
+                self.ids[job.text] = job.id
+                await self.complete(job.text)
+        return texts
+
+    async def check(self) -> None:
+        """Each message and each chat is in the places where it should be, and in no other."""
+        of = keys.of(SHOP)
+        read: Any = self.redis
+        flight = {c: f.split()[0] for c, f in (await read.hgetall(of.flight)).items()}
+        held = set(await read.zrange(of.held, 0, -1))
+        tickets = await read.zrange(of.scheduled, 0, -1)
+        scheduled = {ticket.partition(":")[2] for ticket in tickets}
+        opened = set(await read.zrange(of.open, 0, -1))
+        dead = set(await read.zrange(of.dead, 0, -1))
+        ready = set(await read.zrange(of.ready, 0, -1))
+        queued: dict[str, str] = {}
+        chats = set()
+        async for key in read.scan_iter(of.lane("*"), count=1000):
+            chat = key.removeprefix(of.lane(""))
+            chats.add(chat)
+            for message_id in await read.zrange(key, 0, -1):
+                queued[message_id] = chat
+        assert not scheduled & set(queued)
+        assert opened == scheduled | set(queued)
+
+        held_chats = {queued[message_id] for message_id in held}
+        assert len(held_chats) == len(held)
+        assert sorted([*ready, *flight, *held_chats]) == sorted(chats)
+
+        async for key in read.scan_iter(of.message("*"), count=1000):
+            message_id = key.removeprefix(of.message(""))
+            record = await read.hgetall(key)
+            status, chat = record["status"], record["chat"]
+            assert (message_id in dead) == (status == "dead")
+            assert (message_id in opened) == (status in {"queued", "waiting", "sending"})
+            assert (message_id in held | scheduled) == (status == "waiting")
+            assert (flight.get(chat) == message_id) == (status == "sending")
+            assert queued.get(message_id, chat) == chat
+            finished = status in {"sent", "delivered", "read", "cancelled"}
+            assert (await read.ttl(key) > 0) == finished
+        counts = await self.lanes.counts(SHOP)
+        assert counts.active == len(flight)
+        assert counts.delayed == len(held) + len(scheduled)
+        assert counts.dead == len(dead)
+        assert counts.waiting == len(queued) - len(flight) - len(held)

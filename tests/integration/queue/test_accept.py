@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.queue.lanes import IdempotencyConflict, Send
+from actors.queue.record import mint
+from actors.redis import keys
+from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from actors.queue.lanes import Lanes
+
+HELLO = Send(SHOP, ANA, "hello", reply_to="3EB0", priority=2)
+DAY = 24 * 3600
+
+
+async def test_g1_what_is_accepted_is_there_as_it_was_answered(desk: Desk) -> None:
+    record = (await desk.lanes.accept(HELLO, now=5.0)).record
+    assert await desk.lanes.get(record.id) == record
+    assert (record.status, record.chat, record.text) == ("queued", ANA, "hello")
+    assert (record.reply_to, record.priority, record.accepted_at) == ("3EB0", 2, 5.0)
+    assert record.times == {"queued": 5.0}
+
+
+async def test_any_text_is_kept_as_it_is(desk: Desk) -> None:
+    texts = ["", " ", "a\0b", "Ω🙂\r\n", "x" * 100_000, "nil", "-1"]
+    for text in texts:
+        await desk.accept(text)
+    assert await desk.drain() == texts
+
+
+async def test_the_same_key_and_body_give_the_first_answer(desk: Desk) -> None:
+    first = await desk.lanes.accept(HELLO, idempotency_key="k", now=5.0)
+    await desk.drain()
+    again = await desk.lanes.accept(HELLO, idempotency_key="k", now=9.0)
+    assert again.replayed
+    assert again.record.id == first.record.id
+    assert again.record.status == "sent"
+    assert await desk.drain() == []
+
+
+async def test_the_same_key_with_another_body_is_refused(desk: Desk) -> None:
+    await desk.lanes.accept(HELLO, idempotency_key="k", now=5.0)
+    with pytest.raises(IdempotencyConflict):
+        await desk.lanes.accept(replace(HELLO, text="bye"), idempotency_key="k", now=6.0)
+    assert await desk.drain() == ["hello"]
+
+
+async def test_another_key_is_another_message(desk: Desk) -> None:
+    first = await desk.lanes.accept(HELLO, idempotency_key="k", now=5.0)
+    second = await desk.lanes.accept(HELLO, idempotency_key="l", now=5.0)
+    assert first.record.id != second.record.id
+    assert await desk.drain() == ["hello", "hello"]
+
+
+async def test_a_key_is_kept_for_a_day(desk: Desk, redis: Redis) -> None:
+    await desk.lanes.accept(HELLO, idempotency_key="k", now=5.0)
+    left = await redis.ttl(keys.of(SHOP).idempotency("k"))
+    assert DAY - 60 < left <= DAY
+
+
+async def test_a_key_used_anew_after_its_time_is_a_new_message(desk: Desk, redis: Redis) -> None:
+    first = await desk.lanes.accept(HELLO, idempotency_key="k", now=5.0)
+    await redis.delete(keys.of(SHOP).idempotency("k"))  # its time is over
+    second = await desk.lanes.accept(HELLO, idempotency_key="k", now=5.0 + DAY)
+    third = await desk.lanes.accept(HELLO, idempotency_key="k", now=6.0 + DAY)
+    assert second.record.id != first.record.id
+    assert third.replayed
+    assert third.record.id == second.record.id
+
+
+async def test_acceptance_with_an_id_may_be_repeated_at_any_time(desk: Desk) -> None:
+    message_id = mint(SHOP)
+    await desk.lanes.accept(HELLO, message_id=message_id, now=5.0)
+    assert await desk.drain() == ["hello"]
+    again = await desk.lanes.accept(HELLO, message_id=message_id, now=9.0)
+    assert again.replayed
+    assert again.record.status == "sent"
+    assert await desk.drain() == []
+
+
+async def test_a_keyed_acceptance_with_an_id_is_no_new_message_after_its_time(
+    desk: Desk, redis: Redis
+) -> None:
+    """A spool that drains late repeats an acceptance whose answer was lost."""
+    message_id = mint(SHOP, "k")
+    await desk.lanes.accept(HELLO, idempotency_key="k", message_id=message_id, now=5.0)
+    await redis.delete(keys.of(SHOP).idempotency("k"))
+    again = await desk.lanes.accept(HELLO, idempotency_key="k", message_id=message_id, now=5 + DAY)
+    assert again.replayed
+
+
+async def test_g4_messages_to_a_chat_leave_in_order_within_a_priority(desk: Desk) -> None:
+    for number in range(30):
+        await desk.accept(f"{number % 3}-{number:02}", priority=number % 3)
+    texts = await desk.drain()
+    assert texts == sorted(texts)
+
+
+async def test_the_default_priority_is_in_the_middle(desk: Desk) -> None:
+    await desk.accept("late", priority=6)
+    await desk.accept("default")
+    await desk.accept("early", priority=4)
+    assert await desk.drain() == ["early", "default", "late"]
+
+
+async def test_a_more_urgent_message_brings_its_chat_forward(desk: Desk) -> None:
+    await desk.accept("b5", BEN)
+    await desk.accept("a5", ANA)
+    await desk.accept("a1", ANA, priority=1)
+    assert await desk.drain() == ["a1", "b5", "a5"]
+
+
+async def test_a_late_priority_is_not_starved_by_other_chats(desk: Desk) -> None:
+    """A level is worth a thousand turns: after nine thousand, 9 comes before a new 0."""
+    await desk.accept("late", ANA, priority=9)
+    await desk.redis.hincrby(keys.of(SHOP).counters, "turn", 9_000)
+    await desk.accept("urgent", BEN, priority=0)
+    assert await desk.drain() == ["late", "urgent"]
+
+
+async def test_a_send_at_holds_only_its_message_back(desk: Desk) -> None:
+    record = await desk.accept("later", send_at=desk.now + 60)
+    await desk.accept("now")
+    assert (record.status, record.send_at) == ("waiting", desk.now + 60)
+    claim = await desk.lanes.claim(SHOP, desk.epoch, 10, desk.now)
+    assert [job.text for job in claim.jobs] == ["now"]
+    assert claim.next_due == desk.now + 60
+    await desk.complete("now")
+    desk.now += 60
+    assert await desk.drain() == ["later"]
+
+
+async def test_a_send_at_takes_its_place_when_it_is_due(desk: Desk) -> None:
+    await desk.accept("second", send_at=desk.now + 20)
+    await desk.accept("first", send_at=desk.now + 10)
+    await desk.accept("first too", send_at=desk.now + 10)
+    await desk.accept("zeroth")
+    desk.now += 30
+    await desk.accept("third")  # was accepted after all of them were due
+    assert await desk.drain() == ["zeroth", "first", "first too", "second", "third"]
+
+
+async def test_equal_times_are_due_in_the_order_of_acceptance(desk: Desk) -> None:
+    texts = [f"{number:02}" for number in range(20)]
+    for text in texts:
+        await desk.accept(text, send_at=desk.now + 10)
+    desk.now += 10
+    assert await desk.drain() == texts
+
+
+async def test_a_send_at_that_has_passed_is_now(desk: Desk) -> None:
+    record = await desk.accept("now", send_at=desk.now - 1)
+    assert record.status == "queued"
+    assert (await desk.get("now")).send_at == desk.now - 1
+
+
+async def test_more_may_be_due_than_one_claim_readies(desk: Desk) -> None:
+    for number in range(150):
+        await desk.accept(f"{number:03}", f"{number}@s.whatsapp.net", send_at=desk.now + 10)
+    desk.now += 10
+    claim = await desk.lanes.claim(SHOP, desk.epoch, 0, desk.now)
+    assert claim.next_due is None or claim.next_due <= desk.now
+    assert len(await desk.drain()) == 150
+
+
+async def test_two_connections_do_not_meet(desk: Desk, lanes: Lanes) -> None:
+    await desk.accept("hello")
+    await lanes.accept(Send("other", ANA, "hello"), now=desk.now)
+    assert (await lanes.counts(SHOP)).waiting == 1
+    assert await desk.drain() == ["hello"]
+    assert (await lanes.counts("other")).waiting == 1

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.connection.engine import Qr
+from actors.queue.lanes import Lanes, Send
+from actors.redis.lease import LeaseMissing, Leases, Owner, poke, pokes
+from tests.integration.queue.desk import ANA, BEN, EVA, SHOP, Desk
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+FIRST = Owner("connection:1", 11, "node-a")
+SECOND = Owner("connection:2", 22, "node-b")
+
+
+async def test_the_first_taking_gives_epoch_1_and_names_the_owner(leases: Leases) -> None:
+    assert await leases.read(SHOP) is None
+    lease = await leases.take(SHOP, FIRST, now=5.0)
+    assert (lease.epoch, lease.owner, lease.state, lease.cause) == (1, FIRST, "connecting", None)
+    assert (lease.since, lease.beat, lease.restarts, lease.account) == (5.0, 5.0, 0, None)
+    assert await leases.read(SHOP) == lease
+
+
+async def test_each_taking_gives_a_higher_epoch_and_counts_a_restart(leases: Leases) -> None:
+    await leases.take(SHOP, FIRST, now=5.0)
+    lease = await leases.take(SHOP, SECOND, now=6.0)
+    assert (lease.epoch, lease.owner, lease.restarts) == (2, SECOND, 1)
+
+
+async def test_a_taking_after_a_release_is_no_restart(leases: Leases) -> None:
+    await leases.take(SHOP, FIRST)
+    await leases.release(SHOP, 1, state="stopped", cause="closed")
+    lease = await leases.take(SHOP, SECOND)
+    assert (lease.epoch, lease.restarts) == (2, 0)
+
+
+async def test_g5_the_session_knows_a_higher_epoch_than_an_emptied_redis(leases: Leases) -> None:
+    assert (await leases.take(SHOP, FIRST, known_epoch=41)).epoch == 42
+    assert (await leases.take(SHOP, FIRST, known_epoch=7)).epoch == 43
+
+
+async def test_concurrent_takings_give_different_epochs(leases: Leases) -> None:
+    taken = await asyncio.gather(*(leases.take(SHOP, FIRST) for _ in range(10)))
+    assert len({lease.epoch for lease in taken}) == 10
+    newest = await leases.read(SHOP)
+    assert newest is not None
+    assert newest.epoch == max(lease.epoch for lease in taken)
+
+
+async def test_a_renewal_is_kept_lost_or_missing(leases: Leases) -> None:
+    with pytest.raises(LeaseMissing):
+        await leases.renew(SHOP, 1, 1.0)
+    await leases.take(SHOP, FIRST, now=1.0)
+    assert await leases.renew(SHOP, 1, 9.0)
+    lease = await leases.read(SHOP)
+    assert lease is not None
+    assert lease.beat == 9.0
+    await leases.take(SHOP, SECOND)
+    assert not await leases.renew(SHOP, 1, 10.0)
+    assert await leases.renew(SHOP, 2, 10.0)
+
+
+async def test_a_report_of_the_owner_counts_and_of_an_old_one_does_not(leases: Leases) -> None:
+    await leases.take(SHOP, FIRST)
+    assert await leases.report(SHOP, 1, state="open", cause=None, since=7.0, account=ANA)
+    await leases.take(SHOP, SECOND, now=8.0)
+    assert not await leases.report(SHOP, 1, state="failed", cause="network", since=9.0)
+    lease = await leases.read(SHOP)
+    assert lease is not None
+    assert (lease.state, lease.cause, lease.since, lease.account) == ("connecting", None, 8.0, ANA)
+
+
+async def test_a_qr_is_shown_while_pairing_until_it_expires(leases: Leases) -> None:
+    await leases.take(SHOP, FIRST)
+    assert await leases.qr(SHOP) is None
+    end = time.time() + 0.6
+    shown = Qr("2@abc", end)
+    assert await leases.report(SHOP, 1, state="pairing", cause=None, since=1.0, qr=shown)
+    assert await leases.qr(SHOP) == ("2@abc", end)
+    assert await leases.report(SHOP, 1, state="pairing", cause=None, since=1.0)
+    assert await leases.qr(SHOP) == ("2@abc", end)
+    await asyncio.sleep(0.7)
+    assert await leases.qr(SHOP) is None
+
+
+@pytest.mark.parametrize("end", ["open", "taken", "released", "marked", "expired"])
+async def test_a_qr_is_gone_when_it_is_of_no_use(leases: Leases, end: str) -> None:
+    await leases.take(SHOP, FIRST)
+    seconds = -1 if end == "expired" else 60
+    shown = Qr("2@abc", time.time() + seconds)
+    await leases.report(SHOP, 1, state="pairing", cause=None, since=1.0, qr=shown)
+    match end:
+        case "open":
+            await leases.report(SHOP, 1, state="open", cause=None, since=1.0)
+        case "taken":
+            await leases.take(SHOP, SECOND)
+        case "released":
+            await leases.release(SHOP, 1, state="stopped", cause=None)
+        case "marked":
+            await leases.mark(SHOP, 1, state="failed", cause="died")
+    assert await leases.qr(SHOP) is None
+
+
+async def test_after_a_release_nobody_owns_and_nothing_counts(leases: Leases) -> None:
+    await leases.take(SHOP, FIRST)
+    assert await leases.release(SHOP, 1, state="stopped", cause="closed", now=4.0)
+    lease = await leases.read(SHOP)
+    assert lease is not None
+    assert (lease.owner, lease.epoch, lease.state, lease.cause) == (None, 1, "stopped", "closed")
+    assert not await leases.renew(SHOP, 1)
+    assert not await leases.report(SHOP, 1, state="open", cause=None, since=1.0)
+
+
+async def test_an_old_owner_cannot_release(leases: Leases) -> None:
+    await leases.take(SHOP, FIRST)
+    await leases.take(SHOP, SECOND)
+    assert not await leases.release(SHOP, 1, state="stopped", cause=None)
+    lease = await leases.read(SHOP)
+    assert lease is not None
+    assert lease.owner == SECOND
+
+
+async def test_a_verdict_counts_only_on_the_newest_epoch(leases: Leases) -> None:
+    assert not await leases.mark(SHOP, 1, state="failed", cause="died")
+    await leases.take(SHOP, FIRST)
+    assert await leases.mark(SHOP, 1, state="reconnecting", cause="died", now=3.0)
+    lease = await leases.read(SHOP)
+    assert lease is not None
+    assert (lease.state, lease.cause, lease.since, lease.owner) == (
+        "reconnecting",
+        "died",
+        3,
+        FIRST,
+    )
+    await leases.take(SHOP, SECOND)
+    assert not await leases.mark(SHOP, 1, state="failed", cause="died")
+
+
+async def test_all_leases_are_read_at_once(leases: Leases) -> None:
+    await leases.take("a", FIRST)
+    await leases.take("b", SECOND)
+    found = await leases.read_all(["a", "b", "c"])
+    assert {name: lease.owner for name, lease in found.items()} == {"a": FIRST, "b": SECOND}
+    assert await leases.read_all([]) == {}
+
+
+async def test_g2_g4_a_new_epoch_queues_again_at_the_old_place(desk: Desk) -> None:
+    for text, chat in (("a1", ANA), ("b1", BEN), ("e1", EVA), ("a2", ANA), ("b2", BEN)):
+        await desk.accept(text, chat)
+    assert await desk.claimed(2) == ["a1", "b1"]
+    await desk.take()
+    for text in ("a1", "b1"):
+        record = await desk.get(text)
+        assert (record.status, record.uncertain, record.crashes) == ("queued", True, 1)
+    assert await desk.drain() == ["a1", "b1", "e1", "a2", "b2"]
+
+
+async def test_an_attempt_that_was_cut_off_counts_not_towards_the_last(desk: Desk) -> None:
+    await desk.accept("a")
+    for crash in range(3):
+        (job,) = await desk.claim()
+        assert (job.attempts, job.crashes) == (1, crash)
+        await desk.take()
+    (job,) = await desk.claim()
+    assert (job.attempts, job.crashes) == (1, 3)
+    assert (await desk.get("a")).attempts == 4
+
+
+async def test_a_release_queues_again_without_calling_it_a_crash(desk: Desk) -> None:
+    await desk.accept("a1")
+    await desk.accept("a2")
+    await desk.claim()
+    await desk.leases.release(SHOP, desk.epoch, state="stopped", cause=None, now=desk.now)
+    record = await desk.get("a1")
+    assert (record.status, record.uncertain, record.crashes) == ("queued", True, 0)
+    await desk.take()
+    assert await desk.drain() == ["a1", "a2"]
+
+
+async def test_backoff_goes_on_across_epochs(desk: Desk) -> None:
+    await desk.accept("a")
+    await desk.claim()
+    await desk.fail("a", retry_in=60)
+    await desk.take()
+    assert await desk.claimed() == []
+    desk.now += 60
+    assert await desk.drain() == ["a"]
+
+
+async def test_a_deleted_connection_leaves_no_key(desk: Desk, redis: Redis, lanes: Lanes) -> None:
+    for text, chat in (("a1", ANA), ("a2", ANA), ("b", BEN), ("e", EVA)):
+        await desk.accept(text, chat)
+    await lanes.accept(Send(SHOP, ANA, "later", send_at=desk.now + 9), idempotency_key="k")
+    await desk.claim()
+    await desk.fail("a1", retry_in=60)
+    await desk.complete("b")
+    await desk.fail("e", permanent=True)
+    await desk.leases.take("shop-2", FIRST)
+    await desk.leases.forget(SHOP)
+    await desk.leases.forget(SHOP)
+    left = {str(key) for key in await redis.keys("*")}
+    assert left == {"teimoso:{shop-2}:lease", "teimoso:{shop-2}:wake", "teimoso:connections"}
+
+
+async def test_a_poke_is_heard(redis: Redis) -> None:
+    heard = pokes(redis)
+    await anext(heard)
+    for _ in range(2):
+        await poke(redis)
+        await asyncio.wait_for(anext(heard), 5)
+    await heard.aclose()  # type: ignore[attr-defined]

@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from actors.queue.lanes import LeaseLost
+from actors.redis import keys
+from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
+
+WEEK = 7 * 24 * 3600
+
+
+async def test_a_completed_message_is_sent_and_kept_for_a_while(desk: Desk) -> None:
+    record = await desk.accept("a")
+    await desk.claim()
+    desk.now += 1
+    await desk.complete("a")
+    sent = await desk.get("a")
+    assert (sent.status, sent.error, sent.uncertain) == ("sent", None, False)
+    assert sent.times["sent"] == desk.now
+    left = await desk.redis.ttl(keys.of(SHOP).message(record.message_id))
+    assert WEEK - 60 < left <= WEEK
+    assert await desk.claimed() == []
+
+
+async def test_open_and_dead_messages_never_expire(desk: Desk) -> None:
+    dead = await desk.accept("dead")
+    await desk.claim()
+    await desk.fail("dead", permanent=True)
+    queued = await desk.accept("queued")
+    for record in (dead, queued):
+        assert await desk.redis.ttl(keys.of(SHOP).message(record.message_id)) == -1
+
+
+async def test_g4_a_head_in_backoff_holds_its_chat_and_no_other(desk: Desk) -> None:
+    await desk.accept("a1", ANA)
+    await desk.accept("a2", ANA)
+    await desk.claim()
+    assert await desk.fail("a1", retry_in=60) == "waiting"
+    await desk.accept("b", BEN)
+    claim = await desk.lanes.claim(SHOP, desk.epoch, 10, desk.now)
+    assert [job.text for job in claim.jobs] == ["b"]
+    assert claim.next_due == desk.now + 60
+    waiting = await desk.get("a1")
+    assert (waiting.status, waiting.error, waiting.retry_at) == (
+        "waiting",
+        "ack_timeout",
+        desk.now + 60,
+    )
+    await desk.complete("b")
+    desk.now += 60
+    assert await desk.drain() == ["a1", "a2"]
+
+
+async def test_a_more_urgent_message_waits_for_the_retry_too(desk: Desk) -> None:
+    await desk.accept("a5")
+    await desk.claim()
+    await desk.fail("a5", retry_in=60)
+    await desk.accept("a0", priority=0)
+    assert await desk.claimed() == []
+    desk.now += 60
+    assert await desk.drain() == ["a0", "a5"]
+
+
+async def test_attempts_are_counted(desk: Desk) -> None:
+    await desk.accept("a")
+    for attempt in (1, 2, 3):
+        (job,) = await desk.claim()
+        assert job.attempts == attempt
+        await desk.fail("a", retry_in=1)
+        desk.now += 1
+    assert (await desk.get("a")).attempts == 3
+
+
+async def test_g2_a_message_without_another_attempt_is_dead_with_the_reason(desk: Desk) -> None:
+    await desk.accept("a1")
+    await desk.accept("a2")
+    await desk.claim()
+    assert await desk.fail("a1") == "dead"
+    dead = await desk.get("a1")
+    assert (dead.status, dead.error, dead.uncertain) == ("dead", "ack_timeout", False)
+    assert dead.times["dead"] == desk.now
+    assert [record.text for record in await desk.lanes.dead(SHOP, None, 10)] == ["a1"]
+    assert await desk.drain() == ["a2"]  # the dead one freed its chat
+
+
+async def test_a_permanent_refusal_is_dead_whatever_the_retry(desk: Desk) -> None:
+    await desk.accept("a")
+    await desk.claim()
+    assert await desk.fail("a", permanent=True, retry_in=5) == "dead"
+
+
+async def test_g3_a_dead_message_whose_ack_never_came_says_uncertain(desk: Desk) -> None:
+    await desk.accept("a")
+    await desk.claim()
+    await desk.fail("a", retry_in=1, uncertain=True)
+    desk.now += 1
+    await desk.claim()
+    await desk.fail("a", uncertain=False)
+    assert (await desk.get("a")).uncertain
+
+
+async def test_g3_a_cancelled_message_whose_ack_never_came_says_uncertain(desk: Desk) -> None:
+    await desk.accept("a")
+    await desk.claim()
+    await desk.fail("a", retry_in=1, uncertain=True)
+    assert (await desk.cancel("a")).uncertain
+
+
+async def test_no_attempt_made_is_none_counted_and_the_old_place(desk: Desk) -> None:
+    await desk.accept("a1", ANA)
+    await desk.accept("b1", BEN)
+    await desk.accept("a2", ANA)
+    assert [job.text for job in await desk.claim(1)] == ["a1"]
+    await desk.unclaim("a1")
+    record = await desk.get("a1")
+    assert (record.status, record.attempts, record.uncertain) == ("queued", 0, False)
+    (job,) = await desk.claim(1)
+    assert (job.text, job.attempts) == ("a1", 1)
+    await desk.complete("a1")
+    assert await desk.drain() == ["b1", "a2"]
+
+
+async def test_an_outcome_is_about_its_own_attempt_only(desk: Desk) -> None:
+    """A repeated failure that arrives late must not end the attempt that came after it."""
+    await desk.accept("a")
+    (job,) = await desk.claim()
+    late = (desk.epoch, job.message_id, 1, "ack_timeout", 0, "")
+    await desk.fail("a", retry_in=1)
+    desk.now += 1
+    await desk.claim()
+    assert await desk.lanes._run(SHOP, "fail", desk.now, *late) == "sending"
+    assert await desk.lanes._run(SHOP, "unclaim", desk.now, *late[:3]) == "kept"
+    record = await desk.get("a")
+    assert (record.status, record.attempts) == ("sending", 2)
+
+
+async def in_queue(desk: Desk) -> None:
+    del desk
+
+
+async def in_flight(desk: Desk) -> None:
+    await desk.claim()
+
+
+async def in_backoff(desk: Desk) -> None:
+    await desk.claim()
+    await desk.fail("a1", retry_in=60, uncertain=True)
+
+
+async def queued_again(desk: Desk) -> None:
+    await desk.claim()
+    await desk.take()
+
+
+async def in_flight_again(desk: Desk) -> None:
+    await queued_again(desk)
+    await desk.claim()
+
+
+async def dead(desk: Desk) -> None:
+    await desk.claim()
+    await desk.fail("a1", uncertain=True)
+
+
+async def cancelled(desk: Desk) -> None:
+    await in_backoff(desk)
+    await desk.cancel("a1")
+
+
+async def redriven(desk: Desk) -> None:
+    await dead(desk)
+    await desk.retry("a1")
+
+
+STATES = [in_queue, in_flight, in_backoff, queued_again, in_flight_again, dead, cancelled, redriven]
+Reach = Callable[[Desk], Awaitable[None]]
+
+
+@pytest.mark.parametrize("reach", STATES)
+@pytest.mark.parametrize("proof", ["ack", "late ack", "delivered", "read"])
+async def test_g3_a_late_proof_counts_in_whatever_state_it_finds_the_message(
+    desk: Desk, reach: Reach, proof: str
+) -> None:
+    await desk.accept("a1")
+    await desk.accept("a2")
+    await reach(desk)
+    desk.now += 1
+    match proof:
+        case "ack":
+            await desk.complete("a1")
+        case "late ack":
+            with pytest.raises(LeaseLost):
+                await desk.complete("a1", epoch=desk.epoch - 1 or 99)
+        case _:
+            await desk.receipt("a1", proof)
+    record = await desk.get("a1")
+    assert record.status == ("sent" if "ack" in proof else proof)
+    assert (record.uncertain, record.error) == (False, None)
+    assert record.times["sent"] == desk.now
+    await desk.check()
+    # It is not sent again, and its chat goes on.
+    desk.now += 100
+    assert "a1" not in await desk.drain()
+    assert await desk.status("a2") == "sent"
+
+
+async def test_what_a_proof_ended_can_neither_fail_nor_go_back(desk: Desk) -> None:
+    await desk.accept("a1")
+    await desk.accept("a2")
+    await desk.claim()
+    await desk.receipt("a1", "delivered")
+    assert await desk.fail("a1", retry_in=1) == "sent"
+    await desk.unclaim("a1")
+    await desk.complete("a1")
+    assert await desk.status("a1") == "delivered"
+    assert await desk.drain() == ["a2"]
+
+
+@pytest.mark.parametrize(
+    ("receipts", "status"),
+    [
+        (["delivered"], "delivered"),
+        (["read"], "read"),
+        (["delivered", "read"], "read"),
+        (["read", "delivered"], "read"),
+        (["delivered", "delivered"], "delivered"),
+    ],
+)
+async def test_receipts_are_monotone(desk: Desk, receipts: list[str], status: str) -> None:
+    await desk.accept("a")
+    await desk.claim()
+    await desk.complete("a")
+    for receipt in receipts:
+        desk.now += 1
+        await desk.receipt("a", receipt)
+    record = await desk.get("a")
+    assert record.status == status
+    assert set(record.times) >= {"sent", *receipts}
+
+
+async def test_the_first_of_equal_receipts_counts(desk: Desk) -> None:
+    await desk.accept("a")
+    await desk.drain()
+    await desk.receipt("a")
+    first = await desk.get("a")
+    desk.now += 5
+    await desk.receipt("a")
+    assert await desk.get("a") == first
+
+
+async def test_receipts_for_unknown_messages_are_ignored(desk: Desk) -> None:
+    await desk.lanes.receipt(SHOP, ["3EB0000000000000000000", "anything"], "read", 1.0)
+    await desk.lanes.receipt(SHOP, [], "read", 1.0)
+
+
+OUTCOMES: dict[str, Any] = {
+    "complete": lambda desk: desk.complete("a1", epoch=1),
+    "fail": lambda desk: desk.fail("a1", epoch=1, retry_in=5),
+    "unclaim": lambda desk: desk.unclaim("a1", epoch=1),
+}
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("ended", ["taken", "released"])
+async def test_g5_an_old_epoch_is_refused(desk: Desk, outcome: str, ended: str) -> None:
+    await desk.accept("a1")
+    await desk.claim()
+    if ended == "taken":
+        await desk.take()
+        await desk.claim()  # the new owner has it in flight
+    else:
+        await desk.leases.release(SHOP, 1, state="stopped", cause=None, now=desk.now)
+    before = await desk.get("a1")
+    with pytest.raises(LeaseLost):
+        await OUTCOMES[outcome](desk)
+    after = await desk.get("a1")
+    if outcome == "complete":
+        assert after.status == "sent"
+    else:
+        assert after == before
+
+
+async def test_outcomes_of_other_connections_are_a_mistake(desk: Desk) -> None:
+    record = await desk.accept("a")
+    with pytest.raises(ValueError, match="not a message of this connection"):
+        await desk.lanes.complete("other", 1, record.id, at=1, now=1)

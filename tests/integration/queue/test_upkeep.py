@@ -1,0 +1,184 @@
+"""The QueueActor on a real server and a real store, run in this process as Ray would run it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+
+from actors.queue import upkeep
+from actors.queue.actor import QueueActor
+from actors.queue.lanes import Lanes
+from actors.redis.client import connect
+from actors.redis.lease import Leases
+from actors.state.documents import CONNECTIONS, JOBS, MESSAGES, Documents, open_documents
+from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from tests.valkey import Valkey
+
+SECONDS = 15.0
+
+
+@pytest.fixture(autouse=True)
+def no_log_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An actor sends the logs of its whole process to a file; this process is pytest's."""
+    monkeypatch.setattr("actors.shell.log_to", lambda *_: None)
+
+
+@pytest_asyncio.fixture
+async def documents(own_server: Valkey) -> AsyncIterator[Documents]:
+    settings = own_server.settings()
+    settings.save()
+    store = open_documents(settings)
+    await store.set(CONNECTIONS, SHOP, {"deleted": False})
+    await store.set(CONNECTIONS, "gone", {"deleted": True})
+    yield store
+    await store.close()
+
+
+@pytest_asyncio.fixture
+async def desk(own_server: Valkey) -> AsyncIterator[Desk]:
+    settings = own_server.settings()
+    redis = connect(settings)
+    lanes = Lanes(redis, settings)
+    desk = Desk(redis, lanes, Leases(redis))
+    await desk.take()
+    yield desk
+    await lanes.close()
+    await redis.aclose()
+
+
+@pytest_asyncio.fixture
+async def actor(own_server: Valkey, documents: Documents) -> AsyncIterator[QueueActor]:
+    actor = QueueActor(str(own_server.directory), "queue")
+    await actor.start()
+    yield actor
+    await actor.stop()
+
+
+async def until(look: Callable[[], Awaitable[Any]]) -> Any:
+    async with asyncio.timeout(SECONDS):
+        while not (found := await look()):  # noqa: ASYNC110 - nobody tells this process
+            await asyncio.sleep(0.05)
+    return found
+
+
+async def test_every_status_reaches_both_collections(
+    desk: Desk, documents: Documents, actor: QueueActor
+) -> None:
+    record = await desk.accept("hello")
+
+    async def shown(status: str) -> dict[str, Any]:
+        async def look() -> dict[str, Any] | None:
+            found = [await documents.get(each, record.id) for each in (MESSAGES, JOBS)]
+            done = all(each is not None and each["status"] == status for each in found)
+            return found[0] if done else None
+
+        document: dict[str, Any] = await until(look)
+        return document
+
+    assert (await shown("queued"))["text"] == "hello"
+    await desk.claim()
+    await shown("sending")
+    await desk.complete("hello")
+    await shown("sent")
+    await desk.receipt("hello", "read")
+    message = await shown("read")
+    assert message["direction"] == "out"
+    assert message["at"] == record.accepted_at
+    assert message["sent_at"] == desk.now
+    assert await desk.lanes.unmirrored([SHOP]) == []
+
+
+async def test_many_changes_are_mirrored(
+    desk: Desk, documents: Documents, actor: QueueActor
+) -> None:
+    total = 2 * upkeep.RECORDS + 10
+    for number in range(total):
+        await desk.accept(f"{number}")
+
+    async def all_shown() -> bool:
+        page = await documents.query(JOBS)
+        return len(page.items) == total
+
+    await until(all_shown)
+
+
+async def test_what_is_due_is_readied_and_counted(desk: Desk, actor: QueueActor) -> None:
+    await desk.accept("due", send_at=desk.now + 1)  # the desk's clock stands in the past
+    await desk.accept("b", BEN)
+    await desk.claim()
+    await desk.fail("b", permanent=True)
+
+    async def readied() -> bool:
+        return await desk.status("due") == "queued"
+
+    async def counted() -> bool:
+        health = await actor.health()
+        return (health["waiting"], health["dead"]) == (1, 1)
+
+    await until(readied)
+    await until(counted)
+
+
+async def test_g11_it_pauses_while_redis_is_away_and_catches_up(
+    desk: Desk, documents: Documents, actor: QueueActor, own_server: Valkey
+) -> None:
+    before = await desk.accept("before", ANA)
+
+    async def mirrored() -> bool:
+        return await documents.get(MESSAGES, before.id) is not None
+
+    await until(mirrored)
+    own_server.kill()
+
+    async def paused() -> bool:
+        return set((await actor.health())["away"]) == {"mirror", "promote"}
+
+    await until(paused)
+    own_server.start()
+    after = await desk.accept("after", ANA)
+
+    async def caught_up() -> bool:
+        away = (await actor.health())["away"]
+        return not away and await documents.get(MESSAGES, after.id) is not None
+
+    await until(caught_up)
+
+
+async def test_a_successor_mirrors_what_a_dead_one_left(
+    desk: Desk, documents: Documents, own_server: Valkey
+) -> None:
+    record = await desk.accept("hello")
+    first = QueueActor(str(own_server.directory), "queue")
+    await first.start()
+    await first.stop()
+    assert await asyncio.wait_for(first.watch(), 5) == {"reason": "stopped"}
+    await desk.claim()
+    second = QueueActor(str(own_server.directory), "queue")
+    await second.start()
+
+    async def mirrored() -> bool:
+        found = await documents.get(MESSAGES, record.id)
+        return found is not None and found["status"] == "sending"
+
+    try:
+        await until(mirrored)
+    finally:
+        await second.stop()
+
+
+async def test_a_bug_in_the_upkeep_ends_the_actor(
+    actor: QueueActor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken() -> None:
+        raise ArithmeticError
+
+    monkeypatch.setattr(actor._upkeep._lanes, "unmirrored", lambda _: broken())
+    ended = await asyncio.wait_for(actor.watch(), SECONDS)
+    assert ended["reason"] == "broke"

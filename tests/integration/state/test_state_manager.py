@@ -1,0 +1,186 @@
+"""The StateManager without Ray, on a real store: what it confirmed is there, once (G5, G11)."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.connection.engine import InboxMessage
+from actors.settings import Settings
+from actors.state.actor import StateManager
+from actors.state.connections import Connections, Observed
+from actors.state.documents import MESSAGES, Order, StoreAway, Where, open_documents
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from actors.state.documents import Documents
+
+CHAT = "15550100002@s.whatsapp.net"
+
+
+def item(number: int, **fields: Any) -> dict[str, Any]:
+    message = InboxMessage(
+        key=number,
+        chat=CHAT,
+        sender=CHAT,
+        message_id=f"3EB0{number:04X}",
+        at=1_764_000_000 + number,
+        type="text",
+        text=f"token {number}",
+    )
+    return asdict(replace(message, **fields))
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    # The actor has its process's logs for itself; here the process is the tests'.
+    monkeypatch.setattr("actors.shell.log_to", lambda *_: None)
+    settings = Settings.resolve(data=tmp_path, heartbeat_interval=100)
+    settings.save()
+    return settings
+
+
+@pytest.fixture
+async def documents(settings: Settings) -> AsyncIterator[Documents]:
+    store = open_documents(settings)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def manager(settings: Settings) -> AsyncIterator[StateManager]:
+    manager = StateManager(str(settings.data), "state")
+    yield manager
+    await manager.stop()
+
+
+async def stored(documents: Documents, connection: str = "shop") -> list[dict[str, Any]]:
+    where = [Where("connection", "==", connection)]
+    return (await documents.query(MESSAGES, where=where, order=[Order("at")])).items
+
+
+async def test_messages_are_in_the_store_when_the_call_returns(
+    manager: StateManager, documents: Documents
+) -> None:
+    await manager.store_messages("shop", [item(n) for n in range(20)])
+    found = await stored(documents)
+    assert [message["text"] for message in found] == [f"token {n}" for n in range(20)]
+    assert {message["status"] for message in found} == {"received"}
+    await manager.store_messages("shop", [])
+
+
+async def test_what_comes_again_is_there_once_and_as_it_first_was(
+    manager: StateManager, documents: Documents
+) -> None:
+    items = [item(n) for n in range(10)]
+    await asyncio.gather(*(manager.store_messages("shop", items) for _ in range(5)))
+    first = await stored(documents)
+    await manager.store_messages("shop", [{**each, "source": "history"} for each in items])
+    assert await stored(documents) == first
+    assert len(first) == 10
+
+
+async def test_a_placeholder_gives_way_to_the_message_and_never_the_other_way(
+    manager: StateManager, documents: Documents
+) -> None:
+    placeholder = item(1, type="undecryptable", text=None)
+    await manager.store_messages("shop", [placeholder])
+    await manager.store_messages("shop", [item(1)])
+    await manager.store_messages("shop", [placeholder])
+    (found,) = await stored(documents)
+    assert (found["type"], found["text"]) == ("text", "token 1")
+
+
+async def test_both_in_one_call(manager: StateManager, documents: Documents) -> None:
+    placeholder = item(1, type="undecryptable", text=None)
+    await manager.store_messages("shop", [placeholder, item(1), placeholder])
+    (found,) = await stored(documents)
+    assert found["text"] == "token 1"
+
+
+async def test_many_connections_share_few_batches(
+    manager: StateManager, documents: Documents
+) -> None:
+    await asyncio.gather(
+        *(manager.store_messages(f"c{n}", [item(k) for k in range(10)]) for n in range(100))
+    )
+    for n in (0, 50, 99):
+        assert len(await stored(documents, f"c{n}")) == 10
+    health = await manager.health()
+    assert (health["store"], health["written"]) == (True, 1000)
+    assert health["batches"] <= 10
+
+
+async def test_states_at_once_beats_later(
+    manager: StateManager, settings: Settings, documents: Documents
+) -> None:
+    registry = Connections(documents)
+    await registry.create("shop")
+    opened = Observed("open", epoch=2, since=100.0, account=CHAT, beat=100.0)
+    await manager.report_state("shop", asdict(opened))
+    found = await registry.get("shop")
+    assert found is not None
+    assert found.observed == opened
+    await manager.report_state("shop", asdict(replace(opened, epoch=1, state="failed")))
+    await manager.report_state("shop", asdict(replace(opened, beat=130.0)))
+    async with asyncio.timeout(10):
+        while found is not None and found.observed == opened:
+            await asyncio.sleep(settings.heartbeat_interval / 1000)
+            found = await registry.get("shop")
+    assert found is not None
+    assert found.observed == replace(opened, beat=130.0)
+
+
+async def test_a_store_that_is_locked_is_told_within_seconds_and_heals_by_itself(
+    manager: StateManager, settings: Settings, documents: Documents
+) -> None:
+    await manager.store_messages("shop", [item(0)])
+    locker = sqlite3.connect(settings.state_file, isolation_level=None)
+    try:
+        locker.execute("BEGIN IMMEDIATE")
+        async with asyncio.timeout(12):  # below the patience of a connection
+            outcomes = await asyncio.gather(
+                manager.store_messages("shop", [item(1)]),
+                manager.store_messages("desk", [item(2)]),
+                return_exceptions=True,
+            )
+        assert [type(outcome) for outcome in outcomes] == [StoreAway, StoreAway]
+        assert (await manager.health())["store"] is False
+        locker.execute("ROLLBACK")
+    finally:
+        locker.close()
+    await manager.store_messages("shop", [item(1)])  # the inbox still had it
+    assert [message["text"] for message in await stored(documents)] == ["token 0", "token 1"]
+    assert (await manager.health())["store"] is True
+
+
+async def test_stopping_stores_the_last_beat_and_ends_the_watch(
+    settings: Settings, documents: Documents
+) -> None:
+    registry = Connections(documents)
+    await registry.create("shop")
+    manager = StateManager(str(settings.data), "state")
+    watch = asyncio.create_task(manager.watch())
+    await manager.start()
+    opened = Observed("open", epoch=2, since=100.0, beat=100.0)
+    await manager.report_state("shop", asdict(opened))
+    await manager.report_state("shop", asdict(replace(opened, beat=130.0)))
+    await asyncio.gather(manager.stop(), manager.stop())
+    assert await watch == {"reason": "stopped"}
+    found = await registry.get("shop")
+    assert found is not None
+    assert found.observed == replace(opened, beat=130.0)
+    with pytest.raises(StoreAway):
+        await manager.store_messages("shop", [item(1)])
+
+
+async def test_stopping_before_the_start(settings: Settings) -> None:
+    manager = StateManager(str(settings.data), "state")
+    await manager.stop()
+    assert repr(manager) == "<state>"

@@ -1,0 +1,261 @@
+"""A Ray head, a Valkey and a root of a test's own, started as the keeper starts them.
+
+The test's own process never loads Ray: it looks at the roster and at the lease records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import httpx
+import psutil
+
+from actors.redis.client import connect
+from actors.redis.lease import Leases, poke
+from actors.settings import Settings
+from actors.state.connections import Connections
+from actors.state.documents import open_documents
+from supervision import roster
+from supervision.keeper import ports, python, rayhead
+from tests.valkey import PASSWORD, Valkey, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from actors.redis.lease import Lease
+    from supervision.keeper.process import Command
+
+T = TypeVar("T")
+
+PROJECT = Path(__file__).resolve().parents[3]
+
+
+class Head:
+    """`ray start --head` in a short directory: Ray's sockets have paths of 107 bytes at most."""
+
+    def __init__(self, **flags: Any) -> None:
+        self.data = Path(tempfile.mkdtemp(prefix="tmo-", dir="/tmp"))
+        self.valkey = Valkey(self.data / "valkey")
+        self._flags = flags
+        self._head: subprocess.Popen[bytes] | None = None
+        self._simulator: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def _start(self) -> None:
+        self.valkey.start()
+        where = self._simulate()
+        self.settings = Settings.resolve(
+            data=self.data,
+            whatsapp_url=where["ws_url"],
+            whatsapp_root_key=where["root_key"],
+            redis_host="127.0.0.1",
+            redis_port=self.valkey.port,
+            redis_password=PASSWORD,
+            **self._flags,
+        )
+        self.settings.save()
+        chosen = ports.settle({}, (), ports.candidates(self.data), ports.free)
+        command = rayhead.command(self.data, chosen)
+        words = [word.replace("dashboard=true", "dashboard=false") for word in command.arguments]
+        self._head = self._run(words, command)
+        end = time.monotonic() + 40
+        while ports.free(chosen["ray_gcs"]) or self._errand("start"):
+            assert time.monotonic() < end, self.log()
+            assert self._head.poll() is None, self.log()
+            time.sleep(0.2)
+
+    def _simulate(self) -> dict[str, str]:
+        """A WhatsApp server of its own; where it is and which key it signs with."""
+        control = free_port()
+        words = [sys.executable, "-m", "simulator", "--port", "0", "--control-port", str(control)]
+        with (self.data / "simulator.log").open("wb") as log:
+            self._simulator = subprocess.Popen(
+                [*words, "--data", str(self.data / "simulator")], stderr=log, cwd=PROJECT
+            )
+        self.simulator = httpx.Client(base_url=f"http://127.0.0.1:{control}", timeout=10)
+        end = time.monotonic() + 20
+        while True:
+            with suppress(httpx.TransportError):
+                where: dict[str, str] = self.simulator.get("/").raise_for_status().json()
+                return where
+            assert time.monotonic() < end, (self.data / "simulator.log").read_text()
+            time.sleep(0.05)
+
+    def _run(self, words: list[str], command: Command) -> subprocess.Popen[bytes]:
+        with (self.data / "ray.log").open("ab") as log:
+            return subprocess.Popen(
+                words,
+                env={**os.environ, **{k: v for k, v in command.environment.items() if v}},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def _errand(self, errand: str) -> int:
+        command = python.module(
+            "supervision.keeper.errand",
+            errand,
+            "--data",
+            str(self.data),
+            environment=rayhead.environment(self.data),
+        )
+        return self._run(list(command.arguments), command).wait(60)
+
+    def stop(self) -> None:
+        """What `teimoso down` asks of the root."""
+        assert self._errand("stop") == 0, self.log()
+
+    def log(self) -> str:
+        file = self.data / "ray.log"
+        return file.read_text(errors="replace")[-3000:] if file.exists() else ""
+
+    def family(self) -> list[psutil.Process]:
+        """Every process of this head, also those that outlived it."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                token = process.environ().get("RAY_AUTH_TOKEN_PATH", "")
+                if process.pid != os.getpid() and token.startswith(str(self.data)):
+                    found.append(process)
+        return found
+
+    def end(self) -> None:
+        for process in self.family():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        if self._head is not None:
+            self._head.kill()
+            self._head.wait()
+        if self._simulator is not None:
+            self._simulator.kill()
+            self._simulator.wait()
+            self.simulator.close()
+        self.valkey.kill()
+        shutil.rmtree(rayhead.temporary(self.data), ignore_errors=True)
+        shutil.rmtree(self.data, ignore_errors=True)
+
+
+class Tree:
+    """A running tree, and what a test asks it and does to it."""
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self.redis = connect(head.settings)
+        self.leases = Leases(self.redis)
+        self.documents = open_documents(head.settings)
+        self.connections = Connections(self.documents)
+
+    async def close(self) -> None:
+        await self.redis.aclose()
+        await self.documents.close()
+
+    async def create(self, *names: str) -> None:
+        for name in names:
+            await self.connections.create(name)
+        await poke(self.redis)
+
+    def pids(self) -> dict[str, int]:
+        """Pids of the living by role, or by `connection:ID`; standbys by number."""
+        entries = roster.read(self.head.data)
+        standbys = [entry.pid for entry in entries if entry.role == "standby"]
+        return {
+            entry.role if entry.connection is None else f"connection:{entry.connection}": entry.pid
+            for entry in entries
+            if entry.role != "standby"
+        } | {f"standby:{number}": pid for number, pid in enumerate(standbys)}
+
+    async def pair(self, connection: str, number: str) -> None:
+        """Scan the connection's QR with a phone."""
+        self.head.simulator.post("/phones", json={"number": number}).raise_for_status()
+
+        async def qr() -> tuple[str, float] | None:
+            return await self.leases.qr(connection)
+
+        text, _ = await until(f"{connection} shows a QR", qr, 20)
+        scanned = self.head.simulator.post(f"/phones/{number}/scan", json={"qr": text})
+        scanned.raise_for_status()
+        await self.state(connection, "open")
+
+    def inbox(self, contact: str) -> list[dict[str, Any]]:
+        """What the contact received."""
+        answer = self.head.simulator.get(f"/contacts/{contact}/inbox").raise_for_status()
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+    async def lease(self, connection: str) -> Lease:
+        lease = await self.leases.read(connection)
+        assert lease is not None
+        return lease
+
+    async def complete(self, *connections: str, standbys: int = 1) -> dict[str, int]:
+        """Wait until services, standbys and these connections are there; all pids."""
+        wanted = {"root", "queue", "state", "health"}
+        wanted |= {f"connection:{name}" for name in connections}
+        wanted |= {f"standby:{number}" for number in range(standbys)}
+
+        async def look() -> dict[str, int] | None:
+            pids = self.pids()
+            return pids if wanted <= pids.keys() else None
+
+        try:
+            return await until("the tree is complete", look, 60)
+        except AssertionError as error:
+            missing = wanted - self.pids().keys()
+            raise AssertionError(f"{error}; missing {missing}\n{self.head.log()}") from None
+
+    async def newer(self, connection: str, than: Lease, seconds: float) -> tuple[Lease, float]:
+        """The next epoch of the connection, and the seconds until it was there."""
+        began = time.monotonic()
+
+        async def look() -> Lease | None:
+            lease = await self.lease(connection)
+            return lease if lease.epoch > than.epoch else None
+
+        return await until(f"{connection} has a new epoch", look, seconds), time.monotonic() - began
+
+    async def state(self, connection: str, state: str, seconds: float = 20) -> Lease:
+        async def look() -> Lease | None:
+            lease = await self.leases.read(connection)
+            return lease if lease is not None and lease.state == state else None
+
+        return await until(f"{connection} is {state}", look, seconds)
+
+
+async def until(what: str, look: Callable[[], Awaitable[T | None]], seconds: float) -> T:
+    """The first value of `look` that is true; fails naming `what` after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        if found := await look():
+            return found
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        await asyncio.sleep(0.01)
+
+
+def kill(pid: int) -> None:
+    """`kill -9`, and see that it arrived."""
+    os.kill(pid, signal.SIGKILL)
+    end = time.monotonic() + 5
+    while roster.start_of(pid) is not None:
+        assert time.monotonic() < end, f"{pid} did not die"
+        time.sleep(0.005)

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import pytest
+
+from actors.connection import causes
+from actors.connection.causes import Cause, FreshLease, Kind, Reconnect, Stop, Wait
+
+NOW = 1_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("attrs", "expected"),
+    [
+        pytest.param({"reason": "401"}, Kind.LOGGED_OUT, id="unlinked"),
+        pytest.param({"reason": "402", "expire": "60"}, Kind.TEMPORARILY_BANNED, id="for a while"),
+        pytest.param({"reason": "403"}, Kind.BANNED, id="for good"),
+        pytest.param({"reason": "405"}, Kind.OUTDATED, id="old version"),
+        pytest.param({"reason": "406"}, Kind.BANNED, id="for good, newer code"),
+        pytest.param({"reason": "409"}, Kind.OUTDATED, id="bad user agent"),
+        pytest.param({"reason": "411"}, Kind.BAD_SESSION, id="multi-device mismatch"),
+        pytest.param({"reason": "440"}, Kind.REPLACED, id="another login"),
+        pytest.param({"reason": "500"}, Kind.NETWORK, id="their server, not our session"),
+        pytest.param({"reason": "503"}, Kind.NETWORK, id="overloaded"),
+        pytest.param({"reason": "999"}, Kind.NETWORK, id="unknown is never for good"),
+        pytest.param({"reason": "4o1"}, Kind.NETWORK, id="not a number"),
+        pytest.param({"reason": "٤٠١"}, Kind.NETWORK, id="digits that are not ASCII"),
+        pytest.param({}, Kind.NETWORK, id="no reason"),
+    ],
+)
+def test_failure(attrs: dict[str, str], expected: Kind) -> None:
+    assert causes.from_failure(attrs, NOW).kind is expected
+
+
+@pytest.mark.parametrize(
+    ("attrs", "until"),
+    [
+        pytest.param({"reason": "402", "expire": "60"}, NOW + 60, id="seconds from now"),
+        pytest.param({"reason": "402"}, NOW + causes.UNTIMED_BAN, id="no time given"),
+        pytest.param({"reason": "402", "expire": "soon"}, NOW + causes.UNTIMED_BAN, id="nonsense"),
+    ],
+)
+def test_a_temporary_ban_says_until_when(attrs: dict[str, str], until: float) -> None:
+    cause = causes.from_failure(attrs, NOW)
+    assert cause.until == until
+    assert causes.consequence(cause) == Wait(until)
+
+
+@pytest.mark.parametrize(
+    ("attrs", "children", "expected"),
+    [
+        pytest.param({"code": "515"}, {}, Kind.RESTART_REQUIRED, id="after pairing"),
+        pytest.param({"code": "401"}, {}, Kind.LOGGED_OUT, id="unlinked"),
+        pytest.param(
+            {"code": "401"},
+            {"conflict": {"type": "device_removed"}},
+            Kind.LOGGED_OUT,
+            id="unlinked on the phone",
+        ),
+        pytest.param({}, {"conflict": {"type": "replaced"}}, Kind.REPLACED, id="another login"),
+        pytest.param({"code": "440"}, {}, Kind.REPLACED, id="another login, by code"),
+        pytest.param({"code": "516"}, {}, Kind.LOGGED_OUT, id="device removed"),
+        pytest.param({"code": "402"}, {}, Kind.NETWORK, id="no ban without a time"),
+        pytest.param({"code": "503"}, {}, Kind.NETWORK, id="their server restarts"),
+        pytest.param({}, {"xml-not-well-formed": {}}, Kind.NETWORK, id="no code"),
+    ],
+)
+def test_stream_error(
+    attrs: dict[str, str], children: dict[str, dict[str, str]], expected: Kind
+) -> None:
+    assert causes.from_stream_error(attrs, children).kind is expected
+
+
+@pytest.mark.parametrize("code", [None, 1000, 1006, 1011])
+def test_a_close_without_a_stanza_is_the_networks(code: int | None) -> None:
+    assert causes.from_close(code).kind is Kind.NETWORK
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (Kind.NETWORK, Reconnect(at_once=False)),
+        (Kind.KEEPALIVE, Reconnect(at_once=False)),
+        (Kind.RESTART_REQUIRED, Reconnect(at_once=True)),
+        (Kind.REPLACED, FreshLease()),
+        (Kind.LOGGED_OUT, Stop("logged_out", alert=True)),
+        (Kind.BANNED, Stop("failed", alert=True)),
+        (Kind.OUTDATED, Stop("failed", alert=True)),
+        (Kind.BAD_SESSION, Stop("failed", alert=True)),
+        (Kind.CLOSED, Stop("stopped", alert=False)),
+    ],
+)
+def test_consequence(kind: Kind, expected: causes.Consequence) -> None:
+    assert causes.consequence(Cause(kind)) == expected
+
+
+def test_every_kind_has_a_consequence() -> None:
+    for kind in Kind:
+        assert causes.consequence(Cause(kind, until=NOW)) is not None

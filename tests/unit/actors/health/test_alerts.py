@@ -1,0 +1,89 @@
+"""Alerts round by round: ``!`` raised, ``.`` cleared, ``-`` nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.health.alerts import Alert, Alerts
+from actors.health.checks import Reason, Verdict
+
+# What a round sees: ``1`` the condition, ``0`` its absence, ``?`` nothing.
+ROUNDS = [
+    ("redis_away", "1", "!"),
+    ("redis_away", "111", "!--"),
+    ("redis_away", "100", "!-."),
+    ("redis_away", "10100", "!---."),  # it flaps: one alert
+    ("redis_away", "1001", "!-.!"),
+    ("cpu_high", "1", "-"),  # a peak
+    ("cpu_high", "101010", "------"),
+    ("cpu_high", "11", "-!"),
+    ("cpu_high", "1100", "-!-."),
+    ("connection_failed", "1??0", "!---"),  # blind is not cured
+    ("connection_failed", "1????00", "!-----."),
+    ("connection_failed", "10?0", "!--."),
+    ("redis_slow", "1?1", "--!"),
+]
+
+
+def seen(name: str, what: str, subject: str | None = None) -> Verdict:
+    reasons = (Reason(name, "degraded", "A sentence.", subject),) if what == "1" else ()
+    return Verdict("healthy", reasons, frozenset({name} if what == "?" else ()))
+
+
+@pytest.mark.parametrize(("name", "rounds", "expected"), ROUNDS)
+def test_rounds(name: str, rounds: str, expected: str) -> None:
+    alerts, shown = Alerts(), ""
+    for number, what in enumerate(rounds):
+        alerts, changed = alerts.judged(seen(name, what), at=float(number))
+        assert len(changed) <= 1
+        shown += "-" if not changed else "!" if changed[0].cleared_at is None else "."
+    assert shown == expected
+
+
+def test_each_subject_has_an_alert_of_its_own() -> None:
+    one, other = (Reason("connection_failed", "healthy", "It is.", name) for name in ("a", "b"))
+    alerts, raised = Alerts().judged(Verdict("healthy", (one, other)), at=5.0)
+    assert [alert.subject for alert in raised] == ["a", "b"]
+    alerts, _ = alerts.judged(Verdict("healthy", (one,)), at=6.0)
+    alerts, cleared = alerts.judged(Verdict("healthy", (one,)), at=7.0)
+    assert [(alert.subject, alert.cleared_at) for alert in cleared] == [("b", 7.0)]
+    assert list(alerts.active) == [("connection_failed", "a")]
+
+
+@pytest.mark.parametrize(
+    ("name", "severity"),
+    [("redis_away", "critical"), ("all_failed", "critical"), ("not_durable", "warning")],
+)
+def test_severity(name: str, severity: str) -> None:
+    _, (alert,) = Alerts().judged(seen(name, "1"), at=5.0)
+    assert alert.severity == severity
+
+
+def test_an_alert_is_one_document_from_its_raising_to_its_clearing() -> None:
+    alerts, (raised,) = Alerts().judged(seen("connection_failed", "1", "shop"), at=5.0)
+    alerts, _ = alerts.judged(seen("connection_failed", "0"), at=6.0)
+    _, (cleared,) = alerts.judged(seen("connection_failed", "0"), at=7.0)
+    assert raised.id == cleared.id == "connection_failed.shop.5000"
+    assert raised.write.data == {
+        "name": "connection_failed",
+        "subject": "shop",
+        "severity": "critical",
+        "active": True,
+        "reason": "A sentence.",
+        "raised_at": 5.0,
+        "cleared_at": None,
+        "at": 5.0,
+    }
+    assert cleared.write.data == {**raised.write.data, "active": False, "cleared_at": 7.0}
+    assert Alert.of(dict(cleared.write.data)) == cleared
+
+
+def test_a_new_monitor_goes_on_with_the_alerts_of_the_old_one() -> None:
+    _, (raised,) = Alerts().judged(seen("redis_away", "1"), at=5.0)
+    twice = Alert("redis_away", None, "critical", "A sentence.", raised_at=6.0)
+    resumed = Alerts.resumed([raised, twice])
+    resumed, changed = resumed.judged(seen("redis_away", "1"), at=9.0)
+    assert changed == ()
+    resumed, _ = resumed.judged(seen("redis_away", "0"), at=10.0)
+    _, (cleared,) = resumed.judged(seen("redis_away", "0"), at=11.0)
+    assert cleared.id == raised.id

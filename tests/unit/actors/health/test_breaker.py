@@ -1,0 +1,53 @@
+"""The circuit breaker, as a walk through its states."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.health.breaker import Breaker
+
+FRESH = Breaker(limit=3, cooldown=10, longest=35)
+
+
+def fallen(times: int, breaker: Breaker = FRESH, now: float = 0.0) -> Breaker:
+    for _ in range(times):
+        breaker = breaker.tried(now).failed(now)
+    return breaker
+
+
+@pytest.mark.parametrize(
+    ("breaker", "now", "state", "allows"),
+    [
+        (FRESH, 0, "closed", True),
+        (fallen(2), 0, "closed", True),
+        (fallen(2).succeeded().failed(0).failed(0), 0, "closed", True),  # in a row only
+        (fallen(3), 0, "open", False),
+        (fallen(3), 9.9, "open", False),
+        (fallen(3), 10, "half_open", True),
+        (fallen(3).tried(10), 10, "half_open", False),  # one trial at a time
+        (fallen(3).tried(10).succeeded(), 10, "closed", True),
+        (fallen(3).tried(10).failed(11), 30.9, "open", False),  # twice as long
+        (fallen(3).tried(10).failed(11), 31, "half_open", True),
+        (fallen(3).failed(9), 10, "half_open", True),  # a straggler prolongs nothing
+    ],
+)
+def test_states(breaker: Breaker, now: float, state: str, allows: bool) -> None:
+    assert breaker.state(now) == state
+    assert breaker.allows(now) is allows
+
+
+def test_the_pause_doubles_up_to_the_longest_and_is_forgotten_by_success() -> None:
+    breaker, now, pauses = fallen(3), 0.0, []
+    for _ in range(4):
+        pauses.append(breaker.pause)
+        now += breaker.pause
+        breaker = breaker.tried(now).failed(now)
+    assert pauses == [10, 20, 35, 35]
+    breaker = breaker.tried(now + 35).succeeded()
+    assert breaker == FRESH
+    assert fallen(3, breaker).pause == 10
+
+
+def test_nothing_is_tried_while_it_is_open() -> None:
+    with pytest.raises(ValueError, match="open"):
+        fallen(3).tried(5)

@@ -1,0 +1,122 @@
+"""The verdict, reason by reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.health.checks import (
+    OF_CONNECTIONS,
+    OF_QUEUE,
+    Answer,
+    Backlog,
+    Sample,
+    Seen,
+    Thresholds,
+    document,
+    judge,
+)
+from actors.settings import Settings
+
+THRESHOLDS = Thresholds(cpu=80, memory=85, heartbeat=30)
+QUICK, AWAY = Answer(ok=True, seconds=0.001), Answer(ok=False, seconds=3.0)
+OPEN = Seen("running", "open", beat=995.0)
+FAILED = Seen("running", "failed")
+WELL = Sample(
+    at=1000.0,
+    cpu=80,
+    memory=85,
+    own_cpu=5,
+    own_memory=10**9,
+    processes=9,
+    redis=QUICK,
+    store=QUICK,
+    durability=None,
+    connections={f"c{n}": OPEN for n in range(4)},
+    queue=Backlog(waiting=100, active=2),
+)
+
+
+def four(**others: Seen) -> dict[str, Seen]:
+    return {f"c{n}": OPEN for n in range(4)} | others
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "names"),
+    [
+        ({}, "healthy", []),  # at a threshold is not above it
+        ({"cpu": 80.1}, "degraded", ["cpu_high"]),
+        ({"memory": 85.1}, "degraded", ["memory_high"]),
+        ({"redis": AWAY, "connections": None, "queue": None}, "degraded", ["redis_away"]),
+        ({"store": AWAY}, "degraded", ["store_away"]),
+        ({"redis": AWAY, "store": AWAY}, "unhealthy", ["redis_away", "store_away"]),
+        ({"redis": Answer(ok=True, seconds=0.3)}, "degraded", ["redis_slow"]),
+        ({"store": Answer(ok=True, seconds=1.5)}, "degraded", ["store_slow"]),
+        ({"durability": "Redis: appendfsync is no, not always."}, "degraded", ["not_durable"]),
+        # one of five as in the guide's example: an alert, and a healthy service
+        ({"connections": four(x=FAILED)}, "healthy", ["connection_failed"]),
+        (
+            {"connections": four(x=FAILED, y=Seen("running", "logged_out"))},
+            "degraded",
+            ["connection_failed", "connection_failed", "connections_failed"],
+        ),
+        ({"connections": {"x": FAILED}}, "unhealthy", ["connection_failed", "all_failed"]),
+        # who shall not run has not failed
+        ({"connections": {"x": Seen("stopped", "failed")}}, "healthy", []),
+        ({"connections": {"x": Seen("logged_out", "logged_out")}}, "healthy", []),
+        ({"connections": {"x": Seen("running", None)}}, "healthy", []),
+        ({"connections": {}}, "healthy", []),
+        ({"connections": four(x=replace(OPEN, beat=910.0))}, "healthy", []),
+        ({"connections": four(x=replace(OPEN, beat=909.0))}, "degraded", ["connection_stale"]),
+        ({"queue": Backlog(waiting=101)}, "healthy", ["queue_backlog"]),
+        ({"queue": Backlog(dead=1)}, "healthy", ["dead_letters"]),
+    ],
+)
+def test_reasons(change: dict[str, Any], status: str, names: list[str]) -> None:
+    verdict = judge(replace(WELL, **change), THRESHOLDS)
+    assert verdict.status == status
+    assert [reason.name for reason in verdict.reasons] == names
+
+
+def test_a_reason_names_the_connection_it_is_about() -> None:
+    verdict = judge(replace(WELL, connections=four(shop=FAILED)), THRESHOLDS)
+    assert [reason.subject for reason in verdict.reasons] == ["shop"]
+
+
+def test_what_nobody_could_see_is_unknown_and_not_well() -> None:
+    blind = replace(WELL, redis=AWAY, connections=None, queue=None)
+    assert judge(WELL, THRESHOLDS).unknown == frozenset()
+    assert judge(blind, THRESHOLDS).unknown == (
+        OF_CONNECTIONS | OF_QUEUE | {"redis_slow", "not_durable"}
+    )
+    assert judge(replace(WELL, store=AWAY), THRESHOLDS).unknown == {"store_slow"}
+
+
+def test_the_thresholds_are_settings() -> None:
+    settings = Settings.resolve(
+        data=Path("data"), cpu_threshold=70, memory_threshold=75, heartbeat_interval=1500
+    )
+    assert Thresholds.of(settings) == Thresholds(70, 75, 1.5)
+
+
+def test_the_document() -> None:
+    sample = replace(WELL, connections=four(shop=FAILED))
+    found = document(sample, judge(sample, THRESHOLDS))
+    assert found["status"] == "healthy"
+    assert found["reasons"] == [
+        {
+            "name": "connection_failed",
+            "status": "healthy",
+            "subject": "shop",
+            "detail": "The connection is failed.",
+        }
+    ]
+    assert found["connections"] == {"total": 5, "active": 4, "failed": 1, "recovering": 0}
+    assert found["queue"] == {"waiting": 100, "active": 2, "failed": 0}
+    assert (found["at"], found["cpu"], found["memory"]) == (1000.0, 80, 85)
+    blind = replace(sample, connections=None, queue=None)
+    found = document(blind, judge(blind, THRESHOLDS))
+    assert found["connections"] is found["queue"] is None

@@ -1,0 +1,53 @@
+"""CPU and memory of the machine and of this instance's processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.health.resources import Resources, started, trees
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("content", "pids"),
+    [
+        ('[{"role": "valkey", "pid": 7, "started": 1.5}]', [7]),
+        ('{"processes": [{"role": "ray", "pid": 8}, {"role": "x", "pid": null}, 3]}', [8]),
+        ('{"processes": ', []),  # half written
+        ("", []),
+        ("[]", []),
+    ],
+)
+def test_the_pids_of_the_keepers_file(tmp_path: Path, content: str, pids: list[int]) -> None:
+    (tmp_path / "processes.json").write_text(content)
+    assert started(tmp_path / "processes.json") == pids
+    assert started(tmp_path / "missing.json") == []
+
+
+def test_the_tree_of_an_instance_and_what_it_uses(tmp_path: Path) -> None:
+    busy = "import time\nend = time.time() + 30\nwhile time.time() < end: pass"
+    child = subprocess.Popen([sys.executable, "-c", busy])
+    try:
+        resources = Resources(tmp_path)
+        (tmp_path / "processes.json").write_text(json.dumps([{"pid": child.pid}]))
+        assert {os.getpid(), child.pid} <= {each.pid for each in trees([os.getpid(), child.pid])}
+        first = resources.measure()
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(0.5)
+        later = resources.measure(owners=[child.pid, 2**22 + 1])  # the latter is nobody
+        assert first.processes >= 2
+        assert later.own_memory > 5_000_000
+        assert 0 < later.own_cpu <= 100
+        assert 0 <= later.cpu <= 100
+        assert 0 < later.memory <= 100
+    finally:
+        child.kill()
+        child.wait()

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from actors.queue.record import Job, Send, api_id, mint, record_of, split_id
+
+CHAT = "15550100002@s.whatsapp.net"
+SEND = Send("shop", CHAT, "hello")
+ID = re.compile(r"3EB0[0-9A-F]{18}")
+
+
+def test_a_message_id_is_minted_as_whatsapp_web_does() -> None:
+    ids = {mint("shop") for _ in range(100)}
+    assert len(ids) == 100
+    assert all(ID.fullmatch(each) for each in ids)
+
+
+def test_g3_an_idempotency_key_always_gives_the_same_message_id() -> None:
+    derived = mint("shop", "order 7")
+    assert ID.fullmatch(derived)
+    assert mint("shop", "order 7") == derived
+    assert mint("shop", "order 8") != derived
+    assert mint("shop2", "order 7") != derived
+    assert mint("shop", "2\0order 7") != mint("shop", "2order 7")
+
+
+def test_equal_sends_have_equal_fingerprints() -> None:
+    assert Send("shop", CHAT, "hello").fingerprint == SEND.fingerprint
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"connection": "other"},
+        {"chat": "15550100003@s.whatsapp.net"},
+        {"text": "hello "},
+        {"type": "image"},
+        {"priority": 4},
+        {"send_at": 5.0},
+        {"reply_to": "3EB0"},
+    ],
+)
+def test_each_field_of_a_send_is_in_its_fingerprint(change: dict[str, object]) -> None:
+    assert replace(SEND, **change).fingerprint != SEND.fingerprint  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("priority", [-1, 10])
+def test_a_priority_is_0_to_9(priority: int) -> None:
+    with pytest.raises(ValueError, match="0 to 9"):
+        Send("shop", CHAT, "hello", priority=priority)
+
+
+def test_g10_nothing_that_is_logged_by_its_repr_tells_chat_or_text() -> None:
+    fields = {"chat": CHAT, "type": "text", "text": "hello", "priority": "5", "status": "sent"}
+    fields |= {"attempts": "1", "accepted_at": "1", "revision": "1"}
+    record = record_of("shop", mint("shop"), fields)
+    job = Job(id="", message_id="", chat=CHAT, type="text", text="hello", reply_to=None, attempts=1)
+    for each in (SEND, record, job):
+        assert "hello" not in repr(each)
+        assert "15550100002" not in repr(each)
+
+
+@pytest.mark.parametrize(
+    "id_",
+    ["", "shop", "shop.", ".3EB0", "shop.3EB0", "shop.in.0123456789abcdef01234567",
+     f"Shop.{'3EB0' + '0' * 18}", f"s{{h}}.{'3EB0' + '0' * 18}", f"shop.{'3EB0' + 'a' * 18}"],
+)  # fmt: skip
+def test_other_ids_are_not_ids_of_outgoing_messages(id_: str) -> None:
+    assert split_id(id_) is None
+
+
+def test_an_api_id_names_its_connection() -> None:
+    message_id = mint("my-shop_2")
+    assert split_id(api_id("my-shop_2", message_id)) == ("my-shop_2", message_id)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+from importlib.resources import files
+
+import pytest
+from redis.crc import key_slot
+
+from actors.redis import keys
+
+SHOP = keys.of("shop")
+
+
+def every_key(of: keys.ConnectionKeys) -> list[str]:
+    return [
+        *dataclasses.astuple(of),
+        of.lane("15550100002@s.whatsapp.net"),
+        of.lane("a}{b"),
+        of.message("3EB0"),
+        of.idempotency("any key } {"),
+    ]
+
+
+@pytest.mark.parametrize("connection", ["shop", "a", "0", "my-shop_2", "x" * 64])
+def test_all_keys_of_a_connection_share_a_slot(connection: str) -> None:
+    of = keys.of(connection)
+    slots = {key_slot(key.encode()) for key in every_key(of) if key != of.base}
+    assert slots == {key_slot(connection.encode())}
+
+
+def test_no_two_keys_are_the_same() -> None:
+    assert len(set(every_key(SHOP))) == len(every_key(SHOP))
+
+
+@pytest.mark.parametrize(
+    "connection", ["", "Shop", "a}b", "{a}", "a*", "a b", "-a", "x" * 65, "a\n"]
+)
+def test_what_is_no_connection_id_has_no_keys(connection: str) -> None:
+    with pytest.raises(ValueError, match="not a connection id"):
+        keys.of(connection)
+
+
+def test_the_scripts_name_their_keys_in_the_order_in_which_they_get_them() -> None:
+    text = (files("actors.redis") / "transitions.lua").read_text()
+    named = re.search(r"local ([A-Z, ]+) = unpack\(KEYS\)", text)
+    assert named is not None
+    fields = [name.strip().lower() for name in named[1].split(",")]
+    assert SHOP.scripted == tuple(getattr(SHOP, field) for field in fields)
+
+
+def test_the_documentation_lists_every_key() -> None:
+    documented = set(re.findall(r"teimoso:\{shop\}:(\w+)", keys.__doc__ or ""))
+    assert documented == {
+        key.removeprefix(f"{SHOP.base}:").split(":")[0]
+        for key in every_key(SHOP)
+        if key != SHOP.base
+    }
+
+
+def test_an_idempotency_key_is_stored_hashed() -> None:
+    assert "secret" not in SHOP.idempotency("secret")
+    assert SHOP.idempotency("a") != SHOP.idempotency("b")

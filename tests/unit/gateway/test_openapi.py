@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import json
+
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from gateway.app import OPERATIONS
+from gateway.openapi import document, refusals
+from gateway.problems import KINDS
+
+DOCUMENT = json.loads(json.dumps(document(OPERATIONS, "1.2.3")))
+
+
+def test_the_document_is_valid() -> None:
+    OpenAPIV31SpecValidator(DOCUMENT).validate()
+
+
+def test_every_operation_is_described_once() -> None:
+    found = {(method.upper(), path) for path, of in DOCUMENT["paths"].items() for method in of}
+    assert found == {(operation.method, operation.path) for operation in OPERATIONS}
+    assert len({operation.id for operation in OPERATIONS}) == len(OPERATIONS)
+
+
+def test_every_problem_is_promised_somewhere() -> None:
+    promised = {
+        kind.code
+        for operation in OPERATIONS
+        for kinds in refusals(operation).values()
+        for kind in kinds
+    }
+    # what the router refuses belongs to no operation
+    assert set(KINDS) - promised == {"not_found", "method_not_allowed"}
+
+
+def test_without_a_key_nothing_is_told_but_health_and_pages() -> None:
+    anybody = {operation.path for operation in OPERATIONS if operation.scope is None}
+    assert anybody == {"/", "/docs", "/openapi.json", "/health", "/health/live", "/health/ready"}
+
+
+def test_examples_of_the_models_are_there() -> None:
+    assert DOCUMENT["components"]["schemas"]["NewMessage"]["properties"]["to"]["examples"]

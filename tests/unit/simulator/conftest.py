@@ -1,0 +1,62 @@
+"""A world that is served on loopback inside the test's own event loop."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+from websockets.asyncio.server import serve
+
+from simulator.world import World
+from tests.unit.simulator.device import Device
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path / "world")
+    yield world
+    world.close()
+
+
+@pytest.fixture
+async def new_device(world: World, tmp_path: Path) -> AsyncIterator[Callable[[], Device]]:
+    """Makes unpaired devices that talk to the served world."""
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(
+            serve(
+                world.serve,
+                "127.0.0.1",
+                0,
+                compression=None,
+                ping_interval=None,
+                close_timeout=0.2,
+            )
+        )
+        port = next(iter(server.sockets)).getsockname()[1]
+        devices: list[Device] = []
+
+        def make() -> Device:
+            devices.append(Device(world, f"ws://127.0.0.1:{port}/ws/chat", tmp_path))
+            return devices[-1]
+
+        yield make
+        for device in devices:
+            await device.close()
+            device.store.close()
+
+
+@pytest.fixture
+async def paired(new_device: Callable[[], Device]) -> Callable[[str], Awaitable[Device]]:
+    """Pairs a device with a number and leaves it logged in."""
+
+    async def pair(number: str) -> Device:
+        device = new_device()
+        await device.pair(number)
+        return device
+
+    return pair

@@ -1,0 +1,251 @@
+"""A linked device for tests: enough of a client to pair, log in, send, receive and acknowledge.
+
+It speaks over a real WebSocket with the Noise client of these tests. For Signal it borrows the
+simulator's endpoint, with a store of its own: that this part speaks Signal is proven by the
+foreign client in `tests/conformance`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import secrets
+from typing import TYPE_CHECKING, Any, Self
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from simulator.adv import parsed
+from simulator.endpoints import Bundle, Endpoints
+from simulator.frames import FrameReader, framed
+from simulator.protocol import (
+    JID,
+    SERVER,
+    ADVSignedDeviceIdentityHMAC,
+    ClientPayload,
+    Message,
+    Node,
+    bytes_of,
+    decode,
+    encode,
+    number_bytes,
+    xeddsa_sign,
+)
+from simulator.store import Store
+from tests.unit.simulator.noise_client import PROLOGUE, NoiseClient
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from simulator.world import World
+
+PATIENCE = 5.0
+
+
+class Device:
+    """One device of an account, with its keys; `connect` again logs in again."""
+
+    def __init__(self, world: World, ws_url: str, directory: Path) -> None:
+        self.world = world
+        self.ws_url = ws_url
+        self.store = Store(directory / f"{secrets.token_hex(4)}.db")
+        self.signal = Endpoints(self.store).phone("15550100099")
+        self.noise = X25519PrivateKey.generate()
+        self.secret = secrets.token_bytes(32)
+        self.number = ""
+        self.device = 0
+        self.identity_bytes = b""
+        self.server_static = b""
+        self.handshake_mode = "XX"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+        self.store.close()
+
+    async def close(self) -> None:
+        if hasattr(self, "socket"):
+            await self.socket.close()
+
+    async def connect(self, payload: Any, *, routing: bytes = b"") -> None:
+        self.socket = await connect(self.ws_url, compression=None, ping_interval=None)
+        self.frames = FrameReader(self.socket)
+        client = NoiseClient(self.noise)
+        sealed = payload.SerializeToString()
+        resume = self.server_static if self.handshake_mode == "IK" else b""
+        hello = client.resume(resume, sealed) if resume else client.hello()
+        prefix = b"ED\x00\x01" + len(routing).to_bytes(3, "big") + routing if routing else b""
+        await self.socket.send(prefix + PROLOGUE + framed(hello))
+        reply = await self.frames.frame()
+        if resume:
+            client.resumed(reply)
+        else:
+            finish, self.server_static, _ = client.finish(reply, sealed)
+            await self.socket.send(framed(finish))
+        self._send, self._receive = AESGCM(client.send_key), AESGCM(client.receive_key)
+        self._sent = self._received = 0
+
+    async def login(self, *, passive: bool = False, routing: bytes = b"") -> Any:
+        """Logs in; the server's first stanza."""
+        payload = ClientPayload(username=int(self.number), device=self.device, passive=passive)
+        await self.connect(payload, routing=routing)
+        return await self.next()
+
+    async def register(self) -> str:
+        """Registers; the QR of the first ref."""
+        payload = ClientPayload()
+        data, signed = payload.device_pairing_data, self.signal.signed_prekey
+        data.e_regid = number_bytes(self.signal.registration, 4)
+        data.e_keytype = b"\x05"
+        data.e_ident = self.signal.identity.public
+        data.e_skey_id = number_bytes(signed.key_id, 3)
+        data.e_skey_val = signed.public
+        data.e_skey_sig = signed.signature
+        await self.connect(payload)
+        offer = await self.next("iq")
+        await self.send(Node("iq", {"to": SERVER, "type": "result", "id": offer.attrs["id"]}))
+        ref = bytes_of(offer, "pair-device", "ref").decode()
+        keys = (self.noise.public_key().public_bytes_raw(), self.signal.identity.public)
+        parts = [base64.b64encode(key).decode() for key in (*keys, self.secret)]
+        return ",".join([ref, *parts])
+
+    async def sign(self, *, forged: bool = False) -> None:
+        """Answers `pair-success`, verifying what the phone signed only in so far as it needs."""
+        success = await self.next("iq")
+        sealed = ADVSignedDeviceIdentityHMAC.FromString(
+            bytes_of(success, "pair-success", "device-identity")
+        )
+        assert sealed.hmac == hmac.digest(self.secret, sealed.details, hashlib.sha256)
+        identity = parsed(sealed.details)
+        private = secrets.token_bytes(32) if forged else self.signal.identity.private
+        identity.device_signature = xeddsa_sign(
+            private,
+            b"\x06\x01"
+            + identity.details
+            + self.signal.identity.public
+            + identity.account_signature_key,
+        )
+        self.identity_bytes = identity.SerializeToString()
+        jid = success.get_child("pair-success").get_child("device").attrs["jid"]
+        self.number, self.device = jid.user, jid.device
+        answer = Node("pair-device-sign", {}, [Node("device-identity", {}, self.identity_bytes)])
+        attrs = {"to": SERVER, "type": "result", "id": success.attrs["id"]}
+        await self.send(Node("iq", attrs, [answer]))
+
+    async def pair(self, number: str, *, prekeys: int = 10) -> None:
+        """Pairs, logs in and uploads prekeys."""
+        qr = await self.register()
+        await asyncio.gather(self.world.pairing.scan(number, qr), self.sign())
+        restart = await self.next("stream:error")
+        assert restart.attrs["code"] == "515"
+        await self.close()
+        assert (await self.login()).tag == "success"
+        await self.upload(prekeys)
+
+    async def upload(self, count: int) -> None:
+        bundles = [self.signal.bundle() for _ in range(count)]
+        await self.query(
+            "encrypt",
+            "set",
+            Node("registration", {}, number_bytes(self.signal.registration, 4)),
+            Node("type", {}, b"\x05"),
+            Node("identity", {}, self.signal.identity.public),
+            Node("list", {}, [_key_node(bundle) for bundle in bundles]),
+        )
+
+    async def send(self, stanza: Any) -> None:
+        nonce = bytes(8) + self._sent.to_bytes(4, "big")
+        self._sent += 1
+        await self.socket.send(framed(self._send.encrypt(nonce, encode(stanza), b"")))
+
+    async def next(self, tag: str | None = None, seconds: float = PATIENCE) -> Any:
+        """The next stanza, of that tag; others are passed over. TimeoutError when none comes."""
+        async with asyncio.timeout(seconds):
+            while True:
+                frame = await self.frames.frame()
+                nonce = bytes(8) + self._received.to_bytes(4, "big")
+                self._received += 1
+                stanza = decode(self._receive.decrypt(nonce, frame, b""))
+                if tag is None or stanza.tag == tag:
+                    return stanza
+
+    async def closed(self, seconds: float = PATIENCE) -> None:
+        """Waits until the server has closed the socket."""
+        async with asyncio.timeout(seconds):
+            while True:
+                try:
+                    await self.frames.frame()
+                except ConnectionClosed:
+                    return
+
+    async def query(self, space: str, kind: str, *content: Any) -> Any:
+        """The answer to a query; messages that come meanwhile are lost to the test."""
+        query_id = secrets.token_hex(4)
+        attrs = {"to": SERVER, "xmlns": space, "type": kind, "id": query_id}
+        await self.send(Node("iq", attrs, list(content) or None))
+        while True:
+            answer = await self.next("iq")
+            if answer.attrs["id"] == query_id:
+                return answer
+
+    async def read(self, seconds: float = PATIENCE) -> tuple[str, str]:
+        """Decrypts and acknowledges the next message: its id and text."""
+        stanza = await self.next("message", seconds)
+        message_id = str(stanza.attrs["id"])
+        text = self.decrypt(stanza)
+        await self.send(Node("receipt", {"id": message_id, "to": stanza.attrs["from"]}))
+        return message_id, text
+
+    def decrypt(self, stanza: Any) -> str:
+        enc = stanza.get_child("enc")
+        person = self.world.people.at(stanza.attrs["from"])
+        assert person is not None
+        peer = (person.number, stanza.attrs["from"].device)
+        message = Message.FromString(self.signal.decrypt(peer, enc.attrs["type"], enc.content))
+        return str(message.conversation or message.device_sent_message.message.conversation)
+
+    async def bundle(self, number: str) -> Bundle:
+        """Fetches a phone's bundle."""
+        user = Node("user", {"jid": JID(number)})
+        answer = await self.query("encrypt", "get", Node("key", {}, [user]))
+        found = answer.get_child("list").get_child("user")
+        return Bundle(
+            int.from_bytes(bytes_of(found, "registration"), "big"),
+            bytes_of(found, "identity"),
+            int.from_bytes(bytes_of(found, "skey", "id"), "big"),
+            bytes_of(found, "skey", "value"),
+            bytes_of(found, "skey", "signature"),
+            int.from_bytes(bytes_of(found, "key", "id"), "big"),
+            bytes_of(found, "key", "value"),
+        )
+
+    async def message(self, number: str, text: str, message_id: str, **attrs: Any) -> Any:
+        """A message to a phone, with a new session when there is none; not yet sent."""
+        peer = (number, 0)
+        bundle = None if self.signal.has_session(peer) else await self.bundle(number)
+        kind, sealed = self.signal.encrypt(
+            peer, Message(conversation=text).SerializeToString(), bundle
+        )
+        enc = Node("enc", {"v": "2", "type": kind}, sealed)
+        content = [Node("participants", {}, [Node("to", {"jid": JID(number)}, [enc])])]
+        if kind == "pkmsg":
+            content.append(Node("device-identity", {}, self.identity_bytes))
+        return Node("message", {"to": JID(number), "id": message_id, **attrs}, content)
+
+
+def _key_node(bundle: Bundle) -> Any:
+    assert bundle.prekey_id is not None
+    key_id = Node("id", {}, number_bytes(bundle.prekey_id, 3))
+    return Node("key", {}, [key_id, Node("value", {}, bundle.prekey)])

@@ -1,0 +1,38 @@
+"""The certificate chain, checked the way a client checks it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simulator.certificates import issue, new_private_key, public_key
+from simulator.protocol import xeddsa_verify
+from simulator.schema import CertChain, CertificateDetails
+
+
+def parsed(chain_bytes: bytes) -> tuple[Any, Any, Any]:
+    chain = CertChain.FromString(chain_bytes)
+    return (
+        chain,
+        CertificateDetails.FromString(chain.intermediate.details),
+        CertificateDetails.FromString(chain.leaf.details),
+    )
+
+
+def test_links_from_root_to_static_key() -> None:
+    root, static = new_private_key(), new_private_key()
+    identity = issue(root, static, now=1_000_000.0)
+    chain, intermediate, leaf = parsed(identity.chain)
+    assert xeddsa_verify(public_key(root), chain.intermediate.details, chain.intermediate.signature)
+    assert xeddsa_verify(intermediate.key, chain.leaf.details, chain.leaf.signature)
+    assert intermediate.issuer_serial == 0
+    assert leaf.issuer_serial == intermediate.serial
+    assert leaf.key == identity.static_public == public_key(static)
+    for details in (intermediate, leaf):
+        assert details.not_before < 1_000_000 < details.not_after
+
+
+def test_another_root_does_not_verify() -> None:
+    chain, _, _ = parsed(issue(new_private_key(), new_private_key()).chain)
+    assert not xeddsa_verify(
+        public_key(new_private_key()), chain.intermediate.details, chain.intermediate.signature
+    )

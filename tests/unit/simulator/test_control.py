@@ -1,0 +1,149 @@
+"""The control API: bad input gets a clear error with a stable code."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from simulator.control import MAX_TEXT, application
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from simulator.world import World
+    from tests.unit.simulator.device import Device
+
+NUMBER, FRIEND = "15550100001", "15550100002"
+
+
+@pytest.fixture
+async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(application(world, lambda: "ws://127.0.0.1:1/ws/chat"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("GET", "/nothing", None, 404, "not_found"),
+        ("PUT", "/", None, 405, "method_not_allowed"),
+        ("POST", "/phones", b"{", 400, "malformed_json"),
+        ("POST", "/phones", b"[]", 400, "malformed_json"),
+        ("POST", "/phones", b"\xff", 400, "malformed_json"),
+        ("POST", "/phones", {}, 400, "missing_field"),
+        ("POST", "/phones", {"number": 15550100001}, 400, "wrong_type"),
+        ("POST", "/phones", {"number": "12"}, 400, "bad_number"),
+        ("POST", "/phones", {"number": "1555O100001"}, 400, "bad_number"),
+        ("POST", "/phones", {"number": "1" * 16}, 400, "bad_number"),
+        ("POST", "/phones", b" " * (1 << 21), 413, "too_large"),
+        ("POST", f"/phones/{NUMBER}/scan", {}, 400, "missing_field"),
+        ("POST", f"/phones/{NUMBER}/scan", {"qr": "nonsense"}, 400, "bad_qr"),
+        ("POST", f"/contacts/{FRIEND}/say", {"to": NUMBER}, 400, "missing_field"),
+        ("POST", f"/contacts/{FRIEND}/say", {"to": NUMBER, "text": ""}, 400, "bad_text"),
+        (
+            "POST",
+            f"/contacts/{FRIEND}/say",
+            {"to": NUMBER, "text": "x" * (MAX_TEXT + 1)},
+            400,
+            "bad_text",
+        ),
+        ("POST", f"/contacts/{FRIEND}/say", {"to": NUMBER, "text": 1}, 400, "wrong_type"),
+        ("POST", f"/contacts/{FRIEND}/say", {"to": NUMBER, "text": "x"}, 409, "no_companion"),
+        (
+            "POST",
+            f"/contacts/{FRIEND}/say",
+            {"to": NUMBER, "text": "x", "addressing": "carrier pigeon"},
+            400,
+            "bad_addressing",
+        ),
+        ("POST", f"/contacts/{FRIEND}", {"receipts": "sometimes"}, 400, "bad_receipts"),
+        ("POST", f"/contacts/{FRIEND}", {"mood": "good"}, 400, "unknown_field"),
+        ("POST", f"/contacts/{FRIEND}", {"registered": "yes"}, 400, "wrong_type"),
+        ("POST", f"/contacts/{FRIEND}/reinstall", {"identity": "old"}, 400, "bad_identity"),
+        ("GET", "/contacts/abc/inbox", None, 400, "bad_number"),
+        ("GET", "/accounts/1", None, 400, "bad_number"),
+        ("POST", "/faults", {"account": NUMBER, "kind": "explode"}, 400, "bad_fault"),
+        ("DELETE", "/faults?id=x", None, 400, "bad_fault"),
+    ],
+)
+async def test_bad_input(
+    http: httpx.AsyncClient, *, method: str, path: str, body: Any, status: int, code: str
+) -> None:
+    sent = {"content": body} if isinstance(body, bytes) else {"json": body}
+    answer = await http.request(method, path, **sent)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"]
+
+
+async def test_says_where_clients_connect(http: httpx.AsyncClient, world: World) -> None:
+    answer = (await http.get("/")).json()
+    assert answer == {"ws_url": "ws://127.0.0.1:1/ws/chat", "root_key": world.root_key.hex()}
+
+
+async def test_a_phone_exists_as_soon_as_it_is_named(http: httpx.AsyncClient) -> None:
+    first = (await http.post("/phones", json={"number": NUMBER})).json()
+    again = (await http.post("/phones", json={"number": f"+{NUMBER}"})).json()
+    assert first == again
+    assert (await http.get(f"/contacts/{FRIEND}/inbox")).json() == {"items": []}
+    account = (await http.get(f"/accounts/{NUMBER}")).json()
+    assert (account["online"], account["unacknowledged"], account["prekeys"]) == (False, 0, 0)
+
+
+async def test_scan_say_and_account(
+    http: httpx.AsyncClient, new_device: Callable[[], Device]
+) -> None:
+    device = new_device()
+    qr = await device.register()
+    scanned, _ = await asyncio.gather(
+        http.post(f"/phones/{NUMBER}/scan", json={"qr": qr}), device.sign()
+    )
+    assert scanned.json() == {
+        "number": NUMBER,
+        "device": 1,
+        "jid": f"{NUMBER}:1@s.whatsapp.net",
+    }
+    await device.close()
+    await device.login()
+    await device.upload(3)
+    said = await http.post(f"/contacts/{FRIEND}/say", json={"to": NUMBER, "text": "hello"})
+    account = (await http.get(f"/accounts/{NUMBER}")).json()
+    assert account["online"]
+    assert account["unacknowledged"] == 2, "the message, and that prekeys run low"
+    assert (account["prekeys"], account["logins"]) == (2, 1)
+    assert await device.read() == (said.json()["id"], "hello")
+
+
+async def test_many_calls_at_once(
+    http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    await paired(NUMBER)
+    answers = await asyncio.gather(
+        *(
+            http.post(f"/contacts/{FRIEND}/say", json={"to": NUMBER, "text": f"text {number}"})
+            for number in range(100)
+        )
+    )
+    assert len({answer.json()["id"] for answer in answers}) == 100
+
+
+async def test_an_account_with_devices_cannot_change_its_identity(
+    http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    await paired(NUMBER)
+    answer = await http.post(f"/contacts/{NUMBER}/reinstall", json={"identity": "new"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "has_companions")
+
+
+async def test_faults_are_listed_and_cleared(http: httpx.AsyncClient) -> None:
+    fault = {"account": NUMBER, "kind": "withhold_acks"}
+    created = await http.post("/faults", json=fault)
+    assert created.status_code == 201
+    (listed,) = (await http.get("/faults")).json()["items"]
+    assert (listed["kind"], listed["struck"], listed["active"]) == ("withhold_acks", 0, True)
+    assert (await http.delete("/faults", params={"account": FRIEND})).json() == {"ended": 0}
+    assert (await http.delete("/faults")).json() == {"ended": 1}

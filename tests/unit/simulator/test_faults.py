@@ -1,0 +1,188 @@
+"""Faults: what is asked for makes sense or is refused, and what was asked for arrives."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography.exceptions import InvalidTag
+from websockets.exceptions import ConnectionClosed
+
+from simulator.faults import FaultError, Faults, requested
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from simulator.world import World
+    from tests.unit.simulator.device import Device
+
+NUMBER, FRIEND = "15550100001", "15550100002"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param([], id="no object"),
+        pytest.param({"kind": "drop"}, id="no account"),
+        pytest.param({"account": NUMBER}, id="no kind"),
+        pytest.param({"account": NUMBER, "kind": "explode"}, id="unknown kind"),
+        pytest.param({"account": NUMBER, "kind": "drop", "who": 1}, id="unknown field"),
+        pytest.param({"account": 1, "kind": "drop"}, id="account is no string"),
+        pytest.param({"account": NUMBER, "kind": "lose", "count": True}, id="count is no number"),
+        pytest.param({"account": NUMBER, "kind": "lose", "count": 0}, id="count below one"),
+        pytest.param({"account": NUMBER, "kind": "freeze", "seconds": -1}, id="negative time"),
+    ],
+)
+def test_refused(body: Any) -> None:
+    with pytest.raises(FaultError):
+        requested(body, 1)
+
+
+def test_a_rule_strikes_as_often_as_it_says() -> None:
+    faults = Faults()
+    faults.request({"account": NUMBER, "kind": "swallow", "count": 2})
+    assert faults.strike("15550100009", "swallow") is None
+    assert [faults.strike(NUMBER, "swallow") is not None for _ in range(3)] == [True, True, False]
+    (described,) = faults.everything()
+    assert (described["struck"], described["active"]) == (2, False)
+
+
+def test_clearing() -> None:
+    faults = Faults()
+    one = faults.request({"account": NUMBER, "kind": "swallow"})
+    two = faults.request({"account": FRIEND, "kind": "swallow"})
+    three = faults.request({"account": FRIEND, "kind": "withhold_acks"})
+    assert faults.clear(FRIEND, three.id) == [three]
+    assert faults.clear(NUMBER) == [one]
+    assert faults.clear() == [two]
+    assert faults.strike(FRIEND, "swallow") is None
+
+
+@pytest.fixture
+async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
+    return await paired(NUMBER)
+
+
+def inject(world: World, kind: str, **more: Any) -> int:
+    return world.strike(world.faults.request({"account": NUMBER, "kind": kind, **more}))
+
+
+def say(world: World, text: str) -> str:
+    with world.store.transaction():
+        return world.contacts.say(FRIEND, NUMBER, text)
+
+
+def struck(world: World) -> int:
+    return sum(fault["struck"] for fault in world.faults.everything())
+
+
+@pytest.mark.parametrize("kind", ["drop", "abort"])
+async def test_the_socket_closes(device: Device, world: World, kind: str) -> None:
+    assert inject(world, kind) == 1
+    await device.closed()
+    code = device.socket.close_code
+    # 1006: the connection broke without a close frame
+    assert code == (1000 if kind == "drop" else 1006)
+    assert (await device.login()).tag == "success"
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "conflict"),
+    [
+        ("stream_error", "515", None),
+        ("replaced", None, "replaced"),
+        ("logout", "401", "device_removed"),
+    ],
+)
+async def test_stream_errors(
+    device: Device, world: World, kind: str, code: str | None, conflict: str | None
+) -> None:
+    assert inject(world, kind) == 1
+    error = await device.next("stream:error")
+    assert error.attrs.get("code") == code
+    child = error.get_child("conflict")
+    assert (child.attrs["type"] if child is not None else None) == conflict
+    await device.closed()
+    assert (await device.login()).tag == ("failure" if kind == "logout" else "success")
+
+
+async def test_withheld_and_delayed_acks(device: Device, world: World) -> None:
+    world.people.change(FRIEND, {"receipts": "none"})
+    inject(world, "withhold_acks", count=1)
+    await device.send(await device.message(FRIEND, "one", "M1"))
+    with pytest.raises(TimeoutError):
+        await device.next("ack", 0.3)
+    assert len(world.contacts.inbox.received(FRIEND)) == 1
+    inject(world, "delay_acks", seconds=0.3, count=1)
+    start = time.monotonic()
+    await device.send(await device.message(FRIEND, "two", "M2"))
+    assert (await device.next("ack")).attrs["id"] == "M2"
+    assert time.monotonic() - start >= 0.3
+    assert struck(world) == 2
+
+
+async def test_refused_and_swallowed_messages(device: Device, world: World) -> None:
+    inject(world, "error_acks", code=463, count=1)
+    await device.send(await device.message(FRIEND, "one", "M1"))
+    assert (await device.next("ack")).attrs["error"] == "463"
+    inject(world, "swallow", count=1)
+    await device.send(await device.message(FRIEND, "two", "M2"))
+    with pytest.raises(TimeoutError):
+        await device.next("ack", 0.3)
+    assert world.contacts.inbox.received(FRIEND) == []
+    assert struck(world) == 2
+
+
+async def test_duplicate_and_garbled_deliveries(device: Device, world: World) -> None:
+    inject(world, "duplicate", count=1)
+    message_id = say(world, "twice")
+    assert [(await device.next("message")).attrs["id"] for _ in range(2)] == [message_id] * 2
+    inject(world, "garble")
+    say(world, "garbled")
+    with pytest.raises(Exception, match="bad-mac"):
+        device.decrypt(await device.next("message"))
+    assert struck(world) == 2
+
+
+@pytest.mark.parametrize("kind", ["lose", "corrupt"])
+async def test_spoiled_frames_do_not_authenticate(device: Device, world: World, kind: str) -> None:
+    inject(world, kind)
+    say(world, "spoiled")
+    say(world, "after it")
+    with pytest.raises(InvalidTag):
+        await device.next("message")
+    assert struck(world) == 1
+    await device.login()
+    assert [(await device.read())[1] for _ in range(2)] == ["spoiled", "after it"]
+
+
+async def test_rejected_logins(device: Device, world: World) -> None:
+    await device.close()
+    inject(world, "reject_login", reason=402, code=101, expire=3600, count=1)
+    failure = await device.login()
+    assert failure.tag == "failure"
+    assert (failure.attrs["reason"], failure.attrs["code"]) == ("402", "101")
+    assert failure.attrs["expire"] == "3600"
+    await device.closed()
+    assert (await device.login()).tag == "success"
+
+
+async def test_a_frozen_socket_moves_nothing_until_it_thaws(device: Device, world: World) -> None:
+    assert inject(world, "freeze") == 1
+    message_id = say(world, "stuck")
+    with pytest.raises(TimeoutError):
+        await device.next("message", 0.3)
+    assert world.clear(NUMBER) == 1
+    assert await device.read() == (message_id, "stuck")
+
+
+async def test_a_freeze_outlasts_a_new_login_and_ends_by_itself(
+    device: Device, world: World
+) -> None:
+    inject(world, "freeze", seconds=0.6)
+    await device.close()
+    with pytest.raises((TimeoutError, ConnectionClosed)):
+        await device.next(seconds=0.2)
+    assert (await device.login()).tag == "success"
+    assert struck(world) == 2

@@ -1,0 +1,167 @@
+"""Logging in: who is refused, who replaces whom, and what an offline device finds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from simulator.protocol import JID, Node
+from simulator.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from tests.unit.simulator.device import Device
+
+NUMBER, FRIEND = "15550100001", "15550100002"
+
+
+def say(world: World, text: str, **more: Any) -> str:
+    with world.store.transaction():
+        return world.contacts.say(FRIEND, NUMBER, text, **more)
+
+
+async def test_another_noise_key_is_refused(
+    paired: Callable[[str], Awaitable[Device]],
+) -> None:
+    device = await paired(NUMBER)
+    await device.close()
+    device.noise = X25519PrivateKey.generate()
+    refused = await device.login()
+    assert (refused.tag, refused.attrs["reason"]) == ("failure", "401")
+    await device.closed()
+
+
+async def test_an_unknown_device_is_refused(
+    paired: Callable[[str], Awaitable[Device]],
+) -> None:
+    device = await paired(NUMBER)
+    await device.close()
+    device.device = 99
+    assert (await device.login()).tag == "failure"
+
+
+async def test_ik_resumption_and_routing_info(
+    paired: Callable[[str], Awaitable[Device]],
+) -> None:
+    device = await paired(NUMBER)
+    await device.close()
+    device.handshake_mode = "IK"
+    assert (await device.login(routing=b"simulator")).tag == "success"
+
+
+async def test_nothing_of_a_replaced_socket_is_accepted(
+    world: World, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    """G6: after the successor's login the server accepts no stanza of the old owner."""
+    device = await paired(NUMBER)
+    late = await device.message(FRIEND, "too late", "LATE")
+    old_socket, old_frames = device.socket, device.frames
+    old_keys = device._send, device._receive, device._sent, device._received
+
+    assert (await device.login()).tag == "success"
+    new_socket, device.socket, device.frames = device.socket, old_socket, old_frames
+    device._send, device._receive, device._sent, device._received = old_keys
+    await device.send(late)
+    conflict = (await device.next("stream:error")).get_child("conflict")
+    assert conflict.attrs == {"type": "replaced"}
+    await device.closed()
+    assert world.contacts.inbox.received(FRIEND) == []
+    await new_socket.close()
+
+
+async def test_what_waits_is_sent_at_login_until_acknowledged(
+    world: World, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    device = await paired(NUMBER)
+    await device.close()
+    said = [say(world, f"text {number}") for number in range(3)]
+
+    for _ in range(2):
+        assert (await device.login()).tag == "success"
+        while (preview := await device.next("ib")).get_child("offline_preview") is None:
+            pass
+        assert preview.get_child("offline_preview").attrs["message"] == "3"
+        for message_id in said:
+            stanza = await device.next("message")
+            assert (stanza.attrs["id"], stanza.attrs["offline"]) == (message_id, "0")
+        done = await device.next("ib")
+        assert done.get_child("offline").attrs["count"] == "3"
+        await device.close()
+
+    await device.login()
+    assert [await device.read() for _ in said] == [
+        (message_id, f"text {number}") for number, message_id in enumerate(said)
+    ]
+    for _ in said:
+        await device.next("ack")
+    assert world.queue.counts((NUMBER, device.device)) == {}
+
+
+async def test_survives_a_restart_of_the_simulator(
+    world: World, paired: Callable[[str], Awaitable[Device]], tmp_path: Path
+) -> None:
+    device = await paired(NUMBER)
+    await device.close()
+    say(world, "kept")
+    # a second world on the same directory, as after a kill: nothing was written at an orderly end
+    again = World(tmp_path / "world")
+    try:
+        assert again.root_key == world.root_key
+        assert again.identity.static_public == world.identity.static_public
+        key = (NUMBER, device.device)
+        assert again.queue.counts(key) == {"message": 1}
+        assert again.companions.get(*key) == world.companions.get(*key)
+        assert again.endpoints.phone(FRIEND).has_session(key)
+    finally:
+        again.close()
+
+
+async def test_a_passive_login_gets_nothing_until_it_is_active(
+    world: World, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    device = await paired(NUMBER)
+    await device.close()
+    say(world, "before")
+    await device.login(passive=True)
+    say(world, "meanwhile")
+    with pytest.raises(TimeoutError):
+        await device.next("message", 0.2)
+    await device.query("passive", "set", Node("active"))
+    assert [(await device.read())[1] for _ in range(2)] == ["before", "meanwhile"]
+    say(world, "after")
+    assert (await device.read())[1] == "after"
+
+
+async def test_two_devices_of_one_account_each_have_a_queue(
+    world: World, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    one, other = await paired(NUMBER), await paired(NUMBER)
+    await other.close()
+    message_id = say(world, "to both")
+    assert await one.read() == (message_id, "to both")
+    await other.login()
+    assert await other.read() == (message_id, "to both")
+
+
+async def test_own_message_reaches_the_other_device(
+    world: World, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    one, other = await paired(NUMBER), await paired(NUMBER)
+    companion = world.companions.get(NUMBER, other.device)
+    assert companion is not None
+    kind, sealed = one.signal.encrypt(
+        (NUMBER, other.device), b"", world.companions.take_bundle(companion)
+    )
+    enc = Node("enc", {"v": "2", "type": kind}, sealed)
+    to = Node("to", {"jid": JID(NUMBER, device=other.device)}, [enc])
+    stanza = await one.message(FRIEND, "hello", "M1")
+    stanza.get_child("participants").content.append(to)
+    await one.send(stanza)
+    copy = await other.next("message")
+    assert str(copy.attrs["from"]) == f"{NUMBER}.{one.device}@s.whatsapp.net"
+    assert str(copy.attrs["recipient"]) == f"{FRIEND}@s.whatsapp.net"
+    assert copy.get_child("device-identity").content == one.identity_bytes

@@ -1,0 +1,67 @@
+"""The gate of a wave: bounded, in order, and not held by one that is stuck (G9)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from supervision.gate import Gate
+from supervision.policy import Wave
+
+
+async def test_no_more_than_the_wave_at_a_time() -> None:
+    gate, inside, most = Gate(Wave(size=3, patience=60, spread=0)), 0, 0
+
+    async def start(name: str) -> None:
+        nonlocal inside, most
+        async with gate.turn(name):
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0.005)
+            inside -= 1
+
+    await asyncio.gather(*(start(str(number)) for number in range(20)))
+    assert most == 3
+
+
+async def test_a_stuck_start_does_not_hold_the_wave() -> None:
+    gate, done = Gate(Wave(size=1, patience=0.1, spread=0)), []
+
+    async def stuck() -> None:
+        async with gate.turn("stuck"):
+            await asyncio.sleep(30)
+
+    async def start(name: str) -> None:
+        async with gate.turn(name):
+            done.append(name)
+
+    holding = asyncio.create_task(stuck())
+    await asyncio.sleep(0)
+    began = time.monotonic()
+    await asyncio.gather(*(start(name) for name in "abc"))
+    assert done == ["a", "b", "c"]
+    assert time.monotonic() - began < 5
+    assert not holding.done()
+    holding.cancel()
+
+
+async def test_one_that_gives_up_waiting_leaves_no_trace() -> None:
+    gate, done = Gate(Wave(size=1, patience=60, spread=0)), []
+    inside = asyncio.Event()
+
+    async def hold() -> None:
+        async with gate.turn("first"):
+            inside.set()
+            await asyncio.sleep(0.05)
+
+    async def start(name: str) -> None:
+        async with gate.turn(name):
+            done.append(name)
+
+    first = asyncio.create_task(hold())
+    await inside.wait()
+    quitter, second = asyncio.create_task(start("quitter")), asyncio.create_task(start("second"))
+    await asyncio.sleep(0)
+    quitter.cancel()
+    await asyncio.gather(first, second)
+    assert done == ["second"]

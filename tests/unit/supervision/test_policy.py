@@ -1,0 +1,145 @@
+"""Backoff, restart intensity, waves and probes: tables and properties (G8, G9)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supervision.policy import Intensity, Lives, Probes, Wave, backoff
+
+
+@pytest.mark.parametrize(
+    ("attempt", "chance", "seconds", "why"),
+    [
+        (0, 0.0, 0.0, "nothing fell"),
+        (1, 0.99, 0.0, "the first is at once"),
+        (2, 0.0, 0.25, "never less than half of the step"),
+        (2, 0.5, 0.375, "jitter over the upper half"),
+        (3, 0.0, 0.5, "doubles"),
+        (6, 0.0, 4.0, "and doubles"),
+        (20, 0.0, 30.0, "up to the cap"),
+        (10_000, 0.0, 30.0, "and no number is too large"),
+    ],
+)
+def test_backoff(attempt: int, chance: float, seconds: float, why: str) -> None:
+    assert backoff(attempt, 0.5, 60.0, chance) == pytest.approx(seconds), why
+
+
+LIVES = st.lists(st.tuples(st.floats(0, 9.9), st.floats(0, 290)), max_size=40)
+
+
+@given(LIVES, st.integers(1, 10))
+def test_short_lives_exhaust_the_budget_however_slowly_they_come(
+    lives: list[tuple[float, float]], limit: int
+) -> None:
+    """Gaps below five minutes never return the budget: a slow loop is a loop."""
+    record, now = Intensity(limit, min_uptime=10), 0.0
+    for number, (lived, gap) in enumerate(lives, start=1):
+        now += gap
+        record = record.fell(lived, now)
+        assert record.exhausted(now) == (number > limit)
+
+
+@given(LIVES, st.integers(1, 10), st.floats(300.001, 10_000))
+def test_five_quiet_minutes_return_the_whole_budget(
+    lives: list[tuple[float, float]], limit: int, quiet: float
+) -> None:
+    record, now = Intensity(limit, min_uptime=10), 0.0
+    for lived, gap in lives:
+        now += gap
+        record = record.fell(lived, now)
+    now += quiet
+    assert not record.exhausted(now)
+    for _ in range(limit):
+        record = record.fell(0, now)
+    assert not record.exhausted(now)
+    assert record.fell(0, now).exhausted(now)
+
+
+@given(st.lists(st.floats(10, 1e6), max_size=60), st.integers(1, 5))
+def test_lives_of_min_uptime_cost_nothing(lives: list[float], limit: int) -> None:
+    record, now = Intensity(limit, min_uptime=10), 0.0
+    for lived in lives:
+        now += lived
+        record = record.fell(lived, now)
+        assert not record.exhausted(now)
+        assert record.streak == 1
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 1000)), max_size=100))
+def test_the_record_stays_small(lives: list[tuple[float, float]]) -> None:
+    record, now = Intensity(3, min_uptime=10), 0.0
+    for lived, gap in lives:
+        now += gap
+        record = record.fell(lived, now)
+        assert len(record.falls) <= 4
+
+
+def test_a_long_life_does_not_return_the_budget() -> None:
+    record = Intensity(2, min_uptime=10).fell(1, 0).fell(1, 1).fell(100, 101).fell(1, 102)
+    assert record.exhausted(102)
+    assert record.streak == 2
+    assert not record.forgiven().exhausted(102)
+
+
+def test_lives_are_kept_apart() -> None:
+    lives = Lives(Intensity(1, min_uptime=10), base=1.0, cap=8.0)
+    for now in range(3):
+        lives.fell("shop", 0.1, float(now))
+    assert lives.exhausted("shop", 3)
+    assert not lives.exhausted("kiosk", 3)
+    assert (lives.delay("kiosk", 0.5), lives.delay("shop", 0.0)) == (0.0, 1.0)
+    lives.forgive("shop")
+    assert not lives.exhausted("shop", 3)
+    assert lives.delay("shop", 0.5) == 0.0
+
+
+WAVE = Wave(size=2, patience=5.0)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "running", "admitted", "why"),
+    [
+        ("abc", {}, "ab", "as many as the wave is large"),
+        ("abc", {"x": 99.0}, "a", "what runs counts"),
+        ("abc", {"x": 99.0, "y": 98.0}, "", "full"),
+        ("abc", {"x": 94.9, "y": 98.0}, "a", "a stuck one does not hold the wave"),
+        ("abc", {"x": 1.0, "y": 2.0}, "ab", "nor do two"),
+        ("", {}, "", "nobody waits"),
+    ],
+)
+def test_wave(waiting: str, running: dict[str, float], admitted: str, why: str) -> None:
+    assert WAVE.admit(list(waiting), running, 100.0) == tuple(admitted), why
+
+
+def test_a_wave_looks_again_when_a_start_stops_counting() -> None:
+    assert WAVE.next_look({"x": 96.0, "y": 99.0, "stuck": 10.0}, 100.0) == pytest.approx(1.0)
+    assert WAVE.next_look({"stuck": 10.0}, 100.0) is None
+
+
+def test_a_lone_takeover_is_not_held_back() -> None:
+    assert WAVE.jitter(0, 0.9) == 0.0
+    assert WAVE.jitter(1, 0.9) > 0.0
+
+
+@pytest.mark.parametrize(
+    ("answered", "lag", "took", "failed", "why"),
+    [
+        (True, 0.0, 0.1, False, "well"),
+        (True, 3.0, 0.1, False, "busy is not hung"),
+        (True, 9.0, 0.1, True, "it answers, but its main loop is blocked"),
+        (False, 0.0, 3.5, True, "silent"),
+        (False, 0.0, 9.0, False, "my own timer came late: the machine was busy, or I was"),
+    ],
+)
+def test_probe(answered: bool, lag: float, took: float, failed: bool, why: str) -> None:
+    assert Probes().failed(answered, lag, took) is failed, why
+
+
+def test_a_hang_is_found_within_its_bound() -> None:
+    """Worst case of a silent child: it hangs just after it answered (G8: 15 s in all)."""
+    probes = Probes()
+    seconds = sum(probes.pause(failed) + probes.timeout for failed in range(probes.failures))
+    blocked = probes.lag + probes.interval + sum(probes.pause(n) for n in range(1, probes.failures))
+    assert max(seconds, blocked) <= 12

