@@ -122,7 +122,7 @@ class RootSupervisor(Shell):
             for loop in (
                 self._reconcile,
                 self._listen,
-                self._standbys.keep,
+                self._keep_standbys,
                 self._recovery.run,
                 self._write_roster,
             )
@@ -179,6 +179,10 @@ class RootSupervisor(Shell):
             self._children.push()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._look_now.wait(), LOOK_EVERY)
+
+    async def _keep_standbys(self) -> None:
+        await self._adopted.wait()
+        await self._standbys.keep()
 
     async def _listen(self) -> None:
         redis = connect(self._settings, blocking=True)

@@ -72,6 +72,8 @@ class Standbys:
         while True:
             await self._look.wait()
             self._look.clear()
+            while len(self._ready) > self._size:  # adopted, with one that was just being made
+                await self._children.dismiss(self._ready.pop())
             while len(self._ready) < self._size and not self._busy:
                 self._making = asyncio.ensure_future(self._children.create("connection"))
                 try:

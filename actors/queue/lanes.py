@@ -15,6 +15,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
+from actors.queue.backoff import decide
 from actors.queue.hands import Hands, Outcome
 from actors.queue.ledger import Ledger
 from actors.queue.record import (
@@ -49,7 +50,7 @@ GRACE = 5.0
 
 __all__ = [
     "Accepted", "Claim", "Counts", "IdempotencyConflict", "Job", "Lanes", "LeaseLost",
-    "NotCancellable", "NotDead", "NotFound", "Record", "RedisAway", "Send", "Status",
+    "NotCancellable", "NotDead", "NotFound", "Record", "RedisAway", "Send", "Status", "decide",
 ]  # fmt: skip
 
 
@@ -199,7 +200,7 @@ class Lanes(Ledger):
         retry_at: float | None,
         now: float | None = None,
     ) -> Literal["waiting", "dead", "sent"]:
-        """The attempt failed: retry at `retry_at` (see `backoff.py`), None or `permanent`: dead.
+        """The attempt failed: retry at `retry_at` (`decide` says when), None or `permanent`: dead.
 
         `uncertain`: bytes left and no answer came. Returns ``sent`` when a receipt proved the
         message meanwhile. Raises `LeaseLost` from an old epoch.

@@ -241,7 +241,9 @@ async def pokes(redis: Redis) -> AsyncIterator[None]:
     A poke during an outage is not heard: look after subscribing again, which the first yield
     reminds of. `redis` should be a client made with ``blocking=True``.
     """
-    pubsub = redis.pubsub(ignore_subscribe_messages=True)
+    # Not ignoring subscribe messages here: redis-py then answers None at once for each of them and
+    # for each pong, and the loop would ping without pause.
+    pubsub = redis.pubsub()
     try:
         async with reach():
             await pubsub.subscribe(keys.POKE)

@@ -1,6 +1,6 @@
 """`teimoso connections …`: WhatsApp accounts."""
 
-# ruff: noqa: PLC0415, TC
+# ruff: noqa: PLC0415
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def qr(connection: Id, data: Data = DATA, key: Key = None, as_json: Json = False
 
     segno.make(code["qr"], error="l", micro=False).terminal(sys.stdout, border=2, compact=True)
     output.console().print(
-        f"WhatsApp › Linked devices › Link a device. Until {code['expires_at']}."
+        f"In WhatsApp: Linked devices, Link a device. Until {code['expires_at']}."
     )
 
 

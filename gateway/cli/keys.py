@@ -1,6 +1,6 @@
 """`teimoso keys …`: API keys. They act on the state store, so whoever owns the directory may."""
 
-# ruff: noqa: PLC0415, TC
+# ruff: noqa: PLC0415
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`teimoso queue …`: what waits, and what could not be sent."""
 
-# ruff: noqa: PLC0415, TC
+# ruff: noqa: PLC0415
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.
 
 from __future__ import annotations

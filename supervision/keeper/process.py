@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 INSTANCE = "TEIMOSO_INSTANCE"
 PART = "TEIMOSO_PART"
+RAY_TITLES = ("ray::", "ray-dashboard")
 POLL = 0.1  # seconds, where the system cannot tell that a process ended
 
 
@@ -136,16 +137,26 @@ def strays(data: Path, role: str | None = None) -> list[Entry]:
         if process.pid == os.getpid():
             continue
         try:
-            environment = process.environ()
+            part = _part(process, str(data))
         except (psutil.Error, OSError):
             continue
-        part = environment.get(PART)
-        if part is None or environment.get(INSTANCE) != str(data) or role not in (None, part):
-            continue
-        entry = Entry.of(part, process.pid)
-        if entry is not None:
-            found.append(entry)
+        if part is not None and role in (None, part):
+            entry = Entry.of(part, process.pid)
+            if entry is not None:
+                found.append(entry)
     return found
+
+
+def _part(process: psutil.Process, data: str) -> str | None:
+    """Which part of the instance in `data` a process belongs to; ``None`` if to none."""
+    environment = process.environ()
+    if environment.get(INSTANCE) == data:
+        return environment.get(PART)
+    # Ray's agents write their title over their environment; they stay in the directory in which
+    # the head began.
+    if not environment and process.name().startswith(RAY_TITLES) and process.cwd() == data:
+        return "ray"
+    return None
 
 
 def log_of(data: Path, role: str) -> Path:

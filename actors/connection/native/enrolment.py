@@ -77,10 +77,13 @@ class Enrolment:
         self._showing = asyncio.create_task(self._show(stanza))
 
     async def _show(self, stanza: Node) -> None:
+        # Without a single code a new connection at once would be a tight loop.
+        cause = Cause(Kind.NETWORK, "no_qr")
         for text, lifetime in pairing.qr_codes(stanza, self._keys):
             await self._events.on_qr(Qr(text, time.time() + lifetime))
             await asyncio.sleep(lifetime)
-        self._socket.fail(Cause(Kind.RESTART_REQUIRED, "qr_expired"))
+            cause = Cause(Kind.RESTART_REQUIRED, "qr_expired")
+        self._socket.fail(cause)
 
     async def _paired(self, stanza: Node) -> None:
         await self.close()

@@ -52,7 +52,7 @@ def before_decrypting(step: Step) -> None:
         step.reached()
         return await original(self, *arguments)
 
-    Signal.decrypt = decrypt  # type: ignore[method-assign]
+    Signal.decrypt = decrypt  # type: ignore[assignment,method-assign]
 
 
 def before_commit(step: Step, method: str) -> None:

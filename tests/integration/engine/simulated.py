@@ -98,6 +98,13 @@ class Simulator:
     async def say(self, contact: str, to: str, text: str) -> Any:
         return await self._call("POST", f"/contacts/{contact}/say", to=to, text=text)
 
+    async def contact(self, number: str, **changes: Any) -> None:
+        await self._call("POST", f"/contacts/{number}", **changes)
+
+    async def reinstall(self, number: str) -> None:
+        """The contact gets a new phone: another identity, no sessions."""
+        await self._call("POST", f"/contacts/{number}/reinstall")
+
     async def inbox(self, contact: str) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = (await self._call("GET", f"/contacts/{contact}/inbox"))[
             "items"

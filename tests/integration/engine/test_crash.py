@@ -10,12 +10,15 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.connection.native import SESSION_FILE
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
@@ -98,6 +101,12 @@ async def goes_on(simulator: Simulator, phone: Device) -> None:
     await until(lambda: _unacknowledged_is(simulator, 0))
 
 
+def resends(directory: Path) -> int:
+    """How many messages were asked for again, by either side: each shows a broken ratchet."""
+    with closing(sqlite3.connect(directory / SESSION_FILE)) as file:
+        return int(file.execute("SELECT count(*) FROM retries").fetchone()[0])
+
+
 @pytest.mark.parametrize("talked", [False, True], ids=["first contact", "old acquaintance"])
 @pytest.mark.parametrize(
     "point", ["before_decrypting", "before_inbox_commit", "before_ack", "after_ack"]
@@ -121,6 +130,7 @@ async def test_killed_while_receiving(
         await asyncio.wait_for(phone.opened.wait(), PATIENCE)
         await goes_on(simulator, phone)
         got = [one.text for one in await phone.messages()]
+        assert resends(tmp_path) == 0
     assert got == [*texts, *(f"later in {n}" for n in range(3))]
 
 
@@ -146,6 +156,7 @@ async def test_killed_while_sending(
         await asyncio.gather(*(phone.send(n, text) for n, text in enumerate(texts)))
         await until(lambda: _contact_has(simulator, texts))
         await goes_on(simulator, phone)
+        assert resends(tmp_path) == 0
     got = [one for one in await simulator.inbox(CONTACT) if not one["text"].startswith("opening")]
     assert [one["text"] for one in got] == [*texts, *(f"later out {n}" for n in range(3))]
     assert [one["id"] for one in got[:COUNT]] == [number for number, _, _ in sends]

@@ -11,6 +11,7 @@ from actors.connection.engine import NotConnected, Outgoing, SendError
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
+    Device,
     Simulator,
     chat,
     device,
@@ -99,6 +100,28 @@ async def test_what_cannot_be_sent(simulator: Simulator, tmp_path: Path) -> None
         with pytest.raises(SendError, match="too_large") as refused:
             await phone.send(1, "x" * 600_000)
         assert refused.value.permanent
+
+
+async def test_a_number_that_is_not_on_whatsapp(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        await simulator.contact(CONTACT, registered=False)
+        with pytest.raises(SendError, match="not_on_whatsapp") as refused:
+            await phone.send(1, "nobody there")
+        assert refused.value.permanent
+
+
+async def test_receipts_become_delivered_then_read(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        await phone.send(1, "hi")
+        await until(lambda: _statuses(phone, {"delivered", "read"}))
+        assert {receipt.message_ids for receipt in await phone.receipts()} == {(message_id(1),)}
+        await until(lambda: _unacknowledged(simulator, 0))
+
+
+async def _statuses(phone: Device, statuses: set[str]) -> bool:
+    return {receipt.status for receipt in await phone.receipts()} == statuses
 
 
 async def _unacknowledged(simulator: Simulator, count: int) -> bool:

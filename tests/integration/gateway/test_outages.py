@@ -140,25 +140,26 @@ def test_redis_killed_and_back(own_gateway: Gateway, own_valkey: Valkey) -> None
     assert len(load.accepted) <= waiting <= len(load.accepted) + 8
 
 
-def hide(gateway: Gateway, *, back: bool = False) -> None:
-    """Make the state store fail for everybody, or heal it."""
-    statements = [
-        "ALTER TABLE documents RENAME TO hidden",
-        "CREATE VIEW documents AS SELECT * FROM absent",  # so that nobody makes a new table
-    ]
-    if back:
-        statements = ["DROP VIEW documents", "ALTER TABLE hidden RENAME TO documents"]
+def spoil(gateway: Gateway, *, heal: bool = False) -> None:
+    """Make the state store unreadable for every process (SQLITE_CORRUPT), or heal it."""
+    spoiled, healthy = "CREATE TABLE documents (spoiled", "CREATE TABLE documents ("
+    change = (spoiled, healthy) if heal else (healthy, spoiled)
     database = sqlite3.connect(gateway.settings.state_file, timeout=10)
+    database.execute("PRAGMA writable_schema = ON")
     with database:
-        for statement in statements:
-            database.execute(statement)
+        changed = database.execute(
+            "UPDATE sqlite_schema SET sql = replace(sql, ?, ?) WHERE name = 'documents'", change
+        )
+        assert changed.rowcount == 1
+        [version] = database.execute("PRAGMA schema_version").fetchone()
+        database.execute(f"PRAGMA schema_version = {version + 1}")  # all read the schema anew
     database.close()
 
 
 def test_sends_go_on_while_the_store_is_away(own_gateway: Gateway) -> None:
     """G11."""
     api = own_gateway.api
-    hide(own_gateway)
+    spoil(own_gateway)
     try:
         own_gateway.until(lambda: api.get("/health").json()["store"]["up"] is False, 10)
         end = time.monotonic() + 7  # longer than what is cached of the keys
@@ -186,7 +187,7 @@ def test_sends_go_on_while_the_store_is_away(own_gateway: Gateway) -> None:
         assert "store_away" in health["reasons"]
         assert api.get("/health/ready").status_code == 200
     finally:
-        hide(own_gateway, back=True)
+        spoil(own_gateway, heal=True)
     own_gateway.until(lambda: api.get("/api/messages").status_code == 200, 10)
     own_gateway.until(lambda: api.get("/health").json()["store"]["up"] is True, 10)
 

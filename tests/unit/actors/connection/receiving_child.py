@@ -60,6 +60,10 @@ async def main() -> None:
             for said in await receive(session, signal, waiting):
                 print(said, flush=True)
             waiting = []
+    if waiting:
+        for said in await receive(session, signal, waiting):
+            print(said, flush=True)
+    session.close()
 
 
 if __name__ == "__main__":

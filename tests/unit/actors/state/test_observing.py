@@ -101,7 +101,9 @@ async def test_a_change_overtakes_the_beat_that_waited(store: Counted) -> None:
     await observing.report("shop", replace(OPEN, beat=130.0))
     changed = replace(OPEN, state="reconnecting", since=131.0, beat=130.0)
     await observing.report("shop", changed)
+    store.sizes.clear()
     await observing.flush()
+    assert store.sizes == []
     assert await store.seen("shop") == changed
 
 

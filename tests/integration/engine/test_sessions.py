@@ -1,0 +1,198 @@
+"""Several devices, several owners, and Signal sessions that broke."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.connection.causes import Kind
+from actors.connection.engine import NotConnected
+from actors.connection.native import SESSION_FILE
+from actors.connection.native.incoming import MAX_RETRIES
+from actors.connection.session import Session, StaleEpoch
+from tests.integration.engine.simulated import (
+    ACCOUNT,
+    CONTACT,
+    Device,
+    Simulator,
+    chat,
+    device,
+    message_id,
+    pair,
+    until,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def test_another_device_of_the_account_gets_a_copy(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """A device that was paired meanwhile is reached by the message that reveals it."""
+    async with device(simulator, tmp_path / "first") as first:
+        await pair(simulator, first)
+        await first.send(1, "before")
+        async with device(simulator, tmp_path / "second") as second:
+            await pair(simulator, second)
+            await first.send(2, "after")
+            (copy,) = await until(second.messages)
+            assert (copy.text, copy.message_id, copy.from_me) == ("after", message_id(2), True)
+            assert (copy.chat, copy.sender) == (chat(CONTACT), chat(ACCOUNT))
+            await second.send(3, "from the second")
+            (copy,) = await until(first.messages)
+            assert (copy.text, copy.chat, copy.from_me) == ("from the second", chat(CONTACT), True)
+            await simulator.say(CONTACT, ACCOUNT, "to both")
+            await until(lambda: _has(first, "to both"))
+            await until(lambda: _has(second, "to both"))
+        texts = [item["text"] for item in await simulator.inbox(CONTACT)]
+        assert texts == ["before", "after", "from the second"]
+
+
+async def test_an_owner_whose_epoch_is_over_sends_nothing_more(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """G6: neither an acknowledgement nor a message leaves once a newer owner took the file."""
+    async with device(simulator, tmp_path, reconnect=False) as phone:
+        await pair(simulator, phone)
+        await phone.send(1, "mine")
+        successor = Session.open(tmp_path / SESSION_FILE, 2)
+        try:
+            with pytest.raises(NotConnected):
+                await phone.send(2, "not mine any more")
+            cause = await until(lambda: phone.causes[1:] and phone.causes[-1])
+            assert (cause.kind, cause.detail) == (Kind.REPLACED, "stale_epoch")
+            await simulator.say(CONTACT, ACCOUNT, "for the successor")
+            assert (await phone.engine.run()).kind is Kind.REPLACED
+            assert successor.pending(10_000) == await phone.engine.pending(10_000)
+        finally:
+            successor.close()
+        with pytest.raises(StaleEpoch):
+            Session.open(tmp_path / SESSION_FILE, 1)
+    assert (await simulator.account(ACCOUNT))["unacknowledged"] >= 1
+    assert [item["text"] for item in await simulator.inbox(CONTACT)] == ["mine"]
+    async with device(simulator, tmp_path, epoch=2) as phone:
+        await until(lambda: _has(phone, "for the successor"))
+
+
+async def test_what_arrives_at_a_stale_owner_is_left_to_its_successor(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """G6: the message is refused by the session, so it is not acknowledged."""
+    async with device(simulator, tmp_path, reconnect=False) as phone:
+        await pair(simulator, phone)
+        Session.open(tmp_path / SESSION_FILE, 2).close()
+        await simulator.say(CONTACT, ACCOUNT, "for the successor")
+        cause = await until(lambda: phone.causes[1:] and phone.causes[-1])
+        assert cause.kind is Kind.REPLACED
+        assert await phone.messages() == []
+    assert (await simulator.account(ACCOUNT))["unacknowledged"] == 1
+
+
+async def test_a_second_login_replaces_the_first(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path / "old", reconnect=False) as old:
+        await pair(simulator, old)
+        (tmp_path / "new").mkdir()
+        shutil.copy(tmp_path / "old" / SESSION_FILE, tmp_path / "new")
+        shutil.copy(tmp_path / "old" / f"{SESSION_FILE}-wal", tmp_path / "new")
+        async with device(simulator, tmp_path / "new", epoch=2) as new:
+            await asyncio.wait_for(new.opened.wait(), 10)
+            cause = await until(lambda: old.causes[1:] and old.causes[-1])
+            assert cause.kind is Kind.REPLACED
+            await new.send(1, "mine now")
+
+
+async def test_an_old_copy_of_the_session_heals_by_resending(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """The contact cannot read a message whose key was used before, and asks for it again."""
+    kept = tmp_path / "kept.db"
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        await phone.send(1, "one")
+        await simulator.say(CONTACT, ACCOUNT, "one")
+        await until(lambda: _has(phone, "one"))
+    shutil.copy(tmp_path / SESSION_FILE, kept)
+    async with device(simulator, tmp_path, epoch=2) as phone:
+        await asyncio.wait_for(phone.opened.wait(), 10)
+        await phone.send(2, "two")
+        await simulator.say(CONTACT, ACCOUNT, "two")
+        await until(lambda: _has(phone, "two"))
+        await phone.send(3, "three")
+    shutil.copy(kept, tmp_path / SESSION_FILE)
+    async with device(simulator, tmp_path, epoch=3) as phone:
+        await asyncio.wait_for(phone.opened.wait(), 10)
+        await phone.send(4, "four")
+        await until(lambda: _arrived(simulator, "four"))
+        await simulator.say(CONTACT, ACCOUNT, "four")
+        await until(lambda: _has(phone, "four"))
+        await phone.send(5, "five")
+        await until(lambda: _arrived(simulator, "five"))
+        texts = [item["text"] for item in await simulator.inbox(CONTACT)]
+        assert texts == ["one", "two", "three", "four", "five"]
+        await until(lambda: _idle(simulator))
+
+
+async def test_a_contact_who_reinstalls(simulator: Simulator, tmp_path: Path) -> None:
+    """A new identity, and no session any more: both directions go on, and nothing is lost."""
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        await phone.send(1, "one")
+        await simulator.say(CONTACT, ACCOUNT, "one")
+        await until(lambda: _has(phone, "one"))
+        await simulator.reinstall(CONTACT)
+        await phone.send(2, "two")
+        await until(lambda: _arrived(simulator, "two"))
+        await simulator.say(CONTACT, ACCOUNT, "two")
+        await until(lambda: _has(phone, "two"))
+        await simulator.reinstall(CONTACT)
+        await simulator.say(CONTACT, ACCOUNT, "three")
+        await until(lambda: _has(phone, "three"))
+        await phone.send(3, "three")
+        await until(lambda: _arrived(simulator, "three"))
+        await until(lambda: _idle(simulator))
+
+
+async def test_a_message_that_never_decrypts_leaves_a_placeholder(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        await simulator.say(CONTACT, ACCOUNT, "before")
+        await until(lambda: _has(phone, "before"))
+        fault = await simulator.fault("garble", count=MAX_RETRIES + 1)
+        await simulator.say(CONTACT, ACCOUNT, "never")
+        await until(lambda: _has(phone, None))
+        assert await simulator.struck(fault) == MAX_RETRIES + 1
+        await simulator.say(CONTACT, ACCOUNT, "after")
+        await until(lambda: _has(phone, "after"))
+        assert [one.type for one in await phone.messages()] == ["text", "undecryptable", "text"]
+        await until(lambda: _idle(simulator))
+
+
+async def test_logout_unlinks_and_forgets(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path, reconnect=False) as phone:
+        await pair(simulator, phone)
+        await phone.engine.logout()
+        cause = await until(lambda: phone.causes[1:] and phone.causes[-1])
+        assert cause.kind is Kind.LOGGED_OUT
+        assert phone.engine.account is None
+        assert (await simulator.account(ACCOUNT))["devices"] == []
+    async with device(simulator, tmp_path, epoch=2) as phone:
+        await pair(simulator, phone)
+        await phone.send(1, "paired anew")
+
+
+async def _has(phone: Device, text: str | None) -> bool:
+    return text in [one.text for one in await phone.messages()]
+
+
+async def _arrived(simulator: Simulator, text: str) -> bool:
+    return text in [item["text"] for item in await simulator.inbox(CONTACT)]
+
+
+async def _idle(simulator: Simulator) -> bool:
+    return bool((await simulator.account(ACCOUNT))["unacknowledged"] == 0)

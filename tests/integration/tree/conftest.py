@@ -1,0 +1,134 @@
+"""A real Valkey for the loops of a served connection; the tree's own tests start a `Head`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+import pytest_asyncio
+
+from actors.connection.serving import Pace, Serving
+from actors.queue.lanes import Lanes, Send
+from actors.redis.client import connect
+from actors.redis.lease import Leases, Owner
+from tests.integration.tree.scripted import ScriptedEngine, Shelf
+from tests.valkey import Valkey
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from actors.queue.lanes import Record
+    from actors.redis.lease import Lease
+
+T = TypeVar("T")
+
+OWNER = Owner("connection:a", 1, "here")
+PACE = Pace(
+    reconnect_base=0.1,
+    reconnect_cap=0.4,
+    heartbeat=0.2,
+    grace=1.0,
+    short_grace=0.3,
+    last_drain=0.5,
+    release=1.0,
+    open_to_log_out=0.5,
+)
+
+
+class Served:
+    """``shop``, served under a lease by a scripted engine."""
+
+    def __init__(self, lanes: Lanes, leases: Leases) -> None:
+        self.lanes, self.leases = lanes, leases
+        self.engine, self.shelf = ScriptedEngine(), Shelf()
+        self.retry_in: float = 60.0
+
+    async def begin(self, *, concurrency: int = 5, pace: Pace = PACE) -> Serving:
+        self.lease = await self.leases.take("shop", OWNER)
+
+        def retry_at(attempts: int, permanent: bool, now: float) -> float | None:
+            return None if permanent else now + self.retry_in
+
+        self.serving = Serving(
+            self.lease,
+            self.leases,
+            self.lanes,
+            self.shelf,
+            concurrency=concurrency,
+            retry_at=retry_at,
+            pace=pace,
+        )
+        self.engine.events = self.serving.events
+        self.serving.start(self.engine)
+        return self.serving
+
+    async def accept(self, text: str = "hi", chat: str = "15550100002") -> Record:
+        accepted = await self.lanes.accept(Send("shop", f"{chat}@s.whatsapp.net", text))
+        return accepted.record
+
+    async def becomes(self, record: Record, status: str) -> Record:
+        async def look() -> Record | None:
+            found = await self.lanes.get(record.id)
+            return found if found is not None and found.status == status else None
+
+        return await eventually(look, f"{record.id} {status}")
+
+    async def state(self, state: str) -> Lease:
+        async def look() -> Lease | None:
+            lease = await self.leases.read("shop")
+            return lease if lease is not None and lease.state == state else None
+
+        return await eventually(look, f"shop {state}")
+
+
+async def eventually(
+    look: Callable[[], Awaitable[T | None]], what: str, seconds: float = 10.0
+) -> T:
+    end = time.monotonic() + seconds
+    while True:
+        if found := await look():
+            return found
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        await asyncio.sleep(0.005)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    with Valkey(tmp_path_factory.mktemp("valkey")) as valkey:
+        yield valkey
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Valkey]:
+    with Valkey(tmp_path / "valkey") as valkey:
+        yield valkey
+
+
+async def _served(server: Valkey) -> AsyncIterator[Served]:
+    settings = server.settings()
+    redis = connect(settings)
+    await redis.flushdb()
+    lanes = Lanes(redis, settings)
+    served = Served(lanes, Leases(redis))
+    yield served
+    if hasattr(served, "serving"):
+        await served.serving.stop()
+    await lanes.close()
+    await redis.aclose()
+    await redis.connection_pool.disconnect()
+
+
+@pytest_asyncio.fixture
+async def served(server: Valkey) -> AsyncIterator[Served]:
+    async for each in _served(server):
+        yield each
+
+
+@pytest_asyncio.fixture
+async def served_apart(own_server: Valkey) -> AsyncIterator[Served]:
+    """The same on a server that the test may kill."""
+    async for each in _served(own_server):
+        yield each

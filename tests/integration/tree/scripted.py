@@ -1,0 +1,98 @@
+"""An engine whose socket a test holds in its hand, and a state manager that can be away."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from actors.connection.causes import Cause, Kind
+from actors.connection.engine import EngineEvents, Guarantees, NotConnected
+from actors.connection.reporting import StateAway
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from actors.connection.engine import InboxItem, Outgoing
+
+ACCOUNT = "15550100001@s.whatsapp.net"
+
+
+class ScriptedEngine:
+    """Opens at once, unless `opens` is off, and closes with the cause that the test gives."""
+
+    guarantees = Guarantees(persists_before_ack=True, keeps_message_id=True)
+
+    def __init__(self, events: EngineEvents | None = None, *, opens: bool = True) -> None:
+        self.events = events or EngineEvents()
+        self.opens = opens
+        self.account: str | None = ACCOUNT
+        self.runs: list[float] = []
+        self.sent: list[Outgoing] = []
+        self.inbox: dict[int, InboxItem] = {}
+        self.in_flight = self.most_in_flight = 0
+        self.closed = self.logged_out = False
+        self.answer: Callable[[Outgoing], Awaitable[float]] = self._acknowledge
+        self._causes: asyncio.Queue[Cause] = asyncio.Queue()
+
+    def close_socket(self, kind: Kind, until: float | None = None) -> None:
+        self._causes.put_nowait(Cause(kind, until=until))
+
+    async def run(self) -> Cause:
+        self.runs.append(time.monotonic())
+        if self.closed:
+            return Cause(Kind.CLOSED)
+        if self.opens:
+            await self.events.on_open()
+        return await self._causes.get()
+
+    async def send(self, message: Outgoing) -> float:
+        if not self.opens or self.closed:
+            raise NotConnected
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            self.sent.append(message)
+            return await self.answer(message)
+        finally:
+            self.in_flight -= 1
+
+    async def _acknowledge(self, _: Outgoing) -> float:
+        await asyncio.sleep(0.002)
+        return time.time()
+
+    async def pending(self, limit: int) -> Sequence[InboxItem]:
+        return [self.inbox[key] for key in sorted(self.inbox)][:limit]
+
+    async def settle(self, keys: Sequence[int]) -> None:
+        for key in keys:
+            self.inbox.pop(key, None)
+
+    async def logout(self) -> None:
+        self.account, self.logged_out = None, True
+        self.close_socket(Kind.LOGGED_OUT)
+
+    async def close(self) -> None:
+        self.closed = True
+        self.close_socket(Kind.CLOSED)
+
+
+class Shelf:
+    """A state manager that keeps what it is given, while it is not `away`."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.asked = 0
+        self.messages: dict[str, dict[str, Any]] = {}
+        self.observed: list[dict[str, Any]] = []
+
+    async def store_messages(self, connection: str, items: Sequence[dict[str, Any]]) -> None:
+        self.asked += 1
+        if self.away:
+            raise StateAway("away")
+        self.messages |= {f"{connection}.{item['message_id']}": item for item in items}
+
+    async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
+        if self.away:
+            raise StateAway("away")
+        self.observed.append(observed | {"connection": connection})

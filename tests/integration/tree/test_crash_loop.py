@@ -1,0 +1,101 @@
+"""A connection that falls again and again is given up, alone, until somebody asks (G9)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from actors.redis.lease import poke
+from actors.state.documents import RECOVERY_ACTIONS
+from tests.integration.tree.head import Head, Tree, kill, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from actors.redis.lease import Lease
+
+pytestmark = pytest.mark.timeout(180)
+
+LIMIT = 3
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[Head]:
+    with Head(max_restarts=LIMIT, restart_backoff_base=100, standby_actors=2) as head:
+        yield head
+
+
+@pytest_asyncio.fixture
+async def tree(head: Head) -> AsyncIterator[Tree]:
+    tree = Tree(head)
+    yield tree
+    await tree.close()
+
+
+async def fallen(tree: Tree) -> Lease:
+    """Kill the owner as soon as the root knows that it serves; the lease that it had."""
+
+    async def served() -> Lease | None:
+        lease = await tree.lease("shop")
+        pid = tree.pids().get("connection:shop")
+        return lease if lease.owner is not None and lease.owner.pid == pid else None
+
+    lease = await until("shop is served", served, 20)
+    assert lease.owner is not None
+    kill(lease.owner.pid)
+    return lease
+
+
+async def test_a_crash_loop_ends_as_failed_and_disturbs_nobody(tree: Tree) -> None:
+    await tree.complete(standbys=2)
+    await tree.create("shop", "kiosk")
+    await tree.complete("shop", "kiosk", standbys=2)
+    other = await tree.lease("kiosk")
+    for fall in range(LIMIT + 1):
+        lease = await fallen(tree)
+        if fall < LIMIT:
+            await tree.newer("shop", lease, 20)
+    failed = await tree.state("shop", "failed")
+    assert (failed.cause, failed.owner) == ("crash_loop", None)
+    await asyncio.sleep(2.5)
+    assert (await tree.lease("shop")).epoch == failed.epoch
+    assert (await tree.lease("kiosk")).epoch == other.epoch
+
+    async def said() -> bool:
+        actions = (await tree.documents.query(RECOVERY_ACTIONS)).items
+        found = [each["action"] for each in actions if each["connection"] == "shop"]
+        return sorted(found) == ["gave_up"] + ["restarted"] * LIMIT
+
+    await until("it is on record", said, 5)
+    document = await tree.connections.get("shop")
+    assert document is not None
+    assert document.observed is not None
+    assert (document.observed.state, document.observed.cause) == ("failed", "crash_loop")
+
+
+async def test_a_restarted_root_leaves_it_failed(tree: Tree) -> None:
+    before = tree.pids()
+    kill(before["root"])
+
+    async def back() -> bool:
+        return tree.pids().get("root") not in {None, before["root"]}
+
+    await until("the root is back", back, 10)
+    await asyncio.sleep(2.5)
+    assert (await tree.lease("shop")).state == "failed"
+
+
+async def test_recovery_is_at_once_with_a_whole_budget(tree: Tree) -> None:
+    failed = await tree.lease("shop")
+    began = time.monotonic()
+    await tree.connections.ask_recover("shop")
+    await poke(tree.redis)
+    await tree.newer("shop", failed, 5)
+    assert time.monotonic() - began < 5
+    for _ in range(LIMIT):
+        lease = await fallen(tree)
+        await tree.newer("shop", lease, 20)

@@ -1,0 +1,378 @@
+"""The loops of one served connection, against a real Valkey (G2, G3, G4, G5, G6, G11)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.connection.causes import Kind
+from actors.connection.engine import (
+    InboxMessage,
+    InboxReceipt,
+    NotConnected,
+    Outgoing,
+    Qr,
+    SendError,
+)
+from actors.redis.lease import Owner
+from tests.integration.tree.conftest import eventually
+
+if TYPE_CHECKING:
+    from tests.integration.tree.conftest import Served
+    from tests.valkey import Valkey
+
+OTHER = Owner("connection:b", 2, "here")
+
+
+def incoming(key: int, text: str = "hello") -> InboxMessage:
+    chat = "15550100002@s.whatsapp.net"
+    return InboxMessage(key, chat, chat, f"3EB0{key:018X}", 1_700_000_000, "text", text)
+
+
+# sending
+
+
+async def test_what_is_accepted_is_sent_under_its_own_id(served: Served) -> None:
+    """G2, G3."""
+    early = await served.accept("early")
+    await served.begin()
+    late = await served.accept("late")
+    for record in (early, late):
+        done = await served.becomes(record, "sent")
+        assert done.attempts == 1
+    assert [message.message_id for message in served.engine.sent] == [
+        early.message_id,
+        late.message_id,
+    ]
+
+
+async def test_many_chats_at_once_and_each_in_order(served: Served) -> None:
+    """G4: concurrency over chats, never within one."""
+    await served.begin(concurrency=4)
+    records = [
+        await served.accept(f"{number:02}", f"155501000{chat:02}")
+        for number in range(6)
+        for chat in range(10, 18)
+    ]
+    for record in records:
+        await served.becomes(record, "sent")
+    assert served.engine.most_in_flight == 4
+    for chat in {message.chat for message in served.engine.sent}:
+        texts = [message.text for message in served.engine.sent if message.chat == chat]
+        assert all(early < late for early, late in pairwise(texts))
+
+
+async def test_a_closed_socket_claims_nothing(served: Served) -> None:
+    served.engine.opens = False
+    await served.begin()
+    record = await served.accept()
+    await asyncio.sleep(0.3)
+    found = await served.lanes.get(record.id)
+    assert found is not None
+    assert (found.status, found.attempts) == ("queued", 0)
+    served.engine.opens = True
+    await served.engine.events.on_open()
+    await served.becomes(record, "sent")
+
+
+async def test_no_attempt_is_counted_when_the_socket_was_closed_after_all(served: Served) -> None:
+    refusals = 0
+
+    async def answer(message: Outgoing) -> float:
+        nonlocal refusals
+        refusals += 1
+        if refusals < 3:
+            raise NotConnected
+        return time.time()
+
+    served.engine.answer = answer
+    await served.begin()
+    done = await served.becomes(await served.accept(), "sent")
+    assert refusals == 3
+    assert done.attempts == 1
+    assert not done.uncertain
+
+
+async def test_a_passing_failure_waits_and_a_permanent_one_is_dead(served: Served) -> None:
+    async def answer(message: Outgoing) -> float:
+        raise SendError("refused", permanent=message.text == "never", uncertain=False)
+
+    served.engine.answer = answer
+    await served.begin()
+    later = await served.becomes(await served.accept("later", "15550100003"), "waiting")
+    never = await served.becomes(await served.accept("never", "15550100004"), "dead")
+    assert (later.error, never.error) == ("refused", "refused")
+
+
+async def test_an_engine_that_breaks_loses_nothing(served: Served) -> None:
+    """G2: what left is not known, so it is tried again, and said to be uncertain."""
+
+    async def answer(message: Outgoing) -> float:
+        if len(served.engine.sent) == 1:
+            raise RuntimeError("a bug")
+        return time.time()
+
+    served.engine.answer = answer
+    served.retry_in = 0.05
+    await served.begin()
+    record = await served.becomes(await served.accept(), "sent")
+    assert [message.message_id for message in served.engine.sent] == [record.message_id] * 2
+
+
+async def test_an_outcome_is_told_once_redis_is_back(
+    served_apart: Served, own_server: Valkey
+) -> None:
+    """G11: sent while Redis dies; nothing is sent twice, and the rest follows within seconds."""
+    served = served_apart
+    gate = asyncio.Event()
+
+    async def answer(message: Outgoing) -> float:
+        await gate.wait()
+        return time.time()
+
+    served.engine.answer = answer
+    await served.begin()
+    record, behind = await served.accept("one"), await served.accept("two")
+    await served.becomes(record, "sending")
+    own_server.kill()
+    gate.set()
+    await asyncio.sleep(0.5)
+    assert served.serving.in_flight == 1
+    own_server.start()
+    back = time.monotonic()
+    await served.becomes(record, "sent")
+    await served.becomes(behind, "sent")
+    assert time.monotonic() - back < 5
+    assert [message.text for message in served.engine.sent] == ["one", "two"]
+
+
+# the lease
+
+
+async def test_a_newer_epoch_ends_it(served: Served) -> None:
+    """G6: it closes its socket, completes nothing, and its successor has what was in flight."""
+    gate = asyncio.Event()
+
+    async def answer(message: Outgoing) -> float:
+        await gate.wait()
+        return time.time()
+
+    served.engine.answer = answer
+    serving = await served.begin()
+    record = await served.becomes(await served.accept(), "sending")
+    newer = await served.leases.take("shop", OTHER)
+    ending = await asyncio.wait_for(serving.ended(), 5)
+    assert ending.reason == "lost"
+    assert served.engine.closed
+    lease = await served.leases.read("shop")
+    assert lease is not None
+    assert (lease.epoch, lease.owner, lease.state) == (newer.epoch, OTHER, "connecting")
+    found = await served.lanes.get(record.id)
+    assert found is not None
+    assert found.status == "queued"
+
+
+async def test_an_emptied_redis_ends_it(served: Served) -> None:
+    serving = await served.begin()
+    await served.state("open")
+    await served.leases.forget("shop")
+    assert (await asyncio.wait_for(serving.ended(), 5)).reason == "lease_missing"
+
+
+# the socket
+
+
+async def test_states_are_reported_to_both(served: Served) -> None:
+    served.engine.opens = False
+    served.engine.account = None
+    await served.begin()
+    await served.engine.events.on_qr(Qr("2@abc", time.time() + 20))
+    await served.state("pairing")
+    assert (await served.leases.qr("shop") or ("", 0))[0] == "2@abc"
+    served.engine.account = "15550100001@s.whatsapp.net"
+    await served.engine.events.on_paired(served.engine.account)
+    served.engine.opens = True
+    served.engine.close_socket(Kind.RESTART_REQUIRED)
+    lease = await served.state("open")
+    assert lease.account == served.engine.account
+    assert await served.leases.qr("shop") is None
+    served.engine.opens = False
+    served.engine.close_socket(Kind.KEEPALIVE)
+    assert (await served.state("reconnecting")).cause == "keepalive"
+
+    async def seen() -> bool:
+        return [each["state"] for each in served.shelf.observed][-2:] == ["open", "reconnecting"]
+
+    await eventually(seen, "the state manager knows")
+    assert {each["epoch"] for each in served.shelf.observed} == {served.lease.epoch}
+
+
+async def test_restart_required_reconnects_at_once_and_network_backs_off(served: Served) -> None:
+    await served.begin()
+    for kind in (Kind.RESTART_REQUIRED, Kind.NETWORK, Kind.NETWORK):
+        await served.state("open")
+        runs = len(served.engine.runs)
+        served.engine.close_socket(kind)
+
+        async def again(runs: int = runs) -> bool:
+            return len(served.engine.runs) > runs
+
+        await eventually(again, "another run")
+    at_once, first, second = (late - early for early, late in pairwise(served.engine.runs))
+    assert at_once < 0.05
+    assert first > 0.05
+    assert second > 0.1
+
+
+async def test_a_temporary_ban_is_waited_out(served: Served) -> None:
+    await served.begin()
+    await served.state("open")
+    served.engine.close_socket(Kind.TEMPORARILY_BANNED, until=time.time() + 0.5)
+    assert (await served.state("reconnecting")).cause == "temporarily_banned"
+    await served.state("open")
+    first, second = served.engine.runs
+    assert second - first >= 0.5
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "state", "cause"),
+    [
+        (Kind.REPLACED, "replaced", "reconnecting", "replaced"),
+        (Kind.LOGGED_OUT, "logged_out", "logged_out", "logged_out"),
+        (Kind.BANNED, "failed", "failed", "banned"),
+        (Kind.OUTDATED, "failed", "failed", "outdated"),
+        (Kind.BAD_SESSION, "failed", "failed", "bad_session"),
+    ],
+)
+async def test_a_cause_that_ends_it(
+    served: Served, kind: Kind, reason: str, state: str, cause: str
+) -> None:
+    """G6: above all, `replaced` never reconnects under the same lease."""
+    serving = await served.begin()
+    await served.state("open")
+    served.engine.close_socket(kind)
+    ending = await asyncio.wait_for(serving.ended(), 5)
+    assert ending.reason == reason
+    assert len(served.engine.runs) == 1
+    assert served.engine.closed
+    assert served.engine.logged_out is (kind is Kind.LOGGED_OUT)
+    lease = await served.leases.read("shop")
+    assert lease is not None
+    assert (lease.state, lease.cause, lease.owner) == (state, cause, None)
+
+
+# the inbox
+
+
+async def test_an_item_is_settled_when_it_is_stored_elsewhere(served: Served) -> None:
+    """G5, G11: while the state manager is away all stays in the session."""
+    served.shelf.away = True
+    served.engine.inbox = {key: incoming(key) for key in range(3)}
+    await served.begin()
+    asked = served.shelf.asked
+    served.engine.inbox[3] = incoming(3)
+    await served.engine.events.on_inbox()
+    await asyncio.sleep(0.3)
+    assert served.shelf.asked > asked
+    assert len(served.engine.inbox) == 4
+    served.shelf.away = False
+
+    async def empty() -> bool:
+        return not served.engine.inbox
+
+    await eventually(empty, "the inbox is empty", 3)
+    assert len(served.shelf.messages) == 4
+
+
+async def test_receipts_do_not_wait_for_the_state_manager(served: Served) -> None:
+    await served.begin()
+    record = await served.becomes(await served.accept(), "sent")
+    served.shelf.away = True
+    served.engine.inbox = {
+        1: incoming(1),
+        2: InboxReceipt(2, record.chat, (record.message_id,), "read", int(time.time())),
+    }
+    await served.engine.events.on_inbox()
+    await served.becomes(record, "read")
+
+    async def settled() -> bool:
+        return list(served.engine.inbox) == [1]
+
+    await eventually(settled, "the receipt is settled, the message is not")
+
+
+# the end
+
+
+async def test_stop_lets_what_is_in_flight_arrive(served: Served) -> None:
+    async def answer(message: Outgoing) -> float:
+        await asyncio.sleep(0.3)
+        return time.time()
+
+    served.engine.answer = answer
+    serving = await served.begin()
+    record = await served.becomes(await served.accept(), "sending")
+    await serving.stop()
+    behind = await served.accept("behind")
+    assert (await served.becomes(record, "sent")).attempts == 1
+    assert (await served.becomes(behind, "queued")).attempts == 0
+    lease = await served.leases.read("shop")
+    assert lease is not None
+    assert (lease.state, lease.owner) == ("stopped", None)
+    assert served.engine.closed
+    assert served.shelf.observed[-1]["state"] == "stopped"
+
+
+async def test_stop_is_bounded_and_gives_back_what_is_stuck(served: Served) -> None:
+    """G2, G3: bytes may have left, so it is queued again as uncertain."""
+
+    async def answer(message: Outgoing) -> float:
+        await asyncio.sleep(60)
+        return time.time()
+
+    served.engine.answer = answer
+    serving = await served.begin()
+    record = await served.becomes(await served.accept(), "sending")
+    began = time.monotonic()
+    await asyncio.gather(serving.stop(), serving.stop())
+    assert time.monotonic() - began < 4
+    found = await served.becomes(record, "queued")
+    assert found.uncertain
+
+
+async def test_stop_is_bounded_without_redis(served_apart: Served, own_server: Valkey) -> None:
+    serving = await served_apart.begin()
+    await served_apart.state("open")
+    own_server.kill()
+    began = time.monotonic()
+    await serving.stop()
+    assert time.monotonic() - began < 5
+    own_server.start()
+
+
+async def test_logout_unlinks_and_says_so(served: Served) -> None:
+    serving = await served.begin()
+    await served.state("open")
+    ending = await serving.logout()
+    assert ending.reason == "logged_out"
+    assert served.engine.logged_out
+    lease = await served.leases.read("shop")
+    assert lease is not None
+    assert (lease.state, lease.cause, lease.owner) == ("logged_out", "asked", None)
+
+
+async def test_a_loop_that_breaks_ends_it_visibly(served: Served) -> None:
+    async def pending(limit: int) -> list[InboxMessage]:
+        raise RuntimeError("a bug")
+
+    served.engine.pending = pending  # type: ignore[method-assign]
+    serving = await served.begin()
+    ending = await asyncio.wait_for(serving.ended(), 5)
+    assert (ending.reason, ending.cause) == ("broke", "RuntimeError")
+    lease = await served.leases.read("shop")
+    assert lease is not None
+    assert (lease.state, lease.owner) == ("reconnecting", None)

@@ -1,0 +1,298 @@
+"""The tree on a real Ray, a real Valkey and the simulator: who dies, and who is back when.
+
+Bounds are those of section 8 of the design; the figures are printed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from actors.queue.lanes import Lanes, Send
+from actors.redis.client import connect
+from actors.redis.lease import Owner, poke
+from actors.state.documents import MESSAGES, RECOVERY_ACTIONS
+from supervision import roster
+from tests.integration.tree.head import Head, Tree, kill, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from actors.queue.lanes import Record
+
+pytestmark = pytest.mark.timeout(180)
+
+CONTACT = "15550100002"
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[Head]:
+    """Two paired connections, ``shop`` and ``kiosk``, for all tests of the module."""
+    with Head() as head:
+        asyncio.run(_pair(head))
+        yield head
+
+
+async def _pair(head: Head) -> None:
+    tree = Tree(head)
+    await tree.complete()
+    await tree.create("shop", "kiosk")
+    await tree.pair("shop", "15550100001")
+    await tree.pair("kiosk", "15550100011")
+    await tree.close()
+
+
+@pytest_asyncio.fixture
+async def tree(head: Head) -> AsyncIterator[Tree]:
+    tree = Tree(head)
+    try:
+        await tree.complete("shop", "kiosk")
+        yield tree
+    finally:
+        await tree.close()
+
+
+@pytest_asyncio.fixture
+async def lanes(head: Head) -> AsyncIterator[Lanes]:
+    redis = connect(head.settings)
+    lanes = Lanes(redis, head.settings)
+    yield lanes
+    await lanes.close()
+    await redis.aclose()
+
+
+async def accept(lanes: Lanes, text: str, connection: str = "shop") -> Record:
+    return (await lanes.accept(Send(connection, f"{CONTACT}@s.whatsapp.net", text))).record
+
+
+async def sent(lanes: Lanes, record: Record, seconds: float = 20) -> float:
+    """Seconds until WhatsApp had it."""
+    began = time.monotonic()
+
+    async def look() -> bool:
+        found = await lanes.get(record.id)
+        return found is not None and found.status in {"sent", "delivered", "read"}
+
+    await until(f"{record.id} is sent", look, seconds)
+    return time.monotonic() - began
+
+
+def figure(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    with capsys.disabled():
+        print(f"\n  {text}")
+
+
+async def test_a_killed_connection_goes_on_on_a_standby(
+    tree: Tree, lanes: Lanes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """G2, G6, G7, G8: first message again within a second, and no other is disturbed (G9)."""
+    before, lease, other = tree.pids(), await tree.lease("shop"), await tree.lease("kiosk")
+    await sent(lanes, await accept(lanes, "warm"))
+    kill(before["connection:shop"])
+    seconds = await sent(lanes, await accept(lanes, "after the kill"))
+    figure(capsys, f"connection killed: first message after {seconds * 1000:.0f} ms")
+    assert seconds <= 1
+    after = await tree.lease("shop")
+    assert after.epoch == lease.epoch + 1
+    assert after.restarts == lease.restarts + 1
+    assert after.owner is not None
+    assert after.owner.pid == before["standby:0"]
+    full = await tree.complete("shop", "kiosk")
+    assert full["standby:0"] not in before.values()
+    assert await tree.lease("kiosk") == other
+    actions = (await tree.documents.query(RECOVERY_ACTIONS)).items
+    [action] = [each for each in actions if each["epoch_after"] == after.epoch]
+    assert (action["connection"], action["cause"], action["action"]) == (
+        "shop",
+        "crashed",
+        "restarted",
+    )
+
+
+async def test_a_restarted_root_adopts_what_lives(
+    tree: Tree, lanes: Lanes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """G8: the same processes, no reconnect, within ten seconds."""
+    before, leases = tree.pids(), await tree.leases.read_all(["shop", "kiosk"])
+    kill(before["root"])
+    began = time.monotonic()
+    assert await sent(lanes, await accept(lanes, "without a root")) < 1
+
+    async def adopted() -> bool:
+        pids = tree.pids()
+        return pids.keys() == before.keys() and pids["root"] != before["root"]
+
+    await until("the root is back", adopted, 10)
+    figure(capsys, f"root killed: adopted after {time.monotonic() - began:.2f} s")
+    await asyncio.sleep(3)  # a whole look later
+    after = tree.pids()
+    assert {**after, "root": 0} == {**before, "root": 0}
+    now = await tree.leases.read_all(["shop", "kiosk"])
+    assert {name: (lease.epoch, lease.since) for name, lease in now.items()} == {
+        name: (lease.epoch, lease.since) for name, lease in leases.items()
+    }
+
+
+async def test_a_connection_that_dies_with_the_root_is_found(tree: Tree) -> None:
+    before, lease = tree.pids(), await tree.lease("shop")
+    os.kill(before["root"], signal.SIGKILL)
+    kill(before["connection:shop"])
+    await tree.newer("shop", lease, 10)
+    await tree.state("shop", "open")
+
+
+async def test_a_hung_connection_is_replaced(
+    tree: Tree, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """G8: a stopped process, within fifteen seconds; it is dead before its successor begins."""
+    before, lease = tree.pids(), await tree.lease("shop")
+    os.kill(before["connection:shop"], signal.SIGSTOP)
+    after, seconds = await tree.newer("shop", lease, 15)
+    figure(capsys, f"connection stopped: replaced after {seconds:.1f} s")
+    assert roster.start_of(before["connection:shop"]) is None
+    assert after.owner is not None
+    await tree.state("shop", "open")
+
+
+@pytest.mark.parametrize("role", ["queue", "state", "health"])
+async def test_a_killed_service_is_back(
+    tree: Tree, lanes: Lanes, role: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """G8: within three seconds, and sends go on meanwhile."""
+    before, lease = tree.pids(), await tree.lease("shop")
+    kill(before[role])
+    began = time.monotonic()
+    assert await sent(lanes, await accept(lanes, f"without {role}")) < 1
+
+    async def back() -> bool:
+        return tree.pids().get(role) not in {None, before[role]}
+
+    await until(f"{role} is back", back, 10)
+    seconds = time.monotonic() - began
+    figure(capsys, f"{role} killed: back after {seconds:.2f} s")
+    assert seconds <= 3
+    assert (await tree.lease("shop")).epoch == lease.epoch
+
+
+async def test_what_arrives_while_the_state_manager_is_dead_is_stored(
+    tree: Tree, head: Head
+) -> None:
+    """G5: the connection has it on disk, and the new state manager gets it, once."""
+    kill(tree.pids()["state"])
+    said = [f"said {number}" for number in range(10)]
+    for text in said:
+        head.simulator.post(
+            f"/contacts/{CONTACT}/say", json={"to": "15550100001", "text": text}
+        ).raise_for_status()
+
+    async def stored() -> list[str] | None:
+        found = [each["text"] for each in (await tree.documents.query(MESSAGES)).items]
+        found = [text for text in found if text in said]
+        return found if set(said) <= set(found) else None
+
+    assert sorted(await until("all is stored", stored, 10)) == said
+
+
+async def test_an_owner_that_lost_its_lease_is_ended(tree: Tree) -> None:
+    """G6: somebody else took the lease; the old process has no business any more."""
+    before = tree.pids()
+    lease = await tree.leases.take("shop", Owner("somebody", 1, "elsewhere"))
+
+    async def ended() -> bool:
+        return roster.start_of(before["connection:shop"]) is None
+
+    await until("the old owner is dead", ended, 10)
+    await tree.newer("shop", lease, 10)
+    await tree.state("shop", "open")
+
+
+async def test_without_redis_the_living_go_on_and_the_dead_wait(
+    tree: Tree, head: Head, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """G11: no epoch is given meanwhile; within five seconds of its return all is well."""
+    before, shop, kiosk = tree.pids(), await tree.lease("shop"), await tree.lease("kiosk")
+    head.valkey.kill()
+    kill(before["connection:shop"])
+    await asyncio.sleep(3)
+    assert roster.start_of(before["connection:kiosk"]) is not None
+    head.valkey.start()
+    began = time.monotonic()
+    await tree.newer("shop", shop, 10)
+    await tree.state("shop", "open")
+    seconds = time.monotonic() - began
+    figure(capsys, f"Redis back: the dead connection open after {seconds:.1f} s")
+    assert seconds <= 5
+    after = await tree.lease("kiosk")
+    assert (after.epoch, after.since) == (kiosk.epoch, kiosk.since)
+
+
+async def test_stop_start_and_restart(tree: Tree) -> None:
+    await tree.connections.set_desired("kiosk", "stopped")
+    await poke(tree.redis)
+    stopped = await tree.state("kiosk", "stopped", 5)
+    assert stopped.owner is None
+    await tree.connections.set_desired("kiosk", "running")
+    await poke(tree.redis)
+    started = await tree.state("kiosk", "open")
+    await tree.connections.raise_generation("kiosk")
+    await poke(tree.redis)
+    again, _ = await tree.newer("kiosk", started, 10)
+    assert again.restarts == started.restarts, "what was asked for is no crash"
+    opened = await tree.state("kiosk", "open")
+    await asyncio.sleep(2.5)
+    assert (await tree.lease("kiosk")).epoch == opened.epoch, "asked once, done once"
+
+
+async def test_a_deleted_connection_leaves_nothing(tree: Tree, head: Head) -> None:
+    await tree.create("gone")
+    await tree.pair("gone", "15550100021")
+    await tree.connections.delete("gone")
+    await poke(tree.redis)
+
+    async def forgotten() -> bool:
+        return await tree.connections.get("gone", deleted=True) is None
+
+    await until("gone is gone", forgotten, 20)
+    assert await tree.leases.read("gone") is None
+    assert not (head.settings.sessions / "gone").exists()
+    assert "connection:gone" not in tree.pids()
+
+
+async def test_a_damaged_session_fails_alone(tree: Tree, head: Head) -> None:
+    """G9: its cause is said, and nobody else notices."""
+    other = await tree.lease("shop")
+    directory = head.settings.sessions / "broken"
+    directory.mkdir(parents=True)
+    (directory / "session.db").write_bytes(b"no session" * 1000)
+    await tree.create("broken")
+    failed = await tree.state("broken", "failed")
+    assert failed.cause
+    assert failed.owner is None
+    await asyncio.sleep(2.5)
+    assert (await tree.lease("broken")).epoch == failed.epoch, "it is not tried in a circle"
+    assert await tree.lease("shop") == other
+    await tree.connections.delete("broken")
+    await poke(tree.redis)
+
+
+async def test_down_gives_every_lease_back(
+    tree: Tree, head: Head, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last test of the module: nothing runs afterwards."""
+    began = time.monotonic()
+    head.stop()
+    figure(capsys, f"stopped after {time.monotonic() - began:.1f} s, loading Ray included")
+    for connection in ("shop", "kiosk"):
+        lease = await tree.lease(connection)
+        assert (lease.state, lease.owner) == ("stopped", None)
+
+    async def only_root() -> bool:
+        return tree.pids().keys() == {"root"}
+
+    await until("only the root is left", only_root, 10)
