@@ -167,7 +167,8 @@ class KeyRing:
 
     async def _read(self) -> None:
         try:
-            page = await asyncio.wait_for(self._documents.query(API_KEYS), _STORE_TIMEOUT)
+            async with asyncio.timeout(_STORE_TIMEOUT):
+                page = await self._documents.query(API_KEYS)
         except (StoreAway, TimeoutError):
             return  # what was read before stays valid
         else:

@@ -85,7 +85,8 @@ class KnownConnections:
                 self._wake.clear()
                 await self.refresh()
                 try:
-                    await asyncio.wait_for(self._wake.wait(), REFRESH)
+                    async with asyncio.timeout(REFRESH):
+                        await self._wake.wait()
                 except TimeoutError:
                     continue
 

@@ -163,7 +163,8 @@ async def _outcome(backends: Backends, record: Record, seconds: float) -> Record
     pause = _FIRST_LOOK
     while record.status not in shapes.FINAL and (left := deadline - time.monotonic()) > 0:
         try:
-            await asyncio.wait_for(backends.closing.wait(), min(pause, left))
+            async with asyncio.timeout(min(pause, left)):
+                await backends.closing.wait()
             break
         except TimeoutError:
             pause = min(pause * 1.5, _LAST_LOOK)

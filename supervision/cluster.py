@@ -87,7 +87,8 @@ async def _answer(reference: Any, within: float | None) -> Any:
     from ray import exceptions  # noqa: PLC0415 - Ray is loaded where it is used
 
     try:
-        return await asyncio.wait_for(reference, within)
+        async with asyncio.timeout(within):
+            return await reference
     except TimeoutError as error:
         raise NoAnswer(f"within {within} s") from error
     except exceptions.ActorUnavailableError as error:

@@ -178,7 +178,8 @@ class RootSupervisor(Shell):
             await self._tending.look()
             self._children.push()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._look_now.wait(), LOOK_EVERY)
+                async with asyncio.timeout(LOOK_EVERY):
+                    await self._look_now.wait()
 
     async def _keep_standbys(self) -> None:
         await self._adopted.wait()

@@ -374,6 +374,7 @@ class Tending:
 
     async def _pause(self, connection: str, seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._again[connection].wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._again[connection].wait()
         except TimeoutError:
             return

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.connection.reporting import StateAway
 from actors.connection.serving import Pace, Serving
-from actors.queue import backoff
-from actors.queue.lanes import Lanes
+from actors.queue.lanes import Lanes, decide
 from actors.redis.client import RedisAway, connect
 from actors.redis.lease import Leases, Owner
 from actors.settings import Settings
@@ -61,7 +60,8 @@ class RemoteState:
             raise StateAway("not known yet")
         try:
             answer = getattr(self.handle, method).remote(*args)
-            await asyncio.wait_for(answer, CONFIRMED_WITHIN)
+            async with asyncio.timeout(CONFIRMED_WITHIN):
+                await answer
         except Exception as error:
             raise StateAway(type(error).__name__) from error
 
@@ -160,7 +160,7 @@ class ConnectionActor(Shell):
 
     def _retry_at(self, attempts: int, permanent: bool, now: float) -> float | None:
         settings = self._settings
-        return backoff.decide(
+        return decide(
             attempts,
             settings.max_retry_attempts,
             permanent=permanent,

@@ -99,7 +99,8 @@ class Sender:
                 self._look.clear()
                 again = await self._claim()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._look.wait(), again)
+                    async with asyncio.timeout(again):
+                        await self._look.wait()
         finally:
             listening.cancel()
 

@@ -169,7 +169,8 @@ class Serving:
         """Unlink the device (where it is connected within some seconds), end as ``logged_out``."""
         if self._asked is None and self._engine.account is not None:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._is_open.wait(), self._pace.open_to_log_out)
+                async with asyncio.timeout(self._pace.open_to_log_out):
+                    await self._is_open.wait()
         return await self._end(Ending("logged_out", "asked"))
 
     # what the engine tells
@@ -294,7 +295,8 @@ class Serving:
     async def _attempt(self, action: str, step: Awaitable[object], within: float) -> None:
         """One step of the end, bounded; the next ones happen even when it breaks."""
         try:
-            await asyncio.wait_for(step, within)
+            async with asyncio.timeout(within):
+                await step
         except Exception as error:  # noqa: BLE001 - whatever breaks, the lease goes back
             log.error(  # noqa: TRY400 - a traceback may quote what was sent
                 "broke",

@@ -45,9 +45,16 @@ local function next_due()
     return held or scheduled
 end
 
--- An acknowledgement or receipt proves a message sent in whatever state it is. Monotone.
+-- An acknowledgement or receipt proves a message sent in whatever state it is. Monotone, also in
+-- its times: WhatsApp's are whole seconds, and none may lie before the step that it follows.
 local function prove(id, status, at)
-    local record = call('HMGET', message(id), 'status', 'chat', 'sent_at', status .. '_at')
+    local record = call('HMGET', message(id), 'status', 'chat', 'sent_at', status .. '_at',
+        'delivered_at', 'sending_at')
+    for _, before in pairs({record[3], record[5], record[6]}) do
+        if before and tonumber(before) > tonumber(at) then
+            at = before
+        end
+    end
     local known = PROOF[record[1]]
     if not record[1] or (known and record[4]) then
         return

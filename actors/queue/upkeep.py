@@ -72,7 +72,11 @@ class Upkeep:
 
     async def _loop(self, action: str, step: Callable[[], Awaitable[None]], every: float) -> None:
         pause = every
-        while True:
+        me = asyncio.current_task()
+        assert me is not None
+        # Python 3.11: asyncio.wait_for swallows a cancellation that meets the answer, and the store
+        # may use it. The request to stop must outlive that.
+        while not me.cancelling():
             try:
                 await step()
             except (RedisAway, StoreAway) as error:
@@ -85,4 +89,5 @@ class Upkeep:
                 if action in self.away:
                     self.away.discard(action)
                     log.info("resumed", action=f"queue.{action}")
-            await asyncio.sleep(pause)
+            if not me.cancelling():
+                await asyncio.sleep(pause)

@@ -17,7 +17,7 @@ from actors.redis.client import reach
 from actors.redis.script import Script
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from redis.asyncio import Redis
 
@@ -235,7 +235,7 @@ async def poke(redis: Redis) -> None:
         await redis.publish(keys.POKE, "")
 
 
-async def pokes(redis: Redis) -> AsyncIterator[None]:
+async def pokes(redis: Redis) -> AsyncGenerator[None]:
     """Yield once after each `poke`, and once at the start; raises `RedisAway` when Redis goes.
 
     A poke during an outage is not heard: look after subscribing again, which the first yield

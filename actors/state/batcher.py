@@ -87,7 +87,8 @@ class Batcher:
         self._open.add(call.future)
         self._arrived.set()
         try:
-            await asyncio.wait_for(call.future, self._answer_seconds)
+            async with asyncio.timeout(self._answer_seconds):
+                await call.future
         except TimeoutError:
             raise StoreAway("no answer in time") from None
         finally:

@@ -95,7 +95,8 @@ class SqliteDocuments:
     async def _ask(self, run: Callable[[sqlite3.Connection], T], *, writes: bool) -> T:
         future = asyncio.wrap_future(self._committer.submit(run, writes=writes))
         try:
-            return await asyncio.wait_for(future, ANSWER_SECONDS)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await future
         except TimeoutError:
             raise StoreAway("no answer in time") from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +46,7 @@ def environment(data: Path) -> dict[str, str]:
 
 
 def command(data: Path, ports: Mapping[str, int]) -> Command:
-    """Make token, address and directories, and say what to run."""
+    """Make token, address and directories, and say what to run; no other head may run now."""
     _prepare(data, ports["ray_gcs"])
     options = {
         "node-ip-address": "127.0.0.1",
@@ -113,5 +114,8 @@ def _prepare(data: Path, port: int) -> None:
     place = temporary(data)
     if place.is_symlink() or place.stat().st_uid != os.getuid():
         raise PermissionError(f"{place} belongs to somebody else")
+    # Every start makes a directory of logs; the last one's are kept, for whoever asks why it fell.
+    for old in sorted(place.glob("session_2*"))[:-1]:
+        shutil.rmtree(old, ignore_errors=True)
     secret.kept(data / TOKEN, lambda: secrets.token_hex(32))
     secret.write(data / ADDRESS, f"127.0.0.1:{port}\n")

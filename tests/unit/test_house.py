@@ -26,7 +26,7 @@ ARROWS = {
 # What a room of `actors` shows to the other rooms; everything else is its inside.
 PORTS = {
     "connection": {"engine", "causes"},
-    "queue": {"lanes", "backoff"},
+    "queue": {"lanes"},
     "state": {"documents", "connections"},
     "health": {"summary"},
 }

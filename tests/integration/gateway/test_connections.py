@@ -92,7 +92,7 @@ async def test_each_wish_pokes_the_root(api: Api, gateway: Gateway) -> None:
             await asyncio.to_thread(api.post, f"/api/connections/poked/{verb}")
             await asyncio.wait_for(anext(heard), 5)
     finally:
-        await heard.aclose()  # type: ignore[attr-defined]
+        await heard.aclose()
         await listening.aclose()
 
 

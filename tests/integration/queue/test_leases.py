@@ -8,11 +8,14 @@ import pytest
 
 from actors.connection.engine import Qr
 from actors.queue.lanes import Lanes, Send
+from actors.redis.client import connect
 from actors.redis.lease import LeaseMissing, Leases, Owner, poke, pokes
 from tests.integration.queue.desk import ANA, BEN, EVA, SHOP, Desk
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+    from tests.valkey import Valkey
 
 FIRST = Owner("connection:1", 11, "node-a")
 SECOND = Owner("connection:2", 22, "node-b")
@@ -213,4 +216,23 @@ async def test_a_poke_is_heard(redis: Redis) -> None:
     for _ in range(2):
         await poke(redis)
         await asyncio.wait_for(anext(heard), 5)
-    await heard.aclose()  # type: ignore[attr-defined]
+    await heard.aclose()
+
+
+async def test_listening_for_pokes_asks_nothing_of_redis(own_server: Valkey) -> None:
+    """A listener that pings without pause is invisible but for the load."""
+    redis = connect(own_server.settings(), blocking=True)
+    listening = pokes(redis)
+    await anext(listening)
+    heard = asyncio.ensure_future(anext(listening))
+
+    async def pings() -> int:
+        return int((await redis.info("commandstats")).get("cmdstat_ping", {}).get("calls", 0))
+
+    before = await pings()
+    await asyncio.sleep(0.5)
+    assert await pings() - before < 5
+    await poke(redis)
+    await heard
+    await listening.aclose()
+    await redis.aclose()

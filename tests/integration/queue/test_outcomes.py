@@ -287,3 +287,14 @@ async def test_outcomes_of_other_connections_are_a_mistake(desk: Desk) -> None:
     record = await desk.accept("a")
     with pytest.raises(ValueError, match="not a message of this connection"):
         await desk.lanes.complete("other", 1, record.id, at=1, now=1)
+
+
+async def test_times_follow_the_steps_though_whatsapp_counts_whole_seconds(desk: Desk) -> None:
+    desk.now = 1000.75
+    record = await desk.accept("a")
+    await desk.claim()
+    await desk.lanes.complete(SHOP, desk.epoch, record.id, at=1000.0, now=desk.now)
+    await desk.lanes.receipt(SHOP, [record.message_id], "delivered", 1002.0)
+    await desk.lanes.receipt(SHOP, [record.message_id], "read", 1001.0)
+    times = (await desk.get("a")).times
+    assert (times["sent"], times["delivered"], times["read"]) == (1000.75, 1002.0, 1002.0)

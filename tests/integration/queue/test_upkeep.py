@@ -13,7 +13,7 @@ from actors.queue.actor import QueueActor
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.lease import Leases
-from actors.state.documents import CONNECTIONS, JOBS, MESSAGES, Documents, open_documents
+from actors.state.documents import CONNECTIONS, JOBS, MESSAGES, Documents, Page, open_documents
 from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
 
 if TYPE_CHECKING:
@@ -171,6 +171,25 @@ async def test_a_successor_mirrors_what_a_dead_one_left(
         await until(mirrored)
     finally:
         await second.stop()
+
+
+async def test_it_stops_although_the_store_swallowed_the_cancellation(
+    actor: QueueActor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What asyncio.wait_for does in Python 3.11 when cancellation and answer meet."""
+    asked = asyncio.Event()
+
+    async def swallow(*_: object, **__: object) -> Page:
+        asked.set()
+        try:
+            await asyncio.sleep(SECONDS)
+        except asyncio.CancelledError:
+            return Page([], None)
+        raise AssertionError("was not cancelled")
+
+    monkeypatch.setattr(actor._documents, "query", swallow)
+    await asyncio.wait_for(asked.wait(), SECONDS)
+    await asyncio.wait_for(actor.stop(), 5)
 
 
 async def test_a_bug_in_the_upkeep_ends_the_actor(

@@ -1,0 +1,172 @@
+"""The keeper on a whole instance: whatever dies is there again, and nothing else is touched (G8).
+
+One instance serves all of this file; each test leaves it ready.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from supervision.keeper.plan import Plan
+from tests.instance import Instance, gone, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    with Instance(tmp_path_factory.mktemp("keeper")) as running:
+        yield running
+
+
+def pids(status: dict[str, Any]) -> dict[str, int]:
+    """The first pid of each role."""
+    found: dict[str, int] = {}
+    for entry in status["processes"]:
+        found.setdefault(entry["role"], entry["pid"])
+    return found
+
+
+@pytest.mark.parametrize(("role", "seconds"), [("gateway", 10), ("valkey", 10), ("simulator", 10)])
+def test_what_is_killed_is_there_again_and_nothing_else_changes(
+    instance: Instance, role: str, seconds: float
+) -> None:
+    before = pids(instance.ready(60))
+    killed = instance.kill(role)
+
+    def again() -> dict[str, int] | None:
+        status = instance.status()
+        now = pids(status)
+        return now if status["ready"] and now.get(role, killed) != killed else None
+
+    after = until(f"another {role}", again, seconds * 3)
+    assert {one: pid for one, pid in after.items() if one != role} == {
+        one: pid for one, pid in before.items() if one != role
+    }
+
+
+def test_a_stopped_keeper_leaves_all_running_and_the_next_attaches(instance: Instance) -> None:
+    before = pids(instance.ready(60))
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        keeper = instance.process("keeper")
+        keeper.send_signal(number)
+        until("the keeper is gone", partial(gone, keeper), 10)
+        assert not instance.status()["ready"]
+        told = instance.teimoso("up", "--detach", "--json")
+        assert told.returncode == 0, told.stderr
+        assert "attached" in told.stdout
+        after = pids(instance.ready(30))
+        assert after.pop("keeper") != keeper.pid
+        assert after == {role: pid for role, pid in before.items() if role != "keeper"}
+
+
+def test_a_second_keeper_is_refused(instance: Instance) -> None:
+    before = pids(instance.ready(60))
+    second = subprocess.run(
+        [sys.executable, "-m", "supervision.keeper", "--data", str(instance.data)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert second.stderr.startswith("Another keeper has the data directory")
+    assert pids(instance.ready(30)) == before
+
+
+def test_what_cannot_be_had_while_it_runs_is_refused(instance: Instance) -> None:
+    for words in (("--port", "1"), ("--no-simulate",)):
+        refused = instance.teimoso("up", "--detach", *words)
+        assert refused.returncode == 1
+        assert "`teimoso down` first" in refused.stderr
+
+
+def test_it_listens_on_loopback_alone(instance: Instance) -> None:
+    listening = [
+        connection.laddr
+        for process in instance.family()
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert len(listening) > 10
+    assert {address.ip.removeprefix("::ffff:") for address in listening} <= {"127.0.0.1", "::1"}
+
+
+def test_secrets_are_for_the_owner_alone(instance: Instance) -> None:
+    for name in ("runtime.json", "ray/token", "valkey/valkey.conf", "valkey/password"):
+        assert stat.S_IMODE((instance.data / name).stat().st_mode) == 0o600, name
+    secret = (instance.data / "valkey" / "password").read_text()
+    token = (instance.data / "ray" / "token").read_text()
+    for process in instance.family():
+        words = " ".join(process.cmdline())
+        assert secret not in words
+        assert token not in words
+    with socket.create_connection(("127.0.0.1", port_of(instance, "valkey"))) as stranger:
+        stranger.sendall(b"PING\r\n")
+        assert stranger.recv(100).startswith(b"-NOAUTH")
+
+
+def test_a_dead_ray_head_leaves_nothing_behind(instance: Instance) -> None:
+    """Its actors may not go on beside those of the next one (G6)."""
+    before = instance.ready(60)
+    processes = [
+        psutil.Process(entry["pid"])
+        for entry in before["processes"]
+        if entry["role"] not in ("keeper", "gateway", "valkey", "simulator")
+    ]
+    assert len(processes) > 10
+    killed = instance.kill("ray")
+
+    def again() -> dict[str, Any] | None:
+        status = instance.status()
+        return status if status["ready"] and pids(status)["ray"] != killed else None
+
+    after = until("another Ray head with its tree", again, 120)
+    assert all(gone(process) for process in processes)
+    for role in ("keeper", "gateway", "valkey", "simulator"):
+        assert pids(after)[role] == pids(before)[role]
+
+
+def test_down_leaves_nothing(instance: Instance) -> None:
+    instance.ready(60)
+    family = list(instance.family())
+    assert len(family) > 15
+    done = instance.teimoso("down")
+    assert done.returncode == 0, done.stderr
+    assert [process for process in family if not gone(process)] == []
+    assert not instance.status()["processes"]
+    assert "Nothing" in instance.teimoso("down").stdout
+
+
+def test_a_part_that_does_not_start_is_named_and_nothing_stays(instance: Instance) -> None:
+    """Runs last: the instance is down, and its Valkey cannot use its directory."""
+    log = instance.data / "valkey" / "appendonlydir"
+    log.rename(log.with_name("aside"))
+    log.write_text("in the way")
+    try:
+        failed = instance.teimoso("up", "--detach")
+    finally:
+        log.unlink()
+        log.with_name("aside").rename(log)
+    assert failed.returncode == 1
+    assert "valkey does not start: " in failed.stderr
+    assert str(instance.data / "logs" / "valkey.log") in failed.stderr
+    assert not instance.status()["processes"]
+
+
+def port_of(instance: Instance, name: str) -> int:
+    plan = Plan.load(instance.data)
+    assert plan is not None
+    return plan.ports[name]

@@ -1,0 +1,153 @@
+"""The receive pipeline on a real session; the stanzas' meaning and the network are stood in for."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, closing, suppress
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from actors.connection.causes import Cause, Kind
+from actors.connection.native.incoming import Incoming, Outcome
+from actors.connection.native.nodes import Node
+from actors.connection.native.receive import Receiver
+from actors.connection.native.socket import ConnectionLost, Socket
+from actors.connection.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+
+class Wire:
+    """Notes for each answer whether its message was committed when it left."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.sent: list[tuple[str, bool]] = []
+        self.more = asyncio.Event()
+        self.cause: Cause | None = None
+
+    async def send(self, *nodes: Node) -> None:
+        await asyncio.sleep(0)
+        for node in nodes:
+            number = node.attrs["id"]
+            committed = any(number == one.message_id for one in self.session.pending(1000))  # type: ignore[union-attr]
+            self.sent.append((number, committed))
+        self.more.set()
+
+    def fail(self, cause: Cause) -> None:
+        self.cause = cause
+
+
+class Meaning:
+    """Stores each stanza; `bad` breaks half way, `wanted` is asked for again."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    async def take(self, stanza: Node) -> Outcome:
+        number = stanza.attrs["id"]
+        if number.startswith("wanted"):
+            return Outcome(wanted=stanza)
+        self.store(number)
+        if number.startswith("bad"):
+            raise KeyError(number)
+        task = "prekeys" if number.startswith("task") else None
+        return Outcome((Node("ack", {"id": number}),), news=True, task=task)  # type: ignore[arg-type]
+
+    def give_up(self, stanza: Node) -> Outcome:
+        self.store(stanza.attrs["id"])
+        return Outcome((Node("ack", {"id": stanza.attrs["id"]}),), news=True)
+
+    def store(self, number: str) -> None:
+        self.session.add_message(
+            chat="c", sender="c", message_id=number, at=1, type="text", text=None
+        )
+
+
+class Pipeline:
+    def __init__(self, session: Session) -> None:
+        self.wire = Wire(session)
+        self.news = 0
+        self.tasks: list[str] = []
+        self.receiver = Receiver(
+            session,
+            cast("Socket", self.wire),
+            cast("Incoming", Meaning(session)),
+            on_inbox=self.on_inbox,
+            on_task=lambda kind, _: self.tasks.append(kind),
+            patience=0.05,
+        )
+
+    async def on_inbox(self) -> None:
+        self.news += 1
+
+    async def put(self, *numbers: str) -> None:
+        for number in numbers:
+            await self.receiver.put(Node("message", {"id": number}))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[asyncio.Task[None]]:
+        task = asyncio.create_task(self.receiver.run())
+        try:
+            yield task
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError, ConnectionLost):
+                await task
+
+    async def sent(self, count: int) -> list[tuple[str, bool]]:
+        async with asyncio.timeout(5):
+            while len(self.wire.sent) < count:
+                await self.wire.more.wait()
+                self.wire.more.clear()
+        return self.wire.sent
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    with closing(Session.open(tmp_path / "session.db", 1)) as opened:
+        yield opened
+
+
+async def test_answers_follow_the_commit_in_order(session: Session) -> None:
+    """G5: several share the commit, and no answer leaves before it."""
+    pipeline = Pipeline(session)
+    await pipeline.put(*(f"{n}" for n in range(100)), "task")
+    async with pipeline.running():
+        expected = [*((f"{n}", True) for n in range(100)), ("task", True)]
+        assert await pipeline.sent(101) == expected
+        await asyncio.sleep(0)
+    assert pipeline.news < 5
+    assert pipeline.tasks == ["prekeys"]
+
+
+async def test_a_stanza_that_breaks_stops_no_other_and_leaves_nothing(session: Session) -> None:
+    pipeline = Pipeline(session)
+    await pipeline.put("1", "bad", "2")
+    async with pipeline.running():
+        assert await pipeline.sent(2) == [("1", True), ("2", True)]
+    assert len(session.pending(10)) == 2
+
+
+async def test_what_was_asked_for_in_vain_is_given_up(session: Session) -> None:
+    pipeline = Pipeline(session)
+    await pipeline.put("wanted")
+    async with pipeline.running():
+        assert await pipeline.sent(1) == [("wanted", True)]
+    assert pipeline.news == 1
+
+
+async def test_a_stale_epoch_ends_it_without_an_answer(session: Session, tmp_path: Path) -> None:
+    """G6: what was refused is neither stored nor acknowledged, and the socket is ended."""
+    pipeline = Pipeline(session)
+    Session.open(tmp_path / "session.db", 2).close()
+    await pipeline.put("1")
+    async with pipeline.running() as task:
+        with pytest.raises(ConnectionLost):
+            await asyncio.wait_for(task, 5)
+    assert pipeline.wire.cause == Cause(Kind.REPLACED, "stale_epoch")
+    assert pipeline.wire.sent == []
+    assert session.pending(10) == []

@@ -1,0 +1,47 @@
+"""The command as a person meets it first."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from gateway.cli.progress import hopeless
+from gateway.cli.welcome import commands
+from supervision.keeper.board import Note
+
+HEAVY = ("ray", "redis", "httpx", "pydantic", "psutil", "segno", "starlette")
+PROBE = f"""
+import sys
+from gateway.cli.app import app
+print([name for name in {HEAVY!r} if name in sys.modules])
+"""
+
+
+def test_help_names_every_command_and_loads_nothing_heavy() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", PROBE], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "[]"
+    shown = subprocess.run(
+        [sys.executable, "-m", "gateway.cli", "--help"], capture_output=True, text=True, check=True
+    )
+    for name in ("up", "down", "status", "doctor", "connections", "send", "queue", "keys"):
+        assert f" {name} " in shown.stdout
+
+
+def test_what_there_is_to_try_fits_the_instance() -> None:
+    told = {"url": "http://127.0.0.1:9000", "data": "/srv/a", "simulate": True}
+    add, pair, send = commands(told)
+    assert '/api/connections -d \'{"id":"shop"}\'' in add
+    assert pair == "teimoso simulate scan shop 15550100001 --data /srv/a"
+    assert "http://127.0.0.1:9000/api/messages" in send
+    assert "connections qr shop" in commands({**told, "simulate": False})[1]
+
+
+def test_a_part_is_given_up_after_three_falls_in_a_row() -> None:
+    notes = [
+        Note("valkey", "starting", 0.0, "no", falls=3, streak=3),
+        Note("gateway", "fallen", 0.0, "no", falls=2, streak=2),
+        Note("ray", "ready", 0.0, None, falls=5, streak=5),
+    ]
+    assert [note.role for note in hopeless(notes)] == ["valkey"]

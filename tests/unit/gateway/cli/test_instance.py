@@ -1,0 +1,114 @@
+"""What a start is made of: flags over the environment, over the file, over what was the last time."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.settings import Settings
+from gateway.cli.instance import (
+    CannotStart,
+    Wish,
+    check_ports,
+    conflict,
+    make_directory,
+    wanted,
+)
+from supervision.keeper.plan import Plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {str(field.validation_alias) for field in Settings.model_fields.values()}
+    for name in names & set(os.environ):
+        monkeypatch.delenv(name)
+
+
+def test_a_first_start(tmp_path: Path) -> None:
+    settings, plan = wanted(tmp_path, Wish(), None)
+    assert plan == Plan(8090)
+    assert settings.port == 8090
+    assert settings.data == tmp_path
+
+
+def test_what_is_left_open_stays_as_it_was(tmp_path: Path) -> None:
+    known = Plan(9000, simulate=True, control_port=9001, ports={"valkey": 1})
+    settings, plan = wanted(tmp_path, Wish(), known)
+    assert plan == known
+    assert settings.port == 9000
+
+
+def test_flags_beat_the_environment_which_beats_what_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = Plan(9000, simulate=True)
+    monkeypatch.setenv("PORT", "9100")
+    assert wanted(tmp_path, Wish(), known)[1].port == 9100
+    settings, plan = wanted(tmp_path, Wish(simulate=False, port=9200), known)
+    assert (plan.port, settings.port, plan.simulate) == (9200, 9200, False)
+
+
+def test_named_servers_are_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_HOST", "redis.example")
+    monkeypatch.setenv("RAY_ADDRESS", "ray.example:6379")
+    assert wanted(tmp_path, Wish(), None)[1].roles == ("root", "gateway")
+
+
+def test_the_settings_file_is_remembered(tmp_path: Path) -> None:
+    file = tmp_path / "settings"
+    file.write_text("QUEUE_CONCURRENCY=3\n")
+    _, plan = wanted(tmp_path, Wish(settings_file=file), None)
+    settings, _ = wanted(tmp_path, Wish(), plan)
+    assert settings.queue_concurrency == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [("QUEUE_CONCURRENCY=many", "QUEUE_CONCURRENCY"), ("QUEUE_SIZE=1", "QUEUE_SIZE")],
+)
+def test_a_bad_setting_is_named(tmp_path: Path, line: str, name: str) -> None:
+    file = tmp_path / "settings"
+    file.write_text(line + "\n")
+    with pytest.raises(CannotStart, match=name):
+        wanted(tmp_path, Wish(settings_file=file), None)
+
+
+@pytest.mark.parametrize(
+    ("wish", "refused"),
+    [
+        (Wish(), False),
+        (Wish(simulate=True, port=9000, control_port=9001), False),
+        (Wish(port=9002), True),
+        (Wish(simulate=False), True),
+        (Wish(control_port=9002), True),
+    ],
+)
+def test_what_cannot_be_had_while_it_runs(wish: Wish, refused: bool) -> None:
+    sentence = conflict(wish, Plan(9000, simulate=True, control_port=9001))
+    assert (sentence is not None) is refused
+    if sentence is not None:
+        assert "down" in sentence
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    with socket.socket() as somebody:
+        somebody.bind(("127.0.0.1", 0))
+        somebody.listen(1)
+        port = somebody.getsockname()[1]
+        settings, plan = wanted(tmp_path, Wish(port=port), None)
+        with pytest.raises(CannotStart, match=str(port)):
+            check_ports(settings, plan)
+
+
+def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotStart, match="cannot be written"):
+        make_directory(tmp_path / "file" / "data")
+    make_directory(tmp_path / "data")
+    assert list((tmp_path / "data").iterdir()) == []

@@ -1,0 +1,24 @@
+"""The notes on the parts, as whoever starts them reads them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from supervision.keeper import board
+from supervision.keeper.board import Board
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_why_a_part_fell_is_known_until_it_is_ready(tmp_path: Path) -> None:
+    assert board.read(tmp_path) == []
+    notes = Board(tmp_path, ("valkey", "gateway"))
+    assert [note.state for note in board.read(tmp_path)] == ["waiting", "waiting"]
+    notes.put("gateway", "fallen", "port in use", falls=1, streak=1)
+    notes.put("gateway", "starting", falls=1, streak=1)
+    [_, gateway] = board.read(tmp_path)
+    assert (gateway.state, gateway.reason) == ("starting", "port in use")
+    notes.put("gateway", "ready", falls=1, streak=1)
+    [_, gateway] = board.read(tmp_path)
+    assert (gateway.state, gateway.reason) == ("ready", None)

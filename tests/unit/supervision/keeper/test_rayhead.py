@@ -1,0 +1,46 @@
+"""What the Ray head is started with: loopback, own ports, own token, a short directory."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from supervision.keeper import ports, rayhead
+
+PORTS = dict(zip(ports.NAMES, range(25_000, 25_100), strict=False))
+SOCKET = "/session_2026-11-24_16-16-00_347483_4194303/sockets/plasma_store"
+
+
+def test_it_stays_on_this_host_with_a_token_of_its_own(tmp_path: Path) -> None:
+    command = rayhead.command(tmp_path, PORTS)
+    assert "--node-ip-address=127.0.0.1" in command.arguments
+    assert "--dashboard-host=127.0.0.1" in command.arguments
+    for name in ports.RAY:
+        port = str(PORTS[name])
+        given = [one for one in command.arguments if one.endswith(f"={port}")]
+        assert given or port in command.environment.values(), name
+    token = tmp_path / rayhead.TOKEN
+    assert command.environment["RAY_AUTH_MODE"] == "token"
+    assert command.environment["RAY_AUTH_TOKEN_PATH"] == str(token)
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert len(token.read_text()) == 64
+    assert token.read_text() not in " ".join(command.arguments)
+    before = token.read_text()
+    rayhead.command(tmp_path, PORTS)
+    assert token.read_text() == before
+
+
+def test_sockets_have_short_paths_whatever_the_data_directory_is() -> None:
+    short, long = Path("/srv/teimoso"), Path("/srv") / ("x" * 100)
+    assert rayhead.temporary(short) == short / "ray" / "tmp"
+    assert rayhead.temporary(long) != rayhead.temporary(long / "y")
+    for data in (short, long):
+        assert len(str(rayhead.temporary(data)) + SOCKET) <= 103
+
+
+def test_old_logs_do_not_pile_up(tmp_path: Path) -> None:
+    place = rayhead.temporary(tmp_path)
+    for number in range(4):
+        (place / f"session_2026-11-24_16-16-0{number}_1_1").mkdir(parents=True)
+    rayhead.command(tmp_path, PORTS)
+    assert [one.name for one in place.iterdir()] == ["session_2026-11-24_16-16-03_1_1"]

@@ -1,0 +1,55 @@
+"""The roster names living processes only, and never another one that got the pid."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from supervision import roster
+from supervision.roster import Entry
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def this() -> Entry:
+    entry = Entry.of("root", os.getpid(), "shop")
+    assert entry is not None
+    return entry
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    roster.write(tmp_path, [this()])
+    assert roster.read(tmp_path) == [this()]
+
+
+def test_a_pid_that_was_given_away_is_nobody(tmp_path: Path) -> None:
+    roster.write(tmp_path, [this(), replace(this(), started="before")])
+    assert roster.read(tmp_path) == [this()]
+
+
+def test_a_process_that_ended_is_not_read_even_before_it_is_reaped(tmp_path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        entry = Entry.of("queue", child.pid)
+        assert entry is not None
+        roster.write(tmp_path, [entry])
+        assert roster.read(tmp_path) == [entry]
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it is a zombie from here on
+        assert not entry.alive
+        assert roster.read(tmp_path) == []
+        assert Entry.of("queue", child.pid) is None
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def test_no_roster_and_a_broken_one_are_empty(tmp_path: Path) -> None:
+    assert roster.read(tmp_path) == []
+    roster.write(tmp_path, [this()])
+    (tmp_path / roster.TREE).write_text('[{"role": "root"')
+    assert roster.read(tmp_path) == []
