@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/python -m uv
 DATA ?= data
+PORT ?=
 
 .PHONY: up down test setup setup-test check debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
-	$(BIN)/teimoso up --simulate --data $(DATA)
+	$(BIN)/teimoso up --simulate --data $(DATA) $(if $(PORT),--port $(PORT))
 
 down: setup
 	$(BIN)/teimoso down --data $(DATA)
@@ -33,8 +34,9 @@ setup-test: .venv/test
 	@touch $@
 
 .venv/runtime: .venv/python requirements.lock pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "Installing what Teimoso needs into .venv; this takes about a minute, once."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/test: .venv/runtime requirements-dev.lock

@@ -9,8 +9,6 @@ reads that file with `Settings.load`, so that no two processes of an instance ca
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -23,6 +21,8 @@ from pydantic_settings import (
     SettingsConfigDict,
     SettingsError,
 )
+
+from actors.files import write_atomically
 
 RUNTIME_FILE = "runtime.json"
 
@@ -149,13 +149,7 @@ class Settings(BaseSettings):
             if isinstance(value, SecretStr):
                 values[name] = value.get_secret_value()
         del values["teimoso_api_key"]  # needed once, at the first start, and kept hashed
-        text = json.dumps(values, indent=1)
-        descriptor, temporary = tempfile.mkstemp(dir=self.data, prefix=RUNTIME_FILE)
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(self.data / RUNTIME_FILE)
+        write_atomically(self.data / RUNTIME_FILE, json.dumps(values, indent=1))
 
     @cached_property
     def redis_address(self) -> str:

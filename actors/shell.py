@@ -8,15 +8,16 @@ blocked; it therefore reports how far the main loop lags.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import structlog
-
+from actors.logs import log_to
 from actors.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PULSE = 0.25
 """Seconds between two signs of life of the main loop."""
@@ -98,35 +99,16 @@ class Shell:
         return {}
 
 
-def log_to(file: Path, level: str, name: str) -> None:
-    """Send this process's logs to `file`, one JSON object a line.
+async def end_tasks(tasks: Iterable[asyncio.Task[Any]], within: float) -> bool:
+    """Cancel tasks until they end, for `within` seconds at most; whether all did.
 
-    Actors of one kind share a file: each line is one write to a file opened for appending.
+    Once is not enough: redis-py loses a cancellation that meets an answer, and whoever waits for
+    the end of such a task then waits for ever. Never raises what a task raised.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _Named(name),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[level.upper()]
-        ),
-        logger_factory=structlog.WriteLoggerFactory(file.open("a", buffering=1)),
-        cache_logger_on_first_use=False,
-    )
-
-
-class _Named:
-    """Puts the name of the actor and its pid into each line."""
-
-    def __init__(self, name: str) -> None:
-        self._by = f"{name}/{os.getpid()}"
-
-    def __call__(self, _: object, __: str, event: structlog.typing.EventDict) -> Any:
-        event.setdefault("by", self._by)
-        return event
+    left = {task for task in tasks if task is not asyncio.current_task()}
+    end = time.monotonic() + within
+    while left and time.monotonic() < end:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=0.05)
+    return not left

@@ -57,14 +57,8 @@ class Access:
             await self._app(scope, receive, sending)
         except ClientDisconnect:
             status = _CLIENT_GONE
-        except Exception as error:  # noqa: BLE001 - the last place that can answer
-            log.error(  # noqa: TRY400 - a traceback's message could quote the caller
-                "unexpected error",
-                action="internal_error",
-                request_id=request_id,
-                error=type(error).__name__,
-                where=logs.where(error),
-            )
+        except Exception:
+            log.exception("unexpected error", action="internal_error", request_id=request_id)
             if not status:
                 problem = Problem("internal_error", f"The log names it as {request_id}.")
                 await problem.response()(scope, receive, sending)

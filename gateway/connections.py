@@ -78,6 +78,12 @@ async def delete(call: Call[None, None]) -> Response:
 
 
 async def start(call: Call[None, None]) -> Response:
+    """Also of a connection that gave up or was logged out, though it was to run all along."""
+    registered = await _existing(call)
+    try:
+        await call.backends.registry.ask_recover(registered.id)
+    except ConnectionNotFound:
+        raise Problem("unknown_connection") from None
     return await _desire(call, "running")
 
 

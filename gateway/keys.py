@@ -15,12 +15,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
+import structlog
+
 from actors.state.documents import API_KEYS, StoreAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from actors.state.documents import Document, Documents
+
+log = structlog.get_logger()
 
 Scope = Literal["admin", "send", "read", "metrics"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -171,6 +175,8 @@ class KeyRing:
                 page = await self._documents.query(API_KEYS)
         except (StoreAway, TimeoutError):
             return  # what was read before stays valid
+        except Exception:  # nobody may wait for the outcome of this task
+            log.exception("keys not read", action="read_keys")
         else:
             self._keys = {key.hash: key for key in map(_key, page.items)}
             self._read_at = self._clock()

@@ -83,7 +83,11 @@ class KnownConnections:
             tasks.create_task(self._listen())
             while True:
                 self._wake.clear()
-                await self.refresh()
+                try:
+                    await self.refresh()
+                except Exception:  # not foreseen; without this loop no change would be seen again
+                    self.fresh = False
+                    log.exception("not refreshed", action="refresh_connections")
                 try:
                     async with asyncio.timeout(REFRESH):
                         await self._wake.wait()
@@ -97,4 +101,6 @@ class KnownConnections:
                     self._wake.set()
             except RedisAway:
                 pass  # pokes are a courtesy: the interval finds every change
+            except Exception:
+                log.exception("pokes not heard", action="listen_to_pokes")
             await asyncio.sleep(REFRESH)

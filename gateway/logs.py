@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
+
+from actors import logs
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict
@@ -18,21 +19,11 @@ if TYPE_CHECKING:
 
 def configure(level: str) -> None:
     """Send this process's logs, and those of the libraries that it uses, to stderr as JSON."""
-    threshold = logging.getLevelNamesMapping()[level.upper()]
-    shared: list[structlog.typing.Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
-        wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
+    logs.configure(sys.stderr, level)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, _library],
+            foreign_pre_chain=[_library, *logs.PROCESSORS],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(),
@@ -41,7 +32,7 @@ def configure(level: str) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(max(threshold, logging.INFO))
+    root.setLevel(max(logging.getLevelNamesMapping()[level.upper()], logging.INFO))
 
 
 def request(**fields: object) -> None:
@@ -52,23 +43,14 @@ def request(**fields: object) -> None:
         "level": "info",
         "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
     }
-    sys.stderr.write(json.dumps(line | fields) + "\n")
-
-
-def where(error: BaseException) -> list[str]:
-    """The frames of an error, innermost last, without its message: that could quote a caller."""
-    return [
-        f"{Path(frame.filename).name}:{frame.lineno} {frame.name}"
-        for frame in traceback.extract_tb(error.__traceback__)[-12:]
-    ]
+    with suppress(OSError):  # a full disk is no reason to refuse a request
+        sys.stderr.write(json.dumps(line | fields) + "\n")
 
 
 def _library(_: object, __: str, event: EventDict) -> EventDict:
     record = event["_record"]
     event["action"] = "library"
     event["logger"] = record.name
-    if record.exc_info and record.exc_info[1] is not None:
-        event["error"] = type(record.exc_info[1]).__name__
-        event["where"] = where(record.exc_info[1])
-        event.pop("exc_info", None)
+    if record.exc_info:
+        event["exc_info"] = record.exc_info
     return event

@@ -55,7 +55,7 @@ async def retry(call: Call[None, None]) -> Response:
     auth.require_connection(call.key, parts[0])
     try:
         record = await call.backends.lanes.retry(id)
-    except (NotFound, ValueError):  # ValueError: what stands before the point is no connection id
+    except NotFound:
         raise Problem("unknown_message") from None
     except NotDead as error:
         raise Problem(

@@ -1,0 +1,1 @@
+"""A WhatsApp server for tests and first steps, on loopback alone."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ START = 60.0
 """Seconds that a new child has until it is ready: imports on a busy machine take their time."""
 
 PEERS = 5.0
+CLOSE = 4.0
 
 
 @dataclass(slots=True, eq=False)
@@ -96,6 +98,10 @@ class Children:
         self._all: dict[str, Child] = {}
         self._handles: dict[str, Any] = {}
         self._version = 0
+        self._closed = False
+        self._making: set[str] = set()
+        self._made = asyncio.Event()
+        self._made.set()
         self._pushing: set[asyncio.Task[None]] = set()
 
     def __iter__(self) -> Iterator[Child]:
@@ -111,17 +117,43 @@ class Children:
         return {child.pid for child in self if child.pid is not None}
 
     async def create(self, role: str) -> Child:
-        """A new child, ready to be used. Raises `ActorDead`, `NoAnswer`, `Refused`."""
+        """A new child, ready to be used. Raises `ActorDead`, `NoAnswer`, `Refused`.
+
+        What was begun is finished when the caller is cancelled: an actor that is half made cannot
+        be ended for certain, and would be nobody's.
+        """
+        return await asyncio.shield(asyncio.ensure_future(self._create(role)))
+
+    async def _create(self, role: str) -> Child:
         name = f"connection:{uuid.uuid4().hex[:12]}" if role == "connection" else role
-        handle = await self._cluster.create(role, name)
-        child = Child(role, handle)
+        self._making.add(name)
+        self._made.clear()
         try:
-            child.pid = (await handle.call("start", within=START))["pid"]
-        except (NoAnswer, Refused):
-            await self._cluster.kill(handle)
-            raise
+            handle = await self._cluster.create(role, name)
+            child = Child(role, handle)
+            try:
+                child.pid = (await handle.call("start", within=START))["pid"]
+                if self._closed:
+                    raise NoAnswer("stopping")  # noqa: TRY301 - ended as one that is silent
+            except (NoAnswer, Refused):
+                await self._cluster.kill(handle)
+                raise
+        finally:
+            self._making.discard(name)
+            if not self._making:
+                self._made.set()
         self._take_in(child)
         return child
+
+    async def close(self) -> None:
+        """Take in nobody any more, and wait for the end of those that are still being made.
+
+        Ray does not end for certain what it is told to kill while it still constructs it.
+        """
+        self._closed = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE):
+                await self._made.wait()
 
     async def adopt(self, name: str) -> Child | None:
         """Take in a living actor, which is not disturbed by it; None when it is dead.

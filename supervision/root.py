@@ -19,7 +19,7 @@ import structlog
 from actors.redis.client import RedisAway, connect
 from actors.redis.lease import Leases, pokes
 from actors.settings import Settings
-from actors.shell import Shell
+from actors.shell import Shell, end_tasks
 from actors.state.documents import open_documents
 from supervision import roster
 from supervision.children import Children
@@ -224,10 +224,10 @@ class RootSupervisor(Shell):
     async def _stop(self) -> None:
         """Drain and end every child: connections side by side, then the services."""
         await self.start()
-        for loop in self._loops[:3]:
-            loop.cancel()
+        await end_tasks(self._loops[:3], 1.0)
         await self._services.stop()
         await self._tending.stop()
+        closing = asyncio.ensure_future(self._children.close())
         children = list(self._children)
         connections = [child for child in children if child.role == "connection"]
         await asyncio.gather(*(self._end_one(child, STOP_CONNECTION) for child in connections))
@@ -237,6 +237,7 @@ class RootSupervisor(Shell):
             await asyncio.gather(
                 *(self._end_one(services[role], STOP_SERVICE) for role in roles if role in services)
             )
+        await closing
         log.info("stopped", action="stop", children=len(children))
 
     async def _end_one(self, child: Child, within: float) -> None:

@@ -7,11 +7,11 @@ the start of its process, and whoever reads an entry gets it only while that ver
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+from actors.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,11 +58,7 @@ def write(data: Path, entries: Iterable[Entry], file: Path = TREE) -> None:
     """Replace the roster in `data` atomically: a reader sees the old one or this one."""
     target = data / file
     target.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps([_plain(entry) for entry in entries], indent=1)
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(text)
-    Path(temporary).replace(target)
+    write_atomically(target, json.dumps([_plain(entry) for entry in entries], indent=1))
 
 
 def read(data: Path, file: Path = TREE) -> list[Entry]:

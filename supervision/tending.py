@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.redis.client import RedisAway
+from actors.shell import end_tasks
 from actors.state.connections import Observed
 from actors.state.documents import StoreAway
 from supervision import processes
@@ -53,6 +54,9 @@ log = structlog.get_logger()
 SERVE = 20.0
 STOP = 20.0
 AGAIN = 1.0
+FOR_GOOD = frozenset({"UnknownEngine", "SessionDamaged", "SessionTooNew"})
+"""Refusals that a further try would only meet again; all others may pass (a full disk, say)."""
+
 """Seconds that a child has to begin, or to finish; and until Redis is asked again."""
 
 REPLACED_PAUSE = 5.0
@@ -138,10 +142,7 @@ class Tending:
     async def stop(self) -> None:
         """Begin nothing any more."""
         self._stopped = True
-        tasks = list(self._tending.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(self._tending.values(), 3.0)
 
     def _decide(self, connection: str, lease: Lease | None) -> Step:
         wanted = self._registry.wanted.get(connection)
@@ -161,7 +162,7 @@ class Tending:
         )
 
     async def _tend(self, connection: str) -> None:
-        while True:
+        while not self._stopped:
             self._again[connection].clear()
             try:
                 lease = await self._leases.read(connection)
@@ -229,8 +230,8 @@ class Tending:
             epoch = await child.handle.call("serve", connection, wanted.engine, within=SERVE)
             self._children.assign(child, connection, epoch)
         except ActorDead:
-            if child is None:
-                self._fall(connection, CRASHED, 0.0)
+            if child is None:  # Ray made none: that says nothing about the connection
+                await asyncio.sleep(AGAIN)
             return  # else its watch tells
         except NoAnswer:
             self._fall(connection, "hung", 0.0)
@@ -279,9 +280,13 @@ class Tending:
         if child is None or error.kind in {"RedisAway", "Busy"}:
             await asyncio.sleep(AGAIN)
             return
-        await self._settle(
-            connection, Settle("failed", error.code), await self._leases.read(connection)
-        )
+        lease = await self._leases.read(connection)
+        if error.kind in FOR_GOOD:
+            await self._settle(connection, Settle("failed", error.code), lease)
+            return
+        self._fall(connection, error.code, 0.0)
+        if lease is not None:
+            await self._leases.mark(connection, lease.epoch, state="reconnecting", cause=error.code)
 
     async def _end(self, child: Child, how: str) -> None:
         try:

@@ -25,7 +25,7 @@ class Credentials:
     Keys are raw Curve25519 (32 bytes, no type byte). `account` is the canonical phone-number
     address, `device` and `lid` are this device's full own addresses. `device_identity` is the
     serialized ADVSignedDeviceIdentity that accompanies ``pkmsg``, its account signature key is
-    the phone's identity key. `server_static` is the server's Noise key, kept for an IK handshake.
+    the phone's identity key.
     Replace fields with `dataclasses.replace`; nothing is stored until `Session.save_credentials`.
     """
 
@@ -40,16 +40,8 @@ class Credentials:
     lid: str | None = None
     device_identity: bytes | None = field(default=None, repr=False)
     account_signature_key: bytes | None = None
-    account_signature: bytes | None = field(default=None, repr=False)
-    device_signature: bytes | None = field(default=None, repr=False)
     push_name: str | None = None
     platform: str | None = None
-    server_static: bytes | None = None
-    routing_info: bytes | None = None
-
-    @property
-    def paired(self) -> bool:
-        return self.account is not None
 
     def to_json(self) -> str:
         return json.dumps(_plain(self))

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
+from enum import Enum
 from typing import TYPE_CHECKING
 
-from actors.connection.engine import InboxMessage, InboxReceipt
 from actors.connection.reporting import LONGEST_PAUSE, PAUSE, StateAway
+from actors.connection.session_file import SessionUnavailable
 from actors.redis.client import RedisAway
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from actors.connection.engine import Engine
     from actors.connection.reporting import State
@@ -28,7 +29,7 @@ class Drain:
     """Empties the inbox of one connection for as long as `run` runs.
 
     While the StateManager or Redis is away the items stay in the session file, and each kind is
-    retried by itself: receipts do not wait for messages of the same batch.
+    retried by itself: receipts, which prove what was sent (G3), do not wait for messages.
     """
 
     def __init__(
@@ -42,14 +43,79 @@ class Drain:
         self._engine = engine
         self._lanes = lanes
         self._state = state
-        self._look = asyncio.Event()
+        self._messages = Stage(self._store)
+        self._receipts = Stage(self._note)
 
     def look(self) -> None:
         """Something new is in the inbox."""
-        self._look.set()
+        self._messages.look()
+        self._receipts.look()
 
     async def run(self) -> None:
         """Drain now, and again whenever there is something new."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._messages.run())
+            group.create_task(self._receipts.run())
+
+    async def once(self) -> bool:
+        """Settle all that is there; False when something has to be tried again later."""
+        return all(await asyncio.gather(self._messages.once(), self._receipts.once()))
+
+    async def _store(self) -> Progress:
+        messages = await self._engine.pending("message", BATCH)
+        if not messages:
+            return Progress.EMPTY
+        try:
+            await self._state.store_messages(
+                self._connection, [asdict(message) for message in messages]
+            )
+        except StateAway:
+            return Progress.AWAY
+        return await self._settle([message.key for message in messages])
+
+    async def _note(self) -> Progress:
+        receipts = await self._engine.pending("receipt", BATCH)
+        if not receipts:
+            return Progress.EMPTY
+        noted = []
+        try:
+            for receipt in receipts:
+                await self._lanes.receipt(
+                    self._connection, receipt.message_ids, receipt.status, receipt.at
+                )
+                noted.append(receipt.key)
+        except RedisAway:
+            pass
+        settled = await self._settle(noted)
+        return settled if len(noted) == len(receipts) else Progress.AWAY
+
+    async def _settle(self, keys: Sequence[int]) -> Progress:
+        try:
+            await self._engine.settle(keys)
+        except SessionUnavailable:
+            return Progress.AWAY  # a full disk: what is stored twice is there once all the same
+        return Progress.SETTLED
+
+
+class Progress(Enum):
+    """What one step of a stage did."""
+
+    EMPTY = "empty"
+    SETTLED = "settled"
+    AWAY = "away"
+
+
+class Stage:
+    """One kind of item, drained step by step; tried again with growing pauses."""
+
+    def __init__(self, step: Callable[[], Awaitable[Progress]]) -> None:
+        self._step = step
+        self._look = asyncio.Event()
+
+    def look(self) -> None:
+        self._look.set()
+
+    async def run(self) -> None:
         pause = PAUSE
         while True:
             self._look.clear()
@@ -61,38 +127,6 @@ class Drain:
                 pause = min(LONGEST_PAUSE, pause * 2)
 
     async def once(self) -> bool:
-        """Settle all that is there; False when something has to be tried again later."""
-        while True:
-            items = await self._engine.pending(BATCH)
-            if not items:
-                return True
-            messages = [item for item in items if isinstance(item, InboxMessage)]
-            receipts = [item for item in items if isinstance(item, InboxReceipt)]
-            done = await asyncio.gather(self._store(messages), self._note(receipts))
-            if not all(done):
-                return False
-
-    async def _store(self, messages: Sequence[InboxMessage]) -> bool:
-        if not messages:
-            return True
-        items = [asdict(message) for message in messages]
-        try:
-            await self._state.store_messages(self._connection, items)
-        except StateAway:
-            return False
-        await self._engine.settle([message.key for message in messages])
-        return True
-
-    async def _note(self, receipts: Sequence[InboxReceipt]) -> bool:
-        noted = []
-        try:
-            for receipt in receipts:
-                await self._lanes.receipt(
-                    self._connection, receipt.message_ids, receipt.status, receipt.at
-                )
-                noted.append(receipt.key)
-        except RedisAway:
+        while (progress := await self._step()) is Progress.SETTLED:
             pass
-        if noted:
-            await self._engine.settle(noted)
-        return len(noted) == len(receipts)
+        return progress is Progress.EMPTY

@@ -9,7 +9,7 @@ items until the owner has stored them elsewhere and settles them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, overload
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -69,6 +69,7 @@ class InboxReceipt:
 
 
 InboxItem = InboxMessage | InboxReceipt
+InboxKind = Literal["message", "receipt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +140,14 @@ class Engine(Protocol):
         concurrently; several messages are in flight at once.
         """
 
-    async def pending(self, limit: int) -> Sequence[InboxItem]:
-        """The oldest unsettled inbox items, oldest first."""
+    @overload
+    async def pending(self, kind: Literal["message"], limit: int) -> Sequence[InboxMessage]: ...
+
+    @overload
+    async def pending(self, kind: Literal["receipt"], limit: int) -> Sequence[InboxReceipt]: ...
+
+    async def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
+        """The oldest unsettled inbox items of that kind, oldest first."""
 
     async def settle(self, keys: Sequence[int]) -> None:
         """Forget the bodies of items that are stored elsewhere; tombstones stay."""

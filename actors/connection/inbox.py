@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
-from actors.connection.engine import InboxItem, InboxMessage, InboxReceipt
+from actors.connection.engine import InboxMessage, InboxReceipt
 from actors.connection.session_file import SessionFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from actors.connection.engine import InboxKind
+
 UNDECRYPTABLE = "undecryptable"
 """The type of a placeholder; the sender's resend under the same id replaces it."""
 
 TOMBSTONE_SECONDS = 30 * 86_400.0
+
+PENDING: Final = (
+    "SELECT key, chat, sender, message_id, at, type, text, from_me, push_name, source"
+    " FROM inbox WHERE kind = ? ORDER BY key LIMIT ?"
+)
 
 
 class Inbox(SessionFile):
@@ -23,15 +30,10 @@ class Inbox(SessionFile):
     def seen(self, chat: str, sender: str, message_id: str) -> bool:
         """Whether the message was committed: acknowledge it again, do not decrypt it.
 
-        False for a placeholder, whose resend is wanted; `placeheld` tells that one.
+        False for a placeholder, whose resend is wanted.
         """
         row = self._tombstone(chat, sender, message_id)
         return row is not None and row[0] == 1
-
-    def placeheld(self, chat: str, sender: str, message_id: str) -> bool:
-        """Whether an ``undecryptable`` placeholder stands for the message."""
-        row = self._tombstone(chat, sender, message_id)
-        return row is not None and row[0] == 0
 
     def add_message(
         self,
@@ -101,24 +103,19 @@ class Inbox(SessionFile):
             (chat, json.dumps(list(message_ids)), at, status),
         )
 
-    def pending(self, limit: int) -> list[InboxItem]:
-        """The oldest unsettled items, oldest first."""
-        rows = self._rows(
-            "SELECT key, kind, chat, sender, message_id, at, type, text, from_me, push_name, source"
-            " FROM inbox ORDER BY key LIMIT ?",
-            (limit,),
-        )
-        return [_item(row) for row in rows]
+    @overload
+    def pending(self, kind: Literal["message"], limit: int) -> list[InboxMessage]: ...
 
-    def pending_count(self) -> int:
-        """How many items wait to be stored elsewhere."""
-        row = self._row("SELECT count(*) FROM inbox")
-        return int(row[0]) if row else 0
+    @overload
+    def pending(self, kind: Literal["receipt"], limit: int) -> list[InboxReceipt]: ...
 
-    def body(self, key: int) -> bytes | None:
-        """The decrypted bytes of an unsettled message, where they were given."""
-        row = self._row("SELECT body FROM inbox WHERE key = ?", (key,))
-        return None if row is None else row[0]
+    @overload
+    def pending(self, kind: InboxKind, limit: int) -> list[InboxMessage] | list[InboxReceipt]: ...
+
+    def pending(self, kind: InboxKind, limit: int) -> list[InboxMessage] | list[InboxReceipt]:
+        """The oldest unsettled items of a kind, oldest first; those of the other cost nothing."""
+        rows = self._rows(PENDING, (kind, limit))
+        return [_message(row) for row in rows] if kind == "message" else [_receipt(r) for r in rows]
 
     def settle(self, keys: Sequence[int]) -> None:
         """Forget the items, which are stored elsewhere; the messages' tombstones stay 30 days.
@@ -143,25 +140,13 @@ class Inbox(SessionFile):
         )
 
 
-def _item(
-    row: tuple[
-        int,
-        str,
-        str,
-        str,
-        str,
-        int,
-        str,
-        str | None,
-        int,
-        str | None,
-        Literal["live", "offline", "history"],
-    ],
-) -> InboxItem:
-    key, kind, chat, sender, message_id, at, type_, text, from_me, push_name, source = row
-    if kind == "receipt":
-        status: Literal["delivered", "read"] = "read" if type_ == "read" else "delivered"
-        return InboxReceipt(key, chat, tuple(json.loads(message_id)), status, at)
+def _message(row: Any) -> InboxMessage:
+    key, chat, sender, message_id, at, type_, text, from_me, push_name, source = row
     return InboxMessage(
         key, chat, sender, message_id, at, type_, text, bool(from_me), push_name, source
     )
+
+
+def _receipt(row: Any) -> InboxReceipt:
+    key, chat, _, message_ids, at, status, *_ = row
+    return InboxReceipt(key, chat, tuple(json.loads(message_ids)), status, at)

@@ -98,10 +98,6 @@ class Keys(SessionFile):
             )
         return made
 
-    def skip_prekey_ids(self, count: int) -> None:
-        """Never give out the next `count` ids: an older copy of this file may have done so."""
-        self._write("UPDATE file SET next_prekey_id = next_prekey_id + ?", (count,))
-
     def prekey(self, prekey_id: int) -> Prekey | None:
         row = self._row("SELECT id, private, public FROM prekeys WHERE id = ?", (prekey_id,))
         return None if row is None else Prekey(*row)
@@ -120,11 +116,6 @@ class Keys(SessionFile):
         """Note that WhatsApp has the prekeys."""
         for prekey_id in prekey_ids:
             self._write("UPDATE prekeys SET published = 1 WHERE id = ?", (prekey_id,))
-
-    def published_prekeys(self) -> list[int]:
-        """Ids of the prekeys given away and not used yet, ascending."""
-        rows = self._rows("SELECT id FROM prekeys WHERE published = 1 ORDER BY id")
-        return [int(row[0]) for row in rows]
 
     def delete_prekey(self, prekey_id: int) -> None:
         self._write("DELETE FROM prekeys WHERE id = ?", (prekey_id,))

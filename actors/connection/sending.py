@@ -19,6 +19,7 @@ import structlog
 from actors.connection.engine import NotConnected, Outgoing, SendError
 from actors.queue.lanes import LeaseLost
 from actors.redis.client import RedisAway
+from actors.shell import end_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -102,7 +103,7 @@ class Sender:
                     async with asyncio.timeout(again):
                         await self._look.wait()
         finally:
-            listening.cancel()
+            await end_tasks([listening], 1.0)
 
     async def stop(self, grace: float) -> None:
         """Claim nothing more and wait `grace` seconds for what is in flight.
@@ -112,10 +113,7 @@ class Sender:
         self._stopping = True
         if self._attempts:
             await asyncio.wait(self._attempts, timeout=grace)
-        late = list(self._attempts)
-        for attempt in late:
-            attempt.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await end_tasks(set(self._attempts), 1.0)
 
     async def _listen(self) -> None:
         """Look whenever something was queued. The one blocking wait is never cut off half way."""

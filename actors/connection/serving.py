@@ -20,6 +20,7 @@ from actors.connection.draining import Drain
 from actors.connection.engine import EngineEvents
 from actors.connection.reporting import Reporter
 from actors.connection.sending import Sender, Ticket
+from actors.shell import end_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -155,7 +156,10 @@ class Serving:
             self._reporter.tell_state(),
             self._reporter.beat(),
         ]
-        self._tasks = [asyncio.ensure_future(self._guard(loop)) for loop in loops]
+        self._tasks = [
+            asyncio.create_task(self._guard(loop), name=getattr(loop, "__qualname__", None))
+            for loop in loops
+        ]
 
     async def ended(self) -> Ending:
         """Wait for the end; everything is closed and given back then."""
@@ -284,12 +288,10 @@ class Serving:
 
     async def _close(self) -> None:
         """Loops first, so that none meets a closed session; then the socket, which ends `run`."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks, self._pace.short_grace)
         await self._attempt("close", self._engine.close(), self._pace.close)
         await asyncio.wait([self._running], timeout=self._pace.short_grace)
-        self._running.cancel()
+        await end_tasks([self._running], self._pace.short_grace)
         await self._sender.stop(self._pace.short_grace)
 
     async def _attempt(self, action: str, step: Awaitable[object], within: float) -> None:
@@ -309,6 +311,8 @@ class Serving:
         try:
             await loop
         except Exception as error:  # noqa: BLE001 - the end of serving tells it
+            while isinstance(error, ExceptionGroup):
+                error = error.exceptions[0]
             log.error(  # noqa: TRY400 - a traceback may quote what was sent
                 "loop broke",
                 action="serve",

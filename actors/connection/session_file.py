@@ -11,7 +11,7 @@ import sqlite3
 import time
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from actors.connection.session_schema import APPLICATION_ID, SCHEMA, VERSION
 
@@ -31,17 +31,25 @@ _inside: ContextVar[object | None] = ContextVar("session_transaction", default=N
 class StaleEpoch(Exception):  # noqa: N818 - reads as what it is
     """The file belongs to a newer epoch: its owner is another one (G6). Nothing was changed."""
 
+    code: Final = "stale_epoch"
+
 
 class SessionDamaged(Exception):  # noqa: N818
     """The file is no session, or a broken one. It was left as it is."""
+
+    code: Final = "session_damaged"
 
 
 class SessionTooNew(Exception):  # noqa: N818
     """A newer release wrote the file. It was left as it is."""
 
+    code: Final = "session_too_new"
+
 
 class SessionUnavailable(Exception):  # noqa: N818
     """The file cannot be read or written now (disk full, locked). Nothing was changed."""
+
+    code: Final = "session_unavailable"
 
 
 @contextmanager
@@ -171,7 +179,8 @@ class SessionFile:
     def _insert(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """As `_write`; return the new row's key."""
         self._write(sql, parameters)
-        return int(self._writer.execute("SELECT last_insert_rowid()").fetchone()[0])
+        with _translated():
+            return int(self._writer.execute("SELECT last_insert_rowid()").fetchone()[0])
 
     def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         connection = self._writer if self._within() else self._reader
@@ -183,7 +192,9 @@ class SessionFile:
         return rows[0] if rows else None
 
     def _check_epoch(self) -> None:
-        if self._writer.execute("SELECT epoch FROM file").fetchone()[0] != self.epoch:
+        with _translated():
+            epoch = self._writer.execute("SELECT epoch FROM file").fetchone()[0]
+        if epoch != self.epoch:
             raise StaleEpoch
 
     def _connect(self) -> sqlite3.Connection:

@@ -69,6 +69,8 @@ CREATE TABLE inbox (
     source TEXT NOT NULL,
     body BLOB
 ) STRICT;
+-- A rowid table's index ends with its key: each kind is read in order without the others.
+CREATE INDEX inbox_kind ON inbox (kind);
 
 -- Each message that was ever committed to the inbox, outliving its row there by 30 days.
 CREATE TABLE tombstones (

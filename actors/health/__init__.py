@@ -1,0 +1,1 @@
+"""How well everything is: measured, judged, and told when it changes."""

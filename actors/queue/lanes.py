@@ -254,13 +254,8 @@ class Lanes(Ledger):
         """
         return await self._decide(id, "retry", now, NotDead)
 
-    async def retry_all(self, connection: str | None = None, now: float | None = None) -> int:
-        """Retry what is dead now, of one or of all connections; return how many."""
-        if connection is None:
-            async with reach():
-                known: Any = await self._redis.smembers(keys.CONNECTIONS)
-            counts = [await self.retry_all(each, now) for each in sorted(known)]
-            return sum(counts)
+    async def retry_all(self, connection: str, now: float | None = None) -> int:
+        """Retry what is dead now; return how many."""
         now = _clock(now)
         total = 0
         async with reach():

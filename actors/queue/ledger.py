@@ -48,12 +48,8 @@ class Ledger:
             ids = await self._redis.zrangebyscore(of.dead, start, "+inf", start=0, num=limit)
         return await self._records(connection, ids)
 
-    async def counts(self, connection: str) -> Counts:
-        """The size of a connection's queue, at one moment."""
-        return (await self.counts_many([connection]))[connection]
-
     async def counts_many(self, connections: Sequence[str]) -> dict[str, Counts]:
-        """`counts` of several connections in one round trip."""
+        """The size of each connection's queue, all in one round trip."""
         pipeline = self._redis.pipeline(transaction=False)
         for connection in connections:
             of = keys.of(connection)

@@ -12,6 +12,7 @@ import structlog
 
 from actors.queue import mirror
 from actors.redis.client import RedisAway
+from actors.shell import end_tasks
 from actors.state.documents import BATCH_LIMIT, CONNECTIONS, StoreAway, Where
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ PROMOTE_EVERY = 1.0
 MIRROR_EVERY = 0.25
 LONGEST_PAUSE = 5.0
 """Seconds between two rounds, and at most while Redis or the store is away."""
+GRACE = 5.0
+"""Seconds that the loops have to end."""
 
 RECORDS = BATCH_LIMIT // 2  # two documents a record
 
@@ -44,10 +47,20 @@ class Upkeep:
 
     async def run(self) -> None:
         """Run until cancelled; raises only what is a bug."""
-        async with asyncio.TaskGroup() as loops:
-            loops.create_task(self._loop("list", self.list_connections, LIST_EVERY))
-            loops.create_task(self._loop("promote", self.promote, PROMOTE_EVERY))
-            loops.create_task(self._loop("mirror", self.mirror, MIRROR_EVERY))
+        loops = [
+            asyncio.ensure_future(loop)
+            for loop in (
+                self._loop("list", self.list_connections, LIST_EVERY),
+                self._loop("promote", self.promote, PROMOTE_EVERY),
+                self._loop("mirror", self.mirror, MIRROR_EVERY),
+            )
+        ]
+        try:
+            broken, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+            for loop in broken:
+                loop.result()
+        finally:
+            await end_tasks(loops, GRACE)
 
     async def list_connections(self) -> None:
         """Read which connections there are; until it succeeds again, the known ones count."""
@@ -72,11 +85,7 @@ class Upkeep:
 
     async def _loop(self, action: str, step: Callable[[], Awaitable[None]], every: float) -> None:
         pause = every
-        me = asyncio.current_task()
-        assert me is not None
-        # Python 3.11: asyncio.wait_for swallows a cancellation that meets the answer, and the store
-        # may use it. The request to stop must outlive that.
-        while not me.cancelling():
+        while True:
             try:
                 await step()
             except (RedisAway, StoreAway) as error:
@@ -89,5 +98,4 @@ class Upkeep:
                 if action in self.away:
                     self.away.discard(action)
                     log.info("resumed", action=f"queue.{action}")
-            if not me.cancelling():
-                await asyncio.sleep(pause)
+            await asyncio.sleep(pause)

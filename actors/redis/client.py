@@ -51,8 +51,17 @@ _AWAY = (
     asyncio.TimeoutError,
 )
 # Answers of a server that is up and does not serve: its disk is full or refuses (MISCONF), a
-# replica is missing, a script of somebody else blocks it.
-_AWAY_CODES = ("MISCONF", "NOREPLICAS", "BUSY", "UNKILLABLE", "LOADING", "OOM", "READONLY")
+# replica is missing, a script of somebody else blocks it, a failover ends what blocks on it.
+_AWAY_CODES = (
+    "MISCONF",
+    "NOREPLICAS",
+    "BUSY",
+    "UNKILLABLE",
+    "LOADING",
+    "OOM",
+    "READONLY",
+    "UNBLOCKED",
+)
 
 
 class RedisAway(Exception):  # noqa: N818 - reads as what it is

@@ -17,7 +17,6 @@ script may touch them together::
     teimoso:{shop}:wake               list    at most one token: something may be claimed
     teimoso:{shop}:message:ID         hash    the record of a message
     teimoso:{shop}:idempotency:HASH   string  message id and fingerprint, expires after 24 h
-    teimoso:connections               set     connections that ever had an owner
     teimoso:poke                      channel desired state changed, look now
 
 A chat with a lane is in exactly one of `ready`, `flight` and `held` (there by its message).
@@ -30,7 +29,6 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-CONNECTIONS = "teimoso:connections"
 POKE = "teimoso:poke"
 
 _CONNECTION = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")

@@ -80,9 +80,6 @@ class Leases:
         """
         now = time.time() if now is None else now
         token = secrets.token_hex(8)
-        async with reach():
-            # Before the script: the index may name a connection too many, never one too few.
-            await self._redis.sadd(keys.CONNECTIONS, connection)
         fields = await self._run(
             connection, "take", now, known_epoch, owner.actor, owner.pid, owner.node, token
         )
@@ -191,7 +188,6 @@ class Leases:
         async with reach():
             # The fixed keys go at once: without a lease nobody claims while the rest goes.
             await self._redis.unlink(*of.scripted)
-            await self._redis.srem(keys.CONNECTIONS, connection)
         batch: list[str] = []
         async with reach(deadline=300):
             async for key in self._redis.scan_iter(f"{of.base}:*", count=FORGET_BATCH):

@@ -1,0 +1,1 @@
+"""The state store: documents behind one port, and who writes them."""

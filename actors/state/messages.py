@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 UNDECRYPTABLE = "undecryptable"
 
+# WhatsApp's times are whole seconds. The order of arrival, in microseconds, tells apart what came
+# within one of them.
+ARRIVALS = 1_000_000
+
 
 def incoming_id(connection: str, chat: str, sender: str, message_id: str) -> str:
     """The API id of a message that did not go out through the API."""
@@ -50,7 +54,7 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
         "source": item.get("source", "live"),
         "push_name": item.get("push_name"),
         "from_me": from_me,
-        "at": at,
+        "at": at + item["key"] % ARRIVALS / ARRIVALS,
         "received_at": float(item.get("received_at") or now),
     }
     if from_me:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from actors.settings import InvalidSettings, Settings
-from actors.state.documents import open_documents
+from actors.state.documents import StoreAway, open_documents
 from gateway import keys
 from supervision import roster
 from supervision.keeper import ports, process, python
@@ -35,7 +35,8 @@ class Wish:
 def make_directory(data: Path) -> None:
     """Make the data directory, and see that it can be written; raises `CannotStart`."""
     try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.umask(0o077)
+        data.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=data):
             pass
     except OSError as error:
@@ -106,7 +107,8 @@ def running(data: Path) -> list[roster.Entry]:
 def first_key(settings: Settings) -> str | None:
     """Make the first API key; returned in clear, once, if it was made now.
 
-    Raises `CannotStart` for a key in TEIMOSO_API_KEY that no header could carry.
+    Raises `CannotStart` for a key in TEIMOSO_API_KEY that no header could carry, and while the
+    state store is away.
     """
     return asyncio.run(_first_key(settings))
 
@@ -118,6 +120,10 @@ async def _first_key(settings: Settings) -> str | None:
         return await keys.ensure_first(documents, given.get_secret_value() if given else None)
     except keys.InvalidKey as error:
         raise CannotStart(f"TEIMOSO_API_KEY is not valid: {error}") from None
+    except StoreAway:
+        raise CannotStart(
+            f"The state store {settings.state_file} cannot be read or written."
+        ) from None
     finally:
         await documents.close()
 

@@ -25,7 +25,7 @@ def show(data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
     if as_json:
         output.plain(answer)
         return
-    rows = ((name, value) for name, value in answer.items() if not isinstance(value, list | dict))
+    rows = ((name, value) for name, value in answer.items() if isinstance(value, int | float))
     output.table(("what", "how many"), rows, "The queue is empty.")
 
 

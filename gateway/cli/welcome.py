@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 from gateway.cli import output
@@ -32,6 +34,7 @@ def facts(data: Path, plan: Plan, key: str | None, attached: Sequence[str]) -> d
     return {
         "ready": True,
         "url": url,
+        "command": "teimoso" if shutil.which("teimoso") else sys.argv[0],
         "data": str(data),
         "simulate": plan.simulate,
         "control": f"http://127.0.0.1:{plan.control_port}" if plan.simulate else None,
@@ -73,9 +76,9 @@ def commands(told: dict[str, Any]) -> list[str]:
     post = 'curl -s -H "X-Api-Key: $TEIMOSO_API_KEY" -H "Content-Type: application/json"'
     data = f"--data {told['data']}"
     pair = (
-        f"teimoso simulate scan shop 15550100001 {data}"
+        f"{told['command']} simulate scan shop 15550100001 {data}"
         if told["simulate"]
-        else f"teimoso connections qr shop {data}"
+        else f"{told['command']} connections qr shop {data}"
     )
     message = '{"connection":"shop","to":"15550100002","type":"text","text":"hi"}'
     return [

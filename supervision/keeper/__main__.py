@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
 
-import structlog
-
+from actors import logs
 from actors.settings import Settings
 from supervision.keeper.lock import Held, Lock
 from supervision.keeper.plan import Plan
@@ -22,21 +22,15 @@ from supervision.keeper.watch import Keeper
 
 
 def main() -> int:
+    os.umask(0o077)  # for all that it starts, too: what they write holds messages and keys
     parser = argparse.ArgumentParser(prog="python -m supervision.keeper", description="Keep it up.")
     parser.add_argument("--data", type=Path, required=True, help="the instance's directory")
     data: Path = parser.parse_args().data.expanduser().resolve()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
     try:
         settings = Settings.load(data)
     except (OSError, ValueError):
         return _cannot(f"{data} has no runtime.json that can be read: use `teimoso up`.")
+    logs.configure(sys.stderr, settings.log_level)
     plan = Plan.load(data)
     if plan is None:
         return _cannot(f"{data} has no instance.json: use `teimoso up`.")
@@ -45,6 +39,8 @@ def main() -> int:
             asyncio.run(_keep(data, settings, plan))
     except (Held, NoPortFree) as error:
         return _cannot(str(error))
+    except OSError as error:
+        return _cannot(f"{data} cannot be used: {error.strerror or type(error).__name__}.")
     return 0
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
+
+from actors.files import write_atomically
 
 FILE = Path("run") / "parts.json"
 
@@ -39,10 +40,7 @@ class Board:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         now = time.time()
         self._notes = {role: Note(role, "waiting", now) for role in roles}
-        self._write()
-
-    def __getitem__(self, role: str) -> Note:
-        return self._notes[role]
+        self.write()
 
     def put(
         self,
@@ -54,15 +52,16 @@ class Board:
         streak: int = 0,
         attached: bool = False,
     ) -> None:
+        """Note it and `write`, which may fail: the note is kept all the same."""
         if reason is None and state == "starting" and streak:
             reason = self._notes[role].reason  # why it has to start again
         self._notes[role] = Note(role, state, time.time(), reason, falls, streak, attached)
-        self._write()
+        self.write()
 
-    def _write(self) -> None:
-        temporary = self._file.with_name(f"{self._file.name}.{os.getpid()}")
-        temporary.write_text(json.dumps([asdict(note) for note in self._notes.values()], indent=1))
-        temporary.replace(self._file)
+    def write(self) -> None:
+        """Write all notes; raises OSError."""
+        plain = [asdict(note) for note in self._notes.values()]
+        write_atomically(self._file, json.dumps(plain, indent=1))
 
 
 def read(data: Path) -> list[Note]:

@@ -1,7 +1,8 @@
 """`python -m supervision.keeper.errand start|stop --data DIR`: what needs Ray, done and over.
 
 The keeper itself never loads Ray, so it sends a process that lives for seconds. ``start`` makes
-the root where there is none; ``stop`` lets it stop its children and let go of their leases.
+the root where there is none; ``stop`` lets it stop its children and let go of their leases, and
+ends it.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ def main() -> int:
     if arguments.errand == "start":
         cluster.start_root(arguments.data)
         return 0
-    return asyncio.run(_stop())
+    return asyncio.run(_stop(arguments.data))
 
 
-async def _stop() -> int:
+async def _stop(data: Path) -> int:
     root = cluster.find_root()
     if root is None:
         return 0
@@ -38,6 +39,9 @@ async def _stop() -> int:
     except (cluster.ActorDead, cluster.NoAnswer, cluster.Refused) as error:
         sys.stderr.write(f"The tree did not stop by itself: {type(error).__name__}.\n")
         return 1
+    finally:
+        # Ray would keep it, stopped, under its name, and the next start would find that one.
+        await cluster.Cluster(data).kill(root)
     return 0
 
 

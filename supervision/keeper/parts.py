@@ -88,6 +88,7 @@ def _gateway(data: Path, _settings: Settings, plan: Plan) -> Part:
         "gateway",
         lambda: python.module("gateway", "--data", str(data)),
         ready,
+        silence=10.0,
         grace=15.0,
         resolved=True,
     )

@@ -6,10 +6,13 @@ With it a plain `teimoso up` brings the same parts back on the same ports, whate
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+from actors.files import write_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FILE = "instance.json"
 CONTROL_PORT = 18_081
@@ -39,12 +42,7 @@ class Plan:
 
     def save(self, data: Path) -> None:
         """Write it atomically."""
-        descriptor, temporary = tempfile.mkstemp(dir=data, prefix=FILE)
-        with os.fdopen(descriptor, "w") as stream:
-            json.dump(asdict(self), stream, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(data / FILE)
+        write_atomically(data / FILE, json.dumps(asdict(self), indent=1))
 
     @classmethod
     def load(cls, data: Path) -> Plan | None:

@@ -7,9 +7,11 @@ import os
 import secrets
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from actors.files import write_atomically
 from supervision.keeper import probe, python, secret
 from supervision.keeper.process import Command
 
@@ -100,6 +102,22 @@ def remembers(data: Path) -> bool:
     return storage.is_dir() and any(storage.iterdir())
 
 
+def tidy(data: Path) -> None:
+    """After the head's end: leave nothing outside of the data directory but what was there before.
+
+    The logs of the last session, if they lay outside, go to ``ray/logs`` in the data directory.
+    """
+    place = temporary(data)
+    if data in place.parents or not place.is_dir():
+        return
+    kept = data / "ray" / "logs"
+    for session in sorted(place.glob("session_2*"))[-1:]:
+        shutil.rmtree(kept, ignore_errors=True)
+        with suppress(OSError):
+            shutil.copytree(session / "logs", kept)
+    shutil.rmtree(place, ignore_errors=True)
+
+
 def temporary(data: Path) -> Path:
     """Where Ray puts sockets and logs: in the data directory if the sockets' paths fit."""
     own = data / "ray" / "tmp"
@@ -118,4 +136,4 @@ def _prepare(data: Path, port: int) -> None:
     for old in sorted(place.glob("session_2*"))[:-1]:
         shutil.rmtree(old, ignore_errors=True)
     secret.kept(data / TOKEN, lambda: secrets.token_hex(32))
-    secret.write(data / ADDRESS, f"127.0.0.1:{port}\n")
+    write_atomically(data / ADDRESS, f"127.0.0.1:{port}\n")

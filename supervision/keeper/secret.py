@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
+
+from actors.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-
-def write(file: Path, text: str) -> None:
-    """Replace `file` (mode 0600) atomically and durably."""
-    temporary = file.with_name(f"{file.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(file)
 
 
 def kept(file: Path, make: Callable[[], str]) -> str:
@@ -31,5 +20,5 @@ def kept(file: Path, make: Callable[[], str]) -> str:
     if not found:
         found = make()
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write(file, found)
+        write_atomically(file, found)
     return found

@@ -83,6 +83,7 @@ async def _stop_all(data: Path, tell: Callable[[str], None]) -> list[Entry]:
     await asyncio.gather(end("gateway"), _drain(data, tell))
     await end("ray")
     await process.kill(process.strays(data, "ray"))
+    rayhead.tidy(data)
     await end("simulator")
     await end("valkey")
     left = process.strays(data)

@@ -6,6 +6,7 @@ import importlib.util
 import secrets
 from pathlib import Path
 
+from actors.files import write_atomically
 from supervision.keeper import secret
 from supervision.keeper.process import Command
 
@@ -41,7 +42,7 @@ def command(data: Path, port: int, password: str, clients: int) -> Command:
     directory.mkdir(mode=0o700, exist_ok=True)
     file = directory / "valkey.conf"
     text = CONFIGURATION.format(port=port, directory=directory, password=password, clients=clients)
-    secret.write(file, text)
+    write_atomically(file, text)
     return Command((str(binary()), str(file)))
 
 

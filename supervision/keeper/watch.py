@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,6 +20,7 @@ from supervision.keeper.parts import PROCESSES, Part, parts
 from supervision.roster import Entry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from actors.settings import Settings
@@ -58,6 +60,7 @@ class Keeper:
         self._left = asyncio.Event()
         self._resolved = asyncio.Event()
         self._ray = asyncio.Event()
+        self._unwritten = asyncio.Event()
         if not self.plan.simulate or "simulator" in self._running:
             self._resolved.set()
         if not self.plan.ray:
@@ -78,6 +81,7 @@ class Keeper:
                 for part in parts(self._data, self._settings, self.plan)
             ]
             tasks.append(group.create_task(self._keep_root(), name="root"))
+            tasks.append(group.create_task(self._write_again(), name="files"))
             await self._left.wait()
             for task in tasks:
                 task.cancel()
@@ -155,7 +159,10 @@ class Keeper:
                 raise Fallen("it does not say where it is")
             update = {"whatsapp_url": where["ws_url"], "whatsapp_root_key": where["root_key"]}
             self._settings = self._settings.model_copy(update=update)
-            self._settings.save()
+            try:
+                self._settings.save()
+            except OSError as error:
+                raise Fallen(f"where it is cannot be written down: {error.strerror}") from None
             self._resolved.set()
 
     async def _attend(self, part: Part, entry: Entry) -> str:
@@ -227,7 +234,10 @@ class Keeper:
             str(self._data),
             environment=rayhead.environment(self._data) if self.plan.ray else None,
         )
-        entry = process.start(self._data, "errand", command)
+        try:
+            entry = process.start(self._data, "errand", command)
+        except OSError as error:
+            return f"the errand to the cluster does not start: {error.strerror}"
         try:
             async with asyncio.timeout(90.0):
                 return await process.outcome(self._data, entry)
@@ -245,17 +255,37 @@ class Keeper:
         attached: bool = False,
     ) -> None:
         falls = falls or Falls()
-        self._board.put(
-            role,
-            state,
-            reason,
-            falls=falls.total,
-            streak=falls.streak,
-            attached=attached,
-        )
+        with self._for_onlookers():
+            self._board.put(
+                role,
+                state,
+                reason,
+                falls=falls.total,
+                streak=falls.streak,
+                attached=attached,
+            )
 
     def _record(self) -> None:
-        roster.write(self._data, self._running.values(), PROCESSES)
+        with self._for_onlookers():
+            roster.write(self._data, self._running.values(), PROCESSES)
+
+    @contextmanager
+    def _for_onlookers(self) -> Iterator[None]:
+        """Write what only others read: a full disk must not end who keeps the rest alive (G8)."""
+        try:
+            yield
+        except OSError as error:
+            log.warning("not written", action="not_written", error=error.strerror)
+            self._unwritten.set()
+
+    async def _write_again(self) -> None:
+        while True:
+            await self._unwritten.wait()
+            await asyncio.sleep(PULSE)
+            self._unwritten.clear()
+            with self._for_onlookers():
+                self._board.write()
+            self._record()
 
 
 def _with_redis(data: Path, settings: Settings, plan: Plan) -> Settings:

@@ -30,7 +30,7 @@ PORTS = {
     "state": {"documents", "connections"},
     "health": {"summary"},
 }
-SHARED = {"settings", "redis", "shell"}
+SHARED = {"settings", "redis", "shell", "logs", "files"}
 
 # Each outside system has one door.
 DOORS = {
@@ -120,6 +120,21 @@ def test_a_file_holds_one_noun(path: Path) -> None:
     assert lines <= 400, f"{lines} lines: it holds two nouns"
 
 
+def test_nothing_calls_wait_for() -> None:
+    """In Python 3.11 it loses a cancellation that meets the result; `asyncio.timeout` does not."""
+    called = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sources(*PACKAGES)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and node.attr == "wait_for"
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "asyncio"
+    ]
+    called += [str(found) for found in ALL if found.target == "asyncio.wait_for"]
+    assert not called, "\n".join(called)
+
+
 def test_nothing_names_a_registry_or_a_home() -> None:
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -132,7 +147,8 @@ def test_nothing_names_a_registry_or_a_home() -> None:
     wrong = [
         f"{name}: {mark}"
         for name in listed
-        if (ROOT / name).suffix in {".py", ".md", ".toml", ".lock", ".yaml", ".lua", ".sh"}
+        if (ROOT / name).is_file()  # not one that is about to be removed
+        and (ROOT / name).suffix in {".py", ".md", ".toml", ".lock", ".yaml", ".lua", ".sh"}
         for mark in marks
         if mark in (ROOT / name).read_text(errors="replace")
     ]

@@ -9,6 +9,9 @@ from actors.connection.causes import Cause, Kind
 from actors.connection.native.socket import ConnectionLost
 from actors.connection.session import SessionDamaged, SessionUnavailable, StaleEpoch
 
+SessionRefusal = (StaleEpoch, SessionDamaged, SessionUnavailable)
+"""What an open session refuses with."""
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -26,13 +29,18 @@ async def transaction(session: Session, socket: Socket) -> AsyncIterator[None]:
     try:
         async with session.transaction():
             yield
-    except StaleEpoch:
-        cause = Cause(Kind.REPLACED, "stale_epoch")
-    except SessionDamaged:
-        cause = Cause(Kind.BAD_SESSION, "damaged")
-    except SessionUnavailable:
-        cause = Cause(Kind.NETWORK, "session_unavailable")
+    except SessionRefusal as refusal:
+        cause = cause_of(refusal)
     else:
         return
     socket.fail(cause)
     raise ConnectionLost(cause, written=False)
+
+
+def cause_of(refusal: Exception) -> Cause:
+    """What ends a connection whose session refuses."""
+    if isinstance(refusal, StaleEpoch):
+        return Cause(Kind.REPLACED, StaleEpoch.code)
+    if isinstance(refusal, SessionDamaged):
+        return Cause(Kind.BAD_SESSION, "damaged")
+    return Cause(Kind.NETWORK, SessionUnavailable.code)

@@ -7,7 +7,7 @@ import random
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, overload
 
 import structlog
 
@@ -15,6 +15,7 @@ from actors.connection.causes import Cause, Kind
 from actors.connection.engine import Guarantees, NotConnected
 from actors.connection.native import payload
 from actors.connection.native.addresses import Address, parse_optional
+from actors.connection.native.committing import SessionRefusal, cause_of
 from actors.connection.native.enrolment import Enrolment
 from actors.connection.native.linked import Linked
 from actors.connection.native.nodes import Node
@@ -26,18 +27,20 @@ from actors.connection.native.socket import (
     Socket,
     iq,
 )
-from actors.connection.session import (
-    Session,
-    SessionDamaged,
-    SessionUnavailable,
-    StaleEpoch,
-)
+from actors.connection.session import Session, SessionDamaged, StaleEpoch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.connection.credentials import Credentials
-    from actors.connection.engine import EngineEvents, InboxItem, Outgoing
+    from actors.connection.engine import (
+        EngineEvents,
+        InboxItem,
+        InboxKind,
+        InboxMessage,
+        InboxReceipt,
+        Outgoing,
+    )
     from actors.settings import Settings
 
 log = structlog.get_logger()
@@ -109,15 +112,30 @@ class NativeEngine:
             raise NotConnected
         return await self._linked.send(message)
 
-    async def pending(self, limit: int) -> Sequence[InboxItem]:
-        """The oldest unsettled inbox items."""
-        return self._session.pending(limit)
+    @overload
+    async def pending(self, kind: Literal["message"], limit: int) -> Sequence[InboxMessage]: ...
+
+    @overload
+    async def pending(self, kind: Literal["receipt"], limit: int) -> Sequence[InboxReceipt]: ...
+
+    async def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
+        """The oldest unsettled inbox items of that kind."""
+        return self._session.pending(kind, limit)
 
     async def settle(self, keys: Sequence[int]) -> None:
-        """Forget items that are stored elsewhere. A stale owner changes nothing (G6)."""
-        with suppress(StaleEpoch):
+        """Forget items that are stored elsewhere.
+
+        A stale owner changes nothing (G6): `run` ends as replaced, and once it did this raises
+        `StaleEpoch`; so with `SessionDamaged`. `SessionUnavailable` changed nothing: try again.
+        """
+        try:
             async with self._session.transaction():
                 self._session.settle(keys)
+        except (StaleEpoch, SessionDamaged) as refusal:
+            self._end(cause_of(refusal))
+            # The cause of the end is told first: whoever called breaks on this, and knows less.
+            await self._idle.wait()
+            raise
 
     async def logout(self) -> None:
         """Unlink the device; `run` ends as logged out."""
@@ -143,25 +161,35 @@ class NativeEngine:
         await self._idle.wait()
         self._session.close()
 
+    def _end(self, cause: Cause) -> None:
+        """Let `run` return with this cause, now and whenever it is called again."""
+        if self._closing is None:
+            self._closing = cause
+            if self._opening is not None:
+                self._opening.cancel()
+            if self._socket is not None:
+                self._socket.fail(cause)
+
     async def _run(self) -> Cause:
         try:
             own = await self._credentials()
+            if self._closing is not None:
+                return self._closing
             self._opening = asyncio.create_task(self._open(own))
             self._socket = await self._opening
             return await self._serve(self._socket, own)
         except ConnectionLost as lost:
             return lost.cause
-        except StaleEpoch:
-            return Cause(Kind.REPLACED, "stale_epoch")
-        except SessionDamaged:
-            return Cause(Kind.BAD_SESSION, "damaged")
-        except SessionUnavailable:
-            return Cause(Kind.NETWORK, "session_unavailable")
+        except SessionRefusal as refusal:
+            return cause_of(refusal)
         except asyncio.CancelledError:
             # `close` cancels the opening, its owner cancels this task: only the latter is passed on.
             if self._closing is None or asyncio.current_task().cancelling():  # type: ignore[union-attr]
                 raise
             return self._closing
+        except Exception as error:  # noqa: BLE001 - told as the cause of the end
+            log.error("engine failed", action="engine.failed", error=type(error).__name__)  # noqa: TRY400
+            return Cause(Kind.NETWORK, "engine_failed")
         finally:
             self._opening = None
             socket, self._socket = self._socket, None
@@ -246,6 +274,6 @@ class NativeEngine:
         return own
 
     async def _forget(self) -> None:
-        with suppress(StaleEpoch, SessionDamaged, SessionUnavailable):
+        with suppress(*SessionRefusal):
             async with self._session.transaction():
                 self._session.forget_credentials()

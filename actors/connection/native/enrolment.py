@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
+OFFER_TIMEOUT = 30.0
+"""Seconds from the handshake to WhatsApp's ``<pair-device>``."""
+
+
 class Enrolment:
     """Pairs: the credentials are on disk before WhatsApp takes the device for paired (G7).
 
@@ -50,9 +54,17 @@ class Enrolment:
             adv_secret=own.adv_secret,
         )
         self._showing: asyncio.Task[None] | None = None
+        self._offered = False
 
     async def run(self) -> None:
-        """Answer WhatsApp until the socket ends."""
+        """Answer WhatsApp until the socket ends; without an offer that is soon (G8)."""
+        late = asyncio.get_running_loop().call_later(OFFER_TIMEOUT, self._late)
+        try:
+            await self._answer()
+        finally:
+            late.cancel()
+
+    async def _answer(self) -> None:
         while True:
             stanza = await self._socket.receive()
             if stanza.tag != "iq":
@@ -71,7 +83,12 @@ class Enrolment:
             with suppress(asyncio.CancelledError):
                 await self._showing
 
+    def _late(self) -> None:
+        if not self._offered:
+            self._socket.fail(Cause(Kind.NETWORK, "no_offer"))
+
     async def _offer(self, stanza: Node) -> None:
+        self._offered = True
         await self._socket.send(_result(stanza))
         await self.close()
         self._showing = asyncio.create_task(self._show(stanza))
@@ -79,10 +96,14 @@ class Enrolment:
     async def _show(self, stanza: Node) -> None:
         # Without a single code a new connection at once would be a tight loop.
         cause = Cause(Kind.NETWORK, "no_qr")
-        for text, lifetime in pairing.qr_codes(stanza, self._keys):
-            await self._events.on_qr(Qr(text, time.time() + lifetime))
-            await asyncio.sleep(lifetime)
-            cause = Cause(Kind.RESTART_REQUIRED, "qr_expired")
+        try:
+            for text, lifetime in pairing.qr_codes(stanza, self._keys):
+                await self._events.on_qr(Qr(text, time.time() + lifetime))
+                await asyncio.sleep(lifetime)
+                cause = Cause(Kind.RESTART_REQUIRED, "qr_expired")
+        except Exception as error:  # noqa: BLE001 - told as the cause of the end
+            log.error("no QR shown", action="qr.failed", error=type(error).__name__)  # noqa: TRY400
+            cause = Cause(Kind.NETWORK, "qr_failed")
         self._socket.fail(cause)
 
     async def _paired(self, stanza: Node) -> None:

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from actors.connection.causes import Cause, Kind
 from actors.connection.engine import NotConnected
 from actors.connection.native import login, receipts
 from actors.connection.native.addresses import SERVER, Address
+from actors.connection.native.agreement import BadSignature
+from actors.connection.native.committing import SessionRefusal, cause_of
 from actors.connection.native.devices import Devices
 from actors.connection.native.incoming import Incoming
 from actors.connection.native.nodes import Node
@@ -18,7 +21,7 @@ from actors.connection.native.people import People
 from actors.connection.native.receive import Receiver
 from actors.connection.native.send import Sender
 from actors.connection.native.signal import Signal
-from actors.connection.native.socket import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.native.socket import ConnectionLost
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -32,9 +35,16 @@ log = structlog.get_logger()
 OFFLINE_BATCH = 100
 """Stanzas that waited while the device was away, asked for at a time."""
 
+SUCCESS_TIMEOUT = 30.0
+"""Seconds from the handshake to WhatsApp's ``<success>``."""
+
 
 class Linked:
-    """Everything that one socket of a paired device does. `run` ends with `ConnectionLost`."""
+    """Everything that one socket of a paired device does. `run` ends with `ConnectionLost`.
+
+    What breaks ends the socket with a cause, so that it is opened again: a connection that is not
+    logged in does not stay up (G8). One stanza that cannot be handled ends nothing.
+    """
 
     def __init__(
         self,
@@ -69,6 +79,7 @@ class Linked:
             on_task=self._on_task,
         )
         self._tasks: set[asyncio.Task[None]] = set()
+        self._succeeded = asyncio.Event()
         self._logged_in = False
 
     async def run(self) -> None:
@@ -76,6 +87,7 @@ class Linked:
         receiving = asyncio.create_task(self._receiver.run())
         reading = asyncio.create_task(self._read())
         self._tasks |= {receiving, reading}
+        self._start("login", self._expect_success())
         done, _ = await asyncio.wait((receiving, reading), return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
@@ -84,7 +96,12 @@ class Linked:
         """Send one message; see `Sender.send`. Raises `NotConnected` before the login is done."""
         if not self._logged_in:
             raise NotConnected
-        return await self._sender.send(message)
+        try:
+            return await self._sender.send(message)
+        except SessionRefusal as refusal:
+            # Read before anything left: once the stanza is written the session is not asked again.
+            self._socket.fail(cause_of(refusal))
+            raise NotConnected from refusal
 
     async def close(self) -> None:
         """End what runs in the background."""
@@ -99,12 +116,20 @@ class Linked:
             if stanza.tag in ("message", "receipt", "notification", "call"):
                 await self._receiver.put(stanza)
             elif stanza.tag == "success":
-                self._start(self._log_in(stanza))
+                self._succeeded.set()
+                self._start("login", self._log_in(stanza))
             elif stanza.tag == "ib":
                 await self._information(stanza)
             elif stanza.tag == "iq" and stanza.attrs.get("type") == "get":
                 answer = {"to": SERVER, "type": "result", "id": stanza.attrs.get("id", "")}
                 await self._socket.send(Node("iq", answer))
+
+    async def _expect_success(self) -> None:
+        try:
+            async with asyncio.timeout(SUCCESS_TIMEOUT):
+                await self._succeeded.wait()
+        except TimeoutError:
+            self._socket.fail(Cause(Kind.NETWORK, "no_success"))
 
     async def _log_in(self, stanza: Node) -> None:
         await login.note_success(self._session, self._people, self._socket, stanza)
@@ -121,29 +146,36 @@ class Linked:
     async def _resend(self, receipt: Node) -> None:
         try:
             await self._sender.resend(receipt)
-        except (RequestFailed, RequestTimeout) as error:
+        except BadSignature:
+            log.warning("not resent", action="resend.bad_signature")
+        except (ConnectionLost, *SessionRefusal):
+            raise
+        except Exception as error:  # noqa: BLE001 - whoever sent it must not end the connection
             # Not acknowledged: it comes again at the next login.
             log.warning("not resent", action="resend.failed", error=type(error).__name__)
             return
         await self._socket.send(receipts.ack(receipt))
 
     def _on_task(self, kind: str, stanza: Node) -> None:
-        self._start(self._resend(stanza) if kind == "resend" else self._prekeys.top_up())
+        self._start(kind, self._resend(stanza) if kind == "resend" else self._prekeys.top_up())
 
     def _reinstalled(self, address: str) -> None:
         person = self._people.canonical(Address.parse(address))
         log.info("another identity key", action="identity.changed")
         self._devices.forget(person)
 
-    def _start(self, work: Coroutine[object, object, None]) -> None:
-        task = asyncio.ensure_future(self._guarded(work))
+    def _start(self, name: str, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.ensure_future(self._guarded(name, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _guarded(self, work: Coroutine[object, object, None]) -> None:
+    async def _guarded(self, name: str, work: Coroutine[object, object, None]) -> None:
         try:
             await work
         except ConnectionLost:
             return  # the reader meets it too, and ends the run
-        except Exception as error:  # noqa: BLE001 - told, and the connection goes on
-            log.error("task failed", action="task.failed", error=type(error).__name__)  # noqa: TRY400
+        except SessionRefusal as refusal:
+            self._socket.fail(cause_of(refusal))
+        except Exception as error:  # noqa: BLE001 - told as the cause of the end
+            log.error("task failed", action=f"{name}.failed", error=type(error).__name__)  # noqa: TRY400
+            self._socket.fail(Cause(Kind.NETWORK, f"{name}_failed"))

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.native.committing import transaction
+from actors.connection.native.committing import SessionRefusal, transaction
 from actors.connection.native.incoming import Outcome
-from actors.connection.session import SessionDamaged, SessionUnavailable, StaleEpoch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -95,7 +94,7 @@ class Receiver:
         try:
             with self._session.savepoint():
                 return await self._incoming.take(stanza)
-        except (StaleEpoch, SessionDamaged, SessionUnavailable):
+        except SessionRefusal:
             raise
         except Exception as error:  # noqa: BLE001 - one stanza must not stop all others
             log.error(  # noqa: TRY400 - a traceback could quote what the stanza says

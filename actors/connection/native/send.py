@@ -14,7 +14,7 @@ from actors.connection.engine import NotConnected, SendError
 from actors.connection.native import bundles, content
 from actors.connection.native.addresses import Address, parse_optional, participant_hash
 from actors.connection.native.agreement import BadSignature, Bundle
-from actors.connection.native.committing import transaction
+from actors.connection.native.committing import SessionRefusal, transaction
 from actors.connection.native.devices import NotOnWhatsApp
 from actors.connection.native.nodes import Node
 from actors.connection.native.socket import ConnectionLost, RequestFailed, RequestTimeout
@@ -111,20 +111,23 @@ class Sender:
     async def resend(self, receipt: Node) -> None:
         """Encrypt a message again for the one device that could not read it.
 
-        Does nothing for a message that is not kept any more, or that was resent too often.
-        Raises what the socket raises.
+        Does nothing for a message that is not kept any more, that was resent too often, or that
+        was not sent to the device: nobody else gets its text (G10). Raises `BadSignature` where
+        the device's keys are not its own, and what the socket raises.
         """
-        device = parse_optional(receipt.attrs.get("participant") or receipt.attrs.get("from"))
+        device = parse_optional(receipt.attrs.get("from"))
         asked = receipt.child("retry")
         if device is None or not device.is_person or asked is None:
             return
-        chat = self._people.canonical(parse_optional(receipt.attrs.get("recipient")) or device)
+        own = self._people.is_account(device)
+        # Whoever else asks was sent only what is in the chat with them, whatever they name.
+        named = parse_optional(receipt.attrs.get("recipient")) if own else None
+        chat = self._people.canonical(named or device)
         number = asked.attrs.get("id") or receipt.attrs.get("id", "")
         message = self._session.sent_plaintext(str(chat), number)
         if message is None:
             log.info("resend of an unknown message", action="resend.unknown")
             return
-        own = self._people.is_account(device)
         plaintext = content.device_sent(message, str(chat)) if own else message
         name = str(self._people.known_as(device))
         bundle = bundles.read(receipt) if receipt.child("keys") is not None else None
@@ -149,9 +152,8 @@ class Sender:
                 "t": asked.attrs.get("t", "0"),
                 "device_fanout": "false",
             }
-            for routing in ("participant", "recipient"):
-                if routing in receipt.attrs:
-                    attrs[routing] = receipt.attrs[routing]
+            if named is not None:
+                attrs["recipient"] = receipt.attrs["recipient"]
             count = {"count": asked.attrs.get("count", "1")}
             parts = [Node("enc", {"v": "2", "type": kind, **count}, ciphertext)]
             await self._socket.send(Node("message", attrs, self._with_identity(parts, kind)))
@@ -284,7 +286,14 @@ class Sender:
                     )
                     await self._socket.send(stanza)
                 await self._acknowledged(acknowledged)
-        except (ConnectionLost, RequestFailed, RequestTimeout, NotOnWhatsApp, SendError) as error:
+        except (
+            ConnectionLost,
+            RequestFailed,
+            RequestTimeout,
+            NotOnWhatsApp,
+            SendError,
+            *SessionRefusal,
+        ) as error:
             log.warning(
                 "missed devices not reached",
                 action="send.missed_devices",

@@ -8,7 +8,6 @@ Padding of plaintexts is the caller's. Addresses are opaque here, the caller has
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -102,20 +101,6 @@ class Signal:
     def has_session(self, address: str) -> bool:
         """Whether `encrypt` has a session for the address."""
         return self._session.current_ratchet(address) is not None
-
-    def registration_id(self, address: str) -> int | None:
-        """The peer's registration id in the current session, 0 where it did not say."""
-        stored = self._session.current_ratchet(address)
-        return None if stored is None else Ratchet.load(stored.state).registration_id
-
-    def base_key(self, address: str) -> bytes | None:
-        """What identifies the current session at both ends (32 bytes)."""
-        stored = self._session.current_ratchet(address)
-        return None if stored is None else stored.base_key
-
-    def archive(self, address: str) -> None:
-        """Encrypt no more with the current session; messages on it still decrypt."""
-        self._session.archive_ratchet(address)
 
     async def establish(self, address: str, bundle: Bundle) -> bool:
         """Set up a session from a fetched bundle; the one before is archived.
@@ -277,13 +262,6 @@ class Signal:
     def published(self, prekey_ids: Sequence[int]) -> None:
         """WhatsApp accepted the upload of these prekeys."""
         self._session.mark_published(prekey_ids)
-
-    def rotate_signed_prekey(self) -> SignedPrekey:
-        """A new signed prekey takes over; those before it still serve for 90 days."""
-        own = self._own()
-        fresh = new_signed_prekey(own.identity_private, own.signed_prekey.id + 1)
-        self._session.save_credentials(replace(own, signed_prekey=fresh))
-        return fresh
 
     def _learn_identity(self, address: str, identity: bytes) -> bool:
         changed = self._session.save_identity(address, identity)

@@ -13,6 +13,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Final, Self
 
+import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
@@ -26,6 +27,8 @@ from actors.connection.native.noise import HEADER, BadFrame, Handshake, Transpor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+log = structlog.get_logger()
 
 CONNECT_TIMEOUT: Final = 20.0
 """Seconds for TCP, TLS, WebSocket and Noise together."""
@@ -219,13 +222,14 @@ class Socket:
             try:
                 for plaintext in plaintexts:
                     await self._websocket.send(frame(self._transport.encrypt(plaintext)))
-            except (ConnectionClosed, asyncio.CancelledError, FrameTooLarge) as error:
-                code = (
-                    error.rcvd.code if isinstance(error, ConnectionClosed) and error.rcvd else None
-                )
-                self.fail(causes.from_close(code))
+            except BaseException as error:
+                # Whatever it is: a writer that is gone while the socket stays would hold every
+                # later `send` for ever.
+                self.fail(_write_cause(error))
                 if not written.done():
                     written.set_exception(self._lost())
+                if isinstance(error, Exception):
+                    return
                 raise
             if not written.done():
                 written.set_result(None)
@@ -290,3 +294,12 @@ def _abandon(future: asyncio.Future[Node]) -> None:
 
 def _code(closed: ConnectionClosed) -> int | None:
     return closed.rcvd.code if closed.rcvd is not None else None
+
+
+def _write_cause(error: BaseException) -> Cause:
+    if isinstance(error, ConnectionClosed):
+        return causes.from_close(_code(error))
+    if isinstance(error, asyncio.CancelledError):
+        return causes.from_close(None)
+    log.error("write failed", action="socket.write_failed", error=type(error).__name__)
+    return Cause(Kind.NETWORK, "write_failed")

@@ -156,14 +156,14 @@ class Device:
         return await self.engine.send(Outgoing(message_id(number, space), chat(to), "text", text))
 
     async def messages(self) -> list[InboxMessage]:
-        return [
-            item for item in await self.engine.pending(10_000) if isinstance(item, InboxMessage)
-        ]
+        return list(await self.engine.pending("message", 10_000))
 
     async def receipts(self) -> list[InboxReceipt]:
-        return [
-            item for item in await self.engine.pending(10_000) if isinstance(item, InboxReceipt)
-        ]
+        return list(await self.engine.pending("receipt", 10_000))
+
+    async def settle_all(self) -> None:
+        keys = [message.key for message in await self.messages()]
+        await self.engine.settle(keys + [receipt.key for receipt in await self.receipts()])
 
 
 def settings(simulator: Simulator, directory: Path, **more: Any) -> Settings:

@@ -88,7 +88,7 @@ async def prepare(simulator: Simulator, directory: Path, *, talked: bool) -> Non
             await until(phone.messages)
             await phone.send(1, "opening 2", space=9)
         await until(lambda: _unacknowledged_is(simulator, 0))
-        await phone.engine.settle([item.key for item in await phone.engine.pending(100)])
+        await phone.settle_all()
 
 
 async def goes_on(simulator: Simulator, phone: Device) -> None:

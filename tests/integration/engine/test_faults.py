@@ -10,7 +10,9 @@ import pytest
 
 from actors.connection.causes import Kind
 from actors.connection.engine import NotConnected, SendError
+from actors.connection.native import linked, socket
 from actors.connection.native.engine import Keepalive
+from actors.connection.session import SessionUnavailable
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
@@ -125,6 +127,92 @@ async def test_a_server_that_freezes_is_noticed(simulator: Simulator, tmp_path: 
         assert phone.opened.is_set()
         await simulator.fault("freeze")
         assert (await until(lambda: phone.causes[1:]))[0].kind is Kind.KEEPALIVE
+
+
+async def test_a_login_that_breaks_is_tried_again(simulator: Simulator, tmp_path: Path) -> None:
+    """G8: a socket that is up and not logged in does not stay."""
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+    async with device(simulator, tmp_path, epoch=2) as phone:
+        opened = phone.engine._events.on_open
+
+        async def breaks_once() -> None:
+            phone.engine._events.on_open = opened
+            raise ZeroDivisionError
+
+        phone.engine._events.on_open = breaks_once
+        await asyncio.wait_for(phone.opened.wait(), 10)
+        assert [str(cause) for cause in phone.causes] == ["network: login_failed"]
+        await phone.send(1, "logged in")
+
+
+async def test_a_login_that_is_not_answered_is_tried_again(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G8."""
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+    fault = await simulator.fault("freeze")
+    monkeypatch.setattr(linked, "SUCCESS_TIMEOUT", 0.3)
+    async with device(simulator, tmp_path, epoch=2) as phone:
+        assert str((await until(lambda: phone.causes))[0]) == "network: no_success"
+        assert await simulator.struck(fault) >= 1
+        monkeypatch.undo()
+        await simulator.heal()
+        await asyncio.wait_for(phone.opened.wait(), 10)
+
+
+async def test_a_session_that_fails_during_the_login_is_the_cause(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G8: read or written, what the session file refuses ends the socket."""
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+
+    def locked(*_: object) -> None:
+        raise SessionUnavailable("SQLITE_BUSY")
+
+    async with device(simulator, tmp_path, epoch=2, reconnect=False) as phone:
+        monkeypatch.setattr(phone.engine._session, "pn_for", locked)
+        cause = (await until(lambda: phone.causes))[0]
+        assert str(cause) == "network: session_unavailable"
+
+
+async def test_a_frame_that_cannot_be_written_ends_the_socket(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G8: no send waits for a writer that is gone."""
+    async with device(simulator, tmp_path, reconnect=False) as phone:
+        await pair(simulator, phone)
+        phone.causes.clear()
+
+        def breaks(_: bytes) -> bytes:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(socket, "frame", breaks)
+        with pytest.raises(SendError):
+            await asyncio.wait_for(phone.send(1, "hi"), 3)
+        assert str((await until(lambda: phone.causes))[0]) == "network: write_failed"
+
+
+@pytest.mark.parametrize(
+    ("event", "cause"), [("on_inbox", "engine_failed"), ("on_qr", "qr_failed")]
+)
+async def test_an_owner_that_breaks_is_the_cause(
+    simulator: Simulator, tmp_path: Path, event: str, cause: str
+) -> None:
+    """G8: `run` ends with a cause; it neither raises nor stays up without a part of itself."""
+
+    async def breaks(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async with device(simulator, tmp_path, reconnect=False) as phone:
+        setattr(phone.engine._events, event, breaks)
+        if event == "on_inbox":
+            await pair(simulator, phone)
+            phone.causes.clear()
+            await simulator.say(CONTACT, ACCOUNT, "hello")
+        assert str((await until(lambda: phone.causes))[0]) == f"network: {cause}"
 
 
 @pytest.mark.parametrize("fault", ["lose", "corrupt"])

@@ -46,7 +46,7 @@ async def test_pair_send_receive_and_come_back(simulator: Simulator, tmp_path: P
         assert (message.chat, message.sender) == (chat(CONTACT), chat(CONTACT))
         assert not message.from_me
         await until(lambda: _unacknowledged(simulator, 0))
-        await phone.engine.settle([item.key for item in await phone.engine.pending(100)])
+        await phone.settle_all()
 
     await simulator.say(CONTACT, ACCOUNT, "while away")
     async with device(simulator, tmp_path, epoch=2) as phone:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,7 +68,7 @@ async def test_an_owner_whose_epoch_is_over_sends_nothing_more(
             assert (cause.kind, cause.detail) == (Kind.REPLACED, "stale_epoch")
             await simulator.say(CONTACT, ACCOUNT, "for the successor")
             assert (await phone.engine.run()).kind is Kind.REPLACED
-            assert successor.pending(10_000) == await phone.engine.pending(10_000)
+            assert successor.pending("message", 10_000) == await phone.messages()
         finally:
             successor.close()
         with pytest.raises(StaleEpoch):
@@ -90,6 +91,25 @@ async def test_what_arrives_at_a_stale_owner_is_left_to_its_successor(
         assert cause.kind is Kind.REPLACED
         assert await phone.messages() == []
     assert (await simulator.account(ACCOUNT))["unacknowledged"] == 1
+
+
+async def test_a_stale_owner_settles_nothing_and_ends(simulator: Simulator, tmp_path: Path) -> None:
+    """G6: whoever drains its inbox is told, and only after `run` said why."""
+    async with device(simulator, tmp_path, reconnect=False) as phone:
+        await pair(simulator, phone)
+        await simulator.say(CONTACT, ACCOUNT, "stored by the successor")
+        await until(phone.messages)
+        with closing(Session.open(tmp_path / SESSION_FILE, 2)) as successor:
+            phone.causes.clear()
+            with pytest.raises(StaleEpoch):
+                await asyncio.wait_for(phone.settle_all(), 5)
+            assert [str(cause) for cause in phone.causes] == ["replaced: stale_epoch"]
+            assert [one.text for one in successor.pending("message", 10)] == [
+                "stored by the successor"
+            ]
+            assert str(await phone.engine.run()) == "replaced: stale_epoch"
+            with pytest.raises(StaleEpoch):
+                await asyncio.wait_for(phone.settle_all(), 5)
 
 
 async def test_a_second_login_replaces_the_first(simulator: Simulator, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from actors.redis.lease import Owner
 from actors.state.documents import MESSAGES
+from gateway.keys import create
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from actors.queue.lanes import Lanes
     from actors.redis.lease import Leases
     from actors.state.documents import Documents
-    from tests.integration.gateway.served import Api
+    from tests.integration.gateway.served import Api, Gateway
 
 OWNER = Owner("connection:test", 1, "node")
 
@@ -125,6 +126,20 @@ def test_the_same_key_and_body_give_the_first_answer(api: Api) -> None:
     assert again.headers["idempotency-replayed"] == "true"
     other = api.post("/api/messages", json=body("twice"), headers=key)
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_conflict")
+
+
+async def test_the_keys_of_two_programs_do_not_meet(
+    api: Api, gateway: Gateway, documents: Documents
+) -> None:
+    key = {"Idempotency-Key": "order 1"}
+    first = api.post("/api/messages", json=body("of the first"), headers=key)
+    _, token = await create(documents, name="second", scopes=["send"])
+    with gateway.client(token) as second:
+        gateway.until(lambda: second.post("/api/messages", json={}).status_code == 422, 5)
+        other = second.post("/api/messages", json=body("of the second"), headers=key)
+        same = second.post("/api/messages", json=body("of the second"), headers=key)
+    assert (first.status_code, other.status_code) == (202, 202)
+    assert first.json()["id"] != other.json()["id"] == same.json()["id"]
 
 
 @pytest.mark.parametrize("key", ["", "a" * 256, "tab\tbed", "ä"])

@@ -15,6 +15,8 @@ import pytest
 
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
+from actors.state.connections import Connections
+from actors.state.documents import open_documents
 from tests.integration.gateway.served import ROOT, Gateway
 from tests.valkey import Valkey
 
@@ -138,6 +140,38 @@ def test_redis_killed_and_back(own_gateway: Gateway, own_valkey: Valkey) -> None
     # nothing half done: what was refused is not in the lanes, save a call cut off in the middle
     waiting = api.get("/api/queue").json()["waiting"]
     assert len(load.accepted) <= waiting <= len(load.accepted) + 8
+
+
+def command(valkey: Valkey, *words: str) -> None:
+    async def run() -> None:
+        redis = connect(valkey.settings())
+        try:
+            await redis.execute_command(*words)  # type: ignore[no-untyped-call]
+        finally:
+            await redis.aclose()
+
+    asyncio.run(run())
+
+
+def test_changes_are_noticed_although_redis_forbids_to_listen(
+    own_gateway: Gateway, own_valkey: Valkey
+) -> None:
+    command(own_valkey, "ACL", "SETUSER", "default", "-subscribe")
+    command(own_valkey, "CLIENT", "KILL", "TYPE", "pubsub")
+    own_gateway.until(lambda: "listen_to_pokes" in own_gateway.log(), 10)
+    assert "NoPermissionError" in own_gateway.log()
+
+    async def delete() -> None:
+        documents = open_documents(own_gateway.settings)
+        try:
+            await Connections(documents).delete("shop")
+        finally:
+            await documents.close()
+
+    asyncio.run(delete())
+    own_gateway.until(
+        lambda: own_gateway.api.post("/api/messages", json=BODY).status_code == 404, 6
+    )
 
 
 def spoil(gateway: Gateway, *, heal: bool = False) -> None:

@@ -12,7 +12,7 @@ from actors.redis.lease import Owner
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from actors.queue.lanes import Job, Lanes, Record
+    from actors.queue.lanes import Counts, Job, Lanes, Record
     from actors.redis.lease import Leases
 
 SHOP = "shop"
@@ -34,6 +34,9 @@ class Desk:
         lease = await self.leases.take(SHOP, Owner("connection:1", 7, "node"), now=self.now)
         self.epoch = lease.epoch
         return lease.epoch
+
+    async def counts(self) -> Counts:
+        return (await self.lanes.counts_many([SHOP]))[SHOP]
 
     async def accept(self, text: str, chat: str = ANA, **more: Any) -> Record:
         accepted = await self.lanes.accept(Send(SHOP, chat, text, **more), now=self.now)
@@ -141,7 +144,7 @@ class Desk:
             assert queued.get(message_id, chat) == chat
             finished = status in {"sent", "delivered", "read", "cancelled"}
             assert (await read.ttl(key) > 0) == finished
-        counts = await self.lanes.counts(SHOP)
+        counts = await self.counts()
         assert counts.active == len(flight)
         assert counts.delayed == len(held) + len(scheduled)
         assert counts.dead == len(dead)

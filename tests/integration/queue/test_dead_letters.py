@@ -6,7 +6,6 @@ import pytest
 
 from actors.queue.lanes import LeaseLost, NotCancellable, NotDead, NotFound
 from actors.queue.record import api_id, mint
-from actors.redis.lease import Owner
 from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
 
 UNKNOWN = [api_id(SHOP, mint(SHOP)), "shop.in.0123", "", "not a connection.3EB0000000000000000000"]
@@ -135,13 +134,6 @@ async def test_all_dead_letters_of_a_connection_are_retried_in_order(desk: Desk)
     assert await desk.lanes.retry_all(SHOP, desk.now + 1) == 120
     assert await desk.lanes.retry_all(SHOP, desk.now + 2) == 0
     assert await desk.drain() == texts
-
-
-async def test_all_dead_letters_of_all_connections_are_retried(desk: Desk) -> None:
-    await die(desk, "a")
-    other = Desk(desk.redis, desk.lanes, desk.leases)
-    await other.leases.take("other", Owner("connection:2", 8, "node"))
-    assert await desk.lanes.retry_all(now=desk.now + 1) == 1
 
 
 async def test_dead_letters_are_listed_in_pages_oldest_first(desk: Desk) -> None:

@@ -207,7 +207,7 @@ async def test_a_deleted_connection_leaves_no_key(desk: Desk, redis: Redis, lane
     await desk.leases.forget(SHOP)
     await desk.leases.forget(SHOP)
     left = {str(key) for key in await redis.keys("*")}
-    assert left == {"teimoso:{shop-2}:lease", "teimoso:{shop-2}:wake", "teimoso:connections"}
+    assert left == {"teimoso:{shop-2}:lease", "teimoso:{shop-2}:wake"}
 
 
 async def test_a_poke_is_heard(redis: Redis) -> None:

@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 
 async def test_counts_tell_where_the_messages_are(desk: Desk) -> None:
-    assert await desk.lanes.counts(SHOP) == Counts(0, 0, 0, 0, None)
+    assert await desk.counts() == Counts(0, 0, 0, 0, None)
     oldest = desk.now
     for text, chat in (("a1", ANA), ("a2", ANA), ("b1", BEN), ("b2", BEN), ("e", EVA)):
         await desk.accept(text, chat)
         desk.now += 1
     await desk.accept("later", send_at=desk.now + 60)
-    assert await desk.lanes.counts(SHOP) == Counts(5, 0, 1, 0, oldest)
+    assert await desk.counts() == Counts(5, 0, 1, 0, oldest)
     await desk.claim()
-    assert await desk.lanes.counts(SHOP) == Counts(2, 3, 1, 0, oldest)
+    assert await desk.counts() == Counts(2, 3, 1, 0, oldest)
     await desk.fail("b1", retry_in=60)
     await desk.fail("e", permanent=True)
-    assert await desk.lanes.counts(SHOP) == Counts(2, 1, 2, 1, oldest)
+    assert await desk.counts() == Counts(2, 1, 2, 1, oldest)
     await desk.complete("a1")
-    assert await desk.lanes.counts(SHOP) == Counts(2, 0, 2, 1, oldest + 1)
+    assert await desk.counts() == Counts(2, 0, 2, 1, oldest + 1)
     assert await desk.lanes.counts_many([SHOP, "other"]) == {
         SHOP: Counts(2, 0, 2, 1, oldest + 1),
         "other": Counts(0, 0, 0, 0, None),

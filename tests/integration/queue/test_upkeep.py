@@ -176,7 +176,7 @@ async def test_a_successor_mirrors_what_a_dead_one_left(
 async def test_it_stops_although_the_store_swallowed_the_cancellation(
     actor: QueueActor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What asyncio.wait_for does in Python 3.11 when cancellation and answer meet."""
+    """What a client does that loses a cancellation which meets its answer."""
     asked = asyncio.Event()
 
     async def swallow(*_: object, **__: object) -> Page:

@@ -7,13 +7,19 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from actors.connection.causes import Cause, Kind
-from actors.connection.engine import EngineEvents, Guarantees, NotConnected
+from actors.connection.engine import (
+    EngineEvents,
+    Guarantees,
+    InboxMessage,
+    InboxReceipt,
+    NotConnected,
+)
 from actors.connection.reporting import StateAway
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from actors.connection.engine import InboxItem, Outgoing
+    from actors.connection.engine import InboxItem, InboxKind, Outgoing
 
 ACCOUNT = "15550100001@s.whatsapp.net"
 
@@ -28,6 +34,7 @@ class ScriptedEngine:
         self.opens = opens
         self.account: str | None = ACCOUNT
         self.runs: list[float] = []
+        self.asked = 0
         self.sent: list[Outgoing] = []
         self.inbox: dict[int, InboxItem] = {}
         self.in_flight = self.most_in_flight = 0
@@ -47,6 +54,7 @@ class ScriptedEngine:
         return await self._causes.get()
 
     async def send(self, message: Outgoing) -> float:
+        self.asked += 1
         if not self.opens or self.closed:
             raise NotConnected
         self.in_flight += 1
@@ -61,8 +69,9 @@ class ScriptedEngine:
         await asyncio.sleep(0.002)
         return time.time()
 
-    async def pending(self, limit: int) -> Sequence[InboxItem]:
-        return [self.inbox[key] for key in sorted(self.inbox)][:limit]
+    async def pending(self, kind: InboxKind, limit: int) -> Any:
+        of = InboxMessage if kind == "message" else InboxReceipt
+        return [item for _, item in sorted(self.inbox.items()) if isinstance(item, of)][:limit]
 
     async def settle(self, keys: Sequence[int]) -> None:
         for key in keys:

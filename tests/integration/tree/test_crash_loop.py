@@ -99,3 +99,15 @@ async def test_recovery_is_at_once_with_a_whole_budget(tree: Tree) -> None:
     for _ in range(LIMIT):
         lease = await fallen(tree)
         await tree.newer("shop", lease, 20)
+
+
+async def test_a_standby_on_its_way_does_not_outlive_the_stop(tree: Tree, head: Head) -> None:
+    """The last test of the module: nothing runs afterwards."""
+    before = await tree.complete(standbys=2)
+    kill(before["standby:0"])
+    kill(before["standby:1"])
+    head.stop()
+    await asyncio.sleep(2)
+    actors = [each for each in head.family() if "".join(each.cmdline()).startswith("ray::Conn")]
+    assert not actors
+    assert not tree.pids()

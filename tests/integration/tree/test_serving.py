@@ -74,6 +74,7 @@ async def test_a_closed_socket_claims_nothing(served: Served) -> None:
     found = await served.lanes.get(record.id)
     assert found is not None
     assert (found.status, found.attempts) == ("queued", 0)
+    assert served.engine.asked == 0
     served.engine.opens = True
     await served.engine.events.on_open()
     await served.becomes(record, "sent")
@@ -366,7 +367,7 @@ async def test_logout_unlinks_and_says_so(served: Served) -> None:
 
 
 async def test_a_loop_that_breaks_ends_it_visibly(served: Served) -> None:
-    async def pending(limit: int) -> list[InboxMessage]:
+    async def pending(kind: str, limit: int) -> list[InboxMessage]:
         raise RuntimeError("a bug")
 
     served.engine.pending = pending  # type: ignore[method-assign]

@@ -292,7 +292,7 @@ async def test_down_gives_every_lease_back(
         lease = await tree.lease(connection)
         assert (lease.state, lease.owner) == ("stopped", None)
 
-    async def only_root() -> bool:
-        return tree.pids().keys() == {"root"}
+    async def nobody() -> bool:
+        return not tree.pids()
 
-    await until("only the root is left", only_root, 10)
+    await until("nobody is left", nobody, 10)

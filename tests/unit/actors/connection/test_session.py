@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection import session_file
+from actors.connection import inbox, session_file
 from actors.connection.engine import InboxMessage, InboxReceipt
 from actors.connection.native.signal import new_credentials
 from actors.connection.session import (
@@ -106,7 +106,7 @@ async def test_a_stale_owner_commits_nothing(session: Session, path: Path) -> No
     with closing(Session.open(path, 4)) as successor:
         with pytest.raises(StaleEpoch):
             await put(session, "AFTER")
-        assert [item.key for item in successor.pending(10)] == [1]
+        assert [item.key for item in successor.pending("message", 10)] == [1]
         assert await put(successor, "SUCCESSOR")
 
 
@@ -188,6 +188,45 @@ async def test_a_lock_held_elsewhere_is_not_waited_for_forever(
             await put(session, "LATER")
         other.execute("ROLLBACK")
         assert await put(session, "LATER")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "code"),
+    [
+        (StaleEpoch, "stale_epoch"),
+        (SessionDamaged, "session_damaged"),
+        (SessionTooNew, "session_too_new"),
+        (SessionUnavailable, "session_unavailable"),
+    ],
+)
+def test_refusals_have_stable_codes(refusal: type[StaleEpoch], code: str) -> None:
+    assert refusal.code == code
+
+
+async def test_an_epoch_that_cannot_be_read_is_a_refusal_like_others(
+    session: Session, path: Path
+) -> None:
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("ALTER TABLE file RENAME TO gone")
+        with pytest.raises(SessionUnavailable, match="SQLITE_ERROR"):
+            await put(session, "A")
+        other.execute("ALTER TABLE gone RENAME TO file")
+    assert await put(session, "A")
+
+
+async def test_a_key_that_cannot_be_read_is_a_refusal_like_others(session: Session) -> None:
+    """SQLite fails after the row went in: the row is undone."""
+
+    def refuse(action: int, _: object, name: object, *__: object) -> int:
+        refused = (action, name) == (sqlite3.SQLITE_FUNCTION, "last_insert_rowid")
+        return sqlite3.SQLITE_DENY if refused else sqlite3.SQLITE_OK
+
+    session._writer.set_authorizer(refuse)
+    with pytest.raises(SessionUnavailable, match="SQLITE_ERROR"):
+        await put(session, "A")
+    session._writer.set_authorizer(None)
+    assert session.pending("message", 10) == []
+    assert await put(session, "A")
 
 
 # transactions
@@ -318,11 +357,11 @@ async def test_a_message_is_there_once(session: Session) -> None:
     assert session.seen(ALICE, ALICE, "A")
     assert not await put(session, "A", text="another")
     assert await put(session, "A", sender="15550100003@s.whatsapp.net")
-    first, _ = session.pending(10)
+    first, _ = session.pending("message", 10)
     assert first == InboxMessage(
         1, ALICE, ALICE, "A", 1_700_000_000, "text", "text of A", True, "Al", "offline"
     )
-    assert session.body(1) == b"body"
+    assert session._rows("SELECT body FROM inbox WHERE key = 1") == [(b"body",)]
 
 
 async def test_settled_messages_leave_a_tombstone_for_30_days(
@@ -336,7 +375,7 @@ async def test_settled_messages_leave_a_tombstone_for_30_days(
     assert session.seen(ALICE, ALICE, "A"), "unsettled: its term has not begun"
     async with session.transaction():
         session.settle([1, 1, 77])
-    assert [item.key for item in session.pending(10)] == [2]
+    assert [item.key for item in session.pending("message", 10)] == [2]
     clock.now += 29 * DAY
     async with session.transaction():
         session.prune(clock.now)
@@ -357,7 +396,6 @@ def holds(path: Path, text: bytes) -> bool:
 @pytest.mark.parametrize("settled", [True, False])
 async def test_a_resend_replaces_a_placeholder(session: Session, *, settled: bool) -> None:
     assert await put(session, "A", type="undecryptable", text=None, body=None)
-    assert session.placeheld(ALICE, ALICE, "A")
     assert not session.seen(ALICE, ALICE, "A")
     assert not await put(session, "A", type="undecryptable", text=None, body=None)
     if settled:
@@ -365,10 +403,8 @@ async def test_a_resend_replaces_a_placeholder(session: Session, *, settled: boo
             session.settle([1])
     assert await put(session, "A")
     assert session.seen(ALICE, ALICE, "A")
-    assert not session.placeheld(ALICE, ALICE, "A")
     assert not await put(session, "A", type="undecryptable", text=None, body=None)
-    (item,) = session.pending(10)
-    assert isinstance(item, InboxMessage)
+    (item,) = session.pending("message", 10)
     assert (item.key, item.text) == (2, "text of A")
 
 
@@ -382,7 +418,7 @@ async def test_what_shows_nothing_leaves_a_tombstone_alone(session: Session) -> 
     for message_id in ("FRESH", "MESSAGE", "PLACEHOLDER"):
         assert session.seen(ALICE, ALICE, message_id)
         assert not await put(session, message_id)
-    assert [item.key for item in session.pending(10)] == [1]
+    assert [item.key for item in session.pending("message", 10)] == [1]
 
 
 async def test_keys_never_name_a_second_item(session: Session) -> None:
@@ -390,16 +426,29 @@ async def test_keys_never_name_a_second_item(session: Session) -> None:
     async with session.transaction():
         session.settle([1])
     await put(session, "B")
-    assert [item.key for item in session.pending(10)] == [2]
+    assert [item.key for item in session.pending("message", 10)] == [2]
 
 
-async def test_receipts_wait_in_order_with_messages(session: Session) -> None:
-    await put(session, "A")
+async def test_each_kind_waits_in_its_own_order(session: Session) -> None:
+    """Neither kind hides the other, however much of it waits."""
+    for number in range(3):
+        await put(session, f"{number}")
     async with session.transaction():
         session.add_receipt(chat=ALICE, message_ids=["X", "Y"], status="read", at=7)
-    await put(session, "B")
-    assert session.pending_count() == 3
-    assert session.pending(2)[1] == InboxReceipt(2, ALICE, ("X", "Y"), "read", 7)
+        session.add_receipt(chat=ALICE, message_ids=["Z"], status="delivered", at=8)
+    await put(session, "3")
+    assert [item.key for item in session.pending("message", 3)] == [1, 2, 3]
+    assert session.pending("receipt", 10) == [
+        InboxReceipt(4, ALICE, ("X", "Y"), "read", 7),
+        InboxReceipt(5, ALICE, ("Z",), "delivered", 8),
+    ]
+    assert [item.key for item in session.pending("message", 10)] == [1, 2, 3, 6]
+
+
+def test_one_kind_is_read_without_the_other(session: Session) -> None:
+    """By an index, already in order: what is read is what is asked for."""
+    (step,) = session._rows(f"EXPLAIN QUERY PLAN {inbox.PENDING}", ("receipt", 10))
+    assert step[3] == "SEARCH inbox USING INDEX inbox_kind (kind=?)"
 
 
 # sent, devices, LIDs
@@ -447,7 +496,7 @@ async def test_the_newest_pair_of_lid_and_number_wins(session: Session) -> None:
         assert session.learn_lid("1@lid", ALICE)
         assert not session.learn_lid("1@lid", ALICE)
         assert session.learn_lid("2@lid", ALICE)
-    assert (session.pn_for("1@lid"), session.lid_for(ALICE)) == (None, "2@lid")
+    assert (session.pn_for("1@lid"), session.pn_for("2@lid")) == (None, ALICE)
 
 
 async def test_sessions_move_from_the_lid_to_the_number(session: Session) -> None:
@@ -479,7 +528,7 @@ async def test_credentials_come_back_as_they_were(session: Session, path: Path) 
         lid="123:7@lid",
         device_identity=b"\x00\xff",
         push_name="Näme",
-        server_static=bytes(32),
+        account_signature_key=bytes(32),
     )
     async with session.transaction():
         session.save_credentials(full)
@@ -511,7 +560,7 @@ async def test_a_logout_forgets_keys_and_keeps_the_inbox(session: Session, clock
     assert session.devices(ALICE) is None
     assert session.sent_plaintext(ALICE, "S") is None
     assert session.seen(ALICE, ALICE, "A")
-    assert len(session.pending(10)) == 1
+    assert len(session.pending("message", 10)) == 1
     async with session.transaction():
         second = session.add_prekeys([(b"r" * 32, b"s" * 32)], published=True)
     assert second[0].id > first[0].id
@@ -524,9 +573,8 @@ async def test_prekey_ids_are_never_used_again(session: Session, path: Path) -> 
     session.close()
     with closing(Session.open(path, 4)) as again:
         async with again.transaction():
-            again.skip_prekey_ids(100)
             ids += [key.id for key in again.add_prekeys([(b"a", b"b")], published=True)]
-    assert ids == [1, 2, 3, 104]
+    assert ids == [1, 2, 3, 4]
 
 
 async def test_forty_archived_sessions_are_kept(session: Session) -> None:

@@ -13,7 +13,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from actors.connection.engine import InboxMessage
 from actors.connection.native.signal import Bundle, Signal, Undecryptable, new_credentials
 from actors.connection.session import Session
 
@@ -114,11 +113,11 @@ async def test_a_receiver_killed_at_random_loses_and_repeats_nothing(tmp_path: P
         assert all(left for _, left in in_flight), "an idle process was killed"
         print(f"(acknowledged, in flight) at each kill: {in_flight}")
     with closing(Session.open(path, epoch + 1)) as bob:
-        inbox = [item for item in bob.pending(10_000) if isinstance(item, InboxMessage)]
+        inbox = bob.pending("message", 10_000)
         assert sorted((one.message_id, one.text) for one in inbox) == sorted(
             (f"M{n}", f"text {n}") for n in range(MESSAGES)
         )
-        assert bob.published_prekeys() == []
+        assert bob._rows("SELECT id FROM prekeys WHERE published = 1") == []
 
 
 async def _register(alice: Session, path: Path) -> Bundle:

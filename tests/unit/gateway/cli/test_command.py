@@ -30,7 +30,12 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
 
 
 def test_what_there_is_to_try_fits_the_instance() -> None:
-    told = {"url": "http://127.0.0.1:9000", "data": "/srv/a", "simulate": True}
+    told = {
+        "url": "http://127.0.0.1:9000",
+        "data": "/srv/a",
+        "simulate": True,
+        "command": "teimoso",
+    }
     add, pair, send = commands(told)
     assert '/api/connections -d \'{"id":"shop"}\'' in add
     assert pair == "teimoso simulate scan shop 15550100001 --data /srv/a"

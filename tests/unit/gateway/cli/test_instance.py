@@ -14,6 +14,7 @@ from gateway.cli.instance import (
     Wish,
     check_ports,
     conflict,
+    first_key,
     make_directory,
     wanted,
 )
@@ -112,3 +113,10 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
         make_directory(tmp_path / "file" / "data")
     make_directory(tmp_path / "data")
     assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_store_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
+    settings = Settings.resolve(data=tmp_path)
+    settings.state_file.write_text("this is no database, and never was one" * 100)
+    with pytest.raises(CannotStart, match=str(settings.state_file)):
+        first_key(settings)

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 
 from supervision.keeper import ports, rayhead
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PORTS = dict(zip(ports.NAMES, range(25_000, 25_100), strict=False))
 SOCKET = "/session_2026-11-24_16-16-00_347483_4194303/sockets/plasma_store"
 
 
-def test_it_stays_on_this_host_with_a_token_of_its_own(tmp_path: Path) -> None:
-    command = rayhead.command(tmp_path, PORTS)
+@pytest.fixture
+def short() -> Iterator[Path]:
+    data = Path(tempfile.mkdtemp(prefix="tmo-", dir="/tmp"))
+    yield data
+    shutil.rmtree(data)
+
+
+def test_it_stays_on_this_host_with_a_token_of_its_own(short: Path) -> None:
+    command = rayhead.command(short, PORTS)
     assert "--node-ip-address=127.0.0.1" in command.arguments
     assert "--dashboard-host=127.0.0.1" in command.arguments
     for name in ports.RAY:
         port = str(PORTS[name])
         given = [one for one in command.arguments if one.endswith(f"={port}")]
         assert given or port in command.environment.values(), name
-    token = tmp_path / rayhead.TOKEN
+    token = short / rayhead.TOKEN
     assert command.environment["RAY_AUTH_MODE"] == "token"
     assert command.environment["RAY_AUTH_TOKEN_PATH"] == str(token)
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert len(token.read_text()) == 64
     assert token.read_text() not in " ".join(command.arguments)
     before = token.read_text()
-    rayhead.command(tmp_path, PORTS)
+    rayhead.command(short, PORTS)
     assert token.read_text() == before
 
 
@@ -38,9 +53,32 @@ def test_sockets_have_short_paths_whatever_the_data_directory_is() -> None:
         assert len(str(rayhead.temporary(data)) + SOCKET) <= 103
 
 
-def test_old_logs_do_not_pile_up(tmp_path: Path) -> None:
-    place = rayhead.temporary(tmp_path)
+def test_old_logs_do_not_pile_up(short: Path) -> None:
+    place = rayhead.temporary(short)
     for number in range(4):
         (place / f"session_2026-11-24_16-16-0{number}_1_1").mkdir(parents=True)
-    rayhead.command(tmp_path, PORTS)
+    rayhead.command(short, PORTS)
     assert [one.name for one in place.iterdir()] == ["session_2026-11-24_16-16-03_1_1"]
+
+
+def test_what_lies_outside_of_the_data_directory_is_tidied_away(tmp_path: Path) -> None:
+    data = tmp_path / ("x" * 100)
+    rayhead.command(data, PORTS)
+    place = rayhead.temporary(data)
+    try:
+        assert place.is_dir()
+        logs = place / "session_2026-11-24_16-16-00_1_1" / "logs"
+        logs.mkdir(parents=True)
+        (logs / "raylet.out").write_text("said")
+        rayhead.tidy(data)
+        assert not place.exists()
+        assert (data / "ray" / "logs" / "raylet.out").read_text() == "said"
+        rayhead.tidy(data)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def test_a_short_directory_keeps_its_logs(short: Path) -> None:
+    rayhead.command(short, PORTS)
+    rayhead.tidy(short)
+    assert (short / "ray" / "tmp").is_dir()

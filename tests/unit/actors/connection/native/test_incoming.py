@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from actors.connection.engine import InboxMessage, InboxReceipt
 from actors.connection.native import content
 from actors.connection.native.addresses import Address
 from actors.connection.native.agreement import Bundle
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from actors.connection.engine import InboxMessage
     from actors.connection.native.devices import Devices
 
 ACCOUNT = "15550100001@s.whatsapp.net"
@@ -91,7 +91,7 @@ class World:
             return await self.incoming.take(stanza)
 
     def messages(self) -> list[InboxMessage]:
-        return [one for one in self.session.pending(100) if isinstance(one, InboxMessage)]
+        return self.session.pending("message", 100)
 
 
 @pytest.fixture
@@ -291,7 +291,7 @@ async def test_receipts(world: World, attrs: dict[str, str], expected: list[Any]
     """G5: a receipt is in the inbox before its ack leaves."""
     outcome = await world.take(Node("receipt", {"id": "A", "t": "5", **attrs}))
     assert [answer.tag for answer in outcome.answers] == ["ack"]
-    items = [one for one in world.session.pending(10) if isinstance(one, InboxReceipt)]
+    items = world.session.pending("receipt", 10)
     assert [(one.chat, one.status) for one in items] == expected
     assert outcome.news == bool(expected)
 

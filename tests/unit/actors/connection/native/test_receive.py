@@ -33,7 +33,9 @@ class Wire:
         await asyncio.sleep(0)
         for node in nodes:
             number = node.attrs["id"]
-            committed = any(number == one.message_id for one in self.session.pending(1000))  # type: ignore[union-attr]
+            committed = any(
+                number == one.message_id for one in self.session.pending("message", 1000)
+            )
             self.sent.append((number, committed))
         self.more.set()
 
@@ -129,7 +131,7 @@ async def test_a_stanza_that_breaks_stops_no_other_and_leaves_nothing(session: S
     await pipeline.put("1", "bad", "2")
     async with pipeline.running():
         assert await pipeline.sent(2) == [("1", True), ("2", True)]
-    assert len(session.pending(10)) == 2
+    assert len(session.pending("message", 10)) == 2
 
 
 async def test_what_was_asked_for_in_vain_is_given_up(session: Session) -> None:
@@ -150,4 +152,4 @@ async def test_a_stale_epoch_ends_it_without_an_answer(session: Session, tmp_pat
             await asyncio.wait_for(task, 5)
     assert pipeline.wire.cause == Cause(Kind.REPLACED, "stale_epoch")
     assert pipeline.wire.sent == []
-    assert session.pending(10) == []
+    assert session.pending("message", 10) == []

@@ -1,0 +1,86 @@
+"""The keeper while nothing can be written. Only files stand in the way: no server runs here."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from actors.settings import Settings
+from supervision import roster
+from supervision.keeper import board, process
+from supervision.keeper import watch as keeping
+from supervision.keeper.parts import PROCESSES
+from supervision.keeper.plan import Plan
+from supervision.keeper.watch import Keeper
+from tests.valkey import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pytest
+
+
+async def test_a_full_disk_does_not_end_the_keeper(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G8: it goes on, and writes what it could not once it can."""
+    monkeypatch.setattr(keeping, "PULSE", 0.2)
+    port = free_port()
+    settings = Settings.resolve(
+        data=tmp_path,
+        port=port,
+        redis_host="127.0.0.1",
+        redis_port=free_port(),
+        ray_address=f"127.0.0.1:{free_port()}",
+        restart_backoff_base=100,
+        restart_backoff_cap=200,
+    )
+    keeper = Keeper(tmp_path, settings, Plan(port, valkey=False, ray=False))
+    # Neither replacing a directory by a file nor making one in a file works, whoever tries.
+    (tmp_path / board.FILE).unlink()
+    for name in (PROCESSES, board.FILE):
+        (tmp_path / name / "in the way").mkdir(parents=True)
+    (tmp_path / "logs").write_text("in the way")
+    running = asyncio.create_task(keeper.run())
+    try:
+        await asyncio.sleep(1)
+        assert not running.done()
+        for name in (PROCESSES, board.FILE):
+            (tmp_path / name / "in the way").rmdir()
+            (tmp_path / name).rmdir()
+        (tmp_path / "logs").unlink()
+        await until(lambda: len(entries(tmp_path)) == 2, 30)
+        assert entries(tmp_path) == {"keeper", "gateway"}
+        assert {note.role for note in board.read(tmp_path)} == {"root", "gateway"}
+        # A change that meets the full disk, and none after it.
+        (tmp_path / PROCESSES).unlink()
+        (tmp_path / PROCESSES / "in the way").mkdir(parents=True)
+        await until(lambda: falls_once_ready(tmp_path) is not None, 30)
+        falls = falls_once_ready(tmp_path)
+        [killed] = process.strays(tmp_path, "gateway")
+        await process.kill([killed])
+        await until(lambda: falls_once_ready(tmp_path) not in {None, falls}, 30)
+        (tmp_path / PROCESSES / "in the way").rmdir()
+        (tmp_path / PROCESSES).rmdir()
+        await until(lambda: len(entries(tmp_path)) == 2, 5)
+    finally:
+        keeper.leave()
+        await asyncio.wait([running])
+        await process.kill(process.strays(tmp_path))
+    await running
+
+
+async def until(look: Callable[[], bool], seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        while not look():  # noqa: ASYNC110 - a file tells no one
+            await asyncio.sleep(0.1)
+
+
+def falls_once_ready(data: Path) -> int | None:
+    [gateway] = [note for note in board.read(data) if note.role == "gateway"]
+    return gateway.falls if gateway.state == "ready" else None
+
+
+def entries(data: Path) -> set[str]:
+    return {entry.role for entry in roster.read(data, PROCESSES)}
