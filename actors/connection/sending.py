@@ -93,11 +93,17 @@ class Sender:
         self._open = False
 
     async def run(self) -> None:
-        """Claim and send until cancelled; attempts go on until `stop`."""
+        """Claim and send until cancelled; attempts go on until `stop`.
+
+        Raises what ends the listening: sends that nobody is woken for would wait for ever.
+        """
         listening = asyncio.ensure_future(self._listen())
+        listening.add_done_callback(lambda _: self._look.set())
         try:
             while True:
                 self._look.clear()
+                if listening.done():
+                    listening.result()
                 again = await self._claim()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(again):

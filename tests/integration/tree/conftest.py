@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
 
+    from redis.asyncio import Redis
+
     from actors.queue.lanes import Record
     from actors.redis.lease import Lease
 
@@ -41,8 +43,8 @@ PACE = Pace(
 class Served:
     """``shop``, served under a lease by a scripted engine."""
 
-    def __init__(self, lanes: Lanes, leases: Leases) -> None:
-        self.lanes, self.leases = lanes, leases
+    def __init__(self, redis: Redis, lanes: Lanes, leases: Leases) -> None:
+        self.redis, self.lanes, self.leases = redis, lanes, leases
         self.engine, self.shelf = ScriptedEngine(), Shelf()
         self.retry_in: float = 60.0
 
@@ -112,7 +114,7 @@ async def _served(server: Valkey) -> AsyncIterator[Served]:
     redis = connect(settings)
     await redis.flushdb()
     lanes = Lanes(redis, settings)
-    served = Served(lanes, Leases(redis))
+    served = Served(redis, lanes, Leases(redis))
     yield served
     if hasattr(served, "serving"):
         await served.serving.stop()

@@ -154,6 +154,21 @@ async def test_an_outcome_is_told_once_redis_is_back(
 # the lease
 
 
+async def test_a_wait_that_redis_breaks_off_does_not_end_the_sending(served: Served) -> None:
+    """G2: a failover answers whoever blocks with an error."""
+    await served.begin()
+    await served.becomes(await served.accept("before"), "sent")
+    blocked = [
+        client["id"]
+        for client in await served.redis.client_list()
+        if client["cmd"].lower() == "blpop"
+    ]
+    assert blocked
+    for client in blocked:
+        await served.redis.client_unblock(int(client), error=True)
+    await served.becomes(await served.accept("after"), "sent")
+
+
 async def test_a_newer_epoch_ends_it(served: Served) -> None:
     """G6: it closes its socket, completes nothing, and its successor has what was in flight."""
     gate = asyncio.Event()
