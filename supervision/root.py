@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+BEAT_EVERY = 2.0
 LOOK_EVERY = 2.0
 AGAIN = 1.0
 STOP_CONNECTION = 12.0
@@ -125,6 +126,7 @@ class RootSupervisor(Shell):
                 self._keep_standbys,
                 self._recovery.run,
                 self._write_roster,
+                self._show_life,
             )
         ]
         if not await self._adopt():
@@ -211,6 +213,12 @@ class RootSupervisor(Shell):
                 await asyncio.to_thread(roster.write, self.data, entries)
                 written = entries
             await asyncio.sleep(0.05)
+
+    async def _show_life(self) -> None:
+        """Tell the keeper that the main loop runs: a root that hangs is noticed by nobody else."""
+        while True:
+            await asyncio.to_thread(roster.beat, self.data)
+            await asyncio.sleep(BEAT_EVERY)
 
     async def _for_ever(self, loop: Any) -> None:
         """A loop that breaks is said and begun again: the root has no one to fall back on."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 TREE = Path("run") / "tree.json"
+BEAT = Path("run/root.beat")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,20 @@ def read(data: Path, file: Path = TREE) -> list[Entry]:
     except (OSError, ValueError, TypeError):
         return []
     return [entry for entry in entries if entry.alive]
+
+
+def beat(data: Path) -> None:
+    """Show that the root's main loop runs; needs no room on the disk but the first time."""
+    (data / BEAT).parent.mkdir(parents=True, exist_ok=True)
+    (data / BEAT).touch()
+
+
+def last_beat(data: Path) -> int | None:
+    """A number that changes with each `beat`; ``None`` before the first."""
+    try:
+        return (data / BEAT).stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _plain(entry: Entry) -> dict[str, Any]:

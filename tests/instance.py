@@ -58,6 +58,7 @@ class Instance:
 
     def __init__(self, data: Path) -> None:
         self.data = data
+        self.killed_at = 0.0
         self.port, self.simulator_port = free_port(), free_port()
         self.api = httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}",
@@ -128,6 +129,7 @@ class Instance:
     def kill(self, role: str, connection: str | None = None) -> int:
         """`kill -9`, and see that it arrived; the pid."""
         process = self.process(role, connection)
+        self.killed_at = time.time()
         process.send_signal(signal.SIGKILL)
         until(f"{role} {process.pid} is dead", partial(gone, process), 5)
         return process.pid
@@ -154,6 +156,7 @@ class Instance:
         family = [
             process for process in self.family() if process.pid not in _ancestors(os.getpid())
         ]
+        self.killed_at = time.time()
         for process in family:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGKILL)

@@ -30,6 +30,8 @@ LOOK = 0.1  # seconds between two questions to a part that starts
 PULSE = 5.0  # seconds between two questions to a part that serves
 ADOPTION = 6.0  # seconds that Ray has to make the root again by itself
 ROOT_PATIENCE = 60.0  # seconds that a root may be away before another one is asked for
+LOOK_AT_ROOT = 1.0
+ROOT_SILENCE = 12.0
 
 log = structlog.get_logger()
 
@@ -218,8 +220,22 @@ class Keeper:
         return True
 
     async def _root_gone(self) -> None:
-        while self._ray.is_set() and self._root_lives():  # noqa: ASYNC110 - a file tells no one
-            await asyncio.sleep(1.0)
+        """Wait until it is dead; one whose main loop stands still is ended, and Ray begins anew.
+
+        Looks are counted, not seconds: while this process itself is held up, nobody is silent.
+        """
+        last, silences = roster.last_beat(self._data), 0
+        while self._ray.is_set() and self._root_lives():
+            await asyncio.sleep(LOOK_AT_ROOT)
+            beat = roster.last_beat(self._data)
+            silences = silences + 1 if beat == last and beat is not None else 0
+            last = beat
+            if hung(silences, LOOK_AT_ROOT, ROOT_SILENCE):
+                log.warning("root hangs", action="kill", seconds=ROOT_SILENCE)
+                await process.kill(
+                    [entry for entry in roster.read(self._data) if entry.role == "root"]
+                )
+                return
 
     def _root_lives(self) -> bool:
         return any(entry.role == "root" for entry in roster.read(self._data))

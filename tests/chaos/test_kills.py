@@ -6,13 +6,14 @@ figures are printed. Nothing may be lost, doubled or reordered, and no QR may be
 
 from __future__ import annotations
 
+import signal
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.chaos.traffic import Traffic, judge
-from tests.instance import PARTS, Instance, until
+from tests.instance import PARTS, Instance, gone, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,8 +72,10 @@ def test_a_killed_process_is_not_missed(
     served_by = instance.process("connection", CONNECTION).pid
     with load(instance, digit) as traffic:
         until("messages flow", lambda: traffic.given() > 60, 30)
-        killed_at = time.time()
+        traffic.surge()
         old = instance.kill(role, CONNECTION if role == "connection" else None)
+        killed_at = instance.killed_at
+        traffic.calm()
         seconds = back(instance, role, old)
         mark = traffic.given()
         until("messages flow again", lambda: traffic.given() > mark + 60, 30)
@@ -80,15 +83,36 @@ def test_a_killed_process_is_not_missed(
     with capsys.disabled():
         print(f"\n  {role} killed: back after {seconds:.1f} s; {verdict}")
     verdict.require_clean()
+    assert verdict.in_flight > 0, "nothing was on its way: the death proves nothing"
     after = instance.connection(CONNECTION)
     assert after["state"] == "open"
     assert instance.qr(CONNECTION) is None
     if role == "connection":
-        assert verdict.in_flight > 0, "the process was idle: its death proves nothing"
         assert after["epoch"] > before["epoch"]
     else:
         assert after["epoch"] == before["epoch"], "the connection was disturbed"
         assert instance.process("connection", CONNECTION).pid == served_by
+
+
+def test_a_root_that_hangs_is_replaced(
+    instance: Instance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """G8: whatever dies while the root stands still is brought back all the same."""
+    root = instance.process("root")
+    with load(instance, "7") as traffic:
+        until("messages flow", lambda: traffic.given() > 60, 30)
+        root.send_signal(signal.SIGSTOP)
+        begun = time.time()
+        old = instance.kill("connection", CONNECTION)
+        until("the root was ended", lambda: gone(root) or None, 40)
+        killed_at = time.time()  # what waits for the dead connection now, the new root saves
+        back(instance, "connection", old)
+        seconds = time.time() - begun
+    verdict = judge(traffic, killed_at)
+    with capsys.disabled():
+        print(f"\n  root stopped, connection killed: open after {seconds:.1f} s; {verdict}")
+    verdict.require_clean()
+    assert verdict.in_flight > 0
 
 
 def test_everything_killed_at_once_comes_back_with_one_command(
@@ -96,8 +120,10 @@ def test_everything_killed_at_once_comes_back_with_one_command(
 ) -> None:
     with load(instance, "9") as traffic:
         until("messages flow", lambda: traffic.given() > 60, 30)
-        killed_at = time.time()
+        traffic.surge()
         killed = instance.kill_everything()
+        killed_at = instance.killed_at
+        traffic.calm()
         assert len(killed) >= len(PARTS)
         begun = time.monotonic()
         instance.up()

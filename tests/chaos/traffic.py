@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+PAUSE = 0.02
+"""Seconds between two messages of a lane."""
+
+
 @dataclass
 class Lane:
     """What was given to one chat in one direction, in order: (token, when it was accepted)."""
@@ -40,11 +44,9 @@ class Traffic:
         connection: str,
         account: str,
         contacts: Sequence[str],
-        *,
-        pause: float = 0.02,
     ) -> None:
         self.instance, self.connection, self.account = instance, connection, account
-        self.pause = pause
+        self._pause = PAUSE
         self.out = [Lane(contact) for contact in contacts]
         self.incoming = [Lane(contact) for contact in contacts]
         self.refused: Counter[str] = Counter()
@@ -75,7 +77,7 @@ class Traffic:
                 token = f"out-{lane.chat}-{number:05d}"
                 if self._accepted(api, lane.chat, token):
                     lane.tokens.append((token, time.time()))
-                self._stop.wait(self.pause)
+                self._stop.wait(self._pause)
 
     def _accepted(self, api: httpx.Client, chat: str, token: str) -> bool:
         """Ask until it is accepted, as a careful program does: same key, same body."""
@@ -109,7 +111,16 @@ class Traffic:
                     self._stop.wait(0.2)
                     continue
                 lane.tokens.append((token, time.time()))
-            self._stop.wait(self.pause)
+            self._stop.wait(self._pause)
+
+    def surge(self) -> None:
+        """As fast as it goes from now on, so that something is in flight whenever a kill falls."""
+        self._pause = 0.0
+        time.sleep(0.5)
+
+    def calm(self) -> None:
+        """The steady load again."""
+        self._pause = PAUSE
 
     def given(self) -> int:
         return sum(len(lane.tokens) for lane in (*self.out, *self.incoming))
@@ -158,16 +169,16 @@ def judge(traffic: Traffic, killed_at: float, *, seconds: float = 60) -> Verdict
         verdict.repeated_deliveries += sum(item["deliveries"] > 1 for item in arrived)
         moments = {item["text"]: _seconds(item["at"]) for item in arrived}
         _count(verdict, lane, [item["text"] for item in arrived])
-        verdict.in_flight += sum(
-            accepted < killed_at < moments.get(token, 0) for token, accepted in lane.tokens
-        )
+        verdict.in_flight += _straddling(lane, killed_at, moments)
     stored = instance.messages(
         connection=traffic.connection, direction="in", limit="500", order="oldest"
     )
     for lane in traffic.incoming:
         mine = [item for item in stored if item["chat"].startswith(lane.chat)]
         verdict.received += len(lane.tokens)
+        moments = {item["text"]: _seconds(item["received_at"]) for item in mine}
         _count(verdict, lane, [item["text"] for item in mine])
+        verdict.in_flight += _straddling(lane, killed_at, moments)
     return verdict
 
 
@@ -183,6 +194,11 @@ def _arrived(traffic: Traffic) -> set[str]:
     except httpx.TransportError:
         return set()
     return arrived | {item["text"] for item in stored}
+
+
+def _straddling(lane: Lane, killed_at: float, moments: dict[str, float]) -> int:
+    """How many were given before the kill and arrived after it."""
+    return sum(given < killed_at < moments.get(token, 0) for token, given in lane.tokens)
 
 
 def _seconds(at: float | str) -> float:
