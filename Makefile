@@ -5,7 +5,7 @@ UV := $(BIN)/python -m uv
 DATA ?= data
 PORT ?=
 
-.PHONY: up down test setup setup-test check debian lock clean
+.PHONY: up down test bench setup setup-test check debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -16,7 +16,11 @@ down: setup
 
 ## lint, types and every test but the long ones
 test: setup-test debian check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore=tests/benchmarks
+
+## figures, side by side in one run; nothing here fails for being slow
+bench: setup-test
+	$(BIN)/python -m pytest -q -s tests/benchmarks
 
 check: setup-test
 	$(BIN)/ruff check .
