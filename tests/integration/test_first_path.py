@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -75,9 +75,13 @@ def test_what_a_contact_says_is_stored_once(instance: Instance, shop: str) -> No
 
 
 def test_status_names_every_process(instance: Instance, shop: str) -> None:
-    status = instance.ready(20)
-    roles = {entry["role"] for entry in status["processes"]}
-    assert roles >= {*PARTS, "connection", "standby"}
+    def look() -> dict[str, Any] | None:
+        status = instance.ready(20)
+        roles = {entry["role"] for entry in status["processes"]}
+        return status if roles >= {*PARTS, "connection", "standby"} else None
+
+    # The standby of before serves the connection by now; the next one is made behind it.
+    status = until("every role has a process", look, 20)
     assert [entry["pid"] for entry in status["processes"] if entry.get("connection") == shop]
 
 
