@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 UNTIMED_BAN = 3600.0
 """Seconds to stay away when a temporary ban does not say for how long."""
 
+MAX_DIGITS = 10
+"""No code is longer, and no ban: that would be three centuries."""
+
 
 class Kind(StrEnum):
     """The ways in which a connection ends; each has one consequence."""
@@ -154,4 +157,7 @@ def from_close(code: int | None) -> Cause:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else None
+    # Reading thousands of digits takes long, and Python refuses to.
+    if text is None or len(text) > MAX_DIGITS or not (text.isascii() and text.isdigit()):
+        return None
+    return int(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actors.connection.native.addresses import Address, parse_optional
 from actors.connection.native.agreement import Bundle
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actors.connection.credentials import Credentials, SignedPrekey
+
+MAX_NUMBER_BYTES: Final = 4
+"""Ids have three bytes, registration ids four."""
 
 
 def query(devices: Iterable[Address]) -> Node:
@@ -44,6 +47,11 @@ def read(node: Node) -> Bundle | None:
     if signed is None:
         return None
     single = keys.child("key")
+    numbers = [node.bytes_of("registration"), signed.bytes_of("id")]
+    if single is not None:
+        numbers.append(single.bytes_of("id"))
+    if any(len(number) > MAX_NUMBER_BYTES for number in numbers):
+        return None
     bundle = Bundle(
         registration_id=int.from_bytes(node.bytes_of("registration"), "big"),
         identity_key=_raw(keys.bytes_of("identity")),

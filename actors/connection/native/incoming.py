@@ -164,7 +164,7 @@ class Incoming:
             chat=chat,
             sender=key.sender,
             message_id=key.message_id,
-            at=_number(stanza.attrs.get("t")) or int(self._clock()),
+            at=stanza.number("t") or int(self._clock()),
             type=found.type,
             text=found.text,
             from_me=source.from_me,
@@ -232,7 +232,3 @@ def _for_one_device(stanza: Node) -> bool:
     """Whether the message is encrypted for this device alone, and not with a group's key."""
     kinds = {part.attrs.get("type") for part in stanza.children("enc")}
     return bool(kinds) and kinds <= {"pkmsg", "msg"}
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdecimal() else None

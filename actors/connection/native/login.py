@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from actors.connection.native import bundles
-from actors.connection.native.addresses import Address, parse_optional
+from actors.connection.native.addresses import LID, Address, parse_optional
 from actors.connection.native.committing import transaction
 from actors.connection.native.nodes import Node
 from actors.connection.native.socket import RequestFailed, RequestTimeout, iq
@@ -53,8 +53,7 @@ class Prekeys:
     async def _count(self) -> int:
         reply = await self._socket.request(iq("get", "encrypt", (Node("count"),)))
         count = reply.child("count")
-        value = count.attrs.get("value", "") if count is not None else ""
-        return int(value) if value.isdecimal() else 0
+        return (count.number("value") if count is not None else None) or 0
 
     async def _upload(self, number: int) -> None:
         own = self._session.credentials()
@@ -72,7 +71,7 @@ async def note_success(session: Session, people: People, socket: Socket, stanza:
     """Keep what a ``<success>`` stanza tells about the account: its LID."""
     lid = parse_optional(stanza.attrs.get("lid"))
     own = session.credentials()
-    if lid is None or own is None:
+    if lid is None or lid.server != LID or own is None:
         return
     lid = Address(lid.user, lid.server, people.device.device)
     if own.lid == str(lid) and session.pn_for(str(lid.canonical)) == str(people.account):

@@ -1,7 +1,8 @@
-"""The one typed door to pyaileys: binary nodes, and the protobuf messages of WhatsApp.
+"""Stanzas as nodes, and the protobuf messages of WhatsApp (their classes are pyaileys').
 
 Frames come from outside: whatever bytes arrive, `decode` returns a `Node` or raises
-`MalformedNode`, and it never inflates a frame beyond `MAX_NODE`.
+`MalformedNode`, it never inflates a frame beyond `MAX_NODE`, and a node has no more parts than
+`binary` bounds.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import DecodeError
-from pyaileys.exceptions import PyaileysError
 from pyaileys.proto import WAProto_pb2
-from pyaileys.wabinary import BinaryNode, decode_decompressed_binary_node, encode_binary_node
+
+from actors.connection.native import binary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MAX_NODE: Final = 16 * 1024 * 1024
-"""Bytes; the length prefix of a frame allows no more either."""
+MAX_NODE: Final = 8 * 1024 * 1024
+"""Bytes of a stanza once inflated; as many as a frame may have."""
+
+MAX_NUMBER: Final = 2**32 - 1
+"""No time, count or code in a stanza is larger."""
 
 proto: Any = WAProto_pb2
 """The generated classes; they have no types."""
@@ -56,6 +60,15 @@ class Node:
         """The content's bytes; empty where there are none."""
         return self.content if isinstance(self.content, bytes) else b""
 
+    def number(self, name: str) -> int | None:
+        """The attribute's number; None where it is missing or no number of 32 bits."""
+        text = self.attrs.get(name, "")
+        # The length first: reading thousands of digits takes long, and Python refuses to.
+        if len(text) > 10 or not (text.isascii() and text.isdigit()):
+            return None
+        value = int(text)
+        return value if value <= MAX_NUMBER else None
+
     def bytes_of(self, tag: str) -> bytes:
         """The bytes of the first child with this tag; empty where it is missing."""
         found = self.child(tag)
@@ -73,19 +86,20 @@ def parse(kind: Any, data: bytes) -> Any:
 
 
 def encode(node: Node) -> bytes:
-    """The plaintext of a frame: a flag byte (not compressed) and the node."""
-    encoded: bytes = encode_binary_node(_outward(node))
-    return encoded
+    """The plaintext of a frame: a flag byte (not compressed) and the node.
+
+    Raises `ValueError` for a node without a tag or with too many parts.
+    """
+    return b"\0" + binary.write(node)
 
 
 def decode(frame: bytes) -> Node:
     """The node in a decrypted frame. Raises `MalformedNode`, whatever the bytes are."""
+    if not frame:
+        raise MalformedNode("empty frame")
     try:
-        if not frame:
-            raise MalformedNode("empty frame")
-        body = _inflate(frame[1:]) if frame[0] & 2 else frame[1:]
-        return _inward(decode_decompressed_binary_node(body))
-    except (PyaileysError, zlib.error, ValueError, LookupError, TypeError, RecursionError) as error:
+        return binary.read(_inflate(frame[1:]) if frame[0] & 2 else frame[1:], Node)
+    except (binary.Unreadable, zlib.error) as error:
         raise MalformedNode(type(error).__name__) from error
 
 
@@ -95,19 +109,3 @@ def _inflate(data: bytes) -> bytes:
     if inflater.unconsumed_tail or not inflater.eof:
         raise MalformedNode("inflates beyond the bound, or ends early")
     return body
-
-
-def _outward(node: Node) -> Any:
-    content: Any = node.content
-    if content is not None and not isinstance(content, bytes):
-        content = [_outward(child) for child in content]
-    return BinaryNode(tag=node.tag, attrs=node.attrs, content=content)
-
-
-def _inward(node: Any) -> Node:
-    content = node.content
-    if isinstance(content, list):
-        content = tuple(_inward(child) for child in content)
-    elif isinstance(content, str):
-        content = content.encode()
-    return Node(node.tag, node.attrs, content)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.native import signatures
-from actors.connection.native.addresses import SERVER, Address, parse_optional
+from actors.connection.native.addresses import LID, PHONE_NUMBER, SERVER, Address, parse_optional
 from actors.connection.native.nodes import MalformedMessage, Node, parse, proto
 
 if TYPE_CHECKING:
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 FIRST_QR: Final = 60.0
 NEXT_QR: Final = 20.0
 """Seconds that a QR code is shown; WhatsApp keeps the first one longer."""
+
+MAX_REF: Final = 512
+"""Bytes of what WhatsApp puts into a QR code; it is far less."""
+
+MAX_DIGITS: Final = 15
+"""Of a phone number (E.164)."""
 
 _ACCOUNT_SIGNATURE = b"\x06\x00"
 _DEVICE_SIGNATURE = b"\x06\x01"
@@ -69,6 +75,9 @@ def qr_codes(stanza: Node, keys: Keys) -> Iterator[tuple[str, float]]:
     ]
     lifetime = FIRST_QR
     for ref in offer.children("ref") if offer is not None else ():
+        # An image of a text that is much longer than WhatsApp's cannot be scanned, or drawn.
+        if not 0 < len(ref.data) <= MAX_REF:
+            continue
         yield ",".join([ref.data.decode("ascii", "replace"), *parts]), lifetime
         lifetime = NEXT_QR
 
@@ -94,8 +103,9 @@ def prove(stanza: Node, keys: Keys) -> Paired:
         raise _refused("signature", number, 401, "signature-mismatch")
     device_node = success.child("device") or Node("device")
     device = parse_optional(device_node.attrs.get("jid"))
-    if device is None or not device.is_person:
+    if device is None or not _is_companion(device):
         raise _refused("address", number, 500, "internal-error")
+    lid = parse_optional(device_node.attrs.get("lid"))
     platform = success.child("platform")
     signed.deviceSignature = signatures.sign(
         keys.identity_private,
@@ -122,12 +132,19 @@ def prove(stanza: Node, keys: Keys) -> Paired:
     )
     return Paired(
         device=device,
-        lid=parse_optional(device_node.attrs.get("lid")),
+        lid=lid if lid is not None and lid.server == LID else None,
         device_identity=whole,
         account_key=account_key,
         platform=platform.attrs.get("name", "") if platform is not None else "",
         answer=answer,
     )
+
+
+def _is_companion(device: Address) -> bool:
+    """Whether it can log in: the login names a phone number and a device that is not the phone."""
+    number = device.user
+    known = number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS
+    return known and device.server == PHONE_NUMBER and device.device > 0
 
 
 def _authentic(sealed: Any, secret: bytes) -> bool:

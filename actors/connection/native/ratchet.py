@@ -226,6 +226,9 @@ class Ratchet:
         identities: Identities,
     ) -> tuple[Ratchet, bytes]:
         """The responder's, with the plaintext of the message. Raises `Undecryptable`."""
+        if message.counter > MAX_SKIPPED:
+            # Anybody can send a first message: a forged counter must not cost a fifth of a second.
+            raise Undecryptable("too_far")
         with _refusals():
             double, plaintext = await _DoubleRatchet.decrypt_initial_message(
                 shared_secret=secret,

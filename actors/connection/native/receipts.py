@@ -103,9 +103,8 @@ def read(stanza: Node) -> Receipt:
         for item in part.children("item")
         if "id" in item.attrs
     ]
-    time = stanza.attrs.get("t", "")
     return Receipt(
         message_ids=(number, *listed),
         status=_STATUSES.get(stanza.attrs.get("type", "")),
-        at=int(time) if time.isdecimal() else 0,
+        at=stanza.number("t") or 0,
     )

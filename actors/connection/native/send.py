@@ -105,8 +105,8 @@ class Sender:
         expected = ack.attrs.get("phash")
         if expected and expected != participant_hash(devices):
             await self._reach_missing(outgoing.message_id, chat, plaintext, devices)
-        stamp = ack.attrs.get("t", "")
-        return float(stamp) if stamp.isdecimal() else self._clock()
+        stamp = ack.number("t")
+        return self._clock() if stamp is None else float(stamp)
 
     async def resend(self, receipt: Node) -> None:
         """Encrypt a message again for the one device that could not read it.
@@ -257,10 +257,10 @@ class Sender:
             raise SendError("ack_timeout", uncertain=True) from None
         except ConnectionLost:
             raise SendError("connection_lost", uncertain=True) from None
-        error = ack.attrs.get("error", "")
-        if error and error != "0":
-            code = int(error) if error.isdecimal() else 0
-            raise SendError(f"refused_{error}", permanent=code in PERMANENT)
+        if ack.attrs.get("error", "0") not in ("", "0"):
+            # A word of the server's making is no stable code.
+            code = ack.number("error") or 0
+            raise SendError(f"refused_{code}", permanent=code in PERMANENT)
         return ack
 
     async def _reach_missing(

@@ -150,8 +150,7 @@ class Socket:
             _abandon(answer)
         if reply.attrs.get("type") == "error":
             error = reply.child("error")
-            text = error.attrs.get("code", "") if error is not None else ""
-            raise RequestFailed(int(text) if text.isdecimal() else 0)
+            raise RequestFailed((error.number("code") if error is not None else None) or 0)
         return reply
 
     @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actors.connection.native.addresses import PHONE_NUMBER, Address, parse_optional
 from actors.connection.native.nodes import Node
@@ -12,6 +12,10 @@ from actors.connection.native.socket import iq
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+
+MAX_DEVICE: Final = 255
+"""A device's number is one byte on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +37,16 @@ def devices_answer(reply: Node) -> dict[Address, Listed]:
     listed = {}
     for person, user in _users(reply):
         devices = tuple(
-            int(device.attrs["id"])
+            number
             for part in user.children("devices")
             for listing in part.children("device-list")
             for device in listing.children("device")
-            if device.attrs.get("id", "").isdecimal()
+            if (number := device.number("id")) is not None and number <= MAX_DEVICE
         )
         lid = user.child("lid")
         listed[person] = Listed(
-            devices, parse_optional(lid.attrs.get("val")) if lid is not None else None
+            tuple(dict.fromkeys(devices)),
+            parse_optional(lid.attrs.get("val")) if lid is not None else None,
         )
     return listed
 

@@ -37,6 +37,9 @@ def test_failure(attrs: dict[str, str], expected: Kind) -> None:
         pytest.param({"reason": "402", "expire": "60"}, NOW + 60, id="seconds from now"),
         pytest.param({"reason": "402"}, NOW + causes.UNTIMED_BAN, id="no time given"),
         pytest.param({"reason": "402", "expire": "soon"}, NOW + causes.UNTIMED_BAN, id="nonsense"),
+        pytest.param(
+            {"reason": "402", "expire": "9" * 5000}, NOW + causes.UNTIMED_BAN, id="without end"
+        ),
     ],
 )
 def test_a_temporary_ban_says_until_when(attrs: dict[str, str], until: float) -> None:
@@ -61,6 +64,7 @@ def test_a_temporary_ban_says_until_when(attrs: dict[str, str], until: float) ->
         pytest.param({"code": "516"}, {}, Kind.LOGGED_OUT, id="device removed"),
         pytest.param({"code": "402"}, {}, Kind.NETWORK, id="no ban without a time"),
         pytest.param({"code": "503"}, {}, Kind.NETWORK, id="their server restarts"),
+        pytest.param({"code": "9" * 5000}, {}, Kind.NETWORK, id="a code without end"),
         pytest.param({}, {"xml-not-well-formed": {}}, Kind.NETWORK, id="no code"),
     ],
 )

@@ -296,6 +296,15 @@ async def test_receipts(world: World, attrs: dict[str, str], expected: list[Any]
     assert outcome.news == bool(expected)
 
 
+@pytest.mark.parametrize("t", ["9" * 20, "9" * 5000, "²", "-1", "nonsense"])
+async def test_a_time_that_is_none_is_the_time_of_arrival(world: World, t: str) -> None:
+    """SQLite takes 64 bits: what it refuses would come again at each login."""
+    assert (await world.take(Node("receipt", {"id": "A", "t": t, "from": CONTACT}))).news
+    assert (await world.take(await world.message(text("x"), t=t))).news
+    assert [one.at for one in world.session.pending("receipt", 10)] == [1000]
+    assert [one.at for one in world.messages()] == [1000]
+
+
 async def test_a_retry_receipt_is_acknowledged_after_the_resend(world: World) -> None:
     outcome = await world.take(Node("receipt", {"id": "A", "from": CONTACT, "type": "retry"}))
     assert outcome == Outcome(task="resend")

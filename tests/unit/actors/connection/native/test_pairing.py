@@ -93,6 +93,10 @@ def test_a_proven_pairing_is_signed_back(hosted: bool) -> None:
         pytest.param(success(raw=b"\xff\xff"), "malformed", "500", id="no protobuf"),
         pytest.param(success(raw=b""), "hmac", "401", id="empty"),
         pytest.param(success(jid="nobody"), "address", "500", id="no address"),
+        pytest.param(success(jid="alice:4@s.whatsapp.net"), "address", "500", id="no number"),
+        pytest.param(success(jid="9" * 30 + ":4@s.whatsapp.net"), "address", "500", id="too long"),
+        pytest.param(success(jid="15550100001@s.whatsapp.net"), "address", "500", id="the phone"),
+        pytest.param(success(jid="90000000000001:4@lid"), "address", "500", id="a LID"),
         pytest.param(Node("iq", {"id": "7"}), "hmac", "401", id="nothing in it"),
     ],
 )
@@ -113,3 +117,10 @@ def test_qr_codes_name_the_refs_in_turn() -> None:
     assert [lifetime for _, lifetime in codes] == [FIRST_QR, NEXT_QR, NEXT_QR]
     assert all(len(text.split(",")) == 4 for text, _ in codes)
     assert list(qr_codes(Node("iq"), KEYS)) == []
+
+
+@pytest.mark.parametrize("ref", [b"", b"2@" + bytes(10_000)])
+def test_a_ref_that_no_image_can_show_is_passed_over(ref: bytes) -> None:
+    refs = (Node("ref", {}, ref), Node("ref", {}, b"2@ref"))
+    codes = list(qr_codes(Node("iq", {}, (Node("pair-device", {}, refs),)), KEYS))
+    assert [text.split(",")[0] for text, _ in codes] == ["2@ref"]

@@ -311,6 +311,7 @@ async def test_a_forged_first_message_uses_no_prekey_up(alice: Device, bob: Devi
         (replace(first, base_key=_highest_bit_set(first.base_key)), "invalid_message"),
         (replace(first, identity_key=new_key_pair()[1]), "bad_mac"),
         (replace(first, prekey_id=None), "bad_mac"),
+        (replace(first, message=_ahead(first.message, 2_001)), "too_far"),
         (replace(first, prekey_id=99), "invalid_prekey"),
         (replace(first, signed_prekey_id=99), "invalid_signed_prekey"),
     ):
@@ -321,6 +322,11 @@ async def test_a_forged_first_message_uses_no_prekey_up(alice: Device, bob: Devi
     # The same prekey again, for another session: used up.
     await bob.refuses((kind, replace(first, base_key=new_key_pair()[1]).encode()), "invalid_prekey")
     await bob.refuses((kind, data), "old_counter")
+
+
+def _ahead(message: bytes, counter: int) -> bytes:
+    key = envelope.SignalMessage.decode(message).ratchet_key
+    return envelope.unsigned_message(envelope.header(key, counter, 0), bytes(16)) + bytes(8)
 
 
 def _highest_bit_set(key: bytes) -> bytes:

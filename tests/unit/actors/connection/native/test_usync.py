@@ -39,6 +39,11 @@ def devices(*numbers: str) -> Node:
         pytest.param(reply(user()), {PERSON: Listed((), None)}, id="not known"),
         pytest.param(reply(user(devices("x", "²"))), {PERSON: Listed((), None)}, id="no numbers"),
         pytest.param(reply(user(devices("0"), jid="?")), {}, id="nobody"),
+        pytest.param(
+            reply(user(devices("3", "256", "100000", "9" * 5000, "3"))),
+            {PERSON: Listed((3,), None)},
+            id="numbers that no device has",
+        ),
         pytest.param(Node("iq"), {}, id="empty"),
     ],
 )
