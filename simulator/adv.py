@@ -44,6 +44,20 @@ def signed_identity(
     )
 
 
+def own_identity(phone: Any, device: Any, *, raw_id: int, key_index: int, now: float) -> bytes:
+    """The identity of a device that is played here, signed by the phone and by itself.
+
+    `phone` and `device` are identity key pairs.
+    """
+    identity = parsed(
+        signed_identity(phone, device.public, raw_id=raw_id, key_index=key_index, now=now)
+    )
+    identity.device_signature = xeddsa_sign(
+        device.private, _DEVICE + identity.details + device.public + phone.public
+    )
+    return bytes(identity.SerializeToString())
+
+
 def sealed_identity(signed: bytes, secret: bytes) -> bytes:
     """`signed` under the secret that only the QR showed: a server in between cannot swap it."""
     mac = hmac.digest(secret, signed, hashlib.sha256)

@@ -30,6 +30,7 @@ class Companion:
     paired_at: float
     logins: int
     uploaded: bool
+    version: str = ""
 
     @property
     def key(self) -> tuple[str, int]:
@@ -82,8 +83,9 @@ class Companions:
             )
         self._cache.pop(companion.number, None)
 
-    def logged_in(self, companion: Companion) -> None:
-        self._change(companion, "logins = logins + 1")
+    def logged_in(self, companion: Companion, version: str) -> None:
+        """Counts a login, and keeps the WhatsApp version that was announced with it."""
+        self._change(companion, "logins = logins + 1, version = ?", version)
 
     def upload(self, companion: Companion, keys: dict[int, bytes]) -> None:
         """Stores one-time prekeys; an id that comes again replaces its key."""
@@ -125,6 +127,15 @@ class Companions:
             None if taken is None else bytes(taken["public"]),
         )
 
+    def keep_prekeys(self, companion: Companion, kept: int) -> None:
+        """Deletes all one-time prekeys but the `kept` newest."""
+        self._store.execute(
+            "DELETE FROM prekeys WHERE number = ?1 AND device = ?2 AND id NOT IN (SELECT id FROM"
+            " prekeys WHERE number = ?1 AND device = ?2 ORDER BY id DESC LIMIT ?3)",
+            *companion.key,
+            kept,
+        )
+
     def digest(self, companion: Companion) -> tuple[list[int], bytes]:
         """The ids of the prekeys left, and the hash over the whole bundle.
 
@@ -164,4 +175,5 @@ def _companion(row: Any) -> Companion:
         paired_at=row["paired_at"],
         logins=row["logins"],
         uploaded=bool(row["uploaded"]),
+        version=row["version"],
     )

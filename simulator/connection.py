@@ -39,6 +39,7 @@ class Connection:
         self.registration: Any = None
         self.client_static = b""
         self.push_name = ""
+        self.handshake = ""
         self.active = False
         self.retired = False
         self._world = world
@@ -132,6 +133,7 @@ class Connection:
             payload = handshake.finish(await self._frames.frame())
         self._transport = handshake.transport()
         self.client_static = handshake.client_static
+        self.handshake = handshake.mode
         log.info("handshake_done", action="handshake_done", serial=self.serial, mode=handshake.mode)
         parsed = ClientPayload()
         try:

@@ -1,23 +1,23 @@
-"""What the people whom the simulator plays do: say, receive, send receipts, ask again."""
+"""What the people whom the simulator plays do with what they get: read, confirm, ask again."""
 
 from __future__ import annotations
 
 import hashlib
-import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from simulator import adv, stanzas
-from simulator.endpoints import PHONE, Bundle, Endpoint, Endpoints, UndecryptableError
+from simulator.endpoints import PHONE, Endpoint, Endpoints, UndecryptableError
 from simulator.inbox import Inbox, content_of
-from simulator.protocol import LID_SERVER, PN_SERVER, Message, Node, PreKeySignalMessage
+from simulator.protocol import Message, PreKeySignalMessage
 
 if TYPE_CHECKING:
     from simulator.companions import Companion, Companions
+    from simulator.devices import Devices
+    from simulator.notices import Notices
     from simulator.people import People, Person
-    from simulator.prekeys import Prekeys
     from simulator.store import Store
     from simulator.switchboard import Switchboard
 
@@ -27,12 +27,8 @@ log = structlog.get_logger()
 MAX_RETRIES: Final = 5
 
 
-class NoCompanionError(Exception):
-    """The account has no linked device that could receive."""
-
-
 class Contacts:
-    """All people's phones. Every method runs inside its caller's transaction."""
+    """All people's devices that are played. Every method runs inside its caller's transaction."""
 
     def __init__(
         self,
@@ -41,84 +37,18 @@ class Contacts:
         people: People,
         endpoints: Endpoints,
         companions: Companions,
-        prekeys: Prekeys,
+        devices: Devices,
+        notices: Notices,
         switchboard: Switchboard,
     ) -> None:
         self._store = store
         self._people = people
         self._endpoints = endpoints
         self._companions = companions
-        self._prekeys = prekeys
+        self._devices = devices
+        self._notices = notices
         self._switchboard = switchboard
         self.inbox = Inbox(store)
-
-    def say(self, number: str, to: str, text: str, addressing: str = "pn") -> str:
-        """Sends a text to every companion of `to` and, as a copy, to the speaker's own.
-
-        Returns the message id. Raises NoCompanionError when neither has a linked device: between
-        two phones that are both played here there is nothing to simulate.
-        """
-        sender, recipient = self._people.named(number), self._people.named(to)
-        message_id = f"3EB0{secrets.token_hex(9).upper()}"
-        server = LID_SERVER if addressing == "lid" else PN_SERVER
-        now = time.time()
-        devices = self._companions.of(to)
-        own = [one for one in self._companions.of(number) if number != to]
-        if not devices and not own:
-            raise NoCompanionError
-        self._store.execute(
-            "INSERT INTO said (number, recipient, id, text, addressing, at)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            number,
-            to,
-            message_id,
-            text,
-            server,
-            now,
-        )
-        phone = self._endpoints.phone(number)
-        plaintext = Message(conversation=text).SerializeToString()
-        for companion in devices:
-            kind, sealed = self._encrypt(phone, companion, plaintext)
-            self._switchboard.deliver(
-                companion.key,
-                stanzas.message(
-                    sender,
-                    PHONE,
-                    message_id,
-                    [stanzas.enc(kind, sealed)],
-                    server=server,
-                    now=now,
-                ),
-            )
-        if own:
-            self.inbox.keep(
-                to,
-                number,
-                message_id,
-                chat=to,
-                kind="text",
-                text=text,
-                ciphertext=b"",
-            )
-            copy = Message()
-            copy.device_sent_message.destination_jid = str(recipient.address(server))
-            copy.device_sent_message.message.conversation = text
-            for companion in own:
-                kind, sealed = self._encrypt(phone, companion, copy.SerializeToString())
-                self._switchboard.deliver(
-                    companion.key,
-                    stanzas.own_message(
-                        sender,
-                        PHONE,
-                        recipient,
-                        message_id,
-                        [stanzas.enc(kind, sealed)],
-                        server=server,
-                        now=now,
-                    ),
-                )
-        return message_id
 
     def receive(
         self,
@@ -137,12 +67,14 @@ class Contacts:
         answered by a retry receipt to the device that sent it.
         """
         own_copy = endpoint.number == sender.number
+        device = (endpoint.number, endpoint.device)
         kind, sealed = str(enc.attrs.get("type", "")), enc.content_bytes()
         fingerprint = hashlib.sha256(sealed).digest()
-        if self.inbox.again(endpoint.number, sender.number, message_id, fingerprint):
+        if self.inbox.again(device, sender.number, message_id, fingerprint):
             # The very same bytes: a ratchet reads them only once, and a person's device drops
             # them without asking again.
-            self._receipts(endpoint, sender, message_id, server, silent=own_copy)
+            if not own_copy:
+                self._receipts(endpoint, sender.number, message_id, server)
             return
         try:
             if kind == "pkmsg":
@@ -152,12 +84,12 @@ class Contacts:
         except Exception as error:  # noqa: BLE001 - whatever breaks, a device asks again
             code = getattr(error, "code", "malformed")
             log.info("undecryptable", action="undecryptable", code=code, own_copy=own_copy)
-            self._ask_again(endpoint, sender, message_id, chat, server)
+            self._ask_again(endpoint, sender, message_id, chat=chat, server=server, code=code)
             return
         what, text = content_of(message, own_copy=own_copy)
         if what is not None:
             self.inbox.keep(
-                endpoint.number,
+                device,
                 sender.number,
                 message_id,
                 chat=chat.number,
@@ -165,112 +97,58 @@ class Contacts:
                 text=text,
                 ciphertext=fingerprint,
             )
-        self._receipts(endpoint, sender, message_id, server, silent=own_copy)
+        if not own_copy:
+            self._receipts(endpoint, sender.number, message_id, server)
 
-    def answer_retry(
-        self, number: str, companion: Companion, message_id: str, receipt: Any
-    ) -> bool:
-        """Encrypts a message anew for the device that could not read it, under the same id.
-
-        With keys in the receipt, or from the second time on, over a new session. Returns whether
-        the person had said such a message.
-        """
-        said = self._store.row(
-            "UPDATE said SET retries = retries + 1 WHERE number = ? AND id = ?"
-            " RETURNING recipient, text, addressing, retries",
-            number,
-            message_id,
-        )
-        if said is None:
-            return False
-        retry = receipt.get_child("retry")
-        count = int(str(retry.attrs.get("count", "1"))) if retry is not None else 1
-        if count > MAX_RETRIES:
-            return True
-        keys = self._prekeys.from_retry(companion, receipt)
-        sender = self._people.named(number)
-        phone = self._endpoints.phone(number)
-        fresh = keys is not None or count > 1
-        own_copy = number == companion.number
-        recipient = self._people.named(said["recipient"])
-        message = Message()
-        if own_copy:
-            message.device_sent_message.destination_jid = str(recipient.address(said["addressing"]))
-            message.device_sent_message.message.conversation = said["text"]
-        else:
-            message.conversation = said["text"]
-        kind, sealed = self._encrypt(
-            phone, companion, message.SerializeToString(), bundle=keys, fresh=fresh
-        )
-        content = [stanzas.enc(kind, sealed, count)]
-        server, now = said["addressing"], time.time()
-        stanza = (
-            stanzas.own_message(
-                sender, PHONE, recipient, message_id, content, server=server, now=now
+    def hear(
+        self, sender: Person, recipient: Person, message_id: str, text: str, server: str
+    ) -> None:
+        """Keeps what one played person's phone says to another's devices, and confirms it."""
+        for endpoint in self._endpoints.of(recipient.number).values():
+            self.inbox.keep(
+                (recipient.number, endpoint.device),
+                sender.number,
+                message_id,
+                chat=recipient.number,
+                kind="text",
+                text=text,
             )
-            if own_copy
-            else stanzas.message(sender, PHONE, message_id, content, server=server, now=now)
-        )
-        self._switchboard.deliver(companion.key, stanza)
-        return True
+            self._receipts(endpoint, sender.number, message_id, server)
 
-    def reinstall(self, number: str, *, same_identity: bool) -> None:
+    def forget(self, number: str, account: str) -> int:
+        """The person's devices lose their sessions with the account's; how many there were."""
+        return self._endpoints.forget(number, account)
+
+    def reinstall(self, number: str, *, same_identity: bool, notify: bool) -> None:
         """The person's phone loses its sessions and prekeys, and its identity unless told not to.
 
-        A new identity is announced to every companion that has a session with the phone.
+        With the identity go the registration id and all linked devices, which the phone had
+        vouched for. With `notify` whoever knows the person is told.
         """
-        peers = self._endpoints.reset(number, same_identity=same_identity)
         if same_identity:
+            self._endpoints.reset(number)
             return
-        person, now = self._people.named(number), time.time()
-        for peer in peers:
-            if self._companions.get(*peer) is not None:
-                attrs = {
-                    "from": person.address(PN_SERVER),
-                    "lid": person.address(LID_SERVER),
-                    "type": "encrypt",
-                    "id": str(secrets.randbelow(1 << 31)),
-                    "t": int(now),
-                }
-                self._switchboard.deliver(peer, Node("notification", attrs, [Node("identity", {})]))
+        for device in list(self._endpoints.of(number)):
+            if device != PHONE:
+                self.unlink(number, device, notify=notify)
+        if notify:
+            # before the sessions are gone, by which the server knows who knows whom
+            self._notices.identity(number)
+        self._endpoints.remove(number, PHONE)
+        self._people.relisted(number, renumbered=True)
 
-    def said(self, number: str) -> list[dict[str, Any]]:
-        """What a person said, and what came back: delivered, read, asked again how often."""
-        return [
-            {
-                "id": row["id"],
-                "to": row["recipient"],
-                "text": row["text"],
-                "at": row["at"],
-                "delivered": bool(row["delivered"]),
-                "read": bool(row["read"]),
-                "retries": row["retries"],
-            }
-            for row in self._store.rows("SELECT * FROM said WHERE number = ? ORDER BY seq", number)
-        ]
+    def link(self, number: str, *, notify: bool) -> int:
+        """The person links one more device; its id."""
+        device = self._devices.add(number)
+        if notify:
+            self._notices.device(number, "add", device)
+        return device
 
-    def told(self, number: str, message_ids: list[str], column: str) -> None:
-        """Notes that a message of this person was `delivered` or `read`."""
-        assert column in ("delivered", "read")
-        for message_id in message_ids:
-            self._store.execute(
-                f"UPDATE said SET {column} = 1 WHERE number = ? AND id = ?",  # noqa: S608
-                number,
-                message_id,
-            )
-
-    def _encrypt(
-        self,
-        phone: Endpoint,
-        companion: Companion,
-        plaintext: bytes,
-        *,
-        bundle: Bundle | None = None,
-        fresh: bool = False,
-    ) -> tuple[str, bytes]:
-        if bundle is None and (fresh or not phone.has_session(companion.key)):
-            bundle = self._prekeys.take(companion)
-        return phone.encrypt(companion.key, plaintext, bundle)
+    def unlink(self, number: str, device: int, *, notify: bool) -> None:
+        """The person unlinks a device. Raises NoDeviceError when it is none that is played."""
+        self._devices.remove(number, device)
+        if notify:
+            self._notices.device(number, "remove", device)
 
     def _check_identity(
         self, sender: Companion, sealed: bytes, device_identity: bytes | None
@@ -285,21 +163,20 @@ class Contacts:
         if not adv.vouched(device_identity, sender.identity, phone):
             raise UndecryptableError("bad-device-identity")
 
-    def _receipts(
-        self, endpoint: Endpoint, sender: Companion, message_id: str, server: str, *, silent: bool
-    ) -> None:
+    def _receipts(self, endpoint: Endpoint, account: str, message_id: str, server: str) -> None:
+        """To all companions of the account: delivered from each device, read from the phone."""
         person = self._people.named(endpoint.number)
-        if silent or person.receipts == "none":
+        if person.receipts == "none":
             return
-        address = person.address(server, endpoint.device)
+        address = person.address(person.addressing or server, endpoint.device)
         now = time.time()
-        for companion in self._companions.of(sender.number):
+        for companion in self._companions.of(account):
             self._switchboard.deliver(
                 companion.key,
                 stanzas.receipt(address, message_id, "", now),
                 person.delivered_after,
             )
-            if person.receipts == "read":
+            if person.receipts == "read" and endpoint.device == PHONE:
                 self._switchboard.deliver(
                     companion.key,
                     stanzas.receipt(address, message_id, "read", now + person.read_after),
@@ -307,12 +184,21 @@ class Contacts:
                 )
 
     def _ask_again(
-        self, endpoint: Endpoint, sender: Companion, message_id: str, chat: Person, server: str
+        self,
+        endpoint: Endpoint,
+        sender: Companion,
+        message_id: str,
+        *,
+        chat: Person,
+        server: str,
+        code: str,
     ) -> None:
         count = self._store.number(
-            "INSERT INTO undecrypted (number, sender, device, id, count) VALUES (?, ?, ?, ?, 1)"
-            " ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count",
+            "INSERT INTO undecrypted (number, own_device, sender, device, id, count)"
+            " VALUES (?, ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1"
+            " RETURNING count",
             endpoint.number,
+            endpoint.device,
             *sender.key,
             message_id,
         )
@@ -320,16 +206,20 @@ class Contacts:
             return
         now = time.time()
         person = self._people.named(endpoint.number)
-        # As whatsmeow: the first time the sender may simply encrypt again, from the second time
-        # on the receipt brings keys for a new session.
-        keys = endpoint.bundle() if count > 1 else None
+        # From the second time on the receipt brings keys for a new session (WhatsApp Web,
+        # whatsmeow `retry.go`); at once when there is no session at all (whatsapp-rust
+        # `protocol/retry.rs` should_include_keys).
+        keys = endpoint.bundle() if count > 1 or code == "no-session" else None
         stanza = stanzas.receipt(
-            person.address(server, endpoint.device),
+            person.address(person.addressing or server, endpoint.device),
             message_id,
             "retry",
             now,
-            stanzas.retry_content(message_id, count, endpoint.registration, now, keys),
+            stanzas.retry_content(
+                message_id, count, endpoint.registration, now, keys=keys, adv=endpoint.adv
+            ),
         )
         if endpoint.number == sender.number:
             stanza.attrs["recipient"] = chat.address(server)
+        self._store.count(endpoint.number, "retries_sent")
         self._switchboard.deliver(sender.key, stanza)

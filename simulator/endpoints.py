@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from simulator.adv import own_identity
 from simulator.certificates import public_key
 from simulator.protocol import (
     IdentityKeyPair,
@@ -69,7 +70,10 @@ class Bundle:
 
 @dataclass
 class Endpoint:
-    """A played device. Its ratchets commit with the transaction that used them."""
+    """A played device. Its ratchets commit with the transaction that used them.
+
+    `adv` is what a linked device shows with its keys, empty for a phone.
+    """
 
     store: Store
     number: str
@@ -77,13 +81,28 @@ class Endpoint:
     identity: Any
     registration: int
     signed_prekey: Any
+    adv: bytes = b""
+    key_index: int = 0
     _sessions: dict[Peer, list[Session]] = field(default_factory=dict)
 
     def has_session(self, peer: Peer) -> bool:
         return bool(self._with(peer))
 
-    def bundle(self) -> Bundle:
-        """The device's bundle with a one-time prekey that was never given to anyone."""
+    def bundle(self, *, with_prekey: bool = True) -> Bundle:
+        """The device's bundle with a one-time prekey that was never given to anyone.
+
+        Without one, as from a device that ran out of them, when told so.
+        """
+        signed = self.signed_prekey
+        shown = Bundle(
+            self.registration,
+            self.identity.public,
+            signed.key_id,
+            signed.public,
+            signed.signature,
+        )
+        if not with_prekey:
+            return shown
         with self.store.transaction():
             key_id = self.store.number(
                 "UPDATE endpoints SET next_prekey = next_prekey + 1"
@@ -99,16 +118,7 @@ class Endpoint:
                 key_id,
                 key.private,
             )
-        signed = self.signed_prekey
-        return Bundle(
-            self.registration,
-            self.identity.public,
-            signed.key_id,
-            signed.public,
-            signed.signature,
-            key_id,
-            key.public,
-        )
+        return replace(shown, prekey_id=key_id, prekey=key.public)
 
     def encrypt(
         self, peer: Peer, plaintext: bytes, bundle: Bundle | None = None
@@ -216,64 +226,73 @@ class Endpoints:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._cache: dict[Peer, Endpoint] = {}
+        self._cache: dict[str, dict[int, Endpoint]] = {}
         store.on_rollback(self._cache.clear)
+
+    def of(self, number: str) -> dict[int, Endpoint]:
+        """The number's played devices by their ids, the phone first."""
+        if number not in self._cache:
+            rows = self._store.rows(
+                "SELECT * FROM endpoints WHERE number = ? ORDER BY device", number
+            )
+            played = {row["device"]: _endpoint(self._store, row) for row in rows}
+            if PHONE not in played:
+                played = {PHONE: self._make(number, PHONE), **played}
+            self._cache[number] = played
+        return self._cache[number]
 
     def get(self, number: str, device: int = PHONE) -> Endpoint | None:
         """The played device, or None when that device is not played here."""
-        key = (number, device)
-        if key not in self._cache:
-            found = self._store.row(
-                "SELECT * FROM endpoints WHERE number = ? AND device = ?", number, device
-            )
-            if found is None:
-                if device != PHONE:
-                    return None
-                return self._make(number, device)
-            private, skey = bytes(found["identity"]), bytes(found["skey"])
-            self._cache[key] = Endpoint(
-                self._store,
-                number,
-                device,
-                IdentityKeyPair(private, public_key(private)),
-                found["registration"],
-                SignedPreKey(
-                    found["skey_id"], skey, public_key(skey), bytes(found["skey_signature"])
-                ),
-            )
-        return self._cache[key]
+        return self.of(number).get(device)
 
     def phone(self, number: str) -> Endpoint:
-        endpoint = self.get(number, PHONE)
-        assert endpoint is not None
-        return endpoint
+        return self.of(number)[PHONE]
 
-    def reset(self, number: str, *, same_identity: bool) -> list[Peer]:
-        """Forgets the phone's sessions and prekeys; returns with whom it had sessions."""
-        rows = self._store.rows(
-            "DELETE FROM sessions WHERE number = ? AND device = ? RETURNING peer, peer_device",
-            number,
-            PHONE,
-        )
-        tables = ["endpoint_prekeys"] if same_identity else ["endpoint_prekeys", "endpoints"]
-        for table in tables:
+    def link(self, number: str, device: int, *, raw_id: int, now: float) -> Endpoint:
+        """Makes one more played device, vouched for by the phone."""
+        phone = self.phone(number).identity
+        identity = IdentityKeyPair.generate()
+        adv = own_identity(phone, identity, raw_id=raw_id, key_index=device, now=now)
+        linked = self._make(number, device, identity, adv)
+        self._cache.pop(number, None)
+        return linked
+
+    def remove(self, number: str, device: int) -> None:
+        """The device is gone, with its keys and sessions."""
+        for table in ("sessions", "endpoint_prekeys", "endpoints"):
+            self._store.execute(
+                f"DELETE FROM {table} WHERE number = ? AND device = ?",  # noqa: S608
+                number,
+                device,
+            )
+        self._cache.pop(number, None)
+
+    def forget(self, number: str, peer: str) -> int:
+        """Drops the sessions of all the number's devices with those of `peer`; how many."""
+        dropped = self._store.execute(
+            "DELETE FROM sessions WHERE number = ? AND peer = ?", number, peer
+        ).rowcount
+        self._cache.pop(number, None)
+        return dropped
+
+    def reset(self, number: str) -> None:
+        """The phone forgets its sessions and prekeys, and keeps its identity."""
+        for table in ("sessions", "endpoint_prekeys"):
             self._store.execute(
                 f"DELETE FROM {table} WHERE number = ? AND device = ?",  # noqa: S608
                 number,
                 PHONE,
             )
-        self._cache.pop((number, PHONE), None)
-        return [(row["peer"], row["peer_device"]) for row in rows]
+        self._cache.pop(number, None)
 
-    def _make(self, number: str, device: int) -> Endpoint:
-        identity = IdentityKeyPair.generate()
+    def _make(self, number: str, device: int, identity: Any = None, adv: bytes = b"") -> Endpoint:
+        identity = identity or IdentityKeyPair.generate()
         signed = SignedPreKey.generate(identity, 1)
         registration = 1 + secrets.randbelow(16380)
         with self._store.transaction():
             self._store.execute(
-                "INSERT INTO endpoints"
-                " (number, device, identity, registration, skey_id, skey, skey_signature)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO endpoints (number, device, identity, registration, skey_id, skey,"
+                " skey_signature, adv, key_index) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 number,
                 device,
                 identity.private,
@@ -281,7 +300,23 @@ class Endpoints:
                 signed.key_id,
                 signed.private,
                 signed.signature,
+                adv,
+                device,
             )
-        endpoint = Endpoint(self._store, number, device, identity, registration, signed)
-        self._cache[(number, device)] = endpoint
-        return endpoint
+        return Endpoint(
+            self._store, number, device, identity, registration, signed, adv, key_index=device
+        )
+
+
+def _endpoint(store: Store, row: Any) -> Endpoint:
+    private, skey = bytes(row["identity"]), bytes(row["skey"])
+    return Endpoint(
+        store,
+        row["number"],
+        row["device"],
+        IdentityKeyPair(private, public_key(private)),
+        row["registration"],
+        SignedPreKey(row["skey_id"], skey, public_key(skey), bytes(row["skey_signature"])),
+        bytes(row["adv"]),
+        row["key_index"],
+    )

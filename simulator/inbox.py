@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from simulator.store import Store
 
+Device = tuple[str, int]
+
 
 def content_of(message: Any, *, own_copy: bool) -> tuple[str | None, str | None]:
     """The kind of a decrypted message and its text; (None, None) for what no person would see.
@@ -32,18 +34,18 @@ def content_of(message: Any, *, own_copy: bool) -> tuple[str | None, str | None]
 
 
 class Inbox:
-    """Messages in order of first arrival, one per sender and id."""
+    """Messages in order of first arrival, one per sender and id, whichever devices got them."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def again(self, number: str, sender: str, message_id: str, ciphertext: bytes) -> bool:
-        """Counts a message that comes again with the very same ciphertext."""
+    def again(self, device: Device, sender: str, message_id: str, ciphertext: bytes) -> bool:
+        """Counts a message that comes to a device again with the very same ciphertext."""
         return (
             self._store.execute(
-                "UPDATE inbox SET deliveries = deliveries + 1"
-                " WHERE number = ? AND sender = ? AND id = ? AND ciphertext = ?",
-                number,
+                "UPDATE decrypted SET deliveries = deliveries + 1 WHERE number = ? AND device = ?"
+                " AND sender = ? AND id = ? AND ciphertext = ?",
+                *device,
                 sender,
                 message_id,
                 ciphertext,
@@ -53,20 +55,23 @@ class Inbox:
 
     def keep(
         self,
-        number: str,
+        device: Device,
         sender: str,
         message_id: str,
         *,
         chat: str,
         kind: str,
         text: str | None,
-        ciphertext: bytes,
-    ) -> None:
-        """Keeps a message; the same id encrypted anew counts as another delivery of it."""
-        self._store.execute(
-            "INSERT INTO inbox (number, sender, id, chat, kind, text, at, ciphertext)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number, sender, id)"
-            " DO UPDATE SET deliveries = deliveries + 1, ciphertext = excluded.ciphertext",
+        ciphertext: bytes = b"",
+    ) -> bool:
+        """Keeps a message that a device got; whether it is the person's first sight of it.
+
+        The same id encrypted anew counts as another delivery to that device.
+        """
+        number, its_device = device
+        first = self._store.execute(
+            "INSERT INTO inbox (number, sender, id, chat, kind, text, at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             number,
             sender,
             message_id,
@@ -74,21 +79,35 @@ class Inbox:
             kind,
             text,
             time.time(),
+        ).rowcount
+        self._store.execute(
+            "INSERT INTO decrypted (number, sender, id, device, ciphertext) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET deliveries = deliveries + 1,"
+            " ciphertext = excluded.ciphertext",
+            number,
+            sender,
+            message_id,
+            its_device,
             ciphertext,
         )
+        return first > 0
 
     def received(self, number: str) -> list[dict[str, Any]]:
         """What others sent to this number."""
-        return self._items("number = ? AND sender != number", number)
+        return self._items(number, own=False)
 
     def copies(self, number: str) -> list[dict[str, Any]]:
         """What the account's own phone saw its companions send."""
-        return self._items("number = ? AND sender = number", number)
+        return self._items(number, own=True)
 
-    def _items(self, condition: str, number: str) -> list[dict[str, Any]]:
+    def _items(self, number: str, *, own: bool) -> list[dict[str, Any]]:
         rows = self._store.rows(
-            f"SELECT * FROM inbox WHERE {condition} ORDER BY seq",  # noqa: S608
+            "SELECT inbox.*, max(deliveries) AS deliveries, group_concat(device) AS devices"
+            " FROM inbox JOIN decrypted USING (number, sender, id)"
+            " WHERE inbox.number = ? AND (inbox.sender = inbox.number) = ?"
+            " GROUP BY seq ORDER BY seq",
             number,
+            own,
         )
         return [
             {
@@ -98,6 +117,7 @@ class Inbox:
                 "type": row["kind"],
                 "text": row["text"],
                 "deliveries": row["deliveries"],
+                "devices": sorted(int(device) for device in row["devices"].split(",")),
                 "at": row["at"],
             }
             for row in rows

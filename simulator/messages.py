@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import time
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from simulator import stanzas
+from simulator.devices import participant_hash
 from simulator.protocol import LID_SERVER, PN_SERVER, Node, jid_of, text_of
 
 if TYPE_CHECKING:
@@ -141,16 +140,16 @@ class Messages:
         expected = {
             (number, device)
             for number in (chat.number, sender.number)
-            for device in [0, *(one.device for one in self._world.companions.of(number))]
+            for device in self._world.devices.of(number)
         }
         if expected == {*parts, sender.key}:
             return {}
-        names = sorted(
-            f"{self._world.people.named(number).address(to.server).user}.0:{device}@{to.server}"
-            for number, device in expected
-        )
-        digest = hashlib.sha256("".join(names).encode()).digest()[:6]
-        return {"phash": f"2:{base64.b64encode(digest).decode().rstrip('=')}"}
+        people = self._world.people
+        return {
+            "phash": participant_hash(
+                people.named(number).address(to.server, device) for number, device in expected
+            )
+        }
 
     def _ack(
         self, connection: Connection, companion: Companion, message: Any, more: dict[str, Any]

@@ -5,7 +5,7 @@ message: an `ack` of class message (also one that carries an error: the client r
 good), or a receipt that says the device has it: delivered (no type), `inactive`, `sender`,
 `peer_msg`, `hist_sync`, or `retry` (it will be encrypted anew). A `read` receipt says something
 about a person, not about this device's copy, and removes nothing. Receipts and notifications are
-removed by an `ack` of their class, id and type (whatsmeow `receipt.go`, `retry.go`; Baileys
+removed by an `ack` of their class, id, type and sender (whatsmeow `receipt.go`, `retry.go`; Baileys
 `messages-recv.ts`).
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.protocol import decode, encode, text_of
+from simulator.protocol import decode, encode, jid_of, text_of
 
 if TYPE_CHECKING:
     from simulator.store import Store
@@ -41,14 +41,16 @@ class OfflineQueue:
 
         The same message encrypted anew keeps the place of the one it replaces.
         """
-        kind = "" if stanza.tag == "message" else text_of(stanza, "type")
+        message = stanza.tag == "message"
         return self._store.number(
-            "INSERT INTO queue (number, device, class, id, type, stanza) VALUES (?, ?, ?, ?, ?, ?)"
+            "INSERT INTO queue (number, device, class, id, type, peer, stanza)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET stanza = excluded.stanza RETURNING seq",
             *device,
             stanza.tag,
             text_of(stanza, "id"),
-            kind,
+            "" if message else text_of(stanza, "type"),
+            "" if message else str(stanza.attrs.get("from", "")),
             encode(stanza),
         )
 
@@ -58,17 +60,30 @@ class OfflineQueue:
         )
         return [Waiting(row["seq"], decode(bytes(row["stanza"]))) for row in rows]
 
+    def holds_type(self, device: tuple[str, int], kind: str, type_: str) -> bool:
+        """Whether a stanza of that class and type waits."""
+        found = self._store.row(
+            "SELECT 1 FROM queue WHERE number = ? AND device = ? AND class = ? AND type = ?",
+            *device,
+            kind,
+            type_,
+        )
+        return found is not None
+
     def holds(self, seq: int) -> bool:
         return self._store.row("SELECT 1 FROM queue WHERE seq = ?", seq) is not None
 
     def acknowledge(self, device: tuple[str, int], ack: Any) -> bool:
         """Whether the client's `ack` named something that waited, which is then gone."""
-        kind = text_of(ack, "class")
+        kind, to = text_of(ack, "class"), jid_of(ack, "to")
+        if kind == "message":
+            return self._remove(device, kind, text_of(ack, "id"), "")
         return self._remove(
             device,
             kind,
             text_of(ack, "id"),
-            "" if kind == "message" else text_of(ack, "type"),
+            text_of(ack, "type"),
+            None if to is None else str(to),
         )
 
     def receive(self, device: tuple[str, int], receipt: Any) -> bool:
@@ -86,15 +101,23 @@ class OfflineQueue:
         )
         return {row["class"]: row["n"] for row in rows}
 
-    def _remove(self, device: tuple[str, int], kind: str, stanza_id: str, type_: str) -> bool:
+    def _remove(
+        self,
+        device: tuple[str, int],
+        kind: str,
+        stanza_id: str,
+        type_: str,
+        peer: str | None = None,
+    ) -> bool:
         return (
             self._store.execute(
-                "DELETE FROM queue WHERE number = ? AND device = ? AND class = ? AND id = ?"
-                " AND type = ?",
+                "DELETE FROM queue WHERE number = ?1 AND device = ?2 AND class = ?3 AND id = ?4"
+                " AND type = ?5 AND (?6 IS NULL OR peer IN ('', ?6))",
                 *device,
                 kind,
                 stanza_id,
                 type_,
+                peer,
             ).rowcount
             > 0
         )

@@ -124,6 +124,8 @@ class Pairing:
         world = self._world
         with world.store.transaction():
             world.companions.add(linked)
+            world.people.relisted(linked.number)
+            world.notices.device(linked.number, "add", linked.device)
             world.store.after_commit(
                 lambda: connection.retire(Node("stream:error", {"code": "515"}))
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
 
 _NUMBER: Final = re.compile(r"[0-9]{7,15}")
 RECEIPTS: Final = ("none", "delivered", "read")
+ADDRESSINGS: Final = {"pn": PN_SERVER, "lid": LID_SERVER}
+_CHANGEABLE: Final = (
+    "name",
+    "registered",
+    "receipts",
+    "delivered_after",
+    "read_after",
+    "addressing",
+    "prekeys",
+)
 
 
 class UnknownNumberError(ValueError):
@@ -22,7 +33,12 @@ class UnknownNumberError(ValueError):
 
 @dataclass(frozen=True)
 class Person:
-    """One person, who may be an account's owner, a contact, or both."""
+    """One person, who may be an account's owner, a contact, or both.
+
+    `addressing` is the server part of all the person's stanzas, empty while they follow what they
+    answer; `prekeys` how many more bundles carry a one-time prekey (-1: no end); `listed_at` when
+    the device list last changed; `last_device` the highest device id ever given.
+    """
 
     number: str
     lid: str
@@ -32,6 +48,10 @@ class Person:
     receipts: str
     delivered_after: float
     read_after: float
+    addressing: str
+    prekeys: int
+    listed_at: int
+    last_device: int
 
     def address(self, server: str, device: int = 0) -> Any:
         """The person's JID by phone number or by LID, as `server` says."""
@@ -60,11 +80,13 @@ class People:
             if found is None:
                 with self._store.transaction():
                     self._store.execute(
-                        "INSERT INTO people (number, lid, raw_id, name) VALUES (?, ?, ?, ?)",
+                        "INSERT INTO people (number, lid, raw_id, name, listed_at)"
+                        " VALUES (?, ?, ?, ?, ?)",
                         number,
                         str(10**14 + secrets.randbelow(9 * 10**14)),
                         secrets.randbelow(1 << 31),
                         f"Person {number[-4:]}",
+                        int(time.time()),
                     )
                 found = self._store.row("SELECT * FROM people WHERE number = ?", number)
             assert found is not None
@@ -77,6 +99,10 @@ class People:
                 receipts=found["receipts"],
                 delivered_after=found["delivered_after"],
                 read_after=found["read_after"],
+                addressing=found["addressing"],
+                prekeys=found["prekeys"],
+                listed_at=found["listed_at"],
+                last_device=found["next_device"] - 1,
             )
             self._cache[number] = person
             self._numbers[person.lid] = number
@@ -97,10 +123,13 @@ class People:
         return self.named(jid.user)
 
     def change(self, number: str, changes: dict[str, Any]) -> Person:
-        """Changes behaviour: name, registered, receipts, delivered_after, read_after (seconds)."""
+        """Changes behaviour: name, registered, receipts, delivered_after, read_after (seconds).
+
+        And addressing (a server part, or empty) and prekeys.
+        """
         self.named(number)
         with self._store.transaction():
-            for column in ("name", "registered", "receipts", "delivered_after", "read_after"):
+            for column in _CHANGEABLE:
                 if column in changes:
                     self._store.execute(
                         f"UPDATE people SET {column} = ? WHERE number = ?",  # noqa: S608
@@ -118,4 +147,27 @@ class People:
             self._store.execute(
                 "UPDATE people SET next_device = next_device + 1 WHERE number = ?", number
             )
+        self._cache.pop(number, None)
         return device
+
+    def takes_prekey(self, number: str) -> bool:
+        """Whether the next bundle of the person's devices carries a one-time prekey."""
+        person = self.named(number)
+        if person.prekeys > 0:
+            self.change(number, {"prekeys": person.prekeys - 1})
+        return person.prekeys != 0
+
+    def relisted(self, number: str, *, renumbered: bool = False) -> None:
+        """The device list changed: it is dated later than before, in whole seconds.
+
+        With `renumbered` it also gets another raw id, as when the phone's identity changes.
+        """
+        person = self.named(number)
+        with self._store.transaction():
+            self._store.execute(
+                "UPDATE people SET listed_at = ?, raw_id = ? WHERE number = ?",
+                max(int(time.time()), person.listed_at + 1),
+                secrets.randbelow(1 << 31) if renumbered else person.raw_id,
+                number,
+            )
+        self._cache.pop(number, None)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator import stanzas
 from simulator.endpoints import Bundle, Endpoints
-from simulator.protocol import SERVER, Node, bytes_of, jid_of, number_bytes, xeddsa_verify
+from simulator.protocol import Node, bytes_of, jid_of, number_bytes, xeddsa_verify
 
 if TYPE_CHECKING:
     from simulator.companions import Companion, Companions
-    from simulator.offline import OfflineQueue
+    from simulator.notices import Notices
     from simulator.people import People
-    from simulator.switchboard import Switchboard
 
 # Below this many the server says so. whatsmeow uploads when it hears of fewer than 5.
 LOW: Final = 5
@@ -37,14 +35,12 @@ class Prekeys:
         people: People,
         endpoints: Endpoints,
         companions: Companions,
-        queue: OfflineQueue,
-        switchboard: Switchboard,
+        notices: Notices,
     ) -> None:
         self._people = people
         self._endpoints = endpoints
         self._companions = companions
-        self._queue = queue
-        self._switchboard = switchboard
+        self._notices = notices
 
     def answer(self, companion: Companion, query: Any) -> list[Any]:
         """The content of the answer to an `encrypt` query. Raises QueryError."""
@@ -65,7 +61,7 @@ class Prekeys:
         bundle = self._companions.take_bundle(companion)
         left = self._companions.prekey_count(companion)
         if left < LOW:
-            self._tell_low(companion, left)
+            self._notices.prekeys(companion, left)
         return bundle
 
     def from_retry(self, companion: Companion, receipt: Any) -> Bundle | None:
@@ -92,6 +88,13 @@ class Prekeys:
             None if prekey is None else prekey[0],
             None if prekey is None else prekey[1],
         )
+
+    def keep(self, companion: Companion, kept: int) -> int:
+        """The server loses all but `kept` of the companion's one-time prekeys, and tells it so."""
+        self._companions.keep_prekeys(companion, kept)
+        left = self._companions.prekey_count(companion)
+        self._notices.prekeys(companion, left, again=True)
+        return left
 
     def _set(self, companion: Companion, query: Any, tags: list[str]) -> list[Any]:
         try:
@@ -149,7 +152,9 @@ class Prekeys:
             endpoint = self._endpoints.get(person.number, jid.device)
             if endpoint is None:
                 return missing
-            bundle = endpoint.bundle()
+            bundle = endpoint.bundle(with_prekey=self._people.takes_prekey(person.number))
+            if endpoint.adv:
+                identity = [Node("device-identity", {}, endpoint.adv)]
         return Node(
             "user",
             {"jid": jid, "t": int(time.time())},
@@ -158,23 +163,6 @@ class Prekeys:
                 *stanzas.bundle_keys(bundle),
                 *identity,
             ],
-        )
-
-    def _tell_low(self, companion: Companion, left: int) -> None:
-        if self._queue.counts(companion.key).get("notification"):
-            return
-        self._switchboard.deliver(
-            companion.key,
-            Node(
-                "notification",
-                {
-                    "from": SERVER,
-                    "type": "encrypt",
-                    "id": str(secrets.randbelow(1 << 31)),
-                    "t": int(time.time()),
-                },
-                [Node("count", {"value": left})],
-            ),
         )
 
 

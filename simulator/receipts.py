@@ -50,13 +50,14 @@ class Receipts:
         connection.send(Node("ack", attrs))
 
     def _ask_again(self, companion: Companion, number: str, device: int, receipt: Any) -> None:
-        """To a played phone, or on to the companion that sent the message."""
+        """To a played device, or on to the companion that sent the message."""
+        self._world.store.count(companion.number, "retries")
         target = self._world.companions.get(number, device)
         if target is None:
             retry = receipt.get_child("retry")
             message_id = text_of(retry, "id") if retry is not None else ""
-            self._world.contacts.answer_retry(
-                number, companion, message_id or text_of(receipt, "id"), receipt
+            self._world.speech.answer_retry(
+                (number, device), companion, message_id or text_of(receipt, "id"), receipt
             )
             return
         to = jid_of(receipt, "to")
@@ -75,7 +76,7 @@ class Receipts:
 
     def _tell(self, companion: Companion, number: str, kind: str, receipt: Any, to: Any) -> None:
         ids = receipt_ids(receipt)
-        self._world.contacts.told(number, ids, "read" if kind in _READ else "delivered")
+        self._world.speech.told(number, ids, "read" if kind in _READ else "delivered")
         if kind == "inactive":
             return
         server = LID_SERVER if to.server == LID_SERVER else PN_SERVER

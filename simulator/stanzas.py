@@ -85,15 +85,25 @@ def receipt(
 
 
 def retry_content(
-    message_id: str, count: int, registration: int, now: float, keys: Bundle | None
+    message_id: str,
+    count: int,
+    registration: int,
+    now: float,
+    *,
+    keys: Bundle | None,
+    adv: bytes = b"",
 ) -> list[Any]:
-    """What a retry receipt carries: from the second time on, keys for a new session."""
+    """What a retry receipt carries, with `keys` for a new session where they are given.
+
+    A linked device (`adv`) shows with its keys that its phone vouches for it.
+    """
     content = [
         Node("retry", {"count": count, "id": message_id, "t": int(now), "v": "1"}),
         Node("registration", {}, number_bytes(registration, 4)),
     ]
     if keys is not None:
-        content.append(Node("keys", {}, bundle_keys(keys)))
+        shown = [Node("device-identity", {}, adv)] if adv else []
+        content.append(Node("keys", {}, [*bundle_keys(keys), *shown]))
     return content
 
 

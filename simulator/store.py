@@ -8,72 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
+
+from simulator.tables import REBUILT, SCHEMA, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS people (
-    number TEXT PRIMARY KEY, lid TEXT NOT NULL UNIQUE, raw_id INTEGER NOT NULL,
-    name TEXT NOT NULL, registered INTEGER NOT NULL DEFAULT 1,
-    receipts TEXT NOT NULL DEFAULT 'read', delivered_after REAL NOT NULL DEFAULT 0.02,
-    read_after REAL NOT NULL DEFAULT 0.15, next_device INTEGER NOT NULL DEFAULT 1
-) WITHOUT ROWID;
--- devices that the simulator plays itself, with their private keys
-CREATE TABLE IF NOT EXISTS endpoints (
-    number TEXT NOT NULL, device INTEGER NOT NULL, identity BLOB NOT NULL,
-    registration INTEGER NOT NULL, skey_id INTEGER NOT NULL, skey BLOB NOT NULL,
-    skey_signature BLOB NOT NULL, next_prekey INTEGER NOT NULL DEFAULT 1,
-    PRIMARY KEY (number, device)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS endpoint_prekeys (
-    number TEXT NOT NULL, device INTEGER NOT NULL, id INTEGER NOT NULL, private BLOB NOT NULL,
-    PRIMARY KEY (number, device, id)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS sessions (
-    number TEXT NOT NULL, device INTEGER NOT NULL, peer TEXT NOT NULL,
-    peer_device INTEGER NOT NULL, record TEXT NOT NULL,
-    PRIMARY KEY (number, device, peer, peer_device)
-) WITHOUT ROWID;
--- devices that clients linked by QR, with what they published
-CREATE TABLE IF NOT EXISTS companions (
-    number TEXT NOT NULL, device INTEGER NOT NULL, noise BLOB NOT NULL, identity BLOB NOT NULL,
-    registration INTEGER NOT NULL, skey_id INTEGER NOT NULL, skey BLOB NOT NULL,
-    skey_signature BLOB NOT NULL, adv BLOB NOT NULL, key_index INTEGER NOT NULL,
-    paired_at REAL NOT NULL, logins INTEGER NOT NULL DEFAULT 0,
-    uploaded INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (number, device)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS prekeys (
-    number TEXT NOT NULL, device INTEGER NOT NULL, id INTEGER NOT NULL, public BLOB NOT NULL,
-    PRIMARY KEY (number, device, id)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS queue (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, device INTEGER NOT NULL,
-    class TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, stanza BLOB NOT NULL,
-    UNIQUE (number, device, class, id, type)
-);
-CREATE TABLE IF NOT EXISTS inbox (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, sender TEXT NOT NULL,
-    id TEXT NOT NULL, chat TEXT NOT NULL, kind TEXT NOT NULL, text TEXT,
-    deliveries INTEGER NOT NULL DEFAULT 1, at REAL NOT NULL, ciphertext BLOB NOT NULL,
-    UNIQUE (number, sender, id)
-);
-CREATE TABLE IF NOT EXISTS undecrypted (
-    number TEXT NOT NULL, sender TEXT NOT NULL, device INTEGER NOT NULL, id TEXT NOT NULL,
-    count INTEGER NOT NULL, PRIMARY KEY (number, sender, device, id)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS said (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, recipient TEXT NOT NULL,
-    id TEXT NOT NULL, text TEXT NOT NULL, addressing TEXT NOT NULL, at REAL NOT NULL,
-    delivered INTEGER NOT NULL DEFAULT 0, read INTEGER NOT NULL DEFAULT 0,
-    retries INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (number, id)
-);
-"""
 
 
 class Store:
@@ -90,7 +31,7 @@ class Store:
         # A killed process keeps the page cache, so NORMAL loses nothing that was committed; only
         # a power cut could, and a simulator promises nothing about those.
         self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.executescript(_SCHEMA)
+        self._create()
         self._depth = 0
         self._after: list[Callable[[], None]] = []
         self._rollbacks: list[Callable[[], None]] = []
@@ -119,6 +60,12 @@ class Store:
             made = make()
             self.execute("INSERT INTO meta (name, value) VALUES (?, ?)", name, made)
             return made
+
+    def replace_secret(self, name: str, secret: bytes) -> bytes:
+        """Puts `secret` in the place of the one there was, and returns it."""
+        with self.transaction():
+            self.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", name, secret)
+        return secret
 
     def on_rollback(self, forget: Callable[[], None]) -> None:
         """Registers a cache: `forget` runs after every transaction that failed."""
@@ -158,5 +105,31 @@ class Store:
         for action in actions:
             action()
 
+    def count(self, number: str, name: str) -> None:
+        """Notes that `name` happened once more to `number`."""
+        self.execute(
+            "INSERT INTO counts (number, name, value) VALUES (?, ?, 1)"
+            " ON CONFLICT DO UPDATE SET value = value + 1",
+            number,
+            name,
+        )
+
+    def counted(self, number: str, name: str) -> int:
+        return self.number("SELECT value FROM counts WHERE number = ? AND name = ?", number, name)
+
     def close(self) -> None:
         self._connection.close()
+
+    def _create(self) -> None:
+        """Makes the tables; a file of the first version is rebuilt, or left as it was."""
+        version = self.number("PRAGMA user_version")
+        first = version == 0 and self.row("SELECT 1 FROM sqlite_schema LIMIT 1") is not None
+        steps = ["BEGIN IMMEDIATE"]
+        if first:
+            steps += [f"ALTER TABLE {table} RENAME TO {table}_0" for table in REBUILT]
+        steps.append(SCHEMA.rstrip().rstrip(";"))
+        if first:
+            for table, copied in REBUILT.items():
+                steps += [copied, f"DROP TABLE {table}_0"]
+        steps += [f"PRAGMA user_version = {VERSION}", "COMMIT"]
+        self._connection.executescript(";\n".join(steps) + ";")

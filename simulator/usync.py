@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
-from simulator import adv
 from simulator.prekeys import QueryError
 from simulator.protocol import JID, LID_SERVER, PN_SERVER, Node, jid_of
 
 if TYPE_CHECKING:
-    from simulator.companions import Companions
-    from simulator.endpoints import Endpoints
+    from simulator.devices import Devices
     from simulator.people import People, Person
 
 
 class Directory:
     """Answers usync queries; device lists carry the phone's signature over the valid indexes."""
 
-    def __init__(self, people: People, endpoints: Endpoints, companions: Companions) -> None:
+    def __init__(self, people: People, devices: Devices) -> None:
         self._people = people
-        self._endpoints = endpoints
-        self._companions = companions
-        self._lists: dict[tuple[bytes, tuple[int, ...]], tuple[int, bytes]] = {}
+        self._listed = devices
 
     def answer(self, query: Any) -> list[Any]:
         """The content of the answer to a usync query. Raises QueryError."""
@@ -90,29 +85,16 @@ class Directory:
                 return None
 
     def _devices(self, person: Person) -> Any:
-        companions = self._companions.of(person.number)
-        identity = self._endpoints.phone(person.number).identity
-        key = (identity.public, tuple(one.device for one in companions))
-        if key not in self._lists:
-            now = time.time()
-            signed = adv.key_index_list(
-                identity,
-                raw_id=person.raw_id,
-                key_indexes=[one.key_index for one in companions],
-                current=max([0, *(one.key_index for one in companions)]),
-                now=now,
-            )
-            self._lists[key] = (int(now), signed)
-        signed_at, signed = self._lists[key]
-        devices = [Node("device", {"id": 0})]
-        devices += [
-            Node("device", {"id": one.device, "key-index": one.key_index}) for one in companions
+        signed = self._listed.signed_list(person.number)
+        devices = [
+            Node("device", {"id": device, "key-index": index} if device else {"id": device})
+            for device, index in self._listed.of(person.number).items()
         ]
         return Node(
             "devices",
             {},
             [
                 Node("device-list", {}, devices),
-                Node("key-index-list", {"ts": signed_at}, signed),
+                Node("key-index-list", {"ts": signed.at}, signed.signed),
             ],
         )

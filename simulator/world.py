@@ -12,9 +12,11 @@ from simulator.certificates import issue, new_private_key, public_key
 from simulator.companions import Companion, Companions
 from simulator.connection import Connection
 from simulator.contacts import Contacts
+from simulator.devices import Devices
 from simulator.endpoints import Endpoints
 from simulator.faults import Fault, Faults
 from simulator.messages import Messages
+from simulator.notices import Notices
 from simulator.offline import OfflineQueue
 from simulator.pairing import Pairing
 from simulator.people import People
@@ -22,6 +24,7 @@ from simulator.prekeys import Prekeys
 from simulator.protocol import LID_SERVER, SERVER, Node
 from simulator.queries import Queries
 from simulator.receipts import Receipts
+from simulator.speech import Speech
 from simulator.store import Store
 from simulator.switchboard import CONFLICT_REPLACED, Switchboard
 from simulator.usync import Directory
@@ -45,26 +48,43 @@ class World:
     def __init__(self, data: Path) -> None:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.store = Store(data / "simulator.db")
-        root = self.store.secret("root", new_private_key)
-        self.root_key = public_key(root)
-        self.identity = issue(root, self.store.secret("static", new_private_key))
+        self._root = self.store.secret("root", new_private_key)
+        self.root_key = public_key(self._root)
+        self.identity = issue(self._root, self.store.secret("static", new_private_key))
         self.faults = Faults()
         self.people = People(self.store)
         self.endpoints = Endpoints(self.store)
         self.companions = Companions(self.store)
         self.queue = OfflineQueue(self.store)
         self.switchboard = Switchboard(self.store, self.queue, self.faults)
-        self.prekeys = Prekeys(
-            self.people, self.endpoints, self.companions, self.queue, self.switchboard
+        self.devices = Devices(self.people, self.endpoints, self.companions)
+        self.notices = Notices(
+            store=self.store,
+            people=self.people,
+            devices=self.devices,
+            companions=self.companions,
+            queue=self.queue,
+            switchboard=self.switchboard,
         )
-        self.directory = Directory(self.people, self.endpoints, self.companions)
+        self.prekeys = Prekeys(self.people, self.endpoints, self.companions, self.notices)
+        self.directory = Directory(self.people, self.devices)
         self.contacts = Contacts(
+            store=self.store,
+            people=self.people,
+            endpoints=self.endpoints,
+            companions=self.companions,
+            devices=self.devices,
+            notices=self.notices,
+            switchboard=self.switchboard,
+        )
+        self.speech = Speech(
             store=self.store,
             people=self.people,
             endpoints=self.endpoints,
             companions=self.companions,
             prekeys=self.prekeys,
             switchboard=self.switchboard,
+            contacts=self.contacts,
         )
         self.pairing = Pairing(self)
         self._queries = Queries(self)
@@ -141,6 +161,8 @@ class World:
         Runs within the caller's transaction.
         """
         self.companions.remove(companion)
+        self.people.relisted(companion.number)
+        self.notices.device(companion.number, "remove", companion.device)
         farewell = Node(
             "stream:error", {"code": "401"}, [Node("conflict", {"type": "device_removed"})]
         )
@@ -185,6 +207,13 @@ class World:
                     connection.thaw()
         return len(ended)
 
+    def rotate(self) -> None:
+        """The server gets another static key, vouched for by the same root.
+
+        A client that resumes against the one it knew has to fall back (XXfallback).
+        """
+        self.identity = issue(self._root, self.store.replace_secret("static", new_private_key()))
+
     def close(self) -> None:
         self.store.close()
 
@@ -205,7 +234,8 @@ class World:
             connection.retire(Node("failure", {"reason": "401", "location": "simulator"}))
             return
         with self.store.transaction():
-            self.companions.logged_in(companion)
+            self.companions.logged_in(companion, _version(payload))
+            self.store.count(number, f"logins_{connection.handshake.lower()}")
         connection.device = companion.key
         replaced = self.switchboard.login(companion.key, connection)
         if self.faults.frozen(number):
@@ -239,3 +269,8 @@ class World:
         connection.push(Node("ib", {"from": SERVER}, [Node("edge_routing", {}, [routing])]))
         if not payload.passive:
             self.switchboard.flush(connection)
+
+
+def _version(payload: Any) -> str:
+    version = payload.user_agent.app_version
+    return f"{version.primary}.{version.secondary}.{version.tertiary}"

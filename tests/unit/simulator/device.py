@@ -216,33 +216,48 @@ class Device:
         message = Message.FromString(self.signal.decrypt(peer, enc.attrs["type"], enc.content))
         return str(message.conversation or message.device_sent_message.message.conversation)
 
-    async def bundle(self, number: str) -> Bundle:
-        """Fetches a phone's bundle."""
-        user = Node("user", {"jid": JID(number)})
+    async def bundle(self, number: str, device: int = 0) -> Bundle:
+        """Fetches a device's bundle; without a one-time prekey when it has none left."""
+        user = Node("user", {"jid": JID(number, device=device)})
         answer = await self.query("encrypt", "get", Node("key", {}, [user]))
         found = answer.get_child("list").get_child("user")
+        key = found.get_child("key")
         return Bundle(
             int.from_bytes(bytes_of(found, "registration"), "big"),
             bytes_of(found, "identity"),
             int.from_bytes(bytes_of(found, "skey", "id"), "big"),
             bytes_of(found, "skey", "value"),
             bytes_of(found, "skey", "signature"),
-            int.from_bytes(bytes_of(found, "key", "id"), "big"),
-            bytes_of(found, "key", "value"),
+            None if key is None else int.from_bytes(bytes_of(key, "id"), "big"),
+            None if key is None else bytes_of(key, "value"),
         )
 
-    async def message(self, number: str, text: str, message_id: str, **attrs: Any) -> Any:
-        """A message to a phone, with a new session when there is none; not yet sent."""
-        peer = (number, 0)
-        bundle = None if self.signal.has_session(peer) else await self.bundle(number)
-        kind, sealed = self.signal.encrypt(
-            peer, Message(conversation=text).SerializeToString(), bundle
-        )
+    async def part(self, number: str, device: int, message: Any) -> Any:
+        """One device's part of a message, with a new session when there is none."""
+        peer = (number, device)
+        bundle = None if self.signal.has_session(peer) else await self.bundle(*peer)
+        kind, sealed = self.signal.encrypt(peer, message.SerializeToString(), bundle)
         enc = Node("enc", {"v": "2", "type": kind}, sealed)
-        content = [Node("participants", {}, [Node("to", {"jid": JID(number)}, [enc])])]
-        if kind == "pkmsg":
-            content.append(Node("device-identity", {}, self.identity_bytes))
-        return Node("message", {"to": JID(number), "id": message_id, **attrs}, content)
+        return Node("to", {"jid": JID(number, device=device)}, [enc])
+
+    async def message(
+        self, number: str, text: str, message_id: str, *, devices: tuple[int, ...] = (0,)
+    ) -> Any:
+        """A message to a person's devices; not yet sent."""
+        parts = [await self.part(number, one, Message(conversation=text)) for one in devices]
+        content = [
+            Node("participants", {}, parts),
+            Node("device-identity", {}, self.identity_bytes),
+        ]
+        return Node("message", {"to": JID(number), "id": message_id}, content)
+
+    @staticmethod
+    def own_copy(text: str, to: str) -> Any:
+        """What the own other devices are sent about a message."""
+        copy = Message()
+        copy.device_sent_message.destination_jid = str(JID(to))
+        copy.device_sent_message.message.conversation = text
+        return copy
 
 
 def _key_node(bundle: Bundle) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from simulator.control import MAX_TEXT, application
+from simulator.contact_routes import MAX_TEXT
+from simulator.control import application
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -82,7 +84,12 @@ async def test_bad_input(
 
 async def test_says_where_clients_connect(http: httpx.AsyncClient, world: World) -> None:
     answer = (await http.get("/")).json()
-    assert answer == {"ws_url": "ws://127.0.0.1:1/ws/chat", "root_key": world.root_key.hex()}
+    assert answer == {
+        "ws_url": "ws://127.0.0.1:1/ws/chat",
+        "root_key": world.root_key.hex(),
+        "static_key": world.identity.static_public.hex(),
+        "pid": os.getpid(),
+    }
 
 
 async def test_a_phone_exists_as_soon_as_it_is_named(http: httpx.AsyncClient) -> None:
@@ -114,7 +121,7 @@ async def test_scan_say_and_account(
     account = (await http.get(f"/accounts/{NUMBER}")).json()
     assert account["online"]
     assert account["unacknowledged"] == 2, "the message, and that prekeys run low"
-    assert (account["prekeys"], account["logins"]) == (2, 1)
+    assert (account["prekeys"], account["logins"]) == (2, {"xx": 1, "ik": 0, "xxfallback": 0})
     assert await device.read() == (said.json()["id"], "hello")
 
 

@@ -108,12 +108,12 @@ def test_after_a_reset_nothing_reads(pair: tuple[Endpoint, Endpoint], store: Sto
     opened(alice, bob)
     before = bob.identity.public
     endpoints = Endpoints(store)
-    assert endpoints.reset(BOB, same_identity=True) == [A]
+    endpoints.reset(BOB)
     same = endpoints.phone(BOB)
     assert same.identity.public == before
     with pytest.raises(UndecryptableError):
         same.decrypt(A, *alice.encrypt(B, b"lost"))
-    endpoints.reset(BOB, same_identity=False)
+    endpoints.remove(BOB, 0)
     assert endpoints.phone(BOB).identity.public != before
 
 

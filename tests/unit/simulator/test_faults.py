@@ -70,7 +70,7 @@ def inject(world: World, kind: str, **more: Any) -> int:
 
 def say(world: World, text: str) -> str:
     with world.store.transaction():
-        return world.contacts.say(FRIEND, NUMBER, text)
+        return world.speech.say(FRIEND, NUMBER, text)
 
 
 def struck(world: World) -> int:

@@ -21,7 +21,7 @@ NUMBER, FRIEND = "15550100001", "15550100002"
 
 def say(world: World, text: str, **more: Any) -> str:
     with world.store.transaction():
-        return world.contacts.say(FRIEND, NUMBER, text, **more)
+        return world.speech.say(FRIEND, NUMBER, text, **more)
 
 
 async def test_another_noise_key_is_refused(

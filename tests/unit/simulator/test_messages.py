@@ -153,7 +153,7 @@ async def test_a_retry_receipt_is_answered_under_the_same_id(
     device: Device, world: World, with_keys: bool
 ) -> None:
     with world.store.transaction():
-        message_id = world.contacts.say(FRIEND, NUMBER, "hello")
+        message_id = world.speech.say(FRIEND, NUMBER, "hello")
     lost = await device.next("message")
     keys = device.signal.bundle()
     content = [
@@ -167,7 +167,7 @@ async def test_a_retry_receipt_is_answered_under_the_same_id(
     assert again.attrs["id"] == message_id
     assert again.get_child("enc").attrs["count"] == ("2" if with_keys else "1")
     assert device.decrypt(again) == "hello"
-    assert world.contacts.said(FRIEND)[0]["retries"] == 1
+    assert world.speech.said(FRIEND)[0]["retries"] == 1
 
 
 def _keys(bundle: Any) -> list[Any]:
@@ -193,12 +193,12 @@ async def test_two_accounts(
 
 async def test_a_read_receipt_reaches_the_contact(device: Device, world: World) -> None:
     with world.store.transaction():
-        message_id = world.contacts.say(FRIEND, NUMBER, "hello")
+        message_id = world.speech.say(FRIEND, NUMBER, "hello")
     assert await device.read() == (message_id, "hello")
     assert (await device.next("ack")).attrs["class"] == "receipt"
     attrs = {"id": message_id, "to": JID(FRIEND), "type": "read"}
     await device.send(Node("receipt", attrs))
     ack = await device.next("ack")
     assert (ack.attrs["class"], ack.attrs["type"]) == ("receipt", "read")
-    (said,) = world.contacts.said(FRIEND)
+    (said,) = world.speech.said(FRIEND)
     assert (said["delivered"], said["read"]) == (True, True)

@@ -56,13 +56,13 @@ async def test_prekeys_are_given_once_and_their_lack_is_told(device: Device, wor
     assert await count() == 10
     for index in range(6):
         with world.store.transaction():
-            world.contacts.say(f"1555010001{index}", NUMBER, "opens a session")
+            world.speech.say(f"1555010001{index}", NUMBER, "opens a session")
     low = await device.next("notification")
     assert (low.attrs["type"], low.get_child("count").attrs["value"]) == ("encrypt", "4")
     assert await count() == 4
     # told once, until it is acknowledged
     with world.store.transaction():
-        world.contacts.say("15550100020", NUMBER, "opens a session")
+        world.speech.say("15550100020", NUMBER, "opens a session")
     assert world.queue.counts((NUMBER, device.device))["notification"] == 1
     await device.send(
         Node("ack", {"class": "notification", "type": "encrypt", "id": low.attrs["id"]})
@@ -78,7 +78,7 @@ async def test_without_prekeys_a_session_opens_all_the_same(
     device = new_device()
     await device.pair(NUMBER, prekeys=0)
     with device.world.store.transaction():
-        message_id = device.world.contacts.say(FRIEND, NUMBER, "hello")
+        message_id = device.world.speech.say(FRIEND, NUMBER, "hello")
     assert await device.read() == (message_id, "hello")
 
 

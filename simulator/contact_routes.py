@@ -1,0 +1,187 @@
+"""The control API's part about people: what they say, which devices they have, what arrived."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.responses import JSONResponse
+
+from simulator.people import ADDRESSINGS, RECEIPTS
+from simulator.problems import ProblemError, body_of, field, optional
+from simulator.protocol import LID_SERVER
+from simulator.speech import NoCompanionError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from simulator.people import Person
+    from simulator.world import World
+
+# WhatsApp's own limit for a text.
+MAX_TEXT: Final = 65536
+MAX_COUNT: Final = 10_000
+# So many messages are said before anyone else has a turn.
+_TURN: Final = 20
+
+
+class ContactRoutes:
+    """Endpoints under /contacts, and those of /phones and /accounts that are about a person."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def change(self, request: Request) -> JSONResponse:
+        """How a person behaves. `prekeys`: so many more bundles carry a one-time prekey."""
+        body = await body_of(request)
+        kinds: dict[str, type | tuple[type, ...]] = {
+            "name": str,
+            "receipts": str,
+            "registered": bool,
+            "delivered_after": (int, float),
+            "read_after": (int, float),
+            "prekeys": int,
+        }
+        for name in body:
+            if name not in kinds:
+                raise ProblemError(400, "unknown_field", f"unknown field {name!r}")
+            field(body, name, kinds[name])
+        if body.get("receipts", "read") not in RECEIPTS:
+            raise ProblemError(
+                400, "bad_receipts", f"receipts must be one of {', '.join(RECEIPTS)}"
+            )
+        return self._described(self._world.people.change(self._number(request), body))
+
+    async def contact(self, request: Request) -> JSONResponse:
+        return self._described(self._world.people.named(self._number(request)))
+
+    async def addressing(self, request: Request) -> JSONResponse:
+        mode = field(await body_of(request), "mode", str)
+        changes = {"addressing": ADDRESSINGS[_addressing(mode)]}
+        return self._described(self._world.people.change(self._number(request), changes))
+
+    async def say(self, request: Request) -> JSONResponse:
+        """Says a text once, or `count` times with the number behind it, each under its own id."""
+        body = await body_of(request)
+        number = self._number(request)
+        text, count = field(body, "text", str), optional(body, "count", 1)
+        if not 0 < len(text) <= MAX_TEXT:
+            raise ProblemError(400, "bad_text", f"text must have 1 to {MAX_TEXT} characters")
+        if not 1 <= count <= MAX_COUNT:
+            raise ProblemError(400, "bad_count", f"count must be 1 to {MAX_COUNT}")
+        device = optional(body, "device", 0)
+        addressing = _addressing(body["addressing"]) if "addressing" in body else None
+        to = self._world.people.named(field(body, "to", str).lstrip("+")).number
+        texts = [f"{text} {index}" for index in range(1, count + 1)] if "count" in body else [text]
+        ids: list[str] = []
+        try:
+            for start in range(0, len(texts), _TURN):
+                with self._world.store.transaction():
+                    ids += [
+                        self._world.speech.say(
+                            number, to, one, device=device, addressing=addressing
+                        )
+                        for one in texts[start : start + _TURN]
+                    ]
+                await asyncio.sleep(0)
+        except NoCompanionError as error:
+            raise ProblemError(
+                409, "no_companion", "the account has no linked device to receive it"
+            ) from error
+        return JSONResponse({"ids": ids} if "count" in body else {"id": ids[0]})
+
+    async def phone_say(self, request: Request) -> JSONResponse:
+        """The account's own phone says it; its companions get the copy."""
+        if not self._world.companions.of(self._number(request)):
+            raise ProblemError(409, "no_companion", "the account has no linked device")
+        return await self.say(request)
+
+    async def reinstall(self, request: Request) -> JSONResponse:
+        body = await body_of(request)
+        number = self._number(request)
+        identity = optional(body, "identity", "new")
+        if identity not in ("new", "same"):
+            raise ProblemError(400, "bad_identity", "identity must be new or same")
+        if identity == "new" and self._world.companions.of(number):
+            raise ProblemError(409, "has_companions", "linked devices would lose their signatures")
+        with self._world.store.transaction():
+            self._world.contacts.reinstall(
+                number, same_identity=identity == "same", notify=optional(body, "notify", True)
+            )
+        return JSONResponse({"number": number, "identity": identity})
+
+    async def link(self, request: Request) -> JSONResponse:
+        body = await body_of(request)
+        number = self._number(request)
+        with self._world.store.transaction():
+            device = self._world.contacts.link(number, notify=optional(body, "notify", True))
+        return JSONResponse({"device": device}, status_code=201)
+
+    async def unlink(self, request: Request) -> JSONResponse:
+        number, device = self._number(request), int(request.path_params["device"])
+        notify = request.query_params.get("notify", "true")
+        if notify not in ("true", "false"):
+            raise ProblemError(400, "bad_notify", "notify must be true or false")
+        with self._world.store.transaction():
+            self._world.contacts.unlink(number, device, notify=notify == "true")
+        return JSONResponse({"device": device})
+
+    async def forget(self, request: Request) -> JSONResponse:
+        body = await body_of(request)
+        account = self._world.people.named(field(body, "account", str).lstrip("+")).number
+        with self._world.store.transaction():
+            forgotten = self._world.contacts.forget(self._number(request), account)
+        return JSONResponse({"sessions": forgotten})
+
+    async def inbox(self, request: Request) -> JSONResponse:
+        number = self._number(request)
+        return JSONResponse({"items": self._world.contacts.inbox.received(number)})
+
+    async def copies(self, request: Request) -> JSONResponse:
+        """What the account's own phone saw its companions send."""
+        number = self._number(request)
+        return JSONResponse({"items": self._world.contacts.inbox.copies(number)})
+
+    async def said(self, request: Request) -> JSONResponse:
+        return JSONResponse({"items": self._world.speech.said(self._number(request))})
+
+    def _described(self, person: Person) -> JSONResponse:
+        played = self._world.endpoints.of(person.number)
+        linked = {one.device: one for one in self._world.companions.of(person.number)}
+        return JSONResponse(
+            {
+                "number": person.number,
+                "lid": person.lid,
+                "name": person.name,
+                "registered": person.registered,
+                "receipts": person.receipts,
+                "delivered_after": person.delivered_after,
+                "read_after": person.read_after,
+                "prekeys": person.prekeys,
+                "addressing": "lid" if person.addressing == LID_SERVER else "pn",
+                "retries": self._world.store.counted(person.number, "retries_sent"),
+                "devices": [
+                    {
+                        "device": device,
+                        "identity": (
+                            linked[device].identity
+                            if device in linked
+                            else played[device].identity.public
+                        ).hex(),
+                        "registration_id": (
+                            linked[device] if device in linked else played[device]
+                        ).registration,
+                    }
+                    for device in self._world.devices.of(person.number)
+                ],
+            }
+        )
+
+    def _number(self, request: Request) -> str:
+        return self._world.people.named(request.path_params["number"].lstrip("+")).number
+
+
+def _addressing(mode: Any) -> str:
+    if mode not in ADDRESSINGS:
+        raise ProblemError(400, "bad_addressing", "addressing must be pn or lid")
+    return str(mode)

@@ -1,0 +1,59 @@
+"""What a request to the control API says, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.responses import JSONResponse
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+_MAX_BODY: Final = 1 << 20
+
+
+class ProblemError(Exception):
+    """An error that the caller is told: a status, a stable code, a sentence."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+
+
+def problem(status: int, code: str, detail: str) -> JSONResponse:
+    return JSONResponse(
+        {"status": status, "code": code, "detail": detail},
+        status_code=status,
+        media_type="application/problem+json",
+    )
+
+
+async def body_of(request: Request) -> dict[str, Any]:
+    """The body, {} when there is none. Raises ProblemError when it is no JSON object."""
+    raw = await request.body()
+    if len(raw) > _MAX_BODY:
+        raise ProblemError(413, "too_large", "the body is larger than 1 MiB")
+    try:
+        body = json.loads(raw) if raw else {}
+    except ValueError as error:
+        raise ProblemError(400, "malformed_json", "the body is not JSON") from error
+    if not isinstance(body, dict):
+        raise ProblemError(400, "malformed_json", "the body must be an object")
+    return body
+
+
+def field(body: dict[str, Any], name: str, kind: type | tuple[type, ...]) -> Any:
+    """A field that must be there, of that type. Raises ProblemError."""
+    if name not in body:
+        raise ProblemError(400, "missing_field", f"{name} is needed")
+    value = body[name]
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ProblemError(400, "wrong_type", f"{name} has the wrong type")
+    return value
+
+
+def optional(body: dict[str, Any], name: str, default: Any) -> Any:
+    """A field of the default's type that may be missing. Raises ProblemError."""
+    return field(body, name, type(default)) if name in body else default

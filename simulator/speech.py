@@ -1,0 +1,214 @@
+"""What the people whom the simulator plays say, and how they answer whoever could not read it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator import stanzas
+from simulator.devices import NoDeviceError
+from simulator.endpoints import PHONE
+from simulator.people import ADDRESSINGS
+from simulator.protocol import PN_SERVER, Message, Node
+
+if TYPE_CHECKING:
+    from simulator.companions import Companion, Companions
+    from simulator.contacts import Contacts
+    from simulator.endpoints import Bundle, Endpoint, Endpoints
+    from simulator.people import People, Person
+    from simulator.prekeys import Prekeys
+    from simulator.store import Store
+    from simulator.switchboard import Switchboard
+
+# A sender answers as often as a recipient asks: whatsmeow and Baileys stop after the fifth time.
+MAX_RETRIES: Final = 5
+
+
+class NoCompanionError(Exception):
+    """The account has no linked device that could receive."""
+
+
+@dataclass(frozen=True)
+class _Spoken:
+    """One message, before it is encrypted for anyone."""
+
+    sender: Person
+    recipient: Person
+    id: str
+    text: str
+    server: str
+
+
+class Speech:
+    """All that was said. Every method runs inside its caller's transaction."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        people: People,
+        endpoints: Endpoints,
+        companions: Companions,
+        prekeys: Prekeys,
+        switchboard: Switchboard,
+        contacts: Contacts,
+    ) -> None:
+        self._store = store
+        self._people = people
+        self._endpoints = endpoints
+        self._companions = companions
+        self._prekeys = prekeys
+        self._switchboard = switchboard
+        self._contacts = contacts
+
+    def say(
+        self, number: str, to: str, text: str, *, device: int = PHONE, addressing: str | None = None
+    ) -> str:
+        """Sends a text to every companion of `to` and, as a copy, to the speaker's own.
+
+        `addressing` (pn, lid) is the chat's as a rule: the contact's. Returns the message id.
+        Raises NoDeviceError when the simulator plays no such device of the speaker's, and
+        NoCompanionError when neither side has a linked device: between two phones that are both
+        played here there is nothing to simulate.
+        """
+        sender, recipient = self._people.named(number), self._people.named(to)
+        speaker = self._endpoints.get(number, device)
+        if speaker is None:
+            raise NoDeviceError
+        devices = [] if to == number else self._companions.of(to)
+        own = self._companions.of(number)
+        if not devices and not own:
+            raise NoCompanionError
+        if addressing is None:
+            server = (recipient if own else sender).addressing or PN_SERVER
+        else:
+            server = ADDRESSINGS[addressing]
+        message_id = f"3EB0{secrets.token_hex(9).upper()}"
+        self._store.execute(
+            "INSERT INTO said (number, device, recipient, id, text, addressing, at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            number,
+            device,
+            to,
+            message_id,
+            text,
+            server,
+            time.time(),
+        )
+        spoken = _Spoken(sender, recipient, message_id, text, server)
+        for companion in (*devices, *own):
+            self._write(speaker, companion, spoken)
+        if own and to != number:
+            self._contacts.hear(sender, recipient, message_id, text, server)
+        return message_id
+
+    def answer_retry(
+        self, asked: tuple[str, int], companion: Companion, message_id: str, receipt: Any
+    ) -> bool:
+        """Encrypts a message anew for the device that could not read it, under the same id.
+
+        With keys in the receipt, or from the second time on, over a new session. Only for what
+        this very device said to that account or to its own, and no more often than MAX_RETRIES.
+        Returns whether it was.
+        """
+        number, device = asked
+        said = self._store.row(
+            "SELECT * FROM said WHERE number = ? AND id = ? AND device = ?",
+            number,
+            message_id,
+            device,
+        )
+        speaker = self._endpoints.get(number, device)
+        if said is None or speaker is None or companion.number not in (number, said["recipient"]):
+            return False
+        times = self._store.number(
+            "INSERT INTO asked (number, id, peer, peer_device, count) VALUES (?, ?, ?, ?, 1)"
+            " ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count",
+            number,
+            message_id,
+            *companion.key,
+        )
+        count = _retry_count(receipt)
+        if times > MAX_RETRIES or not 1 <= count <= MAX_RETRIES:
+            return False
+        self._store.execute(
+            "UPDATE said SET retries = retries + 1 WHERE number = ? AND id = ?", number, message_id
+        )
+        keys = self._prekeys.from_retry(companion, receipt)
+        spoken = _Spoken(
+            self._people.named(number),
+            self._people.named(said["recipient"]),
+            message_id,
+            said["text"],
+            said["addressing"],
+        )
+        self._write(speaker, companion, spoken, bundle=keys, count=count)
+        return True
+
+    def said(self, number: str) -> list[dict[str, Any]]:
+        """What a person said, and what came back: delivered, read, asked again how often."""
+        return [
+            {
+                "id": row["id"],
+                "device": row["device"],
+                "to": row["recipient"],
+                "text": row["text"],
+                "at": row["at"],
+                "delivered": bool(row["delivered"]),
+                "read": bool(row["read"]),
+                "retries": row["retries"],
+            }
+            for row in self._store.rows("SELECT * FROM said WHERE number = ? ORDER BY seq", number)
+        ]
+
+    def told(self, number: str, message_ids: list[str], column: str) -> None:
+        """Notes that a message of this person was `delivered` or `read`."""
+        assert column in ("delivered", "read")
+        for message_id in message_ids:
+            self._store.execute(
+                f"UPDATE said SET {column} = 1 WHERE number = ? AND id = ?",  # noqa: S608
+                number,
+                message_id,
+            )
+
+    def _write(
+        self,
+        speaker: Endpoint,
+        companion: Companion,
+        spoken: _Spoken,
+        *,
+        bundle: Bundle | None = None,
+        count: int = 0,
+    ) -> None:
+        """One companion's ciphertext; a copy in a `deviceSentMessage` when it is the sender's."""
+        sender, recipient, server = spoken.sender, spoken.recipient, spoken.server
+        own_copy = companion.number == sender.number
+        message = Message()
+        if own_copy:
+            message.device_sent_message.destination_jid = str(recipient.address(server))
+            message.device_sent_message.message.conversation = spoken.text
+        else:
+            message.conversation = spoken.text
+        if bundle is None and (count > 1 or not speaker.has_session(companion.key)):
+            bundle = self._prekeys.take(companion)
+        kind, sealed = speaker.encrypt(companion.key, message.SerializeToString(), bundle)
+        content = [stanzas.enc(kind, sealed, count)]
+        if kind == "pkmsg" and speaker.adv:
+            content.append(Node("device-identity", {}, speaker.adv))
+        now = time.time()
+        stanza = (
+            stanzas.own_message(
+                sender, speaker.device, recipient, spoken.id, content, server=server, now=now
+            )
+            if own_copy
+            else stanzas.message(sender, speaker.device, spoken.id, content, server=server, now=now)
+        )
+        self._switchboard.deliver(companion.key, stanza)
+
+
+def _retry_count(receipt: Any) -> int:
+    retry = receipt.get_child("retry")
+    count = "1" if retry is None else str(retry.attrs.get("count", "1"))
+    return int(count) if count.isascii() and count.isdecimal() else 0

@@ -1,0 +1,117 @@
+"""The tables of the simulator's file, and how a file of an older version becomes one of this."""
+
+from __future__ import annotations
+
+from typing import Final
+
+VERSION: Final = 1
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+-- how often something happened to a number, by name
+CREATE TABLE IF NOT EXISTS counts (
+    number TEXT NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (number, name)
+) WITHOUT ROWID;
+-- addressing: '' follows the message that is answered; prekeys: how many more bundles of the
+-- person's devices carry a one-time prekey, -1 without an end; listed_at: since when the device
+-- list is as it is
+CREATE TABLE IF NOT EXISTS people (
+    number TEXT PRIMARY KEY, lid TEXT NOT NULL UNIQUE, raw_id INTEGER NOT NULL,
+    name TEXT NOT NULL, registered INTEGER NOT NULL DEFAULT 1,
+    receipts TEXT NOT NULL DEFAULT 'read', delivered_after REAL NOT NULL DEFAULT 0.02,
+    read_after REAL NOT NULL DEFAULT 0.15, next_device INTEGER NOT NULL DEFAULT 1,
+    addressing TEXT NOT NULL DEFAULT '', prekeys INTEGER NOT NULL DEFAULT -1,
+    listed_at INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+-- devices that the simulator plays itself, with their private keys; adv is empty for a phone
+CREATE TABLE IF NOT EXISTS endpoints (
+    number TEXT NOT NULL, device INTEGER NOT NULL, identity BLOB NOT NULL,
+    registration INTEGER NOT NULL, skey_id INTEGER NOT NULL, skey BLOB NOT NULL,
+    skey_signature BLOB NOT NULL, next_prekey INTEGER NOT NULL DEFAULT 1,
+    adv BLOB NOT NULL DEFAULT x'', key_index INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (number, device)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS endpoint_prekeys (
+    number TEXT NOT NULL, device INTEGER NOT NULL, id INTEGER NOT NULL, private BLOB NOT NULL,
+    PRIMARY KEY (number, device, id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sessions (
+    number TEXT NOT NULL, device INTEGER NOT NULL, peer TEXT NOT NULL,
+    peer_device INTEGER NOT NULL, record TEXT NOT NULL,
+    PRIMARY KEY (number, device, peer, peer_device)
+) WITHOUT ROWID;
+-- devices that clients linked by QR, with what they published
+CREATE TABLE IF NOT EXISTS companions (
+    number TEXT NOT NULL, device INTEGER NOT NULL, noise BLOB NOT NULL, identity BLOB NOT NULL,
+    registration INTEGER NOT NULL, skey_id INTEGER NOT NULL, skey BLOB NOT NULL,
+    skey_signature BLOB NOT NULL, adv BLOB NOT NULL, key_index INTEGER NOT NULL,
+    paired_at REAL NOT NULL, logins INTEGER NOT NULL DEFAULT 0,
+    uploaded INTEGER NOT NULL DEFAULT 0, version TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (number, device)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS prekeys (
+    number TEXT NOT NULL, device INTEGER NOT NULL, id INTEGER NOT NULL, public BLOB NOT NULL,
+    PRIMARY KEY (number, device, id)
+) WITHOUT ROWID;
+-- peer: whose receipt or notification it is, so that two devices' receipts of one message are two
+CREATE TABLE IF NOT EXISTS queue (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, device INTEGER NOT NULL,
+    class TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, peer TEXT NOT NULL,
+    stanza BLOB NOT NULL, UNIQUE (number, device, class, id, type, peer)
+);
+CREATE TABLE IF NOT EXISTS inbox (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, sender TEXT NOT NULL,
+    id TEXT NOT NULL, chat TEXT NOT NULL, kind TEXT NOT NULL, text TEXT, at REAL NOT NULL,
+    UNIQUE (number, sender, id)
+);
+-- which of the person's devices got it, how often, and the last ciphertext's hash
+CREATE TABLE IF NOT EXISTS decrypted (
+    number TEXT NOT NULL, sender TEXT NOT NULL, id TEXT NOT NULL, device INTEGER NOT NULL,
+    deliveries INTEGER NOT NULL DEFAULT 1, ciphertext BLOB NOT NULL,
+    PRIMARY KEY (number, sender, id, device)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS undecrypted (
+    number TEXT NOT NULL, sender TEXT NOT NULL, device INTEGER NOT NULL, id TEXT NOT NULL,
+    own_device INTEGER NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (number, sender, device, id, own_device)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS said (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, device INTEGER NOT NULL,
+    recipient TEXT NOT NULL, id TEXT NOT NULL, text TEXT NOT NULL, addressing TEXT NOT NULL,
+    at REAL NOT NULL, delivered INTEGER NOT NULL DEFAULT 0, read INTEGER NOT NULL DEFAULT 0,
+    retries INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (number, id)
+);
+-- how often each device asked for a message again
+CREATE TABLE IF NOT EXISTS asked (
+    number TEXT NOT NULL, id TEXT NOT NULL, peer TEXT NOT NULL, peer_device INTEGER NOT NULL,
+    count INTEGER NOT NULL, PRIMARY KEY (number, id, peer, peer_device)
+) WITHOUT ROWID;
+"""
+
+# From the first version, which knew a person's phone alone. `{table}_0` is the old table.
+REBUILT: Final[dict[str, str]] = {
+    "people": (
+        "INSERT INTO people (number, lid, raw_id, name, registered, receipts, delivered_after,"
+        " read_after, next_device) SELECT * FROM people_0"
+    ),
+    "endpoints": (
+        "INSERT INTO endpoints (number, device, identity, registration, skey_id, skey,"
+        " skey_signature, next_prekey) SELECT * FROM endpoints_0"
+    ),
+    "companions": "INSERT INTO companions SELECT *, '' FROM companions_0",
+    "queue": (
+        "INSERT INTO queue SELECT seq, number, device, class, id, type, '', stanza FROM queue_0"
+    ),
+    "inbox": (
+        "INSERT INTO decrypted SELECT number, sender, id, 0, deliveries, ciphertext FROM inbox_0;"
+        "INSERT INTO inbox SELECT seq, number, sender, id, chat, kind, text, at FROM inbox_0"
+    ),
+    "undecrypted": (
+        "INSERT INTO undecrypted SELECT number, sender, device, id, 0, count FROM undecrypted_0"
+    ),
+    "said": (
+        "INSERT INTO said SELECT seq, number, 0, recipient, id, text, addressing, at, delivered,"
+        " read, retries FROM said_0"
+    ),
+}
