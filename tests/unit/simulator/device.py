@@ -100,6 +100,8 @@ class Device:
     async def login(self, *, passive: bool = False, routing: bytes = b"") -> Any:
         """Logs in; the server's first stanza."""
         payload = ClientPayload(username=int(self.number), device=self.device, passive=passive)
+        version = payload.user_agent.app_version
+        version.primary, version.secondary, version.tertiary = 2, 3000, 1234
         await self.connect(payload, routing=routing)
         return await self.next()
 
@@ -220,10 +222,14 @@ class Device:
         """Fetches a device's bundle; without a one-time prekey when it has none left."""
         user = Node("user", {"jid": JID(number, device=device)})
         answer = await self.query("encrypt", "get", Node("key", {}, [user]))
-        found = answer.get_child("list").get_child("user")
-        key = found.get_child("key")
+        return self.bundle_in(answer.get_child("list").get_child("user"))
+
+    @staticmethod
+    def bundle_in(found: Any) -> Bundle:
+        """The bundle of a query's answer, or of a retry receipt's keys (no registration id)."""
+        key, registration = found.get_child("key"), found.get_child("registration")
         return Bundle(
-            int.from_bytes(bytes_of(found, "registration"), "big"),
+            0 if registration is None else int.from_bytes(registration.content, "big"),
             bytes_of(found, "identity"),
             int.from_bytes(bytes_of(found, "skey", "id"), "big"),
             bytes_of(found, "skey", "value"),
@@ -232,19 +238,29 @@ class Device:
             None if key is None else bytes_of(key, "value"),
         )
 
-    async def part(self, number: str, device: int, message: Any) -> Any:
-        """One device's part of a message, with a new session when there is none."""
+    async def part(
+        self, number: str, device: int, message: Any, bundle: Bundle | None = None
+    ) -> Any:
+        """One device's part of a message, over a new session when there is none or with keys."""
         peer = (number, device)
-        bundle = None if self.signal.has_session(peer) else await self.bundle(*peer)
+        if bundle is None and not self.signal.has_session(peer):
+            bundle = await self.bundle(*peer)
         kind, sealed = self.signal.encrypt(peer, message.SerializeToString(), bundle)
         enc = Node("enc", {"v": "2", "type": kind}, sealed)
         return Node("to", {"jid": JID(number, device=device)}, [enc])
 
     async def message(
-        self, number: str, text: str, message_id: str, *, devices: tuple[int, ...] = (0,)
+        self,
+        number: str,
+        text: str,
+        message_id: str,
+        *,
+        devices: tuple[int, ...] = (0,),
+        bundle: Bundle | None = None,
     ) -> Any:
         """A message to a person's devices; not yet sent."""
-        parts = [await self.part(number, one, Message(conversation=text)) for one in devices]
+        message = Message(conversation=text)
+        parts = [await self.part(number, one, message, bundle) for one in devices]
         content = [
             Node("participants", {}, parts),
             Node("device-identity", {}, self.identity_bytes),

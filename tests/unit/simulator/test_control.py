@@ -66,6 +66,30 @@ async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
         ("POST", f"/contacts/{FRIEND}", {"mood": "good"}, 400, "unknown_field"),
         ("POST", f"/contacts/{FRIEND}", {"registered": "yes"}, 400, "wrong_type"),
         ("POST", f"/contacts/{FRIEND}/reinstall", {"identity": "old"}, 400, "bad_identity"),
+        ("POST", f"/contacts/{FRIEND}/reinstall", {"notify": 1}, 400, "wrong_type"),
+        (
+            "POST",
+            f"/contacts/{FRIEND}/say",
+            {"to": NUMBER, "text": "x", "count": 0},
+            400,
+            "bad_count",
+        ),
+        (
+            "POST",
+            f"/contacts/{FRIEND}/say",
+            {"to": NUMBER, "text": "x", "device": 3},
+            404,
+            "no_such_device",
+        ),
+        ("POST", f"/phones/{NUMBER}/say", {"to": FRIEND, "text": "x"}, 409, "no_companion"),
+        ("POST", f"/contacts/{FRIEND}/devices", {"notify": "no"}, 400, "wrong_type"),
+        ("DELETE", f"/contacts/{FRIEND}/devices/3", None, 404, "no_such_device"),
+        ("DELETE", f"/contacts/{FRIEND}/devices/0", None, 404, "no_such_device"),
+        ("DELETE", f"/contacts/{FRIEND}/devices/x", None, 404, "not_found"),
+        ("DELETE", f"/contacts/{FRIEND}/devices/3?notify=1", None, 400, "bad_notify"),
+        ("POST", f"/contacts/{FRIEND}/forget", {}, 400, "missing_field"),
+        ("POST", f"/contacts/{FRIEND}/addressing", {"mode": "fax"}, 400, "bad_addressing"),
+        ("POST", f"/accounts/{NUMBER}/prekeys", {"keep": -1}, 400, "bad_keep"),
         ("GET", "/contacts/abc/inbox", None, 400, "bad_number"),
         ("GET", "/accounts/1", None, 400, "bad_number"),
         ("POST", "/faults", {"account": NUMBER, "kind": "explode"}, 400, "bad_fault"),
@@ -154,3 +178,75 @@ async def test_faults_are_listed_and_cleared(http: httpx.AsyncClient) -> None:
     assert (listed["kind"], listed["struck"], listed["active"]) == ("withhold_acks", 0, True)
     assert (await http.delete("/faults", params={"account": FRIEND})).json() == {"ended": 0}
     assert (await http.delete("/faults")).json() == {"ended": 1}
+
+
+async def test_a_contact_and_an_account_are_described(
+    http: httpx.AsyncClient, world: World, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    device = await paired(NUMBER)
+    added = await http.post(f"/contacts/{FRIEND}/devices", json={"notify": False})
+    assert (added.status_code, added.json()) == (201, {"device": 1})
+    await http.post(f"/contacts/{FRIEND}/addressing", json={"mode": "lid"})
+    contact = (await http.get(f"/contacts/{FRIEND}")).json()
+    assert (contact["addressing"], contact["retries"]) == ("lid", 0)
+    assert contact["devices"] == [
+        {
+            "device": one,
+            "identity": endpoint.identity.public.hex(),
+            "registration_id": endpoint.registration,
+        }
+        for one, endpoint in world.endpoints.of(FRIEND).items()
+    ]
+    removed = await http.delete(f"/contacts/{FRIEND}/devices/1", params={"notify": "false"})
+    assert removed.json() == {"device": 1}
+    assert len((await http.get(f"/contacts/{FRIEND}")).json()["devices"]) == 1
+    account = (await http.get(f"/accounts/{NUMBER}")).json()
+    assert (account["retries"], account["version"]) == (0, "2.3000.1234")
+    assert (await http.post(f"/accounts/{NUMBER}/prekeys", json={"keep": 2})).json() == {
+        "prekeys": 2
+    }
+    assert (await device.next("notification")).get_child("count").attrs["value"] == "2"
+
+
+async def test_many_texts_in_one_call(
+    http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    device = await paired(NUMBER)
+    body = {"to": NUMBER, "text": "text", "count": 50}
+    ids = (await http.post(f"/contacts/{FRIEND}/say", json=body)).json()["ids"]
+    assert [await device.read() for _ in ids] == [
+        (message_id, f"text {index}") for index, message_id in enumerate(ids, 1)
+    ]
+
+
+async def test_the_phone_speaks_and_sees_what_its_companion_sent(
+    http: httpx.AsyncClient, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    device = await paired(NUMBER)
+    body = {"to": FRIEND, "text": "from my pocket"}
+    said = (await http.post(f"/phones/{NUMBER}/say", json=body)).json()
+    assert await device.read() == (said["id"], "from my pocket")
+    (item,) = (await http.get(f"/contacts/{FRIEND}/inbox")).json()["items"]
+    assert (item["id"], item["devices"]) == (said["id"], [0])
+    stanza = await device.message(FRIEND, "from the desk", "M1")
+    copy = await device.part(NUMBER, 0, device.own_copy("from the desk", FRIEND))
+    stanza.get_child("participants").content.append(copy)
+    await device.send(stanza)
+    await device.next("ack")
+    (seen,) = (await http.get(f"/phones/{NUMBER}/inbox")).json()["items"]
+    assert (seen["id"], seen["to"], seen["text"]) == ("M1", FRIEND, "from the desk")
+
+
+async def test_a_contact_forgets_and_reinstalls(
+    http: httpx.AsyncClient, world: World, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    device = await paired(NUMBER)
+    await http.post(f"/contacts/{FRIEND}/say", json={"to": NUMBER, "text": "hello"})
+    before = (await http.get(f"/contacts/{FRIEND}")).json()["devices"]
+    forgotten = await http.post(f"/contacts/{FRIEND}/forget", json={"account": f"+{NUMBER}"})
+    assert forgotten.json() == {"sessions": 1}
+    await http.post(f"/contacts/{FRIEND}/reinstall", json={"notify": False})
+    assert "notification" not in world.queue.counts((NUMBER, device.device))
+    await http.post(f"/contacts/{FRIEND}/reinstall")
+    assert (await device.next("notification")).get_child("identity") is not None
+    assert (await http.get(f"/contacts/{FRIEND}")).json()["devices"] != before

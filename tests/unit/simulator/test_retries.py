@@ -1,0 +1,254 @@
+"""Retry receipts both ways: whoever cannot read a message asks, and gets it anew under its id."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simulator.protocol import JID, LID_SERVER, Node, bytes_of
+from simulator.speech import MAX_RETRIES
+from simulator.stanzas import bundle_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from simulator.world import World
+    from tests.unit.simulator.device import Device
+
+NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
+
+
+@pytest.fixture
+async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
+    return await paired(NUMBER)
+
+
+def say(world: World, text: str, **more: Any) -> str:
+    with world.store.transaction():
+        return world.speech.say(FRIEND, NUMBER, text, **more)
+
+
+def reinstall(world: World, *, notify: bool, same_identity: bool = False) -> None:
+    with world.store.transaction():
+        world.contacts.reinstall(FRIEND, same_identity=same_identity, notify=notify)
+
+
+async def ask(
+    device: Device, to: Any, message_id: str, *, count: int = 1, keys: Any = None
+) -> None:
+    content = [Node("retry", {"count": count, "id": message_id, "t": "1", "v": "1"})]
+    if keys is not None:
+        content.append(Node("keys", {}, bundle_keys(keys)))
+    await device.send(Node("receipt", {"to": to, "id": message_id, "type": "retry"}, content))
+
+
+async def introduced(device: Device, world: World) -> None:
+    """A session both ways, so that the next message is no first one."""
+    await device.send(await device.message(FRIEND, "one", "M1"))
+    say(world, "two")
+    assert (await device.read())[1] == "two"
+
+
+async def test_a_contact_that_forgot_its_sessions_asks_with_keys(
+    device: Device, world: World
+) -> None:
+    await introduced(device, world)
+    with world.store.transaction():
+        assert world.contacts.forget(FRIEND, NUMBER) == 1
+    stanza = await device.message(FRIEND, "three", "M3")
+    assert stanza.get_child("participants").get_child("to").get_child("enc").attrs["type"] == "msg"
+    await device.send(stanza)
+    while (retry := await device.next("receipt")).attrs.get("type") != "retry":
+        pass
+    assert retry.get_child("retry").attrs["count"] == "1"
+    keys = device.bundle_in(retry.get_child("keys"))
+    await device.send(await device.message(FRIEND, "three", "M3", bundle=keys))
+    await device.query("w:p", "get")
+    assert [item["text"] for item in world.contacts.inbox.received(FRIEND)] == ["one", "three"]
+    assert world.store.counted(FRIEND, "retries_sent") == 1
+
+
+async def test_a_forgetful_contact_opens_a_new_session_when_it_speaks(
+    device: Device, world: World
+) -> None:
+    await introduced(device, world)
+    with world.store.transaction():
+        world.contacts.forget(FRIEND, NUMBER)
+    say(world, "who are you")
+    stanza = await device.next("message")
+    assert stanza.get_child("enc").attrs["type"] == "pkmsg"
+    assert device.decrypt(stanza) == "who are you"
+
+
+@pytest.mark.parametrize("notify", [True, False])
+async def test_a_contact_who_reinstalls(device: Device, world: World, notify: bool) -> None:
+    await introduced(device, world)
+    with world.store.transaction():
+        linked = world.contacts.link(FRIEND, notify=False)
+    before, raw_id = world.endpoints.phone(FRIEND), world.people.named(FRIEND).raw_id
+    reinstall(world, notify=notify)
+    after = world.endpoints.phone(FRIEND)
+    assert after.identity.public != before.identity.public
+    assert world.devices.of(FRIEND) == {0: 0}, "the phone had vouched for its linked devices"
+    assert world.people.named(FRIEND).raw_id != raw_id
+    kinds = {}
+    if notify:
+        kinds = {(await device.next("notification")).attrs["type"]: number for number in (1, 2)}
+    assert set(kinds) == ({"devices", "encrypt"} if notify else set())
+    await device.send(await device.message(FRIEND, "three", "M3"))
+    while (retry := await device.next("receipt")).attrs.get("type") != "retry":
+        pass
+    assert bytes_of(retry, "keys", "identity") == after.identity.public
+    assert int.from_bytes(bytes_of(retry, "registration"), "big") == after.registration
+    assert linked not in world.devices.of(FRIEND)
+
+
+async def test_only_the_sessions_when_the_identity_is_kept(device: Device, world: World) -> None:
+    await introduced(device, world)
+    before = world.endpoints.phone(FRIEND).identity.public
+    reinstall(world, notify=True, same_identity=True)
+    assert world.endpoints.phone(FRIEND).identity.public == before
+    assert not world.endpoints.phone(FRIEND).has_session((NUMBER, device.device))
+    assert "notification" not in world.queue.counts((NUMBER, device.device))
+
+
+async def test_a_linked_device_shows_who_vouches_for_it(device: Device, world: World) -> None:
+    with world.store.transaction():
+        linked = world.contacts.link(FRIEND, notify=False)
+    stanza = await device.message(FRIEND, "hello", "M1", devices=(linked,))
+    stanza.content = stanza.content[:1]
+    for _ in range(2):
+        await device.send(stanza)
+    retry = await device.next("receipt")
+    assert retry.get_child("keys") is None
+    retry = await device.next("receipt")
+    endpoint = world.endpoints.get(FRIEND, linked)
+    assert endpoint is not None
+    assert retry.attrs["from"].device == linked
+    assert bytes_of(retry, "keys", "device-identity") == endpoint.adv
+
+
+async def test_an_account_is_answered_no_more_than_five_times(device: Device, world: World) -> None:
+    message_id = say(world, "hello")
+    await device.next("message")
+    for _ in range(MAX_RETRIES + 2):
+        await ask(device, JID(FRIEND), message_id, keys=device.signal.bundle())
+    for _ in range(MAX_RETRIES):
+        assert device.decrypt(await device.next("message")) == "hello"
+    with pytest.raises(TimeoutError):
+        await device.next("message", 0.3)
+    assert world.speech.said(FRIEND)[0]["retries"] == MAX_RETRIES
+    assert world.store.counted(NUMBER, "retries") == MAX_RETRIES + 2
+
+
+@pytest.mark.parametrize("count", ["0", "6", "-1", "many", ""])
+async def test_a_count_that_no_client_sends_is_not_answered(
+    device: Device, world: World, count: Any
+) -> None:
+    message_id = say(world, "hello")
+    await device.next("message")
+    await ask(device, JID(FRIEND), message_id, count=count)
+    with pytest.raises(TimeoutError):
+        await device.next("message", 0.3)
+
+
+async def test_only_who_got_a_message_is_answered_and_only_by_who_sent_it(
+    device: Device, world: World, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    stranger = await paired(OTHER)
+    with world.store.transaction():
+        linked = world.contacts.link(FRIEND, notify=False)
+    message_id = say(world, "from the desk", device=linked)
+    stanza = await device.next("message")
+    await ask(device, JID(FRIEND), message_id)
+    await ask(stranger, stanza.attrs["from"], message_id)
+    await ask(device, stanza.attrs["from"], "UNHEARD-OF")
+    for one in (device, stranger):
+        with pytest.raises(TimeoutError):
+            await one.next("message", 0.2)
+    await ask(device, stanza.attrs["from"], message_id, keys=device.signal.bundle())
+    again = await device.next("message")
+    assert (again.attrs["id"], again.attrs["from"].device) == (message_id, linked)
+    assert device.decrypt(again) == "from the desk"
+
+
+@pytest.mark.parametrize("keys_of_another", [True, False])
+async def test_without_usable_keys_the_second_time_takes_a_prekey(
+    device: Device, world: World, keys_of_another: bool
+) -> None:
+    message_id = say(world, "hello")
+    await device.next("message")
+    left = world.companions.prekey_count(world.companions.of(NUMBER)[0])
+    keys = world.endpoints.phone(OTHER).bundle() if keys_of_another else None
+    await ask(device, JID(FRIEND), message_id, count=2, keys=keys)
+    assert device.decrypt(await device.next("message")) == "hello"
+    assert world.companions.prekey_count(world.companions.of(NUMBER)[0]) == left - 1
+
+
+async def test_the_own_phones_message_is_a_copy_and_can_be_asked_for(
+    device: Device, world: World
+) -> None:
+    with world.store.transaction():
+        message_id = world.speech.say(NUMBER, FRIEND, "from my pocket")
+    copy = await device.next("message")
+    assert str(copy.attrs["recipient"]) == f"{FRIEND}@s.whatsapp.net"
+    assert copy.attrs["from"] == JID(NUMBER)
+    await ask(device, copy.attrs["from"], message_id, keys=device.signal.bundle())
+    again = await device.next("message")
+    assert (again.attrs["id"], device.decrypt(again)) == (message_id, "from my pocket")
+    (item,) = world.contacts.inbox.received(FRIEND)
+    assert (item["id"], item["text"], item["deliveries"]) == (message_id, "from my pocket", 1)
+    delivered = await device.next("receipt")
+    assert (delivered.attrs["id"], delivered.attrs["from"]) == (message_id, JID(FRIEND))
+
+
+async def test_addressing_switches_within_a_conversation(device: Device, world: World) -> None:
+    friend = world.people.named(FRIEND)
+    phone, hidden = JID(FRIEND), friend.address(LID_SERVER)
+    for mode, shown, beside in ((LID_SERVER, hidden, "sender_pn"), ("", phone, "sender_lid")):
+        world.people.change(FRIEND, {"addressing": mode})
+        say(world, mode)
+        stanza = await device.next("message")
+        assert stanza.attrs["from"] == shown
+        assert stanza.attrs[beside] == (phone if mode else hidden)
+        assert stanza.attrs.get("addressing_mode") == ("lid" if mode else None)
+        assert device.decrypt(stanza) == mode
+    # a receipt too, whichever way the message was addressed
+    world.people.change(FRIEND, {"addressing": LID_SERVER})
+    await device.send(await device.message(FRIEND, "hello", "M1"))
+    assert (await device.next("receipt")).attrs["from"] == hidden
+    # and the copies of what the own phone says to that chat
+    with world.store.transaction():
+        world.speech.say(NUMBER, FRIEND, "mine")
+    copy = await device.next("message")
+    assert (copy.attrs["recipient"], copy.attrs["peer_recipient_pn"]) == (hidden, phone)
+    assert copy.attrs["from"] == world.people.named(NUMBER).address(LID_SERVER)
+    assert device.decrypt(copy) == "mine"
+
+
+async def test_a_contact_without_one_time_prekeys(device: Device, world: World) -> None:
+    world.people.change(FRIEND, {"prekeys": 1})
+    assert (await device.bundle(FRIEND)).prekey_id is not None
+    assert (await device.bundle(FRIEND)).prekey_id is None
+    await device.send(await device.message(FRIEND, "hello", "M1"))
+    await device.next("ack")
+    assert [item["text"] for item in world.contacts.inbox.received(FRIEND)] == ["hello"]
+
+
+@pytest.mark.parametrize("kept", [0, 3])
+async def test_the_server_loses_prekeys_and_says_so(
+    device: Device, world: World, kept: int
+) -> None:
+    companion = world.companions.of(NUMBER)[0]
+    with world.store.transaction():
+        assert world.prekeys.keep(companion, kept) == kept
+    told = await device.next("notification")
+    assert (told.attrs["type"], told.get_child("count").attrs["value"]) == ("encrypt", str(kept))
+    answer = await device.query("encrypt", "get", Node("count"))
+    assert answer.get_child("count").attrs["value"] == str(kept)
+    # the last prekeys are the newest, which the client still has
+    for number in range(kept + 1):
+        with world.store.transaction():
+            world.speech.say(f"1555010001{number}", NUMBER, "hello")
+        assert (await device.read())[1] == "hello"
