@@ -46,8 +46,12 @@ local function next_due()
 end
 
 -- An acknowledgement or receipt proves a message sent in whatever state it is. Monotone, also in
--- its times: WhatsApp's are whole seconds, and none may lie before the step that it follows.
+-- its times: WhatsApp's are whole seconds, so that within one, and never after now, our clock says
+-- it better; and none may lie before the step that it follows.
 local function prove(id, status, at)
+    if tonumber(NOW) - tonumber(at) < 1 then
+        at = NOW
+    end
     local record = call('HMGET', message(id), 'status', 'chat', 'sent_at', status .. '_at',
         'delivered_at', 'sending_at')
     for _, before in pairs({record[3], record[5], record[6]}) do

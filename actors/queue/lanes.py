@@ -227,13 +227,14 @@ class Lanes(Ledger):
         message_ids: Sequence[str],
         status: Literal["delivered", "read"],
         at: float,
+        now: float | None = None,
     ) -> None:
         """Note receipts, which also prove a message sent in whatever state it is (G3).
 
         Idempotent and monotone: read is never delivered again. Unknown ids are ignored.
         """
         if message_ids:
-            await self._run(connection, "receipt", at, status, repr(at), *message_ids)
+            await self._run(connection, "receipt", _clock(now), status, repr(at), *message_ids)
 
     async def promote(self, connection: str, now: float | None = None) -> float | None:
         """Ready what is due; return when the next is (None: nothing is held back)."""

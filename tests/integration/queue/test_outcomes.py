@@ -293,8 +293,26 @@ async def test_times_follow_the_steps_though_whatsapp_counts_whole_seconds(desk:
     desk.now = 1000.75
     record = await desk.accept("a")
     await desk.claim()
-    await desk.lanes.complete(SHOP, desk.epoch, record.id, at=1000.0, now=desk.now)
-    await desk.lanes.receipt(SHOP, [record.message_id], "delivered", 1002.0)
-    await desk.lanes.receipt(SHOP, [record.message_id], "read", 1001.0)
+    lanes, sent = desk.lanes, [record.message_id]
+    await lanes.complete(SHOP, desk.epoch, record.id, at=1000.0, now=1000.85)
+    await lanes.receipt(SHOP, sent, "delivered", 1001.0, now=1001.25)
+    await lanes.receipt(SHOP, sent, "read", 1000.0, now=1600.0)
     times = (await desk.get("a")).times
-    assert (times["sent"], times["delivered"], times["read"]) == (1000.75, 1002.0, 1002.0)
+    assert (times["sent"], times["delivered"], times["read"]) == (1000.85, 1001.25, 1001.25)
+
+
+async def test_a_receipt_that_waited_keeps_whatsapps_time(desk: Desk) -> None:
+    desk.now = 1000.75
+    record = await desk.accept("a")
+    await desk.claim()
+    await desk.lanes.receipt(SHOP, [record.message_id], "read", 1100.0, now=9000.5)
+    times = (await desk.get("a")).times
+    assert (times["sent"], times["read"]) == (1100.0, 1100.0)
+
+
+async def test_a_server_whose_clock_is_ahead_writes_no_time_to_come(desk: Desk) -> None:
+    desk.now = 1000.75
+    record = await desk.accept("a")
+    await desk.claim()
+    await desk.lanes.complete(SHOP, desk.epoch, record.id, at=1060.0, now=1000.85)
+    assert (await desk.get("a")).times["sent"] == 1000.85
