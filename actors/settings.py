@@ -176,6 +176,14 @@ class Settings(BaseSettings):
         return self.data / "logs"
 
 
+def written_at(data: Path) -> float:
+    """When the settings of the instance in `data` were last written, in seconds since the epoch."""
+    try:
+        return (data / RUNTIME_FILE).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def _sentences(error: ValidationError) -> list[str]:
     sentences = []
     for problem in error.errors(include_url=False, include_input=False):

@@ -38,6 +38,7 @@ class Connection(Answer):
     epoch: int = Field(description="Rises whenever another actor takes the connection over.")
     restarts: int
     since: Time | None = Field(description="Since when it is in this state.")
+    retry_at: Time | None = Field(description="When it tries again, where it waits for that.")
     account: str | None = Field(description="The address of the paired account.")
     desired: Literal["running", "stopped", "logged_out"]
     created_at: Time | None
@@ -195,10 +196,21 @@ class EngineHealth(Answer):
     keeps_message_id: bool
 
 
+class AlertAnswer(Answer):
+    """A lasting condition that somebody should know of. It is cleared once it is over."""
+
+    name: str = Field(description="Its stable code.", examples=["connection_failed"])
+    connection: str | None = Field(description="Where it is about one.")
+    severity: Literal["warning", "critical"]
+    reason: str = Field(description="What it is, in a sentence.")
+    raised_at: Time
+
+
 class FullHealth(Health):
     """The health of the service, as a caller with a key sees it."""
 
     reasons: list[str] = Field(description="The codes of what keeps it from being healthy.")
+    alerts: list[AlertAnswer] = Field(description="Those that are active, the newest first.")
     redis: RedisHealth
     store: StoreHealth
     engines: list[EngineHealth]

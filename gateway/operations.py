@@ -58,6 +58,7 @@ async def health(call: Call[None, None]) -> Response:
     full = {
         **plain,
         "reasons": reasons,
+        "alerts": _alerts(seen, key),
         "redis": answers.RedisHealth(
             up=seen.redis,
             durable=None if durable is None else durable.holds,
@@ -68,6 +69,22 @@ async def health(call: Call[None, None]) -> Response:
         "items": [each for each in seen.connections if key.reaches(each.id)],
     }
     return written(answers.FullHealth.model_validate(full))
+
+
+def _alerts(seen: Observation, key: Key) -> list[answers.AlertAnswer]:
+    """Those that the monitor said were active; a key for some connections sees theirs alone."""
+    told = (seen.latest or {}).get("alerts") or []
+    return [
+        answers.AlertAnswer(
+            name=alert["name"],
+            connection=alert["subject"],
+            severity=alert["severity"],
+            reason=alert["reason"],
+            raised_at=answers.rfc3339(alert["raised_at"]) or "",
+        )
+        for alert in sorted(told, key=lambda alert: -alert["raised_at"])
+        if alert["subject"] is None or key.reaches(alert["subject"])
+    ]
 
 
 def _status(seen: Observation, interval: float) -> tuple[summary.Status, list[str]]:

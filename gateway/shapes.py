@@ -32,8 +32,10 @@ def connection(registered: Registered, lease: Lease | None) -> Connection:
     seen = _newer(lease, registered.observed)
     if seen is None:
         state, cause, since = _BEFORE_ANY_OWNER[registered.desired], None, registered.created_at
+        retry_at = None
     else:
         state, cause, since = cast("State", seen.state), seen.cause, seen.since
+        retry_at = seen.retry_at
     accounts = [each.account for each in (seen, lease, registered.observed) if each is not None]
     return Connection(
         id=registered.id,
@@ -43,6 +45,7 @@ def connection(registered: Registered, lease: Lease | None) -> Connection:
         epoch=0 if seen is None else seen.epoch,
         restarts=0 if seen is None else seen.restarts,
         since=rfc3339(since),
+        retry_at=rfc3339(retry_at),
         account=next((account for account in accounts if account), None),
         desired=registered.desired,
         created_at=rfc3339(registered.created_at),

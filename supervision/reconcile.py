@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 HALF_OPEN = 300.0
 """Seconds after which a connection that was given up in a crash loop is tried once more."""
 
+OUTDATED = "outdated"
+"""The cause of a connection whose announced version WhatsApp refuses."""
+
 CRASH_LOOP = "crash_loop"
 CRASHED = "crashed"
 
@@ -30,10 +33,14 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Fall:
-    """How its last actor ended, unless that was asked for; `exhausted` when it fell too often."""
+    """How its last actor ended, unless that was asked for; `exhausted` when it fell too often.
+
+    `final`: it gave up by itself, and a further one would only meet the same.
+    """
 
     cause: str
     exhausted: bool = False
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +107,12 @@ def decide(
     *,
     auto_recovery: bool,
     now: float,
+    settings_at: float = 0.0,
 ) -> Step:
-    """The next step. `serving` is the epoch for which an actor serves it, None without one."""
+    """The next step. `serving` is the epoch for which an actor serves it, None without one.
+
+    `settings_at` is when the settings were last written.
+    """
     asked = wanted.generation > applied.generation or wanted.recover > applied.recover
     if serving is not None:
         return _with_actor(wanted, applied, lease, serving)
@@ -114,7 +125,7 @@ def decide(
         return NOTHING if state in {None, "stopped", "logged_out"} else Settle("stopped")
     if asked:
         return Start("asked", forgive=True)
-    return _to_run(lease, fall, auto_recovery=auto_recovery, now=now)
+    return _to_run(lease, fall, auto_recovery=auto_recovery, now=now, settings_at=settings_at)
 
 
 def _with_actor(wanted: Connection, applied: Applied, lease: Lease | None, serving: int) -> Step:
@@ -132,18 +143,29 @@ def _with_actor(wanted: Connection, applied: Applied, lease: Lease | None, servi
     return NOTHING
 
 
-def _to_run(lease: Lease | None, fall: Fall | None, *, auto_recovery: bool, now: float) -> Step:
+def _to_run(
+    lease: Lease | None,
+    fall: Fall | None,
+    *,
+    auto_recovery: bool,
+    now: float,
+    settings_at: float,
+) -> Step:
     state, cause = (None, None) if lease is None else (lease.state, lease.cause)
     if state == "failed":
         assert lease is not None
-        again = cause == CRASH_LOOP and auto_recovery and now - lease.since >= HALF_OPEN
-        return Start("half_open", forgive=True) if again else NOTHING
+        if auto_recovery and cause == CRASH_LOOP and now - lease.since >= HALF_OPEN:
+            return Start("half_open", forgive=True)
+        # The announced version is a setting: with other settings it is worth another try.
+        if auto_recovery and cause == OUTDATED and settings_at > lease.since:
+            return Start("settings", forgive=True)
+        return NOTHING
     if state == "logged_out":
         # WhatsApp's word stands until a person says otherwise; a person's own ends with the wish.
         return Start("asked") if cause == "asked" else NOTHING
     if fall is None:
         return Start("desired")
-    if not auto_recovery:
+    if fall.final or not auto_recovery:
         return Settle("failed", fall.cause)
     if fall.exhausted:
         return Settle("failed", CRASH_LOOP)

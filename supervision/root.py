@@ -12,13 +12,14 @@ import asyncio
 import os
 import random
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from actors.redis.client import RedisAway, connect
 from actors.redis.lease import Leases, pokes
-from actors.settings import Settings
+from actors.settings import Settings, written_at
 from actors.shell import Shell, end_tasks
 from actors.state.documents import open_documents
 from supervision import roster
@@ -117,6 +118,7 @@ class RootSupervisor(Shell):
             auto_recovery=settings.auto_recovery,
             limit=settings.max_connections,
             sessions=settings.sessions,
+            settings_at=partial(written_at, self.data),
         )
         self._loops = [
             asyncio.ensure_future(self._for_ever(loop))

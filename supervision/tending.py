@@ -38,6 +38,7 @@ from supervision.reconcile import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from actors.redis.lease import Lease, Leases
@@ -54,13 +55,10 @@ log = structlog.get_logger()
 SERVE = 20.0
 STOP = 20.0
 AGAIN = 1.0
-FOR_GOOD = frozenset({"UnknownEngine", "SessionDamaged", "SessionTooNew"})
-"""Refusals that a further try would only meet again; all others may pass (a full disk, say)."""
-
 """Seconds that a child has to begin, or to finish; and until Redis is asked again."""
 
-REPLACED_PAUSE = 5.0
-"""Seconds before a fresh lease after WhatsApp gave the account to another client."""
+FOR_GOOD = frozenset({"UnknownEngine", "SessionDamaged", "SessionTooNew"})
+"""Refusals that a further try would only meet again; all others may pass (a full disk, say)."""
 
 
 class Tending:
@@ -82,7 +80,9 @@ class Tending:
         auto_recovery: bool,
         limit: int,
         sessions: Path,
+        settings_at: Callable[[], float],
     ) -> None:
+        """`settings_at` says when the settings were last written."""
         self._registry = registry
         self._leases = leases
         self._children = children
@@ -93,7 +93,9 @@ class Tending:
         self._auto_recovery = auto_recovery
         self._limit = limit
         self._sessions = sessions
+        self._settings_at = settings_at
         self._falls: dict[str, str] = {}
+        self._gave_up: dict[str, tuple[int, str]] = {}
         self._fell_at: dict[str, float] = {}
         self._ready_at: dict[str, float] = {}
         self._tending: dict[str, asyncio.Task[None]] = {}
@@ -129,7 +131,10 @@ class Tending:
         connection = child.connection
         if connection is None:
             return
-        if end.reason not in {"stopped", "failed", "logged_out"}:
+        if end.reason == "failed":
+            # It said so in the lease, unless Redis was away.
+            self._gave_up[connection] = (child.epoch or 0, end.cause or end.reason)
+        elif end.reason not in {"stopped", "logged_out"}:
             self._fall(connection, end.reason, child.lived)
             if child.epoch is not None:
                 self._mark(connection, child.epoch)
@@ -149,17 +154,25 @@ class Tending:
         if wanted is None:
             return NOTHING
         serving = self._children.serving(connection)
-        cause = self._falls.get(connection)
-        exhausted = self._lives.exhausted(connection, time.monotonic())
         return decide(
             wanted,
             self._registry.applied(connection),
             lease,
             None if serving is None else serving.epoch or 0,
-            None if cause is None else Fall(cause, exhausted),
+            self._fallen(connection, lease),
             auto_recovery=self._auto_recovery,
             now=time.time(),
+            settings_at=self._settings_at(),
         )
+
+    def _fallen(self, connection: str, lease: Lease | None) -> Fall | None:
+        epoch, cause = self._gave_up.get(connection, (0, ""))
+        if lease is not None and lease.epoch == epoch:
+            return Fall(cause, final=True)
+        if connection not in self._falls:
+            return None
+        exhausted = self._lives.exhausted(connection, time.monotonic())
+        return Fall(self._falls[connection], exhausted)
 
     async def _tend(self, connection: str) -> None:
         while not self._stopped:
@@ -357,13 +370,12 @@ class Tending:
         self._falls[connection] = cause
         self._fell_at.setdefault(connection, now)
         delay = self._lives.delay(connection, random.random())  # noqa: S311 - spreads restarts
-        if cause == "replaced":
-            delay = max(delay, REPLACED_PAUSE)
         self._ready_at[connection] = now + delay
 
     def _forgive(self, connection: str) -> None:
         self._lives.forgive(connection)
         self._falls.pop(connection, None)
+        self._gave_up.pop(connection, None)
         self._ready_at.pop(connection, None)
 
     def _mark(self, connection: str, epoch: int) -> None:

@@ -9,13 +9,18 @@ import platform
 import random
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
+from actors.connection.aside import move_aside
+from actors.connection.causes import Kind
 from actors.connection.reporting import StateAway
 from actors.connection.serving import Pace, Serving
 from actors.queue.lanes import Lanes, decide
 from actors.redis.client import RedisAway, connect
-from actors.redis.lease import Leases, Owner
+from actors.redis.lease import Leases, Obstacle, Owner
 from actors.settings import Settings
 from actors.shell import Shell
 
@@ -23,8 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from actors.connection.serving import Ending
+    from actors.connection.ending import Ending
+    from actors.connection.engine import Engine
     from actors.redis.lease import Lease
+
+log = structlog.get_logger()
 
 ENGINES = {"native": "actors.connection.native"}
 CONFIRMED_WITHIN = 20.0
@@ -94,8 +102,9 @@ class ConnectionActor(Shell):
     async def serve(self, connection: str, engine: str) -> int:
         """Take the lease of `connection`, begin to serve it, return the epoch.
 
-        Raises `Busy`, `UnknownEngine`, `RedisAway` (no epoch was given), or what opening the
-        session raises (the lease is then given back as ``failed``, with its code as the cause).
+        A damaged session is moved aside, and the account has to be linked again. Raises `Busy`,
+        `UnknownEngine`, `RedisAway` (no epoch was given), or what opening the session raises
+        besides (the lease is then given back as ``failed``, with its code as the cause).
         """
         await self.start()
         if self._connection is not None:
@@ -117,38 +126,27 @@ class ConnectionActor(Shell):
             await self._follow_on()
 
     async def _take_over(self, connection: str, engine: str, directory: Path) -> None:
-        session = importlib.import_module("actors.connection.session").Session
-        settings = self._settings
+        session = importlib.import_module("actors.connection.session")
+        file = directory / "session.db"
         await asyncio.to_thread(directory.mkdir, mode=0o700, parents=True, exist_ok=True)
         known, damage = 0, None
         try:
-            known = await asyncio.to_thread(session.known_epoch, directory / "session.db")
-        except Exception as error:  # noqa: BLE001 - told below, under a lease
+            known = await asyncio.to_thread(session.Session.known_epoch, file)
+        except Exception as error:  # noqa: BLE001 - dealt with below, under a lease
             damage = error
         owner = Owner(self.name, os.getpid(), platform.node())
         lease = await self._leases.take(connection, owner, known)
         self._lease = lease
         try:
-            if damage is not None:
-                raise damage  # noqa: TRY301
-            serving = Serving(
-                lease,
-                self._leases,
-                self._lanes,
-                self._state,
-                concurrency=settings.queue_concurrency,
-                retry_at=self._retry_at,
-                pace=Pace(
-                    reconnect_base=settings.restart_backoff_base / 1000,
-                    reconnect_cap=settings.restart_backoff_cap / 1000,
-                    min_uptime=settings.min_uptime / 1000,
-                    heartbeat=settings.heartbeat_interval / 1000,
-                ),
-            )
             if engine not in ENGINES:
                 raise UnknownEngine(engine)  # noqa: TRY301
-            open_engine = importlib.import_module(ENGINES[engine]).open_engine
-            opened = open_engine(settings, connection, lease.epoch, serving.events, directory)
+            try:
+                if damage is not None:
+                    raise damage
+                serving, opened = self._open(lease, engine, directory)
+            except session.SessionDamaged as error:
+                again = await self._set_aside(lease, file, str(error))
+                serving, opened = self._open(again, engine, directory)
             serving.start(opened)
         except Exception as error:
             cause = getattr(error, "code", type(error).__name__)
@@ -157,6 +155,49 @@ class ConnectionActor(Shell):
             raise
         self._serving = serving
         self._following = asyncio.ensure_future(self._follow(serving))
+
+    async def _set_aside(self, lease: Lease, file: Path, reason: str) -> Lease:
+        """Move a damaged session away, once Redis knows that there is one."""
+        obstacle = Obstacle(Kind.BAD_SESSION)
+        await self._leases.report(
+            lease.connection,
+            lease.epoch,
+            state="connecting",
+            cause=obstacle.cause,
+            since=time.time(),
+            obstacle=obstacle,
+        )
+        place = await asyncio.to_thread(move_aside, file, lease.epoch)
+        log.error(
+            "session moved aside",
+            action="move_aside",
+            connection=lease.connection,
+            to=str(place.relative_to(self._settings.data)),
+            reason=reason,
+        )
+        return replace(lease, cause=obstacle.cause, obstacle=obstacle)
+
+    def _open(self, lease: Lease, engine: str, directory: Path) -> tuple[Serving, Engine]:
+        settings = self._settings
+        serving = Serving(
+            lease,
+            self._leases,
+            self._lanes,
+            self._state,
+            concurrency=settings.queue_concurrency,
+            retry_at=self._retry_at,
+            pace=Pace(
+                reconnect_base=settings.restart_backoff_base / 1000,
+                reconnect_cap=settings.restart_backoff_cap / 1000,
+                min_uptime=settings.min_uptime / 1000,
+                heartbeat=settings.heartbeat_interval / 1000,
+            ),
+        )
+        open_engine = importlib.import_module(ENGINES[engine]).open_engine
+        opened: Engine = open_engine(
+            settings, lease.connection, lease.epoch, serving.events, directory
+        )
+        return serving, opened
 
     def _retry_at(self, attempts: int, permanent: bool, now: float) -> float | None:
         settings = self._settings

@@ -69,8 +69,13 @@ class Wait:
 class Stop:
     """Do not connect again by yourself; `state` is what the connection is from now on."""
 
-    state: Literal["stopped", "logged_out", "failed"]
+    state: Literal["stopped", "failed"]
     alert: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PairAgain:
+    """The device is no longer linked: keep what is stored, raise an alert, ask for a new QR."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +83,14 @@ class FreshLease:
     """Another owner took over: never connect again without a lease newer than the one held (G6)."""
 
 
-Consequence = Reconnect | Wait | Stop | FreshLease
+Consequence = Reconnect | Wait | Stop | PairAgain | FreshLease
 
 _CONSEQUENCES: dict[Kind, Consequence] = {
     Kind.NETWORK: Reconnect(at_once=False),
     Kind.KEEPALIVE: Reconnect(at_once=False),
     Kind.RESTART_REQUIRED: Reconnect(at_once=True),
     Kind.REPLACED: FreshLease(),
-    Kind.LOGGED_OUT: Stop("logged_out", alert=True),
+    Kind.LOGGED_OUT: PairAgain(),
     Kind.BANNED: Stop("failed", alert=True),
     Kind.OUTDATED: Stop("failed", alert=True),
     Kind.BAD_SESSION: Stop("failed", alert=True),

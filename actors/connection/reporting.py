@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from actors.connection.engine import Qr
-    from actors.redis.lease import Lease, Leases
+    from actors.redis.lease import Lease, Leases, Obstacle
 
 log = structlog.get_logger()
 
@@ -55,6 +55,7 @@ class Observed:
     account: str | None
     restarts: int
     beat: float
+    retry_at: float | None = None
 
 
 class Reporter:
@@ -90,6 +91,7 @@ class Reporter:
             beat=lease.beat,
         )
         self._qr: Qr | None = None
+        self._obstacle = lease.obstacle
         self._for_lease = asyncio.Event()
         self._for_state = asyncio.Event()
         self._for_state.set()  # that this epoch serves is news
@@ -100,7 +102,14 @@ class Reporter:
         return self._now
 
     def report(
-        self, state: str, cause: str | None = None, account: str | None = None, qr: Qr | None = None
+        self,
+        state: str,
+        cause: str | None = None,
+        *,
+        account: str | None = None,
+        qr: Qr | None = None,
+        retry_at: float | None = None,
+        obstacle: Obstacle | None = None,
     ) -> None:
         """Replace the report; returns at once."""
         changed = state != self._now.state or cause != self._now.cause
@@ -110,8 +119,9 @@ class Reporter:
             cause=cause,
             since=self._clock() if changed else self._now.since,
             account=account or self._now.account,
+            retry_at=retry_at,
         )
-        self._qr = qr
+        self._qr, self._obstacle = qr, obstacle
         if changed:
             log.info("state", action="state", connection=self._connection, state=state, cause=cause)
         self._for_lease.set()
@@ -133,6 +143,8 @@ class Reporter:
                     since=now.since,
                     account=now.account,
                     qr=self._qr,
+                    retry_at=now.retry_at,
+                    obstacle=self._obstacle,
                 )
             except RedisAway:
                 self._for_lease.set()
@@ -183,7 +195,7 @@ class Reporter:
 
         What did not arrive is repaired by the next owner's epoch, or by the root.
         """
-        self.report(state, cause)
+        self.report(state, cause, obstacle=self._obstacle)
         try:
             async with asyncio.timeout(within):
                 await asyncio.gather(self._release(), self._say_last())

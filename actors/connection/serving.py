@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.connection.causes import FreshLease, Kind, Reconnect, Stop, Wait, consequence
+from actors.connection.causes import Kind, PairAgain, Reconnect, Wait, consequence
 from actors.connection.draining import Drain
+from actors.connection.ending import LEASE_GONE, Ending, ending_of
 from actors.connection.engine import EngineEvents
 from actors.connection.reporting import Reporter
 from actors.connection.sending import Sender, Ticket
+from actors.redis.lease import Obstacle
 from actors.shell import end_tasks
 
 if TYPE_CHECKING:
@@ -35,8 +37,8 @@ log = structlog.get_logger()
 
 LONGEST_SLEEP = 60.0
 
-LEASE_GONE = frozenset({"lost", "lease_missing"})
-NEEDS_ANOTHER = frozenset({"replaced", "broke"})
+OTHER_ACCOUNT = "other_account"
+"""The cause while a device waits to be linked again after the phone of another number scanned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +57,6 @@ class Pace:
     open_to_log_out: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """Why serving ended.
-
-    `reason` is ``stopped``, ``failed`` or ``logged_out`` (the lease was given back in that state),
-    ``replaced`` (a fresh lease is needed), ``lost`` or ``lease_missing`` (the lease was taken
-    away), or ``broke`` (a loop ended that never should).
-    """
-
-    reason: str
-    cause: str | None = None
-
-
 def reconnect_after(failures: int, base: float, cap: float, chance: float) -> float:
     """Seconds until the next try after `failures` in a row; full jitter over the upper half."""
     step = min(cap, base * 2.0 ** min(max(failures, 1) - 1, 32))
@@ -79,6 +68,10 @@ class Serving:
 
     Every accepted message of the connection is sent while it is open (G2), everything that arrived
     is stored (G5), and once a newer epoch exists nothing of this one counts (G6).
+
+    A connection belongs to the account that it was first linked to. When the device is unlinked,
+    it asks for a new QR and keeps what it has; the phone of another number is turned away, so that
+    nothing ever goes out from an account for which it was not accepted.
     """
 
     def __init__(
@@ -93,7 +86,10 @@ class Serving:
         pace: Pace | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`lease.obstacle` is what stood in the way of the owner before: it still does."""
         self._lease = lease
+        self._obstacle = lease.obstacle
+        self._belongs_to = lease.account
         self._lanes = lanes
         self._state = state
         self._concurrency = concurrency
@@ -112,6 +108,7 @@ class Serving:
         self._is_open = asyncio.Event()
         self._opened_at: float | None = None
         self._asked: asyncio.Task[Ending] | None = None
+        self._turning_away: asyncio.Task[None] | None = None
         self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
 
     @property
@@ -171,7 +168,7 @@ class Serving:
 
     async def logout(self) -> Ending:
         """Unlink the device (where it is connected within some seconds), end as ``logged_out``."""
-        if self._asked is None and self._engine.account is not None:
+        if self._asked is None and self._engine.account is not None and not self._barred():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pace.open_to_log_out):
                     await self._is_open.wait()
@@ -180,25 +177,42 @@ class Serving:
     # what the engine tells
 
     async def _on_qr(self, qr: Qr) -> None:
-        self._report("pairing", qr=qr)
+        self._report("pairing", self._unlinked_by, qr=qr)
 
     async def _on_paired(self, account: str) -> None:
-        self._report("connecting", account=account)
+        if self._is_mine(account):
+            self._report("connecting", account=account)
 
     async def _on_open(self) -> None:
+        account = self._engine.account
+        if not self._is_mine(account):
+            self._turn_away()
+            return
+        self._belongs_to, self._obstacle = account, None
         self._opened_at = time.monotonic()
         self._is_open.set()
-        self._report("open", account=self._engine.account)
+        self._report("open", account=account)
         self._sender.opened()
 
     async def _on_inbox(self) -> None:
         self._drain.look()
+
+    def _is_mine(self, account: str | None) -> bool:
+        return self._belongs_to in {None, account}
+
+    def _turn_away(self) -> None:
+        """The phone of another number scanned: unlink it again, before anything is claimed."""
+        log.error("other account", action="turn_away", connection=self._lease.connection)
+        self._obstacle = Obstacle(OTHER_ACCOUNT)
+        # Not here: the engine awaits this event, and logging out is a question to the engine.
+        self._turning_away = asyncio.ensure_future(self._guard(self._engine.logout()))
 
     # the life of the socket
 
     async def _run(self) -> None:
         failures = 0
         while True:
+            await self._sit_out()
             cause = await self._engine.run()
             self._sender.closed()
             self._is_open.clear()
@@ -215,39 +229,73 @@ class Serving:
             )
             if self._asked is not None:
                 return
-            if (ending := _ending(cause, follows)) is not None:
+            if (ending := ending_of(cause, follows)) is not None:
                 self._ask(ending)
                 return
             failures += 1
-            self._report(self._between(cause), str(cause.kind))
-            await self._pause(follows, failures)
+            await self._between(cause, follows, failures)
 
-    def _between(self, cause: Cause) -> str:
-        if self._engine.account is None:
-            return "pairing" if self.now.state == "pairing" else "connecting"
-        return "connecting" if cause.kind is Kind.RESTART_REQUIRED else "reconnecting"
-
-    async def _pause(self, follows: Consequence, failures: int) -> None:
+    async def _between(self, cause: Cause, follows: Consequence, failures: int) -> None:
+        """Say why the socket closed and when the next one is opened, and wait until then."""
         if isinstance(follows, Wait):
-            # In steps: the end is a time of the wall clock, which may be set meanwhile.
-            while (left := follows.until - self._clock()) > 0:  # noqa: ASYNC110
-                await asyncio.sleep(min(LONGEST_SLEEP, left))
-        # At once, but not in a circle.
-        elif not (isinstance(follows, Reconnect) and follows.at_once and failures <= 2):
-            await asyncio.sleep(
-                reconnect_after(
-                    failures,
-                    self._pace.reconnect_base,
-                    self._pace.reconnect_cap,
-                    random.random(),  # noqa: S311 - spreads tries, hides nothing
-                )
+            self._obstacle = Obstacle(str(cause.kind), follows.until)
+            return
+        at_once = isinstance(follows, PairAgain) or (
+            isinstance(follows, Reconnect) and follows.at_once
+        )
+        pause = 0.0
+        if not at_once or failures > 2:  # at once, but not in a circle
+            pause = reconnect_after(
+                failures,
+                self._pace.reconnect_base,
+                self._pace.reconnect_cap,
+                random.random(),  # noqa: S311 - spreads tries, hides nothing
             )
+        state, why = "reconnecting", str(cause.kind)
+        if isinstance(follows, PairAgain):
+            if self._obstacle is None or self._obstacle.until is not None:
+                self._obstacle = Obstacle(why)
+            state, why = "logged_out", self._obstacle.cause
+        elif self._engine.account is None and self.now.state == "pairing":
+            state, why = "pairing", self._unlinked_by or why
+        elif self._engine.account is None or cause.kind is Kind.RESTART_REQUIRED:
+            state = "connecting"
+        self._report(state, why, retry_at=self._clock() + pause if pause else None)
+        await asyncio.sleep(pause)
+
+    async def _sit_out(self) -> None:
+        """Until WhatsApp's ban is over, no login is tried, whoever owns the connection."""
+        if not self._barred():
+            return
+        assert self._obstacle is not None
+        until = self._obstacle.until or 0.0
+        self._report("reconnecting", self._obstacle.cause, retry_at=until)
+        # In steps: the end is a time of the wall clock, which may be set meanwhile.
+        while (left := until - self._clock()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(min(LONGEST_SLEEP, left))
+
+    def _barred(self) -> bool:
+        obstacle = self._obstacle
+        return obstacle is not None and (obstacle.until or 0.0) > self._clock()
+
+    @property
+    def _unlinked_by(self) -> str | None:
+        """Why the device has to be linked again; None where it never was."""
+        return None if self._obstacle is None else self._obstacle.cause
 
     def _report(
-        self, state: str, cause: str | None = None, account: str | None = None, qr: Qr | None = None
+        self,
+        state: str,
+        cause: str | None = None,
+        *,
+        account: str | None = None,
+        qr: Qr | None = None,
+        retry_at: float | None = None,
     ) -> None:
         if self._asked is None:
-            self._reporter.report(state, cause, account, qr)
+            self._reporter.report(
+                state, cause, account=account, qr=qr, retry_at=retry_at, obstacle=self._obstacle
+            )
 
     # the end
 
@@ -282,13 +330,14 @@ class Serving:
         await self._attempt("drain", self._drain.once(), pace.last_drain)
         await self._close()
         state, cause = ending.reason, ending.cause
-        if state in NEEDS_ANOTHER:
-            state, cause = "reconnecting", ending.reason
+        if state == "broke":
+            state, cause = "reconnecting", state
         await self._reporter.finish(state, cause, within=pace.release)
 
     async def _close(self) -> None:
         """Loops first, so that none meets a closed session; then the socket, which ends `run`."""
-        await end_tasks(self._tasks, self._pace.short_grace)
+        turning_away = [] if self._turning_away is None else [self._turning_away]
+        await end_tasks([*self._tasks, *turning_away], self._pace.short_grace)
         await self._attempt("close", self._engine.close(), self._pace.close)
         await asyncio.wait([self._running], timeout=self._pace.short_grace)
         await end_tasks([self._running], self._pace.short_grace)
@@ -321,11 +370,3 @@ class Serving:
                 error=type(error).__name__,
             )
             self._ask(Ending("broke", type(error).__name__))
-
-
-def _ending(cause: Cause, follows: Consequence) -> Ending | None:
-    if isinstance(follows, Stop):
-        return Ending(follows.state, None if cause.kind is Kind.CLOSED else str(cause.kind))
-    if isinstance(follows, FreshLease):
-        return Ending("replaced", str(cause.kind))
-    return None

@@ -23,7 +23,11 @@ Key = tuple[str, str | None]  # the reason's name and its subject
 PATIENT = frozenset({"cpu_high", "memory_high", "redis_slow", "store_slow", "queue_backlog"})
 RAISE_AFTER = 2  # rounds, for those that have peaks; the others are raised at once
 CLEAR_AFTER = 2  # rounds
-CRITICAL = frozenset({"redis_away", "store_away", "all_failed", "connection_failed"})
+CRITICAL = frozenset(
+    {"redis_away", "store_away", "all_failed", "connection_failed", "connection_blocked"}
+)
+FOLLOWED = frozenset({"connection_failed", "connection_blocked"})
+"""Those whose reason is brought up to date while they are active; it says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,17 @@ class Alert:
         """The same alert written twice is one document."""
         subject = "" if self.subject is None else f".{self.subject}"
         return f"{self.name}{subject}.{round(self.raised_at * 1000)}"
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """What ``health_status/latest`` says of an active one."""
+        return {
+            "name": self.name,
+            "subject": self.subject,
+            "severity": self.severity,
+            "reason": self.reason,
+            "raised_at": self.raised_at,
+        }
 
     @property
     def write(self) -> Write:
@@ -86,7 +101,7 @@ class Alerts:
         return cls(active={(alert.name, alert.subject): alert for alert in by_age})
 
     def judged(self, verdict: Verdict, at: float) -> tuple[Alerts, tuple[Alert, ...]]:
-        """The alerts after a round, and those that were raised or cleared by it."""
+        """The alerts after a round, and those that were raised, changed or cleared by it."""
         reasons = {(reason.name, reason.subject): reason for reason in verdict.reasons}
         active = dict(self.active)
         changed: list[Alert] = []
@@ -97,6 +112,9 @@ class Alerts:
             if key not in active and there[key] >= (RAISE_AFTER if key[0] in PATIENT else 1):
                 severity: Severity = "critical" if key[0] in CRITICAL else "warning"
                 active[key] = Alert(*key, severity, reason.detail, at)
+                changed.append(active[key])
+            elif key in active and key[0] in FOLLOWED and active[key].reason != reason.detail:
+                active[key] = replace(active[key], reason=reason.detail)
                 changed.append(active[key])
         for key in self.active:
             if key in reasons or key[0] in verdict.unknown:

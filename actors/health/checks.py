@@ -7,13 +7,15 @@ an alert of its own; the service's status follows from how many are hit.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from actors.health.summary import ACTIVE, FAILED, RECOVERING, Status, worst
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from actors.health.alerts import Alert
     from actors.settings import Settings
 
 STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent
@@ -51,12 +53,16 @@ class Answer:
 class Seen:
     """A connection: what is desired, what its lease says, and when its owner last beat.
 
-    `beat` is None where nobody owns it. `state` is None where it never had an owner.
+    `beat` is None where nobody owns it. `state` is None where it never had an owner. `obstacle`
+    keeps it from being open until a time (`until`) or until a person links the device again.
     """
 
     desired: str
     state: str | None
     beat: float | None = None
+    cause: str | None = None
+    obstacle: str | None = None
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +117,26 @@ class Verdict:
     unknown: frozenset[str] = frozenset()
 
 
-PER_CONNECTION = frozenset({"connection_failed", "connection_stale"})
+PER_CONNECTION = frozenset({"connection_failed", "connection_blocked", "connection_stale"})
 OF_CONNECTIONS = PER_CONNECTION | {"connections_failed", "all_failed"}
 OF_QUEUE = frozenset({"queue_backlog", "dead_letters"})
+
+
+# What a cause means and what a person can do, for each that does not pass by itself.
+CAUSES: Mapping[str, str] = {
+    "asked": "It was logged out; start it to link it again.",
+    "banned": "WhatsApp banned the account.",
+    "bad_session": "Its session was damaged and moved aside, or WhatsApp does not know it;"
+    " scan the QR to link it again.",
+    "crash_loop": "Its process fell again and again; it is tried again in five minutes.",
+    "logged_out": "The device was unlinked; scan the QR to link it again.",
+    "other_account": "The phone of another number scanned the QR and was turned away; scan it with"
+    " the phone of before, or create another connection.",
+    "outdated": "WhatsApp refuses the announced version; set WHATSAPP_VERSION to a newer one.",
+    "replaced": "Another client uses its session; end that one, then start the connection.",
+    "session_too_new": "A newer release wrote its session; run that release.",
+    "temporarily_banned": "WhatsApp banned the account for a time.",
+}
 
 
 def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
@@ -170,10 +193,10 @@ def _connections(
 ) -> list[Reason]:
     reasons = []
     wanted = {name: seen for name, seen in connections.items() if seen.desired == "running"}
-    failed = [name for name, seen in wanted.items() if seen.state in FAILED]
+    failed = [name for name, seen in wanted.items() if seen.state in FAILED or seen.obstacle]
     for name in failed:
-        detail = f"The connection is {wanted[name].state}."
-        reasons.append(Reason("connection_failed", "healthy", detail, name))
+        kind = "connection_failed" if wanted[name].state in FAILED else "connection_blocked"
+        reasons.append(Reason(kind, "healthy", _sentence(wanted[name]), name))
     for name, seen in wanted.items():
         if seen.beat is not None and at - seen.beat > STALE_BEATS * thresholds.heartbeat:
             detail = f"Its owner has been silent for {at - seen.beat:.0f} s."
@@ -186,6 +209,17 @@ def _connections(
     return reasons
 
 
+def _sentence(seen: Seen) -> str:
+    cause = seen.cause if seen.state in FAILED else seen.obstacle
+    known = CAUSES.get(cause or "")
+    if known is None:
+        return f"The connection is {seen.state}{f': {cause}' if cause else ''}."
+    if seen.until is not None:
+        until = datetime.fromtimestamp(seen.until, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return f"{known} It logs in again by itself at {until}."
+    return known
+
+
 def _queue(queue: Backlog) -> list[Reason]:
     reasons = []
     if queue.waiting > BACKLOG:
@@ -196,8 +230,10 @@ def _queue(queue: Backlog) -> list[Reason]:
     return reasons
 
 
-def document(sample: Sample, verdict: Verdict) -> dict[str, Any]:
-    """The document ``health_status/latest``."""
+def document(
+    sample: Sample, verdict: Verdict, alerts: Iterable[Alert] | None = None
+) -> dict[str, Any]:
+    """The document ``health_status/latest``; `alerts` are the active ones, None if not known."""
     states = None if sample.connections is None else [s.state for s in sample.connections.values()]
     return {
         "status": verdict.status,
@@ -205,6 +241,7 @@ def document(sample: Sample, verdict: Verdict) -> dict[str, Any]:
             {"name": r.name, "status": r.status, "subject": r.subject, "detail": r.detail}
             for r in verdict.reasons
         ],
+        "alerts": None if alerts is None else [alert.shown for alert in alerts],
         "at": sample.at,
         "cpu": round(sample.cpu, 1),
         "memory": round(sample.memory, 1),

@@ -122,7 +122,8 @@ class Monitor:
 
     async def _write(self, sample: Sample, verdict: Verdict) -> None:
         alerts = list(self._unwritten.values())[: BATCH_LIMIT - 1]
-        latest = Write("set", HEALTH_STATUS, LATEST, document(sample, verdict))
+        active = None if self._alerts is None else self._alerts.active.values()
+        latest = Write("set", HEALTH_STATUS, LATEST, document(sample, verdict, active))
         try:
             async with asyncio.timeout(WRITE):
                 await self._documents.batch([latest, *(alert.write for alert in alerts)])

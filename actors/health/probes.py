@@ -117,12 +117,16 @@ class Probes:
         for connection in self._known:
             lease = leases.get(connection.id)
             owner = None if lease is None else lease.owner
+            obstacle = None if lease is None else lease.obstacle
             if owner is not None:
                 owners.append(owner.pid)
             connections[connection.id] = Seen(
                 desired=connection.desired,
                 state=None if lease is None else lease.state,
                 beat=None if lease is None or owner is None else lease.beat,
+                cause=None if lease is None else lease.cause,
+                obstacle=None if obstacle is None else obstacle.cause,
+                until=None if obstacle is None else obstacle.until,
             )
         return Swept(
             connections,

@@ -3,6 +3,8 @@
 --   actor, pid, node   the owner; counts only while `released` is 0
 --   token    names the taking, so that a repeated one is recognised
 --   state, cause, since, account   what the owner sees, or the root's verdict
+--   retry_at when the owner tries again, where it waits
+--   obstacle, until    what keeps it from being open whoever serves it: outlives its owner
 --   beat     last renewal
 --   restarts takings after an owner that had not released
 -- Renewal has three outcomes: kept, lost, missing; a transport error is none of them.
@@ -19,7 +21,7 @@ function transitions.take(known, actor, pid, node, token)
     local epoch = math.max(tonumber(old[1] or 0), tonumber(known)) + 1
     call('HSET', LEASE, 'epoch', epoch, 'actor', actor, 'pid', pid, 'node', node,
         'token', token, 'released', 0, 'state', 'connecting', 'cause', '', 'since', NOW,
-        'beat', NOW, 'restarts', restarts)
+        'beat', NOW, 'restarts', restarts, 'retry_at', '')
     call('DEL', QR)
     cut_off(true)
     -- An older owner may still block on the token: let it wake and learn that it lost, or it
@@ -39,11 +41,13 @@ function transitions.renew(epoch)
     return 'kept'
 end
 
-function transitions.report(epoch, state, cause, account, qr, expires_at, left)
+function transitions.report(epoch, state, cause, account, qr, expires_at, left, retry_at,
+    obstacle, until_)
     if not owns(epoch) then
         return 'lost'
     end
-    call('HSET', LEASE, 'state', state, 'cause', cause, 'since', NOW)
+    call('HSET', LEASE, 'state', state, 'cause', cause, 'since', NOW, 'retry_at', retry_at,
+        'obstacle', obstacle, 'until', until_)
     if account ~= '' then
         call('HSET', LEASE, 'account', account)
     end
@@ -56,14 +60,23 @@ function transitions.report(epoch, state, cause, account, qr, expires_at, left)
     return 'kept'
 end
 
+-- Writes what a connection without an owner is. One that was unlinked has to be linked again.
+local function settle(state, cause)
+    call('HSET', LEASE, 'state', state, 'cause', cause, 'since', NOW, 'retry_at', '')
+    if state == 'logged_out' then
+        call('HSET', LEASE, 'obstacle', state, 'until', '')
+    end
+    call('DEL', QR)
+end
+
 function transitions.release(epoch, state, cause)
     local lease = call('HMGET', LEASE, 'epoch', 'released')
     if lease[1] ~= epoch then
         return 'lost'
     end
     if lease[2] ~= '1' then
-        call('HSET', LEASE, 'released', 1, 'state', state, 'cause', cause, 'since', NOW)
-        call('DEL', QR)
+        call('HSET', LEASE, 'released', 1)
+        settle(state, cause)
         cut_off(false)
     end
     return 'kept'
@@ -73,8 +86,7 @@ function transitions.mark(epoch, state, cause)
     if call('HGET', LEASE, 'epoch') ~= epoch then
         return 'lost'
     end
-    call('HSET', LEASE, 'state', state, 'cause', cause, 'since', NOW)
-    call('DEL', QR)
+    settle(state, cause)
     return 'kept'
 end
 

@@ -45,11 +45,24 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What keeps a connection from being open whoever serves it, and whatever crashes meanwhile.
+
+    `cause` is why; no login is tried before `until` (seconds since the epoch). Without it a person
+    has to link the device again.
+    """
+
+    cause: str
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """The lease record. Times are seconds since the epoch; `owner` is None after a release.
 
     `state` is one of pairing, connecting, open, reconnecting, stopped, failed, logged_out.
-    `restarts` counts the takings after an owner that had not released.
+    `restarts` counts the takings after an owner that had not released. `retry_at` is when the
+    owner tries again, where it waits for that.
     """
 
     connection: str
@@ -61,6 +74,8 @@ class Lease:
     beat: float
     restarts: int
     account: str | None
+    retry_at: float | None = None
+    obstacle: Obstacle | None = None
 
 
 class Leases:
@@ -75,8 +90,8 @@ class Leases:
         """Give `owner` the next epoch: one more than Redis' and `known_epoch`, the session's.
 
         The same script queues again, at its old place, what an older epoch had in flight, and
-        wakes that owner if it still waits. The state becomes ``connecting``. Safe to
-        repeat: a repetition gives the same epoch unless somebody took the next one meanwhile.
+        wakes that owner if it still waits. The state becomes ``connecting``, an obstacle stays.
+        Safe to repeat: a repetition gives the same epoch unless somebody took the next one meanwhile.
         """
         now = time.time() if now is None else now
         token = secrets.token_hex(8)
@@ -105,10 +120,12 @@ class Leases:
         since: float,
         account: str | None = None,
         qr: Qr | None = None,
+        retry_at: float | None = None,
+        obstacle: Obstacle | None = None,
     ) -> bool:
         """Write what the owner sees; False when the lease is lost, and then nothing is written.
 
-        `account` None keeps the known one. `qr` is kept until it expires; a state other than
+        `account` None keeps the known one, `obstacle` None says that there is none. `qr` is kept until it expires; a state other than
         ``pairing`` removes it.
         """
         left = 0 if qr is None else max(0, int((qr.expires_at - time.time()) * 1000))
@@ -124,6 +141,9 @@ class Leases:
             text,
             expires_at,
             left,
+            retry_at or "",
+            "" if obstacle is None else obstacle.cause,
+            "" if obstacle is None else obstacle.until or "",
         )
         return bool(outcome == "kept")
 
@@ -137,6 +157,8 @@ class Leases:
         now: float | None = None,
     ) -> bool:
         """Give the lease back: no owner, what was in flight is queued again, the epoch stays.
+
+        ``logged_out`` is an obstacle for all that follow, in place of any other.
 
         False when the lease is lost. True when it was released before already.
         """
@@ -218,7 +240,18 @@ def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         beat=float(fields["beat"]),
         restarts=int(fields["restarts"]),
         account=fields.get("account") or None,
+        retry_at=_time(fields.get("retry_at")),
+        obstacle=_obstacle(fields),
     )
+
+
+def _obstacle(fields: Mapping[str, str]) -> Obstacle | None:
+    cause = fields.get("obstacle")
+    return Obstacle(cause, _time(fields.get("until"))) if cause else None
+
+
+def _time(value: str | None) -> float | None:
+    return float(value) if value else None
 
 
 def _pairs(flat: Sequence[str]) -> dict[str, str]:

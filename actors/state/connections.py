@@ -63,6 +63,7 @@ class Observed:
     account: str | None = None
     restarts: int = 0
     beat: float = 0.0
+    retry_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Collections and their fields, here and nowhere else. Times are float seconds sin
     ``engine`` · ``webhook`` · ``desired`` running|stopped|logged_out · ``generation`` int, raised
     to ask for a restart · ``recover`` int, raised to ask for recovery · ``created_at`` ·
     ``deleted`` bool · ``observed`` map: ``state`` ``cause`` ``epoch`` ``since`` ``account``
-    ``restarts`` ``beat``. What is desired and what is observed never share a field.
+    ``restarts`` ``beat`` ``retry_at``. What is desired and what is observed never share a field.
 ``whatsapp_messages/{API id}``
     ``message_id`` · ``connection`` · ``chat`` · ``sender`` · ``direction`` in|out · ``type`` ·
     ``text`` · ``status`` · ``attempts`` · ``error`` · ``uncertain`` · ``source``

@@ -13,6 +13,7 @@ from actors.connection.engine import (
     InboxMessage,
     InboxReceipt,
     NotConnected,
+    Qr,
 )
 from actors.connection.reporting import StateAway
 
@@ -49,9 +50,20 @@ class ScriptedEngine:
         self.runs.append(time.monotonic())
         if self.closed:
             return Cause(Kind.CLOSED)
-        if self.opens:
+        if self.opens and self.account is None:
+            await self.events.on_qr(Qr(f"2@{len(self.runs)}", time.time() + 20))
+        elif self.opens:
             await self.events.on_open()
-        return await self._causes.get()
+        cause = await self._causes.get()
+        if cause.kind is Kind.LOGGED_OUT:
+            self.account = None
+        return cause
+
+    async def scan(self, account: str) -> None:
+        """A phone scans the QR; WhatsApp then asks for a new connection."""
+        self.account = account
+        await self.events.on_paired(account)
+        self.close_socket(Kind.RESTART_REQUIRED)
 
     async def send(self, message: Outgoing) -> float:
         self.asked += 1

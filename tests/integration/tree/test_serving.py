@@ -20,6 +20,7 @@ from actors.connection.engine import (
 )
 from actors.redis.lease import Owner
 from tests.integration.tree.conftest import eventually
+from tests.integration.tree.scripted import ACCOUNT, ScriptedEngine
 
 if TYPE_CHECKING:
     from tests.integration.tree.conftest import Served
@@ -248,17 +249,92 @@ async def test_a_temporary_ban_is_waited_out(served: Served) -> None:
     await served.begin()
     await served.state("open")
     served.engine.close_socket(Kind.TEMPORARILY_BANNED, until=time.time() + 0.5)
-    assert (await served.state("reconnecting")).cause == "temporarily_banned"
-    await served.state("open")
+    banned = await served.state("reconnecting")
+    assert banned.cause == "temporarily_banned"
+    assert banned.retry_at == banned.obstacle.until if banned.obstacle else None
+    opened = await served.state("open")
+    assert (opened.retry_at, opened.obstacle) == (None, None)
     first, second = served.engine.runs
     assert second - first >= 0.5
+
+
+async def test_a_temporary_ban_outlives_its_owner(served: Served) -> None:
+    """No successor tries to log in before its end, and no message counts an attempt."""
+    await served.begin()
+    await served.state("open")
+    until = time.time() + 1.5
+    served.engine.close_socket(Kind.TEMPORARILY_BANNED, until=until)
+    await served.state("reconnecting")
+    record = await served.accept()
+    old = served.serving
+    served.engine = ScriptedEngine()
+    await served.begin()  # as after a crash: the old owner released nothing
+    assert (await served.state("reconnecting")).retry_at == until
+    await served.becomes(record, "sent")
+    [run] = served.engine.runs
+    assert run - time.monotonic() + time.time() >= until
+    assert (await served.becomes(record, "sent")).attempts == 1
+    assert (await old.ended()).reason == "lost"
+
+
+async def test_it_says_when_it_tries_again(served: Served) -> None:
+    served.engine.opens = False
+    await served.begin()
+    served.engine.close_socket(Kind.NETWORK)
+    lease = await served.state("reconnecting")
+    assert lease.retry_at is not None
+    assert lease.since < lease.retry_at < time.time() + 1
+
+
+async def test_unlinked_it_asks_for_a_new_qr_and_keeps_what_waits(served: Served) -> None:
+    """G2: what was accepted goes out once the same account is linked again."""
+    serving = await served.begin()
+    await served.state("open")
+    served.engine.close_socket(Kind.LOGGED_OUT)
+    lease = await served.state("pairing")
+    assert (lease.cause, lease.epoch) == ("logged_out", served.lease.epoch)
+    assert await served.leases.qr("shop")
+    record = await served.accept()
+    await asyncio.sleep(0.3)
+    assert (await served.becomes(record, "queued")).attempts == 0
+    # A crash meanwhile does not make it forget why it shows a QR.
+    engine, served.engine = served.engine, ScriptedEngine()
+    served.engine.account = None
+    serving = await served.begin()
+    assert (await served.state("pairing")).cause == "logged_out"
+    await served.engine.scan(ACCOUNT)
+    await served.becomes(record, "sent")
+    assert (await served.state("open")).obstacle is None
+    assert not engine.sent
+    assert serving.now.cause is None
+
+
+async def test_the_phone_of_another_number_is_turned_away(served: Served) -> None:
+    """Nothing goes out from an account for which it was not accepted."""
+    await served.begin()
+    await served.state("open")
+    served.engine.close_socket(Kind.LOGGED_OUT)
+    await served.state("pairing")
+    record = await served.accept()
+    runs = len(served.engine.runs)
+    await served.engine.scan("15550100099@s.whatsapp.net")
+
+    async def turned_away() -> bool:
+        return served.engine.logged_out and len(served.engine.runs) >= runs + 2
+
+    await eventually(turned_away, "the other number is unlinked")
+    lease = await served.state("pairing")
+    assert (lease.cause, lease.account) == ("other_account", ACCOUNT)
+    assert (await served.becomes(record, "queued")).attempts == 0
+    assert not served.engine.sent
+    await served.engine.scan(ACCOUNT)
+    await served.becomes(record, "sent")
 
 
 @pytest.mark.parametrize(
     ("kind", "reason", "state", "cause"),
     [
-        (Kind.REPLACED, "replaced", "reconnecting", "replaced"),
-        (Kind.LOGGED_OUT, "logged_out", "logged_out", "logged_out"),
+        (Kind.REPLACED, "failed", "failed", "replaced"),
         (Kind.BANNED, "failed", "failed", "banned"),
         (Kind.OUTDATED, "failed", "failed", "outdated"),
         (Kind.BAD_SESSION, "failed", "failed", "bad_session"),
@@ -275,7 +351,6 @@ async def test_a_cause_that_ends_it(
     assert ending.reason == reason
     assert len(served.engine.runs) == 1
     assert served.engine.closed
-    assert served.engine.logged_out is (kind is Kind.LOGGED_OUT)
     lease = await served.leases.read("shop")
     assert lease is not None
     assert (lease.state, lease.cause, lease.owner) == (state, cause, None)

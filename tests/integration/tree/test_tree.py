@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
+from actors.connection.session_schema import APPLICATION_ID, VERSION
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.lease import Owner, poke
@@ -264,20 +266,23 @@ async def test_a_deleted_connection_leaves_nothing(tree: Tree, head: Head) -> No
     assert "connection:gone" not in tree.pids()
 
 
-async def test_a_damaged_session_fails_alone(tree: Tree, head: Head) -> None:
+async def test_a_session_of_a_newer_release_fails_alone(tree: Tree, head: Head) -> None:
     """G9: its cause is said, and nobody else notices."""
     other = await tree.lease("shop")
-    directory = head.settings.sessions / "broken"
+    directory = head.settings.sessions / "newer"
     directory.mkdir(parents=True)
-    (directory / "session.db").write_bytes(b"no session" * 1000)
-    await tree.create("broken")
-    failed = await tree.state("broken", "failed")
-    assert failed.cause
-    assert failed.owner is None
+    with sqlite3.connect(directory / "session.db") as file:
+        file.execute("CREATE TABLE whatever (comes TEXT)")
+        file.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        file.execute(f"PRAGMA user_version = {VERSION + 1}")
+    file.close()
+    await tree.create("newer")
+    failed = await tree.state("newer", "failed")
+    assert (failed.cause, failed.owner) == ("session_too_new", None)
     await asyncio.sleep(2.5)
-    assert (await tree.lease("broken")).epoch == failed.epoch, "it is not tried in a circle"
+    assert (await tree.lease("newer")).epoch == failed.epoch, "it is not tried in a circle"
     assert await tree.lease("shop") == other
-    await tree.connections.delete("broken")
+    await tree.connections.delete("newer")
     await poke(tree.redis)
 
 

@@ -13,6 +13,7 @@ from supervision.reconcile import (
     CRASH_LOOP,
     HALF_OPEN,
     NOTHING,
+    OUTDATED,
     Applied,
     Fall,
     Forget,
@@ -68,13 +69,39 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
     ("cold start", wanted(), lease("open"), None, None, Start("desired")),
     ("after `down`", wanted(), lease("stopped"), None, None, Start("desired")),
     ("crashed", wanted(), lease("reconnecting"), None, CRASHED, Start("crashed")),
+    ("replaced stays so", wanted(), lease("failed", "replaced", age=1e6), None, None, NOTHING),
     (
-        "replaced: with a fresh lease",
-        wanted(),
-        lease("reconnecting"),
+        "taken back: with a fresh lease",
+        wanted(recover=1),
+        lease("failed", "replaced"),
         None,
-        Fall("replaced"),
-        Start("replaced"),
+        None,
+        Start("asked", forgive=True),
+    ),
+    (
+        "gave up while Redis was away",
+        wanted(),
+        lease("open"),
+        None,
+        Fall("banned", final=True),
+        Settle("failed", "banned"),
+    ),
+    ("outdated", wanted(), lease("failed", OUTDATED, age=10.0), None, None, NOTHING),
+    (
+        "outdated, with other settings",
+        wanted(),
+        lease("failed", OUTDATED, age=30.0),
+        None,
+        None,
+        Start("settings", forgive=True),
+    ),
+    (
+        "banned, with other settings",
+        wanted(),
+        lease("failed", "banned", age=30.0),
+        None,
+        None,
+        NOTHING,
     ),
     ("crash loop", wanted(), lease("reconnecting"), None, EXHAUSTED, Settle("failed", CRASH_LOOP)),
     ("given up", wanted(), lease("failed", CRASH_LOOP), None, None, NOTHING),
@@ -161,7 +188,10 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
 def test_step(
     wish: Connection, known: Lease | None, serving: int | None, fall: Fall | None, step: Step
 ) -> None:
-    assert decide(wish, Applied(), known, serving, fall, auto_recovery=True, now=NOW) == step
+    found = decide(
+        wish, Applied(), known, serving, fall, auto_recovery=True, now=NOW, settings_at=NOW - 20
+    )
+    assert found == step
 
 
 @pytest.mark.parametrize(
@@ -171,13 +201,16 @@ def test_step(
         (wanted(), lease("failed", "crashed"), None, NOTHING, "until it is asked for"),
         (wanted(), lease("failed", CRASH_LOOP, age=1e6), None, NOTHING, "no half-open either"),
         (wanted(recover=1), lease("failed"), None, Start("asked", forgive=True), "asked for"),
+        (wanted(), lease("failed", OUTDATED, age=1e6), None, NOTHING, "nor after new settings"),
         (wanted(), None, None, Start("desired"), "a new connection starts all the same"),
     ],
 )
 def test_without_auto_recovery(
     wish: Connection, known: Lease | None, fall: Fall | None, step: Step, why: str
 ) -> None:
-    found = decide(wish, Applied(), known, None, fall, auto_recovery=False, now=NOW)
+    found = decide(
+        wish, Applied(), known, None, fall, auto_recovery=False, now=NOW, settings_at=NOW - 20
+    )
     assert found == step, why
 
 

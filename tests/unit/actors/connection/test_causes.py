@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from actors.connection import causes
-from actors.connection.causes import Cause, FreshLease, Kind, Reconnect, Stop, Wait
+from actors.connection.causes import Cause, FreshLease, Kind, PairAgain, Reconnect, Stop, Wait
 
 NOW = 1_000_000.0
 
@@ -86,7 +86,7 @@ def test_a_close_without_a_stanza_is_the_networks(code: int | None) -> None:
         (Kind.KEEPALIVE, Reconnect(at_once=False)),
         (Kind.RESTART_REQUIRED, Reconnect(at_once=True)),
         (Kind.REPLACED, FreshLease()),
-        (Kind.LOGGED_OUT, Stop("logged_out", alert=True)),
+        (Kind.LOGGED_OUT, PairAgain()),
         (Kind.BANNED, Stop("failed", alert=True)),
         (Kind.OUTDATED, Stop("failed", alert=True)),
         (Kind.BAD_SESSION, Stop("failed", alert=True)),

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.connection.causes import Cause, Kind, consequence
-from actors.connection.serving import Ending, _ending, reconnect_after
+from actors.connection.ending import Ending, ending_of
+from actors.connection.serving import reconnect_after
 
 
 @pytest.mark.parametrize(
@@ -37,8 +38,8 @@ def test_the_pause_never_shrinks_below_half_a_step(failures: int, chance: float)
         (Kind.KEEPALIVE, None),
         (Kind.RESTART_REQUIRED, None),
         (Kind.TEMPORARILY_BANNED, None),
-        (Kind.REPLACED, Ending("replaced", "replaced")),
-        (Kind.LOGGED_OUT, Ending("logged_out", "logged_out")),
+        (Kind.REPLACED, Ending("failed", "replaced")),
+        (Kind.LOGGED_OUT, None),
         (Kind.BANNED, Ending("failed", "banned")),
         (Kind.OUTDATED, Ending("failed", "outdated")),
         (Kind.BAD_SESSION, Ending("failed", "bad_session")),
@@ -47,4 +48,4 @@ def test_the_pause_never_shrinks_below_half_a_step(failures: int, chance: float)
 )
 def test_ending(kind: Kind, ending: Ending | None) -> None:
     cause = Cause(kind)
-    assert _ending(cause, consequence(cause)) == ending
+    assert ending_of(cause, consequence(cause)) == ending

@@ -87,3 +87,13 @@ def test_a_new_monitor_goes_on_with_the_alerts_of_the_old_one() -> None:
     resumed, _ = resumed.judged(seen("redis_away", "0"), at=10.0)
     _, (cleared,) = resumed.judged(seen("redis_away", "0"), at=11.0)
     assert cleared.id == raised.id
+
+
+def test_a_reason_that_says_what_to_do_is_kept_up_to_date() -> None:
+    first, second = (
+        Reason("connection_blocked", "healthy", text, "a") for text in ("One.", "Two.")
+    )
+    alerts, (raised,) = Alerts().judged(Verdict("healthy", (first,)), at=5.0)
+    alerts, changed = alerts.judged(Verdict("healthy", (second,)), at=6.0)
+    assert [(alert.id, alert.reason) for alert in changed] == [(raised.id, "Two.")]
+    assert alerts.judged(Verdict("healthy", (second,)), at=7.0)[1] == ()

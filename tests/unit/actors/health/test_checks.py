@@ -63,11 +63,18 @@ def four(**others: Seen) -> dict[str, Seen]:
             "degraded",
             ["connection_failed", "connection_failed", "connections_failed"],
         ),
+        (
+            {"connections": four(x=Seen("running", "pairing", obstacle="logged_out"))},
+            "healthy",
+            ["connection_blocked"],
+        ),
         ({"connections": {"x": FAILED}}, "unhealthy", ["connection_failed", "all_failed"]),
         # who shall not run has not failed
         ({"connections": {"x": Seen("stopped", "failed")}}, "healthy", []),
         ({"connections": {"x": Seen("logged_out", "logged_out")}}, "healthy", []),
         ({"connections": {"x": Seen("running", None)}}, "healthy", []),
+        ({"connections": {"x": Seen("running", "pairing")}}, "healthy", []),
+        ({"connections": {"x": Seen("stopped", "stopped", obstacle="banned")}}, "healthy", []),
         ({"connections": {}}, "healthy", []),
         ({"connections": four(x=replace(OPEN, beat=910.0))}, "healthy", []),
         ({"connections": four(x=replace(OPEN, beat=909.0))}, "degraded", ["connection_stale"]),
@@ -84,6 +91,26 @@ def test_reasons(change: dict[str, Any], status: str, names: list[str]) -> None:
 def test_a_reason_names_the_connection_it_is_about() -> None:
     verdict = judge(replace(WELL, connections=four(shop=FAILED)), THRESHOLDS)
     assert [reason.subject for reason in verdict.reasons] == ["shop"]
+
+
+@pytest.mark.parametrize(
+    ("seen", "sentence"),
+    [
+        (Seen("running", "failed", cause="banned"), "WhatsApp banned the account."),
+        (Seen("running", "failed", cause="PermissionError"), "The connection is failed: Permi"),
+        (Seen("running", "failed"), "The connection is failed."),
+        (
+            Seen("running", "reconnecting", obstacle="temporarily_banned", until=3600.0),
+            "WhatsApp banned the account for a time. It logs in again by itself at 1970-01-01 01:00",
+        ),
+        (Seen("running", "connecting", obstacle="bad_session"), "Its session was damaged"),
+        # What failed for another reason says that reason.
+        (Seen("running", "failed", cause="outdated", obstacle="logged_out"), "WhatsApp refuses"),
+    ],
+)
+def test_a_reason_says_what_happened_and_what_to_do(seen: Seen, sentence: str) -> None:
+    [found] = judge(replace(WELL, connections=four(shop=seen)), THRESHOLDS).reasons
+    assert found.detail.startswith(sentence)
 
 
 def test_what_nobody_could_see_is_unknown_and_not_well() -> None:
@@ -114,6 +141,7 @@ def test_the_document() -> None:
             "detail": "The connection is failed.",
         }
     ]
+    assert found["alerts"] is None
     assert found["connections"] == {"total": 5, "active": 4, "failed": 1, "recovering": 0}
     assert found["queue"] == {"waiting": 100, "active": 2, "failed": 0}
     assert (found["at"], found["cpu"], found["memory"]) == (1000.0, 80, 85)
