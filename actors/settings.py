@@ -26,6 +26,9 @@ from actors.files import write_atomically
 
 RUNTIME_FILE = "runtime.json"
 
+LIVE = frozenset({"whatsapp_version"})
+"""The settings that may change while an instance runs: whoever uses one reads it afresh."""
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Milliseconds = Annotated[int, Field(ge=100, le=86_400_000)]
 Percent = Annotated[float, Field(gt=0, le=100)]
@@ -72,6 +75,9 @@ class Settings(BaseSettings):
     )
     whatsapp_version: str = Field(
         "2.3000.1035194821", pattern=r"^\d+\.\d+\.\d+$", validation_alias="WHATSAPP_VERSION"
+    )
+    whatsapp_signed_prekey_age: Annotated[int, Field(ge=60_000, le=7_776_000_000)] = Field(
+        604_800_000, validation_alias="WHATSAPP_SIGNED_PREKEY_AGE"
     )
     whatsapp_ack_timeout: Milliseconds = Field(20_000, validation_alias="WHATSAPP_ACK_TIMEOUT")
 
@@ -141,6 +147,17 @@ class Settings(BaseSettings):
     def load(cls, data: Path) -> Self:
         """The settings that the keeper of the instance in `data` resolved."""
         return cls.model_validate_json((data / RUNTIME_FILE).read_text())
+
+    def current(self) -> Self:
+        """The settings as the data directory has them now; these where it has none that can be read.
+
+        For what may be changed while the instance runs (`LIVE`); all else stays as it was.
+        """
+        try:
+            now = type(self).load(self.data)
+        except (OSError, ValueError):
+            return self
+        return self.model_copy(update={name: getattr(now, name) for name in LIVE})
 
     def save(self) -> None:
         """Write `runtime.json` (mode 0600: it holds secrets) atomically."""

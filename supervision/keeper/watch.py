@@ -160,7 +160,7 @@ class Keeper:
             if where is None:
                 raise Fallen("it does not say where it is")
             update = {"whatsapp_url": where["ws_url"], "whatsapp_root_key": where["root_key"]}
-            self._settings = self._settings.model_copy(update=update)
+            self._settings = self._settings.current().model_copy(update=update)
             try:
                 self._settings.save()
             except OSError as error:

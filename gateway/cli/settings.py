@@ -1,0 +1,178 @@
+"""`teimoso settings …`: what the instance goes by, and what can be changed while it runs."""
+
+# ruff: noqa: PLC0415
+# Heavy modules wait until their command runs, and typer reads the annotations at runtime.
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli import output
+from gateway.cli.options import DATA, Data, Json, directory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.settings import Settings
+
+app = typer.Typer(help="What the instance goes by.", no_args_is_help=True)
+
+FILE = "settings.env"
+"""The settings file of an instance that was started without one."""
+
+_PLAIN = re.compile(r"[\w./:@,+-]*", re.ASCII)
+
+
+class Refused(Exception):  # noqa: N818 - reads as what it is
+    """Why the setting stays as it is, in a sentence for a person."""
+
+
+@app.command("set")
+def set_(
+    given: Annotated[str, typer.Argument(metavar="NAME=VALUE")],
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Change a setting for good: in the settings file, and in what runs where that can be.
+
+    What runs takes it up by itself; WHATSAPP_VERSION is announced at the next login.
+    """
+    from actors.settings import InvalidSettings
+
+    name, equals, value = given.partition("=")
+    if not equals:
+        output.refuse("A setting is changed by NAME=VALUE.")
+    try:
+        file = change(directory(data), name.strip(), value.strip())
+    except (Refused, InvalidSettings) as refusal:
+        output.refuse(str(refusal))
+    except OSError as error:
+        output.refuse(f"It cannot be written: {error.strerror or type(error).__name__}.")
+    if as_json:
+        output.plain({"name": name.strip(), "file": str(file)})
+    else:
+        output.console().print(f"Written to {file}.", soft_wrap=True)
+
+
+@app.command()
+def show(data: Data = DATA, as_json: Json = False) -> None:
+    """List the settings with their values; of a secret only that it is set."""
+    from actors.settings import LIVE, InvalidSettings
+
+    try:
+        settings = _present(directory(data))
+    except InvalidSettings as error:
+        output.refuse(str(error))
+    items = [
+        {"name": names, "value": _shown(getattr(settings, field)), "live": field in LIVE}
+        for names, field in _fields(settings).items()
+    ]
+    output.show(
+        {"items": items, "next": None}, ("name", "value", "live"), as_json=as_json, empty="None."
+    )
+
+
+def change(data: Path, name: str, value: str) -> Path:
+    """Change one setting of the instance in `data`; return the settings file that has it now.
+
+    The file first: it is what the next start goes by. Raises `Refused`, or `InvalidSettings` for
+    an unknown name or a bad value; then nothing was changed. A crash in between leaves the file
+    changed, and the next start takes it up.
+    """
+    from actors.files import write_atomically
+    from actors.settings import LIVE
+    from supervision import roster
+    from supervision.keeper.parts import PROCESSES
+    from supervision.keeper.plan import Plan
+
+    if not data.is_dir():
+        raise Refused(f"There is no instance in {data}.")
+    plan = Plan.load(data)
+    named = Path(plan.settings_file) if plan is not None and plan.settings_file else None
+    file = named or data / FILE
+    text = edited(file.read_text() if file.exists() else "", name, value)
+    settings = _resolved(data, text)
+    field = _fields(settings).get(name)
+    if field is None or field == "data":
+        raise Refused(f"{name} is not a setting of Teimoso that a file can change.")
+    running = roster.read(data, PROCESSES)
+    if running and field not in LIVE:
+        raise Refused(f"{name} needs a restart: `teimoso down` first, then set it, then `up`.")
+    keeper = next((entry.pid for entry in running if entry.role == "keeper"), None)
+    if name in os.environ or name in _environment(keeper):
+        raise Refused(f"{name} is set in the environment, which is stronger: change it there.")
+    write_atomically(file, text)
+    if plan is not None and named is None:
+        replace(plan, settings_file=str(file)).save(data)
+    if running:
+        present = type(settings).load(data)
+        present.model_copy(update={field: getattr(settings, field)}).save()
+    return file
+
+
+def edited(text: str, name: str, value: str) -> str:
+    """The settings file's text with this value; comments and all other lines stay."""
+    if re.search(r"[\x00-\x1f\x7f]", value) or not re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
+        raise Refused("A setting is a NAME in capitals and a value on one line.")
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    line = f"{name}={value}" if _PLAIN.fullmatch(value) else f"{name}='{escaped}'"
+    mine = re.compile(rf"\s*(export\s+)?{name}\s*=")
+    lines = text.splitlines()
+    places = [number for number, old in enumerate(lines) if mine.match(old)]
+    kept = [old for number, old in enumerate(lines) if number not in places]
+    kept.insert(places[0] if places else len(kept), line)
+    return "\n".join(kept) + "\n"
+
+
+def _resolved(data: Path, text: str) -> Settings:
+    """The settings that the next start would have by this text."""
+    from actors.settings import Settings
+
+    with tempfile.NamedTemporaryFile("w", dir=data, prefix=".settings.") as candidate:
+        candidate.write(text)
+        candidate.flush()
+        return Settings.resolve(Path(candidate.name), data=data)
+
+
+def _present(data: Path) -> Settings:
+    from actors.settings import Settings
+    from supervision.keeper.plan import Plan
+
+    try:
+        return Settings.load(data)
+    except (OSError, ValueError):
+        plan = Plan.load(data)
+        named = Path(plan.settings_file) if plan is not None and plan.settings_file else None
+        return Settings.resolve(named, data=data)
+
+
+def _fields(settings: Settings) -> Mapping[str, str]:
+    """The fields by the names that a person writes."""
+    fields = type(settings).model_fields.items()
+    return {str(field.validation_alias): name for name, field in fields}
+
+
+def _shown(value: Any) -> Any:
+    from pydantic import SecretStr
+
+    if isinstance(value, SecretStr):
+        return "(set)"
+    return str(value) if isinstance(value, Path) else value
+
+
+def _environment(pid: int | None) -> frozenset[str]:
+    """The names in the environment that a process was started with, as far as that can be read."""
+    try:
+        raw = Path(f"/proc/{pid}/environ").read_bytes() if pid is not None else b""
+    except OSError:
+        return frozenset()
+    return frozenset(
+        entry.partition(b"=")[0].decode(errors="replace") for entry in raw.split(b"\0")
+    )
