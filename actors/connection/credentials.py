@@ -25,7 +25,8 @@ class Credentials:
     Keys are raw Curve25519 (32 bytes, no type byte). `account` is the canonical phone-number
     address, `device` and `lid` are this device's full own addresses. `device_identity` is the
     serialized ADVSignedDeviceIdentity that accompanies ``pkmsg``, its account signature key is
-    the phone's identity key.
+    the phone's identity key. `server_key` is the Noise key that WhatsApp's server proved at the last
+    login, `routing` what the server wants to be told first on the next connection.
     Replace fields with `dataclasses.replace`; nothing is stored until `Session.save_credentials`.
     """
 
@@ -42,6 +43,8 @@ class Credentials:
     account_signature_key: bytes | None = None
     push_name: str | None = None
     platform: str | None = None
+    server_key: bytes | None = None
+    routing: bytes | None = None
 
     def to_json(self) -> str:
         return json.dumps(_plain(self))

@@ -127,6 +127,11 @@ class Keys(SessionFile):
         )
         return None if row is None else SignedPrekey(*row)
 
+    def signed_prekey_created(self, prekey_id: int) -> float | None:
+        """When the signed prekey was made, in seconds; None where there is none under the id."""
+        row = self._row("SELECT created FROM signed_prekeys WHERE id = ?", (prekey_id,))
+        return None if row is None else float(row[0])
+
     def prune_signed_prekeys(self, now: float) -> None:
         """Drop signed prekeys that a newer one replaced 90 days ago."""
         self._write(

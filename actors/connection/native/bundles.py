@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.native.addresses import Address, parse_optional
@@ -78,6 +79,40 @@ def upload(own: Credentials, prekeys: Iterable[tuple[int, bytes]]) -> Node:
             Node("list", {}, tuple(_prekey(*key) for key in prekeys)),
             _signed_prekey(own.signed_prekey),
         ),
+    )
+
+
+def rotation(own: Credentials) -> Node:
+    """Give the server another signed prekey to hand out."""
+    return iq("set", "encrypt", (Node("rotate", {}, (_signed_prekey(own.signed_prekey),)),))
+
+
+def digest_query() -> Node:
+    """Ask which keys of this device the server has."""
+    return iq("get", "encrypt", (Node("digest"),))
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """The server's own view of a device's keys; `hash` is SHA-1 over the public parts."""
+
+    signed_prekey_id: int
+    prekey_ids: tuple[int, ...]
+    hash: bytes
+
+
+def read_digest(reply: Node) -> Digest | None:
+    """What the answer to `digest_query` says; None where it says nothing."""
+    digest = reply.child("digest")
+    signed = digest.child("skey") if digest is not None else None
+    listed = digest.child("list") if digest is not None else None
+    if digest is None or signed is None:
+        return None
+    numbers = listed.children("id") if listed is not None else []
+    return Digest(
+        int.from_bytes(signed.bytes_of("id"), "big"),
+        tuple(int.from_bytes(number.data, "big") for number in numbers),
+        digest.bytes_of("hash"),
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, overload
 
 import structlog
@@ -22,6 +22,8 @@ from actors.connection.native.nodes import Node
 from actors.connection.native.signal import new_credentials
 from actors.connection.native.socket import (
     ConnectionLost,
+    HandshakeLost,
+    Login,
     RequestFailed,
     RequestTimeout,
     Socket,
@@ -51,11 +53,14 @@ LOGOUT_TIMEOUT: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Keepalive:
-    """Seconds between pings (from, to, at random) and that WhatsApp has to answer one."""
+    """Seconds between pings (from, to, at random) and that WhatsApp has to answer one.
 
-    least: float = 20.0
-    most: float = 30.0
-    deadline: float = 20.0
+    `most` and `deadline` together are the longest that a dead connection goes unnoticed.
+    """
+
+    least: float = 14.0
+    most: float = 18.0
+    deadline: float = 10.0
 
 
 class NativeEngine:
@@ -177,6 +182,7 @@ class NativeEngine:
                 return self._closing
             self._opening = asyncio.create_task(self._open(own))
             self._socket = await self._opening
+            own = await self._remember(own, self._socket.server_key)
             return await self._serve(self._socket, own)
         except ConnectionLost as lost:
             return lost.cause
@@ -197,7 +203,8 @@ class NativeEngine:
                 await socket.close(self._closing or Cause(Kind.CLOSED))
 
     async def _open(self, own: Credentials) -> Socket:
-        version = self._settings.whatsapp_version
+        # Read for each login: WhatsApp may refuse the old one while everything runs.
+        version = (await asyncio.to_thread(self._settings.current)).whatsapp_version
         device = parse_optional(own.device)
         key = own.signed_prekey
         words = (
@@ -210,12 +217,30 @@ class NativeEngine:
                 signed_prekey=(key.id, key.public, key.signature),
             )
         )
-        return await Socket.open(
-            self._settings.whatsapp_url,
+        login = Login(
             own.noise_private,
             bytes.fromhex(self._settings.whatsapp_root_key),
             words,
+            # Who pairs proves the server anew: nothing of an earlier pairing serves.
+            own.server_key if device is not None else None,
+            own.routing if device is not None else None,
         )
+        try:
+            return await Socket.open(self._settings.whatsapp_url, login)
+        except HandshakeLost:
+            # The next login asks afresh, whatever of this was to blame.
+            await self._remember(own, None)
+            raise
+
+    async def _remember(self, own: Credentials, server_key: bytes | None) -> Credentials:
+        """Keep the server's key for the next login; None forgets it and the routing as well."""
+        known = replace(
+            own, server_key=server_key, routing=own.routing if server_key is not None else None
+        )
+        if known != own:
+            async with self._session.transaction():
+                self._session.save_credentials(known)
+        return known
 
     async def _serve(self, socket: Socket, own: Credentials) -> Cause:
         if self._closing is not None:
@@ -231,6 +256,7 @@ class NativeEngine:
                 parse_optional(own.lid),
                 self._events,
                 ack_timeout=self._settings.whatsapp_ack_timeout / 1000,
+                signed_prekey_age=self._settings.whatsapp_signed_prekey_age / 1000,
             )
         tasks = [
             asyncio.create_task(part.run()),
@@ -260,6 +286,9 @@ class NativeEngine:
             except RequestFailed:
                 continue
             except RequestTimeout:
+                # What is read only after a long commit was not late.
+                if socket.silence < self._keepalive.deadline:
+                    continue
                 socket.fail(Cause(Kind.KEEPALIVE))
                 return
 

@@ -37,6 +37,14 @@ class FrameBuffer:
         return frames
 
 
+def routing_header(routing: bytes | None) -> bytes:
+    """What stands before the protocol's own header where WhatsApp told how to route; else nothing.
+
+    It is no part of the handshake: an edge server takes it off.
+    """
+    return b"ED\x00\x01" + len(routing).to_bytes(3, "big") + routing if routing else b""
+
+
 def frame(payload: bytes) -> bytes:
     """The payload with its length before it. Raises `FrameTooLarge`."""
     if len(payload) > MAX_FRAME:

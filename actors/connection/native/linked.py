@@ -18,6 +18,7 @@ from actors.connection.native.devices import Devices
 from actors.connection.native.incoming import Incoming
 from actors.connection.native.nodes import Node
 from actors.connection.native.people import People
+from actors.connection.native.prekeys import Prekeys
 from actors.connection.native.receive import Receiver
 from actors.connection.native.send import Sender
 from actors.connection.native.signal import Signal
@@ -55,6 +56,7 @@ class Linked:
         events: EngineEvents,
         *,
         ack_timeout: float,
+        signed_prekey_age: float,
     ) -> None:
         self._session = session
         self._socket = socket
@@ -62,7 +64,7 @@ class Linked:
         self._people = People(session, device, lid)
         self._signal = Signal(session, on_identity_change=self._reinstalled)
         self._devices = Devices(session, self._people, socket, time.time)
-        self._prekeys = login.Prekeys(session, self._signal, socket)
+        self._prekeys = Prekeys(session, self._signal, socket, signed_prekey_age, time.time)
         self._sender = Sender(
             session,
             self._signal,
@@ -133,15 +135,19 @@ class Linked:
 
     async def _log_in(self, stanza: Node) -> None:
         await login.note_success(self._session, self._people, self._socket, stanza)
-        await self._prekeys.top_up()
+        await self._prekeys.at_login()
         await login.activate(self._socket)
         self._logged_in = True
         await self._events.on_open()
+        await self._prekeys.keep_fresh()
 
     async def _information(self, stanza: Node) -> None:
         if stanza.child("offline_preview") is not None:
             batch = Node("offline_batch", {"count": str(OFFLINE_BATCH)})
             await self._socket.send(Node("ib", {}, (batch,)))
+        routing = stanza.child("edge_routing")
+        if routing is not None:
+            await login.note_routing(self._session, self._socket, routing.bytes_of("routing_info"))
 
     async def _resend(self, receipt: Node) -> None:
         try:

@@ -1,14 +1,12 @@
-"""After the handshake: success, prekeys, and from passive to active."""
+"""After the handshake: what WhatsApp tells at a login, and from passive to active."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from actors.connection.native import bundles
 from actors.connection.native.addresses import LID, Address, parse_optional
 from actors.connection.native.committing import transaction
 from actors.connection.native.nodes import Node
@@ -16,55 +14,13 @@ from actors.connection.native.socket import RequestFailed, RequestTimeout, iq
 
 if TYPE_CHECKING:
     from actors.connection.native.people import People
-    from actors.connection.native.signal import Signal
     from actors.connection.native.socket import Socket
     from actors.connection.session import Session
 
 log = structlog.get_logger()
 
-WANTED_PREKEYS: Final = 812
-"""What a device keeps on the server; as many as WhatsApp's own web client uploads at first."""
-
-FEW_PREKEYS: Final = 300
-"""Below this many on the server, the device uploads more."""
-
-
-class Prekeys:
-    """Keeps enough prekeys on the server. A failure is logged: the next login tries again."""
-
-    def __init__(self, session: Session, signal: Signal, socket: Socket) -> None:
-        self._session = session
-        self._signal = signal
-        self._socket = socket
-        self._busy = asyncio.Lock()
-
-    async def top_up(self) -> None:
-        """Ask how many there are, and fill up where they are few. Raises `ConnectionLost`."""
-        async with self._busy:
-            try:
-                count = await self._count()
-                if count < FEW_PREKEYS:
-                    await self._upload(WANTED_PREKEYS - count)
-            except (RequestFailed, RequestTimeout) as error:
-                log.warning(
-                    "prekeys not topped up", action="prekeys.failed", error=type(error).__name__
-                )
-
-    async def _count(self) -> int:
-        reply = await self._socket.request(iq("get", "encrypt", (Node("count"),)))
-        count = reply.child("count")
-        return (count.number("value") if count is not None else None) or 0
-
-    async def _upload(self, number: int) -> None:
-        own = self._session.credentials()
-        if own is None:
-            return
-        # They are on disk before anybody can use one.
-        async with transaction(self._session, self._socket):
-            prekeys = self._signal.prekeys_to_publish(number)
-        await self._socket.request(bundles.upload(own, prekeys))
-        async with transaction(self._session, self._socket):
-            self._signal.published([number for number, _ in prekeys])
+MAX_ROUTING: Final = 4096
+"""Bytes of routing that are kept; what WhatsApp sends is some tens."""
 
 
 async def note_success(session: Session, people: People, socket: Socket, stanza: Node) -> None:
@@ -77,9 +33,18 @@ async def note_success(session: Session, people: People, socket: Socket, stanza:
     if own.lid == str(lid) and session.pn_for(str(lid.canonical)) == str(people.account):
         return
     async with transaction(session, socket):
-        session.save_credentials(replace(own, lid=str(lid)))
+        _amend(session, lid=str(lid))
         people.learn(people.device, lid)
     people.lid = lid
+
+
+async def note_routing(session: Session, socket: Socket, routing: bytes) -> None:
+    """Keep what an edge server wants to be told first on the next connection."""
+    own = session.credentials()
+    if own is None or not 0 < len(routing) <= MAX_ROUTING or own.routing == routing:
+        return
+    async with transaction(session, socket):
+        _amend(session, routing=routing)
 
 
 async def activate(socket: Socket) -> None:
@@ -91,3 +56,10 @@ async def activate(socket: Socket) -> None:
         await socket.request(iq("set", "passive", (Node("active"),)))
     except (RequestFailed, RequestTimeout) as error:
         log.warning("not active", action="login.not_active", error=type(error).__name__)
+
+
+def _amend(session: Session, **changes: Any) -> None:
+    """Change the credentials inside a transaction, as they are now."""
+    own = session.credentials()
+    if own is not None:
+        session.save_credentials(replace(own, **changes))

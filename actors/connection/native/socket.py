@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import secrets
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
 import structlog
@@ -21,9 +22,15 @@ from actors.connection import causes
 from actors.connection.causes import Cause, Kind
 from actors.connection.native.addresses import SERVER
 from actors.connection.native.certificates import HandshakeRefused
-from actors.connection.native.frames import MAX_FRAME, FrameBuffer, FrameTooLarge, frame
+from actors.connection.native.frames import (
+    MAX_FRAME,
+    FrameBuffer,
+    FrameTooLarge,
+    frame,
+    routing_header,
+)
 from actors.connection.native.nodes import MalformedNode, Node, decode, encode
-from actors.connection.native.noise import HEADER, BadFrame, Handshake, Transport
+from actors.connection.native.noise import HEADER, BadFrame, Handshake, Resumption, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,6 +55,10 @@ class ConnectionLost(Exception):  # noqa: N818 - reads as what it is
         self.written = written
 
 
+class HandshakeLost(ConnectionLost):
+    """The server was there, and no channel came about: what is remembered of it may be wrong."""
+
+
 class RequestFailed(Exception):  # noqa: N818 - reads as what it is
     """WhatsApp answered a request with an error; `code` is its number, 0 where it gave none."""
 
@@ -58,6 +69,28 @@ class RequestFailed(Exception):  # noqa: N818 - reads as what it is
 
 class RequestTimeout(Exception):  # noqa: N818 - reads as what it is
     """WhatsApp did not answer a request in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What the handshake says and believes; keys are 32 bytes.
+
+    `server_key` is the key that the server proved the last time, `routing` the server's own words
+    of how to route the next connection. Without them everything works, a round trip later.
+    """
+
+    static_private: bytes = field(repr=False)
+    root_key: bytes
+    payload: bytes = field(repr=False)
+    server_key: bytes | None = None
+    routing: bytes | None = None
+
+    def handshake(self) -> Handshake:
+        """A full handshake, or a resumption where the server's key is known."""
+        if self.server_key is not None:
+            with contextlib.suppress(ValueError):
+                return Resumption(self.static_private, self.root_key, self.server_key)
+        return Handshake(self.static_private, self.root_key)
 
 
 class Socket:
@@ -79,10 +112,16 @@ class Socket:
         self._count = itertools.count(1)
         self._cause: Cause | None = None
         self._writer: asyncio.Task[None] | None = None
+        self._waiting_since: float | None = None
+        self.server_key = b""
+        """The Noise key that the server proved in the handshake."""
 
     @classmethod
-    async def open(cls, url: str, static_private: bytes, root_key: bytes, payload: bytes) -> Self:
-        """Connect and shake hands. Raises `ConnectionLost`, whatever goes wrong."""
+    async def open(cls, url: str, login: Login) -> Self:
+        """Connect and shake hands.
+
+        Raises `ConnectionLost`, whatever goes wrong; `HandshakeLost` once there was a server.
+        """
         websocket: ClientConnection | None = None
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -96,7 +135,7 @@ class Socket:
                     close_timeout=1,
                 )
                 socket = cls(websocket)
-                await socket._shake_hands(static_private, root_key, payload)
+                await socket._shake_hands(login)
         except HandshakeRefused as refusal:
             cause = Cause(Kind.NETWORK, refusal.code)
         except ConnectionLost as lost:
@@ -110,14 +149,22 @@ class Socket:
         else:
             socket._writer = asyncio.create_task(socket._write())
             return socket
-        if websocket is not None:
-            websocket.transport.abort()
-        raise ConnectionLost(cause, written=False)
+        if websocket is None:
+            raise ConnectionLost(cause, written=False)
+        websocket.transport.abort()
+        raise HandshakeLost(cause, written=False)
 
     @property
     def cause(self) -> Cause | None:
         """Why the socket ended; None while it is open."""
         return self._cause
+
+    @property
+    def silence(self) -> float:
+        """Seconds for which the network was listened to in vain; 0 while what came is handled."""
+        if self._waiting_since is None:
+            return 0.0
+        return asyncio.get_running_loop().time() - self._waiting_since
 
     async def send(self, *nodes: Node) -> None:
         """Return when the stanzas were handed to the network, in order.
@@ -207,12 +254,15 @@ class Socket:
             if not written.done():
                 written.set_exception(ConnectionLost(cause, written=False))
 
-    async def _shake_hands(self, static_private: bytes, root_key: bytes, payload: bytes) -> None:
-        handshake = Handshake(static_private, root_key)
-        await self._websocket.send(HEADER + frame(handshake.hello()))
-        last, transport = handshake.finish(await self._next_frame(), payload, time.time())
-        await self._websocket.send(frame(last))
+    async def _shake_hands(self, login: Login) -> None:
+        handshake = login.handshake()
+        hello = frame(handshake.hello(login.payload))
+        await self._websocket.send(routing_header(login.routing) + HEADER + hello)
+        last, transport = handshake.finish(await self._next_frame(), login.payload, time.time())
+        if last is not None:
+            await self._websocket.send(frame(last))
         self._transport = transport
+        self.server_key = handshake.server_key
 
     async def _write(self) -> None:
         assert self._transport is not None
@@ -250,6 +300,7 @@ class Socket:
         while not self._ready:
             if self._cause is not None:
                 raise self._lost()
+            self._waiting_since = asyncio.get_running_loop().time()
             try:
                 message = await self._websocket.recv()
                 if isinstance(message, str):
@@ -260,6 +311,8 @@ class Socket:
                 self.fail(causes.from_close(_code(closed)))
             except FrameTooLarge:
                 self.fail(Cause(Kind.NETWORK, "frame_too_large"))
+            finally:
+                self._waiting_since = None
         return self._ready.pop()
 
     def _answered(self, node: Node) -> bool:

@@ -125,6 +125,28 @@ class Simulator:
         items = (await self._call("GET", "/faults"))["items"]
         return next(int(item["struck"]) for item in items if item["id"] == number)
 
+    async def rotate(self) -> None:
+        """The server gets another static key."""
+        await self._call("POST", "/rotate")
+
+    async def keep_prekeys(self, count: int, account: str = ACCOUNT) -> None:
+        """The server forgets the account's other one-time prekeys, and tells so."""
+        await self._call("POST", f"/accounts/{account}/prekeys", keep=count)
+
+    async def played(self, number: str = CONTACT) -> dict[str, Any]:
+        """What the contact that the simulator plays consists of."""
+        found: dict[str, Any] = await self._call("GET", f"/contacts/{number}")
+        return found
+
+    async def link(self, number: str = CONTACT, *, notify: bool = True) -> int:
+        """The contact links one more device; its number."""
+        made = await self._call("POST", f"/contacts/{number}/devices", notify=notify)
+        return int(made["device"])
+
+    async def unlink(self, gone: int, number: str = CONTACT, *, notify: bool = True) -> None:
+        query = f"notify={str(notify).lower()}"
+        await self._call("DELETE", f"/contacts/{number}/devices/{gone}?{query}")
+
     async def heal(self) -> None:
         await self._call("DELETE", "/faults")
 
@@ -169,9 +191,12 @@ class Device:
 def settings(simulator: Simulator, directory: Path, **more: Any) -> Settings:
     return Settings.resolve(
         data=directory,
-        whatsapp_url=simulator.ws_url,
-        whatsapp_root_key=simulator.root_key,
-        **{"whatsapp_ack_timeout": 5000, **more},
+        **{
+            "whatsapp_url": simulator.ws_url,
+            "whatsapp_root_key": simulator.root_key,
+            "whatsapp_ack_timeout": 5000,
+            **more,
+        },
     )
 
 

@@ -119,6 +119,7 @@ async def linked(session: Session) -> AsyncIterator[Wire]:
         None,
         EngineEvents(),
         ack_timeout=1,
+        signed_prekey_age=1e9,
     )
     running = asyncio.create_task(part.run())
     try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from actors.connection.native import signatures
 from actors.connection.native.certificates import CLOCK_SKEW, HandshakeRefused, verify_chain
 from actors.connection.native.nodes import parse, proto
-from actors.connection.native.noise import HEADER, BadFrame, Handshake, Transport
+from actors.connection.native.noise import HEADER, BadFrame, Handshake, Resumption, Transport
 
 NOW = 1_800_000_000
 
@@ -162,11 +163,51 @@ class Server:
         return client_static, payload, Transport(keys[32:], keys[:32])
 
 
+class ResumedServer(Server):
+    """A server that is met by IK, and falls back where the client meant another key."""
+
+    def __init__(self, static: Key, certificates: bytes) -> None:
+        super().__init__(static, certificates)
+        self.chaining = self.hash = b"Noise_IK_25519_AESGCM_SHA256" + bytes(4)
+        self.mix_hash(HEADER)
+        self.mix_hash(static.public)
+
+    def answer(self, hello: bytes) -> bytes:
+        message = parse(proto.HandshakeMessage, hello).clientHello
+        self.client = bytes(message.ephemeral)
+        self.mix_hash(self.client)
+        self.mix_key(self.static.private, self.client)
+        try:
+            self.client_static = self.unseal(bytes(message.static))
+        except InvalidTag:
+            self.chaining = self.hash = hashlib.sha256(
+                b"Noise_XXfallback_25519_AESGCM_SHA256"
+            ).digest()
+            self.mix_hash(HEADER)
+            return super().answer(hello)
+        self.mix_key(self.static.private, self.client_static)
+        self.payload = self.unseal(bytes(message.payload))
+        reply = proto.HandshakeMessage()
+        reply.serverHello.ephemeral = self.ephemeral.public
+        self.mix_hash(self.ephemeral.public)
+        self.mix_key(self.ephemeral.private, self.client)
+        self.mix_key(self.ephemeral.private, self.client_static)
+        reply.serverHello.payload = self.seal(self.certificates)
+        serialized: bytes = reply.SerializeToString()
+        return serialized
+
+    def resumed(self) -> Transport:
+        keys = HKDF(SHA256(), 64, self.chaining, b"").derive(b"")
+        return Transport(keys[32:], keys[:32])
+
+
 def test_handshake_with_a_server_that_proves_itself() -> None:
     client_static = key()
     server = Server(STATIC, chain())
     handshake = Handshake(client_static.private, ROOT.public)
-    last, transport = handshake.finish(server.answer(handshake.hello()), b"payload", NOW)
+    last, transport = handshake.finish(server.answer(handshake.hello(b"payload")), b"payload", NOW)
+    assert last is not None
+    assert handshake.server_key == STATIC.public
     proven, payload, other = server.finish(last)
     assert (proven, payload) == (client_static.public, b"payload")
     for number in range(3):
@@ -179,15 +220,18 @@ def test_a_server_with_anothers_chain_learns_nothing_of_the_client() -> None:
     impostor = Server(key(), chain())
     handshake = Handshake(key().private, ROOT.public)
     with pytest.raises(HandshakeRefused, match="leaf_key"):
-        handshake.finish(impostor.answer(handshake.hello()), b"payload", NOW)
+        handshake.finish(impostor.answer(handshake.hello(b"payload")), b"payload", NOW)
+
+
+DAMAGES = ("flip", "cut", "empty", "low_order")
 
 
 @pytest.mark.parametrize("field", ["ephemeral", "static", "payload"])
-@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "low_order"])
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_server_hello_is_refused(field: str, damage: str) -> None:
     server = Server(STATIC, chain())
     handshake = Handshake(key().private, ROOT.public)
-    message = parse(proto.HandshakeMessage, server.answer(handshake.hello()))
+    message = parse(proto.HandshakeMessage, server.answer(handshake.hello(b"payload")))
     value = bytes(getattr(message.serverHello, field))
     changed = {
         "flip": bytes([value[0] ^ 1]) + value[1:],
@@ -202,7 +246,7 @@ def test_a_damaged_server_hello_is_refused(field: str, damage: str) -> None:
 
 def test_random_bytes_for_a_server_hello_are_refused() -> None:
     handshake = Handshake(key().private, ROOT.public)
-    handshake.hello()
+    handshake.hello(b"payload")
     with pytest.raises(HandshakeRefused):
         handshake.finish(b"\xff\xff\xff", b"payload", NOW)
 
@@ -221,3 +265,82 @@ def test_a_frame_lost_repeated_or_changed_does_not_decrypt() -> None:
             frame = first[:-1] + bytes([first[-1] ^ 1])
         with pytest.raises(BadFrame):
             receiver.decrypt(frame)
+
+
+def test_a_known_server_gets_all_with_the_first_message() -> None:
+    client_static = key()
+    server = ResumedServer(STATIC, chain())
+    resumption = Resumption(client_static.private, ROOT.public, STATIC.public)
+    hello = resumption.hello(b"payload")
+    last, transport = resumption.finish(server.answer(hello), b"payload", NOW)
+    assert last is None
+    assert (server.client_static, server.payload) == (client_static.public, b"payload")
+    assert resumption.server_key == STATIC.public
+    other = server.resumed()
+    assert other.decrypt(transport.encrypt(b"there")) == b"there"
+    assert transport.decrypt(other.encrypt(b"back")) == b"back"
+
+
+def test_a_known_server_with_another_key_is_met_by_a_fallback() -> None:
+    client_static, new = key(), key()
+    server = ResumedServer(new, chain(new.public))
+    resumption = Resumption(client_static.private, ROOT.public, STATIC.public)
+    answer = server.answer(resumption.hello(b"payload"))
+    last, transport = resumption.finish(answer, b"payload", NOW)
+    assert last is not None
+    proven, payload, other = server.finish(last)
+    assert (proven, payload) == (client_static.public, b"payload")
+    assert resumption.server_key == new.public
+    assert other.decrypt(transport.encrypt(b"there")) == b"there"
+
+
+@pytest.mark.parametrize(
+    ("certificates", "code"),
+    [
+        pytest.param(chain(root=key()), "intermediate_signature", id="another root"),
+        pytest.param(chain(key().public), "leaf_key", id="another server's"),
+        pytest.param(chain(leaf_notAfter=1), "certificate_expired", id="expired since"),
+        pytest.param(b"", "intermediate_signature", id="none"),
+    ],
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_a_known_server_proves_itself_each_time(
+    certificates: bytes, code: str, known: bool
+) -> None:
+    server = ResumedServer(STATIC, certificates)
+    expected = STATIC.public if known else key().public
+    resumption = Resumption(key().private, ROOT.public, expected)
+    answer = server.answer(resumption.hello(b"payload"))
+    with pytest.raises(HandshakeRefused, match=code):
+        resumption.finish(answer, b"payload", NOW)
+    assert resumption.server_key == b""
+
+
+@pytest.mark.parametrize(
+    ("field", "damage"),
+    [
+        *((field, how) for field in ("ephemeral", "payload") for how in DAMAGES),
+        ("static", "flip"),
+        ("static", "low_order"),
+    ],
+)
+def test_a_damaged_answer_to_a_resumption_is_refused(field: str, damage: str) -> None:
+    server = ResumedServer(STATIC, chain())
+    resumption = Resumption(key().private, ROOT.public, STATIC.public)
+    message = parse(proto.HandshakeMessage, server.answer(resumption.hello(b"payload")))
+    value = bytes(getattr(message.serverHello, field)) or b"\1"
+    changed = {
+        "flip": bytes([value[0] ^ 1]) + value[1:],
+        "cut": value[:-1],
+        "empty": b"",
+        "low_order": bytes(32),
+    }[damage]
+    setattr(message.serverHello, field, changed)
+    with pytest.raises(HandshakeRefused):
+        resumption.finish(message.SerializeToString(), b"payload", NOW)
+
+
+def test_no_resumption_with_a_key_that_is_none() -> None:
+    for nonsense in (bytes(32), b"short", b""):
+        with pytest.raises(ValueError, match=r".*"):
+            Resumption(key().private, ROOT.public, nonsense)
