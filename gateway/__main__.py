@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from actors.settings import Settings
 from gateway.app import application
 from gateway.logs import configure
+from gateway.wire import Protocol
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -64,7 +65,7 @@ def main() -> int:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import models_json_schema
 
 from gateway import answers, problems
+from gateway.models import CONNECTION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +24,11 @@ _PATH_PARAMETERS = {
     "connection": "The connection's id.",
     "id": "The message's id.",
 }
-_EVERYWHERE = ("internal_error",)
+_PATH_SCHEMAS = {
+    "connection": {"type": "string", "pattern": CONNECTION_ID},
+    "id": {"type": "string", "minLength": 1},
+}
+_EVERYWHERE = ("malformed_request", "head_timeout", "head_too_large", "internal_error")
 _WITH_KEY = ("unauthorized", "missing_scope", "store_away", "unknown_parameter")
 _WITH_QUERY = ("invalid_parameter",)
 _WITH_BODY = (
@@ -32,6 +37,7 @@ _WITH_BODY = (
     "body_too_large",
     "unsupported_media_type",
     "missing_field",
+    "duplicate_field",
     "unknown_field",
     "invalid_field",
 )
@@ -173,7 +179,7 @@ def _path_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
             "in": "path",
             "required": True,
             "description": _PATH_PARAMETERS[name],
-            "schema": {"type": "string"},
+            "schema": _PATH_SCHEMAS[name],
         }
 
 
@@ -194,13 +200,13 @@ def _query(operation: Operation) -> Iterator[dict[str, Any]]:
 
 
 def _headers(operation: Operation) -> Iterator[dict[str, Any]]:
-    for name, text in operation.headers.items():
+    for name, (text, pattern) in operation.headers.items():
         yield {
             "name": name,
             "in": "header",
             "required": False,
             "description": text,
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": pattern},
         }
 
 

@@ -7,6 +7,7 @@ never repeat a message's text, a phone number or a key.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds; Redis and the state store are normally back within that
 
-_LONGEST_NAME = 64
+# What a caller names himself is repeated only if it can be nothing but a name: a number or a key
+# that stands where a name belongs is not.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z_.-]{0,31}", re.ASCII)
 _NAMED_CODES = {
     "missing": "missing_field",
     "extra_forbidden": "unknown_field",
@@ -44,7 +47,8 @@ def _kinds(*kinds: Kind) -> dict[str, Kind]:
 
 
 KINDS = _kinds(
-    Kind(400, "malformed_json", "The body is not valid JSON"),
+    Kind(400, "malformed_request", "This is not an HTTP request that can be read"),
+    Kind(400, "malformed_json", "The body is not JSON that can be read"),
     Kind(400, "invalid_cursor", "The cursor is not one that this service gave"),
     Kind(400, "invalid_idempotency_key", "The Idempotency-Key header cannot be used"),
     Kind(401, "unauthorized", "An API key is needed"),
@@ -55,6 +59,7 @@ KINDS = _kinds(
     Kind(404, "unknown_message", "There is no such message"),
     Kind(405, "method_not_allowed", "This path does not have this method"),
     Kind(406, "not_acceptable", "Nothing that can be given is acceptable"),
+    Kind(408, "head_timeout", "The request's head did not arrive in time"),
     Kind(408, "body_timeout", "The body did not arrive in time"),
     Kind(409, "connection_exists", "A connection with this id exists"),
     Kind(409, "too_many_connections", "The limit of connections is reached"),
@@ -65,6 +70,7 @@ KINDS = _kinds(
     Kind(415, "unsupported_media_type", "The body must be JSON"),
     Kind(422, "idempotency_conflict", "The Idempotency-Key was used with another body"),
     Kind(422, "missing_field", "A field is missing"),
+    Kind(422, "duplicate_field", "A field is given twice"),
     Kind(422, "unknown_field", "There is no such field"),
     Kind(422, "invalid_field", "A field has a value that cannot be used"),
     Kind(422, "invalid_number", "The phone number cannot be used"),
@@ -76,6 +82,7 @@ KINDS = _kinds(
     Kind(422, "control_character", "The text has a control character"),
     Kind(422, "unknown_parameter", "There is no such query parameter"),
     Kind(422, "invalid_parameter", "A query parameter has a value that cannot be used"),
+    Kind(431, "head_too_large", "The request line and the headers are too long"),
     Kind(500, "internal_error", "Something failed that should not"),
     Kind(503, "redis_away", "Redis does not answer"),
     Kind(503, "store_away", "The state store does not answer"),
@@ -127,14 +134,19 @@ def from_validation(error: ValidationError, *, parameters: bool = False) -> Prob
     listed = []
     for found in error.errors(include_url=False, include_input=False, include_context=False):
         code = _code(found, parameters)
-        field = ".".join(str(part)[:_LONGEST_NAME] for part in found["loc"])
+        field = ".".join(named(str(part)) for part in found["loc"])
         listed.append({"field": field, "code": code, "message": found["msg"]})
     first = listed[0]
     if first["code"] == "malformed_json":
         return Problem("malformed_json")
-    noun = "parameter" if parameters else "field"
-    place = f"The {noun} {first['field']}" if first["field"] else "The body"
+    noun, whole = ("parameter", "query") if parameters else ("field", "body")
+    place = f"The {noun} {first['field']}" if first["field"] else f"The {whole}"
     return Problem(first["code"], f"{place}: {first['message']}.", errors=listed)
+
+
+def named(name: str) -> str:
+    """A name as an answer may repeat it; ``?`` for what may be a number, a text or a key."""
+    return name if _NAME.fullmatch(name) else "?"
 
 
 def _code(found: ErrorDetails, parameters: bool) -> str:

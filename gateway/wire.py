@@ -1,0 +1,136 @@
+"""HTTP below the application: what is no request is refused in the same form as everything else.
+
+uvicorn's protocol, bounded: a request's head has at most `HEAD` bytes and arrives within
+`HEAD_TIMEOUT`; and what is broken after a whole request does not take that request's answer away.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from gateway.problems import Problem
+
+if TYPE_CHECKING:
+    from asyncio import TimerHandle, Transport
+
+HEAD = 65_536  # bytes of request line, headers and trailers
+HEAD_TIMEOUT = 10.0  # seconds
+LINGER = 2.0  # seconds in which a client that was refused may read why
+
+
+class _TooLarge(Exception):  # noqa: N818 - raised through the parser, which wraps it
+    pass
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection of a client.
+
+    On failure the connection ends after one problem: `malformed_request`, `head_too_large` or
+    `head_timeout`. A request that was whole before the failure is answered first, and then instead:
+    its client must not read that a message was refused which was accepted.
+    """
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._in_head = False
+        self._head = 0  # bytes of the present head so far
+        self._unparsed = 0  # bytes that the parser swallowed without a word
+        self._refused = False
+        self._refusal = "malformed_request"
+        self._patience: TimerHandle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._patience = self.loop.call_later(HEAD_TIMEOUT, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return  # read and dropped, so that the client gets to read why
+        self._unparsed += len(data)
+        super().data_received(data)
+        if self._unparsed > HEAD:
+            self._refusal = "head_too_large"
+            self.send_400_response("")
+        elif self._in_head and self._patience is None and not self._refused:
+            self._patience = self.loop.call_later(HEAD_TIMEOUT, self._too_slow)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+        self._head = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._unparsed = 0
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unparsed = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unparsed = 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what the parser could not read, or let the whole request before it be answered."""
+        del msg
+        self._stop_waiting()
+        cycle = self.cycle
+        if self._refused:
+            return
+        self._refused = True
+        if cycle is not None and not cycle.response_complete:
+            if not cycle.more_body:
+                cycle.keep_alive = False
+                return
+            if cycle.response_started or self.pipeline:
+                self.transport.close()
+                return
+            cycle.disconnected = True  # its body will not come
+            cycle.message_event.set()
+        response = Problem(self._refusal).response()
+        lines = [STATUS_LINE[response.status_code]]
+        named = (*self.server_state.default_headers, *response.raw_headers)
+        lines += [name + b": " + value + b"\r\n" for name, value in named]
+        lines += [b"connection: close\r\n\r\n", bytes(response.body)]
+        self.transport.write(b"".join(lines))
+        # To close with bytes unread would reset the connection, and take the answer with it.
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        self.loop.call_later(LINGER, self.transport.close)
+
+    def _count(self, size: int) -> None:
+        self._unparsed = 0
+        self._head += size
+        if self._head > HEAD:
+            self._refusal = "head_too_large"
+            raise _TooLarge
+
+    def _stop_waiting(self) -> None:
+        patience, self._patience = self._patience, None
+        if patience is not None:
+            patience.cancel()
+
+    def _too_slow(self) -> None:
+        self._patience = None
+        if not self._in_head:
+            self.transport.close()  # nothing came: nobody waits for an answer
+            return
+        self._refusal = "head_timeout"
+        self.send_400_response("")

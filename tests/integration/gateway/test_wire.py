@@ -1,0 +1,157 @@
+"""Bytes that are no request: one problem each, and what was accepted is never called refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gateway.problems import KINDS
+from gateway.wire import HEAD
+from tests.integration.gateway.served import KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.integration.gateway.served import Api, Gateway
+
+HOST = b"Host: x\r\nX-Api-Key: " + KEY.encode() + b"\r\n"
+JSON = b"Content-Type: application/json\r\n"
+GET = b"GET /api/queue HTTP/1.1\r\n" + HOST
+SEND = b"POST /api/messages HTTP/1.1\r\n" + HOST + JSON
+BODY = json.dumps({"connection": "shop", "to": "15550100002", "text": "psst"}).encode()
+WHOLE = SEND + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
+
+
+def told(gateway: Gateway, parts: Iterable[bytes]) -> bytes:
+    """All that the gateway says until it closes the connection, or is silent for a second."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as client:
+        with suppress(ConnectionError):
+            for part in parts:
+                client.sendall(part)
+        client.settimeout(2)
+        with suppress(TimeoutError):
+            while part := client.recv(65_536):
+                answer += part
+                client.settimeout(1)
+    return answer
+
+
+def problem(answer: bytes) -> dict[str, Any]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in head.lower(), answer
+    assert b"connection: close" in head.lower()
+    found: dict[str, Any] = json.loads(body)
+    assert f" {found['status']} ".encode() in head.splitlines()[0]
+    assert KINDS[found["code"]].status == found["status"]
+    return found
+
+
+def waiting(api: Api) -> int:
+    depth: int = api.get("/api/queue").json()["waiting"]
+    return depth
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"garbage\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"BREW /api/queue HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /api/queue HTTP/9.9\r\n\r\n",
+        b"GET /api/queue\xff HTTP/1.1\r\n" + HOST + b"\r\n",
+        GET + b"X-A: a\x00b\r\n\r\n",
+        GET + b"X A: b\r\n\r\n",
+        SEND + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        SEND + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\n{}  ",
+        SEND + b"Content-Length: -3\r\n\r\n{}",
+        SEND + b"Content-Length: 99999999999999999999999\r\n\r\n{}",
+        SEND + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+    ids=range(13),
+)
+def test_what_is_no_request(gateway: Gateway, api: Api, request_: bytes) -> None:
+    before = waiting(api)
+    assert problem(told(gateway, [request_]))["code"] == "malformed_request"
+    assert waiting(api) == before
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [GET, b"X-A: " + b"a" * 3_000_000 + b"\r\n\r\n"],
+        [GET, *[b"X-A: " + b"a" * 1000 + b"\r\n"] * 3000, b"\r\n"],
+        [b"GET /", b"a" * 3_000_000, b" HTTP/1.1\r\n\r\n"],
+        [b"GET /api/messages?chat=", b"1" * HEAD, b" HTTP/1.1\r\n" + HOST + b"\r\n"],
+        [
+            SEND,
+            b"Transfer-Encoding: chunked\r\n\r\n0\r\n",
+            *[b"X-A: " + b"a" * 1000 + b"\r\n"] * 99,
+        ],
+        [SEND, b"Transfer-Encoding: chunked\r\n\r\n1;a=", b"a" * 3_000_000],
+    ],
+    ids=["header", "headers", "path", "query", "trailers", "chunk"],
+)
+def test_a_head_without_end(gateway: Gateway, api: Api, parts: list[bytes]) -> None:
+    before = waiting(api)
+    found = problem(told(gateway, parts))
+    assert (found["status"], found["code"]) == (431, "head_too_large")
+    assert waiting(api) == before
+
+
+def test_a_head_just_below_the_limit_is_read(gateway: Gateway) -> None:
+    longest = GET + b"X-A: " + b"a" * (HEAD - 1000) + b"\r\nConnection: close\r\n\r\n"
+    assert told(gateway, [longest]).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("rest", [b"garbage\r\n\r\n", b"X" * 3_000_000], ids=["short", "long"])
+def test_what_follows_a_whole_request_does_not_take_its_answer(
+    gateway: Gateway, api: Api, rest: bytes
+) -> None:
+    """A length that is too small: the message is accepted, and that is what the client is told."""
+    before = waiting(api)
+    answer = told(gateway, [WHOLE, rest])
+    assert answer.startswith(b"HTTP/1.1 202 "), answer
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert waiting(api) == before + 1
+
+
+def test_a_length_that_is_too_great_accepts_nothing(gateway: Gateway, api: Api) -> None:
+    before = waiting(api)
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as client:
+        client.sendall(SEND + b"Content-Length: %d\r\n\r\n" % (len(BODY) + 1) + BODY)
+        time.sleep(0.2)
+    gateway.until(lambda: '"status": 499' in gateway.log(), 10)
+    assert waiting(api) == before
+
+
+def test_requests_one_after_the_other_are_answered_in_order(gateway: Gateway, api: Api) -> None:
+    before = waiting(api)
+    missing = WHOLE.replace(b'"text"', b'"teXt"')
+    answer = told(gateway, [WHOLE + missing + b"\r\n" + WHOLE])
+    statuses = re.findall(rb"HTTP/1\.1 (\d+) ", answer)
+    assert statuses == [b"202", b"422", b"202"]
+    assert waiting(api) == before + 2
+
+
+def test_an_upgrade_is_not_taken(gateway: Gateway) -> None:
+    answer = told(gateway, [GET + b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"])
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_who_says_nothing_or_half_is_let_go(gateway: Gateway) -> None:
+    """The connection of one that is silent is closed; the one with half a head is told why."""
+    with (
+        socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as silent,
+        socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as half,
+    ):
+        half.sendall(GET)
+        assert problem(half.recv(65_536))["code"] == "head_timeout"
+        assert silent.recv(1) == b""
