@@ -10,7 +10,13 @@ _CANONICAL = re.compile(r"([1-9][0-9]{6,14})@s\.whatsapp\.net", re.ASCII)
 _WRITTEN = re.compile(r"\+?[0-9 ()-]+", re.ASCII)
 _SEPARATORS = str.maketrans("", "", "+ ()-")
 _OTHER_SERVERS = ("@g.us", "@lid", "@broadcast", "@newsletter", "@c.us")
-_LONGEST_WRITTEN = 64
+LONGEST = 64  # characters
+
+# What `canonical` takes, for those who read it in JSON Schema.
+PATTERN = (
+    r"^(\+?[ ()-]*[1-9]([ ()-]*[0-9]){6,14}[ ()-]*"
+    r"|[1-9][0-9]{6,14}@s\.whatsapp\.net)$"
+)
 
 
 class InvalidAddress(ValueError):  # noqa: N818 - reads as what it is
@@ -34,7 +40,7 @@ def canonical(written: str) -> str:
         return written
     if written.endswith(_OTHER_SERVERS):
         raise InvalidAddress("unsupported_chat", "only chats with a person are supported")
-    if len(written) > _LONGEST_WRITTEN or not _WRITTEN.fullmatch(written):
+    if len(written) > LONGEST or not _WRITTEN.fullmatch(written):
         raise InvalidAddress(
             "invalid_number",
             "write an international phone number as digits, with at most +, spaces, dashes and"

@@ -233,6 +233,9 @@ class ProblemAnswer(BaseModel):
     status: int
     code: str
     detail: str
+    uncertain: bool = Field(
+        False, description="What was asked for may be done all the same, though it was refused."
+    )
 
 
 class InvalidAnswer(ProblemAnswer):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
-from gateway.problems import Problem
+from gateway.problems import Problem, named
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -38,7 +39,11 @@ async def read(request: Request) -> bytes:
 
 
 def require_json(request: Request) -> None:
-    """Problem `unsupported_media_type` unless the body is declared to be JSON."""
+    """Problem `unsupported_media_type` unless the body is declared to be JSON, as it is."""
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Problem(
+            "unsupported_media_type", "Send the body as it is, without a Content-Encoding."
+        )
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json" and not (
         media_type.startswith("application/") and media_type.endswith("+json")
@@ -46,6 +51,28 @@ def require_json(request: Request) -> None:
         raise Problem(
             "unsupported_media_type", "Send the body as JSON, with Content-Type: application/json."
         )
+
+
+def require_each_once(content: bytes) -> None:
+    """Problem `duplicate_field` when an object of the valid JSON `content` has a name twice.
+
+    Which of the two counts depends on who reads it (RFC 8259, 4), and a message must not go to
+    another number than the one that a proxy saw.
+    """
+    json.loads(content, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        name = named(next(name for name in names if names.count(name) > 1))
+        raise Problem(
+            "duplicate_field",
+            f"The field {name}: it is given twice.",
+            errors=[{"field": name, "code": "duplicate_field", "message": "it is given twice"}],
+        )
+    return found
 
 
 def _too_large() -> Problem:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from actors.redis.client import RedisAway
 from actors.state.documents import InvalidCursor, StoreAway
-from gateway import auth, body
+from gateway import auth, body, problems
 from gateway.problems import Problem, from_validation
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ class Gives:
 class Operation:
     """One method of one path. `scope` None: anybody may. `refuses` adds to what is evident.
 
-    With `optional_key` anybody may, and who shows a key sees more. `body_optional` reads an empty body as ``{}``. `headers` are request headers by description.
+    With `optional_key` anybody may, and who shows a key sees more. `body_optional` reads an empty
+    body as ``{}``. `headers` are request headers: description, and pattern of what they may hold.
     """
 
     method: str
@@ -84,7 +85,7 @@ class Operation:
     body: type[BaseModel] | None = None
     body_optional: bool = False
     query: type[BaseModel] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     refuses: tuple[str, ...] = ()
 
 
@@ -134,7 +135,17 @@ def _query(model: type[BaseModel] | None, request: Request) -> BaseModel | None:
     if request.scope["query_string"]:
         for name, value in request.query_params.multi_items():
             if name in given:
-                raise Problem("invalid_parameter", "A query parameter is given twice.")
+                raise Problem(
+                    "invalid_parameter",
+                    f"The parameter {problems.named(name)}: it is given twice.",
+                    errors=[
+                        {
+                            "field": problems.named(name),
+                            "code": "invalid_parameter",
+                            "message": "it is given twice",
+                        }
+                    ],
+                )
             given[name] = value
         if model is None:
             raise Problem("unknown_parameter", "This takes no query parameters.")
@@ -150,9 +161,11 @@ async def _body(operation: Operation, model: type[BaseModel], request: Request) 
         return model()
     body.require_json(request)
     try:
-        return model.model_validate_json(content)
+        validated = model.model_validate_json(content)
     except ValidationError as error:
         raise from_validation(error) from None
+    body.require_each_once(content)
+    return validated
 
 
 def written(answer: Answer, status: int = 200, **headers: str) -> Response:

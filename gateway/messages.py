@@ -31,6 +31,14 @@ _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?", re.ASCII)
 _ID = re.compile(
     r"(?P<connection>[a-z0-9][a-z0-9_-]{0,63})\.(?P<rest>3EB0[0-9A-F]{18}|in\.[0-9a-f]{24})"
 )
+_AGAIN = (
+    "Redis does not answer; the message may be accepted all the same."
+    " Repeat it with the same Idempotency-Key, and it is sent once."
+)
+_ONCE_MORE = (
+    "Redis does not answer; the message may be accepted all the same, and repeated it may be sent"
+    " twice. With an Idempotency-Key from the first request on, it would be sent once."
+)
 _FIRST_LOOK, _LAST_LOOK = 0.05, 0.25  # seconds between looks while a caller waits
 
 
@@ -55,6 +63,9 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
         )
     except IdempotencyConflict:
         raise Problem("idempotency_conflict") from None
+    except RedisAway:
+        # The script may have run before the answer was lost: only a key makes a repeat harmless.
+        raise Problem("redis_away", _AGAIN if key else _ONCE_MORE, uncertain=True) from None
     record = accepted.record
     headers = {"Location": f"/api/messages/{record.id}"}
     if accepted.replayed:
@@ -160,6 +171,8 @@ async def _outcome(backends: Backends, record: Record, seconds: float) -> Record
 
     It was accepted: whatever happens to Redis or to this process now is no refusal any more.
     """
+    if record.send_at is not None and record.send_at > time.time() + seconds:
+        return record  # nothing can come of waiting
     deadline = time.monotonic() + seconds
     pause = _FIRST_LOOK
     while record.status not in shapes.FINAL and (left := deadline - time.monotonic()) > 0:
@@ -199,8 +212,14 @@ OPERATIONS = (
         body=NewMessage,
         query=Wait,
         headers={
-            "Idempotency-Key": "The same key and body give the first answer again, for 24 hours."
-            " Each API key has its own."
+            "Idempotency-Key": (
+                (
+                    "The same key and body give the first answer again, for 24 hours. Each API key has"
+                    " its own. Without one, a request that got 503 or no answer may be accepted all the"
+                    " same (`uncertain`), and its repetition is another message."
+                ),
+                f"^{_KEY.pattern}$",
+            )
         },
         refuses=(
             "unknown_connection",

@@ -7,12 +7,14 @@ Each type explains itself by its field descriptions; the codes of refusals are i
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -22,6 +24,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway import addresses, text
 
+FIRST, LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 CONNECTION_ID = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 
 ConnectionId = Annotated[str, StringConstraints(pattern=CONNECTION_ID)]
@@ -53,6 +56,18 @@ def _sendable(value: str) -> str:
         raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
 
 
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 5.0 is 5 (JSON Schema, 6.1.1)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _tellable(moment: datetime) -> datetime:
+    """Only a time that can be told again: its UTC may lie outside of all years."""
+    if not FIRST <= moment <= LAST:
+        raise PydanticCustomError("invalid_field", "it is too far from now")
+    return moment
+
+
 Address = Annotated[
     str,
     AfterValidator(_address),
@@ -60,7 +75,8 @@ Address = Annotated[
         {
             "type": "string",
             "minLength": 7,
-            "maxLength": 64,
+            "maxLength": addresses.LONGEST,
+            "pattern": addresses.PATTERN,
             "description": "An international phone number of 7 to 15 digits (with at most +,"
             " spaces, dashes and parentheses), or a canonical address.",
             "examples": ["15550100002", "+1 (555) 010-0002", "15550100002@s.whatsapp.net"],
@@ -75,6 +91,7 @@ Text = Annotated[
             "type": "string",
             "minLength": 1,
             "maxLength": text.LONGEST,
+            "pattern": text.PATTERN,
             "description": "The text; control characters other than tab and line ends are refused.",
             "examples": ["hi"],
         }
@@ -118,10 +135,12 @@ class NewMessage(Body):
     to: Address
     type: Literal["text"] = Field("text", description="Only text for now.")
     text: Text
-    priority: int = Field(5, ge=0, le=9, description="0 goes first, 9 last.")
-    send_at: AwareDatetime | None = Field(
+    priority: Annotated[int, BeforeValidator(_whole)] = Field(
+        5, ge=0, le=9, description="0 goes first, 9 last."
+    )
+    send_at: Annotated[AwareDatetime, AfterValidator(_tellable)] | None = Field(
         None,
-        description="Not before this time (RFC 3339 with a zone).",
+        description="Not before this time (RFC 3339 with a zone, before the year 9999).",
         examples=["2030-01-01T09:00:00Z"],
     )
 
@@ -132,7 +151,8 @@ class Wait(Parameters):
         ge=0,
         le=60,
         allow_inf_nan=False,
-        description="Seconds to wait for the message to be sent or dead before answering.",
+        description="Seconds to wait for the message to be sent or dead before answering."
+        " One that is due only later is answered at once.",
     )
 
 

@@ -29,6 +29,8 @@ async def dead(call: Call[None, ListDead]) -> Response:
     query = call.query
     names = _reachable(call) if query.connection is None else [await _known(call, query.connection)]
     behind = _position(query.after)
+    if behind is not None and query.connection not in (None, behind[0]):
+        raise Problem("invalid_cursor", "The cursor is one of another connection's list.")
     if behind is not None:
         names = [name for name in names if name >= behind[0]]
     found: list[Record] = []

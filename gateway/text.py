@@ -9,6 +9,12 @@ LONGEST = 65_536  # characters; WhatsApp's limit for a text message
 # C0 except tab, line feed and carriage return; DEL. No client of WhatsApp can show them.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
+# What `sendable` takes, for those who read it in JSON Schema: no control character, and one that
+# is no white space at least.
+_REFUSED = r"\x00-\x08\x0B\x0C\x0E-\x1F\x7F"
+_WHITE = r"\t\n\r \x85\xA0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000"
+PATTERN = f"^[^{_REFUSED}]*[^{_REFUSED}{_WHITE}][^{_REFUSED}]*$"
+
 
 class InvalidText(ValueError):  # noqa: N818 - reads as what it is
     """A text that cannot be sent; the message never repeats it. `code` is stable."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import socket
 from contextlib import suppress
@@ -56,6 +58,10 @@ def refused(answer: httpx.Response) -> tuple[int, str]:
         ({"priority": 99}, "invalid_field"),
         ({"priority": 1.5}, "invalid_field"),
         ({"send_at": "tomorrow"}, "invalid_field"),
+        # its UTC lies outside of all years, or is rounded out of them: it could not be told again
+        ({"send_at": "9999-12-31T23:59:59-23:59"}, "invalid_field"),
+        ({"send_at": "9999-12-31T23:59:59.999999Z"}, "invalid_field"),
+        ({"send_at": "0001-01-01T00:00:00+23:59"}, "invalid_field"),
         ({"reply_to": "x"}, "unknown_field"),
         ({"colour": "red"}, "unknown_field"),
     ],
@@ -89,6 +95,31 @@ def test_other_content_types(api: Api, media_type: str) -> None:
         "/api/messages", content=json.dumps(GOOD), headers={"Content-Type": media_type}
     )
     assert refused(answer) == (415, "unsupported_media_type")
+
+
+def test_a_field_that_is_given_twice(api: Api) -> None:
+    twice = json.dumps(GOOD)[:-1] + ', "to": "15550100003"}'
+    answer = api.post("/api/messages", content=twice, headers={"Content-Type": "application/json"})
+    assert refused(answer) == (422, "duplicate_field")
+    assert answer.json()["errors"][0]["field"] == "to"
+
+
+def test_a_body_that_is_encoded(api: Api) -> None:
+    packed = gzip.compress(json.dumps(GOOD).encode())
+    for content in (packed, json.dumps(GOOD).encode()):
+        answer = api.post(
+            "/api/messages",
+            content=content,
+            headers={"Content-Type": "application/json", "Content-Encoding": "gzip"},
+        )
+        assert refused(answer) == (415, "unsupported_media_type")
+        assert "Content-Encoding" in answer.json()["detail"]
+
+
+def test_a_cursor_of_another_connections_dead_letters(api: Api) -> None:
+    cursor = base64.urlsafe_b64encode(b"zoo.3EB0" + b"0" * 18).decode().rstrip("=")
+    path = f"/api/queue/dead?connection=shop&after={cursor}"
+    assert refused(api.get(path)) == (400, "invalid_cursor")
 
 
 @pytest.mark.parametrize(
@@ -237,7 +268,7 @@ def test_logs_hold_no_number_no_text_no_key(api: Api, gateway: Gateway) -> None:
     log = gateway.log()
     assert '"route": "/api/messages"' in log
     assert '"route": "unmatched"' in log
-    for secret in ("1555", "psst", KEY, "oops", "?"):
+    for secret in ("155501", "psst", KEY, "oops", "?"):
         assert secret not in log
     for line in log.splitlines():
         assert json.loads(line)["action"]

@@ -1,0 +1,146 @@
+"""schemathesis holds a real gateway to the OpenAPI document that it serves.
+
+Its seed is fixed; what `CONFIGURATION` and `HOOKS` take from it they give a reason for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+import pytest
+
+from actors.queue.lanes import Lanes
+from actors.redis.client import connect
+from actors.redis.lease import Leases, Owner
+from actors.state.connections import ConnectionExists, Connections
+from actors.state.documents import open_documents
+from tests.integration.gateway.served import KEY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.gateway.served import Gateway
+
+SEED = 20_261_124
+EXAMPLES = 25  # a path, in the phase that looks for what nobody thought of
+
+# positive_data_acceptance: a cursor is opaque, no schema can tell one that was given here from one
+# that was not. Those that were not are answered with 400, and the document says so.
+CONFIGURATION = """\
+hooks = "hooks.py"
+
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", 401, 403, 404, 406, 409]
+
+[[operations]]
+include-operation-id = ["listMessages", "listConnections", "listDead"]
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", 400, 401, 403, 404]
+"""
+
+# An Idempotency-Key that was used with another body is refused, as it should be (422), and no
+# schema can tell: each usable key is made one of its own.
+HOOKS = """\
+import itertools, re, schemathesis
+
+numbers = itertools.count()
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    key = (case.headers or {}).get("Idempotency-Key")
+    if isinstance(key, str) and re.fullmatch("[!-~]([ -~]{0,238}[!-~])?", key):
+        case.headers["Idempotency-Key"] = f"{key}#{next(numbers)}"
+"""
+
+
+class Rest:
+    """What stands behind the gateway, played on the real queue and the real store.
+
+    Sends all that is queued, and forgets what was deleted; the connection `shop` always comes back.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._settings = gateway.settings
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+        self.sent = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    async def _run(self) -> None:
+        redis = connect(self._settings)
+        documents = open_documents(self._settings)
+        registry, leases, lanes = (
+            Connections(documents),
+            Leases(redis),
+            Lanes(redis, self._settings),
+        )
+        epochs: dict[str, int] = {}
+        try:
+            while not self._over.is_set():
+                with suppress(ConnectionExists):
+                    await registry.create("shop")
+                for each in (await registry.list(deleted=True)).items:
+                    if each.deleted:
+                        await registry.remove(each.id)
+                        continue
+                    if each.id not in epochs:
+                        lease = await leases.take(each.id, Owner(f"connection:{each.id}", 1, "-"))
+                        epochs[each.id] = lease.epoch
+                    await self._send(lanes, each.id, epochs[each.id])
+                await asyncio.sleep(0.02)
+        finally:
+            await lanes.close()
+            await documents.close()
+            await redis.aclose()
+
+    async def _send(self, lanes: Lanes, connection: str, epoch: int) -> None:
+        for job in (await lanes.claim(connection, epoch, 10, time.time())).jobs:
+            now = time.time()
+            await lanes.complete(connection, epoch, job.id, at=now, now=now)
+            self.sent += 1
+
+
+@pytest.mark.timeout(240)
+def test_the_document_is_kept(own_gateway: Gateway, tmp_path: Path) -> None:
+    configuration = tmp_path / "schemathesis.toml"
+    configuration.write_text(CONFIGURATION)
+    (tmp_path / "hooks.py").write_text(HOOKS)
+    with Rest(own_gateway) as rest:
+        ran = subprocess.run(
+            [
+                sys.executable,
+                *("-m", "schemathesis.cli", "--config-file", str(configuration)),
+                *("run", f"http://127.0.0.1:{own_gateway.port}/openapi.json"),
+                *("--header", f"X-Api-Key: {KEY}"),
+                *("--checks", "all", "--mode", "all"),
+                *("--phases", "examples,coverage,fuzzing"),
+                *("--max-examples", str(EXAMPLES), "--seed", str(SEED)),
+                *("--continue-on-failure", "--no-color", "--request-timeout", "20"),
+            ],
+            cwd=tmp_path,
+            env={**os.environ, "COLUMNS": "200"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+    print(ran.stdout[-1500:])
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "24 selected / 24 total" in ran.stdout
+    assert "internal_error" not in own_gateway.log()
+    assert rest.sent > 10

@@ -1,0 +1,49 @@
+"""What the document promises about addresses and texts is what the code takes, to the character."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gateway import addresses, text
+
+ADDRESS = re.compile(addresses.PATTERN)
+TEXT = re.compile(text.PATTERN)
+WRITTEN = st.text("+ ()-0123456789@s.whatpne", max_size=70) | st.from_regex(ADDRESS, fullmatch=True)
+CHARACTERS = st.characters(exclude_categories=["Cs"])
+
+
+@given(WRITTEN)
+@example("0" + "1" * 8)
+@example(" +15550100002")
+@example("+ (1)555-010-0002 ")
+@example("1" * 16)
+@example("15550100002@s.whatsapp.net")
+def test_addresses(written: str) -> None:
+    try:
+        addresses.canonical(written)
+    except addresses.InvalidAddress:
+        taken = False
+    else:
+        taken = True
+    promised = 7 <= len(written) <= addresses.LONGEST and ADDRESS.fullmatch(written) is not None
+    assert promised is taken
+
+
+@given(st.text(st.sampled_from("a \t\n\x0b\x1c\x85\xa0\u2007\u3000\u200b\ufeff") | CHARACTERS))
+def test_texts(written: str) -> None:
+    try:
+        text.sendable(written)
+    except text.InvalidText:
+        taken = False
+    else:
+        taken = True
+    assert (TEXT.fullmatch(written) is not None) is taken
+
+
+def test_every_white_space_is_known() -> None:
+    for number in range(0x110000):
+        if chr(number).isspace():
+            assert TEXT.fullmatch(chr(number)) is None, hex(number)
