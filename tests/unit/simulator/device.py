@@ -27,6 +27,7 @@ from simulator.protocol import (
     SERVER,
     ADVSignedDeviceIdentityHMAC,
     ClientPayload,
+    HandshakeMessage,
     Message,
     Node,
     bytes_of,
@@ -62,6 +63,7 @@ class Device:
         self.identity_bytes = b""
         self.server_static = b""
         self.handshake_mode = "XX"
+        self.fell_back = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -89,9 +91,13 @@ class Device:
         prefix = b"ED\x00\x01" + len(routing).to_bytes(3, "big") + routing if routing else b""
         await self.socket.send(prefix + PROLOGUE + framed(hello))
         reply = await self.frames.frame()
-        if resume:
+        if resume and not HandshakeMessage.FromString(reply).server_hello.static:
+            self.fell_back = False
             client.resumed(reply)
         else:
+            self.fell_back = bool(resume)
+            if self.fell_back:
+                client.fall_back()
             finish, self.server_static, _ = client.finish(reply, sealed)
             await self.socket.send(framed(finish))
         self._send, self._receive = AESGCM(client.send_key), AESGCM(client.receive_key)

@@ -116,6 +116,16 @@ async def test_says_where_clients_connect(http: httpx.AsyncClient, world: World)
     }
 
 
+async def test_the_static_key_rotates_under_the_same_root(
+    http: httpx.AsyncClient, world: World
+) -> None:
+    before = (await http.get("/")).json()
+    rotated = (await http.post("/rotate")).json()["static_key"]
+    after = (await http.get("/")).json()
+    assert after == {**before, "static_key": rotated}
+    assert rotated == world.identity.static_public.hex() != before["static_key"]
+
+
 async def test_a_phone_exists_as_soon_as_it_is_named(http: httpx.AsyncClient) -> None:
     first = (await http.post("/phones", json={"number": NUMBER})).json()
     again = (await http.post("/phones", json={"number": f"+{NUMBER}"})).json()

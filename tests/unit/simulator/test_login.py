@@ -44,13 +44,40 @@ async def test_an_unknown_device_is_refused(
     assert (await device.login()).tag == "failure"
 
 
-async def test_ik_resumption_and_routing_info(
-    paired: Callable[[str], Awaitable[Device]],
+async def test_resumes_falls_back_and_resumes_again(
+    world: World, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    device = await paired(NUMBER)
+
+    def logins() -> dict[str, int]:
+        kinds = ("xx", "ik", "xxfallback")
+        return {kind: world.store.counted(NUMBER, f"logins_{kind}") for kind in kinds}
+
+    async def login() -> bool:
+        await device.close()
+        assert (await device.login(routing=b"simulator")).tag == "success"
+        return device.fell_back
+
+    device.handshake_mode = "IK"
+    assert not await login()
+    assert logins() == {"xx": 1, "ik": 1, "xxfallback": 0}
+    known = device.server_static
+    world.rotate()
+    assert await login(), "the key that the client knew is worth nothing any more"
+    assert device.server_static == world.identity.static_public != known
+    assert logins() == {"xx": 1, "ik": 1, "xxfallback": 1}
+    assert not await login()
+    assert logins() == {"xx": 1, "ik": 2, "xxfallback": 1}
+
+
+async def test_a_refused_login_counts_as_none(
+    world: World, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
     device = await paired(NUMBER)
     await device.close()
-    device.handshake_mode = "IK"
-    assert (await device.login(routing=b"simulator")).tag == "success"
+    world.faults.request({"account": NUMBER, "kind": "reject_login", "count": 1})
+    assert (await device.login()).tag == "failure"
+    assert world.store.counted(NUMBER, "logins_xx") == 1
 
 
 async def test_nothing_of_a_replaced_socket_is_accepted(
