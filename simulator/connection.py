@@ -79,11 +79,14 @@ class Connection:
             await self._socket.close()
             log.info("connection_ended", action="connection_ended", serial=self.serial, cause=cause)
 
-    def push(self, stanza: Any) -> None:
-        """Sends now. Callers inside a transaction use `send`."""
+    def push(self, stanza: Any, encoded: bytes | None = None) -> None:
+        """Sends now. Callers inside a transaction use `send`.
+
+        `encoded` is the stanza's bytes where the caller has them already.
+        """
         if self.retired or self._transport is None:
             return
-        frame = self._transport.encrypt(encode(stanza))
+        frame = self._transport.encrypt(encode(stanza) if encoded is None else encoded)
         if self._spoil == "lose":
             self._spoil = None
             return

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.protocol import decode, encode, jid_of, text_of
+from simulator.protocol import decode, jid_of, text_of
 
 if TYPE_CHECKING:
     from simulator.store import Store
@@ -36,8 +36,8 @@ class OfflineQueue:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def put(self, device: tuple[str, int], stanza: Any) -> int:
-        """Keeps the stanza and returns its place in the order.
+    def put(self, device: tuple[str, int], stanza: Any, encoded: bytes) -> int:
+        """Keeps the stanza, whose bytes are `encoded`, and returns its place in the order.
 
         The same message encrypted anew keeps the place of the one it replaces.
         """
@@ -51,7 +51,7 @@ class OfflineQueue:
             text_of(stanza, "id"),
             "" if message else text_of(stanza, "type"),
             "" if message else str(stanza.attrs.get("from", "")),
-            encode(stanza),
+            encoded,
         )
 
     def waiting(self, device: tuple[str, int]) -> list[Waiting]:

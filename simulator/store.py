@@ -28,9 +28,9 @@ class Store:
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode=WAL")
-        # A killed process keeps the page cache, so NORMAL loses nothing that was committed; only
-        # a power cut could, and a simulator promises nothing about those.
-        self._connection.execute("PRAGMA synchronous=NORMAL")
+        # A killed process keeps the page cache, so nothing that was committed is lost without a
+        # sync; only a power cut could, and a simulator promises nothing about those.
+        self._connection.execute("PRAGMA synchronous=OFF")
         self._create()
         self._depth = 0
         self._after: list[Callable[[], None]] = []
@@ -104,6 +104,23 @@ class Store:
         actions, self._after = self._after, []
         for action in actions:
             action()
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part of the open transaction: an exception rolls back this part alone."""
+        assert self._depth
+        actions = len(self._after)
+        self._connection.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            del self._after[actions:]
+            self._connection.execute("ROLLBACK TO part")
+            for forget in self._rollbacks:
+                forget()
+            raise
+        finally:
+            self._connection.execute("RELEASE part")
 
     def count(self, number: str, name: str) -> None:
         """Notes that `name` happened once more to `number`."""

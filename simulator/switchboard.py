@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.protocol import SERVER, Node
+from simulator.protocol import SERVER, Node, encode
 
 if TYPE_CHECKING:
     from simulator.connection import Connection
@@ -63,8 +63,9 @@ class Switchboard:
 
         A device that is not there gets it at its next login.
         """
-        seq = self._queue.put(device, stanza)
-        self._store.after_commit(lambda: self._send(device, seq, stanza, delay))
+        encoded = encode(stanza)
+        seq = self._queue.put(device, stanza, encoded)
+        self._store.after_commit(lambda: self._send(device, seq, stanza, encoded, delay))
 
     def flush(self, connection: Connection) -> None:
         """Sends all that waits, oldest first, between a preview and the closing count."""
@@ -87,31 +88,33 @@ class Switchboard:
             )
         connection.push(Node("ib", {"from": SERVER}, [Node("offline", {"count": len(waiting)})]))
 
-    def _send(self, device: Device, seq: int, stanza: Any, delay: float) -> None:
+    def _send(self, device: Device, seq: int, stanza: Any, encoded: bytes, delay: float) -> None:
         connection = self._live.get(device)
         if connection is None or not connection.active:
             return
         if delay > 0:
-            asyncio.get_running_loop().call_later(delay, self._late, connection, seq, stanza)
+            asyncio.get_running_loop().call_later(
+                delay, self._late, connection, seq, stanza, encoded
+            )
         else:
-            self._push(connection, stanza)
+            self._push(connection, stanza, encoded)
 
-    def _late(self, connection: Connection, seq: int, stanza: Any) -> None:
+    def _late(self, connection: Connection, seq: int, stanza: Any, encoded: bytes) -> None:
         # A successor got the stanza with its flush at login: sending it again would be a
         # duplicate that no server produces.
         assert connection.device is not None
         if self._live.get(connection.device) is connection and self._queue.holds(seq):
-            self._push(connection, stanza)
+            self._push(connection, stanza, encoded)
 
-    def _push(self, connection: Connection, stanza: Any) -> None:
+    def _push(self, connection: Connection, stanza: Any, encoded: bytes | None = None) -> None:
         assert connection.device is not None
         number, device = connection.device
         spoiled = self._faults.strike(number, "lose", "corrupt", device=device)
         if spoiled is not None:
             connection.spoil(spoiled.kind)
         if stanza.tag == "message" and self._faults.strike(number, "garble", device=device):
-            stanza = _garbled(stanza)
-        connection.push(stanza)
+            stanza, encoded = _garbled(stanza), None
+        connection.push(stanza, encoded)
         if stanza.tag == "message" and self._faults.strike(number, "duplicate", device=device):
             connection.push(stanza)
 

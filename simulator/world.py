@@ -91,6 +91,7 @@ class World:
         self._messages = Messages(self)
         self._receipts = Receipts(self)
         self._serial = 0
+        self._arrived: list[tuple[Connection, Any]] = []
 
     async def serve(self, socket: ServerConnection) -> None:
         """Runs one client's connection until it ends."""
@@ -99,6 +100,9 @@ class World:
 
     def entered(self, connection: Connection, payload: Any) -> None:
         """A client finished its handshake: it registers, or it logs in."""
+        # What came before this login is handled before it: from then on nothing of the device's
+        # old socket counts (G6).
+        self._handle_all()
         connection.push_name = payload.push_name
         if payload.HasField("device_pairing_data"):
             connection.registration = payload.device_pairing_data
@@ -112,18 +116,31 @@ class World:
         self.pairing.left(connection)
 
     def handle(self, connection: Connection, stanza: Any) -> None:
-        """Handles one stanza in one transaction.
+        """Handles a stanza at the end of the loop's turn, together with all that came in it.
 
-        A failure of ours rolls back and is logged; the client gets no answer, as from a server
-        that lost the stanza.
+        They share a transaction. A failure of ours undoes that stanza alone and is logged; the
+        client gets no answer, as from a server that lost it.
         """
-        try:
-            with self.store.transaction():
-                self._dispatch(connection, stanza)
-        except Exception:
-            log.exception(
-                "stanza_failed", action="stanza_failed", serial=connection.serial, tag=stanza.tag
-            )
+        if not self._arrived:
+            asyncio.get_running_loop().call_soon(self._handle_all)
+        self._arrived.append((connection, stanza))
+
+    def _handle_all(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        if not arrived:
+            return
+        with self.store.transaction():
+            for connection, stanza in arrived:
+                try:
+                    with self.store.savepoint():
+                        self._dispatch(connection, stanza)
+                except Exception:
+                    log.exception(
+                        "stanza_failed",
+                        action="stanza_failed",
+                        serial=connection.serial,
+                        tag=stanza.tag,
+                    )
 
     def _dispatch(self, connection: Connection, stanza: Any) -> None:
         companion = None if connection.device is None else self.companions.get(*connection.device)

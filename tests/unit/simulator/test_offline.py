@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulator.offline import OfflineQueue
-from simulator.protocol import JID, Node
+from simulator.protocol import JID, Node, encode
 from simulator.store import Store
 
 if TYPE_CHECKING:
@@ -34,13 +34,17 @@ def message(message_id: str, content: bytes = b"sealed") -> Any:
     return Node("message", {"from": FRIEND, "id": message_id}, [Node("enc", {}, content)])
 
 
+def put(queue: OfflineQueue, stanza: Any) -> int:
+    return queue.put(DEVICE, stanza, encode(stanza))
+
+
 def ids(queue: OfflineQueue) -> list[str]:
     return [str(one.stanza.attrs["id"]) for one in queue.waiting(DEVICE)]
 
 
 def test_keeps_the_order_across_a_restart(queue: OfflineQueue, store: Store) -> None:
     for number in range(5):
-        queue.put(DEVICE, message(f"M{number}"))
+        put(queue, message(f"M{number}"))
     assert ids(queue) == [f"M{number}" for number in range(5)]
     assert ids(OfflineQueue(store)) == ids(queue)
     assert queue.waiting(("15550100001", 2)) == []
@@ -66,7 +70,7 @@ def test_keeps_the_order_across_a_restart(queue: OfflineQueue, store: Store) -> 
 def test_what_acknowledges_a_message(
     queue: OfflineQueue, answer: dict[str, Any], removed: bool
 ) -> None:
-    queue.put(DEVICE, message("M1"))
+    put(queue, message("M1"))
     tag = answer.pop("tag")
     stanza = Node(tag, {"id": "M1", "to": FRIEND, **answer})
     took = queue.receive if tag == "receipt" else queue.acknowledge
@@ -76,15 +80,15 @@ def test_what_acknowledges_a_message(
 
 def test_a_receipt_for_many(queue: OfflineQueue) -> None:
     for number in range(4):
-        queue.put(DEVICE, message(f"M{number}"))
+        put(queue, message(f"M{number}"))
     items = [Node("item", {"id": f"M{number}"}) for number in (1, 2)]
     queue.receive(DEVICE, Node("receipt", {"id": "M0"}, [Node("list", {}, items)]))
     assert ids(queue) == ["M3"]
 
 
 def test_receipts_of_one_message_are_acknowledged_each_for_itself(queue: OfflineQueue) -> None:
-    queue.put(DEVICE, Node("receipt", {"from": FRIEND, "id": "M1"}))
-    queue.put(DEVICE, Node("receipt", {"from": FRIEND, "id": "M1", "type": "read"}))
+    put(queue, Node("receipt", {"from": FRIEND, "id": "M1"}))
+    put(queue, Node("receipt", {"from": FRIEND, "id": "M1", "type": "read"}))
     assert queue.counts(DEVICE) == {"receipt": 2}
     queue.acknowledge(DEVICE, Node("ack", {"class": "receipt", "id": "M1", "type": "read"}))
     assert [one.stanza.attrs.get("type") for one in queue.waiting(DEVICE)] == [None]
@@ -93,9 +97,9 @@ def test_receipts_of_one_message_are_acknowledged_each_for_itself(queue: Offline
 
 
 def test_the_same_message_anew_keeps_its_place(queue: OfflineQueue) -> None:
-    first = queue.put(DEVICE, message("M1", b"old"))
-    queue.put(DEVICE, message("M2"))
-    assert queue.put(DEVICE, message("M1", b"new")) == first
+    first = put(queue, message("M1", b"old"))
+    put(queue, message("M2"))
+    assert put(queue, message("M1", b"new")) == first
     assert ids(queue) == ["M1", "M2"]
     assert queue.waiting(DEVICE)[0].stanza.get_child("enc").content == b"new"
     assert queue.holds(first)
