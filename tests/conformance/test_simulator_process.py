@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tests.conformance.processes import ROOT, Neonize, Simulator
+from tests.conformance.processes import ROOT, Neonize, Simulator, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,6 +81,64 @@ def test_killed_while_contacts_speak(tmp_path: Path) -> None:
             arrived.append(client.wait("message")["text"])
         simulator.settled(ACCOUNT)
         assert len(arrived) == len(set(arrived))
+    finally:
+        client.process.kill()
+        simulator.kill()
+
+
+def test_killed_it_knows_every_device_and_what_was_lost(tmp_path: Path) -> None:
+    """What an unkind world consists of is state too: all of it is there after `kill -9`."""
+    simulator = Simulator(tmp_path / "data")
+    client = Neonize(simulator, tmp_path)
+    paths = (
+        "/",
+        f"/contacts/{FRIEND}",
+        f"/contacts/{FRIEND}/inbox",
+        f"/contacts/{FRIEND}/said",
+        f"/phones/{ACCOUNT}/inbox",
+        f"/accounts/{ACCOUNT}",
+    )
+    try:
+        client.pair(ACCOUNT)
+        device = simulator.post(f"/contacts/{FRIEND}/devices", notify=False)["device"]
+        simulator.say(FRIEND, ACCOUNT, "from the desk", device=device)
+        assert client.wait("message")["text"] == "from the desk"
+        client.send(FRIEND, "to both")
+        until(lambda: [item["devices"] for item in simulator.inbox(FRIEND)] == [[0, device]])
+        simulator.post("/faults", account=ACCOUNT, kind="garble", count=1)
+        simulator.say(FRIEND, ACCOUNT, "not read at first")
+        assert client.wait("message")["text"] == "not read at first"
+        simulator.settled(ACCOUNT)
+        client.process.kill()
+        until(lambda: not simulator.account(ACCOUNT)["online"])
+
+        simulator.post("/rotate")
+        simulator.post(f"/contacts/{FRIEND}/addressing", mode="lid")
+        simulator.post(f"/contacts/{FRIEND}/forget", account=ACCOUNT)
+        simulator.post(f"/contacts/{FRIEND}", prekeys=3)
+        gone = simulator.post(f"/contacts/{FRIEND}/devices")["device"]
+        assert simulator.http.delete(f"/contacts/{FRIEND}/devices/{gone}").is_success
+        simulator.post(f"/accounts/{ACCOUNT}/prekeys", keep=2)
+        simulator.say(FRIEND, ACCOUNT, "before the kill", device=device)
+        before = [simulator.http.get(path).json() for path in paths]
+        simulator.process.kill()
+        simulator.http.close()
+        simulator.start()
+        after = [simulator.http.get(path).json() for path in paths]
+        pid = before[0].pop("pid")
+        assert after[0].pop("pid") != pid
+        assert after == before
+        assert [one["device"] for one in after[1]["devices"]] == [0, device]
+        assert after[-1]["retries"] == 1
+        assert after[-1]["unacknowledged"] >= 4, "a message, two device changes, a prekey count"
+
+        client.start()
+        assert client.wait("message")["text"] == "before the kill"
+        simulator.settled(ACCOUNT)
+        client.send(FRIEND, "after the kill")
+        until(lambda: [item["devices"] for item in simulator.inbox(FRIEND)][1:] == [[0, device]])
+        # whatsmeow tops up by 50 when it hears the count
+        assert simulator.account(ACCOUNT)["prekeys"] >= 50
     finally:
         client.process.kill()
         simulator.kill()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sqlite3
+from pathlib import Path
 
 import pytest
 
+from simulator.companions import Companions
+from simulator.endpoints import Endpoints
+from simulator.inbox import Inbox
+from simulator.offline import OfflineQueue
+from simulator.people import People
+from simulator.protocol import JID, Node
 from simulator.store import Store
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -59,3 +63,53 @@ def test_a_secret_stays_the_same(path: Path) -> None:
     again = Store(path)
     assert again.secret("root", lambda: b"another") == first == b"one"
     again.close()
+
+
+def test_a_failed_part_leaves_the_rest(path: Path) -> None:
+    store = Store(path)
+    forgotten: list[bool] = []
+    left: list[str] = []
+    store.on_rollback(lambda: forgotten.append(True))
+
+    def fail() -> None:
+        with store.savepoint():
+            store.count("1", "failed")
+            store.after_commit(lambda: left.append("failed"))
+            raise RuntimeError("broken")
+
+    with store.transaction():
+        with store.savepoint():
+            store.count("1", "done")
+            store.after_commit(lambda: left.append("done"))
+        with pytest.raises(RuntimeError, match="broken"):
+            fail()
+        assert left == []
+        store.count("1", "done")
+    assert (store.counted("1", "done"), store.counted("1", "failed")) == (2, 0)
+    assert (left, forgotten) == (["done"], [True])
+    store.close()
+
+
+def test_a_file_of_the_first_version(path: Path) -> None:
+    old = sqlite3.connect(path)
+    old.executescript(Path(__file__).with_name("first_version.sql").read_text())
+    old.close()
+    device = ("15550100001", 1)
+    Store(path).close()
+    store = Store(path)
+    friend = People(store).named("15550100002")
+    assert (friend.last_device, friend.prekeys, friend.addressing) == (3, -1, "")
+    (item,) = Inbox(store).received(friend.number)
+    assert (item["text"], item["deliveries"], item["devices"]) == ("hello", 2, [0])
+    (companion,) = Companions(store).of("15550100001")
+    assert (companion.logins, companion.version) == (4, "")
+    phone = Endpoints(store).phone(friend.number)
+    assert (phone.registration, phone.adv, phone.key_index) == (77, b"", 0)
+    queue = OfflineQueue(store)
+    assert [one.seq for one in queue.waiting(device)] == [9]
+    # whose receipt it is was not kept then: any ack of it will do
+    attrs = {"class": "receipt", "id": "M1", "to": JID(friend.number, device=2)}
+    assert queue.acknowledge(device, Node("ack", attrs))
+    assert store.number("SELECT count FROM undecrypted") == 2
+    assert store.number("SELECT delivered FROM said WHERE device = 0") == 1
+    store.close()
