@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import InboxKind
 
+WANTED = "wanted"
+"""The kind of a row that stands for a message whose resend was asked for: not shown yet."""
+
 UNDECRYPTABLE = "undecryptable"
 """The type of a placeholder; the sender's resend under the same id replaces it."""
 
@@ -56,21 +59,80 @@ class Inbox(SessionFile):
         """
         readable = type != UNDECRYPTABLE
         known = self._tombstone(chat, sender, message_id)
-        if known is not None and (known[0] == 1 or not readable):
+        if known is not None and known[0] == 1:
             return False
+        if known is not None and not readable:
+            return self._show(known[1])
         if known is not None and known[1] is not None:
             self._write("DELETE FROM inbox WHERE key = ?", (known[1],))
-        key = self._insert(
-            "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, push_name,"
-            " source, body) VALUES ('message', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (chat, sender, message_id, at, type, text, int(from_me), push_name, source, body),
-        )
-        self._write(
-            "INSERT OR REPLACE INTO tombstones (chat, sender, message_id, readable, inbox, at)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (chat, sender, message_id, int(readable), key, self._clock()),
-        )
+        row = (chat, sender, message_id, at, type, text, int(from_me), push_name, source, body)
+        self._put("message", row, readable=readable)
         return True
+
+    def want(
+        self,
+        *,
+        chat: str,
+        sender: str,
+        message_id: str,
+        at: int,
+        from_me: bool,
+        push_name: str | None,
+        source: Literal["live", "offline", "history"],
+    ) -> None:
+        """Note a message that could not be read and whose resend is asked for.
+
+        It shows only when `show_wanted` finds that no resend came, or as a placeholder is added
+        for it. So there is one whatever becomes of the process and of the question.
+        """
+        if self._tombstone(chat, sender, message_id) is None:
+            row = (
+                *(chat, sender, message_id, at, UNDECRYPTABLE),
+                *(None, int(from_me), push_name, source, None),
+            )
+            self._put(WANTED, row, readable=False)
+        else:
+            self._write(
+                "UPDATE tombstones SET at = ? WHERE chat = ? AND sender = ? AND message_id = ?",
+                (self._clock(), chat, sender, message_id),
+            )
+
+    def wants(self) -> bool:
+        """Whether the resend of any message is waited for."""
+        return self._row("SELECT 1 FROM inbox WHERE kind = ? LIMIT 1", (WANTED,)) is not None
+
+    def show_wanted(self, before: float) -> int:
+        """Put placeholders for what was last asked for at or before that time; return how many."""
+        rows = self._rows(
+            "SELECT inbox.key FROM inbox JOIN tombstones ON tombstones.inbox = inbox.key"
+            " WHERE inbox.kind = ? AND tombstones.at <= ?",
+            (WANTED, before),
+        )
+        return sum(self._show(key) for (key,) in rows)
+
+    def move_chat(self, old: str, new: str) -> None:
+        """What is in the chat `old` is in `new`; a message that is in both is there once."""
+        for sender, message_id, readable, inbox, at in self._rows(
+            "SELECT sender, message_id, readable, inbox, at FROM tombstones WHERE chat = ?", (old,)
+        ):
+            target = new if sender == old else sender
+            known = self._tombstone(new, target, message_id)
+            if known is not None:
+                # The one that can be read stays; of two alike, the one that is there.
+                double = inbox if known[0] >= readable else known[1]
+                self._write("DELETE FROM inbox WHERE key = ?", (double,))
+            if known is None or known[0] < readable:
+                self._write(
+                    "INSERT OR REPLACE INTO tombstones"
+                    " (chat, sender, message_id, readable, inbox, at) VALUES (?, ?, ?, ?, ?, ?)",
+                    (new, target, message_id, readable, inbox, at),
+                )
+        self._write("DELETE FROM tombstones WHERE chat = ?", (old,))
+        self._write(
+            "UPDATE inbox SET chat = ?1, sender = CASE sender WHEN ?2 THEN ?1 ELSE sender END"
+            " WHERE chat = ?2",
+            (new, old),
+        )
 
     def bury(self, *, chat: str, sender: str, message_id: str) -> None:
         """Leave a tombstone alone: the message was for the protocol and shows nothing.
@@ -132,6 +194,22 @@ class Inbox(SessionFile):
         self._write(
             "DELETE FROM tombstones WHERE at < ? AND inbox IS NULL", (now - TOMBSTONE_SECONDS,)
         )
+
+    def _put(self, kind: str, row: Sequence[Any], *, readable: bool) -> None:
+        key = self._insert(
+            "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, push_name,"
+            " source, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (kind, *row),
+        )
+        self._write(
+            "INSERT OR REPLACE INTO tombstones (chat, sender, message_id, readable, inbox, at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (*row[:3], int(readable), key, self._clock()),
+        )
+
+    def _show(self, key: int | None) -> bool:
+        shown = "UPDATE inbox SET kind = 'message' WHERE key = ? AND kind = ?"
+        return self._write(shown, (key, WANTED)) == 1
 
     def _tombstone(self, chat: str, sender: str, message_id: str) -> tuple[int, int | None] | None:
         return self._row(

@@ -203,6 +203,24 @@ class Keys(SessionFile):
             (address,),
         )
 
+    def archive_user(self, user: str) -> None:
+        """Archive the current session with each device of a user, and forget their identity keys.
+
+        Without the key none of those sessions becomes current again.
+        """
+        for address in self._addresses_of(user):
+            self.archive_ratchet(address)
+            self._write("DELETE FROM identities WHERE address = ?", (address,))
+
+    def _addresses_of(self, user: str) -> list[str]:
+        """The devices of a canonical address that there are sessions with."""
+        name, server = user.split("@")
+        rows = self._rows(
+            "SELECT DISTINCT address FROM ratchets WHERE address = ? OR address GLOB ?",
+            (user, f"{name}:*@{server}"),
+        )
+        return [str(address) for (address,) in rows]
+
     def _trim(self, address: str) -> None:
         self._write(
             "DELETE FROM ratchets WHERE id IN (SELECT id FROM ratchets WHERE address = ?"
@@ -216,11 +234,8 @@ class Keys(SessionFile):
         Where that has a current session already, they join its archived ones.
         """
         user, server = old.split("@")
-        for (address,) in self._rows(
-            "SELECT DISTINCT address FROM ratchets WHERE address = ? OR address GLOB ?",
-            (old, f"{user}:*@{server}"),
-        ):
-            name, new_server = new.split("@")
+        name, new_server = new.split("@")
+        for address in self._addresses_of(old):
             device = address.removeprefix(user).removesuffix(f"@{server}")
             target = f"{name}{device}@{new_server}"
             if self.current_ratchet(target) is not None:

@@ -55,6 +55,13 @@ class Sent(SessionFile):
         )
         return 0 if row is None else int(row[0])
 
+    def move_sent(self, old: str, new: str) -> None:
+        """What was sent to the chat `old` was sent to `new`, and so were its counts."""
+        for table in ("sent", "retries"):
+            self._write(f"UPDATE OR IGNORE {table} SET chat = ? WHERE chat = ?", (new, old))  # noqa: S608
+            self._write(f"DELETE FROM {table} WHERE chat = ?", (old,))  # noqa: S608
+        self._write("UPDATE OR IGNORE retries SET peer = ? WHERE peer = ?", (new, old))
+
     def prune_sent(self, now: float) -> None:
         """Drop plaintexts older than a day and retry counts older than 30 days."""
         self._write("DELETE FROM sent WHERE at < ?", (now - SENT_SECONDS,))

@@ -40,12 +40,16 @@ class Session(Inbox, Sent, Directory, Keys):
     def learn_lid(self, lid: str, pn: str) -> bool:
         """Note that two canonical addresses are one person's; True where that is news.
 
-        The newest pair wins. Signal sessions under the LID move to the phone-number address, the
-        device staying the same: both addresses share one session.
+        The newest pair wins. What there is under the LID moves to the phone-number address, the
+        device staying the same: sessions, the inbox, tombstones, and what was sent. Both addresses
+        are one conversation with one session from then on, and a message is in it once.
         """
         news = super().learn_lid(lid, pn)
         if news:
             self.move_ratchets(lid, pn)
+            self.move_chat(lid, pn)
+            self.move_sent(lid, pn)
+            self.forget_devices(lid)
         return news
 
     def prune(self, now: float) -> None:

@@ -127,6 +127,13 @@ def for_retry(own: Credentials, prekey: tuple[int, bytes]) -> tuple[Node, ...]:
     )
 
 
+def device_identity(own: Credentials | None) -> tuple[Node, ...]:
+    """What accompanies a ``pkmsg``: the phone's word that this is a device of the account."""
+    if own is None or own.device_identity is None:
+        return ()
+    return (Node("device-identity", {}, own.device_identity),)
+
+
 def _prekey(number: int, public: bytes) -> Node:
     return Node("key", {}, (Node("id", {}, number.to_bytes(3, "big")), Node("value", {}, public)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, overload
@@ -67,7 +68,8 @@ class NativeEngine:
     """Receives without loss (G5), sends under the caller's ids (G3), one owner at a time (G6).
 
     Opens the session file for `epoch`; raises what `Session.open` raises. `run` serves one socket
-    after the other, whenever its owner calls it.
+    after the other, whenever its owner calls it. `counts` says what came so far, by kind of stanza
+    and what it turned out to be.
     """
 
     guarantees = Guarantees(persists_before_ack=True, keeps_message_id=True)
@@ -88,6 +90,7 @@ class NativeEngine:
         self._linked: Linked | None = None
         self._opening: asyncio.Task[Socket] | None = None
         self._closing: Cause | None = None
+        self.counts: Counter[str] = Counter()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -257,6 +260,7 @@ class NativeEngine:
                 self._events,
                 ack_timeout=self._settings.whatsapp_ack_timeout / 1000,
                 signed_prekey_age=self._settings.whatsapp_signed_prekey_age / 1000,
+                counts=self.counts,
             )
         tasks = [
             asyncio.create_task(part.run()),

@@ -32,9 +32,11 @@ class Outcome:
     """What follows once the transaction is committed.
 
     `answers` are sent; `news` says that the inbox grew; `wanted` is a message whose resend was
-    asked for; `task` is work that needs WhatsApp's answers: a retry receipt, or prekeys.
+    asked for; `task` is work that needs WhatsApp's answers: a retry receipt, or prekeys. `counted`
+    names what the stanza turned out to be.
     """
 
+    counted: str
     answers: tuple[Node, ...] = ()
     news: bool = False
     wanted: Node | None = None
@@ -81,6 +83,9 @@ class Incoming:
 
     async def take(self, stanza: Node) -> Outcome:
         """Apply one stanza. Raises nothing for what a stanza may contain."""
+        if not stanza.attrs.get("id") or not stanza.attrs.get("from"):
+            # There is nothing that an ack could name.
+            return Outcome("stanza.nameless")
         self._people.learn_from(stanza)
         if stanza.tag == "message":
             return await self._message(stanza)
@@ -88,26 +93,33 @@ class Incoming:
             return self._receipt(stanza)
         if stanza.tag == "notification":
             return self._notification(stanza)
-        return Outcome((receipts.ack(stanza),))
+        # A call: it must not come again at every login.
+        return Outcome("call.ignored", (receipts.ack(stanza),))
 
     def give_up(self, stanza: Node) -> Outcome:
         """Put a placeholder where no resend came; one that comes later still replaces it."""
         source = self._source(stanza)
         if source is None or self._session.seen(*self._key(stanza, source)):
-            return Outcome()
+            return Outcome("message.repeated")
         added = self._add(stanza, source, content.Content("undecryptable", None), b"")
-        return Outcome((receipts.ack(stanza),), news=added)
+        counted = "message.placeholder" if added else "message.repeated"
+        return Outcome(counted, (receipts.ack(stanza),), news=added)
+
+    def lapse(self, patience: float) -> Outcome:
+        """As `give_up`, for all that was last asked for so many seconds ago, on whatever socket."""
+        shown = self._session.show_wanted(self._clock() - patience)
+        return Outcome("message.placeholder" if shown else "message.repeated", news=shown > 0)
 
     async def _message(self, stanza: Node) -> Outcome:
         source = self._source(stanza)
         if source is None:
-            return Outcome((receipts.ack(stanza),))
+            return Outcome("message.ignored", (receipts.ack(stanza),))
         answers = (
             receipts.ack(stanza),
             receipts.delivery(stanza, from_me=source.from_me),
         )
         if self._session.seen(*self._key(stanza, source)):
-            return Outcome(answers)
+            return Outcome("message.repeated", answers)
         try:
             with self._session.savepoint():
                 plaintext = await self._decrypt(stanza, source)
@@ -116,8 +128,9 @@ class Incoming:
             return self._undecryptable(stanza, source, error)
         if found is None:
             self._session.bury(**self._key(stanza, source)._asdict())
-            return Outcome(answers)
-        return Outcome(answers, news=self._add(stanza, source, found, plaintext))
+            return Outcome("message.silent", answers)
+        added = self._add(stanza, source, found, plaintext)
+        return Outcome("message.stored" if added else "message.repeated", answers, news=added)
 
     async def _decrypt(self, stanza: Node, source: Source) -> bytes:
         part = stanza.child("enc")
@@ -142,6 +155,13 @@ class Incoming:
         own = self._session.credentials()
         if count > MAX_RETRIES or own is None or not _for_one_device(stanza):
             return self.give_up(stanza)
+        self._session.want(
+            **key._asdict(),
+            at=stanza.number("t") or int(self._clock()),
+            from_me=source.from_me,
+            push_name=stanza.attrs.get("notify"),
+            source=_arrival(stanza),
+        )
         (prekey,) = self._signal.make_prekeys(1)
         asked = receipts.retry(
             stanza,
@@ -149,7 +169,7 @@ class Incoming:
             registration_id=own.registration_id,
             keys=bundles.for_retry(own, prekey),
         )
-        return Outcome((asked,), wanted=stanza)
+        return Outcome("message.asked_for", (asked,), wanted=stanza)
 
     def _add(self, stanza: Node, source: Source, found: content.Content, plaintext: bytes) -> bool:
         key = self._key(stanza, source)
@@ -169,14 +189,14 @@ class Incoming:
             text=found.text,
             from_me=source.from_me,
             push_name=stanza.attrs.get("notify"),
-            source="offline" if "offline" in stanza.attrs else "live",
+            source=_arrival(stanza),
             body=None if found.type in ("text", "undecryptable") else plaintext,
         )
 
     def _receipt(self, stanza: Node) -> Outcome:
         receipt = receipts.read(stanza)
         if receipt.status == "retry":
-            return Outcome(task="resend")
+            return Outcome("receipt.retry", task="resend")
         sender = parse_optional(stanza.attrs.get("from"))
         answers = (receipts.ack(stanza),)
         if (
@@ -185,26 +205,36 @@ class Incoming:
             or not sender.is_person
             or self._people.is_account(sender)
         ):
-            return Outcome(answers)
+            return Outcome("receipt.ignored", answers)
         self._session.add_receipt(
             chat=str(self._people.canonical(sender)),
             message_ids=receipt.message_ids,
             status=receipt.status,
             at=receipt.at or int(self._clock()),
         )
-        return Outcome(answers, news=True)
+        return Outcome("receipt.stored", answers, news=True)
 
     def _notification(self, stanza: Node) -> Outcome:
         answers = (receipts.ack(stanza),)
         kind = stanza.attrs.get("type")
         if kind == "encrypt" and stanza.child("count") is not None:
-            return Outcome(answers, task="prekeys")
+            return Outcome("notification.prekeys", answers, task="prekeys")
         person = parse_optional(stanza.attrs.get("from"))
         if kind == "account_sync":
             self._devices.forget(self._people.account)
-        elif kind in ("encrypt", "devices") and person is not None and person.is_person:
-            self._devices.forget(self._people.canonical(person))
-        return Outcome(answers)
+            return Outcome("notification.devices", answers)
+        if kind not in ("encrypt", "devices") or person is None or not person.is_person:
+            return Outcome("notification.ignored", answers)
+        person = self._people.canonical(person)
+        self._devices.forget(person)
+        if kind == "devices":
+            return Outcome("notification.devices", answers)
+        if stanza.child("identity") is None:
+            return Outcome("notification.ignored", answers)
+        # As WhatsApp's own clients do: the next key is believed, and what goes out from now on is
+        # not encrypted for the installation that is gone.
+        self._signal.distrust(str(person))
+        return Outcome("notification.identity", answers)
 
     def _source(self, stanza: Node) -> Source | None:
         """None for what is no message between people: channels, status updates, broadcasts."""
@@ -226,6 +256,10 @@ class Incoming:
     def _key(self, stanza: Node, source: Source) -> Key:
         sender = self._people.canonical(source.sender)
         return Key(str(source.chat), str(sender), stanza.attrs["id"])
+
+
+def _arrival(stanza: Node) -> Literal["live", "offline"]:
+    return "offline" if "offline" in stanza.attrs else "live"
 
 
 def _for_one_device(stanza: Node) -> bool:

@@ -20,11 +20,13 @@ from actors.connection.native.nodes import Node
 from actors.connection.native.people import People
 from actors.connection.native.prekeys import Prekeys
 from actors.connection.native.receive import Receiver
+from actors.connection.native.resend import Resender
 from actors.connection.native.send import Sender
 from actors.connection.native.signal import Signal
 from actors.connection.native.socket import ConnectionLost
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Coroutine
 
     from actors.connection.engine import EngineEvents, Outgoing
@@ -57,10 +59,12 @@ class Linked:
         *,
         ack_timeout: float,
         signed_prekey_age: float,
+        counts: Counter[str],
     ) -> None:
         self._session = session
         self._socket = socket
         self._events = events
+        self._counts = counts
         self._people = People(session, device, lid)
         self._signal = Signal(session, on_identity_change=self._reinstalled)
         self._devices = Devices(session, self._people, socket, time.time)
@@ -73,10 +77,12 @@ class Linked:
             socket,
             ack_timeout=ack_timeout,
         )
+        self._resender = Resender(session, self._signal, self._people, socket, self._sender.turn)
         self._receiver = Receiver(
             session,
             socket,
             Incoming(session, self._signal, self._people, self._devices, time.time),
+            counts=counts,
             on_inbox=events.on_inbox,
             on_task=self._on_task,
         )
@@ -125,6 +131,9 @@ class Linked:
             elif stanza.tag == "iq" and stanza.attrs.get("type") == "get":
                 answer = {"to": SERVER, "type": "result", "id": stanza.attrs.get("id", "")}
                 await self._socket.send(Node("iq", answer))
+            else:
+                # Presence, typing and whatever else WhatsApp says: nothing waits for an answer.
+                self._counts["stanza.dropped"] += 1
 
     async def _expect_success(self) -> None:
         try:
@@ -151,13 +160,18 @@ class Linked:
 
     async def _resend(self, receipt: Node) -> None:
         try:
-            await self._sender.resend(receipt)
+            done = await self._resender.resend(receipt)
+            self._counts[f"resend.{done}"] += 1
+            if done != "resent":
+                log.info("not resent", action="resend.refused", reason=done)
         except BadSignature:
+            self._counts["resend.bad_signature"] += 1
             log.warning("not resent", action="resend.bad_signature")
         except (ConnectionLost, *SessionRefusal):
             raise
         except Exception as error:  # noqa: BLE001 - whoever sent it must not end the connection
             # Not acknowledged: it comes again at the next login.
+            self._counts["resend.failed"] += 1
             log.warning("not resent", action="resend.failed", error=type(error).__name__)
             return
         await self._socket.send(receipts.ack(receipt))
@@ -167,6 +181,7 @@ class Linked:
 
     def _reinstalled(self, address: str) -> None:
         person = self._people.canonical(Address.parse(address))
+        self._counts["identity.changed"] += 1
         log.info("another identity key", action="identity.changed")
         self._devices.forget(person)
 

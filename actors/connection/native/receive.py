@@ -11,6 +11,7 @@ from actors.connection.native.committing import SessionRefusal, transaction
 from actors.connection.native.incoming import Outcome
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Awaitable, Callable, Sequence
 
     from actors.connection.native.incoming import Incoming
@@ -43,6 +44,7 @@ class Receiver:
         socket: Socket,
         incoming: Incoming,
         *,
+        counts: Counter[str],
         on_inbox: Callable[[], Awaitable[None]],
         on_task: Callable[[str, Node], None],
         patience: float = RESEND_PATIENCE,
@@ -50,11 +52,12 @@ class Receiver:
         self._session = session
         self._socket = socket
         self._incoming = incoming
+        self._counts = counts
         self._on_inbox = on_inbox
         self._on_task = on_task
         self._patience = patience
         self._queue: asyncio.Queue[Node] = asyncio.Queue(WAITING)
-        self._overdue: list[Node] = []
+        self._overdue: list[Node | None] = []
         self._due = asyncio.Event()
 
     async def put(self, stanza: Node) -> None:
@@ -64,6 +67,9 @@ class Receiver:
 
     async def run(self) -> None:
         """Commit and acknowledge what is queued, for ever."""
+        if self._session.wants():
+            # What an earlier socket asked for; it may come now, but need not.
+            asyncio.get_running_loop().call_later(self._patience, self._lapse, None)
         while True:
             await self._due.wait()
             self._due.clear()
@@ -75,24 +81,30 @@ class Receiver:
         count = min(BATCH, self._queue.qsize())
         return [self._queue.get_nowait() for _ in range(count)]
 
-    async def _commit(self, batch: Sequence[Node], overdue: Sequence[Node]) -> None:
+    async def _commit(self, batch: Sequence[Node], overdue: Sequence[Node | None]) -> None:
         async with transaction(self._session, self._socket):
-            outcomes = []
+            outcomes: list[tuple[Node | None, Outcome]] = []
             for stanza in batch:
                 outcomes.append((stanza, await self._take(stanza)))
                 # What a forged message costs, once for each in the batch, must not stop the rest.
                 await asyncio.sleep(0)
-            outcomes += [(stanza, self._incoming.give_up(stanza)) for stanza in overdue]
+            outcomes += [(stanza, self._give_up(stanza)) for stanza in overdue]
+        self._counts.update(outcome.counted for _, outcome in outcomes)
         if any(outcome.news for _, outcome in outcomes):
             await self._on_inbox()
         answers = [answer for _, outcome in outcomes for answer in outcome.answers]
         if answers:
             await self._socket.send(*answers)
-        for stanza, outcome in outcomes:
-            if outcome.task is not None:
-                self._on_task(outcome.task, stanza)
+        for origin, outcome in outcomes:
+            if outcome.task is not None and origin is not None:
+                self._on_task(outcome.task, origin)
             if outcome.wanted is not None:
-                asyncio.get_running_loop().call_later(self._patience, self._lapse, stanza)
+                asyncio.get_running_loop().call_later(self._patience, self._lapse, outcome.wanted)
+
+    def _give_up(self, stanza: Node | None) -> Outcome:
+        if stanza is None:
+            return self._incoming.lapse(self._patience)
+        return self._incoming.give_up(stanza)
 
     async def _take(self, stanza: Node) -> Outcome:
         try:
@@ -107,8 +119,8 @@ class Receiver:
                 stanza=stanza.tag,
                 error=type(error).__name__,
             )
-            return Outcome()
+            return Outcome("stanza.failed")
 
-    def _lapse(self, stanza: Node) -> None:
+    def _lapse(self, stanza: Node | None) -> None:
         self._overdue.append(stanza)
         self._due.set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -37,8 +37,8 @@ PERMANENT: Final = frozenset({400, 401, 403, 404, 405, 406, 410})
 MAX_MESSAGE: Final = 512 * 1024
 """Bytes of one message; WhatsApp's own clients cut a text far below."""
 
-MAX_RESENDS: Final = 5
-"""How often one message is encrypted again for one device that could not read it."""
+MAX_OUTRUN: Final = 3
+"""How often a send starts over because a session went while its keys were asked for."""
 
 UNREACHABLE_SECONDS: Final = 60.0
 """How long the account's own device without a bundle is left alone before it is asked for again."""
@@ -58,6 +58,10 @@ class _Turn:
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     wanted: int = 0
+
+
+class _Outrun(Exception):  # noqa: N818 - reads as what it is
+    """A session that was there is gone: its owner set up the phone anew meanwhile."""
 
 
 class Sender:
@@ -99,7 +103,7 @@ class Sender:
             raise SendError("too_large", permanent=True)
         plaintext = Plaintext(message, content.device_sent(message, str(chat)))
         with self._socket.acknowledgement(outgoing.message_id) as acknowledged:
-            async with self._turn(chat):
+            async with self.turn(chat):
                 devices = await self._write(outgoing.message_id, chat, plaintext)
             ack = await self._acknowledged(acknowledged)
         expected = ack.attrs.get("phash")
@@ -108,56 +112,6 @@ class Sender:
         stamp = ack.number("t")
         return self._clock() if stamp is None else float(stamp)
 
-    async def resend(self, receipt: Node) -> None:
-        """Encrypt a message again for the one device that could not read it.
-
-        Does nothing for a message that is not kept any more, that was resent too often, or that
-        was not sent to the device: nobody else gets its text (G10). Raises `BadSignature` where
-        the device's keys are not its own, and what the socket raises.
-        """
-        device = parse_optional(receipt.attrs.get("from"))
-        asked = receipt.child("retry")
-        if device is None or not device.is_person or asked is None:
-            return
-        own = self._people.is_account(device)
-        # Whoever else asks was sent only what is in the chat with them, whatever they name.
-        named = parse_optional(receipt.attrs.get("recipient")) if own else None
-        chat = self._people.canonical(named or device)
-        number = asked.attrs.get("id") or receipt.attrs.get("id", "")
-        message = self._session.sent_plaintext(str(chat), number)
-        if message is None:
-            log.info("resend of an unknown message", action="resend.unknown")
-            return
-        plaintext = content.device_sent(message, str(chat)) if own else message
-        name = str(self._people.known_as(device))
-        bundle = bundles.read(receipt) if receipt.child("keys") is not None else None
-        if bundle is None and (
-            asked.attrs.get("count", "1") != "1" or not self._signal.has_session(name)
-        ):
-            reply = await self._socket.request(bundles.query([device]))
-            bundle = next(iter(bundles.answer(reply).values()), None)
-        async with self._turn(chat):
-            async with transaction(self._session, self._socket):
-                if self._session.count_retry("answered", str(chat), name, number) > MAX_RESENDS:
-                    return
-                if bundle is not None:
-                    await self._signal.establish(name, bundle)
-                if not self._signal.has_session(name):
-                    return
-                kind, ciphertext = await self._signal.encrypt(name, content.pad(plaintext))
-            attrs = {
-                "to": receipt.attrs.get("from", ""),
-                "id": number,
-                "type": "text",
-                "t": asked.attrs.get("t", "0"),
-                "device_fanout": "false",
-            }
-            if named is not None:
-                attrs["recipient"] = receipt.attrs["recipient"]
-            count = {"count": asked.attrs.get("count", "1")}
-            parts = [Node("enc", {"v": "2", "type": kind, **count}, ciphertext)]
-            await self._socket.send(Node("message", attrs, self._with_identity(parts, kind)))
-
     async def _write(self, number: str, chat: Address, plaintext: Plaintext) -> tuple[Address, ...]:
         """Encrypt for all devices, commit, hand to the network; return the devices listed."""
         try:
@@ -165,8 +119,7 @@ class Sender:
                 self._devices.of(chat), self._devices.of(self._people.account)
             )
             everyone = tuple(dict.fromkeys((*theirs, *own, self._people.device)))
-            found = await self._missing_bundles(everyone)
-            stanza = await self._encrypt(number, chat, plaintext, everyone, found)
+            stanza = await self._encrypt(number, chat, plaintext, everyone)
             await self._socket.send(stanza)
         except NotOnWhatsApp:
             raise SendError("not_on_whatsapp", permanent=True) from None
@@ -185,42 +138,70 @@ class Sender:
         number: str,
         chat: Address,
         plaintext: Plaintext,
-        devices: Iterable[Address],
-        found: dict[Address, Bundle],
+        devices: Sequence[Address],
         *,
         fanout: bool = True,
     ) -> Node:
         """The stanza for these devices; each ratchet step in it is committed."""
+        for _ in range(MAX_OUTRUN):
+            found = await self._missing_bundles(devices)
+            with suppress(_Outrun):
+                return await self._encrypt_with(
+                    number, chat, plaintext, devices, found, fanout=fanout
+                )
+        raise SendError("session_lost")
+
+    async def _encrypt_with(
+        self,
+        number: str,
+        chat: Address,
+        plaintext: Plaintext,
+        devices: Iterable[Address],
+        found: dict[Address, Bundle | None],
+        *,
+        fanout: bool,
+    ) -> Node:
         targets: list[Node] = []
-        identity = ""
+        identity = False
+        # A copy for the own phone alone would be acknowledged, and nobody would have got it.
+        reached = not fanout or chat == self._people.account
         async with transaction(self._session, self._socket):
             for device in devices:
                 if device == self._people.device:
                     continue
                 own = self._people.is_account(device)
                 encrypted = await self._encrypt_for(
-                    device, plaintext.copy if own else plaintext.message, found.get(device)
+                    device, plaintext.copy if own else plaintext.message, found
                 )
                 if encrypted is None:
                     continue
+                reached = reached or not own
                 targets.append(Node("to", {"jid": str(device)}, (encrypted,)))
                 if encrypted.attrs["type"] == "pkmsg":
-                    identity = "pkmsg"
-            if not targets:
+                    identity = True
+            if not targets or not reached:
                 raise SendError("no_devices")
             self._session.remember_sent(str(chat), number, plaintext.message, self._clock())
         attrs = {"id": number, "to": str(chat), "type": "text"}
         if not fanout:
             attrs["device_fanout"] = "false"
         parts = [Node("participants", {}, targets)]
-        return Node("message", attrs, self._with_identity(parts, identity))
+        if identity:
+            parts += bundles.device_identity(self._session.credentials())
+        return Node("message", attrs, parts)
 
     async def _encrypt_for(
-        self, device: Address, plaintext: bytes, bundle: Bundle | None
+        self, device: Address, plaintext: bytes, found: dict[Address, Bundle | None]
     ) -> Node | None:
-        """The ``<enc>`` for one device; None where there is no way to encrypt for it."""
+        """The ``<enc>`` for one device; None where there is no way to encrypt for it.
+
+        Raises `_Outrun` where nobody looked for one: the device would miss the message.
+        """
         name = str(self._people.known_as(device))
         if not self._signal.has_session(name):
+            if device not in found:
+                raise _Outrun
+            bundle = found[device]
             if bundle is None:
                 return None
             try:
@@ -231,21 +212,21 @@ class Sender:
         kind, ciphertext = await self._signal.encrypt(name, content.pad(plaintext))
         return Node("enc", {"v": "2", "type": kind}, ciphertext)
 
-    async def _missing_bundles(self, devices: Sequence[Address]) -> dict[Address, Bundle]:
-        """Bundles of the devices that there is no session with, as far as they have any."""
+    async def _missing_bundles(self, devices: Sequence[Address]) -> dict[Address, Bundle | None]:
+        """The devices that there is no session with, and their bundles as far as they have any."""
         now = self._clock()
         missing = [
             device
             for device in devices
             if device != self._people.device
             and not self._signal.has_session(str(self._people.known_as(device)))
-            and self._unreachable.get(device, 0.0) <= now
         ]
-        if not missing:
-            return {}
-        found = bundles.answer(await self._socket.request(bundles.query(missing)))
-        for device in missing:
-            if device not in found and self._people.is_account(device):
+        asked = [one for one in missing if self._unreachable.get(one, 0.0) <= now]
+        found: dict[Address, Bundle | None] = dict.fromkeys(missing)
+        if asked:
+            found |= bundles.answer(await self._socket.request(bundles.query(asked)))
+        for device in asked:
+            if found[device] is None and self._people.is_account(device):
                 self._unreachable[device] = now + UNREACHABLE_SECONDS
         return found
 
@@ -278,12 +259,9 @@ class Sender:
             missed = tuple(one for one in (*theirs, *own) if one not in reached)
             if not missed:
                 return
-            found = await self._missing_bundles(missed)
             with self._socket.acknowledgement(number) as acknowledged:
-                async with self._turn(chat):
-                    stanza = await self._encrypt(
-                        number, chat, plaintext, missed, found, fanout=False
-                    )
+                async with self.turn(chat):
+                    stanza = await self._encrypt(number, chat, plaintext, missed, fanout=False)
                     await self._socket.send(stanza)
                 await self._acknowledged(acknowledged)
         except (
@@ -300,14 +278,8 @@ class Sender:
                 error=type(error).__name__,
             )
 
-    def _with_identity(self, parts: list[Node], kind: str) -> list[Node]:
-        own = self._session.credentials()
-        if kind == "pkmsg" and own is not None and own.device_identity is not None:
-            parts.append(Node("device-identity", {}, own.device_identity))
-        return parts
-
     @asynccontextmanager
-    async def _turn(self, chat: Address) -> AsyncIterator[None]:
+    async def turn(self, chat: Address) -> AsyncIterator[None]:
         """One writer to a chat at a time, in the order in which they came."""
         turn = self._turns.setdefault(chat, _Turn())
         turn.wanted += 1

@@ -102,6 +102,31 @@ class Signal:
         """Whether `encrypt` has a session for the address."""
         return self._session.current_ratchet(address) is not None
 
+    def registration(self, address: str) -> int | None:
+        """The registration id of the installation that `encrypt` encrypts for; None for none."""
+        stored = self._session.current_ratchet(address)
+        return None if stored is None else Ratchet.load(stored.state).registration_id
+
+    def awaits_answer(self, address: str, bundle: Bundle) -> bool:
+        """Whether the session to encrypt with was set up from this very bundle and is unanswered.
+
+        Its one-time prekey serves one session: a second one from it could not be read.
+        """
+        stored = self._session.current_ratchet(address)
+        if stored is None or stored.identity != bundle.identity_key:
+            return False
+        ratchet = Ratchet.load(stored.state)
+        used = Pending(bundle.prekey_id, bundle.signed_prekey_id)
+        return ratchet.pending == used and ratchet.registration_id == bundle.registration_id
+
+    def distrust(self, user: str) -> None:
+        """A person set up their phone anew: what is sent next goes on fresh sessions.
+
+        `user` is canonical; all devices are meant. Their sessions still decrypt what is on its way,
+        and the next identity key of each is taken for its own.
+        """
+        self._session.archive_user(user)
+
     async def establish(self, address: str, bundle: Bundle) -> bool:
         """Set up a session from a fetched bundle; the one before is archived.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -152,13 +153,26 @@ async def test_a_message_by_lid_is_the_persons_under_the_phone_number(world: Wor
     ]
 
 
-async def test_a_session_under_the_lid_serves_the_phone_number(world: World) -> None:
-    await world.take(await world.message(text("unknown"), from_=CONTACT_LID))
+async def test_what_came_by_lid_is_the_phone_numbers_once_that_is_known(world: World) -> None:
+    """One session, one conversation, one tombstone, whichever address a message comes by."""
+    first = await world.message(text("unknown"), from_=CONTACT_LID)
+    lost = garbled(await world.message(text("lost"), from_=CONTACT_LID))
+    await world.take(first)
+    await world.take(lost)
+    assert [one.chat for one in world.messages()] == [CONTACT_LID]
     await world.take(await world.message(text("known"), from_=CONTACT_LID, sender_pn=CONTACT))
-    assert [(one.chat, one.text) for one in world.messages()] == [
-        (CONTACT_LID, "unknown"),
-        (CONTACT, "known"),
+    assert [(one.chat, one.sender, one.text) for one in world.messages()] == [
+        (CONTACT, CONTACT, "unknown"),
+        (CONTACT, CONTACT, "known"),
     ]
+    for address in (CONTACT, CONTACT_LID):
+        again = Node("message", {**first.attrs, "from": address}, first.content)
+        assert (await world.take(again)).counted == "message.repeated"
+    await world.afresh()
+    resent = await world.message(text("lost"), id=lost.attrs["id"])
+    assert (await world.take(resent)).news
+    assert not world.session.wants()
+    assert [one.text for one in world.messages()] == ["unknown", "known", "lost"]
 
 
 @pytest.mark.parametrize(
@@ -221,6 +235,35 @@ async def test_undecryptable_is_asked_for_again_until_the_bound(world: World) ->
     assert [(one.type, one.text) for one in world.messages()] == [("undecryptable", None)]
 
 
+async def test_a_resend_in_time_leaves_no_placeholder(world: World) -> None:
+    stanza = garbled(await world.message(text("late")))
+    assert (await world.take(stanza)).counted == "message.asked_for"
+    assert (world.session.wants(), world.messages()) == (True, [])
+    await world.afresh()
+    await world.take(await world.message(text("late"), id=stanza.attrs["id"]))
+    assert [(one.type, one.text) for one in world.messages()] == [("text", "late")]
+    assert not world.session.wants()
+
+
+async def test_a_question_in_vain_leaves_a_placeholder_whoever_asked(world: World) -> None:
+    """It waits in the session file: the next process shows it as well."""
+    stanza = garbled(await world.message(text("lost")))
+    await world.take(stanza)
+    async with world.session.transaction():
+        world.incoming._clock = lambda: time.time() + 59
+        assert not world.incoming.lapse(60).news
+        world.incoming._clock = lambda: time.time() + 61
+        assert world.incoming.lapse(60).news
+        assert not world.incoming.lapse(60).news
+    (placeholder,) = world.messages()
+    assert (placeholder.type, placeholder.at, placeholder.push_name) == (
+        "undecryptable",
+        900,
+        "Name",
+    )
+    assert placeholder.message_id == stanza.attrs["id"]
+
+
 async def test_a_resend_replaces_the_placeholder(world: World) -> None:
     stanza = garbled(await world.message(text("late")))
     await world.take(stanza)
@@ -233,7 +276,7 @@ async def test_a_resend_replaces_the_placeholder(world: World) -> None:
     assert (await world.take(resent)).news
     assert [(one.type, one.text) for one in world.messages()] == [("text", "late")]
     async with world.session.transaction():
-        assert world.incoming.give_up(stanza) == Outcome()
+        assert world.incoming.give_up(stanza) == Outcome("message.repeated")
 
 
 async def test_a_failed_message_does_not_spoil_the_next_in_the_same_transaction(
@@ -261,7 +304,6 @@ async def test_a_failed_message_does_not_spoil_the_next_in_the_same_transaction(
         pytest.param({"from": "1@newsletter"}, (), [], id="a channel"),
         pytest.param({"from": "status@broadcast"}, (), [], id="a status update"),
         pytest.param({"from": "nobody"}, (), [], id="no address"),
-        pytest.param({}, (), [], id="no sender"),
     ],
 )
 async def test_what_cannot_be_read_is_not_asked_for_again(
@@ -307,7 +349,7 @@ async def test_a_time_that_is_none_is_the_time_of_arrival(world: World, t: str) 
 
 async def test_a_retry_receipt_is_acknowledged_after_the_resend(world: World) -> None:
     outcome = await world.take(Node("receipt", {"id": "A", "from": CONTACT, "type": "retry"}))
-    assert outcome == Outcome(task="resend")
+    assert outcome == Outcome("receipt.retry", task="resend")
 
 
 @pytest.mark.parametrize(
@@ -315,6 +357,8 @@ async def test_a_retry_receipt_is_acknowledged_after_the_resend(world: World) ->
     [
         ({"type": "devices", "from": CONTACT}, Node("add"), [CONTACT], None),
         ({"type": "encrypt", "from": CONTACT}, Node("identity"), [CONTACT], None),
+        ({"type": "encrypt", "from": "s.whatsapp.net"}, Node("identity"), [], None),
+        ({"type": "encrypt", "from": GROUP}, Node("digest"), [], None),
         ({"type": "account_sync", "from": ACCOUNT}, Node("devices"), [ACCOUNT], None),
         (
             {"type": "encrypt", "from": "s.whatsapp.net"},
@@ -331,6 +375,39 @@ async def test_notifications(
     outcome = await world.take(Node("notification", {"id": "A", **attrs}, (child,)))
     assert told(outcome) == [("ack", attrs["type"])]
     assert (world.lists.people, outcome.task) == (forgotten, task)
+
+
+@pytest.mark.parametrize("tag", ["message", "receipt", "notification", "call"])
+@pytest.mark.parametrize("attrs", [{}, {"id": "A"}, {"from": CONTACT}])
+async def test_what_an_ack_cannot_name_is_dropped(
+    world: World, tag: str, attrs: dict[str, str]
+) -> None:
+    assert await world.take(Node(tag, attrs)) == Outcome("stanza.nameless")
+
+
+async def test_a_contact_who_reinstalled_is_sent_nothing_on_dead_sessions(world: World) -> None:
+    """What is on its way still decrypts, brings none of them back, and the next key is believed."""
+    for address in (CONTACT, "15550100002:3@s.whatsapp.net"):
+        await world.afresh()
+        await world.take(await world.message(text("before"), from_=address))
+        assert world.signal.has_session(address)
+    late = await world.message(text("late"), from_=address)
+    notice = Node(
+        "notification", {"id": "A", "from": CONTACT, "type": "encrypt"}, (Node("identity"),)
+    )
+    outcome = await world.take(notice)
+    assert outcome.counted == "notification.identity"
+    await world.take(late)
+    for address in (CONTACT, "15550100002:3@s.whatsapp.net"):
+        assert not world.signal.has_session(address)
+        assert world.session.identity(address) is None
+    assert [one.text for one in world.messages()] == ["before", "before", "late"]
+    async with world.other.transaction():
+        world.other.save_credentials(new_credentials())
+    await world.afresh()
+    await world.take(await world.message(text("after")))
+    assert world.signal.has_session(CONTACT)
+    assert world.session.identity(CONTACT) == world.other.credentials().identity_public  # type: ignore[union-attr]
 
 
 async def test_a_call_is_acknowledged(world: World) -> None:

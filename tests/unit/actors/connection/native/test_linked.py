@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
@@ -41,6 +42,7 @@ class Wire:
     def __init__(self) -> None:
         self.coming: asyncio.Queue[Node | Cause] = asyncio.Queue()
         self.sent: list[Node] = []
+        self.counts: Counter[str] = Counter()
         self.cause: Cause | None = None
         self.more = asyncio.Event()
 
@@ -120,6 +122,7 @@ async def linked(session: Session) -> AsyncIterator[Wire]:
         EngineEvents(),
         ack_timeout=1,
         signed_prekey_age=1e9,
+        counts=wire.counts,
     )
     running = asyncio.create_task(part.run())
     try:
@@ -131,15 +134,6 @@ async def linked(session: Session) -> AsyncIterator[Wire]:
         await part.close()
 
 
-async def opened(other: Session, message: Node) -> content.Content | None:
-    """What the other device reads in a message sent to it."""
-    enc = message.child("enc")
-    assert enc is not None
-    async with other.transaction():
-        padded = await Signal(other).decrypt(DEVICE, enc.attrs["type"], enc.data)  # type: ignore[arg-type]
-    return content.read(content.unpad(padded))
-
-
 async def test_a_stranger_gets_no_message_of_another_chat(session: Session, other: Session) -> None:
     """G10: the chat is the sender's, whatever chat the retry receipt names."""
     own, prekey = await credentials(other)
@@ -147,22 +141,27 @@ async def test_a_stranger_gets_no_message_of_another_chat(session: Session, othe
         async with linked(session) as wire:
             receipt = retry_receipt(own, prekey, MALLORY, **more)
             assert await wire.acknowledged(receipt) == []
+            assert wire.counts == {"receipt.retry": 1, "resend.unknown": 1}
 
 
-@pytest.mark.parametrize(("device", "more"), [(CAROL, {}), (TABLET, {"recipient": CAROL})])
-async def test_who_was_sent_a_message_gets_it_again(
-    session: Session, other: Session, device: str, more: dict[str, str]
+async def test_who_was_sent_a_message_gets_it_before_the_ack(
+    session: Session, other: Session
 ) -> None:
-    """The chat's devices, and the account's own ones, which name the chat."""
     own, prekey = await credentials(other)
     async with linked(session) as wire:
-        (message,) = await wire.acknowledged(retry_receipt(own, prekey, device, **more))
-    assert message.attrs["to"] == device
-    assert message.attrs.get("recipient") == more.get("recipient")
-    found = await opened(other, message)
-    assert found is not None
-    assert found.text == "for Carol alone"
-    assert found.destination == more.get("recipient")
+        (message,) = await wire.acknowledged(retry_receipt(own, prekey, CAROL))
+        assert wire.counts == {"receipt.retry": 1, "resend.resent": 1}
+    assert (message.attrs["to"], message.attrs["id"]) == (CAROL, NUMBER)
+
+
+async def test_what_nobody_knows_is_dropped_and_counted(session: Session, other: Session) -> None:
+    own, prekey = await credentials(other)
+    async with linked(session) as wire:
+        for tag in ("presence", "chatstate", "", "xyzzy"):
+            wire.coming.put_nowait(Node(tag, {"id": "A", "from": CAROL}))
+        wire.coming.put_nowait(Node("iq", {"id": "B", "from": CAROL, "type": "set"}))
+        await wire.acknowledged(retry_receipt(own, prekey, CAROL))
+        assert wire.counts["stanza.dropped"] == 5
 
 
 async def test_forged_keys_in_a_retry_receipt_end_nothing(session: Session, other: Session) -> None:

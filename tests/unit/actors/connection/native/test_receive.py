@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import Counter
 from contextlib import asynccontextmanager, closing, suppress
 from typing import TYPE_CHECKING, cast
 
@@ -52,16 +54,20 @@ class Meaning:
     async def take(self, stanza: Node) -> Outcome:
         number = stanza.attrs["id"]
         if number.startswith("wanted"):
-            return Outcome(wanted=stanza)
+            return Outcome("asked", wanted=stanza)
         self.store(number)
         if number.startswith("bad"):
             raise KeyError(number)
         task = "prekeys" if number.startswith("task") else None
-        return Outcome((Node("ack", {"id": number}),), news=True, task=task)  # type: ignore[arg-type]
+        return Outcome("stored", (Node("ack", {"id": number}),), news=True, task=task)  # type: ignore[arg-type]
 
     def give_up(self, stanza: Node) -> Outcome:
         self.store(stanza.attrs["id"])
-        return Outcome((Node("ack", {"id": stanza.attrs["id"]}),), news=True)
+        return Outcome("given_up", (Node("ack", {"id": stanza.attrs["id"]}),), news=True)
+
+    def lapse(self, patience: float) -> Outcome:
+        shown = self.session.show_wanted(time.time() - patience)
+        return Outcome("lapsed", news=shown > 0)
 
     def store(self, number: str) -> None:
         self.session.add_message(
@@ -73,11 +79,14 @@ class Pipeline:
     def __init__(self, session: Session) -> None:
         self.wire = Wire(session)
         self.news = 0
+        self.more = asyncio.Event()
         self.tasks: list[str] = []
+        self.counts: Counter[str] = Counter()
         self.receiver = Receiver(
             session,
             cast("Socket", self.wire),
             cast("Incoming", Meaning(session)),
+            counts=self.counts,
             on_inbox=self.on_inbox,
             on_task=lambda kind, _: self.tasks.append(kind),
             patience=0.05,
@@ -85,6 +94,7 @@ class Pipeline:
 
     async def on_inbox(self) -> None:
         self.news += 1
+        self.more.set()
 
     async def put(self, *numbers: str) -> None:
         for number in numbers:
@@ -132,6 +142,7 @@ async def test_a_stanza_that_breaks_stops_no_other_and_leaves_nothing(session: S
     async with pipeline.running():
         assert await pipeline.sent(2) == [("1", True), ("2", True)]
     assert len(session.pending("message", 10)) == 2
+    assert pipeline.counts == {"stored": 2, "stanza.failed": 1}
 
 
 async def test_what_was_asked_for_in_vain_is_given_up(session: Session) -> None:
@@ -140,6 +151,39 @@ async def test_what_was_asked_for_in_vain_is_given_up(session: Session) -> None:
     async with pipeline.running():
         assert await pipeline.sent(1) == [("wanted", True)]
     assert pipeline.news == 1
+    assert pipeline.counts == {"asked": 1, "given_up": 1}
+
+
+async def test_what_an_earlier_socket_asked_for_is_given_up_too(session: Session) -> None:
+    """The process died, or WhatsApp took the question for an answer and sends it never again."""
+    async with session.transaction():
+        session.want(
+            chat="c",
+            sender="c",
+            message_id="A",
+            at=1,
+            from_me=False,
+            push_name=None,
+            source="live",
+        )
+    pipeline = Pipeline(session)
+    async with pipeline.running(), asyncio.timeout(5):
+        assert session.pending("message", 10) == []
+        await pipeline.more.wait()
+    assert [(one.message_id, one.type) for one in session.pending("message", 10)] == [
+        ("A", "undecryptable")
+    ]
+    assert (pipeline.news, pipeline.counts) == (1, {"lapsed": 1})
+
+
+async def test_what_a_rollback_undoes_was_not_counted(session: Session, tmp_path: Path) -> None:
+    pipeline = Pipeline(session)
+    Session.open(tmp_path / "session.db", 2).close()
+    await pipeline.put("1", "bad")
+    async with pipeline.running() as task, asyncio.timeout(5):
+        with suppress(ConnectionLost):
+            await task
+    assert pipeline.counts == {}
 
 
 async def test_a_stale_epoch_ends_it_without_an_answer(session: Session, tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""Answers to retry receipts: a message encrypted again for the one device that could not read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from actors.connection.native import bundles, content
+from actors.connection.native.addresses import Address, parse_optional
+from actors.connection.native.committing import transaction
+from actors.connection.native.nodes import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from actors.connection.native.agreement import Bundle
+    from actors.connection.native.people import People
+    from actors.connection.native.signal import Signal
+    from actors.connection.native.socket import Socket
+    from actors.connection.session import Session
+
+log = structlog.get_logger()
+
+MAX_RESENDS: Final = 5
+"""How often one message is encrypted again for one device that could not read it."""
+
+FRESH_SESSION_FROM: Final = 2
+"""A device that asks this often did not get the message on the session that there is."""
+
+
+class Resender:
+    """Resends a message under its id, to who was sent it and to nobody else (G10).
+
+    At most `MAX_RESENDS` times for each device. `turn` gives one writer to a chat at a time.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        signal: Signal,
+        people: People,
+        socket: Socket,
+        turn: Callable[[Address], AbstractAsyncContextManager[None]],
+    ) -> None:
+        self._session = session
+        self._signal = signal
+        self._people = people
+        self._socket = socket
+        self._turn = turn
+
+    async def resend(self, receipt: Node) -> str:
+        """Do what a retry receipt asks for, and return what was done.
+
+        ``resent``; or nothing: ``malformed``, ``unknown`` (not sent to this device, or not kept any
+        more), ``too_often``, ``no_keys``. Raises `BadSignature` where the keys in the receipt are
+        not their owner's, and what the socket raises.
+        """
+        device = parse_optional(receipt.attrs.get("from"))
+        asked = receipt.child("retry")
+        if device is None or not device.is_person or asked is None:
+            return "malformed"
+        own = self._people.is_account(device)
+        # Whoever else asks was sent only what is in the chat with them, whatever they name.
+        named = parse_optional(receipt.attrs.get("recipient")) if own else None
+        chat = self._people.canonical(named or device)
+        number = asked.attrs.get("id") or receipt.attrs.get("id", "")
+        message = self._session.sent_plaintext(str(chat), number)
+        if message is None:
+            return "unknown"
+        plaintext = content.device_sent(message, str(chat)) if own else message
+        name = str(self._people.known_as(device))
+        bundle = await self._bundle(receipt, device, name)
+        async with self._turn(chat):
+            async with transaction(self._session, self._socket):
+                if self._session.count_retry("answered", str(chat), name, number) > MAX_RESENDS:
+                    return "too_often"
+                if bundle is not None and not self._signal.awaits_answer(name, bundle):
+                    await self._signal.establish(name, bundle)
+                if not self._signal.has_session(name):
+                    return "no_keys"
+                kind, ciphertext = await self._signal.encrypt(name, content.pad(plaintext))
+            attrs = {
+                "to": receipt.attrs.get("from", ""),
+                "id": number,
+                "type": "text",
+                "t": asked.attrs.get("t", "0"),
+                "device_fanout": "false",
+            }
+            if named is not None:
+                attrs["recipient"] = receipt.attrs["recipient"]
+            count = {"count": asked.attrs.get("count", "1")}
+            parts = [Node("enc", {"v": "2", "type": kind, **count}, ciphertext)]
+            if kind == "pkmsg":
+                parts += bundles.device_identity(self._session.credentials())
+            await self._socket.send(Node("message", attrs, parts))
+        return "resent"
+
+    async def _bundle(self, receipt: Node, device: Address, name: str) -> Bundle | None:
+        """Keys for a new session with a device that has lost the one there is; None to go on with it.
+
+        The device sends keys along when it knows that it has none. Without them, a registration
+        that is not the one known tells of a new installation, and so does asking again.
+        """
+        if receipt.child("keys") is not None:
+            bundle = bundles.read(receipt)
+            if bundle is not None:
+                return bundle
+        asked = receipt.child("retry")
+        count = (asked.number("count") if asked is not None else None) or 1
+        known = self._signal.registration(name)
+        registration = int.from_bytes(receipt.bytes_of("registration")[:4], "big")
+        if known is not None and count < FRESH_SESSION_FROM and registration in (0, known):
+            return None
+        reply = await self._socket.request(bundles.query([device]))
+        return next(iter(bundles.answer(reply).values()), None)

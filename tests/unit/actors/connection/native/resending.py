@@ -1,0 +1,143 @@
+"""A device that sent a message to a contact, and another device that asks for it; no network."""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from actors.connection.native import bundles, content
+from actors.connection.native.addresses import Address
+from actors.connection.native.nodes import Node
+from actors.connection.native.people import People
+from actors.connection.native.resend import Resender
+from actors.connection.native.signal import Signal, new_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from actors.connection.credentials import Credentials
+    from actors.connection.native.socket import Socket
+    from actors.connection.session import Session
+
+ACCOUNT = "15550100001@s.whatsapp.net"
+DEVICE = "15550100001:4@s.whatsapp.net"
+TABLET = "15550100001:5@s.whatsapp.net"
+CAROL = "15550100002@s.whatsapp.net"
+CAROL_LID = "90000000000002@lid"
+LAPTOP = "15550100002:7@s.whatsapp.net"
+MALLORY = "15550100003:1@s.whatsapp.net"
+NUMBER = "3EB0000000000000000001"
+TEXT = content.text_message("for Carol alone", chat=CAROL)
+
+
+class Wire:
+    """Notes what is sent, and hands out a bundle of the other device when it is asked for one."""
+
+    def __init__(self, other: Session) -> None:
+        self._other = other
+        self.sent: list[Node] = []
+        self.asked: list[str] = []
+
+    async def send(self, *nodes: Node) -> None:
+        self.sent += nodes
+
+    async def request(self, node: Node) -> Node:
+        (key,) = node.children("key")
+        users = [await self._bundle(user.attrs["jid"]) for user in key.children("user")]
+        return Node("iq", {"type": "result"}, (Node("list", {}, users),))
+
+    async def _bundle(self, jid: str) -> Node:
+        self.asked.append(jid)
+        own = self._other.credentials()
+        assert own is not None
+        async with self._other.transaction():
+            (prekey,) = Signal(self._other).make_prekeys(1)
+        uploaded = bundles.upload(own, [prekey])
+        (listing,) = uploaded.children("list")
+        parts = [one for one in uploaded.children() if one.tag != "list"]
+        return Node("user", {"jid": jid}, (*parts, *listing.children()))
+
+    def fail(self, cause: object) -> None:
+        raise AssertionError(cause)
+
+
+class World:
+    """The account's device, which sent a message to Carol, and a device that could not read it."""
+
+    def __init__(self, session: Session, other: Session) -> None:
+        self.session, self.other = session, other
+        self.signal = Signal(session)
+        self.wire = Wire(other)
+        self.resender = Resender(
+            session,
+            self.signal,
+            People(session, Address.parse(DEVICE), None),
+            cast("Socket", self.wire),
+            turn,
+        )
+
+    async def begin(self) -> None:
+        own = replace(new_credentials(), account=ACCOUNT, device=DEVICE, device_identity=b"adv")
+        async with self.session.transaction():
+            self.session.save_credentials(own)
+            self.session.remember_sent(CAROL, NUMBER, TEXT, time.time())
+        await self.install()
+
+    async def install(self) -> None:
+        """The other device is set up (anew): another identity, no sessions."""
+        async with self.other.transaction():
+            self.other.forget_credentials()
+            self.other.save_credentials(replace(new_credentials(), device_identity=b"adv"))
+
+    @property
+    def credentials(self) -> Credentials:
+        found = self.other.credentials()
+        assert found is not None
+        return found
+
+    async def receipt(
+        self,
+        sender: str,
+        count: int = 1,
+        *,
+        keys: bool = True,
+        more: Mapping[str, str] | None = None,
+    ) -> Node:
+        """What the other device sends that could not read a message."""
+        own = self.credentials
+        parts = [
+            Node("retry", {"count": f"{count}", "id": NUMBER, "t": "900", "v": "1"}),
+            Node("registration", {}, own.registration_id.to_bytes(4, "big")),
+        ]
+        if keys:
+            async with self.other.transaction():
+                (prekey,) = Signal(self.other).make_prekeys(1)
+            parts.append(Node("keys", {}, bundles.for_retry(own, prekey)))
+        return Node(
+            "receipt", {"id": NUMBER, "from": sender, "type": "retry", **(more or {})}, parts
+        )
+
+    async def resent(self, receipt: Node) -> Node:
+        assert await self.resender.resend(receipt) == "resent"
+        return self.wire.sent[-1]
+
+    async def read(self, message: Node) -> content.Content | None:
+        """What the other device reads in a message sent to it."""
+        (enc,) = message.children("enc")
+        async with self.other.transaction():
+            padded = await Signal(self.other).decrypt(DEVICE, enc.attrs["type"], enc.data)  # type: ignore[arg-type]
+        return content.read(content.unpad(padded))
+
+    async def answer(self, sender: str) -> None:
+        """The other device says something on the session, so that it is no longer a new one."""
+        async with self.other.transaction():
+            kind, data = await Signal(self.other).encrypt(DEVICE, b"heard")
+        async with self.session.transaction():
+            await self.signal.decrypt(sender, kind, data)
+
+
+@asynccontextmanager
+async def turn(_: Address) -> AsyncIterator[None]:
+    yield

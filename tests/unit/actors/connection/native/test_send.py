@@ -1,0 +1,88 @@
+"""What a send does when a contact sets up the phone anew while keys are asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from actors.connection.engine import Outgoing, SendError
+from actors.connection.native.addresses import Address
+from actors.connection.native.devices import Devices
+from actors.connection.native.nodes import Node
+from actors.connection.native.people import People
+from actors.connection.native.send import Sender
+from tests.unit.actors.connection.native.resending import (
+    ACCOUNT,
+    CAROL,
+    DEVICE,
+    TABLET,
+    Wire,
+    World,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from actors.connection.native.socket import Socket
+
+
+class Acknowledging(Wire):
+    """Acknowledges at once, and lets something happen while it is asked for keys."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.other)
+        self.world = world
+        self.meanwhile = False
+        self.without: set[str] = set()
+
+    @contextmanager
+    def acknowledgement(self, message_id: str) -> Iterator[asyncio.Future[Node]]:
+        future = asyncio.get_running_loop().create_future()
+        future.set_result(Node("ack", {"id": message_id, "t": "900"}))
+        yield future
+
+    async def request(self, node: Node) -> Node:
+        reply = await super().request(node)
+        (listing,) = reply.children("list")
+        users = [one for one in listing.children() if one.attrs["jid"] not in self.without]
+        if self.meanwhile:
+            self.meanwhile = False
+            async with self.world.session.transaction():
+                self.world.signal.distrust(CAROL)
+        return Node("iq", {"type": "result"}, (Node("list", {}, users),))
+
+
+async def sender(world: World, wire: Acknowledging) -> Sender:
+    people = People(world.session, Address.parse(DEVICE), None)
+    async with world.session.transaction():
+        world.session.save_devices(CAROL, [CAROL], time.time())
+        world.session.save_devices(ACCOUNT, [TABLET, DEVICE], time.time())
+    socket = cast("Socket", wire)
+    devices = Devices(world.session, people, socket, time.time)
+    return Sender(world.session, world.signal, people, devices, socket, ack_timeout=1)
+
+
+async def test_a_copy_for_the_own_phone_alone_is_no_send(world: World) -> None:
+    wire = Acknowledging(world)
+    wire.without = {CAROL}
+    with pytest.raises(SendError) as failed:
+        await (await sender(world, wire)).send(Outgoing("3EB1", CAROL, "text", "hi"))
+    assert (failed.value.code, failed.value.permanent) == ("no_devices", False)
+    assert wire.sent == []
+
+
+async def test_a_session_that_goes_meanwhile_is_set_up_anew(world: World) -> None:
+    """Or the message would go to the own phone alone, and be acknowledged (G2)."""
+    await world.resent(await world.receipt(CAROL))
+    wire = Acknowledging(world)
+    wire.meanwhile = True
+    sending = await sender(world, wire)
+    await sending.send(Outgoing("3EB1", CAROL, "text", "hi"))
+    (message,) = wire.sent
+    (targets,) = message.children("participants")
+    assert [one.attrs["jid"] for one in targets.children()] == [CAROL, TABLET]
+    assert wire.asked == [TABLET, CAROL, TABLET]

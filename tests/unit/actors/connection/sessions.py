@@ -1,0 +1,33 @@
+"""What the tests of a session file share: a clock that stands still, and a message to put in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from actors.connection.session import Session
+
+ALICE = "15550100002@s.whatsapp.net"
+DAY = 86_400.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def put(session: Session, message_id: str, **more: object) -> bool:
+    message: dict[str, object] = {
+        "chat": ALICE,
+        "sender": ALICE,
+        "message_id": message_id,
+        "at": 1_700_000_000,
+        "type": "text",
+        "text": f"text of {message_id}",
+        "body": b"body",
+    }
+    async with session.transaction():
+        return session.add_message(**(message | more))  # type: ignore[arg-type]
