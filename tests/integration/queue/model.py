@@ -1,0 +1,143 @@
+"""The queue in plain Python: what `lanes.lua` promises, without a key of it.
+
+Tests run both side by side. Which of several ready chats comes first is left open here: fair turns
+have tests of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+CONCURRENCY = 3
+PROOF = {"sent": 1, "delivered": 2, "read": 3}
+
+
+@dataclass
+class Message:
+    """`rank` is its place in its lane, None while its `send_at` is to come."""
+
+    text: str
+    chat: str
+    priority: int
+    accepted: int
+    status: str
+    rank: tuple[int, int] | None = None
+    due: float | None = None  # of its send_at or of its retry
+    attempts: int = 0
+    uncertain: bool = False
+    error: str | None = None
+    died: int = 0
+
+    @property
+    def open(self) -> bool:
+        return self.status in {"queued", "waiting", "sending"}
+
+
+@dataclass
+class Model:
+    """One connection's queue. `now` and `epoch` are those of the caller."""
+
+    messages: dict[str, Message] = field(default_factory=dict)
+    sequence: int = 0
+
+    def accept(
+        self, text: str, chat: str, priority: int, send_at: float | None, now: float
+    ) -> None:
+        self.promote(now)
+        message = Message(text, chat, priority, self._next(), "queued")
+        self.messages[text] = message
+        if send_at is not None and send_at > now:
+            message.status, message.due = "waiting", send_at
+        else:
+            message.rank = (priority, message.accepted)
+
+    def promote(self, now: float) -> None:
+        waiting = [m for m in self.messages.values() if m.status == "waiting"]
+        for message in sorted(waiting, key=lambda m: (m.due, m.accepted)):
+            if message.due is not None and message.due <= now:
+                message.status, message.due = "queued", None
+                if message.rank is None:
+                    message.rank = (message.priority, self._next())
+
+    def lane(self, chat: str) -> list[Message]:
+        queued = [m for m in self.messages.values() if m.open and m.rank and m.chat == chat]
+        return sorted(queued, key=lambda m: m.rank or (0, 0))
+
+    def ready(self) -> dict[str, Message]:
+        """The next message of each chat that has none in flight and none in backoff."""
+        lanes = {chat: self.lane(chat) for chat in {m.chat for m in self.messages.values()}}
+        return {
+            chat: lane[0]
+            for chat, lane in lanes.items()
+            if lane and all(message.status == "queued" for message in lane)
+        }
+
+    def flying(self) -> list[Message]:
+        return [m for m in self.messages.values() if m.status == "sending"]
+
+    def claimable(self, limit: int, now: float) -> tuple[int, dict[str, Message]]:
+        """How many a claim takes, and the heads that it takes them from."""
+        self.promote(now)
+        ready = self.ready()
+        return min(limit, CONCURRENCY - len(self.flying()), len(ready)), ready
+
+    def claim(self, text: str) -> None:
+        message = self.messages[text]
+        message.status, message.attempts = "sending", message.attempts + 1
+
+    def prove(self, text: str, status: str) -> None:
+        message = self.messages[text]
+        if message.status not in PROOF:
+            message.due, message.error, message.uncertain = None, None, False
+        if PROOF[status] > PROOF.get(message.status, 0):
+            message.status = status
+
+    def fail(self, text: str, *, due: float | None, uncertain: bool) -> str:
+        message = self.messages[text]
+        if message.status != "sending":
+            return "sent"
+        message.error, message.due = "ack_timeout", due
+        message.uncertain = message.uncertain or uncertain
+        message.status = "dead" if due is None else "waiting"
+        message.died = self._next()
+        return message.status
+
+    def unclaim(self, text: str) -> None:
+        message = self.messages[text]
+        if message.status == "sending":
+            message.status, message.attempts = "queued", message.attempts - 1
+
+    def take(self) -> None:
+        for message in self.flying():
+            message.status, message.uncertain = "queued", True
+
+    def cancel(self, text: str) -> bool:
+        message = self.messages[text]
+        if message.status in {"queued", "waiting"}:
+            message.status, message.due = "cancelled", None
+        return message.status == "cancelled"
+
+    def retry(self, text: str) -> bool:
+        message = self.messages[text]
+        if message.status != "dead":
+            return False
+        message.status, message.error, message.attempts = "queued", None, 0
+        message.rank = (message.priority, self._next())
+        return True
+
+    def retry_all(self) -> int:
+        """In the order of their deaths."""
+        dead = [message for message in self.messages.values() if message.status == "dead"]
+        for message in sorted(dead, key=lambda message: message.died):
+            self.retry(message.text)
+        return len(dead)
+
+    def next_due(self) -> float | None:
+        return min((m.due for m in self.messages.values() if m.due is not None), default=None)
+
+    def count(self, status: str) -> int:
+        return sum(message.status == status for message in self.messages.values())
+
+    def _next(self) -> int:
+        self.sequence += 1
+        return self.sequence

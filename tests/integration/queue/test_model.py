@@ -1,0 +1,245 @@
+"""Random interleavings, found and shrunk by hypothesis: the scripts against a plain model (`model.py`).
+
+The server is real and is killed in between. After every step all records, counts and places agree;
+at the end, when all is sent, no key is left over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from actors.queue.lanes import Lanes, LeaseLost, NotCancellable, NotDead
+from actors.redis import keys
+from actors.redis.client import connect
+from actors.redis.lease import Leases
+from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
+from tests.integration.queue.model import CONCURRENCY, Model
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from tests.valkey import Valkey
+
+SECONDS = st.integers(1, 30)
+SENDS = st.tuples(
+    st.sampled_from((ANA, BEN, EVA, LEO)), st.sampled_from((0, 5, 5, 9)), st.none() | SECONDS
+)
+KILLS = 2  # of the server in one run: each takes a while
+
+
+class Machine(RuleBasedStateMachine):
+    """The real queue and the model, given the same."""
+
+    server: Valkey
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.model = Model()
+        self.kills = 0
+        self.given: dict[str, int] = {}  # text → the epoch that claimed it
+        self.desk = self.do(self._open())
+
+    def do(self, doing: Coroutine[Any, Any, Any]) -> Any:
+        return self.runner.run(doing)
+
+    async def _open(self) -> Desk:
+        setting = self.server.settings(queue_concurrency=CONCURRENCY)
+        redis = connect(setting)
+        await redis.flushdb()
+        desk = Desk(redis, Lanes(redis, setting), Leases(redis))
+        await desk.take()
+        return desk
+
+    @rule(sends=st.lists(SENDS, min_size=1, max_size=4))
+    def accept(self, sends: list[tuple[str, int, int | None]]) -> None:
+        for chat, priority, later in sends:
+            text = f"{len(self.model.messages):04}"
+            send_at = None if later is None else self.desk.now + later
+            self.model.accept(text, chat, priority, send_at, self.desk.now)
+            self.do(self.desk.accept(text, chat, priority=priority, send_at=send_at))
+
+    @rule(limit=st.integers(0, 4))
+    def claim(self, limit: int) -> None:
+        count, heads = self.model.claimable(limit, self.desk.now)
+        jobs = self.do(self.desk.claim(limit))
+        assert len(jobs) == len({job.chat for job in jobs}) == count
+        for job in jobs:
+            assert heads[job.chat].text == job.text
+            self.model.claim(job.text)
+            self.given[job.text] = self.desk.epoch
+
+    @rule()
+    def claim_with_an_old_epoch(self) -> None:
+        with pytest.raises(LeaseLost):
+            self.do(self.desk.lanes.claim(SHOP, self.desk.epoch - 1, 3, self.desk.now))
+
+    def _take(self, data: st.DataObject) -> tuple[str, int]:
+        text = data.draw(st.sampled_from(sorted(self.given)), label="text")
+        return text, self.given.pop(text)
+
+    @precondition(lambda self: self.given)
+    @rule(data=st.data())
+    def complete(self, data: st.DataObject) -> None:
+        """Also late, for an older epoch, after a receipt, a cancel or a death: proof counts."""
+        text, epoch = self._take(data)
+        self.model.prove(text, "sent")
+        self._may_be_late(self.desk.complete(text, epoch=epoch), epoch)
+
+    @precondition(lambda self: self.given)
+    @rule(data=st.data(), retry_in=st.none() | SECONDS, uncertain=st.booleans())
+    def fail(self, data: st.DataObject, retry_in: int | None, *, uncertain: bool) -> None:
+        text, epoch = self._take(data)
+        due = None if retry_in is None else self.desk.now + retry_in
+        failing = self.desk.fail(text, retry_in=retry_in, uncertain=uncertain, epoch=epoch)
+        answer = self._may_be_late(failing, epoch)
+        if epoch == self.desk.epoch:
+            assert answer == self.model.fail(text, due=due, uncertain=uncertain)
+
+    @precondition(lambda self: self.given)
+    @rule(data=st.data())
+    def unclaim(self, data: st.DataObject) -> None:
+        text, epoch = self._take(data)
+        self._may_be_late(self.desk.unclaim(text, epoch=epoch), epoch)
+        if epoch == self.desk.epoch:
+            self.model.unclaim(text)
+
+    def _may_be_late(self, doing: Coroutine[Any, Any, Any], epoch: int) -> Any:
+        if epoch == self.desk.epoch:
+            return self.do(doing)
+        with pytest.raises(LeaseLost):
+            self.do(doing)
+        return None
+
+    @precondition(lambda self: self.model.messages)
+    @rule(data=st.data(), status=st.sampled_from(("delivered", "read")))
+    def receipt(self, data: st.DataObject, status: str) -> None:
+        text = self._any(data)
+        self.model.prove(text, status)
+        self.do(self.desk.receipt(text, status))
+
+    @precondition(lambda self: self.model.messages)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        text = self._any(data)
+        if self.model.cancel(text):
+            self.do(self.desk.cancel(text))
+        else:
+            with pytest.raises(NotCancellable):
+                self.do(self.desk.cancel(text))
+
+    @precondition(lambda self: self.model.messages)
+    @rule(data=st.data())
+    def redrive(self, data: st.DataObject) -> None:
+        text = self._any(data)
+        self.desk.now += 1  # a repetition is known by its time
+        if self.model.retry(text):
+            self.do(self.desk.retry(text))
+        else:
+            with pytest.raises(NotDead):
+                self.do(self.desk.retry(text))
+
+    @rule()
+    def redrive_all(self) -> None:
+        self.desk.now += 1
+        count = self.do(self.desk.lanes.retry_all(SHOP, self.desk.now))
+        assert count == self.model.retry_all()
+
+    def _any(self, data: st.DataObject) -> str:
+        text: str = data.draw(st.sampled_from(sorted(self.model.messages)), label="text")
+        return text
+
+    @rule()
+    def take(self) -> None:
+        self.model.take()
+        self.do(self.desk.take())
+
+    @rule(seconds=SECONDS)
+    def pass_time(self, seconds: int) -> None:
+        self.desk.now += seconds
+
+    @rule()
+    def promote(self) -> None:
+        due = self.do(self.desk.lanes.promote(SHOP, self.desk.now))
+        self.model.promote(self.desk.now)
+        assert due == self.model.next_due()
+
+    @rule()
+    def mirror(self) -> None:
+        self.do(self._mirror())
+
+    async def _mirror(self) -> None:
+        while changed := await self.desk.lanes.changed(SHOP, 100):
+            await self.desk.lanes.mirrored(SHOP, changed)
+
+    @precondition(lambda self: self.kills < KILLS)
+    @rule()
+    def kill_the_server(self) -> None:
+        self.kills += 1
+        self.server.kill()
+        self.server.start()
+
+    @invariant()
+    def everything_agrees(self) -> None:
+        self.do(self._compare())
+
+    async def _compare(self) -> None:
+        for text, expected in self.model.messages.items():
+            record = await self.desk.get(text)
+            assert (record.status, record.attempts) == (expected.status, expected.attempts)
+            assert (record.uncertain, record.error) == (expected.uncertain, expected.error)
+        counts, count = await self.desk.counts(), self.model.count
+        assert (counts.active, counts.dead) == (count("sending"), count("dead"))
+        assert counts.waiting + counts.delayed == count("queued") + count("waiting")
+        await self.desk.check()
+
+    def teardown(self) -> None:
+        try:
+            self.do(self._finish())
+        finally:
+            self.do(self.desk.redis.connection_pool.disconnect())
+            self.runner.close()
+
+    async def _finish(self) -> None:
+        """All is sent in the end, in order, and leaves nothing behind but its record."""
+        await self.desk.take()
+        self.desk.now += 1000
+        await self.desk.lanes.retry_all(SHOP, self.desk.now)
+        await self.desk.lanes.promote(SHOP, self.desk.now)
+        await self.desk.drain(CONCURRENCY)
+        await self._mirror()
+        for message in self.model.messages.values():
+            status = await self.desk.status(message.text)
+            assert (status == "cancelled") == (message.status == "cancelled")
+            assert status in {"sent", "delivered", "read", "cancelled"}
+        await self.desk.check()
+        of = keys.of(SHOP)
+        left = {key async for key in self.desk.redis.scan_iter("*") if ":message:" not in key}
+        assert left <= {of.lease, of.counters, of.wake}
+
+
+def test_the_scripts_do_what_the_model_does(own_server: Valkey) -> None:
+    machine = type("Machine", (Machine,), {"server": own_server})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=30,
+            stateful_step_count=60,
+            deadline=None,
+            phases=[Phase.generate],  # add Phase.shrink for the shortest way there: minutes
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
