@@ -29,7 +29,7 @@ check: setup-test
 
 ## the environment alone: .venv with the command `teimoso` in it
 setup: .venv/runtime
-setup-test: .venv/test
+setup-test: .venv/test .venv/tryx/installed
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -47,6 +47,15 @@ setup-test: .venv/test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
+# A foreign client's own environment. It comes as a binary for some platforms only; on the others
+# its tests are skipped and say so.
+.venv/tryx/installed: .venv/python requirements-tryx.lock
+	@rm -rf .venv/tryx
+	@$(BIN)/python -m venv .venv/tryx
+	@if .venv/tryx/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--only-binary :all: -r requirements-tryx.lock; then touch $@; \
+		else rm -rf .venv/tryx; echo "No tryx for this platform: its tests are skipped." >&2; fi
+
 ## Debian packages that some tests need; without root the run names what is missing
 debian:
 	@.ci/debian strace
@@ -57,6 +66,8 @@ lock: setup-test
 		--no-header --extra simulator --extra build pyproject.toml -o requirements.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --all-extras pyproject.toml -c requirements.lock -o requirements-dev.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-header --group tryx -o requirements-tryx.lock
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

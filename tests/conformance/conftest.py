@@ -1,18 +1,19 @@
-"""A simulator and foreign clients; each is ended by its pid, also when a test fails."""
+"""A simulator and the clients; each is ended by its pid, also when a test fails."""
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conformance.processes import Neonize, Simulator
+from tests.conformance.processes import KINDS, Client, Simulator, absent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     started = Simulator(tmp_path_factory.mktemp("simulator") / "data")
     try:
@@ -21,16 +22,70 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
         started.kill()
 
 
-@pytest.fixture(scope="module")
-def neonize(
+@pytest.fixture(scope="session")
+def started(
     simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[str], Neonize]]:
-    """Starts neonize clients, each with a session file of its own and paired with its account."""
-    clients: list[Neonize] = []
+) -> Iterator[dict[str, Client]]:
+    """One client of each kind that is installed, its QR scanned.
 
-    def start(number: str) -> Neonize:
-        clients.append(Neonize(simulator, tmp_path_factory.mktemp("client")))
-        clients[-1].pair(number)
+    All at once, since tryx waits ten seconds after its first login for what a real phone sends.
+    """
+    clients: dict[str, Client] = {}
+    try:
+        for position, kind in enumerate(KINDS):
+            if absent(kind) is None:
+                clients[kind] = Client(kind, simulator, tmp_path_factory.mktemp(kind))
+                clients[kind].scan(f"1555010000{position}")
+        yield clients
+    finally:
+        for client in clients.values():
+            client.process.kill()
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of client in turn; skipped where it is not installed."""
+    chosen = str(request.param)
+    if reason := absent(chosen):
+        pytest.skip(reason)
+    return chosen
+
+
+@pytest.fixture
+def client(kind: str, simulator: Simulator, started: dict[str, Client]) -> Iterator[Client]:
+    """The paired client of this kind that all tests share, logged in; each has its own friends."""
+    one = started[kind]
+    if not one.paired:
+        one.wait("connected", 30.0)
+        one.paired = True
+    if not simulator.account(one.number)["online"]:
+        one.process.kill()
+        one.start()
+        one.wait("connected")
+    simulator.settled(one.number)
+    one.process.quiet()
+    yield one
+    simulator.http.delete("/faults", params={"account": one.number})
+
+
+_numbers = count(15550110000)
+
+
+@pytest.fixture
+def friend() -> str:
+    """A contact whom no other test knows."""
+    return str(next(_numbers))
+
+
+@pytest.fixture
+def another(
+    simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Client]]:
+    """Starts further clients, which end with the test."""
+    clients: list[Client] = []
+
+    def start(kind: str, **more: str) -> Client:
+        clients.append(Client(kind, simulator, tmp_path_factory.mktemp(kind), **more))
         return clients[-1]
 
     try:

@@ -1,7 +1,8 @@
-"""The simulator and a foreign client as processes, as tests start and end them."""
+"""The simulator and the clients as processes, as tests start and end them."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import queue
 import subprocess
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[2]
-CLIENT = Path(__file__).with_name("neonize_client.py")
+CLIENTS = Path(__file__).with_name("clients")
+# The environment that the Makefile makes for the client in Rust.
+RUST = ROOT / ".venv" / "tryx"
+KINDS = ("neonize", "tryx", "native")
 
 
 class JsonProcess:
@@ -48,6 +52,13 @@ class JsonProcess:
             self._lines.put(json.loads(line))
         self._lines.put(None)
 
+    def quiet(self) -> list[dict[str, Any]]:
+        """What was said by now and not yet read, without waiting for more."""
+        said: list[dict[str, Any]] = []
+        while not self._lines.empty():
+            said.append(self.line())
+        return said
+
     def line(self, seconds: float = 20.0) -> dict[str, Any]:
         """The next object. Fails when the process ends or says nothing for `seconds`."""
         try:
@@ -70,6 +81,12 @@ class JsonProcess:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
+
+    def stop(self) -> int:
+        """Closes standard input, upon which a client ends in order; the exit code."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        return self._process.wait(timeout=10)
 
     def kill(self) -> None:
         """`kill -9`, and waits until the process is gone."""
@@ -132,44 +149,91 @@ class Simulator:
         account: dict[str, Any] = self.http.get(f"/accounts/{number}").json()
         return account
 
+    def contact(self, number: str) -> dict[str, Any]:
+        contact: dict[str, Any] = self.http.get(f"/contacts/{number}").json()
+        return contact
+
+    def texts(self, number: str) -> list[str]:
+        """What the contact's own devices showed, in order."""
+        return [item["text"] for item in self.inbox(number)]
+
+    def fault(self, account: str, kind: str, **more: Any) -> int:
+        return int(self.post("/faults", account=account, kind=kind, **more)["id"])
+
+    def struck(self, fault: int) -> int:
+        """How often a fault happened: one that never did proves nothing."""
+        items = self.http.get("/faults").json()["items"]
+        return next(int(item["struck"]) for item in items if item["id"] == fault)
+
     def settled(self, number: str, seconds: float = 10.0) -> None:
         """Waits until the account has acknowledged everything."""
         until(lambda: self.account(number)["unacknowledged"] == 0, seconds)
 
 
-class Neonize:
-    """neonize in a process of its own, with one session file."""
+class Client:
+    """A client program of one kind in a process of its own, with one session directory."""
 
     def __init__(
-        self, simulator: Simulator, directory: Path, *, root_key: str | None = None
+        self, kind: str, simulator: Simulator, directory: Path, *, root_key: str | None = None
     ) -> None:
+        self.kind = kind
         self._simulator = simulator
         self._directory = directory
         self._root_key = root_key or simulator.root_key
+        self.number = ""
+        self.paired = False
         self.start()
 
     def start(self) -> None:
         options = {
-            "database": str(self._directory / "session.db"),
+            "directory": str(self._directory),
             "ws_url": self._simulator.ws_url,
             "root_key": self._root_key,
         }
         self.process = JsonProcess(
-            [sys.executable, str(CLIENT), json.dumps(options)], self._directory / "client.log"
+            [interpreter(self.kind), str(CLIENTS / f"{self.kind}_client.py"), json.dumps(options)],
+            self._directory / "client.log",
         )
 
     def wait(self, event: str, seconds: float = 20.0, **values: Any) -> dict[str, Any]:
         """The next event of that kind and with those values; others before it are passed over."""
         return self.process.await_event(event, seconds, **values)
 
-    def pair(self, number: str) -> None:
+    def scan(self, number: str) -> None:
+        """The phone of `number` scans the QR that the client shows."""
         qr = self.wait("qr")["qr"]
         self._simulator.post(f"/phones/{number}/scan", qr=qr)
+        self.number = number
+
+    def pair(self, number: str) -> None:
+        self.scan(number)
+        self.wait("connected", 30.0)
+        self.paired = True
+
+    def restart(self) -> None:
+        """`kill -9`, then a new process on the same session."""
+        self.process.kill()
+        self.start()
         self.wait("connected")
 
     def send(self, to: str, text: str) -> str:
         self.process.command(do="send", to=to, text=text)
         return str(self.wait("sent", text=text)["id"])
+
+
+def interpreter(kind: str) -> str:
+    """The Python that runs the client programs of this kind."""
+    return str(RUST / "bin" / "python") if kind == "tryx" else sys.executable
+
+
+def absent(kind: str) -> str | None:
+    """Why this kind of client cannot be run here, or None."""
+    if kind == "tryx" and not (RUST / "installed").exists():
+        return "tryx is not installed: `make setup-test` does it where there is a wheel of it"
+    # Looked for, not imported: its protobuf classes stay out of this process.
+    if kind == "neonize" and importlib.util.find_spec("neonize") is None:
+        return "neonize is not installed: `make setup-test` does it"
+    return None
 
 
 def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tests.conformance.processes import ROOT, Neonize, Simulator, until
+from tests.conformance.processes import ROOT, Client, Simulator, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
 def test_killed_while_contacts_speak(tmp_path: Path) -> None:
     """What was answered before the kill is there after it, and comes to the client once."""
     simulator = Simulator(tmp_path / "data")
-    client = Neonize(simulator, tmp_path)
+    client = Client("neonize", simulator, tmp_path)
     try:
         client.pair(ACCOUNT)
         client.process.kill()
@@ -89,7 +89,7 @@ def test_killed_while_contacts_speak(tmp_path: Path) -> None:
 def test_killed_it_knows_every_device_and_what_was_lost(tmp_path: Path) -> None:
     """What an unkind world consists of is state too: all of it is there after `kill -9`."""
     simulator = Simulator(tmp_path / "data")
-    client = Neonize(simulator, tmp_path)
+    client = Client("neonize", simulator, tmp_path)
     paths = (
         "/",
         f"/contacts/{FRIEND}",

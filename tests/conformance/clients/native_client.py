@@ -1,0 +1,116 @@
+"""The project's own engine as a client program; its words are those of `child.py`.
+
+It is driven through the engine's port alone, and reconnects as its owner in the service would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from actors.connection.engine import Engine, Qr
+    from tests.conformance.clients import child
+else:
+    import child  # by its place beside this program: `tests` is not a name to rely on
+
+BACKOFF = 0.2
+
+
+def user(address: str) -> str:
+    return address.partition("@")[0]
+
+
+class Owner:
+    """Runs the engine again where the cause says so, and tells what it tells."""
+
+    def __init__(self) -> None:
+        self.engine: Engine
+        self._telling = asyncio.Lock()
+
+    async def on_qr(self, qr: Qr) -> None:
+        child.emit("qr", qr=qr.text)
+
+    async def on_paired(self, _: str) -> None:
+        child.emit("paired")
+
+    async def on_open(self) -> None:
+        child.emit("connected")
+
+    async def on_inbox(self) -> None:
+        async with self._telling:
+            while messages := await self.engine.pending("message", 1000):
+                for one in messages:
+                    if one.type == "undecryptable":
+                        child.emit("undecryptable", id=one.message_id)
+                    else:
+                        child.emit(
+                            "message",
+                            id=one.message_id,
+                            text=one.text or "",
+                            sender=user(one.sender),
+                            from_me=one.from_me,
+                        )
+                await self.engine.settle([one.key for one in messages])
+            while receipts := await self.engine.pending("receipt", 1000):
+                for receipt in receipts:
+                    child.emit("receipt", ids=list(receipt.message_ids), type=receipt.status)
+                await self.engine.settle([one.key for one in receipts])
+
+    async def run(self) -> None:
+        from actors.connection.causes import Kind, Reconnect, consequence
+
+        words = {Kind.REPLACED: "replaced", Kind.LOGGED_OUT: "logged_out"}
+        await self.on_inbox()
+        while True:
+            cause = await self.engine.run()
+            child.emit(words.get(cause.kind, "disconnected"))
+            follows = consequence(cause)
+            if not isinstance(follows, Reconnect):
+                return
+            if not follows.at_once:
+                await asyncio.sleep(BACKOFF)
+
+    async def obey(self, command: dict[str, Any]) -> None:
+        from actors.connection.engine import Outgoing
+
+        if command["do"] != "send":
+            raise NotImplementedError
+        message_id = f"3EB0{secrets.token_hex(9).upper()}"
+        chat = f"{command['to']}@s.whatsapp.net"
+        await self.engine.send(Outgoing(message_id, chat, "text", command["text"]))
+        child.emit("sent", id=message_id, text=command["text"])
+
+
+async def main() -> None:
+    """Connects, reports events, and does what it is told to, until standard input closes."""
+    asked = child.options()
+    sys.path.insert(0, str(Path(__file__).parents[3]))
+    from actors.connection.engine import EngineEvents
+    from actors.connection.native import open_engine
+    from actors.settings import Settings
+
+    directory, owner = Path(asked["directory"]), Owner()
+    settings = Settings.resolve(
+        data=directory, whatsapp_url=asked["ws_url"], whatsapp_root_key=asked["root_key"]
+    )
+    events = EngineEvents(owner.on_qr, owner.on_paired, owner.on_open, owner.on_inbox)
+    owner.engine = open_engine(settings, "conformance", time.time_ns(), events, directory)
+    running = asyncio.create_task(owner.run())
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        command = json.loads(line)
+        try:
+            await owner.obey(command)
+        except Exception as error:  # noqa: BLE001 - the parent is told whatever failed
+            child.emit("failed", do=command["do"], error=repr(error))
+    await owner.engine.close()
+    await running
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,93 @@
+"""neonize (whatsmeow, Go) as a client program; its words are those of `child.py`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from tests.conformance.clients import child
+else:
+    import child  # by its place beside this program: `tests` is not a name to rely on
+
+# neonize's numbers for what whatsmeow calls "" and "read"
+_RECEIPTS: Final = {"1": "delivered", "4": "read"}
+
+
+def main() -> None:
+    """Connects, reports events, and does what it is told to, until standard input closes."""
+    asked = child.options()
+    from neonize.client import NewClient
+    from neonize.events import (
+        ConnectedEv,
+        DisconnectedEv,
+        LoggedOutEv,
+        MessageEv,
+        PairStatusEv,
+        ReceiptEv,
+        StreamReplacedEv,
+        UndecryptableMessageEv,
+    )
+    from neonize.utils import build_jid
+
+    child.point_to("neonize", asked["ws_url"], asked["root_key"])
+    client = NewClient(str(Path(asked["directory"]) / "session.db"))
+    client.event.qr(lambda _, data: child.emit("qr", qr=data.decode()))
+
+    def on(kind: Any, name: str) -> None:
+        client.event(kind)(lambda _, __: child.emit(name))
+
+    for kind, name in (
+        (ConnectedEv, "connected"),
+        (DisconnectedEv, "disconnected"),
+        (LoggedOutEv, "logged_out"),
+        (StreamReplacedEv, "replaced"),
+        (PairStatusEv, "paired"),
+    ):
+        on(kind, name)
+
+    def on_message(_: Any, message: Any) -> None:
+        content = message.Message
+        source = message.Info.MessageSource
+        by_number = source.Sender.Server == "s.whatsapp.net" or not source.SenderAlt.User
+        child.emit(
+            "message",
+            id=message.Info.ID,
+            text=content.conversation or content.extendedTextMessage.text,
+            sender=source.Sender.User if by_number else source.SenderAlt.User,
+            from_me=source.IsFromMe,
+        )
+
+    def on_receipt(_: Any, receipt: Any) -> None:
+        kind = str(receipt.Type)
+        child.emit("receipt", ids=list(receipt.MessageIDs), type=_RECEIPTS.get(kind, kind))
+
+    client.event(MessageEv)(on_message)
+    client.event(ReceiptEv)(on_receipt)
+    client.event(UndecryptableMessageEv)(
+        lambda _, event: child.emit("undecryptable", id=event.Info.ID)
+    )
+
+    def obey() -> None:
+        for line in sys.stdin:
+            command = json.loads(line)
+            try:
+                if command["do"] == "send":
+                    sent = client.send_message(build_jid(command["to"]), command["text"])
+                    child.emit("sent", id=sent.ID, text=command["text"])
+                elif command["do"] == "check":
+                    found = client.is_on_whatsapp(command["number"])
+                    child.emit("checked", registered=[one.IsIn for one in found])
+            except Exception as error:  # noqa: BLE001 - the parent is told whatever failed
+                child.emit("failed", do=command["do"], error=str(error))
+        client.stop()
+
+    threading.Thread(target=obey, daemon=True).start()
+    client.connect()
+
+
+if __name__ == "__main__":
+    main()

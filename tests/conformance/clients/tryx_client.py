@@ -1,0 +1,122 @@
+"""tryx (whatsapp-rust) as a client program; its words are those of `child.py`.
+
+The library asks WhatsApp's own site for the current version before it connects, unless its
+database says that it asked less than a day ago. And at each login it waits ten seconds for the
+phone's settings unless it knows its name. Both are written there before each start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.conformance.clients import child
+else:
+    import child  # by its place beside this program: `tests` is not a name to rely on
+
+VERSION = (2, 3000, 1_035_194_821)
+
+
+async def store(path: Path) -> Any:
+    """The session file with one device in it, whose WhatsApp version counts as fresh."""
+    from tryx.backend import SqliteStore
+
+    first = SqliteStore(str(path))
+    devices = [one.id for one in await first.list_devices()]
+    device = devices[0] if devices else await first.create_new_device()
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            "update device set app_version_primary = ?, app_version_secondary = ?,"
+            " app_version_tertiary = ?, app_version_last_fetched_ms = ?,"
+            " push_name = 'tryx' where id = ?",
+            (*VERSION, int(time.time() * 1000), device),
+        )
+    return SqliteStore(str(path), device)
+
+
+def told(app: Any) -> None:
+    """Prints the library's events in the words that all clients use."""
+    from tryx import events
+
+    def on(kind: Any, name: str) -> None:
+        async def handle(_: Any, __: Any) -> None:
+            child.emit(name)
+
+        app.on(kind)(handle)
+
+    for kind, name in (
+        (events.EvConnected, "connected"),
+        (events.EvDisconnected, "disconnected"),
+        (events.EvLoggedOut, "logged_out"),
+        (events.EvStreamReplaced, "replaced"),
+        (events.EvPairSuccess, "paired"),
+    ):
+        on(kind, name)
+
+    @app.on(events.EvPairingQrCode)
+    async def on_qr(_: Any, event: Any) -> None:
+        child.emit("qr", qr=event.code)
+
+    @app.on(events.EvMessage)
+    async def on_message(_: Any, event: Any) -> None:
+        info = event.data.message_info
+        source = info.source
+        by_number = source.sender.server == "s.whatsapp.net" or source.sender_alt is None
+        child.emit(
+            "message",
+            id=info.id,
+            text=event.data.get_text() or "",
+            sender=source.sender.user if by_number else source.sender_alt.user,
+            from_me=source.is_from_me,
+        )
+
+    @app.on(events.EvUndecryptableMessage)
+    async def on_undecryptable(_: Any, event: Any) -> None:
+        child.emit("undecryptable", id=event.info.id)
+
+    @app.on(events.EvReceipt)
+    async def on_receipt(_: Any, event: Any) -> None:
+        kind = str(event.receipt_type).rpartition(".")[2].lower()
+        child.emit("receipt", ids=list(event.message_ids), type=kind)
+
+
+async def obey(client: Any, command: dict[str, Any]) -> None:
+    """Does what a command says."""
+    from tryx.types import JID
+
+    if command["do"] == "send":
+        sent = await client.send_text(JID(command["to"], "s.whatsapp.net"), command["text"])
+        child.emit("sent", id=sent.message_id, text=command["text"])
+    elif command["do"] == "check":
+        found = await client.contact.is_on_whatsapp([JID(command["number"], "s.whatsapp.net")])
+        child.emit("checked", registered=[one.is_registered for one in found])
+
+
+async def main() -> None:
+    """Connects, reports events, and does what it is told to, until standard input closes."""
+    asked = child.options()
+    from tryx.client import Tryx
+
+    child.point_to("_tryx", asked["ws_url"], asked["root_key"])
+    app = Tryx(await store(Path(asked["directory"]) / "session.db"))
+    told(app)
+    running = asyncio.ensure_future(app.run())
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        command = json.loads(line)
+        try:
+            await obey(app.get_client(), command)
+        except Exception as error:  # noqa: BLE001 - the parent is told whatever failed
+            child.emit("failed", do=command["do"], error=str(error))
+    await app.get_client().advanced.flush_pending_signal_state()
+    running.cancel()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,126 @@
+"""Texts both ways: as a contact sees them, and as a client does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conformance.processes import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conformance.processes import Client, Simulator
+
+BURST = 200
+
+
+def test_sends_texts(simulator: Simulator, client: Client, friend: str) -> None:
+    sent = [client.send(friend, f"out {number}") for number in range(5)]
+    until(lambda: len(simulator.inbox(friend)) == 5)
+    inbox = simulator.inbox(friend)
+    assert [(item["id"], item["text"]) for item in inbox] == [
+        (message_id, f"out {number}") for number, message_id in enumerate(sent)
+    ]
+    assert {(item["from"], item["deliveries"]) for item in inbox} == {(client.number, 1)}
+
+
+def test_copies_to_its_own_phone(simulator: Simulator, client: Client, friend: str) -> None:
+    sent = [client.send(friend, f"copied {number}") for number in range(3)]
+
+    def copied() -> list[str]:
+        copies = simulator.http.get(f"/accounts/{client.number}/copies").json()["items"]
+        return [item["id"] for item in copies if item["to"] == friend]
+
+    until(lambda: copied() == sent)
+
+
+def test_hears_delivered_then_read(simulator: Simulator, client: Client, friend: str) -> None:
+    message_id = client.send(friend, "seen?")
+    types = [client.wait("receipt", ids=[message_id])["type"] for _ in range(2)]
+    assert types == ["delivered", "read"]
+    simulator.settled(client.number)
+
+
+def test_receives_texts(simulator: Simulator, client: Client, friend: str) -> None:
+    said = [simulator.say(friend, client.number, f"in {number}") for number in range(5)]
+    arrived = [client.wait("message", sender=friend) for _ in said]
+    assert [(event["id"], event["text"]) for event in arrived] == [
+        (message_id, f"in {number}") for number, message_id in enumerate(said)
+    ]
+    simulator.settled(client.number)
+
+
+def test_says_that_it_received(simulator: Simulator, client: Client, friend: str) -> None:
+    """The contact is told `delivered`, which is a receipt and more than an ack."""
+    simulator.say(friend, client.number, "arrived?")
+    client.wait("message", text="arrived?")
+
+    def delivered() -> bool:
+        (said,) = simulator.http.get(f"/contacts/{friend}/said").json()["items"]
+        return bool(said["delivered"])
+
+    until(delivered)
+
+
+def test_catches_up_a_burst(simulator: Simulator, client: Client, friend: str) -> None:
+    """What waited comes once each and in order."""
+    simulator.say(friend, client.number, "before")
+    client.wait("message", text="before")
+    simulator.settled(client.number)
+    client.process.kill()
+    until(lambda: not simulator.account(client.number)["online"])
+    said = simulator.post(f"/contacts/{friend}/say", to=client.number, text="missed", count=BURST)[
+        "ids"
+    ]
+    assert simulator.account(client.number)["unacknowledged"] == BURST
+    client.start()
+    arrived = [client.wait("message") for _ in said]
+    assert [(one["id"], one["text"]) for one in arrived] == [
+        (message_id, f"missed {number}") for number, message_id in enumerate(said, 1)
+    ]
+    simulator.settled(client.number)
+    assert not [one for one in client.process.quiet() if one["event"] == "message"]
+
+
+def test_receives_once_what_comes_twice(simulator: Simulator, client: Client, friend: str) -> None:
+    simulator.say(friend, client.number, "opens")
+    client.wait("message", text="opens")
+    fault = simulator.fault(client.number, "duplicate", count=1)
+    simulator.say(friend, client.number, "doubled")
+    simulator.say(friend, client.number, "the next")
+    arrived = [client.wait("message", sender=friend)["text"] for _ in range(2)]
+    assert arrived == ["doubled", "the next"]
+    assert simulator.struck(fault) == 1
+    simulator.settled(client.number)
+    assert not [one for one in client.process.quiet() if one["event"] == "message"]
+
+
+def test_sees_what_the_phone_sent(simulator: Simulator, client: Client, friend: str) -> None:
+    simulator.post(f"/phones/{client.number}/say", to=friend, text="typed on the phone")
+    assert client.wait("message", text="typed on the phone")["from_me"]
+    assert simulator.texts(friend) == ["typed on the phone"]
+    simulator.settled(client.number)
+
+
+def test_checks_a_number(simulator: Simulator, client: Client, friend: str) -> None:
+    if client.kind == "native":
+        pytest.skip("the engine's port has no number check yet")
+    simulator.post(f"/contacts/{friend}", registered=False)
+    for number, registered in (("15550109999", True), (friend, False)):
+        client.process.command(do="check", number=number)
+        assert client.wait("checked")["registered"] == [registered]
+
+
+def test_two_linked_devices_write_to_each_other(
+    simulator: Simulator, client: Client, another: Callable[..., Client], friend: str
+) -> None:
+    """With the project's own engine at the other end: two clients, no key of the simulator's."""
+    other = another("native")
+    other.pair(friend)
+    client.send(friend, "across")
+    other.wait("message", text="across")
+    other.send(client.number, "and back")
+    client.wait("message", text="and back")
+    until(lambda: simulator.texts(friend) == ["across"])  # the owner's phone got it, too
