@@ -7,6 +7,7 @@ Each type explains itself by its field descriptions; the codes of refusals are i
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -26,6 +27,7 @@ from gateway import addresses, text
 
 FIRST, LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 CONNECTION_ID = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 ConnectionId = Annotated[str, StringConstraints(pattern=CONNECTION_ID)]
 Engine = Literal["native"]
@@ -59,6 +61,13 @@ def _sendable(value: str) -> str:
 def _whole(value: object) -> object:
     """JSON has one kind of number: 5.0 is 5 (JSON Schema, 6.1.1)."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _written_out(value: object) -> object:
+    """Not the numbers that pydantic reads as seconds, or as milliseconds, since 1970."""
+    if isinstance(value, str) and not _RFC3339.fullmatch(value):
+        raise PydanticCustomError("invalid_field", "write a time with a zone, as RFC 3339 has it")
+    return value
 
 
 def _tellable(moment: datetime) -> datetime:
@@ -97,6 +106,7 @@ Text = Annotated[
         }
     ),
 ]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_tellable)]
 
 
 class Body(BaseModel):
@@ -138,7 +148,7 @@ class NewMessage(Body):
     priority: Annotated[int, BeforeValidator(_whole)] = Field(
         5, ge=0, le=9, description="0 goes first, 9 last."
     )
-    send_at: Annotated[AwareDatetime, AfterValidator(_tellable)] | None = Field(
+    send_at: Moment | None = Field(
         None,
         description="Not before this time (RFC 3339 with a zone, before the year 9999).",
         examples=["2030-01-01T09:00:00Z"],

@@ -68,6 +68,10 @@ class Contract:
             self._validate(schema, answer.json())
         self.checked += 1
 
+    @staticmethod
+    def matches(template: str, path: str) -> bool:
+        return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path) is not None
+
     def _operation(self, path: str, method: str) -> dict[str, Any] | None:
         method = "get" if method == "head" else method
         for pattern, methods in self._paths:

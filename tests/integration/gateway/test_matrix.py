@@ -1,0 +1,342 @@
+"""Every operation of the route table and every kind of bad input: refused, and nothing written.
+
+All of it is made from `OPERATIONS` and the models there: a new endpoint is in it without a line
+here.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from jsonschema import Draft202012Validator
+
+from actors.redis.client import connect
+from gateway.app import OPERATIONS
+from gateway.openapi import refusals
+from gateway.problems import KINDS
+from tests.integration.gateway.served import CONTRACT, KEY
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from gateway.endpoint import Operation
+    from tests.integration.gateway.served import Api, Gateway
+
+NUMBER, TEXT = "15550100077", "psst"
+SECRETS = (NUMBER, TEXT, KEY, "x" * 40, "9" * 40)
+GUARDED = [each for each in OPERATIONS if each.scope is not None]
+WITH_BODY = [each for each in OPERATIONS if each.body is not None]
+WITH_QUERY = [each for each in OPERATIONS if each.query is not None]
+PATHS = sorted({each.path for each in OPERATIONS})
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
+JSON = {"Content-Type": "application/json"}
+
+NOT_JSON = (
+    b"{",
+    b"}",
+    b"'" + TEXT.encode() + b"'",
+    b"\xff\xfe\x00",
+    b"\xef\xbb\xbf{}",
+    b"{} {}",
+    b"{,}",
+    b'{"a": tru}',
+    b'{"a": 01}',
+    b'{"a": "\x01"}',
+    b'{"a": "\\ud800"}',
+    b'{"a": "\xed\xa0\x80"}',
+    b"[" * 100_000,
+    b'{"a":' * 300 + b"1" + b"}" * 300,
+    b'{"a": ' + b"9" * 5000 + b"}",
+    '{"a": 1}'.encode("utf-16"),
+)
+OTHER_JSON = (b"[]", b"null", b"1", b"1e400", b"NaN", b"-Infinity", b'"psst"', b"[[]]", b"true")
+OF_ANY_TYPE: tuple[Any, ...] = (True, 1.5, -1, 10**30, [], [NUMBER], {}, {TEXT: TEXT})
+TEXTS = ("", "\0", "a\x1bb", "x" * 70_000, "\u2028", f"{TEXT}\n", f"../{NUMBER}")
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_is_written(gateway: Gateway) -> AsyncIterator[None]:
+    before = await _everything(gateway)
+    yield
+    assert await _everything(gateway) == before
+
+
+async def _everything(gateway: Gateway) -> tuple[dict[str, bytes | None], list[Any]]:
+    """All that Redis and the state store hold."""
+    redis = connect(gateway.settings)
+    redis.connection_pool.connection_kwargs["decode_responses"] = False
+    try:
+        held = {str(key): await redis.dump(key) async for key in redis.scan_iter()}
+    finally:
+        await redis.aclose()
+    store = sqlite3.connect(f"file:{gateway.settings.state_file}?mode=ro", uri=True)
+    try:
+        documents = store.execute("SELECT * FROM documents ORDER BY 1, 2").fetchall()
+    finally:
+        store.close()
+    assert documents
+    return held, documents
+
+
+def _name(operation: Operation) -> str:
+    return operation.id
+
+
+def path_of(operation: Operation) -> str:
+    return operation.path.replace("{connection}", "shop").replace("{id}", "shop.3EB0" + "0" * 18)
+
+
+def good(operation: Operation) -> dict[str, Any]:
+    """A body that would be taken, made of the examples that a model has to give."""
+    assert operation.body is not None
+    schema = operation.body.model_json_schema()
+    return {name: schema["properties"][name]["examples"][0] for name in schema.get("required", ())}
+
+
+def ask(api: Api, operation: Operation, **more: Any) -> httpx.Response:
+    if operation.body is not None and "content" not in more:
+        more |= {"content": json.dumps(good(operation)), "headers": JSON}
+    return api.request(operation.method, more.pop("path", path_of(operation)), **more)
+
+
+def refused(answer: httpx.Response) -> tuple[int, str]:
+    """Status and code of a problem in its right form that repeats nothing it was given."""
+    assert 400 <= answer.status_code < 500, (answer.request.url, answer.text)
+    if answer.request.method == "HEAD":
+        return answer.status_code, ""
+    assert answer.headers["content-type"] == "application/problem+json"
+    told = answer.json()
+    assert told["status"] == answer.status_code == KINDS[told["code"]].status
+    assert told["detail"].endswith(".")
+    assert not any(secret in answer.text for secret in SECRETS), answer.text
+    return answer.status_code, told["code"]
+
+
+@pytest.mark.parametrize("operation", GUARDED, ids=_name)
+def test_without_a_key(gateway: Gateway, operation: Operation) -> None:
+    with gateway.client(None) as nobody:
+        for key in ("", "tmo_" + "x" * 43, KEY[:-1], "x" * 8000, "ä" * 40, "a\tb", f"{KEY},{KEY}"):
+            answer = ask(nobody, operation, **_keyed(key, operation))
+            assert refused(answer) == (401, "unauthorized")
+            assert answer.headers["www-authenticate"]
+        large = ask(nobody, operation, content=b" " * 10_000_000, headers=JSON)
+        assert refused(large) == (401, "unauthorized")
+
+
+def _keyed(key: str, operation: Operation) -> dict[str, Any]:
+    body = {"content": json.dumps(good(operation))} if operation.body is not None else {}
+    return {"headers": {**JSON, "X-Api-Key": key.encode()}, **body}
+
+
+@pytest.mark.parametrize("operation", GUARDED, ids=_name)
+def test_queries_that_no_operation_takes(api: Api, operation: Operation) -> None:
+    for query in (f"konnection={NUMBER}", f"{NUMBER}=1", f"{KEY}", "%ff=%ff", "=", "x" * 9000):
+        answer = ask(api, operation, params=query)
+        assert refused(answer) == (422, "unknown_parameter"), query
+
+
+@pytest.mark.parametrize("operation", WITH_QUERY, ids=_name)
+def test_values_of_parameters(api: Api, operation: Operation) -> None:
+    assert operation.query is not None
+    taken = {kind.code for kinds in refusals(operation).values() for kind in kinds}
+    for name, schema in operation.query.model_json_schema()["properties"].items():
+        for value in _bad_parameters(schema):
+            answer = ask(api, operation, params={name: value})
+            status, code = refused(answer)
+            assert code in taken
+            assert status in {400, 422}, (name, value)
+            if status == 422:
+                assert answer.json()["errors"][0]["field"] == name
+                assert f"The parameter {name}: " in answer.json()["detail"]
+        twice = ask(api, operation, params=[(name, "1"), (name, NUMBER)])
+        assert refused(twice) == (422, "invalid_parameter")
+        assert f"The parameter {name}: " in twice.json()["detail"]
+
+
+def _bad_parameters(schema: dict[str, Any]) -> Iterator[str]:
+    kinds = {schema.get("type"), *(each.get("type") for each in schema.get("anyOf", ()))}
+    yield from ("", "\0", "x" * 2000, f"{TEXT}\n", "\u0661\u0000")
+    if kinds & {"integer", "number"}:
+        yield from ("-1", "1e9", "1e999", "NaN", "inf", "0x10", "9" * 5000, "ten", "1,5", "null")
+    if "integer" in kinds:
+        yield from ("0", "1.5")
+
+
+@pytest.mark.parametrize("operation", WITH_BODY, ids=_name)
+def test_what_is_not_json(api: Api, operation: Operation) -> None:
+    for content in NOT_JSON:
+        answer = ask(api, operation, content=content, headers=JSON)
+        assert refused(answer) == (400, "malformed_json"), content[:40]
+    for content in OTHER_JSON:
+        answer = ask(api, operation, content=content, headers=JSON)
+        assert refused(answer)[0] in {400, 422}, content
+    if not operation.body_optional:
+        assert refused(ask(api, operation, content=b"", headers=JSON)) == (400, "malformed_json")
+
+
+@pytest.mark.parametrize("operation", WITH_BODY, ids=_name)
+def test_other_media_types(api: Api, operation: Operation) -> None:
+    content = json.dumps(good(operation))
+    for media_type in ("text/plain", "application/x-www-form-urlencoded", "", "x", "a/b; c=json"):
+        answer = ask(api, operation, content=content, headers={"Content-Type": media_type})
+        assert refused(answer) == (415, "unsupported_media_type"), media_type
+    for encoding in ("gzip", "br", "identity, gzip", TEXT):
+        headers = {**JSON, "Content-Encoding": encoding}
+        answer = ask(api, operation, content=content, headers=headers)
+        assert refused(answer) == (415, "unsupported_media_type"), encoding
+
+
+@pytest.mark.parametrize("operation", WITH_BODY, ids=_name)
+def test_bodies_that_are_too_large(api: Api, operation: Operation) -> None:
+    announced = ask(api, operation, content=b" " * 10_000_000, headers=JSON)
+    assert refused(announced) == (413, "body_too_large")
+    chunks = (b" " * 100_000 for _ in range(100))
+    assert refused(ask(api, operation, content=chunks, headers=JSON)) == (413, "body_too_large")
+    assert api.get("/health/live").status_code == 200
+
+
+@pytest.mark.parametrize("operation", WITH_BODY, ids=_name)
+def test_values_of_fields(api: Api, operation: Operation) -> None:
+    assert operation.body is not None
+    schema = operation.body.model_json_schema()
+    taken = {kind.code for kinds in refusals(operation).values() for kind in kinds}
+    for name, of in schema["properties"].items():
+        for value in _bad_values(of):
+            content = json.dumps({**good(operation), name: value})
+            answer = ask(api, operation, content=content, headers=JSON)
+            status, code = refused(answer)
+            assert status == 422, (name, value)
+            assert code in taken
+            assert answer.json()["errors"][0]["field"] == name
+            assert answer.json()["detail"].startswith(f"The field {name}: ")
+        named = json.dumps(of["examples"][0] if "examples" in of else of.get("default"))
+        start = json.dumps({**good(operation), name: json.loads(named)})[:-1]
+        twice = ask(api, operation, content=f'{start}, "{name}": {named}}}', headers=JSON)
+        assert refused(twice)[1] in {"duplicate_field", "invalid_field"}
+        assert twice.json()["detail"].startswith(f"The field {name}: ")
+        if name in schema.get("required", ()):
+            lacking = {key: value for key, value in good(operation).items() if key != name}
+            answer = ask(api, operation, content=json.dumps(lacking), headers=JSON)
+            assert refused(answer) == (422, "missing_field")
+            assert answer.json()["detail"].startswith(f"The field {name}: ")
+    for name in ("colour", NUMBER, KEY, "", "x" * 70_000, "\0", "__class__"):
+        content = json.dumps({**good(operation), name: TEXT})
+        answer = ask(api, operation, content=content, headers=JSON)
+        assert refused(answer) == (422, "unknown_field"), name
+
+
+def _bad_values(schema: dict[str, Any]) -> Iterator[Any]:
+    """What no field of this type takes."""
+    kinds = {schema.get("type"), *(each.get("type") for each in schema.get("anyOf", ()))}
+    if "null" not in kinds:
+        yield None
+    for value in OF_ANY_TYPE:
+        wanted = {bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
+        if value in (-1, 10**30) or wanted[type(value)] not in kinds:
+            yield value
+    valid = Draft202012Validator(schema).is_valid
+    texts = [value for value in TEXTS if "format" in json.dumps(schema) or not valid(value)]
+    assert len(texts) > 3
+    yield from texts
+    if "date-time" in json.dumps(schema):
+        yield from (
+            "-1",
+            "253402300800",
+            "2030-01-01",
+            "2030-01-01T00:00:00",
+            "2030-13-01T00:00:00Z",
+        )
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_methods_that_a_path_does_not_have(api: Api, path: str) -> None:
+    concrete = path.replace("{connection}", "shop").replace("{id}", "shop.3EB0" + "0" * 18)
+    has = {each.method for each in OPERATIONS if CONTRACT.matches(each.path, concrete)}
+    has |= {"HEAD"} if "GET" in has else set()
+    for method in METHODS:
+        if method not in has:
+            answer = api.request(method, concrete, content=b"{}", headers=JSON)
+            assert refused(answer) == (405, "method_not_allowed"), method
+            assert set(answer.headers["allow"].split(", ")) <= has
+    if "GET" not in has:
+        assert api.head(concrete).status_code == 405
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path != "/"])
+def test_paths_that_are_nearly_right(gateway: Gateway, api: Api, path: str) -> None:
+    concrete = path.replace("{connection}", "shop").replace("{id}", "shop.3EB0" + "0" * 18)
+    for wrong in (
+        f"/{concrete}",
+        f"{concrete}/",
+        f"{concrete}//",
+        f"{concrete}/%2e%2e/{TEXT}",
+        f"{concrete}%2f",
+        f"{concrete}/{NUMBER}",
+        concrete.replace("/", "//"),
+        concrete.replace("/", "/%2e/", 1),
+        f"{concrete}%00/x",
+    ):
+        url = httpx.URL(f"http://127.0.0.1:{gateway.port}").copy_with(raw_path=wrong.encode())
+        status, code = refused(api.get(url))
+        assert (status, code) in {
+            (404, "not_found"),
+            (404, "unknown_message"),
+            (404, "unknown_connection"),
+            (405, "method_not_allowed"),
+        }, wrong
+
+
+@pytest.mark.parametrize("operation", [each for each in GUARDED if "{" in each.path], ids=_name)
+def test_things_that_do_not_exist(gateway: Gateway, api: Api, operation: Operation) -> None:
+    start, _, rest = operation.path.partition("{")
+    end = rest.partition("}")[2]
+    for name in (
+        "nobody",
+        "NO",
+        "%00",
+        "%ff",
+        "%F0%9F%98%80",
+        "shop%0a",
+        "shop%20",
+        "%73hop%00",
+        "*",
+        NUMBER,
+        "x" * 1000,
+        "nobody.3EB0" + "0" * 18,
+        "shop.3EB0" + "0" * 17,
+        "shop.3eb0" + "a" * 18,
+        "shop.in." + "0" * 24,
+        "shop.in." + "0" * 23,
+        "shop.out." + "0" * 24,
+    ):
+        url = httpx.URL(f"http://127.0.0.1:{gateway.port}").copy_with(
+            raw_path=f"{start}{name}{end}".encode()
+        )
+        status, code = refused(ask(api, operation, path=url))
+        expected = {
+            (404, f"unknown_{'connection' if '{connection}' in operation.path else 'message'}")
+        }
+        if operation.id == "cancelMessage" and name == "shop.in." + "0" * 24:
+            expected = {(409, "not_cancellable")}
+        assert (status, code) in expected, name
+
+
+@pytest.mark.parametrize("operation", [each for each in OPERATIONS if each.headers], ids=_name)
+def test_headers_that_an_operation_reads(api: Api, operation: Operation) -> None:
+    for name in operation.headers:
+        for value in (b"", b"\xff", b"a\tb", b"x" * 256, "ä".encode(), b"\x7f"):
+            answer = api.request(
+                operation.method,
+                path_of(operation),
+                content=json.dumps(good(operation)),
+                headers=[(b"Content-Type", b"application/json"), (name.encode(), value)],
+            )
+            assert refused(answer)[0] == 400, value
+        twice = [("Content-Type", "application/json"), (name, "a"), (name, "b")]
+        content = json.dumps(good(operation))
+        answer = api.request(operation.method, path_of(operation), content=content, headers=twice)
+        assert refused(answer)[0] == 400
