@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from actors.queue.lanes import Lanes
 from actors.redis.client import RedisAway, connect
 from actors.redis.lease import Leases, pokes
 from actors.settings import Settings, written_at
@@ -29,6 +30,7 @@ from supervision.gate import Gate
 from supervision.policy import Intensity, Lives, Probes, Wave
 from supervision.recovery import Recovery
 from supervision.registry import Registry
+from supervision.removal import Removal
 from supervision.services import ROLES, Services
 from supervision.standbys import Standbys
 from supervision.tending import Tending
@@ -115,9 +117,15 @@ class RootSupervisor(Shell):
             gate=Gate(Wave()),
             lives=lives,
             recovery=self._recovery,
+            removal=Removal(
+                self._registry,
+                self._leases,
+                Lanes(self._redis, settings),
+                documents,
+                settings.sessions,
+            ),
             auto_recovery=settings.auto_recovery,
             limit=settings.max_connections,
-            sessions=settings.sessions,
             settings_at=partial(written_at, self.data),
         )
         self._loops = [

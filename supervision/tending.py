@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import shutil
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -39,7 +38,6 @@ from supervision.reconcile import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from actors.redis.lease import Lease, Leases
     from actors.state.connections import Connection
@@ -48,6 +46,7 @@ if TYPE_CHECKING:
     from supervision.policy import Lives
     from supervision.recovery import Recovery
     from supervision.registry import Registry
+    from supervision.removal import Removal
     from supervision.standbys import Standbys
 
 log = structlog.get_logger()
@@ -77,9 +76,9 @@ class Tending:
         gate: Gate,
         lives: Lives,
         recovery: Recovery,
+        removal: Removal,
         auto_recovery: bool,
         limit: int,
-        sessions: Path,
         settings_at: Callable[[], float],
     ) -> None:
         """`settings_at` says when the settings were last written."""
@@ -92,7 +91,7 @@ class Tending:
         self._recovery = recovery
         self._auto_recovery = auto_recovery
         self._limit = limit
-        self._sessions = sessions
+        self._removal = removal
         self._settings_at = settings_at
         self._falls: dict[str, str] = {}
         self._gave_up: dict[str, tuple[int, str]] = {}
@@ -358,10 +357,7 @@ class Tending:
             return  # the copy in memory was old, and the id may be somebody else's by now
         if lease is not None:
             await self._end_old(lease)
-        directory = self._sessions / connection
-        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
-        await self._leases.forget(connection)
-        await self._registry.remove(connection)
+        await self._removal.remove(connection)
         self._forgive(connection)
 
     def _fall(self, connection: str, cause: str, lived: float) -> None:

@@ -292,6 +292,30 @@ function transitions.retry_all(...)
     return count
 end
 
+-- Ends up to `limit` messages that are open; how many are left. For a connection that is removed.
+function transitions.abandon(code, limit)
+    for _, id in ipairs(call('ZRANGE', OPEN, 0, limit - 1)) do
+        local record = call('HMGET', message(id), 'status', 'chat')
+        if record[1] == 'sending' then
+            call('HSET', message(id), 'uncertain', '1')
+        end
+        leave(id, record[2])
+        call('HDEL', message(id), 'retry_at', 'ticket')
+        write(id, sequence(), 'status', 'cancelled', 'cancelled_at', NOW, 'error', code)
+        call('PEXPIRE', message(id), RETENTION)
+    end
+    return call('ZCARD', OPEN)
+end
+
+-- Removes the fixed keys, unless something is open or not mirrored yet; without them nobody claims.
+function transitions.close()
+    if call('EXISTS', OPEN, CHANGED) > 0 then
+        return 'open'
+    end
+    call('DEL', unpack(KEYS))
+    return 'closed'
+end
+
 -- Stored elsewhere in these revisions; a record that changed since stays marked.
 function transitions.mirrored(...)
     local pairs = {...}

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 REDRIVE_BATCH = 100
+ABANDON_BATCH = 200
 # How much longer than asked a blocked wait may take before the server counts as away.
 GRACE = 5.0
 
@@ -266,6 +267,24 @@ class Lanes(Ledger):
             batch = ids[begin : begin + REDRIVE_BATCH]
             total += await self._run(connection, "retry_all", now, *batch)
         return total
+
+    async def abandon(self, connection: str, code: str, now: float | None = None) -> None:
+        """End everything that is open as cancelled, with `code` as the error; dead letters stay.
+
+        What is being sent may yet arrive, so it is `uncertain`. For a connection without an owner;
+        safe to repeat, also after a half.
+        """
+        now = _clock(now)
+        while await self._run(connection, "abandon", now, code, ABANDON_BATCH):
+            pass
+
+    async def remove(self, connection: str) -> bool:
+        """Remove the queue and the lease; False, and nothing is removed, if there is more to do.
+
+        That is: something is open, or changed and not `mirrored`. Records stay, for who forgets
+        them at last.
+        """
+        return bool(await self._run(connection, "close", _clock(None)) == "closed")
 
     async def close(self) -> None:
         """Close the blocking connection of `wait`; not the client, which is the caller's."""

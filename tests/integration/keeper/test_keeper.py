@@ -57,6 +57,21 @@ def test_what_is_killed_is_there_again_and_nothing_else_changes(
     }
 
 
+def test_a_gateway_that_stands_still_is_replaced(instance: Instance) -> None:
+    before = pids(instance.ready(60))
+    frozen = instance.process("gateway")
+    frozen.send_signal(signal.SIGSTOP)
+    until("the frozen gateway is dead", partial(gone, frozen), 40)
+
+    def again() -> dict[str, int] | None:
+        instance.api.get("/health/live").raise_for_status()
+        now = pids(instance.status())
+        return now if now.get("gateway", frozen.pid) != frozen.pid else None
+
+    after = until("another gateway answers", again, 30)
+    assert {**after, "gateway": 0} == {**before, "gateway": 0}
+
+
 def test_a_stopped_keeper_leaves_all_running_and_the_next_attaches(instance: Instance) -> None:
     before = pids(instance.ready(60))
     for number in (signal.SIGKILL, signal.SIGTERM):
@@ -116,6 +131,21 @@ def test_secrets_are_for_the_owner_alone(instance: Instance) -> None:
     with socket.create_connection(("127.0.0.1", port_of(instance, "valkey"))) as stranger:
         stranger.sendall(b"PING\r\n")
         assert stranger.recv(100).startswith(b"-NOAUTH")
+
+
+def test_what_is_written_is_for_the_owner_alone(instance: Instance) -> None:
+    """G10: sessions, messages and logs, too; whoever starts it, with whatever umask."""
+    instance.pair("private", "15550107101")
+    instance.api.post(
+        "/api/messages", json={"connection": "private", "to": "15550107102", "text": "hi"}
+    ).raise_for_status()
+    written = [path for path in instance.data.rglob("*") if path.is_file() or path.is_dir()]
+    names = {path.name for path in written}
+    assert {"session.db", "state.db", "gateway.log", "connection.log", "appendonlydir"} <= names
+    readable = [path for path in written if stat.S_IMODE(path.stat().st_mode) & 0o077]
+    assert readable == []
+    assert instance.api.delete("/api/connections/private").status_code == 204
+    until("it is gone", lambda: instance.api.get("/api/connections/private").status_code == 404, 10)
 
 
 def test_a_dead_ray_head_leaves_nothing_behind(instance: Instance) -> None:

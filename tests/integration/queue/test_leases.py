@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.engine import Qr
-from actors.queue.lanes import Lanes, Send
+from actors.queue.lanes import ABANDON_BATCH, Lanes, Send
+from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.lease import LeaseMissing, Leases, Owner, poke, pokes
-from tests.integration.queue.desk import ANA, BEN, EVA, SHOP, Desk
+from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -208,6 +209,50 @@ async def test_a_deleted_connection_leaves_no_key(desk: Desk, redis: Redis, lane
     await desk.leases.forget(SHOP)
     left = {str(key) for key in await redis.keys("*")}
     assert left == {"teimoso:{shop-2}:lease", "teimoso:{shop-2}:wake"}
+
+
+async def test_what_is_open_ends_with_its_connection(desk: Desk, redis: Redis) -> None:
+    """G2: visibly; what was being sent may have arrived. Dead letters and sent ones stay."""
+    for text, chat in (("a1", ANA), ("a2", ANA), ("b", BEN), ("e", EVA)):
+        await desk.accept(text, chat)
+    await desk.accept("later", LEO, send_at=desk.now + 9)
+    await desk.claim()
+    await desk.complete("b")
+    await desk.fail("e", permanent=True)
+    await desk.accept("l1", LEO)
+    await desk.claim()
+    await desk.fail("l1", retry_in=60)
+    assert not await desk.lanes.remove(SHOP), "something is open"
+    await desk.lanes.abandon(SHOP, "gone", now=desk.now)
+    ends = {text: await desk.get(text) for text in desk.ids}
+    assert {text: (end.status, end.error, end.uncertain) for text, end in ends.items()} == {
+        "a1": ("cancelled", "gone", True),
+        "a2": ("cancelled", "gone", False),
+        "b": ("sent", None, False),
+        "e": ("dead", "ack_timeout", False),
+        "later": ("cancelled", "gone", False),
+        "l1": ("cancelled", "gone", False),
+    }
+    await desk.check()
+    assert await desk.claimed() == []
+    assert not await desk.lanes.remove(SHOP), "nothing of it is mirrored yet"
+    changed = await desk.lanes.changed(SHOP, 100)
+    assert {record.id for record in changed} == {end.id for end in ends.values()}
+    await desk.lanes.mirrored(SHOP, changed)
+    assert await desk.lanes.remove(SHOP)
+    assert await desk.lanes.remove(SHOP)
+    assert await desk.leases.read(SHOP) is None
+    assert await redis.exists(*keys.of(SHOP).scripted) == 0
+    await desk.leases.forget(SHOP)
+    assert not await redis.keys("*")
+
+
+async def test_more_than_one_script_ends(desk: Desk) -> None:
+    for number in range(2 * ABANDON_BATCH + 1):
+        await desk.accept(f"m{number}", f"1555011{number % 7:04}@s.whatsapp.net")
+    await desk.lanes.abandon(SHOP, "gone", now=desk.now)
+    assert (await desk.counts()).oldest_at is None
+    assert {await desk.status(text) for text in desk.ids} == {"cancelled"}
 
 
 async def test_a_poke_is_heard(redis: Redis) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.causes import Kind
+from actors.connection.draining import BATCH
 from actors.connection.engine import (
     InboxMessage,
     InboxReceipt,
@@ -18,11 +19,14 @@ from actors.connection.engine import (
     Qr,
     SendError,
 )
+from actors.connection.session_file import SessionUnavailable
 from actors.redis.lease import Owner
 from tests.integration.tree.conftest import eventually
 from tests.integration.tree.scripted import ACCOUNT, ScriptedEngine
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.integration.tree.conftest import Served
     from tests.valkey import Valkey
 
@@ -394,6 +398,65 @@ async def test_receipts_do_not_wait_for_the_state_manager(served: Served) -> Non
         return list(served.engine.inbox) == [1]
 
     await eventually(settled, "the receipt is settled, the message is not")
+
+
+async def test_receipts_go_on_through_a_long_outage_of_the_state_manager(served: Served) -> None:
+    """G3: more messages wait than one step takes, and each receipt is noted all the same."""
+    await served.begin()
+    records = [await served.accept(f"{number}") for number in range(4)]
+    for record in records:
+        await served.becomes(record, "sent")
+    served.shelf.away = True
+    served.engine.inbox = {key: incoming(key) for key in range(BATCH + 50)}
+    for number, record in enumerate(records):
+        asked = served.shelf.asked
+        key = 1000 + number
+        served.engine.inbox[key] = InboxReceipt(
+            key, record.chat, (record.message_id,), "delivered", int(time.time())
+        )
+        await served.engine.events.on_inbox()
+        await served.becomes(record, "delivered")
+
+        async def again(asked: int = asked) -> bool:
+            return served.shelf.asked > asked + 1
+
+        await eventually(again, "the state manager is asked again, in vain")
+    assert len(served.engine.inbox) == BATCH + 50
+    served.shelf.away = False
+
+    async def stored() -> bool:
+        return len(served.shelf.messages) == BATCH + 50 and not served.engine.inbox
+
+    await eventually(stored, "all is stored")
+
+
+async def test_a_session_that_cannot_be_written_is_tried_again(served: Served) -> None:
+    """G5: a full disk settles nothing and ends nothing; what is stored twice is there once."""
+    settle, refusals = served.engine.settle, 0
+
+    async def full(keys: Sequence[int]) -> None:
+        nonlocal refusals
+        refusals += 1
+        if refusals < 4:
+            raise SessionUnavailable("SQLITE_FULL")
+        await settle(keys)
+
+    served.engine.settle = full  # type: ignore[method-assign]
+    record = await served.accept()
+    served.engine.inbox = {
+        1: incoming(1),
+        2: InboxReceipt(2, record.chat, (record.message_id,), "read", int(time.time())),
+    }
+    serving = await served.begin()
+
+    async def settled() -> bool:
+        return not served.engine.inbox
+
+    await eventually(settled, "the inbox is empty")
+    assert refusals > 4
+    assert len(served.shelf.messages) == 1
+    await served.becomes(record, "read")
+    assert serving.now.state == "open"
 
 
 # the end

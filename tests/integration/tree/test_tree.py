@@ -9,7 +9,9 @@ import asyncio
 import os
 import signal
 import sqlite3
+import subprocess
 import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,12 +21,13 @@ from actors.connection.session_schema import APPLICATION_ID, VERSION
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.lease import Owner, poke
-from actors.state.documents import MESSAGES, RECOVERY_ACTIONS
+from actors.state.documents import JOBS, MESSAGES, RECOVERY_ACTIONS, Where
 from supervision import roster
 from tests.integration.tree.head import Head, Tree, kill, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
 
     from actors.queue.lanes import Record
 
@@ -264,6 +267,102 @@ async def test_a_deleted_connection_leaves_nothing(tree: Tree, head: Head) -> No
     assert await tree.leases.read("gone") is None
     assert not (head.settings.sessions / "gone").exists()
     assert "connection:gone" not in tree.pids()
+
+
+@contextmanager
+def unwritable(directory: Path) -> Iterator[Callable[[], None]]:
+    """A full disk of its own where that can be mounted, else a file in the way; what mends it."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    directory.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", str(directory)]
+
+    def grow() -> None:
+        subprocess.run([*mount[:4], "remount,size=16m", *mount[5:]], check=True)
+
+    if os.geteuid() == 0 and subprocess.run(mount, check=False).returncode == 0:
+        filler = directory / "filler"
+        try:
+            with suppress(OSError), filler.open("wb", buffering=0) as full:
+                while full.write(b"x" * 4096):
+                    pass
+            yield grow
+        finally:
+            subprocess.run(["umount", "-l", str(directory)], check=True)
+    else:
+        directory.rmdir()
+        directory.write_text("in the way")
+        yield directory.unlink
+
+
+async def test_a_disk_that_is_full_for_a_while_is_no_reason_to_give_up(
+    tree: Tree, head: Head
+) -> None:
+    """G8: it is tried again, under a new epoch each time, until there is room."""
+    other = await tree.lease("shop")
+    with unwritable(head.settings.sessions / "full") as mend:
+        await tree.create("full")
+        refused = await tree.state("full", "reconnecting")
+        assert refused.cause in {"session_unavailable", "FileExistsError"}
+        again, _ = await tree.newer("full", refused, 20)
+        await tree.newer("full", again, 20)
+        assert await tree.lease("shop") == other
+        mend()
+        await tree.state("full", "pairing", 30)
+        await tree.connections.delete("full")
+        await poke(tree.redis)
+
+        async def removed() -> bool:
+            return await tree.connections.get("full", deleted=True) is None
+
+        await until("it is removed", removed, 20)
+
+
+async def test_what_waits_ends_visibly_with_its_connection(
+    tree: Tree, lanes: Lanes, head: Head, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """G2: also when the root dies in the middle; what was in flight says that it may have arrived."""
+    number = "15550100023"
+    await tree.create("brief")
+    await tree.pair("brief", number)
+    fault = {"account": number, "kind": "swallow"}
+    head.simulator.post("/faults", json=fault).raise_for_status()
+    # One in flight in each chat, and what waits behind it.
+    records = [
+        (await lanes.accept(Send("brief", f"1555012{chat:04}@s.whatsapp.net", f"{n}"))).record
+        for n in range(200)
+        for chat in range(10)
+    ]
+
+    async def flying() -> bool:
+        return (await lanes.counts_many(["brief"]))["brief"].active == 10
+
+    await until("ten are in flight", flying, 20)
+    await tree.connections.delete("brief")
+    await poke(tree.redis)
+
+    async def begun() -> int:
+        ended = await tree.documents.query(
+            JOBS, where=[Where("connection", "==", "brief"), Where("status", "==", "cancelled")]
+        )
+        return len(ended.items)
+
+    in_the_middle = await until("its messages begin to end", begun, 30)
+    kill(tree.pids()["root"])
+
+    async def removed() -> bool:
+        return await tree.connections.get("brief", deleted=True) is None
+
+    await until("it is removed", removed, 30)
+    figure(capsys, f"root killed with {in_the_middle} of {len(records)} messages ended")
+    assert in_the_middle < len(records)
+    for collection in (JOBS, MESSAGES):
+        found = await tree.documents.query(collection, where=[Where("connection", "==", "brief")])
+        assert len(found.items) == len(records)
+        ends = {(each["status"], each["error"]) for each in found.items}
+        assert ends == {("cancelled", "connection_deleted")}
+        assert sum(each["uncertain"] for each in found.items) == 10
+    assert not [key async for key in tree.redis.scan_iter("teimoso:{brief}*")]
+    await tree.complete("shop", "kiosk")
 
 
 async def test_a_session_of_a_newer_release_fails_alone(tree: Tree, head: Head) -> None:

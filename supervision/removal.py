@@ -1,0 +1,64 @@
+"""Removing what is left of a deleted connection."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from typing import TYPE_CHECKING
+
+from actors.queue import mirror
+from actors.state.documents import BATCH_LIMIT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.queue.lanes import Lanes
+    from actors.redis.lease import Leases
+    from actors.state.documents import Documents
+    from supervision.registry import Registry
+
+DELETED = "connection_deleted"
+"""The error of messages that ended with their connection."""
+
+RECORDS = BATCH_LIMIT // 2  # two documents a record
+
+
+class Removal:
+    """Ends visibly what waits, then forgets the rest; the id is free only at the very end (G2).
+
+    Each step may be repeated, so whoever runs next finishes what a dead root began. Raises
+    `RedisAway` and `StoreAway`, and then nothing is forgotten that is not mirrored.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        leases: Leases,
+        lanes: Lanes,
+        documents: Documents,
+        sessions: Path,
+    ) -> None:
+        self._registry = registry
+        self._leases = leases
+        self._lanes = lanes
+        self._documents = documents
+        self._sessions = sessions
+
+    async def remove(self, connection: str) -> None:
+        """Remove the connection, which no process serves any more."""
+        while True:
+            await self._lanes.abandon(connection, DELETED)
+            await self._mirror(connection)
+            # Another round for what was accepted in between: the queue closes only when empty.
+            if await self._lanes.remove(connection):
+                break
+        directory = self._sessions / connection
+        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        await self._leases.forget(connection)
+        await self._registry.remove(connection)
+
+    async def _mirror(self, connection: str) -> None:
+        # The QueueActor looks at connections that are not deleted.
+        while records := await self._lanes.changed(connection, RECORDS):
+            await self._documents.batch(mirror.writes(records))
+            await self._lanes.mirrored(connection, records)
