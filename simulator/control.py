@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -17,7 +17,8 @@ from simulator.devices import NoDeviceError
 from simulator.faults import FaultError
 from simulator.pairing import ScanError
 from simulator.people import UnknownNumberError
-from simulator.problems import ProblemError, body_of, field, problem
+from simulator.problems import ProblemError, body_of, field, optional, problem
+from simulator.world import Certificate
 
 if TYPE_CHECKING:
     from simulator.world import World
@@ -40,9 +41,17 @@ class Control:
             }
         )
 
-    async def rotate(self, _: Request) -> JSONResponse:
-        """The server's static key becomes another: clients that resume have to fall back."""
-        self._world.rotate()
+    async def rotate(self, request: Request) -> JSONResponse:
+        """The server's static key becomes another: clients that resume have to fall back.
+
+        `certificate` says whether its certificate is valid, expired or forged.
+        """
+        certificate = optional(await body_of(request), "certificate", "valid")
+        if certificate not in get_args(Certificate):
+            raise ProblemError(
+                400, "bad_certificate", f"certificate must be one of {get_args(Certificate)}"
+            )
+        self._world.rotate(certificate)
         return JSONResponse({"static_key": self._world.identity.static_public.hex()})
 
     async def create_phone(self, request: Request) -> JSONResponse:

@@ -8,6 +8,7 @@ with the process.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,11 +20,13 @@ RULES: Final = (
     "delay_acks",  # … and says so `seconds` later
     "error_acks",  # the server refuses a message with `code`
     "swallow",  # the message is lost before the server: neither routed nor acknowledged
-    "duplicate",  # a stanza is delivered twice
+    "duplicate_acks",  # … or says it twice
+    "duplicate",  # a message is delivered twice
     "garble",  # a message arrives with a ciphertext that no session reads
     "lose",  # a frame to the client is lost on the way
     "corrupt",  # a frame to the client is altered on the way
-    "reject_login",  # <failure reason=…>, with `code` and `expire` of a temporary ban
+    "reject_login",  # <failure reason=…>, with `code` and `expire` where they are given
+    "ban",  # sockets close; <failure reason="402"> with the time that is left, for `seconds`
     "freeze",  # sockets stay open and nothing moves, for `seconds` or until cleared
 )
 KINDS: Final = INSTANT + RULES
@@ -46,7 +49,10 @@ _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "lose": {"count": 1},
     "corrupt": {"count": 1},
     "garble": {"count": 1},
+    "ban": {"seconds": 60, "code": 101, "reason": 402},
 }
+# Begin at once, and end by themselves after `seconds`.
+LASTING: Final = ("freeze", "ban")
 
 
 class FaultError(ValueError):
@@ -67,9 +73,21 @@ class Fault:
     reason: int | None = None
     expire: int | None = None
     struck: int = 0
+    ends_at: float | None = None
 
     def described(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if value is not None}
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if value is not None and name != "ends_at"
+        }
+
+    def left_at(self, now: float) -> int | None:
+        """Whole seconds until it is over, at least 1; what it says itself when it has no end.
+
+        `now` and `ends_at` are of the loop's clock.
+        """
+        return self.expire if self.ends_at is None else max(1, math.ceil(self.ends_at - now))
 
 
 def requested(body: Any, fault_id: int) -> Fault:

@@ -165,10 +165,15 @@ class Messages:
             },
         )
         fault = self._world.faults.strike(
-            companion.number, "withhold_acks", "delay_acks", device=companion.device
+            companion.number,
+            "withhold_acks",
+            "delay_acks",
+            "duplicate_acks",
+            device=companion.device,
         )
-        if fault is None:
-            connection.send(ack)
+        if fault is None or fault.kind == "duplicate_acks":
+            for _ in range(1 if fault is None else 2):
+                connection.send(ack)
         elif fault.kind == "delay_acks":
             loop = asyncio.get_running_loop()
             seconds = fault.seconds or 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
 
@@ -14,7 +14,7 @@ from simulator.connection import Connection
 from simulator.contacts import Contacts
 from simulator.devices import Devices
 from simulator.endpoints import Endpoints
-from simulator.faults import Fault, Faults
+from simulator.faults import LASTING, Fault, Faults
 from simulator.messages import Messages
 from simulator.notices import Notices
 from simulator.offline import OfflineQueue
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
 
 log = structlog.get_logger()
+
+Certificate = Literal["valid", "expired", "forged"]
+# Longer than a certificate is valid.
+_LONG_AGO: Final = 365 * 86400.0
 
 
 class World:
@@ -188,12 +192,13 @@ class World:
             self.store.after_commit(lambda: connection.retire(farewell))
 
     def strike(self, fault: Fault) -> int:
-        """Does an instant fault, or begins a freeze; returns how many sockets it reached."""
+        """Does an instant fault, or begins a lasting one; returns how many sockets it reached."""
         connections = self.switchboard.of(fault.account, fault.device)
         actions: dict[str, Callable[[Connection], None]] = {
             "drop": lambda connection: connection.retire(),
             "abort": lambda connection: connection.abort(),
             "freeze": lambda connection: connection.freeze(),
+            "ban": lambda connection: connection.retire(),
             "replaced": lambda connection: connection.retire(CONFLICT_REPLACED),
             "stream_error": lambda connection: connection.retire(
                 Node("stream:error", {"code": str(fault.code)})
@@ -210,8 +215,10 @@ class World:
                 for companion in self.companions.of(fault.account):
                     if fault.device in (None, companion.device):
                         self.log_out(companion)
-        if fault.kind == "freeze" and fault.seconds is not None:
-            asyncio.get_running_loop().call_later(fault.seconds, self.clear, None, fault.id)
+        if fault.kind in LASTING and fault.seconds is not None:
+            loop = asyncio.get_running_loop()
+            fault.ends_at = loop.time() + fault.seconds
+            loop.call_later(fault.seconds, self.clear, None, fault.id)
         fault.struck += len(connections)
         return len(connections)
 
@@ -224,25 +231,31 @@ class World:
                     connection.thaw()
         return len(ended)
 
-    def rotate(self) -> None:
+    def rotate(self, certificate: Certificate = "valid") -> None:
         """The server gets another static key, vouched for by the same root.
 
-        A client that resumes against the one it knew has to fall back (XXfallback).
+        A client that resumes against the one it knew has to fall back (XXfallback). With an
+        `expired` certificate, or one that is `forged` under another root, no client may go on;
+        the next rotation mends it, and so does a restart.
         """
-        self.identity = issue(self._root, self.store.replace_secret("static", new_private_key()))
+        static = self.store.replace_secret("static", new_private_key())
+        root = new_private_key() if certificate == "forged" else self._root
+        moment = time.time() - (_LONG_AGO if certificate == "expired" else 0.0)
+        self.identity = issue(root, static, moment)
 
     def close(self) -> None:
         self.store.close()
 
     def _login(self, connection: Connection, payload: Any) -> None:
         number, device = str(payload.username), int(payload.device)
-        refused = self.faults.strike(number, "reject_login", device=device)
+        refused = self.faults.strike(number, "reject_login", "ban", device=device)
         if refused is not None:
             attrs: dict[str, Any] = {"reason": refused.reason, "location": "simulator"}
             if refused.code is not None:
                 attrs["code"] = refused.code
-            if refused.expire is not None:
-                attrs["expire"] = refused.expire
+            expire = refused.left_at(asyncio.get_running_loop().time())
+            if expire is not None:
+                attrs["expire"] = expire
             connection.retire(Node("failure", attrs))
             return
         companion = self.companions.get(number, device)

@@ -64,6 +64,7 @@ class Device:
         self.server_static = b""
         self.handshake_mode = "XX"
         self.fell_back = False
+        self.chain = b""
 
     async def __aenter__(self) -> Self:
         return self
@@ -98,7 +99,7 @@ class Device:
             self.fell_back = bool(resume)
             if self.fell_back:
                 client.fall_back()
-            finish, self.server_static, _ = client.finish(reply, sealed)
+            finish, self.server_static, self.chain = client.finish(reply, sealed)
             await self.socket.send(framed(finish))
         self._send, self._receive = AESGCM(client.send_key), AESGCM(client.receive_key)
         self._sent = self._received = 0

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from simulator.certificates import issue, new_private_key, public_key
 from simulator.protocol import xeddsa_verify
 from simulator.schema import CertChain, CertificateDetails
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from simulator.world import Certificate, World
+    from tests.unit.simulator.device import Device
 
 
 def parsed(chain_bytes: bytes) -> tuple[Any, Any, Any]:
@@ -36,3 +45,32 @@ def test_another_root_does_not_verify() -> None:
     assert not xeddsa_verify(
         public_key(new_private_key()), chain.intermediate.details, chain.intermediate.signature
     )
+
+
+@pytest.mark.parametrize(
+    ("certificate", "genuine", "current"),
+    [("valid", True, True), ("expired", True, False), ("forged", False, True)],
+)
+async def test_what_a_client_is_shown_after_a_rotation(
+    world: World,
+    paired: Callable[[str], Awaitable[Device]],
+    *,
+    certificate: Certificate,
+    genuine: bool,
+    current: bool,
+) -> None:
+    device = await paired("15550100001")
+    world.rotate(certificate)
+    await device.login()
+    chain, intermediate, leaf = parsed(device.chain)
+    verified = xeddsa_verify(
+        world.root_key, chain.intermediate.details, chain.intermediate.signature
+    )
+    assert verified is genuine
+    assert (leaf.not_before < time.time() < leaf.not_after) is current
+    assert leaf.key == device.server_static
+    assert xeddsa_verify(intermediate.key, chain.leaf.details, chain.leaf.signature)
+    world.rotate()
+    await device.login()
+    chain, _, _ = parsed(device.chain)
+    assert xeddsa_verify(world.root_key, chain.intermediate.details, chain.intermediate.signature)

@@ -87,6 +87,7 @@ async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
         ("DELETE", f"/contacts/{FRIEND}/devices/0", None, 404, "no_such_device"),
         ("DELETE", f"/contacts/{FRIEND}/devices/x", None, 404, "not_found"),
         ("DELETE", f"/contacts/{FRIEND}/devices/3?notify=1", None, 400, "bad_notify"),
+        ("POST", "/rotate", {"certificate": "none"}, 400, "bad_certificate"),
         ("POST", f"/contacts/{FRIEND}/forget", {}, 400, "missing_field"),
         ("POST", f"/contacts/{FRIEND}/addressing", {"mode": "fax"}, 400, "bad_addressing"),
         ("POST", f"/accounts/{NUMBER}/prekeys", {"keep": -1}, 400, "bad_keep"),

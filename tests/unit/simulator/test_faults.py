@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,7 @@ async def test_the_socket_closes(device: Device, world: World, kind: str) -> Non
     ("kind", "code", "conflict"),
     [
         ("stream_error", "515", None),
+        ("stream_error", "503", None),
         ("replaced", None, "replaced"),
         ("logout", "401", "device_removed"),
     ],
@@ -98,7 +100,8 @@ async def test_the_socket_closes(device: Device, world: World, kind: str) -> Non
 async def test_stream_errors(
     device: Device, world: World, kind: str, code: str | None, conflict: str | None
 ) -> None:
-    assert inject(world, kind) == 1
+    more = {"code": int(code)} if code == "503" else {}
+    assert inject(world, kind, **more) == 1
     error = await device.next("stream:error")
     assert error.attrs.get("code") == code
     child = error.get_child("conflict")
@@ -157,15 +160,71 @@ async def test_spoiled_frames_do_not_authenticate(device: Device, world: World, 
     assert [(await device.read())[1] for _ in range(2)] == ["spoiled", "after it"]
 
 
-async def test_rejected_logins(device: Device, world: World) -> None:
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({"reason": 401}, id="logged out"),
+        pytest.param({"reason": 402, "code": 101, "expire": 3600}, id="banned for a time"),
+        pytest.param({"reason": 403}, id="locked or banned"),
+        pytest.param({"reason": 405}, id="client outdated"),
+        pytest.param({"reason": 409}, id="bad user agent"),
+        pytest.param({"reason": 500}, id="server error"),
+        pytest.param({}, id="unavailable"),
+    ],
+)
+async def test_rejected_logins(device: Device, world: World, more: dict[str, int]) -> None:
     await device.close()
-    inject(world, "reject_login", reason=402, code=101, expire=3600, count=1)
+    inject(world, "reject_login", count=1, **more)
     failure = await device.login()
+    expected = {"reason": 503, **more}
     assert failure.tag == "failure"
-    assert (failure.attrs["reason"], failure.attrs["code"]) == ("402", "101")
-    assert failure.attrs["expire"] == "3600"
+    assert failure.attrs == {
+        "location": "simulator",
+        **{name: str(value) for name, value in expected.items()},
+    }
     await device.closed()
+    assert struck(world) == 1
     assert (await device.login()).tag == "success"
+
+
+async def test_a_ban_ends_by_itself_and_says_when(device: Device, world: World) -> None:
+    assert inject(world, "ban", seconds=1.5) == 1
+    await device.closed()
+    failure = await device.login()
+    assert (failure.tag, failure.attrs["reason"], failure.attrs["code"]) == (
+        "failure",
+        "402",
+        "101",
+    )
+    left = int(failure.attrs["expire"])
+    assert 1 <= left <= 2
+    async with asyncio.timeout(10):
+        while (answer := await device.login()).tag == "failure":
+            assert int(answer.attrs["expire"]) <= left
+    assert answer.tag == "success"
+    assert not world.faults.everything()[0]["active"]
+
+
+async def test_an_ack_that_comes_twice(device: Device, world: World) -> None:
+    inject(world, "duplicate_acks", count=1)
+    world.people.change(FRIEND, {"receipts": "none"})
+    for message_id in ("M1", "M2"):
+        await device.send(await device.message(FRIEND, "hello", message_id))
+    acks = [(await device.next("ack")).attrs["id"] for _ in range(3)]
+    assert acks == ["M1", "M1", "M2"]
+    assert struck(world) == 1
+
+
+async def test_a_fault_of_one_device_leaves_the_other_alone(
+    device: Device, world: World, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    other = await paired(NUMBER)
+    assert inject(world, "drop", device=other.device) == 1
+    await other.closed()
+    assert (await device.query("w:p", "get")).attrs["type"] == "result"
+    inject(world, "withhold_acks", device=other.device)
+    await device.send(await device.message(FRIEND, "hello", "M1"))
+    assert (await device.next("ack")).attrs["id"] == "M1"
 
 
 async def test_a_frozen_socket_moves_nothing_until_it_thaws(device: Device, world: World) -> None:

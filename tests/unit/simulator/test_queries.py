@@ -130,6 +130,27 @@ async def test_devices_are_vouched_for_by_the_phone(device: Device, world: World
     assert (lid.user, lid.server) == (world.people.named(NUMBER).lid, LID_SERVER)
 
 
+async def test_devices_by_lid(device: Device, world: World) -> None:
+    with world.store.transaction():
+        linked = world.contacts.link(FRIEND, notify=False)
+    hidden = world.people.named(FRIEND).address(LID_SERVER)
+    query = usync(Node("devices", {"version": "2"}), user=Node("user", {"jid": hidden}))
+    answer = await device.query("usync", "get", query)
+    user = answer.get_child("usync").get_child("list").get_child("user")
+    assert user.attrs["jid"] == hidden
+    listed = user.get_child("devices").get_child("device-list").get_children("device")
+    assert [one.attrs["id"] for one in listed] == ["0", str(linked)]
+    bundle = await device.query(
+        "encrypt",
+        "get",
+        Node("key", {}, [Node("user", {"jid": JID(hidden.user, LID_SERVER, linked)})]),
+    )
+    endpoint = world.endpoints.get(FRIEND, linked)
+    assert endpoint is not None
+    found = bundle.get_child("list").get_child("user")
+    assert bytes_of(found, "identity") == endpoint.identity.public
+
+
 def _user(number: str) -> Node:
     return Node("user", {"jid": JID(number)})
 
