@@ -100,6 +100,9 @@ class Settings(BaseSettings):
     restart_backoff_cap: Milliseconds = Field(60_000, validation_alias="RESTART_BACKOFF_CAP")
     heartbeat_interval: Milliseconds = Field(30_000, validation_alias="HEARTBEAT_INTERVAL")
     health_check_interval: Milliseconds = Field(30_000, validation_alias="HEALTH_CHECK_INTERVAL")
+    history_retention_days: int = Field(
+        90, ge=1, le=3650, validation_alias="HISTORY_RETENTION_DAYS"
+    )
     cpu_threshold: Percent = Field(80, validation_alias="CPU_THRESHOLD")
     memory_threshold: Percent = Field(85, validation_alias="MEMORY_THRESHOLD")
 

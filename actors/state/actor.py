@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
 from actors.settings import Settings
-from actors.shell import Shell
+from actors.shell import Shell, end_tasks
 from actors.state.batcher import Batcher
 from actors.state.connections import Observed
 from actors.state.documents import open_documents
 from actors.state.messages import incoming, storing
 from actors.state.observing import Observing
+from actors.state.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+DAY = 86_400.0
 
 
 class StateManager(Shell):
@@ -32,7 +34,11 @@ class StateManager(Shell):
         self._documents = open_documents(settings)
         self._batcher = Batcher(self._documents.batch)
         self._observing = Observing(self._batcher.add, interval=settings.heartbeat_interval / 1000)
-        self._beating = asyncio.create_task(self._observing.run())
+        retention = Retention(self._documents, settings.history_retention_days * DAY)
+        self._loops = [
+            asyncio.create_task(self._observing.run()),
+            asyncio.create_task(retention.run()),
+        ]
 
     async def store_messages(self, connection: str, items: Sequence[dict[str, Any]]) -> None:
         """Return when the store has them all; safe to repeat. Raises `StoreAway`.
@@ -55,9 +61,7 @@ class StateManager(Shell):
         if self._starting is None:
             return
         await self._starting
-        self._beating.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._beating
+        await end_tasks(self._loops, 1.0)
         await self._observing.flush()
         await self._batcher.close()
         await self._documents.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,14 @@ from actors.connection.engine import InboxMessage
 from actors.settings import Settings
 from actors.state.actor import StateManager
 from actors.state.connections import Connections, Observed
-from actors.state.documents import MESSAGES, Order, StoreAway, Where, open_documents
+from actors.state.documents import (
+    MESSAGES,
+    RECOVERY_ACTIONS,
+    Order,
+    StoreAway,
+    Where,
+    open_documents,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -115,6 +123,19 @@ async def test_many_connections_share_few_batches(
     health = await manager.health()
     assert (health["store"], health["written"]) == (True, 1000)
     assert health["batches"] <= 10
+
+
+async def test_history_that_outlived_its_time_is_removed(
+    manager: StateManager, settings: Settings, documents: Documents
+) -> None:
+    now, days = time.time(), settings.history_retention_days * 86_400
+    for number, age in enumerate((days + 60, days - 60)):
+        await documents.set(RECOVERY_ACTIONS, str(number), {"at": now - age})
+    await manager.start()
+    async with asyncio.timeout(10):
+        while await documents.get(RECOVERY_ACTIONS, "0") is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert await documents.get(RECOVERY_ACTIONS, "1") is not None
 
 
 async def test_states_at_once_beats_later(
