@@ -148,8 +148,12 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, data: Path) -> Self:
-        """The settings that the keeper of the instance in `data` resolved."""
-        return cls.model_validate_json((data / RUNTIME_FILE).read_text())
+        """The settings that the keeper of the instance in `data` resolved.
+
+        A directory that was moved or copied is its own: what it holds is not sought at the old place.
+        """
+        settings = cls.model_validate_json((data / RUNTIME_FILE).read_text())
+        return settings.model_copy(update={"data": data.expanduser().absolute()})
 
     def current(self) -> Self:
         """The settings as the data directory has them now; these where it has none that can be read.

@@ -66,6 +66,12 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def check(token: str) -> None:
+    """Raises `InvalidKey`."""
+    if not _USABLE.fullmatch(token):
+        raise InvalidKey("An API key has 8 to 512 printable ASCII characters without spaces.")
+
+
 async def ensure_first(documents: Documents, given: str | None) -> str | None:
     """Make sure that somebody can get in; returns a new key in clear, once, if one was made.
 
@@ -73,8 +79,7 @@ async def ensure_first(documents: Documents, given: str | None) -> str | None:
     made. Safe to repeat and to run in two processes at once. Raises `InvalidKey` or `StoreAway`.
     """
     if given is not None:
-        if not _USABLE.fullmatch(given):
-            raise InvalidKey("An API key has 8 to 512 printable ASCII characters without spaces.")
+        check(given)
         await _add(documents, given, name="TEIMOSO_API_KEY", scopes=("admin",))
         return None
     if (await documents.query(API_KEYS, limit=1)).items:

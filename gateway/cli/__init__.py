@@ -6,9 +6,23 @@ so that `teimoso --help` answers at once.
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
-    """The entry point of the command `teimoso`."""
-    from gateway.cli.app import app  # noqa: PLC0415 - the package itself stays cheap to import
+    """The entry point of the command `teimoso`: what cannot be done ends with one sentence."""
+    # The package itself stays cheap to import.
+    from gateway.cli.app import app  # noqa: PLC0415
+    from supervision.keeper.plan import Unreadable  # noqa: PLC0415
 
-    app()
+    if any("\udc80" <= character <= "\udcff" for word in sys.argv for character in word):
+        _end("An argument is not text in UTF-8.", 2)
+    try:
+        app()
+    except Unreadable as error:
+        _end(str(error), 1)
+
+
+def _end(sentence: str, status: int) -> None:
+    sys.stderr.write(sentence + "\n")
+    sys.exit(status)

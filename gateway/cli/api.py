@@ -68,6 +68,8 @@ class Api(Caller):
                 "This needs an API key: --key or TEIMOSO_API_KEY. "
                 "`teimoso keys create NAME` makes one."
             )
+        if not (key.isascii() and key.isprintable() and key.strip() == key):
+            refuse("The API key is not one: it has printable ASCII characters only.")
         super().__init__(
             f"http://{reachable(settings)}",
             {"X-Api-Key": key, "Accept": "application/json"},

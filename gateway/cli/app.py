@@ -73,7 +73,7 @@ def down(data: Data = DATA, as_json: Json = False) -> None:
 
 @app.command()
 def status(data: Data = DATA, as_json: Json = False) -> None:
-    """Say what runs, and whether that is all that should."""
+    """Say what runs, and whether that is all that should. Exit status 3 when nothing runs."""
     from gateway.cli.status import run
 
     run(directory(data), as_json)

@@ -15,10 +15,10 @@ import typer
 from actors.redis.client import RedisAway, connect, durability, reach
 from actors.settings import Settings
 from gateway.cli import output
-from gateway.cli.instance import CannotStart, make_directory
+from gateway.cli.instance import CannotStart, could_be_made, exists, make_directory
 from gateway.cli.view import look
 from supervision.keeper import ports, rayhead
-from supervision.keeper.plan import Plan
+from supervision.keeper.plan import Plan, Unreadable
 from supervision.keeper.valkey import NoServer, binary
 
 if TYPE_CHECKING:
@@ -56,7 +56,11 @@ def run(data: Path, as_json: bool) -> None:
 async def examine(data: Path) -> list[Finding]:
     """Every check that makes sense in the state in which the instance is."""
     findings = [_python(), _directory(data), _disk(data), _clock(), _valkey()]
-    plan = Plan.load(data)
+    try:
+        plan = Plan.load(data)
+    except Unreadable as error:
+        findings.append(Finding("instance", "fail", str(error)))
+        return findings
     try:
         settings = Settings.load(data)
     except (OSError, ValueError):
@@ -85,7 +89,10 @@ def _python() -> Finding:
 
 
 def _directory(data: Path) -> Finding:
-    if not data.exists():
+    if not exists(data):
+        reason = could_be_made(data)
+        if reason is not None:
+            return Finding("data directory", "fail", reason)
         return Finding("data directory", "warn", f"{data} does not exist yet")
     try:
         make_directory(data)
@@ -95,7 +102,7 @@ def _directory(data: Path) -> Finding:
 
 
 def _disk(data: Path) -> Finding:
-    place = next(one for one in (data, *data.parents) if one.exists())
+    place = next(one for one in (data, *data.parents) if exists(one))
     free = shutil.disk_usage(place).free
     result: Result = "ok" if free >= DISK else "warn"
     return Finding("disk", result, f"{free / (1 << 30):.1f} GiB free")

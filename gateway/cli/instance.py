@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import os
 import subprocess
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dotenv.parser import parse_stream
 
 from actors.settings import InvalidSettings, Settings
 from actors.state.documents import StoreAway, open_documents
@@ -16,6 +20,13 @@ from supervision import roster
 from supervision.keeper import ports, process, python
 from supervision.keeper.parts import PROCESSES
 from supervision.keeper.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+SHORTEST = 8  # characters of a name that can be mistyped and still be told from another one
+ALIKE = 0.9
 
 
 class CannotStart(Exception):  # noqa: N818 - reads as what it is
@@ -32,16 +43,40 @@ class Wish:
     settings_file: Path | None = None
 
 
-def make_directory(data: Path) -> None:
-    """Make the data directory, and see that it can be written; raises `CannotStart`."""
+def make_directory(data: Path) -> bool:
+    """Make the data directory, and see that it can be written; whether it is new.
+
+    Raises `CannotStart`.
+    """
     try:
         os.umask(0o077)
+        new = not data.is_dir()
         data.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=data):
-            pass
+            return new
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise CannotStart(f"The data directory {data} cannot be written: {reason}.") from None
+
+
+def exists(path: Path) -> bool:
+    """Whether it is there; what may not be looked at is not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def could_be_made(data: Path) -> str | None:
+    """Why a data directory that is not there could not be made; it is not there afterwards, too."""
+    there = next(parent for parent in data.parents if exists(parent))
+    place = there / data.relative_to(there).parts[0]
+    try:
+        place.mkdir()
+    except OSError as error:
+        return f"{data} cannot be made: {error.strerror or type(error).__name__}"
+    place.rmdir()
+    return None
 
 
 def wanted(data: Path, wish: Wish, known: Plan | None) -> tuple[Settings, Plan]:
@@ -52,10 +87,17 @@ def wanted(data: Path, wish: Wish, known: Plan | None) -> tuple[Settings, Plan]:
     file = wish.settings_file
     if file is None and known is not None and known.settings_file is not None:
         file = Path(known.settings_file)
+    _check_names(os.environ)
+    if file is not None:
+        _check_lines(file)
     try:
         settings = Settings.resolve(file, data=data, port=wish.port)
+        if settings.teimoso_api_key is not None:
+            keys.check(settings.teimoso_api_key.get_secret_value())
     except InvalidSettings as error:
         raise CannotStart(str(error)) from None
+    except keys.InvalidKey as error:
+        raise CannotStart(f"TEIMOSO_API_KEY is not valid: {error}") from None
     plan = known or Plan(port=settings.port)
     if "port" in settings.model_fields_set or known is None:
         plan = replace(plan, port=settings.port)
@@ -70,6 +112,37 @@ def wanted(data: Path, wish: Wish, known: Plan | None) -> tuple[Settings, Plan]:
         ray=settings.ray_address is None,
         settings_file=None if file is None else str(file.absolute()),
     )
+
+
+def _check_names(environment: Mapping[str, str]) -> None:
+    """Refuse what is but a slip away from a setting's name; raises `CannotStart`.
+
+    The environment is full of other names, so no other unknown one can be refused.
+    """
+    known = {str(field.validation_alias) for field in Settings.model_fields.values()}
+    for name in environment:
+        if name in known or len(name) < SHORTEST:
+            continue
+        for meant in difflib.get_close_matches(name, known, 1, ALIKE):
+            raise CannotStart(f"{name} is not a setting of Teimoso; {meant} is one.")
+
+
+def _check_lines(file: Path) -> None:
+    """Refuse a settings file of which a line would be passed over; raises `CannotStart`."""
+    try:
+        with file.open(encoding="utf-8") as stream:
+            bindings = list(parse_stream(stream))
+    except FileNotFoundError:
+        raise CannotStart(f"The settings file {file} does not exist.") from None
+    except UnicodeDecodeError:
+        raise CannotStart(f"The settings file {file} is not text in UTF-8.") from None
+    except OSError as error:
+        raise CannotStart(f"The settings file {file} cannot be read: {error.strerror}.") from None
+    for binding in bindings:
+        if binding.error or (binding.key is not None and binding.value is None):
+            blank = len(binding.original.string) - len(binding.original.string.lstrip("\r\n"))
+            line = binding.original.line + binding.original.string[:blank].count("\n")
+            raise CannotStart(f"Line {line} of the settings file {file} is not NAME=VALUE.")
 
 
 def conflict(wish: Wish, running: Plan) -> str | None:
@@ -107,8 +180,7 @@ def running(data: Path) -> list[roster.Entry]:
 def first_key(settings: Settings) -> str | None:
     """Make the first API key; returned in clear, once, if it was made now.
 
-    Raises `CannotStart` for a key in TEIMOSO_API_KEY that no header could carry, and while the
-    state store is away.
+    Raises `CannotStart` while the state store is away.
     """
     return asyncio.run(_first_key(settings))
 
@@ -118,8 +190,6 @@ async def _first_key(settings: Settings) -> str | None:
     given = settings.teimoso_api_key
     try:
         return await keys.ensure_first(documents, given.get_secret_value() if given else None)
-    except keys.InvalidKey as error:
-        raise CannotStart(f"TEIMOSO_API_KEY is not valid: {error}") from None
     except StoreAway:
         raise CannotStart(
             f"The state store {settings.state_file} cannot be read or written."

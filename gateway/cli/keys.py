@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +15,10 @@ from gateway.cli import output
 from gateway.cli.options import DATA, Data, Json, directory
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from actors.state.documents import Documents
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
 
@@ -45,8 +49,14 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Make a key and show it, this once."""
+    from actors.state.connections import ID
     from gateway.keys import SCOPES
 
+    if not name.strip() or not name.isprintable():
+        output.refuse("Give the key a name that can be printed.")
+    for connection in connections or ():
+        if not ID.fullmatch(connection):
+            output.refuse(f"{connection} cannot be a connection: 1 to 64 of a-z, 0-9, _ and -.")
     wanted = scopes or ["admin"]
     unknown = [scope for scope in wanted if scope not in SCOPES]
     if unknown:
@@ -76,11 +86,8 @@ def revoke(
 async def _list(data: Path) -> list[dict[str, Any]]:
     from actors.state.documents import API_KEYS
 
-    documents = _open(data)
-    try:
+    async with _documents(data) as documents:
         items = (await documents.query(API_KEYS)).items
-    finally:
-        await documents.close()
     shown = ("id", "name", "scopes", "connections", "created_at")
     return [{**{name: item[name] for name in shown}, "created_at": _time(item)} for item in items]
 
@@ -90,37 +97,41 @@ async def _create(
 ) -> dict[str, Any]:
     from gateway import keys
 
-    documents = _open(data)
-    try:
+    async with _documents(data) as documents:
         identifier, token = await keys.create(
             documents,
             name=name,
             scopes=[scope for scope in keys.SCOPES if scope in scopes],
             connections=connections,
         )
-    finally:
-        await documents.close()
     return {"id": identifier, "key": token}
 
 
 async def _revoke(data: Path, key: str) -> bool:
     from actors.state.documents import API_KEYS
 
-    documents = _open(data)
-    try:
+    if not key.isalnum():
+        return False
+    async with _documents(data) as documents:
         if await documents.get(API_KEYS, key) is None:
             return False
         await documents.delete(API_KEYS, key)
-    finally:
-        await documents.close()
     return True
 
 
-def _open(data: Path) -> Any:
-    from actors.state.documents import open_documents
+@asynccontextmanager
+async def _documents(data: Path) -> AsyncIterator[Documents]:
+    from actors.state.documents import StoreAway, open_documents
     from gateway.cli.api import settings_of
 
-    return open_documents(settings_of(data))
+    settings = settings_of(data)
+    documents = open_documents(settings)
+    try:
+        yield documents
+    except StoreAway:
+        output.refuse(f"The state store {settings.state_file} cannot be read or written.")
+    finally:
+        await documents.close()
 
 
 def _time(item: dict[str, Any]) -> str:

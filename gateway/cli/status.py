@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import typer
+
 from gateway.cli import output, view
 
 if TYPE_CHECKING:
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.cli.view import View
+
+NOTHING_RUNS = 3  # as the exit status of `status` in the Linux Standard Base
 
 
 def run(data: Path, as_json: bool) -> None:
@@ -24,6 +28,8 @@ def run(data: Path, as_json: bool) -> None:
         console.print("\n[green]ready[/]" if seen.ready else "\n[yellow]not ready[/]:")
         for reason in seen.missing:
             console.print(f"  {reason}")
+    if not seen.entries:
+        raise typer.Exit(NOTHING_RUNS)
 
 
 def rows(seen: View) -> Iterator[tuple[object, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -66,7 +67,17 @@ def run(data: Path, wish: Wish, detach: bool, as_json: bool) -> None:
 
 
 def _begin(data: Path, wish: Wish) -> Begun:
-    instance.make_directory(data)
+    new = instance.make_directory(data)
+    try:
+        return _prepare(data, wish)
+    except CannotStart:
+        if new:
+            with suppress(OSError):
+                data.rmdir()
+        raise
+
+
+def _prepare(data: Path, wish: Wish) -> Begun:
     if shutdown.stopping(data):
         if held(data):
             raise CannotStart(f"The instance in {data} is being stopped: wait until it is.")

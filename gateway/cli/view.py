@@ -17,7 +17,7 @@ from actors.state.documents import StoreAway, open_documents
 from supervision import roster
 from supervision.keeper import board, process
 from supervision.keeper.parts import PROCESSES
-from supervision.keeper.plan import Plan
+from supervision.keeper.plan import Plan, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -89,7 +89,11 @@ class View:
 
 async def look(data: Path) -> View:
     """See what there is; takes part in nothing and needs no part of the instance to answer."""
-    plan = Plan.load(data)
+    unreadable: list[str] = []
+    try:
+        plan = Plan.load(data)
+    except Unreadable as error:
+        plan, unreadable = None, [str(error)]
     processes, tree = roster.read(data, PROCESSES), roster.read(data)
     known = {entry.pid for entry in (*processes, *tree)}
     rest = [entry for entry in process.strays(data, "ray") if entry.pid not in known]
@@ -102,7 +106,7 @@ async def look(data: Path) -> View:
         names={entry.pid: name for entry in entries if (name := _name(entry)) is not None},
         notes=notes,
         connections=lines or [],
-        missing=missing(plan, entries, notes, lines),
+        missing=unreadable or missing(plan, entries, notes, lines),
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from actors import logs
 from actors.settings import Settings
 from supervision.keeper.lock import Held, Lock
-from supervision.keeper.plan import Plan
+from supervision.keeper.plan import Plan, Unreadable
 from supervision.keeper.ports import NoPortFree
 from supervision.keeper.watch import Keeper
 
@@ -31,7 +31,10 @@ def main() -> int:
     except (OSError, ValueError):
         return _cannot(f"{data} has no runtime.json that can be read: use `teimoso up`.")
     logs.configure(sys.stderr, settings.log_level)
-    plan = Plan.load(data)
+    try:
+        plan = Plan.load(data)
+    except Unreadable as error:
+        return _cannot(str(error))
     if plan is None:
         return _cannot(f"{data} has no instance.json: use `teimoso up`.")
     try:

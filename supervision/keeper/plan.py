@@ -19,6 +19,15 @@ CONTROL_PORT = 18_081
 """Where the simulator is controlled unless another port is asked for."""
 
 
+class Unreadable(Exception):  # noqa: N818 - reads as what it is
+    """What an instance consists of is not known, and nothing can be started or found by it."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(
+            f"{file} cannot be read: put it back, or remove it and have the ports chosen anew."
+        )
+
+
 @dataclass(frozen=True)
 class Plan:
     """`valkey` and `ray` say whether the instance runs its own; `ports` are those of `ports.py`."""
@@ -46,8 +55,16 @@ class Plan:
 
     @classmethod
     def load(cls, data: Path) -> Plan | None:
-        """The plan of `data`; ``None`` before its first start."""
+        """The plan of `data`; ``None`` before its first start. Raises `Unreadable`."""
         try:
-            return cls(**json.loads((data / FILE).read_text()))
-        except FileNotFoundError:
+            text = (data / FILE).read_text()
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except (OSError, ValueError) as error:
+            raise Unreadable(data / FILE) from error
+        from pydantic import TypeAdapter  # noqa: PLC0415 - heavy, and not needed to be named
+
+        try:
+            return TypeAdapter(cls).validate_json(text, strict=True)
+        except ValueError as error:
+            raise Unreadable(data / FILE) from error

@@ -41,7 +41,8 @@ def command(data: Path, port: int, password: str, clients: int) -> Command:
     directory = data / "valkey"
     directory.mkdir(mode=0o700, exist_ok=True)
     file = directory / "valkey.conf"
-    text = CONFIGURATION.format(port=port, directory=directory, password=password, clients=clients)
+    quoted = str(directory).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    text = CONFIGURATION.format(port=port, directory=quoted, password=password, clients=clients)
     write_atomically(file, text)
     return Command((str(binary()), str(file)))
 

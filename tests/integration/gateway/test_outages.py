@@ -106,6 +106,11 @@ def test_redis_killed_and_back(own_gateway: Gateway, own_valkey: Valkey) -> None
         refused = api.post("/api/messages", json=BODY)
         assert (refused.status_code, refused.json()["code"]) == (503, "redis_away")
         assert int(refused.headers["retry-after"]) > 0
+        # whether it was accepted is not known, and the answer says what makes a repeat harmless
+        assert refused.json()["uncertain"] is True
+        assert "may be sent twice" in refused.json()["detail"]
+        keyed = api.post("/api/messages", json=BODY, headers={"Idempotency-Key": "order-1"})
+        assert "the same Idempotency-Key" in keyed.json()["detail"]
         for method, path in (
             ("GET", "/api/queue"),
             ("GET", "/api/queue/dead"),

@@ -1,0 +1,154 @@
+"""The commands that call the API: a refusal is one sentence on stderr and an exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.gateway.served import KEY, ROOT, Gateway
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.gateway.served import Api
+    from tests.valkey import Valkey
+
+TO = "15550100002"
+
+
+def start(data: Path, *words: str | bytes, key: str | bytes | None = KEY) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "TEIMOSO_API_KEY"}
+    flags = () if key is None else (b"--key=" + (key if isinstance(key, bytes) else key.encode()),)
+    return subprocess.Popen(
+        [sys.executable, "-m", "gateway.cli", *words, *flags, "--data", str(data)],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def said(process: subprocess.Popen[str], status: int = 1) -> str:
+    """The one sentence of a command that ends with `status`, and prints nothing else."""
+    with process:
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == status, output + errors
+    assert not output
+    [sentence] = errors.splitlines()
+    return sentence
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_accepted(api: Api) -> object:
+    before = api.get("/api/queue").json()
+    yield None
+    assert api.get("/api/queue").json() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("shop", "12", "hi"), "The field to: a phone number has 7 to 15 digits. (422)"),
+        (("shop", "x@g.us", "hi"), "The field to: only chats with a person are supported. (422)"),
+        (("shop", TO, ""), "The field text: the text has nothing but white space. (422)"),
+        (("shop", TO, "a\x1bb"), "The field text: character 2 is the control character U+001B."),
+        (("shop", TO, "x" * 65_537), "WhatsApp allows 65536. (422)"),
+        (("nobody", TO, "hi"), "There is no such connection. (404)"),
+        (("../x", TO, "hi"), "The field connection: "),
+    ],
+)
+def test_sends(gateway: Gateway, words: tuple[str, ...], sentence: str) -> None:
+    assert sentence in said(start(gateway.data, "send", *words))
+
+
+def test_arguments_that_are_no_text(gateway: Gateway) -> None:
+    for words in (("send", "shop", TO, b"\xff"), ("connections", "delete", b"\xff")):
+        assert said(start(gateway.data, *words), 2) == "An argument is not text in UTF-8."
+
+
+def test_keys_that_open_nothing(gateway: Gateway) -> None:
+    send = ("send", "shop", TO, "hi")
+    assert said(start(gateway.data, *send, key="tmo_wrong")) == "There is no such API key. (401)"
+    assert "TEIMOSO_API_KEY" in said(start(gateway.data, *send, key=None))
+    for key in ("ä", "a\nb", " tmo", "a\tb"):
+        assert "printable ASCII" in said(start(gateway.data, *send, key=key))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("connections", "add", "NO"), "The field id: "),
+        (("connections", "add", "shop"), "A connection with this id exists. (409)"),
+        (("connections", "qr", "nobody"), "There is no such connection. (404)"),
+        (("connections", "qr", "shop"), "The connection is connecting. (409)"),
+        (("connections", "start", ".."), "(404)"),
+        (("connections", "delete", "nobody"), "There is no such connection. (404)"),
+        (("queue", "retry", "x"), "There is no such message. (404)"),
+        (("queue", "dead", "--connection", "NO"), "The parameter connection: "),
+    ],
+)
+def test_other_commands(gateway: Gateway, words: tuple[str, ...], sentence: str) -> None:
+    assert sentence in said(start(gateway.data, *words))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("create", ""), "Give the key a name that can be printed."),
+        (("create", "a\x1bb"), "Give the key a name that can be printed."),
+        (("create", "x", "--scope", "root"), "root is not a scope: "),
+        (("create", "x", "--connection", "NO"), "NO cannot be a connection: "),
+        (("revoke", "a/b"), "There is no key a/b."),
+        (("revoke", "nobody"), "There is no key nobody."),
+    ],
+)
+def test_keys(gateway: Gateway, words: tuple[str, ...], sentence: str) -> None:
+    assert sentence in said(start(gateway.data, "keys", *words, key=None))
+
+
+def test_a_copied_directory_is_an_instance_of_its_own(gateway: Gateway, tmp_path: Path) -> None:
+    """What is done to the copy is not done to the one that it was copied from."""
+    (tmp_path / "runtime.json").write_bytes((gateway.data / "runtime.json").read_bytes())
+    with start(tmp_path, "keys", "list", "--json", key=None) as listing:
+        output, _ = listing.communicate(timeout=60)
+    assert json.loads(output)["items"] == []
+
+
+def test_a_simulator_that_is_not_there(gateway: Gateway) -> None:
+    assert "has no simulator" in said(start(gateway.data, "simulate", "phone", TO, key=None))
+
+
+def test_ctrl_c_while_it_waits(own_gateway: Gateway) -> None:
+    """The message stays accepted: the command says what it knows, and no more."""
+    waiting = start(own_gateway.data, "send", "shop", TO, "hi", "--wait", "60")
+    own_gateway.until(lambda: own_gateway.api.get("/api/queue").json()["waiting"] == 1, 20)
+    time.sleep(0.3)
+    waiting.send_signal(signal.SIGINT)
+    with waiting:
+        output, errors = waiting.communicate(timeout=20)
+    assert waiting.returncode == 130
+    assert "Traceback" not in output + errors
+    assert len(errors.splitlines()) <= 1
+    assert own_gateway.api.get("/api/queue").json()["waiting"] == 1
+
+
+def test_a_gateway_that_is_down(own_gateway: Gateway) -> None:
+    own_gateway.kill()
+    sentence = said(start(own_gateway.data, "send", "shop", TO, "hi"))
+    assert sentence.endswith("`teimoso up` starts it.")
+
+
+def test_redis_away_says_what_to_do(own_gateway: Gateway, own_valkey: Valkey) -> None:
+    own_valkey.kill()
+    sentence = said(start(own_gateway.data, "send", "shop", TO, "hi"))
+    assert "Idempotency-Key" in sentence
+    assert sentence.endswith("(503)")
