@@ -45,16 +45,21 @@ class Keys(SessionFile):
     """What the Signal layer and the login need from the file."""
 
     _cached: Credentials | None = None
+    _cached_within: Credentials | None = None
 
     # credentials
 
     def credentials(self) -> Credentials | None:
         """The stored credentials; None before the first save and after a logout."""
-        if self._cached is not None and not self._within():
-            return self._cached
+        within = self._within()
+        cached = self._cached_within if within else self._cached
+        if cached is not None:
+            return cached
         row = self._row("SELECT data FROM credentials")
         found = None if row is None else Credentials.from_json(row[0])
-        if not self._within():
+        if within:
+            self._cached_within = found
+        else:
             self._cached = found
         return found
 
@@ -63,6 +68,7 @@ class Keys(SessionFile):
         self._write(
             "INSERT OR REPLACE INTO credentials (one, data) VALUES (1, ?)", (credentials.to_json(),)
         )
+        self._cached_within = None
         key = credentials.signed_prekey
         self._write(
             "INSERT INTO signed_prekeys (id, private, public, signature, created)"
@@ -76,9 +82,10 @@ class Keys(SessionFile):
         """Drop credentials, prekeys, identities and Signal sessions. Prekey ids go on rising."""
         for table in ("credentials", "prekeys", "signed_prekeys", "identities", "ratchets"):
             self._write(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+        self._cached_within = None
 
     def _forget_cached(self) -> None:
-        self._cached = None
+        self._cached = self._cached_within = None
 
     # prekeys
 

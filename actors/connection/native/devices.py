@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.native import usync
+from actors.connection.native import key_index, usync
 from actors.connection.native.addresses import Address
 from actors.connection.native.committing import transaction
 
@@ -38,13 +38,19 @@ class Devices:
         self._socket = socket
         self._clock = clock
         self._asking: dict[Address, asyncio.Task[tuple[Address, ...]]] = {}
+        self._changed: set[Address] = set()
 
     async def of(self, person: Address) -> tuple[Address, ...]:
         """The devices of a person. Raises `NotOnWhatsApp`."""
+        cached = self.cached(person)
+        return await self.refresh(person) if cached is None else cached
+
+    def cached(self, person: Address) -> tuple[Address, ...] | None:
+        """As `of` as far as it is known and fresh; None where WhatsApp has to be asked."""
         cached = self._session.devices(str(person))
-        if cached is not None and self._clock() - cached.fetched_at < FRESH:
-            return tuple(Address.parse(device) for device in cached.devices)
-        return await self.refresh(person)
+        if cached is None or self._clock() - cached.fetched_at >= FRESH:
+            return None
+        return tuple(Address.parse(device) for device in cached.devices)
 
     async def refresh(self, person: Address) -> tuple[Address, ...]:
         """As `of`, but ask WhatsApp whatever the cache says."""
@@ -58,27 +64,39 @@ class Devices:
     def forget(self, person: Address) -> None:
         """Ask again before the next message, inside a transaction of the session."""
         self._session.forget_devices(str(person))
+        if person in self._asking:
+            self._changed.add(person)
 
     async def _ask(self, person: Address) -> tuple[Address, ...]:
+        while True:
+            listed, devices = await self._fetch(person)
+            async with transaction(self._session, self._socket):
+                # An answer that was on its way when the list changed may be the old list.
+                if person not in self._changed:
+                    self._people.learn(person, listed.lid)
+                    self._session.save_devices(
+                        str(person), [str(device) for device in devices], self._clock()
+                    )
+                    return devices
+                self._changed.discard(person)
+
+    async def _fetch(self, person: Address) -> tuple[usync.Listed, tuple[Address, ...]]:
         answer = usync.devices_answer(await self._socket.request(usync.devices_query([person])))
         # One person was asked about, who may be listed under the other address.
         listed = next(iter(answer.values()), usync.Listed((), None))
-        numbers = listed.devices
+        numbers = key_index.vouched(
+            listed.devices, listed.indexes, listed.signed, self._session.identity(str(person))
+        )
         if not numbers:
             if not usync.can_be_asked(person):
                 raise NotOnWhatsApp
             if not usync.is_contact(await self._socket.request(usync.contacts_query(person))):
                 raise NotOnWhatsApp
             numbers = (0,)
-        devices = tuple(Address(person.user, person.server, number) for number in numbers)
-        async with transaction(self._session, self._socket):
-            self._people.learn(person, listed.lid)
-            self._session.save_devices(
-                str(person), [str(device) for device in devices], self._clock()
-            )
-        return devices
+        return listed, tuple(Address(person.user, person.server, number) for number in numbers)
 
     def _asked(self, person: Address, done: asyncio.Task[tuple[Address, ...]]) -> None:
         del self._asking[person]
+        self._changed.discard(person)
         if not done.cancelled():
             done.exception()  # seen, where everyone who waited was cancelled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.native.addresses import PHONE_NUMBER, Address, parse_optional
@@ -11,7 +11,7 @@ from actors.connection.native.nodes import Node
 from actors.connection.native.socket import iq
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 MAX_DEVICE: Final = 255
@@ -20,10 +20,15 @@ MAX_DEVICE: Final = 255
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What WhatsApp lists for one person: its devices (0 is the phone), and its LID if told."""
+    """What WhatsApp lists for one person: its devices (0 is the phone), and its LID if told.
+
+    `indexes` are the key indexes of devices, `signed` is the phone's own list of those that count.
+    """
 
     devices: tuple[int, ...]
     lid: Address | None
+    indexes: Mapping[int, int] = field(default_factory=dict)
+    signed: bytes = b""
 
 
 def devices_query(people: Iterable[Address]) -> Node:
@@ -36,17 +41,20 @@ def devices_answer(reply: Node) -> dict[Address, Listed]:
     """The people WhatsApp lists devices for; whoever it does not know is missing or has none."""
     listed = {}
     for person, user in _users(reply):
-        devices = tuple(
-            number
+        devices = {
+            number: device.number("key-index")
             for part in user.children("devices")
             for listing in part.children("device-list")
             for device in listing.children("device")
             if (number := device.number("id")) is not None and number <= MAX_DEVICE
-        )
+        }
+        signed = [part.bytes_of("key-index-list") for part in user.children("devices")]
         lid = user.child("lid")
         listed[person] = Listed(
-            tuple(dict.fromkeys(devices)),
+            tuple(devices),
             parse_optional(lid.attrs.get("val")) if lid is not None else None,
+            {number: index for number, index in devices.items() if index is not None},
+            next(filter(None, signed), b""),
         )
     return listed
 

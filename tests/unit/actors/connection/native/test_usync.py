@@ -45,6 +45,29 @@ def devices(*numbers: str) -> Node:
             id="numbers that no device has",
         ),
         pytest.param(Node("iq"), {}, id="empty"),
+        pytest.param(
+            reply(
+                user(
+                    Node(
+                        "devices",
+                        {},
+                        (
+                            Node(
+                                "device-list",
+                                {},
+                                (
+                                    Node("device", {"id": "0"}),
+                                    Node("device", {"id": "3", "key-index": "7"}),
+                                ),
+                            ),
+                            Node("key-index-list", {"ts": "1"}, b"signed"),
+                        ),
+                    )
+                )
+            ),
+            {PERSON: Listed((0, 3), None, {3: 7}, b"signed")},
+            id="with the phone's signature",
+        ),
     ],
 )
 def test_device_lists(answer: Node, expected: dict[Address, Listed]) -> None:
