@@ -117,6 +117,7 @@ class Linked:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._sender.close()
 
     async def _read(self) -> None:
         while True:

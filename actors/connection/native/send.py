@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +14,8 @@ from actors.connection.engine import NotConnected, SendError
 from actors.connection.native import bundles, content
 from actors.connection.native.addresses import Address, parse_optional, participant_hash
 from actors.connection.native.agreement import BadSignature, Bundle
-from actors.connection.native.committing import SessionRefusal, transaction
+from actors.connection.native.committing import SessionRefusal
+from actors.connection.native.departures import Departures
 from actors.connection.native.devices import NotOnWhatsApp
 from actors.connection.native.nodes import Node
 from actors.connection.native.socket import ConnectionLost, RequestFailed, RequestTimeout
@@ -89,6 +90,7 @@ class Sender:
         self._socket = socket
         self._ack_timeout = ack_timeout
         self._clock = clock
+        self._departures = Departures(session, socket)
         self._turns: dict[Address, _Turn] = {}
         self._unreachable: dict[Address, float] = {}
 
@@ -103,8 +105,7 @@ class Sender:
             raise SendError("too_large", permanent=True)
         plaintext = Plaintext(message, content.device_sent(message, str(chat)))
         with self._socket.acknowledgement(outgoing.message_id) as acknowledged:
-            async with self.turn(chat):
-                devices = await self._write(outgoing.message_id, chat, plaintext)
+            devices = await self._write(outgoing.message_id, chat, plaintext)
             ack = await self._acknowledged(acknowledged)
         expected = ack.attrs.get("phash")
         if expected and expected != participant_hash(devices):
@@ -112,15 +113,14 @@ class Sender:
         stamp = ack.number("t")
         return self._clock() if stamp is None else float(stamp)
 
+    async def close(self) -> None:
+        """Send nothing more."""
+        await self._departures.close()
+
     async def _write(self, number: str, chat: Address, plaintext: Plaintext) -> tuple[Address, ...]:
         """Encrypt for all devices, commit, hand to the network; return the devices listed."""
         try:
-            theirs, own = await asyncio.gather(
-                self._devices.of(chat), self._devices.of(self._people.account)
-            )
-            everyone = tuple(dict.fromkeys((*theirs, *own, self._people.device)))
-            stanza = await self._encrypt(number, chat, plaintext, everyone)
-            await self._socket.send(stanza)
+            return await self._leave(number, chat, plaintext)
         except NotOnWhatsApp:
             raise SendError("not_on_whatsapp", permanent=True) from None
         except RequestTimeout:
@@ -131,27 +131,63 @@ class Sender:
             if lost.written:
                 raise SendError("connection_lost", uncertain=True) from None
             raise NotConnected from None
-        return everyone
 
-    async def _encrypt(
+    async def _everyone(self, chat: Address) -> tuple[Address, ...]:
+        """The devices of the chat's person and of the account, this one among them."""
+        account = self._people.account
+        theirs, own = self._devices.cached(chat), self._devices.cached(account)
+        if theirs is not None and own is not None:
+            listed = (theirs, own)
+        else:
+            listed = await asyncio.gather(self._devices.of(chat), self._devices.of(account))
+        return tuple(dict.fromkeys((*listed[0], *listed[1], self._people.device)))
+
+    async def _leave(
+        self,
+        number: str,
+        chat: Address,
+        plaintext: Plaintext,
+        missed: tuple[Address, ...] | None = None,
+    ) -> tuple[Address, ...]:
+        """Write the message for the `missed` devices, or for everyone's; return which those were.
+
+        The turn gives the place in the order; the commit is shared with whoever waits then.
+        """
+        tries = MAX_OUTRUN
+        async with self.turn(chat):
+            devices = missed if missed is not None else await self._everyone(chat)
+            leaving = await self._put(number, chat, plaintext, devices, fanout=missed is None)
+        while True:
+            try:
+                await leaving
+            except _Outrun:
+                tries -= 1
+                if not tries:
+                    raise SendError("session_lost") from None
+            else:
+                return devices
+            async with self.turn(chat):
+                leaving = await self._put(number, chat, plaintext, devices, fanout=missed is None)
+
+    async def _put(
         self,
         number: str,
         chat: Address,
         plaintext: Plaintext,
         devices: Sequence[Address],
         *,
-        fanout: bool = True,
-    ) -> Node:
-        """The stanza for these devices; each ratchet step in it is committed."""
-        for _ in range(MAX_OUTRUN):
-            found = await self._missing_bundles(devices)
-            with suppress(_Outrun):
-                return await self._encrypt_with(
-                    number, chat, plaintext, devices, found, fanout=fanout
-                )
-        raise SendError("session_lost")
+        fanout: bool,
+    ) -> asyncio.Future[None]:
+        found = await self._missing_bundles(devices)
+        leaving = self._departures.put(
+            lambda: self._encrypt(number, chat, plaintext, devices, found, fanout=fanout)
+        )
+        if found:
+            # Who comes next is to find the sessions, and to use up no more prekeys.
+            await asyncio.wait([leaving])
+        return leaving
 
-    async def _encrypt_with(
+    async def _encrypt(
         self,
         number: str,
         chat: Address,
@@ -161,27 +197,27 @@ class Sender:
         *,
         fanout: bool,
     ) -> Node:
+        """The stanza for these devices, inside a transaction."""
         targets: list[Node] = []
         identity = False
         # A copy for the own phone alone would be acknowledged, and nobody would have got it.
         reached = not fanout or chat == self._people.account
-        async with transaction(self._session, self._socket):
-            for device in devices:
-                if device == self._people.device:
-                    continue
-                own = self._people.is_account(device)
-                encrypted = await self._encrypt_for(
-                    device, plaintext.copy if own else plaintext.message, found
-                )
-                if encrypted is None:
-                    continue
-                reached = reached or not own
-                targets.append(Node("to", {"jid": str(device)}, (encrypted,)))
-                if encrypted.attrs["type"] == "pkmsg":
-                    identity = True
-            if not targets or not reached:
-                raise SendError("no_devices")
-            self._session.remember_sent(str(chat), number, plaintext.message, self._clock())
+        for device in devices:
+            if device == self._people.device:
+                continue
+            own = self._people.is_account(device)
+            encrypted = await self._encrypt_for(
+                device, plaintext.copy if own else plaintext.message, found
+            )
+            if encrypted is None:
+                continue
+            reached = reached or not own
+            targets.append(Node("to", {"jid": str(device)}, (encrypted,)))
+            if encrypted.attrs["type"] == "pkmsg":
+                identity = True
+        if not targets or not reached:
+            raise SendError("no_devices")
+        self._session.remember_sent(str(chat), number, plaintext.message, self._clock())
         attrs = {"id": number, "to": str(chat), "type": "text"}
         if not fanout:
             attrs["device_fanout"] = "false"
@@ -260,9 +296,7 @@ class Sender:
             if not missed:
                 return
             with self._socket.acknowledgement(number) as acknowledged:
-                async with self.turn(chat):
-                    stanza = await self._encrypt(number, chat, plaintext, missed, fanout=False)
-                    await self._socket.send(stanza)
+                await self._leave(number, chat, plaintext, missed)
                 await self._acknowledged(acknowledged)
         except (
             ConnectionLost,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.connection.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing
-from actors.connection.native import open_engine, receive
+from actors.connection.native import departures, open_engine, receive
 from actors.connection.native.signal import Signal
 from actors.connection.native.socket import Socket
 from actors.connection.session import Session
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from actors.connection.native.nodes import Node
 
 # Small batches, so that at the kill some messages are done, some under way, and some still wait.
-receive.BATCH = 4  # type: ignore[misc]
+receive.BATCH = departures.SHARE = 4  # type: ignore[misc]
 
 
 class Step:

@@ -1,0 +1,108 @@
+"""Contacts with several devices, which come and go between two messages.
+
+The simulator tells which of the contact's devices read a message, and how often its id came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.engine.simulated import (
+    ACCOUNT,
+    CONTACT,
+    PATIENCE,
+    Device,
+    Simulator,
+    device,
+    pair,
+    until,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def reached(simulator: Simulator, text: str, devices: list[int]) -> None:
+    """Each of the devices has the message once, and no other device has it."""
+
+    async def look() -> bool:
+        items: list[dict[str, Any]] = await simulator.inbox(CONTACT)
+        item = next((item for item in items if item["text"] == text), None)
+        return item is not None and item["devices"] == devices and item["deliveries"] == 1
+
+    await until(look)
+
+
+async def opened(made: Device) -> None:
+    async with asyncio.timeout(PATIENCE):
+        await made.opened.wait()
+
+
+@pytest.mark.parametrize("notify", [True, False], ids=["told", "found out by the ack's phash"])
+async def test_devices_that_come_and_go(simulator: Simulator, tmp_path: Path, notify: bool) -> None:
+    """Untold, the message goes to the new device alone, under its id; nobody gets it twice."""
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        await phone.send(1, "one device")
+        await reached(simulator, "one device", [0])
+        first = await simulator.link(notify=notify)
+        await phone.send(2, "two devices")
+        await reached(simulator, "two devices", [0, first])
+        second = await simulator.link(notify=notify)
+        await asyncio.gather(*(phone.send(n, f"three devices {n}") for n in range(3, 8)))
+        for n in range(3, 8):
+            await reached(simulator, f"three devices {n}", [0, first, second])
+        await simulator.unlink(first, notify=notify)
+        await phone.send(8, "without the first")
+        await reached(simulator, "without the first", [0, second])
+        assert phone.causes[1:] == []
+
+
+async def test_a_change_of_devices_while_away_is_not_missed(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """The notification waited at WhatsApp; the list in the session file is not trusted after it."""
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        await phone.send(1, "one device")
+    first = await simulator.link()
+    async with device(simulator, tmp_path, epoch=2) as phone:
+        await opened(phone)
+        await phone.send(2, "two devices")
+        await reached(simulator, "two devices", [0, first])
+    async with device(simulator, tmp_path, epoch=3) as phone:
+        await opened(phone)
+        await phone.send(3, "after a restart")
+        await reached(simulator, "after a restart", [0, first])
+
+
+async def test_bundles_without_a_one_time_prekey_serve(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    await simulator.contact(CONTACT, prekeys=0)
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        linked = await simulator.link()
+        await phone.send(1, "without")
+        await reached(simulator, "without", [0, linked])
+        await simulator.say(CONTACT, ACCOUNT, "and back")
+        await until(lambda: _has(phone, "and back"))
+
+
+async def test_every_device_of_the_contact_is_heard(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        linked = await simulator.link()
+        await simulator.say(CONTACT, ACCOUNT, "from the phone")
+        await simulator.say_from(linked, CONTACT, ACCOUNT, "from the tablet")
+        await until(lambda: _has(phone, "from the phone"))
+        await until(lambda: _has(phone, "from the tablet"))
+        await phone.send(1, "to both")
+        await reached(simulator, "to both", [0, linked])
+
+
+async def _has(phone: Device, text: str) -> bool:
+    return text in [one.text for one in await phone.messages()]
