@@ -1,0 +1,332 @@
+"""Every decoder of the engine on damaged real input: its own refusal or a result, nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import tempfile
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from actors.connection import causes
+from actors.connection.native import bundles, content, usync
+from actors.connection.native.addresses import Address, parse_optional
+from actors.connection.native.agreement import BadSignature, Bundle
+from actors.connection.native.certificates import HandshakeRefused, verify_chain
+from actors.connection.native.envelope import Malformed, PrekeyMessage, SignalMessage
+from actors.connection.native.frames import FrameBuffer, FrameTooLarge, frame
+from actors.connection.native.incoming import Incoming
+from actors.connection.native.nodes import (
+    MalformedMessage,
+    MalformedNode,
+    Node,
+    decode,
+    encode,
+    parse,
+    proto,
+)
+from actors.connection.native.noise import Handshake, Resumption
+from actors.connection.native.pairing import Keys, PairingRefused, prove, qr_codes
+from actors.connection.native.people import People
+from actors.connection.native.signal import Signal, Undecryptable, new_credentials, new_key_pair
+from actors.connection.session import Session
+from tests.fuzz.corpus import RECORDED, changed, damaged, frames, fuzzed, recorded, stanzas
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from actors.connection.native.devices import Devices
+
+ACCOUNT = "15550100001@s.whatsapp.net"
+DEVICE = "15550100001:1@s.whatsapp.net"
+CONTACT = "15550100002@s.whatsapp.net"
+
+COMING = stanzas("to_client")
+HANDSHAKES = RECORDED["handshakes"]
+
+
+# the wire
+
+
+@fuzzed(150)
+@given(st.lists(damaged([frame(data) for data in recorded("to_client")]), max_size=3), st.data())
+def test_frames_come_out_the_same_however_they_are_cut(stream: list[bytes], data: Any) -> None:
+    whole = b"".join(stream)
+
+    def split(pieces: list[bytes]) -> list[bytes] | None:
+        buffer = FrameBuffer()
+        try:
+            return list(itertools.chain(*(buffer.feed(piece) for piece in pieces)))
+        except FrameTooLarge:
+            return None
+
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=4)))
+    pieces = [whole[a:b] for a, b in itertools.pairwise([0, *cuts, len(whole)])]
+    assert split(pieces) == split([whole])
+
+
+@fuzzed(400)
+@given(frames(recorded("to_client") + recorded("to_server")))
+def test_a_frame_is_a_node_that_can_be_written_or_malformed(data: bytes) -> None:
+    with contextlib.suppress(MalformedNode):
+        node = decode(data)
+        assert decode(encode(node)) == node
+
+
+def shake(real: dict[str, Any], answer: bytes) -> None:
+    static, root_key = bytes.fromhex(real["static"]), bytes.fromhex(real["root_key"])
+    ephemeral, payload = bytes.fromhex(real["ephemeral"]), bytes.fromhex(real["payload"])
+    handshake = (
+        Handshake(static, root_key, ephemeral=ephemeral)
+        if real["server_key"] is None
+        else Resumption(static, root_key, bytes.fromhex(real["server_key"]), ephemeral=ephemeral)
+    )
+    handshake.hello(payload)
+    handshake.finish(answer, payload, real["now"])
+
+
+def hello(answer: bytes) -> tuple[bytes, ...]:
+    found = parse(proto.HandshakeMessage, answer).serverHello
+    return found.ephemeral, found.static, found.payload
+
+
+def test_the_recorded_handshakes_succeed() -> None:
+    assert [one["server_key"] is not None for one in HANDSHAKES] == [False, True]
+    for real in HANDSHAKES:
+        shake(real, bytes.fromhex(real["answer"]))
+
+
+@fuzzed(250)
+@given(damaged([bytes.fromhex(one["answer"]) for one in HANDSHAKES]), st.sampled_from(HANDSHAKES))
+def test_a_server_hello_is_proven_or_refused(answer: bytes, real: dict[str, Any]) -> None:
+    with contextlib.suppress(HandshakeRefused):
+        shake(real, answer)
+        # What was changed lies outside what is read.
+        assert hello(answer) == hello(bytes.fromhex(real["answer"]))
+
+
+@fuzzed(250)
+@given(damaged([bytes.fromhex(chain) for chain in RECORDED["chains"]]), st.binary(max_size=33))
+def test_a_chain_proves_no_key_that_is_not_in_it(chain: bytes, key: bytes) -> None:
+    with pytest.raises(HandshakeRefused):
+        verify_chain(chain, key, bytes.fromhex(HANDSHAKES[0]["root_key"]), HANDSHAKES[0]["now"])
+
+
+# what a message says
+
+
+@fuzzed(400)
+@given(damaged([bytes.fromhex(one) for one in RECORDED["plaintexts"]]), st.binary(max_size=2))
+def test_a_plaintext_is_content_or_malformed(plaintext: bytes, padding: bytes) -> None:
+    with contextlib.suppress(MalformedMessage):
+        found = content.read(plaintext)
+        assert found is None or isinstance(found.text, str | None)
+    with contextlib.suppress(MalformedMessage):
+        assert len(content.unpad(plaintext + padding)) < len(plaintext + padding)
+
+
+def test_envelopes_in_one_another_are_read_or_malformed() -> None:
+    """The parser has a depth of its own; nothing here follows it by recursion."""
+    for envelope in ("ephemeralMessage", "viewOnceMessage", "deviceSentMessage"):
+        message = proto.Message(conversation="x")
+        for _ in range(90):
+            outer = proto.Message()
+            getattr(outer, envelope).message.CopyFrom(message)
+            message = outer
+            with contextlib.suppress(MalformedMessage):
+                content.read(message.SerializeToString())
+
+
+@fuzzed(300)
+@given(damaged([bytes.fromhex(one) for one in RECORDED["signal"]]))
+def test_an_envelope_is_one_or_malformed(data: bytes) -> None:
+    with contextlib.suppress(Malformed):
+        message = PrekeyMessage.decode(data)
+        assert PrekeyMessage.decode(message.encode()) == message
+        SignalMessage.decode(message.message)
+    with contextlib.suppress(Malformed):
+        SignalMessage.decode(data)
+
+
+# the server's words
+
+
+@fuzzed(200)
+@given(changed([one for one in COMING if one.child("pair-success")]))
+def test_a_pairing_is_proven_or_refused(stanza: Node) -> None:
+    private, public = new_key_pair()
+    keys = Keys(public, public, private, bytes(32))
+    for _, lifetime in itertools.islice(qr_codes(stanza, keys), 100):
+        assert lifetime > 0
+    with pytest.raises(PairingRefused) as refused:
+        prove(stanza, keys)
+    assert decode(encode(refused.value.answer)).attrs["type"] == "error"
+
+
+@fuzzed(300)
+@given(changed([one for one in COMING if one.tag == "iq"]))
+def test_answers_are_read(reply: Node) -> None:
+    for person, listed in usync.devices_answer(reply).items():
+        for number in listed.devices:
+            device = Address(person.user, person.server, number)
+            assert Address.parse(str(device)) == device
+            assert decode(encode(Node("to", {"jid": str(device)}))).attrs["jid"] == str(device)
+    usync.is_contact(reply)
+    for bundle in bundles.answer(reply).values():
+        assert max(bundle.registration_id, bundle.signed_prekey_id) < 2**32
+
+
+@fuzzed(300)
+@given(changed([one for one in COMING if one.tag in ("failure", "stream:error", "success", "ib")]))
+def test_an_end_has_a_cause_and_a_consequence(stanza: Node) -> None:
+    children = {child.tag: child.attrs for child in stanza.children()}
+    for cause in (
+        causes.from_failure(stanza.attrs, 1000.0),
+        causes.from_stream_error(stanza.attrs, children),
+    ):
+        assert causes.consequence(cause) is not None
+        assert cause.until is None or 1000 <= cause.until < 1e12
+        assert len(str(cause)) < 100
+
+
+@fuzzed(300)
+@given(st.text(max_size=40) | damaged([DEVICE.encode()]).map(lambda one: one.decode("latin1")))
+@example("15550100002:99999@s.whatsapp.net")
+def test_an_address_is_the_same_after_writing_it(text: str) -> None:
+    address = parse_optional(text)
+    assert address is None or Address.parse(str(address)) == address
+
+
+# what changes the session
+
+
+class Ends:
+    """A device, and a contact with a session with it; both real."""
+
+    def __init__(self, directory: Path) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.own = Session.open(directory / "own.db", 1)
+        self.other = Session.open(directory / "other.db", 1)
+        self.signal, self.other_signal = Signal(self.own), Signal(self.other)
+        people = People(self.own, Address.parse(DEVICE), Address.parse("90000000000001:1@lid"))
+        lists = cast("Devices", self)
+        self.incoming = Incoming(self.own, self.signal, people, lists, lambda: 1000.0)
+        self.number = itertools.count()
+        self.loop.run_until_complete(self._meet())
+
+    def forget(self, person: Address) -> None:
+        """As the device lists do it."""
+        self.own.forget_devices(str(person))
+
+    async def _meet(self) -> None:
+        own = replace(new_credentials(), account=ACCOUNT, device=DEVICE, device_identity=b"adv")
+        async with self.own.transaction():
+            self.own.save_credentials(own)
+            ((number, public),) = self.signal.make_prekeys(1)
+        async with self.other.transaction():
+            self.other.save_credentials(new_credentials())
+            key = own.signed_prekey
+            bundle = Bundle(
+                own.registration_id,
+                own.identity_public,
+                key.id,
+                key.public,
+                key.signature,
+                number,
+                public,
+            )
+            await self.other_signal.establish(DEVICE, bundle)
+
+    async def encrypt(self, padded: bytes) -> tuple[str, bytes]:
+        async with self.other.transaction():
+            return await self.other_signal.encrypt(DEVICE, padded)
+
+    async def take(self, stanza: Node) -> None:
+        """As the receive pipeline does it, which logs what this raises, and goes on."""
+        async with self.own.transaction():
+            outcome = await self.incoming.take(stanza)
+            for answer in outcome.answers:
+                assert decode(encode(answer)) == answer
+            if outcome.wanted is not None:
+                self.incoming.give_up(outcome.wanted)
+
+    def close(self) -> None:
+        self.own.close()
+        self.other.close()
+        self.loop.close()
+
+
+@pytest.fixture(scope="module")
+def ends() -> Iterator[Ends]:
+    with tempfile.TemporaryDirectory() as directory, closing(Ends(Path(directory))) as made:
+        yield made
+
+
+HANDLED = [one for one in COMING if one.tag in ("message", "receipt", "notification")]
+
+
+@fuzzed(300)
+@given(stanza=changed(HANDLED))
+def test_no_stanza_breaks_its_handler(ends: Ends, stanza: Node) -> None:
+    ends.loop.run_until_complete(ends.take(stanza))
+
+
+@fuzzed(200)
+@given(
+    plaintext=damaged([bytes.fromhex(one) for one in RECORDED["plaintexts"]]),
+    attrs=changed([one for one in COMING if one.tag == "message"]),
+    padded=st.booleans(),
+)
+def test_no_plaintext_of_a_contact_breaks_the_handler(
+    ends: Ends, plaintext: bytes, attrs: Node, padded: bool
+) -> None:
+    """The contact is who it says: its ciphertext is sound, what it says is not."""
+    kind, data = ends.loop.run_until_complete(
+        ends.encrypt(content.pad(plaintext) if padded else plaintext)
+    )
+    named = {**attrs.attrs, "id": f"3EB0{next(ends.number):06X}", "from": CONTACT}
+    enc = Node("enc", {"v": "2", "type": kind}, data)
+    ends.loop.run_until_complete(ends.take(Node("message", named, (enc,))))
+
+
+@fuzzed(150)
+@given(data=st.data())
+def test_a_changed_ciphertext_is_undecryptable_and_changes_nothing(ends: Ends, data: Any) -> None:
+    kind, sealed = ends.loop.run_until_complete(ends.encrypt(b"sound"))
+    forged = data.draw(damaged([sealed]))
+
+    async def decrypt(part: bytes, told: str) -> bytes | None:
+        async with ends.own.transaction():
+            try:
+                return await ends.signal.decrypt(CONTACT, cast("Any", told), part)
+            except Undecryptable:
+                return None
+
+    if forged != sealed:
+        for told in ("msg", "pkmsg"):
+            found = ends.loop.run_until_complete(decrypt(forged, told))
+            # Fields of the envelope that nothing rests on may change.
+            assert found in (None, b"sound")
+            if found is not None:
+                return
+    assert ends.loop.run_until_complete(decrypt(sealed, kind)) == b"sound"
+
+
+@fuzzed(150)
+@given(reply=changed([one for one in COMING if one.tag == "iq" and one.child("list")]))
+def test_a_changed_bundle_is_refused_or_serves(ends: Ends, reply: Node) -> None:
+    async def establish(bundle: Bundle) -> None:
+        async with ends.own.transaction():
+            await ends.signal.establish("15550100008@s.whatsapp.net", bundle)
+            await ends.signal.encrypt("15550100008@s.whatsapp.net", b"to it")
+
+    for bundle in bundles.answer(reply).values():
+        with contextlib.suppress(BadSignature):
+            ends.loop.run_until_complete(establish(bundle))
