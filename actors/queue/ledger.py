@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from actors.queue.record import Counts, Record, record_of, split_id
 from actors.redis import keys
 from actors.redis.client import reach
+from actors.redis.line import Line
 from actors.redis.script import Script
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class Ledger:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._line = Line(redis)
 
     async def get(self, id: str) -> Record | None:  # noqa: A002
         """The record of an outgoing message, None if there is none (or not any more)."""
@@ -94,7 +96,7 @@ class Ledger:
             await self._run(connection, "mirrored", 0, *pairs)
 
     async def _run(self, connection: str, transition: str, now: float, *args: object) -> Any:
-        return await SCRIPT.run(self._redis, keys.of(connection), transition, now, *args)
+        return await SCRIPT.run(self._line, keys.of(connection), transition, now, *args)
 
     async def _records(self, connection: str, ids: Sequence[str]) -> list[Record]:
         if not ids:

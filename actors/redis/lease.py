@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.redis import keys
 from actors.redis.client import reach
+from actors.redis.line import Line
 from actors.redis.script import Script
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Leases:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._line = Line(redis)
 
     async def take(
         self, connection: str, owner: Owner, known_epoch: int = 0, now: float | None = None
@@ -221,7 +223,7 @@ class Leases:
                 await self._redis.unlink(*batch)
 
     async def _run(self, connection: str, transition: str, now: float, *args: object) -> Any:
-        return await SCRIPT.run(self._redis, keys.of(connection), transition, now, *args)
+        return await SCRIPT.run(self._line, keys.of(connection), transition, now, *args)
 
 
 def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:

@@ -18,9 +18,8 @@ from redis.exceptions import NoScriptError
 from actors.redis.client import reach
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
-
     from actors.redis.keys import ConnectionKeys
+    from actors.redis.line import Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Script:
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
     async def run(
-        self, redis: Redis, keys: ConnectionKeys, transition: str, now: float, *args: object
+        self, line: Line, keys: ConnectionKeys, transition: str, now: float, *args: object
     ) -> Any:
         """Run one transition atomically at the caller's `now`; raises `RedisAway`.
 
@@ -51,6 +50,6 @@ class Script:
         parameters: Any = (*keys.scripted, keys.base, transition, repr(now), *args)
         async with reach():
             try:
-                return await redis.evalsha(self.sha, len(keys.scripted), *parameters)
+                return await line.evalsha(self.sha, len(keys.scripted), *parameters)
             except NoScriptError:
-                return await redis.eval(self.text, len(keys.scripted), *parameters)
+                return await line.eval(self.text, len(keys.scripted), *parameters)
