@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 BATCH = 128
 """Scripts that go together at most: a batch holds up Redis and its callers for about 5 ms."""
 
+ON_THE_WAY = 2
+"""Batches: while Redis works on one, the next is written and the last is read."""
+
 
 class Line:
     """Runs scripts in the order in which they were asked for, each with its own outcome.
@@ -26,7 +29,7 @@ class Line:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._waiting: list[tuple[tuple[Any, ...], asyncio.Future[Any]]] = []
-        self._moving: asyncio.Task[None] | None = None
+        self._moving: set[asyncio.Task[None]] = set()
 
     async def evalsha(self, sha: str, keys: int, *parameters: Any) -> Any:
         """The answer of a script that Redis knows; raises what redis-py does."""
@@ -39,18 +42,17 @@ class Line:
     async def _ask(self, *command: Any) -> Any:
         answer = asyncio.get_running_loop().create_future()
         self._waiting.append((command, answer))
-        if self._moving is None:
-            self._moving = asyncio.create_task(self._move())
+        if len(self._moving) < ON_THE_WAY:
+            moving = asyncio.create_task(self._move())
+            self._moving.add(moving)
+            moving.add_done_callback(self._moving.discard)
         return await answer
 
     async def _move(self) -> None:
-        try:
-            while self._waiting:
-                batch = [one for one in self._waiting[:BATCH] if not one[1].done()]
-                del self._waiting[:BATCH]
-                await self._send(batch)
-        finally:
-            self._moving = None
+        while self._waiting:
+            batch = [one for one in self._waiting[:BATCH] if not one[1].done()]
+            del self._waiting[:BATCH]
+            await self._send(batch)
 
     async def _send(self, batch: list[tuple[tuple[Any, ...], asyncio.Future[Any]]]) -> None:
         outcomes: list[Any]

@@ -51,9 +51,7 @@ def application(settings: Settings) -> Starlette:
         await redis.evalsha(sha, 2, name, "{bare}:lane", await request.body(), number)
         return JSONResponse({"id": number}, 202)
 
-    return Starlette(
-        routes=[Route("/api/messages", accept, methods=["POST"])], lifespan=lifespan
-    )
+    return Starlette(routes=[Route("/api/messages", accept, methods=["POST"])], lifespan=lifespan)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,4 @@
-"""What the queue does per second, beside the least that any queue on this server must do.
-
-Figures, not assertions: `pytest -s tests/benchmarks/test_queue.py`.
-"""
+"""What the queue does per second, beside the least that any queue on this server must do."""
 
 from __future__ import annotations
 
@@ -16,13 +13,15 @@ import pytest
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.lease import Leases, Owner
+from tests.benchmarks.figures import Figure, Figures, median
 from tests.valkey import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-MESSAGES = int(os.environ.get("MESSAGES", "5000"))
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+MESSAGES = int(os.environ.get("MESSAGES", "2000"))
 CLIENTS = 16
 CHATS = 500
 TEXT = "x" * 300
@@ -33,15 +32,15 @@ return 1
 """
 
 
-async def rate(work: Callable[[int], Awaitable[Any]]) -> tuple[float, float]:
+async def rate(work: Callable[[], Awaitable[Any]]) -> tuple[float, float]:
     """Calls per second and the 99th percentile in milliseconds, `CLIENTS` at a time."""
     numbers = itertools.count()
     times: list[float] = []
 
     async def client() -> None:
-        while (number := next(numbers)) < MESSAGES:
+        while next(numbers) < MESSAGES:
             begun = time.perf_counter()
-            await work(number)
+            await work()
             times.append(time.perf_counter() - begun)
 
     begun = time.perf_counter()
@@ -49,37 +48,59 @@ async def rate(work: Callable[[int], Awaitable[Any]]) -> tuple[float, float]:
     return MESSAGES / (time.perf_counter() - begun), sorted(times)[len(times) * 99 // 100] * 1000
 
 
-@pytest.mark.timeout(600)
-async def test_rates(tmp_path: Path) -> None:
+@pytest.mark.timeout(300)
+async def test_accept_claim_complete(figures: Figures, tmp_path: Path) -> None:
     with Valkey(tmp_path / "valkey") as server:
         settings = server.settings(queue_concurrency=64)
         redis = connect(settings)
         lanes = Lanes(redis, settings)
         epoch = (await Leases(redis).take("shop", Owner("bench", 1, "node"))).epoch
         sha = await redis.script_load(BARE)
+        number = itertools.count()
 
-        async def bare(number: int) -> None:
-            await redis.evalsha(sha, 2, f"{{bare}}:{number}", "{bare}:lane", TEXT, number)
+        async def bare() -> None:
+            name = next(number)
+            await redis.evalsha(sha, 2, f"{{bare}}:{name}", "{bare}:lane", TEXT, name)
 
-        async def accept(number: int) -> None:
-            await lanes.accept(Send("shop", f"{number % CHATS}@s.whatsapp.net", TEXT))
+        async def accept() -> None:
+            await lanes.accept(Send("shop", f"{next(number) % CHATS}@s.whatsapp.net", TEXT))
 
-        floor, floor_p99 = await rate(bare)
-        print(f"\nbare HSET + ZADD   {floor:8.0f} /s  p99 {floor_p99:6.2f} ms")
-        accepted, p99 = await rate(accept)
-        print(
-            f"accept             {accepted:8.0f} /s  p99 {p99:6.2f} ms  {accepted / floor:.2f} of bare"
+        async def drained() -> float:
+            done, begun = 0, time.perf_counter()
+            while done < MESSAGES:
+                jobs = (await lanes.claim("shop", epoch, 64)).jobs
+                now = time.time()
+                await asyncio.gather(
+                    *(lanes.complete("shop", epoch, job.id, at=now) for job in jobs)
+                )
+                done += len(jobs)
+            return MESSAGES / (time.perf_counter() - begun)
+
+        floors, accepted, claimed = [], [], []
+        for _ in range(ROUNDS):
+            floors.append(await rate(bare))
+            accepted.append(await rate(accept))
+            claimed.append(await drained())
+        floor = median([each for each, _ in floors])
+        p99 = median([late for _, late in accepted])
+        bare_p99 = median([late for _, late in floors])
+        figures.add(
+            Figure(
+                "queue: accept, beside a bare script",
+                median([each for each, _ in accepted]),
+                "/s",
+                against=floor,
+                at_least=0.7,
+                remarks={"p99": f"{p99:.1f} ms (bare {bare_p99:.1f})"},
+            )
         )
-        memory = (await redis.info("memory"))["used_memory"]
-
-        done = 0
-        begun = time.perf_counter()
-        while done < MESSAGES:
-            jobs = (await lanes.claim("shop", epoch, 64)).jobs
-            now = time.time()
-            await asyncio.gather(*(lanes.complete("shop", epoch, job.id, at=now) for job in jobs))
-            done += len(jobs)
-        pace = MESSAGES / (time.perf_counter() - begun)
-        print(f"claim and complete {pace:8.0f} /s                 {pace / floor:.2f} of bare")
-        print(f"used memory with {2 * MESSAGES} messages of 300 bytes: {memory / 1e6:.1f} MB")
+        figures.add(
+            Figure(
+                "queue: claim and complete, beside a bare script",
+                median(claimed),
+                "/s",
+                against=floor,
+                at_least=0.5,
+            )
+        )
         await redis.aclose()
