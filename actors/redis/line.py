@@ -43,16 +43,20 @@ class Line:
         answer = asyncio.get_running_loop().create_future()
         self._waiting.append((command, answer))
         if len(self._moving) < ON_THE_WAY:
-            moving = asyncio.create_task(self._move())
-            self._moving.add(moving)
-            moving.add_done_callback(self._moving.discard)
+            self._moving.add(asyncio.create_task(self._move()))
         return await answer
 
     async def _move(self) -> None:
-        while self._waiting:
-            batch = [one for one in self._waiting[:BATCH] if not one[1].done()]
-            del self._waiting[:BATCH]
-            await self._send(batch)
+        try:
+            while self._waiting:
+                batch = [one for one in self._waiting[:BATCH] if not one[1].done()]
+                del self._waiting[:BATCH]
+                await self._send(batch)
+        finally:
+            # Not in a done callback: who asks before it ran would wait for a task that is over.
+            moving = asyncio.current_task()
+            assert moving is not None
+            self._moving.discard(moving)
 
     async def _send(self, batch: list[tuple[tuple[Any, ...], asyncio.Future[Any]]]) -> None:
         outcomes: list[Any]

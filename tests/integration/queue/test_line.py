@@ -1,0 +1,91 @@
+"""The line to Redis: scripts of many callers share a way, and each gets its own answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, ResponseError
+
+from actors.redis.client import connect
+from actors.redis.line import Line
+
+if TYPE_CHECKING:
+    from tests.valkey import Valkey
+
+ECHO = "return ARGV[1]"
+
+
+async def test_each_caller_gets_its_own_answer_however_they_come(server: Valkey) -> None:
+    redis = connect(server.settings())
+    line = Line(redis)
+    sha = await redis.script_load(ECHO)
+
+    async def caller(name: int) -> None:
+        for turn in range(30):
+            word = f"{name}-{turn}"
+            assert await line.evalsha(sha, 0, word) == word
+
+    async with asyncio.timeout(20):  # who asks just as a batch ends is not forgotten
+        await asyncio.gather(*(caller(name) for name in range(40)))
+    await redis.aclose()
+
+
+async def test_who_comes_together_goes_together(server: Valkey) -> None:
+    redis = connect(server.settings())
+    line = Line(redis)
+    sha = await redis.script_load(ECHO)
+    before = (await redis.info("stats"))["total_reads_processed"]
+    await asyncio.gather(*(line.evalsha(sha, 0, number) for number in range(100)))
+    after = (await redis.info("stats"))["total_reads_processed"]
+    assert after - before < 20
+    await redis.aclose()
+
+
+async def test_an_error_is_its_callers_alone(server: Valkey) -> None:
+    redis = connect(server.settings())
+    line = Line(redis)
+    sha = await redis.script_load(ECHO)
+    outcomes: list[object] = await asyncio.gather(
+        line.evalsha(sha, 0, "good"),
+        line.eval("return redis.error_reply('BAD thing')", 0),
+        line.evalsha("0" * 40, 0),
+        return_exceptions=True,
+    )
+    good, bad, unknown = outcomes
+    assert good == "good"
+    assert isinstance(bad, ResponseError)
+    assert isinstance(unknown, NoScriptError)
+    await redis.aclose()
+
+
+async def test_who_gave_up_before_it_left_is_not_sent(server: Valkey) -> None:
+    redis = connect(server.settings())
+    line = Line(redis)
+    write = "redis.call('SET', KEYS[1], '1')"
+    gone = asyncio.ensure_future(line.eval(write, 1, "{line}:gone"))
+    stays = asyncio.ensure_future(line.eval(write, 1, "{line}:stays"))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await stays
+    assert await redis.exists("{line}:gone") == 0
+    assert await redis.exists("{line}:stays") == 1
+    await redis.aclose()
+
+
+async def test_a_broken_connection_is_everybodys_error_and_the_next_ones_go(
+    own_server: Valkey,
+) -> None:
+    redis = connect(own_server.settings())
+    line = Line(redis)
+    assert await line.eval(ECHO, 0, "before") == "before"
+    own_server.kill()
+    outcomes = await asyncio.gather(
+        *(line.eval(ECHO, 0, number) for number in range(5)), return_exceptions=True
+    )
+    assert all(isinstance(each, RedisConnectionError) for each in outcomes)
+    own_server.start()
+    async with asyncio.timeout(10):
+        assert await line.eval(ECHO, 0, "after") == "after"
+    await redis.aclose()
