@@ -70,6 +70,7 @@ async def test_each_device_reads_and_the_message_counts_once(device: Device, wor
     assert (item["text"], item["devices"], item["deliveries"]) == ("hello", [0, *linked], 1)
     # each device's receipt waits for an ack of its own
     waiting = world.queue.counts((NUMBER, device.device))["receipt"]
+    assert waiting == 4, "three times delivered, once read"
     attrs = {"class": "receipt", "id": "M1", "to": JID(FRIEND, device=linked[0])}
     await device.send(Node("ack", attrs))
     await device.query("w:p", "get")
