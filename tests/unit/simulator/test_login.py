@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from simulator.protocol import JID, Node
+from simulator.protocol import JID, ClientPayload, Node
 from simulator.world import World
 
 if TYPE_CHECKING:
@@ -98,6 +98,20 @@ async def test_nothing_of_a_replaced_socket_is_accepted(
     await device.closed()
     assert world.contacts.inbox.received(FRIEND) == []
     await new_socket.close()
+
+
+async def test_what_came_before_a_login_is_handled_before_it(
+    world: World, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    device = await paired(NUMBER)
+    key = (NUMBER, device.device)
+    connection = world.switchboard.live(key)
+    assert connection is not None
+    acknowledged = Node("ack", {"class": "message", "id": say(world, "hello")})
+    world.handle(connection, acknowledged)
+    assert world.queue.counts(key) == {"message": 1}, "stanzas wait for the turn's end"
+    world.entered(connection, ClientPayload(username=int(NUMBER), device=device.device))
+    assert world.queue.counts(key) == {}
 
 
 async def test_what_waits_is_sent_at_login_until_acknowledged(

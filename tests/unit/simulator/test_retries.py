@@ -247,7 +247,14 @@ async def test_the_server_loses_prekeys_and_says_so(
     assert (told.attrs["type"], told.get_child("count").attrs["value"]) == ("encrypt", str(kept))
     answer = await device.query("encrypt", "get", Node("count"))
     assert answer.get_child("count").attrs["value"] == str(kept)
-    # the last prekeys are the newest, which the client still has
+    answer = await device.query("encrypt", "get", Node("digest"))
+    left = answer.get_child("digest").get_child("list").get_children("id")
+    ids = [int.from_bytes(one.content, "big") for one in left]
+    assert ids == list(range(11 - kept, 11)), "the newest are left"
+    # said again when asked to, although the client did not acknowledge the first
+    with world.store.transaction():
+        world.prekeys.keep(companion, kept)
+    assert (await device.next("notification")).attrs["id"] != told.attrs["id"]
     for number in range(kept + 1):
         with world.store.transaction():
             world.speech.say(f"1555010001{number}", NUMBER, "hello")
