@@ -25,7 +25,7 @@ from actors.connection.session import Session
 from actors.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from actors.connection.native.nodes import Node
 
@@ -78,12 +78,15 @@ def before_commit(step: Step, method: str) -> None:
     Session.transaction = transaction  # type: ignore[assignment,method-assign]
 
 
-def around_writing(step: Step, tag: str, *, after: bool) -> None:
+def around_writing(step: Step, tag: str, kind: str | None = None, *, after: bool) -> None:
     original = Socket.send
 
     async def send(self: Socket, *nodes: Node) -> None:
         count = sum(
-            node.tag == tag and node.attrs.get("class", "message") == "message" for node in nodes
+            node.tag == tag
+            and node.attrs.get("class", "message") == "message"
+            and (kind is None or node.attrs.get("type") == kind)
+            for node in nodes
         )
         if not after:
             for _ in range(count):
@@ -96,27 +99,22 @@ def around_writing(step: Step, tag: str, *, after: bool) -> None:
     Socket.send = send  # type: ignore[method-assign]
 
 
-def arm(point: str, step: Step) -> None:
-    if point == "before_decrypting":
-        before_decrypting(step)
-    elif point == "before_inbox_commit":
-        before_commit(step, "add_message")
-    elif point == "before_ack":
-        around_writing(step, "ack", after=False)
-    elif point == "after_ack":
-        around_writing(step, "ack", after=True)
-    elif point == "before_ratchet_commit":
-        before_commit(step, "remember_sent")
-    elif point == "before_bytes_leave":
-        around_writing(step, "message", after=False)
-    elif point == "after_bytes_left":
-        around_writing(step, "message", after=True)
-    else:
-        raise ValueError(point)
+POINTS: dict[str, Callable[[Step], None]] = {
+    "before_decrypting": before_decrypting,
+    "before_inbox_commit": lambda step: before_commit(step, "add_message"),
+    "before_ack": lambda step: around_writing(step, "ack", after=False),
+    "after_ack": lambda step: around_writing(step, "ack", after=True),
+    "before_question_commit": lambda step: before_commit(step, "want"),
+    "before_question_leaves": lambda step: around_writing(step, "receipt", "retry", after=False),
+    "after_question_left": lambda step: around_writing(step, "receipt", "retry", after=True),
+    "before_ratchet_commit": lambda step: before_commit(step, "remember_sent"),
+    "before_bytes_leave": lambda step: around_writing(step, "message", after=False),
+    "after_bytes_left": lambda step: around_writing(step, "message", after=True),
+}
 
 
 async def main(asked: dict[str, Any]) -> None:
-    arm(asked["point"], Step(asked["at"]))
+    POINTS[asked["point"]](Step(asked["at"]))
     settings = Settings.resolve(**asked["settings"])
     opened = asyncio.Event()
 

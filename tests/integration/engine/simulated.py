@@ -95,15 +95,28 @@ class Simulator:
         await self._call("POST", "/phones", number=number)
         await self._call("POST", f"/phones/{number}/scan", qr=qr)
 
-    async def say(self, contact: str, to: str, text: str) -> Any:
-        return await self._call("POST", f"/contacts/{contact}/say", to=to, text=text)
+    async def say(self, contact: str, to: str, text: str, **more: Any) -> Any:
+        """The contact says it; `device` from which, `count` how often (`text 1` to `text count`)."""
+        return await self._call("POST", f"/contacts/{contact}/say", to=to, text=text, **more)
+
+    async def phone_says(self, to: str, text: str, account: str = ACCOUNT) -> Any:
+        """The account's own phone sends."""
+        return await self._call("POST", f"/phones/{account}/say", to=to, text=text)
+
+    async def forget(self, contact: str, account: str = ACCOUNT) -> None:
+        """The contact loses its sessions with the account."""
+        await self._call("POST", f"/contacts/{contact}/forget", account=account)
+
+    async def address(self, contact: str, mode: str) -> None:
+        """How the contact's stanzas are addressed from now on: `lid` or `pn`."""
+        await self._call("POST", f"/contacts/{contact}/addressing", mode=mode)
 
     async def contact(self, number: str, **changes: Any) -> None:
         await self._call("POST", f"/contacts/{number}", **changes)
 
-    async def reinstall(self, number: str) -> None:
+    async def reinstall(self, number: str, *, notify: bool = True) -> None:
         """The contact gets a new phone: another identity, no sessions."""
-        await self._call("POST", f"/contacts/{number}/reinstall")
+        await self._call("POST", f"/contacts/{number}/reinstall", notify=notify)
 
     async def inbox(self, contact: str) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = (await self._call("GET", f"/contacts/{contact}/inbox"))[

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.native import SESSION_FILE
+from actors.connection.native.incoming import MAX_RETRIES
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
@@ -132,6 +133,77 @@ async def test_killed_while_receiving(
         got = [one.text for one in await phone.messages()]
         assert resends(tmp_path) == 0
     assert got == [*texts, *(f"later in {n}" for n in range(3))]
+
+
+@pytest.mark.parametrize("point", ["before_inbox_commit", "before_ack", "after_ack"])
+async def test_killed_while_the_own_phone_sends(
+    simulator: Simulator, tmp_path: Path, point: str
+) -> None:
+    """G5: what the account's phone sent is in the contact's chat once, as outgoing."""
+    await prepare(simulator, tmp_path, talked=True)
+    texts = [f"own {n}" for n in range(COUNT)]
+    for text in texts:
+        await simulator.phone_says(CONTACT, text)
+    await died(start(simulator, tmp_path, point, at=7, sends=[]), tmp_path)
+    await until(lambda: _is_offline(simulator))
+    waiting = await _unacknowledged(simulator)
+    print(f"{point}: {waiting} of {COUNT} in flight at the kill")
+    assert waiting > 0
+    async with device(simulator, tmp_path, epoch=3) as phone:
+        await until(lambda: _has_texts(phone, texts))
+        await asyncio.wait_for(phone.opened.wait(), PATIENCE)
+        await goes_on(simulator, phone)
+        got = [one for one in await phone.messages() if one.text in texts]
+        assert resends(tmp_path) == 0
+    assert [one.text for one in got] == texts
+    assert {(one.chat, one.from_me) for one in got} == {(chat(CONTACT), True)}
+
+
+@pytest.mark.parametrize(
+    "point", ["before_question_commit", "before_question_leaves", "after_question_left"]
+)
+async def test_killed_while_asking_for_messages_again(
+    simulator: Simulator, tmp_path: Path, point: str
+) -> None:
+    """G5: each is there once, and none as a placeholder, once its sender has sent it again."""
+    await prepare(simulator, tmp_path, talked=True)
+    fault = await simulator.fault("garble", count=COUNT)
+    texts = [f"in {n}" for n in range(COUNT)]
+    for text in texts:
+        await simulator.say(CONTACT, ACCOUNT, text)
+    await died(start(simulator, tmp_path, point, at=7, sends=[]), tmp_path)
+    await until(lambda: _is_offline(simulator))
+    assert await simulator.struck(fault) >= 7
+    waiting = await _unacknowledged(simulator)
+    print(f"{point}: {waiting} of {COUNT} in flight at the kill")
+    assert waiting > 0
+    async with device(simulator, tmp_path, epoch=3) as phone:
+        await until(lambda: _has_texts(phone, texts))
+        await asyncio.wait_for(phone.opened.wait(), PATIENCE)
+        await goes_on(simulator, phone)
+        got = [(one.text, one.type) for one in await phone.messages()]
+    expected = [*texts, *(f"later in {n}" for n in range(3))]
+    assert sorted(got) == sorted((text, "text") for text in expected)
+
+
+@pytest.mark.parametrize("point", ["before_inbox_commit", "before_ack", "after_ack"])
+async def test_killed_while_giving_a_message_up(
+    simulator: Simulator, tmp_path: Path, point: str
+) -> None:
+    """G5: its placeholder is there once, and it does not come again at every login for ever."""
+    await prepare(simulator, tmp_path, talked=True)
+    fault = await simulator.fault("garble", count=99)
+    await simulator.say(CONTACT, ACCOUNT, "never")
+    await died(start(simulator, tmp_path, point, at=1, sends=[]), tmp_path)
+    await until(lambda: _is_offline(simulator))
+    assert await simulator.struck(fault) > MAX_RETRIES
+    async with device(simulator, tmp_path, epoch=3) as phone:
+        await until(lambda: _unacknowledged_is(simulator, 0))
+        await simulator.heal()
+        await asyncio.wait_for(phone.opened.wait(), PATIENCE)
+        await goes_on(simulator, phone)
+        types = [one.type for one in await phone.messages()]
+    assert types == ["undecryptable", "text", "text", "text"]
 
 
 @pytest.mark.parametrize("talked", [False, True], ids=["first contact", "old acquaintance"])
