@@ -111,7 +111,7 @@ class NativeEngine:
                 await self._forget()
         finally:
             self._idle.set()
-        log.info("socket ended", action="socket.ended", cause=str(cause))
+        log.info("socket ended", action="socket.ended", cause=str(cause), counts=dict(self.counts))
         return cause
 
     async def send(self, message: Outgoing) -> float:

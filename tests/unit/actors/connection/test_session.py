@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     )
 
 
-async def test_sessions_move_from_the_lid_to_the_number(session: Session) -> None:
+async def test_what_is_under_the_lid_moves_to_the_number(session: Session, clock: Clock) -> None:
+    await put(session, "A", chat="1@lid", sender="1@lid")
     async with session.transaction():
+        session.remember_sent("1@lid", "S", b"text", clock.now)
+        session.save_devices("1@lid", ["1@lid"], clock.now)
         session.add_ratchet("1:3@lid", b"base", b"identity", "lid state")
         session.save_identity("1:3@lid", b"identity")
         session.add_ratchet("11@lid", b"other", b"identity", "of another")
@@ -22,6 +25,9 @@ async def test_sessions_move_from_the_lid_to_the_number(session: Session) -> Non
         session.add_ratchet("15550100003@s.whatsapp.net", b"c", b"identity", "own")
         session.learn_lid("1@lid", ALICE)
         session.learn_lid("2@lid", "15550100003@s.whatsapp.net")
+    assert session.seen(ALICE, ALICE, "A")
+    assert session.sent_plaintext(ALICE, "S") == b"text"
+    assert session.devices("1@lid") is None
     (moved,) = session.ratchets("15550100002:3@s.whatsapp.net")
     assert (moved.current, moved.state) == (True, "lid state")
     assert session.identity("15550100002:3@s.whatsapp.net") == b"identity"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -17,6 +17,7 @@ from actors.connection.native.nodes import Node, proto
 from actors.connection.native.people import People
 from actors.connection.native.signal import Signal, new_credentials
 from actors.connection.session import Session
+from actors.state.messages import incoming, storing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -262,6 +263,33 @@ async def test_a_question_in_vain_leaves_a_placeholder_whoever_asked(world: Worl
         "Name",
     )
     assert placeholder.message_id == stanza.attrs["id"]
+
+
+async def test_a_resend_replaces_a_placeholder_that_is_stored_elsewhere_already(
+    world: World,
+) -> None:
+    """Under the same document id, so that the store has one message, and it is the readable one."""
+    stanza = garbled(await world.message(text("late")))
+    await world.take(stanza)
+    async with world.session.transaction():
+        world.incoming.give_up(stanza)
+    (placeholder,) = world.messages()
+    stored = storing(incoming("shop", asdict(placeholder), 1.0))
+    assert stored.change is not None
+    there = stored.change(None)
+    assert there is not None
+    async with world.session.transaction():
+        world.session.settle([placeholder.key])
+    await world.afresh()
+    await world.take(await world.message(text("late"), id=stanza.attrs["id"]))
+    (message,) = world.messages()
+    replacing = storing(incoming("shop", asdict(message), 1.0))
+    assert replacing.id == stored.id
+    assert replacing.change is not None
+    replaced = replacing.change(dict(there))
+    assert replaced is not None
+    assert (replaced["text"], replaced["type"]) == ("late", "text")
+    assert stored.change(dict(replaced)) is None
 
 
 async def test_a_resend_replaces_the_placeholder(world: World) -> None:
