@@ -47,14 +47,12 @@ class Notices:
         Its own companions get the whole list instead. Called after the change.
         """
         person, listed = self._people.named(number), self._devices.signed_list(number)
-        shown: dict[str, Any] = {
-            "jid": person.address(PN_SERVER, device),
-            "lid": person.address(LID_SERVER, device),
-        }
-        hashes = {
-            "device_hash": self._devices.hash(number, PN_SERVER),
-            "device_lid_hash": self._devices.hash(number, LID_SERVER),
-        }
+        server = person.addressing or PN_SERVER
+        shown: dict[str, Any] = {"jid": person.address(server, device)}
+        hashes = {"device_hash": self._devices.hash(number, server)}
+        if server == PN_SERVER:
+            shown["lid"] = person.address(LID_SERVER, device)
+            hashes["device_lid_hash"] = self._devices.hash(number, LID_SERVER)
         if change == "add":
             shown["key-index"] = self._devices.of(number)[device]
             index = Node("key-index-list", {"ts": listed.at}, listed.signed)
@@ -102,7 +100,7 @@ class Notices:
     def _tell(self, account: str, kind: str, content: Any, number: str) -> None:
         person = self._people.named(number)
         attrs = {
-            "from": person.address(PN_SERVER),
+            "from": person.address(person.addressing or PN_SERVER),
             "lid": person.address(LID_SERVER),
             "type": kind,
             "id": _stanza_id(),

@@ -78,11 +78,14 @@ class OfflineQueue:
         kind, to = text_of(ack, "class"), jid_of(ack, "to")
         if kind == "message":
             return self._remove(device, kind, text_of(ack, "id"), "")
+        # WhatsApp Web leaves the type out when it acknowledges a new identity, and so does
+        # whatsapp-rust (`is_encrypt_identity_notification`); whatsmeow repeats it.
+        untyped = "encrypt" if kind == "notification" else ""
         return self._remove(
             device,
             kind,
             text_of(ack, "id"),
-            text_of(ack, "type"),
+            text_of(ack, "type") or untyped,
             None if to is None else str(to),
         )
 

@@ -71,7 +71,8 @@ class Queries:
             case "passive":
                 if query.get_child("passive") is not None:
                     connection.active = False
-                return []
+                # tryx 1.5.0 looks for the mode in the answer; whatsmeow does not read it.
+                return [Node(child.tag) for child in query.get_children()]
         fixed = _FIXED.get(space)
         if fixed is None:
             raise QueryError(501, "feature-not-implemented")
