@@ -54,6 +54,16 @@ def test_logs_in_after_kill(simulator: Simulator, client: Client, friend: str) -
     client.wait("message", text="welcome")
 
 
+@pytest.mark.differs(neonize="D4")
+def test_resumes_with_the_key_it_knows(simulator: Simulator, client: Client) -> None:
+    """The second login is a Noise IK: one round trip less, and no certificate to judge."""
+    before = simulator.account(client.number)["logins"]
+    client.restart()
+    after = simulator.account(client.number)["logins"]
+    kind = "xx" if client.kind == "neonize" else "ik"
+    assert after == {**before, kind: before[kind] + 1}
+
+
 def test_comes_back_after_a_dropped_socket(
     simulator: Simulator, client: Client, friend: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +25,31 @@ def test_sends_texts(simulator: Simulator, client: Client, friend: str) -> None:
         (message_id, f"out {number}") for number, message_id in enumerate(sent)
     ]
     assert {(item["from"], item["deliveries"]) for item in inbox} == {(client.number, 1)}
+
+
+@pytest.mark.differs(tryx="D2")
+def test_calls_sent_what_the_server_has(simulator: Simulator, client: Client, friend: str) -> None:
+    """A message is sent when WhatsApp acknowledged it, not when its bytes were written."""
+    client.send(friend, "opens")
+    fault = simulator.fault(client.number, "delay_acks", count=1, seconds=1.0)
+    client.process.command(do="send", to=friend, text="acknowledged late")
+    until(lambda: simulator.texts(friend) == ["opens", "acknowledged late"])
+    assert simulator.struck(fault) == 1
+    time.sleep(0.3)
+    early = [one for one in client.process.quiet() if one["event"] == "sent"]
+    assert bool(early) == (client.kind == "tryx")
+    if not early:
+        client.wait("sent", text="acknowledged late")
+
+
+@pytest.mark.differs(tryx="D3")
+def test_says_that_a_message_was_refused(simulator: Simulator, client: Client, friend: str) -> None:
+    client.send(friend, "opens")
+    fault = simulator.fault(client.number, "error_acks", count=1, code=463)
+    client.process.command(do="send", to=friend, text="refused")
+    until(lambda: simulator.struck(fault) == 1)
+    client.wait("sent" if client.kind == "tryx" else "failed")
+    assert simulator.texts(friend) == ["opens"]
 
 
 def test_copies_to_its_own_phone(simulator: Simulator, client: Client, friend: str) -> None:
@@ -84,6 +110,23 @@ def test_catches_up_a_burst(simulator: Simulator, client: Client, friend: str) -
     assert not [one for one in client.process.quiet() if one["event"] == "message"]
 
 
+@pytest.mark.differs(neonize="D5", tryx="D5")
+def test_keeps_what_it_acknowledged(simulator: Simulator, client: Client, friend: str) -> None:
+    """Killed while its user is still busy with a message of which WhatsApp was told."""
+    simulator.say(friend, client.number, "opens")
+    client.wait("message", text="opens")
+    client.process.command(do="hold")
+    client.wait("held")
+    simulator.say(friend, client.number, "acknowledged")
+    simulator.settled(client.number)
+    client.restart()
+    simulator.say(friend, client.number, "the next")
+    client.wait("message", text="the next")
+    texts = [one["text"] for one in client.process.seen if one["event"] == "message"]
+    kept = ["acknowledged"] if client.kind == "native" else []
+    assert texts == [*kept, "the next"]
+
+
 def test_receives_once_what_comes_twice(simulator: Simulator, client: Client, friend: str) -> None:
     simulator.say(friend, client.number, "opens")
     client.wait("message", text="opens")
@@ -104,6 +147,7 @@ def test_sees_what_the_phone_sent(simulator: Simulator, client: Client, friend: 
     simulator.settled(client.number)
 
 
+@pytest.mark.differs(native="D6")
 def test_checks_a_number(simulator: Simulator, client: Client, friend: str) -> None:
     if client.kind == "native":
         pytest.skip("the engine's port has no number check yet")

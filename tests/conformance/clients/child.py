@@ -8,6 +8,8 @@ words:
 * events `qr`, `paired`, `connected`, `disconnected`, `replaced`, `logged_out`, `message` (`id`,
   `text`, `sender`, `from_me`; `sender` is the phone number where the client knows it, else the
   LID), `undecryptable` (`id`), `receipt` (`ids`, `type`), `sent` (`id`, `text`), `failed`;
+* command `hold`, answered by `held`: from now on the user is busy for ever with a message that it
+  is given, as one whose own store hangs;
 * commands `send` (`to`, `text`) and `check` (`number`), which answers `checked` (`registered`).
 
 Nothing of a foreign client is changed on disk: the server's address and root key are overwritten
@@ -33,6 +35,7 @@ _READ_WRITE: Final = 3
 _READ_WRITE_EXECUTE: Final = 7
 _PAGE: Final = 4096
 
+held = threading.Event()
 _print_lock = threading.Lock()
 # The libraries print on standard output as they like: events keep the original for themselves.
 _events = os.fdopen(os.dup(1), "w")

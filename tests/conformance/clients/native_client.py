@@ -43,6 +43,8 @@ class Owner:
         child.emit("connected")
 
     async def on_inbox(self) -> None:
+        if child.held.is_set():
+            return
         async with self._telling:
             while messages := await self.engine.pending("message", 1000):
                 for one in messages:
@@ -79,6 +81,10 @@ class Owner:
     async def obey(self, command: dict[str, Any]) -> None:
         from actors.connection.engine import Outgoing
 
+        if command["do"] == "hold":
+            child.held.set()
+            child.emit("held")
+            return
         if command["do"] != "send":
             raise NotImplementedError
         message_id = f"3EB0{secrets.token_hex(9).upper()}"

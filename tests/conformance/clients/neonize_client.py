@@ -17,10 +17,8 @@ else:
 _RECEIPTS: Final = {"1": "delivered", "4": "read"}
 
 
-def main() -> None:
-    """Connects, reports events, and does what it is told to, until standard input closes."""
-    asked = child.options()
-    from neonize.client import NewClient
+def told(client: Any) -> None:
+    """Prints the library's events in the words that all clients use."""
     from neonize.events import (
         ConnectedEv,
         DisconnectedEv,
@@ -31,10 +29,7 @@ def main() -> None:
         StreamReplacedEv,
         UndecryptableMessageEv,
     )
-    from neonize.utils import build_jid
 
-    child.point_to("neonize", asked["ws_url"], asked["root_key"])
-    client = NewClient(str(Path(asked["directory"]) / "session.db"))
     client.event.qr(lambda _, data: child.emit("qr", qr=data.decode()))
 
     def on(kind: Any, name: str) -> None:
@@ -50,6 +45,8 @@ def main() -> None:
         on(kind, name)
 
     def on_message(_: Any, message: Any) -> None:
+        if child.held.is_set():
+            threading.Event().wait()
         content = message.Message
         source = message.Info.MessageSource
         by_number = source.Sender.Server == "s.whatsapp.net" or not source.SenderAlt.User
@@ -71,21 +68,41 @@ def main() -> None:
         lambda _, event: child.emit("undecryptable", id=event.Info.ID)
     )
 
-    def obey() -> None:
+
+def obey(client: Any, command: dict[str, Any]) -> None:
+    """Does what a command says."""
+    from neonize.utils import build_jid
+
+    if command["do"] == "send":
+        sent = client.send_message(build_jid(command["to"]), command["text"])
+        child.emit("sent", id=sent.ID, text=command["text"])
+    elif command["do"] == "hold":
+        child.held.set()
+        child.emit("held")
+    elif command["do"] == "check":
+        found = client.is_on_whatsapp(command["number"])
+        child.emit("checked", registered=[one.IsIn for one in found])
+
+
+def main() -> None:
+    """Connects, reports events, and does what it is told to, until standard input closes."""
+    asked = child.options()
+    from neonize.client import NewClient
+
+    child.point_to("neonize", asked["ws_url"], asked["root_key"])
+    client = NewClient(str(Path(asked["directory"]) / "session.db"))
+    told(client)
+
+    def listen() -> None:
         for line in sys.stdin:
             command = json.loads(line)
             try:
-                if command["do"] == "send":
-                    sent = client.send_message(build_jid(command["to"]), command["text"])
-                    child.emit("sent", id=sent.ID, text=command["text"])
-                elif command["do"] == "check":
-                    found = client.is_on_whatsapp(command["number"])
-                    child.emit("checked", registered=[one.IsIn for one in found])
+                obey(client, command)
             except Exception as error:  # noqa: BLE001 - the parent is told whatever failed
                 child.emit("failed", do=command["do"], error=str(error))
         client.stop()
 
-    threading.Thread(target=obey, daemon=True).start()
+    threading.Thread(target=listen, daemon=True).start()
     client.connect()
 
 

@@ -66,6 +66,8 @@ def told(app: Any) -> None:
 
     @app.on(events.EvMessage)
     async def on_message(_: Any, event: Any) -> None:
+        if child.held.is_set():
+            await asyncio.Event().wait()
         info = event.data.message_info
         source = info.source
         by_number = source.sender.server == "s.whatsapp.net" or source.sender_alt is None
@@ -94,6 +96,9 @@ async def obey(client: Any, command: dict[str, Any]) -> None:
     if command["do"] == "send":
         sent = await client.send_text(JID(command["to"], "s.whatsapp.net"), command["text"])
         child.emit("sent", id=sent.message_id, text=command["text"])
+    elif command["do"] == "hold":
+        child.held.set()
+        child.emit("held")
     elif command["do"] == "check":
         found = await client.contact.is_on_whatsapp([JID(command["number"], "s.whatsapp.net")])
         child.emit("checked", registered=[one.is_registered for one in found])
