@@ -179,6 +179,7 @@ class Device:
     causes: list[Cause] = field(default_factory=list)
     paired: str | None = None
     reconnect: bool = True
+    restart: bool = True
     news: int = 0
 
     async def run(self) -> None:
@@ -186,7 +187,7 @@ class Device:
             cause = await self.engine.run()
             self.opened.clear()
             self.causes.append(cause)
-            if cause.kind is Kind.RESTART_REQUIRED:
+            if cause.kind is Kind.RESTART_REQUIRED and self.restart:
                 continue
             if not self.reconnect or cause.kind not in (Kind.NETWORK, Kind.KEEPALIVE):
                 return

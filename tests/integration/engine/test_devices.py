@@ -16,6 +16,7 @@ from tests.integration.engine.simulated import (
     PATIENCE,
     Device,
     Simulator,
+    chat,
     device,
     pair,
     until,
@@ -49,6 +50,8 @@ async def test_devices_that_come_and_go(simulator: Simulator, tmp_path: Path, no
         await phone.send(1, "one device")
         await reached(simulator, "one device", [0])
         first = await simulator.link(notify=notify)
+        if notify:
+            await until(lambda: phone.engine._session.devices(chat(CONTACT)) is None)
         await phone.send(2, "two devices")
         await reached(simulator, "two devices", [0, first])
         second = await simulator.link(notify=notify)

@@ -1,0 +1,93 @@
+"""Every way in which WhatsApp ends a connection is told apart, and never undone by the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.connection.causes import UNTIMED_BAN, Kind
+from tests.integration.engine.simulated import ACCOUNT, Simulator, device, pair, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("fault", "details", "cause"),
+    [
+        ("stream_error", {"code": 515}, "restart_required: stream_error_515"),
+        ("stream_error", {"code": 401}, "logged_out: stream_error_401"),
+        ("stream_error", {"code": 440}, "replaced: stream_error_440"),
+        ("stream_error", {"code": 403}, "banned: stream_error_403"),
+        ("stream_error", {"code": 402}, "network: stream_error_402"),
+        ("stream_error", {"code": 411}, "bad_session: stream_error_411"),
+        ("stream_error", {"code": 599}, "network: stream_error_599"),
+        ("logout", {}, "logged_out: device_removed"),
+        ("replaced", {}, "replaced: conflict"),
+        ("abort", {}, "network: reset"),
+    ],
+)
+async def test_an_open_connection_that_is_ended(
+    simulator: Simulator, tmp_path: Path, fault: str, details: dict[str, Any], cause: str
+) -> None:
+    """`run` returns once, with the cause, and nobody logs in again by itself."""
+    async with device(simulator, tmp_path, reconnect=False) as phone:
+        await pair(simulator, phone)
+        before = (await simulator.account(ACCOUNT))["logins"]
+        phone.causes.clear()
+        phone.restart = False
+        number = await simulator.fault(fault, **details)
+        assert [str(one) for one in await until(lambda: phone.causes)] == [cause]
+        assert await simulator.struck(number) == 1
+        await simulator.heal()
+        await asyncio.sleep(0.5)
+        assert len(phone.causes) == 1
+        if fault != "logout":
+            assert (await simulator.account(ACCOUNT))["logins"] == before
+
+
+@pytest.mark.parametrize(
+    ("details", "kind"),
+    [
+        ({"reason": 401}, Kind.LOGGED_OUT),
+        ({"reason": 403}, Kind.BANNED),
+        ({"reason": 405}, Kind.OUTDATED),
+        ({"reason": 406}, Kind.BANNED),
+        ({"reason": 409}, Kind.OUTDATED),
+        ({"reason": 411}, Kind.BAD_SESSION),
+        ({"reason": 440}, Kind.REPLACED),
+        ({"reason": 500}, Kind.NETWORK),
+        ({"reason": 599}, Kind.NETWORK),
+    ],
+)
+async def test_a_login_that_is_refused(
+    simulator: Simulator, tmp_path: Path, details: dict[str, Any], kind: Kind
+) -> None:
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+    number = await simulator.fault("reject_login", **details)
+    async with device(simulator, tmp_path, epoch=2, reconnect=False) as phone:
+        (cause,) = await until(lambda: phone.causes)
+        await asyncio.sleep(0.3)
+        assert phone.causes == [cause]
+    assert (cause.kind, cause.detail) == (kind, f"failure_{details['reason']}")
+    assert await simulator.struck(number) == 1
+
+
+@pytest.mark.parametrize(
+    ("details", "seconds"), [({"expire": 90}, 90.0), ({}, UNTIMED_BAN)], ids=["timed", "untimed"]
+)
+async def test_a_temporary_ban_says_until_when(
+    simulator: Simulator, tmp_path: Path, details: dict[str, Any], seconds: float
+) -> None:
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+    await simulator.fault("reject_login", reason=402, **details)
+    async with device(simulator, tmp_path, epoch=2, reconnect=False) as phone:
+        (cause,) = await until(lambda: phone.causes)
+    assert cause.kind is Kind.TEMPORARILY_BANNED
+    assert cause.until is not None
+    assert seconds - 30 < cause.until - time.time() <= seconds
