@@ -143,6 +143,10 @@ class Simulator:
         body = {"to": to, "text": text, "device": which}
         return await self._call("POST", f"/contacts/{contact}/say", **body)
 
+    async def address(self, number: str, mode: str) -> None:
+        """The contact's stanzas carry its number (pn) or its LID from now on."""
+        await self._call("POST", f"/contacts/{number}/addressing", mode=mode)
+
     async def rotate(self) -> None:
         """The server gets another static key."""
         await self._call("POST", "/rotate")

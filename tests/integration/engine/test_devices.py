@@ -109,3 +109,29 @@ async def test_every_device_of_the_contact_is_heard(simulator: Simulator, tmp_pa
 
 async def _has(phone: Device, text: str) -> bool:
     return text in [one.text for one in await phone.messages()]
+
+
+async def test_a_contact_that_goes_by_its_lid_is_reached_on_every_device(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """Both addresses are one person: no session and no device list is kept twice."""
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        linked = await simulator.link()
+        await phone.send(1, "by number")
+        await reached(simulator, "by number", [0, linked])
+        await simulator.address(CONTACT, "lid")
+        await simulator.say(CONTACT, ACCOUNT, "by lid")
+        await until(lambda: _has(phone, "by lid"))
+        await phone.send(2, "to whoever it was")
+        await reached(simulator, "to whoever it was", [0, linked])
+        third = await simulator.link()
+        await until(lambda: phone.engine._session.devices(chat(CONTACT)) is None)
+        await phone.send(3, "to a third")
+        await reached(simulator, "to a third", [0, linked, third])
+        await until(lambda: _settled(simulator))
+        assert (await simulator.played(CONTACT))["retries"] == 0
+
+
+async def _settled(simulator: Simulator) -> bool:
+    return bool((await simulator.account(ACCOUNT))["unacknowledged"] == 0)
