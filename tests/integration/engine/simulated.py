@@ -138,15 +138,6 @@ class Simulator:
         items = (await self._call("GET", "/faults"))["items"]
         return next(int(item["struck"]) for item in items if item["id"] == number)
 
-    async def say_from(self, which: int, contact: str, to: str, text: str) -> Any:
-        """As `say`, from one of the contact's devices."""
-        body = {"to": to, "text": text, "device": which}
-        return await self._call("POST", f"/contacts/{contact}/say", **body)
-
-    async def address(self, number: str, mode: str) -> None:
-        """The contact's stanzas carry its number (pn) or its LID from now on."""
-        await self._call("POST", f"/contacts/{number}/addressing", mode=mode)
-
     async def rotate(self) -> None:
         """The server gets another static key."""
         await self._call("POST", "/rotate")

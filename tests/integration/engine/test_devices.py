@@ -100,7 +100,7 @@ async def test_every_device_of_the_contact_is_heard(simulator: Simulator, tmp_pa
         await pair(simulator, phone)
         linked = await simulator.link()
         await simulator.say(CONTACT, ACCOUNT, "from the phone")
-        await simulator.say_from(linked, CONTACT, ACCOUNT, "from the tablet")
+        await simulator.say(CONTACT, ACCOUNT, "from the tablet", device=linked)
         await until(lambda: _has(phone, "from the phone"))
         await until(lambda: _has(phone, "from the tablet"))
         await phone.send(1, "to both")
