@@ -147,7 +147,7 @@ async def test_killed_while_the_own_phone_sends(
     await died(start(simulator, tmp_path, point, at=7, sends=[]), tmp_path)
     await until(lambda: _is_offline(simulator))
     waiting = await _unacknowledged(simulator)
-    print(f"{point}: {waiting} of {COUNT} in flight at the kill")
+    print(f"{point}: {waiting} stanzas in flight, receipts among them, at the kill")
     assert waiting > 0
     async with device(simulator, tmp_path, epoch=3) as phone:
         await until(lambda: _has_texts(phone, texts))
