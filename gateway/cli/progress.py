@@ -138,4 +138,5 @@ def hopeless(notes: Iterable[Note]) -> list[Note]:
 def _sentence(data: Path, note: Note) -> str:
     log = process.log_of(data, "errand" if note.role == "root" else note.role)
     reason = (note.reason or "it is not ready in time").rstrip(".")
-    return f"{note.role} does not start: {reason}. Its log: {log}"
+    where = f" Its log: {log}" if log.exists() else ""
+    return f"{note.role} does not start: {reason}.{where}"

