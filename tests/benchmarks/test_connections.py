@@ -1,0 +1,233 @@
+"""Connections on a whole instance, beside the engine alone on the same simulator.
+
+Messages per second, the first message after a kill, memory, idle CPU and catching up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.queue.lanes import Lanes, Send
+from actors.redis.client import connect
+from actors.settings import Settings
+from tests.benchmarks.bare import BareEngine
+from tests.benchmarks.figures import Figure, Figures, median, share
+from tests.benchmarks.footprint import pss
+from tests.instance import Instance, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+HERE = Path(__file__).parent
+CONNECTIONS = int(os.environ.get("CONNECTIONS", "10"))
+ROUNDS = 3
+CONTACTS = [f"155501110{number:02d}" for number in range(10)]
+NAMES = [f"c{number}" for number in range(CONNECTIONS)]
+WAITING = 1000
+
+
+def account(number: int) -> str:
+    return f"155501120{number:02d}"
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    with Instance(tmp_path_factory.mktemp("i") / "data") as running:
+        for number, name in enumerate(NAMES):
+            running.pair(name, account(number))
+        yield running
+
+
+async def through(settings: Settings, connections: Sequence[str], count: int) -> float:
+    """Seconds from the first accept until WhatsApp acknowledged the last of `count` each."""
+    redis = connect(settings)
+    lanes = Lanes(redis, settings)
+    begun = time.perf_counter()
+    await asyncio.gather(
+        *(
+            lanes.accept(Send(name, f"{CONTACTS[number % 10]}@s.whatsapp.net", f"m {number}"))
+            for number in range(count)
+            for name in connections
+        )
+    )
+    left = 1
+    while left:
+        await asyncio.sleep(0.02)
+        counts = (await lanes.counts_many(connections)).values()
+        left = sum(each.waiting + each.active + each.delayed for each in counts)
+    seconds = time.perf_counter() - begun
+    await lanes.close()
+    await redis.aclose()
+    return seconds
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("connections", "count"), [(1, 300), (CONNECTIONS, 50)])
+def test_messages_per_second(
+    figures: Figures, instance: Instance, tmp_path: Path, connections: int, count: int
+) -> None:
+    settings, names = Settings.load(instance.data), NAMES[:connections]
+    simulator = instance.process("simulator").pid
+    ours, alone, shares = [], [], []
+    with ExitStack() as stack:
+        engines = [
+            stack.enter_context(
+                BareEngine(instance, tmp_path / name, f"15550113{connections:02d}{number}")
+            )
+            for number, name in enumerate(names)
+        ]
+        for turn in range(ROUNDS + 1):  # the first makes the Signal sessions
+            begun = time.perf_counter()
+            for engine in engines:
+                engine.ask(CONTACTS, count, f"turn-{turn}")
+            for engine in engines:
+                engine.seconds()
+            alone.append(count * connections / (time.perf_counter() - begun))
+            with share(simulator) as busy:
+                seconds = asyncio.run(through(settings, names, count))
+            ours.append(count * connections / seconds)
+            shares.append(busy.value)
+    figures.add(
+        Figure(
+            f"messages to WhatsApp, {connections} connection{'s' * (connections > 1)}",
+            median(ours[1:]),
+            "/s",
+            against=median(alone[1:]),
+            at_least=0.8,
+            simulator=median(shares[1:]),
+        )
+    )
+
+
+def logged(instance: Instance, action: str, connection: str, after: float) -> float:
+    """When the root said that, as seconds since the epoch."""
+    for line in (instance.data / "logs" / "root.log").read_text().splitlines():
+        told = json.loads(line)
+        if told.get("action") == action and told.get("connection") == connection:
+            at = datetime.fromisoformat(told["timestamp"]).timestamp()
+            if at >= after:
+                return at
+    raise AssertionError(f"the root said nothing of {action}")
+
+
+async def first_message(instance: Instance, connection: str) -> tuple[float, float]:
+    """Kill the actor and send at once: when it was killed, and when WhatsApp acknowledged."""
+    settings = Settings.load(instance.data)
+    victim = instance.process("connection", connection)
+    redis = connect(settings)
+    lanes = Lanes(redis, settings)
+    killed = time.time()
+    victim.kill()
+    send = Send(connection, f"{CONTACTS[0]}@s.whatsapp.net", "first again")
+    accepted = await lanes.accept(send)
+    async with asyncio.timeout(30):
+        while True:
+            record = await lanes.get(accepted.record.id)
+            if record is not None and record.status in {"sent", "delivered", "read"}:
+                break
+            await asyncio.sleep(0.005)
+    at = time.time()
+    await redis.aclose()
+    return killed, at
+
+
+@pytest.mark.timeout(300)
+def test_first_message_after_a_kill(figures: Figures, instance: Instance, tmp_path: Path) -> None:
+    simulator = instance.process("simulator").pid
+    with BareEngine(instance, tmp_path / "bare", "15550113999") as engine:
+        engine.ask(CONTACTS[:1], 1, "session")
+        engine.seconds()
+    ours, alone, parts = [], [], []
+    with share(simulator) as busy:
+        for turn, name in enumerate(NAMES[:ROUNDS]):
+            until("a standby waits", lambda: instance.process("standby"), 30)
+            time.sleep(2)  # it is idle, and so is the machine
+            asyncio.run(through(Settings.load(instance.data), [name], 1))
+            killed, sent = asyncio.run(first_message(instance, name))
+            noticed = logged(instance, "end", name, killed)
+            serves = logged(instance, "serve", name, killed)
+            ours.append(sent - killed)
+            parts.append((noticed - killed, serves - noticed, sent - serves))
+            time.sleep(4)  # the next standby is being made meanwhile
+            begun = time.time()
+            with BareEngine(instance, tmp_path / "bare", "15550113999", turn + 2) as engine:
+                engine.ask(CONTACTS[:1], 1, "first")
+                engine.seconds()
+                alone.append(time.time() - begun)
+    noticing, taking, logging_in = (median(each) for each in zip(*parts, strict=True))
+    figures.add(
+        Figure(
+            "first message after kill -9, with a standby",
+            median(ours),
+            "s",
+            against=median(alone),
+            at_most=1.2,
+            simulator=busy.value,
+            remarks={
+                "noticed": f"{noticing:.3f}",
+                "taken over": f"{taking:.3f}",
+                "logged in and sent": f"{logging_in:.3f}",
+            },
+        )
+    )
+
+
+@pytest.mark.timeout(120)
+def test_memory_and_idle_processor(figures: Figures, instance: Instance) -> None:
+    pids = [
+        entry["pid"]
+        for entry in instance.status()["processes"]
+        if entry["role"] == "connection" and entry["pid"]
+    ]
+    with share(*pids) as idle:
+        time.sleep(10)
+    made = subprocess.run(
+        [sys.executable, HERE / "footprint.py"], stdout=subprocess.PIPE, text=True, check=True
+    )
+    steps: dict[str, float] = json.loads(made.stdout)
+    memory = median([pss(pid) for pid in pids])
+    figures.add(
+        Figure(
+            "memory of an open connection (PSS)",
+            memory,
+            "MB",
+            at_most=80,
+            remarks={**steps, "at run time": memory - sum(steps.values())},
+        )
+    )
+    figures.add(Figure("idle connection, share of a core", idle.value / len(pids) * 100, "%"))
+
+
+@pytest.mark.timeout(300)
+def test_catching_up(figures: Figures, instance: Instance) -> None:
+    name, number = NAMES[-1], account(CONNECTIONS - 1)
+    simulator = instance.process("simulator").pid
+
+    def waiting() -> int:
+        found: int = instance.simulator.get(f"/accounts/{number}").json()["unacknowledged"]
+        return found
+
+    instance.say(CONTACTS[0], number, "hello")
+    instance.api.post(f"/api/connections/{name}/stop").raise_for_status()
+    until("it is stopped", lambda: instance.connection(name)["state"] == "stopped" or None, 20)
+    for turn in range(WAITING):
+        instance.say(CONTACTS[turn % 10], number, f"waiting {turn}")
+    assert waiting() >= WAITING
+    instance.api.post(f"/api/connections/{name}/start").raise_for_status()
+    until("it catches up", lambda: waiting() < WAITING or None, 30)
+    begun, first = time.perf_counter(), waiting()
+    with share(simulator) as busy:
+        until("all arrived", lambda: waiting() == 0 or None, 60)
+    seconds = time.perf_counter() - begun
+    figures.add(Figure("catching up", first / seconds, "/s", at_least=1000, simulator=busy.value))
