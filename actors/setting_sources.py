@@ -41,6 +41,6 @@ class _Sourced(BaseSettings, Settings):
         return init_settings, env_settings, dotenv_settings
 
 
-def read(file: Path | None, flags: dict[str, Any]) -> dict[str, Any]:
-    """The values, strongest source first; raises ValidationError or `SettingsError`."""
-    return dict(_Sourced(_env_file=file, **flags))  # type: ignore[call-arg]
+def read(file: Path | None, flags: dict[str, Any]) -> Settings:
+    """The settings, strongest source first; raises ValidationError or `SettingsError`."""
+    return _Sourced(_env_file=file, **flags)  # type: ignore[call-arg]

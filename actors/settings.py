@@ -124,11 +124,13 @@ class Settings(BaseModel):
             raise InvalidSettings(f"The settings file {file} does not exist.")
         given = {name: value for name, value in flags.items() if value is not None}
         try:
-            return cls.model_construct(**read(file, given))
+            found = read(file, given)
         except ValidationError as error:
             raise InvalidSettings("\n".join(_sentences(error))) from None
         except SettingsError as error:
             raise InvalidSettings(str(error)) from None
+        # Which ones were given stays known: a start changes no port that is left open.
+        return cls.model_construct(found.model_fields_set, **dict(found))
 
     @classmethod
     def load(cls, data: Path) -> Self:

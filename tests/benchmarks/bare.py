@@ -27,6 +27,13 @@ class BareEngine:
             stdout=subprocess.PIPE,
             text=True,
         )
+        try:
+            self._log_in(instance, number)
+        except BaseException:
+            self._end()
+            raise
+
+    def _log_in(self, instance: Instance, number: str) -> None:
         told = self._hear()
         if "qr" in told:
             instance.simulator.post("/phones", json={"number": number}).raise_for_status()
@@ -55,6 +62,9 @@ class BareEngine:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()

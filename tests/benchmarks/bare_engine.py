@@ -17,6 +17,7 @@ from pathlib import Path
 from actors.connection.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing, Qr
 from actors.connection.native import open_engine
+from actors.logs import configure
 from actors.settings import Settings
 
 
@@ -61,4 +62,5 @@ async def main(directory: Path, url: str, root_key: str, epoch: int) -> None:
 
 
 if __name__ == "__main__":
+    configure(sys.stderr, "warning")  # stdout is for answers
     asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])))
