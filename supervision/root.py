@@ -114,7 +114,7 @@ class RootSupervisor(Shell):
             leases=self._leases,
             children=self._children,
             standbys=self._standbys,
-            gate=Gate(Wave()),
+            gate=Gate(Wave(size=max(4, 2 * (os.cpu_count() or 1)))),
             lives=lives,
             recovery=self._recovery,
             removal=Removal(

@@ -32,6 +32,7 @@ class Standbys:
         self._ready: list[Child] = []
         self._busy = 0
         self._making: asyncio.Future[Child] | None = None
+        self._promised = False
         self._look = asyncio.Event()
         self._look.set()
 
@@ -53,11 +54,16 @@ class Standbys:
         Call `done` when it serves, or when it could not.
         """
         self._busy += 1
-        if not self._ready and self._making is not None:
-            # The one on its way is here sooner than another that shares the machine with it.
-            with suppress(ActorDead, NoAnswer, Refused):
-                await asyncio.shield(self._making)
-                await asyncio.sleep(0)
+        if not self._ready and self._making is not None and not self._promised:
+            # The one on its way is here sooner than another that shares the machine with it. It is
+            # one: after a cold start all others would wait for it in vain.
+            self._promised = True
+            try:
+                with suppress(ActorDead, NoAnswer, Refused):
+                    await asyncio.shield(self._making)
+                    await asyncio.sleep(0)
+            finally:
+                self._promised = False
         if self._ready:
             return self._ready.pop(0)
         return await self._children.create("connection")

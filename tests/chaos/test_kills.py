@@ -118,6 +118,10 @@ def test_a_root_that_hangs_is_replaced(
 def test_everything_killed_at_once_comes_back_with_one_command(
     instance: Instance, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """G7, G8: five connections; the others are idle, and open again as well."""
+    others = [f"idle{number}" for number in range(4)]
+    for number, other in enumerate(others):
+        instance.pair(other, f"1555010001{number}")
     with load(instance, "9") as traffic:
         until("messages flow", lambda: traffic.given() > 60, 30)
         traffic.surge()
@@ -134,9 +138,11 @@ def test_everything_killed_at_once_comes_back_with_one_command(
     verdict = judge(traffic, killed_at)
     with capsys.disabled():
         print(
-            f"\n  everything killed: {len(killed)} processes, ready after {seconds:.1f} s; {verdict}"
+            f"\n  everything killed: {len(killed)} processes, 5 connections open after "
+            f"{seconds:.1f} s; {verdict}"
         )
     verdict.require_clean()
     assert verdict.in_flight > 0
-    assert instance.qr(CONNECTION) is None
-    assert instance.connection(CONNECTION)["state"] == "open"
+    for connection in (CONNECTION, *others):
+        assert instance.qr(connection) is None
+        assert instance.connection(connection)["state"] == "open"

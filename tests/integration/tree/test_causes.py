@@ -201,7 +201,7 @@ async def test_replaced_does_not_fight_and_is_taken_back_by_a_person(
 
 def test_a_temporary_ban_is_waited_out_whatever_dies(instance: Instance) -> None:
     """No login before its end, by no successor; what waits costs no attempt."""
-    number = refused(instance, 402, expire=80)
+    number = fault(instance, "ban", seconds=80)
     banned = becomes(instance, "reconnecting", "temporarily_banned")
     end = seconds(banned["retry_at"])
     assert 60 < end - time.time() <= 80
@@ -253,9 +253,11 @@ def test_outdated_goes_on_once_another_version_is_announced(instance: Instance) 
     assert struck(instance, number) == 1
     instance.simulator.delete("/faults")
     assert instance.connection(SHOP)["state"] == "failed"
-    settings = Settings.load(instance.data)
-    settings.model_copy(update={"whatsapp_version": "2.3000.1999999999"}).save()
+    newer = "2.3000.1999999999"
+    told = instance.teimoso("settings", "set", f"WHATSAPP_VERSION={newer}")
+    assert told.returncode == 0, told.stderr
     becomes(instance, "open", None)
+    assert instance.simulator.get(f"/accounts/{ACCOUNT}").json()["version"] == newer
 
 
 def test_unlinked_it_asks_for_a_qr_and_keeps_the_data(instance: Instance) -> None:
