@@ -86,7 +86,14 @@ class Connection:
         """
         if self.retired or self._transport is None:
             return
-        frame = self._transport.encrypt(encode(stanza) if encoded is None else encoded)
+        try:
+            plaintext = encode(stanza) if encoded is None else encoded
+        except (ValueError, TypeError):
+            # It repeats words of the client's that the library cannot write. What others are owed
+            # after the same commit must leave nevertheless.
+            log.warning("stanza_unwritable", action="stanza_unwritable", serial=self.serial)
+            return
+        frame = self._transport.encrypt(plaintext)
         if self._spoil == "lose":
             self._spoil = None
             return

@@ -7,6 +7,8 @@ from typing import Final, Protocol
 HEADER_SIZE: Final = 4
 _ROUTING_MARK: Final = b"ED"
 MAX_FRAME: Final = (1 << 24) - 1
+MAX_READ: Final = 4 << 20
+"""Bytes of a frame that is accepted: no client sends as much."""
 
 
 class FrameError(Exception):
@@ -46,6 +48,8 @@ class FrameReader:
         return await self._take(int.from_bytes(await self._take(3), "big"))
 
     async def _take(self, size: int) -> bytes:
+        if size > MAX_READ:
+            raise FrameError("frame too large")
         while len(self._buffer) < size:
             message = await self._socket.recv()
             if isinstance(message, str):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from simulator.world import World
 
 log = structlog.get_logger()
+
+MAX_DEVICES: Final = 256
+"""Of one fan-out; each costs an encryption at its other end."""
 
 Device = tuple[str, int]
 
@@ -45,7 +48,7 @@ class Messages:
             self._ack(connection, companion, message, {"error": 404})
             return
         parts = self._parts(message, to)
-        if not parts:
+        if not 0 < len(parts) <= MAX_DEVICES:
             self._ack(connection, companion, message, {"error": 479})
             return
         server = LID_SERVER if to.server == LID_SERVER else PN_SERVER

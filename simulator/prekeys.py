@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # Below this many the server says so. whatsmeow uploads when it hears of fewer than 5.
 LOW: Final = 5
 
+MAX_USERS: Final = 256
+
 
 class QueryError(Exception):
     """A query that is answered by an error: `code` and the protocol's word for it."""
@@ -25,6 +27,17 @@ class QueryError(Exception):
         super().__init__(text)
         self.code = code
         self.text = text
+
+
+def asked_about(listed: Any) -> list[Any]:
+    """The users of a query.
+
+    Raises QueryError for so many that making them up would hold up everyone else.
+    """
+    users: list[Any] = listed.get_children("user")
+    if len(users) > MAX_USERS:
+        raise QueryError(429, "rate-overlimit")
+    return users
 
 
 class Prekeys:
@@ -52,7 +65,7 @@ class Prekeys:
         if "digest" in tags:
             return [self._digest(companion)]
         if "key" in tags:
-            asked = query.get_child("key").get_children("user")
+            asked = asked_about(query.get_child("key"))
             return [Node("list", {}, [self._bundle_node(jid_of(user, "jid")) for user in asked])]
         raise QueryError(400, "bad-request")
 

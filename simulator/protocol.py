@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import warnings
+import zlib
 from typing import Any, Final
 
 with warnings.catch_warnings():
     # The library warns at import that its Signal part is unaudited. Here it guards nothing: every
     # key in this process belongs to people whom the simulator plays.
     warnings.simplefilter("ignore", DeprecationWarning)
-    from pywhats.binary import Node, decode, encode
+    from pywhats.binary import Node, encode
+    from pywhats.binary import decode as _decode_unbounded
     from pywhats.binary.jid import parse_jid
     from pywhats.events import JID
     from pywhats.proto import (
@@ -88,13 +90,55 @@ PN_SERVER: Final = "s.whatsapp.net"
 LID_SERVER: Final = "lid"
 SERVER: Final = JID("", PN_SERVER)
 
+MAX_STANZA: Final = 4 << 20
+"""Bytes, once inflated."""
+MAX_NODES: Final = 20_000
+MAX_DEVICE: Final = 0xFFFF
+MAX_TEXT: Final = 254
+"""Characters of a tag or an attribute: what fits where two share a byte."""
+
+
+def decode(data: bytes) -> Any:
+    """The stanza in a decrypted frame.
+
+    The library bounds neither what it inflates nor how many nodes it makes of it: a frame of some
+    kilobytes could take all memory, and the time of everyone who is connected. Raises ValueError
+    for those, and whatever the library raises for what is malformed.
+    """
+    body = data[1:]
+    if data[:1] and data[0] & 2:
+        inflater = zlib.decompressobj()
+        body = inflater.decompress(body, MAX_STANZA)
+        if not inflater.eof:
+            raise ValueError("inflates too far, or ends early")
+    # Each node begins with one of two bytes, of which ciphertext has some, too.
+    if body.count(0xF8) + body.count(0xF9) > MAX_NODES + len(body) // 64:
+        raise ValueError("too many nodes")
+    node = _decode_unbounded(b"\0" + body)
+    _check_texts(node)
+    return node
+
+
+def _check_texts(node: Any) -> None:
+    """Refuse words that an answer, or a stanza to somebody else, could repeat and not carry."""
+    texts = [node.tag, *node.attrs]
+    for value in node.attrs.values():
+        texts += (value.user, value.server) if isinstance(value, JID) else (str(value),)
+    if any(len(text) > MAX_TEXT or "@" in text for text in texts):
+        raise ValueError("a text that the library cannot write")
+    for child in node.get_children():
+        _check_texts(child)
+
 
 def jid_of(node: Any, name: str) -> Any:
-    """The attribute as a JID, or None when it is missing or empty."""
+    """The attribute as a JID, or None when it is missing or names nobody."""
     value = node.attrs.get(name)
-    if isinstance(value, JID):
-        return value
-    return parse_jid(value) if isinstance(value, str) and value else None
+    if isinstance(value, str) and value:
+        try:
+            value = parse_jid(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, JID) and value.device <= MAX_DEVICE else None
 
 
 def text_of(node: Any, name: str) -> str:

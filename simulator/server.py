@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 HOST: Final = "127.0.0.1"
-_MAX_MESSAGE: Final = 1 << 25
+_MAX_MESSAGE: Final = 1 << 23
 
 
 class _ControlServer(uvicorn.Server):
@@ -76,6 +76,7 @@ async def run(port: int, control_port: int, data: Path) -> None:
             sock=ws_socket,
             compression=None,
             max_size=_MAX_MESSAGE,
+            max_queue=4,
             ping_interval=None,
             close_timeout=2,
         ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simulator.prekeys import QueryError
+from simulator.prekeys import QueryError, asked_about
 from simulator.protocol import JID, LID_SERVER, PN_SERVER, Node, jid_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Directory:
         if usync is None or asked is None or listed is None:
             raise QueryError(400, "bad-request")
         protocols = asked.get_children()
-        users = [self._user(user, protocols) for user in listed.get_children("user")]
+        users = [self._user(user, protocols) for user in asked_about(listed)]
         attrs = {
             name: value
             for name, value in usync.attrs.items()

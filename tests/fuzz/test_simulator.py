@@ -1,0 +1,214 @@
+"""The simulator under hostile clients: each loses its own connection, and nobody else's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import tracemalloc
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed
+
+from actors.connection.causes import Cause, Kind
+from actors.connection.native import noise, payload
+from actors.connection.native.addresses import Address
+from actors.connection.native.nodes import Node, encode
+from actors.connection.native.socket import Login, Socket
+from actors.connection.session import Session
+from simulator import protocol
+from simulator.certificates import issue, new_private_key
+from simulator.connection import Connection
+from simulator.frames import FrameError, framed
+from simulator.noise import Handshake, HandshakeError
+from simulator.world import World
+from tests.fuzz.corpus import changed, damaged, frames, fuzzed, recorded, stanzas
+from tests.integration.engine import simulated
+from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator
+from tests.unit.simulator.device import Device
+from tests.unit.simulator.noise_client import PROLOGUE, NoiseClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OTHER = "15550100003"
+GOING = stanzas("to_server")
+IDENTITY = issue(new_private_key(), new_private_key())
+
+
+@fuzzed(300)
+@given(frames(recorded("to_server") + recorded("to_client")))
+def test_a_frame_is_a_stanza_or_refused(data: bytes) -> None:
+    with contextlib.suppress(FrameError):
+        assert Connection._decoded(data).tag is not None
+
+
+@fuzzed(150)
+@given(st.booleans(), st.data())
+def test_a_client_hello_is_answered_or_refused(resuming: bool, data: Any) -> None:
+    client = NoiseClient(X25519PrivateKey.generate())
+    hello = client.resume(IDENTITY.static_public, b"payload") if resuming else client.hello()
+    handshake = Handshake(IDENTITY, PROLOGUE)
+    with contextlib.suppress(HandshakeError):
+        reply, opened = handshake.respond(data.draw(damaged([hello])))
+        assert opened in (None, b"payload")
+        if opened is None and not resuming:
+            with contextlib.suppress(Exception):
+                finish, _, _ = client.finish(reply, b"payload")
+                assert handshake.finish(data.draw(damaged([finish]))) == b"payload"
+
+
+class Served:
+    """A world on loopback with a hostile device and another one."""
+
+    def __init__(self, directory: Path, runner: asyncio.Runner) -> None:
+        self.runner = runner
+        self.world = World(directory / "world")
+        self.directory = directory
+        self.stack = contextlib.AsyncExitStack()
+        runner.run(self._open())
+
+    async def _open(self) -> None:
+        server = await self.stack.enter_async_context(
+            serve(self.world.serve, "127.0.0.1", 0, compression=None, ping_interval=None)
+        )
+        url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/ws/chat"
+        self.hostile = Device(self.world, url, self.directory)
+        self.sound = Device(self.world, url, self.directory)
+        await self.hostile.pair(ACCOUNT)
+        await self.sound.pair(OTHER)
+
+    async def attack(self, plaintexts: list[bytes]) -> None:
+        """Send them on one connection; then the other device is still answered."""
+        with contextlib.suppress(ConnectionClosed):
+            assert (await self.hostile.login()).tag in ("success", "ib")
+            for plaintext in plaintexts:
+                nonce = bytes(8) + self.hostile._sent.to_bytes(4, "big")
+                self.hostile._sent += 1
+                sealed = self.hostile._send.encrypt(nonce, plaintext, b"")
+                await self.hostile.socket.send(framed(sealed))
+            await self.hostile.query("w:p", "get", protocol.Node("ping"))
+        await self.hostile.close()
+        assert (await self.sound.query("w:p", "get", protocol.Node("ping"))).tag == "iq"
+
+    async def _close(self) -> None:
+        for device in (self.hostile, self.sound):
+            await device.close()
+            device.store.close()
+        await self.stack.aclose()
+        self.world.close()
+
+    def close(self) -> None:
+        self.runner.run(self._close())
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    with tempfile.TemporaryDirectory() as directory, asyncio.Runner() as runner:
+        made = Served(Path(directory), runner)
+        yield made
+        made.close()
+
+
+@fuzzed(40)
+@given(said=st.lists(changed(GOING), min_size=1, max_size=10))
+def test_stanzas_of_a_client_break_no_handler(served: Served, said: list[Node]) -> None:
+    # What would log the device out for good is a sound request.
+    kept = [one for one in said if one.child("remove-companion-device") is None]
+    with capture_logs() as logs:
+        served.runner.run(served.attack([encode(one) for one in kept]))
+    failed = [entry for entry in logs if entry["log_level"] == "error"]
+    assert failed == []
+
+
+@fuzzed(30)
+@given(data=st.lists(frames(recorded("to_server")), min_size=1, max_size=4))
+def test_frames_of_a_client_end_its_own_connection(served: Served, data: list[bytes]) -> None:
+    with capture_logs() as logs:
+        served.runner.run(served.attack(data))
+    assert [entry for entry in logs if entry["log_level"] == "error"] == []
+
+
+LEAF = b"\xf8\x01\x03"
+MANY = b"\xf8\x02\x03\xf9\x00\x20" + (b"\xf8\x02\x03\xf9\xff\xff" + LEAF * 0xFFFF) * 32
+
+
+def users(count: int) -> Node:
+    """A query about that many people whom nobody ever named."""
+    listed = tuple(
+        Node("user", {"jid": f"1555{number:08}@s.whatsapp.net"}) for number in range(count)
+    )
+    query = Node("query", {}, (Node("devices", {"version": "2"}),))
+    usync = Node("usync", {"mode": "query"}, (query, Node("list", {}, listed)))
+    return Node(
+        "iq", {"to": "@s.whatsapp.net", "type": "get", "xmlns": "usync", "id": "1"}, (usync,)
+    )
+
+
+BOMBS = {
+    "inflated zeros": b"\x02" + zlib.compress(bytes(1 << 26)),
+    "inflated nodes": b"\x02" + zlib.compress(MANY),
+    "nodes": b"\0" + MANY[: 4 << 20],
+    "depth": b"\0" + b"\xf8\x02\x03\xf8\x01" * 500_000,
+    "people": encode(users(15_000)),
+    "a frame that is too large": bytes(5 << 20),
+}
+
+
+@pytest.mark.parametrize("name", ["inflated zeros", "inflated nodes", "nodes", "depth"])
+def test_a_bomb_is_refused_before_it_is_unpacked(name: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(FrameError):
+            Connection._decoded(BOMBS[name])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 32 << 20
+
+
+async def test_a_hostile_client_of_the_process(tmp_path: Path) -> None:
+    """Others get their messages meanwhile, and memory stays bounded."""
+    simulator = Simulator.start(tmp_path / "simulator")
+    (tmp_path / "hostile").mkdir()
+    try:
+        async with simulated.device(simulator, tmp_path / "hostile", reconnect=False) as phone:
+            await simulated.pair(simulator, phone)
+        with contextlib.closing(Session.open(tmp_path / "hostile" / "session.db", 2)) as session:
+            own = session.credentials()
+        assert own is not None
+        assert own.device is not None
+        words = payload.login("2.3000.1", Address.parse(own.device))
+        login = Login(own.noise_private, bytes.fromhex(simulator.root_key), words, None, None)
+        process = psutil.Process(simulator.process.pid)
+        async with simulated.device(simulator, tmp_path) as sound:
+            await simulated.pair(simulator, sound, OTHER)
+            before = process.memory_info().rss
+            for number, bomb in enumerate(BOMBS.values()):
+                socket = await Socket.open(simulator.ws_url, login)
+                transport = socket._transport
+                assert isinstance(transport, noise.Transport)
+                for _ in range(4):
+                    with contextlib.suppress(ConnectionClosed):
+                        await socket._websocket.send(framed(transport.encrypt(bomb)))
+                await simulator.say(CONTACT, OTHER, "still here")
+                await simulated.until(lambda n=number: _count(sound, n + 1))  # type: ignore[misc]
+                await socket.close(Cause(Kind.CLOSED))
+            grown = process.memory_info().rss - before
+            assert grown < 150 << 20, f"{grown >> 20} MiB"
+            assert sound.causes[1:] == []
+    finally:
+        await simulator.stop()
+
+
+async def _count(device: simulated.Device, count: int) -> bool:
+    return len(await device.messages()) >= count
