@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -19,6 +20,7 @@ from tests.unit.actors.connection.native.resending import (
     ACCOUNT,
     CAROL,
     DEVICE,
+    LAPTOP,
     TABLET,
     Wire,
     World,
@@ -38,6 +40,7 @@ class Acknowledging(Wire):
         self.world = world
         self.meanwhile = False
         self.without: set[str] = set()
+        self.forged: set[str] = set()
 
     @contextmanager
     def acknowledgement(self, message_id: str) -> Iterator[asyncio.Future[Node]]:
@@ -49,6 +52,7 @@ class Acknowledging(Wire):
         reply = await super().request(node)
         (listing,) = reply.children("list")
         users = [one for one in listing.children() if one.attrs["jid"] not in self.without]
+        users = [_forge(one) if one.attrs["jid"] in self.forged else one for one in users]
         if self.meanwhile:
             self.meanwhile = False
             async with self.world.session.transaction():
@@ -56,10 +60,19 @@ class Acknowledging(Wire):
         return Node("iq", {"type": "result"}, (Node("list", {}, users),))
 
 
-async def sender(world: World, wire: Acknowledging) -> Sender:
+def _forge(node: Node) -> Node:
+    """With a signature that is nobody's."""
+    if node.tag == "signature":
+        return replace(node, content=bytes(64))
+    if isinstance(node.content, bytes) or node.content is None:
+        return node
+    return replace(node, content=[_forge(child) for child in node.content])
+
+
+async def sender(world: World, wire: Acknowledging, *more: str) -> Sender:
     people = People(world.session, Address.parse(DEVICE), None)
     async with world.session.transaction():
-        world.session.save_devices(CAROL, [CAROL], time.time())
+        world.session.save_devices(CAROL, [CAROL, *more], time.time())
         world.session.save_devices(ACCOUNT, [TABLET, DEVICE], time.time())
     socket = cast("Socket", wire)
     devices = Devices(world.session, people, socket, time.time)
@@ -86,3 +99,29 @@ async def test_a_session_that_goes_meanwhile_is_set_up_anew(world: World) -> Non
     (targets,) = message.children("participants")
     assert [one.attrs["jid"] for one in targets.children()] == [CAROL, TABLET]
     assert wire.asked == [TABLET, CAROL, TABLET]
+
+
+@pytest.mark.parametrize("fault", ["without", "forged"])
+async def test_a_device_whose_keys_are_missing_or_forged_holds_up_no_other(
+    world: World, fault: str
+) -> None:
+    """And the one that is forged learns nothing of the message (G10)."""
+    wire = Acknowledging(world)
+    setattr(wire, fault, {CAROL})
+    sending = await sender(world, wire, LAPTOP)
+    await sending.send(Outgoing("3EB1", CAROL, "text", "hi"))
+    (message,) = wire.sent
+    (targets,) = message.children("participants")
+    assert [one.attrs["jid"] for one in targets.children()] == [LAPTOP, TABLET]
+
+
+async def test_one_chat_keeps_its_order_while_others_share_its_commits(world: World) -> None:
+    """G4: many at once, some to a stranger whose keys have to be asked for first."""
+    wire = Acknowledging(world)
+    sending = await sender(world, wire)
+    texts = [f"3EB{number:03}" for number in range(50)]
+    await asyncio.gather(
+        *(sending.send(Outgoing(number, CAROL, "text", number)) for number in texts)
+    )
+    assert [message.attrs["id"] for message in wire.sent] == texts
+    assert wire.asked == [CAROL, TABLET]
