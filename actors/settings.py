@@ -84,6 +84,9 @@ class Settings(BaseModel):
     retry_backoff_base: Milliseconds = Field(1_000, validation_alias="RETRY_BACKOFF_BASE")
     retry_backoff_cap: Milliseconds = Field(300_000, validation_alias="RETRY_BACKOFF_CAP")
 
+    # What waits on a gateway's disk while Redis is away: messages.
+    spool_limit: int = Field(100_000, ge=1, le=10_000_000, validation_alias="SPOOL_LIMIT")
+
     # supervision and health
     auto_recovery: bool = Field(True, validation_alias="AUTO_RECOVERY")
     max_connections: int = Field(100, ge=1, le=10_000, validation_alias="MAX_CONNECTIONS")
@@ -179,6 +182,10 @@ class Settings(BaseModel):
     def state_file(self) -> Path:
         """The SQLite state store."""
         return self.data / "state.db"
+
+    @property
+    def spool_file(self) -> Path:
+        return self.data / "spool.db"
 
     @property
     def logs(self) -> Path:

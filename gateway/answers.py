@@ -206,6 +206,12 @@ class AlertAnswer(Answer):
     raised_at: Time
 
 
+class SpoolHealth(Answer):
+    up: bool = Field(description="Whether sends could be accepted while Redis is away.")
+    waiting: int = Field(description="Sends on this host's disk that the queue does not have yet.")
+    oldest_at: str | None
+
+
 class FullHealth(Health):
     """The health of the service, as a caller with a key sees it."""
 
@@ -213,6 +219,7 @@ class FullHealth(Health):
     alerts: list[AlertAnswer] = Field(description="Those that are active, the newest first.")
     redis: RedisHealth
     store: StoreHealth
+    spool: SpoolHealth
     engines: list[EngineHealth]
     items: list[Connection]
 

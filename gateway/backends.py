@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from actors.queue.lanes import Lanes
+from actors.queue.spool import Spool
 from actors.redis import lease
 from actors.redis.client import RedisAway, connect
 from actors.redis.lease import Lease, Leases
+from actors.shell import end_tasks
 from actors.state.connections import Connections
 from actors.state.documents import open_documents
+from gateway.accepting import Accepting
+from gateway.drain import Drain
 from gateway.keys import KeyRing
 from gateway.known import KnownConnections
 from gateway.metrics import Metrics
@@ -45,6 +49,8 @@ class Backends:
     known: KnownConnections
     ring: KeyRing
     observer: Observer
+    spool: Spool
+    accepting: Accepting
     metrics: Metrics
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     started: float = field(default_factory=time.time)
@@ -59,6 +65,8 @@ class Backends:
         registry = Connections(documents, limit=settings.max_connections)
         lanes, leases = Lanes(redis, settings), Leases(redis)
         known = KnownConnections(registry, lambda: lease.pokes(listening))
+        spool = Spool(settings.spool_file, limit=settings.spool_limit)
+        drain = Drain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))
         backends = cls(
             settings=settings,
             redis=redis,
@@ -68,16 +76,18 @@ class Backends:
             registry=registry,
             known=known,
             ring=KeyRing(documents),
-            observer=Observer(redis, documents, lanes, leases, known),
+            observer=Observer(redis, documents, lanes, leases, known, spool=spool),
+            spool=spool,
+            accepting=Accepting(lanes, spool, drain),
             metrics=Metrics(),
         )
         await backends.known.refresh()
-        fresh = asyncio.create_task(backends.known.run())
+        tasks = [asyncio.create_task(backends.known.run()), asyncio.create_task(drain.run())]
         try:
             yield backends
         finally:
-            fresh.cancel()
-            await asyncio.gather(fresh, return_exceptions=True)
+            await end_tasks(tasks, within=5)
+            await spool.close()
             await backends.lanes.close()
             await listening.aclose()
             await redis.aclose()

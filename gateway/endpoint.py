@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from actors.queue.spool import SpoolUnavailable
 from actors.redis.client import RedisAway
 from actors.state.documents import InvalidCursor, StoreAway
 from gateway import auth, body, problems
@@ -111,6 +112,10 @@ class Endpoint:
             return await operation.handler(await _let_in(operation, request))
         except RedisAway:
             raise Problem("redis_away", "Redis does not answer; try again soon.") from None
+        except SpoolUnavailable:
+            raise Problem(
+                "spool_unavailable", "The disk does not answer; try again soon."
+            ) from None
         except StoreAway:
             raise Problem(
                 "store_away", "The state store does not answer; try again soon."

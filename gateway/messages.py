@@ -18,6 +18,7 @@ from actors.queue.lanes import (
     RedisAway,
     Send,
 )
+from actors.queue.spool import SpoolUnavailable
 from actors.state.documents import MESSAGES, Order, Where
 from gateway import answers, auth, shapes
 from gateway.endpoint import Call, Gives, Operation, written
@@ -32,25 +33,28 @@ _ID = re.compile(
     r"(?P<connection>[a-z0-9][a-z0-9_-]{0,63})\.(?P<rest>3EB0[0-9A-F]{18}|in\.[0-9a-f]{24})"
 )
 _AGAIN = (
-    "Redis does not answer; the message may be accepted all the same."
+    "Neither Redis nor the disk takes it; the message may be accepted all the same."
     " Repeat it with the same Idempotency-Key, and it is sent once."
 )
 _ONCE_MORE = (
-    "Redis does not answer; the message may be accepted all the same, and repeated it may be sent"
+    "Neither Redis nor the disk takes it; the message may be accepted all the same, and repeated it may be sent"
     " twice. With an Idempotency-Key from the first request on, it would be sent once."
 )
 _FIRST_LOOK, _LAST_LOOK = 0.05, 0.25  # seconds between looks while a caller waits
 
 
 async def send(call: Call[NewMessage, Wait]) -> Response:
-    """Answers when the message is on disk (G1); the state store is not on this path."""
+    """Answers when the message is on disk (G1); the state store is not on this path.
+
+    While Redis is away the disk is this host's, and the message follows what its chat has there.
+    """
     wanted, backends = call.body, call.backends
     auth.require_connection(call.key, wanted.connection)
     key = _idempotency_key(call)
     if await backends.known.find(wanted.connection) is None:
         raise Problem("unknown_connection")
     try:
-        accepted = await backends.lanes.accept(
+        accepted = await backends.accepting.accept(
             Send(
                 connection=wanted.connection,
                 chat=wanted.to,
@@ -59,13 +63,13 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
                 priority=wanted.priority,
                 send_at=None if wanted.send_at is None else wanted.send_at.timestamp(),
             ),
-            idempotency_key=key,
+            key,
         )
     except IdempotencyConflict:
         raise Problem("idempotency_conflict") from None
-    except RedisAway:
+    except SpoolUnavailable:
         # The script may have run before the answer was lost: only a key makes a repeat harmless.
-        raise Problem("redis_away", _AGAIN if key else _ONCE_MORE, uncertain=True) from None
+        raise Problem("spool_unavailable", _AGAIN if key else _ONCE_MORE, uncertain=True) from None
     record = accepted.record
     headers = {"Location": f"/api/messages/{record.id}"}
     if accepted.replayed:
@@ -95,6 +99,9 @@ async def get(call: Call[None, None]) -> Response:
         else:
             if record is not None:
                 return written(shapes.queued(record))
+        record = await call.backends.accepting.find(connection, id.partition(".")[2])
+        if record is not None:
+            return written(shapes.queued(record))
     document = await call.backends.documents.get(MESSAGES, id)
     if document is not None and document["connection"] == connection:
         return written(shapes.stored(document))
@@ -231,7 +238,7 @@ OPERATIONS = (
             "control_character",
             "invalid_idempotency_key",
             "idempotency_conflict",
-            "redis_away",
+            "spool_unavailable",
             "store_away",
         ),
     ),
@@ -262,7 +269,7 @@ OPERATIONS = (
         get,
         {200: Gives("The message.", answers.Message)},
         "read",
-        refuses=("unknown_message", "redis_away", "store_away"),
+        refuses=("unknown_message", "redis_away", "spool_unavailable", "store_away"),
     ),
     Operation(
         "DELETE",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from actors.queue.lanes import Counts
+    from actors.queue.spool import Depth
     from gateway.answers import Connection
     from gateway.observation import Observation
 
@@ -106,9 +107,24 @@ class Snapshot(Collector):
             "Whether the state store answers.",
             value=float(self._seen.store),
         )
+        if self._seen.spool is not None:
+            yield from self._spool(self._seen.spool)
         if self._seen.redis:
             yield from self._queue(self._seen.counts)
         yield from self._states(self._seen.connections)
+
+    def _spool(self, depth: Depth) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "teimoso_spool_messages",
+            "Messages on this host's disk that the queue does not have yet.",
+            value=depth.count,
+        )
+        oldest = self._now if depth.oldest_at is None else depth.oldest_at
+        yield GaugeMetricFamily(
+            "teimoso_spool_oldest_age_seconds",
+            "Age of the oldest of them; 0 when there is none.",
+            value=max(0.0, self._now - oldest),
+        )
 
     def _queue(self, counts: Mapping[str, Counts]) -> Iterator[Metric]:
         depth = GaugeMetricFamily(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from actors.queue.spool import SpoolUnavailable
 from actors.redis.client import Durability, RedisAway, durability
 from actors.state.documents import HEALTH_STATUS, LATEST, StoreAway
 from gateway import shapes
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.queue.lanes import Counts, Lanes
+    from actors.queue.spool import Depth, Spool
     from actors.redis.lease import Lease, Leases
     from actors.state.connections import Connection as Registered
     from actors.state.documents import Documents
@@ -34,7 +36,7 @@ class Observation:
     """One moment: what `redis` and the `store` say, or said last while they do not answer.
 
     `loaded`: the connections were read at least once. `durable` is None while Redis does not
-    answer. `latest` is what the HealthMonitor wrote last. `cpu` and `memory` are percent of the
+    answer, `spool` while its disk does not. `latest` is what the HealthMonitor wrote last. `cpu` and `memory` are percent of the
     machine.
     """
 
@@ -43,6 +45,7 @@ class Observation:
     redis: bool
     durable: Durability | None
     store: bool
+    spool: Depth | None
     loaded: bool
     latest: Mapping[str, Any] | None
     cpu: float
@@ -59,12 +62,15 @@ class Observer:
         lanes: Lanes,
         leases: Leases,
         known: KnownConnections,
+        *,
+        spool: Spool,
     ) -> None:
         self._redis = redis
         self._documents = documents
         self._lanes = lanes
         self._leases = leases
         self._known = known
+        self._spool = spool
         self._last: Observation | None = None
         self._at = 0.0
         self._reading: asyncio.Task[Observation] | None = None
@@ -81,8 +87,10 @@ class Observer:
     async def _read(self) -> Observation:
         try:
             registered = self._registered()
-            redis, latest = await asyncio.gather(
-                self._ask_redis([each.id for each in registered]), self._ask_store()
+            redis, latest, spool = await asyncio.gather(
+                self._ask_redis([each.id for each in registered]),
+                self._ask_store(),
+                self._ask_spool(),
             )
             leases: Mapping[str, Lease] = {}
             counts, durable = self._counts(), None
@@ -94,6 +102,7 @@ class Observer:
                 redis=redis is not None,
                 durable=durable,
                 store=latest is not None and self._known.fresh,
+                spool=spool,
                 loaded=self._known.loaded,
                 latest=latest or None,
                 cpu=psutil.cpu_percent(),
@@ -124,6 +133,13 @@ class Observer:
                     durability(self._redis),
                 )
         except (RedisAway, TimeoutError):
+            return None
+
+    async def _ask_spool(self) -> Depth | None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._spool.depth()
+        except (SpoolUnavailable, TimeoutError):
             return None
 
     async def _ask_store(self) -> Mapping[str, Any] | None:

@@ -26,10 +26,10 @@ async def live(_: Call[None, None]) -> Response:
 
 
 async def ready(call: Call[None, None]) -> Response:
-    """Ready when a send would be accepted: Redis answers, and the connections are known."""
+    """Ready when a send would be accepted: by Redis or the spool, and the connections are known."""
     seen = await call.backends.observer.look()
     redis = seen.redis
-    able = redis and seen.loaded
+    able = (redis or seen.spool is not None) and seen.loaded
     return written(
         answers.Ready(status="ready" if able else "not_ready", redis=redis, store=seen.store),
         200 if able else 503,
@@ -42,11 +42,12 @@ async def health(call: Call[None, None]) -> Response:
     key = await _shown(call)
     seen = await backends.observer.look()
     status, reasons = _status(seen, backends.settings.health_check_interval / 1000)
+    spooled = seen.spool.count if seen.spool else 0
     plain = summary.summary(
         status=status,
         uptime=time.time() - backends.started,
         states=[each.state for each in seen.connections],
-        waiting=sum(each.waiting + each.delayed for each in seen.counts.values()),
+        waiting=sum(each.waiting + each.delayed for each in seen.counts.values()) + spooled,
         active=sum(each.active for each in seen.counts.values()),
         failed=sum(each.dead for each in seen.counts.values()),
         cpu=seen.cpu,
@@ -65,6 +66,11 @@ async def health(call: Call[None, None]) -> Response:
             reason="Redis does not answer." if durable is None else durable.reason,
         ),
         "store": answers.StoreHealth(up=seen.store),
+        "spool": answers.SpoolHealth(
+            up=seen.spool is not None,
+            waiting=spooled,
+            oldest_at=answers.rfc3339(seen.spool.oldest_at) if seen.spool else None,
+        ),
         "engines": list(ENGINES),
         "items": [each for each in seen.connections if key.reaches(each.id)],
     }

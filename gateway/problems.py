@@ -85,6 +85,7 @@ KINDS = _kinds(
     Kind(431, "head_too_large", "The request line and the headers are too long"),
     Kind(500, "internal_error", "Something failed that should not"),
     Kind(503, "redis_away", "Redis does not answer"),
+    Kind(503, "spool_unavailable", "Nothing can be put on disk now"),
     Kind(503, "store_away", "The state store does not answer"),
 )
 

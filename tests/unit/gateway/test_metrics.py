@@ -5,6 +5,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from actors.queue.record import Counts
+from actors.queue.spool import Depth
 from gateway import shapes
 from gateway.metrics import Metrics, Snapshot
 from gateway.observation import Observation
@@ -18,6 +19,7 @@ def rendered(**changes: Any) -> dict[tuple[str, tuple[str, ...]], float]:
         "redis": True,
         "durable": None,
         "store": True,
+        "spool": Depth(7, 40.0),
         "loaded": True,
         "latest": None,
         "cpu": 1.0,
@@ -47,11 +49,13 @@ def test_the_first_series() -> None:
     assert series["teimoso_connection_restarts_total", ("shop",)] == 2
     assert series["teimoso_connection_epoch", ("shop",)] == 3
     assert series["teimoso_redis_up", ()] == 1
+    assert series["teimoso_spool_messages", ()] == 7
+    assert series["teimoso_spool_oldest_age_seconds", ()] == 60
 
 
 def test_what_is_not_known_has_no_series() -> None:
-    series = rendered(redis=False, store=False)
+    series = rendered(redis=False, store=False, spool=None)
     assert series["teimoso_redis_up", ()] == 0
     assert series["teimoso_state_store_up", ()] == 0
-    assert not [name for name, _ in series if name.startswith("teimoso_queue")]
+    assert not [name for name, _ in series if name.startswith(("teimoso_queue", "teimoso_spool"))]
     assert series["teimoso_messages_accepted_total", ("shop",)] == 2

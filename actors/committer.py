@@ -1,5 +1,7 @@
 """One thread that owns one SQLite file: concurrent writes share a commit, reads follow it.
 
+The state store and the spool stand on it; each says by what error its file is away.
+
 With ``synchronous=FULL`` a commit costs an fsync; whoever waits while one runs is in the next.
 """
 
@@ -14,8 +16,6 @@ import zlib
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-
-from actors.state.documents import StoreAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,15 +50,19 @@ class _Job:
 
 
 class Committer:
-    """A write that was answered is on disk; one that raised `StoreAway` may or may not be.
+    """A write that was answered is on disk; one that raised `away` may or may not be.
 
     A job runs in a savepoint of the group's transaction: it is applied whole or not at all, and
     one that raises spoils no other. On an error of the file the whole group is rolled back and
     told so, and the file is opened afresh for the next.
     """
 
-    def __init__(self, path: Path, schema: Sequence[str]) -> None:
+    def __init__(
+        self, path: Path, schema: Sequence[str], *, away: Callable[[str], Exception]
+    ) -> None:
+        """`away` makes the error that tells, by a condition's name, that the file is of no use."""
         self._path = path
+        self._away = away
         self._schema = schema
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._database: sqlite3.Connection | None = None
@@ -68,11 +72,11 @@ class Committer:
         self._thread.start()
 
     def submit(self, run: Callable[[sqlite3.Connection], T], *, writes: bool) -> Future[T]:
-        """Queue a job for the thread. The future raises `StoreAway`, or what `run` raised."""
+        """Queue a job for the thread. The future raises `away`, or what `run` raised."""
         job = _Job(run, writes)
         with self._gate:  # closes the race with close(): nothing is queued behind the stop
             if self._closed:
-                raise StoreAway("the store is closed")
+                raise self._away("closed")
             self._jobs.put(job)
         return cast("Future[T]", job.future)
 
@@ -111,7 +115,7 @@ class Committer:
         except (sqlite3.Error, OSError) as error:
             self._drop()
             for job in jobs:
-                job.future.set_exception(_away(error))
+                job.future.set_exception(self._away(_name(error)))
             return
         for job, result, failure in outcomes:
             if failure is None:
@@ -125,7 +129,7 @@ class Committer:
         except Exception as error:  # noqa: BLE001 - it is the caller's to see
             if isinstance(error, sqlite3.Error | OSError):
                 self._drop()
-                error = _away(error)
+                error = self._away(_name(error))
             job.future.set_exception(error)
 
     def _open(self) -> sqlite3.Connection:
@@ -199,6 +203,6 @@ def _is(error: sqlite3.Error, *codes: int) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in codes
 
 
-def _away(error: Exception) -> StoreAway:
+def _name(error: Exception) -> str:
     # The name of the condition only: an error's text could quote a path.
-    return StoreAway(getattr(error, "sqlite_errorname", type(error).__name__))
+    return str(getattr(error, "sqlite_errorname", type(error).__name__))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.committer import Committer, open_database
 from actors.state.documents import StoreAway
 from actors.state.sqlite import SqliteDocuments
-from actors.state.sqlite_committer import Committer, open_database
 from actors.state.sqlite_query import TABLE
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def committer(file: Path) -> Iterator[Committer]:
     file.parent.mkdir()
-    made = Committer(file, ["CREATE TABLE IF NOT EXISTS t (n INTEGER PRIMARY KEY)"])
+    made = Committer(file, ["CREATE TABLE IF NOT EXISTS t (n INTEGER PRIMARY KEY)"], away=StoreAway)
     yield made
     made.close()
 
@@ -131,7 +131,9 @@ def test_a_read_sees_every_write_that_was_answered(committer: Committer) -> None
 
 def test_closing_finishes_what_was_asked(file: Path) -> None:
     file.parent.mkdir()
-    committer = Committer(file, ["CREATE TABLE IF NOT EXISTS t (n INTEGER PRIMARY KEY)"])
+    committer = Committer(
+        file, ["CREATE TABLE IF NOT EXISTS t (n INTEGER PRIMARY KEY)"], away=StoreAway
+    )
     futures = [committer.submit(insert(n), writes=True) for n in range(500)]
     committer.close()
     committer.close()
@@ -159,7 +161,7 @@ def test_a_file_that_is_none_is_away_and_left_as_it_is(file: Path) -> None:
     content = b"not a database, and quite long enough to be looked at" * 100
     file.parent.mkdir()
     file.write_bytes(content)
-    committer = Committer(file, [TABLE])
+    committer = Committer(file, [TABLE], away=StoreAway)
     with pytest.raises(StoreAway, match="SQLITE_NOTADB"):
         committer.submit(lambda database: database.execute("SELECT 1"), writes=False).result(5)
     committer.close()
@@ -169,7 +171,7 @@ def test_a_file_that_is_none_is_away_and_left_as_it_is(file: Path) -> None:
 async def test_a_lock_that_stays_is_away_and_not_for_ever(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.state.sqlite_committer.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("actors.committer.BUSY_SECONDS", 0.1)
     file.parent.mkdir()
     documents = SqliteDocuments(file)
     await documents.set("things", "x", {"n": 1})

@@ -1,0 +1,145 @@
+"""What was spooled while Redis was away goes to the queue by itself, in its order."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from actors.queue import mirror
+from actors.queue.lanes import IdempotencyConflict, Lanes, RedisAway
+from actors.queue.spool import SpoolUnavailable
+from actors.state.documents import StoreAway
+from supervision.removal import DELETED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from actors.queue.spool import Spool, Spooled
+    from actors.state.documents import Documents
+    from gateway.known import KnownConnections
+
+BATCH = 200
+PAUSE = 0.5  # seconds between looks while there is nothing to do, or nothing can be done
+
+log = structlog.get_logger()
+
+
+class Drain:
+    """Moves the spool to the queue. Chats move side by side, each in its order (G4).
+
+    One drains per host: who has the lock. A send leaves the spool when the queue has it, so that
+    whoever dies in between is repeated by the next, harmlessly (`Lanes.accept`). While Redis is
+    away nothing moves.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        lanes: Lanes,
+        known: KnownConnections,
+        documents: Documents,
+        lock: Path,
+    ) -> None:
+        self._spool = spool
+        self._lanes = lanes
+        self._known = known
+        self._documents = documents
+        self._lock = lock
+        self._wake = asyncio.Event()
+
+    def look(self) -> None:
+        """Something was spooled, or Redis may be back."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Drain until cancelled."""
+        while True:
+            self._wake.clear()
+            try:
+                moved = await self.once()
+            except (SpoolUnavailable, OSError):
+                moved = 0  # the disk is away; the next look may find it back
+            except Exception:  # not foreseen; without this loop what is spooled would stay
+                log.exception("not drained", action="drain_spool")
+                moved = 0
+            if moved:
+                log.info("spool drained", action="drain_spool", count=moved)
+            else:
+                try:
+                    async with asyncio.timeout(PAUSE):
+                        await self._wake.wait()
+                except TimeoutError:
+                    continue
+
+    async def once(self) -> int:
+        """Move a batch; how many moved."""
+        waiting = await self._spool.oldest(BATCH)
+        if not waiting:
+            return 0
+        with _held(self._lock) as held:
+            if not held:
+                return 0
+            chats: defaultdict[tuple[str, str], list[Spooled]] = defaultdict(list)
+            for spooled in await self._spool.oldest(BATCH):
+                chats[spooled.send.connection, spooled.send.chat].append(spooled)
+            moved = await asyncio.gather(*(self._move(chat) for chat in chats.values()))
+            done = [spooled for chat in moved for spooled in chat]
+            if done:
+                await self._spool.remove(done)
+        return len(done)
+
+    async def _move(self, chat: list[Spooled]) -> list[Spooled]:
+        moved = []
+        try:
+            for spooled in chat:
+                await self._accept(spooled)
+                moved.append(spooled)
+        except (RedisAway, StoreAway):
+            pass  # the rest of the chat keeps its place
+        return moved
+
+    async def _accept(self, spooled: Spooled) -> None:
+        if await self._known.find(spooled.send.connection) is None:
+            await self._end(spooled)
+            return
+        try:
+            await self._lanes.accept(
+                spooled.send,
+                # A key names the id by itself, as when it was spooled.
+                message_id=None if spooled.idempotency_key else spooled.message_id,
+                idempotency_key=spooled.idempotency_key,
+                now=spooled.accepted_at,
+            )
+        except IdempotencyConflict:
+            # The key named another body before Redis went away, and nobody here could know.
+            log.warning("key used twice", action="drain_spool", connection=spooled.send.connection)
+
+    async def _end(self, spooled: Spooled) -> None:
+        """The connection was deleted meanwhile: the message ends visibly (G2)."""
+        now = time.time()
+        record = replace(
+            spooled.record,
+            status="cancelled",
+            error=DELETED,
+            times={**spooled.record.times, "cancelled": now},
+        )
+        await self._documents.batch(mirror.writes([record]))
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[bool]:
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True

@@ -1,0 +1,169 @@
+"""What is accepted while Redis is away: on disk, in order, once, whoever dies in between."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sqlite3
+from typing import TYPE_CHECKING
+
+from actors.queue.lanes import Lanes
+from actors.redis.client import connect
+from actors.redis.lease import Leases, Owner
+from tests.integration.gateway.served import Gateway
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.valkey import Valkey
+
+CHATS = ("15550100002", "15550100003", "15550100004")
+
+
+def send(gateway: Gateway, text: str, to: str = CHATS[0], key: str | None = None) -> str:
+    answer = gateway.api.post(
+        "/api/messages",
+        json={"connection": "shop", "to": to, "text": text},
+        headers={"Idempotency-Key": key} if key else {},
+    )
+    assert answer.status_code == 202, answer.text
+    identity: str = answer.json()["id"]
+    return identity
+
+
+def spooled(gateway: Gateway) -> int:
+    count: int = gateway.api.get("/health").json()["spool"]["waiting"]
+    return count
+
+
+def drained(gateway: Gateway) -> None:
+    gateway.until(lambda: rows(gateway.settings.spool_file) == 0, 20)
+
+
+def rows(file: Path) -> int:
+    database = sqlite3.connect(file)
+    try:
+        (count,) = database.execute("SELECT COUNT(*) FROM spool").fetchone()
+    finally:
+        database.close()
+    return int(count)
+
+
+def claimed(gateway: Gateway) -> dict[str, list[str]]:
+    """The texts of each chat in the order in which a connection is given them."""
+
+    async def run() -> dict[str, list[str]]:
+        redis = connect(gateway.settings)
+        lanes = Lanes(redis, gateway.settings)
+        try:
+            epoch = (await Leases(redis).take("shop", Owner("connection:1", 7, "node"))).epoch
+            texts: dict[str, list[str]] = {}
+            while jobs := (await lanes.claim("shop", epoch, 100)).jobs:
+                for job in jobs:
+                    texts.setdefault(job.chat.partition("@")[0], []).append(job.text)
+                    await lanes.complete("shop", epoch, job.id, at=1.0)
+            return texts
+        finally:
+            await lanes.close()
+            await redis.aclose()
+
+    return asyncio.run(run())
+
+
+def test_g4_order_holds_across_the_outage(own_gateway: Gateway, own_valkey: Valkey) -> None:
+    expected: dict[str, list[str]] = {chat: [] for chat in CHATS}
+
+    def some(name: str, count: int) -> None:
+        for number in range(count):
+            for chat in CHATS:
+                send(own_gateway, f"{name} {number}", chat)
+                expected[chat].append(f"{name} {number}")
+
+    some("before", 5)
+    own_valkey.kill()
+    some("during", 120)  # more than one batch of the drain
+    own_valkey.start()
+    some("after", 20)  # while it drains
+    drained(own_gateway)
+    some("later", 5)
+    assert claimed(own_gateway) == expected
+
+
+def test_g2_the_spool_outlives_the_gateway(own_gateway: Gateway, own_valkey: Valkey) -> None:
+    """Killed while it spools, and again while it drains: each message is queued once."""
+    send(own_gateway, "warm")
+    own_valkey.kill()
+    expected = ["warm"]
+    for number in range(400):
+        send(own_gateway, f"{number}")
+        expected.append(f"{number}")
+    own_gateway.kill()
+    assert rows(own_gateway.settings.spool_file) == 400
+    own_valkey.start()
+    own_gateway.start()
+    own_gateway.until(lambda: rows(own_gateway.settings.spool_file) < 400, 20)
+    own_gateway.kill()
+    assert rows(own_gateway.settings.spool_file) > 0, "killed too late to prove anything"
+    own_gateway.start()
+    drained(own_gateway)
+    assert claimed(own_gateway) == {CHATS[0]: expected}
+
+
+def test_a_redis_that_hangs_may_have_accepted(own_gateway: Gateway, own_valkey: Valkey) -> None:
+    """G3: stopped in mid-call, its script may run later; the message is there once all the same."""
+    send(own_gateway, "warm")
+    own_valkey.signal(signal.SIGSTOP)
+    try:
+        identity = send(own_gateway, "hung")
+    finally:
+        own_valkey.signal(signal.SIGCONT)
+    drained(own_gateway)
+    assert own_gateway.api.get(f"/api/messages/{identity}").json()["status"] == "queued"
+    assert claimed(own_gateway) == {CHATS[0]: ["warm", "hung"]}
+
+
+def test_idempotency_keys_hold_in_the_spool(own_gateway: Gateway, own_valkey: Valkey) -> None:
+    key = "order-1"
+    send(own_gateway, "warm")
+    own_valkey.kill()
+    first = send(own_gateway, "once", key=key)
+    assert send(own_gateway, "once", key=key) == first
+    other = {"connection": "shop", "to": CHATS[0], "text": "other"}
+    refused = own_gateway.api.post("/api/messages", json=other, headers={"Idempotency-Key": key})
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_conflict")
+    own_valkey.start()
+    drained(own_gateway)
+    assert send(own_gateway, "once", key=key) == first
+    assert claimed(own_gateway) == {CHATS[0]: ["warm", "once"]}
+
+
+def test_a_full_spool_refuses_and_loses_nothing(own_valkey: Valkey, tmp_path: Path) -> None:
+    with Gateway(tmp_path / "gateway", own_valkey, spool_limit=3) as gateway:
+        gateway.api.post("/api/connections", json={"id": "shop"}).raise_for_status()
+        send(gateway, "warm")
+        own_valkey.kill()
+        accepted = [send(gateway, f"{number}") for number in range(3)]
+        body = {"connection": "shop", "to": CHATS[0], "text": "too many"}
+        refused = gateway.api.post("/api/messages", json=body)
+        assert (refused.status_code, refused.json()["code"]) == (503, "spool_unavailable")
+        assert int(refused.headers["retry-after"]) > 0
+        own_valkey.start()
+        drained(gateway)
+        assert all(
+            gateway.api.get(f"/api/messages/{identity}").json()["status"] == "queued"
+            for identity in accepted
+        )
+        assert claimed(gateway) == {CHATS[0]: ["warm", "0", "1", "2"]}
+
+
+def test_what_waited_for_a_connection_that_was_deleted_ends_visibly(
+    own_gateway: Gateway, own_valkey: Valkey
+) -> None:
+    send(own_gateway, "warm")
+    own_valkey.kill()
+    identity = send(own_gateway, "in vain")
+    assert own_gateway.api.delete("/api/connections/shop").status_code == 204
+    own_valkey.start()
+    drained(own_gateway)
+    found = own_gateway.api.get(f"/api/messages/{identity}").json()
+    assert (found["status"], found["error"]) == ("cancelled", "connection_deleted")

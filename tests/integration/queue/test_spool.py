@@ -1,0 +1,103 @@
+"""The spool's file: on disk before the answer, whole or not at all when the disk is full."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.queue.lanes import IdempotencyConflict, Send
+from actors.queue.spool import Spool, SpoolUnavailable
+from tests.integration.queue.desk import ANA, BEN, SHOP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+async def test_g1_a_full_disk_refuses_and_keeps_what_it_took(small_disk: Path) -> None:
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(200_000))
+    spool = Spool(small_disk / "spool.db", limit=10_000)
+    accepted: list[str] = []
+    refused = 0
+    for number in range(400):
+        text = f"{number:04}" + "x" * 4000
+        try:
+            await spool.put(Send(SHOP, ANA, text))
+        except SpoolUnavailable:
+            refused += 1
+        else:
+            accepted.append(text)
+    assert refused > 10
+    assert len(accepted) > 10
+    assert [each.send.text for each in await spool.oldest(1000)] == accepted
+    ballast.unlink()
+    await spool.put(Send(SHOP, ANA, "room again"))
+    assert [each.send.text for each in await spool.oldest(1000)] == [*accepted, "room again"]
+    await spool.close()
+
+
+async def test_many_at_once_keep_their_order_and_another_process_sees_them(tmp_path: Path) -> None:
+    spool, other = (Spool(tmp_path / "spool.db", limit=10_000) for _ in range(2))
+    sends = [Send(SHOP, ANA, f"{number}") for number in range(500)]
+    assert not other.holds(SHOP, ANA)
+    await asyncio.gather(*(spool.put(send) for send in sends))
+    assert [each.send for each in await other.oldest(1000)] == sends
+    assert (other.holds(SHOP, ANA), other.holds(SHOP, BEN)) == (True, False)
+    assert (await other.depth()).count == 500
+    first, *_ = await other.oldest(1)
+    assert await spool.get(SHOP, first.message_id) == first
+    await other.remove(await other.oldest(1000))
+    assert not spool.holds(SHOP, ANA)
+    assert (await spool.depth()).oldest_at is None
+    await spool.close()
+    await other.close()
+
+
+async def test_a_key_names_one_body(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool.db", limit=10)
+    first = await spool.put(Send(SHOP, ANA, "a"), idempotency_key="k")
+    assert await spool.put(Send(SHOP, ANA, "a"), idempotency_key="k") == (first[0], True)
+    with pytest.raises(IdempotencyConflict):
+        await spool.put(Send(SHOP, ANA, "b"), idempotency_key="k")
+    assert (await spool.depth()).count == 1
+    await spool.close()
+
+
+async def test_a_limit_is_kept_and_frees_with_what_leaves(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool.db", limit=2)
+    await spool.put(Send(SHOP, ANA, "a"))
+    await spool.put(Send(SHOP, ANA, "b"))
+    with pytest.raises(SpoolUnavailable):
+        await spool.put(Send(SHOP, ANA, "c"))
+    await spool.remove(await spool.oldest(1))
+    await spool.put(Send(SHOP, ANA, "c"))
+    assert [each.send.text for each in await spool.oldest(9)] == ["b", "c"]
+    await spool.close()
+
+
+async def test_a_file_that_is_none_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "spool.db"
+    file.write_bytes(b"not a database" * 1000)
+    spool = Spool(file, limit=2)
+    assert not spool.holds(SHOP, ANA)
+    with pytest.raises(SpoolUnavailable):
+        await spool.put(Send(SHOP, ANA, "a"))
+    await spool.close()
+    assert file.read_bytes() == b"not a database" * 1000
