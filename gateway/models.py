@@ -8,6 +8,7 @@ Each type explains itself by its field descriptions; the codes of refusals are i
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -64,10 +65,13 @@ def _whole(value: object) -> object:
 
 
 def _written_out(value: object) -> object:
-    """Not the numbers that pydantic reads as seconds, or as milliseconds, since 1970."""
-    if isinstance(value, str) and not _RFC3339.fullmatch(value):
-        raise PydanticCustomError("invalid_field", "write a time with a zone, as RFC 3339 has it")
-    return value
+    """Read RFC 3339 alone: pydantic takes numbers too, for seconds or milliseconds since 1970."""
+    if not isinstance(value, str):
+        return value
+    if _RFC3339.fullmatch(value):
+        with suppress(ValueError):  # a 30th of February
+            return datetime.fromisoformat(value.upper())
+    raise PydanticCustomError("invalid_field", "write a time with a zone, as RFC 3339 has it")
 
 
 def _tellable(moment: datetime) -> datetime:

@@ -46,6 +46,35 @@ def test_each_refusal_names_its_field(change: dict[str, Any], code: str, field: 
     assert field in problem.detail
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2030-01-01T09:00:00Z",
+        "2030-01-01t09:00:00.5z",
+        "2030-01-01 09:00:00.123456789+05:30",
+        "2028-02-29T23:59:59-23:59",
+    ],
+)
+def test_times_that_are_taken(written: str) -> None:
+    taken = NewMessage.model_validate_json(json.dumps({**GOOD, "send_at": written})).send_at
+    assert taken is not None
+    assert taken.utcoffset() is not None
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2030-02-30T00:00:00Z", "2030-01-01T24:01:00Z", "2030-01-01T00:00:00+25:00", "1893456000"],
+)
+def test_times_that_are_none(written: str) -> None:
+    assert refusal(json.dumps({**GOOD, "send_at": written})).extra["errors"] == [
+        {
+            "field": "send_at",
+            "code": "invalid_field",
+            "message": "write a time with a zone, as RFC 3339 has it",
+        }
+    ]
+
+
 def test_everything_that_is_wrong_is_listed() -> None:
     problem = refusal('{"to": 5}')
     assert {(each["field"], each["code"]) for each in problem.extra["errors"]} == {
