@@ -52,9 +52,11 @@ setup-test: .venv/test .venv/tryx/installed
 .venv/tryx/installed: .venv/python requirements-tryx.lock
 	@rm -rf .venv/tryx
 	@$(BIN)/python -m venv .venv/tryx
-	@if .venv/tryx/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-		--only-binary :all: -r requirements-tryx.lock; then touch $@; \
-		else rm -rf .venv/tryx; echo "No tryx for this platform: its tests are skipped." >&2; fi
+	@.venv/tryx/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--only-binary :all: -r requirements-tryx.lock 2>.venv/tryx/errors && touch $@ \
+		|| { grep -q 'No matching distribution' .venv/tryx/errors \
+			&& echo "No tryx for this platform: its tests are skipped." >&2 \
+			|| { cat .venv/tryx/errors >&2; exit 1; }; }
 
 ## Debian packages that some tests need; without root the run names what is missing
 debian:

@@ -221,6 +221,11 @@ class Client:
         return str(self.wait("sent", text=text)["id"])
 
 
+def as_handed_over(kind: str, items: list[Any]) -> list[Any]:
+    """Items in the order in which this kind of client hands them over: tryx in none (D8)."""
+    return sorted(items) if kind == "tryx" else items
+
+
 def interpreter(kind: str) -> str:
     """The Python that runs the client programs of this kind."""
     return str(RUST / "bin" / "python") if kind == "tryx" else sys.executable

@@ -119,4 +119,4 @@ def test_finds_the_simulator_again_after_its_kill(
     client.start()
     client.wait("message", text="waiting")
     client.send(friend, "second")
-    until(lambda: simulator.texts(friend) == ["first", "second"])
+    until(lambda: simulator.texts(friend) == ["first", "second"], 30.0)
