@@ -7,7 +7,8 @@ import signal
 import sqlite3
 from typing import TYPE_CHECKING
 
-from actors.queue.lanes import Lanes
+from actors.queue.lanes import Lanes, Send
+from actors.queue.spool import Spool
 from actors.redis.client import connect
 from actors.redis.lease import Leases, Owner
 from tests.integration.gateway.served import Gateway
@@ -87,6 +88,24 @@ def test_g4_order_holds_across_the_outage(own_gateway: Gateway, own_valkey: Valk
     drained(own_gateway)
     some("later", 5)
     assert claimed(own_gateway) == expected
+
+
+def test_g4_what_follows_in_a_chat_waits_behind_what_is_spooled(own_gateway: Gateway) -> None:
+    """Also where another gateway of the host spooled it, and Redis is there."""
+    texts = [f"{number}" for number in range(3000)]
+
+    async def another() -> None:
+        spool = Spool(own_gateway.settings.spool_file, limit=10_000)
+        chat = f"{CHATS[0]}@s.whatsapp.net"
+        await asyncio.gather(*(spool.put(Send("shop", chat, text)) for text in texts))
+        await spool.close()
+
+    asyncio.run(another())
+    send(own_gateway, "last")
+    assert rows(own_gateway.settings.spool_file) > 1, "drained too soon to prove anything"
+    send(own_gateway, "elsewhere", CHATS[1])
+    drained(own_gateway)
+    assert claimed(own_gateway) == {CHATS[0]: [*texts, "last"], CHATS[1]: ["elsewhere"]}
 
 
 def test_g2_the_spool_outlives_the_gateway(own_gateway: Gateway, own_valkey: Valkey) -> None:
