@@ -12,6 +12,8 @@ from actors.redis.client import connect
 from actors.redis.line import Line
 
 if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
     from tests.valkey import Valkey
 
 ECHO = "return ARGV[1]"
@@ -89,3 +91,10 @@ async def test_a_broken_connection_is_everybodys_error_and_the_next_ones_go(
     async with asyncio.timeout(10):
         assert await line.eval(ECHO, 0, "after") == "after"
     await redis.aclose()
+
+
+async def test_the_repeating_client_of_these_tests_repeats(redis: Redis) -> None:
+    line = Line(redis)
+    sha = await redis.script_load("return redis.call('INCR', KEYS[1])")
+    runs = 2 if type(redis).__name__ == "Repeating" else 1
+    assert await line.evalsha(sha, 1, "{line}:runs") == runs
