@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from websockets.asyncio.server import serve
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 OTHER = "15550100003"
 GOING = stanzas("to_server")
+CONTACT_JID = f"{CONTACT}@s.whatsapp.net"
+FAN_OUT = next(one for one in GOING if one.tag == "message" and one.child("participants"))
 IDENTITY = issue(new_private_key(), new_private_key())
 
 
@@ -119,6 +121,9 @@ def served() -> Iterator[Served]:
         made.close()
 
 
+@example([Node("message", {"id": "9" * 400, "to": CONTACT_JID, "type": "text"}, FAN_OUT.content)])
+@example([Node("iq", {"id": "a@b@c", "type": "get", "xmlns": "w:p"}, (Node("ping"),))])
+@example([Node("receipt", {"id": "3EB0AA", "to": "15550100002:99999999999999999999@lid"})])
 @fuzzed(40)
 @given(said=st.lists(changed(GOING), min_size=1, max_size=10))
 def test_stanzas_of_a_client_break_no_handler(served: Served, said: list[Node]) -> None:
