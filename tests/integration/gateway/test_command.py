@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.integration.gateway.served import Api
-    from tests.valkey import Valkey
 
 TO = "15550100002"
 
@@ -145,10 +144,3 @@ def test_a_gateway_that_is_down(own_gateway: Gateway) -> None:
     own_gateway.kill()
     sentence = said(start(own_gateway.data, "send", "shop", TO, "hi"))
     assert sentence.endswith("`teimoso up` starts it.")
-
-
-def test_redis_away_says_what_to_do(own_gateway: Gateway, own_valkey: Valkey) -> None:
-    own_valkey.kill()
-    sentence = said(start(own_gateway.data, "send", "shop", TO, "hi"))
-    assert "Idempotency-Key" in sentence
-    assert sentence.endswith("(503)")
