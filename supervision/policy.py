@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from actors.backoff import backoff
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -19,16 +21,12 @@ RETRY = 0.2
 """The shortest pause between two tries of something that just failed."""
 
 
-def backoff(attempt: int, base: float, cap: float, chance: float) -> float:
-    """How long to wait before try `attempt` (1 is the first, and is at once).
+def restart_after(streak: int, base: float, cap: float, chance: float) -> float:
+    """Seconds until the restart after `streak` short lives in a row; after the first, at once.
 
-    Exponential with full jitter over its upper half: never less than half of the step, so that a
-    crash loop slows down for certain, and never in step with another one. `chance` is in [0, 1).
+    Never less than half of the step, so that a crash loop slows down for certain.
     """
-    if attempt <= 1:
-        return 0.0
-    step = min(cap, base * 2.0 ** min(attempt - 2, 32))
-    return step / 2 + chance * step / 2
+    return 0.0 if streak <= 1 else backoff(streak - 1, base, cap, chance, floor=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +139,7 @@ class Lives:
 
     def delay(self, name: str, chance: float) -> float:
         """How long to wait before the next start of `name`."""
-        return backoff(self._of.get(name, self.template).streak, self.base, self.cap, chance)
+        return restart_after(self._of.get(name, self.template).streak, self.base, self.cap, chance)
 
     def forgive(self, name: str) -> None:
         self._of.pop(name, None)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
+from actors.backoff import persist
 from actors.redis.client import RedisAway
 from actors.redis.lease import LeaseMissing
 
@@ -129,61 +130,26 @@ class Reporter:
 
     async def tell_lease(self) -> None:
         """Write each report to the lease record; for the life of the epoch."""
-        pause = PAUSE
         while True:
             await self._for_lease.wait()
-            self._for_lease.clear()
-            now = self._now
-            try:
-                kept = await self._leases.report(
-                    self._connection,
-                    now.epoch,
-                    state=now.state,
-                    cause=now.cause,
-                    since=now.since,
-                    account=now.account,
-                    qr=self._qr,
-                    retry_at=now.retry_at,
-                    obstacle=self._obstacle,
-                )
-            except RedisAway:
-                self._for_lease.set()
-                await asyncio.sleep(pause)
-                pause = min(LONGEST_PAUSE, pause * 2)
-                continue
-            pause = PAUSE
-            if not kept:
+            if not await persist(self._write_lease, RedisAway, first=PAUSE, longest=LONGEST_PAUSE):
                 self._on_lost("lost")
 
     async def tell_state(self) -> None:
         """Write each report to the StateManager; for the life of the epoch."""
-        pause = PAUSE
         while True:
             await self._for_state.wait()
-            self._for_state.clear()
-            try:
-                await self._state.report_state(self._connection, asdict(self._now))
-            except StateAway:
-                self._for_state.set()
-                await asyncio.sleep(pause)
-                pause = min(LONGEST_PAUSE, pause * 2)
-                continue
-            pause = PAUSE
+            await persist(self._write_state, StateAway, first=PAUSE, longest=LONGEST_PAUSE)
 
     async def beat(self) -> None:
         """Renew the lease every heartbeat; a Redis that is away is asked again each second."""
         while True:
             await asyncio.sleep(self._beat_every)
-            while True:
-                try:
-                    kept = await self._leases.renew(self._connection, self._now.epoch)
-                except RedisAway:
-                    await asyncio.sleep(RENEW_AGAIN)
-                    continue
-                except LeaseMissing:
-                    self._on_lost("lease_missing")
-                    return
-                break
+            try:
+                kept = await persist(self._renew, RedisAway, first=RENEW_AGAIN, longest=RENEW_AGAIN)
+            except LeaseMissing:
+                self._on_lost("lease_missing")
+                return
             if not kept:
                 self._on_lost("lost")
                 return
@@ -198,27 +164,35 @@ class Reporter:
         self.report(state, cause, obstacle=self._obstacle)
         try:
             async with asyncio.timeout(within):
-                await asyncio.gather(self._release(), self._say_last())
+                await asyncio.gather(
+                    persist(self._release, RedisAway, first=PAUSE, longest=PAUSE),
+                    persist(self._write_state, StateAway, first=PAUSE, longest=PAUSE),
+                )
         except TimeoutError:
             log.warning("not released", action="release", connection=self._connection)
 
+    async def _write_lease(self) -> bool:
+        self._for_lease.clear()
+        now = self._now
+        return await self._leases.report(
+            self._connection,
+            now.epoch,
+            state=now.state,
+            cause=now.cause,
+            since=now.since,
+            account=now.account,
+            qr=self._qr,
+            retry_at=now.retry_at,
+            obstacle=self._obstacle,
+        )
+
+    async def _write_state(self) -> None:
+        self._for_state.clear()
+        await self._state.report_state(self._connection, asdict(self._now))
+
+    async def _renew(self) -> bool:
+        return await self._leases.renew(self._connection, self._now.epoch)
+
     async def _release(self) -> None:
         now = self._now
-        while True:
-            try:
-                await self._leases.release(
-                    self._connection, now.epoch, state=now.state, cause=now.cause
-                )
-            except RedisAway:
-                await asyncio.sleep(PAUSE)
-            else:
-                return
-
-    async def _say_last(self) -> None:
-        while True:
-            try:
-                await self._state.report_state(self._connection, asdict(self._now))
-            except StateAway:
-                await asyncio.sleep(PAUSE)
-            else:
-                return
+        await self._leases.release(self._connection, now.epoch, state=now.state, cause=now.cause)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from actors.backoff import backoff
 from actors.connection.causes import Kind, PairAgain, Reconnect, Wait, consequence
 from actors.connection.draining import Drain
 from actors.connection.ending import LEASE_GONE, Ending, ending_of
@@ -55,12 +56,6 @@ class Pace:
     last_drain: float = 2.0
     release: float = 2.0
     open_to_log_out: float = 10.0
-
-
-def reconnect_after(failures: int, base: float, cap: float, chance: float) -> float:
-    """Seconds until the next try after `failures` in a row; full jitter over the upper half."""
-    step = min(cap, base * 2.0 ** min(max(failures, 1) - 1, 32))
-    return step / 2 + chance * step / 2
 
 
 class Serving:
@@ -245,11 +240,12 @@ class Serving:
         )
         pause = 0.0
         if not at_once or failures > 2:  # at once, but not in a circle
-            pause = reconnect_after(
+            pause = backoff(
                 failures,
                 self._pace.reconnect_base,
                 self._pace.reconnect_cap,
                 random.random(),  # noqa: S311 - spreads tries, hides nothing
+                floor=0.5,
             )
         state, why = "reconnecting", str(cause.kind)
         if isinstance(follows, PairAgain):

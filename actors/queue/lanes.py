@@ -15,7 +15,6 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
-from actors.queue.backoff import decide
 from actors.queue.hands import Hands, Outcome
 from actors.queue.ledger import Ledger
 from actors.queue.record import (
@@ -32,6 +31,7 @@ from actors.queue.record import (
     split_id,
 )
 from actors.queue.refusals import IdempotencyConflict, NotCancellable, NotDead, NotFound
+from actors.queue.retries import decide
 from actors.redis import keys
 from actors.redis.client import RedisAway, connect, reach
 from actors.redis.lease import LeaseLost

@@ -24,7 +24,7 @@ class Falls:
 
     def pause(self, base: float, cap: float, chance: float) -> float:
         """Seconds until the next start: none after a long life, else exponential with jitter."""
-        return policy.backoff(self.streak, base, cap, chance)
+        return policy.restart_after(self.streak, base, cap, chance)
 
 
 def lived(ready_at: float | None, now: float) -> float:

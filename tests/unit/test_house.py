@@ -30,7 +30,7 @@ PORTS = {
     "state": {"documents", "connections"},
     "health": {"summary"},
 }
-SHARED = {"settings", "setting_sources", "redis", "shell", "logs", "files", "committer"}
+SHARED = {"backoff", "settings", "setting_sources", "redis", "shell", "logs", "files", "committer"}
 
 # Each outside system has one door.
 DOORS = {

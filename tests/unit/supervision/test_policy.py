@@ -1,4 +1,4 @@
-"""Backoff, restart intensity, waves and probes: tables and properties (G8, G9)."""
+"""Pauses, restart intensity, waves and probes: tables and properties (G8, G9)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervision.policy import Intensity, Lives, Probes, Wave, backoff
+from supervision.policy import Intensity, Lives, Probes, Wave, restart_after
 
 
 @pytest.mark.parametrize(
-    ("attempt", "chance", "seconds", "why"),
+    ("streak", "chance", "seconds", "why"),
     [
         (0, 0.0, 0.0, "nothing fell"),
         (1, 0.99, 0.0, "the first is at once"),
@@ -22,8 +22,8 @@ from supervision.policy import Intensity, Lives, Probes, Wave, backoff
         (10_000, 0.0, 30.0, "and no number is too large"),
     ],
 )
-def test_backoff(attempt: int, chance: float, seconds: float, why: str) -> None:
-    assert backoff(attempt, 0.5, 60.0, chance) == pytest.approx(seconds), why
+def test_restart_after(streak: int, chance: float, seconds: float, why: str) -> None:
+    assert restart_after(streak, 0.5, 60.0, chance) == pytest.approx(seconds), why
 
 
 LIVES = st.lists(st.tuples(st.floats(0, 9.9), st.floats(0, 290)), max_size=40)

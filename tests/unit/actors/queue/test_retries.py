@@ -2,25 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from actors.queue.backoff import decide, delay
+from actors.queue.retries import decide
 
 ALMOST_ONE = 0.999_999
-
-
-@pytest.mark.parametrize(
-    ("attempt", "random", "seconds", "remark"),
-    [
-        (1, 0.0, 0.0, "full jitter reaches down to nothing"),
-        (1, 0.5, 0.5, "half of the base"),
-        (2, 0.5, 1.0, "doubled"),
-        (5, 0.5, 8.0, "2 ** 4, halved"),
-        (9, 0.5, 30.0, "capped at 60"),
-        (10_000, 0.5, 30.0, "no overflow"),
-        (0, 0.5, 0.5, "an attempt that never was counts as the first"),
-    ],
-)
-def test_delay(attempt: int, random: float, seconds: float, remark: str) -> None:
-    assert delay(attempt, base=1.0, cap=60.0, random=random) == seconds, remark
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,25 @@
+"""When a failed message is tried again: a pure decision, times in seconds."""
+
+from __future__ import annotations
+
+from actors.backoff import backoff
+
+
+def decide(
+    attempts: int,
+    max_attempts: int,
+    *,
+    permanent: bool,
+    now: float,
+    base: float,
+    cap: float,
+    random: float,
+) -> float | None:
+    """The time of the next attempt, or None when the message is dead.
+
+    Dead are a permanent refusal at once and the failure of attempt `max_attempts`. `attempts`
+    counts the failed one in (`Job.attempts`).
+    """
+    if permanent or attempts >= max_attempts:
+        return None
+    return now + backoff(attempts, base, cap, random, floor=0)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.backoff import backoff, persist
+
+
+@pytest.mark.parametrize(
+    ("failures", "chance", "floor", "seconds", "remark"),
+    [
+        (1, 0.0, 0.0, 0.0, "without a floor it reaches down to nothing"),
+        (1, 0.5, 0.0, 0.5, "half of the base"),
+        (2, 0.5, 0.0, 1.0, "doubled"),
+        (5, 0.5, 0.0, 8.0, "2 ** 4, halved"),
+        (9, 0.5, 0.0, 30.0, "capped at 60"),
+        (10_000, 0.5, 0.0, 30.0, "no overflow"),
+        (0, 0.5, 0.0, 0.5, "a failure that never was counts as the first"),
+        (1, 0.0, 0.5, 0.5, "never below the floor"),
+        (1, 0.5, 0.5, 0.75, "jitter above the floor alone"),
+        (9, 0.0, 0.5, 30.0, "up to half of the cap"),
+    ],
+)
+def test_backoff(failures: int, chance: float, floor: float, seconds: float, remark: str) -> None:
+    assert backoff(failures, 1.0, 60.0, chance, floor=floor) == pytest.approx(seconds), remark
+
+
+@given(st.integers(1, 100), st.floats(0, 1), st.floats(0, 1))
+def test_the_pause_stays_between_floor_and_cap(failures: int, chance: float, floor: float) -> None:
+    pause = backoff(failures, 0.5, 60.0, chance, floor=floor)
+    assert backoff(failures, 0.5, 60.0, 0.0, floor=floor) <= pause <= 60.0 + 1e-9
+
+
+async def test_what_is_away_is_asked_until_it_answers() -> None:
+    answers = [TimeoutError(), TimeoutError(), "there"]
+
+    async def step() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return str(answer)
+
+    assert await persist(step, TimeoutError, first=0.001, longest=0.002) == "there"
+    assert not answers
+
+
+async def test_what_is_not_awayness_is_raised_at_once() -> None:
+    tries = []
+
+    async def step() -> None:
+        tries.append(1)
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011 - the step's own
+        await persist(step, TimeoutError, first=0.001, longest=0.002)
+    assert len(tries) == 1
