@@ -11,6 +11,7 @@ import pytest
 
 from actors.connection.causes import Kind
 from actors.connection.draining import BATCH
+from actors.connection.ending import LEASE_GONE
 from actors.connection.engine import (
     InboxMessage,
     InboxReceipt,
@@ -201,7 +202,8 @@ async def test_an_emptied_redis_ends_it(served: Served) -> None:
     serving = await served.begin()
     await served.state("open")
     await served.leases.forget("shop")
-    assert (await asyncio.wait_for(serving.ended(), 5)).reason == "lease_missing"
+    # The next beat finds none at all; a claim or a report that comes first is refused as another's.
+    assert (await asyncio.wait_for(serving.ended(), 5)).reason in LEASE_GONE
 
 
 # the socket
