@@ -23,6 +23,7 @@ RULES: Final = (
     "duplicate_acks",  # … or says it twice
     "duplicate",  # a message is delivered twice
     "garble",  # a message arrives with a ciphertext that no session reads
+    "conceal",  # a stanza names people by one address, without the other beside it
     "lose",  # a frame to the client is lost on the way
     "corrupt",  # a frame to the client is altered on the way
     "reject_login",  # <failure reason=…>, with `code` and `expire` where they are given

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Device = tuple[str, int]
 
+_BESIDE: Final = {"sender_pn", "sender_lid", "peer_recipient_pn", "peer_recipient_lid"}
 CONFLICT_REPLACED: Final = Node("stream:error", {}, [Node("conflict", {"type": "replaced"})])
 
 
@@ -114,6 +115,9 @@ class Switchboard:
             connection.spoil(spoiled.kind)
         if stanza.tag == "message" and self._faults.strike(number, "garble", device=device):
             stanza, encoded = _garbled(stanza), None
+        if _BESIDE & stanza.attrs.keys() and self._faults.strike(number, "conceal", device=device):
+            attrs = {name: one for name, one in stanza.attrs.items() if name not in _BESIDE}
+            stanza, encoded = Node(stanza.tag, attrs, stanza.content), None
         connection.push(stanza, encoded)
         if stanza.tag == "message" and self._faults.strike(number, "duplicate", device=device):
             connection.push(stanza)

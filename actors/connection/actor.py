@@ -60,16 +60,19 @@ class RemoteState:
     async def store_messages(self, connection: str, items: Sequence[dict[str, Any]]) -> None:
         await self._call("store_messages", connection, list(items))
 
+    async def merge_chat(self, connection: str, old: str, new: str) -> bool:
+        return bool(await self._call("merge_chat", connection, old, new))
+
     async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
         await self._call("report_state", connection, observed)
 
-    async def _call(self, method: str, *args: object) -> None:
+    async def _call(self, method: str, *args: object) -> object:
         if self.handle is None:
             raise StateAway("not known yet")
         try:
             answer = getattr(self.handle, method).remote(*args)
             async with asyncio.timeout(CONFIRMED_WITHIN):
-                await answer
+                return await answer
         except Exception as error:
             raise StateAway(type(error).__name__) from error
 

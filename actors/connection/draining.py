@@ -1,7 +1,8 @@
 """From the inbox in the session file to the state store and the queue.
 
 An item leaves the inbox only when what it says is stored elsewhere (G5). Repeats are harmless on
-the other side: a document's id is the message's, and receipts only ever move a message forward.
+the other side: a document's id is the message's, receipts only ever move a message forward, and a
+chat that was merged has nothing left to merge.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from actors.redis.client import RedisAway
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from actors.connection.engine import Engine
+    from actors.connection.engine import Engine, InboxMerge
     from actors.connection.reporting import State
     from actors.queue.lanes import Lanes
 
@@ -62,6 +63,10 @@ class Drain:
         return all(await asyncio.gather(self._messages.once(), self._receipts.once()))
 
     async def _store(self) -> Progress:
+        # Before the messages, and by the same stage: no message is on its way to the old chat now.
+        merges = await self._engine.pending("merge", 1)
+        if merges:
+            return await self._merge(merges[0])
         messages = await self._engine.pending("message", BATCH)
         if not messages:
             return Progress.EMPTY
@@ -72,6 +77,14 @@ class Drain:
         except StateAway:
             return Progress.AWAY
         return await self._settle([message.key for message in messages])
+
+    async def _merge(self, merge: InboxMerge) -> Progress:
+        try:
+            while not await self._state.merge_chat(self._connection, merge.old, merge.new):
+                pass
+        except StateAway:
+            return Progress.AWAY  # what was moved stays moved
+        return await self._settle([merge.key])
 
     async def _note(self) -> Progress:
         receipts = await self._engine.pending("receipt", BATCH)

@@ -68,8 +68,20 @@ class InboxReceipt:
     at: int
 
 
-InboxItem = InboxMessage | InboxReceipt
-InboxKind = Literal["message", "receipt"]
+@dataclass(frozen=True, slots=True)
+class InboxMerge:
+    """The chats `old` (a LID) and `new` (its phone number) are one; on disk, not yet settled.
+
+    What was stored elsewhere of `old` belongs to `new`.
+    """
+
+    key: int
+    old: str
+    new: str
+
+
+InboxItem = InboxMessage | InboxReceipt | InboxMerge
+InboxKind = Literal["message", "receipt", "merge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +157,9 @@ class Engine(Protocol):
 
     @overload
     async def pending(self, kind: Literal["receipt"], limit: int) -> Sequence[InboxReceipt]: ...
+
+    @overload
+    async def pending(self, kind: Literal["merge"], limit: int) -> Sequence[InboxMerge]: ...
 
     async def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
         """The oldest unsettled inbox items of that kind, oldest first."""

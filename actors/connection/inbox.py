@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
-from actors.connection.engine import InboxMessage, InboxReceipt
+from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
 from actors.connection.session_file import SessionFile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from actors.connection.engine import InboxKind
+    from actors.connection.engine import InboxItem, InboxKind
 
 WANTED = "wanted"
 """The kind of a row that stands for a message whose resend was asked for: not shown yet."""
@@ -111,10 +111,20 @@ class Inbox(SessionFile):
         return sum(self._show(key) for (key,) in rows)
 
     def move_chat(self, old: str, new: str) -> None:
-        """What is in the chat `old` is in `new`; a message that is in both is there once."""
-        for sender, message_id, readable, inbox, at in self._rows(
+        """What is in the chat `old` is in `new`; a message that is in both is there once.
+
+        Where any of it may be stored elsewhere, or on its way there, an `InboxMerge` is put in.
+        """
+        moved = self._rows(
             "SELECT sender, message_id, readable, inbox, at FROM tombstones WHERE chat = ?", (old,)
-        ):
+        )
+        if moved:
+            self._write(
+                "INSERT INTO inbox (kind, chat, sender, message_id, at, type, from_me, source)"
+                " VALUES ('merge', ?, ?, '', ?, 'merge', 0, 'live')",
+                (new, old, int(self._clock())),
+            )
+        for sender, message_id, readable, inbox, at in moved:
             target = new if sender == old else sender
             known = self._tombstone(new, target, message_id)
             if known is not None:
@@ -172,12 +182,15 @@ class Inbox(SessionFile):
     def pending(self, kind: Literal["receipt"], limit: int) -> list[InboxReceipt]: ...
 
     @overload
-    def pending(self, kind: InboxKind, limit: int) -> list[InboxMessage] | list[InboxReceipt]: ...
+    def pending(self, kind: Literal["merge"], limit: int) -> list[InboxMerge]: ...
 
-    def pending(self, kind: InboxKind, limit: int) -> list[InboxMessage] | list[InboxReceipt]:
-        """The oldest unsettled items of a kind, oldest first; those of the other cost nothing."""
-        rows = self._rows(PENDING, (kind, limit))
-        return [_message(row) for row in rows] if kind == "message" else [_receipt(r) for r in rows]
+    @overload
+    def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]: ...
+
+    def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
+        """The oldest unsettled items of a kind, oldest first; those of the others cost nothing."""
+        read = _READ[kind]
+        return [read(row) for row in self._rows(PENDING, (kind, limit))]
 
     def settle(self, keys: Sequence[int]) -> None:
         """Forget the items, which are stored elsewhere; the messages' tombstones stay 30 days.
@@ -190,9 +203,13 @@ class Inbox(SessionFile):
             self._write("UPDATE tombstones SET inbox = NULL, at = ? WHERE inbox = ?", (now, key))
 
     def prune_tombstones(self, now: float) -> None:
-        """Drop the tombstones of messages that were settled 30 days ago."""
+        """Drop the tombstones of messages that were settled 30 days ago.
+
+        Those of a LID's chat stay until its phone number is known: they say what is to be merged.
+        """
         self._write(
-            "DELETE FROM tombstones WHERE at < ? AND inbox IS NULL", (now - TOMBSTONE_SECONDS,)
+            "DELETE FROM tombstones WHERE at < ? AND inbox IS NULL AND chat NOT GLOB '*@lid'",
+            (now - TOMBSTONE_SECONDS,),
         )
 
     def _put(self, kind: str, row: Sequence[Any], *, readable: bool) -> None:
@@ -228,3 +245,15 @@ def _message(row: Any) -> InboxMessage:
 def _receipt(row: Any) -> InboxReceipt:
     key, chat, _, message_ids, at, status, *_ = row
     return InboxReceipt(key, chat, tuple(json.loads(message_ids)), status, at)
+
+
+def _merge(row: Any) -> InboxMerge:
+    key, new, old, *_ = row
+    return InboxMerge(key, old, new)
+
+
+_READ: Final[Mapping[InboxKind, Callable[[Any], Any]]] = {
+    "message": _message,
+    "receipt": _receipt,
+    "merge": _merge,
+}

@@ -36,10 +36,13 @@ class StateAway(Exception):  # noqa: N818 - reads as what it is
 
 
 class State(Protocol):
-    """The StateManager as a connection sees it. Both raise `StateAway`; both may be repeated."""
+    """The StateManager as a connection sees it. Each raises `StateAway`; each may be repeated."""
 
     async def store_messages(self, connection: str, items: Sequence[dict[str, Any]]) -> None:
         """Return when the store has them; `items` have the fields of `InboxMessage`."""
+
+    async def merge_chat(self, connection: str, old: str, new: str) -> bool:
+        """Move a share of what is stored in the chat `old` to `new`; True once nothing is left."""
 
     async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
         """Note what the connection is; the newest epoch wins."""

@@ -10,8 +10,8 @@ from actors.settings import Settings
 from actors.shell import Shell, end_tasks
 from actors.state.batcher import Batcher
 from actors.state.connections import Observed
-from actors.state.documents import open_documents
-from actors.state.messages import incoming, storing
+from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, Where, Write, open_documents
+from actors.state.messages import incoming, moving, storing
 from actors.state.observing import Observing
 from actors.state.retention import Retention
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DAY = 86_400.0
+SHARE = BATCH_LIMIT // 2
+"""Messages that one call moves at most: each takes two writes."""
 
 
 class StateManager(Shell):
@@ -48,6 +50,27 @@ class StateManager(Shell):
         await self.start()
         now = time.time()
         await self._batcher.add([storing(incoming(connection, item, now)) for item in items])
+
+    async def merge_chat(self, connection: str, old: str, new: str) -> bool:
+        """Move up to `SHARE` messages from the chat `old` to `new`; True once nothing is left.
+
+        Each is in `new` once, whatever it is called for again. Raises `StoreAway`: what was moved
+        by then stays moved.
+        """
+        await self.start()
+        # A write of its own first: what was given before it, also by a caller who is dead or no
+        # longer waits, is in the store then, and is found.
+        await self._batcher.add([Write("delete", MESSAGES, f"{connection}.merge")])
+        page = await self._documents.query(
+            MESSAGES,
+            where=[Where("connection", "==", connection), Where("chat", "==", old)],
+            order=[Order("at")],
+            limit=SHARE,
+        )
+        await self._batcher.add(
+            [write for found in page.items for write in moving(found, old, new)]
+        )
+        return page.next is None
 
     async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
         """Store a change at once, a mere beat with the next batch. Raises `StoreAway`.

@@ -71,6 +71,18 @@ def storing(document: Document) -> Write:
     return Write("change", MESSAGES, document["id"], change=change)
 
 
+def moving(document: Document, old: str, new: str) -> tuple[Write, Write]:
+    """The writes that move a stored message from the chat `old` to `new`, in this order.
+
+    Its id and its sender move with it. What is in `new` already stays, unless it is a placeholder
+    for what moves. A crash between the two leaves it in both, and a repeat completes it.
+    """
+    sender = new if document["sender"] == old else document["sender"]
+    identity = incoming_id(document["connection"], new, sender, document["message_id"])
+    moved = {**document, "id": identity, "chat": new, "sender": sender}
+    return storing(moved), Write("delete", MESSAGES, document["id"])
+
+
 def replaces(document: Document, there: Document | None) -> bool:
     """Whether `document` takes the place of what is stored under its id.
 

@@ -10,7 +10,7 @@ from actors.connection.native.addresses import Address
 from actors.connection.native.committing import transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from actors.connection.native.people import People
     from actors.connection.native.socket import Socket
@@ -31,12 +31,19 @@ class Devices:
     """
 
     def __init__(
-        self, session: Session, people: People, socket: Socket, clock: Callable[[], float]
+        self,
+        session: Session,
+        people: People,
+        socket: Socket,
+        clock: Callable[[], float],
+        *,
+        on_inbox: Callable[[], Awaitable[None]],
     ) -> None:
         self._session = session
         self._people = people
         self._socket = socket
         self._clock = clock
+        self._on_inbox = on_inbox
         self._asking: dict[Address, asyncio.Task[tuple[Address, ...]]] = {}
         self._changed: set[Address] = set()
 
@@ -72,13 +79,17 @@ class Devices:
             listed, devices = await self._fetch(person)
             async with transaction(self._session, self._socket):
                 # An answer that was on its way when the list changed may be the old list.
-                if person not in self._changed:
-                    self._people.learn(person, listed.lid)
+                stale = person in self._changed
+                self._changed.discard(person)
+                if not stale:
+                    learned = self._people.learn(person, listed.lid)
                     self._session.save_devices(
                         str(person), [str(device) for device in devices], self._clock()
                     )
-                    return devices
-                self._changed.discard(person)
+            if not stale:
+                if learned:
+                    await self._on_inbox()
+                return devices
 
     async def _fetch(self, person: Address) -> tuple[usync.Listed, tuple[Address, ...]]:
         answer = usync.devices_answer(await self._socket.request(usync.devices_query([person])))

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         EngineEvents,
         InboxItem,
         InboxKind,
+        InboxMerge,
         InboxMessage,
         InboxReceipt,
         Outgoing,
@@ -125,6 +126,9 @@ class NativeEngine:
 
     @overload
     async def pending(self, kind: Literal["receipt"], limit: int) -> Sequence[InboxReceipt]: ...
+
+    @overload
+    async def pending(self, kind: Literal["merge"], limit: int) -> Sequence[InboxMerge]: ...
 
     async def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
         """The oldest unsettled inbox items of that kind."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 
 import structlog
@@ -31,7 +31,7 @@ MAX_RETRIES: Final = 5
 class Outcome:
     """What follows once the transaction is committed.
 
-    `answers` are sent; `news` says that the inbox grew; `wanted` is a message whose resend was
+    `answers` are sent; `news` says that the inbox may have grown; `wanted` is a message whose resend was
     asked for; `task` is work that needs WhatsApp's answers: a retry receipt, or prekeys. `counted`
     names what the stanza turned out to be.
     """
@@ -86,7 +86,11 @@ class Incoming:
         if not stanza.attrs.get("id") or not stanza.attrs.get("from"):
             # There is nothing that an ack could name.
             return Outcome("stanza.nameless")
-        self._people.learn_from(stanza)
+        learned = self._people.learn_from(stanza)
+        outcome = await self._taken(stanza)
+        return replace(outcome, news=True) if learned else outcome
+
+    async def _taken(self, stanza: Node) -> Outcome:
         if stanza.tag == "message":
             return await self._message(stanza)
         if stanza.tag == "receipt":

@@ -67,7 +67,7 @@ class Linked:
         self._counts = counts
         self._people = People(session, device, lid)
         self._signal = Signal(session, on_identity_change=self._reinstalled)
-        self._devices = Devices(session, self._people, socket, time.time)
+        self._devices = Devices(session, self._people, socket, time.time, on_inbox=events.on_inbox)
         self._prekeys = Prekeys(session, self._signal, socket, signed_prekey_age, time.time)
         self._sender = Sender(
             session,

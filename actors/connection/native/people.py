@@ -41,24 +41,27 @@ class People:
         """Whether the address is one of the account's own devices."""
         return self.canonical(address) == self.account
 
-    def learn(self, address: Address, other: Address | None) -> None:
+    def learn(self, address: Address, other: Address | None) -> bool:
         """Note that two addresses are one person's, inside a transaction of the session.
 
-        Sessions under the LID are found under the phone number from then on.
+        Sessions under the LID are found under the phone number from then on. True where that is
+        news: chats may have to be merged.
         """
         if other is None or {address.server, other.server} != {LID, PHONE_NUMBER}:
-            return
+            return False
         lid, number = (address, other) if address.server == LID else (other, address)
-        self._session.learn_lid(str(lid.canonical), str(number.canonical))
+        return self._session.learn_lid(str(lid.canonical), str(number.canonical))
 
-    def learn_from(self, stanza: Node) -> None:
-        """Note what the attributes of a stanza say about its sender and recipient."""
+    def learn_from(self, stanza: Node) -> bool:
+        """As `learn`, for what a stanza's attributes say about its sender and recipient."""
+        news = False
         for name, alternatives in _ALTERNATIVES.items():
             address = parse_optional(stanza.attrs.get(name))
             if address is None or not address.is_person:
                 continue
             for alternative in alternatives:
-                self.learn(address, parse_optional(stanza.attrs.get(alternative)))
+                news |= self.learn(address, parse_optional(stanza.attrs.get(alternative)))
+        return news
 
 
 # Which attributes name the person of another attribute by the other kind of address.

@@ -10,6 +10,7 @@ from actors.connection.causes import Cause, Kind
 from actors.connection.engine import (
     EngineEvents,
     Guarantees,
+    InboxMerge,
     InboxMessage,
     InboxReceipt,
     NotConnected,
@@ -82,7 +83,7 @@ class ScriptedEngine:
         return time.time()
 
     async def pending(self, kind: InboxKind, limit: int) -> Any:
-        of = InboxMessage if kind == "message" else InboxReceipt
+        of = {"message": InboxMessage, "receipt": InboxReceipt, "merge": InboxMerge}[kind]
         return [item for _, item in sorted(self.inbox.items()) if isinstance(item, of)][:limit]
 
     async def settle(self, keys: Sequence[int]) -> None:
@@ -112,6 +113,13 @@ class Shelf:
         if self.away:
             raise StateAway("away")
         self.messages |= {f"{connection}.{item['message_id']}": item for item in items}
+
+    async def merge_chat(self, connection: str, old: str, new: str) -> bool:
+        if self.away:
+            raise StateAway("away")
+        found = {each["message_id"]: each for each in self.messages.values() if each["chat"] == old}
+        self.messages |= {f"{connection}.{one}": {**it, "chat": new} for one, it in found.items()}
+        return True
 
     async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
         if self.away:

@@ -11,6 +11,7 @@ from cryptography.exceptions import InvalidTag
 from websockets.exceptions import ConnectionClosed
 
 from simulator.faults import FaultError, Faults, requested
+from simulator.people import ADDRESSINGS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -146,6 +147,20 @@ async def test_duplicate_and_garbled_deliveries(device: Device, world: World) ->
     with pytest.raises(Exception, match="bad-mac"):
         device.decrypt(await device.next("message"))
     assert struck(world) == 2
+
+
+@pytest.mark.parametrize(("mode", "beside"), [("lid", "sender_pn"), ("pn", "sender_lid")])
+async def test_an_address_without_the_other(
+    device: Device, world: World, mode: str, beside: str
+) -> None:
+    world.people.change(FRIEND, {"addressing": ADDRESSINGS[mode]})
+    inject(world, "conceal", count=1)
+    for text in ("concealed", "named"):
+        say(world, text)
+    concealed, named = await device.next("message"), await device.next("message")
+    assert named.attrs.keys() - concealed.attrs.keys() == {beside}
+    assert str(named.attrs["from"]) == str(concealed.attrs["from"])
+    assert struck(world) == 1
 
 
 @pytest.mark.parametrize("kind", ["lose", "corrupt"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection import inbox
-from actors.connection.engine import InboxMessage, InboxReceipt
+from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -209,3 +209,59 @@ async def test_a_message_in_two_chats_that_are_one_is_there_once(
     await put(session, "A")
     kept = [one.message_id for one in session.pending("message", 10)].count("A")
     assert kept == (0 if there == "settled" else 1)
+
+
+LID = "90000000000002@lid"
+
+
+@pytest.mark.parametrize("state", ["waiting", "settled", "placeholder", "settled long ago"])
+async def test_what_may_be_stored_under_a_lid_is_merged(
+    session: Session, clock: Clock, state: str
+) -> None:
+    """Also what waits: it may be on its way to the store, under its old name."""
+    kind = UNDECRYPTABLE if state == "placeholder" else "text"
+    await put(session, "A", chat=LID, sender=LID, type=kind)
+    if state.startswith("settled"):
+        async with session.transaction():
+            session.settle([1])
+    if state == "settled long ago":
+        clock.now += 90 * DAY
+    async with session.transaction():
+        session.prune(clock.now)
+    async with session.transaction():
+        assert session.learn_lid(LID, ALICE)
+    merge = InboxMerge(2, LID, ALICE)
+    assert session.pending("merge", 10) == [merge]
+    async with session.transaction():
+        assert not session.learn_lid(LID, ALICE)
+        session.prune(clock.now)
+    assert session.pending("merge", 10) == [merge], "once, and until it is settled"
+    assert all(one.chat == ALICE for one in session.pending("message", 10))
+    async with session.transaction():
+        session.settle([2])
+    assert session.pending("merge", 10) == []
+
+
+async def test_nothing_is_merged_where_nothing_was(session: Session) -> None:
+    await put(session, "A")
+    async with session.transaction():
+        session.add_receipt(chat=LID, message_ids=["X"], status="read", at=7)
+        assert session.learn_lid(LID, ALICE)
+    assert session.pending("merge", 10) == []
+
+
+async def test_tombstones_of_a_lid_end_when_it_is_known(session: Session, clock: Clock) -> None:
+    """Redelivered under either address it is there once, however long the LID was unknown."""
+    await put(session, "A", chat=LID, sender=LID)
+    async with session.transaction():
+        session.settle([1])
+    clock.now += 90 * DAY
+    async with session.transaction():
+        session.prune(clock.now)
+    assert session.seen(LID, LID, "A")
+    async with session.transaction():
+        session.learn_lid(LID, ALICE)
+    assert session.seen(ALICE, ALICE, "A")
+    async with session.transaction():
+        session.prune(clock.now)
+    assert not session.seen(ALICE, ALICE, "A")

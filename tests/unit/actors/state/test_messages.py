@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.engine import InboxMessage
-from actors.state.messages import incoming, replaces, storing
+from actors.state.messages import incoming, moving, replaces, storing
 
 if TYPE_CHECKING:
     from actors.state.documents import Document
@@ -116,3 +116,28 @@ def test_only_a_placeholder_is_ever_replaced(
     write = storing(new)
     assert write.change is not None
     assert (write.change(there) == new) is written or new == there
+
+
+LID = "90000000000002@lid"
+
+
+@pytest.mark.parametrize(
+    "by_lid",
+    [
+        replace(HELLO, chat=LID, sender=LID),
+        replace(HELLO, chat=LID, sender="15550100001@s.whatsapp.net", from_me=True),
+    ],
+    ids=["theirs", "own"],
+)
+def test_what_moves_to_another_chat_is_what_it_would_have_been_there(by_lid: InboxMessage) -> None:
+    sender = CHAT if by_lid.sender == LID else by_lid.sender
+    before, expected = document(by_lid), document(replace(by_lid, chat=CHAT, sender=sender))
+    stored, removed = moving(before, LID, CHAT)
+    assert (stored.id, removed.op, removed.id) == (expected["id"], "delete", before["id"])
+    assert stored.change is not None
+    assert stored.change(None) == expected
+    assert stored.change(expected) is None
+    assert stored.change({**expected, "type": "undecryptable", "text": None}) == expected
+    (placeholder, _) = moving({**before, "type": "undecryptable"}, LID, CHAT)
+    assert placeholder.change is not None
+    assert placeholder.change(expected) is None

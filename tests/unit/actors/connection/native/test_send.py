@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from actors.connection.engine import Outgoing, SendError
+from actors.connection.engine import EngineEvents, Outgoing, SendError
 from actors.connection.native.addresses import Address
 from actors.connection.native.devices import Devices
 from actors.connection.native.nodes import Node
@@ -75,7 +75,7 @@ async def sender(world: World, wire: Acknowledging, *more: str) -> Sender:
         world.session.save_devices(CAROL, [CAROL, *more], time.time())
         world.session.save_devices(ACCOUNT, [TABLET, DEVICE], time.time())
     socket = cast("Socket", wire)
-    devices = Devices(world.session, people, socket, time.time)
+    devices = Devices(world.session, people, socket, time.time, on_inbox=EngineEvents().on_inbox)
     return Sender(world.session, world.signal, people, devices, socket, ack_timeout=1)
 
 
