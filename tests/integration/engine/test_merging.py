@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from actors.connection.draining import Drain
+from actors.connection.engine import InboxMerge, InboxMessage
 from actors.connection.native import SESSION_FILE
 from actors.connection.session import Session
 from actors.state.actor import StateManager
@@ -31,11 +32,13 @@ from tests.integration.engine.simulated import (
     pair,
     until,
 )
+from tests.integration.tree.scripted import ScriptedEngine, Shelf
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from actors.connection.engine import InboxItem
     from actors.queue.lanes import Lanes
 
 
@@ -122,6 +125,33 @@ async def test_who_spoke_by_lid_first_is_one_chat(
         assert {(one["chat"], one["sender"]) for one in found} == {(chat(CONTACT), chat(CONTACT))}
         assert [one["type"] for one in found].count("undecryptable") == 1
         assert len(found) == len(texts)
+
+
+async def test_a_merge_waits_for_the_store_and_goes_before_messages() -> None:
+    engine, shelf = ScriptedEngine(), Shelf()
+    drain = Drain("shop", engine, cast("Lanes", None), shelf)
+
+    def message(key: int, address: str) -> InboxMessage:
+        return InboxMessage(key, address, address, f"M{key}", 1_764_000_000, "text", "hello")
+
+    engine.inbox = {1: message(1, merging.LID)}
+    assert await drain.once()
+    waiting: dict[int, InboxItem] = {
+        2: message(2, merging.NUMBER),
+        3: InboxMerge(3, merging.LID, merging.NUMBER),
+    }
+    engine.inbox = dict(waiting)
+    shelf.away = True
+    assert not await drain.once()
+    assert engine.inbox == waiting
+    assert list(shelf.messages) == ["shop.M1"], "no message passes the merge"
+    shelf.away = False
+    assert await drain.once()
+    assert engine.inbox == {}
+    assert {name: one["chat"] for name, one in shelf.messages.items()} == {
+        "shop.M1": merging.NUMBER,
+        "shop.M2": merging.NUMBER,
+    }
 
 
 async def prepare(directory: Path) -> None:

@@ -307,6 +307,30 @@ async def test_a_resend_replaces_the_placeholder(world: World) -> None:
         assert world.incoming.give_up(stanza) == Outcome("message.repeated")
 
 
+async def test_a_resend_by_the_number_replaces_the_placeholder_of_the_lid(world: World) -> None:
+    """Also one that is stored and settled: it is merged into the number's chat."""
+    stanza = garbled(await world.message(text("late"), from_=CONTACT_LID))
+    await world.take(stanza)
+    async with world.session.transaction():
+        world.incoming.give_up(stanza)
+        world.session.settle([one.key for one in world.messages()])
+    await world.afresh()
+    known = {"id": stanza.attrs["id"], "sender_lid": CONTACT_LID}
+    await world.take(await world.message(text("late"), **known))
+    (merge,) = world.session.pending("merge", 10)
+    assert (merge.old, merge.new) == (CONTACT_LID, CONTACT)
+    assert [(one.chat, one.text) for one in world.messages()] == [(CONTACT, "late")]
+
+
+@pytest.mark.parametrize("tag", ["notification", "call"])
+async def test_whatever_says_whose_a_lid_is_lets_its_chat_be_merged(world: World, tag: str) -> None:
+    await world.take(await world.message(text("unknown"), from_=CONTACT_LID))
+    saying = Node(tag, {"id": "A", "from": CONTACT, "sender_lid": CONTACT_LID, "type": "other"})
+    assert (await world.take(saying)).news
+    assert len(world.session.pending("merge", 10)) == 1
+    assert not (await world.take(saying)).news
+
+
 async def test_a_failed_message_does_not_spoil_the_next_in_the_same_transaction(
     world: World,
 ) -> None:
