@@ -87,19 +87,30 @@ def connect(settings: Settings, *, blocking: bool = False) -> Redis:
     return Redis.from_pool(pool)
 
 
+class _Telling:
+    """Turns every way in which Redis can be away into `RedisAway`."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, _AWAY):
+            raise RedisAway(type(error).__name__) from error
+        if isinstance(error, ResponseError):
+            code = str(error).split(" ", 1)[0]
+            if code in _AWAY_CODES:
+                raise RedisAway(code) from error
+
+
+telling = _Telling()
+
+
 @asynccontextmanager
 async def reach(deadline: float = DEADLINE) -> AsyncIterator[None]:
     """Turn every way in which Redis can be away into `RedisAway`, after `deadline` at the latest."""
-    try:
+    with telling:
         async with asyncio.timeout(deadline):
             yield
-    except _AWAY as error:
-        raise RedisAway(type(error).__name__) from error
-    except ResponseError as error:
-        code = str(error).split(" ", 1)[0]
-        if code not in _AWAY_CODES:
-            raise
-        raise RedisAway(code) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,10 @@ come together share one fsync, one write and one read. A lone caller waits for n
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING, Any
+
+from actors.redis.client import DEADLINE
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -22,12 +25,15 @@ ON_THE_WAY = 2
 class Line:
     """Runs scripts in the order in which they were asked for, each with its own outcome.
 
-    When the connection breaks, all callers of the batch get the error: any of theirs may have been
+    A call ends within `DEADLINE` seconds: one timer watches the oldest, for all. When the connection breaks, all callers of the batch get the error: any of theirs may have been
     applied. A caller that gives up before its batch leaves is not sent at all.
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, deadline: float = DEADLINE) -> None:
         self._redis = redis
+        self._deadline = deadline
+        self._asked: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
         self._waiting: list[tuple[tuple[Any, ...], asyncio.Future[Any]]] = []
         self._moving: set[asyncio.Task[None]] = set()
 
@@ -40,11 +46,30 @@ class Line:
         return await self._ask("EVAL", text, keys, *parameters)
 
     async def _ask(self, *command: Any) -> Any:
-        answer = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer = loop.create_future()
+        while self._asked and self._asked[0][1].done():
+            self._asked.popleft()
+        self._asked.append((loop.time() + self._deadline, answer))
+        if self._timer is None:
+            self._expire()
         self._waiting.append((command, answer))
         if len(self._moving) < ON_THE_WAY:
             self._moving.add(asyncio.create_task(self._move()))
         return await answer
+
+    def _expire(self) -> None:
+        """End what is overdue, and come again when the next is."""
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        while self._asked:
+            due, answer = self._asked[0]
+            if not answer.done():
+                if due > loop.time():
+                    self._timer = loop.call_at(due, self._expire)
+                    return
+                answer.set_exception(TimeoutError())
+            self._asked.popleft()
 
     async def _move(self) -> None:
         try:

@@ -8,6 +8,7 @@ argument names the transition.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
 
-from actors.redis.client import reach
+from actors.redis.client import DEADLINE, telling
 
 if TYPE_CHECKING:
     from actors.redis.keys import ConnectionKeys
@@ -48,8 +49,10 @@ class Script:
         to repeat.
         """
         parameters: Any = (*keys.scripted, keys.base, transition, repr(now), *args)
-        async with reach():
+        end = asyncio.get_running_loop().time() + DEADLINE
+        with telling:
             try:
                 return await line.evalsha(self.sha, len(keys.scripted), *parameters)
             except NoScriptError:
-                return await line.eval(self.text, len(keys.scripted), *parameters)
+                async with asyncio.timeout_at(end):
+                    return await line.eval(self.text, len(keys.scripted), *parameters)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from typing import TYPE_CHECKING
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -98,3 +100,20 @@ async def test_the_repeating_client_of_these_tests_repeats(redis: Redis) -> None
     sha = await redis.script_load("return redis.call('INCR', KEYS[1])")
     runs = 2 if type(redis).__name__ == "Repeating" else 1
     assert await line.evalsha(sha, 1, "{line}:runs") == runs
+
+
+async def test_who_waits_too_long_is_told_and_the_next_ones_go(own_server: Valkey) -> None:
+    redis = connect(own_server.settings())
+    line = Line(redis, deadline=0.3)
+    assert await line.eval(ECHO, 0, "before") == "before"
+    os.kill(own_server.pid, signal.SIGSTOP)
+    try:
+        first = asyncio.ensure_future(line.eval(ECHO, 0, "first"))
+        await asyncio.sleep(0.1)
+        second = asyncio.ensure_future(line.eval(ECHO, 0, "second"))
+        outcomes = await asyncio.gather(first, second, return_exceptions=True)
+    finally:
+        os.kill(own_server.pid, signal.SIGCONT)
+    assert [type(each) for each in outcomes] == [TimeoutError, TimeoutError]
+    assert await Line(redis).eval(ECHO, 0, "after") == "after"
+    await redis.aclose()
