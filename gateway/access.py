@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from gateway import logs
@@ -27,7 +28,7 @@ class Access:
     """Every request gets one answer, one count and one log line (G10).
 
     The line has the route, never the path or the query: a path that somebody mistyped may hold a
-    number or a key. An error that nobody expected becomes a logged 500, without its message.
+    number or a key. What the router refuses is a problem; an error that nobody expected becomes a logged 500, without its message.
     """
 
     def __init__(self, app: ASGIApp, *, logs_requests: bool) -> None:
@@ -54,7 +55,10 @@ class Access:
             await send(message)
 
         try:
-            await self._app(scope, receive, sending)
+            try:
+                await self._app(scope, receive, sending)
+            except HTTPException as refusal:
+                await _refused(refusal).response()(scope, receive, sending)
         except ClientDisconnect:
             status = _CLIENT_GONE
         except Exception:
@@ -78,3 +82,13 @@ class Access:
                 status=status,
                 seconds=round(seconds, 6),
             )
+
+
+def _refused(refusal: HTTPException) -> Problem:
+    """What the router refuses: unknown paths and methods."""
+    if refusal.status_code == 405:
+        assert refusal.headers is not None
+        allow = ", ".join(sorted(refusal.headers["Allow"].split(", ")))
+        return Problem("method_not_allowed", f"This path has {allow}.", headers={"Allow": allow})
+    assert refusal.status_code == 404, refusal.status_code
+    return Problem("not_found", "The paths that exist are listed at /docs.")

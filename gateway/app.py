@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from gateway import connections, messages, openapi, operations, pages, queue
 from gateway.access import Access
 from gateway.backends import Backends
 from gateway.endpoint import Endpoint
-from gateway.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from starlette.requests import Request
-    from starlette.responses import Response
+    from starlette.types import ASGIApp, Lifespan
 
     from actors.settings import Settings
     from gateway.endpoint import Operation
@@ -36,6 +32,18 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 
+class Application(Starlette):
+    """Routes within `Access` and nothing between: what Starlette's own layers catch, it answers."""
+
+    def __init__(self, settings: Settings, lifespan: Lifespan[Starlette]) -> None:
+        super().__init__(routes=_routes(), lifespan=lifespan)
+        self._logs_requests = settings.log_level in {"debug", "info"}
+        self.router.redirect_slashes = False
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Access(self.router, logs_requests=self._logs_requests)
+
+
 def application(settings: Settings) -> Starlette:
     """The application; its lifespan opens the backends and closes them."""
 
@@ -45,13 +53,7 @@ def application(settings: Settings) -> Starlette:
             app.state.backends = backends
             yield
 
-    app = Starlette(
-        routes=_routes(),
-        middleware=[Middleware(Access, logs_requests=settings.log_level in {"debug", "info"})],
-        exception_handlers={HTTPException: _refused},
-        lifespan=lifespan,
-    )
-    app.router.redirect_slashes = False
+    app = Application(settings, lifespan)
     app.state.openapi = openapi.document(OPERATIONS, _version())
     return app
 
@@ -71,14 +73,3 @@ def _routes() -> list[Route]:
         Route(path, Endpoint(path, methods), methods=list(methods))
         for path, methods in by_path.items()
     ]
-
-
-async def _refused(_: Request, error: Any) -> Response:
-    """What the router refuses: unknown paths and methods."""
-    if error.status_code == 405:
-        allow = ", ".join(sorted(error.headers["Allow"].split(", ")))
-        return Problem(
-            "method_not_allowed", f"This path has {allow}.", headers={"Allow": allow}
-        ).response()
-    assert error.status_code == 404, error.status_code
-    return Problem("not_found", "The paths that exist are listed at /docs.").response()
