@@ -7,6 +7,7 @@ what it does not do. The order of refusals is fixed: method, key, scope, query, 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -154,10 +155,18 @@ def _query(model: type[BaseModel] | None, request: Request) -> BaseModel | None:
             given[name] = value
         if model is None:
             raise Problem("unknown_parameter", "This takes no query parameters.")
+    if model is None:
+        return None
     try:
-        return None if model is None else model.model_validate(given)
+        return model.model_validate(given) if given else _defaults(model)
     except ValidationError as error:
         raise from_validation(error, parameters=True) from None
+
+
+@cache
+def _defaults(model: type[BaseModel]) -> BaseModel:
+    """What no parameters at all mean; raises ValidationError."""
+    return model.model_validate({})
 
 
 async def _body(operation: Operation, model: type[BaseModel], request: Request) -> BaseModel:
@@ -169,7 +178,7 @@ async def _body(operation: Operation, model: type[BaseModel], request: Request) 
         validated = model.model_validate_json(content)
     except ValidationError as error:
         raise from_validation(error) from None
-    body.require_each_once(content)
+    body.require_each_once(content, len(validated.model_fields_set))
     return validated
 
 

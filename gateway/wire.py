@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from gateway import body
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
@@ -79,12 +80,13 @@ class Protocol(HttpToolsProtocol):
         self._stop_waiting()
         super().on_headers_complete()
 
-    def on_body(self, body: bytes) -> None:
+    def on_body(self, part: bytes) -> None:
         self._unparsed = 0
-        super().on_body(body)
+        super().on_body(part)
 
     def on_message_complete(self) -> None:
         self._unparsed = 0
+        self.scope["extensions"] = {body.WHOLE: {}}
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
