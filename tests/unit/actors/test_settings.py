@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from actors.settings import RUNTIME_FILE, InvalidSettings, Settings
 
-if TYPE_CHECKING:
-    from pathlib import Path
+DOCUMENT = Path(__file__).parents[3] / "docs" / "settings.md"
 
 
 @pytest.fixture(autouse=True)
@@ -90,3 +91,19 @@ def test_secrets_do_not_print() -> None:
     settings = Settings.resolve(redis_password="hush", redis_url="redis://:hush@localhost")
     assert "hush" not in repr(settings)
     assert "hush" not in str(settings.model_dump())
+
+
+def test_the_document_lists_every_setting_with_its_default() -> None:
+    told = dict(
+        re.findall(r"^\| `([A-Z_]+)` \| `?([^ `]+)`? \|", DOCUMENT.read_text(), re.MULTILINE)
+    )
+    assert told == {
+        str(field.validation_alias): _written(field.default)
+        for field in Settings.model_fields.values()
+    }
+
+
+def _written(value: object) -> str:
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
