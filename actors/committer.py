@@ -7,6 +7,7 @@ With ``synchronous=FULL`` a commit costs an fsync; whoever waits while one runs 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import queue
 import sqlite3
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+ANSWER_SECONDS = 10.0  # a disk that hangs is away
 BUSY_SECONDS = 5.0  # how long another process may hold the write lock
 GROUP_LIMIT = 256  # jobs that share one commit
 _STOP = None
@@ -79,6 +81,15 @@ class Committer:
                 raise self._away("closed")
             self._jobs.put(job)
         return cast("Future[T]", job.future)
+
+    async def ask(self, run: Callable[[sqlite3.Connection], T], *, writes: bool) -> T:
+        """What the job returned. Raises `away`, also where the disk hangs, or what `run` raised."""
+        future = asyncio.wrap_future(self.submit(run, writes=writes))
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await future
+        except TimeoutError:
+            raise self._away("no answer in time") from None
 
     def close(self) -> None:
         """Finish what is queued, then close the file. Blocks; harmless twice."""

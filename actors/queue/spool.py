@@ -13,17 +13,16 @@ import sqlite3
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from actors.committer import Committer
 from actors.queue.record import Record, Send, api_id, mint
 from actors.queue.refusals import IdempotencyConflict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-ANSWER_SECONDS = 10.0  # a disk that hangs takes nothing
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS spool (
         place INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -38,8 +37,6 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS chats ON spool (connection, chat)",
 )
 _COLUMNS = "place, id, accepted_at, idempotency_key, send"
-
-T = TypeVar("T")
 
 
 class SpoolUnavailable(Exception):  # noqa: N818 - reads as what it is
@@ -146,7 +143,7 @@ class Spool:
                 json.dumps(asdict(send)),
             ), False
 
-        row, replayed = await self._ask(run, writes=True)
+        row, replayed = await self._committer.ask(run, writes=True)
         return _spooled(row), replayed
 
     def holds(self, connection: str, chat: str) -> bool:
@@ -172,12 +169,14 @@ class Spool:
 
     async def get(self, connection: str, message_id: str) -> Spooled | None:
         """The send with this id, if it waits here."""
-        row = await self._ask(lambda db: _find(db, api_id(connection, message_id)), writes=False)
+        row = await self._committer.ask(
+            lambda db: _find(db, api_id(connection, message_id)), writes=False
+        )
         return None if row is None else _spooled(row[:-1])
 
     async def oldest(self, limit: int) -> list[Spooled]:
         """The first in the order of acceptance."""
-        rows: list[Any] = await self._ask(
+        rows: list[Any] = await self._committer.ask(
             lambda database: database.execute(
                 f"SELECT {_COLUMNS} FROM spool ORDER BY place LIMIT ?",  # noqa: S608 - constants
                 (limit,),
@@ -189,13 +188,13 @@ class Spool:
     async def remove(self, moved: Sequence[Spooled]) -> None:
         """Forget what the queue has."""
         places = [(each.place,) for each in moved]
-        await self._ask(
+        await self._committer.ask(
             lambda database: database.executemany("DELETE FROM spool WHERE place = ?", places),
             writes=True,
         )
 
     async def depth(self) -> Depth:
-        row = await self._ask(
+        row = await self._committer.ask(
             lambda database: database.execute(
                 "SELECT COUNT(*), MIN(accepted_at) FROM spool"
             ).fetchone(),
@@ -213,14 +212,6 @@ class Spool:
         if reader is not None:
             with suppress(sqlite3.Error):
                 reader.close()
-
-    async def _ask(self, run: Callable[[sqlite3.Connection], T], *, writes: bool) -> T:
-        future = asyncio.wrap_future(self._committer.submit(run, writes=writes))
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await future
-        except TimeoutError:
-            raise SpoolUnavailable("no answer in time") from None
 
 
 def _find(database: sqlite3.Connection, identity: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from actors.committer import Committer
 from actors.state.documents import BATCH_LIMIT, Page, StoreAway, Write
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 
     from actors.state.documents import Change, Cursor, Document, Order, Where
 
-ANSWER_SECONDS = 10.0  # a disk that hangs is a store that is away
-
-T = TypeVar("T")
-
 
 class SqliteDocuments:
     """The documents port on a file that several processes share; durable when a call returns."""
@@ -30,7 +26,9 @@ class SqliteDocuments:
 
     async def get(self, collection: str, id: str) -> Document | None:  # noqa: A002
         check_address(collection, id)
-        return await self._ask(lambda database: _read(database, collection, id), writes=False)
+        return await self._committer.ask(
+            lambda database: _read(database, collection, id), writes=False
+        )
 
     async def set(
         self,
@@ -44,7 +42,7 @@ class SqliteDocuments:
 
     async def create(self, collection: str, id: str, data: Mapping[str, Any]) -> bool:  # noqa: A002
         apply = _applier(Write("create", collection, id, data))
-        return await self._ask(apply, writes=True)
+        return await self._committer.ask(apply, writes=True)
 
     async def change(self, collection: str, id: str, change: Change) -> Document | None:  # noqa: A002
         apply = _applier(Write("change", collection, id, change=change))
@@ -53,7 +51,7 @@ class SqliteDocuments:
             apply(database)
             return _read(database, collection, id)
 
-        return await self._ask(run, writes=True)
+        return await self._committer.ask(run, writes=True)
 
     async def delete(self, collection: str, id: str) -> None:  # noqa: A002
         await self.batch([Write("delete", collection, id)])
@@ -68,7 +66,7 @@ class SqliteDocuments:
                 apply(database)
 
         if applies:
-            await self._ask(run, writes=True)
+            await self._committer.ask(run, writes=True)
 
     async def query(
         self,
@@ -87,18 +85,10 @@ class SqliteDocuments:
             more = limit is not None and len(rows) > limit
             return Page(items, statement.cursor(items[-1]) if more else None)
 
-        return await self._ask(run, writes=False)
+        return await self._committer.ask(run, writes=False)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._committer.close)
-
-    async def _ask(self, run: Callable[[sqlite3.Connection], T], *, writes: bool) -> T:
-        future = asyncio.wrap_future(self._committer.submit(run, writes=writes))
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await future
-        except TimeoutError:
-            raise StoreAway("no answer in time") from None
 
 
 def _applier(write: Write) -> Callable[[sqlite3.Connection], bool]:

@@ -193,7 +193,7 @@ async def test_a_lock_that_stays_is_away_and_not_for_ever(
 
 
 async def test_a_disk_that_hangs_is_away(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.state.sqlite.ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr("actors.committer.ANSWER_SECONDS", 0.05)
     file.parent.mkdir()
     documents = SqliteDocuments(file)
     hang = threading.Event()
