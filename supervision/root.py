@@ -36,6 +36,8 @@ from supervision.standbys import Standbys
 from supervision.tending import Tending
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from supervision.children import Child, End
 
 log = structlog.get_logger()
@@ -55,7 +57,8 @@ class RootSupervisor(Shell):
 
     def __init__(self, data: str, name: str = ROOT) -> None:
         super().__init__(data, name)
-        self._loops: list[asyncio.Task[None]] = []
+        self._deciding: list[asyncio.Task[None]] = []
+        self._telling: list[asyncio.Task[None]] = []
         self._look_now = asyncio.Event()
         self._changed = asyncio.Event()
         self._adopted = asyncio.Event()
@@ -128,17 +131,8 @@ class RootSupervisor(Shell):
             limit=settings.max_connections,
             settings_at=partial(written_at, self.data),
         )
-        self._loops = [
-            asyncio.ensure_future(self._for_ever(loop))
-            for loop in (
-                self._reconcile,
-                self._listen,
-                self._keep_standbys,
-                self._recovery.run,
-                self._write_roster,
-                self._show_life,
-            )
-        ]
+        self._deciding = self._begin_loops(self._reconcile, self._listen, self._keep_standbys)
+        self._telling = self._begin_loops(self._recovery.run, self._write_roster, self._show_life)
         if not await self._adopt():
             log.info("cold start", action="start")
         self._services.ensure()
@@ -230,19 +224,22 @@ class RootSupervisor(Shell):
             await asyncio.to_thread(roster.beat, self.data)
             await asyncio.sleep(BEAT_EVERY)
 
-    async def _for_ever(self, loop: Any) -> None:
+    def _begin_loops(self, *loops: Callable[[], Awaitable[None]]) -> list[asyncio.Task[None]]:
+        return [asyncio.ensure_future(self._for_ever(loop)) for loop in loops]
+
+    async def _for_ever(self, loop: Callable[[], Awaitable[None]]) -> None:
         """A loop that breaks is said and begun again: the root has no one to fall back on."""
         while True:
             try:
                 await loop()
             except Exception:
-                log.exception("loop broke", action="root", loop=loop.__name__)
+                log.exception("loop broke", action="root", loop=getattr(loop, "__qualname__", None))
             await asyncio.sleep(AGAIN * random.uniform(0.5, 1))  # noqa: S311 - spread only
 
     async def _stop(self) -> None:
         """Drain and end every child: connections side by side, then the services."""
         await self.start()
-        await end_tasks(self._loops[:3], 1.0)
+        await end_tasks(self._deciding, 1.0)
         await self._services.stop()
         await self._tending.stop()
         closing = asyncio.ensure_future(self._children.close())
