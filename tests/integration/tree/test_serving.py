@@ -58,12 +58,15 @@ async def test_what_is_accepted_is_sent_under_its_own_id(served: Served) -> None
 
 async def test_many_chats_at_once_and_each_in_order(served: Served) -> None:
     """G4: concurrency over chats, never within one."""
+    served.engine.opens = False
     await served.begin(concurrency=4)
     records = [
         await served.accept(f"{number:02}", f"155501000{chat:02}")
         for number in range(6)
         for chat in range(10, 18)
     ]
+    served.engine.opens = True
+    await served.engine.events.on_open()
     for record in records:
         await served.becomes(record, "sent")
     assert served.engine.most_in_flight == 4
