@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
+from actors.connection.engine import ENGINES
 from actors.health import summary
 from gateway import answers, auth
 from gateway.endpoint import Call, Gives, Operation, written
@@ -16,9 +18,6 @@ from gateway.problems import Problem
 if TYPE_CHECKING:
     from gateway.keys import Key
     from gateway.observation import Observation
-
-# What each engine declares; kept here because loading an engine to ask it costs 50 MB.
-ENGINES = (answers.EngineHealth(name="native", persists_before_ack=True, keeps_message_id=True),)
 
 
 async def live(_: Call[None, None]) -> Response:
@@ -71,7 +70,10 @@ async def health(call: Call[None, None]) -> Response:
             waiting=spooled,
             oldest_at=answers.rfc3339(seen.spool.oldest_at) if seen.spool else None,
         ),
-        "engines": list(ENGINES),
+        "engines": [
+            answers.EngineHealth(name=name, **asdict(guarantees))
+            for name, guarantees in ENGINES.items()
+        ],
         "items": [each for each in seen.connections if key.reaches(each.id)],
     }
     return written(answers.FullHealth.model_validate(full))

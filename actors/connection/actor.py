@@ -16,6 +16,7 @@ import structlog
 
 from actors.connection.aside import move_aside
 from actors.connection.causes import Kind
+from actors.connection.engine import ENGINES
 from actors.connection.reporting import StateAway
 from actors.connection.serving import Pace, Serving
 from actors.queue.lanes import Lanes, decide
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-ENGINES = {"native": "actors.connection.native"}
 CONFIRMED_WITHIN = 20.0
 """Seconds after which a StateManager that has not confirmed counts as away."""
 
@@ -97,8 +97,8 @@ class ConnectionActor(Shell):
         self._redis = connect(self._settings)
         self._leases = Leases(self._redis)
         self._lanes = Lanes(self._redis, self._settings)
-        for module in (*ENGINES.values(), "actors.connection.session"):
-            await asyncio.to_thread(importlib.import_module, module)
+        for module in (*ENGINES, "session"):
+            await asyncio.to_thread(importlib.import_module, f"actors.connection.{module}")
         with suppress(RedisAway):  # a takeover finds the socket to Redis open
             await self._leases.read("standby")
 
@@ -196,7 +196,7 @@ class ConnectionActor(Shell):
                 heartbeat=settings.heartbeat_interval / 1000,
             ),
         )
-        open_engine = importlib.import_module(ENGINES[engine]).open_engine
+        open_engine = importlib.import_module(f"actors.connection.{engine}").open_engine
         opened: Engine = open_engine(
             settings, lease.connection, lease.epoch, serving.events, directory
         )

@@ -25,6 +25,13 @@ class Guarantees:
     keeps_message_id: bool
 
 
+ENGINES = {"native": Guarantees(persists_before_ack=True, keeps_message_id=True)}
+"""What each engine declares; it is the package of its name beside this module.
+
+Declared here, because loading an engine to ask it costs 50 MB.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """One message to send. `chat` is a canonical address (`15550100002@s.whatsapp.net`)."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, overload
 import structlog
 
 from actors.connection.causes import Cause, Kind
-from actors.connection.engine import Guarantees, NotConnected
+from actors.connection.engine import ENGINES, NotConnected
 from actors.connection.native import payload
 from actors.connection.native.addresses import Address, parse_optional
 from actors.connection.native.committing import SessionRefusal, cause_of
@@ -73,7 +73,7 @@ class NativeEngine:
     and what it turned out to be.
     """
 
-    guarantees = Guarantees(persists_before_ack=True, keeps_message_id=True)
+    guarantees = ENGINES["native"]
 
     def __init__(
         self,
