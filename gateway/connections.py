@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from starlette.responses import Response
 
+from actors.redis.keys import is_connection
 from actors.state.connections import (
-    ID,
     ConnectionExists,
     ConnectionNotFound,
     TooManyConnections,
@@ -47,7 +47,7 @@ async def create(call: Call[NewConnection, None]) -> Response:
 
 async def list_all(call: Call[None, ListConnections]) -> Response:
     backends, query = call.backends, call.query
-    if query.after is not None and not ID.fullmatch(query.after):
+    if query.after is not None and not is_connection(query.after):
         raise Problem("invalid_cursor")
     # The copy in memory answers also while the store is away; it may be behind another gateway
     # process by the time that a poke takes.

@@ -19,6 +19,7 @@ from actors.queue.lanes import (
     Send,
 )
 from actors.queue.spool import SpoolUnavailable
+from actors.redis.keys import CONNECTION_ID
 from actors.state.documents import MESSAGES, Order, Where
 from gateway import answers, auth, shapes
 from gateway.endpoint import Call, Gives, Operation, written
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?", re.ASCII)
 _ID = re.compile(
-    r"(?P<connection>[a-z0-9][a-z0-9_-]{0,63})\.(?P<rest>3EB0[0-9A-F]{18}|in\.[0-9a-f]{24})"
+    rf"(?P<connection>{CONNECTION_ID})\.(?P<rest>3EB0[0-9A-F]{{18}}|in\.[0-9a-f]{{24}})"
 )
 _AGAIN = (
     "Neither Redis nor the disk takes it; the message may be accepted all the same."

@@ -24,13 +24,14 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from actors.redis.keys import CONNECTION_ID
 from gateway import addresses, text
 
 FIRST, LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
-CONNECTION_ID = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+CONNECTION_PATTERN = f"^{CONNECTION_ID}$"
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
-ConnectionId = Annotated[str, StringConstraints(pattern=CONNECTION_ID)]
+ConnectionId = Annotated[str, StringConstraints(pattern=CONNECTION_PATTERN)]
 Engine = Literal["native"]
 Status = Literal[
     "queued",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import models_json_schema
 
 from gateway import answers, problems
-from gateway.models import CONNECTION_ID
+from gateway.models import CONNECTION_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ _PATH_PARAMETERS = {
     "id": "The message's id.",
 }
 _PATH_SCHEMAS = {
-    "connection": {"type": "string", "pattern": CONNECTION_ID},
+    "connection": {"type": "string", "pattern": CONNECTION_PATTERN},
     "id": {"type": "string", "minLength": 1},
 }
 _EVERYWHERE = ("malformed_request", "head_timeout", "head_too_large", "internal_error")

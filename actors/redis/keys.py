@@ -31,7 +31,8 @@ from functools import lru_cache
 
 POKE = "teimoso:poke"
 
-_CONNECTION = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
+CONNECTION_ID = r"[a-z0-9][a-z0-9_-]{0,63}"
+_CONNECTION = re.compile(CONNECTION_ID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def digest(idempotency_key: str) -> str:
 
 def is_connection(connection: str) -> bool:
     """Whether that is a connection id."""
-    return _CONNECTION.match(connection) is not None
+    return _CONNECTION.fullmatch(connection) is not None
 
 
 @lru_cache(maxsize=10_000)

@@ -6,11 +6,11 @@ what is observed lies beside it in a map of its own that nothing here writes but
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from actors.redis.keys import is_connection
 from actors.state.documents import CONNECTIONS
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from actors.state.documents import Cursor, Document, Documents
 
-ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 DEFAULT_ENGINE = "native"
 
 Desired = Literal["running", "stopped", "logged_out"]
@@ -121,7 +120,7 @@ class Connections:
         desired: Desired = "running",
     ) -> Connection:
         """Raises `InvalidConnectionId`, `ConnectionExists`, `TooManyConnections`."""
-        if not ID.fullmatch(connection):
+        if not is_connection(connection):
             raise InvalidConnectionId("1 to 64 of a-z 0-9 _ -, a letter or digit first")
         if self._limit is not None:
             # Two gateways at the limit may both pass: one connection more is no harm.
@@ -148,7 +147,7 @@ class Connections:
 
         An id that no connection can have is not an error here: there is none.
         """
-        if not ID.fullmatch(connection):
+        if not is_connection(connection):
             return None
         document = await self._documents.get(CONNECTIONS, connection)
         if document is None or (document["deleted"] and not deleted):
@@ -214,7 +213,7 @@ class Connections:
         self, connection: str, update: Callable[[Document], dict[str, Any]]
     ) -> Connection:
         """Every change leaves its trace in a deleted or missing document: none."""
-        if not ID.fullmatch(connection):
+        if not is_connection(connection):
             raise ConnectionNotFound(connection)
         changed: Document | None = None
 

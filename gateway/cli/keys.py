@@ -49,13 +49,13 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Make a key and show it, this once."""
-    from actors.state.connections import ID
+    from actors.redis.keys import is_connection
     from gateway.keys import SCOPES
 
     if not name.strip() or not name.isprintable():
         output.refuse("Give the key a name that can be printed.")
     for connection in connections or ():
-        if not ID.fullmatch(connection):
+        if not is_connection(connection):
             output.refuse(f"{connection} cannot be a connection: 1 to 64 of a-z, 0-9, _ and -.")
     wanted = scopes or ["admin"]
     unknown = [scope for scope in wanted if scope not in SCOPES]
