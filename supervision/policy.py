@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 QUIET = 300.0
 """After this long without an unstable life the budget of restarts is whole again."""
 
-RETRY = 0.2
-"""The shortest pause between two tries of something that just failed."""
-
 
 def restart_after(streak: int, base: float, cap: float, chance: float) -> float:
     """Seconds until the restart after `streak` short lives in a row; after the first, at once.
@@ -54,10 +51,6 @@ class Intensity:
     def exhausted(self, now: float) -> bool:
         """Whether the budget is spent."""
         return len(self._recent(now)) > self.limit
-
-    def forgiven(self) -> Intensity:
-        """A whole budget: a person asked for recovery."""
-        return self._with((), streak=0)
 
     def _recent(self, now: float) -> tuple[float, ...]:
         quiet = not self.falls or now - self.falls[-1] >= self.quiet
