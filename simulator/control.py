@@ -189,7 +189,6 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/contacts/{number}/inbox", contacts.inbox, ["GET"]),
         ("/contacts/{number}/said", contacts.said, ["GET"]),
         ("/accounts/{number}", control.account, ["GET"]),
-        ("/accounts/{number}/copies", contacts.copies, ["GET"]),
         ("/accounts/{number}/prekeys", control.prekeys, ["POST"]),
         ("/faults", control.faults, ["GET", "POST", "DELETE"]),
     ]

@@ -56,7 +56,7 @@ def test_copies_to_its_own_phone(simulator: Simulator, client: Client, friend: s
     sent = [client.send(friend, f"copied {number}") for number in range(3)]
 
     def copied() -> list[str]:
-        copies = simulator.http.get(f"/accounts/{client.number}/copies").json()["items"]
+        copies = simulator.http.get(f"/phones/{client.number}/inbox").json()["items"]
         return [item["id"] for item in copies if item["to"] == friend]
 
     until(lambda: copied() == sent)
