@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,8 @@ from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
 if TYPE_CHECKING:
     from actors.settings import Settings
+
+WOKEN = 10.0  # seconds: less than those waits take that nothing ends
 
 
 async def test_a_job_has_what_an_attempt_needs(desk: Desk) -> None:
@@ -152,27 +153,24 @@ async def test_waiting_ends_when_something_is_queued(desk: Desk) -> None:
     waiting = asyncio.ensure_future(desk.lanes.wait(SHOP, 30))
     await asyncio.sleep(0.1)
     assert not waiting.done()
-    begun = time.monotonic()
     await desk.accept("a")
-    await waiting
-    assert time.monotonic() - begun < 1
+    async with asyncio.timeout(WOKEN):
+        await waiting
 
 
 async def test_waiting_misses_nothing_that_was_queued_after_the_claim(desk: Desk) -> None:
     await desk.lanes.wait(SHOP, 1)
     assert await desk.claimed() == []
     await desk.accept("a")
-    begun = time.monotonic()
-    await desk.lanes.wait(SHOP, 30)
-    assert time.monotonic() - begun < 1
+    async with asyncio.timeout(WOKEN):
+        await desk.lanes.wait(SHOP, 30)
 
 
 async def test_waiting_ends_by_itself(desk: Desk) -> None:
     await desk.lanes.wait(SHOP, 1)
     for timeout in (0, 0.1):
-        begun = time.monotonic()
-        await desk.lanes.wait(SHOP, timeout)
-        assert time.monotonic() - begun < 2
+        async with asyncio.timeout(WOKEN):
+            await desk.lanes.wait(SHOP, timeout)
 
 
 @pytest.mark.parametrize("what", ["send_at", "fail", "cancel", "receipt", "retry", "promote"])
@@ -186,7 +184,6 @@ async def test_waiting_ends_with_whatever_makes_a_claim_worthwhile(desk: Desk, w
         await desk.fail("a1", permanent=True)
         await desk.drain()
     await desk.lanes.wait(SHOP, 1)
-    begun = time.monotonic()
     match what:
         case "send_at":
             await desk.accept("soon", send_at=desk.now + 1)
@@ -200,8 +197,8 @@ async def test_waiting_ends_with_whatever_makes_a_claim_worthwhile(desk: Desk, w
             await desk.retry("a1")
         case "promote":
             await desk.lanes.promote(SHOP, desk.now + 60)
-    await desk.lanes.wait(SHOP, 30)
-    assert time.monotonic() - begun < 1
+    async with asyncio.timeout(WOKEN):
+        await desk.lanes.wait(SHOP, 30)
 
 
 async def test_a_new_epoch_wakes_the_old_owner_and_does_not_lose_the_next_token(
@@ -216,9 +213,8 @@ async def test_a_new_epoch_wakes_the_old_owner_and_does_not_lose_the_next_token(
     try:
         waiting = asyncio.ensure_future(successor.wait(SHOP, 30))
         await asyncio.sleep(0.1)
-        begun = time.monotonic()
         await desk.accept("a")
-        await waiting
-        assert time.monotonic() - begun < 1
+        async with asyncio.timeout(WOKEN):
+            await waiting
     finally:
         await successor.close()
