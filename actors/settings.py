@@ -33,7 +33,7 @@ class InvalidSettings(Exception):  # noqa: N818 - reads as what it is
 
 
 class Settings(BaseModel):
-    """The settings of one instance. Intervals of the guide's variables are milliseconds."""
+    """The settings of one instance. Intervals are milliseconds; `docs/settings.md` explains each."""
 
     model_config = ConfigDict(
         extra="forbid", validate_by_name=True, validate_by_alias=True, frozen=True

@@ -105,7 +105,7 @@ async def restart(call: Call[None, None]) -> Response:
 
 
 async def recover(call: Call[Recovery, None]) -> Response:
-    """The guide's forced recovery: no backoff, no restart intensity, now."""
+    """Forced recovery: no backoff, no restart intensity, now."""
     backends, wanted = call.backends, call.body.connection
     if wanted is not None:
         auth.require_connection(call.key, wanted)

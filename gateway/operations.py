@@ -36,7 +36,7 @@ async def ready(call: Call[None, None]) -> Response:
 
 
 async def health(call: Call[None, None]) -> Response:
-    """Without a key exactly the guide's shape; with one, what stands behind it."""
+    """Without a key the short form; with one, what stands behind it too."""
     backends = call.backends
     key = await _shown(call)
     seen = await backends.observer.look()

@@ -1,7 +1,7 @@
 """RootSupervisor: the one actor that Ray restarts; it restarts all others.
 
 It starts itself, so that a root which Ray brought back adopts what lives without anybody's help:
-the same processes, no reconnect (section 8 of the design, G8). What it must remember is elsewhere:
+the same processes, no reconnect (G8). What it must remember is elsewhere:
 names in Ray, leases in Redis, desires in the state store. No single child, nor Redis, nor the
 store, can hold it up.
 """

@@ -1,4 +1,4 @@
-"""The health of the service in one word and in the guide's shape: a pure port for the gateway.
+"""The health of the service in one word and in its short form: a pure port for the gateway.
 
 ``/health`` answers also while the HealthMonitor is dead or Redis or the store is away: then from
 what the gateway sees itself, with what the monitor wrote last as far as it is fresh.
@@ -32,7 +32,7 @@ def summary(
     cpu: float,
     memory: float,
 ) -> dict[str, Any]:
-    """Exactly the guide's `/health` document, nothing more (it is answered without a key).
+    """The short form of `/health` and nothing more: it is answered without a key.
 
     `uptime` in seconds; `states` of all connections (stopped and pairing ones count in the total
     only); `waiting` in the queue, what waits for its time included, `active` being sent, `failed`

@@ -3,7 +3,7 @@
 One lane per chat, one message of a chat in flight at a time, fair turns between the chats of a
 connection (`lanes.lua` says how). What was accepted is delivered at least once or ends visibly
 (G2); each attempt carries the id minted at acceptance (G3); within a chat and priority the order
-of acceptance holds, across retries and crashes (G4); an old epoch changes nothing (G5).
+of acceptance holds, across retries and crashes (G4); an old epoch changes nothing (G6).
 
 Every method raises `RedisAway` when Redis does not serve; the call may then have been applied, and
 repeating it is safe.

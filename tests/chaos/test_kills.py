@@ -1,7 +1,6 @@
 """`kill -9` of each kind of process while messages flow both ways (G2, G3, G4, G5, G7, G8).
 
-The bounds are those of the design for this class of machine, with room for a noisy one; the
-figures are printed. Nothing may be lost, doubled or reordered, and no QR may be asked for.
+The bounds (G8) have room for a noisy machine; the figures are printed. Nothing may be lost, doubled or reordered, and no QR may be asked for.
 """
 
 from __future__ import annotations

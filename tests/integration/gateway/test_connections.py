@@ -107,7 +107,7 @@ async def test_recovery(api: Api, documents: Documents) -> None:
         assert registered is not None
         return registered.recover
 
-    everything = api.post("/api/connections/recover")  # no body, as the guide calls it
+    everything = api.post("/api/connections/recover")  # no body
     assert everything.status_code == 202
     assert "ill" in everything.json()["items"]
     assert "resting" not in everything.json()["items"]

@@ -1,6 +1,6 @@
 """The tree on a real Ray, a real Valkey and the simulator: who dies, and who is back when.
 
-Bounds are those of section 8 of the design; the figures are printed.
+Recovery is bounded (G8); the figures are printed.
 """
 
 from __future__ import annotations

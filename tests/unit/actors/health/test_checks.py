@@ -56,7 +56,7 @@ def four(**others: Seen) -> dict[str, Seen]:
         ({"redis": Answer(ok=True, seconds=0.3)}, "degraded", ["redis_slow"]),
         ({"store": Answer(ok=True, seconds=1.5)}, "degraded", ["store_slow"]),
         ({"durability": "Redis: appendfsync is no, not always."}, "degraded", ["not_durable"]),
-        # one of five as in the guide's example: an alert, and a healthy service
+        # one of five: an alert, and a healthy service
         ({"connections": four(x=FAILED)}, "healthy", ["connection_failed"]),
         (
             {"connections": four(x=FAILED, y=Seen("running", "logged_out"))},

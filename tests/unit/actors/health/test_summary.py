@@ -1,4 +1,4 @@
-"""`/health` in exactly the guide's shape, whatever is away."""
+"""`/health` in its short form, whatever is away."""
 
 from __future__ import annotations
 
