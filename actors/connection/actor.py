@@ -17,7 +17,7 @@ import structlog
 from actors.connection.aside import move_aside
 from actors.connection.causes import Kind
 from actors.connection.engine import ENGINES
-from actors.connection.reporting import StateAway
+from actors.connection.reporting import RemoteState
 from actors.connection.serving import Pace, Serving
 from actors.queue.lanes import Lanes, decide
 from actors.redis.client import RedisAway, connect
@@ -26,7 +26,6 @@ from actors.settings import Settings
 from actors.shell import Shell
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from actors.connection.ending import Ending
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
     from actors.redis.lease import Lease
 
 log = structlog.get_logger()
-
-CONFIRMED_WITHIN = 20.0
-"""Seconds after which a StateManager that has not confirmed counts as away."""
 
 
 class UnknownEngine(ValueError):  # noqa: N818 - reads as what it is
@@ -49,32 +45,6 @@ class Busy(Exception):  # noqa: N818 - reads as what it is
     """The actor serves, or served, a connection already: one actor serves once."""
 
     code = "busy"
-
-
-class RemoteState:
-    """The StateManager behind whatever handle the tree gave last."""
-
-    def __init__(self) -> None:
-        self.handle: Any = None
-
-    async def store_messages(self, connection: str, items: Sequence[dict[str, Any]]) -> None:
-        await self._call("store_messages", connection, list(items))
-
-    async def merge_chat(self, connection: str, old: str, new: str) -> bool:
-        return bool(await self._call("merge_chat", connection, old, new))
-
-    async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
-        await self._call("report_state", connection, observed)
-
-    async def _call(self, method: str, *args: object) -> object:
-        if self.handle is None:
-            raise StateAway("not known yet")
-        try:
-            answer = getattr(self.handle, method).remote(*args)
-            async with asyncio.timeout(CONFIRMED_WITHIN):
-                return await answer
-        except Exception as error:
-            raise StateAway(type(error).__name__) from error
 
 
 class ConnectionActor(Shell):

@@ -30,6 +30,9 @@ LONGEST_PAUSE = 2.0
 RENEW_AGAIN = 1.0
 """Seconds between tries while Redis or the StateManager is away."""
 
+CONFIRMED_WITHIN = 20.0
+"""Seconds after which a StateManager that has not confirmed counts as away."""
+
 
 class StateAway(Exception):  # noqa: N818 - reads as what it is
     """The StateManager did not confirm: it is dead, not known yet, or its store is away."""
@@ -46,6 +49,32 @@ class State(Protocol):
 
     async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
         """Note what the connection is; the newest epoch wins."""
+
+
+class RemoteState:
+    """The StateManager behind whatever handle the tree gave last."""
+
+    def __init__(self) -> None:
+        self.handle: Any = None
+
+    async def store_messages(self, connection: str, items: Sequence[dict[str, Any]]) -> None:
+        await self._call("store_messages", connection, list(items))
+
+    async def merge_chat(self, connection: str, old: str, new: str) -> bool:
+        return bool(await self._call("merge_chat", connection, old, new))
+
+    async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
+        await self._call("report_state", connection, observed)
+
+    async def _call(self, method: str, *args: object) -> object:
+        if self.handle is None:
+            raise StateAway("not known yet")
+        try:
+            answer = getattr(self.handle, method).remote(*args)
+            async with asyncio.timeout(CONFIRMED_WITHIN):
+                return await answer
+        except Exception as error:
+            raise StateAway(type(error).__name__) from error
 
 
 @dataclass(frozen=True, slots=True)
