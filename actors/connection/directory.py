@@ -39,6 +39,23 @@ class Directory(SessionFile):
         """Drop the cached list, so that the next send fetches it."""
         self._write("DELETE FROM devices WHERE user = ?", (user,))
 
+    def key_list(self, user: str) -> bytes:
+        """The signed key-index list of a canonical address that was believed last; empty for none."""
+        row = self._row("SELECT signed FROM key_lists WHERE user = ?", (user,))
+        return b"" if row is None else bytes(row[0])
+
+    def save_key_list(self, user: str, signed: bytes) -> None:
+        """Keep the list that was believed; it outlives the devices, which are asked for again."""
+        if signed != self.key_list(user):
+            self._write(
+                "INSERT OR REPLACE INTO key_lists (user, signed) VALUES (?, ?)", (user, signed)
+            )
+
+    def move_key_list(self, old: str, new: str) -> None:
+        """The list of the address `old` is that of `new`, where that has none."""
+        self._write("UPDATE OR IGNORE key_lists SET user = ? WHERE user = ?", (new, old))
+        self._write("DELETE FROM key_lists WHERE user = ?", (old,))
+
     def learn_lid(self, lid: str, pn: str) -> bool:
         """Note that two canonical addresses are one person's; True where that is news.
 
@@ -58,4 +75,5 @@ class Directory(SessionFile):
     def forget_directory(self) -> None:
         """Drop device lists and the map."""
         self._write("DELETE FROM devices")
+        self._write("DELETE FROM key_lists")
         self._write("DELETE FROM lids")

@@ -49,6 +49,7 @@ class Session(Inbox, Sent, Directory, Keys):
             self.move_ratchets(lid, pn)
             self.move_chat(lid, pn)
             self.move_sent(lid, pn)
+            self.move_key_list(lid, pn)
             self.forget_devices(lid)
         return news
 

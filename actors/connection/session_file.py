@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from actors.connection.session_schema import APPLICATION_ID, SCHEMA, VERSION
+from actors.connection.session_schema import APPLICATION_ID, CHANGES, SCHEMA, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -224,7 +224,11 @@ class SessionFile:
                     self._writer.execute(statement)
                 self._writer.execute("INSERT INTO file VALUES (1, ?, 1)", (self.epoch,))
                 self._writer.execute(f"PRAGMA application_id={APPLICATION_ID}")
-                self._writer.execute(f"PRAGMA user_version={VERSION}")
+                self._writer.execute("PRAGMA user_version=1")
+            written = self._writer.execute("PRAGMA user_version").fetchone()[0]
+            for version in range(written + 1, VERSION + 1):
+                self._writer.execute(CHANGES[version])
+                self._writer.execute(f"PRAGMA user_version={version}")
             self._writer.execute("UPDATE file SET epoch = ? WHERE epoch < ?", (self.epoch,) * 2)
             self._check_epoch()
             self._writer.execute("COMMIT")

@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 1
+VERSION = 2
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -118,3 +118,14 @@ CREATE TABLE lids (
     pn TEXT NOT NULL UNIQUE
 ) STRICT, WITHOUT ROWID;
 """
+
+CHANGES = {
+    2: """
+-- The phone's signed list of its devices that was believed last: an older one is not.
+CREATE TABLE key_lists (
+    user TEXT PRIMARY KEY,
+    signed BLOB NOT NULL
+) STRICT, WITHOUT ROWID
+"""
+}
+"""What each version has beside the one before; `SCHEMA` is the first."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from actors.connection.native.addresses import Address, parse_optional
 from actors.connection.native.agreement import Bundle
 from actors.connection.native.nodes import Node
-from actors.connection.native.signatures import KEY_TYPE
+from actors.connection.native.signatures import KEY_TYPE, raw
 from actors.connection.native.socket import iq
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ def read(node: Node) -> Bundle | None:
         return None
     bundle = Bundle(
         registration_id=int.from_bytes(node.bytes_of("registration"), "big"),
-        identity_key=_raw(keys.bytes_of("identity")),
+        identity_key=raw(keys.bytes_of("identity")),
         signed_prekey_id=int.from_bytes(signed.bytes_of("id"), "big"),
-        signed_prekey=_raw(signed.bytes_of("value")),
+        signed_prekey=raw(signed.bytes_of("value")),
         signed_prekey_signature=signed.bytes_of("signature"),
         prekey_id=int.from_bytes(single.bytes_of("id"), "big") if single is not None else None,
-        prekey=_raw(single.bytes_of("value")) if single is not None else None,
+        prekey=raw(single.bytes_of("value")) if single is not None else None,
     )
     public = (bundle.identity_key, bundle.signed_prekey, bundle.prekey or bytes(32))
     sound = all(len(key) == 32 for key in public) and len(bundle.signed_prekey_signature) == 64
@@ -148,7 +148,3 @@ def _signed_prekey(key: SignedPrekey) -> Node:
             Node("signature", {}, key.signature),
         ),
     )
-
-
-def _raw(public: bytes) -> bytes:
-    return public[1:] if len(public) == 33 and public[:1] == KEY_TYPE else public

@@ -76,12 +76,13 @@ class Devices:
 
     async def _ask(self, person: Address) -> tuple[Address, ...]:
         while True:
-            listed, devices = await self._fetch(person)
+            listed, devices, believed = await self._fetch(person)
             async with transaction(self._session, self._socket):
                 # An answer that was on its way when the list changed may be the old list.
                 stale = person in self._changed
                 self._changed.discard(person)
                 if not stale:
+                    self._session.save_key_list(str(person), believed)
                     learned = self._people.learn(person, listed.lid)
                     self._session.save_devices(
                         str(person), [str(device) for device in devices], self._clock()
@@ -91,12 +92,17 @@ class Devices:
                     await self._on_inbox()
                 return devices
 
-    async def _fetch(self, person: Address) -> tuple[usync.Listed, tuple[Address, ...]]:
+    async def _fetch(self, person: Address) -> tuple[usync.Listed, tuple[Address, ...], bytes]:
         answer = usync.devices_answer(await self._socket.request(usync.devices_query([person])))
         # One person was asked about, who may be listed under the other address.
         listed = next(iter(answer.values()), usync.Listed((), None))
-        numbers = key_index.vouched(
-            listed.devices, listed.indexes, listed.signed, self._session.identity(str(person))
+        name = str(person)
+        numbers, believed = key_index.vouched(
+            listed.devices,
+            listed.indexes,
+            listed.signed,
+            self._session.identity(name),
+            self._session.key_list(name),
         )
         if not numbers:
             if not usync.can_be_asked(person):
@@ -104,7 +110,8 @@ class Devices:
             if not usync.is_contact(await self._socket.request(usync.contacts_query(person))):
                 raise NotOnWhatsApp
             numbers = (0,)
-        return listed, tuple(Address(person.user, person.server, number) for number in numbers)
+        found = tuple(Address(person.user, person.server, number) for number in numbers)
+        return listed, found, believed
 
     def _asked(self, person: Address, done: asyncio.Task[tuple[Address, ...]]) -> None:
         del self._asking[person]

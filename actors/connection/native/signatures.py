@@ -31,3 +31,8 @@ def verify(public: bytes, message: bytes, signature: bytes) -> bool:
         )
     except xeddsa.XEdDSAException:
         return False
+
+
+def raw(public: bytes) -> bytes:
+    """The key's 32 bytes, where it comes with its type before them; what is no key stays."""
+    return public[1:] if len(public) == 33 and public[:1] == KEY_TYPE else public

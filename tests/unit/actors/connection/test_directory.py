@@ -30,3 +30,19 @@ async def test_the_newest_pair_of_lid_and_number_wins(session: Session) -> None:
         assert not session.learn_lid("1@lid", ALICE)
         assert session.learn_lid("2@lid", ALICE)
     assert (session.pn_for("1@lid"), session.pn_for("2@lid")) == (None, ALICE)
+
+
+async def test_the_believed_list_outlives_the_devices_and_moves_to_the_number(
+    session: Session,
+) -> None:
+    async with session.transaction():
+        session.save_key_list("1@lid", b"signed")
+        session.save_devices("1@lid", ["1@lid"], 5.0)
+        session.forget_devices("1@lid")
+    assert session.key_list("1@lid") == b"signed"
+    async with session.transaction():
+        session.learn_lid("1@lid", ALICE)
+    assert (session.key_list("1@lid"), session.key_list(ALICE)) == (b"", b"signed")
+    async with session.transaction():
+        session.forget_credentials()
+    assert session.key_list(ALICE) == b""

@@ -112,6 +112,20 @@ def test_a_newer_releases_file_is_left_as_it_is(session: Session, path: Path) ->
         Session.open(path, 4)
 
 
+async def test_an_older_releases_file_is_brought_up_to_date(session: Session, path: Path) -> None:
+    await put(session, "KEPT")
+    session.close()
+    with closing(sqlite3.connect(path)) as older:
+        older.execute("DROP TABLE key_lists")
+        older.execute("PRAGMA user_version=1")
+    for epoch in (4, 5):
+        with closing(Session.open(path, epoch)) as newer:
+            assert [one.message_id for one in newer.pending("message", 9)] == ["KEPT"]
+            async with newer.transaction():
+                newer.save_key_list(ALICE, b"signed")
+            assert newer.key_list(ALICE) == b"signed"
+
+
 def test_a_creation_cut_short_is_no_damage(path: Path) -> None:
     path.parent.mkdir()
     path.touch()
