@@ -17,8 +17,14 @@ MAX_ARCHIVED = 40
 SIGNED_PREKEY_SECONDS = 90 * 86_400.0
 """How long a replaced signed prekey still serves peers who fetched it."""
 
+MAX_GIVEN = 1000
+"""How many prekeys of retry receipts are kept: not every sender comes back with the one it got."""
+
 MAX_PREKEY_ID = 0xFF_FFFF
 """Ids are three bytes on the wire."""
+
+# Who has a prekey: nobody yet, WhatsApp's server, or the one device that it was made for.
+_HELD, _UPLOADED, _GIVEN = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,11 @@ class Keys(SessionFile):
     # prekeys
 
     def add_prekeys(self, pairs: Sequence[tuple[bytes, bytes]], *, published: bool) -> list[Prekey]:
-        """Store (private, public) pairs under ids that were never used before."""
+        """Store (private, public) pairs under ids that were never used before.
+
+        `published` ones are given to one device each, in a retry receipt. Of those the newest
+        `MAX_GIVEN` are kept: a message for one that is gone is asked for again, with another.
+        """
         row = self._row("SELECT next_prekey_id FROM file")
         assert row is not None
         first = int(row[0])
@@ -101,7 +111,13 @@ class Keys(SessionFile):
         for key in made:
             self._write(
                 "INSERT INTO prekeys (id, private, public, published) VALUES (?, ?, ?, ?)",
-                (key.id, key.private, key.public, int(published)),
+                (key.id, key.private, key.public, _GIVEN if published else _HELD),
+            )
+        if published:
+            self._write(
+                "DELETE FROM prekeys WHERE id IN (SELECT id FROM prekeys WHERE published = ?"
+                " ORDER BY id DESC LIMIT -1 OFFSET ?)",
+                (_GIVEN, MAX_GIVEN),
             )
         return made
 
@@ -114,15 +130,15 @@ class Keys(SessionFile):
         return [
             Prekey(*row)
             for row in self._rows(
-                "SELECT id, private, public FROM prekeys WHERE published = 0 ORDER BY id LIMIT ?",
-                (limit,),
+                "SELECT id, private, public FROM prekeys WHERE published = ? ORDER BY id LIMIT ?",
+                (_HELD, limit),
             )
         ]
 
     def mark_published(self, prekey_ids: Sequence[int]) -> None:
         """Note that WhatsApp has the prekeys."""
         for prekey_id in prekey_ids:
-            self._write("UPDATE prekeys SET published = 1 WHERE id = ?", (prekey_id,))
+            self._write("UPDATE prekeys SET published = ? WHERE id = ?", (_UPLOADED, prekey_id))
 
     def delete_prekey(self, prekey_id: int) -> None:
         self._write("DELETE FROM prekeys WHERE id = ?", (prekey_id,))

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from actors.connection.keys import MAX_GIVEN
 from actors.connection.native.signal import new_credentials
 from actors.connection.session import (
     Session,
@@ -46,6 +47,20 @@ async def test_prekey_ids_are_never_used_again(session: Session, path: Path) -> 
         async with again.transaction():
             ids += [key.id for key in again.add_prekeys([(b"a", b"b")], published=True)]
     assert ids == [1, 2, 3, 4]
+
+
+async def test_prekeys_given_in_retry_receipts_are_bounded(session: Session) -> None:
+    """The newest are kept, and every one that WhatsApp hands out."""
+    pair = (b"a", b"b")
+    async with session.transaction():
+        held = session.add_prekeys([pair], published=False)
+        uploaded = session.add_prekeys([pair], published=False)
+        session.mark_published([uploaded[0].id])
+        given = session.add_prekeys([pair] * MAX_GIVEN, published=True)
+    async with session.transaction():
+        given += session.add_prekeys([pair], published=True)
+    kept = [key.id for key in [*held, *uploaded, *given] if session.prekey(key.id) is not None]
+    assert kept == [key.id for key in [*held, *uploaded, *given[1:]]]
 
 
 async def test_forty_archived_sessions_are_kept(session: Session) -> None:

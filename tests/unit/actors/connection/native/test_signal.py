@@ -179,7 +179,7 @@ async def test_an_unconfirmed_upload_is_repeated_with_the_same_keys(bob: Device)
         third = bob.signal.prekeys_to_publish(2)
     assert not set(third) & set(second)
     assert bob.session._rows("SELECT id FROM prekeys WHERE published = 1") == [
-        (number,) for number in range(1, 7)
+        (number,) for number in (1, 2, 3, 5, 6)
     ]
 
 
