@@ -6,9 +6,9 @@ import json
 import os
 import statistics
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 from rich.table import Table
@@ -16,6 +16,8 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,24 +58,30 @@ class Figure:
 
 
 class Figures:
-    """All figures of a run, kept in `file` as soon as they are known."""
+    """All figures of a run, kept in `file` as soon as they are known.
+
+    What the file has of other runs stays there until it is measured again.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self.all: list[Figure] = []
+        self._kept: dict[str, dict[str, Any]] = {}
+        with suppress(OSError, ValueError, KeyError):
+            self._kept = {each["name"]: each for each in json.loads(file.read_text())["figures"]}
 
     def add(self, figure: Figure) -> None:
         self.all.append(figure)
         self._file.parent.mkdir(exist_ok=True)
-        known = {
+        self._kept[figure.name] = {
+            **asdict(figure),
+            "ratio": figure.ratio,
+            "target": figure.target,
+            "met": figure.met,
             "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "cores": os.cpu_count(),
             "load": os.getloadavg()[0],
-            "figures": [
-                {**asdict(each), "ratio": each.ratio, "target": each.target, "met": each.met}
-                for each in self.all
-            ],
         }
+        known = {"cores": os.cpu_count(), "figures": list(self._kept.values())}
         self._file.write_text(json.dumps(known, indent=1) + "\n")
 
     def table(self) -> Table:
@@ -127,6 +135,11 @@ def share(*pids: int) -> Iterator[Share]:
 def _spent(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
+
+
+def turns(number: int, *sides: T) -> tuple[T, ...]:
+    """`sides` in the order of this round: who goes first changes with each."""
+    return sides if number % 2 else sides[::-1]
 
 
 def median(values: Sequence[float]) -> float:

@@ -20,8 +20,7 @@ STEPS = {
     "cryptography": ("cryptography.hazmat.primitives.ciphers.aead",),
     "signal": ("doubleratchet", "x3dh", "xeddsa"),
     "protobuf": ("google.protobuf",),
-    "pyaileys": ("pyaileys.wabinary",),
-    "its protobufs": ("pyaileys.proto.WAProto_pb2",),
+    "protobufs": ("actors.connection.native.tables",),
     "engine": ("actors.connection.native", "actors.connection.session"),
 }
 

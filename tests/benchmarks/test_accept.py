@@ -1,7 +1,7 @@
 """Durable accepts over HTTP, beside a bare Starlette that runs one script call for each request.
 
 Both servers are processes of their own on the same Valkey (`appendfsync always`), asked by the
-same client in turns: A B A B …, and the medians of the rounds are compared.
+same client in turns: A B B A …, and the medians of the rounds are compared.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.benchmarks.figures import Figure, Figures, median, share
+from tests.benchmarks.figures import Figure, Figures, median, share, turns
 from tests.instance import until
 from tests.integration.gateway.served import KEY, Gateway
 from tests.valkey import Valkey, free_port
@@ -75,7 +75,7 @@ def test_accepts_over_http(figures: Figures, tmp_path: Path) -> None:
         with bare(gateway.data) as least:
             servers = ((*least, theirs), (gateway.port, gateway.process.pid, ours))
             for number in range(ROUNDS + 1):
-                for port, pid, rounds in servers:
+                for port, pid, rounds in turns(number, *servers):
                     with share(pid) as server, share(valkey.pid) as redis:
                         result = load(port)
                     if number:  # the first round warms both up

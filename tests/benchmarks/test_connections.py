@@ -22,7 +22,7 @@ from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.settings import Settings
 from tests.benchmarks.bare import BareEngine
-from tests.benchmarks.figures import Figure, Figures, median, share
+from tests.benchmarks.figures import Figure, Figures, median, share, turns
 from tests.benchmarks.footprint import pss
 from tests.instance import Instance, until
 
@@ -88,16 +88,19 @@ def test_messages_per_second(
             for number, name in enumerate(names)
         ]
         for turn in range(ROUNDS + 1):  # the first makes the Signal sessions
-            begun = time.perf_counter()
-            for engine in engines:
-                engine.ask(CONTACTS, count, f"turn-{turn}")
-            for engine in engines:
-                engine.seconds()
-            alone.append(count * connections / (time.perf_counter() - begun))
-            with share(simulator) as busy:
-                seconds = asyncio.run(through(settings, names, count))
-            ours.append(count * connections / seconds)
-            shares.append(busy.value)
+            for side in turns(turn, "alone", "ours"):
+                if side == "alone":
+                    begun = time.perf_counter()
+                    for engine in engines:
+                        engine.ask(CONTACTS, count, f"turn-{turn}")
+                    for engine in engines:
+                        engine.seconds()
+                    alone.append(count * connections / (time.perf_counter() - begun))
+                else:
+                    with share(simulator) as busy:
+                        seconds = asyncio.run(through(settings, names, count))
+                    ours.append(count * connections / seconds)
+                    shares.append(busy.value)
     figures.add(
         Figure(
             f"messages to WhatsApp, {connections} connection{'s' * (connections > 1)}",

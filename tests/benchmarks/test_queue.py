@@ -13,7 +13,7 @@ import pytest
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.lease import Leases, Owner
-from tests.benchmarks.figures import Figure, Figures, median
+from tests.benchmarks.figures import Figure, Figures, median, turns
 from tests.valkey import Valkey
 
 if TYPE_CHECKING:
@@ -76,10 +76,12 @@ async def test_accept_claim_complete(figures: Figures, tmp_path: Path) -> None:
                 done += len(jobs)
             return MESSAGES / (time.perf_counter() - begun)
 
-        floors, accepted, claimed = [], [], []
-        for _ in range(ROUNDS):
-            floors.append(await rate(bare))
-            accepted.append(await rate(accept))
+        floors: list[tuple[float, float]] = []
+        accepted: list[tuple[float, float]] = []
+        claimed = []
+        for turn in range(ROUNDS):
+            for work, found in turns(turn, (bare, floors), (accept, accepted)):
+                found.append(await rate(work))
             claimed.append(await drained())
         floor = median([each for each, _ in floors])
         p99 = median([late for _, late in accepted])
