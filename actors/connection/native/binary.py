@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from pyaileys.wabinary import constants
+from actors.connection.native.tables import constants
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import DecodeError
-from pyaileys.proto import WAProto_pb2
 
-from actors.connection.native import binary
+from actors.connection.native import binary, tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +24,7 @@ MAX_NODE: Final = 8 * 1024 * 1024
 MAX_NUMBER: Final = 2**32 - 1
 """No time, count or code in a stanza is larger."""
 
-proto: Any = WAProto_pb2
+proto: Any = tables.proto
 """The generated classes; they have no types."""
 
 

@@ -16,6 +16,7 @@ NEEDLESS = {
     "jsonschema",
     "neonize",
     "prometheus_client",
+    "pyaileys",
     "pydantic_settings",
     "pywhats",
     "segno",

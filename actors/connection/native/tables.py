@@ -1,0 +1,30 @@
+"""What of pyaileys the engine stands on: the token tables and the generated protobuf classes.
+
+Loaded from their files: the package itself would bring its client along, 2 MB in each connection.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def _load(path: str) -> ModuleType:
+    package = find_spec("pyaileys")
+    assert package is not None
+    assert package.origin is not None
+    file = Path(package.origin).parent / path
+    spec = spec_from_file_location(file.stem, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+constants: Any = _load("wabinary/constants.py")
+proto: Any = _load("proto/WAProto_pb2.py")
