@@ -12,48 +12,39 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
-from redis.asyncio.client import Pipeline
 
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.lease import Leases
+from actors.redis.line import Line
 from tests.integration.queue.desk import Desk
 from tests.valkey import Valkey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
     from actors.settings import Settings
 
 
-class RepeatingPipeline(Pipeline):
+class Repeating(Redis):
+    """The client of a test in which `RepeatingLine` stands for `Line`."""
+
+
+class RepeatingLine(Line):
     """Puts every script twice on the way; the first answer of each is lost."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._lost: list[bool] = []
-
-    def execute_command(self, *args: Any, **options: Any) -> Any:
-        if args[0] == "EVALSHA":
-            self._lost.append(True)
-            super().execute_command(*args, **options)
-        self._lost.append(False)
-        return super().execute_command(*args, **options)
-
-    async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        answers = await super().execute(raise_on_error)
-        lost, self._lost = self._lost, []
-        return [answer for answer, gone in zip(answers, lost, strict=True) if not gone]
+    async def exchange(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        sent = [
+            (command, last)
+            for command in commands
+            for last in ((False, True) if command[0] == "EVALSHA" else (True,))
+        ]
+        answers = await _exchange(self, [command for command, _ in sent])
+        return [answer for answer, (_, last) in zip(answers, sent, strict=True) if last]
 
 
-class Repeating(Redis):
-    """Runs every script twice."""
-
-    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
-        return RepeatingPipeline(
-            self.connection_pool, self.response_callbacks, transaction, shard_hint
-        )
+_exchange = Line.exchange
 
 
 @pytest.fixture(scope="package")
@@ -75,11 +66,16 @@ def settings(server: Valkey) -> Settings:
 
 
 @pytest_asyncio.fixture(params=["once", "twice"])
-async def redis(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Redis]:
+async def redis(
+    settings: Settings, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Redis]:
     """An emptied server."""
     client = connect(settings)
     await client.flushdb()
-    kind = Repeating if request.param == "twice" else Redis
+    kind: type[Redis] = Redis
+    if request.param == "twice":
+        kind = Repeating
+        monkeypatch.setattr(Line, "exchange", RepeatingLine.exchange)
     yield kind.from_pool(client.connection_pool)
     await client.connection_pool.disconnect()
 
