@@ -16,6 +16,7 @@ import pytest
 from actors.connection.draining import Drain
 from actors.connection.engine import InboxMerge, InboxMessage
 from actors.connection.native import SESSION_FILE
+from actors.connection.reporting import StateAway
 from actors.connection.session import Session
 from actors.state.actor import StateManager
 from actors.state.documents import MESSAGES, Documents, Order, Where, open_documents
@@ -100,6 +101,7 @@ async def test_who_spoke_by_lid_first_is_one_chat(
             await simulator.heal()
             await simulator.say(CONTACT, ACCOUNT, "it is me")
         elif learned == "by asking":
+            await simulator.contact(CONTACT, receipts="none")  # nothing else arrives
             await phone.send(1, "you?")
 
         async def merged() -> bool:
@@ -127,8 +129,19 @@ async def test_who_spoke_by_lid_first_is_one_chat(
         assert len(found) == len(texts)
 
 
+class Unmerging(Shelf):
+    """Takes messages, and merges nothing while it is `held`."""
+
+    held = True
+
+    async def merge_chat(self, connection: str, old: str, new: str) -> bool:
+        if self.held:
+            raise StateAway("held")
+        return await super().merge_chat(connection, old, new)
+
+
 async def test_a_merge_waits_for_the_store_and_goes_before_messages() -> None:
-    engine, shelf = ScriptedEngine(), Shelf()
+    engine, shelf = ScriptedEngine(), Unmerging()
     drain = Drain("shop", engine, cast("Lanes", None), shelf)
 
     def message(key: int, address: str) -> InboxMessage:
@@ -141,11 +154,10 @@ async def test_a_merge_waits_for_the_store_and_goes_before_messages() -> None:
         3: InboxMerge(3, merging.LID, merging.NUMBER),
     }
     engine.inbox = dict(waiting)
-    shelf.away = True
     assert not await drain.once()
     assert engine.inbox == waiting
     assert list(shelf.messages) == ["shop.M1"], "no message passes the merge"
-    shelf.away = False
+    shelf.held = False
     assert await drain.once()
     assert engine.inbox == {}
     assert {name: one["chat"] for name, one in shelf.messages.items()} == {
