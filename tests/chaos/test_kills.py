@@ -145,3 +145,45 @@ def test_everything_killed_at_once_comes_back_with_one_command(
     for connection in (CONNECTION, *others):
         assert instance.qr(connection) is None
         assert instance.connection(connection)["state"] == "open"
+
+
+def test_a_merge_of_two_chats_outlives_the_store_and_the_connection(instance: Instance) -> None:
+    """G5: what was stored under a LID is listed under the phone number, once and in order."""
+    contact = "15550119000"
+
+    def arrived(**query: str) -> list[dict[str, str]]:
+        return instance.messages(connection=CONNECTION, direction="in", order="oldest", **query)
+
+    def listed() -> list[str]:
+        return [one["text"] for one in arrived(chat=contact)]
+
+    simulator = instance.simulator
+    fault = {"account": ACCOUNT, "kind": "conceal"}
+    simulator.post("/faults", json=fault).raise_for_status()
+    simulator.post(f"/contacts/{contact}/addressing", json={"mode": "lid"}).raise_for_status()
+    said = [f"by lid {number}" for number in range(5)]
+    for text in said:
+        instance.say(contact, ACCOUNT, text)
+    until(
+        "all is stored",
+        lambda: {one["text"] for one in arrived()} >= set(said) or None,
+        20,
+    )
+    assert listed() == [], "the number is not known yet"
+    simulator.delete("/faults").raise_for_status()
+    store = instance.kill("state")
+    instance.say(contact, ACCOUNT, "it is me")
+    until(
+        "WhatsApp was told",
+        lambda: simulator.get(f"/accounts/{ACCOUNT}").json()["unacknowledged"] == 0 or None,
+        20,
+    )
+    owner = instance.kill("connection", CONNECTION)
+    back(instance, "state", store)
+    back(instance, "connection", owner)
+    instance.say(contact, ACCOUNT, "once more")
+    said += ["it is me", "once more"]
+    until("all is one chat", lambda: listed() == said or None, 30)
+    everywhere = [one for one in arrived() if one["text"] in said]
+    assert len(everywhere) == len(said)
+    assert {one["sender"] for one in everywhere} == {f"{contact}@s.whatsapp.net"}
