@@ -38,8 +38,8 @@ _AGAIN = (
     " Repeat it with the same Idempotency-Key, and it is sent once."
 )
 _ONCE_MORE = (
-    "Neither Redis nor the disk takes it; the message may be accepted all the same, and repeated it may be sent"
-    " twice. With an Idempotency-Key from the first request on, it would be sent once."
+    "Neither Redis nor the disk takes it; the message may be accepted all the same, and repeated it"
+    " may be sent twice. With an Idempotency-Key from the first request on, it would be sent once."
 )
 _FIRST_LOOK, _LAST_LOOK = 0.05, 0.25  # seconds between looks while a caller waits
 

@@ -36,8 +36,8 @@ class Observation:
     """One moment: what `redis` and the `store` say, or said last while they do not answer.
 
     `loaded`: the connections were read at least once. `durable` is None while Redis does not
-    answer, `spool` while its disk does not. `latest` is what the HealthMonitor wrote last. `cpu` and `memory` are percent of the
-    machine.
+    answer, `spool` while its disk does not. `latest` is what the HealthMonitor wrote last. `cpu`
+    and `memory` are percent of the machine.
     """
 
     connections: Sequence[Connection]

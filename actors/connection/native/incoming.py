@@ -31,9 +31,9 @@ MAX_RETRIES: Final = 5
 class Outcome:
     """What follows once the transaction is committed.
 
-    `answers` are sent; `news` says that the inbox may have grown; `wanted` is a message whose resend was
-    asked for; `task` is work that needs WhatsApp's answers: a retry receipt, or prekeys. `counted`
-    names what the stanza turned out to be.
+    `answers` are sent; `news` says that the inbox may have grown; `wanted` is a message whose resend
+    was asked for; `task` is work that needs WhatsApp's answers: a retry receipt, or prekeys.
+    `counted` names what the stanza turned out to be.
     """
 
     counted: str
