@@ -14,7 +14,7 @@ up: setup
 down: setup
 	$(BIN)/teimoso down --data $(DATA)
 
-## lint, types and every test but the long ones
+## lint, types and every test; `make bench` gives the figures
 test: setup-test debian check
 	$(BIN)/python -m pytest --ignore=tests/benchmarks
 
