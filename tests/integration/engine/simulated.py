@@ -126,9 +126,7 @@ class Simulator:
 
     async def copies(self, account: str = ACCOUNT) -> list[dict[str, Any]]:
         """What the account's other devices got of what was sent, by which of them read it."""
-        items: list[dict[str, Any]] = (await self._call("GET", f"/accounts/{account}/copies"))[
-            "items"
-        ]
+        items: list[dict[str, Any]] = (await self._call("GET", f"/phones/{account}/inbox"))["items"]
         return items
 
     async def account(self, number: str) -> dict[str, Any]:
