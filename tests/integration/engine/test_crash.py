@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 COUNT = 20
 
+SHOWN = "kind = 'message' AND type = 'undecryptable'"
+
 CHILD = ROOT / "tests" / "integration" / "engine" / "crashing_child.py"
 
 
@@ -104,8 +106,13 @@ async def goes_on(simulator: Simulator, phone: Device) -> None:
 
 def resends(directory: Path) -> int:
     """How many messages were asked for again, by either side: each shows a broken ratchet."""
+    return counted(directory, "SELECT count(*) FROM retries")
+
+
+def counted(directory: Path, what: str) -> int:
+    """What a query counts in the session file that nobody has open."""
     with closing(sqlite3.connect(directory / SESSION_FILE)) as file:
-        return int(file.execute("SELECT count(*) FROM retries").fetchone()[0])
+        return int(file.execute(what).fetchone()[0])
 
 
 @pytest.mark.parametrize("talked", [False, True], ids=["first contact", "old acquaintance"])
@@ -165,7 +172,7 @@ async def test_killed_while_the_own_phone_sends(
 async def test_killed_while_asking_for_messages_again(
     simulator: Simulator, tmp_path: Path, point: str
 ) -> None:
-    """G5: each is there once, and none as a placeholder, once its sender has sent it again."""
+    """G5: each is there once, and was never shown as a placeholder; each question is on disk first."""
     await prepare(simulator, tmp_path, talked=True)
     fault = await simulator.fault("garble", count=COUNT)
     texts = [f"in {n}" for n in range(COUNT)]
@@ -174,6 +181,9 @@ async def test_killed_while_asking_for_messages_again(
     await died(start(simulator, tmp_path, point, at=7, sends=[]), tmp_path)
     await until(lambda: _is_offline(simulator))
     assert await simulator.struck(fault) >= 7
+    asked = counted(tmp_path, "SELECT coalesce(sum(count), 0) FROM retries")
+    assert asked >= (await _account(simulator))["retries"]
+    assert counted(tmp_path, f"SELECT count(*) FROM inbox WHERE {SHOWN}") == 0
     waiting = await _unacknowledged(simulator)
     print(f"{point}: {waiting} of {COUNT} in flight at the kill")
     assert waiting > 0
@@ -182,6 +192,7 @@ async def test_killed_while_asking_for_messages_again(
         await asyncio.wait_for(phone.opened.wait(), PATIENCE)
         await goes_on(simulator, phone)
         got = [(one.text, one.type) for one in await phone.messages()]
+        assert not phone.engine._session.wants()
     expected = [*texts, *(f"later in {n}" for n in range(3))]
     assert sorted(got) == sorted((text, "text") for text in expected)
 
