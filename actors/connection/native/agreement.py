@@ -29,7 +29,10 @@ class BadKey(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What WhatsApp hands out to set up a session with one device. Keys are 32 raw bytes."""
+    """What WhatsApp hands out to set up a session with one device. Keys are 32 raw bytes.
+
+    `device_identity` is a companion's proof that its phone linked it; the phone itself has none.
+    """
 
     registration_id: int
     identity_key: bytes
@@ -38,6 +41,7 @@ class Bundle:
     signed_prekey_signature: bytes
     prekey_id: int | None = None
     prekey: bytes | None = None
+    device_identity: bytes = b""
 
 
 class _Agreement(x3dh.BaseState):

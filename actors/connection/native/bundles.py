@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from actors.connection.native.addresses import Address, parse_optional
 from actors.connection.native.agreement import Bundle
+from actors.connection.native.key_index import PHONE
 from actors.connection.native.nodes import Node
+from actors.connection.native.pairing import proves
 from actors.connection.native.signatures import KEY_TYPE, raw
 from actors.connection.native.socket import iq
 
@@ -61,10 +63,22 @@ def read(node: Node) -> Bundle | None:
         signed_prekey_signature=signed.bytes_of("signature"),
         prekey_id=int.from_bytes(single.bytes_of("id"), "big") if single is not None else None,
         prekey=raw(single.bytes_of("value")) if single is not None else None,
+        device_identity=keys.bytes_of("device-identity"),
     )
     public = (bundle.identity_key, bundle.signed_prekey, bundle.prekey or bytes(32))
     sound = all(len(key) == 32 for key in public) and len(bundle.signed_prekey_signature) == 64
     return bundle if sound else None
+
+
+def belongs(bundle: Bundle, device: Address, phone: bytes | None) -> bool:
+    """Whether the keys are the device's own: a companion's have to be vouched for by its phone.
+
+    So does WhatsApp's own web client; a server that hands out keys of its own making for a
+    companion is found out, where `phone`, the phone's identity key, is known.
+    """
+    if device.device == PHONE:
+        return True
+    return proves(bundle.device_identity, bundle.identity_key, phone)
 
 
 def upload(own: Credentials, prekeys: Iterable[tuple[int, bytes]]) -> Node:

@@ -33,6 +33,7 @@ MAX_DIGITS: Final = 15
 _ACCOUNT_SIGNATURE = b"\x06\x00"
 _DEVICE_SIGNATURE = b"\x06\x01"
 _HOSTED_ACCOUNT_SIGNATURE = b"\x06\x05"
+_HOSTED_DEVICE_SIGNATURE = b"\x06\x06"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def prove(stanza: Node, keys: Keys) -> Paired:
     if not _authentic(sealed, keys.adv_secret):
         raise _refused("hmac", number, 401, "hmac-mismatch")
     account_key = bytes(signed.accountSignatureKey)
-    if not _signed(signed, details, keys.identity_public):
+    if not _signed(signed, details, keys.identity_public, account_key):
         raise _refused("signature", number, 401, "signature-mismatch")
     device_node = success.child("device") or Node("device")
     device = parse_optional(device_node.attrs.get("jid"))
@@ -140,6 +141,25 @@ def prove(stanza: Node, keys: Keys) -> Paired:
     )
 
 
+def proves(device_identity: bytes, identity: bytes, phone: bytes | None) -> bool:
+    """Whether a companion with the key `identity` is one that the phone linked, and says so itself.
+
+    `phone` is the phone's identity key where it is known; else the one in the device identity is
+    believed, as the phone's own is at first. Keys are 32 bytes.
+    """
+    try:
+        signed = parse(proto.ADVSignedDeviceIdentity, device_identity)
+        details = parse(proto.ADVDeviceIdentity, bytes(signed.details))
+    except MalformedMessage:
+        return False
+    account_key = phone or signatures.raw(bytes(signed.accountSignatureKey))
+    message = bytes(signed.details) + identity
+    return _signed(signed, details, identity, account_key) and any(
+        signatures.verify(identity, prefix + message + account_key, bytes(signed.deviceSignature))
+        for prefix in (_DEVICE_SIGNATURE, _HOSTED_DEVICE_SIGNATURE)
+    )
+
+
 def _is_companion(device: Address) -> bool:
     """Whether it can log in: the login names a phone number and a device that is not the phone."""
     number = device.user
@@ -154,11 +174,11 @@ def _authentic(sealed: Any, secret: bytes) -> bool:
     return hmac.compare_digest(expected, bytes(sealed.hmac))
 
 
-def _signed(signed: Any, details: Any, identity: bytes) -> bool:
+def _signed(signed: Any, details: Any, identity: bytes, account_key: bytes) -> bool:
     hosted = details.deviceType == proto.ADVEncryptionType.HOSTED
     prefix = _HOSTED_ACCOUNT_SIGNATURE if hosted else _ACCOUNT_SIGNATURE
     return signatures.verify(
-        bytes(signed.accountSignatureKey),
+        account_key,
         prefix + bytes(signed.details) + identity,
         bytes(signed.accountSignature),
     )

@@ -8,6 +8,7 @@ import structlog
 
 from actors.connection.native import bundles, content
 from actors.connection.native.addresses import Address, parse_optional
+from actors.connection.native.agreement import BadSignature
 from actors.connection.native.committing import transaction
 from actors.connection.native.nodes import Node
 
@@ -77,6 +78,9 @@ class Resender:
                 if self._session.count_retry("answered", str(chat), name, number) > MAX_RESENDS:
                     return "too_often"
                 if bundle is not None and not self._signal.awaits_answer(name, bundle):
+                    phone = self._session.identity(str(self._people.canonical(device)))
+                    if not bundles.belongs(bundle, device, phone):
+                        raise BadSignature
                     await self._signal.establish(name, bundle)
                 if not self._signal.has_session(name):
                     return "no_keys"

@@ -233,12 +233,19 @@ class Sender:
 
         Raises `_Outrun` where nobody looked for one: the device would miss the message.
         """
-        name = str(self._people.known_as(device))
+        known = self._people.known_as(device)
+        name = str(known)
         if not self._signal.has_session(name):
             if device not in found:
                 raise _Outrun
             bundle = found[device]
             if bundle is None:
+                return None
+            phone = self._session.identity(str(known.canonical))
+            if phone is None and (first := found.get(device.canonical)) is not None:
+                phone = first.identity_key
+            if not bundles.belongs(bundle, device, phone):
+                log.warning("bundle refused", action="bundle.not_of_its_phone")
                 return None
             try:
                 await self._signal.establish(name, bundle)

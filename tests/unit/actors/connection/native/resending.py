@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, cast
 
 from actors.connection.native import bundles, content
 from actors.connection.native.addresses import Address
-from actors.connection.native.nodes import Node
+from actors.connection.native.nodes import Node, proto
 from actors.connection.native.people import People
 from actors.connection.native.resend import Resender
 from actors.connection.native.signal import Signal, new_credentials
+from actors.connection.native.signatures import sign
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -57,10 +58,27 @@ class Wire:
         uploaded = bundles.upload(own, [prekey])
         (listing,) = uploaded.children("list")
         parts = [one for one in uploaded.children() if one.tag != "list"]
-        return Node("user", {"jid": jid}, (*parts, *listing.children()))
+        proof = Node("device-identity", {}, own.device_identity)
+        return Node("user", {"jid": jid}, (*parts, *listing.children(), proof))
 
     def fail(self, cause: object) -> None:
         raise AssertionError(cause)
+
+
+def linked_by(companion: Credentials, phone: Credentials) -> bytes:
+    """The companion's device identity: its phone's signature, and its own."""
+    details = proto.ADVDeviceIdentity(rawId=1, timestamp=2, keyIndex=3).SerializeToString()
+    message = details + companion.identity_public
+    made = proto.ADVSignedDeviceIdentity(
+        details=details,
+        accountSignatureKey=phone.identity_public,
+        accountSignature=sign(phone.identity_private, b"\x06\x00" + message),
+        deviceSignature=sign(
+            companion.identity_private, b"\x06\x01" + message + phone.identity_public
+        ),
+    )
+    serialized: bytes = made.SerializeToString()
+    return serialized
 
 
 class World:
@@ -89,7 +107,8 @@ class World:
         """The other device is set up (anew): another identity, no sessions."""
         async with self.other.transaction():
             self.other.forget_credentials()
-            self.other.save_credentials(replace(new_credentials(), device_identity=b"adv"))
+            made = new_credentials()
+            self.other.save_credentials(replace(made, device_identity=linked_by(made, made)))
 
     @property
     def credentials(self) -> Credentials:

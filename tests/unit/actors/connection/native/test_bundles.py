@@ -1,19 +1,34 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from actors.connection.native import bundles
 from actors.connection.native.addresses import Address
-from actors.connection.native.nodes import Node
+from actors.connection.native.nodes import Node, proto
 from actors.connection.native.signal import new_credentials
+from tests.unit.actors.connection.native.resending import linked_by
+
+if TYPE_CHECKING:
+    from actors.connection.credentials import Credentials
 
 OWN = new_credentials()
 PREKEY = (0x010203, bytes(range(32)))
+PHONE, OTHER = new_credentials(), new_credentials()
+LINKED = linked_by(OWN, PHONE)
 
 
 def parts(prekey: bool = True) -> list[Node]:
     registration, kind, identity, listing, signed = bundles.upload(OWN, [PREKEY]).children()
     return [registration, kind, identity, *(listing.children() if prekey else ()), signed]
+
+
+def by_the_phone_alone() -> bytes:
+    signed: Any = proto.ADVSignedDeviceIdentity.FromString(linked_by(OWN, PHONE))
+    signed.ClearField("deviceSignature")
+    serialized: bytes = signed.SerializeToString()
+    return serialized
 
 
 def replaced(tag: str, part: str, value: bytes) -> list[Node]:
@@ -54,6 +69,31 @@ def test_the_keys_of_a_retry_receipt() -> None:
     keys = Node("keys", {}, bundles.for_retry(OWN, PREKEY))
     receipt = Node("receipt", {"type": "retry"}, (Node("retry"), registration, keys))
     assert bundles.read(receipt) == bundles.read(Node("user", {}, parts()))
+
+
+@pytest.mark.parametrize(
+    ("device", "proof", "phone", "belongs"),
+    [
+        pytest.param(3, LINKED, PHONE, True, id="its phone's"),
+        pytest.param(3, LINKED, None, True, id="a stranger's, as it says"),
+        pytest.param(0, b"", None, True, id="the phone itself"),
+        pytest.param(3, LINKED, OTHER, False, id="another phone's"),
+        pytest.param(3, linked_by(OTHER, PHONE), PHONE, False, id="another companion's"),
+        pytest.param(3, linked_by(OWN, OTHER), PHONE, False, id="linked by nobody it knows"),
+        pytest.param(3, b"", PHONE, False, id="none"),
+        pytest.param(3, b"\xff", PHONE, False, id="garbage"),
+        pytest.param(3, by_the_phone_alone(), PHONE, False, id="not confirmed by the companion"),
+    ],
+)
+def test_whose_keys_are_a_companions(
+    device: int, proof: bytes, phone: Credentials | None, belongs: bool
+) -> None:
+    own = Node("device-identity", {}, proof)
+    bundle = bundles.read(Node("user", {}, [*parts(), own]))
+    assert bundle is not None
+    address = Address("15550100002", "s.whatsapp.net", device)
+    key = None if phone is None else phone.identity_public
+    assert bundles.belongs(bundle, address, key) is belongs
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,16 @@ async def test_forged_keys_set_up_no_session(world: World) -> None:
     assert world.wire.sent == []
 
 
+async def test_a_companion_that_its_phone_did_not_link_gets_nothing(world: World) -> None:
+    """Its keys are its own, and nobody vouches for them (G10)."""
+    async with world.other.transaction():
+        world.other.save_credentials(replace(world.credentials, device_identity=b""))
+    with pytest.raises(BadSignature):
+        await world.resender.resend(await world.receipt(LAPTOP))
+    assert not world.signal.has_session(LAPTOP)
+    assert world.wire.sent == []
+
+
 async def test_each_device_is_answered_so_often_and_no_more(world: World) -> None:
     for count in range(1, MAX_RESENDS + 1):
         await world.resent(await world.receipt(CAROL, count))

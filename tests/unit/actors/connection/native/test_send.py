@@ -41,6 +41,7 @@ class Acknowledging(Wire):
         self.meanwhile = False
         self.without: set[str] = set()
         self.forged: set[str] = set()
+        self.unlinked: set[str] = set()
 
     @contextmanager
     def acknowledgement(self, message_id: str) -> Iterator[asyncio.Future[Node]]:
@@ -53,11 +54,18 @@ class Acknowledging(Wire):
         (listing,) = reply.children("list")
         users = [one for one in listing.children() if one.attrs["jid"] not in self.without]
         users = [_forge(one) if one.attrs["jid"] in self.forged else one for one in users]
+        users = [_bare(one) if one.attrs["jid"] in self.unlinked else one for one in users]
         if self.meanwhile:
             self.meanwhile = False
             async with self.world.session.transaction():
                 self.world.signal.distrust(CAROL)
         return Node("iq", {"type": "result"}, (Node("list", {}, users),))
+
+
+def _bare(node: Node) -> Node:
+    """Without the phone's word for it."""
+    parts = [one for one in node.children() if one.tag != "device-identity"]
+    return replace(node, content=parts)
 
 
 def _forge(node: Node) -> Node:
@@ -113,6 +121,17 @@ async def test_a_device_whose_keys_are_missing_or_forged_holds_up_no_other(
     (message,) = wire.sent
     (targets,) = message.children("participants")
     assert [one.attrs["jid"] for one in targets.children()] == [LAPTOP, TABLET]
+
+
+async def test_a_companion_that_its_phone_did_not_link_gets_nothing(world: World) -> None:
+    """WhatsApp's server may not read along with a device of its own making (G10)."""
+    wire = Acknowledging(world)
+    wire.unlinked = {LAPTOP}
+    sending = await sender(world, wire, LAPTOP)
+    await sending.send(Outgoing("3EB1", CAROL, "text", "hi"))
+    (message,) = wire.sent
+    (targets,) = message.children("participants")
+    assert [one.attrs["jid"] for one in targets.children()] == [CAROL, TABLET]
 
 
 async def test_one_chat_keeps_its_order_while_others_share_its_commits(world: World) -> None:
