@@ -6,14 +6,14 @@ import asyncio
 import time
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from actors.connection.engine import EngineEvents, Outgoing, SendError
 from actors.connection.native.addresses import Address
 from actors.connection.native.devices import Devices
-from actors.connection.native.nodes import Node
+from actors.connection.native.nodes import Node, proto
 from actors.connection.native.people import People
 from actors.connection.native.send import Sender
 from tests.unit.actors.connection.native.resending import (
@@ -132,6 +132,24 @@ async def test_a_companion_that_its_phone_did_not_link_gets_nothing(world: World
     (message,) = wire.sent
     (targets,) = message.children("participants")
     assert [one.attrs["jid"] for one in targets.children()] == [CAROL, TABLET]
+
+
+async def test_a_strangers_phone_is_known_by_its_bundle(world: World) -> None:
+    """WhatsApp leaves the phone's key out of a companion's proof: it comes with the phone's own."""
+    async with world.other.transaction():
+        own = world.credentials
+        signed: Any = proto.ADVSignedDeviceIdentity.FromString(own.device_identity)
+        signed.ClearField("accountSignatureKey")
+        world.other.save_credentials(replace(own, device_identity=signed.SerializeToString()))
+    wire = Acknowledging(world)
+    sending = await sender(world, wire)
+    async with world.session.transaction():
+        world.session.save_identity(ACCOUNT, own.identity_public)
+        world.session.save_devices(CAROL, [LAPTOP, CAROL], time.time())
+    await sending.send(Outgoing("3EB1", CAROL, "text", "hi"))
+    (message,) = wire.sent
+    (targets,) = message.children("participants")
+    assert [one.attrs["jid"] for one in targets.children()] == [LAPTOP, CAROL, TABLET]
 
 
 async def test_one_chat_keeps_its_order_while_others_share_its_commits(world: World) -> None:
