@@ -1,7 +1,8 @@
 """HTTP below the application: what is no request is refused in the same form as everything else.
 
 uvicorn's protocol, bounded: a request's head has at most `HEAD` bytes and arrives within
-`HEAD_TIMEOUT`; and what is broken after a whole request does not take that request's answer away.
+`HEAD_TIMEOUT`; and neither what is broken after a whole request nor the end of what its client
+has to say takes that request's answer away.
 """
 
 from __future__ import annotations
@@ -49,6 +50,14 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Whether the connection stays: a client that said all of a request may read its answer."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or cycle.more_body:
+            return False
+        cycle.keep_alive = False
+        return True
 
     def data_received(self, data: bytes) -> None:
         if self._refused:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SHORTEST = 8  # characters of a name that can be mistyped and still be told from another one
 ALIKE = 0.9
+ROOM = 1_048_576  # bytes that a start takes on the disk at least
 
 
 class CannotStart(Exception):  # noqa: N818 - reads as what it is
@@ -55,8 +56,22 @@ def make_directory(data: Path) -> bool:
         with tempfile.NamedTemporaryFile(dir=data):
             return new
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise CannotStart(f"The data directory {data} cannot be written: {reason}.") from None
+        raise _unwritable(data, error) from None
+
+
+def check_room(data: Path) -> None:
+    """Refuse a full disk, on which a file can be made but not filled; raises `CannotStart`."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=data) as probe:
+            probe.write(bytes(ROOM))
+            probe.flush()
+    except OSError as error:
+        raise _unwritable(data, error) from None
+
+
+def _unwritable(data: Path, error: OSError) -> CannotStart:
+    reason = error.strerror or type(error).__name__
+    return CannotStart(f"The data directory {data} cannot be written: {reason}.")
 
 
 def exists(path: Path) -> bool:

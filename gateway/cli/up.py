@@ -91,6 +91,7 @@ def _prepare(data: Path, wish: Wish) -> Begun:
             raise CannotStart(refusal)
         return Begun(known, instance.first_key(settings), attached)
     instance.check_ports(settings, plan)
+    instance.check_room(data)
     plan.save(data)
     settings.save()
     return Begun(plan, instance.first_key(settings), ())

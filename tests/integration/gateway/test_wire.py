@@ -155,3 +155,15 @@ def test_who_says_nothing_or_half_is_let_go(gateway: Gateway) -> None:
         half.sendall(GET)
         assert problem(half.recv(65_536))["code"] == "head_timeout"
         assert silent.recv(1) == b""
+
+
+def test_a_client_that_ends_its_side_reads_its_answers(gateway: Gateway, api: Api) -> None:
+    """`nc -N` ends what it sends at once; what is accepted must be told also then."""
+    before = waiting(api)
+    for requests in (WHOLE, WHOLE + WHOLE):
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as client:
+            client.sendall(requests)
+            client.shutdown(socket.SHUT_WR)
+            answer = b"".join(iter(lambda: client.recv(65_536), b""))
+        assert re.findall(rb"HTTP/1\.1 (\d+) ", answer) == [b"202"] * requests.count(b"POST")
+    assert waiting(api) == before + 3

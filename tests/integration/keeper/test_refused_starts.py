@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -138,6 +139,21 @@ def test_directories_that_cannot_be_written(tmp_path: Path) -> None:
             assert "Traceback" not in done.stderr
             assert not done.stderr
     assert file.read_text() == "something"
+
+
+def test_a_full_disk(data: Path) -> None:
+    """As the kernel says it: files can be made, and take no byte."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway.cli", "up", "--detach", "--data", data],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
+    )
+    assert f"The data directory {data} cannot be written: " in sentence(done)
+    assert not data.exists()
 
 
 def test_a_directory_of_somebody_else(data: Path) -> None:
