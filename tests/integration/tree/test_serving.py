@@ -69,7 +69,7 @@ async def test_many_chats_at_once_and_each_in_order(served: Served) -> None:
     await served.engine.events.on_open()
     for record in records:
         await served.becomes(record, "sent")
-    assert served.engine.most_in_flight == 4
+    assert 1 < served.engine.most_in_flight <= 4
     for chat in {message.chat for message in served.engine.sent}:
         texts = [message.text for message in served.engine.sent if message.chat == chat]
         assert all(early < late for early, late in pairwise(texts))
