@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from actors.queue.lanes import Accepted, RedisAway, mint
+from actors.queue.spool import SpoolUnavailable
 
 if TYPE_CHECKING:
     from actors.queue.lanes import Lanes, Record, Send
@@ -47,7 +48,29 @@ class Accepting:
         self._drain.look()
         return Accepted(spooled.record, replayed=replayed)
 
-    async def find(self, connection: str, message_id: str) -> Record | None:
-        """The message if it waits in the spool."""
+    async def get(self, id: str) -> Record | None:  # noqa: A002 - the field's word
+        """The message as the queue has it, or as it waits for that.
+
+        Raises `RedisAway` or `SpoolUnavailable` if it is not found and may be where nobody looked.
+        """
+        # The spool first: what the drain moves is in the queue before it leaves the spool.
+        spooled, missed = None, None
+        try:
+            spooled = await self.waiting(id)
+        except SpoolUnavailable as error:
+            missed = error
+        try:
+            record = await self._lanes.get(id)
+        except RedisAway:
+            if spooled is None:
+                raise
+            return spooled
+        if record is None and missed is not None:
+            raise missed
+        return record or spooled
+
+    async def waiting(self, id: str) -> Record | None:  # noqa: A002 - the field's word
+        """The message if it waits in the spool. Raises `SpoolUnavailable`."""
+        connection, _, message_id = id.partition(".")
         spooled = await self._spool.get(connection, message_id)
         return None if spooled is None else spooled.record

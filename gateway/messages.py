@@ -41,6 +41,7 @@ _ONCE_MORE = (
     "Neither Redis nor the disk takes it; the message may be accepted all the same, and repeated it"
     " may be sent twice. With an Idempotency-Key from the first request on, it would be sent once."
 )
+_ON_DISK = "The message waits on disk for the queue, which can cancel it then; try again soon."
 _FIRST_LOOK, _LAST_LOOK = 0.05, 0.25  # seconds between looks while a caller waits
 
 
@@ -91,18 +92,15 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
 
 async def get(call: Call[None, None]) -> Response:
     id, connection = _named(call)  # noqa: A001 - the field's word
-    away: RedisAway | None = None
+    away: Exception | None = None
     if ".in." not in id:
         try:
-            record = await call.backends.lanes.get(id)
-        except RedisAway as error:
+            record = await call.backends.accepting.get(id)
+        except (RedisAway, SpoolUnavailable) as error:
             away = error
         else:
             if record is not None:
                 return written(shapes.queued(record))
-        record = await call.backends.accepting.find(connection, id.partition(".")[2])
-        if record is not None:
-            return written(shapes.queued(record))
     document = await call.backends.documents.get(MESSAGES, id)
     if document is not None and document["connection"] == connection:
         return written(shapes.stored(document))
@@ -115,9 +113,12 @@ async def cancel(call: Call[None, None]) -> Response:
     id, _ = _named(call)  # noqa: A001 - the field's word
     if ".in." in id:
         raise Problem("not_cancellable", "Only an outgoing message can be cancelled.")
+    waiting = await call.backends.accepting.waiting(id)
     try:
         record = await call.backends.lanes.cancel(id)
     except NotFound:
+        if waiting is not None:
+            raise Problem("redis_away", _ON_DISK) from None
         raise Problem("unknown_message") from None
     except NotCancellable as error:
         raise Problem(
@@ -281,6 +282,6 @@ OPERATIONS = (
         cancel,
         {200: Gives("Cancelled.", answers.Message)},
         "send",
-        refuses=("unknown_message", "not_cancellable", "redis_away"),
+        refuses=("unknown_message", "not_cancellable", "redis_away", "spool_unavailable"),
     ),
 )

@@ -108,6 +108,30 @@ def test_g4_what_follows_in_a_chat_waits_behind_what_is_spooled(own_gateway: Gat
     assert claimed(own_gateway) == {CHATS[0]: [*texts, "last"], CHATS[1]: ["elsewhere"]}
 
 
+def test_what_the_drain_moves_is_found_all_the_time(
+    own_gateway: Gateway, own_valkey: Valkey
+) -> None:
+    """Followed and cancelled through the outage, the drain and after it: never unknown."""
+    api = own_gateway.api
+    send(own_gateway, "warm")
+    own_valkey.kill()
+    for number in range(600):
+        send(own_gateway, f"{number}")
+    identity = send(own_gateway, "followed")
+    cancelled = send(own_gateway, "cancelled", CHATS[1])
+    refused = api.delete(f"/api/messages/{cancelled}")
+    assert (refused.status_code, refused.json()["code"]) == (503, "redis_away")
+    own_valkey.start()
+    looked = 0
+    while rows(own_gateway.settings.spool_file) > 0:
+        assert api.get(f"/api/messages/{identity}").json()["status"] == "queued"
+        assert api.delete(f"/api/messages/{cancelled}").status_code in {200, 503}
+        looked += 1
+    assert looked > 3, "drained too soon to prove anything"
+    assert api.delete(f"/api/messages/{cancelled}").json()["status"] == "cancelled"
+    assert api.get(f"/api/messages/{identity}").json()["status"] == "queued"
+
+
 def test_g2_the_spool_outlives_the_gateway(own_gateway: Gateway, own_valkey: Valkey) -> None:
     """Killed while it spools, and again while it drains: each message is queued once."""
     send(own_gateway, "warm")
