@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from actors.queue.lanes import Accepted, RedisAway, mint
@@ -13,35 +12,31 @@ if TYPE_CHECKING:
     from actors.queue.spool import Spool
     from gateway.drain import Drain
 
-AWAY_FOR = 0.5  # seconds for which a Redis that was away is not asked again by every send
-
 
 class Accepting:
     """A send that was accepted is on disk (G1) and follows what its chat has accepted (G4).
 
-    Redis being away delays no answer and refuses none (G11): what it cannot take waits in the
-    spool, and so does what follows in the same chat, until the drain has moved it.
+    Redis being away refuses none, and a Redis that hangs delays only the first (G11): what it
+    cannot take waits in the spool. So does what follows, in any chat until the drain has found
+    Redis again, and in the same chat until the drain has moved what is before it.
     """
 
     def __init__(self, lanes: Lanes, spool: Spool, drain: Drain) -> None:
         self._lanes = lanes
         self._spool = spool
         self._drain = drain
-        self._away_until = 0.0
 
     async def accept(self, send: Send, idempotency_key: str | None) -> Accepted:
         """Raises `IdempotencyConflict`, and `SpoolUnavailable` when neither takes it."""
         # An id that is known before: a script whose answer was lost may have run.
         message_id = None if idempotency_key else mint(send.connection)
-        if time.monotonic() > self._away_until and not self._spool.holds(
-            send.connection, send.chat
-        ):
+        if not self._drain.away and not self._spool.holds(send.connection, send.chat):
             try:
                 return await self._lanes.accept(
                     send, message_id=message_id, idempotency_key=idempotency_key
                 )
             except RedisAway:
-                self._away_until = time.monotonic() + AWAY_FOR
+                self._drain.away = True
         spooled, replayed = await self._spool.put(
             send, message_id=message_id, idempotency_key=idempotency_key
         )

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.queue import mirror
-from actors.queue.lanes import IdempotencyConflict, Lanes, RedisAway
+from actors.queue.lanes import IdempotencyConflict, Lanes, RedisAway, mint
+from actors.queue.record import api_id
 from actors.queue.spool import SpoolUnavailable
 from actors.state.documents import StoreAway
 from supervision.removal import DELETED
@@ -54,6 +55,8 @@ class Drain:
         self._documents = documents
         self._lock = lock
         self._wake = asyncio.Event()
+        self.away = False
+        """Redis was away when it was asked last. Only the drain asks it again."""
 
     def look(self) -> None:
         """Something was spooled, or Redis may be back."""
@@ -67,6 +70,7 @@ class Drain:
                 moved = await self.once()
             except (SpoolUnavailable, OSError):
                 moved = 0  # the disk is away; the next look may find it back
+                self.away = False  # and sends have nowhere else to go
             except Exception:  # not foreseen; without this loop what is spooled would stay
                 log.exception("not drained", action="drain_spool")
                 moved = 0
@@ -83,6 +87,7 @@ class Drain:
         """Move a batch; how many moved."""
         waiting = await self._spool.oldest(BATCH)
         if not waiting:
+            self.away = False
             return 0
         with _held(self._lock) as held:
             if not held:
@@ -93,6 +98,7 @@ class Drain:
             moved = await asyncio.gather(*(self._move(chat) for chat in chats.values()))
             done = [spooled for chat in moved for spooled in chat]
             if done:
+                self.away = False
                 await self._spool.remove(done)
         return len(done)
 
@@ -104,11 +110,18 @@ class Drain:
                 moved.append(spooled)
         except (RedisAway, StoreAway):
             pass  # the rest of the chat keeps its place
+        except Exception as error:  # noqa: BLE001 - one chat must not hold up the others
+            log.error(  # noqa: TRY400 - a traceback may quote what was sent
+                "chat not drained",
+                action="drain_spool",
+                connection=chat[0].send.connection,
+                error=type(error).__name__,
+            )
         return moved
 
     async def _accept(self, spooled: Spooled) -> None:
         if await self._known.find(spooled.send.connection) is None:
-            await self._end(spooled)
+            await self._end(spooled, spooled.message_id, DELETED)
             return
         try:
             await self._lanes.accept(
@@ -119,16 +132,20 @@ class Drain:
                 now=spooled.accepted_at,
             )
         except IdempotencyConflict:
-            # The key named another body before Redis went away, and nobody here could know.
-            log.warning("key used twice", action="drain_spool", connection=spooled.send.connection)
+            # The key named another body before Redis went away, which nobody here could know. Its id
+            # is that message's: this one ends under an id of its own, the same whenever it is tried.
+            own = mint(spooled.send.connection, f"{spooled.idempotency_key} {spooled.place}")
+            await self._end(spooled, own, IdempotencyConflict.code)
 
-    async def _end(self, spooled: Spooled) -> None:
-        """The connection was deleted meanwhile: the message ends visibly (G2)."""
+    async def _end(self, spooled: Spooled, message_id: str, error: str) -> None:
+        """What cannot be queued ends visibly (G2). Raises `StoreAway`."""
         now = time.time()
         record = replace(
             spooled.record,
+            id=api_id(spooled.send.connection, message_id),
+            message_id=message_id,
             status="cancelled",
-            error=DELETED,
+            error=error,
             times={**spooled.record.times, "cancelled": now},
         )
         await self._documents.batch(mirror.writes([record]))

@@ -126,8 +126,8 @@ OF_QUEUE = frozenset({"queue_backlog", "dead_letters"})
 CAUSES: Mapping[str, str] = {
     "asked": "It was logged out; start it to link it again.",
     "banned": "WhatsApp banned the account.",
-    "bad_session": "Its session was damaged and moved aside, or WhatsApp does not know it;"
-    " scan the QR to link it again.",
+    "bad_session": "Its session was damaged and moved aside, or WhatsApp does not take it."
+    " Where there is a QR, scan it to link it again; else start tries again.",
     "crash_loop": "Its process fell again and again; it is tried again in five minutes.",
     "logged_out": "The device was unlinked; scan the QR to link it again.",
     "other_account": "The phone of another number scanned the QR and was turned away; scan it with"

@@ -40,7 +40,10 @@ _COLUMNS = "place, id, accepted_at, idempotency_key, send"
 
 
 class SpoolUnavailable(Exception):  # noqa: N818 - reads as what it is
-    """The spool takes nothing now: it is full, or its disk is (HTTP 503). Nothing was accepted."""
+    """The spool takes nothing now: it is full, or its disk is, or hangs (HTTP 503).
+
+    What was to be put may be there all the same if the disk hung.
+    """
 
     code: Final = "spool_unavailable"
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 import sqlite3
+import time
 from typing import TYPE_CHECKING
 
 from actors.queue.lanes import Lanes, Send
 from actors.queue.spool import Spool
 from actors.redis.client import connect
 from actors.redis.lease import Leases, Owner
-from tests.integration.gateway.served import Gateway
+from tests.integration.gateway.served import KEY, Gateway
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -178,6 +179,38 @@ def test_idempotency_keys_hold_in_the_spool(own_gateway: Gateway, own_valkey: Va
     drained(own_gateway)
     assert send(own_gateway, "once", key=key) == first
     assert claimed(own_gateway) == {CHATS[0]: ["warm", "once"]}
+
+
+def test_a_key_used_for_two_bodies_ends_visibly(own_gateway: Gateway, own_valkey: Valkey) -> None:
+    """G2: nobody could tell while Redis was away; the second body is in the list, and why."""
+    first = send(own_gateway, "first", key="order-1")
+    own_valkey.kill()
+    assert send(own_gateway, "second", key="order-1") == first
+    own_valkey.start()
+    drained(own_gateway)
+    assert claimed(own_gateway) == {CHATS[0]: ["first"]}
+    (ended,) = own_gateway.api.get("/api/messages?status=cancelled").json()["items"]
+    assert (ended["text"], ended["error"]) == ("second", "idempotency_conflict")
+
+
+def test_a_redis_that_hangs_delays_the_first_alone(
+    own_gateway: Gateway, own_valkey: Valkey
+) -> None:
+    """Whoever asked it would wait for its deadline of eight seconds."""
+    send(own_gateway, "warm")
+    own_valkey.signal(signal.SIGSTOP)
+    try:
+        send(own_gateway, "waits for Redis", CHATS[0])
+        with own_gateway.client(KEY, timeout=5) as impatient:
+            for number in range(20):  # chats that have nothing in the spool
+                body = {"connection": "shop", "to": f"155501002{number:02}", "text": "at once"}
+                assert impatient.post("/api/messages", json=body).status_code == 202
+                time.sleep(0.1)  # longer in all than any short memory of the first
+    finally:
+        own_valkey.signal(signal.SIGCONT)
+    drained(own_gateway)
+    send(own_gateway, "to Redis again", CHATS[1])
+    assert len(claimed(own_gateway)) == 22
 
 
 def test_a_full_spool_refuses_and_loses_nothing(own_valkey: Valkey, tmp_path: Path) -> None:
