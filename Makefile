@@ -16,7 +16,7 @@ down: setup
 
 ## lint, types and every test; `make bench` gives the figures
 test: setup-test debian check
-	$(BIN)/python -m pytest --ignore=tests/benchmarks
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/benchmarks
 
 ## figures, side by side in one run; nothing here fails for being slow
 bench: setup-test

@@ -1,9 +1,45 @@
-"""A run that is asked to end cleans up like one that is interrupted: fixtures end what they began."""
+"""What all tests share: how a run ends when it is asked to, and the figures that it prints."""
 
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.figures import Figure
+
+FIGURE = "figure"
 
 
 def pytest_configure() -> None:
+    """A run that is asked to end cleans up like one that is interrupted."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Figure:
+    """Keeps a line of what was measured for the end of the run, whichever process runs the test."""
+
+    def keep(text: str) -> None:
+        record_property(FIGURE, text)
+
+    return keep
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    told = [
+        text
+        for report in reports
+        if report.when == "call"
+        for name, text in report.user_properties
+        if name == FIGURE
+    ]
+    if told:
+        terminalreporter.section("figures")
+        for text in told:
+            terminalreporter.line(f"  {text}")

@@ -126,6 +126,10 @@ class Instance:
                 return psutil.Process(entry["pid"])
         raise AssertionError(f"no process has the role {role}")
 
+    def pids(self, role: str) -> set[int]:
+        """Those that have the role now; none while it is being brought back."""
+        return {one["pid"] for one in self.status()["processes"] if one["role"] == role}
+
     def kill(self, role: str, connection: str | None = None) -> int:
         """`kill -9`, and see that it arrived; the pid."""
         process = self.process(role, connection)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.figures import Figure
+
 pytestmark = pytest.mark.timeout(240)
 
 CONNECTION, ACCOUNT = "shop", "15550100001"
@@ -65,7 +67,7 @@ def back(instance: Instance, role: str, old: int) -> float:
     ],
 )
 def test_a_killed_process_is_not_missed(
-    instance: Instance, role: str, digit: str, capsys: pytest.CaptureFixture[str]
+    instance: Instance, role: str, digit: str, figure: Figure
 ) -> None:
     before = instance.connection(CONNECTION)
     served_by = instance.process("connection", CONNECTION).pid
@@ -79,8 +81,7 @@ def test_a_killed_process_is_not_missed(
         mark = traffic.given()
         until("messages flow again", lambda: traffic.given() > mark + 60, 30)
     verdict = judge(traffic, killed_at)
-    with capsys.disabled():
-        print(f"\n  {role} killed: back after {seconds:.1f} s; {verdict}")
+    figure(f"{role} killed: back after {seconds:.1f} s; {verdict}")
     verdict.require_clean()
     assert verdict.in_flight > 0, "nothing was on its way: the death proves nothing"
     after = instance.connection(CONNECTION)
@@ -93,9 +94,7 @@ def test_a_killed_process_is_not_missed(
         assert instance.process("connection", CONNECTION).pid == served_by
 
 
-def test_a_root_that_hangs_is_replaced(
-    instance: Instance, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_root_that_hangs_is_replaced(instance: Instance, figure: Figure) -> None:
     """G8: whatever dies while the root stands still is brought back all the same."""
     root = instance.process("root")
     with load(instance, "7") as traffic:
@@ -108,14 +107,13 @@ def test_a_root_that_hangs_is_replaced(
         back(instance, "connection", old)
         seconds = time.time() - begun
     verdict = judge(traffic, killed_at)
-    with capsys.disabled():
-        print(f"\n  root stopped, connection killed: open after {seconds:.1f} s; {verdict}")
+    figure(f"root stopped, connection killed: open after {seconds:.1f} s; {verdict}")
     verdict.require_clean()
     assert verdict.in_flight > 0
 
 
 def test_everything_killed_at_once_comes_back_with_one_command(
-    instance: Instance, capsys: pytest.CaptureFixture[str]
+    instance: Instance, figure: Figure
 ) -> None:
     """G7, G8: five connections; the others are idle, and open again as well."""
     others = [f"idle{number}" for number in range(4)]
@@ -135,11 +133,10 @@ def test_everything_killed_at_once_comes_back_with_one_command(
         mark = traffic.given()
         until("messages flow again", lambda: traffic.given() > mark + 60, 30)
     verdict = judge(traffic, killed_at)
-    with capsys.disabled():
-        print(
-            f"\n  everything killed: {len(killed)} processes, 5 connections open after "
-            f"{seconds:.1f} s; {verdict}"
-        )
+    figure(
+        f"everything killed: {len(killed)} processes, 5 connections open after "
+        f"{seconds:.1f} s; {verdict}"
+    )
     verdict.require_clean()
     assert verdict.in_flight > 0
     for connection in (CONNECTION, *others):
@@ -149,7 +146,7 @@ def test_everything_killed_at_once_comes_back_with_one_command(
 
 def test_a_merge_of_two_chats_outlives_the_store_and_the_connection(instance: Instance) -> None:
     """G5: what was stored under a LID is listed under the phone number, once and in order."""
-    contact = "15550119000"
+    contact = "15550120900"  # none of those who write under load
 
     def arrived(**query: str) -> list[dict[str, str]]:
         return instance.messages(connection=CONNECTION, direction="in", order="oldest", **query)

@@ -79,7 +79,7 @@ class Owner:
                 await asyncio.sleep(BACKOFF)
 
     async def obey(self, command: dict[str, Any]) -> None:
-        from actors.connection.engine import Outgoing
+        from actors.connection.engine import NotConnected, Outgoing
 
         if command["do"] == "hold":
             child.held.set()
@@ -89,7 +89,12 @@ class Owner:
             raise NotImplementedError
         message_id = f"3EB0{secrets.token_hex(9).upper()}"
         chat = f"{command['to']}@s.whatsapp.net"
-        await self.engine.send(Outgoing(message_id, chat, "text", command["text"]))
+        while True:
+            try:
+                await self.engine.send(Outgoing(message_id, chat, "text", command["text"]))
+                break
+            except NotConnected:  # nothing left: the queue would keep it until the next login
+                await asyncio.sleep(BACKOFF)
         child.emit("sent", id=message_id, text=command["text"])
 
 

@@ -1,0 +1,7 @@
+"""What a test measured, told at the end of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Figure = Callable[[str], None]
