@@ -8,7 +8,12 @@ from actors.queue.lanes import LeaseLost, NotCancellable, NotDead, NotFound
 from actors.queue.record import api_id, mint
 from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
 
-UNKNOWN = [api_id(SHOP, mint(SHOP)), "shop.in.0123", "", "not a connection.3EB0000000000000000000"]
+UNKNOWN = [
+    f"{SHOP}.3EB0D59EFA0BEB69943568",
+    "shop.in.0123",
+    "",
+    "not a connection.3EB0000000000000000000",
+]
 
 
 async def die(desk: Desk, *texts: str, chat: str = ANA) -> None:
