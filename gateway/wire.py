@@ -108,7 +108,7 @@ class Protocol(HttpToolsProtocol):
         self._refused = True
         if cycle is not None and not cycle.response_complete:
             if not cycle.more_body:
-                cycle.keep_alive = False
+                cycle.keep_alive = True  # or it would close, with bytes unread
                 return
             if cycle.response_started or self.pipeline:
                 self.transport.close()
@@ -121,7 +121,17 @@ class Protocol(HttpToolsProtocol):
         lines += [name + b": " + value + b"\r\n" for name, value in named]
         lines += [b"connection: close\r\n\r\n", bytes(response.body)]
         self.transport.write(b"".join(lines))
-        # To close with bytes unread would reset the connection, and take the answer with it.
+        self._let_read()
+
+    def on_response_complete(self) -> None:
+        last = not self.pipeline
+        super().on_response_complete()
+        if self._refused and last and not self.transport.is_closing():
+            self._unset_keepalive_if_required()
+            self._let_read()
+
+    def _let_read(self) -> None:
+        """Close later: with bytes unread it would reset the connection and take the answer along."""
         self.flow.resume_reading()
         self.transport.write_eof()
         self.loop.call_later(LINGER, self.transport.close)

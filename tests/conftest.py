@@ -16,8 +16,13 @@ FIGURE = "figure"
 
 
 def pytest_configure() -> None:
-    """A run that is asked to end cleans up like one that is interrupted."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """A run that is asked to end cleans up like one that is interrupted.
+
+    Both signals have a handler, so that programs begun here heed them, also where this run is one in
+    the background that a shell has told to ignore interrupts.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
 
 
 @pytest.fixture

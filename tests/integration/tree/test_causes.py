@@ -284,7 +284,7 @@ def test_a_session_that_whatsapp_does_not_know_stops(instance: Instance) -> None
     """Nothing is tried again before a person says so, and no file is moved aside."""
     number = refused(instance, 411)
     becomes(instance, "failed", "bad_session")
-    alerted(instance, "or WhatsApp does not know it")
+    alerted(instance, "or WhatsApp does not take it")
     time.sleep(4)
     assert struck(instance, number) == 1
     message = send(instance, "while the session is unknown")
