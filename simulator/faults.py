@@ -22,6 +22,7 @@ RULES: Final = (
     "swallow",  # the message is lost before the server: neither routed nor acknowledged
     "duplicate_acks",  # … or says it twice
     "duplicate",  # a message is delivered twice
+    "reorder",  # `count` messages of contacts' are kept back, then delivered newest first
     "garble",  # a message arrives with a ciphertext that no session reads
     "conceal",  # a stanza names people by one address, without the other beside it
     "lose",  # a frame to the client is lost on the way
@@ -50,6 +51,7 @@ _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "lose": {"count": 1},
     "corrupt": {"count": 1},
     "garble": {"count": 1},
+    "reorder": {"count": 2},
     "ban": {"seconds": 60, "code": 101, "reason": 402},
 }
 # Begin at once, and end by themselves after `seconds`.
@@ -106,6 +108,8 @@ def requested(body: Any, fault_id: int) -> Fault:
         raise FaultError(f"kind must be one of {', '.join(KINDS)}")
     if body.get("count", 1) < 1 or body.get("seconds", 0) < 0:
         raise FaultError("count and seconds must be positive")
+    if body["kind"] == "reorder" and body.get("count", 2) < 2:
+        raise FaultError("one message has no order: count must be 2 or more")
     values = {**_DEFAULTS.get(body["kind"], {}), **body}
     return Fault(id=fault_id, left=values.pop("count", None), **values)
 
@@ -132,22 +136,32 @@ class Faults:
         (self._rules if fault.kind in RULES else self._done).append(fault)
         return fault
 
-    def strike(self, account: str, *kinds: str, device: int | None = None) -> Fault | None:
-        """The first rule of these kinds that applies, which has then struck once more."""
+    def find(self, account: str, *kinds: str, device: int | None = None) -> Fault | None:
+        """The first rule of these kinds that applies; it has not struck by being found."""
         for fault in self._rules:
             if (
                 fault.account == account
                 and fault.kind in kinds
                 and (fault.device is None or device is None or fault.device == device)
             ):
-                fault.struck += 1
-                if fault.left is not None:
-                    fault.left -= 1
-                    if fault.left == 0:
-                        self._rules.remove(fault)
-                        self._done.append(fault)
                 return fault
         return None
+
+    def strike(self, account: str, *kinds: str, device: int | None = None) -> Fault | None:
+        """The first rule of these kinds that applies, which has then struck once more."""
+        fault = self.find(account, *kinds, device=device)
+        if fault is not None:
+            self.struck(fault)
+        return fault
+
+    def struck(self, fault: Fault, times: int = 1) -> None:
+        """Counts that a rule struck so many times; with the last one it ends."""
+        fault.struck += times
+        if fault.left is not None:
+            fault.left -= times
+            if fault.left <= 0:
+                self._rules.remove(fault)
+                self._done.append(fault)
 
     def frozen(self, account: str) -> bool:
         """Whether nothing moves on the account's sockets now."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from simulator.store import Store
 
 Device = tuple[str, int]
+Kept = tuple[Any, bytes]
+"""A stanza and its bytes."""
 
 _BESIDE: Final = {"sender_pn", "sender_lid", "peer_recipient_pn", "peer_recipient_lid"}
 CONFLICT_REPLACED: Final = Node("stream:error", {}, [Node("conflict", {"type": "replaced"})])
@@ -27,6 +29,7 @@ class Switchboard:
         self._queue = queue
         self._faults = faults
         self._live: dict[Device, Connection] = {}
+        self._kept: dict[Device, list[Kept]] = {}
 
     def live(self, device: Device) -> Connection | None:
         return self._live.get(device)
@@ -58,6 +61,7 @@ class Switchboard:
         device = connection.device
         if device is not None and self._live.get(device) is connection:
             del self._live[device]
+            self._kept.pop(device, None)
 
     def deliver(self, device: Device, stanza: Any, delay: float = 0.0) -> None:
         """Queues the stanza and sends it `delay` seconds after the commit.
@@ -74,6 +78,8 @@ class Switchboard:
         waiting = self._queue.waiting(connection.device)
         counts = self._queue.counts(connection.device)
         connection.active = True
+        # what was kept back is among them
+        self._kept.pop(connection.device, None)
         preview = {
             "count": len(waiting),
             "message": counts.get("message", 0),
@@ -89,6 +95,13 @@ class Switchboard:
             )
         connection.push(Node("ib", {"from": SERVER}, [Node("offline", {"count": len(waiting)})]))
 
+    def release(self, number: str, device: int | None) -> None:
+        """Delivers what `reorder` kept back from a device, in its usual order."""
+        for connection in self.of(number, device):
+            assert connection.device is not None
+            if connection.active:
+                self._push_all(connection, self._kept.pop(connection.device, []))
+
     def _send(self, device: Device, seq: int, stanza: Any, encoded: bytes, delay: float) -> None:
         connection = self._live.get(device)
         if connection is None or not connection.active:
@@ -97,7 +110,7 @@ class Switchboard:
             asyncio.get_running_loop().call_later(
                 delay, self._late, connection, seq, stanza, encoded
             )
-        else:
+        elif not self._keeps_back(connection, stanza, encoded):
             self._push(connection, stanza, encoded)
 
     def _late(self, connection: Connection, seq: int, stanza: Any, encoded: bytes) -> None:
@@ -105,6 +118,27 @@ class Switchboard:
         # duplicate that no server produces.
         assert connection.device is not None
         if self._live.get(connection.device) is connection and self._queue.holds(seq):
+            self._push(connection, stanza, encoded)
+
+    def _keeps_back(self, connection: Connection, stanza: Any, encoded: bytes) -> bool:
+        """Whether `reorder` takes the stanza; the last one that it waits for lets all go."""
+        assert connection.device is not None
+        number, device = connection.device
+        if stanza.tag != "message" or "recipient" in stanza.attrs:
+            return False
+        fault = self._faults.find(number, "reorder", device=device)
+        if fault is None:
+            return False
+        fault.device = device
+        kept = self._kept.setdefault(connection.device, [])
+        kept.append((stanza, encoded))
+        if len(kept) == fault.left:
+            self._faults.struck(fault, len(kept))
+            self._push_all(connection, list(reversed(self._kept.pop(connection.device))))
+        return True
+
+    def _push_all(self, connection: Connection, kept: list[Kept]) -> None:
+        for stanza, encoded in kept:
             self._push(connection, stanza, encoded)
 
     def _push(self, connection: Connection, stanza: Any, encoded: bytes | None = None) -> None:

@@ -223,12 +223,14 @@ class World:
         return len(connections)
 
     def clear(self, account: str | None = None, fault_id: int | None = None) -> int:
-        """Ends faults and lets frozen sockets move again; returns how many rules ended."""
+        """Ends faults and lets go what they held; returns how many rules ended."""
         ended = self.faults.clear(account, fault_id)
         for fault in ended:
             if fault.kind == "freeze" and not self.faults.frozen(fault.account):
                 for connection in self.switchboard.of(fault.account):
                     connection.thaw()
+            if fault.kind == "reorder":
+                self.switchboard.release(fault.account, fault.device)
         return len(ended)
 
     def rotate(self, certificate: Certificate = "valid") -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.conformance.processes import until
+from tests.conformance.processes import as_handed_over, until
 
 if TYPE_CHECKING:
     from tests.conformance.processes import Client, Simulator
@@ -75,6 +75,28 @@ def test_reads_on_around_what_it_could_not(
     arrived = [client.wait("message", sender=friend)["text"] for _ in texts]
     assert sorted(arrived) == sorted(texts)
     simulator.settled(client.number)
+
+
+@pytest.mark.differs(tryx="D8")
+def test_reads_an_older_session_after_a_new_one(
+    simulator: Simulator, client: Client, friend: str
+) -> None:
+    """The contact forgets the session after two texts, and the third arrives before them."""
+    open_session(simulator, client, friend)
+    before = simulator.account(client.number)["retries"]
+    fault = simulator.fault(client.number, "reorder", count=3)
+    said = [simulator.say(friend, client.number, text) for text in ("first", "second")]
+    assert simulator.post(f"/contacts/{friend}/forget", account=client.number)["sessions"] == 1
+    said.append(simulator.say(friend, client.number, "third"))
+    arrived = [client.wait("message", sender=friend) for _ in said]
+    assert as_handed_over(
+        client.kind, [(one["id"], one["text"]) for one in arrived]
+    ) == as_handed_over(
+        client.kind, list(reversed(list(zip(said, ("first", "second", "third"), strict=True))))
+    )
+    assert simulator.struck(fault) == 3
+    simulator.settled(client.number)
+    assert simulator.account(client.number)["retries"] == before, "the old session was gone"
 
 
 def test_tells_what_it_cannot_read(simulator: Simulator, client: Client, friend: str) -> None:

@@ -34,6 +34,7 @@ NUMBER, FRIEND = "15550100001", "15550100002"
         pytest.param({"account": NUMBER, "kind": "lose", "count": True}, id="count is no number"),
         pytest.param({"account": NUMBER, "kind": "lose", "count": 0}, id="count below one"),
         pytest.param({"account": NUMBER, "kind": "freeze", "seconds": -1}, id="negative time"),
+        pytest.param({"account": NUMBER, "kind": "reorder", "count": 1}, id="order of one"),
     ],
 )
 def test_refused(body: Any) -> None:
@@ -146,6 +147,69 @@ async def test_duplicate_and_garbled_deliveries(device: Device, world: World) ->
     say(world, "garbled")
     with pytest.raises(Exception, match="bad-mac"):
         device.decrypt(await device.next("message"))
+    assert struck(world) == 2
+
+
+async def next_read(device: Device, count: int) -> list[str]:
+    return [(await device.read())[1] for _ in range(count)]
+
+
+async def test_messages_that_arrive_newest_first(device: Device, world: World) -> None:
+    """Over two sessions: the contact forgot the first one between the second text and the third."""
+    inject(world, "reorder", count=3)
+    say(world, "one")
+    with world.store.transaction():
+        world.speech.say(NUMBER, FRIEND, "from my phone")
+    say(world, "two")
+    assert (await device.read())[1] == "from my phone"
+    with pytest.raises(TimeoutError):
+        await device.next("message", 0.3)
+    assert struck(world) == 0
+    with world.store.transaction():
+        assert world.contacts.forget(FRIEND, NUMBER) == 1
+    for text in ("three", "four"):
+        say(world, text)
+    assert await next_read(device, 4) == ["three", "two", "one", "four"]
+    assert struck(world) == 3
+    assert not world.faults.everything()[0]["active"]
+
+
+@pytest.mark.parametrize("end", ["cleared", "disconnected", "replaced"])
+async def test_what_was_kept_back_arrives_in_its_order(
+    device: Device, world: World, end: str
+) -> None:
+    inject(world, "reorder", count=3)
+    for text in ("one", "two"):
+        say(world, text)
+    with pytest.raises(TimeoutError):
+        await device.next("message", 0.3)
+    if end == "cleared":
+        assert world.clear(NUMBER) == 1
+    elif end == "disconnected":
+        await device.close()
+        await device.login()
+    else:
+        await device.login()
+    assert await next_read(device, 2) == ["one", "two"]
+    if end == "cleared":
+        say(world, "three")
+        assert await next_read(device, 1) == ["three"]
+    else:
+        # The rule waits on, for three messages that the device has not had.
+        for text in ("three", "four", "five"):
+            say(world, text)
+        assert await next_read(device, 3) == ["five", "four", "three"]
+
+
+async def test_one_device_gets_its_messages_in_another_order_than_the_other(
+    device: Device, world: World, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    other = await paired(NUMBER)
+    inject(world, "reorder", device=other.device)
+    for text in ("one", "two"):
+        say(world, text)
+    assert await next_read(device, 2) == ["one", "two"]
+    assert await next_read(other, 2) == ["two", "one"]
     assert struck(world) == 2
 
 
