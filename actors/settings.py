@@ -25,6 +25,7 @@ LIVE = frozenset({"whatsapp_version"})
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Milliseconds = Annotated[int, Field(ge=100, le=86_400_000)]
+Pause = Annotated[int, Field(ge=0, le=86_400_000)]
 Percent = Annotated[float, Field(gt=0, le=100)]
 
 
@@ -83,6 +84,11 @@ class Settings(BaseModel):
     max_retry_attempts: int = Field(5, ge=1, le=100, validation_alias="MAX_RETRY_ATTEMPTS")
     retry_backoff_base: Milliseconds = Field(1_000, validation_alias="RETRY_BACKOFF_BASE")
     retry_backoff_cap: Milliseconds = Field(300_000, validation_alias="RETRY_BACKOFF_CAP")
+    pacing_messages_per_minute: int = Field(
+        0, ge=0, le=60_000, validation_alias="PACING_MESSAGES_PER_MINUTE"
+    )
+    pacing_chat_gap: Pause = Field(0, validation_alias="PACING_CHAT_GAP")
+    pacing_chat_jitter: Pause = Field(0, validation_alias="PACING_CHAT_JITTER")
 
     # What waits on a gateway's disk while Redis is away: messages.
     spool_limit: int = Field(100_000, ge=1, le=10_000_000, validation_alias="SPOOL_LIMIT")

@@ -13,9 +13,6 @@
 --   revision     rises with every change
 -- Every transition may run twice and then answers the same.
 
--- How many due messages one script readies; more are readied by the next (claim says so).
-local PROMOTE = 100
-
 local PROOF = {sent = 1, delivered = 2, read = 3}
 
 local function promote()
@@ -36,13 +33,19 @@ local function promote()
     end
 end
 
-local function next_due()
-    local held = call('ZRANGE', HELD, 0, 0, 'WITHSCORES')[2]
-    local scheduled = call('ZRANGE', SCHEDULED, 0, 0, 'WITHSCORES')[2]
-    if held and scheduled then
-        return tonumber(held) < tonumber(scheduled) and held or scheduled
+local function sooner(one, other)
+    if one and other then
+        return tonumber(one) < tonumber(other) and one or other
     end
-    return held or scheduled
+    return one or other
+end
+
+local function next_due()
+    local next
+    for _, key in ipairs({HELD, SCHEDULED, RESTING}) do
+        next = sooner(next, call('ZRANGE', key, 0, 0, 'WITHSCORES')[2])
+    end
+    return next
 end
 
 -- An acknowledgement or receipt proves a message sent in whatever state it is. Monotone, also in
@@ -146,17 +149,30 @@ local function job(id)
     return record
 end
 
-function transitions.claim(epoch, limit, concurrency, ...)
+-- Puts the head of a ready chat in flight.
+local function fly(chat, turn)
+    local id = call('ZRANGE', lane(chat), 0, 0)[1]
+    call('HSET', FLIGHT, chat, id .. ' ' .. turn)
+    local record = call('HMGET', message(id), 'attempts', 'tries')
+    write(id, sequence(), 'status', 'sending', 'sending_at', NOW,
+        'attempts', record[1] + 1, 'tries', (record[2] or 0) + 1)
+    return job(id)
+end
+
+-- `interval` and `longest` are those of the pacing, `...` the gaps that follow the jobs (`rests` of
+-- them), and then what the claimer has in hand.
+function transitions.claim(epoch, limit, concurrency, interval, longest, rests, ...)
     if not owns(epoch) then
         return {'lost'}
     end
     promote()
+    rested(tonumber(longest))
     limit = tonumber(limit)
     local jobs = {}
     -- What an earlier claim of this epoch took whose answer never arrived.
-    local known = {}
-    for _, id in ipairs({...}) do
-        known[id] = true
+    local given, known = {...}, {}
+    for i = rests + 1, #given do
+        known[given[i]] = true
     end
     local flights = call('HVALS', FLIGHT)
     for _, flying in ipairs(flights) do
@@ -165,20 +181,33 @@ function transitions.claim(epoch, limit, concurrency, ...)
             table.insert(jobs, job(id))
         end
     end
-    local room = math.min(limit - #jobs, tonumber(concurrency) - #flights)
-    if room > 0 then
-        local chats = call('ZPOPMIN', READY, room)
+    local room, paced = pace(math.min(limit - #jobs, concurrency - #flights), tonumber(interval))
+    local taken, set_aside = 0, 0
+    while taken < room and set_aside < PROMOTE do
+        local chats = call('ZPOPMIN', READY, room - taken)
+        if #chats == 0 then
+            break
+        end
         for i = 1, #chats, 2 do
             local chat = chats[i]
-            local id = call('ZRANGE', lane(chat), 0, 0)[1]
-            call('HSET', FLIGHT, chat, id .. ' ' .. chats[i + 1])
-            local record = call('HMGET', message(id), 'attempts', 'tries')
-            write(id, sequence(), 'status', 'sending', 'sending_at', NOW,
-                'attempts', record[1] + 1, 'tries', (record[2] or 0) + 1)
-            table.insert(jobs, job(id))
+            if rest(chat) then
+                set_aside = set_aside + 1
+            else
+                taken = taken + 1
+                table.insert(jobs, fly(chat, chats[i + 1]))
+                keep_apart(chat, given[taken <= tonumber(rests) and taken or 0])
+            end
         end
     end
-    return {'claimed', next_due() or '', jobs}
+    if taken > 0 then
+        paced = spend(tonumber(interval))
+    end
+    if set_aside >= PROMOTE then
+        paced = NOW
+    elseif call('EXISTS', READY) == 0 then
+        paced = nil
+    end
+    return {'claimed', sooner(paced, next_due()) or '', jobs}
 end
 
 function transitions.complete(epoch, id, tries, at)
@@ -244,6 +273,7 @@ end
 
 function transitions.promote()
     promote()
+    rested()
     return next_due() or ''
 end
 

@@ -12,11 +12,13 @@ repeating it is safe.
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from actors.queue.hands import Hands, Outcome
 from actors.queue.ledger import Ledger
+from actors.queue.pacing import Pacing
 from actors.queue.record import (
     Accepted,
     Claim,
@@ -62,6 +64,7 @@ class Lanes(Ledger):
     def __init__(self, redis: Redis, settings: Settings) -> None:
         super().__init__(redis)
         self._settings = settings
+        self._pacing = Pacing.of(settings)
         self._blocking: Redis | None = None
         self._hands: dict[str, Hands] = {}
 
@@ -134,7 +137,7 @@ class Lanes(Ledger):
         """Take up to `limit` messages of as many chats, `QUEUE_CONCURRENCY` in flight at most.
 
         Raises `LeaseLost`. What is due is readied first; if `next_due` is not after `now`, more
-        is due than one script readies: claim again.
+        is due than one script readies: claim again. What the pacing forbids stays in its lane.
 
         A `Lanes` remembers what it handed out, so that a claim whose answer was lost is handed
         out again by the next. So one `Lanes` claims for a connection, and each job ends in
@@ -147,6 +150,7 @@ class Lanes(Ledger):
             for message_id, owed in list(hands.owed.items()):
                 if hands.owed.get(message_id) is owed:
                     await self._tell(connection, hands, message_id, owed)
+            rests = self._pacing.rests(min(limit, self._settings.queue_concurrency), random.random)
             outcome, *answer = await self._run(
                 connection,
                 "claim",
@@ -154,6 +158,10 @@ class Lanes(Ledger):
                 epoch,
                 limit,
                 self._settings.queue_concurrency,
+                self._pacing.interval,
+                self._pacing.longest,
+                len(rests),
+                *rests,
                 *hands.tries,
             )
             if outcome == "lost":

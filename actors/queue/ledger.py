@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-SCRIPT = Script.of("transitions.lua", "actors.queue:lanes.lua", package="actors.redis")
+SCRIPT = Script.of(
+    "transitions.lua", "actors.queue:pacing.lua", "actors.queue:lanes.lua", package="actors.redis"
+)
 
 
 class Ledger:

@@ -5,12 +5,15 @@ script may touch them together::
 
     teimoso:{shop}:lease              hash    who serves the connection (see `lease.py`)
     teimoso:{shop}:qr                 hash    the QR to scan, expires with it
-    teimoso:{shop}:counters           hash    seq: order and revisions; turn: fair turns of chats
+    teimoso:{shop}:counters           hash    seq: order and revisions; turn: fair turns of chats;
+                                              paced: when the connection may claim again
     teimoso:{shop}:lane:CHAT          zset    open messages of a chat, by priority, then order
     teimoso:{shop}:ready              zset    chats whose next message may be claimed, by turn
     teimoso:{shop}:flight             hash    chat -> message being sent, and its old turn
     teimoso:{shop}:held               zset    messages in backoff, by the time of their retry
     teimoso:{shop}:scheduled          zset    messages with a send_at to come, by that time
+    teimoso:{shop}:gaps               zset    chats, by the time from which they may be claimed again
+    teimoso:{shop}:resting            zset    chats whose turn waits for their gap, by that time
     teimoso:{shop}:open               zset    messages not finished, by the time of acceptance
     teimoso:{shop}:dead               zset    dead letters, by order of death
     teimoso:{shop}:changed            zset    messages to mirror, by revision
@@ -19,7 +22,8 @@ script may touch them together::
     teimoso:{shop}:idempotency:HASH   string  message id and fingerprint, expires after 24 h
     teimoso:poke                      channel desired state changed, look now
 
-A chat with a lane is in exactly one of `ready`, `flight` and `held` (there by its message).
+A chat with a lane is in exactly one of `ready`, `resting`, `flight` and `held` (there by its
+message).
 """
 
 from __future__ import annotations
@@ -47,6 +51,8 @@ class ConnectionKeys:
     flight: str
     held: str
     scheduled: str
+    gaps: str
+    resting: str
     open: str
     dead: str
     changed: str
@@ -63,6 +69,8 @@ class ConnectionKeys:
             self.flight,
             self.held,
             self.scheduled,
+            self.gaps,
+            self.resting,
             self.open,
             self.dead,
             self.changed,
@@ -110,6 +118,8 @@ def of(connection: str) -> ConnectionKeys:
         flight=f"{base}:flight",
         held=f"{base}:held",
         scheduled=f"{base}:scheduled",
+        gaps=f"{base}:gaps",
+        resting=f"{base}:resting",
         open=f"{base}:open",
         dead=f"{base}:dead",
         changed=f"{base}:changed",

@@ -2,7 +2,7 @@
 -- of a message and of its chat in the queue. `lease.lua` or `lanes.lua` is put behind this file,
 -- and both run as one script (`script.py`).
 --
--- KEYS[1..11]  the fixed keys of one connection, explained in `keys.py`
+-- KEYS[1..13]  the fixed keys of one connection, explained in `keys.py`
 -- ARGV[1]      teimoso:{connection}, the base of the keys made here: `BASE:message:ID`,
 --              `BASE:lane:CHAT`, `BASE:idempotency:HASH`. They carry the hash tag of KEYS, so they
 --              are in the same slot of a cluster. They are not in KEYS because which chat is next,
@@ -13,10 +13,11 @@
 --              a caller whose clock jumps deletes nothing.
 --
 -- A message that is open is in exactly one of: a lane, `scheduled`. A chat that has a lane is in
--- exactly one of: `ready`, `flight`, `held` (by its message). A message in flight or in backoff
--- stays in its lane, and so keeps its place whatever happens. Every step is O(log n).
+-- exactly one of: `ready`, `resting`, `flight`, `held` (by its message). A message in flight or in
+-- backoff stays in its lane, and so keeps its place whatever happens. Every step is O(log n).
 
-local LEASE, QR, COUNTERS, READY, FLIGHT, HELD, SCHEDULED, OPEN, DEAD, CHANGED, WAKE = unpack(KEYS)
+local LEASE, QR, COUNTERS, READY, FLIGHT, HELD, SCHEDULED, GAPS, RESTING, OPEN, DEAD, CHANGED,
+    WAKE = unpack(KEYS)
 local BASE, TRANSITION, NOW = ARGV[1], ARGV[2], ARGV[3]
 local call = redis.call
 local transitions = {}
@@ -69,6 +70,7 @@ local function ready(chat)
         wake()
     else
         call('ZREM', READY, chat)
+        call('ZREM', RESTING, chat)
     end
 end
 

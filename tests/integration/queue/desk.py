@@ -119,6 +119,7 @@ class Desk:
         opened = set(await read.zrange(of.open, 0, -1))
         dead = set(await read.zrange(of.dead, 0, -1))
         ready = set(await read.zrange(of.ready, 0, -1))
+        resting = set(await read.zrange(of.resting, 0, -1))
         queued: dict[str, str] = {}
         chats = set()
         async for key in read.scan_iter(of.lane("*"), count=1000):
@@ -131,7 +132,7 @@ class Desk:
 
         held_chats = {queued[message_id] for message_id in held}
         assert len(held_chats) == len(held)
-        assert sorted([*ready, *flight, *held_chats]) == sorted(chats)
+        assert sorted([*ready, *resting, *flight, *held_chats]) == sorted(chats)
 
         async for key in read.scan_iter(of.message("*"), count=1000):
             message_id = key.removeprefix(of.message(""))

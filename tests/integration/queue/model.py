@@ -39,6 +39,10 @@ class Model:
 
     messages: dict[str, Message] = field(default_factory=dict)
     sequence: int = 0
+    interval: float = 0
+    gap: float = 0
+    paced: float = 0
+    gaps: dict[str, float] = field(default_factory=dict)
 
     def accept(
         self, text: str, chat: str, priority: int, send_at: float | None, now: float
@@ -78,12 +82,17 @@ class Model:
     def claimable(self, limit: int, now: float) -> tuple[int, dict[str, Message]]:
         """How many a claim takes, and the heads that it takes them from."""
         self.promote(now)
-        ready = self.ready()
-        return min(limit, CONCURRENCY - len(self.flying()), len(ready)), ready
+        ready = {c: head for c, head in self.ready().items() if self.gaps.get(c, now) <= now}
+        room = min(limit, CONCURRENCY - len(self.flying()), len(ready))
+        if self.interval:
+            room = min(room, 1 if self.paced <= now else 0)
+        return room, ready
 
-    def claim(self, text: str) -> None:
+    def claim(self, text: str, now: float) -> None:
         message = self.messages[text]
         message.status, message.attempts = "sending", message.attempts + 1
+        self.gaps[message.chat] = now + self.gap
+        self.paced = now + self.interval
 
     def prove(self, text: str, status: str) -> None:
         message = self.messages[text]

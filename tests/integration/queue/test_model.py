@@ -43,11 +43,13 @@ class Machine(RuleBasedStateMachine):
     """The real queue and the model, given the same."""
 
     server: Valkey
+    interval: float = 0
+    gap: float = 0
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.model = Model()
+        self.model = Model(interval=self.interval, gap=self.gap)
         self.kills = 0
         self.given: dict[str, int] = {}  # text → the epoch that claimed it
         self.desk = self.do(self._open())
@@ -56,7 +58,11 @@ class Machine(RuleBasedStateMachine):
         return self.runner.run(doing)
 
     async def _open(self) -> Desk:
-        setting = self.server.settings(queue_concurrency=CONCURRENCY)
+        setting = self.server.settings(
+            queue_concurrency=CONCURRENCY,
+            pacing_messages_per_minute=int(60 / self.interval) if self.interval else 0,
+            pacing_chat_gap=int(self.gap * 1000),
+        )
         redis = connect(setting)
         await redis.flushdb()
         desk = Desk(redis, Lanes(redis, setting), Leases(redis))
@@ -78,7 +84,7 @@ class Machine(RuleBasedStateMachine):
         assert len(jobs) == len({job.chat for job in jobs}) == count
         for job in jobs:
             assert heads[job.chat].text == job.text
-            self.model.claim(job.text)
+            self.model.claim(job.text, self.desk.now)
             self.given[job.text] = self.desk.epoch
 
     @rule()
@@ -174,7 +180,8 @@ class Machine(RuleBasedStateMachine):
     def promote(self) -> None:
         due = self.do(self.desk.lanes.promote(SHOP, self.desk.now))
         self.model.promote(self.desk.now)
-        assert due == self.model.next_due()
+        gaps = {at for at in self.model.gaps.values() if at > self.desk.now}
+        assert due == self.model.next_due() or due in gaps
 
     @rule()
     def mirror(self) -> None:
@@ -218,7 +225,9 @@ class Machine(RuleBasedStateMachine):
         self.desk.now += 1000
         await self.desk.lanes.retry_all(SHOP, self.desk.now)
         await self.desk.lanes.promote(SHOP, self.desk.now)
-        await self.desk.drain(CONCURRENCY)
+        while await self.desk.drain(CONCURRENCY):
+            self.desk.now += max(self.interval, self.gap)
+        await self.desk.lanes.promote(SHOP, self.desk.now)
         await self._mirror()
         for message in self.model.messages.values():
             status = await self.desk.status(message.text)
@@ -230,12 +239,16 @@ class Machine(RuleBasedStateMachine):
         assert left <= {of.lease, of.counters, of.wake}
 
 
-def test_the_scripts_do_what_the_model_does(own_server: Valkey) -> None:
-    machine = type("Machine", (Machine,), {"server": own_server})
+@pytest.mark.parametrize(("interval", "gap"), [(0, 0), (2, 0), (0, 5), (1, 3)])
+def test_the_scripts_do_what_the_model_does(
+    own_server: Valkey, interval: float, gap: float
+) -> None:
+    pacing = {"server": own_server, "interval": interval, "gap": gap}
+    machine = type("Machine", (Machine,), pacing)
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=30,
+            max_examples=10 if interval or gap else 30,
             stateful_step_count=60,
             deadline=None,
             phases=[Phase.generate],  # add Phase.shrink for the shortest way there: minutes

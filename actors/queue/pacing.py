@@ -1,0 +1,48 @@
+"""How far apart the messages of a connection leave: a pure decision, in seconds.
+
+Accounts that send like machines get banned. `pacing.lua` keeps what was spent, so that the limits
+hold across the deaths of owners.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """`interval` lies between any two messages of a connection.
+
+    `gap` and up to `jitter` more lie between two of one chat, from claim to claim. 0 is no limit.
+    """
+
+    interval: float = 0.0
+    gap: float = 0.0
+    jitter: float = 0.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The pacing that the settings ask for."""
+        minute = settings.pacing_messages_per_minute
+        return cls(
+            60.0 / minute if minute else 0.0,
+            settings.pacing_chat_gap / 1000,
+            settings.pacing_chat_jitter / 1000,
+        )
+
+    @property
+    def longest(self) -> float:
+        """No gap is longer."""
+        return self.gap + self.jitter
+
+    def rests(self, count: int, dice: Callable[[], float]) -> list[float]:
+        """The gaps behind `count` messages, none where there is no limit. `dice` gives 0 … 1."""
+        if self.longest == 0:
+            return []
+        return [self.gap + self.jitter * dice() for _ in range(count)]

@@ -1,0 +1,214 @@
+"""A connection that sends no faster than a person would, whoever owns it and whatever dies."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from actors.queue.lanes import Lanes
+from actors.redis import keys
+from actors.redis.lease import Leases
+from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from redis.asyncio import Redis
+
+    from tests.valkey import Valkey
+
+    Paced = Callable[..., Awaitable[Desk]]
+
+
+@pytest_asyncio.fixture
+async def paced(redis: Redis, server: Valkey) -> AsyncIterator[Paced]:
+    """Makes desks of one queue, each as a process with these settings has it."""
+    ports: list[Lanes] = []
+
+    async def make(**flags: int) -> Desk:
+        lanes = Lanes(redis, server.settings(queue_concurrency=3, **flags))
+        ports.append(lanes)
+        desk = Desk(redis, lanes, Leases(redis))
+        await desk.take()
+        return desk
+
+    yield make
+    if ports:
+        await Desk(redis, ports[-1], Leases(redis)).check()
+    for lanes in ports:
+        await lanes.close()
+
+
+async def due(desk: Desk) -> float | None:
+    return (await desk.lanes.claim(SHOP, desk.epoch, 10, desk.now)).next_due
+
+
+async def sent(desk: Desk) -> list[tuple[float, str]]:
+    """Everything, each as soon as it may leave, with the seconds since the beginning."""
+    began, log = desk.now, []
+    while True:
+        claim = await desk.lanes.claim(SHOP, desk.epoch, 10, desk.now)
+        for job in claim.jobs:
+            log.append((round(desk.now - began, 3), job.text))
+            assert job.attempts == 1
+            desk.ids[job.text] = job.id
+            await desk.complete(job.text)
+        if claim.next_due is None and not claim.jobs:
+            return log
+        if not claim.jobs:
+            assert claim.next_due is not None
+            assert claim.next_due > desk.now
+            desk.now = claim.next_due
+
+
+async def test_off_by_default(paced: Paced) -> None:
+    desk = await paced()
+    for number in range(6):
+        await desk.accept(f"a{number}", ANA)
+    assert await sent(desk) == [(0, f"a{number}") for number in range(6)]
+    assert await desk.redis.exists(keys.of(SHOP).gaps) == 0
+
+
+async def test_messages_of_a_connection_are_spread_over_the_minute(paced: Paced) -> None:
+    desk = await paced(pacing_messages_per_minute=20)
+    for text, chat in (("a1", ANA), ("b1", BEN), ("a2", ANA), ("e1", EVA)):
+        await desk.accept(text, chat)
+    assert await sent(desk) == [(0, "a1"), (3, "b1"), (6, "e1"), (9, "a2")]
+
+
+async def test_what_is_more_urgent_is_the_next_that_may_leave(paced: Paced) -> None:
+    desk = await paced(pacing_messages_per_minute=60)
+    await desk.accept("a1", ANA)
+    await desk.accept("b1", BEN)
+    assert await desk.claimed() == ["a1"]
+    await desk.accept("urgent", LEO, priority=0)
+    desk.now += 1
+    assert await desk.claimed() == ["urgent"]
+
+
+async def test_a_chat_rests_between_two_messages_and_holds_up_no_other(paced: Paced) -> None:
+    desk = await paced(pacing_chat_gap=5000)
+    for text, chat in (("a1", ANA), ("a2", ANA), ("b1", BEN), ("a3", ANA)):
+        await desk.accept(text, chat)
+    assert await sent(desk) == [(0, "a1"), (0, "b1"), (5, "a2"), (10, "a3")]
+
+
+async def test_a_gap_has_jitter(paced: Paced) -> None:
+    desk = await paced(pacing_chat_gap=2000, pacing_chat_jitter=1000)
+    for number in range(9):
+        await desk.accept(f"{number}")
+    times = [at for at, _ in await sent(desk)]
+    gaps = {round(later - before, 3) for before, later in pairwise(times)}
+    assert all(2 <= gap <= 3 for gap in gaps)
+    assert len(gaps) > 4
+
+
+async def test_a_gap_runs_from_attempt_to_attempt(paced: Paced) -> None:
+    """A retry that is due within the gap waits for its end, and is one more attempt, not two."""
+    desk = await paced(pacing_chat_gap=10_000)
+    await desk.accept("a")
+    await desk.claim()
+    await desk.fail("a", retry_in=1)
+    desk.now += 1
+    assert await desk.claimed() == []
+    assert await due(desk) == desk.now + 9
+    assert (await desk.get("a")).attempts == 1
+    desk.now += 9
+    (job,) = await desk.claim()
+    assert job.attempts == 2
+    await desk.complete("a")
+
+
+@pytest.mark.parametrize(
+    "flags", [{"pacing_messages_per_minute": 6}, {"pacing_chat_gap": 10_000}], ids=str
+)
+async def test_a_new_owner_begins_with_the_budget_of_the_old(
+    paced: Paced, flags: dict[str, int]
+) -> None:
+    desk = await paced(**flags)
+    await desk.accept("a1")
+    await desk.accept("a2")
+    assert await desk.claimed() == ["a1"]
+    successor = await paced(**flags)
+    successor.now = desk.now + 4
+    assert await successor.claimed() == []
+    assert await due(successor) == desk.now + 10
+    successor.now = desk.now + 10
+    assert await successor.claimed() == ["a1"]
+
+
+async def test_what_was_not_sent_after_all_waits_like_the_rest(paced: Paced) -> None:
+    desk = await paced(pacing_chat_gap=5000)
+    await desk.accept("a")
+    await desk.claim()
+    await desk.unclaim("a")
+    assert await desk.claimed() == []
+    desk.now += 5
+    (job,) = await desk.claim()
+    assert job.attempts == 1
+    await desk.complete("a")
+
+
+async def test_a_resting_chat_can_be_emptied_and_filled(paced: Paced) -> None:
+    desk = await paced(pacing_chat_gap=5000)
+    await desk.accept("a1")
+    await desk.accept("a2")
+    await desk.drain()
+    await desk.check()
+    await desk.cancel("a2")
+    assert await due(desk) is None
+    await desk.accept("a3")
+    assert await desk.claimed() == []
+    desk.now += 5
+    assert await desk.drain() == ["a3"]
+
+
+@pytest.mark.parametrize("how", ["the clock was put back", "pacing was turned off"])
+async def test_nothing_rests_for_longer_than_the_settings_say(paced: Paced, how: str) -> None:
+    desk = await paced(pacing_chat_gap=5000, pacing_messages_per_minute=6)
+    await desk.accept("a1")
+    await desk.claim()
+    await desk.complete("a1")
+    await desk.accept("a2")
+    desk.now += 1
+    await desk.lanes.close()
+    gap_only = await paced(pacing_chat_gap=5000)
+    gap_only.now = desk.now
+    assert await gap_only.claimed() == []  # and so it rests
+    if how == "pacing was turned off":
+        later, most = await paced(), 0
+        later.now = desk.now
+    else:
+        later, most = await paced(pacing_chat_gap=5000, pacing_messages_per_minute=6), 10
+        later.now = desk.now - 3600
+    ((at, text),) = await sent(later)
+    assert text == "a2"
+    assert at <= most
+
+
+async def test_when_all_is_sent_no_key_is_left(paced: Paced) -> None:
+    desk = await paced(pacing_chat_gap=5000, pacing_messages_per_minute=60)
+    for text, chat in (("a1", ANA), ("a2", ANA), ("b1", BEN)):
+        await desk.accept(text, chat)
+    await sent(desk)
+    desk.now += 5
+    await desk.lanes.promote(SHOP, desk.now)
+    assert await desk.redis.exists(keys.of(SHOP).gaps, keys.of(SHOP).resting) == 0
+
+
+async def test_many_chats_that_rest_are_set_aside_in_bounded_steps(paced: Paced) -> None:
+    desk = await paced(pacing_chat_gap=60_000)
+    chats = [f"155501{number:05}@s.whatsapp.net" for number in range(130)]
+    for number, chat in enumerate(chats):
+        await desk.accept(f"first {number}", chat)
+        await desk.accept(f"second {number}", chat)
+    for number in range(130):
+        assert await desk.claimed(1) == [f"first {number}"]
+        await desk.complete(f"first {number}")
+    await desk.accept("behind them", LEO)
+    claim = await desk.lanes.claim(SHOP, desk.epoch, 1, desk.now)
+    assert (claim.jobs, claim.next_due) == ((), desk.now)
+    assert await desk.claimed(1) == ["behind them"]

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+
+from actors.queue.pacing import Pacing
+from actors.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected", "remark"),
+    [
+        ({}, Pacing(0, 0, 0), "off by default"),
+        ({"pacing_messages_per_minute": 20}, Pacing(3, 0, 0), "spread evenly"),
+        ({"pacing_chat_gap": 1500}, Pacing(0, 1.5, 0), "milliseconds"),
+        ({"pacing_chat_jitter": 250}, Pacing(0, 0, 0.25), "jitter alone"),
+    ],
+)
+def test_the_settings_say_how_far_apart(
+    flags: dict[str, int], expected: Pacing, remark: str
+) -> None:
+    assert Pacing.of(Settings.model_validate(flags)) == expected, remark
+
+
+def test_each_gap_has_a_jitter_of_its_own() -> None:
+    dice = iter([0.0, 0.5, 1.0])
+    assert Pacing(gap=2, jitter=4).rests(3, lambda: next(dice)) == [2, 4, 6]
+    assert Pacing(gap=2, jitter=4).longest == 6
+
+
+def test_no_limit_no_gaps() -> None:
+    assert Pacing(interval=3).rests(5, lambda: 0.5) == []
