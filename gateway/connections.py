@@ -244,7 +244,7 @@ OPERATIONS = (
     _of_one("POST", "start", "Let it run", start, {202: _ASKED}),
     _of_one("POST", "stop", "Let it stop; its session stays", stop, {202: _ASKED}),
     _of_one("POST", "restart", "Start it anew", restart, {202: _ASKED}),
-    _of_one("POST", "logout", "Unlink the device from the account", logout, {202: _ASKED}),
+    _of_one("POST", "logout", "Unlink the device; start then shows a QR", logout, {202: _ASKED}),
     Operation(
         "GET",
         "/api/connections/{connection}/qr",

@@ -22,6 +22,9 @@ OUTDATED = "outdated"
 CRASH_LOOP = "crash_loop"
 CRASHED = "crashed"
 
+UNREADABLE = frozenset({"session_blocked", "session_too_new", "unknown_engine"})
+"""The causes of connections of which not even the session can be opened, until a person helps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Applied:
@@ -55,10 +58,14 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Give it an actor. `forgive`: a person asked, so its budget is whole again and it is now."""
+    """Give it an actor. `forgive`: a person asked, so its budget is whole again and it is now.
+
+    `forget`: not to log in, but to forget the device, and to end.
+    """
 
     reason: str
     forgive: bool = False
+    forget: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,7 @@ def decide(
     if serving is not None:
         return _with_actor(wanted, applied, lease, serving)
     if wanted.deleted:
-        return Start("logout") if _linked(lease, fall) else Forget()
+        return Start("logout") if _unlinks(lease, fall) else Forget()
     if wanted.desired == "logged_out":
         return _logged_out(lease, fall)
     state = None if lease is None else lease.state
@@ -175,11 +182,24 @@ def _to_run(
 def _logged_out(lease: Lease | None, fall: Fall | None) -> Step:
     if lease is None or lease.state == "logged_out":
         return NOTHING
-    return Start("logout") if _linked(lease, fall) else Settle("logged_out", "asked")
+    if _unlinks(lease, fall):
+        return Start("logout")
+    cause = fall.cause if fall is not None and fall.final else lease.cause
+    if _linked(lease, fall) and cause not in UNREADABLE:
+        # WhatsApp takes no login of it, so nothing can be unlinked there; only here.
+        return Start("logout", forget=True)
+    return Settle("logged_out", "asked")
 
 
 def _linked(lease: Lease | None, fall: Fall | None) -> bool:
-    """Whether there is a device to unlink, and trying may help."""
-    if lease is None or lease.account is None or lease.state in {"logged_out", "failed"}:
+    """Whether there is a device to forget, and trying may help."""
+    if lease is None or lease.account is None or lease.state == "logged_out":
         return False
     return fall is None or not fall.exhausted
+
+
+def _unlinks(lease: Lease | None, fall: Fall | None) -> bool:
+    """Whether there is a device to unlink at WhatsApp, which may take a login of it."""
+    if not _linked(lease, fall) or (fall is not None and fall.final):
+        return False
+    return lease is not None and lease.state != "failed"

@@ -56,7 +56,7 @@ STOP = 20.0
 AGAIN = 1.0
 """Seconds that a child has to begin, or to finish; and until Redis is asked again."""
 
-FOR_GOOD = frozenset({"UnknownEngine", "SessionDamaged", "SessionTooNew"})
+FOR_GOOD = frozenset({"UnknownEngine", "SessionBlocked", "SessionDamaged", "SessionTooNew"})
 """Refusals that a further try would only meet again; all others may pass (a full disk, say)."""
 
 
@@ -239,7 +239,8 @@ class Tending:
         try:
             child = await self._standbys.take()
             self._children.assign(child, connection)
-            epoch = await child.handle.call("serve", connection, wanted.engine, within=SERVE)
+            asked = (connection, wanted.engine, step.forget)
+            epoch = await child.handle.call("serve", *asked, within=SERVE)
             self._children.assign(child, connection, epoch)
         except ActorDead:
             if child is None:  # Ray made none: that says nothing about the connection

@@ -72,9 +72,10 @@ class ConnectionActor(Shell):
         with suppress(RedisAway):  # a takeover finds the socket to Redis open
             await self._leases.read("standby")
 
-    async def serve(self, connection: str, engine: str) -> int:
+    async def serve(self, connection: str, engine: str, forget: bool = False) -> int:
         """Take the lease of `connection`, begin to serve it, return the epoch.
 
+        With `forget` it does not connect: it forgets the device here and ends as ``logged_out``.
         A damaged session is moved aside, and the account has to be linked again. Raises `Busy`,
         `UnknownEngine`, `RedisAway` (no epoch was given), or what opening the session raises
         besides (the lease is then given back as ``failed``, with its code as the cause).
@@ -85,7 +86,7 @@ class ConnectionActor(Shell):
         self._connection = connection
         directory = self._settings.sessions / connection
         try:
-            await self._take_over(connection, engine, directory)
+            await self._take_over(connection, engine, directory, forget=forget)
         except RedisAway:
             self._connection = None
             raise
@@ -98,12 +99,14 @@ class ConnectionActor(Shell):
             await self._serving.logout()
             await self._follow_on()
 
-    async def _take_over(self, connection: str, engine: str, directory: Path) -> None:
+    async def _take_over(
+        self, connection: str, engine: str, directory: Path, *, forget: bool
+    ) -> None:
         session = importlib.import_module("actors.connection.session")
         file = directory / "session.db"
-        await asyncio.to_thread(directory.mkdir, mode=0o700, parents=True, exist_ok=True)
         known, damage = 0, None
         try:
+            await asyncio.to_thread(session.make_directory, directory)
             known = await asyncio.to_thread(session.Session.known_epoch, file)
         except Exception as error:  # noqa: BLE001 - dealt with below, under a lease
             damage = error
@@ -120,7 +123,7 @@ class ConnectionActor(Shell):
             except session.SessionDamaged as error:
                 again = await self._set_aside(lease, file, str(error))
                 serving, opened = self._open(again, engine, directory)
-            serving.start(opened)
+            serving.start(opened, connect=not forget)
         except Exception as error:
             cause = getattr(error, "code", type(error).__name__)
             with suppress(RedisAway):

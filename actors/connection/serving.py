@@ -126,8 +126,12 @@ class Serving:
         """How many messages are on their way."""
         return self._sender.in_flight
 
-    def start(self, engine: Engine) -> None:
-        """Begin to serve; returns at once."""
+    def start(self, engine: Engine, *, connect: bool = True) -> None:
+        """Begin to serve; returns at once.
+
+        Without `connect` no login is tried: the device is forgotten here, what arrived before is
+        stored, and serving ends as ``logged_out``.
+        """
         self._engine = engine
         ticket = Ticket(self._lease.connection, self._lease.epoch)
         self._sender = Sender(
@@ -140,7 +144,8 @@ class Serving:
             clock=self._clock,
         )
         self._drain = Drain(self._lease.connection, engine, self._lanes, self._state)
-        self._running = asyncio.ensure_future(self._guard(self._run()))
+        life = self._run() if connect else self._forget()
+        self._running = asyncio.ensure_future(self._guard(life))
         loops: list[Coroutine[object, object, None]] = [
             self._sender.run(),
             self._drain.run(),
@@ -229,6 +234,9 @@ class Serving:
                 return
             failures += 1
             await self._between(cause, follows, failures)
+
+    async def _forget(self) -> None:
+        self._ask(Ending("logged_out", "asked"))
 
     async def _between(self, cause: Cause, follows: Consequence, failures: int) -> None:
         """Say why the socket closed and when the next one is opened, and wait until then."""

@@ -13,20 +13,24 @@ from actors.connection.inbox import Inbox
 from actors.connection.keys import Keys
 from actors.connection.sent import Sent
 from actors.connection.session_file import (
+    SessionBlocked,
     SessionDamaged,
     SessionTooNew,
     SessionUnavailable,
     StaleEpoch,
+    make_directory,
 )
 
 __all__ = [
     "Credentials",
     "Session",
+    "SessionBlocked",
     "SessionDamaged",
     "SessionTooNew",
     "SessionUnavailable",
     "SignedPrekey",
     "StaleEpoch",
+    "make_directory",
 ]
 
 

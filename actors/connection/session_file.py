@@ -52,6 +52,12 @@ class SessionUnavailable(Exception):  # noqa: N818
     code: Final = "session_unavailable"
 
 
+class SessionBlocked(Exception):  # noqa: N818
+    """Something else stands where the session's directory belongs. It was left as it is."""
+
+    code: Final = "session_blocked"
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
@@ -67,6 +73,20 @@ def _translated() -> Iterator[None]:
 def _name(error: sqlite3.Error) -> str:
     # The code's name only: SQLite's own sentence may quote values.
     return str(getattr(error, "sqlite_errorname", type(error).__name__))
+
+
+def make_directory(directory: Path) -> None:
+    """Make the directory of a session, where there is none yet.
+
+    Raises `SessionBlocked` where a file is in its place, and `SessionUnavailable` where the disk
+    takes no directory now.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise SessionBlocked(error.strerror) from error
+    except OSError as error:
+        raise SessionUnavailable(error.strerror) from error
 
 
 class SessionFile:

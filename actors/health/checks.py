@@ -27,17 +27,21 @@ STORE_SLOW = 1.0  # seconds for reading one document
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Percent of the machine, and seconds between heartbeats."""
+    """Percent of the machine, seconds between heartbeats, and whether the service recovers alone."""
 
     cpu: float
     memory: float
     heartbeat: float
+    auto_recovery: bool = True
 
     @classmethod
     def of(cls, settings: Settings) -> Thresholds:
         """Those that the instance's settings name."""
         return cls(
-            settings.cpu_threshold, settings.memory_threshold, settings.heartbeat_interval / 1000
+            settings.cpu_threshold,
+            settings.memory_threshold,
+            settings.heartbeat_interval / 1000,
+            settings.auto_recovery,
         )
 
 
@@ -127,15 +131,29 @@ CAUSES: Mapping[str, str] = {
     "asked": "It was logged out; start it to link it again.",
     "banned": "WhatsApp banned the account.",
     "bad_session": "Its session was damaged and moved aside, or WhatsApp does not take it."
-    " Where there is a QR, scan it to link it again; else start tries again.",
+    " Where there is a QR, scan it to link it again; else start tries again, and logout and start"
+    " show a QR.",
     "crash_loop": "Its process fell again and again; it is tried again in five minutes.",
     "logged_out": "The device was unlinked; scan the QR to link it again.",
     "other_account": "The phone of another number scanned the QR and was turned away; scan it with"
     " the phone of before, or create another connection.",
     "outdated": "WhatsApp refuses the announced version; set WHATSAPP_VERSION to a newer one.",
     "replaced": "Another client uses its session; end that one, then start the connection.",
+    "session_blocked": "A file stands where the directory of its session belongs; move it away,"
+    " then start the connection.",
+    "session_unavailable": "Its session cannot be read or written; see that the disk has room and"
+    " takes writes, then start the connection.",
     "session_too_new": "A newer release wrote its session; run that release.",
     "temporarily_banned": "WhatsApp banned the account for a time.",
+}
+
+# The same where the service does nothing by itself (AUTO_RECOVERY=false).
+BY_HAND: Mapping[str, str] = {
+    "crash_loop": "Its process fell again and again; start tries it again.",
+    "crashed": "Its process fell; start tries it again.",
+    "hung": "Its process hung and was ended; start tries it again.",
+    "outdated": "WhatsApp refuses the announced version; set WHATSAPP_VERSION to a newer one, then"
+    " start the connection.",
 }
 
 
@@ -196,7 +214,8 @@ def _connections(
     failed = [name for name, seen in wanted.items() if seen.state in FAILED or seen.obstacle]
     for name in failed:
         kind = "connection_failed" if wanted[name].state in FAILED else "connection_blocked"
-        reasons.append(Reason(kind, "healthy", _sentence(wanted[name]), name))
+        sentence = _sentence(wanted[name], thresholds.auto_recovery)
+        reasons.append(Reason(kind, "healthy", sentence, name))
     for name, seen in wanted.items():
         if seen.beat is not None and at - seen.beat > STALE_BEATS * thresholds.heartbeat:
             detail = f"Its owner has been silent for {at - seen.beat:.0f} s."
@@ -209,9 +228,10 @@ def _connections(
     return reasons
 
 
-def _sentence(seen: Seen) -> str:
+def _sentence(seen: Seen, auto_recovery: bool) -> str:
     cause = seen.cause if seen.state in FAILED else seen.obstacle
-    known = CAUSES.get(cause or "")
+    sentences = CAUSES if auto_recovery else {**CAUSES, **BY_HAND}
+    known = sentences.get(cause or "")
     if known is None:
         return f"The connection is {seen.state}{f': {cause}' if cause else ''}."
     if seen.until is not None:

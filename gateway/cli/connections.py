@@ -68,7 +68,7 @@ def _life(verb: str, help_text: str) -> None:
 _life("start", "Start a connection that was stopped.")
 _life("stop", "Stop a connection; it stays paired.")
 _life("restart", "Stop a connection and start it again.")
-_life("logout", "Unlink a connection from its account.")
+_life("logout", "Unlink a connection from its account; start then shows a QR.")
 
 
 @app.command()

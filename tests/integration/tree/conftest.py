@@ -48,7 +48,9 @@ class Served:
         self.engine, self.shelf = ScriptedEngine(), Shelf()
         self.retry_in: float = 60.0
 
-    async def begin(self, *, concurrency: int = 5, pace: Pace = PACE) -> Serving:
+    async def begin(
+        self, *, concurrency: int = 5, pace: Pace = PACE, connect: bool = True
+    ) -> Serving:
         self.lease = await self.leases.take("shop", OWNER)
 
         def retry_at(attempts: int, permanent: bool, now: float) -> float | None:
@@ -64,7 +66,7 @@ class Served:
             pace=pace,
         )
         self.engine.events = self.serving.events
-        self.serving.start(self.engine)
+        self.serving.start(self.engine, connect=connect)
         return self.serving
 
     async def accept(self, text: str = "hi", chat: str = "15550100002") -> Record:

@@ -297,6 +297,55 @@ def test_a_session_that_whatsapp_does_not_know_stops(instance: Instance) -> None
     until("it is sent", lambda: arrived(instance, "while the session is unknown") or None, 20)
 
 
+def test_logout_is_a_way_out_of_a_session_that_whatsapp_does_not_know(
+    instance: Instance,
+) -> None:
+    """No login is tried for it; what waits goes out after the same number scans, from no other."""
+    number = refused(instance, 411)
+    failed = becomes(instance, "failed", "bad_session")
+    alerted(instance, "logout and start show a QR")
+    message = send(instance, "while nothing helps")
+    assert instance.api.post(f"/api/connections/{SHOP}/logout").status_code == 202
+    out = becomes(instance, "logged_out", "asked")
+    assert out["epoch"] == failed["epoch"] + 1
+    assert out["account"] == failed["account"]
+    assert struck(instance, number) == 1
+    time.sleep(4)
+    assert instance.connection(SHOP)["epoch"] == out["epoch"]
+    instance.simulator.delete("/faults")
+    start(instance)
+    becomes(instance, "pairing", "logged_out")
+    assert waits(instance, message)
+    shown = scan(instance, STRANGER)
+    becomes(instance, "pairing", "other_account")
+    until("another QR", lambda: instance.qr(SHOP) not in {None, shown} or None, 20)
+    scan(instance)
+    becomes(instance, "open", None)
+    until("it is sent", lambda: arrived(instance, "while nothing helps") or None, 20)
+    assert arrived(instance, "while nothing helps") == [ACCOUNT]
+
+
+def test_a_file_where_the_session_belongs_is_left_alone_and_said(instance: Instance) -> None:
+    instance.api.post(f"/api/connections/{SHOP}/stop").raise_for_status()
+    becomes(instance, "stopped", None)
+    directory = Settings.load(instance.data).sessions / SHOP
+    elsewhere = directory.with_name("elsewhere")
+    directory.rename(elsewhere)
+    try:
+        directory.write_text("somebody's")
+        start(instance)
+        failed = becomes(instance, "failed", "session_blocked")
+        alerted(instance, "A file stands where the directory of its session belongs")
+        time.sleep(4)
+        assert instance.connection(SHOP)["epoch"] == failed["epoch"]
+        assert directory.read_text() == "somebody's"
+        directory.unlink()
+    finally:
+        elsewhere.rename(directory)
+    start(instance)
+    becomes(instance, "open", None)
+
+
 def test_unlinked_it_asks_for_a_qr_and_keeps_the_data(instance: Instance) -> None:
     """What waits goes out after the same number scans, and from no other account."""
     instance.say(CONTACT, ACCOUNT, "before it was unlinked")

@@ -170,6 +170,52 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
         EXHAUSTED,
         Settle("logged_out", "asked"),
     ),
+    *(
+        (
+            f"{cause}: no login to unlink it, so it is forgotten here",
+            wanted("logged_out"),
+            lease("failed", cause),
+            None,
+            None,
+            Start("logout", forget=True),
+        )
+        for cause in ("bad_session", "replaced", "banned", OUTDATED, CRASH_LOOP)
+    ),
+    (
+        "gave up while Redis was away, then logged out",
+        wanted("logged_out"),
+        lease("open"),
+        None,
+        Fall("bad_session", final=True),
+        Start("logout", forget=True),
+    ),
+    (
+        "forgetting was tried enough",
+        wanted("logged_out"),
+        lease("failed", "bad_session"),
+        None,
+        EXHAUSTED,
+        Settle("logged_out", "asked"),
+    ),
+    (
+        "failed before it was linked",
+        wanted("logged_out"),
+        replace(lease("failed", OUTDATED), account=None),
+        None,
+        None,
+        Settle("logged_out", "asked"),
+    ),
+    *(
+        (
+            f"{cause}: it would only meet that again",
+            wanted("logged_out"),
+            lease("failed", cause),
+            None,
+            None,
+            Settle("logged_out", "asked"),
+        )
+        for cause in ("session_too_new", "session_blocked", "unknown_engine")
+    ),
     ("logged out", wanted("logged_out"), lease("logged_out"), None, None, NOTHING),
     # deleted
     ("deleted while stopped: unlink", DELETED, lease("stopped"), None, None, Start("logout")),

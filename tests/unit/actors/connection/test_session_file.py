@@ -8,7 +8,7 @@ import sqlite3
 import stat
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -16,15 +16,13 @@ from actors.connection import session_file
 from actors.connection.native.signal import new_credentials
 from actors.connection.session import (
     Session,
+    SessionBlocked,
     SessionDamaged,
     SessionTooNew,
     SessionUnavailable,
     StaleEpoch,
+    make_directory,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 from tests.unit.actors.connection.sessions import ALICE, put
 
 
@@ -32,6 +30,24 @@ def test_a_file_is_only_its_owners(session: Session, path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert stat.S_IMODE(path.with_name("session.db-wal").stat().st_mode) == 0o600
+
+
+def test_what_stands_in_the_place_of_a_directory_is_left_as_it_is(tmp_path: Path) -> None:
+    for directory in (tmp_path / "sessions" / "shop", tmp_path / "sessions" / "shop" / "x"):
+        make_directory(directory)
+        make_directory(directory)
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    file = tmp_path / "file"
+    file.write_text("somebody's")
+    for place in (file, file / "shop"):
+        with pytest.raises(SessionBlocked):
+            make_directory(place)
+    assert file.read_text() == "somebody's"
+
+
+def test_a_directory_that_cannot_be_made_now() -> None:
+    with pytest.raises(SessionUnavailable):
+        make_directory(Path("/proc/teimoso"))
 
 
 def test_the_epoch_is_known_without_opening(path: Path) -> None:

@@ -113,6 +113,23 @@ def test_a_reason_says_what_happened_and_what_to_do(seen: Seen, sentence: str) -
     assert found.detail.startswith(sentence)
 
 
+@pytest.mark.parametrize(
+    ("cause", "alone", "by_hand"),
+    [
+        ("crash_loop", "it is tried again in five minutes.", "start tries it again."),
+        ("outdated", "set WHATSAPP_VERSION to a newer one.", "then start the connection."),
+        ("crashed", "The connection is failed: crashed.", "start tries it again."),
+        ("hung", "The connection is failed: hung.", "start tries it again."),
+    ],
+)
+def test_no_recovery_is_promised_where_there_is_none(cause: str, alone: str, by_hand: str) -> None:
+    sample = replace(WELL, connections=four(shop=Seen("running", "failed", cause=cause)))
+    for auto_recovery, sentence in ((True, alone), (False, by_hand)):
+        thresholds = replace(THRESHOLDS, auto_recovery=auto_recovery)
+        [found] = judge(sample, thresholds).reasons
+        assert found.detail.endswith(sentence)
+
+
 def test_what_nobody_could_see_is_unknown_and_not_well() -> None:
     blind = replace(WELL, redis=AWAY, connections=None, queue=None)
     assert judge(WELL, THRESHOLDS).unknown == frozenset()
@@ -124,9 +141,13 @@ def test_what_nobody_could_see_is_unknown_and_not_well() -> None:
 
 def test_the_thresholds_are_settings() -> None:
     settings = Settings.resolve(
-        data=Path("data"), cpu_threshold=70, memory_threshold=75, heartbeat_interval=1500
+        data=Path("data"),
+        cpu_threshold=70,
+        memory_threshold=75,
+        heartbeat_interval=1500,
+        auto_recovery=False,
     )
-    assert Thresholds.of(settings) == Thresholds(70, 75, 1.5)
+    assert Thresholds.of(settings) == Thresholds(70, 75, 1.5, auto_recovery=False)
 
 
 def test_the_document() -> None:
