@@ -7,7 +7,7 @@ has to say takes that request's answer away.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -16,6 +16,7 @@ from gateway.problems import Problem
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle, Transport
+    from collections.abc import Callable
 
 HEAD = 65_536  # bytes of request line, headers and trailers
 HEAD_TIMEOUT = 10.0  # seconds
@@ -24,6 +25,15 @@ LINGER = 2.0  # seconds in which a client that was refused may read why
 
 class _TooLarge(Exception):  # noqa: N818 - raised through the parser, which wraps it
     pass
+
+
+class _Answering:
+    """What answers are written to: the socket, but that its end leaves time to read them."""
+
+    def __init__(self, transport: Transport, end: Callable[[], None]) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = end
 
 
 class Protocol(HttpToolsProtocol):
@@ -40,12 +50,15 @@ class Protocol(HttpToolsProtocol):
         self._head = 0  # bytes of the present head so far
         self._unparsed = 0  # bytes that the parser swallowed without a word
         self._refused = False
+        self._ended = False
+        self._heard = False  # all that the client has to say
         self._refusal = "malformed_request"
         self._patience: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._patience = self.loop.call_later(HEAD_TIMEOUT, self._too_slow)
+        self._answering = _Answering(transport, self._let_read)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -57,10 +70,11 @@ class Protocol(HttpToolsProtocol):
         if cycle is None or cycle.response_complete or cycle.more_body:
             return False
         cycle.keep_alive = False
+        self._heard = True
         return True
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
+        if self._refused or self._ended:
             return  # read and dropped, so that the client gets to read why
         self._unparsed += len(data)
         super().data_received(data)
@@ -88,6 +102,7 @@ class Protocol(HttpToolsProtocol):
         self._unparsed = 0
         self._stop_waiting()
         super().on_headers_complete()
+        self.cycle.transport = cast("Transport", self._answering)
 
     def on_body(self, part: bytes) -> None:
         self._unparsed = 0
@@ -108,7 +123,7 @@ class Protocol(HttpToolsProtocol):
         self._refused = True
         if cycle is not None and not cycle.response_complete:
             if not cycle.more_body:
-                cycle.keep_alive = True  # or it would close, with bytes unread
+                cycle.keep_alive = False
                 return
             if cycle.response_started or self.pipeline:
                 self.transport.close()
@@ -124,14 +139,22 @@ class Protocol(HttpToolsProtocol):
         self._let_read()
 
     def on_response_complete(self) -> None:
-        last = not self.pipeline
-        super().on_response_complete()
-        if self._refused and last and not self.transport.is_closing():
-            self._unset_keepalive_if_required()
-            self._let_read()
+        if not self._ended:
+            super().on_response_complete()
 
     def _let_read(self) -> None:
-        """Close later: with bytes unread it would reset the connection and take the answer along."""
+        """End what is said, close later, and drop what the client says until then.
+
+        To close with bytes unread, or to be sent more, would reset the connection and take along
+        what the client has not read yet.
+        """
+        if self._ended or self.transport.is_closing():
+            return
+        self._ended = True
+        if self._heard:
+            self.transport.close()
+            return
+        self._unset_keepalive_if_required()
         self.flow.resume_reading()
         self.transport.write_eof()
         self.loop.call_later(LINGER, self.transport.close)

@@ -16,7 +16,7 @@ from gateway.wire import HEAD
 from tests.integration.gateway.served import KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tests.integration.gateway.served import Api, Gateway
 
@@ -121,6 +121,62 @@ def test_what_follows_a_whole_request_does_not_take_its_answer(
     assert answer.startswith(b"HTTP/1.1 202 "), answer
     assert answer.count(b"HTTP/1.1 ") == 1
     assert waiting(api) == before + 1
+
+
+UNREAD = 20
+"""So many answers are more than the client's side takes before it reads."""
+
+
+def read_late(gateway: Gateway, last: bytes, rest: bytes, is_done: Callable[[], bool]) -> list[str]:
+    """The statuses that a client finds that begins to read only when all is done, and then some.
+
+    The last answers wait on the gateway's side by then. Were its socket closed there, what the
+    client goes on to say would reset the connection and take them along.
+    """
+    answer = b""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        client.settimeout(10)
+        client.connect(("127.0.0.1", gateway.port))
+        client.sendall((GET + b"\r\n") * UNREAD + last)
+        gateway.until(is_done, 10)
+        with suppress(ConnectionError):
+            for _ in range(10):
+                client.sendall(rest)
+                time.sleep(0.02)
+        with suppress(ConnectionError):
+            while part := client.recv(65_536):
+                answer += part
+    return [status.decode() for status in re.findall(rb"HTTP/1\.1 (\d+) ", answer)]
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        WHOLE + b"garbage\r\n\r\n",
+        WHOLE.replace(HOST, HOST + b"Connection: close\r\n"),
+    ],
+    ids=["garbage", "closing"],
+)
+def test_what_a_client_goes_on_to_say_does_not_take_the_answer_to_an_accepted_message(
+    gateway: Gateway, api: Api, last: bytes
+) -> None:
+    before = waiting(api)
+    found = read_late(gateway, last, b"more", lambda: waiting(api) == before + 1)
+    assert found == ["200"] * UNREAD + ["202"]
+    assert waiting(api) == before + 1
+
+
+def test_a_body_that_is_refused_does_not_take_the_refusal(gateway: Gateway, api: Api) -> None:
+    before, refused = waiting(api), gateway.log().count('"status": 413')
+    found = read_late(
+        gateway,
+        SEND + b"Connection: close\r\nContent-Length: 10000000\r\n\r\n",
+        b"x" * 1000,
+        lambda: gateway.log().count('"status": 413') > refused,
+    )
+    assert found == ["200"] * UNREAD + ["413"]
+    assert waiting(api) == before
 
 
 def test_a_length_that_is_too_great_accepts_nothing(gateway: Gateway, api: Api) -> None:
