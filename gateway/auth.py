@@ -16,11 +16,24 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="teimoso"'}
 
 
 def presented(headers: Headers) -> str | None:
-    """The key in `X-Api-Key` or `Authorization: Bearer`; never one in the URL."""
-    token = headers.get("x-api-key")
-    if token:
-        return token
-    scheme, _, token = headers.get("authorization", "").partition(" ")
+    """The key in `X-Api-Key` or `Authorization: Bearer`; never one in the URL.
+
+    Problem `unauthorized` where there are several: whoever added the second one must not decide
+    whose rights count. The same key in both headers is one key.
+    """
+    own, standard = headers.getlist("x-api-key"), headers.getlist("authorization")
+    tokens = {token for token in own if token} | {_bearer(value) for value in standard} - {None}
+    if len(own) > 1 or len(standard) > 1 or len(tokens) > 1:
+        raise Problem(
+            "unauthorized",
+            "The request shows several API keys; send one, in one header.",
+            headers=_CHALLENGE,
+        )
+    return next(iter(tokens), None)
+
+
+def _bearer(value: str) -> str | None:
+    scheme, _, token = value.partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 

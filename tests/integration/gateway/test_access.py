@@ -42,6 +42,35 @@ def concrete(path: str) -> str:
     return path.replace("{connection}", "shop").replace("{id}", "shop.3EB0" + "0" * 18)
 
 
+@pytest.mark.parametrize(
+    "shown",
+    [
+        [("X-Api-Key", KEY), ("X-Api-Key", "tmo_" + "x" * 43)],
+        [("X-Api-Key", "tmo_" + "x" * 43), ("X-Api-Key", KEY)],
+        [("X-Api-Key", KEY), ("X-Api-Key", KEY)],
+        [("X-Api-Key", KEY), ("X-Api-Key", "")],
+        [("X-Api-Key", KEY), ("Authorization", "Bearer tmo_other")],
+        [("X-Api-Key", "tmo_other"), ("Authorization", f"Bearer {KEY}")],
+        [("Authorization", f"Bearer {KEY}"), ("Authorization", "Bearer tmo_other")],
+        [("Authorization", "Basic x"), ("Authorization", f"Bearer {KEY}")],
+    ],
+    ids=range(8),
+)
+def test_of_several_keys_none_counts(gateway: Gateway, shown: list[tuple[str, str]]) -> None:
+    with gateway.client(None) as client:
+        for path in ("/api/queue", "/health"):
+            answer = client.get(path, headers=shown)
+            assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+            assert "several API keys" in answer.json()["detail"]
+
+
+def test_one_key_in_both_headers_is_one(gateway: Gateway) -> None:
+    with gateway.client(None) as client:
+        for scheme in (f"Bearer {KEY}", "Basic dXNlcjpwYXNz"):
+            shown = {"X-Api-Key": KEY, "Authorization": scheme}
+            assert client.get("/api/queue", headers=shown).status_code == 200
+
+
 @pytest.mark.parametrize("operation", GUARDED, ids=lambda operation: operation.id)
 def test_nothing_without_a_key(gateway: Gateway, operation: object) -> None:
     method, path = operation.method, concrete(operation.path)  # type: ignore[attr-defined]
