@@ -113,10 +113,18 @@ async def cancel(call: Call[None, None]) -> Response:
     id, _ = _named(call)  # noqa: A001 - the field's word
     if ".in." in id:
         raise Problem("not_cancellable", "Only an outgoing message can be cancelled.")
-    waiting = await call.backends.accepting.waiting(id)
+    # The spool first: what the drain moves meanwhile is in the queue. It only tells why an id is
+    # not there, so that its disk being away keeps nobody from cancelling what is.
+    waiting, missed = None, None
+    try:
+        waiting = await call.backends.accepting.waiting(id)
+    except SpoolUnavailable as error:
+        missed = error
     try:
         record = await call.backends.lanes.cancel(id)
     except NotFound:
+        if missed is not None:
+            raise missed from None
         if waiting is not None:
             raise Problem("redis_away", _ON_DISK) from None
         raise Problem("unknown_message") from None

@@ -145,6 +145,9 @@ def _check_names(environment: Mapping[str, str]) -> None:
 def _check_lines(file: Path) -> None:
     """Refuse a settings file of which a line would be passed over; raises `CannotStart`."""
     try:
+        # A pipe would be waited for, and a device may never end.
+        if file.exists() and not file.is_file() and not file.is_dir():
+            raise CannotStart(f"The settings file {file} is not a regular file.")
         with file.open(encoding="utf-8") as stream:
             bindings = list(parse_stream(stream))
     except FileNotFoundError:

@@ -93,6 +93,16 @@ def test_a_settings_file_that_is_not_there(data: Path, tmp_path: Path) -> None:
     assert not data.exists()
 
 
+def test_a_settings_file_that_does_not_end(data: Path, tmp_path: Path) -> None:
+    """A pipe that nobody writes into, and a device: neither is waited for."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for file in (pipe, Path("/dev/zero"), Path("/dev/null")):
+        said = sentence(teimoso("up", "--detach", "--data", data, "--settings", file))
+        assert said == f"The settings file {file} is not a regular file."
+    assert not data.exists()
+
+
 def test_the_environment(data: Path) -> None:
     said = sentence(teimoso("up", "--detach", "--data", data, PORT="http"))
     assert "PORT is not valid" in said
