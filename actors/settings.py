@@ -9,12 +9,21 @@ reads that file with `Settings.load`, so that no two processes of an instance ca
 from __future__ import annotations
 
 import json
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from actors.files import write_atomically
 
@@ -27,6 +36,19 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Milliseconds = Annotated[int, Field(ge=100, le=86_400_000)]
 Pause = Annotated[int, Field(ge=0, le=86_400_000)]
 Percent = Annotated[float, Field(gt=0, le=100)]
+
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+
+
+def _bytes(value: object) -> object:
+    """A number of bytes, also as ``800M`` or ``1G``; anything else is left to be refused."""
+    found = (
+        re.fullmatch(r"(\d+)([KMG]?)", value.strip().upper()) if isinstance(value, str) else None
+    )
+    return value if found is None else int(found[1]) * _UNITS[found[2]]
+
+
+Bytes = Annotated[int, BeforeValidator(_bytes)]
 
 
 class InvalidSettings(Exception):  # noqa: N818 - reads as what it is
@@ -99,6 +121,9 @@ class Settings(BaseModel):
     standby_actors: int = Field(1, ge=0, le=10, validation_alias="STANDBY_ACTORS")
     max_restarts: int = Field(10, ge=1, le=1000, validation_alias="MAX_RESTARTS")
     min_uptime: Milliseconds = Field(10_000, validation_alias="MIN_UPTIME")
+    max_memory_restart: Annotated[Bytes, Field(ge=2**27)] = Field(
+        2**30, validation_alias="MAX_MEMORY_RESTART"
+    )
     restart_backoff_base: Milliseconds = Field(500, validation_alias="RESTART_BACKOFF_BASE")
     restart_backoff_cap: Milliseconds = Field(60_000, validation_alias="RESTART_BACKOFF_CAP")
     heartbeat_interval: Milliseconds = Field(30_000, validation_alias="HEARTBEAT_INTERVAL")

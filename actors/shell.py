@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from actors.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+STATM = Path("/proc/self/statm")
 
 PULSE = 0.25
 """Seconds between two signs of life of the main loop."""
@@ -52,10 +55,16 @@ class Shell:
         return self._reason
 
     async def health(self) -> dict[str, Any]:
-        """The pid and the main loop's lag in seconds, and what the actor says of itself."""
+        """The pid, the main loop's lag in seconds, resident bytes, and what the actor adds."""
         now = time.monotonic()
         lag = max(0.0, now - self._beat - PULSE) if self._starting is not None else 0.0
-        return {"pid": os.getpid(), "lag": lag, "uptime": now - self._born, **self._health()}
+        return {
+            "pid": os.getpid(),
+            "lag": lag,
+            "uptime": now - self._born,
+            "memory": resident(),
+            **self._health(),
+        }
 
     async def peers(self, **handles: Any) -> None:
         """Take the handles of the others; again whenever one of them was replaced."""
@@ -97,6 +106,14 @@ class Shell:
     def _health(self) -> dict[str, Any]:
         """More about this actor; called from another thread than the main loop's."""
         return {}
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds; the most it ever held where the system has no /proc."""
+    try:
+        return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[Any]], within: float) -> bool:

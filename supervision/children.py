@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from supervision.cluster import Cluster, Handle
-    from supervision.policy import Probes
+    from supervision.policy import Memory, Probes
 
 log = structlog.get_logger()
 
@@ -31,12 +31,19 @@ START = 60.0
 """Seconds that a new child has until it is ready: imports on a busy machine take their time."""
 
 PEERS = 5.0
+DRAIN = 20.0
+OUTGROWN = "memory"
+"""How a child ended that was drained because it had grown too large."""
+
 CLOSE = 4.0
 
 
 @dataclass(slots=True, eq=False)
 class Child:
-    """An actor of the root's. `connection` and `epoch` are what it serves; `since` is monotonic."""
+    """An actor of the root's. `connection` and `epoch` are what it serves; `since` is monotonic.
+
+    `large` counts the probes in a row that found it too large; `outgrown` once it is drained for it.
+    """
 
     role: str
     handle: Handle
@@ -46,6 +53,8 @@ class Child:
     since: float = field(default_factory=time.monotonic)
     ready: bool = False
     hung: bool = False
+    large: int = 0
+    outgrown: bool = False
     peers: int = -1
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -66,7 +75,7 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a child ended: ``crashed``, ``hung``, or the reason that it gave itself."""
+    """How a child ended: ``crashed``, ``hung``, ``memory``, or the reason that it gave itself."""
 
     reason: str
     cause: str | None = None
@@ -87,12 +96,15 @@ class Children:
         self,
         cluster: Cluster,
         probes: Probes,
+        memory: Memory | None,
         *,
         on_end: Callable[[Child, End], None],
         on_change: Callable[[], None],
     ) -> None:
         self._cluster = cluster
         self._probes = probes
+        self._memory = memory
+        self._draining = asyncio.Lock()
         self._on_end = on_end
         self._on_change = on_change
         self._all: dict[str, Child] = {}
@@ -245,6 +257,8 @@ class Children:
             end = End("broke", error.code)
         else:
             end = End(str(told.get("reason", "stopped")), told.get("cause"))
+            if child.outgrown and end.reason == "stopped":
+                end = End(OUTGROWN)
         if self._let_go(child):
             log.warning(
                 "ended",
@@ -269,6 +283,8 @@ class Children:
                 if child.pid is None or not processes.kill(child.pid):
                     await self._cluster.kill(child.handle)
                 failed = 0  # the pending watch reports the death
+            elif self._outgrew(child):
+                await self._drain(child)
 
     async def _fails(self, child: Child) -> bool:
         began = time.monotonic()
@@ -282,4 +298,27 @@ class Children:
         else:
             lag = float(health["lag"])
             child.pid = health["pid"]
+            if self._memory is not None:
+                child.large = self._memory.over(child.large, health["memory"])
         return self._probes.failed(answered, lag, time.monotonic() - began)
+
+    def _outgrew(self, child: Child) -> bool:
+        # One at a time: when all have grown alike, they may not all be away at once.
+        return (
+            self._memory is not None
+            and self._memory.exceeded(child.large, child.lived)
+            and not self._draining.locked()
+        )
+
+    async def _drain(self, child: Child) -> None:
+        """Let it finish and let go; its end, which the pending watch tells, begins another."""
+        child.outgrown = True
+        log.warning("outgrown", action="drain", actor=child.name, pid=child.pid)
+        async with self._draining:
+            try:
+                await child.handle.call("stop", within=DRAIN)
+            except ActorDead:
+                return
+            except (NoAnswer, Refused) as error:
+                log.warning("not drained", action="drain", actor=child.name, error=repr(error))
+        await self._cluster.kill(child.handle)

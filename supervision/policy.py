@@ -14,6 +14,8 @@ from actors.backoff import backoff
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from actors.settings import Settings
+
 QUIET = 300.0
 """After this long without an unstable life the budget of restarts is whole again."""
 
@@ -113,6 +115,32 @@ class Probes:
     def pause(self, failed: int) -> float:
         """How long to wait until the next probe after `failed` ones in a row."""
         return self.interval if failed == 0 else min(self.interval, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """When a process has grown too large: over `limit` bytes at `probes` probes in a row.
+
+    Never before it has lived for `rest` seconds, or a limit below what it needs from the start
+    would restart it without end.
+    """
+
+    limit: int
+    rest: float
+    probes: int = 2
+
+    @classmethod
+    def of(cls, settings: Settings) -> Memory:
+        """As the instance's settings have it."""
+        return cls(settings.max_memory_restart, rest=3 * settings.min_uptime / 1000)
+
+    def over(self, before: int, size: int) -> int:
+        """Probes in a row that found it over the limit, the newest of `size` bytes included."""
+        return before + 1 if size > self.limit else 0
+
+    def exceeded(self, times: int, lived: float) -> bool:
+        """Whether one that was found over the limit `times` times in a row is restarted."""
+        return times >= self.probes and lived >= self.rest
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ from supervision import roster
 from supervision.children import Children
 from supervision.cluster import ROOT, ActorDead, Cluster, NoAnswer, Refused
 from supervision.gate import Gate
-from supervision.policy import Intensity, Lives, Probes, Wave
+from supervision.policy import Intensity, Lives, Memory, Probes, Wave
 from supervision.recovery import Recovery
 from supervision.registry import Registry
 from supervision.removal import Removal
@@ -103,7 +103,12 @@ class RootSupervisor(Shell):
         self._registry = Registry(documents)
         self._recovery = Recovery(documents)
         self._children = Children(
-            self._cluster, Probes(), on_end=self._child_ended, on_change=self._changed.set
+            self._cluster,
+            Probes(),
+            # Without AUTO_RECOVERY nobody would start again what was drained.
+            Memory.of(settings) if settings.auto_recovery else None,
+            on_end=self._child_ended,
+            on_change=self._changed.set,
         )
         self._standbys = Standbys(self._children, settings.standby_actors)
         lives = Lives(

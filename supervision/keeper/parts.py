@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from supervision.keeper import ports as port_names
 from supervision.keeper import probe, python, rayhead, valkey
+from supervision.policy import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,7 +28,8 @@ class Part:
     `command` prepares files and may raise OSError or `valkey.NoServer`; a part that is not ready
     after `patience` seconds is ended and started again; one that was, and then does not answer
     `alive` for `silence` seconds, as well; `grace` is how long a stop may take; `resolved` asks
-    to wait until `runtime.json` has everything (the simulator's address).
+    to wait until `runtime.json` has everything (the simulator's address). One with a `memory` that
+    grows over it is stopped and started again.
     """
 
     role: str
@@ -37,6 +39,7 @@ class Part:
     silence: float | None = 30.0
     grace: float = 10.0
     resolved: bool = False
+    memory: Memory | None = None
 
 
 def parts(data: Path, settings: Settings, plan: Plan) -> list[Part]:
@@ -79,7 +82,7 @@ def _ray(data: Path, _settings: Settings, plan: Plan) -> Part:
     )
 
 
-def _gateway(data: Path, _settings: Settings, plan: Plan) -> Part:
+def _gateway(data: Path, settings: Settings, plan: Plan) -> Part:
     async def ready() -> bool:
         answer = await probe.get(plan.port, "/health/live")
         return answer is not None and answer[0] == 200
@@ -91,4 +94,5 @@ def _gateway(data: Path, _settings: Settings, plan: Plan) -> Part:
         silence=10.0,
         grace=15.0,
         resolved=True,
+        memory=Memory.of(settings),
     )

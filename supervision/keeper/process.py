@@ -94,6 +94,14 @@ async def outcome(data: Path, entry: Entry) -> str | None:
     return last_words(data, entry.role) or f"it ended with status {child.returncode}"
 
 
+def resident(entry: Entry) -> int:
+    """Bytes of memory that it holds; 0 when it is gone."""
+    try:
+        return 0 if is_over(entry) else int(psutil.Process(entry.pid).memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
 def is_over(entry: Entry) -> bool:
     """Whether the process is gone; reaps it when it was a child."""
     child = _children.get(entry.pid)

@@ -170,12 +170,18 @@ class Keeper:
     async def _attend(self, part: Part, entry: Entry) -> str:
         """Wait until it falls, and say why it did; one that is silent for too long is ended."""
         end = asyncio.ensure_future(process.ended(entry))
-        silences = 0
+        silences = large = 0
+        begun = time.monotonic()
         try:
             while True:
                 await asyncio.wait([end], timeout=PULSE)
                 if end.done():
                     return "it ended"
+                if part.memory is not None:
+                    large = part.memory.over(large, process.resident(entry))
+                    if part.memory.exceeded(large, time.monotonic() - begun):
+                        await process.stop([entry], part.grace)
+                        return "it grew over MAX_MEMORY_RESTART"
                 if part.silence is None:
                     continue
                 silences = 0 if await part.ready() else silences + 1

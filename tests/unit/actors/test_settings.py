@@ -29,6 +29,8 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"session_storage_type": "usb"}, "SESSION_STORAGE_TYPE is not valid"),
         ({"whatsapp_url": "https://example.com"}, "WHATSAPP_URL is not valid"),
         ({"whatsapp_root_key": "00"}, "WHATSAPP_ROOT_KEY is not valid"),
+        ({"max_memory_restart": "1T"}, "MAX_MEMORY_RESTART is not valid"),
+        ({"max_memory_restart": "100M"}, "MAX_MEMORY_RESTART is not valid"),
         ({"colour": "blue"}, "COLOUR is not a setting of Teimoso."),
     ],
 )
@@ -58,6 +60,18 @@ def test_flags_win_over_environment_over_file(
     monkeypatch.setenv("QUEUE_CONCURRENCY", "5")
     settings = Settings.resolve(file, queue_concurrency=6)
     assert (settings.port, settings.max_retry_attempts, settings.queue_concurrency) == (1001, 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("written", "bytes_"),
+    [("1G", 2**30), ("800m", 800 * 2**20), ("200000K", 204_800_000), ("134217728", 2**27)],
+)
+def test_memory_is_written_as_people_write_it(
+    written: str, bytes_: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAX_MEMORY_RESTART", written)
+    Settings.resolve(data=tmp_path).save()
+    assert Settings.load(tmp_path).max_memory_restart == bytes_
 
 
 def test_a_field_name_is_no_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
