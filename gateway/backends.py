@@ -53,7 +53,7 @@ class Backends:
     accepting: Accepting
     metrics: Metrics
     closing: asyncio.Event = field(default_factory=asyncio.Event)
-    started: float = field(default_factory=time.time)
+    started: float = field(default_factory=time.monotonic)
 
     @classmethod
     @asynccontextmanager

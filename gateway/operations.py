@@ -44,7 +44,7 @@ async def health(call: Call[None, None]) -> Response:
     spooled = seen.spool.count if seen.spool else 0
     plain = summary.summary(
         status=status,
-        uptime=time.time() - backends.started,
+        uptime=time.monotonic() - backends.started,
         states=[each.state for each in seen.connections],
         waiting=sum(each.waiting + each.delayed for each in seen.counts.values()) + spooled,
         active=sum(each.active for each in seen.counts.values()),

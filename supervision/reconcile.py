@@ -161,7 +161,9 @@ def _to_run(
     state, cause = (None, None) if lease is None else (lease.state, lease.cause)
     if state == "failed":
         assert lease is not None
-        if auto_recovery and cause == CRASH_LOOP and now - lease.since >= HALF_OPEN:
+        # What lies in the future was written before the clock was set back.
+        rests = 0 <= now - lease.since < HALF_OPEN
+        if auto_recovery and cause == CRASH_LOOP and not rests:
             return Start("half_open", forgive=True)
         # The announced version is a setting: with other settings it is worth another try.
         if auto_recovery and cause == OUTDATED and settings_at > lease.since:

@@ -18,7 +18,7 @@ import httpx
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 TEIMOSO = Path(sys.executable).with_name("teimoso")
 T = TypeVar("T")
@@ -56,8 +56,10 @@ def gone(process: psutil.Process) -> bool:
 class Instance:
     """`teimoso up --simulate --detach` on ports and a directory of its own."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, environment: Mapping[str, str] | None = None) -> None:
+        """`environment` is what every process of it finds in its own, settings too."""
         self.data = data
+        self.environment = {} if environment is None else environment
         self.killed_at = 0.0
         self.port, self.simulator_port = free_port(), free_port()
         self.api = httpx.Client(
@@ -83,7 +85,7 @@ class Instance:
     def teimoso(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [TEIMOSO, *words, "--data", str(self.data)],
-            env={**os.environ, "TEIMOSO_API_KEY": API_KEY},
+            env={**os.environ, "TEIMOSO_API_KEY": API_KEY, **self.environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -112,7 +112,7 @@ class ConnectionActor(Shell):
             damage = error
         owner = Owner(self.name, os.getpid(), platform.node())
         lease = await self._leases.take(connection, owner, known)
-        self._lease = lease
+        self._lease, self._taken_at = lease, time.monotonic()
         try:
             if engine not in ENGINES:
                 raise UnknownEngine(engine)  # noqa: TRY301
@@ -216,5 +216,5 @@ class ConnectionActor(Shell):
             "epoch": self._lease.epoch,
             "state": serving.now.state if serving is not None else "failed",
             "account": serving.now.account if serving is not None else None,
-            "served": time.time() - self._lease.since,
+            "served": time.monotonic() - self._taken_at,
         }

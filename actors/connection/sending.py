@@ -136,9 +136,10 @@ class Sender:
         # An outcome that Redis may not have is told first: the next claim would hand it out again.
         if not self._open or self._stopping or self._untold or free <= 0:
             return None
+        closed = self._closed_until - time.monotonic()
+        if closed > 0:
+            return closed
         now = self._clock()
-        if now < self._closed_until:
-            return self._closed_until - now
         try:
             claim = await self._lanes.claim(self._ticket.connection, self._ticket.epoch, free, now)
         except RedisAway:
@@ -169,7 +170,7 @@ class Sender:
                 Outgoing(job.message_id, job.chat, "text", job.text, job.reply_to)
             )
         except NotConnected:
-            self._closed_until = self._clock() + NOT_OPEN_AFTER_ALL
+            self._closed_until = time.monotonic() + NOT_OPEN_AFTER_ALL
             await self._tell(lambda: self._lanes.unclaim(connection, epoch, [job.id]))
             return
         except SendError as error:

@@ -271,7 +271,28 @@ function transitions.receipt(status, at, ...)
     return 'kept'
 end
 
+-- A clock that was set back would hold a backoff for as long as it was set, and its chat with it:
+-- what is in backoff is moved along. `send_at` is a time of the clock itself, and stays. Called once
+-- a second and nowhere else, so that it costs no claim anything.
+local function follow_clock()
+    local now = tonumber(NOW)
+    local latest = tonumber(call('HGET', COUNTERS, 'clock') or NOW)
+    call('HSET', COUNTERS, 'clock', NOW)
+    if latest - now <= 1 then
+        return
+    end
+    local held = call('ZRANGE', HELD, 0, -1, 'WITHSCORES')
+    for i = 1, #held, 2 do
+        local due = tonumber(held[i + 1]) - (latest - now)
+        call('ZADD', HELD, 'XX', due, held[i])
+        write(held[i], sequence(), 'retry_at', due)
+    end
+    -- Who waits for a claim has to learn when the next one is due.
+    wake()
+end
+
 function transitions.promote()
+    follow_clock()
     promote()
     rested()
     return next_due() or ''

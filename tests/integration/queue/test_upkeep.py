@@ -201,3 +201,33 @@ async def test_a_bug_in_the_upkeep_ends_the_actor(
     monkeypatch.setattr(actor._upkeep._lanes, "unmirrored", lambda _: broken())
     ended = await asyncio.wait_for(actor.watch(), SECONDS)
     assert ended["reason"] == "broke"
+
+
+async def test_a_clock_that_is_set_back_prolongs_no_backoff(desk: Desk) -> None:
+    """G8: the chat would be held for as long as the clock was set. `send_at` follows the clock."""
+    desk.now = 10_000.0
+    await desk.accept("fails")
+    await desk.accept("planned", chat=BEN, send_at=desk.now + 60)
+    await desk.claim()
+    await desk.fail("fails", retry_in=30.0)
+    assert await desk.lanes.promote(SHOP, desk.now) == pytest.approx(10_030)
+    desk.now = 10_000 - 3600.0
+    assert await desk.lanes.promote(SHOP, desk.now) == pytest.approx(10_030 - 3600)
+    assert (await desk.get("fails")).retry_at == pytest.approx(10_030 - 3600)
+    assert await desk.claimed() == []
+    desk.now += 29
+    await desk.lanes.promote(SHOP, desk.now)
+    assert await desk.claimed() == []
+    desk.now += 1.5
+    assert await desk.claimed() == ["fails"]
+    await desk.check()
+
+
+async def test_clocks_that_differ_by_less_than_a_second_move_nothing(desk: Desk) -> None:
+    desk.now = 10_000.0
+    await desk.accept("fails")
+    await desk.claim()
+    await desk.fail("fails", retry_in=30.0)
+    for difference in (0.0, -0.9, 0.9, -0.05):
+        due = await desk.lanes.promote(SHOP, 10_000 + difference)
+        assert due == pytest.approx(10_030)

@@ -115,6 +115,14 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
         Start("half_open", forgive=True),
     ),
     (
+        "half open: the clock was set back",
+        wanted(),
+        lease("failed", CRASH_LOOP, age=-3600.0),
+        None,
+        None,
+        Start("half_open", forgive=True),
+    ),
+    (
         "recover now",
         wanted(recover=1),
         lease("failed", CRASH_LOOP),

@@ -1,0 +1,239 @@
+"""The keeper killed, two keepers at once, services and gateway that hang, processes that grow.
+
+Messages flow both ways meanwhile and nothing of them may be lost, doubled or reordered (G2, G4, G5,
+G8). One instance serves all of this file; each test leaves it ready.
+"""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from tests.chaos.records import recovery
+from tests.chaos.traffic import Traffic, judge
+from tests.instance import Instance, gone, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.figures import Figure
+
+pytestmark = pytest.mark.timeout(240)
+
+CONNECTION, ACCOUNT = "shop", "15550100001"
+SERVICES = ("queue", "state", "health")
+LIMIT, GROWTH = 400, 400  # megabytes
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    data = tmp_path_factory.mktemp("supervision")
+    swelling = tmp_path_factory.mktemp("swelling")
+    environment = {
+        "MAX_MEMORY_RESTART": f"{LIMIT}M",
+        "MIN_UPTIME": "1000",
+        "PYTHONPATH": str(Path(__file__).with_name("swelling")),
+        "TEST_SWELLING": str(swelling),
+    }
+    with Instance(data, environment) as running:
+        running.pair(CONNECTION, ACCOUNT)
+        yield running
+
+
+def load(instance: Instance, digit: str) -> Traffic:
+    """Chats of their own for each test, so that one test's tokens are never another's."""
+    return Traffic(
+        instance, CONNECTION, ACCOUNT, [f"1555012{digit}{chat:03d}" for chat in range(3)]
+    )
+
+
+def pids(instance: Instance) -> dict[tuple[str, str | None], int]:
+    """Who there is, but the keeper; of several standbys, one."""
+    return {
+        (one["role"], one.get("connection")): one["pid"]
+        for one in instance.status()["processes"]
+        if one["role"] != "keeper"
+    }
+
+
+def flow(traffic: Traffic) -> None:
+    mark = traffic.given()
+    until("messages flow", lambda: traffic.given() > mark + 60, 30)
+
+
+def test_a_killed_keeper_stops_nothing(instance: Instance, figure: Figure) -> None:
+    before = pids(instance)
+    with load(instance, "1") as traffic:
+        flow(traffic)
+        traffic.surge()
+        instance.kill("keeper")
+        killed_at = instance.killed_at
+        traffic.calm()
+        flow(traffic)
+        assert not instance.pids("keeper")
+        assert pids(instance) == before
+        seconds = instance.up()
+        instance.ready(30)
+        flow(traffic)
+    verdict = judge(traffic, killed_at)
+    figure(f"keeper killed: nothing stopped; attached in {seconds:.1f} s; {verdict}")
+    verdict.require_clean()
+    assert verdict.in_flight > 0, "nothing was on its way: the death proves nothing"
+    assert pids(instance) == before
+
+
+def test_of_two_keepers_one_is_refused(instance: Instance, figure: Figure) -> None:
+    """Also when both begin in the same instant, and also right after one was killed."""
+    before = pids(instance)
+    rounds = 3
+    instance.kill("keeper")
+    for _ in range(rounds):
+        both = [keeper(instance), keeper(instance)]
+        try:
+            until("one has left", partial(one_left, both), 30)
+            [refused], [winner] = filter(ended, both), itertools.filterfalse(ended, both)
+            assert refused.returncode == 1
+            assert refused.communicate(timeout=10)[1].splitlines() == [
+                f"Another keeper has the data directory {instance.data}."
+            ]
+            until("the other keeps", partial(keeps, instance, winner), 20)
+            instance.ready(30)
+        finally:
+            for one in both:
+                one.kill()
+                one.communicate(timeout=10)
+    instance.up()
+    instance.ready(30)
+    assert pids(instance) == before
+    figure(f"two keepers at once: one refused with one sentence in {rounds} of {rounds} races")
+
+
+def keeper(instance: Instance) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "supervision.keeper", "--data", str(instance.data)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(one: subprocess.Popen[str]) -> bool:
+    return one.poll() is not None
+
+
+def one_left(both: list[subprocess.Popen[str]]) -> bool:
+    return any(map(ended, both))
+
+
+def keeps(instance: Instance, one: subprocess.Popen[str]) -> bool:
+    return instance.pids("keeper") == {one.pid}
+
+
+def test_services_that_hang_are_replaced(instance: Instance, figure: Figure) -> None:
+    """All three at once. Messages go on meanwhile, and the connection notices nothing."""
+    connection = instance.connection(CONNECTION)
+    served_by = instance.process("connection", CONNECTION).pid
+    took: dict[str, float] = {}
+    with load(instance, "2") as traffic:
+        flow(traffic)
+        frozen = {role: instance.process(role) for role in SERVICES}
+        traffic.surge()
+        for process in frozen.values():
+            process.send_signal(signal.SIGSTOP)
+        stopped_at, begun = time.time(), time.monotonic()
+        traffic.calm()
+        flow(traffic)
+        assert all(one.status() == psutil.STATUS_STOPPED for one in frozen.values())
+        for role, process in frozen.items():
+            until(f"another {role}", partial(_another, instance, role, process), 40)
+            took[role] = time.monotonic() - begun
+        flow(traffic)
+    verdict = judge(traffic, stopped_at)
+    told = ", ".join(f"{role} {seconds:.1f} s" for role, seconds in took.items())
+    figure(f"queue, state and health hung: replaced after {told}; {verdict}")
+    verdict.require_clean()
+    assert verdict.in_flight > 0
+    for role in SERVICES:
+        assert recovery(instance, stopped_at, role=role, cause="hung")["action"] == "restarted"
+    assert instance.connection(CONNECTION)["epoch"] == connection["epoch"]
+    assert instance.process("connection", CONNECTION).pid == served_by
+    assert max(took.values()) < 30, "the bound is 15 s on a quiet machine"
+
+
+def test_processes_that_outgrow_their_memory_are_drained_and_restarted(
+    instance: Instance, figure: Figure
+) -> None:
+    """The connection by the root, the gateway by the keeper."""
+    before = instance.connection(CONNECTION)
+    grown = [instance.process("connection", CONNECTION), instance.process("gateway")]
+    with load(instance, "3") as traffic:
+        flow(traffic)
+        traffic.surge()
+        for process in grown:
+            swell(instance, process)
+        until("it has grown", lambda: grown[0].memory_info().rss > LIMIT << 20, 20)
+        begun, begun_at = time.monotonic(), time.time()
+        took = {}
+        for process in grown:
+            until(f"{process.pid} was replaced", partial(gone, process), 60)
+            took[process.pid] = time.monotonic() - begun
+        killed_at = time.time()
+        traffic.calm()
+        until(
+            "the connection is open",
+            lambda: instance.connection(CONNECTION)["state"] == "open",
+            30,
+        )
+        until("a gateway", lambda: instance.pids("gateway") - {grown[1].pid}, 30)
+        flow(traffic)
+    verdict = judge(traffic, killed_at)
+    action = recovery(instance, begun_at, role="connection", cause="memory")
+    figure(
+        f"over MAX_MEMORY_RESTART: connection drained after {took[grown[0].pid]:.1f} s and served "
+        f"again {action['seconds']:.1f} s later, gateway restarted after "
+        f"{took[grown[1].pid]:.1f} s; {verdict}"
+    )
+    verdict.require_clean()
+    assert action["action"] == "restarted"
+    assert action["connection"] == CONNECTION
+    after = instance.connection(CONNECTION)
+    assert after["epoch"] == before["epoch"] + 1
+    assert after["restarts"] == before["restarts"], "it let go by itself, nobody took it away"
+    assert instance.qr(CONNECTION) is None
+
+
+@pytest.mark.long
+def test_a_gateway_that_hangs_is_replaced(instance: Instance, figure: Figure) -> None:
+    before = pids(instance)
+    with load(instance, "4") as traffic:
+        flow(traffic)
+        traffic.surge()
+        frozen = instance.process("gateway")
+        frozen.send_signal(signal.SIGSTOP)
+        stopped_at, begun = time.time(), time.monotonic()
+        traffic.calm()
+        until("another gateway", partial(_another, instance, "gateway", frozen), 60)
+        until("it answers", lambda: instance.api.get("/health/live").is_success, 30)
+        seconds = time.monotonic() - begun
+        flow(traffic)
+    verdict = judge(traffic, stopped_at)
+    figure(f"gateway hung: answers after {seconds:.1f} s; {verdict}")
+    verdict.require_clean()
+    assert {**pids(instance), ("gateway", None): 0} == {**before, ("gateway", None): 0}
+
+
+def _another(instance: Instance, role: str, than: psutil.Process) -> bool:
+    return gone(than) and bool(instance.pids(role) - {than.pid})
+
+
+def swell(instance: Instance, process: psutil.Process) -> None:
+    """Let it hold more than it may."""
+    (Path(instance.environment["TEST_SWELLING"]) / str(process.pid)).write_text(str(GROWTH))
