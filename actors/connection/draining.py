@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import Engine, InboxMerge
     from actors.connection.reporting import State
+    from actors.connection.sending import Ticket
     from actors.queue.lanes import Lanes
 
 BATCH = 200
@@ -31,16 +32,22 @@ class Drain:
 
     While the StateManager or Redis is away the items stay in the session file, and each kind is
     retried by itself: receipts, which prove what was sent (G3), do not wait for messages.
+
+    `on_lost` is called once a newer epoch has the connection: the store takes nothing more from
+    this one, and what it would have said is its successor's to say (G6).
     """
 
     def __init__(
         self,
-        connection: str,
+        ticket: Ticket,
         engine: Engine,
         lanes: Lanes,
         state: State,
+        *,
+        on_lost: Callable[[str], None],
     ) -> None:
-        self._connection = connection
+        self._connection, self._epoch = ticket.connection, ticket.epoch
+        self._on_lost = on_lost
         self._engine = engine
         self._lanes = lanes
         self._state = state
@@ -68,23 +75,32 @@ class Drain:
         if merges:
             return await self._merge(merges[0])
         messages = await self._engine.pending("message", BATCH)
-        if not messages:
+        # By the same stage as well: no message moves to another chat while its status is noted.
+        statuses = [] if messages else await self._engine.pending("status", BATCH)
+        items = messages or statuses
+        if not items:
             return Progress.EMPTY
+        write = self._state.store_messages if messages else self._state.note_statuses
         try:
-            await self._state.store_messages(
-                self._connection, [asdict(message) for message in messages]
-            )
+            kept = await write(self._connection, self._epoch, [asdict(item) for item in items])
         except StateAway:
             return Progress.AWAY
-        return await self._settle([message.key for message in messages])
+        return await self._settle([item.key for item in items]) if kept else self._lose()
 
     async def _merge(self, merge: InboxMerge) -> Progress:
+        progress = "more"
         try:
-            while not await self._state.merge_chat(self._connection, merge.old, merge.new):
-                pass
+            while progress == "more":
+                progress = await self._state.merge_chat(
+                    self._connection, self._epoch, merge.old, merge.new
+                )
         except StateAway:
             return Progress.AWAY  # what was moved stays moved
-        return await self._settle([merge.key])
+        return await self._settle([merge.key]) if progress == "done" else self._lose()
+
+    def _lose(self) -> Progress:
+        self._on_lost("lost")
+        return Progress.AWAY
 
     async def _note(self) -> Progress:
         receipts = await self._engine.pending("receipt", BATCH)

@@ -76,6 +76,21 @@ class InboxReceipt:
 
 
 @dataclass(frozen=True, slots=True)
+class InboxStatus:
+    """What became of a message that is settled and that the account's phone sent, not this device.
+
+    `sender` is the account; on disk, not yet settled.
+    """
+
+    key: int
+    chat: str
+    sender: str
+    message_id: str
+    status: Literal["delivered", "read"]
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class InboxMerge:
     """The chats `old` (a LID) and `new` (its phone number) are one; on disk, not yet settled.
 
@@ -87,8 +102,8 @@ class InboxMerge:
     new: str
 
 
-InboxItem = InboxMessage | InboxReceipt | InboxMerge
-InboxKind = Literal["message", "receipt", "merge"]
+InboxItem = InboxMessage | InboxReceipt | InboxMerge | InboxStatus
+InboxKind = Literal["message", "receipt", "merge", "status"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +182,9 @@ class Engine(Protocol):
 
     @overload
     async def pending(self, kind: Literal["merge"], limit: int) -> Sequence[InboxMerge]: ...
+
+    @overload
+    async def pending(self, kind: Literal["status"], limit: int) -> Sequence[InboxStatus]: ...
 
     async def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
         """The oldest unsettled inbox items of that kind, oldest first."""

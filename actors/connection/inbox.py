@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
-from actors.connection.session_file import SessionFile
+from actors.connection.statuses import Statuses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from actors.connection.engine import InboxItem, InboxKind
+    from actors.connection.engine import InboxItem, InboxKind, InboxStatus
 
 WANTED = "wanted"
 """The kind of a row that stands for a message whose resend was asked for: not shown yet."""
@@ -27,7 +27,7 @@ PENDING: Final = (
 )
 
 
-class Inbox(SessionFile):
+class Inbox(Statuses):
     """The inbox of a session. A message is in it at most once, however often it comes (G5)."""
 
     def seen(self, chat: str, sender: str, message_id: str) -> bool:
@@ -55,7 +55,8 @@ class Inbox(SessionFile):
         """Put a message in; False where it, or a tombstone of it, is there already.
 
         `chat` and `sender` are canonical addresses. A real message replaces a placeholder of the
-        same id, settled or not. `at` is WhatsApp's time in seconds; `body` the decrypted bytes.
+        same id, settled or not, and takes its place in the order. `at` is WhatsApp's time in
+        seconds; `body` the decrypted bytes.
         """
         readable = type != UNDECRYPTABLE
         known = self._tombstone(chat, sender, message_id)
@@ -64,7 +65,10 @@ class Inbox(SessionFile):
         if known is not None and not readable:
             return self._show(known[1])
         if known is not None and known[1] is not None:
-            self._write("DELETE FROM inbox WHERE key = ?", (known[1],))
+            if self._fill(known[1], type, text, push_name, body):
+                self._mark_readable(chat, sender, message_id)
+                return True
+            at = self._take_back(known[1], at)
         row = (chat, sender, message_id, at, type, text, int(from_me), push_name, source, body)
         self._put("message", row, readable=readable)
         return True
@@ -143,6 +147,7 @@ class Inbox(SessionFile):
             " WHERE chat = ?2",
             (new, old),
         )
+        self._expect_moved_statuses(new)
 
     def bury(self, *, chat: str, sender: str, message_id: str) -> None:
         """Leave a tombstone alone: the message was for the protocol and shows nothing.
@@ -159,6 +164,7 @@ class Inbox(SessionFile):
             " VALUES (?, ?, ?, 1, NULL, ?)",
             (chat, sender, message_id, self._clock()),
         )
+        self._expect_statuses(chat, sender, message_id)
 
     def add_receipt(
         self,
@@ -185,10 +191,15 @@ class Inbox(SessionFile):
     def pending(self, kind: Literal["merge"], limit: int) -> list[InboxMerge]: ...
 
     @overload
+    def pending(self, kind: Literal["status"], limit: int) -> list[InboxStatus]: ...
+
+    @overload
     def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]: ...
 
     def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
         """The oldest unsettled items of a kind, oldest first; those of the others cost nothing."""
+        if kind == "status":
+            return self.due_statuses(limit)
         read = _READ[kind]
         return [read(row) for row in self._rows(PENDING, (kind, limit))]
 
@@ -223,6 +234,37 @@ class Inbox(SessionFile):
             " VALUES (?, ?, ?, ?, ?, ?)",
             (*row[:3], int(readable), key, self._clock()),
         )
+        if row[6]:  # the account's own
+            self._expect_statuses(*row[:3])
+
+    def _fill(
+        self, key: int, type_: str, text: str | None, push_name: str | None, body: bytes | None
+    ) -> bool:
+        """Let a row that was never shown be the message that it stands for; False for another.
+
+        One that was shown may be on its way to the store, and settling it must not take this.
+        """
+        return (
+            self._write(
+                "UPDATE inbox SET kind = 'message', type = ?, text = ?, body = ?,"
+                " push_name = coalesce(?, push_name) WHERE key = ? AND kind = ?",
+                (type_, text, body, push_name, key, WANTED),
+            )
+            == 1
+        )
+
+    def _mark_readable(self, chat: str, sender: str, message_id: str) -> None:
+        self._write(
+            "UPDATE tombstones SET readable = 1, at = ?"
+            " WHERE chat = ? AND sender = ? AND message_id = ?",
+            (self._clock(), chat, sender, message_id),
+        )
+
+    def _take_back(self, key: int, at: int) -> int:
+        """Remove a placeholder that may not have left yet; return its time, else `at`."""
+        row = self._row("SELECT at FROM inbox WHERE key = ?", (key,))
+        self._write("DELETE FROM inbox WHERE key = ?", (key,))
+        return at if row is None else int(row[0])
 
     def _show(self, key: int | None) -> bool:
         shown = "UPDATE inbox SET kind = 'message' WHERE key = ? AND kind = ?"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import structlog
 
@@ -19,6 +19,7 @@ from actors.redis.lease import LeaseMissing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Literal
 
     from actors.connection.engine import Qr
     from actors.redis.lease import Lease, Leases, Obstacle
@@ -41,11 +42,27 @@ class StateAway(Exception):  # noqa: N818 - reads as what it is
 class State(Protocol):
     """The StateManager as a connection sees it. Each raises `StateAway`; each may be repeated."""
 
-    async def store_messages(self, connection: str, items: Sequence[dict[str, Any]]) -> None:
-        """Return when the store has them; `items` have the fields of `InboxMessage`."""
+    async def store_messages(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        """True when the store has them; `items` have the fields of `InboxMessage`.
 
-    async def merge_chat(self, connection: str, old: str, new: str) -> bool:
-        """Move a share of what is stored in the chat `old` to `new`; True once nothing is left."""
+        False, and nothing is written, once a newer epoch has the connection.
+        """
+
+    async def note_statuses(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        """As `store_messages`, with the fields of `InboxStatus`, for messages that are stored."""
+
+    async def merge_chat(
+        self, connection: str, epoch: int, old: str, new: str
+    ) -> Literal["more", "done", "lost"]:
+        """Move a share of what is stored in the chat `old` to `new`.
+
+        ``done`` once nothing is left; ``lost``, and nothing moves, once a newer epoch has the
+        connection.
+        """
 
     async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
         """Note what the connection is; the newest epoch wins."""
@@ -57,11 +74,21 @@ class RemoteState:
     def __init__(self) -> None:
         self.handle: Any = None
 
-    async def store_messages(self, connection: str, items: Sequence[dict[str, Any]]) -> None:
-        await self._call("store_messages", connection, list(items))
+    async def store_messages(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        return bool(await self._call("store_messages", connection, epoch, list(items)))
 
-    async def merge_chat(self, connection: str, old: str, new: str) -> bool:
-        return bool(await self._call("merge_chat", connection, old, new))
+    async def note_statuses(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        return bool(await self._call("note_statuses", connection, epoch, list(items)))
+
+    async def merge_chat(
+        self, connection: str, epoch: int, old: str, new: str
+    ) -> Literal["more", "done", "lost"]:
+        progress = await self._call("merge_chat", connection, epoch, old, new)
+        return cast('Literal["more", "done", "lost"]', progress)
 
     async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
         await self._call("report_state", connection, observed)

@@ -143,7 +143,7 @@ class Serving:
             on_lost=self._lose,
             clock=self._clock,
         )
-        self._drain = Drain(self._lease.connection, engine, self._lanes, self._state)
+        self._drain = Drain(ticket, engine, self._lanes, self._state, on_lost=self._lose)
         life = self._run() if connect else self._forget()
         self._running = asyncio.ensure_future(self._guard(life))
         loops: list[Coroutine[object, object, None]] = [

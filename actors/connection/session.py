@@ -58,8 +58,9 @@ class Session(Inbox, Sent, Directory, Keys):
         return news
 
     def prune(self, now: float) -> None:
-        """Drop what outlived its term: tombstones, sent plaintexts, retry counts, signed prekeys."""
+        """Drop what outlived its term: tombstones, receipts, what was sent, signed prekeys."""
         self.prune_tombstones(now)
+        self.prune_statuses(now)
         self.prune_sent(now)
         self.prune_signed_prekeys(now)
 

@@ -10,17 +10,21 @@ from actors.settings import Settings
 from actors.shell import Shell, end_tasks
 from actors.state.batcher import Batcher
 from actors.state.connections import Observed
-from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, Where, Write, open_documents
-from actors.state.messages import incoming, moving, storing
+from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, Where, open_documents
+from actors.state.fencing import Superseded, fence
+from actors.state.messages import advancing, incoming, moving, storing
 from actors.state.observing import Observing
 from actors.state.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Literal
+
+    from actors.state.documents import Write
 
 DAY = 86_400.0
-SHARE = BATCH_LIMIT // 2
-"""Messages that one call moves at most: each takes two writes."""
+SHARE = (BATCH_LIMIT - 1) // 2
+"""Messages that one call moves at most: each takes two writes, and one goes before them all."""
 
 
 class StateManager(Shell):
@@ -42,35 +46,53 @@ class StateManager(Shell):
             asyncio.create_task(retention.run()),
         ]
 
-    async def store_messages(self, connection: str, items: Sequence[dict[str, Any]]) -> None:
-        """Return when the store has them all; safe to repeat. Raises `StoreAway`.
+    async def store_messages(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        """True when the store has them all; safe to repeat. Raises `StoreAway`.
 
         Items have the fields of `engine.InboxMessage`. Calls of many connections share a batch.
+        False once a newer epoch has the connection, and then nothing is written (G6).
         """
         await self.start()
         now = time.time()
-        await self._batcher.add([storing(incoming(connection, item, now)) for item in items])
+        return await self._write(
+            connection, epoch, [storing(incoming(connection, item, now)) for item in items]
+        )
 
-    async def merge_chat(self, connection: str, old: str, new: str) -> bool:
-        """Move up to `SHARE` messages from the chat `old` to `new`; True once nothing is left.
+    async def note_statuses(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        """Note what became of messages that the account's phone sent; as `store_messages`.
 
-        Each is in `new` once, whatever it is called for again. Raises `StoreAway`: what was moved
-        by then stays moved.
+        Items have the fields of `engine.InboxStatus`. What is not stored is not noted.
+        """
+        await self.start()
+        return await self._write(connection, epoch, [advancing(connection, item) for item in items])
+
+    async def merge_chat(
+        self, connection: str, epoch: int, old: str, new: str
+    ) -> Literal["more", "done", "lost"]:
+        """Move up to `SHARE` messages from the chat `old` to `new`; ``done`` once nothing is left.
+
+        Each is in `new` once, whatever it is called for again. ``lost`` and nothing moved once a
+        newer epoch has the connection. Raises `StoreAway`: what was moved by then stays moved.
         """
         await self.start()
         # A write of its own first: what was given before it, also by a caller who is dead or no
         # longer waits, is in the store then, and is found.
-        await self._batcher.add([Write("delete", MESSAGES, f"{connection}.merge")])
+        if not await self._write(connection, epoch, []):
+            return "lost"
         page = await self._documents.query(
             MESSAGES,
             where=[Where("connection", "==", connection), Where("chat", "==", old)],
             order=[Order("at")],
             limit=SHARE,
         )
-        await self._batcher.add(
-            [write for found in page.items for write in moving(found, old, new)]
-        )
-        return page.next is None
+        moves = [write for found in page.items for write in moving(found, old, new)]
+        if not await self._write(connection, epoch, moves):
+            return "lost"
+        return "more" if page.next is not None else "done"
 
     async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
         """Store a change at once, a mere beat with the next batch. Raises `StoreAway`.
@@ -79,6 +101,13 @@ class StateManager(Shell):
         """
         await self.start()
         await self._observing.report(connection, Observed(**observed))
+
+    async def _write(self, connection: str, epoch: int, writes: Sequence[Write]) -> bool:
+        try:
+            await self._batcher.add([fence(connection, epoch), *writes])
+        except Superseded:
+            return False
+        return True
 
     async def _stop(self) -> None:
         if self._starting is None:

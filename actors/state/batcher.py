@@ -42,8 +42,9 @@ class Batcher:
 
     While the store is away each caller is told so within `answer_seconds` and nothing is kept for
     him: he has it himself and asks again. The store meanwhile is tried with growing pauses,
-    whatever the number of callers. The writes of one call keep their order; so do calls. A call
-    that no store would take (`ValueError`) fails alone.
+    whatever the number of callers. The writes of one call keep their order; so do calls, and all
+    writes of a call that a batch has room for are in one. A call that no store would take
+    (`ValueError`) fails alone.
     """
 
     def __init__(
@@ -137,6 +138,9 @@ class Batcher:
             if call.future.done():  # gave up waiting
                 self._calls.popleft()
                 continue
+            left = len(call.writes) - call.taken
+            if parts and room < left <= self._limit:
+                break  # whole, and so all or nothing, in the next one
             writes = call.writes[call.taken : call.taken + room]
             call.taken += len(writes)
             room -= len(writes)

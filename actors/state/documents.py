@@ -5,7 +5,8 @@ Collections and their fields, here and nowhere else. Times are float seconds sin
 ``whatsapp_connection_states/{connection}`` (written through `actors.state.connections`)
     ``engine`` · ``webhook`` · ``desired`` running|stopped|logged_out · ``generation`` int, raised
     to ask for a restart · ``recover`` int, raised to ask for recovery · ``created_at`` ·
-    ``deleted`` bool · ``observed`` map: ``state`` ``cause`` ``epoch`` ``since`` ``account``
+    ``deleted`` bool · ``fence`` the epoch that wrote last of what arrived (`actors.state.fencing`)
+    · ``observed`` map: ``state`` ``cause`` ``epoch`` ``since`` ``account``
     ``restarts`` ``beat`` ``retry_at``. What is desired and what is observed never share a field.
 ``whatsapp_messages/{API id}``
     ``message_id`` · ``connection`` · ``chat`` · ``sender`` · ``direction`` in|out · ``type`` ·

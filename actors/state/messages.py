@@ -23,6 +23,8 @@ UNDECRYPTABLE = "undecryptable"
 # within one of them.
 ARRIVALS = 1_000_000
 
+_PROOF = {"sent": 0, "delivered": 1, "read": 2}
+
 
 def incoming_id(connection: str, chat: str, sender: str, message_id: str) -> str:
     """The API id of a message that did not go out through the API."""
@@ -63,19 +65,63 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
 
 
 def storing(document: Document) -> Write:
-    """The write that stores it: once, unless only a placeholder for it is there."""
+    """The write that stores it: once, unless only a placeholder for it is there.
+
+    What replaces a placeholder stands in its place, and what is known of either's way to the
+    recipient is known of the one that stays.
+    """
 
     def change(there: Document | None) -> Document | None:
-        return document if replaces(document, there) else None
+        if there is None:
+            return document
+        if replaces(document, there):
+            placed = {**document, "at": there["at"]}
+            return _advanced(placed, there) or placed
+        return _advanced(there, document)
 
     return Write("change", MESSAGES, document["id"], change=change)
+
+
+def advancing(connection: str, item: Mapping[str, Any]) -> Write:
+    """The write that notes a receipt (the fields of `engine.InboxStatus`) for a stored message.
+
+    Of what the account's phone sent only, in whatever order receipts come and however often.
+    """
+    chat, sender, message_id = (str(item[name]) for name in ("chat", "sender", "message_id"))
+    status = str(item["status"])
+    news = {"status": status, f"{status}_at": float(item["at"])}
+
+    def change(there: Document | None) -> Document | None:
+        return None if there is None else _advanced(there, news)
+
+    identity = incoming_id(connection, chat, sender, message_id)
+    return Write("change", MESSAGES, identity, change=change)
+
+
+def _advanced(there: Document, news: Mapping[str, Any]) -> Document | None:
+    """The document with what `news` says of its way to the recipient; None if it knew that.
+
+    A status never goes back, and the first time of each stays. Receipts tell whole seconds of a
+    device's clock: none is earlier than the step that it follows.
+    """
+    if there["status"] not in _PROOF or news["status"] not in _PROOF:
+        return None
+    changed = dict(there)
+    for status in ("delivered", "read"):
+        at = news.get(f"{status}_at")
+        if at is not None and f"{status}_at" not in there:
+            before = [changed[name] for name in ("sent_at", "delivered_at") if name in changed]
+            changed[f"{status}_at"] = max([at, *before])
+    if _PROOF[news["status"]] > _PROOF[there["status"]]:
+        changed["status"] = news["status"]
+    return None if changed == there else changed
 
 
 def moving(document: Document, old: str, new: str) -> tuple[Write, Write]:
     """The writes that move a stored message from the chat `old` to `new`, in this order.
 
-    Its id and its sender move with it. What is in `new` already stays, unless it is a placeholder
-    for what moves. A crash between the two leaves it in both, and a repeat completes it.
+    Its id, its sender and its status move with it. What is in `new` already stays, unless it is a
+    placeholder for what moves. A crash between the two leaves it in both, and a repeat completes it.
     """
     sender = new if document["sender"] == old else document["sender"]
     identity = incoming_id(document["connection"], new, sender, document["message_id"])

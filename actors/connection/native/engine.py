@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         InboxMerge,
         InboxMessage,
         InboxReceipt,
+        InboxStatus,
         Outgoing,
     )
     from actors.settings import Settings
@@ -129,6 +130,9 @@ class NativeEngine:
 
     @overload
     async def pending(self, kind: Literal["merge"], limit: int) -> Sequence[InboxMerge]: ...
+
+    @overload
+    async def pending(self, kind: Literal["status"], limit: int) -> Sequence[InboxStatus]: ...
 
     async def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
         """The oldest unsettled inbox items of that kind."""

@@ -210,12 +210,21 @@ class Incoming:
             or self._people.is_account(sender)
         ):
             return Outcome("receipt.ignored", answers)
+        chat, at = str(self._people.canonical(sender)), receipt.at or int(self._clock())
         self._session.add_receipt(
-            chat=str(self._people.canonical(sender)),
-            message_ids=receipt.message_ids,
-            status=receipt.status,
-            at=receipt.at or int(self._clock()),
+            chat=chat, message_ids=receipt.message_ids, status=receipt.status, at=at
         )
+        # WhatsApp tells every device of the account, whichever of them sent the message, and in
+        # the same words.
+        for message_id in receipt.message_ids:
+            if self._session.sent_plaintext(chat, message_id) is None:
+                self._session.add_status(
+                    chat=chat,
+                    sender=str(self._people.account),
+                    message_id=message_id,
+                    status=receipt.status,
+                    at=at,
+                )
         return Outcome("receipt.stored", answers, news=True)
 
     def _notification(self, stanza: Node) -> Outcome:

@@ -18,11 +18,14 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
+
 from actors import shell
 from actors.connection.draining import Drain
 from actors.connection.engine import EngineEvents
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
+from actors.connection.sending import Ticket
 from actors.connection.session import Session
 from actors.settings import Settings
 from actors.state import actor
@@ -79,7 +82,9 @@ async def drain(session: Session, made: Settings) -> None:
     manager = StateManager(str(made.data), "state")
     try:
         engine = NativeEngine(made, session, EngineEvents())
-        assert await Drain("shop", engine, cast("Lanes", None), manager).once()
+        ticket = Ticket("shop", session.epoch)
+        drain = Drain(ticket, engine, cast("Lanes", None), manager, on_lost=pytest.fail)
+        assert await drain.once()
     finally:
         await manager.stop()
 

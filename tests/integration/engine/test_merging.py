@@ -17,6 +17,7 @@ from actors.connection.draining import Drain
 from actors.connection.engine import InboxMerge, InboxMessage
 from actors.connection.native import SESSION_FILE
 from actors.connection.reporting import StateAway
+from actors.connection.sending import Ticket
 from actors.connection.session import Session
 from actors.state.actor import StateManager
 from actors.state.documents import MESSAGES, Documents, Order, Where, open_documents
@@ -38,6 +39,7 @@ from tests.integration.tree.scripted import ScriptedEngine, Shelf
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+    from typing import Literal
 
     from actors.connection.engine import InboxItem
     from actors.queue.lanes import Lanes
@@ -60,7 +62,8 @@ async def drained(phone: Device, directory: Path) -> AsyncIterator[Documents]:
     """The state store, into which the phone's inbox drains as it does in a connection."""
     made = merging.settings(directory)
     manager, documents = StateManager(str(made.data), "state"), open_documents(made)
-    drain = Drain("shop", phone.engine, cast("Lanes", None), manager)
+    ticket = Ticket("shop", phone.engine._session.epoch)
+    drain = Drain(ticket, phone.engine, cast("Lanes", None), manager, on_lost=pytest.fail)
 
     async def on_inbox() -> None:
         drain.look()
@@ -134,15 +137,17 @@ class Unmerging(Shelf):
 
     held = True
 
-    async def merge_chat(self, connection: str, old: str, new: str) -> bool:
+    async def merge_chat(
+        self, connection: str, epoch: int, old: str, new: str
+    ) -> Literal["more", "done", "lost"]:
         if self.held:
             raise StateAway("held")
-        return await super().merge_chat(connection, old, new)
+        return await super().merge_chat(connection, epoch, old, new)
 
 
 async def test_a_merge_waits_for_the_store_and_goes_before_messages() -> None:
     engine, shelf = ScriptedEngine(), Unmerging()
-    drain = Drain("shop", engine, cast("Lanes", None), shelf)
+    drain = Drain(Ticket("shop", 1), engine, cast("Lanes", None), shelf, on_lost=pytest.fail)
 
     def message(key: int, address: str) -> InboxMessage:
         return InboxMessage(key, address, address, f"M{key}", 1_764_000_000, "text", "hello")

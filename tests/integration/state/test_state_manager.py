@@ -76,20 +76,20 @@ async def stored(documents: Documents, connection: str = "shop") -> list[dict[st
 async def test_messages_are_in_the_store_when_the_call_returns(
     manager: StateManager, documents: Documents
 ) -> None:
-    await manager.store_messages("shop", [item(n) for n in range(20)])
+    await manager.store_messages("shop", 1, [item(n) for n in range(20)])
     found = await stored(documents)
     assert [message["text"] for message in found] == [f"token {n}" for n in range(20)]
     assert {message["status"] for message in found} == {"received"}
-    await manager.store_messages("shop", [])
+    await manager.store_messages("shop", 1, [])
 
 
 async def test_what_comes_again_is_there_once_and_as_it_first_was(
     manager: StateManager, documents: Documents
 ) -> None:
     items = [item(n) for n in range(10)]
-    await asyncio.gather(*(manager.store_messages("shop", items) for _ in range(5)))
+    await asyncio.gather(*(manager.store_messages("shop", 1, items) for _ in range(5)))
     first = await stored(documents)
-    await manager.store_messages("shop", [{**each, "source": "history"} for each in items])
+    await manager.store_messages("shop", 1, [{**each, "source": "history"} for each in items])
     assert await stored(documents) == first
     assert len(first) == 10
 
@@ -98,16 +98,16 @@ async def test_a_placeholder_gives_way_to_the_message_and_never_the_other_way(
     manager: StateManager, documents: Documents
 ) -> None:
     placeholder = item(1, type="undecryptable", text=None)
-    await manager.store_messages("shop", [placeholder])
-    await manager.store_messages("shop", [item(1)])
-    await manager.store_messages("shop", [placeholder])
+    await manager.store_messages("shop", 1, [placeholder])
+    await manager.store_messages("shop", 1, [item(1)])
+    await manager.store_messages("shop", 1, [placeholder])
     (found,) = await stored(documents)
     assert (found["type"], found["text"]) == ("text", "token 1")
 
 
 async def test_both_in_one_call(manager: StateManager, documents: Documents) -> None:
     placeholder = item(1, type="undecryptable", text=None)
-    await manager.store_messages("shop", [placeholder, item(1), placeholder])
+    await manager.store_messages("shop", 1, [placeholder, item(1), placeholder])
     (found,) = await stored(documents)
     assert found["text"] == "token 1"
 
@@ -116,12 +116,12 @@ async def test_many_connections_share_few_batches(
     manager: StateManager, documents: Documents
 ) -> None:
     await asyncio.gather(
-        *(manager.store_messages(f"c{n}", [item(k) for k in range(10)]) for n in range(100))
+        *(manager.store_messages(f"c{n}", 1, [item(k) for k in range(10)]) for n in range(100))
     )
     for n in (0, 50, 99):
         assert len(await stored(documents, f"c{n}")) == 10
     health = await manager.health()
-    assert (health["store"], health["written"]) == (True, 1000)
+    assert (health["store"], health["written"]) == (True, 1100), "each call is fenced"
     assert health["batches"] <= 10
 
 
@@ -161,14 +161,14 @@ async def test_states_at_once_beats_later(
 async def test_a_store_that_is_locked_is_told_within_seconds_and_heals_by_itself(
     manager: StateManager, settings: Settings, documents: Documents
 ) -> None:
-    await manager.store_messages("shop", [item(0)])
+    await manager.store_messages("shop", 1, [item(0)])
     locker = sqlite3.connect(settings.state_file, isolation_level=None)
     try:
         locker.execute("BEGIN IMMEDIATE")
         async with asyncio.timeout(12):  # below the patience of a connection
             outcomes = await asyncio.gather(
-                manager.store_messages("shop", [item(1)]),
-                manager.store_messages("desk", [item(2)]),
+                manager.store_messages("shop", 1, [item(1)]),
+                manager.store_messages("desk", 1, [item(2)]),
                 return_exceptions=True,
             )
         assert [type(outcome) for outcome in outcomes] == [StoreAway, StoreAway]
@@ -176,7 +176,7 @@ async def test_a_store_that_is_locked_is_told_within_seconds_and_heals_by_itself
         locker.execute("ROLLBACK")
     finally:
         locker.close()
-    await manager.store_messages("shop", [item(1)])  # the inbox still had it
+    await manager.store_messages("shop", 1, [item(1)])  # the inbox still had it
     assert [message["text"] for message in await stored(documents)] == ["token 0", "token 1"]
     assert (await manager.health())["store"] is True
 
@@ -198,7 +198,7 @@ async def test_stopping_stores_the_last_beat_and_ends_the_watch(
     assert found is not None
     assert found.observed == replace(opened, beat=130.0)
     with pytest.raises(StoreAway):
-        await manager.store_messages("shop", [item(1)])
+        await manager.store_messages("shop", 1, [item(1)])
 
 
 async def test_stopping_before_the_start(settings: Settings) -> None:
@@ -219,7 +219,7 @@ async def merge(manager: StateManager, *connections: str) -> list[int]:
     calls = []
     for connection in connections:
         made = 1
-        while not await manager.merge_chat(connection, LID, CHAT):
+        while await manager.merge_chat(connection, 1, LID, CHAT) == "more":
             made += 1
         calls.append(made)
     return calls
@@ -232,6 +232,7 @@ async def test_two_chats_that_are_one_are_merged(
     own = {"sender": "15550100001@s.whatsapp.net", "from_me": True}
     await manager.store_messages(
         "shop",
+        1,
         [
             by_lid(0),
             by_lid(1, **placeholder),
@@ -243,7 +244,7 @@ async def test_two_chats_that_are_one_are_merged(
             item(5),
         ],
     )
-    await manager.store_messages("desk", [by_lid(0)])
+    await manager.store_messages("desk", 1, [by_lid(0)])
     assert await merge(manager, "shop") == [1]
     found = await stored(documents)
     assert [one["text"] for one in found] == [
@@ -257,7 +258,7 @@ async def test_two_chats_that_are_one_are_merged(
     assert {one["chat"] for one in found} == {CHAT}
     assert [one["sender"] == CHAT for one in found] == [True, True, True, True, False, True]
     # What comes again, or is resent, by the number now, is the message that moved.
-    await manager.store_messages("shop", [item(0), item(1), item(4, **own)])
+    await manager.store_messages("shop", 1, [item(0), item(1), item(4, **own)])
     found = await stored(documents)
     assert [one["text"] for one in found][1] == "token 1"
     assert len(found) == 6
@@ -268,7 +269,7 @@ async def test_two_chats_that_are_one_are_merged(
 
 async def test_a_long_chat_is_merged_in_shares(manager: StateManager, documents: Documents) -> None:
     count = 2 * SHARE + 1
-    await manager.store_messages("shop", [by_lid(n) for n in range(count)])
+    await manager.store_messages("shop", 1, [by_lid(n) for n in range(count)])
     assert await merge(manager, "shop", "shop") == [3, 1]
     found = await stored(documents)
     assert [one["text"] for one in found] == [f"token {n}" for n in range(count)]
@@ -281,8 +282,48 @@ async def test_what_was_given_before_the_merge_is_merged(
     """By a caller that is dead or gave up, and is not in the store yet."""
     await manager.start()
     for n in range(5):
-        given = asyncio.create_task(manager.store_messages("shop", [by_lid(n)]))
+        given = asyncio.create_task(manager.store_messages("shop", 1, [by_lid(n)]))
         await asyncio.sleep(0)
         assert await merge(manager, "shop") == [1]
         await given
         assert {one["chat"] for one in await stored(documents)} == {CHAT}
+
+
+async def test_a_stale_owner_writes_nothing(
+    settings: Settings, manager: StateManager, documents: Documents
+) -> None:
+    """G6: whichever StateManager it asks, and whether or not this one has heard of the newer."""
+    await Connections(documents).create("shop")
+    own = {"sender": "15550100001@s.whatsapp.net", "from_me": True}
+    status = {**by_lid(1, **own), "status": "read"}
+    assert await manager.store_messages("shop", 1, [by_lid(0), by_lid(1, **own)])
+    assert await manager.store_messages("shop", 2, [item(2)])
+    before = await stored(documents)
+    restarted = StateManager(str(settings.data), "state")
+    try:
+        for asked in (manager, restarted):
+            assert not await asked.store_messages("shop", 1, [item(3)])
+            assert not await asked.note_statuses("shop", 1, [status])
+            assert await asked.merge_chat("shop", 1, LID, CHAT) == "lost"
+            assert await stored(documents) == before
+            assert await asked.store_messages("desk", 1, [item(3)]), "another connection"
+        assert await restarted.note_statuses("shop", 2, [status])
+        assert [one["status"] for one in await stored(documents)] == [
+            "received",
+            "read",
+            "received",
+        ]
+    finally:
+        await restarted.stop()
+
+
+async def test_an_owner_is_stale_once_a_newer_one_was_seen(
+    manager: StateManager, documents: Documents
+) -> None:
+    """G6: its report is enough."""
+    await Connections(documents).create("shop")
+    assert await manager.store_messages("shop", 3, [item(0)])
+    await manager.report_state("shop", asdict(Observed(state="open", epoch=4, since=1.0)))
+    assert not await manager.store_messages("shop", 3, [item(1)])
+    assert await manager.store_messages("shop", 4, [item(1)])
+    assert len(await stored(documents)) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import (
@@ -13,6 +13,7 @@ from actors.connection.engine import (
     InboxMerge,
     InboxMessage,
     InboxReceipt,
+    InboxStatus,
     NotConnected,
     Qr,
 )
@@ -83,7 +84,12 @@ class ScriptedEngine:
         return time.time()
 
     async def pending(self, kind: InboxKind, limit: int) -> Any:
-        of = {"message": InboxMessage, "receipt": InboxReceipt, "merge": InboxMerge}[kind]
+        of = {
+            "message": InboxMessage,
+            "receipt": InboxReceipt,
+            "merge": InboxMerge,
+            "status": InboxStatus,
+        }[kind]
         return [item for _, item in sorted(self.inbox.items()) if isinstance(item, of)][:limit]
 
     async def settle(self, keys: Sequence[int]) -> None:
@@ -100,26 +106,47 @@ class ScriptedEngine:
 
 
 class Shelf:
-    """A state manager that keeps what it is given, while it is not `away`."""
+    """A state manager that keeps what it is given from `epoch` on, while it is not `away`."""
 
     def __init__(self) -> None:
         self.away = False
         self.asked = 0
+        self.epoch = 0
         self.messages: dict[str, dict[str, Any]] = {}
         self.observed: list[dict[str, Any]] = []
 
-    async def store_messages(self, connection: str, items: Sequence[dict[str, Any]]) -> None:
+    async def store_messages(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
         self.asked += 1
         if self.away:
             raise StateAway("away")
+        if epoch < self.epoch:
+            return False
         self.messages |= {f"{connection}.{item['message_id']}": item for item in items}
+        return True
 
-    async def merge_chat(self, connection: str, old: str, new: str) -> bool:
+    async def note_statuses(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
         if self.away:
             raise StateAway("away")
+        if epoch < self.epoch:
+            return False
+        for item in items:
+            self.messages[f"{connection}.{item['message_id']}"]["status"] = item["status"]
+        return True
+
+    async def merge_chat(
+        self, connection: str, epoch: int, old: str, new: str
+    ) -> Literal["more", "done", "lost"]:
+        if self.away:
+            raise StateAway("away")
+        if epoch < self.epoch:
+            return "lost"
         found = {each["message_id"]: each for each in self.messages.values() if each["chat"] == old}
         self.messages |= {f"{connection}.{one}": {**it, "chat": new} for one, it in found.items()}
-        return True
+        return "done"
 
     async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
         if self.away:

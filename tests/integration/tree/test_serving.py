@@ -388,6 +388,16 @@ async def test_an_item_is_settled_when_it_is_stored_elsewhere(served: Served) ->
     assert len(served.shelf.messages) == 4
 
 
+async def test_an_owner_whom_the_state_manager_refuses_has_lost(served: Served) -> None:
+    """G6: a newer epoch wrote; what is in the session is left to it."""
+    served.shelf.epoch = 99
+    served.engine.inbox = {1: incoming(1)}
+    await served.begin()
+    assert (await served.serving.ended()).reason == "lost"
+    assert list(served.engine.inbox) == [1]
+    assert served.shelf.messages == {}
+
+
 async def test_receipts_do_not_wait_for_the_state_manager(served: Served) -> None:
     await served.begin()
     record = await served.becomes(await served.accept(), "sent")

@@ -81,6 +81,16 @@ async def test_a_batch_is_bounded_and_a_large_call_spans_several_in_order() -> N
     await batcher.close()
 
 
+async def test_a_call_that_fits_into_a_batch_is_in_one() -> None:
+    """So its first write can refuse all others, whatever was given before it."""
+    store = Store()
+    batcher = Batcher(store.commit, limit=4)
+    calls = ("ab", "cde", "f", "ghijk", "l")
+    await asyncio.gather(*(batcher.add(writes(*call)) for call in calls))
+    assert ["".join(batch) for batch in store.batches] == ["ab", "cdef", "ghij", "kl"]
+    await batcher.close()
+
+
 async def test_a_call_returns_only_when_the_last_of_its_writes_is_stored() -> None:
     store = Store()
     store.room = 1

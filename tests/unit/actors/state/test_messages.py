@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from itertools import permutations
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from actors.connection.engine import InboxMessage
-from actors.state.messages import incoming, moving, replaces, storing
+from actors.state.messages import advancing, incoming, moving, replaces, storing
 
 if TYPE_CHECKING:
     from actors.state.documents import Document
@@ -141,3 +142,54 @@ def test_what_moves_to_another_chat_is_what_it_would_have_been_there(by_lid: Inb
     (placeholder, _) = moving({**before, "type": "undecryptable"}, LID, CHAT)
     assert placeholder.change is not None
     assert placeholder.change(expected) is None
+
+
+OWN = replace(HELLO, from_me=True, sender="15550100001@s.whatsapp.net")
+SENT = float(HELLO.at)
+
+
+def noted(there: Document | None, status: str, at: float) -> Document | None:
+    status_of = {"chat": CHAT, "sender": OWN.sender, "message_id": OWN.message_id}
+    write = advancing("shop", {**status_of, "status": status, "at": at})
+    assert write.id == document(OWN)["id"]
+    assert write.change is not None
+    return write.change(there)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    "told",
+    list(permutations([("delivered", SENT + 2), ("read", SENT + 5), ("delivered", SENT + 4)])),
+)
+def test_a_status_only_ever_advances(told: tuple[tuple[str, float], ...]) -> None:
+    """G5: in any order and however often; the first time of each stays."""
+    found = document(OWN)
+    first: dict[str, float] = {}
+    for status, at in told:
+        found = noted(found, status, at) or found
+        first.setdefault(f"{status}_at", at)
+        assert noted(found, status, at + 1) is None
+    assert found == {**document(OWN), "status": "read", **first}
+
+
+def test_a_receipt_is_for_what_the_phone_sent_and_is_stored() -> None:
+    assert noted(None, "read", SENT) is None
+    assert noted(document(HELLO), "read", SENT) is None
+    early = noted(document(OWN), "read", SENT - 7)
+    assert early is not None
+    assert early["read_at"] == SENT, "no earlier than it was sent"
+
+
+def test_a_status_outlives_a_placeholder_and_a_merge() -> None:
+    hidden = document(replace(OWN, type="undecryptable", text=None, key=3))
+    seen = noted(hidden, "read", SENT + 5)
+    write = storing(document(OWN))
+    assert write.change is not None
+    shown = cast("Document", write.change(seen))
+    assert shown == {**document(OWN), "status": "read", "read_at": SENT + 5, "at": hidden["at"]}
+    by_lid = noted({**document(OWN), "chat": LID}, "delivered", SENT + 1)
+    assert by_lid is not None
+    moved, _ = moving(by_lid, LID, CHAT)
+    assert moved.change is not None
+    both = cast("Document", moved.change(shown))
+    assert both == {**shown, "delivered_at": SENT + 1}
+    assert moved.change(both) is None

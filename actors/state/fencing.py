@@ -1,0 +1,38 @@
+"""Which owner of a connection may write what arrived: the newest that ever wrote, or a newer one.
+
+The epoch that wrote last is in the connection's document, and is read and raised in the same batch
+as what it fences. So neither another StateManager nor a restart lets a stale owner in (G6).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.state.documents import CONNECTIONS, Write
+
+if TYPE_CHECKING:
+    from actors.state.documents import Document
+
+
+class Superseded(ValueError):  # noqa: N818 - reads as what it is
+    """A newer owner of the connection wrote or reported: nothing of the call was written."""
+
+    code = "superseded"
+
+
+def fence(connection: str, epoch: int) -> Write:
+    """The write that goes before the others of a call, and fails them all for a stale `epoch`.
+
+    A connection that is gone has no owner left to protect from this one.
+    """
+
+    def change(document: Document | None) -> Document | None:
+        if document is None:
+            return None
+        known = int(document.get("fence", 0))
+        observed = document.get("observed") or {}
+        if epoch < max(known, int(observed.get("epoch", 0))):
+            raise Superseded
+        return {**document, "fence": epoch} if epoch > known else None
+
+    return Write("change", CONNECTIONS, connection, change=change)

@@ -1,0 +1,58 @@
+"""An owner that freezes on the way to the state store, and goes on once somebody thaws it.
+
+Called with a directory and the step at which it stops itself. Prints ``lost`` where it is told
+that its lease is gone. The step is replaced in here; the product knows nothing of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from actors import shell
+from actors.connection.draining import Drain
+from actors.connection.engine import EngineEvents
+from actors.connection.native import SESSION_FILE
+from actors.connection.native.engine import NativeEngine
+from actors.connection.sending import Ticket
+from actors.connection.session import Session
+from actors.settings import Settings
+from actors.state.actor import StateManager
+from actors.state.sqlite import SqliteDocuments
+
+if TYPE_CHECKING:
+    from actors.queue.lanes import Lanes
+
+STEPS = {"asking": (StateManager, "store_messages"), "committing": (SqliteDocuments, "batch")}
+
+
+def freeze_at(step: str) -> None:
+    owner, name = STEPS[step]
+    called = getattr(owner, name)
+
+    async def frozen(*arguments: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return await called(*arguments)
+
+    setattr(owner, name, frozen)
+
+
+async def main(directory: Path, step: str) -> None:
+    vars(shell)["log_to"] = lambda *_: None
+    freeze_at(step)
+    made = Settings.load(directory)
+    manager = StateManager(str(directory), "state")
+    with closing(Session.open(directory / SESSION_FILE, 1)) as session:
+        engine = NativeEngine(made, session, EngineEvents())
+        drain = Drain(Ticket("shop", 1), engine, cast("Lanes", None), manager, on_lost=print)
+        await drain._messages.once()
+        await manager.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

@@ -1,0 +1,118 @@
+"""A device that takes stanzas, and a contact that makes them; both are sessions of the same code."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from actors.connection.native import content
+from actors.connection.native.addresses import Address
+from actors.connection.native.agreement import Bundle
+from actors.connection.native.incoming import Incoming, Outcome
+from actors.connection.native.nodes import Node
+from actors.connection.native.people import People
+from actors.connection.native.signal import Signal, new_credentials
+from actors.connection.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from actors.connection.engine import InboxMessage
+    from actors.connection.native.devices import Devices
+
+
+ACCOUNT = "15550100001@s.whatsapp.net"
+DEVICE = "15550100001:4@s.whatsapp.net"
+CONTACT = "15550100002@s.whatsapp.net"
+CONTACT_LID = "90000000000002@lid"
+GROUP = "120363000000000001@g.us"
+
+
+class Forgotten:
+    """Stands for the device lists: it only counts who is forgotten."""
+
+    def __init__(self) -> None:
+        self.people: list[str] = []
+
+    def forget(self, person: Address) -> None:
+        self.people.append(str(person))
+
+
+class World:
+    def __init__(self, session: Session, other: Session) -> None:
+        self.session, self.other = session, other
+        self.signal, self.other_signal = Signal(session), Signal(other)
+        self.lists = Forgotten()
+        people = People(session, Address.parse(DEVICE), Address.parse("90000000000001:4@lid"))
+        devices = cast("Devices", self.lists)
+        self.incoming = Incoming(session, self.signal, people, devices, lambda: 1000.0)
+        self.number = 0
+
+    async def meet(self) -> None:
+        """Both have credentials, and the other one has a session with the device."""
+        own = replace(new_credentials(), account=ACCOUNT, device=DEVICE, device_identity=b"adv")
+        async with self.other.transaction():
+            self.other.save_credentials(new_credentials())
+        async with self.session.transaction():
+            self.session.save_credentials(own)
+        await self.afresh()
+
+    async def afresh(self) -> None:
+        own = self.session.credentials()
+        assert own is not None
+        async with self.session.transaction():
+            ((number, public),) = self.signal.make_prekeys(1)
+        key = own.signed_prekey
+        bundle = Bundle(
+            own.registration_id,
+            own.identity_public,
+            key.id,
+            key.public,
+            key.signature,
+            number,
+            public,
+        )
+        async with self.other.transaction():
+            await self.other_signal.establish(DEVICE, bundle)
+
+    async def message(self, plaintext: bytes, **attrs: str) -> Node:
+        self.number += 1
+        async with self.other.transaction():
+            kind, data = await self.other_signal.encrypt(DEVICE, content.pad(plaintext))
+        named = {"id": f"3EB0{self.number:018X}", "from": CONTACT, "t": "900", "notify": "Name"}
+        routing = {key.replace("from_", "from"): value for key, value in attrs.items()}
+        return Node("message", {**named, **routing}, (Node("enc", {"v": "2", "type": kind}, data),))
+
+    async def take(self, stanza: Node) -> Outcome:
+        async with self.session.transaction():
+            return await self.incoming.take(stanza)
+
+    def messages(self) -> list[InboxMessage]:
+        return self.session.pending("message", 100)
+
+
+@asynccontextmanager
+async def met(directory: Path) -> AsyncIterator[World]:
+    with (
+        closing(Session.open(directory / "own.db", 1)) as session,
+        closing(Session.open(directory / "other.db", 1)) as other,
+    ):
+        made = World(session, other)
+        await made.meet()
+        yield made
+
+
+def text(words: str) -> bytes:
+    return content.text_message(words, chat=CONTACT)
+
+
+def garbled(stanza: Node) -> Node:
+    (enc,) = stanza.children("enc")
+    data = enc.data[:-4] + bytes(4)
+    return Node(stanza.tag, stanza.attrs, (Node("enc", enc.attrs, data),))
+
+
+def told(outcome: Outcome) -> list[tuple[str, str | None]]:
+    return [(answer.tag, answer.attrs.get("type")) for answer in outcome.answers]
