@@ -9,46 +9,27 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from simulator import adv, stanzas
-from simulator.endpoints import PHONE, Endpoint, Endpoints, UndecryptableError
+from simulator.endpoints import PHONE, Endpoint, UndecryptableError
 from simulator.inbox import Inbox, content_of
 from simulator.protocol import Message, PreKeySignalMessage
 
 if TYPE_CHECKING:
-    from simulator.companions import Companion, Companions
-    from simulator.devices import Devices
-    from simulator.notices import Notices
-    from simulator.people import People, Person
-    from simulator.store import Store
-    from simulator.switchboard import Switchboard
+    from simulator.companions import Companion
+    from simulator.people import Person
+    from simulator.world import World
 
 log = structlog.get_logger()
 
-# whatsmeow and Baileys stop asking after the fifth time.
+# whatsmeow and Baileys stop asking, and answering, after the fifth time.
 MAX_RETRIES: Final = 5
 
 
 class Contacts:
     """All people's devices that are played. Every method runs inside its caller's transaction."""
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        people: People,
-        endpoints: Endpoints,
-        companions: Companions,
-        devices: Devices,
-        notices: Notices,
-        switchboard: Switchboard,
-    ) -> None:
-        self._store = store
-        self._people = people
-        self._endpoints = endpoints
-        self._companions = companions
-        self._devices = devices
-        self._notices = notices
-        self._switchboard = switchboard
-        self.inbox = Inbox(store)
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.inbox = Inbox(world.store)
 
     def receive(
         self,
@@ -104,7 +85,7 @@ class Contacts:
         self, sender: Person, recipient: Person, message_id: str, text: str, server: str
     ) -> None:
         """Keeps what one played person's phone says to another's devices, and confirms it."""
-        for endpoint in self._endpoints.of(recipient.number).values():
+        for endpoint in self._world.endpoints.of(recipient.number).values():
             self.inbox.keep(
                 (recipient.number, endpoint.device),
                 sender.number,
@@ -117,7 +98,7 @@ class Contacts:
 
     def forget(self, number: str, account: str) -> int:
         """The person's devices lose their sessions with the account's; how many there were."""
-        return self._endpoints.forget(number, account)
+        return self._world.endpoints.forget(number, account)
 
     def reinstall(self, number: str, *, same_identity: bool, notify: bool) -> None:
         """The person's phone loses its sessions and prekeys, and its identity unless told not to.
@@ -126,29 +107,29 @@ class Contacts:
         vouched for. With `notify` whoever knows the person is told.
         """
         if same_identity:
-            self._endpoints.reset(number)
+            self._world.endpoints.reset(number)
             return
-        for device in list(self._endpoints.of(number)):
+        for device in list(self._world.endpoints.of(number)):
             if device != PHONE:
                 self.unlink(number, device, notify=notify)
         if notify:
             # before the sessions are gone, by which the server knows who knows whom
-            self._notices.identity(number)
-        self._endpoints.remove(number, PHONE)
-        self._people.relisted(number, renumbered=True)
+            self._world.notices.identity(number)
+        self._world.endpoints.remove(number, PHONE)
+        self._world.people.relisted(number, renumbered=True)
 
     def link(self, number: str, *, notify: bool) -> int:
         """The person links one more device; its id."""
-        device = self._devices.add(number)
+        device = self._world.devices.add(number)
         if notify:
-            self._notices.device(number, "add", device)
+            self._world.notices.device(number, "add", device)
         return device
 
     def unlink(self, number: str, device: int, *, notify: bool) -> None:
         """The person unlinks a device. Raises NoDeviceError when it is none that is played."""
-        self._devices.remove(number, device)
+        self._world.devices.remove(number, device)
         if notify:
-            self._notices.device(number, "remove", device)
+            self._world.notices.device(number, "remove", device)
 
     def _check_identity(
         self, sender: Companion, sealed: bytes, device_identity: bytes | None
@@ -159,25 +140,25 @@ class Contacts:
             raise UndecryptableError("untrusted-identity")
         if device_identity is None:
             raise UndecryptableError("missing-device-identity")
-        phone = self._endpoints.phone(sender.number).identity.public
+        phone = self._world.endpoints.phone(sender.number).identity.public
         if not adv.vouched(device_identity, sender.identity, phone):
             raise UndecryptableError("bad-device-identity")
 
     def _receipts(self, endpoint: Endpoint, account: str, message_id: str, server: str) -> None:
         """To all companions of the account: delivered from each device, read from the phone."""
-        person = self._people.named(endpoint.number)
+        person = self._world.people.named(endpoint.number)
         if person.receipts == "none":
             return
         address = person.address(person.addressing or server, endpoint.device)
         now = time.time()
-        for companion in self._companions.of(account):
-            self._switchboard.deliver(
+        for companion in self._world.companions.of(account):
+            self._world.switchboard.deliver(
                 companion.key,
                 stanzas.receipt(address, message_id, "", now),
                 person.delivered_after,
             )
             if person.receipts == "read" and endpoint.device == PHONE:
-                self._switchboard.deliver(
+                self._world.switchboard.deliver(
                     companion.key,
                     stanzas.receipt(address, message_id, "read", now + person.read_after),
                     person.read_after,
@@ -193,7 +174,7 @@ class Contacts:
         server: str,
         code: str,
     ) -> None:
-        count = self._store.number(
+        count = self._world.store.number(
             "INSERT INTO undecrypted (number, own_device, sender, device, id, count)"
             " VALUES (?, ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1"
             " RETURNING count",
@@ -205,7 +186,7 @@ class Contacts:
         if count > MAX_RETRIES:
             return
         now = time.time()
-        person = self._people.named(endpoint.number)
+        person = self._world.people.named(endpoint.number)
         # From the second time on the receipt brings keys for a new session (WhatsApp Web,
         # whatsmeow `retry.go`); at once when there is no session at all (whatsapp-rust
         # `protocol/retry.rs` should_include_keys).
@@ -221,5 +202,5 @@ class Contacts:
         )
         if endpoint.number == sender.number:
             stanza.attrs["recipient"] = chat.address(server)
-        self._store.count(endpoint.number, "retries_sent")
-        self._switchboard.deliver(sender.key, stanza)
+        self._world.store.count(endpoint.number, "retries_sent")
+        self._world.switchboard.deliver(sender.key, stanza)

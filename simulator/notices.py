@@ -13,48 +13,30 @@ from typing import TYPE_CHECKING, Any, Literal
 from simulator.protocol import LID_SERVER, PN_SERVER, SERVER, Node
 
 if TYPE_CHECKING:
-    from simulator.companions import Companion, Companions
-    from simulator.devices import Devices
-    from simulator.offline import OfflineQueue
-    from simulator.people import People
-    from simulator.store import Store
-    from simulator.switchboard import Switchboard
+    from simulator.companions import Companion
+    from simulator.world import World
 
 
 class Notices:
     """Each is queued like a message: an account that is offline gets it at its next login."""
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        people: People,
-        devices: Devices,
-        companions: Companions,
-        queue: OfflineQueue,
-        switchboard: Switchboard,
-    ) -> None:
-        self._store = store
-        self._people = people
-        self._devices = devices
-        self._companions = companions
-        self._queue = queue
-        self._switchboard = switchboard
+    def __init__(self, world: World) -> None:
+        self._world = world
 
     def device(self, number: str, change: Literal["add", "remove"], device: int) -> None:
         """Tells everyone who knows the number that one of its devices came or went.
 
         Its own companions get the whole list instead. Called after the change.
         """
-        person, listed = self._people.named(number), self._devices.signed_list(number)
+        person, listed = self._world.people.named(number), self._world.devices.signed_list(number)
         server = person.addressing or PN_SERVER
         shown: dict[str, Any] = {"jid": person.address(server, device)}
-        hashes = {"device_hash": self._devices.hash(number, server)}
+        hashes = {"device_hash": self._world.devices.hash(number, server)}
         if server == PN_SERVER:
             shown["lid"] = person.address(LID_SERVER, device)
-            hashes["device_lid_hash"] = self._devices.hash(number, LID_SERVER)
+            hashes["device_lid_hash"] = self._world.devices.hash(number, LID_SERVER)
         if change == "add":
-            shown["key-index"] = self._devices.of(number)[device]
+            shown["key-index"] = self._world.devices.of(number)[device]
             index = Node("key-index-list", {"ts": listed.at}, listed.signed)
         else:
             index = Node("key-index-list", {"ts": listed.at})
@@ -73,9 +55,9 @@ class Notices:
 
         Once until it acknowledges, unless `again` is asked for.
         """
-        if not again and self._queue.holds_type(companion.key, "notification", "encrypt"):
+        if not again and self._world.queue.holds_type(companion.key, "notification", "encrypt"):
             return
-        self._switchboard.deliver(
+        self._world.switchboard.deliver(
             companion.key,
             Node(
                 "notification",
@@ -86,7 +68,7 @@ class Notices:
 
     def _known_by(self, number: str) -> list[str]:
         """The accounts that ever had to do with the number, itself not among them."""
-        rows = self._store.rows(
+        rows = self._world.store.rows(
             "SELECT DISTINCT companions.number FROM companions JOIN ("
             " SELECT peer AS known FROM sessions WHERE number = ?1"
             " UNION SELECT recipient FROM said WHERE number = ?1"
@@ -98,7 +80,7 @@ class Notices:
         return [row["number"] for row in rows]
 
     def _tell(self, account: str, kind: str, content: Any, number: str) -> None:
-        person = self._people.named(number)
+        person = self._world.people.named(number)
         attrs = {
             "from": person.address(person.addressing or PN_SERVER),
             "lid": person.address(LID_SERVER),
@@ -106,11 +88,11 @@ class Notices:
             "id": _stanza_id(),
             "t": int(time.time()),
         }
-        for companion in self._companions.of(account):
-            self._switchboard.deliver(companion.key, Node("notification", attrs, [content]))
+        for companion in self._world.companions.of(account):
+            self._world.switchboard.deliver(companion.key, Node("notification", attrs, [content]))
 
     def _own_devices(self, number: str, changed: int) -> None:
-        person = self._people.named(number)
+        person = self._world.people.named(number)
         listed = [
             Node(
                 "device",
@@ -119,18 +101,18 @@ class Notices:
                     **({"key-index": index} if device else {}),
                 },
             )
-            for device, index in self._devices.of(number).items()
+            for device, index in self._world.devices.of(number).items()
         ]
-        signed = self._devices.signed_list(number)
+        signed = self._world.devices.signed_list(number)
         index_list = Node("key-index-list", {"ts": signed.at}, signed.signed)
         attrs = {"from": person.address(PN_SERVER), "type": "account_sync", "t": int(time.time())}
         devices = Node(
-            "devices", {"dhash": self._devices.hash(number, PN_SERVER)}, [*listed, index_list]
+            "devices", {"dhash": self._world.devices.hash(number, PN_SERVER)}, [*listed, index_list]
         )
-        for companion in self._companions.of(number):
+        for companion in self._world.companions.of(number):
             if companion.device == changed:
                 continue
-            self._switchboard.deliver(
+            self._world.switchboard.deliver(
                 companion.key, Node("notification", {**attrs, "id": _stanza_id()}, [devices])
             )
 

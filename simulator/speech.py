@@ -5,25 +5,20 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from simulator import stanzas
+from simulator.contacts import MAX_RETRIES
 from simulator.devices import NoDeviceError
 from simulator.endpoints import PHONE
 from simulator.people import ADDRESSINGS
 from simulator.protocol import PN_SERVER, Message, Node
 
 if TYPE_CHECKING:
-    from simulator.companions import Companion, Companions
-    from simulator.contacts import Contacts
-    from simulator.endpoints import Bundle, Endpoint, Endpoints
-    from simulator.people import People, Person
-    from simulator.prekeys import Prekeys
-    from simulator.store import Store
-    from simulator.switchboard import Switchboard
-
-# A sender answers as often as a recipient asks: whatsmeow and Baileys stop after the fifth time.
-MAX_RETRIES: Final = 5
+    from simulator.companions import Companion
+    from simulator.endpoints import Bundle, Endpoint
+    from simulator.people import Person
+    from simulator.world import World
 
 
 class NoCompanionError(Exception):
@@ -44,24 +39,8 @@ class _Spoken:
 class Speech:
     """All that was said. Every method runs inside its caller's transaction."""
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        people: People,
-        endpoints: Endpoints,
-        companions: Companions,
-        prekeys: Prekeys,
-        switchboard: Switchboard,
-        contacts: Contacts,
-    ) -> None:
-        self._store = store
-        self._people = people
-        self._endpoints = endpoints
-        self._companions = companions
-        self._prekeys = prekeys
-        self._switchboard = switchboard
-        self._contacts = contacts
+    def __init__(self, world: World) -> None:
+        self._world = world
 
     def say(
         self, number: str, to: str, text: str, *, device: int = PHONE, addressing: str | None = None
@@ -73,12 +52,12 @@ class Speech:
         NoCompanionError when neither side has a linked device: between two phones that are both
         played here there is nothing to simulate.
         """
-        sender, recipient = self._people.named(number), self._people.named(to)
-        speaker = self._endpoints.get(number, device)
+        sender, recipient = self._world.people.named(number), self._world.people.named(to)
+        speaker = self._world.endpoints.get(number, device)
         if speaker is None:
             raise NoDeviceError
-        devices = [] if to == number else self._companions.of(to)
-        own = self._companions.of(number)
+        devices = [] if to == number else self._world.companions.of(to)
+        own = self._world.companions.of(number)
         if not devices and not own:
             raise NoCompanionError
         if addressing is None:
@@ -86,7 +65,7 @@ class Speech:
         else:
             server = ADDRESSINGS[addressing]
         message_id = f"3EB0{secrets.token_hex(9).upper()}"
-        self._store.execute(
+        self._world.store.execute(
             "INSERT INTO said (number, device, recipient, id, text, addressing, at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             number,
@@ -101,7 +80,7 @@ class Speech:
         for companion in (*devices, *own):
             self._write(speaker, companion, spoken)
         if own and to != number:
-            self._contacts.hear(sender, recipient, message_id, text, server)
+            self._world.contacts.hear(sender, recipient, message_id, text, server)
         return message_id
 
     def answer_retry(
@@ -114,16 +93,16 @@ class Speech:
         Returns whether it was.
         """
         number, device = asked
-        said = self._store.row(
+        said = self._world.store.row(
             "SELECT * FROM said WHERE number = ? AND id = ? AND device = ?",
             number,
             message_id,
             device,
         )
-        speaker = self._endpoints.get(number, device)
+        speaker = self._world.endpoints.get(number, device)
         if said is None or speaker is None or companion.number not in (number, said["recipient"]):
             return False
-        times = self._store.number(
+        times = self._world.store.number(
             "INSERT INTO asked (number, id, peer, peer_device, count) VALUES (?, ?, ?, ?, 1)"
             " ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count",
             number,
@@ -133,13 +112,13 @@ class Speech:
         count = _retry_count(receipt)
         if times > MAX_RETRIES or not 1 <= count <= MAX_RETRIES:
             return False
-        self._store.execute(
+        self._world.store.execute(
             "UPDATE said SET retries = retries + 1 WHERE number = ? AND id = ?", number, message_id
         )
-        keys = self._prekeys.from_retry(companion, receipt)
+        keys = self._world.prekeys.from_retry(companion, receipt)
         spoken = _Spoken(
-            self._people.named(number),
-            self._people.named(said["recipient"]),
+            self._world.people.named(number),
+            self._world.people.named(said["recipient"]),
             message_id,
             said["text"],
             said["addressing"],
@@ -160,14 +139,16 @@ class Speech:
                 "read": bool(row["read"]),
                 "retries": row["retries"],
             }
-            for row in self._store.rows("SELECT * FROM said WHERE number = ? ORDER BY seq", number)
+            for row in self._world.store.rows(
+                "SELECT * FROM said WHERE number = ? ORDER BY seq", number
+            )
         ]
 
     def told(self, number: str, message_ids: list[str], column: str) -> None:
         """Notes that a message of this person was `delivered` or `read`."""
         assert column in ("delivered", "read")
         for message_id in message_ids:
-            self._store.execute(
+            self._world.store.execute(
                 f"UPDATE said SET {column} = 1 WHERE number = ? AND id = ?",  # noqa: S608
                 number,
                 message_id,
@@ -192,7 +173,7 @@ class Speech:
         else:
             message.conversation = spoken.text
         if bundle is None and (count > 1 or not speaker.has_session(companion.key)):
-            bundle = self._prekeys.take(companion)
+            bundle = self._world.prekeys.take(companion)
         kind, sealed = speaker.encrypt(companion.key, message.SerializeToString(), bundle)
         content = [stanzas.enc(kind, sealed, count)]
         if kind == "pkmsg" and speaker.adv:
@@ -205,7 +186,7 @@ class Speech:
             if own_copy
             else stanzas.message(sender, speaker.device, spoken.id, content, server=server, now=now)
         )
-        self._switchboard.deliver(companion.key, stanza)
+        self._world.switchboard.deliver(companion.key, stanza)
 
 
 def _retry_count(receipt: Any) -> int:

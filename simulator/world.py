@@ -62,34 +62,11 @@ class World:
         self.queue = OfflineQueue(self.store)
         self.switchboard = Switchboard(self.store, self.queue, self.faults)
         self.devices = Devices(self.people, self.endpoints, self.companions)
-        self.notices = Notices(
-            store=self.store,
-            people=self.people,
-            devices=self.devices,
-            companions=self.companions,
-            queue=self.queue,
-            switchboard=self.switchboard,
-        )
+        self.notices = Notices(self)
         self.prekeys = Prekeys(self.people, self.endpoints, self.companions, self.notices)
         self.directory = Directory(self.people, self.devices)
-        self.contacts = Contacts(
-            store=self.store,
-            people=self.people,
-            endpoints=self.endpoints,
-            companions=self.companions,
-            devices=self.devices,
-            notices=self.notices,
-            switchboard=self.switchboard,
-        )
-        self.speech = Speech(
-            store=self.store,
-            people=self.people,
-            endpoints=self.endpoints,
-            companions=self.companions,
-            prekeys=self.prekeys,
-            switchboard=self.switchboard,
-            contacts=self.contacts,
-        )
+        self.contacts = Contacts(self)
+        self.speech = Speech(self)
         self.pairing = Pairing(self)
         self._queries = Queries(self)
         self._messages = Messages(self)

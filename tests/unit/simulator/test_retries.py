@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from simulator.contacts import MAX_RETRIES
 from simulator.protocol import JID, LID_SERVER, Node, bytes_of
-from simulator.speech import MAX_RETRIES
 from simulator.stanzas import bundle_keys
 
 if TYPE_CHECKING:
