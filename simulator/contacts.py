@@ -84,7 +84,12 @@ class Contacts:
     def hear(
         self, sender: Person, recipient: Person, message_id: str, text: str, server: str
     ) -> None:
-        """Keeps what one played person's phone says to another's devices, and confirms it."""
+        """Keeps what an account's own phone says to a played person's devices, and confirms it.
+
+        To the phone and to all the account's companions: a receipt knows no sending device
+        (Baileys `messages-recv.ts` handleReceipt: without `recipient` it is about a message of the
+        account's).
+        """
         for endpoint in self._world.endpoints.of(recipient.number).values():
             self.inbox.keep(
                 (recipient.number, endpoint.device),
@@ -95,6 +100,11 @@ class Contacts:
                 text=text,
             )
             self._receipts(endpoint, sender.number, message_id, server)
+        now, told = time.time(), self._world.speech.told
+        if recipient.receipts != "none":
+            told(sender.number, [message_id], "delivered", now + recipient.delivered_after)
+        if recipient.receipts == "read":
+            told(sender.number, [message_id], "read", now + recipient.read_after)
 
     def forget(self, number: str, account: str) -> int:
         """The person's devices lose their sessions with the account's; how many there were."""

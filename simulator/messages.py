@@ -42,7 +42,8 @@ class Messages:
             self._ack(connection, companion, message, {"error": refused.code})
             return
         to = jid_of(message, "to")
-        chat = self._world.people.at(to)
+        chat_at = self._chat(companion, message, to)
+        chat = self._world.people.at(chat_at)
         if chat is None or not chat.registered:
             log.info("unknown_recipient", action="unknown_recipient", serial=connection.serial)
             self._ack(connection, companion, message, {"error": 404})
@@ -51,7 +52,7 @@ class Messages:
         if not 0 < len(parts) <= MAX_DEVICES:
             self._ack(connection, companion, message, {"error": 479})
             return
-        server = LID_SERVER if to.server == LID_SERVER else PN_SERVER
+        server = LID_SERVER if chat_at.server == LID_SERVER else PN_SERVER
         # Registered first, it also leaves first: the server answers before anyone's device does.
         self._ack(connection, companion, message, self._hash(companion, message, chat, parts, to))
         for device, enc in parts.items():
@@ -64,6 +65,18 @@ class Messages:
                 server=server,
                 push_name=connection.push_name,
             )
+
+    def _chat(self, companion: Companion, message: Any, to: Any) -> Any:
+        """The address of the chat that the message belongs to.
+
+        Which is where it goes, unless it answers a retry receipt of an own other device: that goes
+        to the device, and its `recipient` repeats the receipt's and with it the copy's (whatsmeow
+        `retry.go` handleRetryReceipt, Baileys relayMessage, whatsapp-rust
+        resolve_retry_chat_info).
+        """
+        person, recipient = self._world.people.at(to), jid_of(message, "recipient")
+        own = person is not None and person.number == companion.number
+        return recipient if own and recipient is not None else to
 
     def _parts(self, message: Any, to: Any) -> dict[Device, Any]:
         """The ciphertext for each device: of a fan-out, or the one of a direct message."""

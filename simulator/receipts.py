@@ -76,7 +76,7 @@ class Receipts:
 
     def _tell(self, companion: Companion, number: str, kind: str, receipt: Any, to: Any) -> None:
         ids = receipt_ids(receipt)
-        self._world.speech.told(number, ids, "read" if kind in _READ else "delivered")
+        self._world.speech.told(number, ids, "read" if kind in _READ else "delivered", time.time())
         if kind == "inactive":
             return
         server = LID_SERVER if to.server == LID_SERVER else PN_SERVER

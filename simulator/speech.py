@@ -128,6 +128,7 @@ class Speech:
 
     def said(self, number: str) -> list[dict[str, Any]]:
         """What a person said, and what came back: delivered, read, asked again how often."""
+        now = time.time()
         return [
             {
                 "id": row["id"],
@@ -135,8 +136,8 @@ class Speech:
                 "to": row["recipient"],
                 "text": row["text"],
                 "at": row["at"],
-                "delivered": bool(row["delivered"]),
-                "read": bool(row["read"]),
+                "delivered": 0 < row["delivered"] <= now,
+                "read": 0 < row["read"] <= now,
                 "retries": row["retries"],
             }
             for row in self._world.store.rows(
@@ -144,12 +145,17 @@ class Speech:
             )
         ]
 
-    def told(self, number: str, message_ids: list[str], column: str) -> None:
-        """Notes that a message of this person was `delivered` or `read`."""
+    def told(self, number: str, message_ids: list[str], column: str, at: float) -> None:
+        """Notes that a message of this person is `delivered` or `read`, and since when (seconds).
+
+        The first time counts.
+        """
         assert column in ("delivered", "read")
         for message_id in message_ids:
             self._world.store.execute(
-                f"UPDATE said SET {column} = 1 WHERE number = ? AND id = ?",  # noqa: S608
+                f"UPDATE said SET {column} = ?1"  # noqa: S608
+                f" WHERE number = ?2 AND id = ?3 AND ({column} = 0 OR {column} > ?1)",
+                at,
                 number,
                 message_id,
             )

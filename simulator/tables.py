@@ -75,10 +75,11 @@ CREATE TABLE IF NOT EXISTS undecrypted (
     own_device INTEGER NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (number, sender, device, id, own_device)
 ) WITHOUT ROWID;
+-- delivered, read: since when the speaker knows it, 0 while they do not
 CREATE TABLE IF NOT EXISTS said (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, device INTEGER NOT NULL,
     recipient TEXT NOT NULL, id TEXT NOT NULL, text TEXT NOT NULL, addressing TEXT NOT NULL,
-    at REAL NOT NULL, delivered INTEGER NOT NULL DEFAULT 0, read INTEGER NOT NULL DEFAULT 0,
+    at REAL NOT NULL, delivered REAL NOT NULL DEFAULT 0, read REAL NOT NULL DEFAULT 0,
     retries INTEGER NOT NULL DEFAULT 0,
     UNIQUE (number, id)
 );

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulator.contacts import MAX_RETRIES
-from simulator.protocol import JID, LID_SERVER, Node, bytes_of
+from simulator.protocol import JID, LID_SERVER, PN_SERVER, Node, bytes_of
 from simulator.stanzas import bundle_keys
 
 if TYPE_CHECKING:
@@ -259,3 +259,121 @@ async def test_the_server_loses_prekeys_and_says_so(
         with world.store.transaction():
             world.speech.say(f"1555010001{number}", NUMBER, "hello")
         assert (await device.read())[1] == "hello"
+
+
+def spoiled(part: Any) -> Any:
+    enc = part.get_child("enc")
+    enc.content = enc.content[:-20] + bytes([enc.content[-20] ^ 1]) + enc.content[-19:]
+    return part
+
+
+async def next_retry(device: Device) -> Any:
+    while (retry := await device.next("receipt")).attrs.get("type") != "retry":
+        pass
+    return retry
+
+
+@pytest.mark.parametrize("server", [PN_SERVER, LID_SERVER])
+async def test_the_own_phone_names_the_chat_each_time_it_asks(
+    device: Device, world: World, server: str
+) -> None:
+    """`recipient` is the contact's, as in the copy, also when what it asks about is an answer."""
+    friend = world.people.named(FRIEND).address(server)
+    stanza = await device.message(FRIEND, "from the desk", "M1")
+    stanza.attrs["to"] = friend
+    copy = device.own_copy("from the desk", FRIEND)
+    stanza.get_child("participants").content.append(spoiled(await device.part(NUMBER, 0, copy)))
+    await device.send(stanza)
+    for count in (1, 2):
+        retry = await next_retry(device)
+        assert retry.get_child("retry").attrs["count"] == str(count)
+        assert (retry.attrs["from"].user, retry.attrs["recipient"]) == (
+            world.people.named(NUMBER).address(server).user,
+            friend,
+        )
+        assert "participant" not in retry.attrs
+        keys = retry.get_child("keys")
+        part = await device.part(NUMBER, 0, copy, None if keys is None else device.bundle_in(keys))
+        answer = part.get_child("enc") if count == 2 else spoiled(part).get_child("enc")
+        attrs = {"to": retry.attrs["from"], "recipient": retry.attrs["recipient"], "id": "M1"}
+        identity = Node("device-identity", {}, device.identity_bytes)
+        await device.send(Node("message", attrs, [answer, identity]))
+    await device.query("w:p", "get")
+    (seen,) = world.contacts.inbox.copies(NUMBER)
+    assert (seen["id"], seen["to"], seen["text"]) == ("M1", FRIEND, "from the desk")
+
+
+async def test_a_further_companion_learns_the_chat_of_an_answer(
+    device: Device, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    other = await paired(NUMBER)
+    stanza = await device.message(FRIEND, "from the desk", "M1")
+    copy = device.own_copy("from the desk", FRIEND)
+    part = spoiled(await device.part(NUMBER, other.device, copy))
+    stanza.get_child("participants").content.append(part)
+    await device.send(stanza)
+    got = await other.next("message")
+    for _ in range(2):
+        assert got.attrs["recipient"] == JID(FRIEND)
+        assert got.attrs["peer_recipient_lid"].user == device.world.people.named(FRIEND).lid
+        attrs = {"to": got.attrs["from"], "recipient": JID(FRIEND), "id": "M1", "type": "retry"}
+        asked = Node("retry", {"count": 1, "id": "M1", "t": "1", "v": "1"})
+        await other.send(Node("receipt", attrs, [asked]))
+        retry = await next_retry(device)
+        assert (retry.attrs["from"].device, retry.attrs["recipient"]) == (
+            other.device,
+            JID(FRIEND),
+        )
+        answer = await device.part(NUMBER, other.device, copy, other.signal.bundle())
+        attrs = {"to": retry.attrs["from"], "recipient": retry.attrs["recipient"], "id": "M1"}
+        await device.send(Node("message", attrs, [answer.get_child("enc")]))
+        got = await other.next("message")
+    assert other.decrypt(got) == "from the desk"
+
+
+@pytest.mark.parametrize(
+    ("receipts", "expected"), [("none", []), ("delivered", [""]), ("read", ["", "read"])]
+)
+async def test_a_contacts_receipts_for_the_phones_message_reach_all_own_devices(
+    device: Device,
+    world: World,
+    paired: Callable[[str], Awaitable[Device]],
+    receipts: str,
+    expected: list[str],
+) -> None:
+    """The same to each companion as for a message of its own, and the phone knows it, too."""
+    companions = [device, await paired(NUMBER)]
+    world.people.change(FRIEND, {"receipts": receipts, "read_after": 0.4})
+    with world.store.transaction():
+        message_id = world.speech.say(NUMBER, FRIEND, "from my pocket")
+    (said,) = world.speech.said(NUMBER)
+    assert (said["delivered"], said["read"]) == (False, False)
+    for companion in companions:
+        for kind in expected:
+            receipt = await companion.next("receipt")
+            assert receipt.attrs.pop("t")
+            more = {"type": kind} if kind else {}
+            assert receipt.attrs == {"from": JID(FRIEND), "id": message_id, **more}
+            assert not receipt.content
+    (said,) = world.speech.said(NUMBER)
+    assert (said["delivered"], said["read"]) == ("" in expected, "read" in expected)
+
+
+async def test_a_companions_receipt_for_the_phones_message_reaches_all_own_devices(
+    device: Device, world: World, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    """The contact's phone is played and silent here, their companion is not."""
+    world.people.change(FRIEND, {"receipts": "none"})
+    friend, other = await paired(FRIEND), await paired(NUMBER)
+    with world.store.transaction():
+        message_id = world.speech.say(NUMBER, FRIEND, "from my pocket")
+    assert await friend.read() == (message_id, "from my pocket")
+    await friend.send(Node("receipt", {"id": message_id, "to": JID(NUMBER), "type": "read"}))
+    for companion in (device, other):
+        for kind in (None, "read"):
+            receipt = await companion.next("receipt")
+            assert (receipt.attrs["id"], receipt.attrs.get("type")) == (message_id, kind)
+            assert receipt.attrs["from"] == JID(FRIEND, device=friend.device)
+            assert "recipient" not in receipt.attrs
+    (said,) = world.speech.said(NUMBER)
+    assert (said["delivered"], said["read"]) == (True, True)
