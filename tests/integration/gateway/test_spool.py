@@ -232,6 +232,22 @@ def test_a_full_spool_refuses_and_loses_nothing(own_valkey: Valkey, tmp_path: Pa
         assert claimed(gateway) == {CHATS[0]: ["warm", "0", "1", "2"]}
 
 
+def test_cancelling_what_redis_has_needs_no_spool(own_valkey: Valkey, tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path / "gateway", own_valkey)
+    gateway.settings.spool_file.mkdir()
+    with gateway:
+        gateway.api.post("/api/connections", json={"id": "shop"}).raise_for_status()
+        accepted = gateway.api.get(f"/api/messages/{send(gateway, 'not after all')}")
+        assert accepted.json()["status"] == "queued"
+        for _ in range(2):
+            cancelled = gateway.api.delete(f"/api/messages/{accepted.json()['id']}")
+            assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
+        # It may be where nobody can look: not the time to say that it is not.
+        unknown = gateway.api.delete(f"/api/messages/shop.3EB0{'0' * 18}")
+        assert (unknown.status_code, unknown.json()["code"]) == (503, "spool_unavailable")
+    assert claimed(gateway) == {}
+
+
 def test_what_waited_for_a_connection_that_was_deleted_ends_visibly(
     own_gateway: Gateway, own_valkey: Valkey
 ) -> None:
