@@ -12,16 +12,17 @@ import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 import psutil
 
+from tests.waiting import until as until  # noqa: PLC0414 - also for who uses an instance
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 TEIMOSO = Path(sys.executable).with_name("teimoso")
-T = TypeVar("T")
 
 API_KEY = "tmo_" + "k" * 43
 PARTS = ("keeper", "gateway", "valkey", "simulator", "ray", "root", "queue", "state", "health")
@@ -32,18 +33,6 @@ def free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
-
-
-def until(what: str, look: Callable[[], T | None], seconds: float) -> T:
-    """The first true value of `look`; fails naming `what` after `seconds`."""
-    end = time.monotonic() + seconds
-    while True:
-        with suppress(httpx.TransportError):
-            if found := look():
-                return found
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.05)
 
 
 def gone(process: psutil.Process) -> bool:

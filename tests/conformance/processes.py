@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests import waiting
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -243,7 +245,4 @@ def absent(kind: str) -> str | None:
 
 def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     """Waits until the condition holds; fails after `seconds`."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.05)
+    waiting.until("the condition holds", condition, seconds)

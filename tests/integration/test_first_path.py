@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.instance import PARTS, Instance, until
+from tests.instance import PARTS, Instance
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import Keepalive, NativeEngine
 from actors.connection.session import Session
 from actors.settings import Settings
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -264,15 +264,7 @@ async def pair(simulator: Simulator, made: Device, number: str = ACCOUNT) -> Non
 
 async def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     """Wait until the condition (or what it awaits) is true; return its value."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if asyncio.iscoroutine(value):
-            value = await value
-        if value:
-            return value
-        assert time.monotonic() < deadline, "it did not come true in time"
-        await asyncio.sleep(0.02)
+    return await eventually("the condition holds", condition, seconds)
 
 
 def kill(pid: int) -> None:

@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,6 +19,7 @@ from actors.state.documents import open_documents
 from gateway.app import OPERATIONS
 from gateway.keys import ensure_first
 from gateway.openapi import document
+from tests import waiting
 from tests.valkey import free_port
 
 if TYPE_CHECKING:
@@ -138,16 +138,15 @@ class Gateway:
             await documents.close()
 
     def until(self, look: Callable[[], object], seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while True:
+        def alive() -> bool:
             assert self.process is None or self.process.poll() is None, self.log()[-3000:]
-            try:
-                if look():
-                    return
-            except httpx.TransportError:
-                pass
-            assert time.monotonic() < end, f"not within {seconds} s\n{self.log()[-2000:]}"
-            time.sleep(0.05)
+            return bool(look())
+
+        try:
+            waiting.until("the gateway comes to it", alive, seconds)
+        except AssertionError as error:
+            error.add_note(self.log()[-2000:])
+            raise
 
     def kill(self) -> None:
         """SIGKILL, and wait until the process is gone."""

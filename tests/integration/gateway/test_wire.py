@@ -141,7 +141,7 @@ def read_late(gateway: Gateway, last: bytes, rest: bytes, is_done: Callable[[], 
         client.sendall((GET + b"\r\n") * UNREAD + last)
         gateway.until(is_done, 10)
         with suppress(ConnectionError):
-            for _ in range(10):
+            for _ in range(5):
                 client.sendall(rest)
                 time.sleep(0.02)
         with suppress(ConnectionError):

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from supervision.keeper import process
-from tests.instance import Instance, until
+from tests.instance import Instance
 from tests.integration.keeper.test_refused_starts import teimoso, tree
 from tests.valkey import free_port
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

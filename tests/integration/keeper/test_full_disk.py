@@ -13,9 +13,9 @@ from supervision.keeper.parts import PROCESSES
 from supervision.keeper.plan import Plan
 from supervision.keeper.watch import Keeper
 from tests.valkey import free_port
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     import pytest
@@ -50,31 +50,25 @@ async def test_a_full_disk_does_not_end_the_keeper(
             (tmp_path / name / "in the way").rmdir()
             (tmp_path / name).rmdir()
         (tmp_path / "logs").unlink()
-        await until(lambda: len(entries(tmp_path)) == 2, 30)
+        await eventually("both are there", lambda: len(entries(tmp_path)) == 2, 30)
         assert entries(tmp_path) == {"keeper", "gateway"}
         assert {note.role for note in board.read(tmp_path)} == {"root", "gateway"}
         # A change that meets the full disk, and none after it.
         (tmp_path / PROCESSES).unlink()
         (tmp_path / PROCESSES / "in the way").mkdir(parents=True)
-        await until(lambda: falls_once_ready(tmp_path) is not None, 30)
+        await eventually("it is ready", lambda: falls_once_ready(tmp_path) is not None, 30)
         falls = falls_once_ready(tmp_path)
         [killed] = process.strays(tmp_path, "gateway")
         await process.kill([killed])
-        await until(lambda: falls_once_ready(tmp_path) not in {None, falls}, 30)
+        await eventually("again", lambda: falls_once_ready(tmp_path) not in {None, falls}, 30)
         (tmp_path / PROCESSES / "in the way").rmdir()
         (tmp_path / PROCESSES).rmdir()
-        await until(lambda: len(entries(tmp_path)) == 2, 5)
+        await eventually("both are listed", lambda: len(entries(tmp_path)) == 2, 5)
     finally:
         keeper.leave()
         await asyncio.wait([running])
         await process.kill(process.strays(tmp_path))
     await running
-
-
-async def until(look: Callable[[], bool], seconds: float) -> None:
-    async with asyncio.timeout(seconds):
-        while not look():  # noqa: ASYNC110 - a file tells no one
-            await asyncio.sleep(0.1)
 
 
 def falls_once_ready(data: Path) -> int | None:

@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from supervision.keeper.plan import Plan
-from tests.instance import Instance, gone, until
+from tests.instance import Instance, gone
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
