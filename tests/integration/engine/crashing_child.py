@@ -1,7 +1,8 @@
 """An engine in a process of its own, which kills itself at a step that the test names.
 
 Called with one argument, JSON: `settings` (values), `directory`, `epoch`, `point`, `at` (the how
-manieth time the step is reached) and `sends` ([message id, chat, text] each). The steps are
+manieth time the step is reached), `sends` ([message id, chat, text] each) and `batch` (how many
+stanzas share a commit: few, so that at the kill some messages wait). The steps are
 replaced in here; the product knows nothing of them.
 """
 
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from actors.connection.native.nodes import Node
-
-# Small batches, so that at the kill some messages are done, some under way, and some still wait.
-receive.BATCH = departures.SHARE = 4  # type: ignore[misc]
 
 
 class Step:
@@ -114,11 +112,13 @@ POINTS: dict[str, Callable[[Step], None]] = {
 
 
 async def main(asked: dict[str, Any]) -> None:
+    receive.BATCH = departures.SHARE = asked["batch"]  # type: ignore[misc]
     POINTS[asked["point"]](Step(asked["at"]))
     settings = Settings.resolve(**asked["settings"])
     opened = asyncio.Event()
 
     async def on_open() -> None:
+        print("open", flush=True)
         opened.set()
 
     directory = Path(asked["directory"])

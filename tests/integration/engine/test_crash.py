@@ -45,7 +45,13 @@ CHILD = ROOT / "tests" / "integration" / "engine" / "crashing_child.py"
 
 
 def start(
-    simulator: Simulator, directory: Path, point: str, *, at: int, sends: list[tuple[str, str, str]]
+    simulator: Simulator,
+    directory: Path,
+    point: str,
+    *,
+    at: int,
+    sends: list[tuple[str, str, str]],
+    batch: int = 4,
 ) -> subprocess.Popen[bytes]:
     asked = {
         "settings": {
@@ -58,6 +64,7 @@ def start(
         "point": point,
         "at": at,
         "sends": sends,
+        "batch": batch,
     }
     with (directory / "child.log").open("wb") as log:
         return subprocess.Popen(
