@@ -26,7 +26,8 @@ class Credentials:
     address, `device` and `lid` are this device's full own addresses. `device_identity` is the
     serialized ADVSignedDeviceIdentity that accompanies ``pkmsg``, its account signature key is
     the phone's identity key. `server_key` is the Noise key that WhatsApp's server proved at the last
-    login, `routing` what the server wants to be told first on the next connection.
+    login, `routing` what the server wants to be told first on the next connection, `banned_until`
+    (seconds since the epoch) the end of the last temporary ban.
     Replace fields with `dataclasses.replace`; nothing is stored until `Session.save_credentials`.
     """
 
@@ -45,6 +46,7 @@ class Credentials:
     platform: str | None = None
     server_key: bytes | None = None
     routing: bytes | None = None
+    banned_until: float | None = None
 
     def to_json(self) -> str:
         return json.dumps(_plain(self))

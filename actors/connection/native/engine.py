@@ -70,8 +70,9 @@ class NativeEngine:
     """Receives without loss (G5), sends under the caller's ids (G3), one owner at a time (G6).
 
     Opens the session file for `epoch`; raises what `Session.open` raises. `run` serves one socket
-    after the other, whenever its owner calls it. `counts` says what came so far, by kind of stanza
-    and what it turned out to be.
+    after the other, whenever its owner calls it; before the end of a temporary ban it returns at
+    once with that, whoever was told of the ban and whatever else was lost. `counts` says what came
+    so far, by kind of stanza and what it turned out to be.
     """
 
     guarantees = ENGINES["native"]
@@ -111,6 +112,8 @@ class NativeEngine:
             cause = await self._run()
             if cause.kind is Kind.LOGGED_OUT:
                 await self._forget()
+            if cause.kind is Kind.TEMPORARILY_BANNED:
+                await self._note_ban(cause)
         finally:
             self._idle.set()
         log.info("socket ended", action="socket.ended", cause=str(cause), counts=dict(self.counts))
@@ -191,6 +194,8 @@ class NativeEngine:
             own = await self._credentials()
             if self._closing is not None:
                 return self._closing
+            if own.banned_until is not None and own.banned_until > time.time():
+                return Cause(Kind.TEMPORARILY_BANNED, "not_over", own.banned_until)
             self._opening = asyncio.create_task(self._open(own))
             self._socket = await self._opening
             own = await self._remember(own, self._socket.server_key)
@@ -313,6 +318,13 @@ class NativeEngine:
         async with self._session.transaction():
             self._session.prune(time.time())
         return own
+
+    async def _note_ban(self, cause: Cause) -> None:
+        own = self._session.credentials()
+        if own is not None and own.banned_until != cause.until:
+            with suppress(*SessionRefusal):
+                async with self._session.transaction():
+                    self._session.save_credentials(replace(own, banned_until=cause.until))
 
     async def _forget(self) -> None:
         with suppress(*SessionRefusal):

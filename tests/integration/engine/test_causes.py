@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.causes import UNTIMED_BAN, Kind
-from tests.integration.engine.simulated import ACCOUNT, Simulator, device, pair, until
+from tests.integration.engine.simulated import ACCOUNT, PATIENCE, Simulator, device, pair, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,9 +85,33 @@ async def test_a_temporary_ban_says_until_when(
 ) -> None:
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
-    await simulator.fault("reject_login", reason=402, **details)
+    number = await simulator.fault("reject_login", reason=402, **details)
     async with device(simulator, tmp_path, epoch=2, reconnect=False) as phone:
         (cause,) = await until(lambda: phone.causes)
     assert cause.kind is Kind.TEMPORARILY_BANNED
     assert cause.until is not None
     assert seconds - 30 < cause.until - time.time() <= seconds
+    async with device(simulator, tmp_path, epoch=3, reconnect=False) as phone:
+        (again,) = await until(lambda: phone.causes)
+        assert (again.kind, again.until) == (cause.kind, cause.until)
+        assert (await phone.engine.run()).until == cause.until
+    assert await simulator.struck(number) == 1, "it tried to log in"
+
+
+async def test_a_ban_that_is_over_is_none(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path, reconnect=False) as phone:
+        await pair(simulator, phone)
+        number = await simulator.fault("ban", seconds=2)
+        await until(lambda: len(phone.causes) == 2)
+        cause = await phone.engine.run()
+        assert cause.kind is Kind.TEMPORARILY_BANNED
+        assert cause.until is not None
+        tries = await simulator.struck(number)
+        await asyncio.sleep(cause.until - time.time() + 0.1)
+        await simulator.heal()
+        running = asyncio.create_task(phone.engine.run())
+        async with asyncio.timeout(PATIENCE):
+            await phone.opened.wait()
+        assert await simulator.struck(number) == tries
+        await phone.engine.close()
+        await running

@@ -393,7 +393,8 @@ async def test_an_owner_whom_the_state_manager_refuses_has_lost(served: Served) 
     served.shelf.epoch = 99
     served.engine.inbox = {1: incoming(1)}
     await served.begin()
-    assert (await served.serving.ended()).reason == "lost"
+    async with asyncio.timeout(5):
+        assert (await served.serving.ended()).reason == "lost"
     assert list(served.engine.inbox) == [1]
     assert served.shelf.messages == {}
 
