@@ -71,6 +71,15 @@ class Accepted(Answer):
     status: Status
 
 
+class Crash(Answer):
+    """The process of a connection ended while it was sending the message."""
+
+    sending_at: Time | None
+    noticed_at: Time | None
+    epoch: int
+    cause: str = Field(description="`crashed`, `hung` or `broke`; `unseen` where nobody saw it.")
+
+
 class Message(Answer):
     """A message, sent or received, with the time at which it entered each status."""
 
@@ -87,6 +96,10 @@ class Message(Answer):
     error: str | None = Field(description="The code of what went wrong last.")
     uncertain: bool = Field(
         description="Ended without being sent, but an attempt may have arrived all the same."
+    )
+    crashes: list[Crash] = Field(
+        description="How the connection's process ended while it sent this message. The second time"
+        " the message was the only one on its way, and is a dead letter with the error `poison`."
     )
     accepted_at: Time | None
     send_at: Time | None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
-from gateway.answers import Connection, Lane, Message, Queue, State, rfc3339
+from gateway.answers import Connection, Crash, Lane, Message, Queue, State, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,6 +81,7 @@ def queued(record: Record) -> Message:
         attempts=record.attempts,
         error=record.error,
         uncertain=record.uncertain,
+        crashes=[_crash(asdict(crash)) for crash in record.crashes],
         accepted_at=rfc3339(record.accepted_at),
         send_at=rfc3339(record.send_at),
         queued_at=rfc3339(times.get("queued", record.accepted_at)),
@@ -110,6 +112,7 @@ def stored(document: Document) -> Message:
         attempts=document.get("attempts") or 0,
         error=document.get("error"),
         uncertain=bool(document.get("uncertain")),
+        crashes=[_crash(crash) for crash in document.get("crashes") or ()],
         accepted_at=_time(document, "accepted_at") or (_time(document, "at") if outgoing else None),
         send_at=_time(document, "send_at"),
         queued_at=_time(document, "queued_at"),
@@ -121,6 +124,15 @@ def stored(document: Document) -> Message:
         dead_at=_time(document, "dead_at"),
         cancelled_at=_time(document, "cancelled_at"),
         received_at=_time(document, "received_at") or (None if outgoing else _time(document, "at")),
+    )
+
+
+def _crash(told: Document) -> Crash:
+    return Crash(
+        sending_at=_time(told, "sending_at"),
+        noticed_at=_time(told, "noticed_at"),
+        epoch=told["epoch"],
+        cause=told["cause"],
     )
 
 

@@ -4,7 +4,8 @@
 --   accepted_at, STATUS_at   times
 --   attempts     attempts begun, since the last redrive
 --   cut          those among them that the end of their owner cut off
---   crashes      those among the cut off whose owner crashed
+--   crashes      those among the cut off whose owner crashed; crash_log a line for each: when the
+--                attempt began, when the crash was noticed, the epoch, and how it ended
 --   tries        attempts begun, ever: names an attempt, so that a late repetition of what was
 --                said of an older one is recognised
 --   uncertain    1: an attempt was made whose acknowledgement never came
@@ -87,7 +88,7 @@ local function redrive(id, chat, priority, accepted_at)
     local seq = sequence()
     call('ZREM', DEAD, id)
     call('ZADD', OPEN, accepted_at, id)
-    call('HDEL', message(id), 'error', 'cut', 'crashes')
+    call('HDEL', message(id), 'error', 'cut', 'crashes', 'crash_log')
     write(id, seq, 'status', 'queued', 'attempts', 0, 'queued_at', NOW, 'redriven_at', NOW)
     place(id, chat, priority, seq)
 end
@@ -150,8 +151,7 @@ local function job(id)
 end
 
 -- Puts the head of a ready chat in flight.
-local function fly(chat, turn)
-    local id = call('ZRANGE', lane(chat), 0, 0)[1]
+local function fly(id, chat, turn)
     call('HSET', FLIGHT, chat, id .. ' ' .. turn)
     local record = call('HMGET', message(id), 'attempts', 'tries')
     write(id, sequence(), 'status', 'sending', 'sending_at', NOW,
@@ -183,19 +183,27 @@ function transitions.claim(epoch, limit, concurrency, interval, longest, rests, 
     end
     local room, paced = pace(math.min(limit - #jobs, concurrency - #flights), tonumber(interval))
     local taken, set_aside = 0, 0
-    while taken < room and set_aside < PROMOTE do
+    local alone = #flights == 1 and suspect(string.match(flights[1], '^%S+'))
+    while taken < room and set_aside < PROMOTE and not alone do
         local chats = call('ZPOPMIN', READY, room - taken)
         if #chats == 0 then
             break
         end
         for i = 1, #chats, 2 do
-            local chat = chats[i]
-            if rest(chat) then
+            local chat, turn = chats[i], chats[i + 1]
+            local id = call('ZRANGE', lane(chat), 0, 0)[1]
+            local suspected = not alone and suspect(id)
+            if alone or (suspected and #flights + taken > 0) then
+                -- It keeps its turn, and nothing passes it: what flies lands, and then it may.
+                call('ZADD', READY, turn, chat)
+                alone = true
+            elseif rest(chat) then
                 set_aside = set_aside + 1
             else
                 taken = taken + 1
-                table.insert(jobs, fly(chat, chats[i + 1]))
+                table.insert(jobs, fly(id, chat, turn))
                 keep_apart(chat, given[taken <= tonumber(rests) and taken or 0])
+                alone = suspected
             end
         end
     end
@@ -232,16 +240,14 @@ function transitions.fail(epoch, id, tries, code, uncertain, retry_at)
     if uncertain == '1' then
         call('HSET', message(id), 'uncertain', '1')
     end
-    local seq = sequence()
     if retry_at == '' then
-        leave(id, record[2])
-        call('ZADD', DEAD, seq, id)
-        write(id, seq, 'status', 'dead', 'dead_at', NOW, 'error', code, 'died', seq)
+        bury(id, record[2], code)
         return 'dead'
     end
     call('HDEL', FLIGHT, record[2])
     call('ZADD', HELD, retry_at, id)
-    write(id, seq, 'status', 'waiting', 'waiting_at', NOW, 'error', code, 'retry_at', retry_at)
+    write(id, sequence(), 'status', 'waiting', 'waiting_at', NOW, 'error', code,
+        'retry_at', retry_at)
     -- Who waits for a claim has to learn when the next one is due.
     wake()
     return 'waiting'

@@ -6,6 +6,7 @@ shows, and an older one never replaces a newer.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from actors.state.documents import JOBS, MESSAGES, Document, Write
@@ -32,7 +33,7 @@ def job(record: Record) -> Document:
         "connection": record.connection,
         "status": record.status,
         "attempts": record.attempts,
-        "crashes": record.crashes,
+        "crashes": [asdict(crash) for crash in record.crashes],
         "error": record.error,
         "uncertain": record.uncertain,
         "priority": record.priority,
@@ -55,6 +56,7 @@ def message(record: Record) -> Document:
         "attempts": record.attempts,
         "error": record.error,
         "uncertain": record.uncertain,
+        "crashes": [asdict(crash) for crash in record.crashes],
         "source": "api",
         "from_me": True,
         "reply_to": record.reply_to,

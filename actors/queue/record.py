@@ -55,11 +55,24 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class Crash:
+    """The end of an owner while it was sending a message.
+
+    `cause` is ``crashed``, ``hung`` or ``broke``, or ``unseen`` where nobody saw how it ended.
+    """
+
+    sending_at: float
+    noticed_at: float
+    epoch: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """A message as the queue knows it.
 
     `uncertain` says that an attempt was made whose acknowledgement never came: a dead or cancelled
-    message with it may have arrived. `times` holds the time at which each status was last reached.
+    message with it may have arrived. `crashes` are those since the last redrive. `times` holds the time at which each status was last reached.
     `revision` grows with each change of any record of the connection.
     """
 
@@ -78,7 +91,7 @@ class Record:
     accepted_at: float
     send_at: float | None = None
     retry_at: float | None = None
-    crashes: int = 0
+    crashes: tuple[Crash, ...] = ()
     times: Mapping[str, float] = field(default_factory=dict)
     revision: int = 0
 
@@ -175,9 +188,17 @@ def record_of(connection: str, message_id: str, fields: Mapping[str, str]) -> Re
         accepted_at=float(fields["accepted_at"]),
         send_at=_time(fields.get("send_at")),
         retry_at=_time(fields.get("retry_at")),
-        crashes=int(fields.get("crashes") or 0),
+        crashes=_crashes(fields.get("crash_log") or ""),
         times=times,
         revision=int(fields["revision"]),
+    )
+
+
+def _crashes(log: str) -> tuple[Crash, ...]:
+    found = (line.split(" ", 3) for line in log.splitlines())
+    return tuple(
+        Crash(float(began), float(noticed), int(epoch), cause)
+        for began, noticed, epoch, cause in found
     )
 
 

@@ -6,11 +6,12 @@
 --   retry_at when the owner tries again, where it waits
 --   obstacle, until    what keeps it from being open whoever serves it: outlives its owner
 --   beat     last renewal
+--   fell     how the owner ended, where the root saw it
 --   restarts takings after an owner that had not released
 -- Renewal has three outcomes: kept, lost, missing; a transport error is none of them.
 
 function transitions.take(known, actor, pid, node, token)
-    local old = call('HMGET', LEASE, 'epoch', 'released', 'restarts', 'token')
+    local old = call('HMGET', LEASE, 'epoch', 'released', 'restarts', 'token', 'fell')
     if old[4] == token then
         return call('HGETALL', LEASE)
     end
@@ -22,8 +23,9 @@ function transitions.take(known, actor, pid, node, token)
     call('HSET', LEASE, 'epoch', epoch, 'actor', actor, 'pid', pid, 'node', node,
         'token', token, 'released', 0, 'state', 'connecting', 'cause', '', 'since', NOW,
         'beat', NOW, 'restarts', restarts, 'retry_at', '')
+    call('HDEL', LEASE, 'fell')
     call('DEL', QR)
-    cut_off(true)
+    cut_off({epoch = old[1] or 0, how = old[5] or 'unseen'})
     -- An older owner may still block on the token: let it wake and learn that it lost, or it
     -- would swallow the next one, which is for the new owner.
     wake()
@@ -77,7 +79,7 @@ function transitions.release(epoch, state, cause)
     if lease[2] ~= '1' then
         call('HSET', LEASE, 'released', 1)
         settle(state, cause)
-        cut_off(false)
+        cut_off()
     end
     return 'kept'
 end
@@ -87,6 +89,7 @@ function transitions.mark(epoch, state, cause)
         return 'lost'
     end
     settle(state, cause)
+    call('HSET', LEASE, 'fell', cause)
     return 'kept'
 end
 

@@ -119,16 +119,39 @@ local function land(chat, flying)
     return id
 end
 
+local function bury(id, chat, code)
+    local seq = sequence()
+    leave(id, chat)
+    call('ZADD', DEAD, seq, id)
+    write(id, seq, 'status', 'dead', 'dead_at', NOW, 'error', code, 'died', seq)
+end
+
+-- Whether the message was in flight when an owner crashed. Such a one flies alone, so that the next
+-- crash is its own doing and no other's.
+local function suspect(id)
+    return tonumber(call('HGET', message(id), 'crashes') or 0) > 0
+end
+
 -- Queues again all that an owner had in flight: bytes may have left, so it is uncertain. An
--- attempt that was cut off does not count towards the last one.
-local function cut_off(crashed)
+-- attempt that was cut off does not count towards the last one. `crash` says how the owner ended,
+-- if it gave nothing back; a message that crashed two is dead, and crashes no third.
+local function cut_off(crash)
     local flights = call('HGETALL', FLIGHT)
     for i = 1, #flights, 2 do
-        local id = land(flights[i], flights[i + 1])
+        local chat, id = flights[i], land(flights[i], flights[i + 1])
+        local record = call('HMGET', message(id), 'sending_at', 'crash_log')
+        local poison = crash and #flights == 2 and suspect(id)
         call('HINCRBY', message(id), 'cut', 1)
-        if crashed then
+        call('HSET', message(id), 'uncertain', '1')
+        if crash then
             call('HINCRBY', message(id), 'crashes', 1)
+            call('HSET', message(id), 'crash_log', (record[2] and record[2] .. '\n' or '')
+                .. table.concat({record[1], NOW, crash.epoch, crash.how}, ' '))
         end
-        write(id, sequence(), 'status', 'queued', 'uncertain', '1')
+        if poison then
+            bury(id, chat, 'poison')
+        else
+            write(id, sequence(), 'status', 'queued')
+        end
     end
 end

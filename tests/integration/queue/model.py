@@ -27,6 +27,7 @@ class Message:
     uncertain: bool = False
     error: str | None = None
     died: int = 0
+    crashes: int = 0
 
     @property
     def open(self) -> bool:
@@ -80,10 +81,12 @@ class Model:
         return [m for m in self.messages.values() if m.status == "sending"]
 
     def claimable(self, limit: int, now: float) -> tuple[int, dict[str, Message]]:
-        """How many a claim takes, and the heads that it takes them from."""
+        """How many a claim takes at most, and the heads that it takes them from."""
         self.promote(now)
         ready = {c: head for c, head in self.ready().items() if self.gaps.get(c, now) <= now}
         room = min(limit, CONCURRENCY - len(self.flying()), len(ready))
+        if any(message.crashes for message in self.flying()):
+            room = 0
         if self.interval:
             room = min(room, 1 if self.paced <= now else 0)
         return room, ready
@@ -117,8 +120,14 @@ class Model:
             message.status, message.attempts = "queued", message.attempts - 1
 
     def take(self) -> None:
-        for message in self.flying():
+        """What crashed two owners, the second time alone in flight, crashes no third."""
+        flying = self.flying()
+        for message in flying:
             message.status, message.uncertain = "queued", True
+            message.crashes += 1
+            if len(flying) == 1 and message.crashes > 1:
+                message.status, message.error = "dead", "poison"
+                message.died = self._next()
 
     def cancel(self, text: str) -> bool:
         message = self.messages[text]
@@ -131,6 +140,7 @@ class Model:
         if message.status != "dead":
             return False
         message.status, message.error, message.attempts = "queued", None, 0
+        message.crashes = 0
         message.rank = (message.priority, self._next())
         return True
 

@@ -160,18 +160,20 @@ async def test_g2_g4_a_new_epoch_queues_again_at_the_old_place(desk: Desk) -> No
     await desk.take()
     for text in ("a1", "b1"):
         record = await desk.get(text)
-        assert (record.status, record.uncertain, record.crashes) == ("queued", True, 1)
+        assert (record.status, record.uncertain, len(record.crashes)) == ("queued", True, 1)
     assert await desk.drain() == ["a1", "b1", "e1", "a2", "b2"]
 
 
 async def test_an_attempt_that_was_cut_off_counts_not_towards_the_last(desk: Desk) -> None:
     await desk.accept("a")
-    for crash in range(3):
+    for crashes in (0, 1, 1):
         (job,) = await desk.claim()
-        assert (job.attempts, job.crashes) == (1, crash)
+        assert (job.attempts, job.crashes) == (1, crashes)
+        if crashes:
+            await desk.leases.release(SHOP, desk.epoch, state="stopped", cause=None)
         await desk.take()
     (job,) = await desk.claim()
-    assert (job.attempts, job.crashes) == (1, 3)
+    assert (job.attempts, job.crashes) == (1, 1)
     assert (await desk.get("a")).attempts == 4
 
 
@@ -181,7 +183,7 @@ async def test_a_release_queues_again_without_calling_it_a_crash(desk: Desk) -> 
     await desk.claim()
     await desk.leases.release(SHOP, desk.epoch, state="stopped", cause=None, now=desk.now)
     record = await desk.get("a1")
-    assert (record.status, record.uncertain, record.crashes) == ("queued", True, 0)
+    assert (record.status, record.uncertain, record.crashes) == ("queued", True, ())
     await desk.take()
     assert await desk.drain() == ["a1", "a2"]
 

@@ -102,6 +102,11 @@ class World:
 
     async def take(self) -> None:
         if self.chance.random() < 0.3:
+            sending = [await self.desk.get(text) for text in self.in_hand()]
+            if self.orderly and any(record.crashes for record in sending):
+                # Not a second crash: it would be the end of the message.
+                desk = self.desk
+                await desk.leases.release(SHOP, desk.epoch, state="stopped", cause=None)
             await self.desk.take()
 
     async def cancel(self) -> None:
@@ -162,7 +167,8 @@ async def test_g2_g3_g5_whatever_happens_nothing_is_lost_or_sent_twice(
             assert status in {"sent", "delivered", "read"}
         else:
             assert status in {"dead", "cancelled"}
-            assert status != "dead" or world.failures[text] > 0
+            poison = (await desk.get(text)).error == "poison"
+            assert status != "dead" or poison or world.failures[text] > 0
 
     while changed := await desk.lanes.changed(SHOP, 100):
         await desk.lanes.mirrored(SHOP, changed)

@@ -1,0 +1,133 @@
+"""Owners that are processes and die by SIGKILL: by a message that they send, or by anyone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections import Counter
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest_asyncio
+
+from actors.queue.lanes import Lanes
+from actors.redis import keys
+from actors.redis.client import connect
+from actors.redis.lease import Leases
+from tests.integration.queue.desk import SHOP, Desk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from tests.valkey import Valkey
+
+SECONDS = 30.0
+ROOT = Path(__file__).resolve().parents[3]
+CHILD = Path(__file__).with_name("sending_child.py")
+CHATS = [f"1555030{number:04}@s.whatsapp.net" for number in range(6)]
+
+
+@contextmanager
+def owner(data: Path) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        [sys.executable, str(CHILD), str(data)], env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def died(process: subprocess.Popen[bytes]) -> None:
+    async with asyncio.timeout(SECONDS):
+        while process.poll() is None:  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0.02)
+    assert process.returncode == -9
+
+
+async def becomes(desk: Desk, texts: list[str], statuses: set[str]) -> None:
+    async with asyncio.timeout(SECONDS):
+        for text in texts:
+            while await desk.status(text) not in statuses:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.02)
+
+
+def attempts(data: Path) -> Counter[str]:
+    return Counter((data / "attempts").read_text().split("\n")[:-1])
+
+
+@pytest_asyncio.fixture
+async def desk(own_server: Valkey) -> AsyncIterator[Desk]:
+    """Afterwards its keys must agree."""
+    redis = connect(own_server.settings())
+    lanes = Lanes(redis, own_server.settings())
+    desk = Desk(redis, lanes, Leases(redis))
+    yield desk
+    await desk.check()
+    await lanes.close()
+    await redis.aclose()
+
+
+async def test_g2_two_messages_that_kill_are_found_out_and_no_other_dies(
+    own_server: Valkey, desk: Desk
+) -> None:
+    own_server.settings(queue_concurrency=6).save()
+    data = own_server.directory
+    texts = ["0", "kill 1", "2", "kill 3", "4", "5"]
+    for text, chat in zip(texts, CHATS, strict=True):
+        await desk.accept(text, chat)
+        await desk.accept(f"behind {text}", chat)
+    bad = [text for text in texts if text.startswith("kill")]
+    good = [text for text in desk.ids if text not in bad]
+
+    deaths = 0
+    while {await desk.status(text) for text in bad} != {"dead"}:
+        with owner(data) as process:
+            if deaths == 3:
+                # The last is known by its second crash, which nobody took over yet.
+                await becomes(desk, bad, {"dead"})
+                break
+            await died(process)
+            deaths += 1
+    with owner(data):
+        await becomes(desk, good, {"sent"})
+    assert deaths == 3  # one with both in flight, then one for each
+    made = attempts(data)
+    assert {text: made[text] for text in bad} == {"kill 1": 2, "kill 3": 2}
+    for text in good:
+        assert (await desk.get(text)).error is None
+    for text in bad:
+        record = await desk.get(text)
+        assert (record.error, record.uncertain) == ("poison", True)
+        first, second = record.crashes
+        assert first.epoch < second.epoch
+        assert first.sending_at <= first.noticed_at <= second.sending_at <= second.noticed_at
+    assert (await desk.counts()).dead == 2
+
+
+async def test_the_pace_is_kept_across_owners_that_are_killed(
+    own_server: Valkey, desk: Desk
+) -> None:
+    own_server.settings(pacing_messages_per_minute=60, pacing_chat_gap=3000).save()
+    data = own_server.directory
+    texts = ["0", "1", "2", "3"]
+    for text in texts:
+        await desk.accept(text, CHATS[int(text) % 3])
+    for text in texts:
+        with owner(data) as process:
+            await becomes(desk, [text], {"sent"})
+            process.kill()
+            await died(process)
+    assert attempts(data) == Counter(texts)
+    began = [(await desk.get(text)).times["sending"] for text in texts]
+    assert min(later - before for before, later in pairwise(began)) >= 1
+    assert began[3] - began[0] >= 3
+    async with asyncio.timeout(SECONDS):
+        while await desk.redis.exists(keys.of(SHOP).gaps):
+            await desk.lanes.promote(SHOP)
+            await asyncio.sleep(0.1)
