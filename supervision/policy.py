@@ -6,7 +6,7 @@ monotonic clock except where a lease's own time says otherwise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from actors.backoff import backoff
@@ -54,12 +54,16 @@ class Intensity:
         """Whether the budget is spent."""
         return len(self._recent(now)) > self.limit
 
+    def on_trial(self, now: float) -> Intensity:
+        """The record that the next unstable life exhausts, unless `quiet` seconds pass before."""
+        return self._with((now,) * self.limit, streak=1)
+
     def _recent(self, now: float) -> tuple[float, ...]:
         quiet = not self.falls or now - self.falls[-1] >= self.quiet
         return () if quiet else self.falls
 
     def _with(self, falls: tuple[float, ...], streak: int) -> Intensity:
-        return Intensity(self.limit, self.min_uptime, self.quiet, falls, streak)
+        return replace(self, falls=falls, streak=streak)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,5 +166,19 @@ class Lives:
         """How long to wait before the next start of `name`."""
         return restart_after(self._of.get(name, self.template).streak, self.base, self.cap, chance)
 
-    def forgive(self, name: str) -> None:
-        self._of.pop(name, None)
+    def forgive(self, name: str) -> bool:
+        """Forget what fell; whether anything did."""
+        return self._of.pop(name, None) is not None
+
+    def try_once(self, name: str, now: float) -> None:
+        """Half-open: one start, whose failure spends the budget at once."""
+        self._of[name] = self._of.get(name, self.template).on_trial(now)
+
+    def record(self, name: str) -> Intensity | None:
+        """What is known of `name`; None when nothing fell."""
+        return self._of.get(name)
+
+    def restore(self, name: str, falls: Sequence[float], streak: int) -> None:
+        """Take over the record of somebody who died."""
+        newest = tuple(falls)[-(self.template.limit + 1) :]
+        self._of[name] = replace(self.template, falls=newest, streak=streak)

@@ -21,6 +21,7 @@ OUTDATED = "outdated"
 
 CRASH_LOOP = "crash_loop"
 CRASHED = "crashed"
+HUNG = "hung"
 
 UNREADABLE = frozenset({"session_blocked", "session_too_new", "unknown_engine"})
 """The causes of connections of which not even the session can be opened, until a person helps."""
@@ -60,12 +61,14 @@ class Note:
 class Start:
     """Give it an actor. `forgive`: a person asked, so its budget is whole again and it is now.
 
-    `forget`: not to log in, but to forget the device, and to end.
+    `forget`: not to log in, but to forget the device, and to end. `trial`: once, after it was given
+    up; when it falls again it is given up again.
     """
 
     reason: str
     forgive: bool = False
     forget: bool = False
+    trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,7 @@ def _to_run(
         # What lies in the future was written before the clock was set back.
         rests = 0 <= now - lease.since < HALF_OPEN
         if auto_recovery and cause == CRASH_LOOP and not rests:
-            return Start("half_open", forgive=True)
+            return Start("half_open", trial=True)
         # The announced version is a setting: with other settings it is worth another try.
         if auto_recovery and cause == OUTDATED and settings_at > lease.since:
             return Start("settings", forgive=True)

@@ -14,6 +14,7 @@ from supervision.reconcile import Applied
 if TYPE_CHECKING:
     from actors.state.connections import Connection, Observed
     from actors.state.documents import Document, Documents
+    from supervision.budgets import Budgets
 
 log = structlog.get_logger()
 
@@ -30,8 +31,10 @@ class Registry:
     `applied` outlives the root: a restarted one does not act twice on what was asked once.
     """
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: Documents, budgets: Budgets) -> None:
+        """`budgets` are told what the root before knew of each connection."""
         self._documents = documents
+        self._budgets = budgets
         self._connections = Connections(documents)
         self._applied: dict[str, Applied] = {}
         self.wanted: dict[str, Connection] = {}
@@ -94,5 +97,6 @@ class Registry:
 
     async def _read_applied(self, connection: str) -> Applied:
         document = await self._documents.get(CONNECTIONS, connection)
+        self._budgets.restore(connection, document)
         known = (document or {}).get(APPLIED)
         return Applied(**known) if known else Applied()

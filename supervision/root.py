@@ -24,6 +24,7 @@ from actors.settings import Settings, written_at
 from actors.shell import Shell, end_tasks
 from actors.state.documents import open_documents
 from supervision import roster
+from supervision.budgets import Budgets
 from supervision.children import Children
 from supervision.cluster import ROOT, ActorDead, Cluster, NoAnswer, Refused
 from supervision.gate import Gate
@@ -100,7 +101,10 @@ class RootSupervisor(Shell):
         self._leases = Leases(self._redis)
         documents = open_documents(settings)
         self._cluster = Cluster(self.data)
-        self._registry = Registry(documents)
+        intensity = Intensity(settings.max_restarts, settings.min_uptime / 1000)
+        base, cap = settings.restart_backoff_base / 1000, settings.restart_backoff_cap / 1000
+        budgets = Budgets(Lives(intensity, base, cap), documents)
+        self._registry = Registry(documents, budgets)
         self._recovery = Recovery(documents)
         self._children = Children(
             self._cluster,
@@ -111,19 +115,14 @@ class RootSupervisor(Shell):
             on_change=self._changed.set,
         )
         self._standbys = Standbys(self._children, settings.standby_actors)
-        lives = Lives(
-            Intensity(settings.max_restarts, settings.min_uptime / 1000),
-            settings.restart_backoff_base / 1000,
-            settings.restart_backoff_cap / 1000,
-        )
-        self._services = Services(self._children, lives, self._recovery)
+        self._services = Services(self._children, Lives(intensity, base, cap), self._recovery)
         self._tending = Tending(
             registry=self._registry,
             leases=self._leases,
             children=self._children,
             standbys=self._standbys,
             gate=Gate(Wave(size=max(4, 2 * (os.cpu_count() or 1)))),
-            lives=lives,
+            budgets=budgets,
             recovery=self._recovery,
             removal=Removal(
                 self._registry,
@@ -137,7 +136,9 @@ class RootSupervisor(Shell):
             settings_at=partial(written_at, self.data),
         )
         self._deciding = self._begin_loops(self._reconcile, self._listen, self._keep_standbys)
-        self._telling = self._begin_loops(self._recovery.run, self._write_roster, self._show_life)
+        self._telling = self._begin_loops(
+            self._recovery.run, budgets.run, self._write_roster, self._show_life
+        )
         if not await self._adopt():
             log.info("cold start", action="start")
         self._services.ensure()
@@ -166,7 +167,7 @@ class RootSupervisor(Shell):
         if children:
             # The tree lived, so an owner without an actor fell while nobody watched.
             for name in owners.keys() - {child.name for child in children}:
-                self._tending.orphaned(owners[name].connection)
+                self._tending.orphaned(owners[name])
         log.info(
             "adopted",
             action="adopt",

@@ -8,7 +8,6 @@ serves in the lease record. What is kept here is how the last actors fell.
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from supervision import processes
 from supervision.cluster import ActorDead, NoAnswer, Refused
 from supervision.reconcile import (
     CRASHED,
+    HUNG,
     NOTHING,
     Fall,
     Forget,
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 
     from actors.redis.lease import Lease, Leases
     from actors.state.connections import Connection
+    from supervision.budgets import Budgets
     from supervision.children import Child, Children, End
     from supervision.gate import Gate
-    from supervision.policy import Lives
     from supervision.recovery import Recovery
     from supervision.registry import Registry
     from supervision.removal import Removal
@@ -74,7 +74,7 @@ class Tending:
         children: Children,
         standbys: Standbys,
         gate: Gate,
-        lives: Lives,
+        budgets: Budgets,
         recovery: Recovery,
         removal: Removal,
         auto_recovery: bool,
@@ -87,7 +87,7 @@ class Tending:
         self._children = children
         self._standbys = standbys
         self._gate = gate
-        self._lives = lives
+        self._budgets = budgets
         self._recovery = recovery
         self._auto_recovery = auto_recovery
         self._limit = limit
@@ -139,9 +139,13 @@ class Tending:
                 self._mark(connection, child.epoch)
         self.tend(connection)
 
-    def orphaned(self, connection: str) -> None:
+    def orphaned(self, lease: Lease) -> None:
         """Its owner died while nobody watched."""
-        self._falls.setdefault(connection, CRASHED)
+        if lease.cause in {CRASHED, HUNG}:  # the root before saw it, and counted it
+            self._falls[lease.connection] = lease.cause
+        else:
+            lived = max(0.0, time.time() - lease.since)  # since its last change of state, at most
+            self._fall(lease.connection, CRASHED, lived)
 
     async def stop(self) -> None:
         """Begin nothing any more."""
@@ -170,7 +174,7 @@ class Tending:
             return Fall(cause, final=True)
         if connection not in self._falls:
             return None
-        exhausted = self._lives.exhausted(connection, time.monotonic())
+        exhausted = self._budgets.exhausted(connection)
         return Fall(self._falls[connection], exhausted)
 
     async def _tend(self, connection: str) -> None:
@@ -218,6 +222,8 @@ class Tending:
         connection = wanted.id
         if step.forgive:
             self._forgive(connection)
+        elif step.trial:
+            self._budgets.try_once(connection)
         wait = self._ready_at.get(connection, 0.0) - time.monotonic()
         if wait > 0:
             # Look again then, or as soon as something else is wanted.
@@ -247,7 +253,7 @@ class Tending:
                 await asyncio.sleep(AGAIN)
             return  # else its watch tells
         except NoAnswer:
-            self._fall(connection, "hung", 0.0)
+            self._fall(connection, HUNG, 0.0)
             if child is not None:
                 child.hung = True
                 await self._children.dismiss(child)
@@ -269,12 +275,13 @@ class Tending:
             epoch=child.epoch,
             reason=step.reason,
         )
-        if fall is not None or step.forgive:
+        asked = step.forgive or step.trial
+        if fall is not None or asked:
             self._recovery.record(
                 role="connection",
                 connection=connection,
                 cause=fall or step.reason,
-                action="recovered" if step.forgive else "restarted",
+                action="recovered" if asked else "restarted",
                 before=None if lease is None else lease.state,
                 after="connecting",
                 epoch_before=None if lease is None else lease.epoch,
@@ -363,14 +370,13 @@ class Tending:
 
     def _fall(self, connection: str, cause: str, lived: float) -> None:
         now = time.monotonic()
-        self._lives.fell(connection, lived, now)
+        self._budgets.fell(connection, lived)
         self._falls[connection] = cause
         self._fell_at.setdefault(connection, now)
-        delay = self._lives.delay(connection, random.random())  # noqa: S311 - spreads restarts
-        self._ready_at[connection] = now + delay
+        self._ready_at[connection] = now + self._budgets.delay(connection)
 
     def _forgive(self, connection: str) -> None:
-        self._lives.forgive(connection)
+        self._budgets.forgive(connection)
         self._falls.pop(connection, None)
         self._gave_up.pop(connection, None)
         self._ready_at.pop(connection, None)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from actors.redis import keys
 from actors.redis.lease import poke
 from actors.state.documents import RECOVERY_ACTIONS
+from supervision.reconcile import HALF_OPEN
 from tests.integration.tree.head import Head, Tree, kill, until
 
 if TYPE_CHECKING:
@@ -50,12 +52,24 @@ async def fallen(tree: Tree) -> Lease:
     return lease
 
 
+async def root_killed(tree: Tree) -> None:
+    before = tree.pids()
+    kill(before["root"])
+
+    async def back() -> bool:
+        return tree.pids().get("root") not in {None, before["root"]}
+
+    await until("the root is back", back, 10)
+
+
 async def test_a_crash_loop_ends_as_failed_and_disturbs_nobody(tree: Tree) -> None:
     await tree.complete(standbys=2)
     await tree.create("shop", "kiosk")
     await tree.complete("shop", "kiosk", standbys=2)
     other = await tree.lease("kiosk")
     for fall in range(LIMIT + 1):
+        if fall == LIMIT - 1:
+            await root_killed(tree)  # it returns no budget
         lease = await fallen(tree)
         if fall < LIMIT:
             await tree.newer("shop", lease, 20)
@@ -78,15 +92,19 @@ async def test_a_crash_loop_ends_as_failed_and_disturbs_nobody(tree: Tree) -> No
 
 
 async def test_a_restarted_root_leaves_it_failed(tree: Tree) -> None:
-    before = tree.pids()
-    kill(before["root"])
-
-    async def back() -> bool:
-        return tree.pids().get("root") not in {None, before["root"]}
-
-    await until("the root is back", back, 10)
+    await root_killed(tree)
     await asyncio.sleep(2.5)
     assert (await tree.lease("shop")).state == "failed"
+
+
+async def test_half_open_it_is_tried_once(tree: Tree) -> None:
+    """Five minutes after it was given up, which the test does not wait for; see `HALF_OPEN`."""
+    failed = await tree.lease("shop")
+    await tree.redis.hset(keys.of("shop").lease, "since", str(time.time() - HALF_OPEN))
+    await tree.newer("shop", failed, 20)
+    lease = await fallen(tree)
+    again = await tree.state("shop", "failed")
+    assert (again.cause, again.epoch) == ("crash_loop", lease.epoch)
 
 
 async def test_recovery_is_at_once_with_a_whole_budget(tree: Tree) -> None:

@@ -94,6 +94,41 @@ def test_lives_are_kept_apart() -> None:
     assert lives.delay("shop", 0.5) == 0.0
 
 
+@given(LIVES, st.integers(1, 10), st.integers(0, 39))
+def test_a_restored_record_counts_on(
+    lives: list[tuple[float, float]], limit: int, death: int
+) -> None:
+    """G9: whoever counts dies after some of the falls, and his successor decides as he would."""
+    template, now = Intensity(limit, min_uptime=10), 0.0
+    whole, counted = (Lives(template, base=1.0, cap=8.0) for _ in range(2))
+    for number, (lived, gap) in enumerate(lives):
+        now += gap
+        whole.fell("shop", lived, now)
+        counted.fell("shop", lived, now)
+        if number == death:
+            record, counted = counted.record("shop"), Lives(template, base=1.0, cap=8.0)
+            assert record is not None
+            counted.restore("shop", record.falls, record.streak)
+        assert counted.exhausted("shop", now) == whole.exhausted("shop", now)
+        assert counted.delay("shop", 0.5) == whole.delay("shop", 0.5)
+
+
+def test_half_open_is_one_start() -> None:
+    lives = Lives(Intensity(3, min_uptime=10), base=1.0, cap=8.0)
+    for now in range(4):
+        lives.fell("shop", 0.1, float(now))
+    assert lives.exhausted("shop", 3)
+    lives.try_once("shop", 400)
+    assert not lives.exhausted("shop", 400)
+    assert lives.delay("shop", 0.5) == 0.0
+    lives.fell("shop", 0.1, 401)
+    assert lives.exhausted("shop", 401), "it fell again: no second try"
+    lives.try_once("shop", 800)
+    lives.fell("shop", 299, 1099)
+    assert not lives.exhausted("shop", 1099), "it lived"
+    assert lives.record("shop") == Intensity(3, 10, falls=(800.0,) * 3, streak=1)
+
+
 WAVE = Wave(size=2, patience=5.0)
 
 

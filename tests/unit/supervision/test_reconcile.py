@@ -112,7 +112,7 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
         lease("failed", CRASH_LOOP, age=HALF_OPEN),
         None,
         None,
-        Start("half_open", forgive=True),
+        Start("half_open", trial=True),
     ),
     (
         "half open: the clock was set back",
