@@ -205,6 +205,11 @@ class Settings(BaseModel):
         return f"redis://{login}{self.redis_host or '127.0.0.1'}:{self.redis_port}/0"
 
     @property
+    def several_hosts(self) -> bool:
+        """Whether actors may run elsewhere: the instance's own Ray is on this host alone."""
+        return self.ray_address is not None
+
+    @property
     def sessions(self) -> Path:
         """Where the session files lie, one directory per connection."""
         return self.data / "sessions"

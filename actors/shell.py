@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actors import hosts, processes
 from actors.logs import log_to
 from actors.settings import Settings
 
@@ -47,7 +48,7 @@ class Shell:
             self._pulsing = asyncio.ensure_future(self._pulse())
             self._starting = asyncio.ensure_future(self._begin())
         await asyncio.shield(self._starting)
-        return {"pid": os.getpid()}
+        return {"pid": os.getpid(), "node": hosts.here()}
 
     async def watch(self) -> dict[str, Any]:
         """Pend for as long as the actor lives; return why it ended where it did so on purpose."""
@@ -60,11 +61,19 @@ class Shell:
         lag = max(0.0, now - self._beat - PULSE) if self._starting is not None else 0.0
         return {
             "pid": os.getpid(),
+            "node": hosts.here(),
             "lag": lag,
             "uptime": now - self._born,
             "memory": resident(),
             **self._health(),
         }
+
+    async def end_neighbour(self, pid: int, since: float, within: float) -> bool:
+        """End the actor of this host that had `pid` at `since`; whether it is certainly gone.
+
+        Asked in the group of `health`, on behalf of who cannot reach this host's processes.
+        """
+        return processes.end(pid, since, within)
 
     async def peers(self, **handles: Any) -> None:
         """Take the handles of the others; again whenever one of them was replaced."""

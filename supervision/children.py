@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from supervision import processes
+from actors import hosts, processes
 from supervision.cluster import ActorDead, NoAnswer, Refused
 
 if TYPE_CHECKING:
@@ -43,11 +43,13 @@ class Child:
     """An actor of the root's. `connection` and `epoch` are what it serves; `since` is monotonic.
 
     `large` counts the probes in a row that found it too large; `outgrown` once it is drained for it.
+    `pid` says nothing without `node`, on which it is one (`hosts.here()`).
     """
 
     role: str
     handle: Handle
     pid: int | None = None
+    node: str | None = None
     connection: str | None = None
     epoch: int | None = None
     since: float = field(default_factory=time.monotonic)
@@ -61,6 +63,10 @@ class Child:
     @property
     def name(self) -> str:
         return self.handle.name
+
+    def kill(self) -> bool:
+        """SIGKILL by pid; False when the process is not on this host, or is gone."""
+        return self.pid is not None and self.node == hosts.here() and processes.kill(self.pid)
 
     @property
     def serves(self) -> str | None:
@@ -126,7 +132,13 @@ class Children:
 
     @property
     def pids(self) -> set[int]:
-        return {child.pid for child in self if child.pid is not None}
+        """The pids of those on this host."""
+        here = hosts.here()
+        return {child.pid for child in self if child.pid is not None and child.node == here}
+
+    def on(self, node: str) -> list[Child]:
+        """Those on that host that are not known to hang."""
+        return [child for child in self if child.node == node and not child.hung]
 
     async def create(self, role: str) -> Child:
         """A new child, ready to be used. Raises `ActorDead`, `NoAnswer`, `Refused`.
@@ -144,7 +156,8 @@ class Children:
             handle = await self._cluster.create(role, name)
             child = Child(role, handle)
             try:
-                child.pid = (await handle.call("start", within=START))["pid"]
+                started = await handle.call("start", within=START)
+                child.pid, child.node = started["pid"], started.get("node")
                 if self._closed:
                     raise NoAnswer("stopping")  # noqa: TRY301 - ended as one that is silent
             except (NoAnswer, Refused):
@@ -183,7 +196,7 @@ class Children:
         except NoAnswer:
             log.warning("adopted silent", action="adopt", actor=name)
         else:
-            child.pid = health["pid"]
+            child.pid, child.node = health["pid"], health.get("node")
             child.connection = health.get("connection")
             child.epoch = health.get("epoch")
             child.since -= health.get("served", health.get("uptime", 0.0))
@@ -193,8 +206,8 @@ class Children:
     async def dismiss(self, child: Child) -> None:
         """End a child on purpose; `on_end` is not called."""
         self._let_go(child)
-        if child.hung and child.pid is not None:
-            processes.kill(child.pid)  # Ray's own way takes seconds for a stopped process
+        if child.hung:
+            child.kill()  # Ray's own way takes seconds for a stopped process
         await self._cluster.kill(child.handle)
 
     def assign(self, child: Child, connection: str | None, epoch: int | None = None) -> None:
@@ -280,7 +293,7 @@ class Children:
             if failed >= self._probes.failures:
                 child.hung = True
                 log.error("hung", action="probe", actor=child.name, pid=child.pid)
-                if child.pid is None or not processes.kill(child.pid):
+                if not child.kill():
                     await self._cluster.kill(child.handle)
                 failed = 0  # the pending watch reports the death
             elif self._outgrew(child):
@@ -297,7 +310,7 @@ class Children:
             return False  # the pending watch reports a death
         else:
             lag = float(health["lag"])
-            child.pid = health["pid"]
+            child.pid, child.node = health["pid"], health.get("node")
             if self._memory is not None:
                 child.large = self._memory.over(child.large, health["memory"])
         return self._probes.failed(answered, lag, time.monotonic() - began)

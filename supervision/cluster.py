@@ -65,10 +65,14 @@ class Handle:
         """Call a method; raises `ActorDead`, `NoAnswer` after `within` seconds, or `Refused`."""
         return await _answer(getattr(self.raw, method).remote(*args, **named), within)
 
+    async def aside(self, method: str, *args: object, within: float) -> Any:
+        """Call in the group that answers while the main loop is blocked; raises as `call` does."""
+        called = getattr(self.raw, method).options(concurrency_group="health")
+        return await _answer(called.remote(*args), within)
+
     async def health(self, within: float) -> dict[str, Any]:
-        """Ask in the group that answers while the main loop is blocked; raises as `call` does."""
-        method = self.raw.health.options(concurrency_group="health")
-        answer: dict[str, Any] = await _answer(method.remote(), within)
+        """How the actor is; raises as `call` does."""
+        answer: dict[str, Any] = await self.aside("health", within=within)
         return answer
 
     async def watch(self) -> dict[str, Any]:
@@ -141,7 +145,8 @@ def connect(settings: Settings) -> None:
 
     The address is always named: without one, Ray would attach to whatever cluster runs here.
     """
-    authenticate(settings.data)  # Ray reads the mode once, when it is loaded
+    if settings.ray_address is None:
+        authenticate(settings.data)  # Ray reads the mode once, when it is loaded
     import ray  # noqa: PLC0415 - heavy
 
     if ray.is_initialized():
@@ -194,10 +199,26 @@ def _create(role: str, name: str, data: Path) -> Any:
             lifetime="detached",
             get_if_exists=True,
             num_cpus=0,
+            scheduling_strategy=_place(role),
             **({"max_restarts": 0} | forever),
         )
         .remote(str(data), name)
     )
+
+
+def _place(role: str) -> Any:
+    """Connections everywhere; root and services on this host, whose files they share, if it lives.
+
+    The keeper sees a root by its files, and the root is who makes the services.
+    """
+    if role == "connection":
+        return "SPREAD"
+    import ray  # noqa: PLC0415 - heavy
+    from ray.util.scheduling_strategies import (  # noqa: PLC0415 - heavy
+        NodeAffinitySchedulingStrategy,
+    )
+
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
 
 
 def _names() -> list[str]:

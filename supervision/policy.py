@@ -148,6 +148,30 @@ class Memory:
 
 
 @dataclass(slots=True)
+class Expiry:
+    """When a lease ran out whose owner cannot be reached, by the reader's own clock.
+
+    An owner that does not renew for `seconds` lets go of its socket, counted from when its last
+    renewal began. Whoever reads that renewal reads it later, so that waiting as long from there is
+    enough, however far the clocks of two hosts are apart.
+    """
+
+    seconds: float
+    _since: dict[str, tuple[object, float]] = field(default_factory=dict)
+
+    def saw(self, name: str, renewal: object, now: float) -> None:
+        """The newest renewal of `name` is `renewal`, whatever that is, as long as each differs."""
+        known = self._since.get(name)
+        if known is None or known[0] != renewal:
+            self._since[name] = (renewal, now)
+
+    def left(self, name: str, now: float) -> float:
+        """Seconds until nobody counts as the owner any more."""
+        _, since = self._since.get(name, (None, now))
+        return max(0.0, since + self.seconds - now)
+
+
+@dataclass(slots=True)
 class Lives:
     """The record of restarts of each name (a connection's id or a role), on one policy."""
 

@@ -19,7 +19,7 @@ import structlog
 
 from actors.queue.lanes import Lanes
 from actors.redis.client import RedisAway, connect
-from actors.redis.lease import Leases, pokes
+from actors.redis.lease import EXPIRES, Leases, pokes
 from actors.settings import Settings, written_at
 from actors.shell import Shell, end_tasks
 from actors.state.documents import open_documents
@@ -28,7 +28,8 @@ from supervision.budgets import Budgets
 from supervision.children import Children
 from supervision.cluster import ROOT, ActorDead, Cluster, NoAnswer, Refused
 from supervision.gate import Gate
-from supervision.policy import Intensity, Lives, Memory, Probes, Wave
+from supervision.owners import Owners
+from supervision.policy import Expiry, Intensity, Lives, Memory, Probes, Wave
 from supervision.recovery import Recovery
 from supervision.registry import Registry
 from supervision.removal import Removal
@@ -131,6 +132,7 @@ class RootSupervisor(Shell):
                 documents,
                 settings.sessions,
             ),
+            owners=Owners(self._children, Expiry(EXPIRES) if settings.several_hosts else None),
             auto_recovery=settings.auto_recovery,
             limit=settings.max_connections,
             settings_at=partial(written_at, self.data),
@@ -159,7 +161,8 @@ class RootSupervisor(Shell):
             if child.connection is None and lease is not None:
                 # It did not say so itself, or has only just been asked to serve.
                 child.connection, child.epoch = lease.connection, lease.epoch
-                child.pid = child.pid or (lease.owner.pid if lease.owner else None)
+                if child.pid is None and lease.owner is not None:
+                    child.pid, child.node = lease.owner.pid, lease.owner.node
             if child.role in ROLES:
                 self._services.adopted(child)
             elif child.connection is None:
@@ -212,13 +215,13 @@ class RootSupervisor(Shell):
         while True:
             await self._changed.wait()
             self._changed.clear()
-            there: list[tuple[str, int, str | None]] = [("root", os.getpid(), None)]
+            there = [roster.Entry.of("root", os.getpid())]
             there += [
-                (_role(child), child.pid, child.serves)
+                roster.Entry.of(_role(child), child.pid, child.serves, child.node)
                 for child in self._children
                 if child.pid is not None
             ]
-            entries = [entry for one in there if (entry := roster.Entry.of(*one)) is not None]
+            entries = [entry for entry in there if entry is not None]
             if entries != written:
                 await asyncio.to_thread(roster.write, self.data, entries)
                 written = entries

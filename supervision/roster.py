@@ -7,10 +7,12 @@ the start of its process, and whoever reads an entry gets it only while that ver
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from actors import hosts
 from actors.files import write_atomically
 
 if TYPE_CHECKING:
@@ -18,27 +20,48 @@ if TYPE_CHECKING:
 
 TREE = Path("run") / "tree.json"
 BEAT = Path("run/root.beat")
+SILENCE = 15.0
+"""Seconds without a beat after which the root's word on other hosts no longer counts."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One process. `started` is opaque: equal for as long as the pid means the same process."""
+    """One process. `started` is opaque: equal for as long as the pid means the same process.
+
+    `node` is where the process runs (`hosts.here()`), None in the files of an older release: here.
+    """
 
     role: str
     pid: int
     started: str
     connection: str | None = None
+    node: str | None = None
 
     @classmethod
-    def of(cls, role: str, pid: int, connection: str | None = None) -> Self | None:
-        """The entry of a process that lives now; ``None`` when there is none of that pid."""
+    def of(
+        cls, role: str, pid: int, connection: str | None = None, node: str | None = None
+    ) -> Self | None:
+        """The entry of a process that lives now; ``None`` when there is none of that pid.
+
+        Nobody can see from here whether a process of another `node` lives: who asks knows it.
+        """
+        if node not in {None, hosts.here()}:
+            return cls(role, pid, "", connection, node)
         started = start_of(pid)
         return None if started is None else cls(role, pid, started, connection)
 
     @property
+    def here(self) -> bool:
+        """Whether the process is, or was, on this host."""
+        return self.node in {None, hosts.here()}
+
+    @property
     def alive(self) -> bool:
-        """Whether this very process lives; a zombie and a pid's next holder do not count."""
-        return start_of(self.pid) == self.started
+        """Whether this very process lives; a zombie and a pid's next holder do not count.
+
+        One on another host cannot be seen: see `read`.
+        """
+        return self.here and start_of(self.pid) == self.started
 
 
 def start_of(pid: int) -> str | None:
@@ -63,12 +86,16 @@ def write(data: Path, entries: Iterable[Entry], file: Path = TREE) -> None:
 
 
 def read(data: Path, file: Path = TREE) -> list[Entry]:
-    """The entries whose processes live; none when nothing was written or nothing can be read."""
+    """The entries whose processes live; none when nothing was written or nothing can be read.
+
+    For those on other hosts the root's word counts, for as long as it shows that it lives.
+    """
     try:
         entries = [Entry(**plain) for plain in json.loads((data / file).read_text())]
     except (OSError, ValueError, TypeError):
         return []
-    return [entry for entry in entries if entry.alive]
+    told = any(not entry.here for entry in entries) and _root_shows(data)
+    return [entry for entry in entries if (entry.alive if entry.here else told)]
 
 
 def beat(data: Path) -> None:
@@ -89,7 +116,14 @@ def _plain(entry: Entry) -> dict[str, Any]:
     plain: dict[str, Any] = {"role": entry.role, "pid": entry.pid, "started": entry.started}
     if entry.connection is not None:
         plain["connection"] = entry.connection
+    if not entry.here:
+        plain["node"] = entry.node
     return plain
+
+
+def _root_shows(data: Path) -> bool:
+    beat = last_beat(data)
+    return beat is not None and time.time() - beat / 1e9 < SILENCE
 
 
 def _boot() -> str:

@@ -18,7 +18,6 @@ from actors.redis.client import RedisAway
 from actors.shell import end_tasks
 from actors.state.connections import Observed
 from actors.state.documents import StoreAway
-from supervision import processes
 from supervision.cluster import ActorDead, NoAnswer, Refused
 from supervision.reconcile import (
     CRASHED,
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from supervision.budgets import Budgets
     from supervision.children import Child, Children, End
     from supervision.gate import Gate
+    from supervision.owners import Owners
     from supervision.recovery import Recovery
     from supervision.registry import Registry
     from supervision.removal import Removal
@@ -77,6 +77,7 @@ class Tending:
         budgets: Budgets,
         recovery: Recovery,
         removal: Removal,
+        owners: Owners,
         auto_recovery: bool,
         limit: int,
         settings_at: Callable[[], float],
@@ -92,6 +93,7 @@ class Tending:
         self._auto_recovery = auto_recovery
         self._limit = limit
         self._removal = removal
+        self._owners = owners
         self._settings_at = settings_at
         self._falls: dict[str, str] = {}
         self._gave_up: dict[str, tuple[int, str]] = {}
@@ -109,6 +111,7 @@ class Tending:
             leases = await self._leases.read_all(list(wanted))
         except RedisAway:
             return
+        self._owners.saw(leases.values())
         for connection in wanted:
             if self._decide(connection, leases.get(connection)) != NOTHING:
                 self.tend(connection)
@@ -130,6 +133,8 @@ class Tending:
         connection = child.connection
         if connection is None:
             return
+        if not end.died:
+            self._owners.ended(connection, child.epoch or 0)
         if end.reason == "failed":
             # It said so in the lease, unless Redis was away.
             self._gave_up[connection] = (child.epoch or 0, end.cause or end.reason)
@@ -233,13 +238,14 @@ class Tending:
             log.warning("too many connections", action="start", connection=connection)
             await self._pause(connection, 30.0)
             return
+        if lease is not None and (left := await self._owners.end(lease)) > 0:
+            await self._pause(connection, left)
+            return
         async with self._gate.turn(connection):
             await self._serve(wanted, step, lease)
 
     async def _serve(self, wanted: Connection, step: Start, lease: Lease | None) -> None:
         connection = wanted.id
-        if lease is not None:
-            await self._end_old(lease)
         began = time.monotonic()
         child = None
         try:
@@ -317,15 +323,6 @@ class Tending:
             pass
         await self._children.dismiss(child)
 
-    async def _end_old(self, lease: Lease) -> None:
-        """Kill the owner of before, should it still live here: never two (G6)."""
-        pid = processes.old_owner(lease, self._children.pids)
-        if pid is not None:
-            log.warning("old owner", action="kill", connection=lease.connection, pid=pid)
-            processes.kill(pid)
-            while processes.lives(pid):  # noqa: ASYNC110 - no child of this process
-                await asyncio.sleep(0.01)
-
     async def _settle(self, connection: str, step: Settle, lease: Lease | None) -> None:
         cause = step.cause
         if lease is not None:
@@ -363,8 +360,9 @@ class Tending:
         """Remove what is left of a deleted connection; the id is free only at the very end."""
         if not await self._registry.is_deleted(connection):
             return  # the copy in memory was old, and the id may be somebody else's by now
-        if lease is not None:
-            await self._end_old(lease)
+        if lease is not None and (left := await self._owners.end(lease)) > 0:
+            await self._pause(connection, left)
+            return
         await self._removal.remove(connection)
         self._forgive(connection)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-import platform
 import random
 import time
 from contextlib import suppress
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from actors import hosts
 from actors.connection.aside import move_aside
 from actors.connection.causes import Kind
 from actors.connection.engine import ENGINES
@@ -21,7 +21,7 @@ from actors.connection.reporting import RemoteState
 from actors.connection.serving import Pace, Serving
 from actors.queue.lanes import Lanes, decide
 from actors.redis.client import RedisAway, connect
-from actors.redis.lease import Leases, Obstacle, Owner
+from actors.redis.lease import EXPIRES, Leases, Obstacle, Owner
 from actors.settings import Settings
 from actors.shell import Shell
 
@@ -58,6 +58,7 @@ class ConnectionActor(Shell):
         super().__init__(data, name)
         self._connection: str | None = None
         self._lease: Lease | None = None
+        self._taken_at = 0.0
         self._serving: Serving | None = None
         self._following: asyncio.Task[None] | None = None
         self._state = RemoteState()
@@ -110,7 +111,8 @@ class ConnectionActor(Shell):
             known = await asyncio.to_thread(session.Session.known_epoch, file)
         except Exception as error:  # noqa: BLE001 - dealt with below, under a lease
             damage = error
-        owner = Owner(self.name, os.getpid(), platform.node())
+        owner = Owner(self.name, os.getpid(), hosts.here())
+        self._taken_at = time.monotonic()
         lease = await self._leases.take(connection, owner, known)
         self._lease, self._taken_at = lease, time.monotonic()
         try:
@@ -167,7 +169,9 @@ class ConnectionActor(Shell):
                 reconnect_cap=settings.restart_backoff_cap / 1000,
                 min_uptime=settings.min_uptime / 1000,
                 heartbeat=settings.heartbeat_interval / 1000,
+                lease=EXPIRES if settings.several_hosts else None,
             ),
+            taken_at=self._taken_at,
         )
         open_engine = importlib.import_module(f"actors.connection.{engine}").open_engine
         opened: Engine = open_engine(

@@ -15,7 +15,6 @@ import structlog
 
 from actors.backoff import persist
 from actors.redis.client import RedisAway
-from actors.redis.lease import LeaseMissing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +27,6 @@ log = structlog.get_logger()
 
 PAUSE = 0.2
 LONGEST_PAUSE = 2.0
-RENEW_AGAIN = 1.0
 """Seconds between tries while Redis or the StateManager is away."""
 
 CONFIRMED_WITHIN = 20.0
@@ -121,8 +119,8 @@ class Observed:
 class Reporter:
     """Carries the newest state of one epoch to where others read it.
 
-    A report that Redis refuses because of a newer epoch calls `on_lost`, and so does a beat; from
-    then on nothing is reported any more (G6).
+    A report that Redis refuses because of a newer epoch calls `on_lost`; from then on nothing is
+    reported any more (G6).
     """
 
     def __init__(
@@ -132,14 +130,12 @@ class Reporter:
         lease: Lease,
         *,
         on_lost: Callable[[str], None],
-        beat_every: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._leases = leases
         self._state = state
         self._connection = lease.connection
         self._on_lost = on_lost
-        self._beat_every = beat_every
         self._clock = clock
         self._now = Observed(
             state=lease.state,
@@ -200,20 +196,10 @@ class Reporter:
             await self._for_state.wait()
             await persist(self._write_state, StateAway, first=PAUSE, longest=LONGEST_PAUSE)
 
-    async def beat(self) -> None:
-        """Renew the lease every heartbeat; a Redis that is away is asked again each second."""
-        while True:
-            await asyncio.sleep(self._beat_every)
-            try:
-                kept = await persist(self._renew, RedisAway, first=RENEW_AGAIN, longest=RENEW_AGAIN)
-            except LeaseMissing:
-                self._on_lost("lease_missing")
-                return
-            if not kept:
-                self._on_lost("lost")
-                return
-            self._now = replace(self._now, beat=self._clock())
-            self._for_state.set()
+    def beaten(self) -> None:
+        """The lease was renewed."""
+        self._now = replace(self._now, beat=self._clock())
+        self._for_state.set()
 
     async def finish(self, state: str, cause: str | None, *, within: float) -> None:
         """Give the lease back in this final state, and say so; waits `within` seconds at most.
@@ -248,9 +234,6 @@ class Reporter:
     async def _write_state(self) -> None:
         self._for_state.clear()
         await self._state.report_state(self._connection, asdict(self._now))
-
-    async def _renew(self) -> bool:
-        return await self._leases.renew(self._connection, self._now.epoch)
 
     async def _release(self) -> None:
         now = self._now

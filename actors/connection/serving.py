@@ -20,6 +20,7 @@ from actors.connection.causes import Kind, PairAgain, Reconnect, Wait, consequen
 from actors.connection.draining import Drain
 from actors.connection.ending import LEASE_GONE, Ending, ending_of
 from actors.connection.engine import EngineEvents
+from actors.connection.holding import Hold
 from actors.connection.reporting import Reporter
 from actors.connection.sending import Sender, Ticket
 from actors.redis.lease import Obstacle
@@ -38,18 +39,22 @@ log = structlog.get_logger()
 
 LONGEST_SLEEP = 60.0
 
+LEASE_EXPIRED = "lease_expired"
+"""The cause while the lease cannot be renewed and others may therefore serve."""
+
 OTHER_ACCOUNT = "other_account"
 """The cause while a device waits to be linked again after the phone of another number scanned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The seconds that serving goes by."""
+    """The seconds that serving goes by; `lease` is how long a hold lasts, None for ever."""
 
     reconnect_base: float = 0.5
     reconnect_cap: float = 60.0
     min_uptime: float = 10.0
     heartbeat: float = 30.0
+    lease: float | None = None
     grace: float = 5.0
     short_grace: float = 1.0
     close: float = 2.0
@@ -80,8 +85,12 @@ class Serving:
         retry_at: Callable[[int, bool, float], float | None],
         pace: Pace | None = None,
         clock: Callable[[], float] = time.time,
+        taken_at: float | None = None,
     ) -> None:
-        """`lease.obstacle` is what stood in the way of the owner before: it still does."""
+        """`lease.obstacle` is what stood in the way of the owner before: it still does.
+
+        `taken_at`: when the taking of the lease began, on the monotonic clock.
+        """
         self._lease = lease
         self._obstacle = lease.obstacle
         self._belongs_to = lease.account
@@ -91,13 +100,15 @@ class Serving:
         self._retry_at = retry_at
         self._pace = pace or Pace()
         self._clock = clock
-        self._reporter = Reporter(
+        self._reporter = Reporter(leases, state, lease, on_lost=self._lose, clock=clock)
+        self._hold = Hold(
             leases,
-            state,
             lease,
+            every=self._pace.heartbeat,
+            expires=self._pace.lease,
+            taken_at=time.monotonic() if taken_at is None else taken_at,
+            on_kept=self._reporter.beaten,
             on_lost=self._lose,
-            beat_every=self._pace.heartbeat,
-            clock=clock,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._is_open = asyncio.Event()
@@ -151,7 +162,8 @@ class Serving:
             self._drain.run(),
             self._reporter.tell_lease(),
             self._reporter.tell_state(),
-            self._reporter.beat(),
+            self._hold.beat(),
+            self._hold.expire(),
         ]
         self._tasks = [
             asyncio.create_task(self._guard(loop), name=getattr(loop, "__qualname__", None))
@@ -213,10 +225,14 @@ class Serving:
         failures = 0
         while True:
             await self._sit_out()
-            cause = await self._engine.run()
+            await self._hold.held.wait()
+            cause = await self._until_lapsed()
             self._sender.closed()
             self._is_open.clear()
             opened, self._opened_at = self._opened_at, None
+            if cause is None:
+                self._report("reconnecting", LEASE_EXPIRED)
+                continue
             if opened is not None and time.monotonic() - opened >= self._pace.min_uptime:
                 failures = 0
             follows = consequence(cause)
@@ -237,6 +253,16 @@ class Serving:
 
     async def _forget(self) -> None:
         self._ask(Ending("logged_out", "asked"))
+
+    async def _until_lapsed(self) -> Cause | None:
+        """Serve one socket; None when it was closed because somebody else may serve by now (G6)."""
+        running = asyncio.ensure_future(self._engine.run())
+        lapse = asyncio.ensure_future(self._hold.lapsed.wait())
+        try:
+            await asyncio.wait([running, lapse], return_when=asyncio.FIRST_COMPLETED)
+            return running.result() if running.done() else None
+        finally:
+            await end_tasks([running, lapse], self._pace.close)
 
     async def _between(self, cause: Cause, follows: Consequence, failures: int) -> None:
         """Say why the socket closed and when the next one is opened, and wait until then."""

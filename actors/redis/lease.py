@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 SCRIPT = Script.of("transitions.lua", "lease.lua", package="actors.redis")
 FORGET_BATCH = 1_000
 
+EXPIRES = 30.0
+"""Seconds without a renewal after which others may serve, where they cannot end the owner.
+
+Only with several hosts: elsewhere the owner of before is always within reach.
+"""
+
 
 class LeaseLost(Exception):  # noqa: N818 - reads as what it is
     """The epoch is no longer the newest, or was released: stop, nothing of it counts any more."""
@@ -38,7 +44,7 @@ class LeaseMissing(Exception):  # noqa: N818 - reads as what it is
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A process that serves a connection; `actor` is its Ray name."""
+    """A process that serves a connection; `actor` is its Ray name, `node` is `hosts.here()`."""
 
     actor: str
     pid: int

@@ -187,6 +187,8 @@ def _ordered(entries: list[Entry], rest: list[Entry]) -> list[Entry]:
 
 
 def _name(entry: Entry) -> str | None:
+    if not entry.here:
+        return None
     try:
         return psutil.Process(entry.pid).name()
     except psutil.Error:

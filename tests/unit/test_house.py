@@ -30,7 +30,18 @@ PORTS = {
     "state": {"documents", "connections"},
     "health": {"summary"},
 }
-SHARED = {"backoff", "settings", "setting_sources", "redis", "shell", "logs", "files", "committer"}
+SHARED = {
+    "backoff",
+    "committer",
+    "files",
+    "hosts",
+    "logs",
+    "processes",
+    "redis",
+    "setting_sources",
+    "settings",
+    "shell",
+}
 
 # Each outside system has one door.
 DOORS = {

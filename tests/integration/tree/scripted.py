@@ -37,7 +37,7 @@ class ScriptedEngine:
         self.opens = opens
         self.account: str | None = ACCOUNT
         self.runs: list[float] = []
-        self.asked = 0
+        self.asked = self.cancelled = 0
         self.sent: list[Outgoing] = []
         self.inbox: dict[int, InboxItem] = {}
         self.in_flight = self.most_in_flight = 0
@@ -56,7 +56,11 @@ class ScriptedEngine:
             await self.events.on_qr(Qr(f"2@{len(self.runs)}", time.time() + 20))
         elif self.opens:
             await self.events.on_open()
-        cause = await self._causes.get()
+        try:
+            cause = await self._causes.get()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
         if cause.kind is Kind.LOGGED_OUT:
             self.account = None
         return cause

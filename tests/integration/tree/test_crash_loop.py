@@ -52,6 +52,14 @@ async def fallen(tree: Tree) -> Lease:
     return lease
 
 
+async def on_record(tree: Tree, actions: list[str]) -> None:
+    async def said() -> bool:
+        found = (await tree.documents.query(RECOVERY_ACTIONS)).items
+        return sorted(each["action"] for each in found if each["connection"] == "shop") == actions
+
+    await until(f"{actions} are on record", said, 5)
+
+
 async def root_killed(tree: Tree) -> None:
     before = tree.pids()
     kill(before["root"])
@@ -69,6 +77,7 @@ async def test_a_crash_loop_ends_as_failed_and_disturbs_nobody(tree: Tree) -> No
     other = await tree.lease("kiosk")
     for fall in range(LIMIT + 1):
         if fall == LIMIT - 1:
+            await on_record(tree, ["restarted"] * fall)
             await root_killed(tree)  # it returns no budget
         lease = await fallen(tree)
         if fall < LIMIT:
@@ -79,12 +88,7 @@ async def test_a_crash_loop_ends_as_failed_and_disturbs_nobody(tree: Tree) -> No
     assert (await tree.lease("shop")).epoch == failed.epoch
     assert (await tree.lease("kiosk")).epoch == other.epoch
 
-    async def said() -> bool:
-        actions = (await tree.documents.query(RECOVERY_ACTIONS)).items
-        found = [each["action"] for each in actions if each["connection"] == "shop"]
-        return sorted(found) == ["gave_up"] + ["restarted"] * LIMIT
-
-    await until("it is on record", said, 5)
+    await on_record(tree, ["gave_up"] + ["restarted"] * LIMIT)
     document = await tree.connections.get("shop")
     assert document is not None
     assert document.observed is not None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -20,9 +22,10 @@ from actors.connection.engine import (
     Qr,
     SendError,
 )
+from actors.connection.serving import LEASE_EXPIRED
 from actors.connection.session_file import SessionUnavailable
 from actors.redis.lease import Owner
-from tests.integration.tree.conftest import eventually
+from tests.integration.tree.conftest import PACE, eventually
 from tests.integration.tree.scripted import ACCOUNT, ScriptedEngine
 
 if TYPE_CHECKING:
@@ -199,6 +202,49 @@ async def test_a_newer_epoch_ends_it(served: Served) -> None:
     found = await served.lanes.get(record.id)
     assert found is not None
     assert found.status == "queued"
+
+
+LEASED = replace(PACE, lease=0.6)
+
+
+async def test_where_others_may_serve_the_socket_closes_when_the_lease_runs_out(
+    served_apart: Served, own_server: Valkey
+) -> None:
+    """G6: and is opened again, under the same epoch, once a renewal says that nobody came."""
+    served = served_apart
+    await served.begin(pace=LEASED)
+    epoch = (await served.state("open")).epoch
+    renewed = asyncio.get_running_loop().time()
+    await asyncio.sleep(1.5)
+    assert len(served.engine.runs) == 1, "what is renewed does not run out"
+    own_server.signal(signal.SIGSTOP)  # stands still: no renewal is answered, and none is refused
+
+    async def lapsed() -> bool:
+        return served.serving.now.cause == LEASE_EXPIRED
+
+    await eventually(lapsed, "the lease ran out")
+    assert asyncio.get_running_loop().time() - renewed >= 1.5
+    assert served.engine.cancelled == 1
+    runs = len(served.engine.runs)
+    await asyncio.sleep(1.0)
+    assert len(served.engine.runs) == runs, "it opened another socket without a lease"
+    own_server.signal(signal.SIGCONT)
+    lease = await served.state("open")
+    assert lease.epoch == epoch
+    assert len(served.engine.runs) == runs + 1
+    await served.becomes(await served.accept("after"), "sent")
+
+
+async def test_on_one_host_a_redis_that_is_away_closes_nothing(
+    served_apart: Served, own_server: Valkey
+) -> None:
+    served = served_apart
+    await served.begin()
+    await served.state("open")
+    own_server.kill()
+    await asyncio.sleep(2.0)
+    assert (len(served.engine.runs), served.engine.cancelled) == (1, 0)
+    assert served.serving.now.state == "open"
 
 
 async def test_an_emptied_redis_ends_it(served: Served) -> None:

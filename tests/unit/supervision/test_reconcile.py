@@ -120,7 +120,7 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
         lease("failed", CRASH_LOOP, age=-3600.0),
         None,
         None,
-        Start("half_open", forgive=True),
+        Start("half_open", trial=True),
     ),
     (
         "recover now",

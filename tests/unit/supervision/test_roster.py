@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -53,3 +54,15 @@ def test_no_roster_and_a_broken_one_are_empty(tmp_path: Path) -> None:
     roster.write(tmp_path, [this()])
     (tmp_path / roster.TREE).write_text('[{"role": "root"')
     assert roster.read(tmp_path) == []
+
+
+def test_of_another_host_the_root_is_believed_while_it_shows_itself(tmp_path: Path) -> None:
+    far = Entry.of("connection", 1, "shop", "elsewhere")
+    assert far is not None
+    roster.write(tmp_path, [this(), far])
+    assert roster.read(tmp_path) == [this()], "no root ever showed itself"
+    roster.beat(tmp_path)
+    assert roster.read(tmp_path) == [this(), far]
+    past = time.time() - roster.SILENCE - 1
+    os.utime(tmp_path / roster.BEAT, (past, past))
+    assert roster.read(tmp_path) == [this()]

@@ -1,0 +1,92 @@
+"""Killing by pid: only an actor, and only the process that had the lease (G6)."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from actors import hosts, processes
+from actors.redis.lease import Lease, Owner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def process(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
+    """A process with the title of the parameter."""
+    with subprocess.Popen(
+        [request.param, "-c", "import time; time.sleep(60)"], executable=sys.executable
+    ) as started:
+        time.sleep(0.05)
+        yield started
+        started.kill()
+
+
+actor = pytest.mark.parametrize("process", ["ray::ConnectionActor"], indirect=True)
+
+
+@actor
+def test_an_old_owner_is_ended(process: subprocess.Popen[bytes]) -> None:
+    assert processes.end(process.pid, time.time(), 5.0)
+    assert process.wait(5) == -signal.SIGKILL
+    assert processes.end(process.pid, time.time(), 0.0)
+    assert not processes.kill(process.pid)
+
+
+@actor
+def test_a_stopped_one_is_ended_as_well(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGSTOP)
+    while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+        time.sleep(0.01)
+    assert processes.end(process.pid, time.time(), 5.0)  # a zombie is gone
+    assert process.wait(5) == -signal.SIGKILL
+
+
+@actor
+def test_a_pid_that_was_given_away_again(process: subprocess.Popen[bytes]) -> None:
+    assert processes.end(process.pid, time.time() - 60, 1.0)
+    assert process.poll() is None
+
+
+@pytest.mark.parametrize("process", ["somebody"], indirect=True)
+def test_a_stranger_is_left_alone(process: subprocess.Popen[bytes]) -> None:
+    assert processes.end(process.pid, time.time(), 1.0)
+    assert not processes.kill(process.pid)
+    assert process.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("owner", "reachable"),
+    [
+        (Owner("connection:a", 1, hosts.here()), True),
+        (Owner("connection:a", 1, "elsewhere"), False),
+        (Owner("connection:a", 1, hosts.here() + "1"), False),
+        (None, False),
+    ],
+)
+def test_who_is_within_reach(owner: Owner | None, reachable: bool) -> None:
+    lease = Lease("shop", 1, owner, "open", None, 0.0, 0.0, 0, None)
+    assert processes.reachable(lease) is reachable
+
+
+def test_a_pid_namespace_is_a_host_of_its_own() -> None:
+    """Its pids mean other processes, whatever its name says."""
+    words = [sys.executable, "-c", "from actors import hosts; print(hosts.here())"]
+    elsewhere = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--pid", "--fork", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if elsewhere.returncode:
+        pytest.skip("this system gives nobody a namespace")
+    assert elsewhere.stdout.strip() != hosts.here()
+    here = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert here.stdout.strip() == hosts.here()
