@@ -1,0 +1,227 @@
+"""A Ray cluster that is not the instance's own, with nodes that are hosts of their own.
+
+Such a node has its own process ids and its own name: nobody outside can end one of its processes
+by the pid that its actors tell. What a test does to it, it does from outside, where it sees all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import psutil
+
+from supervision import roster
+from supervision.keeper import ports, rayhead
+from tests.instance import Instance, gone, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+START = 60.0
+
+
+class Node:
+    """One host of a cluster: a raylet, its agents and its workers."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes]) -> None:
+        self.name = name
+        self._process = process
+
+    @cached_property
+    def host(self) -> str:
+        """What `hosts.here()` is over there."""
+        [first, *_] = psutil.Process(self._process.pid).children()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+        return f"{self.name}/{boot}/{Path(f'/proc/{first.pid}/ns/pid').stat().st_ino}"
+
+    def processes(self) -> list[psutil.Process]:
+        """All of it that lives."""
+        with suppress(psutil.NoSuchProcess):
+            family = psutil.Process(self._process.pid).children(recursive=True)
+            return [each for each in family if not gone(each)]
+        return []
+
+    def actors(self) -> list[psutil.Process]:
+        """Its connections and standbys, by the titles of their processes."""
+        found = []
+        for each in self.processes():
+            with suppress(psutil.Error):
+                if "ray::ConnectionActor" in " ".join(each.cmdline()):
+                    found.append(each)
+        return found
+
+    def outside(self, pid: int) -> psutil.Process:
+        """The process that has `pid` over there."""
+        for each in self.processes():
+            status = Path(f"/proc/{each.pid}/status").read_text()
+            [names] = [line.split() for line in status.splitlines() if line.startswith("NSpid")]
+            if names[-1] == str(pid):
+                return each
+        raise AssertionError(f"no process {pid} on {self.name}")
+
+    def kill(self) -> list[psutil.Process]:
+        """`kill -9` of all of it, and see that it arrived."""
+        return self._all(signal.SIGKILL, gone)
+
+    def freeze(self) -> list[psutil.Process]:
+        """Stop all of it at once, and see that it stands still."""
+        return self._all(signal.SIGSTOP, lambda each: each.status() == psutil.STATUS_STOPPED)
+
+    def thaw(self) -> None:
+        for each in self.processes():
+            each.send_signal(signal.SIGCONT)
+
+    def end(self) -> None:
+        for each in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        self._process.kill()
+        self._process.wait()
+
+    def _all(
+        self, number: signal.Signals, arrived: Callable[[psutil.Process], bool]
+    ) -> list[psutil.Process]:
+        family = self.processes()
+        assert family, f"{self.name} does not live"
+        for each in family:
+            with suppress(psutil.NoSuchProcess):
+                each.send_signal(number)
+        for each in family:
+            with suppress(psutil.NoSuchProcess):
+                until(f"{number.name} arrived at {each.pid}", partial(arrived, each), 5)
+        return family
+
+
+class Cluster:
+    """A head on this host, and as many nodes as `join` is called for."""
+
+    def __init__(self) -> None:
+        # Ray's sockets have paths of 107 bytes at most.
+        self.place = Path(tempfile.mkdtemp(prefix="tmo-", dir="/tmp"))
+        self.nodes: list[Node] = []
+        self._head: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._ports = ports.settle({}, (), ports.candidates(self.place), ports.free)
+            command = rayhead.command(self.place, self._ports)
+            words = [
+                word.replace("dashboard=true", "dashboard=false") for word in command.arguments
+            ]
+            self._environment = {**command.environment}
+            self._head = self._run(words, "head")
+            self._await("ray_gcs", self._head)
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._ports['ray_gcs']}"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What a process has to have that joins it."""
+        return {**rayhead.environment(self.place), "RAY_ADDRESS": self.address}
+
+    def join(self, name: str) -> Node:
+        """Another host; returns when its raylet listens."""
+        of = ports.settle({}, (), ports.candidates(self.place / name), ports.free)
+        flags = {
+            "address": self.address,
+            "node-ip-address": "127.0.0.1",
+            "node-manager-port": of["ray_node_manager"],
+            "object-manager-port": of["ray_object_manager"],
+            "dashboard-agent-listen-port": of["ray_agent"],
+            "dashboard-agent-grpc-port": of["ray_agent_grpc"],
+            "runtime-env-agent-port": of["ray_runtime_env"],
+            "metrics-export-port": of["ray_metrics"],
+            "min-worker-port": 0,
+            "max-worker-port": 0,
+            "num-cpus": 4,
+            "object-store-memory": rayhead.OBJECT_STORE,
+            "log-color": "false",
+        }
+        user = () if os.getuid() == 0 else ("--user", "--map-root-user")
+        words = ["unshare", *user, "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        words += ["sh", "-c", 'hostname "$0" && exec "$@"', name]
+        words += [sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--block"]
+        words += [f"--{flag}={value}" for flag, value in flags.items()]
+        process = self._run(words, name)
+        node = Node(name, process)
+        self.nodes.append(node)
+        self._ports |= {name: of["ray_node_manager"]}
+        self._await(name, process)
+        return node
+
+    def log(self, of: str) -> str:
+        return (self.place / f"{of}.log").read_text(errors="replace")[-3000:]
+
+    def end(self) -> None:
+        for node in self.nodes:
+            node.end()
+        token = str(self.place / rayhead.TOKEN)
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                mine = process.environ().get("RAY_AUTH_TOKEN_PATH") == token
+                if mine and process.pid != os.getpid():
+                    process.kill()
+        if self._head is not None:
+            self._head.kill()
+            self._head.wait()
+        shutil.rmtree(rayhead.temporary(self.place), ignore_errors=True)
+        shutil.rmtree(self.place, ignore_errors=True)
+
+    def _run(self, words: list[str], name: str) -> subprocess.Popen[bytes]:
+        with (self.place / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(
+                words,
+                env={**os.environ, **self._environment, "RAY_ADDRESS": ""},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def _await(self, port: str, process: subprocess.Popen[bytes]) -> None:
+        end = time.monotonic() + START
+        while ports.free(self._ports[port]):
+            assert process.poll() is None, self.log("head" if port == "ray_gcs" else port)
+            assert time.monotonic() < end, f"{port} does not listen"
+            time.sleep(0.1)
+
+
+class ClusterInstance(Instance):
+    """An instance whose actors run on a cluster that it does not own."""
+
+    def __init__(self, data: Path, cluster: Cluster, **settings: str) -> None:
+        super().__init__(data)
+        self.cluster = cluster
+        self._environment = {**cluster.environment, **settings}
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), **self._environment}
+
+    def hosts(self) -> dict[str, tuple[str | None, int]]:
+        """Where each connection is served, None on this host, and under which pid there."""
+        return {
+            entry.connection: (entry.node, entry.pid)
+            for entry in roster.read(self.data)
+            if entry.role == "connection" and entry.connection is not None
+        }
+
+    def served_on(self, node: Node) -> list[str]:
+        return [name for name, (host, _) in self.hosts().items() if host == node.host]

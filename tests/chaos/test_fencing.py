@@ -1,0 +1,141 @@
+"""An owner that is frozen past its lease, out of everybody's reach, and thawed again (G6, G8).
+
+The host on which it runs stands still as a whole; nobody can end its processes. Once its lease has
+run out a successor serves. When the old one wakes up, whatever it had encrypted, claimed or in its
+buffers is delivered at most once all the same, and it ends by itself.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.redis.lease import EXPIRES
+from tests.chaos.cluster import Cluster, ClusterInstance
+from tests.chaos.traffic import Traffic, judge
+from tests.instance import gone, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.chaos.cluster import Node
+    from tests.figures import Figure
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
+
+CONNECTIONS = {f"shop{number}": f"1555010000{number}" for number in range(1, 5)}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def node(cluster: Cluster) -> Node:
+    return cluster.join("far")
+
+
+@pytest.fixture(scope="module")
+def instance(
+    cluster: Cluster, node: Node, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ClusterInstance]:
+    del node  # there before anything is placed
+    data: Path = tmp_path_factory.mktemp("far")
+    with ClusterInstance(data, cluster, STANDBY_ACTORS="2") as running:
+        for connection, number in CONNECTIONS.items():
+            running.pair(connection, number)
+        yield running
+
+
+def load(instance: ClusterInstance, connection: str, digit: str) -> Traffic:
+    contacts = [f"1555012{digit}{chat:03d}" for chat in range(3)]
+    return Traffic(instance, connection, CONNECTIONS[connection], contacts)
+
+
+def test_connections_are_placed_on_both(instance: ClusterInstance, node: Node) -> None:
+    far = instance.served_on(node)
+    assert 0 < len(far) < len(CONNECTIONS), instance.hosts()
+
+
+def test_a_killed_owner_elsewhere_is_replaced_at_once(
+    instance: ClusterInstance, node: Node, figure: Figure
+) -> None:
+    """An actor on the same host says that the old one is gone: nothing has to be waited for."""
+    connection = instance.served_on(node)[0]
+    before = instance.connection(connection)
+    with load(instance, connection, "1") as traffic:
+        until("messages flow", lambda: traffic.given() > 60, 30)
+        traffic.surge()
+        owner = node.outside(instance.hosts()[connection][1])
+        killed_at = time.time()
+        owner.kill()
+        until("it is dead", lambda: gone(owner) or None, 5)
+        traffic.calm()
+        until(
+            "another one serves",
+            lambda: instance.connection(connection)["epoch"] > before["epoch"] or None,
+            EXPIRES / 2,
+        )
+        seconds = time.time() - killed_at
+        until("it is open", lambda: instance.connection(connection)["state"] == "open", 20)
+    verdict = judge(traffic, killed_at)
+    figure(f"owner on another host killed: next epoch after {seconds:.1f} s; {verdict}")
+    verdict.require_clean()
+    assert verdict.in_flight > 0
+
+
+def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
+    instance: ClusterInstance, node: Node, figure: Figure
+) -> None:
+    connection = instance.served_on(node)[0]
+    near = [name for name in CONNECTIONS if name not in instance.served_on(node)]
+    before = {name: instance.connection(name) for name in CONNECTIONS}
+    with load(instance, connection, "2") as traffic:
+        until("messages flow", lambda: traffic.given() > 60, 30)
+        traffic.surge()
+        frozen = node.freeze()
+        frozen_at = time.time()
+        traffic.calm()
+        old = node.actors()
+        assert old
+
+        def back() -> bool | None:
+            now = [instance.connection(name) for name in CONNECTIONS]
+            newer = [each for each in now if each["epoch"] > before[each["id"]]["epoch"]]
+            there = len(newer) == len(CONNECTIONS) - len(near)
+            return (there and all(each["state"] == "open" for each in now)) or None
+
+        until("all are open elsewhere", back, 60)
+        seconds = time.time() - frozen_at
+        assert seconds > EXPIRES - 12, "it was not waited for"  # the last renewal, and the look
+        mark = traffic.given()
+        until("messages flow again", lambda: traffic.given() > mark + 60, 30)
+        assert not any(gone(each) for each in old), "what is dead proves nothing"
+        traffic.surge()
+        thawed_at = time.time()
+        node.thaw()
+        until("the old owners ended themselves", lambda: not node.actors() or None, 60)
+        ended = time.time() - thawed_at
+        traffic.calm()
+        mark = traffic.given()
+        until("messages flow still", lambda: traffic.given() > mark + 60, 30)
+    verdict = judge(traffic, frozen_at)
+    figure(
+        f"host of {len(frozen)} processes frozen: {len(CONNECTIONS) - len(near)} connections open "
+        f"elsewhere after {seconds:.1f} s; thawed: ended by themselves after {ended:.1f} s; {verdict}"
+    )
+    verdict.require_clean()
+    assert verdict.in_flight > 0, "nothing was on its way: the freeze proves nothing"
+    for name in CONNECTIONS:
+        after = instance.connection(name)
+        assert after["state"] == "open"
+        assert instance.qr(name) is None
+        if name in near:
+            assert after["epoch"] == before[name]["epoch"], "one on this host was disturbed"
+        else:
+            assert after["epoch"] == before[name]["epoch"] + 1
