@@ -1,0 +1,91 @@
+"""Ray's own processes killed under load: the head comes back with its state, and so does all else.
+
+Its storage survives, so the new head knows the root and makes it again; the actors of the old one
+are ended first, for they would go on beside the new ones (G2, G4, G5, G6, G7, G8).
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from tests.chaos.traffic import Traffic, judge
+from tests.instance import Instance, gone, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.figures import Figure
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.long]
+
+CONNECTION, ACCOUNT = "shop", "15550100001"
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    data: Path = tmp_path_factory.mktemp("head")
+    with Instance(data) as running:
+        running.pair(CONNECTION, ACCOUNT)
+        running.pair("idle", "15550100011")
+        yield running
+
+
+def named(instance: Instance, name: str) -> psutil.Process:
+    """The process of Ray's with that program name."""
+    for process in instance.family():
+        with suppress(psutil.Error):
+            if process.name() == name and not gone(process):
+                return process
+    raise AssertionError(f"no {name}")
+
+
+@pytest.mark.parametrize(
+    ("parts", "digit"),
+    [(("gcs_server",), "1"), (("raylet",), "2"), (("gcs_server", "raylet"), "3")],
+)
+def test_a_head_that_lost_a_part_comes_back_with_its_state(
+    instance: Instance, parts: tuple[str, ...], digit: str, figure: Figure
+) -> None:
+    instance.ready(60)
+    before = instance.connection(CONNECTION)
+    owner = instance.process("connection", CONNECTION)
+    root = instance.process("root").pid
+    contacts = [f"1555013{digit}{chat:03d}" for chat in range(3)]
+    with Traffic(instance, CONNECTION, ACCOUNT, contacts) as traffic:
+        until("messages flow", lambda: traffic.given() > 60, 30)
+        traffic.surge()
+        processes = [named(instance, part) for part in parts]
+        killed_at, begun = time.time(), time.monotonic()
+        for process in processes:
+            process.send_signal(signal.SIGKILL)
+        for process in processes:
+            until(f"{process.pid} is dead", partial(gone, process), 5)
+        traffic.calm()
+        until("the old owner is gone", lambda: gone(owner) or None, 30)
+
+        def open_again() -> bool | None:
+            now = instance.connection(CONNECTION)
+            return (now["epoch"] > before["epoch"] and now["state"] == "open") or None
+
+        until("the connection is open again", open_again, 40)
+        seconds = time.monotonic() - begun
+        mark = traffic.given()
+        until("messages flow again", lambda: traffic.given() > mark + 60, 30)
+    verdict = judge(traffic, killed_at)
+    instance.ready(60)
+    figure(f"{' and '.join(parts)} killed: open again after {seconds:.1f} s; {verdict}")
+    verdict.require_clean()
+    assert verdict.in_flight > 0, "nothing was on its way: the death proves nothing"
+    assert seconds <= 30
+    assert instance.process("root").pid != root
+    for connection in (CONNECTION, "idle"):
+        assert instance.qr(connection) is None
+        assert instance.connection(connection)["state"] == "open"
