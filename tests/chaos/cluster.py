@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Self
 
 import psutil
 
+from actors import hosts
 from supervision import roster
 from supervision.keeper import ports, rayhead
 from tests.instance import Instance, gone, until
@@ -33,13 +34,16 @@ START = 60.0
 class Node:
     """One host of a cluster: a raylet, its agents and its workers."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, name: str, process: subprocess.Popen[bytes], *, apart: bool) -> None:
         self.name = name
         self._process = process
+        self._apart = apart
 
     @cached_property
     def host(self) -> str:
         """What `hosts.here()` is over there."""
+        if not self._apart:
+            return hosts.here()
         [first, *_] = psutil.Process(self._process.pid).children()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
         return f"{self.name}/{boot}/{Path(f'/proc/{first.pid}/ns/pid').stat().st_ino}"
@@ -47,7 +51,8 @@ class Node:
     def processes(self) -> list[psutil.Process]:
         """All of it that lives."""
         with suppress(psutil.NoSuchProcess):
-            family = psutil.Process(self._process.pid).children(recursive=True)
+            first = psutil.Process(self._process.pid)
+            family = first.children(recursive=True) + ([] if self._apart else [first])
             return [each for each in family if not gone(each)]
         return []
 
@@ -102,6 +107,64 @@ class Node:
         return family
 
 
+def join(
+    place: Path, address: str, environment: Mapping[str, str], name: str, *, apart: bool
+) -> Node:
+    """A raylet more, once it listens; `apart` gives it process ids and a name of its own."""
+    of = ports.settle({}, (), ports.candidates(place / name), ports.free)
+    flags = {
+        "address": address,
+        "node-ip-address": "127.0.0.1",
+        "node-manager-port": of["ray_node_manager"],
+        "object-manager-port": of["ray_object_manager"],
+        "dashboard-agent-listen-port": of["ray_agent"],
+        "dashboard-agent-grpc-port": of["ray_agent_grpc"],
+        "runtime-env-agent-port": of["ray_runtime_env"],
+        "metrics-export-port": of["ray_metrics"],
+        "min-worker-port": 0,
+        "max-worker-port": 0,
+        "num-cpus": 4,
+        "object-store-memory": rayhead.OBJECT_STORE,
+        "log-color": "false",
+    }
+    words = [sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--block"]
+    words += [f"--{flag}={value}" for flag, value in flags.items()]
+    if apart:
+        user = () if os.getuid() == 0 else ("--user", "--map-root-user")
+        wall = ["unshare", *user, "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        words = [*wall, "sh", "-c", 'hostname "$0" && exec "$@"', name, *words]
+    process = _run(place, words, environment, name)
+    node = Node(name, process, apart=apart)
+    try:
+        _await(place, of["ray_node_manager"], process, name)
+    except BaseException:
+        node.end()
+        raise
+    return node
+
+
+def _run(
+    place: Path, words: list[str], environment: Mapping[str, str], name: str
+) -> subprocess.Popen[bytes]:
+    with (place / f"{name}.log").open("ab") as log:
+        return subprocess.Popen(
+            words,
+            env={**os.environ, **environment, "RAY_ADDRESS": ""},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def _await(place: Path, port: int, process: subprocess.Popen[bytes], name: str) -> None:
+    end = time.monotonic() + START
+    while ports.free(port):
+        said = (place / f"{name}.log").read_text(errors="replace")[-3000:]
+        assert process.poll() is None, said
+        assert time.monotonic() < end, f"{name} does not listen: {said}"
+        time.sleep(0.1)
+
+
 class Cluster:
     """A head on this host, and as many nodes as `join` is called for."""
 
@@ -119,8 +182,8 @@ class Cluster:
                 word.replace("dashboard=true", "dashboard=false") for word in command.arguments
             ]
             self._environment = {**command.environment}
-            self._head = self._run(words, "head")
-            self._await("ray_gcs", self._head)
+            self._head = _run(self.place, words, self._environment, "head")
+            _await(self.place, self._ports["ray_gcs"], self._head, "head")
         except BaseException:
             self.end()
             raise
@@ -140,36 +203,9 @@ class Cluster:
 
     def join(self, name: str) -> Node:
         """Another host; returns when its raylet listens."""
-        of = ports.settle({}, (), ports.candidates(self.place / name), ports.free)
-        flags = {
-            "address": self.address,
-            "node-ip-address": "127.0.0.1",
-            "node-manager-port": of["ray_node_manager"],
-            "object-manager-port": of["ray_object_manager"],
-            "dashboard-agent-listen-port": of["ray_agent"],
-            "dashboard-agent-grpc-port": of["ray_agent_grpc"],
-            "runtime-env-agent-port": of["ray_runtime_env"],
-            "metrics-export-port": of["ray_metrics"],
-            "min-worker-port": 0,
-            "max-worker-port": 0,
-            "num-cpus": 4,
-            "object-store-memory": rayhead.OBJECT_STORE,
-            "log-color": "false",
-        }
-        user = () if os.getuid() == 0 else ("--user", "--map-root-user")
-        words = ["unshare", *user, "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        words += ["sh", "-c", 'hostname "$0" && exec "$@"', name]
-        words += [sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--block"]
-        words += [f"--{flag}={value}" for flag, value in flags.items()]
-        process = self._run(words, name)
-        node = Node(name, process)
+        node = join(self.place, self.address, self._environment, name, apart=True)
         self.nodes.append(node)
-        self._ports |= {name: of["ray_node_manager"]}
-        self._await(name, process)
         return node
-
-    def log(self, of: str) -> str:
-        return (self.place / f"{of}.log").read_text(errors="replace")[-3000:]
 
     def end(self) -> None:
         for node in self.nodes:
@@ -185,23 +221,6 @@ class Cluster:
             self._head.wait()
         shutil.rmtree(rayhead.temporary(self.place), ignore_errors=True)
         shutil.rmtree(self.place, ignore_errors=True)
-
-    def _run(self, words: list[str], name: str) -> subprocess.Popen[bytes]:
-        with (self.place / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(
-                words,
-                env={**os.environ, **self._environment, "RAY_ADDRESS": ""},
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def _await(self, port: str, process: subprocess.Popen[bytes]) -> None:
-        end = time.monotonic() + START
-        while ports.free(self._ports[port]):
-            assert process.poll() is None, self.log("head" if port == "ray_gcs" else port)
-            assert time.monotonic() < end, f"{port} does not listen"
-            time.sleep(0.1)
 
 
 class ClusterInstance(Instance):

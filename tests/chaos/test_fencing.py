@@ -7,7 +7,9 @@ buffers is delivered at most once all the same, and it ends by itself.
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +22,8 @@ from tests.instance import gone, until
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import psutil
 
     from tests.chaos.cluster import Node
     from tests.figures import Figure
@@ -55,6 +59,32 @@ def instance(
 def load(instance: ClusterInstance, connection: str, digit: str) -> Traffic:
     contacts = [f"1555012{digit}{chat:03d}" for chat in range(3)]
     return Traffic(instance, connection, CONNECTIONS[connection], contacts)
+
+
+def frozen_between_commits(instance: ClusterInstance, node: Node) -> list[psutil.Process]:
+    """Stop the host, but not while it holds the lock of a session file.
+
+    That lock is the file system's, and no epoch takes it away: who stops inside a commit keeps a
+    shared file from everybody for as long as it stands still.
+    """
+    files = [instance.data / "sessions" / name / "session.db" for name in instance.served_on(node)]
+    for _ in range(50):
+        frozen = node.freeze()
+        if not any(locked(file) for file in files):
+            return frozen
+        node.thaw()
+        time.sleep(0.02)
+    raise AssertionError("it commits without pause")
+
+
+def locked(file: Path) -> bool:
+    with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as session:
+        try:
+            session.execute("BEGIN IMMEDIATE")
+            session.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            return True
+    return False
 
 
 def test_connections_are_placed_on_both(instance: ClusterInstance, node: Node) -> None:
@@ -98,11 +128,18 @@ def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
     with load(instance, connection, "2") as traffic:
         until("messages flow", lambda: traffic.given() > 60, 30)
         traffic.surge()
-        frozen = node.freeze()
+        frozen = frozen_between_commits(instance, node)
         frozen_at = time.time()
         traffic.calm()
         old = node.actors()
         assert old
+
+        until(
+            "it is noticed",
+            lambda: instance.connection(connection)["state"] == "reconnecting" or None,
+            30,
+        )
+        noticed = time.time() - frozen_at
 
         def back() -> bool | None:
             now = [instance.connection(name) for name in CONNECTIONS]
@@ -126,7 +163,7 @@ def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
         until("messages flow still", lambda: traffic.given() > mark + 60, 30)
     verdict = judge(traffic, frozen_at)
     figure(
-        f"host of {len(frozen)} processes frozen: {len(CONNECTIONS) - len(near)} connections open "
+        f"host of {len(frozen)} processes frozen: noticed after {noticed:.1f} s, {len(CONNECTIONS) - len(near)} connections open "
         f"elsewhere after {seconds:.1f} s; thawed: ended by themselves after {ended:.1f} s; {verdict}"
     )
     verdict.require_clean()
@@ -139,3 +176,55 @@ def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
             assert after["epoch"] == before[name]["epoch"], "one on this host was disturbed"
         else:
             assert after["epoch"] == before[name]["epoch"] + 1
+
+
+def test_a_host_that_dies_is_waited_out_and_replaced(
+    instance: ClusterInstance, cluster: Cluster, figure: Figure
+) -> None:
+    """Nobody can see whether it is dead or only cut off."""
+    node = cluster.join("farther")
+    connection = move_one_to(instance, node)
+    before = instance.connection(connection)
+    with load(instance, connection, "3") as traffic:
+        until("messages flow", lambda: traffic.given() > 60, 30)
+        traffic.surge()
+        dead = node.kill()
+        killed_at = time.time()
+        traffic.calm()
+
+        def back() -> bool | None:
+            now = instance.connection(connection)
+            return (now["epoch"] > before["epoch"] and now["state"] == "open") or None
+
+        until("it is noticed", lambda: instance.connection(connection)["state"] != "open", 30)
+        noticed = time.time() - killed_at
+        until("it is open elsewhere", back, 60)
+        seconds = time.time() - killed_at
+        mark = traffic.given()
+        until("messages flow again", lambda: traffic.given() > mark + 60, 30)
+    verdict = judge(traffic, killed_at)
+    figure(
+        f"host of {len(dead)} processes killed: noticed after {noticed:.1f} s, open elsewhere after "
+        f"{seconds:.1f} s; {verdict}"
+    )
+    verdict.require_clean()
+    assert verdict.in_flight > 0
+    assert instance.qr(connection) is None
+
+
+def move_one_to(instance: ClusterInstance, node: Node) -> str:
+    """Restart connections until one of them is served over there."""
+    for _ in range(6):
+        for name in CONNECTIONS:
+            epoch = instance.connection(name)["epoch"]
+            instance.api.post(f"/api/connections/{name}/restart").raise_for_status()
+
+            def again(name: str = name, epoch: int = epoch) -> bool | None:
+                now = instance.connection(name)
+                return (now["epoch"] > epoch and now["state"] == "open") or None
+
+            until(f"{name} is open again", again, 40)
+        until("the roster is new", lambda: instance.hosts().keys() == CONNECTIONS.keys(), 10)
+        if found := instance.served_on(node):
+            return found[0]
+    raise AssertionError(f"nothing is placed on {node.name}")
