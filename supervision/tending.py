@@ -281,13 +281,13 @@ class Tending:
             epoch=child.epoch,
             reason=step.reason,
         )
-        asked = step.forgive or step.trial
-        if fall is not None or asked:
+        at_last = step.forgive or step.trial
+        if fall is not None or at_last:
             self._recovery.record(
                 role="connection",
                 connection=connection,
                 cause=fall or step.reason,
-                action="recovered" if asked else "restarted",
+                action="recovered" if at_last else "restarted",
                 before=None if lease is None else lease.state,
                 after="connecting",
                 epoch_before=None if lease is None else lease.epoch,

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
 from actors.backoff import persist
 from actors.redis.client import RedisAway
 from actors.redis.lease import LeaseMissing
+from actors.shell import end_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from actors.redis.lease import Lease, Leases
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -53,6 +56,20 @@ class Hold:
         self._on_kept, self._on_lost = on_kept, on_lost
         self.held, self.lapsed = asyncio.Event(), asyncio.Event()
         self.held.set()
+
+    async def while_held(self, serve: Callable[[], Awaitable[T]], grace: float) -> T | None:
+        """What `serve` returns; None when it was cut off because somebody else may serve by now.
+
+        It begins once the lease is held, and has `grace` seconds to end.
+        """
+        await self.held.wait()
+        serving = asyncio.ensure_future(serve())
+        lapse = asyncio.ensure_future(self.lapsed.wait())
+        try:
+            await asyncio.wait([serving, lapse], return_when=asyncio.FIRST_COMPLETED)
+            return serving.result() if serving.done() else None
+        finally:
+            await end_tasks([serving, lapse], grace)
 
     async def beat(self) -> None:
         """Renew the lease again and again; a Redis that is away is asked again each second."""

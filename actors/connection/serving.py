@@ -225,8 +225,7 @@ class Serving:
         failures = 0
         while True:
             await self._sit_out()
-            await self._hold.held.wait()
-            cause = await self._until_lapsed()
+            cause = await self._hold.while_held(self._engine.run, self._pace.close)
             self._sender.closed()
             self._is_open.clear()
             opened, self._opened_at = self._opened_at, None
@@ -253,16 +252,6 @@ class Serving:
 
     async def _forget(self) -> None:
         self._ask(Ending("logged_out", "asked"))
-
-    async def _until_lapsed(self) -> Cause | None:
-        """Serve one socket; None when it was closed because somebody else may serve by now (G6)."""
-        running = asyncio.ensure_future(self._engine.run())
-        lapse = asyncio.ensure_future(self._hold.lapsed.wait())
-        try:
-            await asyncio.wait([running, lapse], return_when=asyncio.FIRST_COMPLETED)
-            return running.result() if running.done() else None
-        finally:
-            await end_tasks([running, lapse], self._pace.close)
 
     async def _between(self, cause: Cause, follows: Consequence, failures: int) -> None:
         """Say why the socket closed and when the next one is opened, and wait until then."""

@@ -30,6 +30,19 @@ if TYPE_CHECKING:
 
 START = 60.0
 
+JOIN = """
+import ray.scripts.scripts as command
+
+class Joining:
+    \"""What keeps Ray on loopback also keeps it from joining a head: only here it does not.\"""
+    ENABLE_RAY_CLUSTER = True
+    def __getattr__(self, name, constants=command.ray_constants):
+        return getattr(constants, name)
+
+command.ray_constants = Joining()
+command.main()
+"""
+
 
 class Node:
     """One host of a cluster: a raylet, its agents and its workers."""
@@ -127,7 +140,7 @@ def join(
         "object-store-memory": rayhead.OBJECT_STORE,
         "log-color": "false",
     }
-    words = [sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--block"]
+    words = [sys.executable, "-P", "-c", JOIN, "start", "--block"]
     words += [f"--{flag}={value}" for flag, value in flags.items()]
     if apart:
         user = () if os.getuid() == 0 else ("--user", "--map-root-user")
@@ -227,12 +240,8 @@ class ClusterInstance(Instance):
     """An instance whose actors run on a cluster that it does not own."""
 
     def __init__(self, data: Path, cluster: Cluster, **settings: str) -> None:
-        super().__init__(data)
+        super().__init__(data, {**cluster.environment, **settings})
         self.cluster = cluster
-        self._environment = {**cluster.environment, **settings}
-
-    def environment(self) -> dict[str, str]:
-        return {**super().environment(), **self._environment}
 
     def hosts(self) -> dict[str, tuple[str | None, int]]:
         """Where each connection is served, None on this host, and under which pid there."""

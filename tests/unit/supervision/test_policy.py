@@ -179,4 +179,52 @@ def test_a_hang_is_found_within_its_bound() -> None:
     assert max(seconds, blocked) <= 12
 
 
-from supervision.policy import Expiry, Intensity, Lives, Memory, Probes, Wave, restart_after
+@pytest.mark.parametrize(
+    ("sizes", "lived", "exceeded", "why"),
+    [
+        ([99, 100], 60.0, False, "the limit itself is allowed"),
+        ([101], 60.0, False, "a peak passes"),
+        ([101, 102], 60.0, True, "twice in a row"),
+        ([101, 90, 101], 60.0, False, "not in a row"),
+        ([101, 102], 29.9, False, "restarted a moment ago: it is that large from the start"),
+        ([101, 102, 103], 30.0, True, "and later it is"),
+    ],
+)
+def test_what_stays_too_large_is_restarted(
+    sizes: list[int], lived: float, exceeded: bool, why: str
+) -> None:
+    memory, times = Memory(limit=100, rest=30.0), 0
+    for size in sizes:
+        times = memory.over(times, size)
+    assert memory.exceeded(times, lived) is exceeded, why
+
+
+RENEWALS = st.lists(st.floats(0.1, 20), min_size=1, max_size=10)
+
+
+@given(RENEWALS, st.floats(0, 3), st.floats(-1e6, 1e6), st.floats(0.1, 5))
+def test_a_lease_that_is_waited_out_has_run_out(
+    gaps: list[float], way: float, apart: float, look: float
+) -> None:
+    """G6: the owner counts from when its renewal began; who waits looks every `look` seconds.
+
+    `way` is how long a renewal takes to arrive, `apart` what lies between the two clocks.
+    """
+    expiry, began, renewals = Expiry(30.0), 0.0, []
+    for gap in gaps:
+        began += gap
+        renewals.append((began, began + way))
+    now = 0.0
+    while True:
+        arrived = [start for start, end in renewals if end <= now]
+        expiry.saw("shop", arrived[-1:], now + apart)
+        if arrived[-1:] == [began] and expiry.left("shop", now + apart) == 0.0:
+            break
+        assert expiry.left("shop", now + apart) <= 30.0 + 1e-6
+        now += look
+    assert now - began >= 30.0 - 1e-6 * abs(apart)
+    assert now - began <= 30.0 + way + 2 * look + 0.1
+
+
+def test_of_an_unknown_lease_all_is_left() -> None:
+    assert Expiry(30.0).left("shop", 5.0) == 30.0
