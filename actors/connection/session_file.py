@@ -53,7 +53,7 @@ class SessionUnavailable(Exception):  # noqa: N818
 
 
 class SessionBlocked(Exception):  # noqa: N818
-    """Something else stands where the session's directory belongs. It was left as it is."""
+    """Something else stands where the session or its directory belongs. It was left as it is."""
 
     code: Final = "session_blocked"
 
@@ -117,7 +117,8 @@ class SessionFile:
         """The session in `path`, which is created where there is none and now belongs to `epoch`.
 
         Raises `StaleEpoch` where the file has a newer epoch, `SessionDamaged` where it is no
-        intact session, `SessionTooNew`, or `SessionUnavailable`; in each case the file is untouched.
+        intact session, `SessionTooNew`, `SessionBlocked` or `SessionUnavailable`; in each case the
+        file is untouched.
         """
         if _inspect(path, thorough=True) > epoch:
             raise StaleEpoch
@@ -127,7 +128,7 @@ class SessionFile:
     def known_epoch(path: Path) -> int:
         """The epoch of the file's last owner, 0 where there is no file.
 
-        Raises `SessionDamaged`, `SessionTooNew` or `SessionUnavailable`.
+        Raises `SessionDamaged`, `SessionTooNew`, `SessionBlocked` or `SessionUnavailable`.
         """
         return _inspect(path, thorough=False)
 
@@ -267,7 +268,11 @@ def _read_only(path: Path) -> sqlite3.Connection:
 def _inspect(path: Path, *, thorough: bool) -> int:
     # A file of no bytes is a creation that was cut short: SQLite fills its first page only when
     # the write-ahead log is switched on.
-    if not path.exists() or path.stat().st_size == 0:
+    if not path.exists():
+        return 0
+    if not path.is_file():  # SQLite would wait for a pipe
+        raise SessionBlocked
+    if path.stat().st_size == 0:
         return 0
     with _translated():
         reader = _read_only(path)

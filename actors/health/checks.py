@@ -139,8 +139,8 @@ CAUSES: Mapping[str, str] = {
     " the phone of before, or create another connection.",
     "outdated": "WhatsApp refuses the announced version; set WHATSAPP_VERSION to a newer one.",
     "replaced": "Another client uses its session; end that one, then start the connection.",
-    "session_blocked": "A file stands where the directory of its session belongs; move it away,"
-    " then start the connection.",
+    "session_blocked": "Something else stands where its session belongs; move it away, then start"
+    " the connection.",
     "session_unavailable": "Its session cannot be read or written; see that the disk has room and"
     " takes writes, then start the connection.",
     "session_too_new": "A newer release wrote its session; run that release.",

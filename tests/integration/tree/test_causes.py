@@ -335,7 +335,7 @@ def test_a_file_where_the_session_belongs_is_left_alone_and_said(instance: Insta
         directory.write_text("somebody's")
         start(instance)
         failed = becomes(instance, "failed", "session_blocked")
-        alerted(instance, "A file stands where the directory of its session belongs")
+        alerted(instance, "Something else stands where its session belongs")
         time.sleep(4)
         assert instance.connection(SHOP)["epoch"] == failed["epoch"]
         assert directory.read_text() == "somebody's"

@@ -45,6 +45,18 @@ def test_what_stands_in_the_place_of_a_directory_is_left_as_it_is(tmp_path: Path
     assert file.read_text() == "somebody's"
 
 
+def test_what_stands_in_the_place_of_the_file_is_left_as_it_is(path: Path) -> None:
+    """A pipe would be waited for."""
+    path.parent.mkdir(exist_ok=True)
+    for make, unmake in ((Path.mkdir, Path.rmdir), (os.mkfifo, Path.unlink)):
+        make(path)
+        with pytest.raises(SessionBlocked):
+            Session.known_epoch(path)
+        with pytest.raises(SessionBlocked):
+            Session.open(path, 5)
+        unmake(path)
+
+
 def test_a_directory_that_cannot_be_made_now() -> None:
     with pytest.raises(SessionUnavailable):
         make_directory(Path("/proc/teimoso"))
