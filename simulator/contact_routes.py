@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import JSONResponse
 
+from simulator.inbox import Page
 from simulator.people import ADDRESSINGS, RECEIPTS
-from simulator.problems import ProblemError, body_of, field, optional
+from simulator.problems import ProblemError, body_of, field, number_in, optional
 from simulator.protocol import LID_SERVER
 from simulator.speech import NoCompanionError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
 
     from simulator.people import Person
@@ -134,16 +137,25 @@ class ContactRoutes:
         return JSONResponse({"sessions": forgotten})
 
     async def inbox(self, request: Request) -> JSONResponse:
-        number = self._number(request)
-        return JSONResponse({"items": self._world.contacts.inbox.received(number)})
+        return self._paged(request, self._world.contacts.inbox.received)
 
     async def copies(self, request: Request) -> JSONResponse:
         """What the account's own phone saw its companions send."""
-        number = self._number(request)
-        return JSONResponse({"items": self._world.contacts.inbox.copies(number)})
+        return self._paged(request, self._world.contacts.inbox.copies)
 
     async def said(self, request: Request) -> JSONResponse:
-        return JSONResponse({"items": self._world.speech.said(self._number(request))})
+        return self._paged(request, self._world.speech.said)
+
+    def _paged(
+        self, request: Request, read: Callable[[str, Page], list[dict[str, Any]]]
+    ) -> JSONResponse:
+        """The items after `after`, at most `limit`; `last` is where the next page begins."""
+        after = number_in(request, "after", "bad_page") or 0
+        limit = number_in(request, "limit", "bad_page")
+        if limit == 0:
+            raise ProblemError(400, "bad_page", "limit must be 1 or more")
+        items = read(self._number(request), Page(after, -1 if limit is None else limit))
+        return JSONResponse({"items": items, "last": items[-1]["index"] if items else after})
 
     def _described(self, person: Person) -> JSONResponse:
         played = self._world.endpoints.of(person.number)

@@ -1,4 +1,19 @@
-"""The control API: what a person with a phone would do, over HTTP on loopback."""
+"""The control API: what a person with a phone would do, over HTTP on loopback.
+
+What grows is read in pages, so that who polls reads only what is new: `GET /contacts/{n}/inbox`,
+`/phones/{n}/inbox` and `/contacts/{n}/said` take `?after=` and `?limit=` and answer
+`{"items": […], "last": n}`, the items of a higher `index` than `after`, oldest first, at most
+`limit`; `last` is the `after` of the next page, and what was given when there is nothing new.
+Without either it is everything. An `index` stays what it is, also through the simulator's restart,
+and only grows; what grows without a new index is how often a message came (`deliveries`, `devices`)
+and what became of one that was said (`delivered`, `read`, `retries`), so a judge reads all once more
+at the end.
+
+`POST /faults {"account", "kind", …}` begins a fault (`simulator/faults.py` lists the kinds),
+`GET /faults` tells of each how often it happened (`struck`) and whether it is in force (`active`),
+`DELETE /faults` ends those in force; the latter two of one account or one fault alone with
+`?account=` and `?id=`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +32,7 @@ from simulator.devices import NoDeviceError
 from simulator.faults import FaultError
 from simulator.pairing import ScanError
 from simulator.people import UnknownNumberError
-from simulator.problems import ProblemError, body_of, field, optional, problem
+from simulator.problems import ProblemError, body_of, field, number_in, optional, problem
 from simulator.world import Certificate
 
 if TYPE_CHECKING:
@@ -120,19 +135,16 @@ class Control:
         return JSONResponse({"prekeys": sum(left)})
 
     async def faults(self, request: Request) -> JSONResponse:
+        faults, query = self._world.faults, request.query_params
+        account, fault_id = query.get("account"), number_in(request, "id", "bad_fault")
         if request.method == "DELETE":
-            account = request.query_params.get("account")
-            fault_id = request.query_params.get("id")
-            if fault_id is not None and not fault_id.isdecimal():
-                raise ProblemError(400, "bad_fault", "id must be a number")
-            ended = self._world.clear(account, None if fault_id is None else int(fault_id))
-            return JSONResponse({"ended": ended})
+            return JSONResponse({"ended": self._world.clear(account, fault_id)})
         if request.method == "GET":
-            return JSONResponse({"items": self._world.faults.everything()})
+            return JSONResponse({"items": faults.everything(account, fault_id)})
         body = await body_of(request)
         if isinstance(body.get("account"), str):
             body["account"] = self._world.people.named(body["account"].lstrip("+")).number
-        fault = self._world.faults.request(body)
+        fault = faults.request(body)
         reached = self._world.strike(fault)
         return JSONResponse({**fault.described(), "reached": reached}, status_code=201)
 

@@ -1,9 +1,10 @@
 """Faults on demand: what goes wrong for one account, how often, and whether it ever arrived.
 
 A fault either happens at once to the account's open sockets, or waits for its moment (an ack, a
-delivery, a login) as a rule that applies `count` times, or until it is cleared. Every fault counts
-how often it struck: an injection that never fired proves nothing. Faults live in memory and end
-with the process.
+delivery, a login) as a rule that applies `count` times, for `seconds`, or until it is cleared,
+whichever comes first. An account has as many rules as it was given, and they touch no other
+account's. Every fault counts in `struck` how often it happened: an injection that never fired
+proves nothing. Faults live in memory and end with the process.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "reorder": {"count": 2},
     "ban": {"seconds": 60, "code": 101, "reason": 402},
 }
-# Begin at once, and end by themselves after `seconds`.
-LASTING: Final = ("freeze", "ban")
+# What `seconds` of a rule is, unless it is how long the rule lasts.
+_DELAYING: Final = ("delay_acks",)
 
 
 class FaultError(ValueError):
@@ -85,12 +86,19 @@ class Fault:
             if value is not None and name != "ends_at"
         }
 
-    def left_at(self, now: float) -> int | None:
-        """Whole seconds until it is over, at least 1; what it says itself when it has no end.
+    @property
+    def lasts(self) -> float | None:
+        """After how many seconds a rule ends by itself; None when it does not."""
+        return self.seconds if self.kind in RULES and self.kind not in _DELAYING else None
 
-        `now` and `ends_at` are of the loop's clock.
+    def left_at(self, now: float) -> int | None:
+        """What a refused login is told: whole seconds until a ban is over, at least 1.
+
+        And what was asked for where there is no ban. `now` and `ends_at` are of the loop's clock.
         """
-        return self.expire if self.ends_at is None else max(1, math.ceil(self.ends_at - now))
+        if self.kind != "ban" or self.ends_at is None:
+            return self.expire
+        return max(1, math.ceil(self.ends_at - now))
 
 
 def requested(body: Any, fault_id: int) -> Fault:
@@ -125,7 +133,7 @@ def _check(name: str, value: Any) -> None:
 class Faults:
     """The rules in force."""
 
-    _rules: list[Fault] = field(default_factory=list)
+    _rules: dict[str, list[Fault]] = field(default_factory=dict)
     _done: list[Fault] = field(default_factory=list)
     _next: int = 1
 
@@ -133,16 +141,17 @@ class Faults:
         """Reads a request; a rule is in force from now on. Raises FaultError."""
         fault = requested(body, self._next)
         self._next += 1
-        (self._rules if fault.kind in RULES else self._done).append(fault)
+        if fault.kind in RULES:
+            self._rules.setdefault(fault.account, []).append(fault)
+        else:
+            self._done.append(fault)
         return fault
 
     def find(self, account: str, *kinds: str, device: int | None = None) -> Fault | None:
         """The first rule of these kinds that applies; it has not struck by being found."""
-        for fault in self._rules:
-            if (
-                fault.account == account
-                and fault.kind in kinds
-                and (fault.device is None or device is None or fault.device == device)
+        for fault in self._rules.get(account, ()):
+            if fault.kind in kinds and (
+                fault.device is None or device is None or fault.device == device
             ):
                 return fault
         return None
@@ -160,30 +169,40 @@ class Faults:
         if fault.left is not None:
             fault.left -= times
             if fault.left <= 0:
-                self._rules.remove(fault)
-                self._done.append(fault)
+                self._end(fault)
 
     def frozen(self, account: str) -> bool:
         """Whether nothing moves on the account's sockets now."""
-        return any(rule.account == account and rule.kind == "freeze" for rule in self._rules)
+        return self.find(account, "freeze") is not None
 
     def clear(self, account: str | None = None, fault_id: int | None = None) -> list[Fault]:
         """Ends the rules of one account, one by its id, or all, and returns them."""
-        ended = [
-            rule
-            for rule in self._rules
-            if (account is None or rule.account == account)
-            and (fault_id is None or rule.id == fault_id)
-        ]
+        ended = [rule for rule in self._in_force(account) if fault_id in (None, rule.id)]
         for rule in ended:
-            self._rules.remove(rule)
-            self._done.append(rule)
+            self._end(rule)
         return ended
 
-    def everything(self) -> list[dict[str, Any]]:
-        """All faults so far with how often each struck; `active` tells the rules in force."""
-        active = {rule.id for rule in self._rules}
+    def everything(
+        self, account: str | None = None, fault_id: int | None = None
+    ) -> list[dict[str, Any]]:
+        """All faults so far with how often each struck; `active` tells the rules in force.
+
+        Of one account, or one by its id, where it is named.
+        """
+        rules = self._in_force(account)
+        active = {rule.id for rule in rules}
+        done = [fault for fault in self._done if account in (None, fault.account)]
         return [
             {**fault.described(), "active": fault.id in active}
-            for fault in sorted([*self._rules, *self._done], key=lambda one: one.id)
+            for fault in sorted([*rules, *done], key=lambda one: one.id)
+            if fault_id in (None, fault.id)
         ]
+
+    def _in_force(self, account: str | None) -> list[Fault]:
+        if account is not None:
+            return list(self._rules.get(account, ()))
+        return [rule for rules in self._rules.values() for rule in rules]
+
+    def _end(self, fault: Fault) -> None:
+        self._rules[fault.account].remove(fault)
+        self._done.append(fault)

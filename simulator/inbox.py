@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from simulator.store import Store
 
 Device = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Page:
+    """The items after an index, at most `limit` of them; -1 for no limit."""
+
+    after: int = 0
+    limit: int = -1
+
+
+EVERYTHING: Final = Page()
 
 
 def content_of(message: Any, *, own_copy: bool) -> tuple[str | None, str | None]:
@@ -92,25 +104,28 @@ class Inbox:
         )
         return first > 0
 
-    def received(self, number: str) -> list[dict[str, Any]]:
+    def received(self, number: str, page: Page = EVERYTHING) -> list[dict[str, Any]]:
         """What others sent to this number."""
-        return self._items(number, own=False)
+        return self._items(number, page, own=False)
 
-    def copies(self, number: str) -> list[dict[str, Any]]:
+    def copies(self, number: str, page: Page = EVERYTHING) -> list[dict[str, Any]]:
         """What the account's own phone saw its companions send."""
-        return self._items(number, own=True)
+        return self._items(number, page, own=True)
 
-    def _items(self, number: str, *, own: bool) -> list[dict[str, Any]]:
+    def _items(self, number: str, page: Page, *, own: bool) -> list[dict[str, Any]]:
         rows = self._store.rows(
             "SELECT inbox.*, max(deliveries) AS deliveries, group_concat(device) AS devices"
             " FROM inbox JOIN decrypted USING (number, sender, id)"
-            " WHERE inbox.number = ? AND (inbox.sender = inbox.number) = ?"
-            " GROUP BY seq ORDER BY seq",
+            " WHERE inbox.number = ? AND seq > ? AND (inbox.sender = inbox.number) = ?"
+            " GROUP BY seq ORDER BY seq LIMIT ?",
             number,
+            page.after,
             own,
+            page.limit,
         )
         return [
             {
+                "index": row["seq"],
                 "id": row["id"],
                 "from": row["sender"],
                 "to": row["chat"],

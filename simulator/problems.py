@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 _MAX_BODY: Final = 1 << 20
+# A number with no more of them fits where the store keeps its indexes.
+_DIGITS: Final = 18
 
 
 class ProblemError(Exception):
@@ -57,3 +59,13 @@ def field(body: dict[str, Any], name: str, kind: type | tuple[type, ...]) -> Any
 def optional(body: dict[str, Any], name: str, default: Any) -> Any:
     """A field of the default's type that may be missing. Raises ProblemError."""
     return field(body, name, type(default)) if name in body else default
+
+
+def number_in(request: Request, name: str, code: str) -> int | None:
+    """A whole number in the address, None when it is not there. Raises ProblemError(400, code)."""
+    given = request.query_params.get(name)
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdecimal() and len(given) <= _DIGITS):
+        raise ProblemError(400, code, f"{name} must be a number")
+    return int(given)

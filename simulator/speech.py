@@ -11,6 +11,7 @@ from simulator import stanzas
 from simulator.contacts import MAX_RETRIES
 from simulator.devices import NoDeviceError
 from simulator.endpoints import PHONE
+from simulator.inbox import EVERYTHING, Page
 from simulator.people import ADDRESSINGS
 from simulator.protocol import PN_SERVER, Message, Node
 
@@ -126,11 +127,12 @@ class Speech:
         self._write(speaker, companion, spoken, bundle=keys, count=count)
         return True
 
-    def said(self, number: str) -> list[dict[str, Any]]:
+    def said(self, number: str, page: Page = EVERYTHING) -> list[dict[str, Any]]:
         """What a person said, and what came back: delivered, read, asked again how often."""
         now = time.time()
         return [
             {
+                "index": row["seq"],
                 "id": row["id"],
                 "device": row["device"],
                 "to": row["recipient"],
@@ -141,7 +143,10 @@ class Speech:
                 "retries": row["retries"],
             }
             for row in self._world.store.rows(
-                "SELECT * FROM said WHERE number = ? ORDER BY seq", number
+                "SELECT * FROM said WHERE number = ? AND seq > ? ORDER BY seq LIMIT ?",
+                number,
+                page.after,
+                page.limit,
             )
         ]
 

@@ -64,6 +64,7 @@ CREATE TABLE IF NOT EXISTS inbox (
     id TEXT NOT NULL, chat TEXT NOT NULL, kind TEXT NOT NULL, text TEXT, at REAL NOT NULL,
     UNIQUE (number, sender, id)
 );
+CREATE INDEX IF NOT EXISTS inbox_order ON inbox (number, seq);
 -- which of the person's devices got it, how often, and the last ciphertext's hash
 CREATE TABLE IF NOT EXISTS decrypted (
     number TEXT NOT NULL, sender TEXT NOT NULL, id TEXT NOT NULL, device INTEGER NOT NULL,
@@ -83,6 +84,7 @@ CREATE TABLE IF NOT EXISTS said (
     retries INTEGER NOT NULL DEFAULT 0,
     UNIQUE (number, id)
 );
+CREATE INDEX IF NOT EXISTS said_order ON said (number, seq);
 -- how often each device asked for a message again
 CREATE TABLE IF NOT EXISTS asked (
     number TEXT NOT NULL, id TEXT NOT NULL, peer TEXT NOT NULL, peer_device INTEGER NOT NULL,

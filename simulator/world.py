@@ -14,7 +14,7 @@ from simulator.connection import Connection
 from simulator.contacts import Contacts
 from simulator.devices import Devices
 from simulator.endpoints import Endpoints
-from simulator.faults import LASTING, Fault, Faults
+from simulator.faults import Fault, Faults
 from simulator.messages import Messages
 from simulator.notices import Notices
 from simulator.offline import OfflineQueue
@@ -169,7 +169,11 @@ class World:
             self.store.after_commit(lambda: connection.retire(farewell))
 
     def strike(self, fault: Fault) -> int:
-        """Does an instant fault, or begins a lasting one; returns how many sockets it reached."""
+        """Does an instant fault, or begins one that lasts; returns how many sockets it reached."""
+        if fault.lasts is not None:
+            loop = asyncio.get_running_loop()
+            fault.ends_at = loop.time() + fault.lasts
+            loop.call_later(fault.lasts, self.clear, None, fault.id)
         connections = self.switchboard.of(fault.account, fault.device)
         actions: dict[str, Callable[[Connection], None]] = {
             "drop": lambda connection: connection.retire(),
@@ -192,10 +196,6 @@ class World:
                 for companion in self.companions.of(fault.account):
                     if fault.device in (None, companion.device):
                         self.log_out(companion)
-        if fault.kind in LASTING and fault.seconds is not None:
-            loop = asyncio.get_running_loop()
-            fault.ends_at = loop.time() + fault.seconds
-            loop.call_later(fault.seconds, self.clear, None, fault.id)
         fault.struck += len(connections)
         return len(connections)
 

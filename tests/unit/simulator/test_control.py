@@ -11,6 +11,7 @@ import pytest
 
 from simulator.contact_routes import MAX_TEXT
 from simulator.control import application
+from simulator.faults import RULES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -95,6 +96,11 @@ async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
         ("GET", "/accounts/1", None, 400, "bad_number"),
         ("POST", "/faults", {"account": NUMBER, "kind": "explode"}, 400, "bad_fault"),
         ("DELETE", "/faults?id=x", None, 400, "bad_fault"),
+        ("GET", "/faults?id=-1", None, 400, "bad_fault"),
+        ("GET", f"/contacts/{FRIEND}/inbox?after=x", None, 400, "bad_page"),
+        ("GET", f"/contacts/{FRIEND}/inbox?after={'9' * 30}", None, 400, "bad_page"),
+        ("GET", f"/contacts/{FRIEND}/said?limit=0", None, 400, "bad_page"),
+        ("GET", f"/phones/{NUMBER}/inbox?limit=-1", None, 400, "bad_page"),
     ],
 )
 async def test_bad_input(
@@ -131,7 +137,7 @@ async def test_a_phone_exists_as_soon_as_it_is_named(http: httpx.AsyncClient) ->
     first = (await http.post("/phones", json={"number": NUMBER})).json()
     again = (await http.post("/phones", json={"number": f"+{NUMBER}"})).json()
     assert first == again
-    assert (await http.get(f"/contacts/{FRIEND}/inbox")).json() == {"items": []}
+    assert (await http.get(f"/contacts/{FRIEND}/inbox")).json() == {"items": [], "last": 0}
     account = (await http.get(f"/accounts/{NUMBER}")).json()
     assert (account["online"], account["unacknowledged"], account["prekeys"]) == (False, 0, 0)
 
@@ -189,6 +195,74 @@ async def test_faults_are_listed_and_cleared(http: httpx.AsyncClient) -> None:
     assert (listed["kind"], listed["struck"], listed["active"]) == ("withhold_acks", 0, True)
     assert (await http.delete("/faults", params={"account": FRIEND})).json() == {"ended": 0}
     assert (await http.delete("/faults")).json() == {"ended": 1}
+
+
+async def test_faults_of_many_accounts_are_told_and_ended_apart(http: httpx.AsyncClient) -> None:
+    accounts = [f"1555010002{number}" for number in range(5)]
+    begun = await asyncio.gather(
+        *(
+            http.post("/faults", json={"account": account, "kind": kind, "count": 3})
+            for account in accounts
+            for kind in RULES
+        )
+    )
+    assert {answer.status_code for answer in begun} == {201}
+    listed = (await http.get("/faults")).json()["items"]
+    assert len(listed) == len(accounts) * len(RULES)
+    first = (await http.get("/faults", params={"account": accounts[0]})).json()["items"]
+    assert [one["kind"] for one in first] == list(RULES)
+    assert (await http.get("/faults", params={"id": first[1]["id"]})).json()["items"] == [first[1]]
+    gone = await http.delete("/faults", params={"id": first[0]["id"]})
+    assert gone.json() == {"ended": 1}
+    gone = await http.delete("/faults", params={"account": accounts[0]})
+    assert gone.json() == {"ended": len(RULES) - 1}
+    left = [one for one in (await http.get("/faults")).json()["items"] if one["active"]]
+    assert {one["account"] for one in left} == set(accounts[1:])
+    assert len(left) == (len(accounts) - 1) * len(RULES)
+
+
+async def test_what_grows_is_read_in_pages(
+    http: httpx.AsyncClient, world: World, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    device = await paired(NUMBER)
+    other = "15550100003"
+
+    async def read(path: str, **query: int) -> tuple[list[str], int]:
+        page = (await http.get(path, params=query)).json()
+        assert all(item["index"] > query.get("after", 0) for item in page["items"])
+        return [item["text"] for item in page["items"]], page["last"]
+
+    inbox, said = f"/contacts/{FRIEND}/inbox", f"/contacts/{NUMBER}/said"
+    body = {"to": FRIEND, "text": "text", "count": 5}
+    ids = (await http.post(f"/phones/{NUMBER}/say", json=body)).json()["ids"]
+    await http.post(f"/phones/{NUMBER}/say", json={"to": other, "text": "elsewhere"})
+    texts, last = await read(inbox, limit=3)
+    assert texts == ["text 1", "text 2", "text 3"]
+    texts, last = await read(inbox, after=last, limit=3)
+    assert texts == ["text 4", "text 5"]
+    assert await read(inbox, after=last) == ([], last)
+    assert (await read(inbox))[0] == [f"text {number}" for number in range(1, 6)]
+    texts, last_said = await read(said, after=(await read(said, limit=4))[1])
+    assert texts == ["text 5", "elsewhere"]
+    # one that comes again keeps its index, and one that is new comes after it
+    with world.store.transaction():
+        friend = world.people.named(FRIEND)
+        world.contacts.hear(world.people.named(NUMBER), friend, ids[0], "text 1", "s.whatsapp.net")
+    assert await read(inbox, after=last) == ([], last)
+    assert world.contacts.inbox.received(FRIEND)[0]["deliveries"] == 2
+    await http.post(f"/phones/{NUMBER}/say", json={"to": FRIEND, "text": "news"})
+    assert (await read(inbox, after=last))[0] == ["news"]
+    assert (await read(said, after=last_said))[0] == ["news"]
+    for number in range(3):
+        stanza = await device.message(FRIEND, f"copy {number}", f"M{number}")
+        copy = await device.part(NUMBER, 0, device.own_copy(f"copy {number}", FRIEND))
+        stanza.get_child("participants").content.append(copy)
+        await device.send(stanza)
+        await device.next("ack")
+    copies = f"/phones/{NUMBER}/inbox"
+    texts, last = await read(copies, limit=2)
+    assert texts == ["copy 0", "copy 1"]
+    assert (await read(copies, after=last))[0] == ["copy 2"]
 
 
 async def test_a_contact_and_an_account_are_described(

@@ -10,7 +10,7 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from websockets.exceptions import ConnectionClosed
 
-from simulator.faults import FaultError, Faults, requested
+from simulator.faults import RULES, FaultError, Faults, requested
 from simulator.people import ADDRESSINGS
 
 if TYPE_CHECKING:
@@ -60,6 +60,29 @@ def test_clearing() -> None:
     assert faults.clear(NUMBER) == [one]
     assert faults.clear() == [two]
     assert faults.strike(FRIEND, "swallow") is None
+
+
+async def test_every_rule_but_a_delay_ends_after_its_seconds(world: World) -> None:
+    """For many accounts at once, each by its own clock, and however often it had struck."""
+    accounts = [f"1555010002{number}" for number in range(3)]
+    bodies = [
+        {"account": account, "kind": kind, "seconds": 0.2 if account == accounts[0] else 60}
+        for account in accounts
+        for kind in RULES
+    ]
+    for body in bodies:
+        world.strike(world.faults.request(body))
+    assert all(fault["active"] for fault in world.faults.everything())
+    assert world.faults.strike(accounts[0], "swallow") is not None
+    await asyncio.sleep(0.4)
+    left = {
+        (fault["account"], fault["kind"]) for fault in world.faults.everything() if fault["active"]
+    }
+    asked = {(body["account"], body["kind"]) for body in bodies}
+    ended = {(accounts[0], kind) for kind in RULES if kind != "delay_acks"}
+    assert left == asked - ended
+    assert world.faults.strike(accounts[0], "swallow") is None
+    assert world.faults.strike(accounts[1], "swallow") is not None
 
 
 @pytest.fixture
@@ -199,6 +222,28 @@ async def test_what_was_kept_back_arrives_in_its_order(
         for text in ("three", "four", "five"):
             say(world, text)
         assert await next_read(device, 3) == ["five", "four", "three"]
+
+
+async def test_what_was_kept_back_arrives_when_the_time_is_over(
+    device: Device, world: World
+) -> None:
+    inject(world, "reorder", count=3, seconds=0.3)
+    for text in ("one", "two"):
+        say(world, text)
+    assert await next_read(device, 2) == ["one", "two"]
+    assert (struck(world), world.faults.everything()[0]["active"]) == (0, False)
+
+
+async def test_logins_are_refused_for_a_time_without_a_word_about_it(
+    device: Device, world: World
+) -> None:
+    await device.close()
+    inject(world, "reject_login", seconds=0.5)
+    failure = await device.login()
+    assert failure.attrs == {"reason": "503", "location": "simulator"}
+    async with asyncio.timeout(10):
+        while (await device.login()).tag == "failure":
+            pass
 
 
 async def test_one_device_gets_its_messages_in_another_order_than_the_other(
