@@ -4,8 +4,10 @@ BIN := .venv/bin
 UV := $(BIN)/python -m uv
 DATA ?= data
 PORT ?=
+MINUTES ?= 10
+SEED ?= 1
 
-.PHONY: up down test bench setup setup-test check debian lock clean
+.PHONY: up down test chaos bench setup setup-test check debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -16,7 +18,11 @@ down: setup
 
 ## lint, types and every test; `make bench` gives the figures
 test: setup-test debian check
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/benchmarks
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/benchmarks -m "not long"
+
+## kill everything at random while messages flow, for MINUTES; a SEED tells the faults and victims
+chaos: setup-test debian
+	MINUTES=$(MINUTES) SEED=$(SEED) $(BIN)/python -m pytest -q -s -m long tests/chaos
 
 ## figures, side by side in one run; nothing here fails for being slow
 bench: setup-test

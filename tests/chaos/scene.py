@@ -1,0 +1,162 @@
+"""An instance with some connections under load, and what can be asked of it while it is struck."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from supervision import roster
+from supervision.keeper.parts import PROCESSES
+from tests.chaos.traffic import Party
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tests.chaos.traffic import Lane, Load
+    from tests.instance import Instance
+
+SETTINGS = {
+    # What is not acknowledged is tried again soon, so that more faults fit into the minutes.
+    "WHATSAPP_ACK_TIMEOUT": "5000",
+    # Alerts come and go within seconds.
+    "HEALTH_CHECK_INTERVAL": "1000",
+    # A machine that is all used is what this is about, and other programs may share it.
+    "CPU_THRESHOLD": "100",
+    "MEMORY_THRESHOLD": "100",
+}
+
+
+def parties(connections: int, chats: int) -> list[Party]:
+    """Connections with accounts and contacts of their own."""
+    return [
+        Party(
+            f"line{number:02d}",
+            f"1555010{number:04d}",
+            tuple(f"1555011{number:02d}{chat:02d}" for chat in range(chats)),
+        )
+        for number in range(connections)
+    ]
+
+
+def pair_all(instance: Instance, whom: Sequence[Party], seconds: float = 120) -> None:
+    """Create the connections and scan their QRs, some at a time."""
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda party: instance.pair(party.connection, party.account), whom))
+    instance.ready(seconds)
+
+
+@dataclass(frozen=True)
+class Served:
+    """Who serves a connection."""
+
+    epoch: int
+    pid: int | None
+
+
+class Scene:
+    """What a fault needs to strike, and to see that it reached and that it is over."""
+
+    def __init__(self, instance: Instance, load: Load) -> None:
+        self.instance, self.load = instance, load
+        self.parties = load.parties
+
+    def pid(self, role: str, connection: str | None = None) -> int | None:
+        """Who has the role now, by the files that need no part of the instance to be read."""
+        data = self.instance.data
+        for entry in (*roster.read(data, PROCESSES), *roster.read(data)):
+            if entry.role == role and connection in (None, entry.connection):
+                return entry.pid
+        return None
+
+    def replaced(self, role: str, old: int, connection: str | None = None) -> bool:
+        return self.pid(role, connection) not in (None, old)
+
+    def served(self) -> dict[str, Served]:
+        """Who serves each connection."""
+        items: list[dict[str, Any]] = (
+            self.instance.api.get("/api/connections", params={"limit": "500"})
+            .raise_for_status()
+            .json()["items"]
+        )
+        return {
+            item["id"]: Served(item["epoch"], self.pid("connection", item["id"])) for item in items
+        }
+
+    def begin_fault(self, party: Party, kind: str, **fields: Any) -> int:
+        """Ask the simulator for a fault; its id."""
+        asked = self.instance.simulator.post(
+            "/faults", json={"account": party.account, "kind": kind, **fields}
+        )
+        identity: int = asked.raise_for_status().json()["id"]
+        return identity
+
+    def struck(self, fault: int) -> int:
+        """How often the simulator's fault struck so far."""
+        items = self.instance.simulator.get("/faults").raise_for_status().json()["items"]
+        return sum(item["struck"] for item in items if item["id"] == fault)
+
+    def end_fault(self, fault: int) -> None:
+        self.instance.simulator.delete("/faults", params={"id": fault}).raise_for_status()
+
+    def flows(self, party: Party, since: float) -> bool:
+        """Whether something that was given after `since` has arrived, in both directions."""
+        lanes = self.load.lanes(party.connection)
+        return all(
+            any(self._through(lane, since) for lane in lanes if lane.direction == direction)
+            for direction in ("out", "in")
+        )
+
+    def flowing(self, whom: Sequence[Party], since: float, seconds: float) -> dict[str, float]:
+        """Wait until messages of all these flow again; by connection the seconds since `since`."""
+        found: dict[str, float] = {}
+        end = time.monotonic() + seconds
+
+        while len(found) < len(whom):
+            for party in whom:
+                if party.connection in found:
+                    continue
+                try:
+                    if self.flows(party, since):
+                        found[party.connection] = time.time() - since
+                except httpx.HTTPError:
+                    pass
+            if time.monotonic() > end:
+                break
+            time.sleep(0.05)
+        return found
+
+    def _through(self, lane: Lane, since: float) -> bool:
+        wanted = {token for token, at in lane.tokens[-200:] if at > since}
+        if not wanted:
+            return False
+        if lane.direction == "out":
+            return any(item["text"] in wanted for item in self.instance.inbox(lane.chat)[-200:])
+        page = self.instance.api.get(
+            "/api/messages",
+            params={
+                "connection": lane.party.connection,
+                "chat": lane.chat,
+                "direction": "in",
+                "order": "newest",
+                "limit": "20",
+            },
+        )
+        return any(item["text"] in wanted for item in page.raise_for_status().json()["items"])
+
+
+def passes(look: Callable[[], bool], seconds: float) -> bool:
+    """Whether `look` says yes within that time; what is away meanwhile says no."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            if look():
+                return True
+        except httpx.HTTPError:
+            pass
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)

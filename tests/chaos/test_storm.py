@@ -1,0 +1,52 @@
+"""Messages both ways while everything is struck by everything; `make chaos` is the long one."""
+
+from __future__ import annotations
+
+import os
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.chaos import report
+from tests.chaos.faults import FAULTS, SHORT
+from tests.chaos.killer import schedule
+from tests.chaos.scene import SETTINGS, pair_all, parties
+from tests.chaos.storm import storm
+from tests.instance import Instance
+
+if TYPE_CHECKING:
+    from tests.figures import Figure
+
+MINUTES = float(os.environ.get("MINUTES") or 10)
+SEED = int(os.environ.get("SEED") or 1)
+BUILD = Path(__file__).parents[2] / "build"
+
+
+@pytest.mark.timeout(300)
+def test_every_short_fault_once(tmp_path: Path, figure: Figure) -> None:
+    """G2 to G9: nothing is lost, doubled or reordered, nobody is asked to link again."""
+    whom = parties(4, 3)
+    with Instance(tmp_path, SETTINGS) as instance:
+        pair_all(instance, whom)
+        plan = islice(schedule(SEED, SHORT, whom), len(SHORT))
+        outcome = storm(instance, whom, plan, pause=0.3)
+    print(f"\n{report.text(outcome)}")
+    figure(report.summary(outcome))
+    assert not outcome.violations, f"{len(outcome.violations)} violations; they are above"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(60 * MINUTES + 900)
+def test_the_storm(tmp_path: Path, figure: Figure) -> None:
+    """Twenty connections for `MINUTES`; the same `SEED` strikes the same in the same order."""
+    whom = parties(20, 3)
+    with Instance(tmp_path, SETTINGS) as instance:
+        pair_all(instance, whom, 180)
+        plan = schedule(SEED, FAULTS, whom)
+        outcome = storm(instance, whom, plan, pause=1.5, seconds=60 * MINUTES)
+    figure(report.summary(outcome))
+    report.write(outcome, BUILD, seed=SEED, minutes=MINUTES, connections=20, chats=3)
+    print(f"\n{report.text(outcome)}")
+    assert not outcome.violations, f"{len(outcome.violations)} violations; see build/chaos.json"
