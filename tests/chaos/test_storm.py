@@ -24,6 +24,7 @@ SEED = int(os.environ.get("SEED") or 1)
 BUILD = Path(__file__).parents[2] / "build"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_every_short_fault_once(tmp_path: Path, figure: Figure) -> None:
     """G2 to G9: nothing is lost, doubled or reordered, nobody is asked to link again."""

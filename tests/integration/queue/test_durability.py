@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,33 +9,13 @@ import pytest
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from tests.integration.queue.desk import ANA, SHOP
+from tests.tracing import STRACE, calls, under
 from tests.valkey import Valkey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-STRACE = shutil.which("strace")
 TEXT = "token-of-the-durability-test"
-CALLS = "trace=read,recvfrom,write,writev,sendto,sendmsg,fsync,fdatasync"
-
-CALL = re.compile(r"(?P<name>\w+)\((?P<file>\d+<[^>]*>)(?P<rest>.*)")
-
-
-def calls(trace: str) -> Iterator[tuple[str, str, str]]:
-    """Each call's name, file and the rest, in the order in which they returned."""
-    begun: dict[str, str] = {}
-    for line in trace.splitlines():
-        pid, _, call = line.partition(" ")
-        call = call.strip()
-        # What another thread interrupts is printed in two parts.
-        if call.endswith("<unfinished ...>"):
-            begun[pid] = call.removesuffix("<unfinished ...>")
-            continue
-        if call.startswith("<... "):
-            call = begun.pop(pid) + call.partition("resumed>")[2]
-        if (found := CALL.match(call)) is not None:
-            yield found["name"], found["file"], found["rest"]
 
 
 def synced_before_the_reply(trace: str) -> bool:
@@ -65,10 +43,8 @@ def synced_before_the_reply(trace: str) -> bool:
 
 
 async def trace(directory: Path, appendfsync: str) -> str:
-    assert STRACE is not None
     output = directory / "strace"
-    under = [STRACE, "-f", "-y", "-s", "4096", "-o", str(output), "-e", CALLS]
-    with Valkey(directory / appendfsync, appendfsync=appendfsync, under=under) as server:
+    with Valkey(directory / appendfsync, appendfsync=appendfsync, under=under(output)) as server:
         settings = server.settings()
         redis = connect(settings)
         lanes = Lanes(redis, settings)

@@ -1,0 +1,146 @@
+"""G1, G5: what each file's owner answers for is on disk, as the kernel sees it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from actors.queue.lanes import Lanes, Send
+from actors.redis.client import RedisAway, connect
+from actors.settings import Settings
+from supervision.keeper import valkey
+from tests.tracing import STRACE, calls, under
+from tests.valkey import free_port
+
+pytestmark = pytest.mark.skipif(
+    STRACE is None, reason="strace is not installed, so no fsync can be seen"
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+TOLD = "told-by-the-test"
+CHAT = "15550100002@s.whatsapp.net"
+TEXT = "token-of-this-test"
+
+# Each does one thing to warm up, and then one of which it tells when it was answered.
+PROGRAMS = {
+    "session.db": f"""
+        session = Session.open(Path(sys.argv[1]), 1)
+        for number in range(2):
+            async with session.transaction():
+                session.add_message(chat={CHAT!r}, sender={CHAT!r}, message_id=str(number),
+                    at=1, type="text", text={TEXT!r})
+            told(number)
+    """,
+    "spool.db": f"""
+        spool = Spool(Path(sys.argv[1]), limit=10)
+        for number in range(2):
+            await spool.put(Send("shop", {CHAT!r}, {TEXT!r}))
+            told(number)
+        await spool.close()
+    """,
+    "state.db": f"""
+        documents = SqliteDocuments(Path(sys.argv[1]))
+        for number in range(2):
+            await documents.batch([Write("set", "whatsapp_messages", str(number), {{"a": {TEXT!r}}})])
+            told(number)
+        await documents.close()
+    """,
+}
+FRAME = """
+import asyncio, os, sys
+from pathlib import Path
+from actors.connection.session import Session
+from actors.queue.lanes import Send
+from actors.queue.spool import Spool
+from actors.state.documents import Write
+from actors.state.sqlite import SqliteDocuments
+
+def told(number):
+    os.write(1, f"{told} {{number}}\\n".encode())
+
+async def main():
+{program}
+
+asyncio.run(main())
+"""
+
+
+def synced_before_told(trace: str, file: str) -> bool:
+    """Whether nothing that was written to the log of `file` was unsynced when it was told of.
+
+    Raises AssertionError when the trace shows no write between the two tellings.
+    """
+    tellings, written, dirty = 0, False, False
+    for name, target, rest in calls(trace):
+        if f"{file}-wal" in target:
+            if name in {"fsync", "fdatasync"}:
+                dirty = dirty and not rest.endswith("= 0")
+            elif name in {"write", "pwrite64"}:
+                dirty = True
+                written = written or (tellings == 1)
+        elif name == "write" and TOLD in rest:
+            tellings += 1
+            if tellings == 2:
+                assert written, "nothing was written"
+                return not dirty
+    raise AssertionError(f"it told {tellings} times")
+
+
+@pytest.mark.parametrize("file", PROGRAMS)
+def test_what_was_answered_is_on_disk(tmp_path: Path, file: str) -> None:
+    program = FRAME.format(told=TOLD, program=PROGRAMS[file])
+    output = tmp_path / "strace"
+    done = subprocess.run(
+        [*under(output), sys.executable, "-c", program, str(tmp_path / file)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert synced_before_told(output.read_text(), file)
+
+
+async def test_the_keepers_own_valkey_syncs_before_it_answers(tmp_path: Path) -> None:
+    port, password, output = free_port(), valkey.password(tmp_path), tmp_path / "strace"
+    command = valkey.command(tmp_path, port, password, 100)
+    server = subprocess.Popen(  # noqa: ASYNC220 - begun before anything waits
+        [*under(output), *command.arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        process_group=0,
+    )
+    settings = Settings.resolve(
+        data=tmp_path, redis_host="127.0.0.1", redis_port=port, redis_password=password
+    )
+    redis = connect(settings)
+    lanes = Lanes(redis, settings)
+    try:
+        end = time.monotonic() + 15
+        while time.monotonic() < end:
+            with suppress(RedisAway):
+                await lanes.accept(Send("shop", CHAT, "loads the script"))
+                break
+        await lanes.accept(Send("shop", CHAT, TEXT))
+    finally:
+        await redis.aclose()
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+    logged = synced = False
+    for name, file, rest in calls(output.read_text()):
+        if ".aof" in file and TEXT in rest:
+            logged = True
+        elif logged and ".aof" in file and name in {"fsync", "fdatasync"}:
+            synced = rest.endswith("= 0")
+        elif logged and name in {"write", "writev", "sendto"} and "accepted" in rest:
+            assert synced, "it answered before the message was on disk"
+            return
+    raise AssertionError("no acceptance in the trace")
