@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 BATCH = 200
 
+RECEIPTS_APART = 0.05
+"""Seconds between two rounds of receipts: the first goes at once, many share a commit."""
+
 
 class Drain:
     """Empties the inbox of one connection for as long as `run` runs.
@@ -52,7 +55,7 @@ class Drain:
         self._lanes = lanes
         self._state = state
         self._messages = Stage(self._store)
-        self._receipts = Stage(self._note)
+        self._receipts = Stage(self._note, apart=RECEIPTS_APART)
 
     def look(self) -> None:
         """Something new is in the inbox."""
@@ -106,17 +109,18 @@ class Drain:
         receipts = await self._engine.pending("receipt", BATCH)
         if not receipts:
             return Progress.EMPTY
-        noted = []
         try:
-            for receipt in receipts:
-                await self._lanes.receipt(
-                    self._connection, receipt.message_ids, receipt.status, receipt.at
-                )
-                noted.append(receipt.key)
+            await self._lanes.receipts(
+                self._connection,
+                [
+                    (message_id, receipt.status, receipt.at)
+                    for receipt in receipts
+                    for message_id in receipt.message_ids
+                ],
+            )
         except RedisAway:
-            pass
-        settled = await self._settle(noted)
-        return settled if len(noted) == len(receipts) else Progress.AWAY
+            return Progress.AWAY  # what was noted is noted again, which changes nothing
+        return await self._settle([receipt.key for receipt in receipts])
 
     async def _settle(self, keys: Sequence[int]) -> Progress:
         try:
@@ -137,8 +141,10 @@ class Progress(Enum):
 class Stage:
     """One kind of item, drained step by step; tried again with growing pauses."""
 
-    def __init__(self, step: Callable[[], Awaitable[Progress]]) -> None:
+    def __init__(self, step: Callable[[], Awaitable[Progress]], *, apart: float = 0.0) -> None:
+        """`apart`: seconds between the end of a round and the next."""
         self._step = step
+        self._apart = apart
         self._look = asyncio.Event()
 
     def look(self) -> None:
@@ -150,6 +156,7 @@ class Stage:
             self._look.clear()
             if await self.once():
                 pause = PAUSE
+                await asyncio.sleep(self._apart)
                 await self._look.wait()
             else:
                 await asyncio.sleep(pause)

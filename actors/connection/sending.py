@@ -22,7 +22,7 @@ from actors.redis.client import RedisAway
 from actors.shell import end_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from actors.connection.engine import Engine
     from actors.queue.lanes import Job, Lanes
@@ -36,6 +36,16 @@ PAUSE = 0.1
 LONGEST_PAUSE = 1.0
 NOT_OPEN_AFTER_ALL = 0.2
 """Seconds without claims after a send found the socket closed before `run` said so."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """WhatsApp acknowledged the message of an attempt; `told` says whether Redis knows."""
+
+    attempt: asyncio.Task[bool]
+    id: str
+    at: float
+    told: asyncio.Future[bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +83,10 @@ class Sender:
         self._clock = clock
         self._open = False
         self._stopping = False
-        self._attempts: set[asyncio.Task[None]] = set()
+        self._attempts: set[asyncio.Task[bool]] = set()
+        self._flying: set[asyncio.Task[bool]] = set()  # those among them that Redis has in flight
+        self._sent: list[_Sent] = []
+        self._claiming = False
         self._untold = 0
         self._closed_until = 0.0
         self._look = asyncio.Event()
@@ -99,6 +112,7 @@ class Sender:
         """
         listening = asyncio.ensure_future(self._listen())
         listening.add_done_callback(lambda _: self._look.set())
+        self._claiming = True
         try:
             while True:
                 self._look.clear()
@@ -109,6 +123,8 @@ class Sender:
                     async with asyncio.timeout(again):
                         await self._look.wait()
         finally:
+            self._claiming = False
+            _answer(self._sent, told=False)
             await end_tasks([listening], 1.0)
 
     async def stop(self, grace: float) -> None:
@@ -131,37 +147,62 @@ class Sender:
             self._look.set()
 
     async def _claim(self) -> float | None:
-        """Claim what fits; the seconds after which to look again by itself, None for never."""
-        free = self._concurrency - len(self._attempts)
+        """Tell what was sent and claim what fits, in one call.
+
+        Returns the seconds after which to look again by itself, None for never.
+        """
+        sent, self._sent = self._sent, []
+        free = self._concurrency - len(self._flying) + len(sent)
+        again: float | None = None
         # An outcome that Redis may not have is told first: the next claim would hand it out again.
         if not self._open or self._stopping or self._untold or free <= 0:
-            return None
-        closed = self._closed_until - time.monotonic()
-        if closed > 0:
-            return closed
-        now = self._clock()
+            free = 0
+        elif (closed := self._closed_until - time.monotonic()) > 0:
+            free, again = 0, closed
+        if not free and not sent:
+            return again
+        told = False
         try:
-            claim = await self._lanes.claim(self._ticket.connection, self._ticket.epoch, free, now)
+            claim = await self._lanes.claim(
+                self._ticket.connection,
+                self._ticket.epoch,
+                free,
+                self._clock(),
+                sent={each.id: each.at for each in sent},
+            )
+            told = True
+            self._flying -= {each.attempt for each in sent}
         except RedisAway:
             return LONGEST_PAUSE
         except LeaseLost:
+            told = True
             self._on_lost("lost")
             return None
+        finally:
+            _answer(sent, told=told)
         for job in claim.jobs:
             attempt = asyncio.ensure_future(self._attempt(job))
             self._attempts.add(attempt)
+            self._flying.add(attempt)
             attempt.add_done_callback(self._done)
         if len(claim.jobs) == free or claim.next_due is None:
-            return None
+            return again
         return max(0.0, claim.next_due - self._clock()) + 0.005
 
-    def _done(self, attempt: asyncio.Task[None]) -> None:
+    def _done(self, attempt: asyncio.Task[bool]) -> None:
         self._attempts.discard(attempt)
-        if not attempt.cancelled() and (error := attempt.exception()) is not None:
-            log.error("attempt broke", action="send", error=type(error).__name__)
-        self._look.set()
+        self._flying.discard(attempt)
+        looked = False
+        if not attempt.cancelled():
+            if (error := attempt.exception()) is not None:
+                log.error("attempt broke", action="send", error=type(error).__name__)
+            else:
+                looked = attempt.result()
+        if not looked:
+            self._look.set()
 
-    async def _attempt(self, job: Job) -> None:
+    async def _attempt(self, job: Job) -> bool:
+        """Send; whether its room was claimed for when its outcome was told."""
         connection, epoch = self._ticket.connection, self._ticket.epoch
         try:
             if job.type != "text":
@@ -172,18 +213,32 @@ class Sender:
         except NotConnected:
             self._closed_until = time.monotonic() + NOT_OPEN_AFTER_ALL
             await self._tell(lambda: self._lanes.unclaim(connection, epoch, [job.id]))
-            return
+            return False
         except SendError as error:
             await self._failed(job, error)
-            return
+            return False
         except Exception as error:  # noqa: BLE001
             # An engine that breaks its promise must not lose the message: what left is not known.
             log.error(  # noqa: TRY400 - a traceback may quote what was sent
                 "engine broke", action="send", connection=connection, error=type(error).__name__
             )
             await self._failed(job, SendError(type(error).__name__, uncertain=True))
-            return
+            return False
+        if await self._told_with_a_claim(job.id, at):
+            return True
         await self._tell(lambda: self._lanes.complete(connection, epoch, job.id, at=at))
+        return False
+
+    async def _told_with_a_claim(self, id_: str, at: float) -> bool:
+        """Whether the next claim told Redis: while one is on its way, many wait for the next."""
+        if not self._claiming:
+            return False
+        attempt = asyncio.current_task()
+        assert attempt is not None
+        sent = _Sent(attempt, id_, at, asyncio.get_running_loop().create_future())
+        self._sent.append(sent)
+        self._look.set()
+        return await sent.told
 
     async def _failed(self, job: Job, error: SendError) -> None:
         retry_at = self._retry_at(job.attempts, error.permanent, self._clock())
@@ -227,3 +282,9 @@ class Sender:
             self._on_lost("lost")
         finally:
             self._untold -= refused
+
+
+def _answer(sent: Sequence[_Sent], *, told: bool) -> None:
+    for each in sent:
+        if not each.told.done():
+            each.told.set_result(told)

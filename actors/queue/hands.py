@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from actors.redis.client import RedisAway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +41,18 @@ class Hands:
         """Which attempt an outcome is about; "" (whichever is in flight) if not handed out here."""
         return self.tries.get(message_id, "")
 
-    def owe(self, message_id: str, outcome: Outcome) -> None:
-        """Redis may not have heard the outcome."""
-        self.owed[message_id] = outcome
+    @contextmanager
+    def telling(self, outcomes: Mapping[str, Outcome]) -> Iterator[None]:
+        """Redis is told inside: it knows the outcomes afterwards, or they are owed.
 
-    def settled(self, message_id: str, outcome: Outcome) -> None:
-        """Redis knows the outcome; a newer attempt of the message that is in hand stays there."""
-        self.owed.pop(message_id, None)
-        if self.tries.get(message_id) == outcome.attempt:
-            del self.tries[message_id]
+        A newer attempt of a message that is in hand stays there.
+        """
+        try:
+            yield
+        except (RedisAway, asyncio.CancelledError):
+            self.owed.update(outcomes)
+            raise
+        for message_id, outcome in outcomes.items():
+            self.owed.pop(message_id, None)
+            if self.tries.get(message_id) == outcome.attempt:
+                del self.tries[message_id]

@@ -218,6 +218,18 @@ function transitions.claim(epoch, limit, concurrency, interval, longest, rests, 
     return {'claimed', sooner(paced, next_due()) or '', jobs}
 end
 
+-- What WhatsApp acknowledged (`count` pairs of id and time), then the next claim: an owner that is
+-- busy makes one call of both, and is not woken for what it frees itself.
+function transitions.turn(count, ...)
+    local given = {...}
+    local first = 2 * tonumber(count) + 1
+    looking = owns(given[first])
+    for i = 1, first - 2, 2 do
+        prove(given[i], 'sent', given[i + 1])
+    end
+    return transitions.claim(unpack(given, first))
+end
+
 function transitions.complete(epoch, id, tries, at)
     local mine = owns(epoch)
     prove(id, 'sent', at)
@@ -270,9 +282,10 @@ function transitions.unclaim(epoch, ...)
     return 'kept'
 end
 
-function transitions.receipt(status, at, ...)
-    for _, id in ipairs({...}) do
-        prove(id, status, at)
+function transitions.receipts(...)
+    local given = {...}
+    for i = 1, #given, 3 do
+        prove(given[i], given[i + 1], given[i + 2])
     end
     return 'kept'
 end

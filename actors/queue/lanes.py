@@ -11,7 +11,6 @@ repeating it is safe.
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,7 +38,7 @@ from actors.redis.client import RedisAway, connect, reach
 from actors.redis.lease import LeaseLost
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from redis.asyncio import Redis
 
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 REDRIVE_BATCH = 100
+RECEIPT_BATCH = 200
 ABANDON_BATCH = 200
 # How much longer than asked a blocked wait may take before the server counts as away.
 GRACE = 5.0
@@ -132,12 +132,22 @@ class Lanes(Ledger):
         return Accepted(record, replayed=False)
 
     async def claim(
-        self, connection: str, epoch: int, limit: int, now: float | None = None
+        self,
+        connection: str,
+        epoch: int,
+        limit: int,
+        now: float | None = None,
+        *,
+        sent: Mapping[str, float] | None = None,
     ) -> Claim:
         """Take up to `limit` messages of as many chats, `QUEUE_CONCURRENCY` in flight at most.
 
-        Raises `LeaseLost`. What is due is readied first; if `next_due` is not after `now`, more
-        is due than one script readies: claim again. What the pacing forbids stays in its lane.
+        `sent` are ids and times that WhatsApp acknowledged: they are `complete` before the claim,
+        in the same call. Nobody is woken for what becomes claimable by it and exceeds `limit`.
+
+        Raises `LeaseLost`, and the proofs in `sent` count all the same. What is due is readied
+        first; if `next_due` is not after `now`, more is due than one script readies: claim again.
+        What the pacing forbids stays in its lane.
 
         A `Lanes` remembers what it handed out, so that a claim whose answer was lost is handed
         out again by the next. So one `Lanes` claims for a connection, and each job ends in
@@ -151,19 +161,23 @@ class Lanes(Ledger):
                 if hands.owed.get(message_id) is owed:
                     await self._tell(connection, hands, message_id, owed)
             rests = self._pacing.rests(min(limit, self._settings.queue_concurrency), random.random)
-            outcome, *answer = await self._run(
-                connection,
-                "claim",
-                now,
-                epoch,
-                limit,
-                self._settings.queue_concurrency,
-                self._pacing.interval,
-                self._pacing.longest,
-                len(rests),
-                *rests,
-                *hands.tries,
-            )
+            proofs = _proofs(connection, epoch, hands, sent or {}, now)
+            with hands.telling(proofs):
+                outcome, *answer = await self._run(
+                    connection,
+                    "turn",
+                    now,
+                    len(proofs),
+                    *(part for name, proof in proofs.items() for part in (name, proof.args[-1])),
+                    epoch,
+                    limit,
+                    self._settings.queue_concurrency,
+                    self._pacing.interval,
+                    self._pacing.longest,
+                    len(rests),
+                    *rests,
+                    *hands.tries,
+                )
             if outcome == "lost":
                 self._drop(connection, hands)
                 raise LeaseLost(connection)
@@ -196,7 +210,10 @@ class Lanes(Ledger):
 
         Raises `LeaseLost` from an old epoch, and the proof counts all the same.
         """
-        await self._settle(connection, epoch, id, "complete", _clock(now), repr(at))
+        hands = self._held(connection, epoch)
+        proofs = _proofs(connection, epoch, hands, {id: at}, _clock(now))
+        for message_id, proof in proofs.items():
+            await self._tell(connection, hands, message_id, proof)
 
     async def fail(
         self,
@@ -231,20 +248,22 @@ class Lanes(Ledger):
         for id_ in ids:
             await self._settle(connection, epoch, id_, "unclaim", now)
 
-    async def receipt(
+    async def receipts(
         self,
         connection: str,
-        message_ids: Sequence[str],
-        status: Literal["delivered", "read"],
-        at: float,
+        receipts: Sequence[tuple[str, Literal["delivered", "read"], float]],
         now: float | None = None,
     ) -> None:
-        """Note receipts, which also prove a message sent in whatever state it is (G3).
+        """Note receipts: WhatsApp's message id, what became of it, WhatsApp's time.
 
-        Idempotent and monotone: read is never delivered again. Unknown ids are ignored.
+        They also prove a message sent in whatever state it is (G3). Idempotent and monotone: read
+        is never delivered again. Unknown ids are ignored.
         """
-        if message_ids:
-            await self._run(connection, "receipt", _clock(now), status, repr(at), *message_ids)
+        now = _clock(now)
+        for begin in range(0, len(receipts), RECEIPT_BATCH):
+            batch = receipts[begin : begin + RECEIPT_BATCH]
+            parts = [part for name, status, at in batch for part in (name, status, repr(at))]
+            await self._run(connection, "receipts", now, *parts)
 
     async def promote(self, connection: str, now: float | None = None) -> float | None:
         """Ready what is due; return when the next is (None: nothing is held back)."""
@@ -326,23 +345,17 @@ class Lanes(Ledger):
         now: float,
         *args: object,
     ) -> str:
-        names = split_id(id_)
-        if names is None or names[0] != connection:
-            raise ValueError("not a message of this connection")
+        message_id = _own(connection, id_)
         hands = self._held(connection, epoch)
-        attempt = hands.attempt(names[1])
-        outcome = Outcome(transition, now, attempt, (epoch, names[1], attempt, *args))
-        return await self._tell(connection, hands, names[1], outcome)
+        attempt = hands.attempt(message_id)
+        outcome = Outcome(transition, now, attempt, (epoch, message_id, attempt, *args))
+        return await self._tell(connection, hands, message_id, outcome)
 
     async def _tell(self, connection: str, hands: Hands, message_id: str, outcome: Outcome) -> str:
-        try:
+        with hands.telling({message_id: outcome}):
             answer: str = await self._run(
                 connection, outcome.transition, outcome.now, *outcome.args
             )
-        except (RedisAway, asyncio.CancelledError):
-            hands.owe(message_id, outcome)
-            raise
-        hands.settled(message_id, outcome)
         if answer == "lost":
             raise LeaseLost(connection)
         return answer
@@ -363,6 +376,26 @@ class Lanes(Ledger):
         if outcome == "refused":
             raise refusal(answer[0])
         return record_of(*names, _pairs(answer[0]))
+
+
+def _own(connection: str, id_: str) -> str:
+    names = split_id(id_)
+    if names is None or names[0] != connection:
+        raise ValueError("not a message of this connection")
+    return names[1]
+
+
+def _proofs(
+    connection: str, epoch: int, hands: Hands, sent: Mapping[str, float], now: float
+) -> dict[str, Outcome]:
+    """What tells that messages were sent, by WhatsApp's ids."""
+    proofs = {}
+    for id_, at in sent.items():
+        message_id = _own(connection, id_)
+        attempt = hands.attempt(message_id)
+        args = (epoch, message_id, attempt, repr(at))
+        proofs[message_id] = Outcome("complete", now, attempt, args)
+    return proofs
 
 
 def _clock(now: float | None) -> float:

@@ -43,9 +43,12 @@ local function owns(epoch)
     return lease[1] == epoch and lease[2] ~= '1'
 end
 
+-- Set while the owner claims: it is looking already.
+local looking = false
+
 -- One token is enough: who takes it looks at everything.
 local function wake()
-    if call('LLEN', WAKE) == 0 then
+    if not looking and call('LLEN', WAKE) == 0 then
         call('RPUSH', WAKE, '1')
     end
 end

@@ -99,7 +99,7 @@ async def test_a_message_is_followed_from_queued_to_read(api: Api, actor: Actor)
     await actor.complete(accepted["id"])
     assert read()["status"] == "sent"
     assert read()["attempts"] == 1
-    await actor.lanes.receipt("shop", [accepted["message_id"]], "read", time.time())
+    await actor.lanes.receipts("shop", [(accepted["message_id"], "read", time.time())])
     message = read()
     assert message["status"] == "read"
     times = [message[f"{name}_at"] for name in ("accepted", "queued", "sending", "sent", "read")]

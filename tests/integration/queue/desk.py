@@ -82,7 +82,7 @@ class Desk:
 
     async def receipt(self, text: str, status: Any = "delivered") -> None:
         message_id = self.ids[text].partition(".")[2]
-        await self.lanes.receipt(SHOP, [message_id], status, self.now)
+        await self.lanes.receipts(SHOP, [(message_id, status, self.now)], self.now)
 
     async def cancel(self, text: str) -> Record:
         return await self.lanes.cancel(self.ids[text], self.now)

@@ -252,8 +252,9 @@ async def test_the_first_of_equal_receipts_counts(desk: Desk) -> None:
 
 
 async def test_receipts_for_unknown_messages_are_ignored(desk: Desk) -> None:
-    await desk.lanes.receipt(SHOP, ["3EB0000000000000000000", "anything"], "read", 1.0)
-    await desk.lanes.receipt(SHOP, [], "read", 1.0)
+    unknown = ("3EB0000000000000000000", "anything")
+    await desk.lanes.receipts(SHOP, [(each, "read", 1.0) for each in unknown])
+    await desk.lanes.receipts(SHOP, [])
 
 
 OUTCOMES: dict[str, Any] = {
@@ -295,8 +296,8 @@ async def test_times_follow_the_steps_though_whatsapp_counts_whole_seconds(desk:
     await desk.claim()
     lanes, sent = desk.lanes, [record.message_id]
     await lanes.complete(SHOP, desk.epoch, record.id, at=1000.0, now=1000.85)
-    await lanes.receipt(SHOP, sent, "delivered", 1001.0, now=1001.25)
-    await lanes.receipt(SHOP, sent, "read", 1000.0, now=1600.0)
+    await lanes.receipts(SHOP, [(each, "delivered", 1001.0) for each in sent], now=1001.25)
+    await lanes.receipts(SHOP, [(each, "read", 1000.0) for each in sent], now=1600.0)
     times = (await desk.get("a")).times
     assert (times["sent"], times["delivered"], times["read"]) == (1000.85, 1001.25, 1001.25)
 
@@ -305,7 +306,7 @@ async def test_a_receipt_that_waited_keeps_whatsapps_time(desk: Desk) -> None:
     desk.now = 1000.75
     record = await desk.accept("a")
     await desk.claim()
-    await desk.lanes.receipt(SHOP, [record.message_id], "read", 1100.0, now=9000.5)
+    await desk.lanes.receipts(SHOP, [(record.message_id, "read", 1100.0)], now=9000.5)
     times = (await desk.get("a")).times
     assert (times["sent"], times["read"]) == (1100.0, 1100.0)
 

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from actors.queue.hands import Hands, Outcome
+from actors.redis.client import RedisAway
 
 
 def outcome(attempt: int | str) -> Outcome:
@@ -13,14 +18,27 @@ def test_an_outcome_is_about_the_attempt_that_was_handed_out() -> None:
     assert hands.attempt("B") == ""
 
 
-def test_a_settled_attempt_is_out_of_hand_and_owed_no_more() -> None:
-    hands = Hands(1, {"A": 3})
-    hands.owe("A", outcome(3))
-    hands.settled("A", outcome(3))
-    assert (hands.tries, hands.owed) == ({}, {})
+def test_what_was_told_is_out_of_hand_and_owed_no_more() -> None:
+    hands = Hands(1, {"A": 3, "B": 1}, {"A": outcome(3)})
+    with hands.telling({"A": outcome(3)}):
+        pass
+    assert (hands.tries, hands.owed) == ({"B": 1}, {})
 
 
-def test_a_newer_attempt_stays_in_hand_when_an_older_is_settled() -> None:
+def test_a_newer_attempt_stays_in_hand_when_an_older_is_told() -> None:
     hands = Hands(1, {"A": 4})
-    hands.settled("A", outcome(3))
+    with hands.telling({"A": outcome(3)}):
+        pass
     assert hands.tries == {"A": 4}
+
+
+@pytest.mark.parametrize("error", [RedisAway, asyncio.CancelledError])
+def test_what_redis_may_not_have_heard_is_owed_and_stays_in_hand(
+    error: type[BaseException],
+) -> None:
+    hands = Hands(1, {"A": 3, "B": 1})
+    owed = {"A": outcome(3), "B": outcome(1)}
+    with pytest.raises(error), hands.telling(owed):
+        raise error
+    assert hands.owed == owed
+    assert hands.tries == {"A": 3, "B": 1}
