@@ -27,7 +27,9 @@ from actors.queue.record import (
     Send,
     Status,
     api_id,
+    job_of,
     mint,
+    own_id,
     record_of,
     split_id,
 )
@@ -184,7 +186,7 @@ class Lanes(Ledger):
             due, rows = answer
             for row in rows:
                 hands.tries[row[0]] = int(row[8])
-        return Claim(tuple(_job(connection, row) for row in rows), float(due) if due else None)
+        return Claim(tuple(job_of(connection, row) for row in rows), float(due) if due else None)
 
     async def wait(self, connection: str, timeout: float) -> None:  # noqa: ASYNC109
         """Return when something may have become claimable, or after `timeout` seconds.
@@ -345,7 +347,7 @@ class Lanes(Ledger):
         now: float,
         *args: object,
     ) -> str:
-        message_id = _own(connection, id_)
+        message_id = own_id(connection, id_)
         hands = self._held(connection, epoch)
         attempt = hands.attempt(message_id)
         outcome = Outcome(transition, now, attempt, (epoch, message_id, attempt, *args))
@@ -378,20 +380,13 @@ class Lanes(Ledger):
         return record_of(*names, _pairs(answer[0]))
 
 
-def _own(connection: str, id_: str) -> str:
-    names = split_id(id_)
-    if names is None or names[0] != connection:
-        raise ValueError("not a message of this connection")
-    return names[1]
-
-
 def _proofs(
     connection: str, epoch: int, hands: Hands, sent: Mapping[str, float], now: float
 ) -> dict[str, Outcome]:
     """What tells that messages were sent, by WhatsApp's ids."""
     proofs = {}
     for id_, at in sent.items():
-        message_id = _own(connection, id_)
+        message_id = own_id(connection, id_)
         attempt = hands.attempt(message_id)
         args = (epoch, message_id, attempt, repr(at))
         proofs[message_id] = Outcome("complete", now, attempt, args)
@@ -404,17 +399,3 @@ def _clock(now: float | None) -> float:
 
 def _pairs(flat: Sequence[str]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _job(connection: str, row: Sequence[Any]) -> Job:
-    message_id, chat, type_, text, reply_to, attempts, cut, crashes, _ = row
-    return Job(
-        id=api_id(connection, message_id),
-        message_id=message_id,
-        chat=chat,
-        type=type_,
-        text=text,
-        reply_to=reply_to,
-        attempts=int(attempts) - int(cut or 0),
-        crashes=int(crashes or 0),
-    )

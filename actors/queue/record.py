@@ -11,12 +11,12 @@ import json
 import re
 import secrets
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from actors.redis.keys import is_connection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 Status = Literal["queued", "waiting", "sending", "sent", "delivered", "read", "dead", "cancelled"]
 STATUSES: tuple[Status, ...] = (
@@ -163,6 +163,29 @@ def split_id(id: str) -> tuple[str, str] | None:  # noqa: A002 - the field's wor
     if not is_connection(connection) or _MESSAGE_ID.match(message_id) is None:
         return None
     return connection, message_id
+
+
+def own_id(connection: str, id: str) -> str:  # noqa: A002 - the field's word
+    """WhatsApp's id in the API id of a message of `connection`; raises `ValueError` for another's."""
+    names = split_id(id)
+    if names is None or names[0] != connection:
+        raise ValueError("not a message of this connection")
+    return names[1]
+
+
+def job_of(connection: str, row: Sequence[Any]) -> Job:
+    """Decode what a claim hands out (`job` in `lanes.lua`)."""
+    message_id, chat, type_, text, reply_to, attempts, cut, crashes, _ = row
+    return Job(
+        id=api_id(connection, message_id),
+        message_id=message_id,
+        chat=chat,
+        type=type_,
+        text=text,
+        reply_to=reply_to,
+        attempts=int(attempts) - int(cut or 0),
+        crashes=int(crashes or 0),
+    )
 
 
 def record_of(connection: str, message_id: str, fields: Mapping[str, str]) -> Record:

@@ -36,6 +36,7 @@ SHARED = {
     "files",
     "hosts",
     "logs",
+    "optional",
     "processes",
     "redis",
     "setting_sources",

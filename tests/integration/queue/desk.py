@@ -10,6 +10,8 @@ from actors.redis import keys
 from actors.redis.lease import Owner
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from redis.asyncio import Redis
 
     from actors.queue.lanes import Counts, Job, Lanes, Record
@@ -44,8 +46,13 @@ class Desk:
         self.ids[text] = accepted.record.id
         return accepted.record
 
-    async def claim(self, limit: int = 10) -> list[Job]:
-        return list((await self.lanes.claim(SHOP, self.epoch, limit, self.now)).jobs)
+    async def claim(
+        self, limit: int = 10, *, sent: Sequence[str] = (), epoch: int | None = None
+    ) -> list[Job]:
+        """With the texts `sent` acknowledged in the same call."""
+        proofs = {self.ids[text]: self.now for text in sent}
+        epoch = self.epoch if epoch is None else epoch
+        return list((await self.lanes.claim(SHOP, epoch, limit, self.now, sent=proofs)).jobs)
 
     async def claimed(self, limit: int = 10) -> list[str]:
         """The texts of a claim, sorted: which chat comes first is the matter of a test of its own."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.queue.lanes import Lanes, LeaseLost
+from actors.redis import keys
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
 if TYPE_CHECKING:
@@ -146,6 +147,56 @@ async def test_g5_claims_of_an_old_epoch_and_without_a_lease_are_refused(desk: D
     with pytest.raises(LeaseLost):
         await desk.lanes.claim("other", 1, 10, desk.now)
     assert await desk.claimed() == ["a"]
+
+
+async def test_what_was_sent_is_told_with_the_claim_of_what_follows(desk: Desk) -> None:
+    for text in ("a1", "a2", "a3"):
+        await desk.accept(text, ANA)
+    await desk.accept("b1", BEN)
+    assert await desk.claimed() == ["a1", "b1"]
+    assert [job.text for job in await desk.claim(sent=["a1", "b1"])] == ["a2"]
+    assert [await desk.status(text) for text in ("a1", "b1", "a2")] == ["sent", "sent", "sending"]
+    await desk.check()
+
+
+async def test_g3_g6_an_old_epoch_claims_nothing_and_its_proofs_count(desk: Desk) -> None:
+    await desk.accept("a1")
+    await desk.accept("a2")
+    await desk.claim()
+    old = desk.epoch
+    await desk.take()
+    with pytest.raises(LeaseLost):
+        await desk.claim(sent=["a1"], epoch=old)
+    assert await desk.status("a1") == "sent"
+    assert await desk.claimed() == ["a2"]
+
+
+async def test_an_owner_is_not_woken_for_what_it_frees_itself(desk: Desk) -> None:
+    woken = keys.of(SHOP).wake
+    for text in ("a1", "a2"):
+        await desk.accept(text)
+    await desk.claim()
+    await desk.lanes.wait(SHOP, 1)
+    await desk.claim(sent=["a1"])
+    assert await desk.redis.llen(woken) == 0
+    await desk.claim(0, sent=["a2"])
+    await desk.accept("a3")
+    assert await desk.redis.llen(woken) == 1
+
+
+async def test_a_proof_from_an_old_epoch_wakes_the_owner(desk: Desk) -> None:
+    for text in ("a1", "a2"):
+        await desk.accept(text)
+    await desk.claim()
+    old = desk.epoch
+    await desk.take()
+    await desk.claim()
+    await desk.lanes.wait(SHOP, 1)
+    with pytest.raises(LeaseLost):
+        await desk.claim(sent=["a1"], epoch=old)
+    async with asyncio.timeout(WOKEN):
+        await desk.lanes.wait(SHOP, 30)
+    assert await desk.claimed() == ["a2"]
 
 
 async def test_waiting_ends_when_something_is_queued(desk: Desk) -> None:

@@ -77,10 +77,16 @@ class Machine(RuleBasedStateMachine):
             self.model.accept(text, chat, priority, send_at, self.desk.now)
             self.do(self.desk.accept(text, chat, priority=priority, send_at=send_at))
 
-    @rule(limit=st.integers(0, 4))
-    def claim(self, limit: int) -> None:
+    @rule(data=st.data(), limit=st.integers(0, 4))
+    def claim(self, data: st.DataObject, limit: int) -> None:
+        """Often with proofs of what this epoch or an older one claimed."""
+        given = st.lists(st.sampled_from(sorted(self.given)), unique=True, max_size=3)
+        sent = data.draw(given, label="sent") if self.given else []
+        for text in sent:
+            del self.given[text]
+            self.model.prove(text, "sent")
         count, heads = self.model.claimable(limit, self.desk.now)
-        jobs = self.do(self.desk.claim(limit))
+        jobs = self.do(self.desk.claim(limit, sent=sent))
         assert len(jobs) == len({job.chat for job in jobs})
         # Which head comes first is open, and one that an owner crashed with flies alone.
         if any(head.crashes for head in heads.values()):
@@ -95,10 +101,16 @@ class Machine(RuleBasedStateMachine):
         flying = self.model.flying()
         assert len(flying) < 2 or not any(message.crashes for message in flying)
 
-    @rule()
-    def claim_with_an_old_epoch(self) -> None:
+    @rule(data=st.data())
+    def claim_with_an_old_epoch(self, data: st.DataObject) -> None:
+        """It takes nothing, and its proofs count."""
+        sent = []
+        proves = data.draw(st.booleans(), label="with a proof")
+        if proves and self.given:
+            sent = [self._take(data)[0]]
+            self.model.prove(sent[0], "sent")
         with pytest.raises(LeaseLost):
-            self.do(self.desk.lanes.claim(SHOP, self.desk.epoch - 1, 3, self.desk.now))
+            self.do(self.desk.claim(3, sent=sent, epoch=self.desk.epoch - 1))
 
     def _take(self, data: st.DataObject) -> tuple[str, int]:
         text = data.draw(st.sampled_from(sorted(self.given)), label="text")
