@@ -1,0 +1,177 @@
+"""The sending half of a connection on a real queue, with an engine that acknowledges when told."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import defaultdict
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+import pytest_asyncio
+
+from actors.connection.sending import Sender, Ticket
+from actors.queue.lanes import Lanes
+from actors.redis.client import connect
+from actors.redis.lease import Leases
+from actors.shell import end_tasks
+from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from actors.connection.engine import Engine, Outgoing
+    from tests.valkey import Valkey
+
+SECONDS = 30.0
+CONCURRENCY = 3
+CHATS = (ANA, BEN, EVA, LEO)
+
+
+class Acknowledging:
+    """An engine that acknowledges as soon as it is let, after some turns of the loop."""
+
+    def __init__(self) -> None:
+        self.let = asyncio.Event()
+        self.let.set()
+        self.chance = random.Random(1)
+        self.flying = 0
+        self.most = 0
+        self.sent: defaultdict[str, list[str]] = defaultdict(list)
+
+    async def send(self, message: Outgoing) -> float:
+        self.flying += 1
+        self.most = max(self.most, self.flying)
+        self.sent[message.chat].append(message.text or "")
+        try:
+            for _ in range(self.chance.randrange(5)):
+                await asyncio.sleep(0)
+            await self.let.wait()
+        finally:
+            self.flying -= 1
+        return 1000.0
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.sent.values()))
+
+
+@pytest.fixture
+def engine() -> Acknowledging:
+    return Acknowledging()
+
+
+@pytest_asyncio.fixture
+async def desk(own_server: Valkey) -> AsyncIterator[Desk]:
+    settings = own_server.settings(queue_concurrency=CONCURRENCY)
+    redis = connect(settings)
+    lanes = Lanes(redis, settings)
+    desk = Desk(redis, lanes, Leases(redis))
+    await desk.take()
+    yield desk
+    await lanes.close()
+    await redis.aclose()
+
+
+@asynccontextmanager
+async def sending(
+    desk: Desk, engine: Acknowledging
+) -> AsyncIterator[tuple[Sender, asyncio.Task[None]]]:
+    sender = Sender(
+        Ticket(SHOP, desk.epoch),
+        cast("Engine", engine),
+        desk.lanes,
+        concurrency=CONCURRENCY,
+        retry_at=lambda *_: None,
+        on_lost=pytest.fail,
+    )
+    running = asyncio.ensure_future(sender.run())
+    sender.opened()
+    try:
+        yield sender, running
+    finally:
+        await end_tasks([running], 5.0)
+        await sender.stop(5.0)
+
+
+async def until(desk: Desk, status: str) -> None:
+    async with asyncio.timeout(SECONDS):
+        while {await desk.status(text) for text in desk.ids} != {status}:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.02)
+
+
+async def full(engine: Acknowledging) -> None:
+    async with asyncio.timeout(SECONDS):
+        while engine.flying < CONCURRENCY:  # noqa: ASYNC110 - an engine tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def calls(desk: Desk) -> int:
+    stats: Any = await desk.redis.info("commandstats")
+    return int(stats["cmdstat_evalsha"]["calls"])
+
+
+async def test_g4_all_is_sent_once_and_in_order_though_it_comes_at_any_moment(
+    desk: Desk, engine: Acknowledging
+) -> None:
+    accepted: defaultdict[str, list[str]] = defaultdict(list)
+    async with sending(desk, engine):
+        for number in range(200):
+            chat = engine.chance.choice(CHATS)
+            await desk.accept(f"{number:03}", chat)
+            accepted[chat].append(f"{number:03}")
+            for _ in range(engine.chance.randrange(30)):
+                await asyncio.sleep(0)
+        await until(desk, "sent")
+    assert engine.sent == accepted
+    assert engine.most <= CONCURRENCY
+    await desk.check()
+
+
+async def test_outcomes_go_with_the_claims(desk: Desk, engine: Acknowledging) -> None:
+    for number in range(60):
+        await desk.accept(f"{number:02}", CHATS[number % 3])
+    before = await calls(desk)
+    async with sending(desk, engine):
+        await until(desk, "sent")
+    # One of an outcome and one of a claim would be two for each message.
+    assert await calls(desk) - before <= 60 + 2
+
+
+async def test_g2_what_was_sent_while_redis_was_away_is_told_when_it_is_back(
+    desk: Desk, engine: Acknowledging, own_server: Valkey
+) -> None:
+    for number in range(9):
+        await desk.accept(f"{number}", CHATS[number % 3])
+    engine.let.clear()
+    async with sending(desk, engine):
+        await full(engine)
+        own_server.kill()
+        engine.let.set()
+        await asyncio.sleep(0.3)
+        assert engine.count == CONCURRENCY
+        own_server.start()
+        await until(desk, "sent")
+    assert engine.count == 9  # none of them twice
+
+
+@pytest.mark.parametrize(
+    "running", [True, False], ids=["while it claims", "when it claims no more"]
+)
+async def test_stopping_tells_what_is_sent_meanwhile_and_claims_nothing(
+    desk: Desk, engine: Acknowledging, *, running: bool
+) -> None:
+    for number in range(9):
+        await desk.accept(f"{number}", CHATS[number % 3])
+    engine.let.clear()
+    async with sending(desk, engine) as (sender, claiming):
+        await full(engine)
+        if not running:
+            await end_tasks([claiming], 5.0)
+        stopping = asyncio.ensure_future(sender.stop(5.0))
+        await asyncio.sleep(0)
+        engine.let.set()
+        await stopping
+        assert [text for text in desk.ids if await desk.status(text) == "sent"] == ["0", "1", "2"]
+    assert engine.count == CONCURRENCY
