@@ -41,6 +41,15 @@ class Hands:
         """Which attempt an outcome is about; "" (whichever is in flight) if not handed out here."""
         return self.tries.get(message_id, "")
 
+    def proofs(self, sent: Mapping[str, float], now: float) -> dict[str, Outcome]:
+        """What tells that WhatsApp acknowledged messages: their ids and its times."""
+        found = {}
+        for message_id, at in sent.items():
+            attempt = self.attempt(message_id)
+            args = (self.epoch, message_id, attempt, repr(at))
+            found[message_id] = Outcome("complete", now, attempt, args)
+        return found
+
     @contextmanager
     def telling(self, outcomes: Mapping[str, Outcome]) -> Iterator[None]:
         """Redis is told inside: it knows the outcomes afterwards, or they are owed.

@@ -163,7 +163,7 @@ class Lanes(Ledger):
                 if hands.owed.get(message_id) is owed:
                     await self._tell(connection, hands, message_id, owed)
             rests = self._pacing.rests(min(limit, self._settings.queue_concurrency), random.random)
-            proofs = _proofs(connection, epoch, hands, sent or {}, now)
+            proofs = hands.proofs(_own_ids(connection, sent or {}), now)
             with hands.telling(proofs):
                 outcome, *answer = await self._run(
                     connection,
@@ -213,8 +213,7 @@ class Lanes(Ledger):
         Raises `LeaseLost` from an old epoch, and the proof counts all the same.
         """
         hands = self._held(connection, epoch)
-        proofs = _proofs(connection, epoch, hands, {id: at}, _clock(now))
-        for message_id, proof in proofs.items():
+        for message_id, proof in hands.proofs(_own_ids(connection, {id: at}), _clock(now)).items():
             await self._tell(connection, hands, message_id, proof)
 
     async def fail(
@@ -323,10 +322,10 @@ class Lanes(Ledger):
             self._blocking = None
 
     def _hold(self, connection: str, epoch: int) -> Hands:
-        """The hands of the claiming epoch; a new epoch begins with empty ones."""
-        hands = self._hands.get(connection)
-        if hands is None or hands.epoch != epoch:
-            hands = self._hands[connection] = Hands(epoch)
+        """The hands of the claiming epoch; a new epoch begins with empty ones, an old one has none."""
+        hands = self._held(connection, epoch)
+        if connection not in self._hands or self._hands[connection].epoch < epoch:
+            self._hands[connection] = hands
         return hands
 
     def _held(self, connection: str, epoch: int) -> Hands:
@@ -380,17 +379,8 @@ class Lanes(Ledger):
         return record_of(*names, _pairs(answer[0]))
 
 
-def _proofs(
-    connection: str, epoch: int, hands: Hands, sent: Mapping[str, float], now: float
-) -> dict[str, Outcome]:
-    """What tells that messages were sent, by WhatsApp's ids."""
-    proofs = {}
-    for id_, at in sent.items():
-        message_id = own_id(connection, id_)
-        attempt = hands.attempt(message_id)
-        args = (epoch, message_id, attempt, repr(at))
-        proofs[message_id] = Outcome("complete", now, attempt, args)
-    return proofs
+def _own_ids(connection: str, sent: Mapping[str, float]) -> dict[str, float]:
+    return {own_id(connection, id_): at for id_, at in sent.items()}
 
 
 def _clock(now: float | None) -> float:

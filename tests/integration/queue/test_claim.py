@@ -165,6 +165,10 @@ async def test_g3_g6_an_old_epoch_claims_nothing_and_its_proofs_count(desk: Desk
     await desk.claim()
     old = desk.epoch
     await desk.take()
+    assert await desk.claimed() == ["a1"]
+    with pytest.raises(LeaseLost):
+        await desk.claim(epoch=old)
+    assert await desk.claimed() == []  # what the owner has in hand is in its hand still
     with pytest.raises(LeaseLost):
         await desk.claim(sent=["a1"], epoch=old)
     assert await desk.status("a1") == "sent"
