@@ -76,13 +76,15 @@ def before_commit(step: Step, method: str) -> None:
     Session.transaction = transaction  # type: ignore[assignment,method-assign]
 
 
-def around_writing(step: Step, tag: str, kind: str | None = None, *, after: bool) -> None:
+def around_writing(
+    step: Step, tag: str, kind: str | None = None, *, of: str = "message", after: bool
+) -> None:
     original = Socket.send
 
     async def send(self: Socket, *nodes: Node) -> None:
         count = sum(
             node.tag == tag
-            and node.attrs.get("class", "message") == "message"
+            and node.attrs.get("class", of) == of
             and (kind is None or node.attrs.get("type") == kind)
             for node in nodes
         )
@@ -102,6 +104,9 @@ POINTS: dict[str, Callable[[Step], None]] = {
     "before_inbox_commit": lambda step: before_commit(step, "add_message"),
     "before_ack": lambda step: around_writing(step, "ack", after=False),
     "after_ack": lambda step: around_writing(step, "ack", after=True),
+    "before_receipt_commit": lambda step: before_commit(step, "add_status"),
+    "before_receipt_ack": lambda step: around_writing(step, "ack", of="receipt", after=False),
+    "after_receipt_ack": lambda step: around_writing(step, "ack", of="receipt", after=True),
     "before_question_commit": lambda step: before_commit(step, "want"),
     "before_question_leaves": lambda step: around_writing(step, "receipt", "retry", after=False),
     "after_question_left": lambda step: around_writing(step, "receipt", "retry", after=True),

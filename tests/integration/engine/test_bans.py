@@ -53,28 +53,36 @@ async def served(redis: Redis, made: Settings, directory: Path) -> AsyncIterator
 async def test_a_ban_outlives_an_emptied_redis(simulator: Simulator, tmp_path: Path) -> None:
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
-    number = await simulator.fault("ban", seconds=60)
     with Valkey(tmp_path / "valkey") as valkey:
         made = valkey.settings(whatsapp_url=simulator.ws_url, whatsapp_root_key=simulator.root_key)
         redis = connect(made)
-        leases = Leases(redis)
+        try:
+            await emptied_during_a_ban(simulator, redis, made, tmp_path)
+        finally:
+            await redis.aclose()
 
-        async def banned() -> Lease | None:
-            lease = await leases.read("shop")
-            return lease if lease is not None and lease.retry_at is not None else None
 
-        async with served(redis, made, tmp_path) as first:
-            before = await until(banned)
-            tries = await simulator.struck(number)
-            assert tries >= 1
-            await redis.flushall()
-            async with asyncio.timeout(PATIENCE):
-                assert (await first.ended()).reason == "lease_missing"
-        async with served(redis, made, tmp_path):
-            after = await until(banned)
-            await asyncio.sleep(0.5)
-        assert (after.cause, after.retry_at) == (Kind.TEMPORARILY_BANNED, before.retry_at)
-        assert after.retry_at > time.time() + 20
-        assert after.epoch > before.epoch
-        assert await simulator.struck(number) == tries, "it tried to log in"
-        await redis.aclose()
+async def emptied_during_a_ban(
+    simulator: Simulator, redis: Redis, made: Settings, directory: Path
+) -> None:
+    number = await simulator.fault("ban", seconds=60)
+    leases = Leases(redis)
+
+    async def banned() -> Lease | None:
+        lease = await leases.read("shop")
+        return lease if lease is not None and lease.retry_at is not None else None
+
+    async with served(redis, made, directory) as first:
+        before = await until(banned)
+        tries = await simulator.struck(number)
+        assert tries >= 1
+        await redis.flushall()
+        async with asyncio.timeout(PATIENCE):
+            assert (await first.ended()).reason == "lease_missing"
+    async with served(redis, made, directory):
+        after = await until(banned)
+        await asyncio.sleep(0.5)
+    assert (after.cause, after.retry_at) == (Kind.TEMPORARILY_BANNED, before.retry_at)
+    assert after.retry_at > time.time() + 20
+    assert after.epoch > before.epoch
+    assert await simulator.struck(number) == tries, "it tried to log in"

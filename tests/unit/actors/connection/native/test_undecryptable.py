@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from actors.state.documents import Document
+
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
@@ -66,6 +68,38 @@ async def test_a_resend_in_time_leaves_no_placeholder(world: World) -> None:
     await world.take(await world.message(text("late"), id=stanza.attrs["id"]))
     assert [(one.type, one.text) for one in world.messages()] == [("text", "late")]
     assert not world.session.wants()
+
+
+@pytest.mark.parametrize("shown", ["never", "waiting", "stored"])
+async def test_a_resend_stands_where_the_message_first_came(world: World, shown: str) -> None:
+    """Also within one second, and whatever time the resend bears."""
+    store: dict[str, Document] = {}
+
+    async def drain() -> None:
+        messages = world.messages()
+        for message in messages:
+            write = storing(incoming("shop", asdict(message), 1.0))
+            assert write.change is not None
+            changed = write.change(store.get(write.id))
+            store[write.id] = store[write.id] if changed is None else dict(changed)
+        async with world.session.transaction():
+            world.session.settle([one.key for one in messages])
+
+    late = garbled(await world.message(text("first")))
+    await world.take(late)
+    await world.take(await world.message(text("second")))
+    if shown != "never":
+        async with world.session.transaction():
+            world.incoming.give_up(late)
+    if shown == "stored":
+        await drain()
+    await world.afresh()
+    await world.take(await world.message(text("first"), id=late.attrs["id"], t="999"))
+    await drain()
+    found = sorted(store.values(), key=lambda one: float(one["at"]))
+    assert [int(one["at"]) for one in found] == [900, 900]
+    if shown != "waiting":  # it may be on its way to the store: another row, and a later place
+        assert [one["text"] for one in found] == ["first", "second"]
 
 
 async def test_a_question_in_vain_leaves_a_placeholder_whoever_asked(world: World) -> None:
