@@ -74,9 +74,11 @@ class Messages:
         `retry.go` handleRetryReceipt, Baileys relayMessage, whatsapp-rust
         resolve_retry_chat_info).
         """
-        person, recipient = self._world.people.at(to), jid_of(message, "recipient")
-        own = person is not None and person.number == companion.number
-        return recipient if own and recipient is not None else to
+        recipient = jid_of(message, "recipient")
+        if recipient is None:
+            return to
+        person = self._world.people.at(to)
+        return recipient if person is not None and person.number == companion.number else to
 
     def _parts(self, message: Any, to: Any) -> dict[Device, Any]:
         """The ciphertext for each device: of a fan-out, or the one of a direct message."""
