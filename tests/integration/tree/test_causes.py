@@ -339,8 +339,8 @@ def test_a_file_where_the_session_belongs_is_left_alone_and_said(instance: Insta
         time.sleep(4)
         assert instance.connection(SHOP)["epoch"] == failed["epoch"]
         assert directory.read_text() == "somebody's"
-        directory.unlink()
     finally:
+        directory.unlink()
         elsewhere.rename(directory)
     start(instance)
     becomes(instance, "open", None)
