@@ -1,0 +1,242 @@
+"""The suite checked against itself: with a promise broken, a test fails that says so.
+
+Each break is a small patch to a copy of the tree; the product has no switch for it. The named test
+passes in the copy as it is, and fails in the patched one by what it asserts, not by an error.
+`README.md` beside this file has the list for a person.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+pytestmark = pytest.mark.timeout(120)
+
+ROOT = Path(__file__).resolve().parents[2]
+COPIED = ("actors", "gateway", "supervision", "simulator", "tests", "pyproject.toml")
+
+UNIT = "tests/unit/actors/connection"
+QUEUE = "tests/integration/queue"
+ACCEPTING = "tests/unit/gateway/test_accepting.py"
+
+
+@dataclass(frozen=True)
+class Break:
+    """What is left out, where, and which test has to notice."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+BREAKS = (
+    Break(
+        "fdatasync of a session left out",
+        "actors/connection/session_file.py",
+        "PRAGMA synchronous=FULL",
+        "PRAGMA synchronous=OFF",
+        "tests/integration/test_synced.py::test_what_was_answered_is_on_disk[session.db]",
+    ),
+    Break(
+        "fdatasync of the spool left out",
+        "actors/committer.py",
+        "PRAGMA synchronous = FULL",
+        "PRAGMA synchronous = NORMAL",
+        "tests/integration/test_synced.py::test_what_was_answered_is_on_disk[spool.db]",
+    ),
+    Break(
+        "fdatasync of the state store left out",
+        "actors/committer.py",
+        "PRAGMA synchronous = FULL",
+        "PRAGMA synchronous = NORMAL",
+        "tests/integration/test_synced.py::test_what_was_answered_is_on_disk[state.db]",
+    ),
+    Break(
+        "fdatasync of Valkey left to the kernel",
+        "supervision/keeper/valkey.py",
+        "appendfsync always",
+        "appendfsync everysec",
+        "tests/integration/test_synced.py::test_the_keepers_own_valkey_syncs_before_it_answers",
+    ),
+    Break(
+        "the ack sent before the commit",
+        "actors/connection/native/receive.py",
+        """            outcomes += [(stanza, self._give_up(stanza)) for stanza in overdue]
+""",
+        """            outcomes += [(stanza, self._give_up(stanza)) for stanza in overdue]
+            await self._socket.send(*(one for _, out in outcomes for one in out.answers))
+""",
+        f"{UNIT}/native/test_receive.py::test_answers_follow_the_commit_in_order",
+    ),
+    Break(
+        "the epoch check of the queue removed",
+        "actors/redis/transitions.lua",
+        "return lease[1] == epoch and lease[2] ~= '1'",
+        "return true",
+        f"{QUEUE}/test_claim.py::test_g5_claims_of_an_old_epoch_and_without_a_lease_are_refused[once]",
+    ),
+    Break(
+        "the epoch check of a session removed",
+        "actors/connection/session_file.py",
+        "        if epoch != self.epoch:\n",
+        "        if epoch < 0:\n",
+        f"{UNIT}/test_session_file.py::test_a_stale_owner_commits_nothing",
+    ),
+    Break(
+        "the message id minted per attempt",
+        "actors/connection/sending.py",
+        "Outgoing(job.message_id, job.chat",
+        'Outgoing(f"{job.message_id[:-1]}{job.attempts:X}", job.chat',
+        "tests/integration/tree/test_serving.py::test_an_engine_that_breaks_loses_nothing",
+    ),
+    Break(
+        "the ratchet committed after the bytes left",
+        "actors/connection/native/departures.py",
+        """                    made.append((node, done))
+        if made:
+            await self._socket.send(*(node for node, _ in made))
+""",
+        """                    made.append((node, done))
+            if made:
+                await self._socket.send(*(node for node, _ in made))
+""",
+        f"{UNIT}/native/test_departures.py::test_what_is_not_on_disk_does_not_leave",
+    ),
+    Break(
+        "the inbox tombstone left out",
+        "actors/connection/inbox.py",
+        """            (kind, *row),
+        )
+        self._write(""",
+        """            (kind, *row),
+        )
+        return
+        self._write(""",
+        f"{UNIT}/test_inbox.py::test_a_message_is_there_once",
+    ),
+    Break(
+        "the inbox tombstone left out once the message is stored elsewhere",
+        "actors/connection/inbox.py",
+        '"UPDATE tombstones SET inbox = NULL, at = ? WHERE inbox = ?", (now, key)',
+        '"DELETE FROM tombstones WHERE at < ? AND inbox = ?", (now + 1, key)',
+        f"{UNIT}/test_inbox.py::test_settled_messages_leave_a_tombstone_for_30_days",
+    ),
+    Break(
+        "the spool skipped",
+        "gateway/accepting.py",
+        """        spooled, replayed = await self._spool.put(
+            send, message_id=message_id, idempotency_key=idempotency_key
+        )
+""",
+        """        from actors.queue.spool import Spooled
+
+        replayed = False
+        spooled = Spooled(0, message_id or mint(send.connection), 0.0, idempotency_key, send)
+""",
+        f"{ACCEPTING}::test_g1_what_was_accepted_while_redis_is_away_is_in_the_spools_file",
+    ),
+    Break(
+        "the spool passed over by what follows in a chat",
+        "gateway/accepting.py",
+        "not self._drain.away and not self._spool.holds(send.connection, send.chat)",
+        "not self._drain.away",
+        f"{ACCEPTING}::test_g4_what_follows_in_the_chat_waits_behind_it_and_other_chats_do_not",
+    ),
+    Break(
+        "the claim not atomic: it looks, and takes in a later step",
+        "actors/queue/lanes.lua",
+        "call('ZPOPMIN', READY, room)",
+        "call('ZRANGE', READY, 0, room - 1, 'WITHSCORES')",
+        f"{QUEUE}/test_claim.py::test_concurrent_claims_hand_out_each_message_once[once]",
+    ),
+    Break(
+        "the claim not atomic: who took it is noted in a later step",
+        "actors/queue/lanes.lua",
+        "            call('HSET', FLIGHT, chat, id .. ' ' .. chats[i + 1])\n",
+        "",
+        f"{QUEUE}/test_claim.py::test_a_claim_whose_answer_was_lost_is_handed_out_again[once]",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How one test of a copy ended; `failure` is None where it passed."""
+
+    failure: str | None
+    output: str
+
+
+def copy(source: Path, target: Path) -> Path:
+    """The packages and the tests in `target`, as they are, with what Python compiled of them."""
+    for name in COPIED:
+        if (source / name).is_dir():
+            shutil.copytree(source / name, target / name)
+        else:
+            shutil.copy2(source / name, target / name)
+    return target
+
+
+def run(tree: Path, tests: Iterable[str]) -> dict[str, Ran]:
+    """Run these tests of a copy; by test how it ended. Raises AssertionError on anything else."""
+    report = tree / "report.xml"
+    wanted = list(tests)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+            *("-o", "junit_family=xunit1", f"--junitxml={report}", *wanted),
+        ],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": str(tree)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode in (0, 1), said
+    found = {}
+    for case in ET.parse(report).iter("testcase"):
+        assert case.find("error") is None, said
+        assert case.find("skipped") is None, f"{case.get('name')} was skipped: it proves nothing"
+        failure = case.find("failure")
+        name = f"{case.get('file')}::{case.get('name')}"
+        found[name] = Ran(None if failure is None else failure.get("message"), said)
+    assert set(found) == set(wanted), said
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy in which every named test passes."""
+    tree = copy(ROOT, tmp_path_factory.mktemp("whole"))
+    for name, ran in run(tree, dict.fromkeys(one.test for one in BREAKS)).items():
+        assert ran.failure is None, f"{name} fails unbroken: {ran.output}"
+    return tree
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda one: one.name)
+def test_it_is_noticed(whole: Path, tmp_path: Path, broken: Break) -> None:
+    tree = copy(whole, tmp_path)
+    file = tree / broken.file
+    text = file.read_text()
+    assert text.count(broken.old) == 1, f"the patch does not apply to {broken.file}"
+    file.write_text(text.replace(broken.old, broken.new))
+    ran = run(tree, [broken.test])[broken.test]
+    assert ran.failure is not None, f"{broken.test} does not notice"
+    assert ran.failure.startswith(("AssertionError", "assert ", "Failed: DID NOT RAISE")), (
+        ran.output
+    )
