@@ -158,14 +158,14 @@ BREAKS = (
     Break(
         "the claim not atomic: it looks, and takes in a later step",
         "actors/queue/lanes.lua",
-        "call('ZPOPMIN', READY, room)",
-        "call('ZRANGE', READY, 0, room - 1, 'WITHSCORES')",
+        "call('ZPOPMIN', READY, room - taken)",
+        "call('ZRANGE', READY, 0, room - taken - 1, 'WITHSCORES')",
         f"{QUEUE}/test_claim.py::test_concurrent_claims_hand_out_each_message_once[once]",
     ),
     Break(
         "the claim not atomic: who took it is noted in a later step",
         "actors/queue/lanes.lua",
-        "            call('HSET', FLIGHT, chat, id .. ' ' .. chats[i + 1])\n",
+        "    call('HSET', FLIGHT, chat, id .. ' ' .. turn)\n",
         "",
         f"{QUEUE}/test_claim.py::test_a_claim_whose_answer_was_lost_is_handed_out_again[once]",
     ),
@@ -208,13 +208,16 @@ def run(tree: Path, tests: Iterable[str]) -> dict[str, Ran]:
     )
     said = done.stdout + done.stderr
     assert done.returncode in (0, 1), said
-    found = {}
+    found: dict[str, Ran] = {}
+    # A test that fails may leave behind what its teardown stumbles on: then it is there twice.
     for case in ET.parse(report).iter("testcase"):
-        assert case.find("error") is None, said
         assert case.find("skipped") is None, f"{case.get('name')} was skipped: it proves nothing"
-        failure = case.find("failure")
         name = f"{case.get('file')}::{case.get('name')}"
-        found[name] = Ran(None if failure is None else failure.get("message"), said)
+        failure = case.find("failure")
+        if failure is not None:
+            found[name] = Ran(failure.get("message"), said)
+        assert name in found or case.find("error") is None, said
+        found.setdefault(name, Ran(None, said))
     assert set(found) == set(wanted), said
     return found
 
