@@ -230,6 +230,11 @@ class FullHealth(Health):
 
     reasons: list[str] = Field(description="The codes of what keeps it from being healthy.")
     alerts: list[AlertAnswer] = Field(description="Those that are active, the newest first.")
+    breaker: Literal["closed", "open", "half_open"] | None = Field(
+        description="Of the monitor's look at all connections: `open` while that is left alone"
+        " because it failed again and again, `half_open` before it is tried once more. null where"
+        " there is no monitor's word."
+    )
     redis: RedisHealth
     store: StoreHealth
     spool: SpoolHealth

@@ -59,6 +59,7 @@ async def health(call: Call[None, None]) -> Response:
         **plain,
         "reasons": reasons,
         "alerts": _alerts(seen, key),
+        "breaker": (seen.latest or {}).get("breaker"),
         "redis": answers.RedisHealth(
             up=seen.redis,
             durable=None if durable is None else durable.holds,

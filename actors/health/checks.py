@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from actors.health.alerts import Alert
+    from actors.health.breaker import State
     from actors.settings import Settings
 
 STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent
@@ -83,7 +84,8 @@ class Sample:
     """One look at everything. `connections` and `queue` are None where nobody could say.
 
     `cpu` and `memory` are percent of the machine; `own_cpu` too, `own_memory` is bytes, both of
-    the processes of this instance. `durability` says why Redis may lose what it acknowledged.
+    the processes of this instance. `durability` says why Redis may lose what it acknowledged,
+    `breaker` whether the look at all connections is left out.
     """
 
     at: float
@@ -97,6 +99,7 @@ class Sample:
     durability: str | None
     connections: Mapping[str, Seen] | None
     queue: Backlog | None
+    breaker: State = "closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +273,7 @@ def document(
             "memory": sample.own_memory,
             "processes": sample.processes,
         },
+        "breaker": sample.breaker,
         "redis": {"ok": sample.redis.ok, "seconds": round(sample.redis.seconds, 4)},
         "store": {"ok": sample.store.ok, "seconds": round(sample.store.seconds, 4)},
         "connections": None

@@ -102,6 +102,7 @@ class Monitor:
             durability=durability,
             connections=swept.connections if swept else None,
             queue=swept.queue if swept else None,
+            breaker=self._probes.breaker_state,
         )
 
     async def _resumed(self) -> Alerts | None:

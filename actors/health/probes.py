@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from actors.health.breaker import State
     from actors.queue.lanes import Lanes
-    from actors.redis.lease import Leases
+    from actors.redis.lease import Lease, Leases
     from actors.state.connections import Connection, Connections
     from actors.state.documents import Documents
 
@@ -51,14 +52,16 @@ class Probes:
         registry: Connections,
         *,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._redis = redis
         self._leases = leases
         self._lanes = lanes
         self._documents = documents
         self._registry = registry
-        self._clock = clock
+        self._clock, self._wall = clock, wall
         self._known: Sequence[Connection] | None = None
+        self._beats: dict[str, tuple[float, float]] = {}
         self.breaker = Breaker()
 
     async def ping(self) -> Answer:
@@ -80,6 +83,11 @@ class Probes:
         except (StoreAway, TimeoutError):
             return Answer(ok=False, seconds=self._clock() - began)
         return Answer(ok=True, seconds=self._clock() - began)
+
+    @property
+    def breaker_state(self) -> State:
+        """Where the breaker of the sweep stands now."""
+        return self.breaker.state(self._clock())
 
     async def durability(self) -> str | None:
         """Why Redis may lose what it acknowledged (G1); None where it does not, or is away."""
@@ -123,7 +131,7 @@ class Probes:
             connections[connection.id] = Seen(
                 desired=connection.desired,
                 state=None if lease is None else lease.state,
-                beat=None if lease is None or owner is None else lease.beat,
+                beat=None if lease is None or owner is None else self._beat(lease),
                 cause=None if lease is None else lease.cause,
                 obstacle=None if obstacle is None else obstacle.cause,
                 until=None if obstacle is None else obstacle.until,
@@ -137,3 +145,18 @@ class Probes:
             ),
             tuple(owners),
         )
+
+    def _beat(self, lease: Lease) -> float:
+        """When the owner beat last, as this process's clock has it.
+
+        A beat is as old as it has been seen here: the clock of its owner may be another one, and
+        either may be set meanwhile.
+        """
+        now, wall = self._clock(), self._wall()
+        known = self._beats.get(lease.connection)
+        if known is None:
+            seen_at = now - max(0.0, wall - lease.beat)
+        else:
+            seen_at = known[1] if known[0] == lease.beat else now
+        self._beats[lease.connection] = (lease.beat, seen_at)
+        return wall - (now - seen_at)

@@ -39,6 +39,11 @@ def alert(instance: Instance, since: float, name: str, *, active: bool) -> dict[
     return until(f"the alert {name} is {'raised' if active else 'cleared'}", look, 30)
 
 
+def alerts(instance: Instance) -> list[dict[str, Any]]:
+    """Every alert that was ever raised, the newest first."""
+    return asyncio.run(_newest(instance, HEALTH_ALERTS, 0.0))
+
+
 def shown_alerts(instance: Instance) -> set[str]:
     """The names of the alerts that `/health` shows now."""
     health = instance.api.get("/health").raise_for_status().json()

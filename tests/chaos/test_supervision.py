@@ -41,7 +41,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     environment = {
         "MAX_MEMORY_RESTART": f"{LIMIT}M",
         "MIN_UPTIME": "1000",
-        "PYTHONPATH": str(Path(__file__).with_name("swelling")),
+        "PYTHONPATH": str(Path(__file__).with_name("overlay")),
         "TEST_SWELLING": str(swelling),
     }
     with Instance(data, environment) as running:

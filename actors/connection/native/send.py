@@ -257,7 +257,7 @@ class Sender:
 
     async def _missing_bundles(self, devices: Sequence[Address]) -> dict[Address, Bundle | None]:
         """The devices that there is no session with, and their bundles as far as they have any."""
-        now = self._clock()
+        now = time.monotonic()
         missing = [
             device
             for device in devices

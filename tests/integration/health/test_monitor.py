@@ -176,11 +176,14 @@ async def test_a_sweep_that_fails_again_and_again_is_left_out_for_a_while(
     finally:
         os.kill(valkey.pid, signal.SIGCONT)
     monkeypatch.undo()
-    assert probes.breaker.state(now) == "open"
-    assert await probes.sweep() is None
+    monitor = Monitor(probes, Resources(settings.data), documents, Thresholds.of(settings))
+    assert (await monitor.round()).unknown >= {"connection_failed"}
+    assert (await latest(documents))["breaker"] == "open"
     now = probes.breaker.pause
+    assert probes.breaker_state == "half_open"
     assert await probes.sweep() is not None
-    assert probes.breaker.state(now) == "closed"
+    await monitor.round()
+    assert (await latest(documents))["breaker"] == "closed"
 
 
 async def test_the_shell_looks_by_itself_until_it_is_stopped(
@@ -202,3 +205,33 @@ async def test_the_shell_looks_by_itself_until_it_is_stopped(
     finally:
         await shell.stop()
     assert await shell.watch() == {"reason": "stopped"}
+
+
+async def test_a_clock_that_is_set_forward_makes_no_owner_silent(
+    settings: Settings, documents: Documents, redis: Redis
+) -> None:
+    registry, leases = Connections(documents), Leases(redis)
+    passed, jumped = 0.0, 0.0
+
+    def clock() -> float:
+        return time.monotonic() + passed
+
+    def wall() -> float:
+        return time.time() + passed + jumped
+
+    probes = Probes(
+        redis, leases, Lanes(redis, settings), documents, registry, clock=clock, wall=wall
+    )
+    monitor = Monitor(
+        probes, Resources(settings.data), documents, Thresholds.of(settings), clock=wall
+    )
+    await registry.create("shop")
+    lease = await leases.take("shop", Owner("connection:shop", os.getpid(), "node"))
+    await leases.report("shop", lease.epoch, state="open", cause=None, since=time.time())
+    assert (await monitor.round()).reasons == ()
+    jumped = 3600.0
+    assert (await monitor.round()).reasons == ()
+    passed = 100.0
+    assert [one.name for one in (await monitor.round()).reasons] == ["connection_stale"]
+    assert await leases.renew("shop", lease.epoch)
+    assert (await monitor.round()).reasons == ()

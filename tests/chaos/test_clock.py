@@ -1,0 +1,163 @@
+"""The wall clock jumps by an hour, forward and backward, under load (G2, G4, G5, G8).
+
+The clock of every Python process of the service jumps; that of Valkey and that of WhatsApp do not,
+as on machines whose clocks disagree. Whatever takes its time then takes no longer: connections,
+leases, backoff, what is planned, what is remembered.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.chaos.outage import health
+from tests.chaos.records import alerts
+from tests.chaos.traffic import Traffic, judge
+from tests.instance import Instance, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.figures import Figure
+
+pytestmark = pytest.mark.timeout(240)
+
+CONNECTION, ACCOUNT = "shop", "15550100001"
+HOUR = 3600.0
+BACKOFF = 8.0
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    clock = tmp_path_factory.mktemp("clock") / "offset"
+    clock.write_bytes(struct.pack("d", 0.0))
+    environment = {
+        "PYTHONPATH": str(Path(__file__).with_name("overlay")),
+        "TEST_CLOCK": str(clock),
+        "HEALTH_CHECK_INTERVAL": "1000",
+        "RETRY_BACKOFF_BASE": str(int(BACKOFF * 1000)),
+    }
+    with Instance(tmp_path_factory.mktemp("jumps"), environment) as running:
+        running.pair(CONNECTION, ACCOUNT)
+        yield running
+
+
+def set_clock(instance: Instance, offset: float) -> None:
+    """Let the service's clock be wrong by `offset` seconds from now on."""
+    with Path(instance.environment["TEST_CLOCK"]).open("r+b") as file:
+        file.write(struct.pack("d", offset))
+
+
+def identity(instance: Instance) -> tuple[Any, ...]:
+    connection = instance.connection(CONNECTION)
+    return (
+        instance.process("connection", CONNECTION).pid,
+        *(connection[name] for name in ("state", "epoch", "since")),
+    )
+
+
+def send(instance: Instance, to: str, text: str, **more: str) -> dict[str, Any]:
+    body = {"connection": CONNECTION, "to": to, "type": "text", "text": text, **more}
+    answer = instance.api.post("/api/messages", json=body, headers={"Idempotency-Key": text})
+    assert answer.status_code == 202, answer.text
+    accepted: dict[str, Any] = answer.json()
+    return accepted
+
+
+def arrived(instance: Instance, contact: str) -> list[str]:
+    return [item["text"] for item in instance.inbox(contact)]
+
+
+def planned(offset: float, ahead: float) -> str:
+    return datetime.fromtimestamp(time.time() + offset + ahead, UTC).isoformat()
+
+
+def flow(traffic: Traffic) -> None:
+    mark = traffic.given()
+    until("messages flow", lambda: traffic.given() > mark + 60, 30)
+
+
+def test_nothing_depends_on_the_clock(instance: Instance, figure: Figure) -> None:
+    contacts = [f"15550151{chat:03d}" for chat in range(3)]
+    slow, later, known = "15550152001", "15550152002", "15550152003"
+    first = send(instance, known, "once")
+    uptime = health(instance)["uptime"]
+    took: dict[float, float] = {}
+    offset = 0.0
+    with Traffic(instance, CONNECTION, ACCOUNT, contacts) as traffic:
+        for jump in (HOUR, -HOUR, -HOUR):
+            flow(traffic)
+            traffic.surge()
+            stays = identity(instance)
+            in_backoff(instance, slow, f"fails before {jump} at {offset}")
+            send(instance, later, f"due in an hour {offset}", send_at=planned(offset, HOUR - 60))
+            offset += jump
+            set_clock(instance, offset)
+            jumped_at, begun = time.time(), time.monotonic()
+            traffic.calm()
+            until("it is out of backoff", lambda: waits(instance, slow) == 0 or None, 3 * BACKOFF)
+            took[jump] = max(took.get(jump, 0.0), time.monotonic() - begun)
+            send(instance, later, f"due soon {offset}", send_at=planned(offset, 2))
+            flow(traffic)
+            assert send(instance, known, "once")["id"] == first["id"], "it is still remembered"
+            assert identity(instance) == stays, "the jump disturbed the connection"
+            until(
+                "what was due soon arrived",
+                partial(has_arrived, instance, later, f"due soon {offset}"),
+                20,
+            )
+            until("all is well", lambda: health(instance)["status"] == "healthy" or None, 20)
+            instance.kill("connection", CONNECTION)
+            until(
+                "another owner",
+                partial(served_anew, instance, stays),
+                30,
+            )
+            flow(traffic)
+        set_clock(instance, 0.0)
+    verdict = judge(traffic, jumped_at)
+    figure(
+        f"clock an hour forward, back, and back again: out of a backoff of {BACKOFF:.0f} s at most "
+        f"{max(took.values()):.1f} s after the jump; {verdict}"
+    )
+    verdict.require_clean()
+    assert verdict.in_flight > 0
+    assert arrived(instance, known) == ["once"]
+    assert arrived(instance, slow) == [f"fails before {HOUR} at 0.0"] + [
+        f"fails before {-HOUR} at {before}" for before in (HOUR, 0.0)
+    ]
+    # Only the first jump made true what was planned for in an hour; back again, it is yet to come.
+    assert [text for text in arrived(instance, later) if "hour" in text] == ["due in an hour 0.0"]
+    assert health(instance)["uptime"] >= uptime
+    raised = {one["name"] for one in alerts(instance)}
+    assert not raised & {"connection_stale", "connection_failed", "redis_away", "store_away"}
+    assert instance.qr(CONNECTION) is None
+
+
+def in_backoff(instance: Instance, contact: str, text: str) -> None:
+    """A message whose first attempt the server refused; it waits for the next."""
+    fault = {"account": ACCOUNT, "kind": "error_acks"}
+    instance.simulator.post("/faults", json=fault).raise_for_status()
+    send(instance, contact, text)
+    until("it waits", lambda: waits(instance, contact) == 1 or None, 10)
+    instance.simulator.delete("/faults").raise_for_status()
+
+
+def waits(instance: Instance, contact: str) -> int:
+    found = instance.messages(connection=CONNECTION, chat=contact, status="waiting")
+    return len(found)
+
+
+def has_arrived(instance: Instance, contact: str, text: str) -> bool:
+    return text in arrived(instance, contact)
+
+
+def served_anew(instance: Instance, before: tuple[Any, ...]) -> bool:
+    connection = instance.connection(CONNECTION)
+    return bool(connection["state"] == "open" and connection["epoch"] > before[2])

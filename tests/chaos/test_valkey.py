@@ -1,0 +1,204 @@
+"""Valkey killed at random moments, away for long, frozen: degraded, nothing lost, healed (G8, G11).
+
+Sends are accepted throughout, connections stay open and go on receiving, nothing is claimed and no
+epoch is given. One instance serves all of this file; each test leaves it ready.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.chaos.outage import (
+    delivered,
+    frozen,
+    health,
+    kept_away,
+    stored,
+    unacknowledged,
+    until_delivered_again,
+)
+from tests.chaos.records import alert, recovery, shown_alerts
+from tests.chaos.traffic import Traffic, judge
+from tests.instance import Instance, gone, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from typing import Any
+
+    from tests.figures import Figure
+
+pytestmark = pytest.mark.timeout(300)
+
+CONNECTION, ACCOUNT = "shop", "15550100001"
+OTHER, OTHERS_ACCOUNT = "spare", "15550100002"
+BOUND = 15.0
+"""Seconds until messages are delivered again; on a quiet machine 5."""
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    environment = {"HEALTH_CHECK_INTERVAL": "1000", "RESTART_BACKOFF_CAP": "1000"}
+    with Instance(tmp_path_factory.mktemp("valkey"), environment) as running:
+        running.pair(CONNECTION, ACCOUNT)
+        running.pair(OTHER, OTHERS_ACCOUNT)
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def undisturbed(instance: Instance) -> Iterator[None]:
+    """The owner of the connection is the same process under the same epoch, and no socket closed."""
+    before = instance.ready(30) and identity(instance)
+    yield
+    assert identity(instance) == before
+
+
+def identity(instance: Instance) -> tuple[Any, ...]:
+    connection = instance.connection(CONNECTION)
+    return (
+        instance.process("connection", CONNECTION).pid,
+        *(connection[name] for name in ("state", "epoch", "since")),
+    )
+
+
+def load(instance: Instance, digit: str) -> Traffic:
+    """Chats of their own for each test, so that one test's tokens are never another's."""
+    return Traffic(
+        instance, CONNECTION, ACCOUNT, [f"1555013{digit}{chat:03d}" for chat in range(3)]
+    )
+
+
+def flow(traffic: Traffic) -> None:
+    mark = traffic.given()
+    until("messages flow", lambda: traffic.given() > mark + 60, 30)
+
+
+def test_killed_at_random_moments(instance: Instance, figure: Figure) -> None:
+    seed = random.randrange(10**6)
+    chance, took = random.Random(seed), []
+    with load(instance, "1") as traffic:
+        flow(traffic)
+        traffic.surge()
+        for _ in range(4):
+            time.sleep(chance.uniform(0.0, 1.5))
+            instance.kill("valkey")
+            killed_at = instance.killed_at
+            took.append(until_delivered_again(traffic))
+        traffic.calm()
+    verdict = judge(traffic, killed_at)
+    figure(
+        f"Valkey killed {len(took)} times (seed {seed}): delivered again at most {max(took):.1f} s "
+        f"after its return; {sum(traffic.refused.values())} refused; {verdict}"
+    )
+    verdict.require_clean()
+    assert verdict.in_flight > 0, "nothing was on its way: the death proves nothing"
+    assert not traffic.refused
+    assert max(took) < BOUND
+
+
+@pytest.mark.parametrize("seconds", [8, pytest.param(60, marks=pytest.mark.long)])
+def test_away(instance: Instance, seconds: float, figure: Figure) -> None:
+    epoch = instance.connection(OTHER)["epoch"]
+    owner = instance.process("connection", OTHER)
+    begun_at = time.time()
+    with load(instance, "2" if seconds < 30 else "3") as traffic:
+        flow(traffic)
+        traffic.surge()
+        with kept_away(instance):
+            killed_at = instance.killed_at
+            traffic.calm()
+            owner.kill()
+            until("the other connection's actor is dead", partial(gone, owner), 5)
+            alert(instance, begun_at, "redis_away", active=True)
+            seen = watch_the_outage(traffic, killed_at + seconds)
+        took = until_delivered_again(traffic)
+        waited = time.monotonic()
+        until(
+            "the other connection is open",
+            lambda: instance.connection(OTHER)["state"] == "open" and not_by(instance, owner.pid),
+            30,
+        )
+        waited = time.monotonic() - waited + took
+        flow(traffic)
+    verdict = judge(traffic, killed_at)
+    cleared = alert(instance, begun_at, "redis_away", active=False)
+    figure(
+        f"Valkey away for {seconds} s: {seen}; delivered again {took:.1f} s after its return, an "
+        f"actor that died meanwhile open after {waited:.1f} s; {verdict}"
+    )
+    verdict.require_clean()
+    assert verdict.in_flight > 0
+    assert not traffic.refused, "the spool accepts"
+    assert took < BOUND
+    assert instance.connection(OTHER)["epoch"] == epoch + 1
+    assert recovery(instance, begun_at, connection=OTHER)["action"] == "restarted"
+    assert cleared["cleared_at"] > cleared["raised_at"] >= begun_at
+    until("nothing is wrong", lambda: health(instance)["status"] == "healthy" or None, 20)
+    assert "redis_away" not in shown_alerts(instance)
+
+
+def watch_the_outage(traffic: Traffic, until_: float) -> str:
+    """What has to be so for as long as Valkey is away."""
+    instance = traffic.instance
+    time.sleep(1)  # what was on its way arrives
+    sent, received, given = (
+        delivered(traffic),
+        stored(instance, CONNECTION),
+        traffic.given(),
+    )
+    while time.time() < until_:
+        now = health(instance)
+        assert now["status"] == "degraded"
+        assert "redis_away" in now["reasons"]
+        assert not instance.pids("connection") - {instance.process("connection", CONNECTION).pid}
+        time.sleep(0.5)
+    assert delivered(traffic) == sent, "something was claimed"
+    assert traffic.given() > given + 20
+    more = stored(instance, CONNECTION) - received
+    assert more > 10, "what arrives is stored meanwhile"
+    assert "redis_away" in shown_alerts(instance)
+    assert unacknowledged(instance, ACCOUNT) < 10, "and WhatsApp is told so"
+    spooled: int = health(instance)["spool"]["waiting"]
+    return f"{spooled} sends spooled, {more} messages received"
+
+
+def not_by(instance: Instance, pid: int) -> bool:
+    return any(
+        one["pid"] != pid
+        for one in instance.status()["processes"]
+        if (one["role"], one.get("connection")) == ("connection", OTHER)
+    )
+
+
+@pytest.mark.parametrize(
+    "seconds", [6, pytest.param(90, marks=pytest.mark.long)], ids=["thawed", "replaced"]
+)
+def test_frozen(instance: Instance, seconds: float, figure: Figure) -> None:
+    """It answers nobody and refuses nobody; the keeper replaces it after half a minute."""
+    process = instance.process("valkey")
+    with load(instance, "4" if seconds < 30 else "5") as traffic:
+        flow(traffic)
+        traffic.surge()
+        hang: AbstractContextManager[None] = frozen(process)
+        with hang:
+            killed_at, begun = time.time(), time.monotonic()
+            traffic.calm()
+            while time.monotonic() < begun + seconds and not gone(process):
+                time.sleep(0.1)
+            lasted = time.monotonic() - begun
+            assert gone(process) == (seconds > 30)
+        took = until_delivered_again(traffic)
+        flow(traffic)
+    verdict = judge(traffic, killed_at)
+    figure(
+        f"Valkey frozen for {lasted:.1f} s: delivered again {took:.1f} s after; "
+        f"{sum(traffic.refused.values())} refused; {verdict}"
+    )
+    verdict.require_clean()
+    assert verdict.in_flight > 0
+    assert took < BOUND
