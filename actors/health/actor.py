@@ -44,7 +44,10 @@ class HealthMonitor(Shell):
             Connections(self._documents),
         )
         self._monitor = Monitor(
-            probes, Resources(settings.data), self._documents, Thresholds.of(settings)
+            probes,
+            Resources(settings.data, (settings.sessions, settings.spool_file, settings.state_file)),
+            self._documents,
+            Thresholds.of(settings),
         )
         self._looking = asyncio.create_task(self._look(settings.health_check_interval / 1000))
 

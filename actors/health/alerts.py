@@ -24,7 +24,14 @@ PATIENT = frozenset({"cpu_high", "memory_high", "redis_slow", "store_slow", "que
 RAISE_AFTER = 2  # rounds, for those that have peaks; the others are raised at once
 CLEAR_AFTER = 2  # rounds
 CRITICAL = frozenset(
-    {"redis_away", "store_away", "all_failed", "connection_failed", "connection_blocked"}
+    {
+        "redis_away",
+        "store_away",
+        "disk_full",
+        "all_failed",
+        "connection_failed",
+        "connection_blocked",
+    }
 )
 FOLLOWED = frozenset({"connection_failed", "connection_blocked"})
 """Those whose reason is brought up to date while they are active; it says what to do."""

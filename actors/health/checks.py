@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent
 BACKLOG = 100  # messages; more waiting than that is worth a look
+DISK_FULL = 64 * 2**20  # bytes; with less left, commits begin to fail
 FAILED_SHARE = 0.25  # of the connections that should run; more than that is no single account's
 REDIS_SLOW = 0.25  # seconds for a ping
 STORE_SLOW = 1.0  # seconds for reading one document
@@ -85,7 +86,8 @@ class Sample:
 
     `cpu` and `memory` are percent of the machine; `own_cpu` too, `own_memory` is bytes, both of
     the processes of this instance. `durability` says why Redis may lose what it acknowledged,
-    `breaker` whether the look at all connections is left out.
+    `breaker` whether the look at all connections is left out, `disk` how many bytes are left where
+    there are fewest.
     """
 
     at: float
@@ -100,6 +102,7 @@ class Sample:
     connections: Mapping[str, Seen] | None
     queue: Backlog | None
     breaker: State = "closed"
+    disk: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,9 @@ def _machine(sample: Sample, thresholds: Thresholds) -> list[Reason]:
     if sample.memory > thresholds.memory:
         detail = f"Memory at {sample.memory:.0f} %, MEMORY_THRESHOLD is {thresholds.memory:.0f} %."
         reasons.append(Reason("memory_high", "degraded", detail))
+    if sample.disk is not None and sample.disk < DISK_FULL:
+        detail = f"A disk of the service is full: {sample.disk // 2**20} MB are left."
+        reasons.append(Reason("disk_full", "degraded", detail))
     return reasons
 
 
@@ -273,6 +279,7 @@ def document(
             "memory": sample.own_memory,
             "processes": sample.processes,
         },
+        "disk": sample.disk,
         "breaker": sample.breaker,
         "redis": {"ok": sample.redis.ok, "seconds": round(sample.redis.seconds, 4)},
         "store": {"ok": sample.store.ok, "seconds": round(sample.store.seconds, 4)},

@@ -103,6 +103,7 @@ class Monitor:
             connections=swept.connections if swept else None,
             queue=swept.queue if swept else None,
             breaker=self._probes.breaker_state,
+            disk=usage.disk,
         )
 
     async def _resumed(self) -> Alerts | None:

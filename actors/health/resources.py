@@ -1,8 +1,9 @@
-"""CPU and memory: of the machine, and of the processes of this instance."""
+"""CPU and memory: of the machine, and of the processes of this instance. Space on its disks."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ class Usage:
     """`cpu`, `memory` and `own_cpu` are percent of the machine, `own_memory` is bytes.
 
     `own_memory` sums what is resident, so that memory shared by processes counts more than once.
+    `disk` is how many bytes are left where there are fewest, None where nobody can say.
     """
 
     cpu: float
@@ -29,13 +31,16 @@ class Usage:
     own_cpu: float
     own_memory: int
     processes: int
+    disk: int | None
 
 
 class Resources:
     """Each `measure` tells of the time since the one before; blocking (it reads ``/proc``)."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, places: Iterable[Path] = ()) -> None:
+        """`places` are files and directories that may lie on other disks than `data`."""
         self._data = data
+        self._places = (data, *places)
         self._spent: dict[tuple[int, float], float] = {}  # (pid, start) -> CPU seconds
         self._at = time.monotonic()
         psutil.cpu_percent()  # the first call only marks the beginning
@@ -63,6 +68,7 @@ class Resources:
             own_cpu=max(0.0, min(100.0, 100 * used / passed / cores)),
             own_memory=resident,
             processes=len(spent),
+            disk=left(self._places),
         )
 
 
@@ -76,6 +82,18 @@ def trees(roots: Iterable[int]) -> Iterator[psutil.Process]:
                 if each.pid not in seen:
                     seen.add(each.pid)
                     yield each
+
+
+def left(places: Iterable[Path]) -> int | None:
+    """The bytes that are free on the fullest of the disks of these places."""
+    free = []
+    for place in places:
+        there = place.resolve()
+        while not there.exists():
+            there = there.parent
+        with suppress(OSError):
+            free.append(shutil.disk_usage(there).free)
+    return min(free, default=None)
 
 
 def started(path: Path) -> list[int]:

@@ -17,6 +17,7 @@ from supervision.keeper import ports, probe, process, python, rayhead, valkey
 from supervision.keeper.board import Board, State
 from supervision.keeper.decisions import Falls, hung, lived
 from supervision.keeper.parts import PROCESSES, Part, parts
+from supervision.policy import Memory
 from supervision.roster import Entry
 
 if TYPE_CHECKING:
@@ -226,21 +227,24 @@ class Keeper:
         return True
 
     async def _root_gone(self) -> None:
-        """Wait until it is dead; one whose main loop stands still is ended, and Ray begins anew.
+        """Wait until it is dead; one that hangs or outgrew its memory is ended. Ray begins anew.
 
         Looks are counted, not seconds: while this process itself is held up, nobody is silent.
         """
         last, silences = roster.last_beat(self._data), 0
+        memory, large, begun = Memory.of(self._settings), 0, time.monotonic()
         while self._ray.is_set() and self._root_lives():
             await asyncio.sleep(LOOK_AT_ROOT)
             beat = roster.last_beat(self._data)
             silences = silences + 1 if beat == last and beat is not None else 0
             last = beat
-            if hung(silences, LOOK_AT_ROOT, ROOT_SILENCE):
-                log.warning("root hangs", action="kill", seconds=ROOT_SILENCE)
-                await process.kill(
-                    [entry for entry in roster.read(self._data) if entry.role == "root"]
-                )
+            roots = [entry for entry in roster.read(self._data) if entry.role == "root"]
+            large = memory.over(large, max(map(process.resident, roots), default=0))
+            hangs = hung(silences, LOOK_AT_ROOT, ROOT_SILENCE)
+            # It keeps nothing that the next one does not find again, so there is nothing to drain.
+            if hangs or memory.exceeded(large, time.monotonic() - begun):
+                log.warning("root ended", action="kill", why="hung" if hangs else "memory")
+                await process.kill(roots)
                 return
 
     def _root_lives(self) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.outage import health, kept_away, stored, unacknowledged
+from tests.chaos.records import alert, shown_alerts
 from tests.chaos.traffic import Traffic, judge
 from tests.instance import Instance, until
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(240)
 
 CONNECTION, ACCOUNT = "shop", "15550100001"
-SIZE = "24m"
+SIZE = "160m"
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,9 @@ def instance(disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[I
     (disk / "sessions").mkdir(mode=0o700)
     (data / "sessions").symlink_to(disk / "sessions")
     (data / "spool.db").symlink_to(disk / "spool.db")
-    with Instance(data, {"RESTART_BACKOFF_CAP": "1000"}) as running:
+    with Instance(
+        data, {"RESTART_BACKOFF_CAP": "1000", "HEALTH_CHECK_INTERVAL": "1000"}
+    ) as running:
         running.pair(CONNECTION, ACCOUNT)
         yield running
 
@@ -91,7 +94,9 @@ def test_a_full_disk_under_the_session(instance: Instance, disk: Path, figure: F
             full_at = time.time()
             traffic.calm()
             until("WhatsApp waits", lambda: unacknowledged(instance, ACCOUNT) > 20 or None, 60)
-            time.sleep(8)  # longer than some attempts of a message take
+            time.sleep(5)  # longer than some attempts of a message take
+            alert(instance, full_at, "disk_full", active=True)
+            assert "disk_full" in shown_alerts(instance)
             waiting, told = unacknowledged(instance, ACCOUNT), instance.connection(CONNECTION)
             before = stored(instance, CONNECTION)
         begun = time.monotonic()
@@ -103,6 +108,7 @@ def test_a_full_disk_under_the_session(instance: Instance, disk: Path, figure: F
         f"session's disk full: {told['state']} ({told['cause']}), {waiting} not acknowledged; open "
         f"and storing {seconds:.1f} s after there was room; {verdict}"
     )
+    alert(instance, full_at, "disk_full", active=False)
     verdict.require_clean()
     assert verdict.in_flight > 0
     assert not traffic.refused, "Redis takes what the session cannot send yet"

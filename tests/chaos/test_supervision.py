@@ -230,6 +230,27 @@ def test_a_gateway_that_hangs_is_replaced(instance: Instance, figure: Figure) ->
     assert {**pids(instance), ("gateway", None): 0} == {**before, ("gateway", None): 0}
 
 
+@pytest.mark.long
+def test_a_root_that_outgrows_its_memory_is_replaced(instance: Instance, figure: Figure) -> None:
+    before, root = pids(instance), instance.process("root")
+    with load(instance, "5") as traffic:
+        flow(traffic)
+        traffic.surge()
+        swell(instance, root)
+        begun = time.monotonic()
+        until("the root was ended", partial(gone, root), 60)
+        killed_at = time.time()
+        until("another root", partial(_another, instance, "root", root), 60)
+        seconds = time.monotonic() - begun
+        traffic.calm()
+        flow(traffic)
+    verdict = judge(traffic, killed_at)
+    figure(f"root over MAX_MEMORY_RESTART: another after {seconds:.1f} s; {verdict}")
+    verdict.require_clean()
+    alike: dict[tuple[str, str | None], int] = {("root", None): 0, ("standby", None): 0}
+    assert {**pids(instance), **alike} == {**before, **alike}
+
+
 def _another(instance: Instance, role: str, than: psutil.Process) -> bool:
     return gone(than) and bool(instance.pids(role) - {than.pid})
 

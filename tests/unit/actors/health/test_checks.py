@@ -50,6 +50,8 @@ def four(**others: Seen) -> dict[str, Seen]:
         ({}, "healthy", []),  # at a threshold is not above it
         ({"cpu": 80.1}, "degraded", ["cpu_high"]),
         ({"memory": 85.1}, "degraded", ["memory_high"]),
+        ({"disk": 64 * 2**20}, "healthy", []),
+        ({"disk": 64 * 2**20 - 1}, "degraded", ["disk_full"]),
         ({"redis": AWAY, "connections": None, "queue": None}, "degraded", ["redis_away"]),
         ({"store": AWAY}, "degraded", ["store_away"]),
         ({"redis": AWAY, "store": AWAY}, "unhealthy", ["redis_away", "store_away"]),

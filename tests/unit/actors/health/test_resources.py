@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from actors.health.resources import Resources, started, trees
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from actors.health.resources import Resources, left, started, trees
 
 
 @pytest.mark.parametrize(
@@ -51,3 +49,12 @@ def test_the_tree_of_an_instance_and_what_it_uses(tmp_path: Path) -> None:
     finally:
         child.kill()
         child.wait()
+
+
+def test_the_fullest_disk_counts(tmp_path: Path) -> None:
+    yet_to_come = tmp_path / "sessions" / "shop"
+    here, elsewhere = shutil.disk_usage(tmp_path).free, Path("/proc/self")
+    assert left([yet_to_come]) == pytest.approx(here, rel=0.2)
+    (tmp_path / "away").symlink_to(elsewhere)
+    assert left([yet_to_come, tmp_path / "away"]) == shutil.disk_usage(elsewhere).free == 0
+    assert left([]) is None
