@@ -30,7 +30,7 @@ pytestmark = pytest.mark.timeout(240)
 
 CONNECTION, ACCOUNT = "shop", "15550100001"
 HOUR = 3600.0
-BACKOFF = 8.0
+BACKOFF = 5.0
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,8 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
         "PYTHONPATH": str(Path(__file__).with_name("overlay")),
         "TEST_CLOCK": str(clock),
         "HEALTH_CHECK_INTERVAL": "1000",
+        "CPU_THRESHOLD": "100",  # which a busy test machine does not reach
+        "MEMORY_THRESHOLD": "100",
         "RETRY_BACKOFF_BASE": str(int(BACKOFF * 1000)),
     }
     with Instance(tmp_path_factory.mktemp("jumps"), environment) as running:
@@ -83,57 +85,55 @@ def flow(traffic: Traffic) -> None:
     until("messages flow", lambda: traffic.given() > mark + 60, 30)
 
 
-def test_nothing_depends_on_the_clock(instance: Instance, figure: Figure) -> None:
-    contacts = [f"15550151{chat:03d}" for chat in range(3)]
-    slow, later, known = "15550152001", "15550152002", "15550152003"
-    first = send(instance, known, "once")
-    uptime = health(instance)["uptime"]
-    took: dict[float, float] = {}
-    offset = 0.0
+@pytest.mark.parametrize(
+    "jumps", [(HOUR, -HOUR), pytest.param((-HOUR, HOUR, HOUR), marks=pytest.mark.long)], ids=len
+)
+def test_nothing_depends_on_the_clock(
+    instance: Instance, jumps: tuple[float, ...], figure: Figure
+) -> None:
+    """An owner dies after each jump. Only jumping forward makes true what was planned for later."""
+    digit = len(jumps)
+    contacts = [f"155501{digit}1{chat:03d}" for chat in range(3)]
+    slow, later, known = (f"155501{digit}200{number}" for number in range(3))
+    first, uptime = send(instance, known, "once"), health(instance)["uptime"]
+    failing, due, took, offset = [], [], [], 0.0
     with Traffic(instance, CONNECTION, ACCOUNT, contacts) as traffic:
-        for jump in (HOUR, -HOUR, -HOUR):
+        for jump in jumps:
             flow(traffic)
             traffic.surge()
             stays = identity(instance)
-            in_backoff(instance, slow, f"fails before {jump} at {offset}")
-            send(instance, later, f"due in an hour {offset}", send_at=planned(offset, HOUR - 60))
+            failing.append(f"fails before a jump from {offset} by {jump}")
+            in_backoff(instance, slow, failing[-1])
+            ahead = f"due an hour after {offset}"
+            send(instance, later, ahead, send_at=planned(offset, HOUR - 60))
+            due += [ahead] if jump > 0 else []
             offset += jump
             set_clock(instance, offset)
             jumped_at, begun = time.time(), time.monotonic()
             traffic.calm()
-            until("it is out of backoff", lambda: waits(instance, slow) == 0 or None, 3 * BACKOFF)
-            took[jump] = max(took.get(jump, 0.0), time.monotonic() - begun)
-            send(instance, later, f"due soon {offset}", send_at=planned(offset, 2))
+            until("it is out of backoff", partial(has_arrived, instance, slow, failing[-1]), 40)
+            took.append(time.monotonic() - begun)
+            due.append(f"due soon after {offset}")
+            send(instance, later, due[-1], send_at=planned(offset, 1))
             flow(traffic)
+            until("what is due arrives", partial(has_arrived, instance, later, due[-1]), 20)
             assert send(instance, known, "once")["id"] == first["id"], "it is still remembered"
             assert identity(instance) == stays, "the jump disturbed the connection"
-            until(
-                "what was due soon arrived",
-                partial(has_arrived, instance, later, f"due soon {offset}"),
-                20,
-            )
-            until("all is well", lambda: health(instance)["status"] == "healthy" or None, 20)
+            until("nothing is wrong", lambda: health(instance)["reasons"] == [] or None, 20)
             instance.kill("connection", CONNECTION)
-            until(
-                "another owner",
-                partial(served_anew, instance, stays),
-                30,
-            )
+            until("another owner", partial(served_anew, instance, stays), 30)
             flow(traffic)
         set_clock(instance, 0.0)
     verdict = judge(traffic, jumped_at)
     figure(
-        f"clock an hour forward, back, and back again: out of a backoff of {BACKOFF:.0f} s at most "
-        f"{max(took.values()):.1f} s after the jump; {verdict}"
+        f"clock set by {jumps} s: out of a backoff of {BACKOFF:.0f} s at most {max(took):.1f} s "
+        f"after; {verdict}"
     )
     verdict.require_clean()
     assert verdict.in_flight > 0
     assert arrived(instance, known) == ["once"]
-    assert arrived(instance, slow) == [f"fails before {HOUR} at 0.0"] + [
-        f"fails before {-HOUR} at {before}" for before in (HOUR, 0.0)
-    ]
-    # Only the first jump made true what was planned for in an hour; back again, it is yet to come.
-    assert [text for text in arrived(instance, later) if "hour" in text] == ["due in an hour 0.0"]
+    assert arrived(instance, slow) == failing
+    assert sorted(arrived(instance, later)) == sorted(due)
     assert health(instance)["uptime"] >= uptime
     raised = {one["name"] for one in alerts(instance)}
     assert not raised & {"connection_stale", "connection_failed", "redis_away", "store_away"}
