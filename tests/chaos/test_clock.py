@@ -96,7 +96,10 @@ def test_nothing_depends_on_the_clock(
     contacts = [f"155501{digit}1{chat:03d}" for chat in range(3)]
     slow, later, known = (f"155501{digit}200{number}" for number in range(3))
     first, uptime = send(instance, known, "once"), health(instance)["uptime"]
-    failing, due, took, offset = [], [], [], 0.0
+    failing: list[str] = []
+    due: list[str] = []
+    ahead: dict[str, float] = {}  # by the offset at which the clock shows its time
+    took, offset = [], 0.0
     with Traffic(instance, CONNECTION, ACCOUNT, contacts) as traffic:
         for jump in jumps:
             flow(traffic)
@@ -104,16 +107,17 @@ def test_nothing_depends_on_the_clock(
             stays = identity(instance)
             failing.append(f"fails before a jump from {offset} by {jump}")
             in_backoff(instance, slow, failing[-1])
-            ahead = f"due an hour after {offset}"
-            send(instance, later, ahead, send_at=planned(offset, HOUR - 60))
-            due += [ahead] if jump > 0 else []
+            text = f"due an hour after {offset} and before {jump}"
+            send(instance, later, text, send_at=planned(offset, HOUR - 60))
+            ahead[text] = offset + HOUR - 60
             offset += jump
             set_clock(instance, offset)
             jumped_at, begun = time.time(), time.monotonic()
             traffic.calm()
             until("it is out of backoff", partial(has_arrived, instance, slow, failing[-1]), 40)
             took.append(time.monotonic() - begun)
-            due.append(f"due soon after {offset}")
+            due += [text for text, at in ahead.items() if at < offset and text not in due]
+            due.append(f"due soon after {offset} and {jump}")
             send(instance, later, due[-1], send_at=planned(offset, 1))
             flow(traffic)
             until("what is due arrives", partial(has_arrived, instance, later, due[-1]), 20)
