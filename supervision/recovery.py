@@ -70,6 +70,10 @@ class Recovery:
             epoch=epoch_after,
             seconds=document["seconds"],
         )
+        self.repeat(document)
+
+    def repeat(self, document: Document) -> None:
+        """Note what may have been noted before; it is in the history once."""
         self._waiting.append(document)
         self._look.set()
 

@@ -28,6 +28,7 @@ from supervision.budgets import Budgets
 from supervision.children import Children
 from supervision.cluster import ROOT, ActorDead, Cluster, NoAnswer, Refused
 from supervision.gate import Gate
+from supervision.keeper import restarts
 from supervision.owners import Owners
 from supervision.policy import Expiry, Intensity, Lives, Memory, Probes, Wave
 from supervision.recovery import Recovery
@@ -139,7 +140,11 @@ class RootSupervisor(Shell):
         )
         self._deciding = self._begin_loops(self._reconcile, self._listen, self._keep_standbys)
         self._telling = self._begin_loops(
-            self._recovery.run, budgets.run, self._write_roster, self._show_life
+            self._recovery.run,
+            budgets.run,
+            self._write_roster,
+            self._show_life,
+            self._tell_restarts,
         )
         if not await self._adopt():
             log.info("cold start", action="start")
@@ -232,6 +237,17 @@ class RootSupervisor(Shell):
         while True:
             await asyncio.to_thread(roster.beat, self.data)
             await asyncio.sleep(BEAT_EVERY)
+
+    async def _tell_restarts(self) -> None:
+        """Write into the history what the keeper started again; what is there already stays."""
+        told: set[restarts.Restart] = set()
+        while True:
+            noted = await asyncio.to_thread(restarts.read, self.data)
+            for one in noted:
+                if one not in told:
+                    self._recovery.repeat(one.action)
+            told = set(noted)
+            await asyncio.sleep(LOOK_EVERY)
 
     def _begin_loops(self, *loops: Callable[[], Awaitable[None]]) -> list[asyncio.Task[None]]:
         return [asyncio.ensure_future(self._for_ever(loop)) for loop in loops]

@@ -17,6 +17,7 @@ from supervision.keeper import ports, probe, process, python, rayhead, valkey
 from supervision.keeper.board import Board, State
 from supervision.keeper.decisions import Falls, hung, lived
 from supervision.keeper.parts import PROCESSES, Part, parts
+from supervision.keeper.restarts import Restarts
 from supervision.policy import Memory
 from supervision.roster import Entry
 
@@ -38,11 +39,11 @@ log = structlog.get_logger()
 
 
 class Fallen(Exception):  # noqa: N818 - reads as what it is
-    """A part did not start, with the reason for a person."""
+    """A part does not serve: the reason for a person, and the cause as the history has it."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, cause: str = "crashed") -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason, self.cause = reason, cause
 
 
 class Keeper:
@@ -60,6 +61,7 @@ class Keeper:
         self._settings = _with_redis(data, settings, self.plan)
         self._settings.save()
         self._board = Board(data, self.plan.roles)
+        self._restarts = Restarts(data)
         self._left = asyncio.Event()
         self._resolved = asyncio.Event()
         self._ray = asyncio.Event()
@@ -93,6 +95,7 @@ class Keeper:
         falls = Falls()
         entry = self._running.get(part.role)
         attached = entry is not None
+        cause, fell_at = "", 0.0
         while True:
             ready_at = None
             try:
@@ -103,16 +106,21 @@ class Keeper:
                 ready_at = await self._wait_ready(part, entry)
                 self._note(part.role, "ready", falls=falls, attached=attached)
                 await self._became_ready(part)
-                reason = await self._attend(part, entry)
-            except Fallen as fallen:
-                reason = fallen.reason
+                if cause:
+                    self._restarted(part.role, cause, fell_at)
+                    cause = ""
+                fallen = await self._attend(part, entry)
+            except Fallen as error:
+                fallen = error
+            if not cause:
+                cause, fell_at = fallen.cause, time.monotonic()
             if part.role == "ray":
                 self._ray.clear()
             self._running.pop(part.role, None)
             self._record()
             entry, attached = None, False
             falls = falls.fell(lived(ready_at, time.monotonic()), self._settings.min_uptime / 1000)
-            self._note(part.role, "fallen", reason, falls=falls)
+            self._note(part.role, "fallen", fallen.reason, falls=falls)
             log.warning("fallen", action="fallen", role=part.role, streak=falls.streak)
             await asyncio.sleep(
                 falls.pause(
@@ -168,8 +176,8 @@ class Keeper:
                 raise Fallen(f"where it is cannot be written down: {error.strerror}") from None
             self._resolved.set()
 
-    async def _attend(self, part: Part, entry: Entry) -> str:
-        """Wait until it falls, and say why it did; one that is silent for too long is ended."""
+    async def _attend(self, part: Part, entry: Entry) -> Fallen:
+        """Wait until it falls, and say why it did; one that hangs or outgrew its memory is ended."""
         end = asyncio.ensure_future(process.ended(entry))
         silences = large = 0
         begun = time.monotonic()
@@ -177,24 +185,25 @@ class Keeper:
             while True:
                 await asyncio.wait([end], timeout=PULSE)
                 if end.done():
-                    return "it ended"
+                    return Fallen("it ended")
                 if part.memory is not None:
                     large = part.memory.over(large, process.resident(entry))
                     if part.memory.exceeded(large, time.monotonic() - begun):
                         await process.stop([entry], part.grace)
-                        return "it grew over MAX_MEMORY_RESTART"
+                        return Fallen("it grew over MAX_MEMORY_RESTART", "memory")
                 if part.silence is None:
                     continue
                 silences = 0 if await part.ready() else silences + 1
                 if hung(silences, PULSE, part.silence):
                     await process.kill([entry])
-                    return f"it did not answer for {part.silence:.0f} s"
+                    return Fallen(f"it did not answer for {part.silence:.0f} s", "hung")
         finally:
             end.cancel()
 
     async def _keep_root(self) -> None:
         """See that there is a root. Ray restarts it when it dies; the first has to be asked for."""
         falls = Falls()
+        cause, fell_at = "", 0.0
         patience = ADOPTION if rayhead.remembers(self._data) else 0.0
         while True:
             if not self._ray.is_set():
@@ -203,8 +212,11 @@ class Keeper:
             await self._resolved.wait()
             if await self._root_within(patience):
                 self._note("root", "ready", falls=falls)
+                if cause:
+                    self._restarted("root", cause, fell_at)
                 patience = ROOT_PATIENCE
-                await self._root_gone()
+                cause = await self._root_gone()
+                fell_at = time.monotonic()
                 continue
             if not self._ray.is_set():
                 continue
@@ -226,8 +238,8 @@ class Keeper:
             await asyncio.sleep(LOOK)
         return True
 
-    async def _root_gone(self) -> None:
-        """Wait until it is dead; one that hangs or outgrew its memory is ended. Ray begins anew.
+    async def _root_gone(self) -> str:
+        """Wait until it is dead, and say why; one that hangs or outgrew its memory is ended. Ray begins anew.
 
         Looks are counted, not seconds: while this process itself is held up, nobody is silent.
         """
@@ -243,9 +255,11 @@ class Keeper:
             hangs = hung(silences, LOOK_AT_ROOT, ROOT_SILENCE)
             # It keeps nothing that the next one does not find again, so there is nothing to drain.
             if hangs or memory.exceeded(large, time.monotonic() - begun):
-                log.warning("root ended", action="kill", why="hung" if hangs else "memory")
+                why = "hung" if hangs else "memory"
+                log.warning("root ended", action="kill", why=why)
                 await process.kill(roots)
-                return
+                return why
+        return "crashed"
 
     def _root_lives(self) -> bool:
         return any(entry.role == "root" for entry in roster.read(self._data))
@@ -290,6 +304,10 @@ class Keeper:
                 streak=falls.streak,
                 attached=attached,
             )
+
+    def _restarted(self, role: str, cause: str, fell_at: float) -> None:
+        with self._for_onlookers():
+            self._restarts.add(role, cause, time.monotonic() - fell_at)
 
     def _record(self) -> None:
         with self._for_onlookers():

@@ -202,6 +202,7 @@ def test_processes_that_outgrow_their_memory_are_drained_and_restarted(
         f"{took[grown[1].pid]:.1f} s; {verdict}"
     )
     verdict.require_clean()
+    assert recovery(instance, begun_at, role="gateway", cause="memory")["action"] == "restarted"
     assert action["action"] == "restarted"
     assert action["connection"] == CONNECTION
     after = instance.connection(CONNECTION)
@@ -226,6 +227,7 @@ def test_a_gateway_that_hangs_is_replaced(instance: Instance, figure: Figure) ->
         flow(traffic)
     verdict = judge(traffic, stopped_at)
     figure(f"gateway hung: answers after {seconds:.1f} s; {verdict}")
+    assert recovery(instance, stopped_at, role="gateway", cause="hung")["action"] == "restarted"
     verdict.require_clean()
     assert {**pids(instance), ("gateway", None): 0} == {**before, ("gateway", None): 0}
 
@@ -246,6 +248,7 @@ def test_a_root_that_outgrows_its_memory_is_replaced(instance: Instance, figure:
         flow(traffic)
     verdict = judge(traffic, killed_at)
     figure(f"root over MAX_MEMORY_RESTART: another after {seconds:.1f} s; {verdict}")
+    assert recovery(instance, killed_at - 5, role="root", cause="memory")["action"] == "restarted"
     verdict.require_clean()
     alike: dict[tuple[str, str | None], int] = {("root", None): 0, ("standby", None): 0}
     assert {**pids(instance), **alike} == {**before, **alike}

@@ -103,6 +103,7 @@ def test_killed_at_random_moments(instance: Instance, figure: Figure) -> None:
     verdict.require_clean()
     assert verdict.in_flight > 0, "nothing was on its way: the death proves nothing"
     assert not traffic.refused
+    assert recovery(instance, killed_at, role="valkey", cause="crashed")["action"] == "restarted"
     assert max(took) < BOUND
 
 
@@ -207,3 +208,5 @@ def test_frozen(instance: Instance, seconds: float, figure: Figure) -> None:
     verdict.require_clean()
     assert verdict.in_flight > 0
     assert took < BOUND
+    if seconds > 30:
+        assert recovery(instance, killed_at, role="valkey", cause="hung")["seconds"] < BOUND
