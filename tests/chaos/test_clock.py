@@ -67,7 +67,9 @@ def identity(instance: Instance) -> tuple[Any, ...]:
 
 def send(instance: Instance, to: str, text: str, **more: str) -> dict[str, Any]:
     body = {"connection": CONNECTION, "to": to, "type": "text", "text": text, **more}
-    answer = instance.api.post("/api/messages", json=body, headers={"Idempotency-Key": text})
+    answer = instance.api.post(
+        "/api/messages", json=body, headers={"Idempotency-Key": f"{to} {text}"}
+    )
     assert answer.status_code == 202, answer.text
     accepted: dict[str, Any] = answer.json()
     return accepted
