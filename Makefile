@@ -4,6 +4,7 @@ BIN := .venv/bin
 UV := $(BIN)/python -m uv
 DATA ?= data
 PORT ?=
+CONTROL_PORT ?=
 MINUTES ?= 10
 SEED ?= 1
 
@@ -11,12 +12,12 @@ SEED ?= 1
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
-	$(BIN)/teimoso up --simulate --data $(DATA) $(if $(PORT),--port $(PORT))
+	$(BIN)/teimoso up --simulate --data $(DATA) $(if $(PORT),--port $(PORT)) $(if $(CONTROL_PORT),--simulator-control-port $(CONTROL_PORT))
 
 down: setup
 	$(BIN)/teimoso down --data $(DATA)
 
-## lint, types and every test; `make bench` gives the figures
+## lint, types and every test but the long ones, which `make chaos` runs; `make bench` gives figures
 test: setup-test debian check
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/benchmarks -m "not long"
 

@@ -29,6 +29,27 @@ app.add_typer(settings_commands.app, name="settings")
 app.add_typer(simulate.app, name="simulate")
 
 
+def _version(asked: bool) -> None:
+    from importlib import metadata
+
+    if not asked:
+        return
+    try:
+        typer.echo(f"teimoso {metadata.version('teimoso')}")
+    except metadata.PackageNotFoundError:
+        typer.echo("teimoso, not installed")
+    raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which it is.")
+    ] = False,
+) -> None:
+    """A WhatsApp Web service that always gets up again."""
+
+
 @app.command()
 def up(
     data: Data = DATA,
@@ -89,13 +110,15 @@ def doctor(data: Data = DATA, as_json: Json = False) -> None:
 
 @app.command()
 def send(
-    connection: Annotated[str, typer.Argument(metavar="CONNECTION")],
+    connection: Annotated[str, typer.Argument(metavar="CONNECTION", help="Whose account sends.")],
     to: Annotated[str, typer.Argument(metavar="TO", help="A phone number or a chat's address.")],
-    text: Annotated[str, typer.Argument(metavar="TEXT")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What it says.")],
     wait: Annotated[
         float, typer.Option("--wait", min=0, max=60, help="Seconds to wait until it is sent.")
     ] = 0,
-    priority: Annotated[int, typer.Option("--priority", min=0, max=9)] = 5,
+    priority: Annotated[
+        int, typer.Option("--priority", min=0, max=9, help="0 goes first, 9 last.")
+    ] = 5,
     data: Data = DATA,
     key: Key = None,
     as_json: Json = False,

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
 import typer
+from rich.text import Text
 
 from actors.redis.client import RedisAway, connect, durability, reach
 from actors.settings import Settings
@@ -45,9 +46,7 @@ def run(data: Path, as_json: bool) -> None:
         output.plain({"findings": [asdict(finding) for finding in findings]})
     else:
         colours = {"ok": "green", "warn": "yellow", "fail": "red"}
-        rows = (
-            (f"[{colours[one.result]}]{one.result}[/]", one.check, one.found) for one in findings
-        )
+        rows = ((Text(one.result, colours[one.result]), one.check, one.found) for one in findings)
         output.table(("", "check", "found"), rows, "")
     if any(finding.result == "fail" for finding in findings):
         raise typer.Exit(1)
@@ -85,7 +84,9 @@ async def examine(data: Path) -> list[Finding]:
 def _python() -> Finding:
     version = ".".join(str(part) for part in sys.version_info[:3])
     good = sys.version_info >= (3, 11)
-    return Finding("python", "ok" if good else "fail", f"{version}, 3.11 or newer is needed")
+    if good:
+        return Finding("python", "ok", version)
+    return Finding("python", "fail", f"{version}; 3.11 or newer is needed")
 
 
 def _directory(data: Path) -> Finding:

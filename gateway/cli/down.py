@@ -42,6 +42,6 @@ def stop(data: Path, *, quiet: bool) -> tuple[list[str], list[str]]:
         output.refuse(f"The instance in {data} is being stopped already.")
     if not quiet:
         for role in killed:
-            console.print(f"[yellow]{role} did not end in time and was killed[/]")
+            console.print(f"{role} did not end in time and was killed", style="yellow")
         console.print("Stopped. Nothing of it runs any more.")
     return stopped, killed

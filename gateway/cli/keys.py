@@ -89,7 +89,10 @@ async def _list(data: Path) -> list[dict[str, Any]]:
     async with _documents(data) as documents:
         items = (await documents.query(API_KEYS)).items
     shown = ("id", "name", "scopes", "connections", "created_at")
-    return [{**{name: item[name] for name in shown}, "created_at": _time(item)} for item in items]
+    return [
+        {**{name: item[name] for name in shown}, "created_at": output.moment(item["created_at"])}
+        for item in items
+    ]
 
 
 async def _create(
@@ -132,9 +135,3 @@ async def _documents(data: Path) -> AsyncIterator[Documents]:
         output.refuse(f"The state store {settings.state_file} cannot be read or written.")
     finally:
         await documents.close()
-
-
-def _time(item: dict[str, Any]) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(item["created_at"], UTC).isoformat(timespec="seconds")

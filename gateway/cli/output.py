@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -12,13 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import Console
+    from rich.text import Text
+
+
+WIDE = 10_000
+"""Columns where no terminal is: whoever reads a pipe or a file gets each row on one line."""
 
 
 def console() -> Console:
-    """Where a person reads."""
+    """Where a person reads; square brackets are what they are, for words of others are shown."""
     from rich.console import Console  # noqa: PLC0415 - loaded where it prints
 
-    return Console(highlight=False)
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDE)
 
 
 def plain(value: object) -> None:
@@ -33,15 +39,18 @@ def refuse(sentence: str, status: int = 1) -> NoReturn:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """Print a table, or the sentence `empty` where there is no row."""
+    """Print a table, or the sentence `empty` where there is no row.
+
+    What is too long for the terminal goes on in the next line; nothing is cut off.
+    """
     from rich.table import Table  # noqa: PLC0415 - loaded where it prints
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        shown.add_column(column)
+        shown.add_column(column, overflow="fold", no_wrap=column == "id")
     count = 0
     for count, row in enumerate(rows, 1):  # noqa: B007 - the count is what is asked for
-        shown.add_row(*("" if cell is None else str(cell) for cell in row))
+        shown.add_row(*(_cell(cell) for cell in row))
     console().print(shown if count else empty)
 
 
@@ -52,3 +61,23 @@ def show(answer: Mapping[str, Any], columns: Sequence[str], *, as_json: bool, em
         return
     rows = ([item.get(column) for column in columns] for item in answer["items"])
     table([column.replace("_", " ") for column in columns], rows, empty)
+
+
+def moment(seconds: float) -> str:
+    """A time of the wall clock, for a person."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _cell(value: object) -> str | Text:
+    """A value as a person writes it: `true`, and nothing where there is nothing.
+
+    What a terminal would obey (a control character in a message) is spelled out.
+    """
+    from rich.text import Text  # noqa: PLC0415 - loaded where it prints
+
+    if isinstance(value, Text):
+        return value
+    if value is None:
+        return ""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)

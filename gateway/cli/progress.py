@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from gateway.cli.output import console
 from gateway.cli.view import TREE
@@ -74,7 +75,7 @@ class Lines(Silent):
 class Screen:
     """A live table: for a person at a terminal."""
 
-    MARKS = {"waiting": "[dim]·[/]", "starting": "[yellow]…[/]", "ready": "[green]✓[/]"}  # noqa: RUF012
+    MARKS = {"waiting": ("·", "dim"), "starting": ("…", "yellow"), "ready": ("✓", "green")}  # noqa: RUF012
 
     def __init__(self) -> None:
         self._live = Live(console=console(), refresh_per_second=8, transient=True)
@@ -92,8 +93,8 @@ class Screen:
         for note in notes:
             seconds = f"{now - note.since:4.0f} s" if note.state == "starting" else ""
             words = "ran already" if note.attached and note.state == "ready" else note.state
-            mark = self.MARKS.get(note.state, "[red]✗[/]")
-            shown.add_row(mark, note.role, words, seconds, f"[red]{note.reason or ''}[/]")
+            mark = Text(*self.MARKS.get(note.state, ("✗", "red")))
+            shown.add_row(mark, note.role, words, seconds, Text(note.reason or "", "red"))
         self._live.update(shown)
 
 

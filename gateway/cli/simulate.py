@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from gateway.cli.api import Caller
 
-app = typer.Typer(help="Play the phone and the contacts of the simulator.", no_args_is_help=True)
+app = typer.Typer(
+    help="Play the phone and the contacts of the simulator; docs/simulator.md has all of it.",
+    no_args_is_help=True,
+)
 
 PATIENCE = 30.0  # seconds that a new connection has to come up with its QR code
 
@@ -73,6 +76,8 @@ def inbox(number: Number, data: Data = DATA, as_json: Json = False) -> None:
 
     with _control(directory(data)) as control:
         answer = control.get(f"/contacts/{segment(number)}/inbox")
+    if not as_json:
+        answer["items"] = [{**one, "at": output.moment(one["at"])} for one in answer["items"]]
     columns = ("id", "from", "text", "deliveries", "at")
     output.show(answer, columns, as_json=as_json, empty="Nothing arrived yet.")
 

@@ -23,9 +23,12 @@ def run(data: Path, as_json: bool) -> None:
     if as_json:
         output.plain(seen.as_json())
     else:
-        output.table(("role", "connection", "pid", "state"), rows(seen), "Nothing runs.")
+        output.table(("role", "connection", "pid", "state"), rows(seen), f"Nothing of {data} runs.")
         console = output.console()
-        console.print("\n[green]ready[/]" if seen.ready else "\n[yellow]not ready[/]:")
+        if seen.ready:
+            console.print("\nready", style="green")
+        else:
+            console.print("\nnot ready:", style="yellow")
         for reason in seen.missing:
             console.print(f"  {reason}")
     if not seen.entries:

@@ -129,7 +129,7 @@ def _tell(data: Path, begun: Begun, as_json: bool) -> None:
 def _stay(data: Path, as_json: bool) -> None:
     """Stay attached. A keeper that died is replaced; one that was asked to stop is not."""
     if not as_json:
-        output.console().print("\n[dim]Ctrl-C stops all of it.[/]")
+        output.console().print("\nCtrl-C stops all of it.", style="dim")
     while True:
         time.sleep(GLANCE)
         if held(data):

@@ -67,7 +67,7 @@ def welcome(told: dict[str, Any]) -> None:
         console.print(f"  export TEIMOSO_API_KEY={told['api_key']}", soft_wrap=True)
     console.print("\nTry:\n", style="bold")
     for line in commands(told):
-        console.print(f"  {line}", soft_wrap=True, markup=False)
+        console.print(f"  {line}", soft_wrap=True)
 
 
 def commands(told: dict[str, Any]) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 from gateway.cli.progress import hopeless
 from gateway.cli.welcome import commands
@@ -27,6 +29,17 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
     )
     for name in ("up", "down", "status", "doctor", "connections", "send", "queue", "keys"):
         assert f" {name} " in shown.stdout
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "gateway.cli", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())["project"]
+    assert shown.stdout == f"teimoso {project['version']}\n"
 
 
 def test_what_there_is_to_try_fits_the_instance() -> None:

@@ -1,0 +1,57 @@
+"""What the commands print reaches the reader whole, whoever wrote it and wherever it goes."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from gateway.cli import output
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+ITEM = {"id": "3EB0" + "A1" * 9, "text": "a text of some length " * 8, "error": None, "late": True}
+COLUMNS = ("id", "text", "error", "late")
+
+
+def test_a_row_is_one_line_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show({"items": [ITEM]}, COLUMNS, as_json=False, empty="")
+    _, row = capsys.readouterr().out.splitlines()
+    assert row.split() == [ITEM["id"], *str(ITEM["text"]).split(), "true"]
+
+
+def test_a_terminal_gets_it_folded_with_nothing_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "50")
+    monkeypatch.setenv("TERM", "xterm")
+    output.show({"items": [ITEM]}, COLUMNS, as_json=False, empty="")
+    shown = terminal.getvalue()
+    assert "…" not in shown
+    assert str(ITEM["id"]) in shown, "an id can be copied in one piece"
+    assert shown.count("length") == 8
+    assert max(map(len, shown.splitlines()[1:])) <= 50
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [("see [/b] and [red]c", "see [/b] and [red]c"), ("a\x1b[2Jb\nc", "a\\x1b[2Jb\\nc")],
+)
+def test_words_of_others_are_neither_markup_nor_commands(
+    capsys: pytest.CaptureFixture[str], text: str, seen: str
+) -> None:
+    output.show({"items": [{"id": "1", "text": text}]}, ("id", "text"), as_json=False, empty="")
+    assert capsys.readouterr().out.splitlines()[1].rstrip() == f"1   {seen}"
+
+
+def test_a_path_may_look_like_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    output.console().print("Nothing of /srv/[/b] runs.")
+    assert capsys.readouterr().out == "Nothing of /srv/[/b] runs.\n"

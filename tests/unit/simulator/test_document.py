@@ -1,0 +1,99 @@
+"""docs/simulator.md names the routes, faults and behaviours there are, and its examples work."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from simulator.control import application
+from simulator.faults import INSTANT, RULES, requested
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.routing import Route
+
+    from simulator.world import World
+    from tests.unit.simulator.device import Device
+
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "simulator.md").read_text()
+SIM = "http://simulator"
+ACCOUNT, FRIEND = "15550100001", "15550100002"
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the tables that begin with this heading, without their backticks."""
+    tables = re.findall(rf"^\| {heading} \|.*\n\|[-|]+\n((?:\|.*\n)+)", DOCUMENT, re.MULTILINE)
+    return [
+        [cell.strip() for cell in line.strip("|").replace("`", "").split("|")]
+        for table in tables
+        for line in table.splitlines()
+    ]
+
+
+def examples() -> list[list[str]]:
+    """The words behind `curl -s` of each example, with the simulator's address filled in."""
+    lines = re.findall(r"^\$ curl -s (.*)$", DOCUMENT, flags=re.MULTILINE)
+    return [shlex.split(line.replace("$SIM", SIM), comments=True) for line in lines]
+
+
+async def test_the_routes_are_those_that_are_served(world: World) -> None:
+    routes: list[Route] = application(world, str).routes  # type: ignore[assignment]
+    served = {
+        f"{method} {route.path.replace(':int', '')}"
+        for route in routes
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    named = [request for request, _ in rows("request")]
+    assert sorted(named) == sorted(served)
+
+
+def test_the_faults_are_those_that_can_be_asked_for() -> None:
+    named = {kind: default for kind, default, _ in rows("kind")}
+    assert list(named) == [*INSTANT, *RULES]
+    for kind, default in named.items():
+        fault = requested({"account": ACCOUNT, "kind": kind}, 1).described()
+        given = {
+            {"left": "count"}.get(name, name): value
+            for name, value in fault.items()
+            if name not in ("id", "account", "kind", "struck")
+        }
+        written = [part.split() for part in default.split(", ") if part]
+        assert {name: float(value) for name, value in written} == given, kind
+
+
+async def test_a_contact_behaves_at_first_as_is_written(world: World) -> None:
+    transport = httpx.ASGITransport(application(world, str))
+    async with httpx.AsyncClient(transport=transport, base_url=SIM) as http:
+        described = (await http.get(f"/contacts/{FRIEND}")).json()
+        written = {name: json.loads(value) for name, value, _ in rows("field")}
+        assert {name: described[name] for name in written} == written
+        assert (await http.post(f"/contacts/{FRIEND}", json=written)).status_code == 200
+
+
+@pytest.mark.parametrize("heading", ["request", "kind", "field"])
+def test_each_table_is_found(heading: str) -> None:
+    assert len(rows(heading)) > 5
+
+
+async def test_the_examples_work(world: World, paired: Callable[[str], Awaitable[Device]]) -> None:
+    await paired(ACCOUNT)
+    transport = httpx.ASGITransport(application(world, str))
+    assert len(examples()) > 10
+    async with httpx.AsyncClient(transport=transport) as http:
+        for words in examples():
+            method, body = "GET", None
+            url = next(word for word in words if word.startswith(SIM))
+            if "-d" in words:
+                method, body = "POST", words[words.index("-d") + 1]
+            if "-X" in words:
+                method = words[words.index("-X") + 1]
+            given: dict[str, Any] = {} if body is None else {"content": body}
+            answer = await http.request(method, url, **given)
+            assert answer.is_success, f"{words}: {answer.text}"
