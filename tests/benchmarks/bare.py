@@ -42,6 +42,10 @@ class BareEngine:
             while "open" not in told:
                 told = self._hear()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def ask(self, contacts: Sequence[str], count: int, prefix: str) -> None:
         """Begin to send; `seconds` waits for the end."""
         assert self._process.stdin is not None

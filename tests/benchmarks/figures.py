@@ -117,9 +117,10 @@ def _number(value: float) -> str:
 
 @dataclass
 class Share:
-    """The share of one core that processes took between two moments."""
+    """The share of one core that processes took between two moments, and the seconds of it."""
 
     value: float = 0.0
+    seconds: float = 0.0
 
 
 @contextmanager
@@ -129,7 +130,8 @@ def share(*pids: int) -> Iterator[Share]:
     found = Share()
     begun, before = time.perf_counter(), sum(map(_spent, processes))
     yield found
-    found.value = (sum(map(_spent, processes)) - before) / (time.perf_counter() - begun)
+    found.seconds = sum(map(_spent, processes)) - before
+    found.value = found.seconds / (time.perf_counter() - begun)
 
 
 def _spent(process: psutil.Process) -> float:

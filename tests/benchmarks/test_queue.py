@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+T = TypeVar("T")
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 MESSAGES = int(os.environ.get("MESSAGES", "2000"))
 CLIENTS = 16
+DEPTHS = [int(each) for each in os.environ.get("DEPTHS", "0,10000,1000000").split(",")]
 CHATS = 500
 TEXT = "x" * 300
 BARE = """
@@ -105,4 +107,78 @@ async def test_accept_claim_complete(figures: Figures, tmp_path: Path) -> None:
                 at_least=0.5,
             )
         )
+        await redis.aclose()
+
+
+async def operate(
+    lanes: Lanes, epoch: int, accept: Callable[[], Awaitable[None]], times: list[float]
+) -> None:
+    """Accept, claim and complete `MESSAGES`; the seconds of each call go to `times`."""
+
+    async def timed(work: Awaitable[T]) -> T:
+        begun = time.perf_counter()
+        done = await work
+        times.append(time.perf_counter() - begun)
+        return done
+
+    batches = MESSAGES // CLIENTS
+    for _ in range(batches):
+        await asyncio.gather(*(timed(accept()) for _ in range(CLIENTS)))
+    left = batches * CLIENTS
+    while left:
+        jobs = (await timed(lanes.claim("shop", epoch, CLIENTS))).jobs
+        at = time.time()
+        await asyncio.gather(*(timed(lanes.complete("shop", epoch, job.id, at=at)) for job in jobs))
+        left -= len(jobs)
+
+
+@pytest.mark.timeout(900)
+async def test_operations_while_many_wait(figures: Figures, tmp_path: Path) -> None:
+    """What an operation costs may not depend on how many messages wait.
+
+    Per depth: `MESSAGES` are accepted, and as many claimed and completed, so that the depth stays.
+    """
+    with Valkey(tmp_path / "valkey") as server:
+        settings = server.settings(queue_concurrency=64)
+        redis = connect(settings)
+        lanes = Lanes(redis, settings)
+        epoch = (await Leases(redis).take("shop", Owner("bench", 1, "node"))).epoch
+        number = itertools.count()
+
+        async def accept() -> None:
+            await lanes.accept(Send("shop", f"{next(number) % CHATS}@s.whatsapp.net", TEXT))
+
+        async def memory() -> int:
+            told: Any = await redis.info("memory")
+            return int(told["used_memory"])
+
+        empty, waiting = await memory(), 0
+        least: float | None = None
+        for depth in DEPTHS:
+            while waiting < depth:
+                batch = min(4096, depth - waiting)
+                await asyncio.gather(*(accept() for _ in range(batch)))
+                waiting += batch
+            remarks: dict[str, float | str] = {}
+            if depth:
+                remarks["bytes a message"] = (await memory() - empty) / depth
+            rates, p99s = [], []
+            for _ in range(ROUNDS):
+                times: list[float] = []
+                begun = time.perf_counter()
+                await operate(lanes, epoch, accept, times)
+                rates.append(len(times) / (time.perf_counter() - begun))
+                p99s.append(sorted(times)[len(times) * 99 // 100] * 1000)
+            found = median(rates)
+            figures.add(
+                Figure(
+                    f"queue: operations while {depth:,} wait",
+                    found,
+                    "/s",
+                    against=least,
+                    at_least=None if least is None else 0.83,
+                    remarks={"p99": f"{median(p99s):.1f} ms", **remarks},
+                )
+            )
+            least = least or found
         await redis.aclose()
