@@ -106,6 +106,9 @@ class Settings(BaseModel):
     max_retry_attempts: int = Field(5, ge=1, le=100, validation_alias="MAX_RETRY_ATTEMPTS")
     retry_backoff_base: Milliseconds = Field(1_000, validation_alias="RETRY_BACKOFF_BASE")
     retry_backoff_cap: Milliseconds = Field(300_000, validation_alias="RETRY_BACKOFF_CAP")
+    dead_letter_retention_days: int = Field(
+        30, ge=1, le=3650, validation_alias="DEAD_LETTER_RETENTION_DAYS"
+    )
     pacing_messages_per_minute: int = Field(
         0, ge=0, le=60_000, validation_alias="PACING_MESSAGES_PER_MINUTE"
     )

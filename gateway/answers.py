@@ -145,6 +145,13 @@ class Retried(Answer):
     retried: int = Field(description="How many dead letters went back into their lanes.")
 
 
+class Redriven(Answer):
+    redriven: int = Field(description="How many dead letters went back into their lanes.")
+    next: str | None = Field(
+        description="There are more than one request looks at: ask again with `?after=` this."
+    )
+
+
 class Alive(Answer):
     status: Literal["alive"] = "alive"
 

@@ -143,6 +143,29 @@ class Retry(Body):
     connection: ConnectionId | None = Field(None, examples=["shop"])
 
 
+class Redrive(Body):
+    """Which dead letters to send again: those that fit everything that is given."""
+
+    connection: ConnectionId | None = Field(None, examples=["shop"])
+    chat: Address | None = None
+    code: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_]{1,100}$",
+        description="The `error` that they died of.",
+        examples=["ack_timeout"],
+    )
+    died_after: Moment | None = Field(None, examples=["2030-01-01T09:00:00Z"])
+    died_before: Moment | None = None
+    ids: list[Annotated[str, StringConstraints(max_length=200)]] | None = Field(
+        None,
+        max_length=1000,
+        description="Only these; what is not a dead letter is passed over.",
+    )
+    limit: Annotated[int, BeforeValidator(_whole)] = Field(
+        10_000, ge=1, le=100_000, description="The most to send again."
+    )
+
+
 class NewMessage(Body):
     """A message to send."""
 
@@ -171,10 +194,13 @@ class Wait(Parameters):
     )
 
 
-class Listing(Parameters):
+class After(Parameters):
     after: str | None = Field(
         None, min_length=1, max_length=1024, description="The `next` of the page before."
     )
+
+
+class Listing(After):
     limit: int = Field(50, ge=1, le=500, description="The most items to give.")
 
 

@@ -6,14 +6,18 @@ import base64
 import binascii
 from typing import TYPE_CHECKING
 
-from actors.queue.lanes import NotDead, NotFound
+from actors.queue.dead_letters import LOOKED_AT
+from actors.queue.lanes import NotDead, NotFound, Which
 from actors.queue.record import split_id
+from actors.redis.keys import is_connection
 from gateway import answers, auth, shapes
 from gateway.endpoint import Call, Gives, Operation, written
-from gateway.models import ListDead, Retry
+from gateway.models import After, ListDead, Redrive, Retry
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from starlette.responses import Response
 
     from actors.queue.lanes import Record
@@ -44,7 +48,7 @@ async def dead(call: Call[None, ListDead]) -> Response:
     return written(
         answers.Messages(
             items=[shapes.queued(record) for record in items],
-            next=None if last is None else _cursor(last.id),
+            next=None if last is None else _encoded(last.id),
         )
     )
 
@@ -75,35 +79,92 @@ async def retry_failed(call: Call[Retry, None]) -> Response:
     return written(answers.Retried(retried=retried), 202)
 
 
-def _reachable(call: Call[None, None] | Call[None, ListDead] | Call[Retry, None]) -> list[str]:
+async def redrive(call: Call[Redrive, After]) -> Response:
+    """By connection, and of each the oldest first; one request looks at a bounded number."""
+    body, lanes = call.body, call.backends.lanes
+    names = _reachable(call) if body.connection is None else [await _known(call, body.connection)]
+    which = Which(body.chat, body.code, _seconds(body.died_after), _seconds(body.died_before))
+    if body.ids is not None:
+        if call.query.after is not None:
+            raise Problem("invalid_cursor", "With `ids` there is no next page.")
+        parts = [each for each in map(split_id, dict.fromkeys(body.ids)) if each is not None]
+        redriven = 0
+        for name in names:
+            ids = [message_id for connection, message_id in parts if connection == name]
+            left = body.limit - redriven
+            redriven += await lanes.redrive_these(name, ids, which, limit=left)
+        return written(answers.Redriven(redriven=redriven, next=None), 202)
+    first, behind = _place(call.query.after)
+    if body.connection is not None and first not in ("", body.connection):
+        raise Problem("invalid_cursor", "The cursor is one of another connection's list.")
+    redriven, most = 0, LOOKED_AT
+    names = sorted(name for name in names if name >= first)
+    for name in names:
+        found = await lanes.redrive(
+            name,
+            which,
+            limit=body.limit - redriven,
+            behind=behind if name == first else 0,
+            most=most,
+        )
+        redriven, most = redriven + found.count, most - found.looked
+        if found.behind is not None:
+            cursor = _encoded(f"{name} {found.behind}")
+            return written(answers.Redriven(redriven=redriven, next=cursor), 202)
+    return written(answers.Redriven(redriven=redriven, next=None), 202)
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
+
+
+def _place(cursor: str | None) -> tuple[str, int]:
+    """The connection and the letter behind which a redrive goes on. Problem `invalid_cursor`."""
+    if cursor is None:
+        return "", 0
+    name, _, behind = _decoded(cursor).partition(" ")
+    if not is_connection(name) or not behind.isascii() or not behind.isdecimal():
+        raise Problem("invalid_cursor")
+    return name, int(behind[:18])
+
+
+def _reachable(
+    call: Call[None, None] | Call[None, ListDead] | Call[Retry, None] | Call[Redrive, After],
+) -> list[str]:
     return [each.id for each in call.backends.known.all() if call.key.reaches(each.id)]
 
 
-async def _known(call: Call[None, ListDead] | Call[Retry, None], connection: str) -> str:
+async def _known(
+    call: Call[None, ListDead] | Call[Retry, None] | Call[Redrive, After], connection: str
+) -> str:
     auth.require_connection(call.key, connection)
     if await call.backends.known.find(connection) is None:
         raise Problem("unknown_connection")
     return connection
 
 
-def _cursor(id: str) -> str:  # noqa: A002 - the field's word
-    return base64.urlsafe_b64encode(id.encode()).decode().rstrip("=")
+def _encoded(place: str) -> str:
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: str) -> str:
+    try:
+        return base64.b64decode(
+            cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True
+        ).decode()
+    except (binascii.Error, ValueError):
+        raise Problem("invalid_cursor") from None
 
 
 def _position(cursor: str | None) -> tuple[str, str] | None:
     """Connection and id behind which a page begins. Problem `invalid_cursor`."""
     if cursor is None:
         return None
-    try:
-        id = base64.b64decode(  # noqa: A001 - the field's word
-            cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True
-        ).decode()
-    except (binascii.Error, ValueError):
-        raise Problem("invalid_cursor") from None
-    parts = split_id(id)
+    place = _decoded(cursor)
+    parts = split_id(place)
     if parts is None:
         raise Problem("invalid_cursor")
-    return parts[0], id
+    return parts[0], place
 
 
 _TAG = "queue"
@@ -141,6 +202,27 @@ OPERATIONS = (
         {202: Gives("Queued again.", answers.Message)},
         "send",
         refuses=("unknown_message", "not_dead", "redis_away"),
+    ),
+    Operation(
+        "POST",
+        "/api/queue/redrive",
+        "redrive",
+        "Send again the dead letters that fit what is given",
+        _TAG,
+        redrive,
+        {202: Gives("Queued again.", answers.Redriven)},
+        "send",
+        body=Redrive,
+        query=After,
+        body_optional=True,
+        refuses=(
+            "unknown_connection",
+            "invalid_cursor",
+            "invalid_number",
+            "unsupported_chat",
+            "redis_away",
+            "store_away",
+        ),
     ),
     Operation(
         "POST",

@@ -24,7 +24,7 @@ class QueueActor(Shell):
         self._redis = connect(settings)
         self._lanes = Lanes(self._redis, settings)
         self._documents = open_documents(settings)
-        self._upkeep = Upkeep(self._lanes, self._documents)
+        self._upkeep = Upkeep(self._lanes, self._documents, settings.dead_letter_retention_days)
         self._running = asyncio.ensure_future(self._upkeep.run())
         self._running.add_done_callback(self._broke)
 

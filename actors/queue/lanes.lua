@@ -10,7 +10,7 @@
 --                said of an older one is recognised
 --   uncertain    1: an attempt was made whose acknowledgement never came
 --   error        why the last attempt failed; retry_at when the next is due
---   ticket       its member in `scheduled`; died its score in `dead`; redriven_at
+--   ticket       its member in `scheduled`; died its score in `dead`
 --   revision     rises with every change
 -- Every transition may run twice and then answers the same.
 
@@ -69,7 +69,7 @@ local function prove(id, status, at)
     end
     if not known then
         leave(id, record[2])
-        call('HDEL', message(id), 'uncertain', 'error', 'retry_at', 'ticket')
+        call('HDEL', message(id), 'uncertain', 'error', 'retry_at', 'ticket', 'expired_at')
         call('PEXPIRE', message(id), RETENTION)
     end
     local fields = {status .. '_at', at}
@@ -82,15 +82,6 @@ local function prove(id, status, at)
         table.insert(fields, status)
     end
     write(id, sequence(), unpack(fields))
-end
-
-local function redrive(id, chat, priority, accepted_at)
-    local seq = sequence()
-    call('ZREM', DEAD, id)
-    call('ZADD', OPEN, accepted_at, id)
-    call('HDEL', message(id), 'error', 'cut', 'crashes', 'crash_log')
-    write(id, seq, 'status', 'queued', 'attempts', 0, 'queued_at', NOW, 'redriven_at', NOW)
-    place(id, chat, priority, seq)
 end
 
 function transitions.accept(
@@ -331,35 +322,6 @@ function transitions.cancel(id)
         return {'refused', record[1]}
     end
     return {'done', call('HGETALL', message(id))}
-end
-
-function transitions.retry(id)
-    local record = call('HMGET', message(id), 'status', 'chat', 'priority', 'accepted_at',
-        'redriven_at')
-    if not record[1] then
-        return {'missing'}
-    end
-    if record[1] == 'dead' then
-        redrive(id, record[2], record[3], record[4])
-    elseif record[5] ~= NOW then
-        return {'refused', record[1]}
-    end
-    return {'done', call('HGETALL', message(id))}
-end
-
-function transitions.retry_all(...)
-    local count = 0
-    for _, id in ipairs({...}) do
-        local record = call('HMGET', message(id), 'status', 'chat', 'priority', 'accepted_at',
-            'redriven_at')
-        if record[1] == 'dead' then
-            redrive(id, record[2], record[3], record[4])
-            count = count + 1
-        elseif record[5] == NOW then
-            count = count + 1
-        end
-    end
-    return count
 end
 
 -- Ends up to `limit` messages that are open; how many are left. For a connection that is removed.

@@ -12,11 +12,11 @@ repeating it is safe.
 from __future__ import annotations
 
 import random
-import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
+from actors.queue.dead_letters import ALL, DeadLetters, Redriven, Which
 from actors.queue.hands import Hands, Outcome
-from actors.queue.ledger import Ledger
+from actors.queue.ledger import clock, pairs
 from actors.queue.pacing import Pacing
 from actors.queue.record import (
     Accepted,
@@ -31,7 +31,6 @@ from actors.queue.record import (
     mint,
     own_id,
     record_of,
-    split_id,
 )
 from actors.queue.refusals import IdempotencyConflict, NotCancellable, NotDead, NotFound
 from actors.queue.retries import decide
@@ -47,20 +46,35 @@ if TYPE_CHECKING:
     from actors.settings import Settings
 
 IDEMPOTENCY_SECONDS = 24 * 3600
-REDRIVE_BATCH = 100
 RECEIPT_BATCH = 200
 ABANDON_BATCH = 200
 # How much longer than asked a blocked wait may take before the server counts as away.
 GRACE = 5.0
 
 __all__ = [
-    "Accepted", "Claim", "Counts", "IdempotencyConflict", "Job", "Lanes", "LeaseLost",
-    "NotCancellable", "NotDead", "NotFound", "Record", "RedisAway", "Send", "Status", "decide",
+    "ALL",
+    "Accepted",
+    "Claim",
+    "Counts",
+    "IdempotencyConflict",
+    "Job",
+    "Lanes",
+    "LeaseLost",
+    "NotCancellable",
+    "NotDead",
+    "NotFound",
+    "Record",
+    "RedisAway",
+    "Redriven",
+    "Send",
+    "Status",
+    "Which",
+    "decide",
     "mint",
 ]  # fmt: skip
 
 
-class Lanes(Ledger):
+class Lanes(DeadLetters):
     """The queue of all connections; safe for concurrent use by the tasks of one event loop."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
@@ -84,7 +98,7 @@ class Lanes(Ledger):
         record again, another raises `IdempotencyConflict`. With `message_id`, minted before, the
         acceptance may be repeated at any time within the retention of records.
         """
-        now = _clock(now)
+        now = clock(now)
         key, fingerprint, spare = "", "", ""
         if idempotency_key is not None:
             key = keys.digest(idempotency_key)
@@ -111,7 +125,7 @@ class Lanes(Ledger):
             raise IdempotencyConflict
         if outcome == "replayed":
             known, fields = answer
-            return Accepted(record_of(send.connection, known, _pairs(fields)), replayed=True)
+            return Accepted(record_of(send.connection, known, pairs(fields)), replayed=True)
         message_id, revision, status = answer
         record = Record(
             id=api_id(send.connection, message_id),
@@ -156,7 +170,7 @@ class Lanes(Ledger):
         `complete`, `fail` or `unclaim`; an outcome that raised `RedisAway` is told again before
         the next claim, whether the caller repeats it or not.
         """
-        now = _clock(now)
+        now = clock(now)
         hands = self._hold(connection, epoch)
         async with hands.turn:
             for message_id, owed in list(hands.owed.items()):
@@ -213,7 +227,7 @@ class Lanes(Ledger):
         Raises `LeaseLost` from an old epoch, and the proof counts all the same.
         """
         hands = self._held(connection, epoch)
-        for message_id, proof in hands.proofs(_own_ids(connection, {id: at}), _clock(now)).items():
+        for message_id, proof in hands.proofs(_own_ids(connection, {id: at}), clock(now)).items():
             await self._tell(connection, hands, message_id, proof)
 
     async def fail(
@@ -235,7 +249,7 @@ class Lanes(Ledger):
         """
         due = "" if permanent or retry_at is None else repr(retry_at)
         status = await self._settle(
-            connection, epoch, id, "fail", _clock(now), code, int(uncertain), due
+            connection, epoch, id, "fail", clock(now), code, int(uncertain), due
         )
         if status in {"sent", "delivered", "read"}:
             return "sent"
@@ -245,7 +259,7 @@ class Lanes(Ledger):
         self, connection: str, epoch: int, ids: Sequence[str], now: float | None = None
     ) -> None:
         """No attempt was made: back to the old place, not counted. Raises `LeaseLost`."""
-        now = _clock(now)
+        now = clock(now)
         for id_ in ids:
             await self._settle(connection, epoch, id_, "unclaim", now)
 
@@ -260,7 +274,7 @@ class Lanes(Ledger):
         They also prove a message sent in whatever state it is (G3). Idempotent and monotone: read
         is never delivered again. Unknown ids are ignored.
         """
-        now = _clock(now)
+        now = clock(now)
         for begin in range(0, len(receipts), RECEIPT_BATCH):
             batch = receipts[begin : begin + RECEIPT_BATCH]
             parts = [part for name, status, at in batch for part in (name, status, repr(at))]
@@ -268,7 +282,7 @@ class Lanes(Ledger):
 
     async def promote(self, connection: str, now: float | None = None) -> float | None:
         """Ready what is due; return when the next is (None: nothing is held back)."""
-        due = await self._run(connection, "promote", _clock(now))
+        due = await self._run(connection, "promote", clock(now))
         return float(due) if due else None
 
     async def cancel(self, id: str, now: float | None = None) -> Record:  # noqa: A002
@@ -278,32 +292,13 @@ class Lanes(Ledger):
         """
         return await self._decide(id, "cancel", now, NotCancellable)
 
-    async def retry(self, id: str, now: float | None = None) -> Record:  # noqa: A002
-        """A dead letter joins the tail of its lane, with all attempts before it.
-
-        Raises `NotDead` and `NotFound`.
-        """
-        return await self._decide(id, "retry", now, NotDead)
-
-    async def retry_all(self, connection: str, now: float | None = None) -> int:
-        """Retry what is dead now; return how many."""
-        now = _clock(now)
-        total = 0
-        async with reach():
-            # What dies from now on is not meant, or this might never end.
-            ids: Any = await self._redis.zrange(keys.of(connection).dead, 0, -1)
-        for begin in range(0, len(ids), REDRIVE_BATCH):
-            batch = ids[begin : begin + REDRIVE_BATCH]
-            total += await self._run(connection, "retry_all", now, *batch)
-        return total
-
     async def abandon(self, connection: str, code: str, now: float | None = None) -> None:
         """End everything that is open as cancelled, with `code` as the error; dead letters stay.
 
         What is being sent may yet arrive, so it is `uncertain`. For a connection without an owner;
         safe to repeat, also after a half.
         """
-        now = _clock(now)
+        now = clock(now)
         while await self._run(connection, "abandon", now, code, ABANDON_BATCH):
             pass
 
@@ -313,7 +308,7 @@ class Lanes(Ledger):
         That is: something is open, or changed and not `mirrored`. Records stay, for who forgets
         them at last.
         """
-        return bool(await self._run(connection, "close", _clock(None)) == "closed")
+        return bool(await self._run(connection, "close", clock(None)) == "closed")
 
     async def close(self) -> None:
         """Close the blocking connection of `wait`; not the client, which is the caller's."""
@@ -361,31 +356,6 @@ class Lanes(Ledger):
             raise LeaseLost(connection)
         return answer
 
-    async def _decide(
-        self,
-        id_: str,
-        transition: str,
-        now: float | None,
-        refusal: type[NotCancellable | NotDead],
-    ) -> Record:
-        names = split_id(id_)
-        if names is None:
-            raise NotFound(id_)
-        outcome, *answer = await self._run(names[0], transition, _clock(now), names[1])
-        if outcome == "missing":
-            raise NotFound(id_)
-        if outcome == "refused":
-            raise refusal(answer[0])
-        return record_of(*names, _pairs(answer[0]))
-
 
 def _own_ids(connection: str, sent: Mapping[str, float]) -> dict[str, float]:
     return {own_id(connection, id_): at for id_, at in sent.items()}
-
-
-def _clock(now: float | None) -> float:
-    return time.time() if now is None else now
-
-
-def _pairs(flat: Sequence[str]) -> dict[str, str]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -1,7 +1,8 @@
-"""The queue as others look at it: records, counts, dead letters, and what is to be mirrored."""
+"""The queue as others look at it: records, counts, and what is to be mirrored."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.record import Counts, Record, record_of, split_id
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 SCRIPT = Script.of(
-    "transitions.lua", "actors.queue:pacing.lua", "actors.queue:lanes.lua", package="actors.redis"
+    "transitions.lua",
+    "actors.queue:pacing.lua",
+    "actors.queue:dead_letters.lua",
+    "actors.queue:lanes.lua",
+    package="actors.redis",
 )
 
 
@@ -35,22 +40,6 @@ class Ledger:
         async with reach():
             fields: Any = await self._redis.hgetall(keys.of(names[0]).message(names[1]))
         return record_of(*names, fields) if fields else None
-
-    async def dead(self, connection: str, after: str | None, limit: int) -> list[Record]:
-        """Dead letters, oldest first, behind the one with the id `after`."""
-        of = keys.of(connection)
-        start = "-inf"
-        ids: Any
-        async with reach():
-            if after is not None:
-                # Its place is in its record even if it was retried meanwhile.
-                names = split_id(after)
-                died: Any = names and await self._redis.hget(of.message(names[1]), "died")
-                if died is None:
-                    return []
-                start = f"({died}"
-            ids = await self._redis.zrangebyscore(of.dead, start, "+inf", start=0, num=limit)
-        return await self._records(connection, ids)
 
     async def counts_many(self, connections: Sequence[str]) -> dict[str, Counts]:
         """The size of each connection's queue, all in one round trip."""
@@ -122,3 +111,13 @@ def _counts(answers: Sequence[Any]) -> Counts:
         dead=dead,
         oldest_at=float(oldest[0][1]) if oldest else None,
     )
+
+
+def clock(now: float | None) -> float:
+    """The time that a caller gives, or the time."""
+    return time.time() if now is None else now
+
+
+def pairs(flat: Sequence[str]) -> dict[str, str]:
+    """What Redis answers for a hash inside of a list."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))

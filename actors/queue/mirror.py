@@ -37,6 +37,7 @@ def job(record: Record) -> Document:
         "error": record.error,
         "uncertain": record.uncertain,
         "priority": record.priority,
+        "expired_at": record.expired_at,
         "accepted_at": record.accepted_at,
         "updated_at": max([record.accepted_at, *record.times.values()]),
         "revision": record.revision,

@@ -73,7 +73,7 @@ class Record:
 
     `uncertain` says that an attempt was made whose acknowledgement never came: a dead or cancelled
     message with it may have arrived. `crashes` are those since the last redrive. `times` holds the time at which each status was last reached.
-    `revision` grows with each change of any record of the connection.
+    `expired_at` is when a dead letter left their list for good. `revision` grows with each change of any record of the connection.
     """
 
     id: str
@@ -91,6 +91,7 @@ class Record:
     accepted_at: float
     send_at: float | None = None
     retry_at: float | None = None
+    expired_at: float | None = None
     crashes: tuple[Crash, ...] = ()
     times: Mapping[str, float] = field(default_factory=dict)
     revision: int = 0
@@ -211,6 +212,7 @@ def record_of(connection: str, message_id: str, fields: Mapping[str, str]) -> Re
         accepted_at=float(fields["accepted_at"]),
         send_at=_time(fields.get("send_at")),
         retry_at=_time(fields.get("retry_at")),
+        expired_at=_time(fields.get("expired_at")),
         crashes=_crashes(fields.get("crash_log") or ""),
         times=times,
         revision=int(fields["revision"]),

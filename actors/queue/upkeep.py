@@ -1,4 +1,4 @@
-"""What the queue needs done beside sending: readying what is due, counting, mirroring.
+"""What the queue needs beside sending: readying what is due, counting, mirroring, forgetting.
 
 None of it is on the path of a message: without it sends go on, and what is missed is done later.
 """
@@ -26,6 +26,7 @@ log = structlog.get_logger()
 
 LIST_EVERY = 1.0
 PROMOTE_EVERY = 1.0
+PRUNE_EVERY = 60.0
 MIRROR_EVERY = 0.25
 LONGEST_PAUSE = 5.0
 """Seconds between two rounds, and at most while Redis or the store is away."""
@@ -36,9 +37,11 @@ RECORDS = BATCH_LIMIT // 2  # two documents a record
 
 
 class Upkeep:
-    """Three loops until cancelled; Redis or the store being away only pauses them (G11)."""
+    """Loops until cancelled; Redis or the store being away only pauses them (G11)."""
 
-    def __init__(self, lanes: Lanes, documents: Documents) -> None:
+    def __init__(self, lanes: Lanes, documents: Documents, keep_days: float) -> None:
+        """Dead letters are forgotten after `keep_days`."""
+        self._keep_days = keep_days
         self._lanes = lanes
         self._documents = documents
         self._connections: Sequence[str] = ()
@@ -53,6 +56,7 @@ class Upkeep:
                 self._loop("list", self.list_connections, LIST_EVERY),
                 self._loop("promote", self.promote, PROMOTE_EVERY),
                 self._loop("mirror", self.mirror, MIRROR_EVERY),
+                self._loop("prune", self.prune, PRUNE_EVERY),
             )
         ]
         try:
@@ -82,6 +86,13 @@ class Upkeep:
                 await self._lanes.mirrored(connection, records)
                 if len(records) < RECORDS:
                     break
+
+    async def prune(self) -> None:
+        """Forget the dead letters whose time is over."""
+        for connection in self._connections:
+            pruned = await self._lanes.prune(connection, self._keep_days)
+            if pruned:
+                log.info("pruned", action="queue.prune", connection=connection, letters=pruned)
 
     async def _loop(self, action: str, step: Callable[[], Awaitable[None]], every: float) -> None:
         pause = every

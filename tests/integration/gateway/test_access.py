@@ -145,6 +145,7 @@ def test_a_key_for_one_connection(gateway: Gateway, api: Api) -> None:
             client.get("/api/queue/dead", params={"connection": "other"}),
             client.post("/api/queue/dead/other.3EB0" + "0" * 18 + "/retry"),
             client.post("/api/queue/retry-failed", json={"connection": "other"}),
+            client.post("/api/queue/redrive", json={"connection": "other"}),
         ):
             assert (answer.status_code, answer.json()["code"]) == (403, "connection_forbidden")
 

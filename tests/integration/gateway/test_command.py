@@ -93,6 +93,8 @@ def test_keys_that_open_nothing(gateway: Gateway) -> None:
         (("connections", "delete", "nobody"), "There is no such connection. (404)"),
         (("queue", "retry", "x"), "There is no such message. (404)"),
         (("queue", "dead", "--connection", "NO"), "The parameter connection: "),
+        (("queue", "redrive", "--connection", "nobody"), "There is no such connection. (404)"),
+        (("queue", "redrive", "--died-after", "noon"), "The field died_after: "),
     ],
 )
 def test_other_commands(gateway: Gateway, words: tuple[str, ...], sentence: str) -> None:
@@ -120,6 +122,13 @@ def test_a_copied_directory_is_an_instance_of_its_own(gateway: Gateway, tmp_path
     with start(tmp_path, "keys", "list", "--json", key=None) as listing:
         output, _ = listing.communicate(timeout=60)
     assert json.loads(output)["items"] == []
+
+
+def test_dead_letters_are_sent_again_by_what_they_have_in_common(gateway: Gateway) -> None:
+    which = ("--code", "ack_timeout", "--died-before", "2020-01-01T00:00:00Z", "--limit", "3")
+    with start(gateway.data, "queue", "redrive", *which, "--json") as redriving:
+        output, _ = redriving.communicate(timeout=60)
+    assert json.loads(output) == {"redriven": 0}
 
 
 def test_a_simulator_that_is_not_there(gateway: Gateway) -> None:

@@ -231,6 +231,54 @@ async def test_dead_letters_are_shown_and_sent_again(api: Api, actor: Actor) -> 
     assert api.get("/api/queue/dead").json() == {"items": [], "next": None}
 
 
+async def test_dead_letters_are_sent_again_by_what_they_have_in_common(
+    api: Api, actor: Actor
+) -> None:
+    dead = []
+    for number in range(4):
+        accepted = send(api, "bad", to=f"1555010003{number % 2}")
+        await actor.claim(accepted["id"])
+        await actor.fail(accepted["id"])
+        dead.append(accepted["id"])
+
+    def redrive(after: str | None = None, **which: Any) -> dict[str, Any]:
+        page = {} if after is None else {"after": after}
+        answer = api.post("/api/queue/redrive", json=which, params=page)
+        assert answer.status_code == 202, answer.text
+        given: dict[str, Any] = answer.json()
+        return given
+
+    def left() -> list[str]:
+        return [each["id"] for each in api.get("/api/queue/dead").json()["items"]]
+
+    nothing = {"redriven": 0, "next": None}
+    assert redrive(code="another") == nothing
+    assert redrive(chat="15550100039") == nothing
+    assert redrive(died_before="2020-01-01T00:00:00Z") == nothing
+    assert (
+        redrive(ids=["shop.3EB0D59EFA0BEB69943568", "no id", dead[0]], chat="1555010031") == nothing
+    )
+    assert left() == dead
+
+    page = redrive(connection="shop", chat="15550100030", code="not_on_whatsapp", limit=1)
+    assert page["redriven"] == 1
+    assert left() == dead[1:]
+    rest = redrive(connection="shop", chat="15550100030", after=page["next"])
+    assert rest == {"redriven": 1, "next": None}
+    assert left() == [dead[1], dead[3]]
+    assert redrive(ids=[dead[3], dead[3]])["redriven"] == 1
+    assert redrive(died_after="2020-01-01T00:00:00Z") == {"redriven": 1, "next": None}
+    assert left() == []
+    cursors: list[tuple[dict[str, str], str]] = [({}, "!"), ({}, "c2hvcA")]
+    for which, after in (*cursors, ({"connection": "shop"}, "b3RoZXIgMQ")):
+        refused = api.post("/api/queue/redrive", json=which, params={"after": after})
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_cursor")
+    unknown = api.post("/api/queue/redrive", json={"connection": "nobody"})
+    assert unknown.json()["code"] == "unknown_connection"
+    for identity in dead:
+        api.delete(f"/api/messages/{identity}")
+
+
 def document(number: int, **more: Any) -> dict[str, Any]:
     chat = f"1555010002{number % 2}@s.whatsapp.net"
     return {

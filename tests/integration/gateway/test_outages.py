@@ -108,6 +108,7 @@ def test_redis_killed_and_back(own_gateway: Gateway, own_valkey: Valkey) -> None
             ("GET", "/api/queue"),
             ("GET", "/api/queue/dead"),
             ("POST", "/api/queue/retry-failed"),
+            ("POST", "/api/queue/redrive"),
             ("DELETE", f"/api/messages/{load.accepted[0]}"),
             ("GET", f"/api/messages/{load.accepted[0]}"),
             ("GET", "/api/connections/shop/qr"),

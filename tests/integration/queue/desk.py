@@ -145,12 +145,13 @@ class Desk:
             message_id = key.removeprefix(of.message(""))
             record = await read.hgetall(key)
             status, chat = record["status"], record["chat"]
-            assert (message_id in dead) == (status == "dead")
+            expired = "expired_at" in record
+            assert (message_id in dead) == (status == "dead" and not expired)
             assert (message_id in opened) == (status in {"queued", "waiting", "sending"})
             assert (message_id in held | scheduled) == (status == "waiting")
             assert (flight.get(chat) == message_id) == (status == "sending")
             assert queued.get(message_id, chat) == chat
-            finished = status in {"sent", "delivered", "read", "cancelled"}
+            finished = expired or status in {"sent", "delivered", "read", "cancelled"}
             assert (await read.ttl(key) > 0) == finished
         counts = await self.counts()
         assert counts.active == len(flight)

@@ -144,12 +144,22 @@ class Model:
         message.rank = (message.priority, self._next())
         return True
 
-    def retry_all(self) -> int:
+    def redrive(self, chat: str | None, code: str | None, limit: int | None) -> int:
         """In the order of their deaths."""
-        dead = [message for message in self.messages.values() if message.status == "dead"]
-        for message in sorted(dead, key=lambda message: message.died):
+        meant = [
+            message
+            for message in self.messages.values()
+            if message.status == "dead"
+            and chat in {None, message.chat}
+            and code in {None, message.error}
+        ]
+        meant = sorted(meant, key=lambda message: message.died)[:limit]
+        for message in meant:
             self.retry(message.text)
-        return len(dead)
+        return len(meant)
+
+    def retry_all(self) -> int:
+        return self.redrive(None, None, None)
 
     def next_due(self) -> float | None:
         return min((m.due for m in self.messages.values() if m.due is not None), default=None)

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from actors.queue.lanes import Lanes, LeaseLost, NotCancellable, NotDead
+from actors.queue.lanes import Lanes, LeaseLost, NotCancellable, NotDead, Which
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.lease import Leases
@@ -182,6 +182,13 @@ class Machine(RuleBasedStateMachine):
         self.desk.now += 1
         count = self.do(self.desk.lanes.retry_all(SHOP, self.desk.now))
         assert count == self.model.retry_all()
+
+    @rule(chat=st.none() | st.sampled_from((ANA, BEN)), limit=st.none() | st.integers(1, 3))
+    def redrive_by_filter(self, chat: str | None, limit: int | None) -> None:
+        self.desk.now += 1
+        which = Which(chat=chat, code="ack_timeout")
+        found = self.do(self.desk.lanes.redrive(SHOP, which, limit=limit, now=self.desk.now))
+        assert found.count == self.model.redrive(chat, "ack_timeout", limit)
 
     def _any(self, data: st.DataObject) -> str:
         text: str = data.draw(st.sampled_from(sorted(self.model.messages)), label="text")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -124,6 +125,29 @@ async def test_what_is_due_is_readied_and_counted(desk: Desk, actor: QueueActor)
 
     await until(readied)
     await until(counted)
+
+
+async def test_dead_letters_whose_time_is_over_are_forgotten_and_the_mirror_says_so(
+    desk: Desk, documents: Documents, actor: QueueActor
+) -> None:
+    old = await desk.accept("old")  # the desk's clock stands in the past
+    await desk.claim()
+    await desk.fail("old", permanent=True)
+    young = await desk.accept("young", BEN)
+    await desk.claim()
+    desk.now = time.time() - 29 * 86_400
+    await desk.fail("young", permanent=True)
+    await actor._upkeep.prune()
+
+    async def told() -> bool:
+        job = await documents.get(JOBS, old.id)
+        return job is not None and job["expired_at"] is not None
+
+    await until(told)
+    job = await documents.get(JOBS, old.id)
+    assert job is not None
+    assert (job["status"], job["error"]) == ("dead", "ack_timeout")
+    assert [letter.id for letter in await desk.lanes.dead(SHOP, None, 10)] == [young.id]
 
 
 async def test_g11_it_pauses_while_redis_is_away_and_catches_up(

@@ -1,0 +1,186 @@
+"""Dead letters: listed, sent again one by one or by what they have in common, and forgotten.
+
+A letter is kept for `DEAD_LETTER_RETENTION_DAYS`; nothing that waits to be sent is ever forgotten.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from actors.queue.ledger import Ledger, clock, pairs
+from actors.queue.record import Record, record_of, split_id
+from actors.queue.refusals import NotCancellable, NotDead, NotFound
+from actors.redis import keys
+from actors.redis.client import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DAY = 24 * 3600
+BATCH = 100
+"""Letters that one script looks at."""
+LOOKED_AT = 5_000
+"""Letters that one redrive looks at; it says where the next goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which dead letters are meant: those that fit everything that is given."""
+
+    chat: str | None = field(default=None, repr=False)
+    code: str | None = None
+    died_after: float | None = None
+    died_before: float | None = None
+
+
+ALL = Which()
+
+
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """How many went back into their lanes, of how many that were looked at.
+
+    `behind` is where to go on, None when all were seen.
+    """
+
+    count: int
+    looked: int
+    behind: int | None
+
+
+class DeadLetters(Ledger):
+    """What is done with the letters of one connection after the other. Raises `RedisAway`."""
+
+    async def dead(self, connection: str, after: str | None, limit: int) -> list[Record]:
+        """Dead letters, oldest first, behind the one with the id `after`."""
+        of = keys.of(connection)
+        start = "-inf"
+        ids: Any
+        async with reach():
+            if after is not None:
+                # Its place is in its record even if it was retried meanwhile.
+                names = split_id(after)
+                died: Any = names and await self._redis.hget(of.message(names[1]), "died")
+                if died is None:
+                    return []
+                start = f"({died}"
+            ids = await self._redis.zrangebyscore(of.dead, start, "+inf", start=0, num=limit)
+        return await self._records(connection, ids)
+
+    async def retry(self, id: str, now: float | None = None) -> Record:  # noqa: A002
+        """A dead letter joins the tail of its lane, with all attempts before it.
+
+        Raises `NotDead` and `NotFound`.
+        """
+        return await self._decide(id, "retry", now, NotDead)
+
+    async def redrive(
+        self,
+        connection: str,
+        which: Which = ALL,
+        *,
+        limit: int | None = None,
+        behind: int = 0,
+        most: int | None = LOOKED_AT,
+        now: float | None = None,
+    ) -> Redriven:
+        """Retry the letters that are meant, oldest first, `limit` at most; each one is atomic.
+
+        Looks at `most` of those behind `behind`. What dies from now on is not meant, or this might never end.
+        """
+        now = clock(now)
+        count, looked = 0, 0
+        async with reach():
+            last: Any = await self._redis.zrange(keys.of(connection).dead, -1, -1, withscores=True)
+        while last and (limit is None or count < limit) and (most is None or looked < most):
+            async with reach():
+                page: Any = await self._redis.zrangebyscore(
+                    keys.of(connection).dead,
+                    f"({behind}",
+                    last[0][1],
+                    start=0,
+                    num=BATCH,
+                    withscores=True,
+                )
+            if not page:
+                break
+            left = len(page) if limit is None else limit - count
+            found, seen = await self._redrive(
+                connection, which, left, now, [id_ for id_, _ in page]
+            )
+            count += found
+            looked += seen
+            behind = int(page[seen - 1][1])
+        else:
+            more = bool(last) and behind < last[0][1]
+            return Redriven(count, looked, behind if more else None)
+        return Redriven(count, looked, None)
+
+    async def redrive_these(
+        self,
+        connection: str,
+        message_ids: Sequence[str],
+        which: Which = ALL,
+        *,
+        limit: int | None = None,
+        now: float | None = None,
+    ) -> int:
+        """Retry those of these messages that are dead letters and meant; how many."""
+        now, count = clock(now), 0
+        for begin in range(0, len(message_ids), BATCH):
+            left = len(message_ids) if limit is None else limit - count
+            if left <= 0:
+                break
+            batch = message_ids[begin : begin + BATCH]
+            found, _ = await self._redrive(connection, which, left, now, batch)
+            count += found
+        return count
+
+    async def retry_all(self, connection: str, now: float | None = None) -> int:
+        """Retry what is dead now; return how many."""
+        return (await self.redrive(connection, most=None, now=now)).count
+
+    async def prune(self, connection: str, keep_days: float, now: float | None = None) -> int:
+        """Forget letters that died longer ago than that, in bounded steps; how many.
+
+        They leave the list at once. Their records say so (`expired_at`), for who mirrors them, and
+        go when those of other finished messages do.
+        """
+        now, total = clock(now), 0
+        while pruned := await self._run(connection, "prune", now, now - keep_days * DAY, BATCH):
+            total += pruned
+        return total
+
+    async def _redrive(
+        self, connection: str, which: Which, limit: int, now: float, ids: Sequence[str]
+    ) -> tuple[int, int]:
+        count, looked = await self._run(
+            connection,
+            "redrive",
+            now,
+            limit,
+            which.chat or "",
+            which.code or "",
+            "" if which.died_after is None else repr(which.died_after),
+            "" if which.died_before is None else repr(which.died_before),
+            *ids,
+        )
+        return int(count), int(looked)
+
+    async def _decide(
+        self,
+        id_: str,
+        transition: str,
+        now: float | None,
+        refusal: type[NotCancellable | NotDead],
+    ) -> Record:
+        names = split_id(id_)
+        if names is None:
+            raise NotFound(id_)
+        outcome, *answer = await self._run(names[0], transition, clock(now), names[1])
+        if outcome == "missing":
+            raise NotFound(id_)
+        if outcome == "refused":
+            raise refusal(answer[0])
+        return record_of(*names, pairs(answer[0]))
