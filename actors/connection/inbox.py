@@ -106,11 +106,14 @@ class Inbox(Statuses):
         return self._row("SELECT 1 FROM inbox WHERE kind = ? LIMIT 1", (WANTED,)) is not None
 
     def show_wanted(self, before: float) -> int:
-        """Put placeholders for what was last asked for at or before that time; return how many."""
+        """Put placeholders for what was last asked for at or before that time; return how many.
+
+        So for what was asked for in the future: the clock was set back, and how long ago is unknown.
+        """
         rows = self._rows(
             "SELECT inbox.key FROM inbox JOIN tombstones ON tombstones.inbox = inbox.key"
-            " WHERE inbox.kind = ? AND tombstones.at <= ?",
-            (WANTED, before),
+            " WHERE inbox.kind = ? AND (tombstones.at <= ? OR tombstones.at > ?)",
+            (WANTED, before, self._clock()),
         )
         return sum(self._show(key) for (key,) in rows)
 

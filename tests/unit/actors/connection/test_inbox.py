@@ -158,6 +158,13 @@ async def test_what_is_wanted_is_hidden_until_it_is_overdue(session: Session, cl
     assert [one.text for one in session.pending("message", 10)] == ["text of A", "text of B"]
 
 
+async def test_a_clock_that_is_set_back_hides_nothing(session: Session, clock: Clock) -> None:
+    await want(session, "A")
+    clock.now -= 3600
+    async with session.transaction():
+        assert session.show_wanted(clock.now - 5) == 1
+
+
 async def test_asking_again_waits_again(session: Session, clock: Clock) -> None:
     await want(session, "A")
     asked = clock.now
