@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +23,6 @@ from tests.instance import Instance, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.figures import Figure
 
@@ -32,20 +33,21 @@ SIZE = "160m"
 
 
 @pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def disk() -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.skip("mounting a small tmpfs needs root")
-    place = tmp_path_factory.mktemp("disk")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=700", "tmpfs", place],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if mounted.returncode:
-        pytest.skip(f"mounting a small tmpfs: {mounted.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
+    # Not where pytest keeps its directories: it would trip over one that is still mounted.
+    place = Path(tempfile.mkdtemp(prefix="tmo-disk-"))
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=700", "tmpfs", str(place)]
+    mounted = subprocess.run(mount, check=False, capture_output=True, text=True)
+    try:
+        if mounted.returncode:
+            pytest.skip(f"mounting a small tmpfs: {mounted.stderr.strip()}")
+        yield place
+    finally:
+        if not mounted.returncode:
+            subprocess.run(["umount", "-l", place], check=True)
+        place.rmdir()
 
 
 @pytest.fixture(scope="module")
