@@ -52,6 +52,11 @@ def require_json(request: Request) -> None:
         raise Problem(
             "unsupported_media_type", "Send the body as it is, without a Content-Encoding."
         )
+    if request.headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
+        raise Problem(
+            "unsupported_media_type",
+            "Send the body as it is, with no Transfer-Encoding but chunked.",
+        )
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json" and not (
         media_type.startswith("application/") and media_type.endswith("+json")

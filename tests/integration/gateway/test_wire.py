@@ -179,6 +179,30 @@ def test_a_body_that_is_refused_does_not_take_the_refusal(gateway: Gateway, api:
     assert waiting(api) == before
 
 
+CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n" % (len(BODY), BODY)
+
+
+def test_a_trailer_is_no_header(gateway: Gateway, api: Api) -> None:
+    """Neither does it take a key away, nor does it bring one."""
+    before = waiting(api)
+    answer = told(gateway, [SEND + CHUNKS + b"X-Api-Key: tmo_other\r\nContent-Type: x\r\n\r\n"])
+    assert answer.startswith(b"HTTP/1.1 202 ")
+    assert waiting(api) == before + 1
+    nobody = b"POST /api/messages HTTP/1.1\r\nHost: x\r\n" + JSON
+    answer = told(gateway, [nobody + CHUNKS + b"X-Api-Key: " + KEY.encode() + b"\r\n\r\n"])
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert waiting(api) == before + 1
+
+
+def test_a_body_that_is_packed_for_the_way_is_refused(gateway: Gateway, api: Api) -> None:
+    before = waiting(api)
+    for coding in (b"Transfer-Encoding: gzip\r\n", b"Transfer-Encoding: gzip, "):
+        packed = CHUNKS if coding.endswith(b"\n") else CHUNKS.removeprefix(b"Transfer-Encoding: ")
+        answer = told(gateway, [SEND + coding + packed + b"\r\n"])
+        assert answer.startswith(b"HTTP/1.1 415 "), answer
+    assert waiting(api) == before
+
+
 def test_a_length_that_is_too_great_accepts_nothing(gateway: Gateway, api: Api) -> None:
     before = waiting(api)
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as client:
