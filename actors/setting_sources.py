@@ -5,8 +5,11 @@ A process that reads `runtime.json` needs none of this, and there are many of th
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from pydantic import SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,11 +25,35 @@ if TYPE_CHECKING:
 
 __all__ = ["SettingsError", "read"]
 
+_DATABASE = re.compile(r"(/\d*)?", re.ASCII)
+
 
 class _Sourced(BaseSettings, Settings):
     model_config = SettingsConfigDict(
         extra="forbid", case_sensitive=True, validate_by_name=True, frozen=True
     )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _readable(cls, value: SecretStr | None) -> SecretStr | None:
+        """As the client will read it; the reason is ours, for redis-py's may quote the password."""
+        if value is None:
+            return None
+        from redis.asyncio import ConnectionPool  # noqa: PLC0415 - heavy, seldom needed
+        from redis.exceptions import RedisError  # noqa: PLC0415
+
+        url = value.get_secret_value()
+        try:
+            pool = ConnectionPool.from_url(url)
+            pool.connection_class(**pool.connection_kwargs)
+            # redis-py takes database 0 where it cannot read the number.
+            parts = urlsplit(url)
+            known = parts.scheme == "unix" or _DATABASE.fullmatch(parts.path) is not None
+        except (ValueError, TypeError, RedisError):
+            known = False
+        if not known:
+            raise ValueError("must be as in redis://:PASSWORD@HOST:6379/0 (or rediss://, unix://)")
+        return value
 
     @classmethod
     def settings_customise_sources(

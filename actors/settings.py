@@ -13,7 +13,7 @@ import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import (
     BaseModel,
@@ -91,7 +91,9 @@ class Settings(BaseModel):
         validation_alias="WHATSAPP_ROOT_KEY",
     )
     whatsapp_version: str = Field(
-        "2.3000.1035194821", pattern=r"^\d+\.\d+\.\d+$", validation_alias="WHATSAPP_VERSION"
+        "2.3000.1035194821",
+        pattern=r"^[0-9]{1,10}\.[0-9]{1,10}\.[0-9]{1,10}$",
+        validation_alias="WHATSAPP_VERSION",
     )
     whatsapp_signed_prekey_age: Annotated[int, Field(ge=60_000, le=7_776_000_000)] = Field(
         604_800_000, validation_alias="WHATSAPP_SIGNED_PREKEY_AGE"
@@ -147,6 +149,21 @@ class Settings(BaseModel):
     def _websocket(cls, value: str) -> str:
         if not value.startswith(("ws://", "wss://")):
             raise ValueError("must begin with ws:// or wss://")
+        try:
+            parts = urlsplit(value)
+            whole = parts.port != 0 and parts.hostname is not None
+        except ValueError:
+            whole = False
+        # What the standard library reads it would drop line ends from, unlike who connects.
+        if not whole or re.search(r"[\x00-\x20\x7f]", value):
+            raise ValueError("must name a host, as in wss://HOST:PORT/PATH")
+        return value
+
+    @field_validator("whatsapp_version")
+    @classmethod
+    def _announceable(cls, value: str) -> str:
+        if any(int(number) >= 2**32 for number in value.split(".")):
+            raise ValueError("WhatsApp has 32 bits for each of its numbers")
         return value
 
     @classmethod
@@ -205,7 +222,10 @@ class Settings(BaseModel):
             return self.redis_url.get_secret_value()
         password = self.redis_password.get_secret_value() if self.redis_password else ""
         login = f":{quote(password, safe='')}@" if password else ""
-        return f"redis://{login}{self.redis_host or '127.0.0.1'}:{self.redis_port}/0"
+        host = self.redis_host or "127.0.0.1"
+        if ":" in host:  # IPv6
+            host = f"[{host.strip('[]')}]"
+        return f"redis://{login}{host}:{self.redis_port}/0"
 
     @property
     def several_hosts(self) -> bool:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli import output
+
 Data = Annotated[
     Path,
     typer.Option("--data", envvar="TEIMOSO_DATA", metavar="DIR", help="The instance's directory."),
@@ -22,5 +24,11 @@ DATA = Path("data")
 
 
 def directory(data: Path) -> Path:
-    """The one name that every process of the instance gives its directory."""
-    return data.expanduser().resolve()
+    """The one name that every process of the instance gives its directory.
+
+    Ends the command where it names no place: a link to itself, the home of nobody.
+    """
+    try:
+        return data.expanduser().resolve()
+    except (OSError, RuntimeError):
+        output.refuse(f"The data directory {data} cannot be found: the name leads nowhere.")

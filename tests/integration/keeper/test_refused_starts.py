@@ -108,6 +108,9 @@ def test_the_environment(data: Path) -> None:
     assert "PORT is not valid" in said
     said = sentence(teimoso("up", "--detach", "--data", data, QUEUE_CONCURENCY="3"))
     assert said == "QUEUE_CONCURENCY is not a setting of Teimoso; QUEUE_CONCURRENCY is one."
+    said = sentence(teimoso("up", "--detach", "--data", data, REDIS_URL="redis://:hush@[::1"))
+    assert "REDIS_URL is not valid" in said
+    assert "hush" not in said
     said = sentence(teimoso("up", "--detach", "--data", data, TEIMOSO_API_KEY="short"))
     assert "TEIMOSO_API_KEY" in said
     assert not data.exists()
@@ -149,6 +152,15 @@ def test_directories_that_cannot_be_written(tmp_path: Path) -> None:
             assert "Traceback" not in done.stderr
             assert not done.stderr
     assert file.read_text() == "something"
+
+
+def test_directories_that_lead_nowhere(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for command in (("up", "--detach"), ("status",), ("down",)):
+        for place in (loop, loop / "data", Path("~nobody-of-this-name/data")):
+            said = sentence(teimoso(*command, "--data", place))
+            assert str(place) in said
 
 
 def test_a_full_disk(data: Path) -> None:

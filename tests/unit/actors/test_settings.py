@@ -28,6 +28,20 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"max_retry_attempts": "five"}, "MAX_RETRY_ATTEMPTS is not valid"),
         ({"session_storage_type": "usb"}, "SESSION_STORAGE_TYPE is not valid"),
         ({"whatsapp_url": "https://example.com"}, "WHATSAPP_URL is not valid"),
+        ({"whatsapp_url": "wss://"}, "WHATSAPP_URL is not valid"),
+        ({"whatsapp_url": "wss://[::1"}, "WHATSAPP_URL is not valid"),
+        ({"whatsapp_url": "wss://example.com:99999/"}, "WHATSAPP_URL is not valid"),
+        ({"whatsapp_url": "wss://example.com/\n"}, "WHATSAPP_URL is not valid"),
+        ({"whatsapp_version": "2.3000"}, "WHATSAPP_VERSION is not valid"),
+        ({"whatsapp_version": "2.3000.4294967296"}, "WHATSAPP_VERSION is not valid"),
+        ({"whatsapp_version": "2.3000." + "1" * 5000}, "WHATSAPP_VERSION is not valid"),
+        ({"whatsapp_version": "\u0662.3000.1"}, "WHATSAPP_VERSION is not valid"),
+        ({"redis_url": "http://:hush@localhost"}, "REDIS_URL is not valid"),
+        ({"redis_url": "redis://:hush@localhost:99999/0"}, "REDIS_URL is not valid"),
+        ({"redis_url": "redis://:hush@[::1"}, "REDIS_URL is not valid"),
+        ({"redis_url": "redis://:hush@localhost/queue"}, "REDIS_URL is not valid"),
+        ({"redis_url": "redis://:hush@localhost?colour=blue"}, "REDIS_URL is not valid"),
+        ({"redis_url": "redis://:hush@localhost?socket_timeout=x"}, "REDIS_URL is not valid"),
         ({"whatsapp_root_key": "00"}, "WHATSAPP_ROOT_KEY is not valid"),
         ({"max_memory_restart": "1T"}, "MAX_MEMORY_RESTART is not valid"),
         ({"max_memory_restart": "100M"}, "MAX_MEMORY_RESTART is not valid"),
@@ -35,8 +49,27 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_bad_flag_is_named(flags: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(InvalidSettings, match=sentence):
+    with pytest.raises(InvalidSettings, match=sentence) as refused:
         Settings.resolve(**flags)
+    assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://localhost",
+        "redis://:hush@[::1]:6379/3",
+        "rediss://name:hush@example.com:6380/0?ssl_cert_reqs=none",
+        "unix:///run/redis.sock?db=2",
+    ],
+)
+def test_a_url_that_redis_py_reads_is_taken(url: str) -> None:
+    assert Settings.resolve(redis_url=url).redis_address == url
+
+
+def test_a_host_of_ipv6_is_an_address() -> None:
+    for host in ("::1", "[::1]"):
+        assert Settings.resolve(redis_host=host).redis_address == "redis://[::1]:6379/0"
 
 
 def test_an_unknown_name_in_the_file_is_named(tmp_path: Path) -> None:
