@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import sys
@@ -126,8 +127,11 @@ def _valkey() -> Finding:
 
 def _port(settings: Settings, plan: Plan, *, runs: bool) -> Finding:
     where = f"{settings.host}:{plan.port}"
-    if not runs and not ports.free(plan.port, settings.host):
+    hindrance = None if runs else ports.hindrance(plan.port, settings.host)
+    if hindrance == errno.EADDRINUSE:
         return Finding("port", "fail", f"{where} is in use by something else")
+    if hindrance is not None:
+        return Finding("port", "fail", f"{where}: {os.strerror(hindrance)}")
     return Finding("port", "ok", f"{where} is {'ours' if runs else 'free'}")
 
 

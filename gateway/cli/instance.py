@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import errno
 import os
 import subprocess
 import tempfile
@@ -179,13 +180,17 @@ def conflict(wish: Wish, running: Plan) -> str | None:
 
 
 def check_ports(settings: Settings, plan: Plan) -> None:
-    """Refuse ports that somebody else has; raises `CannotStart`."""
+    """Refuse ports that somebody else has, or nobody here can; raises `CannotStart`."""
     asked = [(settings.host, plan.port, "the gateway (--port)")]
     if plan.simulate:
         asked.append(("127.0.0.1", plan.control_port, "the simulator (--simulator-control-port)"))
     for host, port, whose in asked:
-        if not ports.free(port, host):
-            raise CannotStart(f"Port {port} for {whose} is in use: choose another one.")
+        hindrance = ports.hindrance(port, host)
+        if hindrance == errno.EADDRNOTAVAIL:
+            raise CannotStart(f"TEIMOSO_HOST is not valid: {host!r} is no address of this machine.")
+        if hindrance is not None:
+            why = "needs more rights" if hindrance == errno.EACCES else "is in use"
+            raise CannotStart(f"Port {port} for {whose} {why}: choose another one.")
 
 
 def running(data: Path) -> list[roster.Entry]:

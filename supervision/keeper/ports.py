@@ -6,6 +6,7 @@ follows from its directory, below the range from which the system serves outgoin
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import socket
 from typing import TYPE_CHECKING
@@ -74,24 +75,30 @@ def candidates(data: Path) -> Iterator[int]:
 
 
 def free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether a server could listen on `port` now, on `host` and on all addresses.
+    """Whether a server could listen on `port` now, on `host` and on all addresses."""
+    return hindrance(port, host) is None
 
-    What is left of closed connections (TIME_WAIT) does not count, as for a server it would not.
+
+def hindrance(port: int, host: str) -> int | None:
+    """The `errno` for which no server could listen on `port` now, on `host` and on all addresses.
+
+    None where it could; EADDRNOTAVAIL where `host` is no address of this machine. What is left of
+    closed connections (TIME_WAIT) does not count, as for a server it would not.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-    except OSError:
-        return False
+    except (OSError, ValueError):  # a name that no resolver takes is a ValueError
+        return errno.EADDRNOTAVAIL
     every = "::" if family == socket.AF_INET6 else "0.0.0.0"  # noqa: S104 - only to try
-    return _binds(family, host, port) and _binds(family, every, port)
+    return _bind(family, host, port) or _bind(family, every, port)
 
 
-def _binds(family: socket.AddressFamily, host: str, port: int) -> bool:
+def _bind(family: socket.AddressFamily, host: str, port: int) -> int | None:
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
             probe.listen(1)
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error.errno or errno.EADDRINUSE
+    return None

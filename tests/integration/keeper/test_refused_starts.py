@@ -140,6 +140,14 @@ def test_ports_in_use(data: Path) -> None:
     assert not data.exists()
 
 
+@pytest.mark.parametrize("host", ["203.0.113.1", "999.1.1.1", "", "a" * 70, "no host"])
+def test_a_host_that_is_elsewhere(data: Path, host: str) -> None:
+    """It is the address that is wrong: to choose another port would not help."""
+    said = sentence(teimoso("up", "--detach", "--data", data, TEIMOSO_HOST=host))
+    assert said == f"TEIMOSO_HOST is not valid: {host!r} is no address of this machine."
+    assert not data.exists()
+
+
 def test_directories_that_cannot_be_written(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("something")
