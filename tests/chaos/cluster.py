@@ -26,7 +26,7 @@ from supervision.keeper import ports, rayhead
 from tests.instance import Instance, gone, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 START = 60.0
 
@@ -95,8 +95,9 @@ class Node:
         """Stop all of it at once, and see that it stands still."""
         return self._all(signal.SIGSTOP, lambda each: each.status() == psutil.STATUS_STOPPED)
 
-    def thaw(self) -> None:
-        for each in self.processes():
+    def thaw(self, processes: Iterable[psutil.Process] | None = None) -> None:
+        """Let these go on, or all of it."""
+        for each in self.processes() if processes is None else processes:
             each.send_signal(signal.SIGCONT)
 
     def end(self) -> None:

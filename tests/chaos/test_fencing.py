@@ -11,6 +11,7 @@ import sqlite3
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -75,6 +76,12 @@ def frozen_between_commits(instance: ClusterInstance, node: Node) -> list[psutil
         node.thaw()
         time.sleep(0.02)
     raise AssertionError("it commits without pause")
+
+
+def talks_to_whatsapp(instance: ClusterInstance, process: psutil.Process) -> bool:
+    """Whether it has a socket to the server, one that the server closed included."""
+    port = urlsplit(instance.simulator.get("/").json()["ws_url"]).port
+    return any(each.raddr and each.raddr.port == port for each in process.net_connections())
 
 
 def locked(file: Path) -> bool:
@@ -155,16 +162,24 @@ def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
         assert not any(gone(each) for each in old), "what is dead proves nothing"
         traffic.surge()
         thawed_at = time.time()
-        node.thaw()
-        until("the old owners ended themselves", lambda: not node.actors() or None, 60)
+        node.thaw(old)  # and not Ray, which would end them
+        assert any(talks_to_whatsapp(instance, each) for each in old), "nothing is to be fenced"
+        until(
+            "the old owners let go by themselves",
+            lambda: not any(talks_to_whatsapp(instance, each) for each in old),
+            30,
+        )
         ended = time.time() - thawed_at
+        assert not any(gone(each) for each in old), "it was not they who ended it"
+        node.thaw()
+        until("nothing of them is left", lambda: not node.actors() or None, 60)
         traffic.calm()
         mark = traffic.given()
         until("messages flow still", lambda: traffic.given() > mark + 60, 30)
     verdict = judge(traffic, frozen_at)
     figure(
         f"host of {len(frozen)} processes frozen: noticed after {noticed:.1f} s, {len(CONNECTIONS) - len(near)} connections open "
-        f"elsewhere after {seconds:.1f} s; thawed: ended by themselves after {ended:.1f} s; {verdict}"
+        f"elsewhere after {seconds:.1f} s; thawed: let go by themselves after {ended:.1f} s; {verdict}"
     )
     verdict.require_clean()
     assert verdict.in_flight > 0, "nothing was on its way: the freeze proves nothing"
