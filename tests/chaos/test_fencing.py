@@ -7,15 +7,18 @@ buffers is delivered at most once all the same, and it ends by itself.
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from actors.redis.lease import EXPIRES
+from actors.settings import Settings
 from tests.chaos.cluster import Cluster, ClusterInstance
 from tests.chaos.traffic import Traffic, judge
 from tests.instance import gone, until
@@ -23,8 +26,6 @@ from tests.instance import gone, until
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import psutil
 
     from tests.chaos.cluster import Node
     from tests.figures import Figure
@@ -78,9 +79,9 @@ def frozen_between_commits(instance: ClusterInstance, node: Node) -> list[psutil
     raise AssertionError("it commits without pause")
 
 
-def talks_to_whatsapp(instance: ClusterInstance, process: psutil.Process) -> bool:
-    """Whether it has a socket to the server, one that the server closed included."""
-    port = urlsplit(instance.simulator.get("/").json()["ws_url"]).port
+def talks(instance: ClusterInstance, process: psutil.Process) -> bool:
+    """Whether it has a socket to WhatsApp's server, one that the server closed included."""
+    port = urlsplit(Settings.load(instance.data).whatsapp_url).port
     return any(each.raddr and each.raddr.port == port for each in process.net_connections())
 
 
@@ -163,10 +164,10 @@ def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
         traffic.surge()
         thawed_at = time.time()
         node.thaw(old)  # and not Ray, which would end them
-        assert any(talks_to_whatsapp(instance, each) for each in old), "nothing is to be fenced"
+        assert any(talks(instance, each) for each in old), "nothing is to be fenced"
         until(
             "the old owners let go by themselves",
-            lambda: not any(talks_to_whatsapp(instance, each) for each in old),
+            lambda: not any(talks(instance, each) for each in old),
             30,
         )
         ended = time.time() - thawed_at
@@ -191,6 +192,54 @@ def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
             assert after["epoch"] == before[name]["epoch"], "one on this host was disturbed"
         else:
             assert after["epoch"] == before[name]["epoch"] + 1
+
+
+def test_owners_that_cannot_renew_let_go_and_go_on(
+    instance: ClusterInstance, figure: Figure
+) -> None:
+    """G6, G11: Redis is away for longer than a lease. It might be so for these owners alone."""
+    connection = next(iter(CONNECTIONS))
+    before = {name: instance.connection(name) for name in CONNECTIONS}
+    entries = instance.status()["processes"]
+    serving = [psutil.Process(one["pid"]) for one in entries if one["role"] == "connection"]
+    away = [instance.process("keeper"), instance.process("valkey")]  # the one restarts the other
+    with load(instance, connection, "4") as traffic:
+        until("messages flow", lambda: traffic.given() > 60, 30)
+        for process in away:
+            process.send_signal(signal.SIGSTOP)
+        away_at = time.time()
+        try:
+            until(
+                "all still talk", lambda: all(talks(instance, each) for each in serving) or None, 1
+            )
+            until(
+                "none talks any more",
+                lambda: not any(talks(instance, each) for each in serving),
+                60,
+            )
+            seconds = time.time() - away_at
+        finally:
+            for process in away:
+                process.send_signal(signal.SIGCONT)
+        back_at = time.time()
+
+        def open_again() -> bool:
+            now = [instance.connection(name) for name in CONNECTIONS]
+            return all(each["state"] == "open" for each in now)
+
+        until("all are open again", lambda: open_again() or None, 30)
+        again = time.time() - back_at
+        mark = traffic.given()
+        until("messages flow again", lambda: traffic.given() > mark + 60, 30)
+    verdict = judge(traffic, back_at)
+    figure(
+        f"Redis away with several hosts: sockets closed after {seconds:.1f} s, open again "
+        f"{again:.1f} s after it is back; {verdict}"
+    )
+    verdict.require_clean()
+    assert seconds > EXPIRES * 2 / 3 - 2, "closed although the lease held"
+    for name in CONNECTIONS:
+        assert instance.connection(name)["epoch"] == before[name]["epoch"], "nobody else came"
 
 
 def test_a_host_that_dies_is_waited_out_and_replaced(
