@@ -52,7 +52,7 @@ def owner(instance: Instance) -> int | None:
 
 def alerts(instance: Instance) -> set[tuple[str, str | None]]:
     found = instance.api.get("/health").json()["alerts"]
-    return {(one["name"], one["subject"]) for one in found}
+    return {(one["name"], one["connection"]) for one in found}
 
 
 def send(instance: Instance, text: str) -> str:
