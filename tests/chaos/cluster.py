@@ -26,7 +26,7 @@ from supervision.keeper import ports, rayhead
 from tests.instance import Instance, gone, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 START = 60.0
 
@@ -254,3 +254,23 @@ class ClusterInstance(Instance):
 
     def served_on(self, node: Node) -> list[str]:
         return [name for name, (host, _) in self.hosts().items() if host == node.host]
+
+
+def restart_until(
+    instance: Instance, connections: Iterable[str], there: Callable[[], Sequence[str]]
+) -> str:
+    """Restart one after the other until `there` names one: where each is placed is Ray's to say."""
+    for _ in range(6):
+        for name in connections:
+            epoch = instance.connection(name)["epoch"]
+            instance.api.post(f"/api/connections/{name}/restart").raise_for_status()
+
+            def again(name: str = name, epoch: int = epoch) -> bool | None:
+                now = instance.connection(name)
+                return (now["epoch"] > epoch and now["state"] == "open") or None
+
+            until(f"{name} is open again", again, 40)
+            time.sleep(0.5)  # the roster follows
+            if found := there():
+                return found[0]
+    raise AssertionError("nothing is placed there")

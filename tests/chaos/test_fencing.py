@@ -19,7 +19,7 @@ import pytest
 
 from actors.redis.lease import EXPIRES
 from actors.settings import Settings
-from tests.chaos.cluster import Cluster, ClusterInstance
+from tests.chaos.cluster import Cluster, ClusterInstance, restart_until
 from tests.chaos.traffic import Traffic, judge
 from tests.instance import gone, until
 
@@ -247,7 +247,7 @@ def test_a_host_that_dies_is_waited_out_and_replaced(
 ) -> None:
     """Nobody can see whether it is dead or only cut off."""
     node = cluster.join("farther")
-    connection = move_one_to(instance, node)
+    connection = restart_until(instance, CONNECTIONS, lambda: instance.served_on(node))
     before = instance.connection(connection)
     with load(instance, connection, "3") as traffic:
         until("messages flow", lambda: traffic.given() > 60, 30)
@@ -274,21 +274,3 @@ def test_a_host_that_dies_is_waited_out_and_replaced(
     verdict.require_clean()
     assert verdict.in_flight > 0
     assert instance.qr(connection) is None
-
-
-def move_one_to(instance: ClusterInstance, node: Node) -> str:
-    """Restart connections until one of them is served over there."""
-    for _ in range(6):
-        for name in CONNECTIONS:
-            epoch = instance.connection(name)["epoch"]
-            instance.api.post(f"/api/connections/{name}/restart").raise_for_status()
-
-            def again(name: str = name, epoch: int = epoch) -> bool | None:
-                now = instance.connection(name)
-                return (now["epoch"] > epoch and now["state"] == "open") or None
-
-            until(f"{name} is open again", again, 40)
-        until("the roster is new", lambda: instance.hosts().keys() == CONNECTIONS.keys(), 10)
-        if found := instance.served_on(node):
-            return found[0]
-    raise AssertionError(f"nothing is placed on {node.name}")
