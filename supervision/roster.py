@@ -45,10 +45,11 @@ class Entry:
 
         Nobody can see from here whether a process of another `node` lives: who asks knows it.
         """
-        if node not in {None, hosts.here()}:
+        here = hosts.here()
+        if node not in {None, here}:
             return cls(role, pid, "", connection, node)
         started = start_of(pid)
-        return None if started is None else cls(role, pid, started, connection)
+        return None if started is None else cls(role, pid, started, connection, here)
 
     @property
     def here(self) -> bool:
@@ -116,8 +117,8 @@ def _plain(entry: Entry) -> dict[str, Any]:
     plain: dict[str, Any] = {"role": entry.role, "pid": entry.pid, "started": entry.started}
     if entry.connection is not None:
         plain["connection"] = entry.connection
-    if not entry.here:
-        plain["node"] = entry.node
+    if entry.node is not None:
+        plain["node"] = entry.node  # who reads it may be on another host than who writes it
     return plain
 
 

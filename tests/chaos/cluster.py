@@ -122,13 +122,18 @@ class Node:
 
 
 def join(
-    place: Path, address: str, environment: Mapping[str, str], name: str, *, apart: bool
+    place: Path,
+    address: str,
+    environment: Mapping[str, str],
+    name: str,
+    *,
+    apart: str | None = None,
 ) -> Node:
-    """A raylet more, once it listens; `apart` gives it process ids and a name of its own."""
+    """A raylet more, once it listens; `apart` is its address if it is to be a host of its own."""
     of = ports.settle({}, (), ports.candidates(place / name), ports.free)
     flags = {
         "address": address,
-        "node-ip-address": "127.0.0.1",
+        "node-ip-address": apart or "127.0.0.1",
         "node-manager-port": of["ray_node_manager"],
         "object-manager-port": of["ray_object_manager"],
         "dashboard-agent-listen-port": of["ray_agent"],
@@ -143,14 +148,14 @@ def join(
     }
     words = [sys.executable, "-P", "-c", JOIN, "start", "--block"]
     words += [f"--{flag}={value}" for flag, value in flags.items()]
-    if apart:
+    if apart is not None:
         user = () if os.getuid() == 0 else ("--user", "--map-root-user")
         wall = ["unshare", *user, "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
         words = [*wall, "sh", "-c", 'hostname "$0" && exec "$@"', name, *words]
     process = _run(place, words, environment, name)
-    node = Node(name, process, apart=apart)
+    node = Node(name, process, apart=apart is not None)
     try:
-        _await(place, of["ray_node_manager"], process, name)
+        _await(place, of["ray_node_manager"], process, name, apart or "127.0.0.1")
     except BaseException:
         node.end()
         raise
@@ -170,9 +175,15 @@ def _run(
         )
 
 
-def _await(place: Path, port: int, process: subprocess.Popen[bytes], name: str) -> None:
+def _await(
+    place: Path,
+    port: int,
+    process: subprocess.Popen[bytes],
+    name: str,
+    address: str = "127.0.0.1",
+) -> None:
     end = time.monotonic() + START
-    while ports.free(port):
+    while ports.free(port, address):
         said = (place / f"{name}.log").read_text(errors="replace")[-3000:]
         assert process.poll() is None, said
         assert time.monotonic() < end, f"{name} does not listen: {said}"
@@ -217,7 +228,8 @@ class Cluster:
 
     def join(self, name: str) -> Node:
         """Another host; returns when its raylet listens."""
-        node = join(self.place, self.address, self._environment, name, apart=True)
+        address = f"127.0.0.{len(self.nodes) + 2}"  # Ray tells hosts apart by their addresses
+        node = join(self.place, self.address, self._environment, name, apart=address)
         self.nodes.append(node)
         return node
 
@@ -245,7 +257,7 @@ class ClusterInstance(Instance):
         self.cluster = cluster
 
     def hosts(self) -> dict[str, tuple[str | None, int]]:
-        """Where each connection is served, None on this host, and under which pid there."""
+        """Where each connection is served, and under which pid there."""
         return {
             entry.connection: (entry.node, entry.pid)
             for entry in roster.read(self.data)

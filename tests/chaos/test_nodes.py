@@ -42,7 +42,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 @contextmanager
 def second_node(instance: Instance, place: Path) -> Iterator[Node]:
     address = (instance.data / ray.ADDRESS).read_text().strip()
-    node = join(place, address, rayhead.environment(instance.data), "second", apart=False)
+    node = join(place, address, rayhead.environment(instance.data), "second")
     try:
         yield node
     finally:

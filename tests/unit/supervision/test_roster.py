@@ -9,11 +9,14 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from actors import hosts
 from supervision import roster
 from supervision.roster import Entry
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 def this() -> Entry:
@@ -66,3 +69,15 @@ def test_of_another_host_the_root_is_believed_while_it_shows_itself(tmp_path: Pa
     past = time.time() - roster.SILENCE - 1
     os.utime(tmp_path / roster.BEAT, (past, past))
     assert roster.read(tmp_path) == [this()]
+
+
+def test_a_root_on_another_host_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names itself by a pid of its own host, which is another process's, or nobody's, here."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(hosts, "here", lambda: "elsewhere")
+        roster.write(tmp_path, [this()])
+        assert roster.read(tmp_path) == [this()]
+    assert roster.read(tmp_path) == []
+    roster.beat(tmp_path)
+    [root] = roster.read(tmp_path)
+    assert (root.role, root.node, root.alive) == ("root", "elsewhere", False)
