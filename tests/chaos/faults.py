@@ -1,8 +1,8 @@
 """Each fault: how it strikes, how one sees that it reached, when it is over, and its bound.
 
 The bounds are those of the design's table of faults, in seconds, for a machine of two cores that
-does nothing else; what a run allows is `LENIENCE` times that, and never less than `LEAST`, since
-here both cores are busy with the load.
+does nothing else. Here both cores are busy with the load, so a run allows `LENIENCE` times that,
+never less than `LEAST`, and never more than `MOST` beyond it.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from tests.chaos.scene import passes
-from tests.instance import until
+from tests.instance import gone, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import psutil
+
     from tests.chaos.scene import Scene
     from tests.chaos.traffic import Party
 
-LENIENCE, LEAST = 3.0, 20.0
+LENIENCE, LEAST, MOST = 3.0, 20.0, 30.0
 
 REACH = 15.0
 """Seconds within which a fault that waits for its moment has to meet it under this load."""
@@ -44,7 +46,7 @@ class Struck:
 
 @dataclass(frozen=True)
 class Fault:
-    """`scope` says whose messages it may hold up; everyone else's epoch has to stay what it is.
+    """`scope` says whose conversations it ends; all others go on, served by the same process.
 
     `alert` is the name of one that has to be raised meanwhile, and cleared afterwards. `long` ones
     take a while, and are left to `make chaos`.
@@ -60,27 +62,39 @@ class Fault:
     @property
     def limit(self) -> float:
         """Seconds after which a recovery is a violation."""
-        return max(LENIENCE * self.bound, LEAST)
+        return max(min(LENIENCE * self.bound, self.bound + MOST), LEAST)
+
+
+def _killed(process: psutil.Process) -> float:
+    """`kill -9`, and see that it arrived; when."""
+    at = time.time()
+    process.send_signal(signal.SIGKILL)
+    until(f"{process.pid} is dead", lambda: gone(process) or None, 5)
+    return at
 
 
 def _kill(role: str) -> Callable[[Scene, Party], Struck]:
     def strike(scene: Scene, party: Party) -> Struck:
         connection = party.connection if role == "connection" else None
-        old = scene.instance.kill(role, connection)
-        return Struck(scene.instance.killed_at, lambda: scene.replaced(role, old, connection))
+        process = scene.instance.process(role, connection)
+        scene.burst(party)
+        at = _killed(process)
+        return Struck(at, lambda: scene.replaced(role, process.pid, connection))
 
     return strike
 
 
-def _kill_keeper(scene: Scene, _: Party) -> Struck:
+def _kill_keeper(scene: Scene, party: Party) -> Struck:
     """As systemd would, `teimoso up` brings it back."""
-    old = scene.instance.kill("keeper")
-    at = scene.instance.killed_at
+    process = scene.instance.process("keeper")
+    scene.burst(party)
+    at = _killed(process)
     scene.instance.up()
-    return Struck(at, lambda: scene.replaced("keeper", old))
+    return Struck(at, lambda: scene.replaced("keeper", process.pid))
 
 
 def _kill_everything(scene: Scene, _: Party) -> Struck:
+    scene.burst(*scene.parties)
     dead = scene.instance.kill_everything()
     at = scene.instance.killed_at
     assert len(dead) > len(scene.parties)
@@ -94,6 +108,7 @@ def _stop(role: str) -> Callable[[Scene, Party], Struck]:
     def strike(scene: Scene, party: Party) -> Struck:
         connection = party.connection if role == "connection" else None
         process = scene.instance.process(role, connection)
+        scene.burst(party)
         at = time.time()
         process.send_signal(signal.SIGSTOP)
         until(f"{role} stands still", lambda: process.status() == "stopped" or None, 5)
@@ -112,6 +127,7 @@ def _pause(role: str, seconds: float) -> Callable[[Scene, Party], Struck]:
     def strike(scene: Scene, party: Party) -> Struck:
         connection = party.connection if role == "connection" else None
         process = scene.instance.process(role, connection)
+        scene.burst(party)
         at = time.time()
         process.send_signal(signal.SIGSTOP)
         until(f"{role} stands still", lambda: process.status() == "stopped" or None, 5)
@@ -122,17 +138,18 @@ def _pause(role: str, seconds: float) -> Callable[[Scene, Party], Struck]:
     return strike
 
 
-def _valkey_away(scene: Scene, _: Party) -> Struck:
+def _valkey_away(scene: Scene, party: Party) -> Struck:
     """Killed, while the keeper stands still and cannot start another."""
     keeper = scene.instance.process("keeper")
     keeper.send_signal(signal.SIGSTOP)
     try:
-        old = scene.instance.kill("valkey")
-        at = scene.instance.killed_at
+        valkey = scene.instance.process("valkey")
+        scene.burst(party)
+        at = _killed(valkey)
         time.sleep(AWAY)
     finally:
         keeper.send_signal(signal.SIGCONT)
-    assert passes(lambda: scene.replaced("valkey", old), 30), "Valkey does not come back"
+    assert passes(lambda: scene.replaced("valkey", valkey.pid), 30), "Valkey does not come back"
     return Struck(at, over=time.time())
 
 
@@ -140,6 +157,7 @@ def _whatsapp(kind: str, times: int = 1, **fields: Any) -> Callable[[Scene, Part
     """A fault of the simulator, which has to strike so often."""
 
     def strike(scene: Scene, party: Party) -> Struck:
+        scene.burst(party)
         at = time.time()
         fault = scene.begin_fault(party, kind, **fields)
         assert passes(lambda: scene.struck(fault) >= times, REACH), f"{kind} never struck"
@@ -152,6 +170,7 @@ def _for_a_while(kind: str, seconds: float, **fields: Any) -> Callable[[Scene, P
     """A fault that lasts; recovery counts from its end."""
 
     def strike(scene: Scene, party: Party) -> Struck:
+        scene.burst(party)
         at = time.time()
         fault = scene.begin_fault(party, kind, seconds=seconds, **fields)
         assert scene.struck(fault), f"{kind} reached no socket"
@@ -162,6 +181,7 @@ def _for_a_while(kind: str, seconds: float, **fields: Any) -> Callable[[Scene, P
 
 
 def _reject_logins(scene: Scene, party: Party) -> Struck:
+    scene.burst(party)
     at = time.time()
     rejecting = scene.begin_fault(party, "reject_login", count=2, reason=503)
     scene.begin_fault(party, "drop")
@@ -172,13 +192,14 @@ def _reject_logins(scene: Scene, party: Party) -> Struck:
 def _replaced(scene: Scene, party: Party) -> Struck:
     """Another client took the session: it stays away until a person says otherwise."""
     api, path = scene.instance.api, f"/api/connections/{party.connection}"
+    scene.burst(party)
     at = time.time()
     fault = scene.begin_fault(party, "replaced")
     assert scene.struck(fault), "replaced reached no socket"
     assert passes(lambda: api.get(path).json()["state"] == "failed", 15), "it did not stop"
     time.sleep(3)  # so that a round of the monitor sees it
     asked = time.time()
-    api.post(f"{path}/start").raise_for_status()
+    assert passes(lambda: api.post(f"{path}/start").is_success, 15), "it cannot be started"
     return Struck(at, over=asked)
 
 
@@ -227,5 +248,5 @@ FAULTS = (
     Fault("ban for a while", 5, _for_a_while("ban", 6), alert="connection_blocked"),
     Fault("replaced", 5, _replaced, alert="connection_failed"),
 )
-BY_NAME = {fault.name: fault for fault in FAULTS}
-SHORT = tuple(fault for fault in FAULTS if not fault.long)
+SHARED = tuple(fault for fault in FAULTS if fault.scope != "connection")
+SINGLE = tuple(fault for fault in FAULTS if fault.scope == "connection")

@@ -16,7 +16,7 @@ import httpx
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.chaos.traffic import Lane, Load, Traffic
+    from tests.chaos.traffic import Lane, Load
     from tests.instance import Instance
 
 
@@ -79,7 +79,7 @@ class Verdict:
         assert not self.reordered, f"reordered: {self.reordered[:10]}"
 
 
-def judge(traffic: Traffic, killed_at: float, *, seconds: float = 60) -> Verdict:
+def judge(traffic: Load, killed_at: float, *, seconds: float = 60) -> Verdict:
     """Wait until every token has arrived, or none did for `seconds`, then count."""
     return verdict(settled(traffic, seconds=seconds), killed_at)
 
@@ -176,9 +176,9 @@ def fates(load: Load) -> list[Fate]:
         tokens = lane.tokens
         if lane.doubtful:
             # Who was asked knows by now whether it was said.
-            said = {item["text"] for item in _said(instance, lane.chat)}
+            said = {item["text"]: place for place, item in enumerate(_said(instance, lane.chat))}
             taken = [one for one in lane.doubtful if one[0] in said]
-            tokens = sorted([*lane.tokens, *taken], key=lambda one: one[0])
+            tokens = sorted([*lane.tokens, *taken], key=lambda one: said[one[0]])
         found += [Fate(token, lane, at, arrived.get(token, [])) for token, at in tokens]
     return found
 

@@ -1,9 +1,15 @@
-"""Who is struck by what, and when: from a seed, and then for real."""
+"""Who is struck by what, and when: from a seed, and then for real.
+
+Two hands strike at once: one the parts that all connections share, one single connections. Only
+what ends every conversation anyway is left to strike alone.
+"""
 
 from __future__ import annotations
 
 import random
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,21 +17,23 @@ from tests.chaos.judge import Violation
 from tests.chaos.scene import passes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tests.chaos.faults import Fault
-    from tests.chaos.scene import Scene
+    from tests.chaos.scene import Scene, Served
     from tests.chaos.traffic import Party
-
-GAP = (0.5, 3.0)
-"""Seconds of peace between a recovery and the next fault."""
 
 SURGE = 1.0
 """Seconds of haste around a fault: longer, and recovery would be the time that the rest takes."""
 
+PATIENCE = 120.0
+"""Seconds beyond its limit for which a recovery is waited for: a second fault may delay it."""
+
 
 @dataclass(frozen=True)
 class Planned:
+    """A fault, whom it strikes, and the seconds of peace after the recovery."""
+
     fault: Fault
     party: Party
     gap: float
@@ -35,7 +43,8 @@ class Planned:
 class Strike:
     """What a fault did, from when it reached. Times are of the wall clock.
 
-    `recovery` is in seconds since it was `over`, None where it did not happen within the limit.
+    `recovery` is in seconds since it was `over`, None where there was none; `before` and `after`
+    say who served each connection.
     """
 
     fault: Fault
@@ -44,17 +53,39 @@ class Strike:
     over: float
     recovery: float | None = None
     flowing: dict[str, float] = field(default_factory=dict)
+    before: Mapping[str, Served] = field(default_factory=dict, repr=False)
+    after: Mapping[str, Served] = field(default_factory=dict, repr=False)
     violations: list[Violation] = field(default_factory=list)
 
+    @property
+    def end(self) -> float:
+        return self.over + (PATIENCE if self.recovery is None else self.recovery)
+
     def touches(self, connection: str | None) -> bool:
+        """Whether it may hold up what is given to this connection."""
         return (
             connection is None
             or self.fault.scope != "connection"
             or self.party.connection == connection
         )
 
+    def replaces(self, connection: str) -> bool:
+        """Whether it may change who serves this connection."""
+        return self.fault.scope == "everybody" or (
+            self.fault.scope == "connection" and self.party.connection == connection
+        )
 
-def schedule(seed: int, faults: Sequence[Fault], parties: Sequence[Party]) -> Iterator[Planned]:
+    def violated(self, kind: str, what: str, at: float) -> None:
+        connection = self.party.connection if self.fault.scope == "connection" else None
+        self.violations.append(Violation(kind, f"{self.fault.name}: {what}", connection, at))
+
+
+def schedule(
+    seed: int,
+    faults: Sequence[Fault],
+    parties: Sequence[Party],
+    gap: tuple[float, float] = (0.5, 3.0),
+) -> Iterator[Planned]:
     """Every fault once in an order of chance, then again in another, for ever; pure.
 
     The same seed gives the same faults and victims, however long each takes.
@@ -64,62 +95,86 @@ def schedule(seed: int, faults: Sequence[Fault], parties: Sequence[Party]) -> It
         deck = list(faults)
         chance.shuffle(deck)
         for fault in deck:
-            yield Planned(fault, chance.choice(parties), chance.uniform(*GAP))
+            yield Planned(fault, chance.choice(parties), chance.uniform(*gap))
 
 
-def run(scene: Scene, plan: Iterable[Planned], until: float) -> list[Strike]:
-    """Strike until that monotonic time, or the plan is over. A fault that began is seen through."""
+def run(scene: Scene, plans: Sequence[Iterable[Planned]], until: float) -> list[Strike]:
+    """Strike with a hand for each plan until that monotonic time, or the plans are over.
+
+    A fault that began is seen through.
+    """
+    alone = threading.Lock()
+    with ThreadPoolExecutor(len(plans)) as pool:
+        hands = [pool.submit(_hand, scene, plan, until, alone) for plan in plans]
+        strikes = [strike for hand in hands for strike in hand.result()]
+    return sorted(strikes, key=lambda one: one.at)
+
+
+def _hand(
+    scene: Scene, plan: Iterable[Planned], until: float, alone: threading.Lock
+) -> list[Strike]:
     strikes = []
     for planned in plan:
         if time.monotonic() >= until:
             break
-        strikes.append(strike(scene, planned.fault, planned.party))
-        told = strikes[-1]
-        recovery = "never" if told.recovery is None else f"{told.recovery:.1f} s"
-        print(f"  {planned.fault.name} ({planned.party.connection}): {recovery}", flush=True)
-        for violation in told.violations:
+        fault = planned.fault
+        if fault.scope == "nobody":
+            done = strike(scene, fault, planned.party)
+        else:
+            with alone:
+                done = strike(scene, fault, planned.party)
+        strikes.append(done)
+        recovery = "none" if done.recovery is None else f"{done.recovery:.1f} s"
+        print(f"  {fault.name}, {planned.party.connection}: {recovery}", flush=True)
+        for violation in done.violations:
             print(f"    {violation.kind}: {violation.what}", flush=True)
         time.sleep(planned.gap)
     return strikes
 
 
 def strike(scene: Scene, fault: Fault, party: Party) -> Strike:
-    """Strike while messages are in flight, wait for the recovery, and see whom it disturbed."""
-    done = Strike(fault, party, time.time(), time.time())
-
-    def violated(kind: str, what: str) -> None:
-        connection = party.connection if fault.scope == "connection" else None
-        done.violations.append(Violation(kind, what, connection, time.time()))
-
-    before = scene.served()
+    """Strike while messages are in flight, and wait until they flow again."""
+    done = Strike(fault, party, time.time(), time.time(), before=scene.served())
     scene.load.surge(party.connection, seconds=SURGE)
     try:
         struck = fault.strike(scene, party)
     except AssertionError as error:
-        violated("not reached", f"{fault.name}: {error}")
+        done.violated("not reached", str(error), time.time())
         return done
     done.at, done.over = struck.at, struck.over or struck.at
-    if not passes(struck.back, fault.limit):
-        violated("late", f"{fault.name}: it is not back after {fault.limit:.0f} s")
-        return done
-    there = time.time() - done.over
-    whom = scene.parties if fault.scope == "everybody" else (party,)
-    done.flowing = scene.flowing(whom, done.over, max(0.0, fault.limit - there))
-    missing = [one.connection for one in whom if one.connection not in done.flowing]
-    if missing:
-        violated("late", f"{fault.name}: no message again after {fault.limit:.0f} s: {missing}")
-        return done
-    done.recovery = max(there, *done.flowing.values())
-    if fault.scope != "everybody":
-        after = scene.served()
-        for connection, served in before.items():
-            spared = fault.scope == "nobody" or connection != party.connection
-            if spared and after[connection] != served:
-                violated(
-                    "disturbed",
-                    f"{fault.name}: {connection} was {served} and is {after[connection]}",
-                )
+    if passes(struck.back, fault.limit + PATIENCE):
+        there = time.time() - done.over
+        whom = scene.parties if fault.scope == "everybody" else (party,)
+        done.flowing = scene.flowing(whom, done.over, fault.limit + PATIENCE - there)
+        if len(done.flowing) == len(whom):
+            done.recovery = max(there, *done.flowing.values())
+            done.after = scene.served()
     return done
+
+
+def assess(strikes: Sequence[Strike]) -> None:
+    """Note which recovery came late, and who was disturbed that no fault had to do with; pure.
+
+    What happens at once may add up: a recovery has the time of each fault that fell into it, too.
+    """
+    for one in strikes:
+        company = [other for other in strikes if other is not one and overlaps(one, other)]
+        limit = one.fault.limit + sum(
+            other.over - other.at + other.fault.limit for other in company
+        )
+        if one.recovery is None and not one.violations:
+            one.violated("late", "no recovery", one.at)
+        elif one.recovery is not None and one.recovery > limit:
+            one.violated("late", f"{one.recovery:.1f} s, and {limit:.0f} s are allowed", one.over)
+        for connection, served in one.before.items():
+            now = one.after.get(connection, served)
+            if now != served and not any(each.replaces(connection) for each in (one, *company)):
+                one.violated("disturbed", f"{connection} was {served}, and is {now}", one.at)
+
+
+def overlaps(one: Strike, other: Strike) -> bool:
+    """Whether one began before the other was recovered from."""
+    return one.at <= other.end and other.at <= one.end
 
 
 def attribute(violations: Iterable[Violation], strikes: Sequence[Strike]) -> None:
@@ -131,5 +186,4 @@ def attribute(violations: Iterable[Violation], strikes: Sequence[Strike]) -> Non
 
 
 def _distance(strike: Strike, at: float) -> float:
-    end = strike.over + (strike.recovery or strike.fault.limit)
-    return 0.0 if strike.at <= at <= end else min(abs(at - strike.at), abs(at - end))
+    return 0.0 if strike.at <= at <= strike.end else min(abs(at - strike.at), abs(at - strike.end))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,16 @@ import httpx
 from supervision import roster
 from supervision.keeper.parts import PROCESSES
 from tests.chaos.traffic import Party
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tests.chaos.traffic import Lane, Load
     from tests.instance import Instance
+
+BURST = 40
+"""Messages that come in at once, right before a fault."""
 
 SETTINGS = {
     # What is not acknowledged is tried again soon, so that more faults fit into the minutes.
@@ -37,6 +42,7 @@ def parties(connections: int, chats: int) -> list[Party]:
             f"line{number:02d}",
             f"1555010{number:04d}",
             tuple(f"1555011{number:02d}{chat:02d}" for chat in range(chats)),
+            crowd=f"1555012{number:04d}",
         )
         for number in range(connections)
     ]
@@ -76,15 +82,22 @@ class Scene:
         return self.pid(role, connection) not in (None, old)
 
     def served(self) -> dict[str, Served]:
-        """Who serves each connection."""
-        items: list[dict[str, Any]] = (
-            self.instance.api.get("/api/connections", params={"limit": "500"})
-            .raise_for_status()
-            .json()["items"]
-        )
+        """Who serves each connection. A gateway that is away is waited for."""
+
+        def look() -> list[dict[str, Any]]:
+            answer = self.instance.api.get("/api/connections", params={"limit": "500"})
+            items: list[dict[str, Any]] = answer.json()["items"] if answer.is_success else []
+            return items
+
+        found = until("the connections are listed", look, 60)
         return {
-            item["id"]: Served(item["epoch"], self.pid("connection", item["id"])) for item in items
+            item["id"]: Served(item["epoch"], self.pid("connection", item["id"])) for item in found
         }
+
+    def burst(self, *whom: Party) -> None:
+        """Much at once for these, so that it is not through when the next line strikes."""
+        for party in whom:
+            self.load.burst(party, BURST)
 
     def begin_fault(self, party: Party, kind: str, **fields: Any) -> int:
         """Ask the simulator for a fault; its id."""
@@ -102,39 +115,48 @@ class Scene:
     def end_fault(self, fault: int) -> None:
         self.instance.simulator.delete("/faults", params={"id": fault}).raise_for_status()
 
-    def flows(self, party: Party, since: float) -> bool:
-        """Whether something that was given after `since` has arrived, in both directions."""
-        lanes = self.load.lanes(party.connection)
-        return all(
-            any(self._through(lane, since) for lane in lanes if lane.direction == direction)
-            for direction in ("out", "in")
-        )
-
     def flowing(self, whom: Sequence[Party], since: float, seconds: float) -> dict[str, float]:
-        """Wait until messages of all these flow again; by connection the seconds since `since`."""
+        """Wait until messages of all these flow again, both ways.
+
+        By connection the seconds from `since` until something that was given after it had arrived;
+        who is missing did not get there within `seconds`.
+        """
         found: dict[str, float] = {}
+        marks: dict[str, int] = {}
         end = time.monotonic() + seconds
-
-        while len(found) < len(whom):
+        while True:
             for party in whom:
-                if party.connection in found:
-                    continue
-                try:
-                    if self.flows(party, since):
+                with suppress(httpx.HTTPError):
+                    if party.connection not in found and self._flows(party, since, marks):
                         found[party.connection] = time.time() - since
-                except httpx.HTTPError:
-                    pass
-            if time.monotonic() > end:
-                break
+            if len(found) == len(whom) or time.monotonic() > end:
+                return found
             time.sleep(0.05)
-        return found
 
-    def _through(self, lane: Lane, since: float) -> bool:
-        wanted = {token for token, at in lane.tokens[-200:] if at > since}
+    def _flows(self, party: Party, since: float, marks: dict[str, int]) -> bool:
+        """Whether it flows; a direction that did once is not asked for again."""
+        for direction, look in (("out", self._sent), ("in", self._stored)):
+            mark = f"{party.connection} {direction}"
+            lanes = [
+                lane for lane in self.load.lanes(party.connection) if lane.direction == direction
+            ]
+            if mark not in marks and any(look(lane, since, marks) for lane in lanes):
+                marks[mark] = 1
+        return all(f"{party.connection} {direction}" in marks for direction in ("out", "in"))
+
+    def _sent(self, lane: Lane, since: float, marks: dict[str, int]) -> bool:
+        """Whether its contact has got something new; only what came since the last look is read."""
+        page = self.instance.simulator.get(
+            f"/contacts/{lane.chat}/inbox", params={"after": marks.get(lane.chat, 0)}
+        )
+        inbox = page.raise_for_status().json()
+        marks[lane.chat] = inbox["last"]
+        return not _given(lane, since).isdisjoint(item["text"] for item in inbox["items"])
+
+    def _stored(self, lane: Lane, since: float, _: dict[str, int]) -> bool:
+        wanted = _given(lane, since)
         if not wanted:
             return False
-        if lane.direction == "out":
-            return any(item["text"] in wanted for item in self.instance.inbox(lane.chat)[-200:])
         page = self.instance.api.get(
             "/api/messages",
             params={
@@ -146,6 +168,10 @@ class Scene:
             },
         )
         return any(item["text"] in wanted for item in page.raise_for_status().json()["items"])
+
+
+def _given(lane: Lane, since: float) -> set[str]:
+    return {token for token, at in lane.tokens[-500:] if at > since}
 
 
 def passes(look: Callable[[], bool], seconds: float) -> bool:

@@ -56,18 +56,18 @@ class Outcome:
 def storm(
     instance: Instance,
     parties: Sequence[Party],
-    plan: Iterable[Planned],
+    plans: Sequence[Iterable[Planned]],
     *,
     pause: float,
     seconds: float = float("inf"),
 ) -> Outcome:
-    """Strike as planned for so long, or until the plan is over, then count."""
+    """Strike as planned for so long, or until the plans are over, then count."""
     begun = time.monotonic()
     load = Load(instance, parties, pause=pause, urgent=True)
     with Watch(instance) as watch:
         with load:
             assert passes(lambda: load.given() > 10 * len(parties), 60), "nothing is accepted"
-            strikes = killer.run(Scene(instance, load), plan, begun + seconds)
+            strikes = killer.run(Scene(instance, load), plans, begun + seconds)
         lasted = time.monotonic() - begun
         fates = judge.settled(load, seconds=QUIET, dead=lambda: set(dead_letters(instance)))
         dead = dead_letters(instance)
@@ -83,6 +83,7 @@ def storm(
         for one in strikes
         if not outcome.in_flight(one)
     ]
+    killer.assess(strikes)
     killer.attribute(violations, strikes)
     outcome.violations = [one for strike in strikes for one in strike.violations]
     return outcome
@@ -146,10 +147,13 @@ def _linked(instance: Instance, watch: Watch, parties: Sequence[Party]) -> list[
 
 def _alerts(watch: Watch, strikes: Sequence[Strike], dead: dict[str, bool]) -> list[Violation]:
     """Every alert that was due was raised, and all are cleared."""
+    due = [one for one in strikes if one.fault.alert is not None and one.recovery is not None]
     found = [
         Violation("alert", f"{one.fault.alert} was not raised", one.party.connection, one.at)
-        for one in strikes
-        if one.fault.alert is not None and not watch.seen(one.fault.alert, one.at)
+        for one in due
+        # Who watches may have been struck at the same time.
+        if not any(killer.overlaps(one, other) for other in strikes if other is not one)
+        and not watch.seen(str(one.fault.alert), one.at)
     ]
 
     def left() -> list[str]:

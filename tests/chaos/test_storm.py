@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos import report
-from tests.chaos.faults import FAULTS, SHORT
+from tests.chaos.faults import SHARED, SINGLE
 from tests.chaos.killer import schedule
 from tests.chaos.scene import SETTINGS, pair_all, parties
 from tests.chaos.storm import storm
@@ -24,15 +24,18 @@ SEED = int(os.environ.get("SEED") or 1)
 BUILD = Path(__file__).parents[2] / "build"
 
 
-@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_every_short_fault_once(tmp_path: Path, figure: Figure) -> None:
     """G2 to G9: nothing is lost, doubled or reordered, nobody is asked to link again."""
     whom = parties(4, 3)
+    plans = [
+        islice(schedule(SEED + number, short, whom, (0.1, 0.3)), len(short))
+        for number, faults in enumerate((SHARED, SINGLE))
+        if (short := [fault for fault in faults if not fault.long])
+    ]
     with Instance(tmp_path, SETTINGS) as instance:
         pair_all(instance, whom)
-        plan = islice(schedule(SEED, SHORT, whom), len(SHORT))
-        outcome = storm(instance, whom, plan, pause=0.3)
+        outcome = storm(instance, whom, plans, pause=0.3)
     print(f"\n{report.text(outcome)}")
     figure(report.summary(outcome))
     assert not outcome.violations, f"{len(outcome.violations)} violations; they are above"
@@ -43,11 +46,13 @@ def test_every_short_fault_once(tmp_path: Path, figure: Figure) -> None:
 def test_the_storm(tmp_path: Path, figure: Figure) -> None:
     """Twenty connections for `MINUTES`; the same `SEED` strikes the same in the same order."""
     whom = parties(20, 3)
+    plans = [
+        schedule(SEED + number, faults, whom) for number, faults in enumerate((SHARED, SINGLE))
+    ]
     with Instance(tmp_path, SETTINGS) as instance:
         pair_all(instance, whom, 180)
-        plan = schedule(SEED, FAULTS, whom)
-        outcome = storm(instance, whom, plan, pause=1.5, seconds=60 * MINUTES)
-    figure(report.summary(outcome))
+        outcome = storm(instance, whom, plans, pause=1.5, seconds=60 * MINUTES)
     report.write(outcome, BUILD, seed=SEED, minutes=MINUTES, connections=20, chats=3)
     print(f"\n{report.text(outcome)}")
+    figure(report.summary(outcome))
     assert not outcome.violations, f"{len(outcome.violations)} violations; see build/chaos.json"

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import count, cycle
 from typing import TYPE_CHECKING, Self
 
 import httpx
@@ -37,11 +37,15 @@ USUAL, URGENT = 5, 1
 
 @dataclass(frozen=True)
 class Party:
-    """A connection, the account that it serves, and whom that talks with."""
+    """A connection, the account that it serves, and whom that talks with.
+
+    `crowd` is a contact who says much at once when asked to, and nothing else.
+    """
 
     connection: str
     account: str
     contacts: tuple[str, ...]
+    crowd: str | None = None
 
 
 @dataclass
@@ -88,6 +92,11 @@ class Load:
             for priority in (priorities if number == 0 else (USUAL,))
         ]
         self.incoming = [Lane(party, chat, "in") for party in parties for chat in party.contacts]
+        self._crowds = {
+            party.connection: Lane(party, party.crowd, "in") for party in parties if party.crowd
+        }
+        self.incoming += self._crowds.values()
+        self._bursts = count(1)
         self.refused: Counter[str] = Counter()
         self.failure: str | None = None
         self._hurried: dict[str, float] = {}
@@ -118,6 +127,22 @@ class Load:
         for connection in connections or (party.connection for party in self.parties):
             self._hurried[connection] = end
         time.sleep(0.5)
+
+    def burst(self, party: Party, size: int) -> None:
+        """The party's crowd says so much at once; it is on its way when this returns."""
+        lane = self._crowds[party.connection]
+        text = lane.token(next(self._bursts))
+        tokens = [f"{text} {number}" for number in range(1, size + 1)]
+        asked = time.time()
+        try:
+            self.instance.simulator.post(
+                f"/contacts/{lane.chat}/say",
+                json={"to": party.account, "text": text, "count": size},
+            ).raise_for_status()
+        except httpx.HTTPError:
+            lane.doubtful += [(token, asked) for token in tokens]
+        else:
+            lane.tokens += [(token, asked) for token in tokens]
 
     def calm(self) -> None:
         """The steady load again."""
@@ -183,7 +208,7 @@ class Load:
         raise AssertionError(f"not accepted within {PATIENCE:.0f} s: {token}")
 
     async def _say(self, simulator: httpx.AsyncClient, party: Party) -> None:
-        lanes = [lane for lane in self.incoming if lane.party is party]
+        lanes = [lane for lane in self.incoming if lane.chat in party.contacts]
         number = 0
         for lane in cycle(lanes):
             if self._stopping:
