@@ -28,6 +28,9 @@ LENIENCE, LEAST, MOST = 3.0, 20.0, 30.0
 REACH = 15.0
 """Seconds within which a fault that waits for its moment has to meet it under this load."""
 
+SOCKETS = ("drop", "abort", "stream_error")
+"""What the simulator does to open sockets, whether anything is on its way or not."""
+
 AWAY = 60.0
 """Seconds for which Valkey is away."""
 
@@ -36,12 +39,14 @@ AWAY = 60.0
 class Struck:
     """A fault that reached at `at`, a time of the wall clock.
 
-    Recovery counts from `over`, where the fault lasts; `back` says that the part is there again.
+    Recovery counts from `over`, where the fault lasts; `back` says that the part is there again;
+    `met` that messages were struck themselves, so that some were on their way for certain.
     """
 
     at: float
     back: Callable[[], bool] = lambda: True
     over: float | None = None
+    met: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Fault:
     """`scope` says whose conversations it ends; all others go on, served by the same process.
 
     `alert` is the name of one that has to be raised meanwhile, and cleared afterwards. `long` ones
-    take a while, and are left to `make chaos`.
+    take a while, and are left to `make chaos`. Beside one that strikes `alone` no connection is struck.
     """
 
     name: str
@@ -58,11 +63,24 @@ class Fault:
     scope: Literal["nobody", "connection", "everybody"] = "connection"
     alert: str | None = None
     long: bool = False
+    alone: bool = False
 
     @property
     def limit(self) -> float:
         """Seconds after which a recovery is a violation."""
         return max(min(LENIENCE * self.bound, self.bound + MOST), LEAST)
+
+
+def _process(scene: Scene, role: str, connection: str | None = None) -> psutil.Process:
+    """Who has the role by `teimoso status`; one that is just being made is waited for."""
+
+    def look() -> psutil.Process | None:
+        try:
+            return scene.instance.process(role, connection)
+        except AssertionError:
+            return None
+
+    return until(f"there is a {role}", look, REACH)
 
 
 def _killed(process: psutil.Process) -> float:
@@ -76,7 +94,7 @@ def _killed(process: psutil.Process) -> float:
 def _kill(role: str) -> Callable[[Scene, Party], Struck]:
     def strike(scene: Scene, party: Party) -> Struck:
         connection = party.connection if role == "connection" else None
-        process = scene.instance.process(role, connection)
+        process = _process(scene, role, connection)
         scene.burst(party)
         at = _killed(process)
         return Struck(at, lambda: scene.replaced(role, process.pid, connection))
@@ -86,7 +104,7 @@ def _kill(role: str) -> Callable[[Scene, Party], Struck]:
 
 def _kill_keeper(scene: Scene, party: Party) -> Struck:
     """As systemd would, `teimoso up` brings it back."""
-    process = scene.instance.process("keeper")
+    process = _process(scene, "keeper")
     scene.burst(party)
     at = _killed(process)
     scene.instance.up()
@@ -107,7 +125,7 @@ def _stop(role: str) -> Callable[[Scene, Party], Struck]:
 
     def strike(scene: Scene, party: Party) -> Struck:
         connection = party.connection if role == "connection" else None
-        process = scene.instance.process(role, connection)
+        process = _process(scene, role, connection)
         scene.burst(party)
         at = time.time()
         process.send_signal(signal.SIGSTOP)
@@ -126,7 +144,7 @@ def _pause(role: str, seconds: float) -> Callable[[Scene, Party], Struck]:
 
     def strike(scene: Scene, party: Party) -> Struck:
         connection = party.connection if role == "connection" else None
-        process = scene.instance.process(role, connection)
+        process = _process(scene, role, connection)
         scene.burst(party)
         at = time.time()
         process.send_signal(signal.SIGSTOP)
@@ -140,10 +158,10 @@ def _pause(role: str, seconds: float) -> Callable[[Scene, Party], Struck]:
 
 def _valkey_away(scene: Scene, party: Party) -> Struck:
     """Killed, while the keeper stands still and cannot start another."""
-    keeper = scene.instance.process("keeper")
+    keeper = _process(scene, "keeper")
     keeper.send_signal(signal.SIGSTOP)
     try:
-        valkey = scene.instance.process("valkey")
+        valkey = _process(scene, "valkey")
         scene.burst(party)
         at = _killed(valkey)
         time.sleep(AWAY)
@@ -161,7 +179,7 @@ def _whatsapp(kind: str, times: int = 1, **fields: Any) -> Callable[[Scene, Part
         at = time.time()
         fault = scene.begin_fault(party, kind, **fields)
         assert passes(lambda: scene.struck(fault) >= times, REACH), f"{kind} never struck"
-        return Struck(at)
+        return Struck(at, met=kind not in SOCKETS)
 
     return strike
 
@@ -213,23 +231,23 @@ FAULTS = (
     Fault("kill gateway", 5, _kill("gateway"), "nobody"),
     Fault("kill keeper", 5, _kill_keeper, "nobody"),
     Fault("kill valkey", 5, _kill("valkey"), "nobody"),
-    Fault("kill simulator", 5, _kill("simulator"), "everybody"),
-    Fault("kill ray", 45, _kill("ray"), "everybody", long=True),
-    Fault("kill everything", 45, _kill_everything, "everybody", long=True),
+    Fault("kill simulator", 5, _kill("simulator"), "everybody", alone=True),
+    Fault("kill ray", 45, _kill("ray"), "everybody", long=True, alone=True),
+    Fault("kill everything", 45, _kill_everything, "everybody", long=True, alone=True),
     Fault("stop connection", 15, _stop("connection"), long=True),
     Fault("stop queue", 15, _stop("queue"), "nobody", long=True),
     Fault("stop state", 15, _stop("state"), "nobody", long=True),
     Fault("stop health", 15, _stop("health"), "nobody", long=True),
     Fault("stop root", 25, _stop("root"), "nobody", long=True),
     Fault("stop gateway", 20, _stop("gateway"), "nobody", long=True),
-    Fault("stop valkey", 45, _stop("valkey"), "nobody", long=True),
+    Fault("stop valkey", 45, _stop("valkey"), "nobody", long=True, alone=True),
     Fault("pause connection", 3, _pause("connection", 3)),
     Fault("pause valkey", 5, _pause("valkey", 3), "nobody"),
     Fault("pause gateway", 5, _pause("gateway", 3), "nobody"),
     Fault("pause root", 5, _pause("root", 3), "nobody"),
     Fault("pause keeper", 5, _pause("keeper", 3), "nobody"),
-    Fault("pause simulator", 5, _pause("simulator", 3), "everybody"),
-    Fault("valkey away a minute", 5, _valkey_away, "nobody", "redis_away", long=True),
+    Fault("pause simulator", 5, _pause("simulator", 3), "everybody", alone=True),
+    Fault("valkey away a minute", 5, _valkey_away, "nobody", "redis_away", long=True, alone=True),
     Fault("drop", 3, _whatsapp("drop")),
     Fault("abort", 3, _whatsapp("abort")),
     Fault("stream error 515", 3, _whatsapp("stream_error", code=515)),

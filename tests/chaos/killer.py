@@ -1,7 +1,7 @@
 """Who is struck by what, and when: from a seed, and then for real.
 
 Two hands strike at once: one the parts that all connections share, one single connections. Only
-what ends every conversation anyway is left to strike alone.
+beside what ends every conversation anyway no connection is struck.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -43,8 +44,8 @@ class Planned:
 class Strike:
     """What a fault did, from when it reached. Times are of the wall clock.
 
-    `recovery` is in seconds since it was `over`, None where there was none; `before` and `after`
-    say who served each connection.
+    `recovery` is in seconds since it was `over`, None where there was none; `met` says that it
+    struck messages themselves; `before` and `after` who served each connection.
     """
 
     fault: Fault
@@ -52,6 +53,7 @@ class Strike:
     at: float
     over: float
     recovery: float | None = None
+    met: bool = False
     flowing: dict[str, float] = field(default_factory=dict)
     before: Mapping[str, Served] = field(default_factory=dict, repr=False)
     after: Mapping[str, Served] = field(default_factory=dict, repr=False)
@@ -118,11 +120,8 @@ def _hand(
         if time.monotonic() >= until:
             break
         fault = planned.fault
-        if fault.scope == "nobody":
+        with alone if fault.alone or fault.scope == "connection" else nullcontext():
             done = strike(scene, fault, planned.party)
-        else:
-            with alone:
-                done = strike(scene, fault, planned.party)
         strikes.append(done)
         recovery = "none" if done.recovery is None else f"{done.recovery:.1f} s"
         print(f"  {fault.name}, {planned.party.connection}: {recovery}", flush=True)
@@ -141,7 +140,7 @@ def strike(scene: Scene, fault: Fault, party: Party) -> Strike:
     except AssertionError as error:
         done.violated("not reached", str(error), time.time())
         return done
-    done.at, done.over = struck.at, struck.over or struck.at
+    done.at, done.over, done.met = struck.at, struck.over or struck.at, struck.met
     if passes(struck.back, fault.limit + PATIENCE):
         there = time.time() - done.over
         whom = scene.parties if fault.scope == "everybody" else (party,)

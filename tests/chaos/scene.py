@@ -27,6 +27,8 @@ BURST = 40
 SETTINGS = {
     # What is not acknowledged is tried again soon, so that more faults fit into the minutes.
     "WHATSAPP_ACK_TIMEOUT": "5000",
+    # A connection that is struck every few seconds is no flapping one, which has to wait longer.
+    "MIN_UPTIME": "2000",
     # Alerts come and go within seconds.
     "HEALTH_CHECK_INTERVAL": "1000",
     # A machine that is all used is what this is about, and other programs may share it.
@@ -89,7 +91,7 @@ class Scene:
             items: list[dict[str, Any]] = answer.json()["items"] if answer.is_success else []
             return items
 
-        found = until("the connections are listed", look, 60)
+        found = until("the connections are listed", look, 120)
         return {
             item["id"]: Served(item["epoch"], self.pid("connection", item["id"])) for item in found
         }

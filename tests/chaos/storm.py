@@ -81,7 +81,7 @@ def storm(
     violations += [
         Violation("idle", f"{one.fault.name}: nothing was in flight", one.party.connection, one.at)
         for one in strikes
-        if not outcome.in_flight(one)
+        if not one.met and not outcome.in_flight(one)
     ]
     killer.assess(strikes)
     killer.attribute(violations, strikes)
