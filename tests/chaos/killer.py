@@ -167,7 +167,8 @@ def assess(strikes: Sequence[Strike]) -> None:
             one.violated("late", f"{one.recovery:.1f} s, and {limit:.0f} s are allowed", one.over)
         for connection, served in one.before.items():
             now = one.after.get(connection, served)
-            if now != served and not any(each.replaces(connection) for each in (one, *company)):
+            mine = any(each.replaces(connection) for each in (one, *company))
+            if served.differs(now) and not mine:
                 one.violated("disturbed", f"{connection} was {served}, and is {now}", one.at)
 
 

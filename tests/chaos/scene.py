@@ -59,10 +59,14 @@ def pair_all(instance: Instance, whom: Sequence[Party], seconds: float = 120) ->
 
 @dataclass(frozen=True)
 class Served:
-    """Who serves a connection."""
+    """Who serves a connection; no `pid` while a new root has not found it yet."""
 
     epoch: int
     pid: int | None
+
+    def differs(self, other: Served) -> bool:
+        pids = {self.pid, other.pid} - {None}
+        return self.epoch != other.epoch or len(pids) > 1
 
 
 class Scene:
