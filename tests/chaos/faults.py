@@ -215,7 +215,7 @@ def _replaced(scene: Scene, party: Party) -> Struck:
     fault = scene.begin_fault(party, "replaced")
     assert scene.struck(fault), "replaced reached no socket"
     assert passes(lambda: api.get(path).json()["state"] == "failed", 15), "it did not stop"
-    time.sleep(3)  # so that a round of the monitor sees it
+    time.sleep(2)  # so that a round of the monitor sees it
     asked = time.time()
     assert passes(lambda: api.post(f"{path}/start").is_success, 15), "it cannot be started"
     return Struck(at, over=asked)
@@ -241,12 +241,12 @@ FAULTS = (
     Fault("stop root", 25, _stop("root"), "nobody", long=True),
     Fault("stop gateway", 20, _stop("gateway"), "nobody", long=True),
     Fault("stop valkey", 45, _stop("valkey"), "nobody", long=True, alone=True),
-    Fault("pause connection", 3, _pause("connection", 3)),
-    Fault("pause valkey", 5, _pause("valkey", 3), "nobody"),
-    Fault("pause gateway", 5, _pause("gateway", 3), "nobody"),
-    Fault("pause root", 5, _pause("root", 3), "nobody"),
-    Fault("pause keeper", 5, _pause("keeper", 3), "nobody"),
-    Fault("pause simulator", 5, _pause("simulator", 3), "everybody", alone=True),
+    Fault("pause connection", 3, _pause("connection", 2)),
+    Fault("pause valkey", 5, _pause("valkey", 2), "nobody"),
+    Fault("pause gateway", 5, _pause("gateway", 2), "nobody"),
+    Fault("pause root", 5, _pause("root", 2), "nobody"),
+    Fault("pause keeper", 5, _pause("keeper", 2), "nobody"),
+    Fault("pause simulator", 5, _pause("simulator", 2), "everybody", alone=True),
     Fault("valkey away a minute", 5, _valkey_away, "nobody", "redis_away", long=True, alone=True),
     Fault("drop", 3, _whatsapp("drop")),
     Fault("abort", 3, _whatsapp("abort")),
@@ -262,8 +262,8 @@ FAULTS = (
     Fault("lose a frame", 3, _whatsapp("lose", count=1)),
     Fault("corrupt a frame", 3, _whatsapp("corrupt", count=1)),
     Fault("reject logins", 5, _reject_logins),
-    Fault("freeze", 5, _for_a_while("freeze", 5)),
-    Fault("ban for a while", 5, _for_a_while("ban", 6), alert="connection_blocked"),
+    Fault("freeze", 5, _for_a_while("freeze", 3)),
+    Fault("ban for a while", 5, _for_a_while("ban", 4), alert="connection_blocked"),
     Fault("replaced", 5, _replaced, alert="connection_failed"),
 )
 SHARED = tuple(fault for fault in FAULTS if fault.scope != "connection")
