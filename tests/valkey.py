@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from actors.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
 PASSWORD = "a password of the tests"
@@ -42,12 +42,19 @@ class Valkey:
     """A server in `directory`; what it acknowledged survives `kill` and `start`."""
 
     def __init__(
-        self, directory: Path, *, appendfsync: str = "always", under: Sequence[str] = ()
+        self,
+        directory: Path,
+        *,
+        appendfsync: str = "always",
+        under: Sequence[str] = (),
+        options: Mapping[str, str] | None = None,
     ) -> None:
+        """`options` come beside the keeper's."""
         self.directory = directory
         self.port = free_port()
         self.appendfsync = appendfsync
         self._under = under
+        self.options = dict(options or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -77,6 +84,7 @@ class Valkey:
             "save": "",
             "maxmemory-policy": "noeviction",
             "logfile": str(self.directory / "valkey.log"),
+            **self.options,
         }
         command = [*self._under, str(binary())]
         command += [part for name, value in options.items() for part in (f"--{name}", value)]

@@ -1,8 +1,10 @@
 """A real server for every test, and transitions that run twice.
 
-The fixture `redis` comes in two kinds: one runs each script once, the other twice and answers what
-the second run answered: what redis-py does when the answer of the first was lost. Every test that
-uses it (or `lanes`, `leases`) proves its transitions safe to repeat.
+The fixture `redis` comes in three kinds: one runs each script once, one twice and answers what the
+second run answered, which is what redis-py does when the answer of the first was lost. The third is
+the node of a cluster that has the keys of ``shop``: it refuses a script that touches another's.
+Every test that uses it (or `lanes`, `leases`) proves its transitions safe to repeat, and fit for a
+cluster.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.lease import Leases
 from actors.redis.line import Line
-from tests.integration.queue.desk import Desk
+from tests.integration.queue.cluster import Cluster
+from tests.integration.queue.desk import SHOP, Desk
 from tests.valkey import Valkey
 
 if TYPE_CHECKING:
@@ -60,23 +63,40 @@ def own_server(tmp_path: Path) -> Iterator[Valkey]:
         yield valkey
 
 
+@pytest.fixture(scope="package")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["once", "twice", "cluster"])
+def kind(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
 @pytest.fixture
-def settings(server: Valkey) -> Settings:
+def settings(kind: str, request: pytest.FixtureRequest) -> Settings:
+    server: Valkey
+    if kind == "cluster":
+        server = request.getfixturevalue("cluster").node(SHOP)
+    else:
+        server = request.getfixturevalue("server")
     return server.settings(queue_concurrency=3)
 
 
-@pytest_asyncio.fixture(params=["once", "twice"])
+@pytest_asyncio.fixture
 async def redis(
-    settings: Settings, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Redis]:
     """An emptied server."""
     client = connect(settings)
     await client.flushdb()
-    kind: type[Redis] = Redis
-    if request.param == "twice":
-        kind = Repeating
+    client_of: type[Redis] = Redis
+    if kind == "twice":
+        client_of = Repeating
         monkeypatch.setattr(Line, "exchange", RepeatingLine.exchange)
-    yield kind.from_pool(client.connection_pool)
+    yield client_of.from_pool(client.connection_pool)
     await client.connection_pool.disconnect()
 
 

@@ -8,6 +8,7 @@ import pytest
 from actors.queue.lanes import IdempotencyConflict, Send
 from actors.queue.record import mint
 from actors.redis import keys
+from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
 
 if TYPE_CHECKING:
@@ -169,6 +170,7 @@ async def test_more_may_be_due_than_one_claim_readies(desk: Desk) -> None:
     assert len(await desk.drain()) == 150
 
 
+@SEVERAL_CONNECTIONS
 async def test_two_connections_do_not_meet(desk: Desk, lanes: Lanes) -> None:
     await desk.accept("hello")
     await lanes.accept(Send("other", ANA, "hello"), now=desk.now)

@@ -8,6 +8,7 @@ import pytest
 
 from actors.queue.lanes import Lanes, LeaseLost
 from actors.redis import keys
+from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ async def test_concurrent_claims_hand_out_each_message_once(desk: Desk) -> None:
         assert len(texts) == 10
 
 
+@SEVERAL_CONNECTIONS
 async def test_g5_claims_of_an_old_epoch_and_without_a_lease_are_refused(desk: Desk) -> None:
     await desk.accept("a")
     old = desk.epoch

@@ -11,6 +11,7 @@ from actors.queue.lanes import ABANDON_BATCH, Lanes, Send
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.lease import LeaseMissing, Leases, Owner, poke, pokes
+from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ async def test_a_verdict_counts_only_on_the_newest_epoch(leases: Leases) -> None
     assert not await leases.mark(SHOP, 1, state="failed", cause="died")
 
 
+@SEVERAL_CONNECTIONS
 async def test_all_leases_are_read_at_once(leases: Leases) -> None:
     await leases.take("a", FIRST)
     await leases.take("b", SECOND)
@@ -198,6 +200,7 @@ async def test_backoff_goes_on_across_epochs(desk: Desk) -> None:
     assert await desk.drain() == ["a"]
 
 
+@SEVERAL_CONNECTIONS
 async def test_a_deleted_connection_leaves_no_key(desk: Desk, redis: Redis, lanes: Lanes) -> None:
     for text, chat in (("a1", ANA), ("a2", ANA), ("b", BEN), ("e", EVA)):
         await desk.accept(text, chat)

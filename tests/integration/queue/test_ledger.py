@@ -4,12 +4,14 @@ from typing import TYPE_CHECKING
 
 from actors.queue.lanes import Counts
 from actors.redis import keys
+from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, EVA, SHOP, Desk
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 
+@SEVERAL_CONNECTIONS
 async def test_counts_tell_where_the_messages_are(desk: Desk) -> None:
     assert await desk.counts() == Counts(0, 0, 0, 0, None)
     oldest = desk.now
@@ -109,6 +111,7 @@ async def test_an_expired_record_is_listed_no_more(desk: Desk, redis: Redis) -> 
     assert await desk.lanes.unmirrored([SHOP]) == []
 
 
+@SEVERAL_CONNECTIONS
 async def test_connections_with_changes_are_found_at_once(desk: Desk) -> None:
     assert await desk.lanes.unmirrored([]) == []
     assert await desk.lanes.unmirrored([SHOP, "other"]) == []
