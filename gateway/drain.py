@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import socket
 import time
 from collections import defaultdict
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from actors.queue import mirror
 from actors.queue.lanes import IdempotencyConflict, Lanes, RedisAway, mint
 from actors.queue.record import api_id
 from actors.queue.spool import SpoolUnavailable
-from actors.state.documents import StoreAway
+from actors.state.documents import HEALTH_STATUS, StoreAway
 from supervision.removal import DELETED
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 BATCH = 200
 PAUSE = 0.5  # seconds between looks while there is nothing to do, or nothing can be done
+ASIDE = 1.0
+LONGEST_ASIDE = 20.0
+"""Seconds for which a chat that could not be moved is left out; doubles each time, up to that."""
 
 log = structlog.get_logger()
 
@@ -36,7 +40,8 @@ log = structlog.get_logger()
 class Drain:
     """Moves the spool to the queue. Chats move side by side, each in its order (G4).
 
-    One drains per host: who has the lock. A send leaves the spool when the queue has it, so that
+    A chat that cannot be moved is set aside for a while, so that it holds up no other however much
+    it holds, and an alert says that there is one. One drains per host: who has the lock. A send leaves the spool when the queue has it, so that
     whoever dies in between is repeated by the next, harmlessly (`Lanes.accept`). While Redis is
     away nothing moves.
     """
@@ -55,6 +60,9 @@ class Drain:
         self._documents = documents
         self._lock = lock
         self._wake = asyncio.Event()
+        self._aside: dict[tuple[str, str], tuple[float, float]] = {}
+        self._stuck: set[tuple[str, str]] = set()
+        self._told: int | None = None
         self.away = False
         """Redis was away when it was asked last. Only the drain asks it again."""
 
@@ -85,31 +93,39 @@ class Drain:
 
     async def once(self) -> int:
         """Move a batch; how many moved."""
-        waiting = await self._spool.oldest(BATCH)
+        now = time.monotonic()
+        aside = [chat for chat, (_, until) in self._aside.items() if until > now]
+        waiting = await self._spool.oldest(BATCH, aside)
         if not waiting:
             self.away = False
+            await self._tell()
             return 0
         with _held(self._lock) as held:
             if not held:
                 return 0
             chats: defaultdict[tuple[str, str], list[Spooled]] = defaultdict(list)
-            for spooled in await self._spool.oldest(BATCH):
+            for spooled in await self._spool.oldest(BATCH, aside):
                 chats[spooled.send.connection, spooled.send.chat].append(spooled)
             moved = await asyncio.gather(*(self._move(chat) for chat in chats.values()))
             done = [spooled for chat in moved for spooled in chat]
             if done:
                 self.away = False
                 await self._spool.remove(done)
+            await self._tell()
         return len(done)
 
     async def _move(self, chat: list[Spooled]) -> list[Spooled]:
         moved = []
+        name = (chat[0].send.connection, chat[0].send.chat)
         try:
             for spooled in chat:
                 await self._accept(spooled)
                 moved.append(spooled)
-        except (RedisAway, StoreAway):
-            pass  # the rest of the chat keeps its place
+        except RedisAway:
+            return moved  # the rest of the chat keeps its place
+        except StoreAway:
+            self._set_aside(name)
+            return moved
         except Exception as error:  # noqa: BLE001 - one chat must not hold up the others
             log.error(  # noqa: TRY400 - a traceback may quote what was sent
                 "chat not drained",
@@ -117,7 +133,28 @@ class Drain:
                 connection=chat[0].send.connection,
                 error=type(error).__name__,
             )
+            self._set_aside(name)
+            self._stuck.add(name)
+            return moved
+        self._aside.pop(name, None)
+        self._stuck.discard(name)
         return moved
+
+    def _set_aside(self, chat: tuple[str, str]) -> None:
+        pause, _ = self._aside.get(chat, (ASIDE / 2, 0.0))
+        pause = min(2 * pause, LONGEST_ASIDE)
+        self._aside[chat] = (pause, time.monotonic() + pause)
+
+    async def _tell(self) -> None:
+        """What the HealthMonitor makes an alert of. Which chats these are is nobody's to read."""
+        if self._told == len(self._stuck):
+            return
+        document = {"stuck": len(self._stuck), "at": time.time()}
+        try:
+            await self._documents.set(HEALTH_STATUS, f"spool.{socket.gethostname()}", document)
+        except StoreAway:
+            return  # the next look tells it
+        self._told = len(self._stuck)
 
     async def _accept(self, spooled: Spooled) -> None:
         if await self._known.find(spooled.send.connection) is None:

@@ -87,7 +87,7 @@ class Sample:
     `cpu` and `memory` are percent of the machine; `own_cpu` too, `own_memory` is bytes, both of
     the processes of this instance. `durability` says why Redis may lose what it acknowledged,
     `breaker` whether the look at all connections is left out, `disk` how many bytes are left where
-    there are fewest.
+    there are fewest, `stuck` how many chats cannot leave the spool, None where nobody could say.
     """
 
     at: float
@@ -103,6 +103,7 @@ class Sample:
     queue: Backlog | None
     breaker: State = "closed"
     disk: int | None = None
+    stuck: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,11 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
         unknown |= OF_QUEUE
     else:
         reasons += _queue(sample.queue)
+    if sample.stuck is None:
+        unknown |= {"spool_stuck"}
+    elif sample.stuck:
+        detail = f"{sample.stuck} chats cannot leave the spool; the gateway's log says why."
+        reasons.append(Reason("spool_stuck", "degraded", detail))
     if not sample.redis.ok:
         unknown |= {"redis_slow", "not_durable"}
     if not sample.store.ok:

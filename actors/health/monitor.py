@@ -83,7 +83,9 @@ class Monitor:
         return verdict
 
     async def _sample(self) -> Sample:
-        redis, store = await asyncio.gather(self._probes.ping(), self._probes.read())
+        redis, store, stuck = await asyncio.gather(
+            self._probes.ping(), self._probes.read(), self._probes.stuck()
+        )
         swept, durability = None, None
         if redis.ok:
             swept, durability = await asyncio.gather(
@@ -104,6 +106,7 @@ class Monitor:
             queue=swept.queue if swept else None,
             breaker=self._probes.breaker_state,
             disk=usage.disk,
+            stuck=stuck,
         )
 
     async def _resumed(self) -> Alerts | None:

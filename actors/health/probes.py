@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from actors.health.breaker import Breaker
 from actors.health.checks import Answer, Backlog, Seen
 from actors.redis.client import RedisAway, durability, reach
-from actors.state.documents import HEALTH_STATUS, LATEST, StoreAway
+from actors.state.documents import HEALTH_STATUS, LATEST, StoreAway, Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -83,6 +83,15 @@ class Probes:
         except (StoreAway, TimeoutError):
             return Answer(ok=False, seconds=self._clock() - began)
         return Answer(ok=True, seconds=self._clock() - began)
+
+    async def stuck(self) -> int | None:
+        """Chats that no host can move out of its spool; None while the store is away."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                page = await self._documents.query(HEALTH_STATUS, where=[Where("stuck", ">", 0)])
+        except (StoreAway, TimeoutError):
+            return None
+        return sum(item["stuck"] for item in page.items)
 
     @property
     def breaker_state(self) -> State:

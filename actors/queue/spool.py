@@ -36,6 +36,9 @@ SCHEMA = (
     )""",
     "CREATE INDEX IF NOT EXISTS chats ON spool (connection, chat)",
 )
+EXCEPTED = 1_000
+"""Chats that one look leaves out at most."""
+
 _COLUMNS = "place, id, accepted_at, idempotency_key, send"
 
 
@@ -177,12 +180,15 @@ class Spool:
         )
         return None if row is None else _spooled(row[:-1])
 
-    async def oldest(self, limit: int) -> list[Spooled]:
-        """The first in the order of acceptance."""
+    async def oldest(self, limit: int, without: Sequence[tuple[str, str]] = ()) -> list[Spooled]:
+        """The first in the order of acceptance, `without` those (connection, chat)."""
+        chats = without[:EXCEPTED]
+        values = ", ".join(["(?, ?)"] * len(chats))
+        where = f"WHERE (connection, chat) NOT IN (VALUES {values})" if chats else ""
         rows: list[Any] = await self._committer.ask(
             lambda database: database.execute(
-                f"SELECT {_COLUMNS} FROM spool ORDER BY place LIMIT ?",  # noqa: S608 - constants
-                (limit,),
+                f"SELECT {_COLUMNS} FROM spool {where} ORDER BY place LIMIT ?",  # noqa: S608 - constants
+                (*(part for chat in chats for part in chat), limit),
             ).fetchall(),
             writes=False,
         )

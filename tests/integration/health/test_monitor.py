@@ -235,3 +235,16 @@ async def test_a_clock_that_is_set_forward_makes_no_owner_silent(
     assert [one.name for one in (await monitor.round()).reasons] == ["connection_stale"]
     assert await leases.renew("shop", lease.epoch)
     assert (await monitor.round()).reasons == ()
+
+
+async def test_a_chat_that_cannot_leave_the_spool_is_an_alert_until_it_can(
+    monitor: Monitor, documents: Documents
+) -> None:
+    await documents.set(HEALTH_STATUS, "spool.a", {"stuck": 1, "at": 1.0})
+    await documents.set(HEALTH_STATUS, "spool.b", {"stuck": 0, "at": 1.0})
+    await monitor.round()
+    assert await alerts(documents) == [("spool_stuck", None, True)]
+    await documents.set(HEALTH_STATUS, "spool.a", {"stuck": 0, "at": 2.0})
+    await monitor.round()
+    await monitor.round()
+    assert await alerts(documents) == [("spool_stuck", None, False)]

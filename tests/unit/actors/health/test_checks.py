@@ -171,3 +171,11 @@ def test_the_document() -> None:
     blind = replace(sample, connections=None, queue=None)
     found = document(blind, judge(blind, THRESHOLDS))
     assert found["connections"] is found["queue"] is None
+
+
+def test_chats_that_cannot_leave_the_spool_are_a_reason() -> None:
+    (reason,) = judge(replace(WELL, stuck=2), THRESHOLDS).reasons
+    assert (reason.name, reason.status, reason.subject) == ("spool_stuck", "degraded", None)
+    unknown = judge(replace(WELL, stuck=None), THRESHOLDS)
+    assert unknown.reasons == ()
+    assert "spool_stuck" in unknown.unknown  # an alert that is active stays
