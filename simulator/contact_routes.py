@@ -194,6 +194,6 @@ class ContactRoutes:
 
 
 def _addressing(mode: Any) -> str:
-    if mode not in ADDRESSINGS:
+    if not isinstance(mode, str) or mode not in ADDRESSINGS:
         raise ProblemError(400, "bad_addressing", "addressing must be pn or lid")
-    return str(mode)
+    return mode

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _MAX_BODY: Final = 1 << 20
 # A number with no more of them fits where the store keeps its indexes.
 _DIGITS: Final = 18
+_LARGEST: Final = 1e18
 
 
 class ProblemError(Exception):
@@ -34,16 +35,31 @@ def problem(status: int, code: str, detail: str) -> JSONResponse:
 
 async def body_of(request: Request) -> dict[str, Any]:
     """The body, {} when there is none. Raises ProblemError when it is no JSON object."""
-    raw = await request.body()
+    raw = await request.body() or b"{}"
     if len(raw) > _MAX_BODY:
         raise ProblemError(413, "too_large", "the body is larger than 1 MiB")
     try:
-        body = json.loads(raw) if raw else {}
-    except ValueError as error:
+        body = json.loads(raw, parse_int=_whole, parse_float=_real, parse_constant=_real)
+        if b"\\u" in raw:
+            json.dumps(body, ensure_ascii=False).encode()  # half a character is in no text
+    except (ValueError, RecursionError) as error:
         raise ProblemError(400, "malformed_json", "the body is not JSON") from error
     if not isinstance(body, dict):
         raise ProblemError(400, "malformed_json", "the body must be an object")
     return body
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise ProblemError(400, "bad_number", "a number is too large")
+    return int(digits)
+
+
+def _real(written: str) -> float:
+    number = float(written)
+    if not abs(number) < _LARGEST:  # nor is NaN
+        raise ProblemError(400, "bad_number", "a number is too large, or none")
+    return number
 
 
 def field(body: dict[str, Any], name: str, kind: type | tuple[type, ...]) -> Any:

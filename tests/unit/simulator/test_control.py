@@ -63,6 +63,26 @@ async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
             400,
             "bad_addressing",
         ),
+        (
+            "POST",
+            f"/contacts/{FRIEND}/say",
+            {"to": NUMBER, "text": "x", "addressing": ["pn"]},
+            400,
+            "bad_addressing",
+        ),
+        *(
+            ("POST", "/faults", b'{"kind": "ban", "seconds": %s}' % written, 400, code)
+            for written, code in [
+                (b"NaN", "bad_number"),
+                (b"-Infinity", "bad_number"),
+                (b"1e400", "bad_number"),
+                (b"9" * 30, "bad_number"),
+                (b'"\\ud800"', "malformed_json"),
+                (b"[" * 100_000, "malformed_json"),
+            ]
+        ),
+        ("POST", f"/contacts/{FRIEND}", b'{"read_after": 1e400}', 400, "bad_number"),
+        ("POST", f"/contacts/{FRIEND}", b'{"prekeys": 9223372036854775808}', 400, "bad_number"),
         ("POST", f"/contacts/{FRIEND}", {"receipts": "sometimes"}, 400, "bad_receipts"),
         ("POST", f"/contacts/{FRIEND}", {"mood": "good"}, 400, "unknown_field"),
         ("POST", f"/contacts/{FRIEND}", {"registered": "yes"}, 400, "wrong_type"),
