@@ -156,7 +156,7 @@ def in_backoff(instance: Instance, contact: str, text: str) -> None:
     fault = {"account": ACCOUNT, "kind": "error_acks"}
     instance.simulator.post("/faults", json=fault).raise_for_status()
     send(instance, contact, text)
-    until("it waits", lambda: waits(instance, contact) == 1 or None, 10)
+    until("it waits", lambda: waits(instance, contact) == 1 or None, 20)
     instance.simulator.delete("/faults").raise_for_status()
 
 
