@@ -91,12 +91,14 @@ def read(data: Path, file: Path = TREE) -> list[Entry]:
 
     For those on other hosts the root's word counts, for as long as it shows that it lives.
     """
-    try:
-        entries = [Entry(**plain) for plain in json.loads((data / file).read_text())]
-    except (OSError, ValueError, TypeError):
-        return []
+    entries = _written(data, file)
     told = any(not entry.here for entry in entries) and _root_shows(data)
     return [entry for entry in entries if (entry.alive if entry.here else told)]
+
+
+def names_any(data: Path, file: Path = TREE) -> bool:
+    """Whether it names a process, living or dead: a stop leaves it empty, a `kill -9` does not."""
+    return bool(_written(data, file))
 
 
 def beat(data: Path) -> None:
@@ -111,6 +113,13 @@ def last_beat(data: Path) -> int | None:
         return (data / BEAT).stat().st_mtime_ns
     except OSError:
         return None
+
+
+def _written(data: Path, file: Path) -> list[Entry]:
+    try:
+        return [Entry(**plain) for plain in json.loads((data / file).read_text())]
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 def _plain(entry: Entry) -> dict[str, Any]:

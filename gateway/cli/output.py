@@ -69,7 +69,7 @@ def moment(seconds: float) -> str:
 
 
 def _cell(value: object) -> str | Text:
-    """A value as a person writes it: `true`, and nothing where there is nothing.
+    """A value as a person writes it: `true`, `read, send`, and nothing where there is nothing.
 
     What a terminal would obey (a control character in a message) is spelled out.
     """
@@ -79,5 +79,7 @@ def _cell(value: object) -> str | Text:
         return value
     if value is None:
         return ""
+    if isinstance(value, list):
+        value = ", ".join(map(str, value))
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)

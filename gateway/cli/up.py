@@ -127,18 +127,23 @@ def _tell(data: Path, begun: Begun, as_json: bool) -> None:
 
 
 def _stay(data: Path, as_json: bool) -> None:
-    """Stay attached. A keeper that died is replaced; one that was asked to stop is not."""
+    """Stay attached. A keeper that died is replaced, alone or with everything; after a stop, end."""
     if not as_json:
         output.console().print("\nCtrl-C stops all of it.", style="dim")
     while True:
         time.sleep(GLANCE)
         if held(data):
             continue
-        if shutdown.stopping(data) or not roster.read(data, PROCESSES):
+        if shutdown.stopping(data) or not roster.names_any(data, PROCESSES):
             return
+        left = bool(roster.read(data, PROCESSES))
         instance.launch_keeper(data)
         if not as_json:
-            output.console().print("The keeper was gone; a new one attached to what runs.")
+            output.console().print(
+                "The keeper was gone; a new one attached to what runs."
+                if left
+                else "All of it was gone; a new keeper starts it again."
+            )
         time.sleep(2.0)
 
 

@@ -120,6 +120,8 @@ def missing(
     if plan is None:
         return ["it was never started"]
     there = {entry.role for entry in entries}
+    if not there:
+        return ["nothing runs: `teimoso up` starts it"]
     needed = ("keeper", *plan.roles, *(role for role in TREE if role != "root"))
     lacking = [f"{role} does not run" for role in needed if role not in there]
     lacking += [

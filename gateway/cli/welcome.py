@@ -68,6 +68,15 @@ def welcome(told: dict[str, Any]) -> None:
     console.print("\nTry:\n", style="bold")
     for line in commands(told):
         console.print(f"  {line}", soft_wrap=True)
+    for line in further(told):
+        console.print(f"\n{line}", soft_wrap=True)
+
+
+def further(told: dict[str, Any]) -> list[str]:
+    """Where to look then; pure."""
+    arrived = f"{told['command']} simulate inbox 15550100002 --data {told['data']}"
+    where = f"The API is described at {told['url']}/docs."
+    return [f"What arrived then: {arrived}", where] if told["simulate"] else [where]
 
 
 def commands(told: dict[str, Any]) -> list[str]:

@@ -5,11 +5,13 @@ One instance serves all of this file; each test leaves it ready.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ import psutil
 import pytest
 
 from supervision.keeper.plan import Plan
-from tests.instance import Instance, gone
+from tests.instance import TEIMOSO, Instance, gone
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -168,6 +170,29 @@ def test_a_dead_ray_head_leaves_nothing_behind(instance: Instance) -> None:
     assert all(gone(process) for process in processes)
     for role in ("keeper", "gateway", "valkey", "simulator"):
         assert pids(after)[role] == pids(before)[role]
+
+
+def test_all_of_it_comes_back_under_an_up_that_stayed(instance: Instance) -> None:
+    """And the instance outlives the terminal: whoever closes it (SIGHUP) stops nothing."""
+    instance.ready(60)
+    with subprocess.Popen(
+        [TEIMOSO, "up", "--data", str(instance.data)], stdout=subprocess.PIPE, text=True
+    ) as stayed:
+        assert stayed.stdout is not None
+        try:
+            assert any("Ctrl-C stops all of it." in line for line in stayed.stdout)
+            before = pids(instance.status())
+            for entry in instance.status()["processes"]:
+                with suppress(ProcessLookupError):
+                    os.kill(entry["pid"], signal.SIGKILL)
+            told = stayed.stdout.readline()
+            assert told == "All of it was gone; a new keeper starts it again.\n"
+            after = pids(instance.ready(120))
+            assert after.keys() >= before.keys()
+            assert not set(after.values()) & set(before.values())
+        finally:
+            stayed.send_signal(signal.SIGHUP)
+    assert pids(instance.ready(60)) == after
 
 
 def test_down_leaves_nothing(instance: Instance) -> None:

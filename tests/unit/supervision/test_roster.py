@@ -47,6 +47,9 @@ def test_a_process_that_ended_is_not_read_even_before_it_is_reaped(tmp_path: Pat
         assert not entry.alive
         assert roster.read(tmp_path) == []
         assert Entry.of("queue", child.pid) is None
+        assert roster.names_any(tmp_path), "whoever was killed is not as if there had been a stop"
+        roster.write(tmp_path, [])
+        assert not roster.names_any(tmp_path)
     finally:
         child.kill()
         child.communicate()

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 from gateway.cli.progress import hopeless
-from gateway.cli.welcome import commands
+from gateway.cli.welcome import commands, further
 from supervision.keeper.board import Note
 
 HEAVY = ("ray", "redis", "httpx", "pydantic", "psutil", "segno", "starlette")
@@ -54,6 +54,11 @@ def test_what_there_is_to_try_fits_the_instance() -> None:
     assert pair == "teimoso simulate scan shop 15550100001 --data /srv/a"
     assert "http://127.0.0.1:9000/api/messages" in send
     assert "connections qr shop" in commands({**told, "simulate": False})[1]
+    arrived, described = further(told)
+    assert arrived.endswith("teimoso simulate inbox 15550100002 --data /srv/a")
+    assert f'"to":"{arrived.split()[-3]}"' in send, "where the message goes"
+    assert further({**told, "simulate": False}) == [described]
+    assert "http://127.0.0.1:9000/docs" in described
 
 
 def test_a_part_is_given_up_after_three_falls_in_a_row() -> None:

@@ -16,14 +16,20 @@ class Terminal(io.StringIO):
         return True
 
 
-ITEM = {"id": "3EB0" + "A1" * 9, "text": "a text of some length " * 8, "error": None, "late": True}
-COLUMNS = ("id", "text", "error", "late")
+ITEM = {
+    "id": "3EB0" + "A1" * 9,
+    "text": "a text of some length " * 8,
+    "error": None,
+    "late": True,
+    "scopes": ["read", "send"],
+}
+COLUMNS = ("id", "text", "error", "late", "scopes")
 
 
 def test_a_row_is_one_line_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
     output.show({"items": [ITEM]}, COLUMNS, as_json=False, empty="")
     _, row = capsys.readouterr().out.splitlines()
-    assert row.split() == [ITEM["id"], *str(ITEM["text"]).split(), "true"]
+    assert row.split() == [ITEM["id"], *str(ITEM["text"]).split(), "true", "read,", "send"]
 
 
 def test_a_terminal_gets_it_folded_with_nothing_cut_off(
@@ -31,14 +37,14 @@ def test_a_terminal_gets_it_folded_with_nothing_cut_off(
 ) -> None:
     terminal = Terminal()
     monkeypatch.setattr("sys.stdout", terminal)
-    monkeypatch.setenv("COLUMNS", "50")
+    monkeypatch.setenv("COLUMNS", "72")
     monkeypatch.setenv("TERM", "xterm")
     output.show({"items": [ITEM]}, COLUMNS, as_json=False, empty="")
     shown = terminal.getvalue()
     assert "…" not in shown
     assert str(ITEM["id"]) in shown, "an id can be copied in one piece"
     assert shown.count("length") == 8
-    assert max(map(len, shown.splitlines()[1:])) <= 50
+    assert max(map(len, shown.splitlines()[1:])) <= 72
 
 
 @pytest.mark.parametrize(

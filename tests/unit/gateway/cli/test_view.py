@@ -38,6 +38,10 @@ def test_a_part_that_does_not_run_is_named(role: str) -> None:
     assert missing(PLAN, there, {}, []) == [f"{role} does not run"]
 
 
+def test_of_what_was_stopped_no_part_is_named() -> None:
+    assert missing(PLAN, [], {}, None) == ["nothing runs: `teimoso up` starts it"]
+
+
 def test_a_part_that_is_not_ready_is_named() -> None:
     notes = {"gateway": Note("gateway", "starting", 0.0)}
     assert missing(PLAN, entries(*ROLES), notes, []) == ["gateway is starting"]
