@@ -55,6 +55,7 @@ def application(settings: Settings) -> Starlette:
 
     app = Application(settings, lifespan)
     app.state.openapi = openapi.document(OPERATIONS, _version())
+    app.state.port = settings.port
     return app
 
 

@@ -109,7 +109,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "security": [] if operation.scope is None else [{"key": []}, {"bearer": []}],
     }
     if operation.scope is not None:
-        described["description"] = f"Needs a key with the scope `{operation.scope}` or `admin`."
+        scopes = " or ".join(f"`{one}`" for one in dict.fromkeys((operation.scope, "admin")))
+        described["description"] = f"Needs a key with the scope {scopes}."
     if operation.optional_key:
         described["security"] = [{}, {"key": []}, {"bearer": []}]
     parameters = [*_path_parameters(operation), *_query(operation), *_headers(operation)]

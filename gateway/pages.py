@@ -34,6 +34,7 @@ async def docs(call: Call[None, None]) -> Response:
     return _page(
         "docs.html",
         document=call.request.app.state.openapi,
+        port=call.request.app.state.port,
         problems=sorted(problems.KINDS.values(), key=lambda kind: (kind.status, kind.code)),
     )
 

@@ -122,6 +122,7 @@ def test_pages_need_nothing_from_elsewhere(gateway: Gateway) -> None:
         docs = client.get("/docs").text
     assert "/api/messages/{id}" in docs
     assert "idempotency_conflict" in docs
+    assert f"127.0.0.1:{gateway.port}/api/messages</pre>" in docs, "an example that can be run"
 
 
 def test_every_answer_names_its_request(gateway: Gateway) -> None:

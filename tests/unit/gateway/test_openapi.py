@@ -37,5 +37,16 @@ def test_without_a_key_nothing_is_told_but_health_and_pages() -> None:
     assert anybody == {"/", "/docs", "/openapi.json", "/health", "/health/live", "/health/ready"}
 
 
+def test_the_scopes_that_open_an_operation_are_named_once() -> None:
+    said = {
+        operation.get("description")
+        for of in DOCUMENT["paths"].values()
+        for operation in of.values()
+    }
+    assert "Needs a key with the scope `admin`." in said
+    assert "Needs a key with the scope `send` or `admin`." in said
+    assert not any(text and text.count("`admin`") > 1 for text in said)
+
+
 def test_examples_of_the_models_are_there() -> None:
     assert DOCUMENT["components"]["schemas"]["NewMessage"]["properties"]["to"]["examples"]
