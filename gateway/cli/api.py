@@ -106,4 +106,5 @@ def _sentence(response: Response) -> str:
     if not isinstance(problem, dict):
         problem = {}
     said = problem.get("detail") or problem.get("title") or problem.get("error")
-    return f"{said or response.reason_phrase} ({response.status_code})"
+    sentence = str(said or response.reason_phrase)
+    return f"{sentence[:1].upper()}{sentence[1:]} ({response.status_code})"

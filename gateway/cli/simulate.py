@@ -48,7 +48,7 @@ def scan(
     place = directory(data)
     with Api(place, key) as api, _control(place) as control:
         control.post("/phones", {"number": number})
-        code = _code(api, f"/api/connections/{segment(connection)}/qr")
+        code = _code(api, connection)
         answer = control.post(f"/phones/{segment(number)}/scan", {"qr": code})
     _tell(answer, f"{number} scanned the code of {connection}.", as_json=as_json)
 
@@ -94,11 +94,16 @@ def _control(data: Path) -> Caller:
     return Caller(f"http://127.0.0.1:{port}", {}, absent=absent)
 
 
-def _code(api: Caller, path: str) -> str:
+def _code(api: Caller, connection: str) -> str:
     """The QR code; waits while the connection is so new that it has none."""
+    from gateway.cli.api import segment
+
+    path = f"/api/connections/{segment(connection)}/qr"
     deadline = time.monotonic() + PATIENCE
     while True:
         response = api.raw("GET", path)
+        if response.status_code == 409 and response.json().get("state") == "open":
+            output.refuse(f"{connection} is linked already: it shows no QR code.")
         if response.status_code != 409 or time.monotonic() > deadline:
             code: str = api.get(path)["qr"]
             return code

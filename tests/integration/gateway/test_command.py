@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -12,6 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.redis.client import connect
+from actors.redis.lease import Leases, Owner
+from supervision.keeper.plan import Plan
 from tests.integration.gateway.served import KEY, ROOT, Gateway
 
 if TYPE_CHECKING:
@@ -133,6 +137,38 @@ def test_dead_letters_are_sent_again_by_what_they_have_in_common(gateway: Gatewa
 
 def test_a_simulator_that_is_not_there(gateway: Gateway) -> None:
     assert "has no simulator" in said(start(gateway.data, "simulate", "phone", TO, key=None))
+
+
+async def be_open(connection: str, gateway: Gateway) -> None:
+    redis = connect(gateway.settings)
+    leases = Leases(redis)
+    lease = await leases.take(connection, Owner(f"connection:{connection}", os.getpid(), "here"))
+    await leases.report(connection, lease.epoch, state="open", cause=None, since=time.time())
+    await redis.aclose()
+
+
+def test_a_simulator_that_has_nothing_to_do(own_gateway: Gateway, tmp_path: Path) -> None:
+    """A connection that is open already is not waited for."""
+    command = ("-m", "simulator", "--port", "0", "--control-port", "0", "--data")
+    asyncio.run(be_open("shop", own_gateway))
+    with subprocess.Popen(
+        [sys.executable, *command, str(tmp_path / "simulator")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as simulator:
+        try:
+            assert simulator.stdout is not None
+            control = json.loads(simulator.stdout.readline())["control_url"]
+            plan = Plan(own_gateway.port, simulate=True, control_port=int(control.split(":")[-1]))
+            plan.save(own_gateway.data)
+            scan = start(own_gateway.data, "simulate", "scan", "shop", "15550100001")
+            assert said(scan) == "shop is linked already: it shows no QR code."
+            say = start(own_gateway.data, "simulate", "say", TO, "15550100009", "x", key=None)
+            assert said(say) == "The account has no linked device to receive it (409)"
+        finally:
+            simulator.kill()
 
 
 def test_ctrl_c_while_it_waits(own_gateway: Gateway) -> None:
