@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from actors.queue.lanes import Accepted, RedisAway, mint
@@ -29,16 +30,17 @@ class Accepting:
     async def accept(self, send: Send, idempotency_key: str | None) -> Accepted:
         """Raises `IdempotencyConflict`, and `SpoolUnavailable` when neither takes it."""
         # An id that is known before: a script whose answer was lost may have run.
-        message_id = None if idempotency_key else mint(send.connection)
+        message_id = None if idempotency_key else mint()
+        now = time.time()  # an id that a key names has its time in it
         if not self._drain.away and not self._spool.holds(send.connection, send.chat):
             try:
                 return await self._lanes.accept(
-                    send, message_id=message_id, idempotency_key=idempotency_key
+                    send, message_id=message_id, idempotency_key=idempotency_key, now=now
                 )
             except RedisAway:
                 self._drain.away = True
         spooled, replayed = await self._spool.put(
-            send, message_id=message_id, idempotency_key=idempotency_key
+            send, message_id=message_id, idempotency_key=idempotency_key, now=now
         )
         self._drain.look()
         return Accepted(spooled.record, replayed=replayed)

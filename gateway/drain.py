@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.queue import mirror
-from actors.queue.lanes import IdempotencyConflict, Lanes, RedisAway, mint
-from actors.queue.record import api_id
+from actors.queue.lanes import IdempotencyConflict, Lanes, RedisAway
 from actors.queue.spool import SpoolUnavailable
 from actors.state.documents import HEALTH_STATUS, StoreAway
 from supervision.removal import DELETED
@@ -158,29 +157,24 @@ class Drain:
 
     async def _accept(self, spooled: Spooled) -> None:
         if await self._known.find(spooled.send.connection) is None:
-            await self._end(spooled, spooled.message_id, DELETED)
+            await self._end(spooled, DELETED)
             return
         try:
             await self._lanes.accept(
                 spooled.send,
-                # A key names the id by itself, as when it was spooled.
-                message_id=None if spooled.idempotency_key else spooled.message_id,
+                message_id=spooled.message_id,
                 idempotency_key=spooled.idempotency_key,
                 now=spooled.accepted_at,
             )
         except IdempotencyConflict:
-            # The key named another body before Redis went away, which nobody here could know. Its id
-            # is that message's: this one ends under an id of its own, the same whenever it is tried.
-            own = mint(spooled.send.connection, f"{spooled.idempotency_key} {spooled.place}")
-            await self._end(spooled, own, IdempotencyConflict.code)
+            # The key named another body before Redis went away, which nobody here could know.
+            await self._end(spooled, IdempotencyConflict.code)
 
-    async def _end(self, spooled: Spooled, message_id: str, error: str) -> None:
+    async def _end(self, spooled: Spooled, error: str) -> None:
         """What cannot be queued ends visibly (G2). Raises `StoreAway`."""
         now = time.time()
         record = replace(
             spooled.record,
-            id=api_id(spooled.send.connection, message_id),
-            message_id=message_id,
             status="cancelled",
             error=error,
             times={**spooled.record.times, "cancelled": now},

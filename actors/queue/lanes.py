@@ -27,6 +27,7 @@ from actors.queue.record import (
     Send,
     Status,
     api_id,
+    derive,
     job_of,
     mint,
     own_id,
@@ -103,8 +104,9 @@ class Lanes(DeadLetters):
         if idempotency_key is not None:
             key = keys.digest(idempotency_key)
             fingerprint = send.fingerprint
-            spare = "" if message_id else mint(send.connection)
-        message_id = message_id or mint(send.connection, idempotency_key)
+            spare = "" if message_id else mint()
+            message_id = message_id or derive(send, idempotency_key, now)
+        message_id = message_id or mint()
         outcome, *answer = await self._run(
             send.connection,
             "accept",

@@ -23,6 +23,9 @@ STATUSES: tuple[Status, ...] = (
     "queued", "waiting", "sending", "sent", "delivered", "read", "dead", "cancelled",
 )  # fmt: skip
 
+WEEK = 7 * 24 * 3600
+"""Seconds; a record is kept at least as long, so that within one Redis knows the first."""
+
 # Not a secret: it only keeps these ids apart from other uses of the same digest.
 _MINT = b"teimoso message id"
 _MESSAGE_ID = re.compile(r"3EB0[0-9A-F]{18}\Z")
@@ -142,14 +145,22 @@ class Counts:
     oldest_at: float | None
 
 
-def mint(connection: str, idempotency_key: str | None = None) -> str:
+def mint() -> str:
     """A WhatsApp message id as WhatsApp Web makes them: ``3EB0`` and 18 upper-case hex digits.
 
-    With a key it is derived from both, so that a repeated acceptance meets its first record.
+    By chance alone, so that no id comes again, whatever is forgotten.
     """
-    if idempotency_key is None:
-        return f"3EB0{secrets.token_hex(9).upper()}"
-    subject = f"{connection}\0{idempotency_key}".encode()
+    return f"3EB0{secrets.token_hex(9).upper()}"
+
+
+def derive(send: Send, idempotency_key: str, now: float) -> str:
+    """The message id of a send with a key: a repeated acceptance meets its first record.
+
+    Neither another body nor the same key in another week has the same id, so that what Redis has
+    forgotten (it was emptied, or its time was over) is not taken for what is new.
+    """
+    week = int(now // WEEK)
+    subject = f"{send.connection}\0{week}\0{send.fingerprint}\0{idempotency_key}".encode()
     return f"3EB0{hmac.new(_MINT, subject, hashlib.sha256).hexdigest()[:18].upper()}"
 
 

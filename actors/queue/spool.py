@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.committer import Committer
-from actors.queue.record import Record, Send, api_id, mint
+from actors.queue.record import Record, Send, api_id, derive, mint
 from actors.queue.refusals import IdempotencyConflict
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ SCHEMA = (
         send TEXT NOT NULL
     )""",
     "CREATE INDEX IF NOT EXISTS chats ON spool (connection, chat)",
+    "CREATE INDEX IF NOT EXISTS keys ON spool (connection, idempotency_key)",
 )
 EXCEPTED = 1_000
 """Chats that one look leaves out at most."""
@@ -113,12 +114,16 @@ class Spool:
         `message_id` names an acceptance that Redis may have heard already. Raises
         `IdempotencyConflict` and `SpoolUnavailable`; one that was raised may be repeated.
         """
-        message_id = message_id or mint(send.connection, idempotency_key)
         now = time.time() if now is None else now
+        if message_id is None:
+            key = idempotency_key
+            message_id = mint() if key is None else derive(send, key, now)
         identity = api_id(send.connection, message_id)
 
         def run(database: sqlite3.Connection) -> tuple[Any, bool]:
             known = _find(database, identity)
+            if known is None and idempotency_key is not None:
+                known = _find_key(database, send.connection, idempotency_key)
             if known is not None:
                 if known[-1] != send.fingerprint:
                     raise IdempotencyConflict
@@ -227,6 +232,14 @@ def _find(database: sqlite3.Connection, identity: str) -> Any:
     return database.execute(
         f"SELECT {_COLUMNS}, fingerprint FROM spool WHERE id = ?",  # noqa: S608 - constants
         (identity,),
+    ).fetchone()
+
+
+def _find_key(database: sqlite3.Connection, connection: str, key: str) -> Any:
+    return database.execute(
+        f"SELECT {_COLUMNS}, fingerprint FROM spool"  # noqa: S608 - constants
+        " WHERE connection = ? AND idempotency_key = ?",
+        (connection, key),
     ).fetchone()
 
 

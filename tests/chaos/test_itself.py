@@ -144,7 +144,7 @@ BREAKS = (
         """        from actors.queue.spool import Spooled
 
         replayed = False
-        spooled = Spooled(0, message_id or mint(send.connection), 0.0, idempotency_key, send)
+        spooled = Spooled(0, message_id or mint(), 0.0, idempotency_key, send)
 """,
         f"{ACCEPTING}::test_g1_what_was_accepted_while_redis_is_away_is_in_the_spools_file",
     ),

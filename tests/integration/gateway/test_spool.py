@@ -188,12 +188,14 @@ def test_a_key_used_for_two_bodies_ends_visibly(own_gateway: Gateway, own_valkey
     """G2: nobody could tell while Redis was away; the second body is in the list, and why."""
     first = send(own_gateway, "first", key="order-1")
     own_valkey.kill()
-    assert send(own_gateway, "second", key="order-1") == first
+    second = send(own_gateway, "second", key="order-1")
+    assert second != first
     own_valkey.start()
     drained(own_gateway)
     assert claimed(own_gateway) == {CHATS[0]: ["first"]}
     (ended,) = own_gateway.api.get("/api/messages?status=cancelled").json()["items"]
     assert (ended["text"], ended["error"]) == ("second", "idempotency_conflict")
+    assert ended["id"] == second
 
 
 def test_a_redis_that_hangs_delays_the_first_alone(

@@ -76,7 +76,7 @@ async def test_a_key_used_anew_after_its_time_is_a_new_message(desk: Desk, redis
 
 
 async def test_acceptance_with_an_id_may_be_repeated_at_any_time(desk: Desk) -> None:
-    message_id = mint(SHOP)
+    message_id = mint()
     await desk.lanes.accept(HELLO, message_id=message_id, now=5.0)
     assert await desk.drain() == ["hello"]
     again = await desk.lanes.accept(HELLO, message_id=message_id, now=9.0)
@@ -89,7 +89,7 @@ async def test_a_keyed_acceptance_with_an_id_is_no_new_message_after_its_time(
     desk: Desk, redis: Redis
 ) -> None:
     """A spool that drains late repeats an acceptance whose answer was lost."""
-    message_id = mint(SHOP, "k")
+    message_id = mint()
     await desk.lanes.accept(HELLO, idempotency_key="k", message_id=message_id, now=5.0)
     await redis.delete(keys.of(SHOP).idempotency("k"))
     again = await desk.lanes.accept(HELLO, idempotency_key="k", message_id=message_id, now=5 + DAY)

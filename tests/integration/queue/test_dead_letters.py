@@ -159,7 +159,7 @@ async def test_a_page_goes_on_behind_a_letter_that_was_retried(desk: Desk) -> No
     await desk.claim()
     await desk.fail("1")
     assert [each.text for each in await desk.lanes.dead(SHOP, None, 10)] == ["2", "3", "1"]
-    assert await desk.lanes.dead(SHOP, api_id(SHOP, mint(SHOP)), 10) == []
+    assert await desk.lanes.dead(SHOP, api_id(SHOP, mint()), 10) == []
 
 
 async def test_a_claim_after_the_lease_was_lost_takes_nothing(desk: Desk) -> None:

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from actors.queue.lanes import Lanes, RedisAway, Send
-from actors.queue.record import api_id, mint
+from actors.queue.record import api_id, derive
 from actors.redis.client import connect, durability
 from actors.redis.lease import Leases, Owner, pokes
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
@@ -160,7 +160,7 @@ async def test_g1_an_acceptance_that_timed_out_and_was_applied_is_not_done_twice
     finally:
         os.kill(own_server.pid, signal.SIGCONT)
     assert time.monotonic() - begun < 12
-    applied = api_id(SHOP, mint(SHOP, "k"))
+    applied = api_id(SHOP, derive(send, "k", 1.0))
     async with asyncio.timeout(5):
         while await desk.lanes.get(applied) is None:  # noqa: ASYNC110 - the server does it alone
             await asyncio.sleep(0.01)

@@ -78,7 +78,7 @@ async def test_these_are_sent_again_and_what_is_no_dead_letter_is_passed_over(de
         await die(desk, text)
     await desk.accept("alive", BEN)
     desk.now += 1
-    chosen = [*names(desk, ["3", "alive", "1"]), mint(SHOP)]
+    chosen = [*names(desk, ["3", "alive", "1"]), mint()]
     assert await desk.lanes.redrive_these(SHOP, chosen, now=desk.now) == 2
     assert await dead(desk) == ["2"]
     assert await desk.claimed(1) == ["alive"]

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from actors.queue import upkeep
 from actors.queue.actor import QueueActor
-from actors.queue.lanes import Lanes
+from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.lease import Leases
 from actors.state.documents import CONNECTIONS, JOBS, MESSAGES, Documents, Page, open_documents
@@ -125,6 +125,32 @@ async def test_what_is_due_is_readied_and_counted(desk: Desk, actor: QueueActor)
 
     await until(readied)
     await until(counted)
+
+
+async def test_g3_what_is_accepted_after_redis_was_emptied_replaces_nothing_in_the_store(
+    desk: Desk, documents: Documents, actor: QueueActor
+) -> None:
+    async def accept(text: str, key: str | None = None) -> str:
+        accepted = await desk.lanes.accept(
+            Send(SHOP, ANA, text), idempotency_key=key, now=time.time()
+        )
+        assert not accepted.replayed
+        return accepted.record.id
+
+    async def mirrored(*ids: str) -> list[str]:
+        async def all_there() -> list[str] | None:
+            found = [await documents.get(MESSAGES, id_) for id_ in ids]
+            return [each["text"] for each in found if each] if all(found) else None
+
+        texts: list[str] = await until(all_there)
+        return texts
+
+    before = [await accept("a"), await accept("b", "order 1")]
+    assert await mirrored(*before) == ["a", "b"]
+    await desk.redis.flushall()
+    after = [await accept("c"), await accept("d", "order 1")]
+    assert await mirrored(*before, *after) == ["a", "b", "c", "d"]
+    await desk.take()
 
 
 async def test_dead_letters_whose_time_is_over_are_forgotten_and_the_mirror_says_so(

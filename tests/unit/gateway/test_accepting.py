@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from actors.queue.lanes import Send
+from actors.queue.record import derive
 from actors.queue.spool import Spool
 from actors.redis.client import RedisAway
 from gateway.accepting import Accepting
@@ -47,8 +48,10 @@ class Away:
     def __init__(self) -> None:
         self.away = True
         self.texts: list[str] = []
+        self.asked_at: object = None
 
-    async def accept(self, send: Send, **_: object) -> Any:
+    async def accept(self, send: Send, *, now: object, **_: object) -> Any:
+        self.asked_at = now
         if self.away:
             raise RedisAway("ConnectionError")
         self.texts.append(send.text)
@@ -87,3 +90,15 @@ async def test_g4_what_follows_in_the_chat_waits_behind_it_and_other_chats_do_no
     await spool.close()
     assert waiting == ["first", "second"]
     assert lanes.texts == ["elsewhere"]
+
+
+async def test_g3_the_spool_gives_a_keyed_send_the_id_that_redis_may_have_heard(
+    tmp_path: Path,
+) -> None:
+    spool, lanes = Spool(tmp_path / "spool.db", limit=10), Away()
+    accept, _ = accepting(tmp_path, lanes, spool)
+    send = Send("shop", CHAT, "hi")
+    accepted = await accept.accept(send, "order 1")
+    await spool.close()
+    assert accepted.record.accepted_at == lanes.asked_at
+    assert accepted.record.message_id == derive(send, "order 1", accepted.record.accepted_at)

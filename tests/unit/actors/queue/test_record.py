@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from actors.queue.record import Job, Send, api_id, mint, record_of, split_id
+from actors.queue.record import WEEK, Job, Send, api_id, derive, mint, record_of, split_id
 
 CHAT = "15550100002@s.whatsapp.net"
 SEND = Send("shop", CHAT, "hello")
@@ -13,18 +13,28 @@ ID = re.compile(r"3EB0[0-9A-F]{18}")
 
 
 def test_a_message_id_is_minted_as_whatsapp_web_does() -> None:
-    ids = {mint("shop") for _ in range(100)}
+    ids = {mint() for _ in range(100)}
     assert len(ids) == 100
     assert all(ID.fullmatch(each) for each in ids)
 
 
 def test_g3_an_idempotency_key_always_gives_the_same_message_id() -> None:
-    derived = mint("shop", "order 7")
+    derived = derive(SEND, "order 7", 5 * WEEK)
     assert ID.fullmatch(derived)
-    assert mint("shop", "order 7") == derived
-    assert mint("shop", "order 8") != derived
-    assert mint("shop2", "order 7") != derived
-    assert mint("shop", "2\0order 7") != mint("shop", "2order 7")
+    assert derive(SEND, "order 7", 6 * WEEK - 1) == derived
+
+
+@pytest.mark.parametrize(
+    ("send", "key", "now"),
+    [
+        (SEND, "order 8", 5 * WEEK),
+        (replace(SEND, connection="shop2"), "order 7", 5 * WEEK),
+        (replace(SEND, text="another"), "order 7", 5 * WEEK),
+        (SEND, "order 7", 6 * WEEK),
+    ],
+)
+def test_no_other_send_has_its_message_id(send: Send, key: str, now: float) -> None:
+    assert derive(send, key, now) != derive(SEND, "order 7", 5 * WEEK)
 
 
 def test_equal_sends_have_equal_fingerprints() -> None:
@@ -56,7 +66,7 @@ def test_a_priority_is_0_to_9(priority: int) -> None:
 def test_g10_nothing_that_is_logged_by_its_repr_tells_chat_or_text() -> None:
     fields = {"chat": CHAT, "type": "text", "text": "hello", "priority": "5", "status": "sent"}
     fields |= {"attempts": "1", "accepted_at": "1", "revision": "1"}
-    record = record_of("shop", mint("shop"), fields)
+    record = record_of("shop", mint(), fields)
     job = Job(id="", message_id="", chat=CHAT, type="text", text="hello", reply_to=None, attempts=1)
     for each in (SEND, record, job):
         assert "hello" not in repr(each)
@@ -73,5 +83,5 @@ def test_other_ids_are_not_ids_of_outgoing_messages(id_: str) -> None:
 
 
 def test_an_api_id_names_its_connection() -> None:
-    message_id = mint("my-shop_2")
+    message_id = mint()
     assert split_id(api_id("my-shop_2", message_id)) == ("my-shop_2", message_id)
