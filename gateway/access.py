@@ -56,6 +56,7 @@ class Access:
 
         try:
             try:
+                _require_plain(scope)
                 await self._app(scope, receive, sending)
             except HTTPException as refusal:
                 await _refused(refusal).response()(scope, receive, sending)
@@ -82,6 +83,15 @@ class Access:
                 status=status,
                 seconds=round(seconds, 6),
             )
+
+
+def _require_plain(scope: Scope) -> None:
+    """Nothing is at a path with a slash that is written ``%2F``.
+
+    The router would take it for a slash, which it is not (RFC 3986, 2.2), and a proxy does not.
+    """
+    if b"%2f" in scope["raw_path"].lower():
+        raise HTTPException(404)
 
 
 def _refused(refusal: HTTPException) -> Problem:

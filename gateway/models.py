@@ -31,6 +31,8 @@ FIRST, LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 CONNECTION_PATTERN = f"^{CONNECTION_ID}$"
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+
 ConnectionId = Annotated[str, StringConstraints(pattern=CONNECTION_PATTERN)]
 Engine = Literal["native"]
 Status = Literal[
@@ -63,6 +65,13 @@ def _sendable(value: str) -> str:
 def _whole(value: object) -> object:
     """JSON has one kind of number: 5.0 is 5 (JSON Schema, 6.1.1)."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _decimal(value: object) -> object:
+    """A number as JSON writes it: pydantic takes ``1_0`` for ten, and spaces around it."""
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise PydanticCustomError("invalid_parameter", "write a number in decimal digits")
+    return value
 
 
 def _written_out(value: object) -> object:
@@ -111,6 +120,7 @@ Text = Annotated[
         }
     ),
 ]
+Limit = Annotated[int, BeforeValidator(_decimal)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_tellable)]
 
 
@@ -184,7 +194,7 @@ class NewMessage(Body):
 
 
 class Wait(Parameters):
-    wait: float = Field(
+    wait: Annotated[float, BeforeValidator(_decimal)] = Field(
         0,
         ge=0,
         le=60,
@@ -201,11 +211,11 @@ class After(Parameters):
 
 
 class Listing(After):
-    limit: int = Field(50, ge=1, le=500, description="The most items to give.")
+    limit: Limit = Field(50, ge=1, le=500, description="The most items to give.")
 
 
 class ListConnections(Listing):
-    limit: int = Field(1000, ge=1, le=1000, description="The most items to give.")
+    limit: Limit = Field(1000, ge=1, le=1000, description="The most items to give.")
 
 
 class ListMessages(Listing):

@@ -162,6 +162,7 @@ def _bad_parameters(schema: dict[str, Any]) -> Iterator[str]:
     yield from ("", "\0", "x" * 2000, f"{TEXT}\n", "\u0661\u0000")
     if kinds & {"integer", "number"}:
         yield from ("-1", "1e9", "1e999", "NaN", "inf", "0x10", "9" * 5000, "ten", "1,5", "null")
+        yield from ("1_0", " 1", "1 ", "+1", "01", "\u0661", "1.", "0b1")
     if "integer" in kinds:
         yield from ("0", "1.5")
 

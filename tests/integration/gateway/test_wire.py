@@ -179,6 +179,16 @@ def test_a_body_that_is_refused_does_not_take_the_refusal(gateway: Gateway, api:
     assert waiting(api) == before
 
 
+@pytest.mark.parametrize("path", [b"/api%2Fqueue", b"/api/connections/shop%2fqr", b"/%2Fapi/queue"])
+def test_a_slash_that_is_written_otherwise_is_none(gateway: Gateway, path: bytes) -> None:
+    """What a proxy allows by path must be what is reached."""
+    answer = told(
+        gateway, [b"GET " + path + b" HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"]
+    )
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert problem(answer)["code"] == "not_found"
+
+
 CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n" % (len(BODY), BODY)
 
 
