@@ -6,6 +6,7 @@ A process that reads `runtime.json` needs none of this, and there are many of th
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SettingsError", "read"]
 
+_HOST = re.compile(r"[\w.-]+")
 _DATABASE = re.compile(r"(/\d*)?", re.ASCII)
 
 
@@ -53,6 +55,18 @@ class _Sourced(BaseSettings, Settings):
             known = False
         if not known:
             raise ValueError("must be as in redis://:PASSWORD@HOST:6379/0 (or rediss://, unix://)")
+        return value
+
+    @field_validator("redis_host")
+    @classmethod
+    def _alone(cls, value: str | None) -> str | None:
+        """Whatever else is in it would be read as another part of the address."""
+        if value is None or _HOST.fullmatch(value):
+            return value
+        try:
+            ip_address(value.removeprefix("[").removesuffix("]"))
+        except ValueError:
+            raise ValueError("must be a host alone; its port is REDIS_PORT") from None
         return value
 
     @classmethod
