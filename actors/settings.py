@@ -267,5 +267,6 @@ def _sentences(error: ValidationError) -> list[str]:
         if problem["type"] == "extra_forbidden":
             sentences.append(f"{name} is not a setting of Teimoso.")
         else:
-            sentences.append(f"{name} is not valid: {problem['msg']}.")
+            reason = problem["msg"].removeprefix("Value error, ")
+            sentences.append(f"{name} is not valid: {reason}.")
     return sentences
