@@ -62,7 +62,9 @@ class Entry:
 
         One on another host cannot be seen: see `read`.
         """
-        return self.here and start_of(self.pid) == self.started
+        started = start_of(self.pid) if self.here else None
+        # Who wrote it from another host could not see when it started.
+        return started is not None and self.started in {"", started}
 
 
 def start_of(pid: int) -> str | None:

@@ -151,7 +151,9 @@ def join(
     if apart is not None:
         user = () if os.getuid() == 0 else ("--user", "--map-root-user")
         wall = ["unshare", *user, "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        words = [*wall, "sh", "-c", 'hostname "$0" && exec "$@"', name, *words]
+        # A directory of its own over Ray's: by what lies there a program finds its own raylet.
+        alone = 'hostname "$0" && mount -t tmpfs none "$1" && shift && exec "$@"'
+        words = [*wall, "sh", "-c", alone, name, str(rayhead.temporary(place)), *words]
     process = _run(place, words, environment, name)
     node = Node(name, process, apart=apart is not None)
     try:

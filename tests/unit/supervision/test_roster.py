@@ -84,3 +84,17 @@ def test_a_root_on_another_host_is_seen(tmp_path: Path, monkeypatch: pytest.Monk
     roster.beat(tmp_path)
     [root] = roster.read(tmp_path)
     assert (root.role, root.node, root.alive) == ("root", "elsewhere", False)
+
+
+def test_what_another_host_says_of_this_one_is_looked_at_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = hosts.here()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(hosts, "here", lambda: "elsewhere")
+        living = Entry.of("state", os.getpid(), None, here)
+        dead = Entry.of("queue", 2**22 + 1, None, here)
+        assert living is not None
+        assert dead is not None
+        roster.write(tmp_path, [living, dead])
+    assert [entry.role for entry in roster.read(tmp_path)] == ["state"]
