@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 10.0  # a disk that hangs is away
 BUSY_SECONDS = 5.0  # how long another process may hold the write lock
 GROUP_LIMIT = 256  # jobs that share one commit
+CACHE_KIB = 8192  # a full batch and its indexes fit: what does not is written twice
 _STOP = None
 _AWAY = {
     sqlite3.SQLITE_BUSY,
@@ -167,6 +168,8 @@ def open_database(path: Path, schema: Sequence[str]) -> sqlite3.Connection:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
             database.execute("PRAGMA journal_size_limit = 16777216")
+            database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            database.execute("PRAGMA temp_store = MEMORY")  # also what a savepoint sets aside
             _prepare(database, schema)
         except sqlite3.OperationalError as error:
             database.close()

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 BATCH = 200
 
-RECEIPTS_APART = 0.05
-"""Seconds between two rounds of receipts: the first goes at once, many share a commit."""
+APART = 0.05
+"""Seconds between two rounds: the first goes at once, many share a commit and one look for them."""
 
 
 class Drain:
@@ -54,8 +54,8 @@ class Drain:
         self._engine = engine
         self._lanes = lanes
         self._state = state
-        self._messages = Stage(self._store)
-        self._receipts = Stage(self._note, apart=RECEIPTS_APART)
+        self._messages = Stage(self._store, apart=APART)
+        self._receipts = Stage(self._note, apart=APART)
 
     def look(self) -> None:
         """Something new is in the inbox."""

@@ -211,10 +211,13 @@ class Inbox(Statuses):
 
         Keys that are settled already, or never were, are ignored.
         """
-        now = self._clock()
-        for key in keys:
-            self._write("DELETE FROM inbox WHERE key = ?", (key,))
-            self._write("UPDATE tombstones SET inbox = NULL, at = ? WHERE inbox = ?", (now, key))
+        settled = json.dumps(list(keys))
+        self._write("DELETE FROM inbox WHERE key IN (SELECT value FROM json_each(?))", (settled,))
+        self._write(
+            "UPDATE tombstones SET inbox = NULL, at = ?"
+            " WHERE inbox IN (SELECT value FROM json_each(?))",
+            (self._clock(), settled),
+        )
 
     def prune_tombstones(self, now: float) -> None:
         """Drop the tombstones of messages that were settled 30 days ago.

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from actors.queue.record import Counts, Record, record_of, split_id
 from actors.redis import keys
-from actors.redis.client import reach
+from actors.redis.client import reach, telling
 from actors.redis.line import Line
 from actors.redis.script import Script
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from redis.asyncio import Redis
 
@@ -59,20 +59,28 @@ class Ledger:
             for number, connection in enumerate(connections)
         }
 
-    async def unmirrored(self, connections: Sequence[str]) -> list[str]:
-        """Those of `connections` that have `changed` records, in one round trip."""
+    async def unmirrored(self, connections: Sequence[str]) -> dict[str, int]:
+        """Those of `connections` that have `changed` records, in one round trip.
+
+        Each with the revision of its newest change.
+        """
         pipeline = self._redis.pipeline(transaction=False)
         for connection in connections:
-            pipeline.exists(keys.of(connection).changed)
+            pipeline.zrange(keys.of(connection).changed, -1, -1, withscores=True)
         async with reach():
             answers = await pipeline.execute() if connections else []
-        return [each for each, found in zip(connections, answers, strict=True) if found]
+        found = zip(connections, answers, strict=True)
+        return {each: int(newest[0][1]) for each, newest in found if newest}
 
-    async def changed(self, connection: str, limit: int) -> list[Record]:
-        """Records that changed since they were last `mirrored`, oldest change first."""
+    async def changed(self, connection: str, limit: int, upto: int | None = None) -> list[Record]:
+        """Records that changed since they were last `mirrored`, oldest change first.
+
+        With `upto` those that have not changed since that revision.
+        """
         of = keys.of(connection)
+        until = "+inf" if upto is None else upto
         async with reach():
-            ids: Any = await self._redis.zrange(of.changed, 0, limit - 1)
+            ids: Any = await self._redis.zrangebyscore(of.changed, "-inf", until, 0, limit)
         records = await self._records(connection, ids)
         expired = set(ids) - {record.message_id for record in records}
         if expired:
@@ -82,9 +90,9 @@ class Ledger:
 
     async def mirrored(self, connection: str, records: Sequence[Record]) -> None:
         """Those are stored elsewhere now; what changed since stays listed."""
-        pairs = [part for record in records for part in (record.message_id, record.revision)]
-        if pairs:
-            await self._run(connection, "mirrored", 0, *pairs)
+        known = [part for record in records for part in (record.message_id, record.revision)]
+        if known:
+            await self._run(connection, "mirrored", 0, *known)
 
     async def _run(self, connection: str, transition: str, now: float, *args: object) -> Any:
         return await SCRIPT.run(self._line, keys.of(connection), transition, now, *args)
@@ -93,13 +101,16 @@ class Ledger:
         if not ids:
             return []
         of = keys.of(connection)
-        pipeline = self._redis.pipeline(transaction=False)
-        for message_id in ids:
-            pipeline.hgetall(of.message(message_id))
         async with reach():
-            answers = await pipeline.execute()
-        found = zip(ids, answers, strict=True)
-        return [record_of(connection, each, fields) for each, fields in found if fields]
+            answers = await self._line.exchange([("HGETALL", of.message(each)) for each in ids])
+        records = []
+        for message_id, fields in zip(ids, answers, strict=True):
+            if isinstance(fields, Exception):
+                with telling:
+                    raise fields
+            if fields:
+                records.append(record_of(connection, message_id, pairs(fields)))
+        return records
 
 
 def _counts(answers: Sequence[Any]) -> Counts:
@@ -118,6 +129,8 @@ def clock(now: float | None) -> float:
     return time.time() if now is None else now
 
 
-def pairs(flat: Sequence[str]) -> dict[str, str]:
-    """What Redis answers for a hash inside of a list."""
-    return dict(zip(flat[::2], flat[1::2], strict=True))
+def pairs(answer: Mapping[str, str] | Sequence[str]) -> Mapping[str, str]:
+    """The fields of a hash as Redis tells them: scripts in its old protocol, whoever asks."""
+    if isinstance(answer, dict):
+        return answer
+    return dict(zip(answer[::2], answer[1::2], strict=True))  # type: ignore[index]

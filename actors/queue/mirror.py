@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING, Any
 from actors.state.documents import JOBS, MESSAGES, Document, Write
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from actors.queue.record import Record
-    from actors.state.documents import Change
 
 
 def writes(records: Sequence[Record]) -> list[Write]:
     """Two writes a record, to be done in one batch."""
+    # Revisions begin anew in an emptied Redis; a message accepted again there is the later one.
     return [
-        Write("change", collection, record.id, change=_newer(document))
+        write
         for record in records
-        for collection, document in ((JOBS, job(record)), (MESSAGES, message(record)))
+        for write in (
+            Write("advance", JOBS, record.id, job(record), by=("accepted_at", "revision")),
+            Write("advance", MESSAGES, record.id, message(record), by=("at", "revision")),
+        )
     ]
 
 
@@ -68,16 +71,3 @@ def message(record: Record) -> Document:
     }
     document.update({f"{status}_at": at for status, at in record.times.items()})
     return document
-
-
-def _newer(document: Document) -> Change:
-    def change(current: Document | None) -> Mapping[str, Any] | None:
-        return document if current is None or _version(current) <= _version(document) else None
-
-    return change
-
-
-def _version(document: Document) -> tuple[float, int]:
-    # Revisions begin anew in an emptied Redis; a message accepted again there is the later one.
-    accepted_at: Any = document.get("accepted_at", document.get("at"))
-    return float(accepted_at or 0), int(document.get("revision", 0))

@@ -22,6 +22,7 @@ Status = Literal["queued", "waiting", "sending", "sent", "delivered", "read", "d
 STATUSES: tuple[Status, ...] = (
     "queued", "waiting", "sending", "sent", "delivered", "read", "dead", "cancelled",
 )  # fmt: skip
+_TIMES = tuple((status, f"{status}_at") for status in STATUSES)
 
 WEEK = 7 * 24 * 3600
 """Seconds; a record is kept at least as long, so that within one Redis knows the first."""
@@ -205,7 +206,7 @@ def record_of(connection: str, message_id: str, fields: Mapping[str, str]) -> Re
     status = fields["status"]
     assert status in STATUSES
     times: dict[str, float] = {
-        name: float(fields[f"{name}_at"]) for name in STATUSES if fields.get(f"{name}_at")
+        name: float(at) for name, field in _TIMES if (at := fields.get(field))
     }
     return Record(
         id=api_id(connection, message_id),

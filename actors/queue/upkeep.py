@@ -6,6 +6,8 @@ None of it is on the path of a message: without it sends go on, and what is miss
 from __future__ import annotations
 
 import asyncio
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from actors.queue.lanes import Lanes
-    from actors.queue.record import Counts
+    from actors.queue.record import Counts, Record
     from actors.state.documents import Documents
 
 log = structlog.get_logger()
@@ -27,12 +29,14 @@ log = structlog.get_logger()
 LIST_EVERY = 1.0
 PROMOTE_EVERY = 1.0
 PRUNE_EVERY = 60.0
-MIRROR_EVERY = 0.25
+MIRROR_EVERY = 0.5
 LONGEST_PAUSE = 5.0
 """Seconds between two rounds, and at most while Redis or the store is away."""
 GRACE = 5.0
 """Seconds that the loops have to end."""
 
+ALL_EVERY = 4
+"""Rounds of mirroring, of which one takes also what is still changing: the view lags 2 s at most."""
 RECORDS = BATCH_LIMIT // 2  # two documents a record
 
 
@@ -45,6 +49,8 @@ class Upkeep:
         self._lanes = lanes
         self._documents = documents
         self._connections: Sequence[str] = ()
+        self._rounds = 0
+        self._newest: dict[str, int] = {}
         self.counts: dict[str, Counts] = {}
         self.away: set[str] = set()
 
@@ -78,14 +84,34 @@ class Upkeep:
         self.counts = await self._lanes.counts_many(self._connections)
 
     async def mirror(self) -> None:
-        """Store every changed record, several in one batch, and forget that it changed."""
-        for connection in await self._lanes.unmirrored(self._connections):
-            while records := await self._lanes.changed(connection, RECORDS):
-                await self._documents.batch(mirror.writes(records))
-                # After the store has it: a crash in between mirrors once more, which is harmless.
-                await self._lanes.mirrored(connection, records)
+        """Store changed records, those of all connections together, and forget that they changed.
+
+        What changed since the last round waits for the next, for its owner is at it: a message
+        that takes all its steps within a second is stored once, and not after each.
+        """
+        self._rounds += 1
+        records: list[Record] = []
+        before, self._newest = self._newest, await self._lanes.unmirrored(self._connections)
+        for connection, newest in self._newest.items():
+            # What changes on while this runs is left for later here too, or it might never end.
+            upto = newest if self._rounds % ALL_EVERY == 0 else before.get(connection)
+            while upto is not None:
+                records += await self._lanes.changed(connection, RECORDS - len(records), upto)
                 if len(records) < RECORDS:
                     break
+                await self._store(records)
+                records = []
+        await self._store(records)
+
+    async def _store(self, records: Sequence[Record]) -> None:
+        if not records:
+            return
+        await self._documents.batch(mirror.writes(records))
+        # After the store has it: a crash in between mirrors once more, which is harmless.
+        each = groupby(records, attrgetter("connection"))
+        await asyncio.gather(
+            *(self._lanes.mirrored(connection, list(group)) for connection, group in each)
+        )
 
     async def prune(self) -> None:
         """Forget the dead letters whose time is over."""

@@ -70,7 +70,7 @@ QUERIES: Mapping[str, tuple[tuple[str, ...], ...]] = {
 
 Document = dict[str, Any]
 Cursor = str
-Op = Literal["set", "merge", "create", "delete", "change"]
+Op = Literal["set", "merge", "create", "delete", "change", "advance"]
 Comparison = Literal["==", "<", "<=", ">", ">="]
 
 # Takes the document as it is (with its ``id``), None when there is none; returns the whole new
@@ -123,7 +123,9 @@ class Write:
     """One write of a batch.
 
     ``set`` replaces · ``merge`` merges maps deeply, a list or an empty map replaces · ``create``
-    is skipped where the document exists · ``delete`` · ``change`` runs `change` on what is there.
+    is skipped where the document exists · ``delete`` · ``change`` runs `change` on what is there ·
+    ``advance`` replaces, unless the one that is there is ahead: in the numbers of the fields `by`,
+    of which the first that differs decides, and one that is missing counts as 0.
     """
 
     op: Op
@@ -131,6 +133,7 @@ class Write:
     id: str
     data: Mapping[str, Any] = field(default_factory=dict)
     change: Change | None = None
+    by: tuple[str, ...] = ()
 
 
 class Documents(Protocol):

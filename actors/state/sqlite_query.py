@@ -14,6 +14,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from actors.state.documents import QUERIES, InvalidCursor, Order, Where
@@ -79,6 +80,22 @@ def indexes() -> Iterator[str]:
                 f"ON documents ({columns}) "
                 f"WHERE collection = '{collection}'"
             )
+
+
+@cache
+def compile_advance(by: tuple[str, ...]) -> str:
+    """The statement of an ``advance``, with collection, id and data as its parameters."""
+    if not by:
+        raise ValueError("an advance names the fields that decide")
+    # Both sides as SQLite reads them, which for a long number may be a little off what Python has.
+    there, new = (
+        ", ".join(f"coalesce(json_extract({side}.data, '$.{_checked(name)}'), 0)" for name in by)
+        for side in ("documents", "excluded")
+    )
+    return (
+        "INSERT INTO documents VALUES (?, ?, ?) ON CONFLICT (collection, id) "  # noqa: S608 - field paths only
+        f"DO UPDATE SET data = excluded.data WHERE ({there}) <= ({new})"
+    )
 
 
 def compile_query(
@@ -222,9 +239,13 @@ def _digest(collection: str, where: Sequence[Where], orders: Sequence[Order]) ->
 def _extract(field: str) -> str:
     if field == ID_FIELD:
         return ID_FIELD
+    return f"json_extract(data, '$.{_checked(field)}')"
+
+
+def _checked(field: str) -> str:
     if not _FIELD.fullmatch(field):
         raise ValueError(f"not a field path: {field!r}")
-    return f"json_extract(data, '$.{field}')"
+    return field
 
 
 def _value(document: Document, field: str) -> Any:

@@ -177,6 +177,54 @@ async def test_a_batch_applies_its_writes_in_order(documents: Documents) -> None
     assert await documents.get(THINGS, "never") is None
 
 
+@pytest.mark.parametrize(
+    ("there", "new", "replaced"),
+    [
+        (None, (1, 1), True),
+        ((1, 1), (1, 2), True),
+        ((1, 1), (1, 1), True),
+        ((1, 2), (1, 1), False),
+        ((1, 9), (2, 1), True),
+        ((2, 1), (1, 9), False),
+        ((None, 5), (1, 1), True),
+        ((-1, 5), (None, 1), True),
+        ((1, None), (1, 1), True),
+    ],
+)
+async def test_an_advance_replaces_unless_what_is_there_is_ahead(
+    documents: Documents,
+    there: tuple[int | None, int | None] | None,
+    new: tuple[int | None, int | None],
+    replaced: bool,
+) -> None:
+    def fields(name: str, values: tuple[int | None, int | None]) -> dict[str, Any]:
+        named = zip(("at", "revision"), values, strict=True)
+        return {name: True, **{field: each for field, each in named if each is not None}}
+
+    if there is not None:
+        await documents.set(THINGS, "x", fields("old", there))
+    write = Write("advance", THINGS, "x", fields("new", new), by=("at", "revision"))
+    await documents.batch([write])
+    expected = fields("new", new) if replaced or there is None else fields("old", there)
+    assert await documents.get(THINGS, "x") == {**expected, "id": "x"}
+
+
+async def test_an_advance_takes_a_number_as_equal_to_itself(documents: Documents) -> None:
+    """SQLite reads this one back as a little more."""
+    for revision in (1, 2):
+        data = {"at": 1_727_753_584.274526, "revision": revision}
+        await documents.batch([Write("advance", THINGS, "x", data, by=("at", "revision"))])
+    found = await documents.get(THINGS, "x")
+    assert found is not None
+    assert found["revision"] == 2
+
+
+async def test_an_advance_says_by_what(documents: Documents) -> None:
+    for by in ((), ("a'b",)):
+        with pytest.raises(ValueError, match="field"):
+            await documents.batch([Write("advance", THINGS, "x", {"at": 1}, by=by)])
+
+
 async def test_a_batch_that_fails_leaves_nothing(documents: Documents) -> None:
     def fail(_: Document | None) -> Document:
         raise LookupError("decided against it")

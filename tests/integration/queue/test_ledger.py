@@ -108,12 +108,23 @@ async def test_an_expired_record_is_listed_no_more(desk: Desk, redis: Redis) -> 
     await desk.drain()
     await redis.delete(keys.of(SHOP).message(record.message_id))  # its time is over
     assert await desk.lanes.changed(SHOP, 10) == []
-    assert await desk.lanes.unmirrored([SHOP]) == []
+    assert await desk.lanes.unmirrored([SHOP]) == {}
 
 
 @SEVERAL_CONNECTIONS
 async def test_connections_with_changes_are_found_at_once(desk: Desk) -> None:
-    assert await desk.lanes.unmirrored([]) == []
-    assert await desk.lanes.unmirrored([SHOP, "other"]) == []
+    assert await desk.lanes.unmirrored([]) == {}
+    assert await desk.lanes.unmirrored([SHOP, "other"]) == {}
     await desk.accept("a")
-    assert await desk.lanes.unmirrored(["other", SHOP]) == [SHOP]
+    last = await desk.accept("b")
+    assert await desk.lanes.unmirrored(["other", SHOP]) == {SHOP: last.revision}
+
+
+async def test_what_has_not_changed_since_a_revision_is_found(desk: Desk) -> None:
+    await desk.accept("changes", ANA)
+    stays = await desk.accept("stays", BEN)
+    await desk.claim(limit=1)
+    changed = await desk.lanes.changed(SHOP, 10, stays.revision)
+    assert [record.text for record in changed] == ["stays"]
+    assert await desk.lanes.changed(SHOP, 10, stays.revision - 1) == []
+    assert len(await desk.lanes.changed(SHOP, 10)) == 2

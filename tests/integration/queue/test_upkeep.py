@@ -12,13 +12,22 @@ import pytest_asyncio
 from actors.queue import upkeep
 from actors.queue.actor import QueueActor
 from actors.queue.lanes import Lanes, Send
+from actors.queue.upkeep import Upkeep
 from actors.redis.client import connect
 from actors.redis.lease import Leases
-from actors.state.documents import CONNECTIONS, JOBS, MESSAGES, Documents, Page, open_documents
+from actors.state.documents import (
+    CONNECTIONS,
+    JOBS,
+    MESSAGES,
+    Documents,
+    Page,
+    Write,
+    open_documents,
+)
 from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from tests.valkey import Valkey
 
@@ -93,7 +102,7 @@ async def test_every_status_reaches_both_collections(
     assert message["direction"] == "out"
     assert message["at"] == record.accepted_at
     assert message["sent_at"] == desk.now
-    assert await desk.lanes.unmirrored([SHOP]) == []
+    assert await desk.lanes.unmirrored([SHOP]) == {}
 
 
 async def test_many_changes_are_mirrored(
@@ -108,6 +117,62 @@ async def test_many_changes_are_mirrored(
         return len(page.items) == total
 
     await until(all_shown)
+
+
+async def mirroring(desk: Desk, documents: Documents) -> Upkeep:
+    found = Upkeep(desk.lanes, documents, 90)
+    await found.list_connections()
+    return found
+
+
+async def test_what_is_changing_is_mirrored_once_it_rests(desk: Desk, documents: Documents) -> None:
+    keeping = await mirroring(desk, documents)
+    record = await desk.accept("hello")
+    await keeping.mirror()
+    await desk.claim()
+    await desk.complete("hello")
+    await keeping.mirror()
+    assert await documents.get(JOBS, record.id) is None
+    await keeping.mirror()
+    for collection in (JOBS, MESSAGES):
+        found = await documents.get(collection, record.id)
+        assert found is not None
+        assert found["status"] == "sent"
+    assert await desk.lanes.unmirrored([SHOP]) == {}
+
+
+async def test_what_rests_in_several_connections_shares_a_commit(
+    desk: Desk, documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = []
+    for connection in (SHOP, "other"):
+        await documents.set(CONNECTIONS, connection, {"deleted": False})
+        ids += [(await desk.lanes.accept(Send(connection, ANA, "hi"))).record.id for _ in range(3)]
+    batches = []
+    store = documents.batch
+
+    async def batch(writes: Sequence[Write]) -> None:
+        batches.append({write.id for write in writes})
+        await store(writes)
+
+    monkeypatch.setattr(documents, "batch", batch)
+    monkeypatch.setattr(upkeep, "RECORDS", 4)
+    keeping = await mirroring(desk, documents)
+    for _ in range(2):
+        await keeping.mirror()
+    assert [len(each) for each in batches] == [4, 2]
+    assert set.union(*batches) == set(ids)
+    assert await desk.lanes.unmirrored([SHOP, "other"]) == {}
+
+
+async def test_what_never_rests_is_mirrored_all_the_same(desk: Desk, documents: Documents) -> None:
+    keeping = await mirroring(desk, documents)
+    record = await desk.accept("hello")
+    for _ in range(upkeep.ALL_EVERY):
+        await desk.claim()
+        await desk.unclaim("hello")
+        await keeping.mirror()
+    assert await documents.get(JOBS, record.id) is not None
 
 
 async def test_what_is_due_is_readied_and_counted(desk: Desk, actor: QueueActor) -> None:

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.queue import mirror
 from actors.queue.record import Record
 from actors.state.documents import JOBS, MESSAGES
+from actors.state.sqlite import SqliteDocuments
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RECORD = Record(
     id="shop.3EB0000000000000000001",
@@ -26,17 +30,17 @@ RECORD = Record(
 )
 
 
-def shown(current: dict[str, Any] | None, record: Record) -> dict[str, Any]:
-    """Both documents after a mirroring, by collection."""
-    documents = {}
-    for write in mirror.writes([record]):
-        assert write.op == "change"
-        assert write.change is not None
-        found = None if current is None else current[write.collection]
-        changed = write.change(found)
-        documents[write.collection] = found if changed is None else dict(changed)
-    assert all(documents.values())
-    return documents
+async def shown(directory: Path, *records: Record) -> dict[str, Any]:
+    """Both documents of a store after these mirrorings, by collection."""
+    documents = SqliteDocuments(directory / "state.sqlite3")
+    try:
+        for record in records:
+            await documents.batch(mirror.writes([record]))
+        found = {each: await documents.get(each, RECORD.id) for each in (JOBS, MESSAGES)}
+    finally:
+        await documents.close()
+    assert all(found.values())
+    return found
 
 
 def test_a_record_is_mirrored_into_both_collections_under_its_id() -> None:
@@ -46,29 +50,33 @@ def test_a_record_is_mirrored_into_both_collections_under_its_id() -> None:
     ]
 
 
-def test_a_message_is_listed_by_acceptance_with_a_time_per_status() -> None:
-    document = shown(None, RECORD)[MESSAGES]
+async def test_a_message_is_listed_by_acceptance_with_a_time_per_status(tmp_path: Path) -> None:
+    document = (await shown(tmp_path, RECORD))[MESSAGES]
     assert document["direction"] == "out"
     assert document["at"] == 10.0
     assert (document["queued_at"], document["sending_at"], document["sent_at"]) == (10, 11, 12)
     assert "read_at" not in document
 
 
-def test_a_job_has_neither_text_nor_chat() -> None:
-    document = shown(None, RECORD)[JOBS]
+async def test_a_job_has_neither_text_nor_chat(tmp_path: Path) -> None:
+    document = (await shown(tmp_path, RECORD))[JOBS]
     assert "hello" not in str(document)
     assert "15550100002" not in str(document)
     assert document["updated_at"] == 12.0
 
 
-def test_an_older_revision_never_replaces_a_newer() -> None:
+async def test_an_older_revision_never_replaces_a_newer(tmp_path: Path) -> None:
     read = replace(RECORD, status="read", revision=9)
-    before = shown(None, read)
-    assert shown(before, RECORD)[MESSAGES]["status"] == "read"
-    assert shown(before, RECORD)[JOBS]["status"] == "read"
-    assert shown(shown(None, RECORD), read)[MESSAGES]["status"] == "read"
+    for number, order in enumerate([(read, RECORD), (RECORD, read)]):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        found = await shown(directory, *order)
+        assert {document["status"] for document in found.values()} == {"read"}
 
 
-def test_a_message_accepted_again_in_an_emptied_redis_replaces_the_old_one() -> None:
+async def test_a_message_accepted_again_in_an_emptied_redis_replaces_the_old_one(
+    tmp_path: Path,
+) -> None:
     again = replace(RECORD, status="queued", accepted_at=20.0, revision=1)
-    assert shown(shown(None, RECORD), again)[MESSAGES]["status"] == "queued"
+    found = await shown(tmp_path, RECORD, again)
+    assert {document["status"] for document in found.values()} == {"queued"}
