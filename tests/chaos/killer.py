@@ -42,16 +42,18 @@ class Planned:
 
 @dataclass
 class Strike:
-    """What a fault did, from when it reached. Times are of the wall clock.
+    """What a fault did, from when it reached at `at`. Times are of the wall clock.
 
-    `recovery` is in seconds since it was `over`, None where there was none; `met` says that it
-    struck messages themselves; `before` and `after` who served each connection.
+    `begun` is when one looked who was served, right before; `recovery` is in seconds since it was
+    `over`, None where there was none; `met` says that it struck messages themselves; `before` and
+    `after` who served each connection.
     """
 
     fault: Fault
     party: Party
     at: float
     over: float
+    begun: float
     recovery: float | None = None
     met: bool = False
     flowing: dict[str, float] = field(default_factory=dict)
@@ -133,7 +135,8 @@ def _hand(
 
 def strike(scene: Scene, fault: Fault, party: Party) -> Strike:
     """Strike while messages are in flight, and wait until they flow again."""
-    done = Strike(fault, party, time.time(), time.time(), before=scene.served())
+    now = time.time()
+    done = Strike(fault, party, now, now, now, before=scene.served())
     scene.load.surge(party.connection, seconds=SURGE)
     try:
         struck = fault.strike(scene, party)
@@ -144,7 +147,8 @@ def strike(scene: Scene, fault: Fault, party: Party) -> Strike:
     if passes(struck.back, fault.limit + PATIENCE):
         there = time.time() - done.over
         whom = scene.parties if fault.scope == "everybody" else (party,)
-        done.flowing = scene.flowing(whom, done.over, fault.limit + PATIENCE - there)
+        left = fault.limit + PATIENCE - there
+        done.flowing = scene.flowing(whom, done.at, left, over=done.over)
         if len(done.flowing) == len(whom):
             done.recovery = max(there, *done.flowing.values())
             done.after = scene.served()
@@ -174,7 +178,7 @@ def assess(strikes: Sequence[Strike]) -> None:
 
 def overlaps(one: Strike, other: Strike) -> bool:
     """Whether one began before the other was recovered from."""
-    return one.at <= other.end and other.at <= one.end
+    return one.begun <= other.end and other.begun <= one.end
 
 
 def attribute(violations: Iterable[Violation], strikes: Sequence[Strike]) -> None:

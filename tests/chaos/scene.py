@@ -121,11 +121,14 @@ class Scene:
     def end_fault(self, fault: int) -> None:
         self.instance.simulator.delete("/faults", params={"id": fault}).raise_for_status()
 
-    def flowing(self, whom: Sequence[Party], since: float, seconds: float) -> dict[str, float]:
+    def flowing(
+        self, whom: Sequence[Party], since: float, seconds: float, *, over: float | None = None
+    ) -> dict[str, float]:
         """Wait until messages of all these flow again, both ways.
 
-        By connection the seconds from `since` until something that was given after it had arrived;
-        who is missing did not get there within `seconds`.
+        By connection the seconds until something that was given after `since` had arrived, counted
+        from when the fault was `over` where it lasted; who is missing did not get there within
+        `seconds`.
         """
         found: dict[str, float] = {}
         marks: dict[str, int] = {}
@@ -134,7 +137,7 @@ class Scene:
             for party in whom:
                 with suppress(httpx.HTTPError):
                     if party.connection not in found and self._flows(party, since, marks):
-                        found[party.connection] = time.time() - since
+                        found[party.connection] = time.time() - (over or since)
             if len(found) == len(whom) or time.monotonic() > end:
                 return found
             time.sleep(0.05)

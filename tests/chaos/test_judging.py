@@ -100,7 +100,7 @@ def strike(
     fault: Fault, at: float, recovery: float | None = 1.0, *, epochs: tuple[int, int] = (1, 1)
 ) -> Strike:
     before, after = ({WHOM[1].connection: Served(epoch, 7)} for epoch in epochs)
-    return Strike(fault, WHOM[0], at, at, recovery, before=before, after=after)
+    return Strike(fault, WHOM[0], at, at, at - 0.5, recovery, before=before, after=after)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +117,16 @@ def strike(
             [strike(EVERYTHING, 0, epochs=(1, 2))], [[]], id="hit everybody, as it has to"
         ),
         pytest.param(
+            [strike(DROP, 0, epochs=(1, 2)), strike(EVERYTHING, -1.2)],
+            [[], []],
+            id="seen in between",
+        ),
+        pytest.param(
+            [strike(DROP, 0, epochs=(1, 2)), strike(EVERYTHING, -2)],
+            [["disturbed"], []],
+            id="long before",
+        ),
+        pytest.param(
             [strike(DROP, 0, epochs=(1, 2)), strike(EVERYTHING, 0.5)], [[], []], id="not its doing"
         ),
     ],
@@ -127,12 +137,12 @@ def test_what_is_late_and_who_was_disturbed(strikes: list[Strike], kinds: list[l
     assert [[one.kind for one in each.violations] for each in strikes] == kinds
 
 
-FIELDS = ("fault", "party", "at", "over", "recovery", "before", "after")
+FIELDS = ("fault", "party", "at", "over", "begun", "recovery", "before", "after")
 
 
 def test_a_violation_is_put_to_the_fault_near_which_it_happened() -> None:
     early, late = strike(KILL, 0), strike(KILL, 50)
-    elsewhere = Strike(DROP, WHOM[1], 20, 20, 1)
+    elsewhere = Strike(DROP, WHOM[1], 20, 20, 20, 1)
     attribute([Violation("lost", "a", WHOM[0].connection, 20.5)], [early, late, elsewhere])
     assert [len(one.violations) for one in (early, late, elsewhere)] == [1, 0, 0]
     attribute([Violation("lost", "b", WHOM[1].connection, 20.5)], [early, late, elsewhere])
