@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,12 +33,17 @@ def test_all_come_back(tmp_path: Path, count: int, figure: Figure) -> None:
         scene = Scene(instance, load)
         with load:
             before = scene.served()
-            load.surge(seconds=1)
+            load.surge(seconds=5)
+            scene.burst(*whom)
             killed = instance.kill_everything()
             killed_at = instance.killed_at
             instance.up()
-            opened = opening(scene, killed_at, {name: one.epoch for name, one in before.items()})
-            flowing = scene.flowing(whom, killed_at, 60)
+            with ThreadPoolExecutor(1) as pool:
+                awaited = pool.submit(scene.flowing, whom, killed_at, 2 * BOUNDS[50])
+                opened = opening(
+                    scene, killed_at, {name: one.epoch for name, one in before.items()}
+                )
+                flowing = awaited.result()
         verdict = judge(load, killed_at)
         for party in whom:
             assert instance.qr(party.connection) is None
