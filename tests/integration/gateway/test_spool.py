@@ -198,6 +198,25 @@ def test_a_key_used_for_two_bodies_ends_visibly(own_gateway: Gateway, own_valkey
     assert ended["id"] == second
 
 
+def test_idempotency_keys_outlive_both_of_those_who_keep_them(
+    own_gateway: Gateway, own_valkey: Valkey
+) -> None:
+    first = send(own_gateway, "once", key="order-1")
+    own_gateway.kill()
+    own_valkey.kill()
+    own_valkey.start()
+    own_gateway.start()
+    own_gateway.until(lambda: own_gateway.api.get("/health/ready").status_code == 200, 20)
+    assert send(own_gateway, "once", key="order-1") == first
+    other = own_gateway.api.post(
+        "/api/messages",
+        json={"connection": "shop", "to": CHATS[0], "text": "another"},
+        headers={"Idempotency-Key": "order-1"},
+    )
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_conflict")
+    assert claimed(own_gateway) == {CHATS[0]: ["once"]}
+
+
 def test_a_redis_that_hangs_delays_the_first_alone(
     own_gateway: Gateway, own_valkey: Valkey
 ) -> None:
