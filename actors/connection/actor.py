@@ -77,7 +77,8 @@ class ConnectionActor(Shell):
         """Take the lease of `connection`, begin to serve it, return the epoch.
 
         With `forget` it does not connect: it forgets the device here and ends as ``logged_out``.
-        A damaged session is moved aside, and the account has to be linked again. Raises `Busy`,
+        A damaged session is moved aside, and where that of an account that was linked is gone there is
+        nothing to move: either way the account has to be linked again. Raises `Busy`,
         `UnknownEngine`, `RedisAway` (no epoch was given), or what opening the session raises
         besides (the lease is then given back as ``failed``, with its code as the cause).
         """
@@ -118,6 +119,10 @@ class ConnectionActor(Shell):
         try:
             if engine not in ENGINES:
                 raise UnknownEngine(engine)  # noqa: TRY301
+            if not (known or damage or forget or lease.account is None or lease.obstacle):
+                # It was linked, and no owner wrote into what is there: a file without a byte, or none.
+                log.error("session gone", action="session_gone", connection=connection)
+                lease = await self._blame_session(lease)
             try:
                 if damage is not None:
                     raise damage
@@ -136,6 +141,19 @@ class ConnectionActor(Shell):
 
     async def _set_aside(self, lease: Lease, file: Path, reason: str) -> Lease:
         """Move a damaged session away, once Redis knows that there is one."""
+        blamed = await self._blame_session(lease)
+        place = await asyncio.to_thread(move_aside, file, lease.epoch)
+        log.error(
+            "session moved aside",
+            action="move_aside",
+            connection=lease.connection,
+            to=str(place.relative_to(self._settings.data)),
+            reason=reason,
+        )
+        return blamed
+
+    async def _blame_session(self, lease: Lease) -> Lease:
+        """Let Redis know why the account has to be linked again, whatever dies from now on."""
         obstacle = Obstacle(Kind.BAD_SESSION)
         await self._leases.report(
             lease.connection,
@@ -144,14 +162,6 @@ class ConnectionActor(Shell):
             cause=obstacle.cause,
             since=time.time(),
             obstacle=obstacle,
-        )
-        place = await asyncio.to_thread(move_aside, file, lease.epoch)
-        log.error(
-            "session moved aside",
-            action="move_aside",
-            connection=lease.connection,
-            to=str(place.relative_to(self._settings.data)),
-            reason=reason,
         )
         return replace(lease, cause=obstacle.cause, obstacle=obstacle)
 

@@ -1,0 +1,62 @@
+"""A linked connection whose session is gone asks for a QR and says why (``bad_session``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.connection.actor import ConnectionActor
+from actors.redis.client import connect
+from actors.redis.lease import Leases, Obstacle
+from tests.integration.tree.conftest import OWNER
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.redis.lease import Lease
+    from tests.valkey import Valkey
+
+ACCOUNT = "15550100001@s.whatsapp.net"
+
+
+async def served(leases: Leases, data: Path) -> Lease:
+    """The lease record once an actor serves ``shop``; it is stopped then."""
+    actor = ConnectionActor(str(data), "connection:b")
+    try:
+        await actor.serve("shop", "native")
+        lease = await leases.read("shop")
+        assert lease is not None
+        return lease
+    finally:
+        await actor.stop()
+
+
+@pytest.mark.parametrize("linked", [True, False])
+@pytest.mark.parametrize("left", [b"", None], ids=["a file without a byte", "no file"])
+async def test_a_session_that_is_gone(
+    server: Valkey, tmp_path: Path, left: bytes | None, *, linked: bool
+) -> None:
+    settings = server.settings(whatsapp_url="ws://127.0.0.1:1/").model_copy(
+        update={"data": tmp_path}
+    )
+    settings.save()
+    file = settings.sessions / "shop" / "session.db"
+    if left is not None:
+        file.parent.mkdir(parents=True)
+        file.write_bytes(left)
+    redis = connect(settings)
+    await redis.flushdb()
+    leases = Leases(redis)
+    try:
+        taken = await leases.take("shop", OWNER)
+        if linked:
+            await leases.report(
+                "shop", taken.epoch, state="open", cause=None, since=1.0, account=ACCOUNT
+            )
+        gone = await served(leases, tmp_path)
+        assert gone.obstacle == (Obstacle("bad_session") if linked else None)
+        # The next owner finds the session of this one: it is told no second time.
+        assert (await served(leases, tmp_path)).obstacle == gone.obstacle
+    finally:
+        await redis.aclose()
