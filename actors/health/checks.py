@@ -137,7 +137,7 @@ OF_QUEUE = frozenset({"queue_backlog", "dead_letters"})
 CAUSES: Mapping[str, str] = {
     "asked": "It was logged out; start it to link it again.",
     "banned": "WhatsApp banned the account.",
-    "bad_session": "Its session was damaged and moved aside, or WhatsApp does not take it."
+    "bad_session": "Its session was damaged and moved aside, is gone, or WhatsApp does not take it."
     " Where there is a QR, scan it to link it again; else start tries again, and logout and start"
     " show a QR.",
     "crash_loop": "Its process fell again and again; it is tried again in five minutes.",
