@@ -112,8 +112,8 @@ def _kill_keeper(scene: Scene, party: Party) -> Struck:
 
 
 def _kill_everything(scene: Scene, _: Party) -> Struck:
-    scene.burst(*scene.parties)
-    dead = scene.instance.kill_everything()
+    with scene.crowded():
+        dead = scene.instance.kill_everything()
     at = scene.instance.killed_at
     assert len(dead) > len(scene.parties)
     scene.instance.up()

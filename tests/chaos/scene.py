@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -16,7 +18,7 @@ from tests.chaos.traffic import Party
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tests.chaos.traffic import Lane, Load
     from tests.instance import Instance
@@ -104,6 +106,25 @@ class Scene:
         """Much at once for these, so that it is not through when the next line strikes."""
         for party in whom:
             self.load.burst(party, BURST)
+
+    @contextmanager
+    def crowded(self) -> Iterator[None]:
+        """Bursts for one connection after the other, so that something is on its way all the time."""
+        stop = threading.Event()
+
+        def run() -> None:
+            for party in cycle(self.parties):
+                if stop.is_set():
+                    return
+                self.burst(party)
+
+        thread = threading.Thread(target=run, name="crowds")
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
 
     def begin_fault(self, party: Party, kind: str, **fields: Any) -> int:
         """Ask the simulator for a fault; its id."""

@@ -34,8 +34,8 @@ def test_all_come_back(tmp_path: Path, count: int, figure: Figure) -> None:
         with load:
             before = scene.served()
             load.surge(seconds=5)
-            scene.burst(*whom)
-            killed = instance.kill_everything()
+            with scene.crowded():
+                killed = instance.kill_everything()
             killed_at = instance.killed_at
             instance.up()
             with ThreadPoolExecutor(1) as pool:
