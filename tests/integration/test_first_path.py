@@ -75,6 +75,21 @@ def test_what_a_contact_says_is_stored_once(instance: Instance, shop: str) -> No
     )
 
 
+def test_what_the_phone_sends_is_read_by_the_contact(instance: Instance, shop: str) -> None:
+    said = instance.simulator.post(
+        "/phones/15550100001/say", json={"to": "15550100002", "text": "from my phone"}
+    )
+    said.raise_for_status()
+
+    def read() -> dict[str, Any] | None:
+        found = instance.messages(connection=shop, direction="out", status="read")
+        return next((one for one in found if one["text"] == "from my phone"), None)
+
+    message = until("the message is read", read, 15)
+    assert message["message_id"] == said.json()["id"]
+    assert message["sent_at"] <= message["delivered_at"] <= message["read_at"]
+
+
 def test_status_names_every_process(instance: Instance, shop: str) -> None:
     def look() -> dict[str, Any] | None:
         status = instance.ready(20)
