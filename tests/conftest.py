@@ -6,9 +6,12 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
+
+from actors import logs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.figures import Figure
 
@@ -23,6 +26,15 @@ def pytest_configure() -> None:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
+
+
+@pytest.fixture
+def logs_as_before() -> Iterator[None]:
+    """For what says in this process where logs go: the next test's go where they went before."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+    logs._files.close()
 
 
 @pytest.fixture

@@ -130,15 +130,21 @@ BREAKS = (
     Break(
         "the inbox tombstone left out once the message is stored elsewhere",
         "actors/connection/inbox.py",
-        '"UPDATE tombstones SET inbox = NULL, at = ? WHERE inbox = ?", (now, key)',
-        '"DELETE FROM tombstones WHERE at < ? AND inbox = ?", (now + 1, key)',
+        """            "UPDATE tombstones SET inbox = NULL, at = ?"
+            " WHERE inbox IN (SELECT value FROM json_each(?))",
+            (self._clock(), settled),
+""",
+        """            "DELETE FROM tombstones WHERE at < ?"
+            " AND inbox IN (SELECT value FROM json_each(?))",
+            (self._clock() + 1, settled),
+""",
         f"{UNIT}/test_inbox.py::test_settled_messages_leave_a_tombstone_for_30_days",
     ),
     Break(
         "the spool skipped",
         "gateway/accepting.py",
         """        spooled, replayed = await self._spool.put(
-            send, message_id=message_id, idempotency_key=idempotency_key
+            send, message_id=message_id, idempotency_key=idempotency_key, now=now
         )
 """,
         """        from actors.queue.spool import Spooled

@@ -32,6 +32,7 @@ async def served(leases: Leases, data: Path) -> Lease:
         await actor.stop()
 
 
+@pytest.mark.usefixtures("logs_as_before")
 @pytest.mark.parametrize("linked", [True, False])
 @pytest.mark.parametrize("left", [b"", None], ids=["a file without a byte", "no file"])
 async def test_a_session_that_is_gone(

@@ -56,16 +56,25 @@ async def test_it_is_buried_with_both_deaths_and_what_flew_beside_it_is_sent(tre
 
         return await until(f"{record.text} {status}", look, 30)
 
+    async def swallowed(count: int) -> None:
+        async def look() -> bool:
+            (fault,) = tree.head.simulator.get("/faults").json()["items"]
+            return bool(fault["struck"] >= count)
+
+        await until(f"{count} attempts left and were lost", look, 15)
+
+    await swallowed(2)
     await asyncio.gather(becomes(bad, "sending", 0), becomes(beside, "sending", 0))
     first = await tree.lease("shop")
     kill(tree.pids()["connection:shop"])
     await becomes(bad, "sending", 1)
     await becomes(beside, "queued", 1)
+    await swallowed(3)
+    tree.head.simulator.delete("/faults").raise_for_status()
     second = await tree.lease("shop")
     assert second.owner is not None
     kill(second.owner.pid)
     dead = await becomes(bad, "dead", 2)
-    tree.head.simulator.delete("/faults").raise_for_status()
     sent = await becomes(beside, "sent", 1)
 
     assert (dead.error, dead.uncertain) == ("poison", True)

@@ -5,25 +5,16 @@ from __future__ import annotations
 import gc
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import structlog
 
 from actors import logs
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 SAID = "call me at 15550100002"
 
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
-    logs._files.close()
+pytestmark = pytest.mark.usefixtures("logs_as_before")
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
