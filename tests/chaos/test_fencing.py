@@ -108,7 +108,7 @@ def test_a_killed_owner_elsewhere_is_replaced_at_once(
     before = instance.connection(connection)
     with load(instance, connection, "1") as traffic:
         until("messages flow", lambda: traffic.given() > 60, 30)
-        traffic.surge()
+        traffic.hold()
         owner = node.outside(instance.hosts()[connection][1])
         killed_at = time.time()
         owner.kill()
@@ -135,7 +135,7 @@ def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
     before = {name: instance.connection(name) for name in CONNECTIONS}
     with load(instance, connection, "2") as traffic:
         until("messages flow", lambda: traffic.given() > 60, 30)
-        traffic.surge()
+        traffic.hold()
         frozen = frozen_between_commits(instance, node)
         frozen_at = time.time()
         traffic.calm()
@@ -251,7 +251,7 @@ def test_a_host_that_dies_is_waited_out_and_replaced(
     before = instance.connection(connection)
     with load(instance, connection, "3") as traffic:
         until("messages flow", lambda: traffic.given() > 60, 30)
-        traffic.surge()
+        traffic.hold()
         dead = node.kill()
         killed_at = time.time()
         traffic.calm()

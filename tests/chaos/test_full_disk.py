@@ -91,7 +91,7 @@ def test_a_full_disk_under_the_session(instance: Instance, disk: Path, figure: F
     """What arrives is not acknowledged while it cannot be stored; what is accepted waits."""
     with load(instance, "1") as traffic:
         until("messages flow", lambda: traffic.given() > 60, 30)
-        traffic.surge()
+        traffic.hold()
         with full(disk):
             full_at = time.time()
             traffic.calm()
@@ -100,6 +100,7 @@ def test_a_full_disk_under_the_session(instance: Instance, disk: Path, figure: F
             alert(instance, full_at, "disk_full", active=True)
             assert "disk_full" in shown_alerts(instance)
             waiting, told = unacknowledged(instance, ACCOUNT), instance.connection(CONNECTION)
+            assert waiting > 20, "what cannot be stored was acknowledged"
             before = stored(instance, CONNECTION)
         begun = time.monotonic()
         until("the connection is open", lambda: state(instance) == "open" or None, 60)
@@ -128,7 +129,7 @@ def test_a_full_disk_under_the_spool(instance: Instance, disk: Path, figure: Fig
     """With Valkey away as well a send is refused, and may be tried again after a while."""
     with load(instance, "2") as traffic:
         until("messages flow", lambda: traffic.given() > 60, 30)
-        traffic.surge()
+        traffic.hold()
         with kept_away(instance):
             killed_at = instance.killed_at
             traffic.calm()

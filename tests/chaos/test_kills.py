@@ -82,7 +82,7 @@ def test_everything_killed_at_once_comes_back_with_one_command(
         instance.pair(other, f"1555010001{number}")
     with load(instance, "9") as traffic:
         until("messages flow", lambda: traffic.given() > 60, 30)
-        traffic.surge()
+        traffic.hold()
         killed = instance.kill_everything()
         killed_at = instance.killed_at
         traffic.calm()

@@ -73,7 +73,7 @@ def test_a_frozen_node_within_reach_is_replaced_without_waiting(
         contacts = [f"15550151{chat:03d}" for chat in range(3)]
         with Traffic(instance, busy, ACCOUNTS[busy], contacts) as traffic:
             until("messages flow", lambda: traffic.given() > 60, 30)
-            traffic.surge()
+            traffic.hold()
             frozen = node.freeze()
             frozen_at = time.time()
             traffic.calm()

@@ -61,7 +61,7 @@ def test_a_head_that_lost_a_part_comes_back_with_its_state(
     contacts = [f"1555013{digit}{chat:03d}" for chat in range(3)]
     with Traffic(instance, CONNECTION, ACCOUNT, contacts) as traffic:
         until("messages flow", lambda: traffic.given() > 60, 30)
-        traffic.surge()
+        traffic.hold()
         processes = [named(instance, part) for part in parts]
         killed_at, begun = time.time(), time.monotonic()
         for process in processes:

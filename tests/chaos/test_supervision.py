@@ -74,7 +74,7 @@ def test_a_killed_keeper_stops_nothing(instance: Instance, figure: Figure) -> No
     before = pids(instance)
     with load(instance, "1") as traffic:
         flow(traffic)
-        traffic.surge()
+        traffic.hold()
         instance.kill("keeper")
         killed_at = instance.killed_at
         traffic.calm()
@@ -145,7 +145,7 @@ def test_services_that_hang_are_replaced(instance: Instance, figure: Figure) -> 
     with load(instance, "2") as traffic:
         flow(traffic)
         frozen = {role: instance.process(role) for role in SERVICES}
-        traffic.surge()
+        traffic.hold()
         for process in frozen.values():
             process.send_signal(signal.SIGSTOP)
         stopped_at, begun = time.time(), time.monotonic()

@@ -88,9 +88,12 @@ def test_killed_at_random_moments(instance: Instance, figure: Figure) -> None:
     chance, took = random.Random(seed), []
     with load(instance, "1") as traffic:
         flow(traffic)
-        for _ in range(3):
+        for last in (False, False, True):
             time.sleep(chance.uniform(0.0, 1.0))
-            traffic.surge()
+            if last:
+                traffic.hold()
+            else:
+                traffic.surge()
             instance.kill("valkey")
             killed_at = instance.killed_at
             traffic.calm()
@@ -114,7 +117,7 @@ def test_away(instance: Instance, seconds: float, figure: Figure) -> None:
     begun_at = time.time()
     with load(instance, "2" if seconds < 30 else "3") as traffic:
         flow(traffic)
-        traffic.surge()
+        traffic.hold()
         with kept_away(instance):
             killed_at = instance.killed_at
             traffic.calm()
@@ -189,7 +192,7 @@ def test_frozen(instance: Instance, seconds: float, figure: Figure) -> None:
     process = instance.process("valkey")
     with load(instance, "4" if seconds < 30 else "5") as traffic:
         flow(traffic)
-        traffic.surge()
+        traffic.hold()
         hang: AbstractContextManager[None] = frozen(process)
         with hang:
             killed_at, begun = time.time(), time.monotonic()

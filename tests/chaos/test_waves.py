@@ -77,7 +77,7 @@ def test_all_killed_at_once_come_back_but_for_the_one_that_cannot(
     with Traffic(instance, BUSY, ACCOUNTS[BUSY], contacts) as traffic:
         until("messages flow", lambda: traffic.given() > 60, 30)
         with stuck(instance):
-            traffic.surge()
+            traffic.hold()
             killed_at, begun = time.time(), time.monotonic()
             for owner in owners:
                 owner.send_signal(signal.SIGKILL)

@@ -11,6 +11,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count, cycle
 from typing import TYPE_CHECKING, Self
@@ -19,6 +20,7 @@ import httpx
 
 from tests.chaos.judge import Verdict, judge
 from tests.instance import API_KEY, Instance
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +32,9 @@ PAUSE = 0.02
 
 PATIENCE = 45.0
 """Seconds within which a program has to be told 202, whatever dies meanwhile (G8)."""
+
+HELD = 20
+"""Messages that are certain to be in flight once the load is held."""
 
 USUAL, URGENT = 5, 1
 """Priorities of messages; within one the order of acceptance holds."""
@@ -100,6 +105,7 @@ class Load:
         self.refused: Counter[str] = Counter()
         self.failure: str | None = None
         self._hurried: dict[str, float] = {}
+        self._held: list[int] = []
         self._stopping = False
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="load")
 
@@ -108,6 +114,7 @@ class Load:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.calm()
         self._stopping = True
         self._thread.join(PATIENCE + 15)
         assert not self._thread.is_alive(), "a program is still asking"
@@ -144,9 +151,35 @@ class Load:
         else:
             lane.tokens += [(token, asked) for token in tokens]
 
+    def hold(self) -> None:
+        """A surge of which `HELD` messages are accepted and cannot arrive before `calm`.
+
+        Nothing moves between the service and WhatsApp until then. On a quiet machine a surge alone
+        is through before the kill falls: a message may arrive before its 202 does.
+        """
+        self.surge()
+        for party in self.parties:
+            fault = {"account": party.account, "kind": "freeze"}
+            answer = self.instance.simulator.post("/faults", json=fault).raise_for_status().json()
+            self._held.append(answer["id"])
+            assert answer["reached"], f"{party.connection} has no socket to be held"
+        # Of each lane one may have arrived by now, and be told as accepted only after this.
+        wanted = self._accepted_so_far() + len(self.out) + HELD
+        until("the load is held", lambda: self._accepted_so_far() >= wanted, 30)
+
+    def _accepted_so_far(self) -> int:
+        assert self.failure is None, self.failure
+        return sum(len(lane.tokens) for lane in self.out)
+
     def calm(self) -> None:
-        """The steady load again."""
+        """The steady load again, and nothing is held."""
         self._hurried.clear()
+        while self._held:
+            # A simulator that was killed holds nothing any more.
+            with suppress(httpx.TransportError):
+                self.instance.simulator.delete(
+                    "/faults", params={"id": self._held.pop()}
+                ).raise_for_status()
 
     async def _run(self) -> None:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
