@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -101,7 +100,7 @@ class Tending:
         self._ready_at: dict[str, float] = {}
         self._tending: dict[str, asyncio.Task[None]] = {}
         self._again: dict[str, asyncio.Event] = {}
-        self._marking: set[asyncio.Task[None]] = set()
+        self._unmarked: dict[str, tuple[int, str]] = {}
         self._stopped = False
 
     async def look(self) -> None:
@@ -141,7 +140,7 @@ class Tending:
         elif end.reason not in {"stopped", "logged_out"}:
             self._fall(connection, end.reason, child.lived)
             if child.epoch is not None:
-                self._mark(connection, child.epoch)
+                self._unmarked[connection] = (child.epoch, end.reason)
         self.tend(connection)
 
     def orphaned(self, lease: Lease) -> None:
@@ -186,6 +185,7 @@ class Tending:
         while not self._stopped:
             self._again[connection].clear()
             try:
+                await self._mark(connection)
                 lease = await self._leases.read(connection)
                 step = self._decide(connection, lease)
                 if step == NOTHING:
@@ -257,7 +257,9 @@ class Tending:
         except ActorDead:
             if child is None:  # Ray made none: that says nothing about the connection
                 await asyncio.sleep(AGAIN)
-            return  # else its watch tells
+            else:  # its watch tells; until then the dead one seems to serve
+                await self._pause(connection, AGAIN)
+            return
         except NoAnswer:
             self._fall(connection, HUNG, 0.0)
             if child is not None:
@@ -269,9 +271,10 @@ class Tending:
             return
         finally:
             self._standbys.done()
-        await self._registry.apply(wanted)
+        # At once: what falls from here on is a fall of the new one.
         fall = self._falls.pop(connection, None)
         fell_at = self._fell_at.pop(connection, began)
+        await self._registry.apply(wanted)
         log.info(
             "serves",
             action="serve",
@@ -379,16 +382,13 @@ class Tending:
         self._gave_up.pop(connection, None)
         self._ready_at.pop(connection, None)
 
-    def _mark(self, connection: str, epoch: int) -> None:
-        async def mark() -> None:
-            with suppress(RedisAway):  # the next epoch says it all
-                await self._leases.mark(
-                    connection, epoch, state="reconnecting", cause=self._falls.get(connection)
-                )
-
-        marking = asyncio.ensure_future(mark())
-        self._marking.add(marking)
-        marking.add_done_callback(self._marking.discard)
+    async def _mark(self, connection: str) -> None:
+        """Write down a fall before what follows from it, or it could replace the verdict."""
+        while (fallen := self._unmarked.get(connection)) is not None:
+            epoch, cause = fallen
+            await self._leases.mark(connection, epoch, state="reconnecting", cause=cause)
+            if self._unmarked.get(connection) == fallen:
+                del self._unmarked[connection]
 
     async def _pause(self, connection: str, seconds: float) -> None:
         try:
