@@ -104,7 +104,7 @@ def test_a_killed_owner_elsewhere_is_replaced_at_once(
     instance: ClusterInstance, node: Node, figure: Figure
 ) -> None:
     """An actor on the same host says that the old one is gone: nothing has to be waited for."""
-    connection = instance.served_on(node)[0]
+    connection = restart_until(instance, CONNECTIONS, lambda: instance.served_on(node))
     before = instance.connection(connection)
     with load(instance, connection, "1") as traffic:
         until("messages flow", lambda: traffic.given() > 60, 30)
@@ -130,7 +130,7 @@ def test_a_killed_owner_elsewhere_is_replaced_at_once(
 def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
     instance: ClusterInstance, node: Node, figure: Figure
 ) -> None:
-    connection = instance.served_on(node)[0]
+    connection = restart_until(instance, CONNECTIONS, lambda: instance.served_on(node))
     near = [name for name in CONNECTIONS if name not in instance.served_on(node)]
     before = {name: instance.connection(name) for name in CONNECTIONS}
     with load(instance, connection, "2") as traffic:
