@@ -65,13 +65,19 @@ def pids(instance: Instance) -> dict[tuple[str, str | None], int]:
     }
 
 
+def settled(instance: Instance) -> dict[tuple[str, str | None], int]:
+    """Who there is once the standby waits, so that nobody is being made any more."""
+    until("a standby waits", lambda: instance.pids("standby"), 60)
+    return pids(instance)
+
+
 def flow(traffic: Traffic) -> None:
     mark = traffic.given()
     until("messages flow", lambda: traffic.given() > mark + 60, 30)
 
 
 def test_a_killed_keeper_stops_nothing(instance: Instance, figure: Figure) -> None:
-    before = pids(instance)
+    before = settled(instance)
     with load(instance, "1") as traffic:
         flow(traffic)
         traffic.hold()
@@ -93,7 +99,7 @@ def test_a_killed_keeper_stops_nothing(instance: Instance, figure: Figure) -> No
 
 def test_of_two_keepers_one_is_refused(instance: Instance, figure: Figure) -> None:
     """Also when both begin in the same instant, and also right after one was killed."""
-    before = pids(instance)
+    before = settled(instance)
     rounds = 3
     instance.kill("keeper")
     for _ in range(rounds):
@@ -213,7 +219,7 @@ def test_processes_that_outgrow_their_memory_are_drained_and_restarted(
 
 @pytest.mark.long
 def test_a_gateway_that_hangs_is_replaced(instance: Instance, figure: Figure) -> None:
-    before = pids(instance)
+    before = settled(instance)
     with load(instance, "4") as traffic:
         flow(traffic)
         traffic.surge()

@@ -181,14 +181,17 @@ def test_all_of_it_comes_back_under_an_up_that_stayed(instance: Instance) -> Non
         assert stayed.stdout is not None
         try:
             assert any("Ctrl-C stops all of it." in line for line in stayed.stdout)
+            until("a standby waits", lambda: instance.pids("standby"), 60)
             before = pids(instance.status())
             for entry in instance.status()["processes"]:
                 with suppress(ProcessLookupError):
                     os.kill(entry["pid"], signal.SIGKILL)
             told = stayed.stdout.readline()
             assert told == "All of it was gone; a new keeper starts it again.\n"
-            after = pids(instance.ready(120))
-            assert after.keys() >= before.keys()
+            instance.ready(120)
+            until("a standby waits", lambda: instance.pids("standby"), 60)
+            after = pids(instance.status())
+            assert after.keys() == before.keys()
             assert not set(after.values()) & set(before.values())
         finally:
             stayed.send_signal(signal.SIGHUP)
