@@ -12,7 +12,7 @@ import random
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from actors.queue.lanes import Job, Lanes
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 WAIT = 20.0
 """Seconds for which Redis is asked to wait for something to send."""
@@ -59,6 +61,9 @@ class Ticket:
 class Sender:
     """Keeps up to `concurrency` messages in flight, one of each chat.
 
+    The next one of a chat is in hand already where no other chat waits, and leaves as soon as
+    WhatsApp acknowledged the one before it; Redis is told meanwhile.
+
     `retry_at(attempts, permanent, now)` says when a failed message is tried again, None that it is
     dead. `on_lost` is called once a newer epoch has the connection.
     """
@@ -85,6 +90,10 @@ class Sender:
         self._stopping = False
         self._attempts: set[asyncio.Task[bool]] = set()
         self._flying: set[asyncio.Task[bool]] = set()  # those among them that Redis has in flight
+        self._out: dict[str, asyncio.Task[bool]] = {}  # chat → what its next one waits for
+        self._next: dict[str, list[Job]] = {}  # chat → those in hand that are to follow
+        # A claim gives what is to follow a message, its failure takes that back: one at a time.
+        self._turn = asyncio.Lock()
         self._sent: list[_Sent] = []
         self._claiming = False
         self._untold = 0
@@ -118,7 +127,8 @@ class Sender:
                 self._look.clear()
                 if listening.done():
                     listening.result()
-                again = await self._claim()
+                async with self._turn:
+                    again = await self._claim()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(again):
                         await self._look.wait()
@@ -133,8 +143,9 @@ class Sender:
         What is still out then goes back with the lease, which queues it again at its old place.
         """
         self._stopping = True
-        if self._attempts:
-            await asyncio.wait(self._attempts, timeout=grace)
+        end = time.monotonic() + grace
+        while self._attempts and (left := end - time.monotonic()) > 0:
+            await asyncio.wait(self._attempts, timeout=left)
         await end_tasks(set(self._attempts), 1.0)
 
     async def _listen(self) -> None:
@@ -152,13 +163,14 @@ class Sender:
         Returns the seconds after which to look again by itself, None for never.
         """
         sent, self._sent = self._sent, []
-        free = self._concurrency - len(self._flying) + len(sent)
+        free = max(0, self._concurrency - len(self._flying) + len(sent))
         again: float | None = None
         # An outcome that Redis may not have is told first: the next claim would hand it out again.
-        if not self._open or self._stopping or self._untold or free <= 0:
+        ahead = self._open and not self._stopping and not self._untold
+        if ahead and (closed := self._closed_until - time.monotonic()) > 0:
+            ahead, again = False, closed
+        if not ahead:
             free = 0
-        elif (closed := self._closed_until - time.monotonic()) > 0:
-            free, again = 0, closed
         if not free and not sent:
             return again
         told = False
@@ -169,6 +181,7 @@ class Sender:
                 free,
                 self._clock(),
                 sent={each.id: each.at for each in sent},
+                ahead=ahead,
             )
             told = True
             self._flying -= {each.attempt for each in sent}
@@ -181,13 +194,22 @@ class Sender:
         finally:
             _answer(sent, told=told)
         for job in claim.jobs:
-            attempt = asyncio.ensure_future(self._attempt(job))
-            self._attempts.add(attempt)
-            self._flying.add(attempt)
-            attempt.add_done_callback(self._done)
-        if len(claim.jobs) == free or claim.next_due is None:
+            if job.chat in self._out:
+                self._next.setdefault(job.chat, []).append(job)
+            else:
+                self._begin(job)
+                free -= 1
+        if not free or claim.next_due is None:
             return again
         return max(0.0, claim.next_due - self._clock()) + 0.005
+
+    def _begin(self, job: Job, after: asyncio.Task[bool] | None = None) -> None:
+        """Attempt `job`; one that was claimed to follow another has that one's attempt as `after`."""
+        attempt = asyncio.ensure_future(self._attempt(job, after))
+        self._out[job.chat] = attempt
+        self._attempts.add(attempt)
+        self._flying.add(attempt)
+        attempt.add_done_callback(self._done)
 
     def _done(self, attempt: asyncio.Task[bool]) -> None:
         self._attempts.discard(attempt)
@@ -201,85 +223,113 @@ class Sender:
         if not looked:
             self._look.set()
 
-    async def _attempt(self, job: Job) -> bool:
+    async def _attempt(self, job: Job, after: asyncio.Task[bool] | None) -> bool:
         """Send; whether its room was claimed for when its outcome was told."""
-        connection, epoch = self._ticket.connection, self._ticket.epoch
+        attempt = asyncio.current_task()
+        assert attempt is not None
         try:
-            if job.type != "text":
-                raise SendError("unsupported_type", permanent=True)  # noqa: TRY301
-            at = await self._engine.send(
-                Outgoing(job.message_id, job.chat, "text", job.text, job.reply_to)
-            )
-        except NotConnected:
-            self._closed_until = time.monotonic() + NOT_OPEN_AFTER_ALL
-            await self._tell(lambda: self._lanes.unclaim(connection, epoch, [job.id]))
-            return False
+            at = await self._send(job)
         except SendError as error:
-            await self._failed(job, error)
+            if after is not None:  # until Redis knows of that one, this one only follows it
+                await asyncio.wait([after])
+            async with self._turn:
+                behind = self._next.get(job.chat, [])
+                if await self._not_sent(job, error, [each.id for each in behind]):
+                    behind.clear()
+            self._go_on(job.chat)
             return False
-        except Exception as error:  # noqa: BLE001
-            # An engine that breaks its promise must not lose the message: what left is not known.
-            log.error(  # noqa: TRY400 - a traceback may quote what was sent
-                "engine broke", action="send", connection=connection, error=type(error).__name__
-            )
-            await self._failed(job, SendError(type(error).__name__, uncertain=True))
-            return False
-        if await self._told_with_a_claim(job.id, at):
+        self._go_on(job.chat, after=attempt)
+        if await self._told_with_a_claim(job.id, at, attempt):
             return True
+        connection, epoch = self._ticket.connection, self._ticket.epoch
         await self._tell(lambda: self._lanes.complete(connection, epoch, job.id, at=at))
         return False
 
-    async def _told_with_a_claim(self, id_: str, at: float) -> bool:
+    def _go_on(self, chat: str, after: asyncio.Task[bool] | None = None) -> None:
+        """The chat's message is out of the way: begin with what is to follow it."""
+        del self._out[chat]
+        following = self._next.pop(chat, [])
+        if following:
+            self._begin(following[0], after)
+        if following[1:]:
+            self._next[chat] = following[1:]
+
+    async def _send(self, job: Job) -> float:
+        """WhatsApp's time of its acknowledgement. Raises `SendError`."""
+        if self._stopping:
+            raise NotConnected
+        try:
+            if job.type != "text":
+                raise SendError("unsupported_type", permanent=True)  # noqa: TRY301
+            return await self._engine.send(
+                Outgoing(job.message_id, job.chat, "text", job.text, job.reply_to)
+            )
+        except SendError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            # An engine that breaks its promise must not lose the message: what left is not known.
+            name = type(error).__name__
+            log.error(  # noqa: TRY400 - a traceback may quote what was sent
+                "engine broke", action="send", connection=self._ticket.connection, error=name
+            )
+            raise SendError(name, uncertain=True) from None
+
+    async def _told_with_a_claim(self, id_: str, at: float, attempt: asyncio.Task[bool]) -> bool:
         """Whether the next claim told Redis: while one is on its way, many wait for the next."""
         if not self._claiming:
             return False
-        attempt = asyncio.current_task()
-        assert attempt is not None
         sent = _Sent(attempt, id_, at, asyncio.get_running_loop().create_future())
         self._sent.append(sent)
         self._look.set()
         return await sent.told
 
-    async def _failed(self, job: Job, error: SendError) -> None:
+    async def _not_sent(self, job: Job, error: SendError, behind: Sequence[str]) -> bool:
+        """Tell it; whether those that were to follow it, `behind`, went back as well."""
+        connection, epoch = self._ticket.connection, self._ticket.epoch
+        if isinstance(error, NotConnected):
+            self._closed_until = time.monotonic() + NOT_OPEN_AFTER_ALL
+            await self._tell(lambda: self._lanes.unclaim(connection, epoch, job.id, behind=behind))
+            return True
         retry_at = self._retry_at(job.attempts, error.permanent, self._clock())
         log.warning(
             "send failed",
             action="send",
-            connection=self._ticket.connection,
+            connection=connection,
             id=job.id,
             code=error.code,
             attempts=job.attempts,
             dead=retry_at is None,
         )
-        await self._tell(
+        status = await self._tell(
             lambda: self._lanes.fail(
-                self._ticket.connection,
-                self._ticket.epoch,
+                connection,
+                epoch,
                 job.id,
                 code=error.code,
                 permanent=error.permanent,
                 uncertain=error.uncertain,
                 retry_at=retry_at,
+                behind=behind,
             )
         )
+        return status not in {"dead", "sent"}
 
-    async def _tell(self, outcome: Callable[[], Awaitable[object]]) -> None:
-        """Tell an outcome until Redis has it or the lease is lost."""
+    async def _tell(self, outcome: Callable[[], Awaitable[T]]) -> T | None:
+        """Tell an outcome until Redis has it; its answer, or None once the lease is lost."""
         pause = PAUSE
         refused = False
         try:
             while True:
                 try:
-                    await outcome()
+                    return await outcome()
                 except RedisAway:
                     self._untold += not refused
                     refused = True
                     await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spread only
                     pause = min(LONGEST_PAUSE, pause * 2)
-                else:
-                    return
         except LeaseLost:
             self._on_lost("lost")
+            return None
         finally:
             self._untold -= refused
 

@@ -40,7 +40,7 @@ from actors.redis.client import RedisAway, connect, reach
 from actors.redis.lease import LeaseLost
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from redis.asyncio import Redis
 
@@ -157,8 +157,13 @@ class Lanes(DeadLetters):
         now: float | None = None,
         *,
         sent: Mapping[str, float] | None = None,
+        ahead: bool = False,
     ) -> Claim:
         """Take up to `limit` messages of as many chats, `QUEUE_CONCURRENCY` in flight at most.
+
+        With `ahead` one more of each chat that has one in flight, where no other chat waits for
+        its turn and nothing is paced. It may leave once WhatsApp acknowledged the one before it.
+        It goes back by itself where that one has to be tried again or is unclaimed.
 
         `sent` are ids and times that WhatsApp acknowledged: they are `complete` before the claim,
         in the same call. Nobody is woken for what becomes claimable by it and exceeds `limit`.
@@ -189,6 +194,7 @@ class Lanes(DeadLetters):
                     *(part for name, proof in proofs.items() for part in (name, proof.args[-1])),
                     epoch,
                     limit,
+                    int(ahead and not self._pacing),
                     self._settings.queue_concurrency,
                     self._pacing.interval,
                     self._pacing.longest,
@@ -243,27 +249,43 @@ class Lanes(DeadLetters):
         uncertain: bool,
         retry_at: float | None,
         now: float | None = None,
+        behind: Sequence[str] = (),
     ) -> Literal["waiting", "dead", "sent"]:
         """The attempt failed: retry at `retry_at` (`decide` says when), None or `permanent`: dead.
+
+        `behind`: ids claimed to follow it. If it is ``waiting``, they are not in hand any more.
 
         `uncertain`: bytes left and no answer came. Returns ``sent`` when a receipt proved the
         message meanwhile. Raises `LeaseLost` from an old epoch.
         """
         due = "" if permanent or retry_at is None else repr(retry_at)
+        put_down = self._putting_down(connection, epoch, behind)
         status = await self._settle(
             connection, epoch, id, "fail", clock(now), code, int(uncertain), due
         )
         if status in {"sent", "delivered", "read"}:
             return "sent"
-        return "dead" if status in {"dead", "cancelled"} else "waiting"
+        if status in {"dead", "cancelled"}:
+            return "dead"
+        put_down()
+        return "waiting"
 
     async def unclaim(
-        self, connection: str, epoch: int, ids: Sequence[str], now: float | None = None
+        self,
+        connection: str,
+        epoch: int,
+        id: str,  # noqa: A002 - the field's word
+        now: float | None = None,
+        *,
+        behind: Sequence[str] = (),
     ) -> None:
-        """No attempt was made: back to the old place, not counted. Raises `LeaseLost`."""
-        now = clock(now)
-        for id_ in ids:
-            await self._settle(connection, epoch, id_, "unclaim", now)
+        """No attempt was made: back to the old place, not counted. Raises `LeaseLost`.
+
+        `behind`, ids claimed to follow it, are not in hand any more.
+        """
+        put_down = self._putting_down(connection, epoch, behind)
+        await self._settle(connection, epoch, id, "unclaim", clock(now))
+        put_down()
 
     async def receipts(
         self,
@@ -329,6 +351,18 @@ class Lanes(DeadLetters):
         """What `epoch` claimed here; nothing where another has claimed since."""
         hands = self._hands.get(connection)
         return hands if hands is not None and hands.epoch == epoch else Hands(epoch)
+
+    def _putting_down(self, connection: str, epoch: int, ids: Sequence[str]) -> Callable[[], None]:
+        """What puts the attempts of `ids` down that are in hand now, and none that come later."""
+        tries = self._held(connection, epoch).tries
+        held = {name: tries.get(name) for name in (own_id(connection, id_) for id_ in ids)}
+
+        def put_down() -> None:
+            for name, attempt in held.items():
+                if attempt is not None and tries.get(name) == attempt:
+                    del tries[name]
+
+        return put_down
 
     def _drop(self, connection: str, hands: Hands) -> None:
         if self._hands.get(connection) is hands:

@@ -21,6 +21,7 @@ SCRIPT = Script.of(
     "actors.queue:pacing.lua",
     "actors.queue:dead_letters.lua",
     "actors.queue:lanes.lua",
+    "actors.queue:claims.lua",
     package="actors.redis",
 )
 
@@ -48,6 +49,7 @@ class Ledger:
             of = keys.of(connection)
             pipeline.zcard(of.open)
             pipeline.hlen(of.flight)
+            pipeline.hlen(of.ahead)
             pipeline.zcard(of.held)
             pipeline.zcard(of.scheduled)
             pipeline.zcard(of.dead)
@@ -55,7 +57,7 @@ class Ledger:
         async with reach():
             answers = await pipeline.execute() if connections else []
         return {
-            connection: _counts(answers[6 * number : 6 * number + 6])
+            connection: _counts(answers[7 * number : 7 * number + 7])
             for number, connection in enumerate(connections)
         }
 
@@ -114,7 +116,8 @@ class Ledger:
 
 
 def _counts(answers: Sequence[Any]) -> Counts:
-    opened, active, held, scheduled, dead, oldest = answers
+    opened, flying, ahead, held, scheduled, dead, oldest = answers
+    active = flying + ahead
     return Counts(
         waiting=opened - active - held - scheduled,
         active=active,

@@ -36,6 +36,10 @@ class Pacing:
             settings.pacing_chat_jitter / 1000,
         )
 
+    def __bool__(self) -> bool:
+        """Whether anything is limited."""
+        return self.interval > 0 or self.longest > 0
+
     @property
     def longest(self) -> float:
         """No gap is longer."""

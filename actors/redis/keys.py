@@ -10,6 +10,7 @@ script may touch them together::
     teimoso:{shop}:lane:CHAT          zset    open messages of a chat, by priority, then order
     teimoso:{shop}:ready              zset    chats whose next message may be claimed, by turn
     teimoso:{shop}:flight             hash    chat -> message being sent, and its old turn
+    teimoso:{shop}:ahead              hash    chat -> the one given out to follow it, and its turn
     teimoso:{shop}:held               zset    messages in backoff, by the time of their retry
     teimoso:{shop}:scheduled          zset    messages with a send_at to come, by that time
     teimoso:{shop}:gaps               zset    chats, by the time from which they may be claimed again
@@ -49,6 +50,7 @@ class ConnectionKeys:
     counters: str
     ready: str
     flight: str
+    ahead: str
     held: str
     scheduled: str
     gaps: str
@@ -67,6 +69,7 @@ class ConnectionKeys:
             self.counters,
             self.ready,
             self.flight,
+            self.ahead,
             self.held,
             self.scheduled,
             self.gaps,
@@ -116,6 +119,7 @@ def of(connection: str) -> ConnectionKeys:
         counters=f"{base}:counters",
         ready=f"{base}:ready",
         flight=f"{base}:flight",
+        ahead=f"{base}:ahead",
         held=f"{base}:held",
         scheduled=f"{base}:scheduled",
         gaps=f"{base}:gaps",

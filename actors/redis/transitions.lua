@@ -2,7 +2,7 @@
 -- of a message and of its chat in the queue. `lease.lua` or `lanes.lua` is put behind this file,
 -- and both run as one script (`script.py`).
 --
--- KEYS[1..13]  the fixed keys of one connection, explained in `keys.py`
+-- KEYS[1..14]  the fixed keys of one connection, explained in `keys.py`
 -- ARGV[1]      teimoso:{connection}, the base of the keys made here: `BASE:message:ID`,
 --              `BASE:lane:CHAT`, `BASE:idempotency:HASH`. They carry the hash tag of KEYS, so they
 --              are in the same slot of a cluster. They are not in KEYS because which chat is next,
@@ -15,8 +15,12 @@
 -- A message that is open is in exactly one of: a lane, `scheduled`. A chat that has a lane is in
 -- exactly one of: `ready`, `resting`, `flight`, `held` (by its message). A message in flight or in
 -- backoff stays in its lane, and so keeps its place whatever happens. Every step is O(log n).
+--
+-- One that is `ahead` is its owner's too, to leave once the one in flight in its chat is known to
+-- have arrived: so the owner has not to ask in between. It takes over the flight when that one
+-- leaves the queue, and goes back to its place, unattempted, when that one does.
 
-local LEASE, QR, COUNTERS, READY, FLIGHT, HELD, SCHEDULED, GAPS, RESTING, OPEN, DEAD, CHANGED,
+local LEASE, QR, COUNTERS, READY, FLIGHT, AHEAD, HELD, SCHEDULED, GAPS, RESTING, OPEN, DEAD, CHANGED,
     WAKE = unpack(KEYS)
 local BASE, TRANSITION, NOW = ARGV[1], ARGV[2], ARGV[3]
 local call = redis.call
@@ -95,9 +99,17 @@ end
 local function leave(id, chat)
     local flying = call('HGET', FLIGHT, chat)
     local freed = false
+    local follower = call('HGET', AHEAD, chat)
     if flying and string.match(flying, '^%S+') == id then
-        call('HDEL', FLIGHT, chat)
-        freed = true
+        call('HDEL', AHEAD, chat)
+        if follower then
+            call('HSET', FLIGHT, chat, follower)
+        else
+            call('HDEL', FLIGHT, chat)
+            freed = true
+        end
+    elseif follower and string.match(follower, '^%S+') == id then
+        call('HDEL', AHEAD, chat)
     elseif call('ZREM', HELD, id) == 1 then
         freed = true
     else
@@ -111,6 +123,17 @@ local function leave(id, chat)
     call('ZREM', DEAD, id)
     if freed or call('EXISTS', lane(chat)) == 0 then
         ready(chat)
+    end
+end
+
+-- Takes the one that is ahead in a chat back: nothing of it has left.
+local function step_back(chat)
+    local follower = call('HGET', AHEAD, chat)
+    if follower then
+        local id = string.match(follower, '^%S+')
+        call('HDEL', AHEAD, chat)
+        call('HINCRBY', message(id), 'attempts', -1)
+        write(id, sequence(), 'status', 'queued')
     end
 end
 
@@ -139,11 +162,19 @@ end
 -- attempt that was cut off does not count towards the last one. `crash` says how the owner ended,
 -- if it gave nothing back; a message that crashed two is dead, and crashes no third.
 local function cut_off(crash)
-    local flights = call('HGETALL', FLIGHT)
+    local flights, followers, cut = call('HGETALL', FLIGHT), call('HGETALL', AHEAD), {}
     for i = 1, #flights, 2 do
-        local chat, id = flights[i], land(flights[i], flights[i + 1])
+        table.insert(cut, {land(flights[i], flights[i + 1]), flights[i]})
+    end
+    -- What was to follow may have left as well: that the one before arrived may be untold.
+    for i = 1, #followers, 2 do
+        table.insert(cut, {string.match(followers[i + 1], '^%S+'), followers[i]})
+    end
+    call('DEL', AHEAD)
+    for _, each in ipairs(cut) do
+        local id, chat = unpack(each)
         local record = call('HMGET', message(id), 'sending_at', 'crash_log')
-        local poison = crash and #flights == 2 and suspect(id)
+        local poison = crash and #cut == 1 and suspect(id)
         call('HINCRBY', message(id), 'cut', 1)
         call('HSET', message(id), 'uncertain', '1')
         if crash then

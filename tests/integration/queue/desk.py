@@ -47,12 +47,18 @@ class Desk:
         return accepted.record
 
     async def claim(
-        self, limit: int = 10, *, sent: Sequence[str] = (), epoch: int | None = None
+        self,
+        limit: int = 10,
+        *,
+        sent: Sequence[str] = (),
+        epoch: int | None = None,
+        ahead: bool = False,
     ) -> list[Job]:
         """With the texts `sent` acknowledged in the same call."""
         proofs = {self.ids[text]: self.now for text in sent}
         epoch = self.epoch if epoch is None else epoch
-        return list((await self.lanes.claim(SHOP, epoch, limit, self.now, sent=proofs)).jobs)
+        claim = await self.lanes.claim(SHOP, epoch, limit, self.now, sent=proofs, ahead=ahead)
+        return list(claim.jobs)
 
     async def claimed(self, limit: int = 10) -> list[str]:
         """The texts of a claim, sorted: which chat comes first is the matter of a test of its own."""
@@ -71,6 +77,7 @@ class Desk:
         permanent: bool = False,
         uncertain: bool = False,
         epoch: int | None = None,
+        behind: Sequence[str] = (),
     ) -> str:
         return await self.lanes.fail(
             SHOP,
@@ -81,11 +88,14 @@ class Desk:
             uncertain=uncertain,
             retry_at=None if retry_in is None else self.now + retry_in,
             now=self.now,
+            behind=[self.ids[each] for each in behind],
         )
 
-    async def unclaim(self, *texts: str, epoch: int | None = None) -> None:
-        ids = [self.ids[text] for text in texts]
-        await self.lanes.unclaim(SHOP, epoch or self.epoch, ids, self.now)
+    async def unclaim(
+        self, text: str, epoch: int | None = None, behind: Sequence[str] = ()
+    ) -> None:
+        ids = [self.ids[each] for each in behind]
+        await self.lanes.unclaim(SHOP, epoch or self.epoch, self.ids[text], self.now, behind=ids)
 
     async def receipt(self, text: str, status: Any = "delivered") -> None:
         message_id = self.ids[text].partition(".")[2]
@@ -120,6 +130,7 @@ class Desk:
         of = keys.of(SHOP)
         read: Any = self.redis
         flight = {c: f.split()[0] for c, f in (await read.hgetall(of.flight)).items()}
+        ahead = {c: f.split()[0] for c, f in (await read.hgetall(of.ahead)).items()}
         held = set(await read.zrange(of.held, 0, -1))
         tickets = await read.zrange(of.scheduled, 0, -1)
         scheduled = {ticket.partition(":")[2] for ticket in tickets}
@@ -139,6 +150,7 @@ class Desk:
 
         held_chats = {queued[message_id] for message_id in held}
         assert len(held_chats) == len(held)
+        assert set(ahead) <= set(flight)
         assert sorted([*ready, *resting, *flight, *held_chats]) == sorted(chats)
 
         async for key in read.scan_iter(of.message("*"), count=1000):
@@ -149,12 +161,13 @@ class Desk:
             assert (message_id in dead) == (status == "dead" and not expired)
             assert (message_id in opened) == (status in {"queued", "waiting", "sending"})
             assert (message_id in held | scheduled) == (status == "waiting")
-            assert (flight.get(chat) == message_id) == (status == "sending")
+            given = message_id in {flight.get(chat), ahead.get(chat)}
+            assert given == (status == "sending")
             assert queued.get(message_id, chat) == chat
             finished = expired or status in {"sent", "delivered", "read", "cancelled"}
             assert (await read.ttl(key) > 0) == finished
         counts = await self.counts()
-        assert counts.active == len(flight)
+        assert counts.active == len(flight) + len(ahead)
         assert counts.delayed == len(held) + len(scheduled)
         assert counts.dead == len(dead)
-        assert counts.waiting == len(queued) - len(flight) - len(held)
+        assert counts.waiting == len(queued) - counts.active - len(held)

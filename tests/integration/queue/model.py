@@ -14,13 +14,17 @@ PROOF = {"sent": 1, "delivered": 2, "read": 3}
 
 @dataclass
 class Message:
-    """`rank` is its place in its lane, None while its `send_at` is to come."""
+    """`rank` is its place in its lane, None while its `send_at` is to come.
+
+    `ahead`: it is given out to follow the one in flight in its chat.
+    """
 
     text: str
     chat: str
     priority: int
     accepted: int
     status: str
+    ahead: bool = False
     rank: tuple[int, int] | None = None
     due: float | None = None  # of its send_at or of its retry
     attempts: int = 0
@@ -78,7 +82,23 @@ class Model:
         }
 
     def flying(self) -> list[Message]:
-        return [m for m in self.messages.values() if m.status == "sending"]
+        return [m for m in self.messages.values() if m.status == "sending" and not m.ahead]
+
+    def following(self, chat: str) -> Message | None:
+        return next((m for m in self.messages.values() if m.ahead and m.chat == chat), None)
+
+    def followers(self) -> list[Message]:
+        """What a claim gives ahead, after it took its heads."""
+        if self.interval or self.gap or self.ready():
+            return []
+        if any(message.crashes for message in self.flying()):
+            return []
+        found = []
+        for chat in {message.chat for message in self.flying()}:
+            behind = [m for m in self.lane(chat) if m.status == "queued"]
+            if behind and not behind[0].crashes and self.following(chat) is None:
+                found.append(behind[0])
+        return found
 
     def claimable(self, limit: int, now: float) -> tuple[int, dict[str, Message]]:
         """How many a claim takes at most, and the heads that it takes them from."""
@@ -91,8 +111,9 @@ class Model:
             room = min(room, 1 if self.paced <= now else 0)
         return room, ready
 
-    def claim(self, text: str, now: float) -> None:
+    def claim(self, text: str, now: float, *, ahead: bool = False) -> None:
         message = self.messages[text]
+        message.ahead = ahead
         message.status, message.attempts = "sending", message.attempts + 1
         self.gaps[message.chat] = now + self.gap
         self.paced = now + self.interval
@@ -100,6 +121,7 @@ class Model:
     def prove(self, text: str, status: str) -> None:
         message = self.messages[text]
         if message.status not in PROOF:
+            self._leave(message)
             message.due, message.error, message.uncertain = None, None, False
         if PROOF[status] > PROOF.get(message.status, 0):
             message.status = status
@@ -108,6 +130,13 @@ class Model:
         message = self.messages[text]
         if message.status != "sending":
             return "sent"
+        if message.ahead:
+            self._step_back(message)
+            return "waiting"
+        if due is None:
+            self._leave(message)
+        else:
+            self._step_back(self.following(message.chat))
         message.error, message.due = "ack_timeout", due
         message.uncertain = message.uncertain or uncertain
         message.status = "dead" if due is None else "waiting"
@@ -117,12 +146,28 @@ class Model:
     def unclaim(self, text: str) -> None:
         message = self.messages[text]
         if message.status == "sending":
-            message.status, message.attempts = "queued", message.attempts - 1
+            if not message.ahead:
+                self._step_back(self.following(message.chat))
+            self._step_back(message)
+
+    def _leave(self, message: Message) -> None:
+        """It leaves the queue: what was to follow it is in flight."""
+        follower = self.following(message.chat)
+        if message.ahead:
+            message.ahead = False
+        elif message.status == "sending" and follower is not None:
+            follower.ahead = False
+
+    def _step_back(self, message: Message | None) -> None:
+        if message is not None:
+            message.ahead, message.status = False, "queued"
+            message.attempts -= 1
 
     def take(self) -> None:
         """What crashed two owners, the second time alone in flight, crashes no third."""
-        flying = self.flying()
+        flying = [m for m in self.messages.values() if m.status == "sending"]
         for message in flying:
+            message.ahead = False
             message.status, message.uncertain = "queued", True
             message.crashes += 1
             if len(flying) == 1 and message.crashes > 1:

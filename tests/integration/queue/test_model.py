@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SECONDS = st.integers(1, 30)
 SENDS = st.tuples(
-    st.sampled_from((ANA, BEN, EVA, LEO)), st.sampled_from((0, 5, 5, 9)), st.none() | SECONDS
+    st.sampled_from((ANA, ANA, ANA, BEN, EVA, LEO)), st.sampled_from((0, 5, 5, 9)), st.none() | SECONDS
 )
 KILLS = 2  # of the server in one run: each takes a while
 
@@ -77,8 +77,8 @@ class Machine(RuleBasedStateMachine):
             self.model.accept(text, chat, priority, send_at, self.desk.now)
             self.do(self.desk.accept(text, chat, priority=priority, send_at=send_at))
 
-    @rule(data=st.data(), limit=st.integers(0, 4))
-    def claim(self, data: st.DataObject, limit: int) -> None:
+    @rule(data=st.data(), limit=st.sampled_from((0, 1, 4, 4)), ahead=st.booleans())
+    def claim(self, data: st.DataObject, limit: int, *, ahead: bool) -> None:
         """Often with proofs of what this epoch or an older one claimed."""
         given = st.lists(st.sampled_from(sorted(self.given)), unique=True, max_size=3)
         sent = data.draw(given, label="sent") if self.given else []
@@ -86,7 +86,8 @@ class Machine(RuleBasedStateMachine):
             del self.given[text]
             self.model.prove(text, "sent")
         count, heads = self.model.claimable(limit, self.desk.now)
-        jobs = self.do(self.desk.claim(limit, sent=sent))
+        given = self.do(self.desk.claim(limit, sent=sent, ahead=ahead))
+        jobs = [job for job in given if job.text in {head.text for head in heads.values()}]
         assert len(jobs) == len({job.chat for job in jobs})
         # Which head comes first is open, and one that an owner crashed with flies alone.
         if any(head.crashes for head in heads.values()):
@@ -98,6 +99,12 @@ class Machine(RuleBasedStateMachine):
             assert heads[job.chat].text == job.text
             self.model.claim(job.text, self.desk.now)
             self.given[job.text] = self.desk.epoch
+        followers = [job.text for job in given if job not in jobs]
+        expected = self.model.followers() if ahead else []
+        assert sorted(followers) == sorted(each.text for each in expected)
+        for text in followers:
+            self.model.claim(text, self.desk.now, ahead=True)
+            self.given[text] = self.desk.epoch
         flying = self.model.flying()
         assert len(flying) < 2 or not any(message.crashes for message in flying)
 
@@ -129,7 +136,13 @@ class Machine(RuleBasedStateMachine):
     def fail(self, data: st.DataObject, retry_in: int | None, *, uncertain: bool) -> None:
         text, epoch = self._take(data)
         due = None if retry_in is None else self.desk.now + retry_in
-        failing = self.desk.fail(text, retry_in=retry_in, uncertain=uncertain, epoch=epoch)
+        failing = self.desk.fail(
+            text,
+            retry_in=retry_in,
+            uncertain=uncertain,
+            epoch=epoch,
+            behind=self._behind(text),
+        )
         answer = self._may_be_late(failing, epoch)
         if epoch == self.desk.epoch:
             assert answer == self.model.fail(text, due=due, uncertain=uncertain)
@@ -138,9 +151,16 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     def unclaim(self, data: st.DataObject) -> None:
         text, epoch = self._take(data)
-        self._may_be_late(self.desk.unclaim(text, epoch=epoch), epoch)
+        unclaiming = self.desk.unclaim(text, epoch=epoch, behind=self._behind(text))
+        self._may_be_late(unclaiming, epoch)
         if epoch == self.desk.epoch:
             self.model.unclaim(text)
+
+    def _behind(self, text: str) -> list[str]:
+        message = self.model.messages[text]
+        flies = message.status == "sending" and not message.ahead
+        follower = self.model.following(message.chat) if flies else None
+        return [] if follower is None else [follower.text]
 
     def _may_be_late(self, doing: Coroutine[Any, Any, Any], epoch: int) -> Any:
         if epoch == self.desk.epoch:

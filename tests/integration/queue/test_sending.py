@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 from collections import defaultdict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import pytest_asyncio
 
+from actors.connection.engine import SendError
 from actors.connection.sending import Sender, Ticket
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
@@ -19,7 +21,7 @@ from actors.shell import end_tasks
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from actors.connection.engine import Engine, Outgoing
     from tests.valkey import Valkey
@@ -39,14 +41,18 @@ class Acknowledging:
         self.flying = 0
         self.most = 0
         self.sent: defaultdict[str, list[str]] = defaultdict(list)
+        self.refuses: set[str] = set()
 
     async def send(self, message: Outgoing) -> float:
         self.flying += 1
         self.most = max(self.most, self.flying)
-        self.sent[message.chat].append(message.text or "")
         try:
             for _ in range(self.chance.randrange(5)):
                 await asyncio.sleep(0)
+            if message.text in self.refuses:
+                self.refuses.discard(message.text)
+                raise SendError("ack_479")
+            self.sent[message.chat].append(message.text or "")
             await self.let.wait()
         finally:
             self.flying -= 1
@@ -76,14 +82,16 @@ async def desk(own_server: Valkey) -> AsyncIterator[Desk]:
 
 @asynccontextmanager
 async def sending(
-    desk: Desk, engine: Acknowledging
+    desk: Desk,
+    engine: Acknowledging,
+    retry_at: Callable[[int, bool, float], float | None] = lambda *_: None,
 ) -> AsyncIterator[tuple[Sender, asyncio.Task[None]]]:
     sender = Sender(
         Ticket(SHOP, desk.epoch),
         cast("Engine", engine),
         desk.lanes,
         concurrency=CONCURRENCY,
-        retry_at=lambda *_: None,
+        retry_at=retry_at,
         on_lost=pytest.fail,
     )
     running = asyncio.ensure_future(sender.run())
@@ -150,10 +158,42 @@ async def test_g2_what_was_sent_while_redis_was_away_is_told_when_it_is_back(
         own_server.kill()
         engine.let.set()
         await asyncio.sleep(0.3)
-        assert engine.count == CONCURRENCY
+        assert engine.count == 2 * CONCURRENCY  # and those that were in hand to follow
         own_server.start()
         await until(desk, "sent")
     assert engine.count == 9  # none of them twice
+
+
+async def test_the_next_of_a_chat_leaves_before_redis_knows_of_the_one_before(
+    desk: Desk, engine: Acknowledging, own_server: Valkey
+) -> None:
+    for number in range(4):
+        await desk.accept(f"{number}")
+    engine.let.clear()
+    async with sending(desk, engine):
+        async with asyncio.timeout(SECONDS):
+            while engine.count < 1:  # noqa: ASYNC110 - an engine tells nobody
+                await asyncio.sleep(0.01)
+        own_server.signal(signal.SIGSTOP)
+        try:
+            engine.let.set()
+            async with asyncio.timeout(SECONDS):
+                while engine.count < 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        finally:
+            own_server.signal(signal.SIGCONT)
+        await until(desk, "sent")
+    assert engine.sent[ANA] == ["0", "1", "2", "3"]
+
+
+async def test_g4_nothing_passes_what_failed(desk: Desk, engine: Acknowledging) -> None:
+    for number in range(30):
+        await desk.accept(f"{number:02}", CHATS[number % 2])
+    engine.refuses = {"04", "07", "10"}
+    async with sending(desk, engine, retry_at=lambda _, __, now: now + 0.2):
+        await until(desk, "sent")
+    for chat, texts in engine.sent.items():
+        assert texts == [f"{number:02}" for number in range(30) if CHATS[number % 2] == chat]
 
 
 @pytest.mark.parametrize(
