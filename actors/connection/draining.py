@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 BATCH = 200
 
-APART = 0.05
+APART = 0.2
 """Seconds between two rounds: the first goes at once, many share a commit and one look for them."""
 
 
