@@ -34,6 +34,9 @@ T = TypeVar("T")
 WAIT = 20.0
 """Seconds for which Redis is asked to wait for something to send."""
 
+GATHER = 0.005
+"""Seconds that an outcome waits for others, where its chat goes on meanwhile."""
+
 PAUSE = 0.1
 LONGEST_PAUSE = 1.0
 NOT_OPEN_AFTER_ALL = 0.2
@@ -238,21 +241,25 @@ class Sender:
                     behind.clear()
             self._go_on(job.chat)
             return False
-        self._go_on(job.chat, after=attempt)
-        if await self._told_with_a_claim(job.id, at, attempt):
+        goes_on = self._go_on(job.chat, after=attempt)
+        if self._claiming and await self._told_with_a_claim(
+            _Sent(attempt, job.id, at, asyncio.get_running_loop().create_future()),
+            GATHER if goes_on else 0.0,
+        ):
             return True
         connection, epoch = self._ticket.connection, self._ticket.epoch
         await self._tell(lambda: self._lanes.complete(connection, epoch, job.id, at=at))
         return False
 
-    def _go_on(self, chat: str, after: asyncio.Task[bool] | None = None) -> None:
-        """The chat's message is out of the way: begin with what is to follow it."""
+    def _go_on(self, chat: str, after: asyncio.Task[bool] | None = None) -> bool:
+        """The chat's message is out of the way: begin with what is to follow it, if anything is."""
         del self._out[chat]
         following = self._next.pop(chat, [])
         if following:
             self._begin(following[0], after)
         if following[1:]:
             self._next[chat] = following[1:]
+        return bool(following)
 
     async def _send(self, job: Job) -> float:
         """WhatsApp's time of its acknowledgement. Raises `SendError`."""
@@ -274,13 +281,13 @@ class Sender:
             )
             raise SendError(name, uncertain=True) from None
 
-    async def _told_with_a_claim(self, id_: str, at: float, attempt: asyncio.Task[bool]) -> bool:
-        """Whether the next claim told Redis: while one is on its way, many wait for the next."""
-        if not self._claiming:
-            return False
-        sent = _Sent(attempt, id_, at, asyncio.get_running_loop().create_future())
+    async def _told_with_a_claim(self, sent: _Sent, within: float) -> bool:
+        """Whether the next claim told Redis; there is one after `within` seconds at the latest."""
         self._sent.append(sent)
-        self._look.set()
+        if within:
+            asyncio.get_running_loop().call_later(within, self._look.set)
+        else:
+            self._look.set()
         return await sent.told
 
     async def _not_sent(self, job: Job, error: SendError, behind: Sequence[str]) -> bool:
