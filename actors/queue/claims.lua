@@ -158,7 +158,7 @@ function transitions.fail(epoch, id, tries, code, uncertain, retry_at)
     end
     step_back(record[2])
     call('HDEL', FLIGHT, record[2])
-    call('ZADD', HELD, retry_at, id)
+    call('ZADD', HELD, retry_at + set_back(), id)
     write(id, sequence(), 'status', 'waiting', 'waiting_at', NOW, 'error', code,
         'retry_at', retry_at)
     -- Who waits for a claim has to learn when the next one is due.

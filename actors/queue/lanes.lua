@@ -9,15 +9,21 @@
 --   tries        attempts begun, ever: names an attempt, so that a late repetition of what was
 --                said of an older one is recognised
 --   uncertain    1: an attempt was made whose acknowledgement never came
---   error        why the last attempt failed; retry_at when the next is due
+--   error        why the last attempt failed; retry_at when the next is due, by the clock of then
 --   ticket       its member in `scheduled`; died its score in `dead`
 --   revision     rises with every change
 -- Every transition may run twice and then answers the same.
 
 local PROOF = {sent = 1, delivered = 2, read = 3}
 
+-- How far the clock was set back, in all. `held` counts on from there: its scores are ahead of the
+-- clock by this much, so that a jump moves nothing in it (`follow_clock`).
+local function set_back()
+    return tonumber(call('HGET', COUNTERS, 'set_back') or 0)
+end
+
 local function promote()
-    for _, id in ipairs(call('ZRANGEBYSCORE', HELD, '-inf', NOW, 'LIMIT', 0, PROMOTE)) do
+    for _, id in ipairs(call('ZRANGEBYSCORE', HELD, '-inf', NOW + set_back(), 'LIMIT', 0, PROMOTE)) do
         call('ZREM', HELD, id)
         call('HDEL', message(id), 'retry_at')
         write(id, sequence(), 'status', 'queued')
@@ -42,8 +48,9 @@ local function sooner(one, other)
 end
 
 local function next_due()
-    local next
-    for _, key in ipairs({HELD, SCHEDULED, RESTING}) do
+    local next = call('ZRANGE', HELD, 0, 0, 'WITHSCORES')[2]
+    next = next and string.format('%.6f', next - set_back())
+    for _, key in ipairs({SCHEDULED, RESTING}) do
         next = sooner(next, call('ZRANGE', key, 0, 0, 'WITHSCORES')[2])
     end
     return next
@@ -142,24 +149,18 @@ function transitions.receipts(...)
     return 'kept'
 end
 
--- A clock that was set back would hold a backoff for as long as it was set, and its chat with it:
--- what is in backoff is moved along. `send_at` is a time of the clock itself, and stays. Called once
--- a second and nowhere else, so that it costs no claim anything.
+-- A clock that was set back would hold a backoff for as long as it was set, and its chat with it.
+-- `send_at` is a time of the clock itself, and stays. Called once a second and nowhere else, so that
+-- clocks of several hosts are not taken for one that jumps; a failure told between the jump and this
+-- is retried sooner by as much.
 local function follow_clock()
-    local now = tonumber(NOW)
-    local latest = tonumber(call('HGET', COUNTERS, 'clock') or NOW)
+    local jump = tonumber(call('HGET', COUNTERS, 'clock') or NOW) - NOW
     call('HSET', COUNTERS, 'clock', NOW)
-    if latest - now <= 1 then
-        return
+    if jump > 1 then
+        call('HSET', COUNTERS, 'set_back', string.format('%.6f', set_back() + jump))
+        -- Who waits for a claim has to learn when the next one is due.
+        wake()
     end
-    local held = call('ZRANGE', HELD, 0, -1, 'WITHSCORES')
-    for i = 1, #held, 2 do
-        local due = tonumber(held[i + 1]) - (latest - now)
-        call('ZADD', HELD, 'XX', due, held[i])
-        write(held[i], sequence(), 'retry_at', due)
-    end
-    -- Who waits for a claim has to learn when the next one is due.
-    wake()
 end
 
 function transitions.promote()

@@ -76,7 +76,7 @@ class Record:
     """A message as the queue knows it.
 
     `uncertain` says that an attempt was made whose acknowledgement never came: a dead or cancelled
-    message with it may have arrived. `crashes` are those since the last redrive. `times` holds the time at which each status was last reached.
+    message with it may have arrived. `retry_at` is when it is tried again, by the clock of its failure. `crashes` are those since the last redrive. `times` holds the time at which each status was last reached.
     `expired_at` is when a dead letter left their list for good. `revision` grows with each change of any record of the connection.
     """
 

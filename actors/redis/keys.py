@@ -6,12 +6,15 @@ script may touch them together::
     teimoso:{shop}:lease              hash    who serves the connection (see `lease.py`)
     teimoso:{shop}:qr                 hash    the QR to scan, expires with it
     teimoso:{shop}:counters           hash    seq: order and revisions; turn: fair turns of chats;
-                                              paced: when the connection may claim again
+                                              paced: when the connection may claim again;
+                                              clock, set_back: the last second, and how far it
+                                              ever went back
     teimoso:{shop}:lane:CHAT          zset    open messages of a chat, by priority, then order
     teimoso:{shop}:ready              zset    chats whose next message may be claimed, by turn
     teimoso:{shop}:flight             hash    chat -> message being sent, and its old turn
     teimoso:{shop}:ahead              hash    chat -> the one given out to follow it, and its turn
-    teimoso:{shop}:held               zset    messages in backoff, by the time of their retry
+    teimoso:{shop}:held               zset    messages in backoff, by the time of their retry,
+                                              plus `set_back`
     teimoso:{shop}:scheduled          zset    messages with a send_at to come, by that time
     teimoso:{shop}:gaps               zset    chats, by the time from which they may be claimed again
     teimoso:{shop}:resting            zset    chats whose turn waits for their gap, by that time
