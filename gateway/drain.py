@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from actors.queue.spool import Spool, Spooled
+    from actors.queue.spool import Spool
+    from actors.queue.spooled import Spooled
     from actors.state.documents import Documents
     from gateway.known import KnownConnections
 
@@ -40,7 +41,8 @@ class Drain:
     """Moves the spool to the queue. Chats move side by side, each in its order (G4).
 
     A chat that cannot be moved is set aside for a while, so that it holds up no other however much
-    it holds, and an alert says that there is one. One drains per host: who has the lock. A send leaves the spool when the queue has it, so that
+    it holds, and an alert says that there is one. What is no send any more ends as cancelled and
+    stays in the file; that is an alert too. One drains per host: who has the lock. A send leaves the spool when the queue has it, so that
     whoever dies in between is repeated by the next, harmlessly (`Lanes.accept`). While Redis is
     away nothing moves.
     """
@@ -61,7 +63,8 @@ class Drain:
         self._wake = asyncio.Event()
         self._aside: dict[tuple[str, str], tuple[float, float]] = {}
         self._stuck: set[tuple[str, str]] = set()
-        self._told: int | None = None
+        self._told: tuple[int, int] | None = None
+        self._ended = 0
         self.away = False
         """Redis was away when it was asked last. Only the drain asks it again."""
 
@@ -146,14 +149,27 @@ class Drain:
 
     async def _tell(self) -> None:
         """What the HealthMonitor makes an alert of. Which chats these are is nobody's to read."""
-        if self._told == len(self._stuck):
+        unreadable = (await self._spool.depth()).unreadable
+        if self._told == (len(self._stuck), unreadable):
             return
-        document = {"stuck": len(self._stuck), "at": time.time()}
+        document = {"stuck": len(self._stuck), "unreadable": unreadable, "at": time.time()}
         try:
+            await self._end_unreadable()
             await self._documents.set(HEALTH_STATUS, f"spool.{socket.gethostname()}", document)
         except StoreAway:
             return  # the next look tells it
-        self._told = len(self._stuck)
+        self._told = (len(self._stuck), unreadable)
+
+    async def _end_unreadable(self) -> None:
+        """Also of those that who died meanwhile moved aside. Raises `StoreAway`."""
+        while True:
+            number, records = await self._spool.unreadable(self._ended, BATCH)
+            if number == self._ended:
+                return
+            if records:
+                await self._documents.batch(mirror.writes(records))
+            log.error("not a send", action="drain_spool", count=len(records))
+            self._ended = number
 
     async def _accept(self, spooled: Spooled) -> None:
         if await self._known.find(spooled.send.connection) is None:

@@ -28,6 +28,7 @@ CRITICAL = frozenset(
         "redis_away",
         "store_away",
         "disk_full",
+        "spool_unreadable",
         "all_failed",
         "connection_failed",
         "connection_blocked",

@@ -81,13 +81,21 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class Spools:
+    """Chats that no host can move to the queue, and sends whose row is none any more."""
+
+    stuck: int = 0
+    unreadable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One look at everything. `connections` and `queue` are None where nobody could say.
 
     `cpu` and `memory` are percent of the machine; `own_cpu` too, `own_memory` is bytes, both of
     the processes of this instance. `durability` says why Redis may lose what it acknowledged,
     `breaker` whether the look at all connections is left out, `disk` how many bytes are left where
-    there are fewest, `stuck` how many chats cannot leave the spool, None where nobody could say.
+    there are fewest, `spools` what cannot leave them, None where nobody could say.
     """
 
     at: float
@@ -103,7 +111,7 @@ class Sample:
     queue: Backlog | None
     breaker: State = "closed"
     disk: int | None = None
-    stuck: int | None = 0
+    spools: Spools | None = Spools()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +139,7 @@ class Verdict:
 PER_CONNECTION = frozenset({"connection_failed", "connection_blocked", "connection_stale"})
 OF_CONNECTIONS = PER_CONNECTION | {"connections_failed", "all_failed"}
 OF_QUEUE = frozenset({"queue_backlog", "dead_letters"})
+OF_SPOOLS = frozenset({"spool_stuck", "spool_unreadable"})
 
 
 # What a cause means and what a person can do, for each that does not pass by itself.
@@ -176,11 +185,10 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
         unknown |= OF_QUEUE
     else:
         reasons += _queue(sample.queue)
-    if sample.stuck is None:
-        unknown |= {"spool_stuck"}
-    elif sample.stuck:
-        detail = f"{sample.stuck} chats cannot leave the spool; the gateway's log says why."
-        reasons.append(Reason("spool_stuck", "degraded", detail))
+    if sample.spools is None:
+        unknown |= OF_SPOOLS
+    else:
+        reasons += _spools(sample.spools)
     if not sample.redis.ok:
         unknown |= {"redis_slow", "not_durable"}
     if not sample.store.ok:
@@ -262,6 +270,20 @@ def _queue(queue: Backlog) -> list[Reason]:
         reasons.append(Reason("queue_backlog", "healthy", detail))
     if queue.dead:
         reasons.append(Reason("dead_letters", "healthy", f"{queue.dead} dead letters."))
+    return reasons
+
+
+def _spools(spools: Spools) -> list[Reason]:
+    reasons = []
+    if spools.stuck:
+        detail = f"{spools.stuck} chats cannot leave the spool; the gateway's log says why."
+        reasons.append(Reason("spool_stuck", "degraded", detail))
+    if spools.unreadable:
+        detail = (
+            f"{spools.unreadable} accepted messages were damaged in the spool and are cancelled;"
+            " what is left of them is in the table `unreadable` of its file until you delete it."
+        )
+        reasons.append(Reason("spool_unreadable", "degraded", detail))
     return reasons
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actors.health.breaker import Breaker
-from actors.health.checks import Answer, Backlog, Seen
+from actors.health.checks import Answer, Backlog, Seen, Spools
 from actors.redis.client import RedisAway, durability, reach
 from actors.state.documents import HEALTH_STATUS, LATEST, StoreAway, Where
 
@@ -84,14 +84,17 @@ class Probes:
             return Answer(ok=False, seconds=self._clock() - began)
         return Answer(ok=True, seconds=self._clock() - began)
 
-    async def stuck(self) -> int | None:
-        """Chats that no host can move out of its spool; None while the store is away."""
+    async def spools(self) -> Spools | None:
+        """What cannot leave the spools of all hosts; None while the store is away."""
         try:
             async with asyncio.timeout(PATIENCE):
-                page = await self._documents.query(HEALTH_STATUS, where=[Where("stuck", ">", 0)])
+                page = await self._documents.query(HEALTH_STATUS, where=[Where("stuck", ">=", 0)])
         except (StoreAway, TimeoutError):
             return None
-        return sum(item["stuck"] for item in page.items)
+        return Spools(
+            stuck=sum(item["stuck"] for item in page.items),
+            unreadable=sum(item.get("unreadable", 0) for item in page.items),
+        )
 
     @property
     def breaker_state(self) -> State:

@@ -2,7 +2,8 @@
 
 A send that was put here is on disk (G1) and keeps its place: what follows in its chat waits behind
 it (`holds`), whether Redis is back or not (G4). `drain` moves everything to the queue, oldest
-first; it may die anywhere, since an acceptance is idempotent by id (`lanes.accept`).
+first; it may die anywhere, since an acceptance is idempotent by id (`lanes.accept`). A row that is
+no send any more holds up nothing: it is moved to the table `unreadable` of the file as it is.
 """
 
 from __future__ import annotations
@@ -12,16 +13,20 @@ import json
 import sqlite3
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.committer import Committer
-from actors.queue.record import Record, Send, api_id, derive, mint
+from actors.queue.record import api_id, derive, mint
 from actors.queue.refusals import IdempotencyConflict
+from actors.queue.spooled import NotASend, Spooled, ended, spooled_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from actors.queue.record import Record, Send
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS spool (
@@ -34,13 +39,23 @@ SCHEMA = (
         fingerprint TEXT NOT NULL,
         send TEXT NOT NULL
     )""",
+    """CREATE TABLE IF NOT EXISTS unreadable (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        moved_at REAL,
+        place INTEGER UNIQUE,
+        id, connection, chat, accepted_at, idempotency_key, fingerprint, send
+    )""",
     "CREATE INDEX IF NOT EXISTS chats ON spool (connection, chat)",
     "CREATE INDEX IF NOT EXISTS keys ON spool (connection, idempotency_key)",
 )
 EXCEPTED = 1_000
 """Chats that one look leaves out at most."""
 
-_COLUMNS = "place, id, accepted_at, idempotency_key, send"
+_ROW = "place, id, connection, chat, accepted_at, idempotency_key, fingerprint, send"
+_COLUMNS = (
+    "place, CAST(id AS BLOB), CAST(connection AS BLOB), CAST(chat AS BLOB), accepted_at,"
+    " CAST(idempotency_key AS BLOB), CAST(send AS BLOB)"
+)
 
 
 class SpoolUnavailable(Exception):  # noqa: N818 - reads as what it is
@@ -53,43 +68,12 @@ class SpoolUnavailable(Exception):  # noqa: N818 - reads as what it is
 
 
 @dataclass(frozen=True, slots=True)
-class Spooled:
-    """A send on disk. `place` rises with the order of acceptance on this host."""
-
-    place: int
-    message_id: str
-    accepted_at: float
-    idempotency_key: str | None
-    send: Send = field(repr=False)
-
-    @property
-    def record(self) -> Record:
-        """As the queue will know it."""
-        return Record(
-            id=api_id(self.send.connection, self.message_id),
-            message_id=self.message_id,
-            connection=self.send.connection,
-            chat=self.send.chat,
-            type=self.send.type,
-            text=self.send.text,
-            priority=self.send.priority,
-            status="queued",
-            attempts=0,
-            error=None,
-            uncertain=False,
-            reply_to=self.send.reply_to,
-            accepted_at=self.accepted_at,
-            send_at=self.send.send_at,
-            times={"queued": self.accepted_at},
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Depth:
-    """How many sends wait, and since when the oldest does."""
+    """How many sends wait, and since when the oldest does; how many were no sends any more."""
 
     count: int
     oldest_at: float | None
+    unreadable: int = 0
 
 
 class Spool:
@@ -118,16 +102,16 @@ class Spool:
         if message_id is None:
             key = idempotency_key
             message_id = mint() if key is None else derive(send, key, now)
-        identity = api_id(send.connection, message_id)
+        identity, content = api_id(send.connection, message_id), json.dumps(asdict(send))
 
-        def run(database: sqlite3.Connection) -> tuple[Any, bool]:
+        def run(database: sqlite3.Connection) -> tuple[Spooled, bool]:
             known = _find(database, identity)
             if known is None and idempotency_key is not None:
                 known = _find_key(database, send.connection, idempotency_key)
             if known is not None:
-                if known[-1] != send.fingerprint:
+                if known[-1] != send.fingerprint.encode():
                     raise IdempotencyConflict
-                return known[:-1], True
+                return _mended(database, known[:-1], send, content), True
             # MAX and MIN of the key cost nothing; what was drained from the middle errs on the
             # side of refusing.
             (span,) = database.execute("SELECT MAX(place) - MIN(place) + 1 FROM spool").fetchone()
@@ -143,19 +127,13 @@ class Spool:
                     now,
                     idempotency_key,
                     send.fingerprint,
-                    json.dumps(asdict(send)),
+                    content,
                 ),
             )
-            return (
-                cursor.lastrowid,
-                identity,
-                now,
-                idempotency_key,
-                json.dumps(asdict(send)),
-            ), False
+            place = cursor.lastrowid or 0
+            return Spooled(place, message_id, now, idempotency_key, send), False
 
-        row, replayed = await self._committer.ask(run, writes=True)
-        return _spooled(row), replayed
+        return await self._committer.ask(run, writes=True)
 
     def holds(self, connection: str, chat: str) -> bool:
         """Whether something of this chat waits here; then its next send belongs behind it.
@@ -183,21 +161,53 @@ class Spool:
         row = await self._committer.ask(
             lambda db: _find(db, api_id(connection, message_id)), writes=False
         )
-        return None if row is None else _spooled(row[:-1])
+        try:
+            return None if row is None else spooled_of(row[:-1])
+        except NotASend:
+            return None
 
     async def oldest(self, limit: int, without: Sequence[tuple[str, str]] = ()) -> list[Spooled]:
-        """The first in the order of acceptance, `without` those (connection, chat)."""
+        """The first in the order of acceptance, `without` those (connection, chat).
+
+        What is no send is moved to `unreadable` instead, and what is behind it comes forward.
+        """
         chats = without[:EXCEPTED]
         values = ", ".join(["(?, ?)"] * len(chats))
         where = f"WHERE (connection, chat) NOT IN (VALUES {values})" if chats else ""
+        while True:
+            rows: list[Any] = await self._committer.ask(
+                lambda database: database.execute(
+                    f"SELECT {_COLUMNS} FROM spool {where} ORDER BY place LIMIT ?",  # noqa: S608 - constants
+                    (*(part for chat in chats for part in chat), limit),
+                ).fetchall(),
+                writes=False,
+            )
+            found: list[Spooled] = []
+            broken: list[tuple[float, int]] = []
+            for row in rows:
+                try:
+                    found.append(spooled_of(row))
+                except NotASend:
+                    broken.append((time.time(), row[0]))
+            if not broken:
+                return found
+            await self._committer.ask(partial(_move, moved=broken), writes=True)
+
+    async def unreadable(self, behind: int, limit: int) -> tuple[int, list[Record]]:
+        """How those end that are no sends, in the order of their moving, and the last one's number.
+
+        `behind` is the number to go on from.
+        """
         rows: list[Any] = await self._committer.ask(
             lambda database: database.execute(
-                f"SELECT {_COLUMNS} FROM spool {where} ORDER BY place LIMIT ?",  # noqa: S608 - constants
-                (*(part for chat in chats for part in chat), limit),
+                "SELECT number, moved_at, CAST(id AS BLOB), CAST(chat AS BLOB), accepted_at"
+                " FROM unreadable WHERE number > ? ORDER BY number LIMIT ?",
+                (behind, limit),
             ).fetchall(),
             writes=False,
         )
-        return [_spooled(row) for row in rows]
+        records = [ended(row[2:], row[1]) for row in rows]
+        return rows[-1][0] if rows else behind, [each for each in records if each is not None]
 
     async def remove(self, moved: Sequence[Spooled]) -> None:
         """Forget what the queue has."""
@@ -210,7 +220,7 @@ class Spool:
     async def depth(self) -> Depth:
         row = await self._committer.ask(
             lambda database: database.execute(
-                "SELECT COUNT(*), MIN(accepted_at) FROM spool"
+                "SELECT COUNT(*), MIN(accepted_at), (SELECT COUNT(*) FROM unreadable) FROM spool"
             ).fetchone(),
             writes=False,
         )
@@ -230,19 +240,36 @@ class Spool:
 
 def _find(database: sqlite3.Connection, identity: str) -> Any:
     return database.execute(
-        f"SELECT {_COLUMNS}, fingerprint FROM spool WHERE id = ?",  # noqa: S608 - constants
+        f"SELECT {_COLUMNS}, CAST(fingerprint AS BLOB) FROM spool WHERE id = ?",  # noqa: S608 - constants
         (identity,),
     ).fetchone()
 
 
 def _find_key(database: sqlite3.Connection, connection: str, key: str) -> Any:
     return database.execute(
-        f"SELECT {_COLUMNS}, fingerprint FROM spool"  # noqa: S608 - constants
+        f"SELECT {_COLUMNS}, CAST(fingerprint AS BLOB) FROM spool"  # noqa: S608 - constants
         " WHERE connection = ? AND idempotency_key = ?",
         (connection, key),
     ).fetchone()
 
 
-def _spooled(row: Sequence[Any]) -> Spooled:
-    place, identity, accepted_at, key, send = row
-    return Spooled(place, identity.partition(".")[2], accepted_at, key, Send(**json.loads(send)))
+def _mended(database: sqlite3.Connection, row: Sequence[Any], send: Send, content: str) -> Spooled:
+    """The row of this very send; one that cannot be read is written anew."""
+    try:
+        return spooled_of(row)
+    except NotASend:
+        database.execute(
+            "UPDATE spool SET connection = ?, chat = ?, send = ? WHERE place = ?",
+            (send.connection, send.chat, content, row[0]),
+        )
+    mended = database.execute(f"SELECT {_COLUMNS} FROM spool WHERE place = ?", row[:1])  # noqa: S608 - constants
+    return spooled_of(mended.fetchone())
+
+
+def _move(database: sqlite3.Connection, moved: Sequence[tuple[float, int]]) -> None:
+    # Another process of the host may have been here first.
+    database.executemany(
+        f"INSERT INTO unreadable (moved_at, {_ROW}) SELECT ?, {_ROW} FROM spool WHERE place = ?",  # noqa: S608 - constants
+        moved,
+    )
+    database.executemany("DELETE FROM spool WHERE place = ?", [(place,) for _, place in moved])

@@ -147,7 +147,7 @@ BREAKS = (
             send, message_id=message_id, idempotency_key=idempotency_key, now=now
         )
 """,
-        """        from actors.queue.spool import Spooled
+        """        from actors.queue.spooled import Spooled
 
         replayed = False
         spooled = Spooled(0, message_id or mint(), 0.0, idempotency_key, send)

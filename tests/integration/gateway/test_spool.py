@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sqlite3
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from actors.queue.lanes import Lanes, Send
@@ -302,15 +303,39 @@ def test_a_chat_that_cannot_be_moved_holds_up_no_other_and_is_told(
     own_gateway.process.send_signal(signal.SIGCONT)
     own_gateway.until(lambda: rows(own_gateway.settings.spool_file) == len(stuck), 20)
     assert own_gateway.api.get(f"/api/messages/{other}").json()["status"] == "queued"
-    own_gateway.until(lambda: asyncio.run(_told_stuck(own_gateway)) == 1, 20)
+    own_gateway.until(lambda: asyncio.run(_told(own_gateway, "stuck")) == 1, 20)
 
     asyncio.run(_forget(own_gateway, record))
     drained(own_gateway)
-    own_gateway.until(lambda: asyncio.run(_told_stuck(own_gateway)) == 0, 20)
+    own_gateway.until(lambda: asyncio.run(_told(own_gateway, "stuck")) == 0, 20)
     assert claimed(own_gateway) == {
         CHATS[0]: [f"{number:03}" for number in range(len(stuck))],
         CHATS[1]: ["other"],
     }
+
+
+def test_a_row_that_is_no_send_ends_visibly_and_holds_up_nothing(
+    own_gateway: Gateway, own_valkey: Valkey
+) -> None:
+    """G2, G11: the file was damaged while Redis was away."""
+    own_valkey.kill()
+    damaged = send(own_gateway, "damaged", CHATS[0])
+    behind = send(own_gateway, "behind", CHATS[0])
+    other = send(own_gateway, "other", CHATS[1])
+    own_gateway.kill()
+    with closing(sqlite3.connect(own_gateway.settings.spool_file)) as database, database:
+        database.execute("UPDATE spool SET send = substr(send, 1, 9) WHERE id = ?", (damaged,))
+    own_valkey.start()
+    own_gateway.start()
+    drained(own_gateway)
+    api = own_gateway.api
+    own_gateway.until(lambda: api.get(f"/api/messages/{damaged}").status_code == 200, 20)
+    found = api.get(f"/api/messages/{damaged}").json()
+    assert (found["status"], found["error"]) == ("cancelled", "spool_unreadable")
+    for identity in (behind, other):
+        assert api.get(f"/api/messages/{identity}").json()["status"] == "queued"
+    own_gateway.until(lambda: asyncio.run(_told(own_gateway, "unreadable")) == 1, 20)
+    assert claimed(own_gateway) == {CHATS[0]: ["behind"], CHATS[1]: ["other"]}
 
 
 async def _spoil(gateway: Gateway, key: str) -> None:
@@ -325,8 +350,8 @@ async def _forget(gateway: Gateway, key: str) -> None:
     await redis.aclose()
 
 
-async def _told_stuck(gateway: Gateway) -> int | None:
+async def _told(gateway: Gateway, what: str) -> int | None:
     documents = open_documents(gateway.settings)
     found = (await documents.query(HEALTH_STATUS)).items
     await documents.close()
-    return next((item["stuck"] for item in found if item["id"].startswith("spool.")), None)
+    return next((item[what] for item in found if item["id"].startswith("spool.")), None)

@@ -248,3 +248,17 @@ async def test_a_chat_that_cannot_leave_the_spool_is_an_alert_until_it_can(
     await monitor.round()
     await monitor.round()
     assert await alerts(documents) == [("spool_stuck", None, False)]
+
+
+async def test_what_was_no_send_in_the_spool_is_an_alert_until_it_is_taken_out(
+    monitor: Monitor, documents: Documents
+) -> None:
+    for name, count in (("a", 1), ("b", 0)):
+        told = {"stuck": 0, "unreadable": count, "at": 1.0}
+        await documents.set(HEALTH_STATUS, f"spool.{name}", told)
+    await monitor.round()
+    assert await alerts(documents) == [("spool_unreadable", None, True)]
+    await documents.set(HEALTH_STATUS, "spool.a", {"stuck": 0, "unreadable": 0, "at": 2.0})
+    await monitor.round()
+    await monitor.round()
+    assert await alerts(documents) == [("spool_unreadable", None, False)]

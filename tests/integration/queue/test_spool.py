@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import subprocess
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -101,3 +103,68 @@ async def test_a_file_that_is_none_is_refused_and_left_as_it_is(tmp_path: Path) 
         await spool.put(Send(SHOP, ANA, "a"))
     await spool.close()
     assert file.read_bytes() == b"not a database" * 1000
+
+
+GOOD = '{"connection": "shop", "chat": "15550100002@s.whatsapp.net", "text": "x"}'
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("send", "{"),
+        ("send", "[]"),
+        ("send", b"\xff\xfe"),
+        ("send", "[" * 100_000),
+        ("send", GOOD.replace("}", ', "colour": "red"}')),
+        ("send", GOOD.replace('"x"', "7")),
+        ("send", GOOD.replace('"x"', r'"\ud800"')),
+        ("send", GOOD.replace("shop", "barn")),
+        ("send", GOOD.replace("}", ', "priority": 12}')),
+        ("send", GOOD.replace("}", ', "priority": "5"}')),
+        ("send", GOOD.replace("}", ', "send_at": "soon"}')),
+        ("send", GOOD.replace("}", ', "send_at": Infinity}')),
+        ("id", "shop.nonsense"),
+        ("id", "barn.3EB0000000000000000000"),
+        ("chat", "15550100003@s.whatsapp.net"),
+        ("accepted_at", "yesterday"),
+    ],
+)
+async def test_a_row_that_is_no_send_is_kept_and_holds_up_nothing(
+    tmp_path: Path, column: str, value: str | bytes
+) -> None:
+    """G2, G11."""
+    spool = Spool(tmp_path / "spool.db", limit=10)
+    for text in ("damaged", "same chat"):
+        await spool.put(Send(SHOP, ANA, text))
+    await spool.put(Send(SHOP, BEN, "other"))
+    damaged = (await spool.oldest(1))[0]
+    with closing(sqlite3.connect(tmp_path / "spool.db")) as database, database:
+        put = f"UPDATE spool SET {column} = CAST(? AS TEXT) WHERE place = ?"
+        database.execute(put, (value, damaged.place))
+    for limit in (1, 10):
+        left = [each.send.text for each in await spool.oldest(limit)]
+        assert left == ["same chat", "other"][:limit]
+    depth = await spool.depth()
+    assert (depth.count, depth.unreadable) == (2, 1)
+    number, records = await spool.unreadable(0, 10)
+    assert await spool.unreadable(number, 10) == (number, [])
+    if column != "id":
+        (record,) = records
+        assert (record.id, record.status) == (f"{SHOP}.{damaged.message_id}", "cancelled")
+        assert record.error == "spool_unreadable"
+    with closing(sqlite3.connect(tmp_path / "spool.db")) as database:
+        kept = f"SELECT CAST({column} AS BLOB) FROM unreadable WHERE place = ?"
+        (content,) = database.execute(kept, (damaged.place,)).fetchone()
+    assert content == (value if isinstance(value, bytes) else value.encode())
+    await spool.close()
+
+
+async def test_who_repeats_a_send_whose_row_is_damaged_makes_it_whole(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool.db", limit=10)
+    first, _ = await spool.put(Send(SHOP, ANA, "a"), idempotency_key="k")
+    with closing(sqlite3.connect(tmp_path / "spool.db")) as database, database:
+        database.execute("UPDATE spool SET send = '{'")
+    assert await spool.get(SHOP, first.message_id) is None
+    assert await spool.put(Send(SHOP, ANA, "a"), idempotency_key="k") == (first, True)
+    assert await spool.oldest(1) == [first]
+    await spool.close()

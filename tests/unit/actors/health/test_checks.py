@@ -15,6 +15,7 @@ from actors.health.checks import (
     Backlog,
     Sample,
     Seen,
+    Spools,
     Thresholds,
     document,
     judge,
@@ -173,9 +174,10 @@ def test_the_document() -> None:
     assert found["connections"] is found["queue"] is None
 
 
-def test_chats_that_cannot_leave_the_spool_are_a_reason() -> None:
-    (reason,) = judge(replace(WELL, stuck=2), THRESHOLDS).reasons
-    assert (reason.name, reason.status, reason.subject) == ("spool_stuck", "degraded", None)
-    unknown = judge(replace(WELL, stuck=None), THRESHOLDS)
+@pytest.mark.parametrize("name", ["stuck", "unreadable"])
+def test_what_cannot_leave_the_spool_is_a_reason(name: str) -> None:
+    (reason,) = judge(replace(WELL, spools=replace(Spools(), **{name: 2})), THRESHOLDS).reasons
+    assert (reason.name, reason.status, reason.subject) == (f"spool_{name}", "degraded", None)
+    unknown = judge(replace(WELL, spools=None), THRESHOLDS)
     assert unknown.reasons == ()
-    assert "spool_stuck" in unknown.unknown  # an alert that is active stays
+    assert f"spool_{name}" in unknown.unknown  # an alert that is active stays

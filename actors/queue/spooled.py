@@ -1,0 +1,117 @@
+"""A row of the spool's file, read back: a send, or what no release of this kind can send."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from actors.queue.record import Record, Send, api_id, split_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+UNREADABLE = "spool_unreadable"
+"""The error of messages whose row no longer tells what was to be sent."""
+
+
+class NotASend(ValueError):  # noqa: N818 - reads as what it is
+    """The row does not hold what `Spool.put` wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A send on disk. `place` rises with the order of acceptance on this host."""
+
+    place: int
+    message_id: str
+    accepted_at: float
+    idempotency_key: str | None
+    send: Send = field(repr=False)
+
+    @property
+    def record(self) -> Record:
+        """As the queue will know it."""
+        return Record(
+            id=api_id(self.send.connection, self.message_id),
+            message_id=self.message_id,
+            connection=self.send.connection,
+            chat=self.send.chat,
+            type=self.send.type,
+            text=self.send.text,
+            priority=self.send.priority,
+            status="queued",
+            attempts=0,
+            error=None,
+            uncertain=False,
+            reply_to=self.send.reply_to,
+            accepted_at=self.accepted_at,
+            send_at=self.send.send_at,
+            times={"queued": self.accepted_at},
+        )
+
+
+def spooled_of(row: Sequence[Any]) -> Spooled:
+    """Decode place, id, connection, chat, time of acceptance, key and send. Raises `NotASend`.
+
+    Texts come as bytes: SQLite gives up on one that is no UTF-8.
+    """
+    place, identity, connection, chat, accepted_at, key, content = row
+    try:
+        names = split_id(identity.decode())
+        fields = json.loads(content.decode())
+        send = Send(**fields)
+        _check(send)
+        accepted_at = float(accepted_at)
+        same = (names or ("",))[0] == send.connection == connection.decode()
+        if (
+            names is None
+            or not same
+            or send.chat != chat.decode()
+            or not math.isfinite(accepted_at)
+        ):
+            raise NotASend
+        return Spooled(place, names[1], accepted_at, None if key is None else key.decode(), send)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise NotASend from None  # its cause could quote what was to be sent
+
+
+def _check(send: Send) -> None:
+    texts = (send.connection, send.chat, send.text, send.type, send.reply_to or "")
+    if not all(isinstance(text, str) for text in texts) or not send.chat:
+        raise TypeError
+    for text in texts:
+        text.encode()  # a lone surrogate is JSON, and no text that Redis takes
+    if type(send.priority) is not int:
+        raise TypeError
+    if send.send_at is not None and not math.isfinite(send.send_at):
+        raise ValueError
+
+
+def ended(row: Sequence[Any], now: float) -> Record | None:
+    """How a message ends whose row is no send, as far as `id`, `chat` and `accepted_at` tell.
+
+    None where not even its id does. An accepted message ends visibly (G2).
+    """
+    identity, chat, accepted_at = row
+    names = split_id(identity.decode(errors="replace")) if isinstance(identity, bytes) else None
+    if names is None:
+        return None
+    known = isinstance(accepted_at, float) and math.isfinite(accepted_at)
+    return Record(
+        id=api_id(*names),
+        message_id=names[1],
+        connection=names[0],
+        chat=chat.decode(errors="replace") if isinstance(chat, bytes) else "",
+        type="text",
+        text="",
+        priority=5,
+        status="cancelled",
+        attempts=0,
+        error=UNREADABLE,
+        uncertain=False,
+        reply_to=None,
+        accepted_at=accepted_at if known else now,
+        times={"cancelled": now},
+    )
