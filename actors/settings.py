@@ -111,6 +111,7 @@ class Settings(BaseModel):
     dead_letter_retention_days: int = Field(
         30, ge=1, le=3650, validation_alias="DEAD_LETTER_RETENTION_DAYS"
     )
+    job_retention_days: int = Field(30, ge=1, le=3650, validation_alias="JOB_RETENTION_DAYS")
     pacing_messages_per_minute: int = Field(
         0, ge=0, le=60_000, validation_alias="PACING_MESSAGES_PER_MINUTE"
     )

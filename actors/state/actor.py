@@ -40,7 +40,12 @@ class StateManager(Shell):
         self._documents = open_documents(settings)
         self._batcher = Batcher(self._documents.batch)
         self._observing = Observing(self._batcher.add, interval=settings.heartbeat_interval / 1000)
-        retention = Retention(self._documents, settings.history_retention_days * DAY)
+        retention = Retention(
+            self._documents,
+            history=settings.history_retention_days * DAY,
+            jobs=settings.job_retention_days * DAY,
+            letters=settings.dead_letter_retention_days * DAY,
+        )
         self._loops = [
             asyncio.create_task(self._observing.run()),
             asyncio.create_task(retention.run()),

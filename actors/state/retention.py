@@ -1,16 +1,17 @@
-"""How long history is kept: recovery actions and alerts that are over."""
+"""How long history is kept: recovery actions, alerts that are over, jobs that are finished."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from actors.state.documents import (
     BATCH_LIMIT,
     HEALTH_ALERTS,
+    JOBS,
     RECOVERY_ACTIONS,
     StoreAway,
     Where,
@@ -28,20 +29,38 @@ EVERY = 3600.0
 AGAIN = 60.0
 """Seconds between two rounds, and until the next while the store is away."""
 
+PAUSE = 0.05
+"""Seconds between two batches of one round."""
+
+FINISHED = ("sent", "delivered", "read", "cancelled")
+RECORD = 7 * 86_400.0
+"""For how long the queue keeps the record of a letter that is off the list (`lanes.lua`)."""
+
 NOT_ACTIVE = Where("active", "==", value=False)
 
 
 class Retention:
-    """Removes what ended longer ago than `keep` seconds; an alert that is active always stays.
+    """Removes what ended longer ago than its time; what is active or open always stays.
 
-    In batches, so that it holds up no other writer for long; what a round missed the next removes.
+    In batches with pauses, so that it holds up no other writer for long; what a round missed the
+    next removes.
     """
 
     def __init__(
-        self, documents: Documents, keep: float, *, clock: Callable[[], float] = time.time
+        self,
+        documents: Documents,
+        *,
+        history: float,
+        jobs: float,
+        letters: float,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        """Seconds for which recovery and alerts, finished jobs, and dead letters are kept."""
         self._documents = documents
-        self._keep = keep
+        self._history = history
+        self._jobs = jobs
+        # A dead letter can be sent again until its record is gone, and is open then.
+        self._letters = max(jobs, letters + RECORD)
         self._clock = clock
 
     async def run(self) -> None:
@@ -58,21 +77,24 @@ class Retention:
 
     async def prune(self) -> int:
         """One round; how many documents it removed. Raises `StoreAway`."""
-        before = self._clock() - self._keep
-        actions = await self._remove(RECOVERY_ACTIONS, (), before, "at")
+        now = self._clock()
+        old = Where("at", "<", now - self._history)
+        removed = await self._remove(RECOVERY_ACTIONS, (old,), "at")
         # Found by when they were raised, which is never after they were cleared.
-        return actions + await self._remove(HEALTH_ALERTS, (NOT_ACTIVE,), before, "cleared_at")
+        removed += await self._remove(HEALTH_ALERTS, (NOT_ACTIVE, old), "cleared_at")
+        for status in (*FINISHED, "dead"):
+            keep = self._letters if status == "dead" else self._jobs
+            where = (Where("status", "==", status), Where("updated_at", "<", now - keep))
+            removed += await self._remove(JOBS, where, "updated_at")
+        return removed
 
-    async def _remove(
-        self, collection: str, where: Sequence[Where], before: float, ended: str
-    ) -> int:
+    async def _remove(self, collection: str, where: Sequence[Where], ended: str) -> int:
+        """Of those that are found, what ended before the bound of the last condition."""
         removed, after = 0, None
+        before: Any = where[-1].value
         while True:
             page = await self._documents.query(
-                collection,
-                where=[*where, Where("at", "<", before)],
-                limit=BATCH_LIMIT,
-                after=after,
+                collection, where=where, limit=BATCH_LIMIT, after=after
             )
             writes = [_removal(collection, item) for item in page.items if item[ended] < before]
             if writes:
@@ -81,6 +103,7 @@ class Retention:
             after = page.next
             if after is None:
                 return removed
+            await asyncio.sleep(PAUSE)
 
 
 def _removal(collection: str, document: Document) -> Write:

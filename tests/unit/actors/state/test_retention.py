@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 import pytest_asyncio
 
 from actors.health.alerts import Alert
-from actors.state.documents import BATCH_LIMIT, HEALTH_ALERTS, MESSAGES, RECOVERY_ACTIONS, Write
+from actors.state.documents import (
+    BATCH_LIMIT,
+    HEALTH_ALERTS,
+    JOBS,
+    MESSAGES,
+    RECOVERY_ACTIONS,
+    Write,
+)
 from actors.state.recovery import noting, recovery_action
 from actors.state.retention import Retention
 from actors.state.sqlite import SqliteDocuments
@@ -18,7 +26,9 @@ if TYPE_CHECKING:
 
     from actors.state.documents import Documents
 
-NOW, KEEP = 1_000_000.0, 1000.0
+NOW, KEEP = 10_000_000.0, 1000.0
+JOBS_KEEP, LETTERS = 500.0, 2000.0
+RECORD = 7 * 86_400.0
 
 
 @pytest_asyncio.fixture
@@ -26,6 +36,20 @@ async def documents(tmp_path: Path) -> AsyncIterator[Documents]:
     store = SqliteDocuments(tmp_path / "state.db")
     yield store
     await store.close()
+
+
+def retaining(documents: Documents) -> Retention:
+    return Retention(documents, history=KEEP, jobs=JOBS_KEEP, letters=LETTERS, clock=lambda: NOW)
+
+
+def job(status: str, age: float) -> Write:
+    data = {"connection": "shop", "status": status, "updated_at": NOW - age}
+    return Write("set", JOBS, f"shop.{status}.{age}", data)
+
+
+async def jobs(documents: Documents) -> set[tuple[str, float]]:
+    found = await documents.query(JOBS)
+    return {(item["status"], NOW - item["updated_at"]) for item in found.items}
 
 
 def action(age: float) -> Write:
@@ -55,7 +79,7 @@ async def test_what_ended_long_ago_goes(documents: Documents) -> None:
             Write("set", MESSAGES, "shop.1", {"at": 1.0}),
         ]
     )
-    retention = Retention(documents, KEEP, clock=lambda: NOW)
+    retention = retaining(documents)
     assert await retention.prune() == 2
     assert await left(documents, RECOVERY_ACTIONS) == {KEEP - 1}
     assert await left(documents, HEALTH_ALERTS) == {KEEP + 2, KEEP + 3, KEEP - 1}
@@ -67,5 +91,35 @@ async def test_more_than_a_batch_goes_in_one_round(documents: Documents) -> None
     writes = [action(KEEP + 1 + age) for age in range(2 * BATCH_LIMIT + 3)]
     for begin in range(0, len(writes), BATCH_LIMIT):
         await documents.batch(writes[begin : begin + BATCH_LIMIT])
-    assert await Retention(documents, KEEP, clock=lambda: NOW).prune() == len(writes)
+    assert await retaining(documents).prune() == len(writes)
     assert await left(documents, RECOVERY_ACTIONS) == set()
+
+
+@pytest.mark.parametrize("status", ["sent", "delivered", "read", "cancelled"])
+async def test_jobs_that_are_finished_go_after_their_time(
+    documents: Documents, status: str
+) -> None:
+    await documents.batch([job(status, JOBS_KEEP + 1), job(status, JOBS_KEEP - 1)])
+    assert await retaining(documents).prune() == 1
+    assert await jobs(documents) == {(status, JOBS_KEEP - 1)}
+
+
+@pytest.mark.parametrize("status", ["queued", "waiting", "sending"])
+async def test_jobs_that_are_open_always_stay(documents: Documents, status: str) -> None:
+    await documents.batch([job(status, NOW)])
+    assert await retaining(documents).prune() == 0
+    assert await jobs(documents) == {(status, NOW)}
+
+
+async def test_dead_letters_stay_for_as_long_as_they_can_be_sent_again(
+    documents: Documents,
+) -> None:
+    """Until they are off the list, and their record in Redis is gone."""
+    over = LETTERS + RECORD
+    await documents.batch([job("dead", age) for age in (over + 1, over - 1, LETTERS + 1)])
+    assert await retaining(documents).prune() == 1
+    assert await jobs(documents) == {("dead", over - 1), ("dead", LETTERS + 1)}
+    longer = Retention(
+        documents, history=KEEP, jobs=2 * over, letters=LETTERS, clock=lambda: NOW + over
+    )
+    assert await longer.prune() == 0, "a longer time for jobs counts for letters too"
