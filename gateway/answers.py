@@ -226,6 +226,47 @@ class AlertAnswer(Answer):
     raised_at: Time
 
 
+class Alert(AlertAnswer):
+    """An alert, also one that is over."""
+
+    id: str
+    active: bool
+    cleared_at: Time | None = Field(description="When it was over.")
+
+
+class Alerts(Answer):
+    items: list[Alert]
+    next: str | None
+
+
+class RecoveryAction(Answer):
+    """What was done about something that fell."""
+
+    id: str
+    role: str = Field(
+        description="What fell: `connection`, `queue`, `state`, `health`, `root`, or a part that"
+        " the keeper starts.",
+        examples=["connection"],
+    )
+    connection: str | None = Field(description="Where it served one.")
+    cause: str = Field(description="Why, as far as is known: `crashed`, `hung`, …")
+    action: Literal["restarted", "recovered", "gave_up"] = Field(
+        description="`recovered`: out of `failed`, by itself or because somebody asked. `gave_up`:"
+        " it fell too often, or AUTO_RECOVERY is off."
+    )
+    before: str | None = Field(description="What it was: a connection's state, or why it fell.")
+    after: str | None = Field(description="What it became.")
+    epoch_before: int | None
+    epoch_after: int | None = Field(description="Of the owner that took over, of a connection.")
+    seconds: float = Field(description="From the moment the fall was noticed until this was done.")
+    at: Time = Field(description="When it was done.")
+
+
+class RecoveryActions(Answer):
+    items: list[RecoveryAction]
+    next: str | None
+
+
 class SpoolHealth(Answer):
     up: bool = Field(description="Whether sends could be accepted while Redis is away.")
     waiting: int = Field(description="Sends on this host's disk that the queue does not have yet.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from gateway import connections, messages, openapi, operations, pages, queue
+from gateway import connections, history, messages, openapi, operations, pages, queue
 from gateway.access import Access
 from gateway.backends import Backends
 from gateway.endpoint import Endpoint
@@ -28,6 +28,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *connections.OPERATIONS,
     *queue.OPERATIONS,
     *operations.OPERATIONS,
+    *history.OPERATIONS,
     *pages.OPERATIONS,
 )
 

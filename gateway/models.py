@@ -19,6 +19,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     StringConstraints,
     WithJsonSchema,
 )
@@ -72,6 +73,11 @@ def _decimal(value: object) -> object:
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
         raise PydanticCustomError("invalid_parameter", "write a number in decimal digits")
     return value
+
+
+def _truth(value: object) -> object:
+    """JSON's two words: pydantic takes ``yes``, ``1`` and ``on`` too."""
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
 def _written_out(value: object) -> object:
@@ -227,4 +233,15 @@ class ListMessages(Listing):
 
 
 class ListDead(Listing):
+    connection: ConnectionId | None = None
+
+
+class ListAlerts(Listing):
+    connection: ConnectionId | None = None
+    active: Annotated[StrictBool | None, BeforeValidator(_truth)] = Field(
+        None, description="Only those that are active (`true`) or over (`false`)."
+    )
+
+
+class ListRecoveries(Listing):
     connection: ConnectionId | None = None

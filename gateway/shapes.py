@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
-from gateway.answers import Connection, Crash, Lane, Message, Queue, State, rfc3339
+from gateway.answers import (
+    Alert,
+    Connection,
+    Crash,
+    Lane,
+    Message,
+    Queue,
+    RecoveryAction,
+    State,
+    rfc3339,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -125,6 +135,25 @@ def stored(document: Document) -> Message:
         cancelled_at=_time(document, "cancelled_at"),
         received_at=_time(document, "received_at") or (None if outgoing else _time(document, "at")),
     )
+
+
+def alert(document: Document) -> Alert:
+    """An alert as the state store has it."""
+    return Alert(
+        id=document["id"],
+        name=document["name"],
+        connection=document["subject"],
+        severity=document["severity"],
+        reason=document["reason"],
+        active=document["active"],
+        raised_at=rfc3339(document["raised_at"]) or "",
+        cleared_at=rfc3339(document["cleared_at"]),
+    )
+
+
+def recovery(document: Document) -> RecoveryAction:
+    """A recovery action as the state store has it."""
+    return RecoveryAction(**{**document, "at": rfc3339(document["at"])})
 
 
 def _crash(told: Document) -> Crash:

@@ -1,31 +1,6 @@
 """The port to the state store: documents in collections, as Firestore understands them.
 
-Collections and their fields, here and nowhere else. Times are float seconds since the epoch, UTC.
-
-``whatsapp_connection_states/{connection}`` (written through `actors.state.connections`)
-    ``engine`` · ``webhook`` · ``desired`` running|stopped|logged_out · ``generation`` int, raised
-    to ask for a restart · ``recover`` int, raised to ask for recovery · ``created_at`` ·
-    ``deleted`` bool · ``fence`` the epoch that wrote last of what arrived (`actors.state.fencing`)
-    · ``observed`` map: ``state`` ``cause`` ``epoch`` ``since`` ``account``
-    ``restarts`` ``beat`` ``retry_at``. What is desired and what is observed never share a field.
-``whatsapp_messages/{API id}``
-    ``message_id`` · ``connection`` · ``chat`` · ``sender`` · ``direction`` in|out · ``type`` ·
-    ``text`` · ``status`` · ``attempts`` · ``error`` · ``uncertain`` · ``source``
-    api|live|offline|history · ``push_name`` · ``from_me`` · ``reply_to`` · ``priority`` · ``at``
-    (sort key) · a time per status: ``queued_at`` ``waiting_at`` ``sending_at`` ``sent_at``
-    ``delivered_at`` ``read_at`` ``dead_at`` ``cancelled_at`` ``received_at``
-``message_queue_jobs/{API id}``
-    ``connection`` · ``status`` · ``attempts`` · ``error`` · ``updated_at`` (no text)
-``recovery_actions/{id}`` (built by `actors.state.recovery`)
-    ``connection`` · ``role`` · ``cause`` · ``action`` · ``before`` · ``after`` · ``epoch_before``
-    ``epoch_after`` · ``seconds`` · ``at``
-``health_status/latest``
-    what `actors.health.checks` found: ``status`` ``reasons`` ``at`` … and the summary's inputs
-``health_alerts/{id}``
-    ``name`` · ``subject`` · ``severity`` · ``active`` bool · ``reason`` · ``raised_at`` ·
-    ``cleared_at`` · ``at`` (= ``raised_at``, sort key)
-``api_keys/{id}``
-    ``hash`` · ``scopes`` list · ``connections`` list or null · ``created_at`` · ``name``
+`docs/collections.md` lists the collections and their fields.
 
 An index serves each query that the service makes (see `QUERIES`); another query is answered too,
 by reading the whole collection.
@@ -64,7 +39,7 @@ QUERIES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     ),
     JOBS: (("connection", "updated_at"), ("status", "updated_at")),
     RECOVERY_ACTIONS: (("at",), ("connection", "at")),
-    HEALTH_ALERTS: (("at",), ("active", "at")),
+    HEALTH_ALERTS: (("at",), ("subject", "at"), ("active", "at")),
     API_KEYS: (("hash",),),
 }
 

@@ -13,10 +13,8 @@ if TYPE_CHECKING:
 
     Action = Literal[
         "restarted",  # a new process (or the standby) serves what the dead one did
-        "adopted",  # a restarted root found it running
         "recovered",  # out of failed, by the breaker or because somebody asked
         "gave_up",  # restart intensity exceeded, or AUTO_RECOVERY is off
-        "killed",  # it did not answer any more
     ]
 
 

@@ -13,7 +13,7 @@ import typer
 
 from gateway.cli import connections, keys, queue, simulate
 from gateway.cli import settings as settings_commands
-from gateway.cli.options import DATA, Data, Json, Key, directory
+from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
 
 app = typer.Typer(
     name="teimoso",
@@ -106,6 +106,42 @@ def doctor(data: Data = DATA, as_json: Json = False) -> None:
     from gateway.cli.doctor import run
 
     run(directory(data), as_json)
+
+
+@app.command()
+def alerts(
+    connection: Annotated[str | None, typer.Option("--connection")] = None,
+    active: Annotated[
+        bool | None, typer.Option("--active/--over", help="Only those, or those that are over.")
+    ] = None,
+    limit: Limit = None,
+    after: After = None,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """List what somebody should know of, now and before, the newest first."""
+    from gateway.cli import history
+
+    only = None if active is None else str(active).lower()
+    asked = {"connection": connection, "active": only, "limit": limit, "after": after}
+    history.alerts(directory(data), key, asked, as_json)
+
+
+@app.command()
+def recoveries(
+    connection: Annotated[str | None, typer.Option("--connection")] = None,
+    limit: Limit = None,
+    after: After = None,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """List what fell and what was done about it, the newest first."""
+    from gateway.cli import history
+
+    asked = {"connection": connection, "limit": limit, "after": after}
+    history.recoveries(directory(data), key, asked, as_json)
 
 
 @app.command()

@@ -18,6 +18,12 @@ Key = Annotated[
     str | None,
     typer.Option("--key", envvar="TEIMOSO_API_KEY", show_default=False, help="An API key."),
 ]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, max=500, help="The most to list; 50 by default.")
+]
+After = Annotated[
+    str | None, typer.Option("--after", metavar="NEXT", help="The `next` of the list before.")
+]
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="A phone number, digits only.")]
 
 DATA = Path("data")

@@ -40,7 +40,9 @@ hooks = "hooks.py"
 expected-statuses = ["2xx", 401, 403, 404, 406, 409]
 
 [[operations]]
-include-operation-id = ["listMessages", "listConnections", "listDead", "redrive"]
+include-operation-id = [
+    "listMessages", "listConnections", "listDead", "redrive", "listAlerts", "listRecoveries"
+]
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 401, 403, 404]
 """
@@ -141,6 +143,6 @@ def test_the_document_is_kept(own_gateway: Gateway, tmp_path: Path) -> None:
         )
     print(ran.stdout[-1500:])
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "25 selected / 25 total" in ran.stdout
+    assert "27 selected / 27 total" in ran.stdout
     assert "internal_error" not in own_gateway.log()
     assert rest.sent > 10

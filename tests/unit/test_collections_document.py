@@ -1,0 +1,110 @@
+"""`docs/collections.md` names every field that is written, by what writes them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.health.alerts import Alert
+from actors.health.checks import Answer, Backlog, Sample, Verdict, document
+from actors.queue import mirror
+from actors.queue.record import Crash, record_of
+from actors.state.connections import Connections, Observed
+from actors.state.documents import (
+    API_KEYS,
+    CONNECTIONS,
+    HEALTH_ALERTS,
+    HEALTH_STATUS,
+    JOBS,
+    MESSAGES,
+    RECOVERY_ACTIONS,
+)
+from actors.state.messages import incoming
+from actors.state.recovery import recovery_action
+from actors.state.sqlite import SqliteDocuments
+from gateway.keys import create
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+PAGE = (Path(__file__).parents[2] / "docs" / "collections.md").read_text()
+
+
+def told(collection: str) -> set[str]:
+    """What stands in backticks in the collection's table, maps' fields among it."""
+    section = PAGE.partition(f"\n## `{collection}")[2].partition("\n## ")[0]
+    return set(re.findall(r"`(\w+)`", section))
+
+
+def fields(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        return set(value).union(*map(fields, value.values()))
+    if isinstance(value, list | tuple):
+        return set().union(*map(fields, value))
+    return set()
+
+
+def check(collection: str, *documents: Mapping[str, Any]) -> None:
+    written = set().union(*(fields(dict(each)) for each in documents)) - {"id"}
+    assert written
+    assert written <= told(collection), written - told(collection)
+
+
+RECORD = record_of(
+    "shop",
+    "3EB0",
+    {
+        "status": "dead",
+        "chat": "x",
+        "type": "text",
+        "text": "x",
+        "priority": "5",
+        "attempts": "1",
+        "accepted_at": "1",
+        "crash_log": "1 2 3 crashed",
+        "revision": "1",
+        **{f"{name}_at": "1" for name in ("queued", "waiting", "sending", "sent", "delivered")},
+        **{f"{name}_at": "1" for name in ("read", "dead", "cancelled")},
+    },
+)
+RECEIVED = {"at": 1, "chat": "x", "sender": "x", "message_id": "x", "type": "x", "text": "x"}
+
+
+def test_messages_and_jobs() -> None:
+    assert RECORD.crashes == (Crash(1.0, 2.0, 3, "crashed"),)
+    check(MESSAGES, mirror.message(RECORD), incoming("shop", {**RECEIVED, "key": 1}, 1.0))
+    check(JOBS, mirror.job(RECORD))
+
+
+def test_recovery_actions_and_alerts() -> None:
+    check(RECOVERY_ACTIONS, recovery_action(role="x", action="gave_up", cause="x", at=1, seconds=0))
+    check(HEALTH_ALERTS, Alert("x", None, "warning", "x", 1.0).write.data)
+
+
+def test_health_status() -> None:
+    ok = Answer(ok=True, seconds=0)
+    sample = Sample(1, 1, 1, 1, 1, 1, ok, ok, None, {}, Backlog())
+    alert = Alert("x", None, "warning", "x", 1.0)
+    check(HEALTH_STATUS, document(sample, Verdict("healthy", ()), [alert]), {"stuck": 0})
+
+
+async def test_connections_and_keys(tmp_path: Path) -> None:
+    store = SqliteDocuments(tmp_path / "state.db")
+    connections = Connections(store)
+    await connections.create("shop")
+    assert await connections.observe("shop", Observed("open"))
+    await create(store, name="x", scopes=["read"], connections=None)
+    for collection in (CONNECTIONS, API_KEYS):
+        (found,) = (await store.query(collection)).items
+        check(collection, found)
+    await store.close()
+
+
+@pytest.mark.parametrize("name", ["colour", "size"])
+def test_a_field_that_is_not_told_is_noticed(name: str) -> None:
+    with pytest.raises(AssertionError, match=name):
+        check(JOBS, {**mirror.job(RECORD), name: 1})
