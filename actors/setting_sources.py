@@ -61,12 +61,24 @@ class _Sourced(BaseSettings, Settings):
     @classmethod
     def _alone(cls, value: str | None) -> str | None:
         """Whatever else is in it would be read as another part of the address."""
-        if value is None or _HOST.fullmatch(value):
+        if value is None or _host(value.removeprefix("[").removesuffix("]")):
             return value
+        raise ValueError("must be a host alone; its port is REDIS_PORT")
+
+    @field_validator("ray_address")
+    @classmethod
+    def _a_cluster(cls, value: str | None) -> str | None:
+        """Ray itself says what is wrong only once it could not be reached."""
+        if not value:  # as Ray takes it
+            return None
         try:
-            ip_address(value.removeprefix("[").removesuffix("]"))
+            parts = urlsplit(f"//{value}")
+            whole = bool(parts.port) and parts.netloc == value and "@" not in value
+            known = whole and _host(parts.hostname or "")
         except ValueError:
-            raise ValueError("must be a host alone; its port is REDIS_PORT") from None
+            known = False
+        if not known:
+            raise ValueError("must be HOST:PORT, as in 10.0.0.1:6379")
         return value
 
     @classmethod
@@ -80,6 +92,16 @@ class _Sourced(BaseSettings, Settings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         del settings_cls, file_secret_settings
         return init_settings, env_settings, dotenv_settings
+
+
+def _host(written: str) -> bool:
+    if _HOST.fullmatch(written):
+        return True
+    try:
+        ip_address(written)
+    except ValueError:
+        return False
+    return True
 
 
 def read(file: Path | None, flags: dict[str, Any]) -> Settings:

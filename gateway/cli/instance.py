@@ -9,8 +9,10 @@ import os
 import subprocess
 import tempfile
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from dotenv.parser import parse_stream
 
@@ -24,6 +26,8 @@ from supervision.keeper.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from dotenv.parser import Binding
 
 
 SHORTEST = 8  # characters of a name that can be mistyped and still be told from another one
@@ -120,14 +124,29 @@ def wanted(data: Path, wish: Wish, known: Plan | None) -> tuple[Settings, Plan]:
     if plan.port == 0:
         plan = replace(plan, port=_any_port(data))
     settings = settings.model_copy(update={"port": plan.port})
+    valkey = settings.redis_url is None and settings.redis_host is None
+    if valkey and not _is_here(settings.ray_address):
+        raise CannotStart(
+            "RAY_ADDRESS names a cluster whose hosts cannot reach the Valkey that would be started"
+            " here: name a Redis that all of them reach in REDIS_URL or REDIS_HOST."
+        )
     return settings, replace(
         plan,
         simulate=plan.simulate if wish.simulate is None else wish.simulate,
         control_port=plan.control_port if wish.control_port is None else wish.control_port,
-        valkey=settings.redis_url is None and settings.redis_host is None,
+        valkey=valkey,
         ray=settings.ray_address is None,
         settings_file=None if file is None else str(file.absolute()),
     )
+
+
+def _is_here(ray: str | None) -> bool:
+    """Whether this is every host of the Ray cluster: its own one, or one on loopback."""
+    host = "localhost" if ray is None else urlsplit(f"//{ray}").hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _check_names(environment: Mapping[str, str]) -> None:
@@ -157,11 +176,26 @@ def _check_lines(file: Path) -> None:
         raise CannotStart(f"The settings file {file} is not text in UTF-8.") from None
     except OSError as error:
         raise CannotStart(f"The settings file {file} cannot be read: {error.strerror}.") from None
+    given: dict[str, int] = {}
     for binding in bindings:
+        if binding.key is not None and given.setdefault(binding.key, _line(binding)) != _line(
+            binding
+        ):
+            raise CannotStart(
+                f"{binding.key} is given twice in the settings file {file}, in the lines"
+                f" {given[binding.key]} and {_line(binding)}."
+            )
         if binding.error or (binding.key is not None and binding.value is None):
-            blank = len(binding.original.string) - len(binding.original.string.lstrip("\r\n"))
-            line = binding.original.line + binding.original.string[:blank].count("\n")
-            raise CannotStart(f"Line {line} of the settings file {file} is not NAME=VALUE.")
+            raise CannotStart(
+                f"Line {_line(binding)} of the settings file {file} is not NAME=VALUE."
+            )
+
+
+def _line(binding: Binding) -> int:
+    """Where it is written; the blank lines before it belong to it."""
+    text = binding.original.string
+    blank = len(text) - len(text.lstrip("\r\n"))
+    return binding.original.line + text[:blank].count("\n")
 
 
 def conflict(wish: Wish, running: Plan) -> str | None:

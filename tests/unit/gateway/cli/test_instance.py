@@ -61,12 +61,67 @@ def test_named_servers_are_not_started(tmp_path: Path, monkeypatch: pytest.Monke
     assert wanted(tmp_path, Wish(), None)[1].roles == ("root", "gateway")
 
 
+@pytest.mark.parametrize("address", ["ray.example:6379", "10.0.0.1:6379", "[2001:db8::1]:6379"])
+def test_a_valkey_that_a_cluster_cannot_reach_is_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(CannotStart, match=r"RAY_ADDRESS .* REDIS_URL or REDIS_HOST\."):
+        wanted(tmp_path, Wish(), None)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:6379", "127.0.0.2:6379", "localhost:6379", ""])
+def test_a_cluster_on_this_host_reaches_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    _, plan = wanted(tmp_path, Wish(), None)
+    assert (plan.valkey, plan.ray) == (True, address == "")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("nonsense", "auto", "local", "ray://10.0.0.1:10001", "10.0.0.1", ":6379", "10.0.0.1:0"),
+        *(
+            "10.0.0.1:99999",
+            "10.0.0.1:x",
+            "a b:1",
+            "::1:6379",
+            "u:p@h:1",
+            "h:1/x",
+            "h:1?x",
+            "h:1\n",
+        ),
+    ],
+)
+def test_a_cluster_that_cannot_be_one_is_refused_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("REDIS_HOST", "redis.example")
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(CannotStart, match=r"^RAY_ADDRESS is not valid: must be HOST:PORT"):
+        wanted(tmp_path, Wish(), None)
+
+
 def test_the_settings_file_is_remembered(tmp_path: Path) -> None:
     file = tmp_path / "settings"
     file.write_text("QUEUE_CONCURRENCY=3\n")
     _, plan = wanted(tmp_path, Wish(settings_file=file), None)
     settings, _ = wanted(tmp_path, Wish(), plan)
     assert settings.queue_concurrency == 3
+
+
+def test_a_setting_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    """Which of the two would count is nobody's guess."""
+    file = tmp_path / "settings"
+    file.write_text("# ours\nQUEUE_CONCURRENCY=3\n\n\nPORT=8090\nexport QUEUE_CONCURRENCY=3\n")
+    sentence = (
+        f"QUEUE_CONCURRENCY is given twice in the settings file {file}, in the lines 2 and 6."
+    )
+    with pytest.raises(CannotStart) as refused:
+        wanted(tmp_path, Wish(settings_file=file), None)
+    assert str(refused.value) == sentence
 
 
 @pytest.mark.parametrize(
