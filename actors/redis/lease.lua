@@ -53,9 +53,10 @@ function transitions.report(epoch, state, cause, account, qr, expires_at, left, 
     if account ~= '' then
         call('HSET', LEASE, 'account', account)
     end
-    if state ~= 'pairing' then
+    if state ~= 'pairing' or qr == '' then
+        -- Of a socket that is closed there is nothing to scan any more.
         call('DEL', QR)
-    elseif qr ~= '' then
+    else
         call('HSET', QR, 'text', qr, 'expires_at', expires_at)
         call('PEXPIRE', QR, left)
     end

@@ -133,8 +133,8 @@ class Leases:
     ) -> bool:
         """Write what the owner sees; False when the lease is lost, and then nothing is written.
 
-        `account` None keeps the known one, `obstacle` None says that there is none. `qr` is kept
-        until it expires; a state other than ``pairing`` removes it.
+        `account` None keeps the known one, `obstacle` None says that there is none. `qr` is shown
+        until it expires, or a report without one.
         """
         left = 0 if qr is None else max(0, int((qr.expires_at - time.time()) * 1000))
         text, expires_at = ("", 0.0) if qr is None or left == 0 else (qr.text, qr.expires_at)

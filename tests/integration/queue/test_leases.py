@@ -87,13 +87,13 @@ async def test_a_qr_is_shown_while_pairing_until_it_expires(leases: Leases) -> N
     shown = Qr("2@abc", end)
     assert await leases.report(SHOP, 1, state="pairing", cause=None, since=1.0, qr=shown)
     assert await leases.qr(SHOP) == ("2@abc", end)
-    assert await leases.report(SHOP, 1, state="pairing", cause=None, since=1.0)
+    assert await leases.report(SHOP, 1, state="pairing", cause=None, since=1.0, qr=shown)
     assert await leases.qr(SHOP) == ("2@abc", end)
     await asyncio.sleep(0.7)
     assert await leases.qr(SHOP) is None
 
 
-@pytest.mark.parametrize("end", ["open", "taken", "released", "marked", "expired"])
+@pytest.mark.parametrize("end", ["open", "closed", "taken", "released", "marked", "expired"])
 async def test_a_qr_is_gone_when_it_is_of_no_use(leases: Leases, end: str) -> None:
     await leases.take(SHOP, FIRST)
     seconds = -1 if end == "expired" else 60
@@ -102,6 +102,8 @@ async def test_a_qr_is_gone_when_it_is_of_no_use(leases: Leases, end: str) -> No
     match end:
         case "open":
             await leases.report(SHOP, 1, state="open", cause=None, since=1.0)
+        case "closed":
+            await leases.report(SHOP, 1, state="pairing", cause="network", since=1.0)
         case "taken":
             await leases.take(SHOP, SECOND)
         case "released":
