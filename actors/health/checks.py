@@ -139,6 +139,8 @@ class Verdict:
 PER_CONNECTION = frozenset({"connection_failed", "connection_blocked", "connection_stale"})
 OF_CONNECTIONS = PER_CONNECTION | {"connections_failed", "all_failed"}
 OF_QUEUE = frozenset({"queue_backlog", "dead_letters"})
+ENDED = FAILED | {"logged_out"}
+"""Of a connection that should run: it needs somebody."""
 OF_SPOOLS = frozenset({"spool_stuck", "spool_unreadable"})
 
 
@@ -234,9 +236,9 @@ def _connections(
 ) -> list[Reason]:
     reasons = []
     wanted = {name: seen for name, seen in connections.items() if seen.desired == "running"}
-    failed = [name for name, seen in wanted.items() if seen.state in FAILED or seen.obstacle]
+    failed = [name for name, seen in wanted.items() if seen.state in ENDED or seen.obstacle]
     for name in failed:
-        kind = "connection_failed" if wanted[name].state in FAILED else "connection_blocked"
+        kind = "connection_failed" if wanted[name].state in ENDED else "connection_blocked"
         sentence = _sentence(wanted[name], thresholds.auto_recovery)
         reasons.append(Reason(kind, "healthy", sentence, name))
     for name, seen in wanted.items():
@@ -252,7 +254,7 @@ def _connections(
 
 
 def _sentence(seen: Seen, auto_recovery: bool) -> str:
-    cause = seen.cause if seen.state in FAILED else seen.obstacle
+    cause = seen.cause if seen.state in ENDED else seen.obstacle
     sentences = CAUSES if auto_recovery else {**CAUSES, **BY_HAND}
     known = sentences.get(cause or "")
     if known is None:

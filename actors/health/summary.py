@@ -17,7 +17,7 @@ SEVERITY: Mapping[str, int] = {"healthy": 0, "degraded": 1, "unhealthy": 2}
 STALE_AFTER = 3  # missed rounds, after which the monitor's last word is history
 
 ACTIVE = frozenset({"open"})
-FAILED = frozenset({"failed", "logged_out"})
+FAILED = frozenset({"failed"})
 RECOVERING = frozenset({"connecting", "reconnecting"})
 
 
@@ -34,8 +34,8 @@ def summary(
 ) -> dict[str, Any]:
     """The short form of `/health` and nothing more: it is answered without a key.
 
-    `uptime` in seconds; `states` of all connections (stopped and pairing ones count in the total
-    only); `waiting` in the queue, what waits for its time included, `active` being sent, `failed`
+    `uptime` in seconds; `states` of all connections (stopped, unlinked and pairing ones count in the
+    total only); `waiting` in the queue, what waits for its time included, `active` being sent, `failed`
     dead letters; `cpu` and `memory` in percent of the machine.
     """
     known = list(states)

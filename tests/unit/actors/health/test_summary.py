@@ -33,7 +33,7 @@ def test_the_guides_example() -> None:
     [
         ("open", (1, 0, 0)),
         ("failed", (0, 1, 0)),
-        ("logged_out", (0, 1, 0)),
+        ("logged_out", (0, 0, 0)),
         ("connecting", (0, 0, 1)),
         ("reconnecting", (0, 0, 1)),
         ("pairing", (0, 0, 0)),
