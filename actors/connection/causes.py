@@ -25,6 +25,7 @@ class Kind(StrEnum):
 
     NETWORK = "network"
     KEEPALIVE = "keepalive"
+    DISK_FULL = "disk_full"
     RESTART_REQUIRED = "restart_required"
     REPLACED = "replaced"
     LOGGED_OUT = "logged_out"
@@ -88,6 +89,7 @@ Consequence = Reconnect | Wait | Stop | PairAgain | FreshLease
 _CONSEQUENCES: dict[Kind, Consequence] = {
     Kind.NETWORK: Reconnect(at_once=False),
     Kind.KEEPALIVE: Reconnect(at_once=False),
+    Kind.DISK_FULL: Reconnect(at_once=False),
     Kind.RESTART_REQUIRED: Reconnect(at_once=True),
     Kind.REPLACED: FreshLease(),
     Kind.LOGGED_OUT: PairAgain(),

@@ -51,6 +51,11 @@ class SessionUnavailable(Exception):  # noqa: N818
 
     code: Final = "session_unavailable"
 
+    @property
+    def full(self) -> bool:
+        """Whether the disk has no room."""
+        return self.args == ("SQLITE_FULL",)
+
 
 class SessionBlocked(Exception):  # noqa: N818
     """Something else stands where the session or its directory belongs. It was left as it is."""

@@ -101,6 +101,7 @@ def test_a_full_disk_under_the_session(instance: Instance, disk: Path, figure: F
             assert "disk_full" in shown_alerts(instance)
             waiting, told = unacknowledged(instance, ACCOUNT), instance.connection(CONNECTION)
             assert waiting > 20, "what cannot be stored was acknowledged"
+            assert told["cause"] in {"disk_full", None}, "None: it is trying just now"
             before = stored(instance, CONNECTION)
         begun = time.monotonic()
         until("the connection is open", lambda: state(instance) == "open" or None, 60)

@@ -43,4 +43,5 @@ def cause_of(refusal: Exception) -> Cause:
         return Cause(Kind.REPLACED, StaleEpoch.code)
     if isinstance(refusal, SessionDamaged):
         return Cause(Kind.BAD_SESSION, "damaged")
-    return Cause(Kind.NETWORK, SessionUnavailable.code)
+    full = isinstance(refusal, SessionUnavailable) and refusal.full
+    return Cause(Kind.DISK_FULL if full else Kind.NETWORK, SessionUnavailable.code)

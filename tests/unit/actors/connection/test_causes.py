@@ -84,6 +84,7 @@ def test_a_close_without_a_stanza_is_the_networks(code: int | None) -> None:
     [
         (Kind.NETWORK, Reconnect(at_once=False)),
         (Kind.KEEPALIVE, Reconnect(at_once=False)),
+        (Kind.DISK_FULL, Reconnect(at_once=False)),
         (Kind.RESTART_REQUIRED, Reconnect(at_once=True)),
         (Kind.REPLACED, FreshLease()),
         (Kind.LOGGED_OUT, PairAgain()),

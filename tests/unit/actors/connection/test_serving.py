@@ -13,6 +13,7 @@ from actors.connection.ending import Ending, ending_of
     [
         (Kind.NETWORK, None),
         (Kind.KEEPALIVE, None),
+        (Kind.DISK_FULL, None),
         (Kind.RESTART_REQUIRED, None),
         (Kind.TEMPORARILY_BANNED, None),
         (Kind.REPLACED, Ending("failed", "replaced")),

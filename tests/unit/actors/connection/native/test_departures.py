@@ -115,7 +115,7 @@ async def test_what_is_not_on_disk_does_not_leave(session: Counting) -> None:
         assert isinstance(one, ConnectionLost)
         assert not one.written
     assert wire.written == []
-    assert wire.cause == Cause(Kind.NETWORK, "session_unavailable")
+    assert wire.cause == Cause(Kind.DISK_FULL, "session_unavailable")
 
 
 async def test_a_socket_that_dies_tells_everyone_that_bytes_may_have_left(
