@@ -31,6 +31,8 @@ class Message:
     uncertain: bool = False
     error: str | None = None
     died: int = 0
+    died_at: float = 0
+    expired: bool = False
     crashes: int = 0
 
     @property
@@ -48,6 +50,7 @@ class Model:
     gap: float = 0
     paced: float = 0
     gaps: dict[str, float] = field(default_factory=dict)
+    clock: float | None = None
 
     def accept(
         self, text: str, chat: str, priority: int, send_at: float | None, now: float
@@ -67,6 +70,14 @@ class Model:
                 message.status, message.due = "queued", None
                 if message.rank is None:
                     message.rank = (message.priority, self._next())
+
+    def follow_clock(self, now: float) -> None:
+        """A backoff moves along with a clock that is set back; a `send_at` is a time of the clock."""
+        jump = 0 if self.clock is None else self.clock - now
+        self.clock = now
+        for message in self.messages.values():
+            if jump > 1 and message.due is not None and message.rank is not None:
+                message.due -= jump
 
     def lane(self, chat: str) -> list[Message]:
         queued = [m for m in self.messages.values() if m.open and m.rank and m.chat == chat]
@@ -115,7 +126,8 @@ class Model:
         message = self.messages[text]
         message.ahead = ahead
         message.status, message.attempts = "sending", message.attempts + 1
-        self.gaps[message.chat] = now + self.gap
+        if self.gap:
+            self.gaps[message.chat] = now + self.gap
         self.paced = now + self.interval
 
     def prove(self, text: str, status: str) -> None:
@@ -123,10 +135,11 @@ class Model:
         if message.status not in PROOF:
             self._leave(message)
             message.due, message.error, message.uncertain = None, None, False
+            message.expired = False
         if PROOF[status] > PROOF.get(message.status, 0):
             message.status = status
 
-    def fail(self, text: str, *, due: float | None, uncertain: bool) -> str:
+    def fail(self, text: str, *, due: float | None, uncertain: bool, now: float) -> str:
         message = self.messages[text]
         if message.status != "sending":
             return "sent"
@@ -140,7 +153,7 @@ class Model:
         message.error, message.due = "ack_timeout", due
         message.uncertain = message.uncertain or uncertain
         message.status = "dead" if due is None else "waiting"
-        message.died = self._next()
+        message.died, message.died_at = self._next(), now
         return message.status
 
     def unclaim(self, text: str) -> None:
@@ -163,7 +176,7 @@ class Model:
             message.ahead, message.status = False, "queued"
             message.attempts -= 1
 
-    def take(self) -> None:
+    def take(self, now: float) -> None:
         """What crashed two owners, the second time alone in flight, crashes no third."""
         flying = [m for m in self.messages.values() if m.status == "sending"]
         for message in flying:
@@ -172,7 +185,7 @@ class Model:
             message.crashes += 1
             if len(flying) == 1 and message.crashes > 1:
                 message.status, message.error = "dead", "poison"
-                message.died = self._next()
+                message.died, message.died_at = self._next(), now
 
     def cancel(self, text: str) -> bool:
         message = self.messages[text]
@@ -185,7 +198,7 @@ class Model:
         if message.status != "dead":
             return False
         message.status, message.error, message.attempts = "queued", None, 0
-        message.crashes = 0
+        message.crashes, message.expired = 0, False
         message.rank = (message.priority, self._next())
         return True
 
@@ -193,18 +206,30 @@ class Model:
         """In the order of their deaths."""
         meant = [
             message
-            for message in self.messages.values()
-            if message.status == "dead"
-            and chat in {None, message.chat}
-            and code in {None, message.error}
-        ]
-        meant = sorted(meant, key=lambda message: message.died)[:limit]
+            for message in self.dead()
+            if chat in {None, message.chat} and code in {None, message.error}
+        ][:limit]
         for message in meant:
             self.retry(message.text)
         return len(meant)
 
     def retry_all(self) -> int:
         return self.redrive(None, None, None)
+
+    def dead(self) -> list[Message]:
+        """The dead letters that are listed, in the order of their deaths."""
+        there = [m for m in self.messages.values() if m.status == "dead" and not m.expired]
+        return sorted(there, key=lambda message: message.died)
+
+    def prune(self, before: float) -> int:
+        """Up to the first that is younger: the clock may have been set back since."""
+        count = 0
+        for message in self.dead():
+            if message.died_at >= before:
+                break
+            message.expired = True
+            count += 1
+        return count
 
     def next_due(self) -> float | None:
         return min((m.due for m in self.messages.values() if m.due is not None), default=None)
