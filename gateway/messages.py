@@ -21,6 +21,7 @@ from actors.queue.lanes import (
 from actors.queue.spool import SpoolUnavailable
 from actors.redis.keys import CONNECTION_ID
 from actors.state.documents import MESSAGES, Order, Where
+from actors.state.messages import connection_of
 from gateway import answers, auth, shapes
 from gateway.endpoint import Call, Gives, Operation, written
 from gateway.models import ListMessages, NewMessage, Wait
@@ -102,7 +103,7 @@ async def get(call: Call[None, None]) -> Response:
             if record is not None:
                 return written(shapes.queued(record))
     document = await call.backends.documents.get(MESSAGES, id)
-    if document is not None and document["connection"] == connection:
+    if document is not None and connection_of(document) == connection:
         return written(shapes.stored(document))
     if away is not None:
         raise away  # it may be there: not the time to say that it is not

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
+from actors.state.messages import connection_of
 from gateway.answers import (
     Alert,
     Connection,
@@ -112,7 +113,7 @@ def stored(document: Document) -> Message:
     return Message(
         id=document["id"],
         message_id=document["message_id"],
-        connection=document["connection"],
+        connection=connection_of(document),
         chat=document["chat"],
         sender=document.get("sender"),
         direction=document["direction"],

@@ -7,7 +7,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 from actors.queue import mirror
-from actors.state.documents import BATCH_LIMIT
+from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, Where
+from actors.state.messages import retiring
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +26,8 @@ RECORDS = BATCH_LIMIT // 2  # two documents a record
 
 class Removal:
     """Ends visibly what waits, then forgets the rest; the id is free only at the very end (G2).
+
+    Messages stay, by their ids and in the list of all; who gets the id next does not list them.
 
     Each step may be repeated, so whoever runs next finishes what a dead root began. Raises
     `RedisAway` and `StoreAway`, and then nothing is forgotten that is not mirrored.
@@ -52,6 +55,7 @@ class Removal:
             # Another round for what was accepted in between: the queue closes only when empty.
             if await self._lanes.remove(connection):
                 break
+        await self._retire(connection)
         directory = self._sessions / connection
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
         await self._leases.forget(connection)
@@ -62,3 +66,16 @@ class Removal:
         while records := await self._lanes.changed(connection, RECORDS):
             await self._documents.batch(mirror.writes(records))
             await self._lanes.mirrored(connection, records)
+
+    async def _retire(self, connection: str) -> None:
+        """Share by share; what is retired is not found again."""
+        while True:
+            page = await self._documents.query(
+                MESSAGES,
+                where=[Where("connection", "==", connection)],
+                order=[Order("at")],
+                limit=BATCH_LIMIT,
+            )
+            if not page.items:
+                return
+            await self._documents.batch([retiring(document) for document in page.items])

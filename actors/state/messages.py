@@ -23,6 +23,9 @@ UNDECRYPTABLE = "undecryptable"
 # within one of them.
 ARRIVALS = 1_000_000
 
+FORMER = "~"
+"""Behind the connection of messages whose connection was deleted; no connection's id has it."""
+
 _PROOF = {"sent": 0, "delivered": 1, "read": 2}
 
 
@@ -64,15 +67,28 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
     return document
 
 
+def retiring(document: Document) -> Write:
+    """The write that keeps a stored message out of the list of who has the connection's id next."""
+    former = document["connection"] + FORMER
+    return Write("merge", MESSAGES, document["id"], {"connection": former})
+
+
+def connection_of(document: Document) -> str:
+    """The id of the connection that has, or had, this message."""
+    return str(document["connection"]).removesuffix(FORMER)
+
+
 def storing(document: Document) -> Write:
     """The write that stores it: once, unless only a placeholder for it is there.
+
+    One that is there of a connection that was deleted counts for nothing: it is another's now.
 
     What replaces a placeholder stands in its place, and what is known of either's way to the
     recipient is known of the one that stays.
     """
 
     def change(there: Document | None) -> Document | None:
-        if there is None:
+        if there is None or there.get("connection") != document["connection"]:
             return document
         if replaces(document, there):
             placed = {**document, "at": there["at"]}

@@ -1,0 +1,71 @@
+"""A connection that is deleted leaves its messages, and none of them to who gets its id next (G2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.queue.lanes import Lanes, Send
+from actors.redis.client import connect
+from actors.redis.lease import Leases
+from actors.state.connections import Connections
+from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, Where, Write, open_documents
+from actors.state.messages import connection_of, incoming, storing
+from supervision.budgets import Budgets
+from supervision.policy import Intensity, Lives
+from supervision.registry import Registry
+from supervision.removal import Removal
+from tests.valkey import Valkey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.state.documents import Document
+
+CHAT = "15550100002@s.whatsapp.net"
+
+
+def received(number: int, connection: str = "shop") -> Document:
+    item = {"key": number, "chat": CHAT, "sender": CHAT, "message_id": f"3EB0{number:018X}"}
+    return incoming(connection, {**item, "at": 1000 + number, "type": "text", "text": "old"}, 1.0)
+
+
+async def test_who_gets_the_id_next_lists_nothing_of_the_one_before(tmp_path: Path) -> None:
+    with Valkey(tmp_path / "valkey") as valkey:
+        settings = valkey.settings()
+        redis, documents = connect(settings), open_documents(settings)
+        lanes, connections = Lanes(redis, settings), Connections(documents)
+        registry = Registry(documents, Budgets(Lives(Intensity(0, 10.0), 0.1, 1.0), documents))
+        removal = Removal(registry, Leases(redis), lanes, documents, settings.sessions)
+
+        async def listed(connection: str) -> list[Document]:
+            where = [Where("connection", "==", connection)]
+            page = await documents.query(MESSAGES, where=where, order=[Order("at")])
+            return page.items
+
+        try:
+            await connections.create("shop")
+            old = [received(number) for number in range(BATCH_LIMIT + 5)]
+            writes = [Write("set", MESSAGES, each["id"], each) for each in old]
+            await documents.batch(writes[:BATCH_LIMIT])
+            await documents.batch(writes[BATCH_LIMIT:])
+            other = received(1, "barn")
+            await documents.set(MESSAGES, other["id"], other)
+            waiting = (await lanes.accept(Send("shop", CHAT, "waits"))).record.id
+            await connections.delete("shop")
+            await removal.remove("shop")
+
+            await connections.create("shop")
+            assert await listed("shop") == []
+            assert len(await listed("barn")) == 1
+            ended = await documents.get(MESSAGES, waiting)
+            assert ended is not None
+            assert (ended["status"], connection_of(ended)) == ("cancelled", "shop")
+            assert len((await documents.query(MESSAGES)).items) == len(old) + 2
+
+            # The same account linked again: what it gets again is its own.
+            await documents.batch([storing(received(3))])
+            assert [each["id"] for each in await listed("shop")] == [old[3]["id"]]
+        finally:
+            await lanes.close()
+            await redis.aclose()
+            await documents.close()
