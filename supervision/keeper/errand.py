@@ -1,7 +1,8 @@
 """`python -m supervision.keeper.errand start|stop --data DIR`: what needs Ray, done and over.
 
 The keeper itself never loads Ray, so it sends a process that lives for seconds. ``start`` makes
-the root where there is none; ``stop`` lets it stop its children and let go of their leases, and
+the root where there is none, or one that hangs: on another host the keeper can end no process, and
+Ray calls no actor dead that only hangs. ``stop`` lets it stop its children and let go of their leases, and
 ends it.
 """
 
@@ -10,12 +11,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import time
 from pathlib import Path
 
 from actors.settings import Settings
 from supervision import cluster
 
 DRAIN = 25.0  # seconds that the tree has to stop
+ANSWER = 20.0  # seconds that a root has to answer, also one that Ray is making again just now
+LAG = 10.0  # seconds for which its main loop may be held up
+GONE = 100  # looks, ten a second, until Ray has forgotten the name of one that was ended
 
 
 def main() -> int:
@@ -25,9 +30,34 @@ def main() -> int:
     arguments = parser.parse_args()
     cluster.connect(Settings.load(arguments.data))
     if arguments.errand == "start":
+        asyncio.run(_end_hung(arguments.data))
         cluster.start_root(arguments.data)
         return 0
     return asyncio.run(_stop(arguments.data))
+
+
+async def _end_hung(data: Path) -> None:
+    root = cluster.find_root()
+    if root is None or not await _hangs(root):
+        return
+    sys.stderr.write("The root hung and is replaced.\n")
+    await cluster.Cluster(data).kill(root)
+    for _ in range(GONE):
+        if cluster.find_root() is None:
+            return
+        await asyncio.sleep(0.1)
+
+
+async def _hangs(root: cluster.Handle) -> bool:
+    deadline = time.monotonic() + ANSWER
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            return float((await root.health(left))["lag"]) > LAG
+        except cluster.ActorDead:
+            return False
+        except (cluster.NoAnswer, cluster.Refused):
+            await asyncio.sleep(0.5)  # Ray may have lost sight of it for a moment
+    return True
 
 
 async def _stop(data: Path) -> int:

@@ -214,8 +214,9 @@ class Keeper:
                 self._note("root", "ready", falls=falls)
                 if cause:
                     self._restarted("root", cause, fell_at)
-                patience = ROOT_PATIENCE
-                cause = await self._root_gone()
+                cause, here = await self._root_gone()
+                # What hung on another host Ray does not make again: the errand looks at it.
+                patience = ROOT_PATIENCE if here else 0.0
                 fell_at = time.monotonic()
                 continue
             if not self._ray.is_set():
@@ -238,13 +239,15 @@ class Keeper:
             await asyncio.sleep(LOOK)
         return True
 
-    async def _root_gone(self) -> str:
-        """Wait until it is dead, and say why; one that hangs or outgrew its memory is ended. Ray begins anew.
+    async def _root_gone(self) -> tuple[str, bool]:
+        """Wait until it is dead, and say why, and whether it was on this host.
 
-        Looks are counted, not seconds: while this process itself is held up, nobody is silent.
+        One that hangs or outgrew its memory is ended here, and Ray begins anew; elsewhere it counts
+        as dead once its word does not count any more. Looks are counted, not seconds: while this process itself is held up, nobody is silent.
         """
         last, silences = roster.last_beat(self._data), 0
         memory, large, begun = Memory.of(self._settings), 0, time.monotonic()
+        cause, here = "crashed", True
         while self._ray.is_set() and self._root_lives():
             await asyncio.sleep(LOOK_AT_ROOT)
             beat = roster.last_beat(self._data)
@@ -253,13 +256,18 @@ class Keeper:
             roots = [entry for entry in roster.read(self._data) if entry.role == "root"]
             large = memory.over(large, max(map(process.resident, roots), default=0))
             hangs = hung(silences, LOOK_AT_ROOT, ROOT_SILENCE)
+            if roots:
+                here = all(entry.here for entry in roots)
+            if not here:
+                cause = "hung" if hangs else "crashed"
+                continue
             # It keeps nothing that the next one does not find again, so there is nothing to drain.
             if hangs or memory.exceeded(large, time.monotonic() - begun):
                 why = "hung" if hangs else "memory"
                 log.warning("root ended", action="kill", why=why)
                 await process.kill(roots)
-                return why
-        return "crashed"
+                return why, here
+        return cause, here
 
     def _root_lives(self) -> bool:
         return any(entry.role == "root" for entry in roster.read(self._data))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 
 import pytest
 
@@ -27,6 +29,30 @@ async def test_after_down_there_is_another_root() -> None:
         assert await asyncio.to_thread(head._errand, "start") == 0
         after = await tree.complete(standbys=0)
         assert set(before.values()).isdisjoint(after.values())
+    finally:
+        await tree.close()
+        await asyncio.to_thread(head.end)
+
+
+@pytest.mark.parametrize("how", ["stopped", "lives"])
+async def test_a_root_that_hangs_where_the_keeper_ends_no_process_is_replaced(how: str) -> None:
+    """G8: Ray calls no actor dead that only hangs, and finds it by its name for ever."""
+    head = await asyncio.to_thread(Head(standby_actors=0).__enter__)
+    tree = Tree(head)
+    try:
+        before = (await tree.complete(standbys=0))["root"]
+        if how == "stopped":
+            os.kill(before, signal.SIGSTOP)
+        assert await asyncio.to_thread(head._errand, "start") == 0
+        if how == "lives":
+            assert (await tree.complete(standbys=0))["root"] == before
+            return
+
+        async def another() -> bool:
+            roots = [entry.pid for entry in roster.read(head.data) if entry.role == "root"]
+            return roots not in ([], [before])
+
+        await until("another root is there", another, 30)
     finally:
         await tree.close()
         await asyncio.to_thread(head.end)
