@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 
 SECONDS = st.integers(1, 30)
 SENDS = st.tuples(
-    st.sampled_from((ANA, ANA, ANA, BEN, EVA, LEO)), st.sampled_from((0, 5, 5, 9)), st.none() | SECONDS
+    st.sampled_from((ANA, ANA, ANA, BEN, EVA, LEO)),
+    st.sampled_from((0, 5, 5, 9)),
+    st.none() | SECONDS,
 )
 KILLS = 2  # of the server in one run: each takes a while
 
