@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from supervision.keeper.plan import Plan
 from tests.instance import gone, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import psutil
 
     from tests.chaos.traffic import Traffic
     from tests.instance import Instance
@@ -35,14 +35,22 @@ def kept_away(instance: Instance) -> Iterator[None]:
 
 
 @contextmanager
-def frozen(process: psutil.Process) -> Iterator[None]:
-    """Stopped until this is left, unless somebody ended it meanwhile."""
-    process.send_signal(signal.SIGSTOP)
+def frozen(*processes: psutil.Process) -> Iterator[None]:
+    """All of them stand still until this is left, but for those that somebody ended meanwhile."""
     try:
+        for process in processes:
+            process.send_signal(signal.SIGSTOP)
+        for process in processes:
+            until(f"{process.pid} stands still", partial(stopped, process), 5)
         yield
     finally:
-        if not gone(process):
-            process.send_signal(signal.SIGCONT)
+        for process in processes:
+            if not gone(process):
+                process.send_signal(signal.SIGCONT)
+
+
+def stopped(process: psutil.Process) -> bool:
+    return process.status() == psutil.STATUS_STOPPED
 
 
 def listens(instance: Instance) -> bool:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.chaos.judge import judge
 from tests.chaos.report import quantile
 from tests.chaos.scene import SETTINGS, Scene, pair_all, parties
-from tests.chaos.traffic import Load, judge
+from tests.chaos.traffic import Load
 from tests.instance import Instance
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ buffers is delivered at most once all the same, and it ends by itself.
 
 from __future__ import annotations
 
-import signal
 import sqlite3
 import time
 from contextlib import closing
@@ -20,7 +19,8 @@ import pytest
 from actors.redis.lease import EXPIRES
 from actors.settings import Settings
 from tests.chaos.cluster import Cluster, ClusterInstance, restart_until
-from tests.chaos.traffic import Traffic, judge
+from tests.chaos.outage import frozen
+from tests.chaos.trial import Trial
 from tests.instance import gone, until
 
 if TYPE_CHECKING:
@@ -56,11 +56,6 @@ def instance(
         for connection, number in CONNECTIONS.items():
             running.pair(connection, number)
         yield running
-
-
-def load(instance: ClusterInstance, connection: str, digit: str) -> Traffic:
-    contacts = [f"1555012{digit}{chat:03d}" for chat in range(3)]
-    return Traffic(instance, connection, CONNECTIONS[connection], contacts)
 
 
 def frozen_between_commits(instance: ClusterInstance, node: Node) -> list[psutil.Process]:
@@ -106,25 +101,18 @@ def test_a_killed_owner_elsewhere_is_replaced_at_once(
     """An actor on the same host says that the old one is gone: nothing has to be waited for."""
     connection = restart_until(instance, CONNECTIONS, lambda: instance.served_on(node))
     before = instance.connection(connection)
-    with load(instance, connection, "1") as traffic:
-        until("messages flow", lambda: traffic.given() > 60, 30)
-        traffic.hold()
-        owner = node.outside(instance.hosts()[connection][1])
-        killed_at = time.time()
-        owner.kill()
-        until("it is dead", lambda: gone(owner) or None, 5)
-        traffic.calm()
+    owner = node.outside(instance.hosts()[connection][1])
+    with Trial(instance, connection, CONNECTIONS[connection], figure) as trial:
+        trial.kill(owner)
+        killed_at = time.monotonic()
         until(
             "another one serves",
             lambda: instance.connection(connection)["epoch"] > before["epoch"] or None,
             EXPIRES / 2,
         )
-        seconds = time.time() - killed_at
+        seconds = time.monotonic() - killed_at
         until("it is open", lambda: instance.connection(connection)["state"] == "open", 20)
-    verdict = judge(traffic, killed_at)
-    figure(f"owner on another host killed: next epoch after {seconds:.1f} s; {verdict}")
-    verdict.require_clean()
-    assert verdict.in_flight > 0
+        trial.told = f"owner on another host killed: next epoch after {seconds:.1f} s"
 
 
 def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
@@ -133,12 +121,11 @@ def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
     connection = restart_until(instance, CONNECTIONS, lambda: instance.served_on(node))
     near = [name for name in CONNECTIONS if name not in instance.served_on(node)]
     before = {name: instance.connection(name) for name in CONNECTIONS}
-    with load(instance, connection, "2") as traffic:
-        until("messages flow", lambda: traffic.given() > 60, 30)
-        traffic.hold()
-        frozen = frozen_between_commits(instance, node)
-        frozen_at = time.time()
-        traffic.calm()
+    with Trial(instance, connection, CONNECTIONS[connection], figure) as trial:
+        traffic = trial.traffic
+        with trial.struck():
+            still = frozen_between_commits(instance, node)
+        frozen_at = time.monotonic()
         old = node.actors()
         assert old
 
@@ -147,7 +134,7 @@ def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
             lambda: instance.connection(connection)["state"] == "reconnecting" or None,
             30,
         )
-        noticed = time.time() - frozen_at
+        noticed = time.monotonic() - frozen_at
 
         def back() -> bool | None:
             now = [instance.connection(name) for name in CONNECTIONS]
@@ -156,13 +143,12 @@ def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
             return (there and all(each["state"] == "open" for each in now)) or None
 
         until("all are open elsewhere", back, 60)
-        seconds = time.time() - frozen_at
+        seconds = time.monotonic() - frozen_at
         assert seconds > EXPIRES - 12, "it was not waited for"  # the last renewal, and the look
-        mark = traffic.given()
-        until("messages flow again", lambda: traffic.given() > mark + 60, 30)
+        traffic.flow()
         assert not any(gone(each) for each in old), "what is dead proves nothing"
         traffic.surge()
-        thawed_at = time.time()
+        thawed_at = time.monotonic()
         node.thaw(old)  # and not Ray, which would end them
         assert any(talks(instance, each) for each in old), "nothing is to be fenced"
         until(
@@ -170,20 +156,17 @@ def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
             lambda: not any(talks(instance, each) for each in old),
             30,
         )
-        ended = time.time() - thawed_at
+        ended = time.monotonic() - thawed_at
         assert not any(gone(each) for each in old), "it was not they who ended it"
         node.thaw()
         until("nothing of them is left", lambda: not node.actors() or None, 60)
         traffic.calm()
-        mark = traffic.given()
-        until("messages flow still", lambda: traffic.given() > mark + 60, 30)
-    verdict = judge(traffic, frozen_at)
-    figure(
-        f"host of {len(frozen)} processes frozen: noticed after {noticed:.1f} s, {len(CONNECTIONS) - len(near)} connections open "
-        f"elsewhere after {seconds:.1f} s; thawed: let go by themselves after {ended:.1f} s; {verdict}"
-    )
-    verdict.require_clean()
-    assert verdict.in_flight > 0, "nothing was on its way: the freeze proves nothing"
+        traffic.flow()
+        trial.told = (
+            f"host of {len(still)} processes frozen: noticed after {noticed:.1f} s, "
+            f"{len(CONNECTIONS) - len(near)} connections open elsewhere after {seconds:.1f} s; "
+            f"thawed: let go by themselves after {ended:.1f} s"
+        )
     for name in CONNECTIONS:
         after = instance.connection(name)
         assert after["state"] == "open"
@@ -203,12 +186,9 @@ def test_owners_that_cannot_renew_let_go_and_go_on(
     entries = instance.status()["processes"]
     serving = [psutil.Process(one["pid"]) for one in entries if one["role"] == "connection"]
     away = [instance.process("keeper"), instance.process("valkey")]  # the one restarts the other
-    with load(instance, connection, "4") as traffic:
-        until("messages flow", lambda: traffic.given() > 60, 30)
-        for process in away:
-            process.send_signal(signal.SIGSTOP)
-        away_at = time.time()
-        try:
+    with Trial(instance, connection, CONNECTIONS[connection], figure) as trial:
+        with trial.during(frozen(*away)):
+            away_at = time.monotonic()
             until(
                 "all still talk", lambda: all(talks(instance, each) for each in serving) or None, 1
             )
@@ -217,26 +197,20 @@ def test_owners_that_cannot_renew_let_go_and_go_on(
                 lambda: not any(talks(instance, each) for each in serving),
                 60,
             )
-            seconds = time.time() - away_at
-        finally:
-            for process in away:
-                process.send_signal(signal.SIGCONT)
-        back_at = time.time()
+            seconds = time.monotonic() - away_at
+        back_at = time.monotonic()
 
         def open_again() -> bool:
             now = [instance.connection(name) for name in CONNECTIONS]
             return all(each["state"] == "open" for each in now)
 
         until("all are open again", lambda: open_again() or None, 30)
-        again = time.time() - back_at
-        mark = traffic.given()
-        until("messages flow again", lambda: traffic.given() > mark + 60, 30)
-    verdict = judge(traffic, back_at)
-    figure(
-        f"Redis away with several hosts: sockets closed after {seconds:.1f} s, open again "
-        f"{again:.1f} s after it is back; {verdict}"
-    )
-    verdict.require_clean()
+        again = time.monotonic() - back_at
+        trial.traffic.flow()
+        trial.told = (
+            f"Redis away with several hosts: sockets closed after {seconds:.1f} s, open again "
+            f"{again:.1f} s after it is back"
+        )
     assert seconds > EXPIRES * 2 / 3 - 2, "closed although the lease held"
     for name in CONNECTIONS:
         assert instance.connection(name)["epoch"] == before[name]["epoch"], "nobody else came"
@@ -249,28 +223,22 @@ def test_a_host_that_dies_is_waited_out_and_replaced(
     node = cluster.join("farther")
     connection = restart_until(instance, CONNECTIONS, lambda: instance.served_on(node))
     before = instance.connection(connection)
-    with load(instance, connection, "3") as traffic:
-        until("messages flow", lambda: traffic.given() > 60, 30)
-        traffic.hold()
-        dead = node.kill()
-        killed_at = time.time()
-        traffic.calm()
+    with Trial(instance, connection, CONNECTIONS[connection], figure) as trial:
+        with trial.struck():
+            dead = node.kill()
+        killed_at = time.monotonic()
 
         def back() -> bool | None:
             now = instance.connection(connection)
             return (now["epoch"] > before["epoch"] and now["state"] == "open") or None
 
         until("it is noticed", lambda: instance.connection(connection)["state"] != "open", 30)
-        noticed = time.time() - killed_at
+        noticed = time.monotonic() - killed_at
         until("it is open elsewhere", back, 60)
-        seconds = time.time() - killed_at
-        mark = traffic.given()
-        until("messages flow again", lambda: traffic.given() > mark + 60, 30)
-    verdict = judge(traffic, killed_at)
-    figure(
-        f"host of {len(dead)} processes killed: noticed after {noticed:.1f} s, open elsewhere after "
-        f"{seconds:.1f} s; {verdict}"
-    )
-    verdict.require_clean()
-    assert verdict.in_flight > 0
+        seconds = time.monotonic() - killed_at
+        trial.traffic.flow()
+        trial.told = (
+            f"host of {len(dead)} processes killed: noticed after {noticed:.1f} s, open elsewhere "
+            f"after {seconds:.1f} s"
+        )
     assert instance.qr(connection) is None

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos.traffic import Traffic, judge
+from tests.chaos.outage import frozen
+from tests.chaos.trial import Trial
 from tests.instance import PARTS, Instance, gone, until
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(240)
 
 CONNECTION, ACCOUNT = "shop", "15550100001"
-CHATS = 3
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +31,6 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     with Instance(data) as running:
         running.pair(CONNECTION, ACCOUNT)
         yield running
-
-
-def load(instance: Instance, digit: str) -> Traffic:
-    """Chats of their own for each test, so that one test's tokens are never another's."""
-    contacts = [f"1555011{digit}{chat:03d}" for chat in range(CHATS)]
-    return Traffic(instance, CONNECTION, ACCOUNT, contacts)
 
 
 def back(instance: Instance, role: str, old: int) -> float:
@@ -58,19 +51,15 @@ def back(instance: Instance, role: str, old: int) -> float:
 def test_a_root_that_hangs_is_replaced(instance: Instance, figure: Figure) -> None:
     """G8: whatever dies while the root stands still is brought back all the same."""
     root = instance.process("root")
-    with load(instance, "7") as traffic:
-        until("messages flow", lambda: traffic.given() > 60, 30)
-        root.send_signal(signal.SIGSTOP)
-        begun = time.time()
-        old = instance.kill("connection", CONNECTION)
-        until("the root was ended", lambda: gone(root) or None, 40)
-        killed_at = time.time()  # what waits for the dead connection now, the new root saves
-        back(instance, "connection", old)
-        seconds = time.time() - begun
-    verdict = judge(traffic, killed_at)
-    figure(f"root stopped, connection killed: open after {seconds:.1f} s; {verdict}")
-    verdict.require_clean()
-    assert verdict.in_flight > 0
+    owner = instance.process("connection", CONNECTION)
+    with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
+        with trial.during(frozen(root)):
+            begun = time.monotonic()
+            trial.kill(owner)
+            until("the root was ended", lambda: gone(root) or None, 40)
+        back(instance, "connection", owner.pid)
+        seconds = time.monotonic() - begun
+        trial.told = f"root stopped, connection killed: open after {seconds:.1f} s"
 
 
 def test_everything_killed_at_once_comes_back_with_one_command(
@@ -80,26 +69,18 @@ def test_everything_killed_at_once_comes_back_with_one_command(
     others = [f"idle{number}" for number in range(4)]
     for number, other in enumerate(others):
         instance.pair(other, f"1555010001{number}")
-    with load(instance, "9") as traffic:
-        until("messages flow", lambda: traffic.given() > 60, 30)
-        traffic.hold()
-        killed = instance.kill_everything()
-        killed_at = instance.killed_at
-        traffic.calm()
+    with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
+        with trial.struck():
+            killed = instance.kill_everything()
         assert len(killed) >= len(PARTS)
         begun = time.monotonic()
         instance.up()
         instance.ready(60)
         seconds = time.monotonic() - begun
-        mark = traffic.given()
-        until("messages flow again", lambda: traffic.given() > mark + 60, 30)
-    verdict = judge(traffic, killed_at)
-    figure(
-        f"everything killed: {len(killed)} processes, 5 connections open after "
-        f"{seconds:.1f} s; {verdict}"
-    )
-    verdict.require_clean()
-    assert verdict.in_flight > 0
+        trial.traffic.flow()
+        trial.told = (
+            f"everything killed: {len(killed)} processes, 5 connections open after {seconds:.1f} s"
+        )
     for connection in (CONNECTION, *others):
         assert instance.qr(connection) is None
         assert instance.connection(connection)["state"] == "open"

@@ -7,7 +7,6 @@ G8). One instance serves all of this file; each test leaves it ready.
 from __future__ import annotations
 
 import itertools
-import signal
 import subprocess
 import sys
 import time
@@ -15,15 +14,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
+from tests.chaos.outage import frozen, stopped
 from tests.chaos.records import recovery
-from tests.chaos.traffic import Traffic, judge
+from tests.chaos.trial import Trial
 from tests.instance import Instance, gone, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import psutil
 
     from tests.figures import Figure
 
@@ -49,13 +50,6 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
         yield running
 
 
-def load(instance: Instance, digit: str) -> Traffic:
-    """Chats of their own for each test, so that one test's tokens are never another's."""
-    return Traffic(
-        instance, CONNECTION, ACCOUNT, [f"1555012{digit}{chat:03d}" for chat in range(3)]
-    )
-
-
 def pids(instance: Instance) -> dict[tuple[str, str | None], int]:
     """Who there is, but the keeper; of several standbys, one."""
     return {
@@ -71,29 +65,17 @@ def settled(instance: Instance) -> dict[tuple[str, str | None], int]:
     return pids(instance)
 
 
-def flow(traffic: Traffic) -> None:
-    mark = traffic.given()
-    until("messages flow", lambda: traffic.given() > mark + 60, 30)
-
-
 def test_a_killed_keeper_stops_nothing(instance: Instance, figure: Figure) -> None:
     before = settled(instance)
-    with load(instance, "1") as traffic:
-        flow(traffic)
-        traffic.hold()
-        instance.kill("keeper")
-        killed_at = instance.killed_at
-        traffic.calm()
-        flow(traffic)
+    with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
+        trial.kill(instance.process("keeper"))
+        trial.traffic.flow()
         assert not instance.pids("keeper")
         assert pids(instance) == before
         seconds = instance.up()
         instance.ready(30)
-        flow(traffic)
-    verdict = judge(traffic, killed_at)
-    figure(f"keeper killed: nothing stopped; attached in {seconds:.1f} s; {verdict}")
-    verdict.require_clean()
-    assert verdict.in_flight > 0, "nothing was on its way: the death proves nothing"
+        trial.traffic.flow()
+        trial.told = f"keeper killed: nothing stopped; attached in {seconds:.1f} s"
     assert pids(instance) == before
 
 
@@ -148,27 +130,20 @@ def test_services_that_hang_are_replaced(instance: Instance, figure: Figure) -> 
     connection = instance.connection(CONNECTION)
     served_by = instance.process("connection", CONNECTION).pid
     took: dict[str, float] = {}
-    with load(instance, "2") as traffic:
-        flow(traffic)
-        frozen = {role: instance.process(role) for role in SERVICES}
-        traffic.hold()
-        for process in frozen.values():
-            process.send_signal(signal.SIGSTOP)
-        stopped_at, begun = time.time(), time.monotonic()
-        traffic.calm()
-        flow(traffic)
-        assert all(one.status() == psutil.STATUS_STOPPED for one in frozen.values())
-        for role, process in frozen.items():
-            until(f"another {role}", partial(_another, instance, role, process), 40)
-            took[role] = time.monotonic() - begun
-        flow(traffic)
-    verdict = judge(traffic, stopped_at)
-    told = ", ".join(f"{role} {seconds:.1f} s" for role, seconds in took.items())
-    figure(f"queue, state and health hung: replaced after {told}; {verdict}")
-    verdict.require_clean()
-    assert verdict.in_flight > 0
+    hung = {role: instance.process(role) for role in SERVICES}
+    with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
+        with trial.during(frozen(*hung.values())):
+            begun = time.monotonic()
+            trial.traffic.flow()
+            assert all(map(stopped, hung.values()))
+            for role, process in hung.items():
+                until(f"another {role}", partial(_another, instance, role, process), 40)
+                took[role] = time.monotonic() - begun
+        trial.traffic.flow()
+        told = ", ".join(f"{role} {seconds:.1f} s" for role, seconds in took.items())
+        trial.told = f"queue, state and health hung: replaced after {told}"
     for role in SERVICES:
-        assert recovery(instance, stopped_at, role=role, cause="hung")["action"] == "restarted"
+        assert recovery(instance, trial.struck_at, role=role, cause="hung")["action"] == "restarted"
     assert instance.connection(CONNECTION)["epoch"] == connection["epoch"]
     assert instance.process("connection", CONNECTION).pid == served_by
     assert max(took.values()) < 30, "the bound is 15 s on a quiet machine"
@@ -180,35 +155,32 @@ def test_processes_that_outgrow_their_memory_are_drained_and_restarted(
     """The connection by the root, the gateway by the keeper."""
     before = instance.connection(CONNECTION)
     grown = [instance.process("connection", CONNECTION), instance.process("gateway")]
-    with load(instance, "3") as traffic:
-        flow(traffic)
-        traffic.surge()
-        for process in grown:
-            swell(instance, process)
-        until("it has grown", lambda: grown[0].memory_info().rss > LIMIT << 20, 20)
-        begun, begun_at = time.monotonic(), time.time()
-        took = {}
-        for process in grown:
-            until(f"{process.pid} was replaced", partial(gone, process), 60)
-            took[process.pid] = time.monotonic() - begun
-        killed_at = time.time()
-        traffic.calm()
+    took = {}
+    with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
+        with trial.struck():
+            for process in grown:
+                swell(instance, process)
+            until("it has grown", lambda: grown[0].memory_info().rss > LIMIT << 20, 20)
+            begun = time.monotonic()
+            for process in grown:
+                until(f"{process.pid} was replaced", partial(gone, process), 60)
+                took[process.pid] = time.monotonic() - begun
         until(
             "the connection is open",
             lambda: instance.connection(CONNECTION)["state"] == "open",
             30,
         )
         until("a gateway", lambda: instance.pids("gateway") - {grown[1].pid}, 30)
-        flow(traffic)
-    verdict = judge(traffic, killed_at)
-    action = recovery(instance, begun_at, role="connection", cause="memory")
-    figure(
-        f"over MAX_MEMORY_RESTART: connection drained after {took[grown[0].pid]:.1f} s and served "
-        f"again {action['seconds']:.1f} s later, gateway restarted after "
-        f"{took[grown[1].pid]:.1f} s; {verdict}"
+        trial.traffic.flow()
+        action = recovery(instance, trial.struck_at, role="connection", cause="memory")
+        trial.told = (
+            f"over MAX_MEMORY_RESTART: connection drained after {took[grown[0].pid]:.1f} s and "
+            f"served again {action['seconds']:.1f} s later, gateway restarted after "
+            f"{took[grown[1].pid]:.1f} s"
+        )
+    assert (
+        recovery(instance, trial.struck_at, role="gateway", cause="memory")["action"] == "restarted"
     )
-    verdict.require_clean()
-    assert recovery(instance, begun_at, role="gateway", cause="memory")["action"] == "restarted"
     assert action["action"] == "restarted"
     assert action["connection"] == CONNECTION
     after = instance.connection(CONNECTION)
@@ -219,43 +191,34 @@ def test_processes_that_outgrow_their_memory_are_drained_and_restarted(
 
 @pytest.mark.long
 def test_a_gateway_that_hangs_is_replaced(instance: Instance, figure: Figure) -> None:
-    before = settled(instance)
-    with load(instance, "4") as traffic:
-        flow(traffic)
-        traffic.surge()
-        frozen = instance.process("gateway")
-        frozen.send_signal(signal.SIGSTOP)
-        stopped_at, begun = time.time(), time.monotonic()
-        traffic.calm()
-        until("another gateway", partial(_another, instance, "gateway", frozen), 60)
+    before, hung = settled(instance), instance.process("gateway")
+    with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
+        with trial.during(frozen(hung)):
+            begun = time.monotonic()
+            until("another gateway", partial(_another, instance, "gateway", hung), 60)
         until("it answers", lambda: instance.api.get("/health/live").is_success, 30)
         seconds = time.monotonic() - begun
-        flow(traffic)
-    verdict = judge(traffic, stopped_at)
-    figure(f"gateway hung: answers after {seconds:.1f} s; {verdict}")
-    assert recovery(instance, stopped_at, role="gateway", cause="hung")["action"] == "restarted"
-    verdict.require_clean()
+        trial.traffic.flow()
+        trial.told = f"gateway hung: answers after {seconds:.1f} s"
+    action = recovery(instance, trial.struck_at, role="gateway", cause="hung")
+    assert action["action"] == "restarted"
     assert {**pids(instance), ("gateway", None): 0} == {**before, ("gateway", None): 0}
 
 
 @pytest.mark.long
 def test_a_root_that_outgrows_its_memory_is_replaced(instance: Instance, figure: Figure) -> None:
     before, root = pids(instance), instance.process("root")
-    with load(instance, "5") as traffic:
-        flow(traffic)
-        traffic.surge()
-        swell(instance, root)
-        begun = time.monotonic()
-        until("the root was ended", partial(gone, root), 60)
-        killed_at = time.time()
+    with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
+        with trial.struck():
+            swell(instance, root)
+            begun = time.monotonic()
+            until("the root was ended", partial(gone, root), 60)
         until("another root", partial(_another, instance, "root", root), 60)
         seconds = time.monotonic() - begun
-        traffic.calm()
-        flow(traffic)
-    verdict = judge(traffic, killed_at)
-    figure(f"root over MAX_MEMORY_RESTART: another after {seconds:.1f} s; {verdict}")
-    assert recovery(instance, killed_at - 5, role="root", cause="memory")["action"] == "restarted"
-    verdict.require_clean()
+        trial.traffic.flow()
+        trial.told = f"root over MAX_MEMORY_RESTART: another after {seconds:.1f} s"
+    action = recovery(instance, trial.struck_at, role="root", cause="memory")
+    assert action["action"] == "restarted"
     alike: dict[tuple[str, str | None], int] = {("root", None): 0, ("standby", None): 0}
     assert {**pids(instance), **alike} == {**before, **alike}
 

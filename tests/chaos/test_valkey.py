@@ -23,14 +23,14 @@ from tests.chaos.outage import (
     until_delivered_again,
 )
 from tests.chaos.records import alert, recovery, shown_alerts
-from tests.chaos.traffic import Traffic, judge
+from tests.chaos.trial import Trial
 from tests.instance import Instance, gone, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
     from typing import Any
 
+    from tests.chaos.traffic import Traffic
     from tests.figures import Figure
 
 pytestmark = pytest.mark.timeout(300)
@@ -71,42 +71,27 @@ def identity(instance: Instance) -> tuple[Any, ...]:
     )
 
 
-def load(instance: Instance, digit: str) -> Traffic:
-    """Chats of their own for each test, so that one test's tokens are never another's."""
-    return Traffic(
-        instance, CONNECTION, ACCOUNT, [f"1555013{digit}{chat:03d}" for chat in range(3)]
-    )
-
-
-def flow(traffic: Traffic) -> None:
-    mark = traffic.given()
-    until("messages flow", lambda: traffic.given() > mark + 60, 30)
-
-
 def test_killed_at_random_moments(instance: Instance, figure: Figure) -> None:
     seed = random.randrange(10**6)
     chance, took = random.Random(seed), []
-    with load(instance, "1") as traffic:
-        flow(traffic)
+    with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
         for last in (False, False, True):
             time.sleep(chance.uniform(0.0, 1.0))
             if last:
-                traffic.hold()
+                trial.kill(instance.process("valkey"))
             else:
-                traffic.surge()
-            instance.kill("valkey")
-            killed_at = instance.killed_at
-            traffic.calm()
-            took.append(until_delivered_again(traffic))
-    verdict = judge(traffic, killed_at)
-    figure(
-        f"Valkey killed {len(took)} times (seed {seed}): delivered again at most {max(took):.1f} s "
-        f"after its return; {sum(traffic.refused.values())} refused; {verdict}"
+                trial.traffic.surge()
+                instance.kill("valkey")
+                trial.traffic.calm()
+            took.append(until_delivered_again(trial.traffic))
+        trial.told = (
+            f"Valkey killed {len(took)} times (seed {seed}): delivered again at most "
+            f"{max(took):.1f} s after its return"
+        )
+    assert not trial.traffic.refused
+    assert (
+        recovery(instance, trial.struck_at, role="valkey", cause="crashed")["action"] == "restarted"
     )
-    verdict.require_clean()
-    assert verdict.in_flight > 0, "nothing was on its way: the death proves nothing"
-    assert not traffic.refused
-    assert recovery(instance, killed_at, role="valkey", cause="crashed")["action"] == "restarted"
     assert max(took) < BOUND
 
 
@@ -115,17 +100,13 @@ def test_away(instance: Instance, seconds: float, figure: Figure) -> None:
     epoch = instance.connection(OTHER)["epoch"]
     owner = instance.process("connection", OTHER)
     begun_at = time.time()
-    with load(instance, "2" if seconds < 30 else "3") as traffic:
-        flow(traffic)
-        traffic.hold()
-        with kept_away(instance):
-            killed_at = instance.killed_at
-            traffic.calm()
+    with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
+        with trial.during(kept_away(instance)):
             owner.kill()
             until("the other connection's actor is dead", partial(gone, owner), 5)
             alert(instance, begun_at, "redis_away", active=True)
-            seen = watch_the_outage(traffic, killed_at + seconds)
-        took = until_delivered_again(traffic)
+            seen = watch_the_outage(trial.traffic, instance.killed_at + seconds)
+        took = until_delivered_again(trial.traffic)
         waited = time.monotonic()
         until(
             "the other connection is open",
@@ -133,16 +114,13 @@ def test_away(instance: Instance, seconds: float, figure: Figure) -> None:
             30,
         )
         waited = time.monotonic() - waited + took
-        flow(traffic)
-    verdict = judge(traffic, killed_at)
+        trial.traffic.flow()
+        trial.told = (
+            f"Valkey away for {seconds} s: {seen}; delivered again {took:.1f} s after its return, "
+            f"an actor that died meanwhile open after {waited:.1f} s"
+        )
     cleared = alert(instance, begun_at, "redis_away", active=False)
-    figure(
-        f"Valkey away for {seconds} s: {seen}; delivered again {took:.1f} s after its return, an "
-        f"actor that died meanwhile open after {waited:.1f} s; {verdict}"
-    )
-    verdict.require_clean()
-    assert verdict.in_flight > 0
-    assert not traffic.refused, "the spool accepts"
+    assert not trial.traffic.refused, "the spool accepts"
     assert took < BOUND
     assert instance.connection(OTHER)["epoch"] == epoch + 1
     assert recovery(instance, begun_at, connection=OTHER)["action"] == "restarted"
@@ -190,26 +168,16 @@ def not_by(instance: Instance, pid: int) -> bool:
 def test_frozen(instance: Instance, seconds: float, figure: Figure) -> None:
     """It answers nobody and refuses nobody; the keeper replaces it after half a minute."""
     process = instance.process("valkey")
-    with load(instance, "4" if seconds < 30 else "5") as traffic:
-        flow(traffic)
-        traffic.hold()
-        hang: AbstractContextManager[None] = frozen(process)
-        with hang:
-            killed_at, begun = time.time(), time.monotonic()
-            traffic.calm()
+    with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
+        with trial.during(frozen(process)):
+            begun = time.monotonic()
             while time.monotonic() < begun + seconds and not gone(process):
                 time.sleep(0.1)
             lasted = time.monotonic() - begun
             assert gone(process) == (seconds > 30)
-        took = until_delivered_again(traffic)
-        flow(traffic)
-    verdict = judge(traffic, killed_at)
-    figure(
-        f"Valkey frozen for {lasted:.1f} s: delivered again {took:.1f} s after; "
-        f"{sum(traffic.refused.values())} refused; {verdict}"
-    )
-    verdict.require_clean()
-    assert verdict.in_flight > 0
+        took = until_delivered_again(trial.traffic)
+        trial.traffic.flow()
+        trial.told = f"Valkey frozen for {lasted:.1f} s: delivered again {took:.1f} s after"
     assert took < BOUND
     if seconds > 30:
-        assert recovery(instance, killed_at, role="valkey", cause="hung")["seconds"] < BOUND
+        assert recovery(instance, trial.struck_at, role="valkey", cause="hung")["seconds"] < BOUND

@@ -6,18 +6,16 @@ and is back as soon as it can be.
 
 from __future__ import annotations
 
-import signal
 import sqlite3
 import time
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
-from tests.chaos.traffic import Traffic, judge
-from tests.instance import Instance, gone, until
+from tests.chaos.trial import Trial
+from tests.instance import Instance, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,11 +58,10 @@ def file_is_held(instance: Instance) -> Iterator[None]:
     holder.close()
 
 
-@pytest.mark.parametrize(("stuck", "digit"), [(login_hangs, "1"), (file_is_held, "2")])
+@pytest.mark.parametrize("stuck", [login_hangs, file_is_held])
 def test_all_killed_at_once_come_back_but_for_the_one_that_cannot(
     instance: Instance,
     stuck: Callable[[Instance], AbstractContextManager[None]],
-    digit: str,
     figure: Figure,
 ) -> None:
     instance.ready(60)
@@ -72,18 +69,11 @@ def test_all_killed_at_once_come_back_but_for_the_one_that_cannot(
     processes = instance.status()["processes"]
     owners = [psutil.Process(one["pid"]) for one in processes if one["role"] == "connection"]
     assert len(owners) == len(ACCOUNTS)
-    contacts = [f"1555014{digit}{chat:03d}" for chat in range(3)]
     back: dict[str, float] = {}
-    with Traffic(instance, BUSY, ACCOUNTS[BUSY], contacts) as traffic:
-        until("messages flow", lambda: traffic.given() > 60, 30)
+    with Trial(instance, BUSY, ACCOUNTS[BUSY], figure) as trial:
         with stuck(instance):
-            traffic.hold()
-            killed_at, begun = time.time(), time.monotonic()
-            for owner in owners:
-                owner.send_signal(signal.SIGKILL)
-            for owner in owners:
-                until(f"{owner.pid} is dead", partial(gone, owner), 5)
-            traffic.calm()
+            trial.kill(*owners)
+            begun = time.monotonic()
 
             def others() -> bool | None:
                 for name in ACCOUNTS.keys() - back.keys():
@@ -94,19 +84,15 @@ def test_all_killed_at_once_come_back_but_for_the_one_that_cannot(
 
             until("all others are open", others, 60)
             assert STUCK not in back, "it was not stuck: this proves nothing"
-            mark = traffic.given()
-            until("messages flow again", lambda: traffic.given() > mark + 60, 30)
+            trial.traffic.flow()
         freed = time.monotonic()
         until("the stuck one is open", lambda: others() and STUCK in back, 60)
         late = time.monotonic() - freed
-    verdict = judge(traffic, killed_at)
-    others_back = sorted(seconds for name, seconds in back.items() if name != STUCK)
-    figure(
-        f"{len(owners)} connections killed at once, one stuck ({stuck.__name__}): the others open "
-        f"after {others_back[0]:.1f} … {others_back[-1]:.1f} s, the stuck one {late:.1f} s after "
-        f"it could; {verdict}"
-    )
-    verdict.require_clean()
-    assert verdict.in_flight > 0
+        others_back = sorted(seconds for name, seconds in back.items() if name != STUCK)
+        trial.told = (
+            f"{len(owners)} connections killed at once, one stuck ({stuck.__name__}): the others "
+            f"open after {others_back[0]:.1f} … {others_back[-1]:.1f} s, the stuck one "
+            f"{late:.1f} s after it could"
+        )
     assert others_back[-1] <= 40
     assert all(instance.qr(name) is None for name in ACCOUNTS)

@@ -18,14 +18,11 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 
-from tests.chaos.judge import Verdict, judge
 from tests.instance import API_KEY, Instance
 from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-__all__ = ["Lane", "Load", "Party", "Traffic", "Verdict", "judge"]
 
 PAUSE = 0.02
 """Seconds between two messages of a lane."""
@@ -33,11 +30,16 @@ PAUSE = 0.02
 PATIENCE = 45.0
 """Seconds within which a program has to be told 202, whatever dies meanwhile (G8)."""
 
+FLOW = 60
+"""Messages that were given once a load flows."""
+
 HELD = 20
 """Messages that are certain to be in flight once the load is held."""
 
 USUAL, URGENT = 5, 1
 """Priorities of messages; within one the order of acceptance holds."""
+
+_CONTACTS = count(1)
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,11 @@ class Load:
     def given(self) -> int:
         assert self.failure is None, self.failure
         return sum(len(lane.tokens) for lane in (*self.out, *self.incoming))
+
+    def flow(self) -> None:
+        """Wait until `FLOW` more messages were given: programs and people get on."""
+        wanted = self.given() + FLOW
+        until("messages flow", lambda: self.given() > wanted, 30)
 
     def lanes(self, connection: str) -> list[Lane]:
         return [lane for lane in (*self.out, *self.incoming) if lane.party.connection == connection]
@@ -275,10 +282,8 @@ class Load:
 
 
 class Traffic(Load):
-    """A steady load on one connection."""
+    """A steady load on one connection, in chats that no other load of this process has."""
 
-    def __init__(
-        self, instance: Instance, connection: str, account: str, contacts: Sequence[str]
-    ) -> None:
-        super().__init__(instance, [Party(connection, account, tuple(contacts))])
-        self.connection, self.account = connection, account
+    def __init__(self, instance: Instance, connection: str, account: str, chats: int = 3) -> None:
+        contacts = tuple(f"1555018{next(_CONTACTS):04d}" for _ in range(chats))
+        super().__init__(instance, [Party(connection, account, contacts)])
