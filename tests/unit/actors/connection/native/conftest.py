@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.session import Session
+from tests.unit.actors.connection.native import receiving
 from tests.unit.actors.connection.native.resending import World
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ async def bob(tmp_path: Path) -> AsyncIterator[Device]:
     await one.register()
     yield one
     one.session.close()
+
+
+@pytest.fixture
+async def receiver(tmp_path: Path) -> AsyncIterator[receiving.World]:
+    async with receiving.met(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -18,37 +18,26 @@ from tests.unit.actors.connection.native.receiving import (
     GROUP,
     World,
     garbled,
-    met,
     text,
     told,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
 
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with met(tmp_path) as made:
-        yield made
-
-
-async def test_a_message_is_stored_once_and_acknowledged_each_time(world: World) -> None:
+async def test_a_message_is_stored_once_and_acknowledged_each_time(receiver: World) -> None:
     """G5: the second time it is not decrypted, and the tombstone answers after settling, too."""
-    stanza = await world.message(text("hi"))
-    first = await world.take(stanza)
+    stanza = await receiver.message(text("hi"))
+    first = await receiver.take(stanza)
     assert (told(first), first.news) == ([("ack", None), ("receipt", None)], True)
-    (message,) = world.messages()
+    (message,) = receiver.messages()
     assert (message.text, message.at, message.push_name) == ("hi", 900, "Name")
-    async with world.session.transaction():
-        world.session.settle([message.key])
-    again = await world.take(garbled(stanza))
+    async with receiver.session.transaction():
+        receiver.session.settle([message.key])
+    again = await receiver.take(garbled(stanza))
     assert (again.answers, again.news) == (first.answers, False)
-    assert world.messages() == []
+    assert receiver.messages() == []
 
 
-async def test_a_message_by_lid_is_the_persons_under_the_phone_number(world: World) -> None:
+async def test_a_message_by_lid_is_the_persons_under_the_phone_number(receiver: World) -> None:
     for n, attrs in enumerate(
         (
             {"from_": CONTACT_LID, "sender_pn": CONTACT},
@@ -56,32 +45,32 @@ async def test_a_message_by_lid_is_the_persons_under_the_phone_number(world: Wor
             {"from_": CONTACT, "sender_lid": CONTACT_LID},
         )
     ):
-        await world.take(await world.message(text(f"{n}"), **attrs))
-    assert [(one.chat, one.sender, one.text) for one in world.messages()] == [
+        await receiver.take(await receiver.message(text(f"{n}"), **attrs))
+    assert [(one.chat, one.sender, one.text) for one in receiver.messages()] == [
         (CONTACT, CONTACT, f"{n}") for n in range(3)
     ]
 
 
-async def test_what_came_by_lid_is_the_phone_numbers_once_that_is_known(world: World) -> None:
+async def test_what_came_by_lid_is_the_phone_numbers_once_that_is_known(receiver: World) -> None:
     """One session, one conversation, one tombstone, whichever address a message comes by."""
-    first = await world.message(text("unknown"), from_=CONTACT_LID)
-    lost = garbled(await world.message(text("lost"), from_=CONTACT_LID))
-    await world.take(first)
-    await world.take(lost)
-    assert [one.chat for one in world.messages()] == [CONTACT_LID]
-    await world.take(await world.message(text("known"), from_=CONTACT_LID, sender_pn=CONTACT))
-    assert [(one.chat, one.sender, one.text) for one in world.messages()] == [
+    first = await receiver.message(text("unknown"), from_=CONTACT_LID)
+    lost = garbled(await receiver.message(text("lost"), from_=CONTACT_LID))
+    await receiver.take(first)
+    await receiver.take(lost)
+    assert [one.chat for one in receiver.messages()] == [CONTACT_LID]
+    await receiver.take(await receiver.message(text("known"), from_=CONTACT_LID, sender_pn=CONTACT))
+    assert [(one.chat, one.sender, one.text) for one in receiver.messages()] == [
         (CONTACT, CONTACT, "unknown"),
         (CONTACT, CONTACT, "known"),
     ]
     for address in (CONTACT, CONTACT_LID):
         again = Node("message", {**first.attrs, "from": address}, first.content)
-        assert (await world.take(again)).counted == "message.repeated"
-    await world.afresh()
-    resent = await world.message(text("lost"), id=lost.attrs["id"])
-    assert (await world.take(resent)).news
-    assert not world.session.wants()
-    assert [one.text for one in world.messages()] == ["unknown", "lost", "known"]
+        assert (await receiver.take(again)).counted == "message.repeated"
+    await receiver.afresh()
+    resent = await receiver.message(text("lost"), id=lost.attrs["id"])
+    assert (await receiver.take(resent)).news
+    assert not receiver.session.wants()
+    assert [one.text for one in receiver.messages()] == ["unknown", "lost", "known"]
 
 
 @pytest.mark.parametrize(
@@ -91,41 +80,43 @@ async def test_what_came_by_lid_is_the_phone_numbers_once_that_is_known(world: W
         pytest.param({}, id="destination in the message only"),
     ],
 )
-async def test_what_the_own_phone_sent(world: World, attrs: dict[str, str]) -> None:
+async def test_what_the_own_phone_sent(receiver: World, attrs: dict[str, str]) -> None:
     plaintext = content.device_sent(text("from the phone"), CONTACT)
-    stanza = await world.message(plaintext, from_=ACCOUNT, **attrs)
-    outcome = await world.take(stanza)
+    stanza = await receiver.message(plaintext, from_=ACCOUNT, **attrs)
+    outcome = await receiver.take(stanza)
     assert told(outcome) == [("ack", None), ("receipt", "sender")]
-    (message,) = world.messages()
+    (message,) = receiver.messages()
     assert (message.chat, message.sender, message.from_me) == (CONTACT, ACCOUNT, True)
-    assert (await world.take(garbled(stanza))).news is False
-    assert len(world.messages()) == 1
+    assert (await receiver.take(garbled(stanza))).news is False
+    assert len(receiver.messages()) == 1
 
 
-async def test_a_note_to_self(world: World) -> None:
-    stanza = await world.message(content.device_sent(text("note"), ACCOUNT), from_=ACCOUNT)
-    await world.take(stanza)
-    assert [(one.chat, one.text, one.from_me) for one in world.messages()] == [
+async def test_a_note_to_self(receiver: World) -> None:
+    stanza = await receiver.message(content.device_sent(text("note"), ACCOUNT), from_=ACCOUNT)
+    await receiver.take(stanza)
+    assert [(one.chat, one.text, one.from_me) for one in receiver.messages()] == [
         (ACCOUNT, "note", True)
     ]
 
 
-async def test_a_message_for_the_protocol_leaves_a_tombstone_only(world: World) -> None:
+async def test_a_message_for_the_protocol_leaves_a_tombstone_only(receiver: World) -> None:
     plaintext = proto.Message(protocolMessage={"type": 5}).SerializeToString()
-    stanza = await world.message(plaintext, from_=ACCOUNT, category="peer")
-    outcome = await world.take(stanza)
+    stanza = await receiver.message(plaintext, from_=ACCOUNT, category="peer")
+    outcome = await receiver.take(stanza)
     assert (told(outcome), outcome.news) == ([("ack", None), ("receipt", "peer_msg")], False)
-    assert world.messages() == []
-    assert told(await world.take(garbled(stanza))) == told(outcome)
+    assert receiver.messages() == []
+    assert told(await receiver.take(garbled(stanza))) == told(outcome)
 
 
 @pytest.mark.parametrize("tag", ["notification", "call"])
-async def test_whatever_says_whose_a_lid_is_lets_its_chat_be_merged(world: World, tag: str) -> None:
-    await world.take(await world.message(text("unknown"), from_=CONTACT_LID))
+async def test_whatever_says_whose_a_lid_is_lets_its_chat_be_merged(
+    receiver: World, tag: str
+) -> None:
+    await receiver.take(await receiver.message(text("unknown"), from_=CONTACT_LID))
     saying = Node(tag, {"id": "A", "from": CONTACT, "sender_lid": CONTACT_LID, "type": "other"})
-    assert (await world.take(saying)).news
-    assert len(world.session.pending("merge", 10)) == 1
-    assert not (await world.take(saying)).news
+    assert (await receiver.take(saying)).news
+    assert len(receiver.session.pending("merge", 10)) == 1
+    assert not (await receiver.take(saying)).news
 
 
 @pytest.mark.parametrize(
@@ -141,20 +132,20 @@ async def test_whatever_says_whose_a_lid_is_lets_its_chat_be_merged(world: World
         pytest.param({"from": GROUP, "participant": CONTACT}, [], id="a group"),
     ],
 )
-async def test_receipts(world: World, attrs: dict[str, str], expected: list[Any]) -> None:
+async def test_receipts(receiver: World, attrs: dict[str, str], expected: list[Any]) -> None:
     """G5: a receipt is in the inbox before its ack leaves."""
-    outcome = await world.take(Node("receipt", {"id": "A", "t": "5", **attrs}))
+    outcome = await receiver.take(Node("receipt", {"id": "A", "t": "5", **attrs}))
     assert [answer.tag for answer in outcome.answers] == ["ack"]
-    items = world.session.pending("receipt", 10)
+    items = receiver.session.pending("receipt", 10)
     assert [(one.chat, one.status) for one in items] == expected
     assert outcome.news == bool(expected)
 
 
 @pytest.mark.parametrize("first", ["the copy", "the receipts"])
-async def test_receipts_for_what_the_own_phone_sent(world: World, first: str) -> None:
+async def test_receipts_for_what_the_own_phone_sent(receiver: World, first: str) -> None:
     """WhatsApp tells every device of the account, whichever of them sent the message."""
     plaintext = content.device_sent(text("from the phone"), CONTACT)
-    copy = await world.message(plaintext, from_=ACCOUNT, recipient=CONTACT)
+    copy = await receiver.message(plaintext, from_=ACCOUNT, recipient=CONTACT)
     listed = Node("list", {}, (Node("item", {"id": copy.attrs["id"]}), Node("item", {"id": "C"})))
     stanzas = [
         copy,
@@ -163,37 +154,37 @@ async def test_receipts_for_what_the_own_phone_sent(world: World, first: str) ->
         ),
         Node("receipt", {"id": "B", "t": "905", "from": CONTACT, "type": "read"}, (listed,)),
     ]
-    async with world.session.transaction():
+    async with receiver.session.transaction():
         # What went out through this device is the queue's to know.
-        world.session.remember_sent(CONTACT, "B", b"sent here", time.time())
+        receiver.session.remember_sent(CONTACT, "B", b"sent here", time.time())
     for stanza in stanzas if first == "the copy" else reversed(stanzas):
-        await world.take(stanza)
-    assert world.session.pending("status", 10) == []
-    early = world.session._rows("SELECT message_id FROM inbox WHERE kind = 'early'")
+        await receiver.take(stanza)
+    assert receiver.session.pending("status", 10) == []
+    early = receiver.session._rows("SELECT message_id FROM inbox WHERE kind = 'early'")
     assert early == [("C",)], "nothing waits for what this device sent"
-    async with world.session.transaction():
-        world.session.settle([one.key for one in world.messages()])
-    found = world.session.pending("status", 10)
+    async with receiver.session.transaction():
+        receiver.session.settle([one.key for one in receiver.messages()])
+    found = receiver.session.pending("status", 10)
     assert sorted((one.status, one.at) for one in found) == [("delivered", 901), ("read", 905)]
     assert {(one.chat, one.sender, one.message_id) for one in found} == {
         (CONTACT, ACCOUNT, copy.attrs["id"])
     }
-    assert [one.message_ids for one in world.session.pending("receipt", 10)].count(
+    assert [one.message_ids for one in receiver.session.pending("receipt", 10)].count(
         ("B", copy.attrs["id"], "C")
     ) == 1
 
 
 @pytest.mark.parametrize("t", ["9" * 20, "9" * 5000, "²", "-1", "nonsense"])
-async def test_a_time_that_is_none_is_the_time_of_arrival(world: World, t: str) -> None:
+async def test_a_time_that_is_none_is_the_time_of_arrival(receiver: World, t: str) -> None:
     """SQLite takes 64 bits: what it refuses would come again at each login."""
-    assert (await world.take(Node("receipt", {"id": "A", "t": t, "from": CONTACT}))).news
-    assert (await world.take(await world.message(text("x"), t=t))).news
-    assert [one.at for one in world.session.pending("receipt", 10)] == [1000]
-    assert [one.at for one in world.messages()] == [1000]
+    assert (await receiver.take(Node("receipt", {"id": "A", "t": t, "from": CONTACT}))).news
+    assert (await receiver.take(await receiver.message(text("x"), t=t))).news
+    assert [one.at for one in receiver.session.pending("receipt", 10)] == [1000]
+    assert [one.at for one in receiver.messages()] == [1000]
 
 
-async def test_a_retry_receipt_is_acknowledged_after_the_resend(world: World) -> None:
-    outcome = await world.take(Node("receipt", {"id": "A", "from": CONTACT, "type": "retry"}))
+async def test_a_retry_receipt_is_acknowledged_after_the_resend(receiver: World) -> None:
+    outcome = await receiver.take(Node("receipt", {"id": "A", "from": CONTACT, "type": "retry"}))
     assert outcome == Outcome("receipt.retry", task="resend")
 
 
@@ -215,45 +206,45 @@ async def test_a_retry_receipt_is_acknowledged_after_the_resend(world: World) ->
     ],
 )
 async def test_notifications(
-    world: World, attrs: dict[str, str], child: Node, forgotten: list[str], task: str | None
+    receiver: World, attrs: dict[str, str], child: Node, forgotten: list[str], task: str | None
 ) -> None:
-    outcome = await world.take(Node("notification", {"id": "A", **attrs}, (child,)))
+    outcome = await receiver.take(Node("notification", {"id": "A", **attrs}, (child,)))
     assert told(outcome) == [("ack", attrs["type"])]
-    assert (world.lists.people, outcome.task) == (forgotten, task)
+    assert (receiver.lists.people, outcome.task) == (forgotten, task)
 
 
 @pytest.mark.parametrize("tag", ["message", "receipt", "notification", "call"])
 @pytest.mark.parametrize("attrs", [{}, {"id": "A"}, {"from": CONTACT}])
 async def test_what_an_ack_cannot_name_is_dropped(
-    world: World, tag: str, attrs: dict[str, str]
+    receiver: World, tag: str, attrs: dict[str, str]
 ) -> None:
-    assert await world.take(Node(tag, attrs)) == Outcome("stanza.nameless")
+    assert await receiver.take(Node(tag, attrs)) == Outcome("stanza.nameless")
 
 
-async def test_a_contact_who_reinstalled_is_sent_nothing_on_dead_sessions(world: World) -> None:
+async def test_a_contact_who_reinstalled_is_sent_nothing_on_dead_sessions(receiver: World) -> None:
     """What is on its way still decrypts, brings none of them back, and the next key is believed."""
     for address in (CONTACT, "15550100002:3@s.whatsapp.net"):
-        await world.afresh()
-        await world.take(await world.message(text("before"), from_=address))
-        assert world.signal.has_session(address)
-    late = await world.message(text("late"), from_=address)
+        await receiver.afresh()
+        await receiver.take(await receiver.message(text("before"), from_=address))
+        assert receiver.signal.has_session(address)
+    late = await receiver.message(text("late"), from_=address)
     notice = Node(
         "notification", {"id": "A", "from": CONTACT, "type": "encrypt"}, (Node("identity"),)
     )
-    outcome = await world.take(notice)
+    outcome = await receiver.take(notice)
     assert outcome.counted == "notification.identity"
-    await world.take(late)
+    await receiver.take(late)
     for address in (CONTACT, "15550100002:3@s.whatsapp.net"):
-        assert not world.signal.has_session(address)
-        assert world.session.identity(address) is None
-    assert [one.text for one in world.messages()] == ["before", "before", "late"]
-    async with world.other.transaction():
-        world.other.save_credentials(new_credentials())
-    await world.afresh()
-    await world.take(await world.message(text("after")))
-    assert world.signal.has_session(CONTACT)
-    assert world.session.identity(CONTACT) == world.other.credentials().identity_public  # type: ignore[union-attr]
+        assert not receiver.signal.has_session(address)
+        assert receiver.session.identity(address) is None
+    assert [one.text for one in receiver.messages()] == ["before", "before", "late"]
+    async with receiver.other.transaction():
+        receiver.other.save_credentials(new_credentials())
+    await receiver.afresh()
+    await receiver.take(await receiver.message(text("after")))
+    assert receiver.signal.has_session(CONTACT)
+    assert receiver.session.identity(CONTACT) == receiver.other.credentials().identity_public  # type: ignore[union-attr]
 
 
-async def test_a_call_is_acknowledged(world: World) -> None:
-    assert told(await world.take(Node("call", {"id": "A", "from": CONTACT}))) == [("ack", None)]
+async def test_a_call_is_acknowledged(receiver: World) -> None:
+    assert told(await receiver.take(Node("call", {"id": "A", "from": CONTACT}))) == [("ack", None)]
