@@ -7,11 +7,11 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from actors.settings import Settings
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,12 +92,17 @@ class Valkey:
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
         )
-        end = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > end:
-                self.kill()
-                raise AssertionError(f"valkey-server did not start: {self.log()}")
-            time.sleep(0.02)
+        started = self._process
+
+        def answers() -> bool:
+            assert started.poll() is None, "it ended"
+            return self._answers()
+
+        try:
+            until("valkey-server answers", answers, START_SECONDS)
+        except AssertionError as error:
+            self.kill()
+            raise AssertionError(f"valkey-server did not start: {self.log()}") from error
 
     def kill(self) -> None:
         """SIGKILL, and wait until the process is gone."""

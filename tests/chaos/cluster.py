@@ -184,12 +184,11 @@ def _await(
     name: str,
     address: str = "127.0.0.1",
 ) -> None:
-    end = time.monotonic() + START
-    while ports.free(port, address):
-        said = (place / f"{name}.log").read_text(errors="replace")[-3000:]
-        assert process.poll() is None, said
-        assert time.monotonic() < end, f"{name} does not listen: {said}"
-        time.sleep(0.1)
+    def listens() -> bool:
+        assert process.poll() is None, (place / f"{name}.log").read_text(errors="replace")[-3000:]
+        return not ports.free(port, address)
+
+    until(f"{name} listens", listens, START)
 
 
 class Cluster:

@@ -12,8 +12,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tests.chaos.scene import passes
 from tests.instance import gone, until
+from tests.waiting import passes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

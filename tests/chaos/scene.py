@@ -18,7 +18,7 @@ from tests.chaos.traffic import Party
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from tests.chaos.traffic import Lane, Load
     from tests.instance import Instance
@@ -202,17 +202,3 @@ class Scene:
 
 def _given(lane: Lane, since: float) -> set[str]:
     return {token for token, at in lane.tokens[-500:] if at > since}
-
-
-def passes(look: Callable[[], bool], seconds: float) -> bool:
-    """Whether `look` says yes within that time; what is away meanwhile says no."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            if look():
-                return True
-        except httpx.HTTPError:
-            pass
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)

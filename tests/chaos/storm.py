@@ -10,9 +10,10 @@ import httpx
 
 from tests.chaos import judge, killer
 from tests.chaos.judge import Violation
-from tests.chaos.scene import Scene, passes
+from tests.chaos.scene import Scene
 from tests.chaos.traffic import Load
 from tests.chaos.watch import Seen, Watch
+from tests.waiting import passes
 
 if TYPE_CHECKING:
     from collections import Counter

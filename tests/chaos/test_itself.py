@@ -100,7 +100,7 @@ BREAKS = (
         "actors/connection/sending.py",
         "Outgoing(job.message_id, job.chat",
         'Outgoing(f"{job.message_id[:-1]}{job.attempts:X}", job.chat',
-        "tests/integration/tree/test_serving.py::test_an_engine_that_breaks_loses_nothing",
+        "tests/integration/tree/test_sending.py::test_an_engine_that_breaks_loses_nothing",
     ),
     Break(
         "the ratchet committed after the bytes left",

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from actors.settings import Settings
 from supervision.keeper import valkey
 from tests.tracing import STRACE, calls, under
 from tests.valkey import free_port
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.skipif(
     STRACE is None, reason="strace is not installed, so no fsync can be seen"
@@ -124,11 +124,14 @@ async def test_the_keepers_own_valkey_syncs_before_it_answers(tmp_path: Path) ->
     redis = connect(settings)
     lanes = Lanes(redis, settings)
     try:
-        end = time.monotonic() + 15
-        while time.monotonic() < end:
+
+        async def loads() -> bool:
             with suppress(RedisAway):
                 await lanes.accept(Send("shop", CHAT, "loads the script"))
-                break
+                return True
+            return False
+
+        await eventually("the server accepts", loads, 15)
         await lanes.accept(Send("shop", CHAT, TEXT))
     finally:
         await redis.aclose()

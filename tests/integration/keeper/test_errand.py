@@ -9,7 +9,8 @@ import signal
 import pytest
 
 from supervision import roster
-from tests.integration.tree.head import Head, Tree, until
+from tests.integration.tree.head import Head, Tree
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -25,7 +26,7 @@ async def test_after_down_there_is_another_root() -> None:
         async def over() -> bool:
             return not roster.read(head.data)
 
-        await until("the tree is gone", over, 10)
+        await eventually("the tree is gone", over, 10)
         assert await asyncio.to_thread(head._errand, "start") == 0
         after = await tree.complete(standbys=0)
         assert set(before.values()).isdisjoint(after.values())

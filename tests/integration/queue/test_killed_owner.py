@@ -19,6 +19,7 @@ from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.lease import Leases
 from tests.integration.queue.desk import SHOP, Desk
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -44,17 +45,17 @@ def owner(data: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 async def died(process: subprocess.Popen[bytes]) -> None:
-    async with asyncio.timeout(SECONDS):
-        while process.poll() is None:  # noqa: ASYNC110 - no event tells it
-            await asyncio.sleep(0.02)
+    await eventually("it is dead", lambda: process.poll() is not None, SECONDS)
     assert process.returncode == -9
 
 
 async def becomes(desk: Desk, texts: list[str], statuses: set[str]) -> None:
-    async with asyncio.timeout(SECONDS):
-        for text in texts:
-            while await desk.status(text) not in statuses:  # noqa: ASYNC110 - another process
-                await asyncio.sleep(0.02)
+    for text in texts:
+
+        async def look(text: str = text) -> bool:
+            return await desk.status(text) in statuses
+
+        await eventually(f"{text} is one of {statuses}", look, SECONDS)
 
 
 def attempts(data: Path) -> Counter[str]:

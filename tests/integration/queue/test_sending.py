@@ -19,6 +19,7 @@ from actors.redis.client import connect
 from actors.redis.lease import Leases
 from actors.shell import end_tasks
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -104,15 +105,14 @@ async def sending(
 
 
 async def until(desk: Desk, status: str) -> None:
-    async with asyncio.timeout(SECONDS):
-        while {await desk.status(text) for text in desk.ids} != {status}:  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.02)
+    async def look() -> bool:
+        return {await desk.status(text) for text in desk.ids} == {status}
+
+    await eventually(f"all is {status}", look, SECONDS)
 
 
 async def full(engine: Acknowledging) -> None:
-    async with asyncio.timeout(SECONDS):
-        while engine.flying < CONCURRENCY:  # noqa: ASYNC110 - an engine tells nobody
-            await asyncio.sleep(0.01)
+    await eventually("the engine is full", lambda: engine.flying >= CONCURRENCY, SECONDS)
 
 
 async def calls(desk: Desk) -> int:

@@ -25,6 +25,7 @@ from actors.state.documents import (
     open_documents,
 )
 from tests.integration.queue.desk import ANA, BEN, EVA, SHOP, Desk
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -72,10 +73,7 @@ async def actor(own_server: Valkey, documents: Documents) -> AsyncIterator[Queue
 
 
 async def until(look: Callable[[], Awaitable[Any]]) -> Any:
-    async with asyncio.timeout(SECONDS):
-        while not (found := await look()):  # noqa: ASYNC110 - nobody tells this process
-            await asyncio.sleep(0.05)
-    return found
+    return await eventually("it is so", look, SECONDS)
 
 
 async def test_every_status_reaches_both_collections(

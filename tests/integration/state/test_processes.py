@@ -11,11 +11,13 @@ import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.state.sqlite import SqliteDocuments
 from tests.integration.state.writer import SIZE
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +48,10 @@ def writer(file: Path, name: str, batches: int, shown: Path) -> Iterator[subproc
 def confirmed(shown: Path) -> set[int]:
     # The last line may have been cut off by the kill.
     return {int(line) for line in shown.read_text().splitlines(keepends=True) if line[-1] == "\n"}
+
+
+def begun(shown: Path) -> bool:
+    return len(confirmed(shown)) >= 5
 
 
 def stored(file: Path) -> tuple[Counter[tuple[str, int]], int]:
@@ -90,11 +96,8 @@ def test_a_killed_writer_leaves_whole_batches_and_all_that_was_confirmed(
         for life in range(6):
             name, shown = f"killed{life}", tmp_path / f"killed{life}"
             with writer(file, name, 100_000, shown) as process:
-                end = time.monotonic() + 30
-                while len(confirmed(shown)) < 5:
-                    assert process.poll() is None
-                    assert time.monotonic() < end
-                    time.sleep(0.005)
+                until("some are confirmed", partial(begun, shown), 30)
+                assert process.poll() is None
                 time.sleep(chance.random() * 0.05)
                 os.kill(process.pid, signal.SIGKILL)
                 assert process.wait(10) == -signal.SIGKILL

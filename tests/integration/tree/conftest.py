@@ -1,10 +1,11 @@
-"""A real Valkey for the loops of a served connection; the tree's own tests start a `Head`."""
+"""A real Valkey for the loops of a served connection, and a whole instance that serves ``shop``.
+
+The tree's own tests start a `Head`.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
@@ -13,19 +14,20 @@ from actors.connection.serving import Pace, Serving
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.lease import Leases, Owner
+from tests.instance import Instance
 from tests.integration.tree.scripted import ScriptedEngine, Shelf
+from tests.integration.tree.shop import ACCOUNT, SHOP, alert, becomes
 from tests.valkey import Valkey
+from tests.waiting import eventually, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from redis.asyncio import Redis
 
     from actors.queue.lanes import Record
     from actors.redis.lease import Lease
-
-T = TypeVar("T")
 
 OWNER = Owner("connection:a", 1, "here")
 PACE = Pace(
@@ -78,25 +80,14 @@ class Served:
             found = await self.lanes.get(record.id)
             return found if found is not None and found.status == status else None
 
-        return await eventually(look, f"{record.id} {status}")
+        return await eventually(f"{record.id} {status}", look, 10)
 
     async def state(self, state: str) -> Lease:
         async def look() -> Lease | None:
             lease = await self.leases.read("shop")
             return lease if lease is not None and lease.state == state else None
 
-        return await eventually(look, f"shop {state}")
-
-
-async def eventually(
-    look: Callable[[], Awaitable[T | None]], what: str, seconds: float = 10.0
-) -> T:
-    end = time.monotonic() + seconds
-    while True:
-        if found := await look():
-            return found
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.005)
+        return await eventually(f"shop {state}", look, 10)
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +127,20 @@ async def served_apart(own_server: Valkey) -> AsyncIterator[Served]:
     """The same on a server that the test may kill."""
     async for each in _served(own_server):
         yield each
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """It serves all tests of a module; each leaves ``shop`` open."""
+    environment = {"HEALTH_CHECK_INTERVAL": "500"}
+    with Instance(tmp_path_factory.mktemp("shop"), environment) as running:
+        running.pair(SHOP, ACCOUNT)
+        yield running
+
+
+@pytest.fixture
+def is_open(instance: Instance) -> Iterator[None]:
+    becomes(instance, "open", None)
+    until("no alert is left", lambda: alert(instance) is None, 20)
+    yield
+    instance.simulator.delete("/faults")

@@ -5,7 +5,6 @@ The test's own process never loads Ray: it looks at the roster and at the lease 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import signal
@@ -15,7 +14,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 import psutil
@@ -28,14 +27,11 @@ from actors.state.documents import open_documents
 from supervision import roster
 from supervision.keeper import ports, python, rayhead
 from tests.valkey import PASSWORD, Valkey, free_port
+from tests.waiting import eventually, until
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from actors.redis.lease import Lease
     from supervision.keeper.process import Command
-
-T = TypeVar("T")
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -78,11 +74,13 @@ class Head:
         command = rayhead.command(self.data, chosen)
         words = [word.replace("dashboard=true", "dashboard=false") for word in command.arguments]
         self._head = self._run(words, command)
-        end = time.monotonic() + 40
-        while ports.free(chosen["ray_gcs"]) or self._errand("start"):
-            assert time.monotonic() < end, self.log()
+
+        def started() -> bool:
+            assert self._head is not None
             assert self._head.poll() is None, self.log()
-            time.sleep(0.2)
+            return not ports.free(chosen["ray_gcs"]) and self._errand("start") == 0
+
+        until("the tree is started", started, 40)
 
     def _simulate(self) -> dict[str, str]:
         """A WhatsApp server of its own; where it is and which key it signs with."""
@@ -93,13 +91,12 @@ class Head:
                 [*words, "--data", str(self.data / "simulator")], stderr=log, cwd=PROJECT
             )
         self.simulator = httpx.Client(base_url=f"http://127.0.0.1:{control}", timeout=10)
-        end = time.monotonic() + 20
-        while True:
-            with suppress(httpx.TransportError):
-                where: dict[str, str] = self.simulator.get("/").raise_for_status().json()
-                return where
-            assert time.monotonic() < end, (self.data / "simulator.log").read_text()
-            time.sleep(0.05)
+
+        def answers() -> dict[str, str]:
+            where: dict[str, str] = self.simulator.get("/").raise_for_status().json()
+            return where
+
+        return until("the simulator answers", answers, 20)
 
     def _run(self, words: list[str], command: Command) -> subprocess.Popen[bytes]:
         with (self.data / "ray.log").open("ab") as log:
@@ -191,7 +188,7 @@ class Tree:
         async def qr() -> tuple[str, float] | None:
             return await self.leases.qr(connection)
 
-        text, _ = await until(f"{connection} shows a QR", qr, 20)
+        text, _ = await eventually(f"{connection} shows a QR", qr, 20)
         scanned = self.head.simulator.post(f"/phones/{number}/scan", json={"qr": text})
         scanned.raise_for_status()
         await self.state(connection, "open")
@@ -218,7 +215,7 @@ class Tree:
             return pids if wanted <= pids.keys() else None
 
         try:
-            return await until("the tree is complete", look, 60)
+            return await eventually("the tree is complete", look, 60)
         except AssertionError as error:
             missing = wanted - self.pids().keys()
             raise AssertionError(f"{error}; missing {missing}\n{self.head.log()}") from None
@@ -231,31 +228,19 @@ class Tree:
             lease = await self.lease(connection)
             return lease if lease.epoch > than.epoch else None
 
-        return await until(f"{connection} has a new epoch", look, seconds), time.monotonic() - began
+        return await eventually(
+            f"{connection} has a new epoch", look, seconds
+        ), time.monotonic() - began
 
     async def state(self, connection: str, state: str, seconds: float = 20) -> Lease:
         async def look() -> Lease | None:
             lease = await self.leases.read(connection)
             return lease if lease is not None and lease.state == state else None
 
-        return await until(f"{connection} is {state}", look, seconds)
-
-
-async def until(what: str, look: Callable[[], Awaitable[T | None]], seconds: float) -> T:
-    """The first value of `look` that is true; fails naming `what` after `seconds`."""
-    end = time.monotonic() + seconds
-    while True:
-        if found := await look():
-            return found
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        await asyncio.sleep(0.01)
+        return await eventually(f"{connection} is {state}", look, seconds)
 
 
 def kill(pid: int) -> None:
     """`kill -9`, and see that it arrived."""
     os.kill(pid, signal.SIGKILL)
-    end = time.monotonic() + 5
-    while roster.start_of(pid) is not None:
-        assert time.monotonic() < end, f"{pid} did not die"
-        time.sleep(0.005)
+    until(f"{pid} is dead", lambda: roster.start_of(pid) is None, 5)

@@ -1,15 +1,10 @@
-"""Each way in which WhatsApp ends a connection, on a whole instance: what follows, and who sees it.
-
-One instance and one connection, ``shop``, serve all of this file; each test leaves it open.
-"""
+"""Each way in which WhatsApp ends a connection, on a whole instance: what follows, and who sees it."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sqlite3
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,109 +13,28 @@ from actors.connection.causes import Kind
 from actors.connection.engine import EngineEvents
 from actors.connection.native import open_engine
 from actors.settings import Settings
-from tests.instance import Instance, until
+from tests.integration.tree.shop import (
+    ACCOUNT,
+    SHOP,
+    alerted,
+    arrived,
+    becomes,
+    fault,
+    refused,
+    seconds,
+    send,
+    start,
+    struck,
+    waits,
+)
+from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(240)
+    from tests.instance import Instance
 
-SHOP, ACCOUNT, CONTACT, STRANGER = "shop", "15550107001", "15550107002", "15550107009"
-
-
-@pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HEALTH_CHECK_INTERVAL", "500")
-        with Instance(tmp_path_factory.mktemp("causes")) as running:
-            running.pair(SHOP, ACCOUNT)
-            yield running
-
-
-@pytest.fixture(autouse=True)
-def is_open(instance: Instance) -> Iterator[None]:
-    becomes(instance, "open", None)
-    until("no alert is left", lambda: alert(instance) is None, 20)
-    yield
-    instance.simulator.delete("/faults")
-
-
-def becomes(
-    instance: Instance, state: str, cause: str | None, seconds: float = 20
-) -> dict[str, Any]:
-    def look() -> dict[str, Any] | None:
-        seen = instance.connection(SHOP)
-        return seen if (seen["state"], seen["cause"]) == (state, cause) else None
-
-    return until(f"{SHOP} is {state}, {cause}", look, seconds)
-
-
-def alert(instance: Instance) -> dict[str, Any] | None:
-    found = instance.api.get("/health").raise_for_status().json()["alerts"]
-    return next((each for each in found if each["connection"] == SHOP), None)
-
-
-def alerted(instance: Instance, words: str) -> dict[str, Any]:
-    def look() -> dict[str, Any] | None:
-        found = alert(instance)
-        return found if found is not None and words in found["reason"] else None
-
-    return until(f"an alert says {words!r}", look, 10)
-
-
-def fault(instance: Instance, kind: str, **more: Any) -> int:
-    asked = instance.simulator.post("/faults", json={"account": ACCOUNT, "kind": kind, **more})
-    number: int = asked.raise_for_status().json()["id"]
-    return number
-
-
-def refused(instance: Instance, reason: int, **more: Any) -> int:
-    """The socket falls, and logins are refused from now on."""
-    number = fault(instance, "reject_login", reason=reason, **more)
-    fault(instance, "drop")
-    return number
-
-
-def struck(instance: Instance, number: int) -> int:
-    items = instance.simulator.get("/faults").raise_for_status().json()["items"]
-    [times] = [item["struck"] for item in items if item["id"] == number]
-    return int(times)
-
-
-def send(instance: Instance, text: str) -> str:
-    accepted = instance.api.post(
-        "/api/messages", json={"connection": SHOP, "to": CONTACT, "text": text}
-    )
-    assert accepted.status_code == 202, accepted.text
-    identity: str = accepted.json()["id"]
-    return identity
-
-
-def arrived(instance: Instance, text: str) -> list[str]:
-    """From whom the contact got it."""
-    return [item["from"] for item in instance.inbox(CONTACT) if item["text"] == text]
-
-
-def waits(instance: Instance, message: str) -> bool:
-    seen = instance.message(message)
-    return (seen["status"], seen["attempts"], seen["error"]) == ("queued", 0, None)
-
-
-def start(instance: Instance) -> None:
-    assert instance.api.post(f"/api/connections/{SHOP}/start").status_code == 202
-
-
-def scan(instance: Instance, number: str = ACCOUNT) -> str:
-    """A phone scans what is shown; the text of the QR."""
-    instance.simulator.post("/phones", json={"number": number}).raise_for_status()
-    qr = until("a QR is shown", lambda: instance.qr(SHOP), 20)
-    instance.simulator.post(f"/phones/{number}/scan", json={"qr": qr}).raise_for_status()
-    return qr
-
-
-def seconds(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp()
+pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("is_open")]
 
 
 def test_network_backs_off_and_says_when_it_tries_again(instance: Instance) -> None:
@@ -295,127 +209,3 @@ def test_a_session_that_whatsapp_does_not_know_stops(instance: Instance) -> None
     start(instance)
     becomes(instance, "open", None)
     until("it is sent", lambda: arrived(instance, "while the session is unknown") or None, 20)
-
-
-def test_logout_is_a_way_out_of_a_session_that_whatsapp_does_not_know(
-    instance: Instance,
-) -> None:
-    """No login is tried for it; what waits goes out after the same number scans, from no other."""
-    number = refused(instance, 411)
-    failed = becomes(instance, "failed", "bad_session")
-    alerted(instance, "logout and start show a QR")
-    message = send(instance, "while nothing helps")
-    assert instance.api.post(f"/api/connections/{SHOP}/logout").status_code == 202
-    out = becomes(instance, "logged_out", "asked")
-    assert out["epoch"] == failed["epoch"] + 1
-    assert out["account"] == failed["account"]
-    assert struck(instance, number) == 1
-    time.sleep(4)
-    assert instance.connection(SHOP)["epoch"] == out["epoch"]
-    instance.simulator.delete("/faults")
-    start(instance)
-    becomes(instance, "pairing", "logged_out")
-    assert waits(instance, message)
-    shown = scan(instance, STRANGER)
-    becomes(instance, "pairing", "other_account")
-    until("another QR", lambda: instance.qr(SHOP) not in {None, shown} or None, 20)
-    scan(instance)
-    becomes(instance, "open", None)
-    until("it is sent", lambda: arrived(instance, "while nothing helps") or None, 20)
-    assert arrived(instance, "while nothing helps") == [ACCOUNT]
-
-
-def test_a_file_where_the_session_belongs_is_left_alone_and_said(instance: Instance) -> None:
-    instance.api.post(f"/api/connections/{SHOP}/stop").raise_for_status()
-    becomes(instance, "stopped", None)
-    directory = Settings.load(instance.data).sessions / SHOP
-    elsewhere = directory.with_name("elsewhere")
-    directory.rename(elsewhere)
-    try:
-        directory.write_text("somebody's")
-        start(instance)
-        failed = becomes(instance, "failed", "session_blocked")
-        alerted(instance, "Something else stands where its session belongs")
-        time.sleep(4)
-        assert instance.connection(SHOP)["epoch"] == failed["epoch"]
-        assert directory.read_text() == "somebody's"
-    finally:
-        directory.unlink()
-        elsewhere.rename(directory)
-    start(instance)
-    becomes(instance, "open", None)
-
-
-def test_unlinked_it_asks_for_a_qr_and_keeps_the_data(instance: Instance) -> None:
-    """What waits goes out after the same number scans, and from no other account."""
-    instance.say(CONTACT, ACCOUNT, "before it was unlinked")
-
-    def kept() -> list[str]:
-        return [item["text"] for item in instance.messages(connection=SHOP, direction="in")]
-
-    until("it is stored", lambda: "before it was unlinked" in kept() or None, 10)
-    fault(instance, "logout")
-    becomes(instance, "pairing", "logged_out")
-    found = alerted(instance, "The device was unlinked; scan the QR")
-    assert (found["name"], found["severity"]) == ("connection_blocked", "critical")
-    message = send(instance, "while it is unlinked")
-    shown = scan(instance, STRANGER)
-    becomes(instance, "pairing", "other_account")
-    alerted(instance, "The phone of another number scanned")
-    until("another QR", lambda: instance.qr(SHOP) not in {None, shown} or None, 20)
-    assert instance.simulator.get(f"/accounts/{STRANGER}").json()["devices"] == []
-    assert waits(instance, message)
-    scan(instance)
-    becomes(instance, "open", None)
-    until("it is sent", lambda: arrived(instance, "while it is unlinked") or None, 20)
-    assert arrived(instance, "while it is unlinked") == [ACCOUNT]
-    assert "before it was unlinked" in kept()
-
-
-def garbage(file: Path) -> None:
-    file.write_bytes(b"no session" * 1000)
-
-
-def foreign(file: Path) -> None:
-    file.unlink()
-    with sqlite3.connect(file) as database:
-        database.execute("CREATE TABLE somebody (elses TEXT)")
-    database.close()
-
-
-def truncated(file: Path) -> None:
-    content = file.read_bytes()
-    file.write_bytes(content[: len(content) // 2])
-
-
-@pytest.mark.parametrize("damage", [garbage, foreign, truncated])
-def test_a_damaged_session_is_moved_aside_and_linked_anew(
-    instance: Instance, damage: Callable[[Path], None]
-) -> None:
-    instance.api.post(f"/api/connections/{SHOP}/stop").raise_for_status()
-    becomes(instance, "stopped", None)
-    message = send(instance, f"after {damage.__name__}")
-    directory = Settings.load(instance.data).sessions / SHOP
-    for beside in ("session.db-wal", "session.db-shm"):
-        (directory / beside).unlink(missing_ok=True)
-    damage(directory / "session.db")
-    content = (directory / "session.db").read_bytes()
-    start(instance)
-    shown = becomes(instance, "pairing", "bad_session")
-    alerted(instance, "Its session was damaged and moved aside")
-    kept = [each.read_bytes() for each in directory.glob("damaged/*/session.db")]
-    assert content in kept
-    assert waits(instance, message)
-    # Whoever serves it next knows as well as the first why a QR is shown.
-    instance.kill("connection", SHOP)
-
-    def taken_over() -> bool:
-        seen = instance.connection(SHOP)
-        why = (seen["state"], seen["cause"]) == ("pairing", "bad_session")
-        return why and seen["epoch"] > shown["epoch"]
-
-    until("its successor shows a QR, too", lambda: taken_over() or None, 20)
-    scan(instance)
-    becomes(instance, "open", None)
-    until("it is sent", lambda: arrived(instance, f"after {damage.__name__}") or None, 20)
-    shutil.rmtree(directory / "damaged")

@@ -13,7 +13,8 @@ from actors.redis import keys
 from actors.redis.lease import poke
 from actors.state.documents import RECOVERY_ACTIONS
 from supervision.reconcile import HALF_OPEN
-from tests.integration.tree.head import Head, Tree, kill, until
+from tests.integration.tree.head import Head, Tree, kill
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -46,7 +47,7 @@ async def fallen(tree: Tree) -> Lease:
         pid = tree.pids().get("connection:shop")
         return lease if lease.owner is not None and lease.owner.pid == pid else None
 
-    lease = await until("shop is served", served, 20)
+    lease = await eventually("shop is served", served, 20)
     assert lease.owner is not None
     kill(lease.owner.pid)
     return lease
@@ -64,7 +65,7 @@ async def given_up(tree: Tree) -> Lease:
             now = await tree.lease("shop")
             return now if now.state == "failed" or now.epoch > epoch else None
 
-        lease = await until("the fall is answered", answered, 20)
+        lease = await eventually("the fall is answered", answered, 20)
     assert lease.state == "failed"
 
     async def settled() -> bool:
@@ -72,7 +73,7 @@ async def given_up(tree: Tree) -> Lease:
         seen = None if document is None else document.observed
         return seen is not None and (seen.state, seen.epoch) == ("failed", lease.epoch)
 
-    await until("the verdict is written down to its end", settled, 10)
+    await eventually("the verdict is written down to its end", settled, 10)
     return await tree.lease("shop")
 
 
@@ -81,7 +82,7 @@ async def on_record(tree: Tree, actions: list[str]) -> None:
         found = (await tree.documents.query(RECOVERY_ACTIONS)).items
         return sorted(each["action"] for each in found if each["connection"] == "shop") == actions
 
-    await until(f"{actions} are on record", said, 5)
+    await eventually(f"{actions} are on record", said, 5)
 
 
 async def root_killed(tree: Tree) -> None:
@@ -91,7 +92,7 @@ async def root_killed(tree: Tree) -> None:
     async def back() -> bool:
         return tree.pids().get("root") not in {None, before["root"]}
 
-    await until("the root is back", back, 10)
+    await eventually("the root is back", back, 10)
 
 
 async def test_a_crash_loop_ends_as_failed_and_disturbs_nobody(tree: Tree) -> None:

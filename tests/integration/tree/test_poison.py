@@ -10,7 +10,8 @@ import pytest_asyncio
 
 from actors.queue.lanes import Lanes, Send
 from actors.state.documents import JOBS
-from tests.integration.tree.head import Head, Tree, kill, until
+from tests.integration.tree.head import Head, Tree, kill
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -54,14 +55,14 @@ async def test_it_is_buried_with_both_deaths_and_what_flew_beside_it_is_sent(tre
             assert found is not None
             return found if (found.status, len(found.crashes)) == (status, crashes) else None
 
-        return await until(f"{record.text} {status}", look, 30)
+        return await eventually(f"{record.text} {status}", look, 30)
 
     async def swallowed(count: int) -> None:
         async def look() -> bool:
             (fault,) = tree.head.simulator.get("/faults").json()["items"]
             return bool(fault["struck"] >= count)
 
-        await until(f"{count} attempts left and were lost", look, 15)
+        await eventually(f"{count} attempts left and were lost", look, 15)
 
     await swallowed(2)
     await asyncio.gather(becomes(bad, "sending", 0), becomes(beside, "sending", 0))
@@ -88,4 +89,4 @@ async def test_it_is_buried_with_both_deaths_and_what_flew_beside_it_is_sent(tre
         job = await tree.documents.get(JOBS, bad.id)
         return job is not None and job["status"] == "dead" and len(job["crashes"]) == 2
 
-    await until("the store says so", mirrored, 10)
+    await eventually("the store says so", mirrored, 10)

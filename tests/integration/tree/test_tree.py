@@ -23,7 +23,8 @@ from actors.redis.client import connect
 from actors.redis.lease import Owner, poke
 from actors.state.documents import JOBS, MESSAGES, RECOVERY_ACTIONS, Where
 from supervision import roster
-from tests.integration.tree.head import Head, Tree, kill, until
+from tests.integration.tree.head import Head, Tree, kill
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -85,7 +86,7 @@ async def sent(lanes: Lanes, record: Record, seconds: float = 20) -> float:
         found = await lanes.get(record.id)
         return found is not None and found.status in {"sent", "delivered", "read"}
 
-    await until(f"{record.id} is sent", look, seconds)
+    await eventually(f"{record.id} is sent", look, seconds)
     return time.monotonic() - began
 
 
@@ -127,7 +128,7 @@ async def test_a_restarted_root_adopts_what_lives(tree: Tree, lanes: Lanes, figu
         pids = tree.pids()
         return pids.keys() == before.keys() and pids["root"] != before["root"]
 
-    await until("the root is back", adopted, 10)
+    await eventually("the root is back", adopted, 10)
     figure(f"root killed: adopted after {time.monotonic() - began:.2f} s")
     await asyncio.sleep(3)  # a whole look later
     after = tree.pids()
@@ -170,7 +171,7 @@ async def test_a_killed_service_is_back(
     async def back() -> bool:
         return tree.pids().get(role) not in {None, before[role]}
 
-    await until(f"{role} is back", back, 10)
+    await eventually(f"{role} is back", back, 10)
     seconds = time.monotonic() - began
     figure(f"{role} killed: back after {seconds:.2f} s")
     assert seconds <= 3
@@ -193,7 +194,7 @@ async def test_what_arrives_while_the_state_manager_is_dead_is_stored(
         found = [text for text in found if text in said]
         return found if set(said) <= set(found) else None
 
-    assert sorted(await until("all is stored", stored, 10)) == said
+    assert sorted(await eventually("all is stored", stored, 10)) == said
 
 
 async def test_an_owner_that_lost_its_lease_is_ended(tree: Tree) -> None:
@@ -204,7 +205,7 @@ async def test_an_owner_that_lost_its_lease_is_ended(tree: Tree) -> None:
     async def ended() -> bool:
         return roster.start_of(before["connection:shop"]) is None
 
-    await until("the old owner is dead", ended, 10)
+    await eventually("the old owner is dead", ended, 10)
     await tree.newer("shop", lease, 10)
     await tree.state("shop", "open")
 
@@ -255,14 +256,14 @@ async def test_a_deleted_connection_leaves_nothing(tree: Tree, head: Head) -> No
     async def forgotten() -> bool:
         return await tree.connections.get("gone", deleted=True) is None
 
-    await until("gone is gone", forgotten, 20)
+    await eventually("gone is gone", forgotten, 20)
     assert await tree.leases.read("gone") is None
     assert not (head.settings.sessions / "gone").exists()
 
     async def ended() -> bool:
         return "connection:gone" not in tree.pids()
 
-    await until("its process ended", ended, 10)
+    await eventually("its process ended", ended, 10)
 
 
 @contextmanager
@@ -310,7 +311,7 @@ async def test_a_disk_that_is_full_for_a_while_is_no_reason_to_give_up(
         async def removed() -> bool:
             return await tree.connections.get("full", deleted=True) is None
 
-        await until("it is removed", removed, 20)
+        await eventually("it is removed", removed, 20)
 
 
 async def test_what_waits_ends_visibly_with_its_connection(
@@ -332,7 +333,7 @@ async def test_what_waits_ends_visibly_with_its_connection(
     async def flying() -> bool:
         return (await lanes.counts_many(["brief"]))["brief"].active == 10
 
-    await until("ten are in flight", flying, 20)
+    await eventually("ten are in flight", flying, 20)
     await tree.connections.delete("brief")
     await poke(tree.redis)
 
@@ -342,13 +343,13 @@ async def test_what_waits_ends_visibly_with_its_connection(
         )
         return len(ended.items)
 
-    in_the_middle = await until("its messages begin to end", begun, 30)
+    in_the_middle = await eventually("its messages begin to end", begun, 30)
     kill(tree.pids()["root"])
 
     async def removed() -> bool:
         return await tree.connections.get("brief", deleted=True) is None
 
-    await until("it is removed", removed, 30)
+    await eventually("it is removed", removed, 30)
     figure(f"root killed with {in_the_middle} of {len(records)} messages ended")
     assert in_the_middle < len(records)
     for collection in (JOBS, MESSAGES):
@@ -393,4 +394,4 @@ async def test_down_gives_every_lease_back(tree: Tree, head: Head, figure: Figur
     async def nobody() -> bool:
         return not tree.pids()
 
-    await until("nobody is left", nobody, 10)
+    await eventually("nobody is left", nobody, 10)

@@ -23,8 +23,8 @@ from supervision.registry import Registry
 from supervision.removal import Removal
 from supervision.standbys import Standbys
 from supervision.tending import Tending
-from tests.integration.tree.head import until
 from tests.valkey import Valkey
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +85,7 @@ async def test_the_note_of_a_fall_never_replaces_the_verdict(
                 now = await leases.read("shop")
                 return now if now is not None and now.state == "failed" else None
 
-            await until("shop is failed", failed, 10)
+            await eventually("shop is failed", failed, 10)
             await asyncio.sleep(0.5)
             now = await leases.read("shop")
             assert now is not None

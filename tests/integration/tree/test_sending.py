@@ -1,0 +1,133 @@
+"""What one served connection sends, against a real Valkey (G2, G3, G4, G11)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from actors.connection.engine import NotConnected, Outgoing, SendError
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from tests.integration.tree.conftest import Served
+    from tests.valkey import Valkey
+
+
+async def test_what_is_accepted_is_sent_under_its_own_id(served: Served) -> None:
+    """G2, G3."""
+    early = await served.accept("early")
+    await served.begin()
+    late = await served.accept("late")
+    for record in (early, late):
+        done = await served.becomes(record, "sent")
+        assert done.attempts == 1
+    assert [message.message_id for message in served.engine.sent] == [
+        early.message_id,
+        late.message_id,
+    ]
+
+
+async def test_many_chats_at_once_and_each_in_order(served: Served) -> None:
+    """G4: concurrency over chats, never within one."""
+    served.engine.opens = False
+    await served.begin(concurrency=4)
+    records = [
+        await served.accept(f"{number:02}", f"155501000{chat:02}")
+        for number in range(6)
+        for chat in range(10, 18)
+    ]
+    served.engine.opens = True
+    await served.engine.events.on_open()
+    for record in records:
+        await served.becomes(record, "sent")
+    assert 1 < served.engine.most_in_flight <= 4
+    for chat in {message.chat for message in served.engine.sent}:
+        texts = [message.text for message in served.engine.sent if message.chat == chat]
+        assert all(early < late for early, late in pairwise(texts))
+
+
+async def test_a_closed_socket_claims_nothing(served: Served) -> None:
+    served.engine.opens = False
+    await served.begin()
+    record = await served.accept()
+    await asyncio.sleep(0.3)
+    found = await served.lanes.get(record.id)
+    assert found is not None
+    assert (found.status, found.attempts) == ("queued", 0)
+    assert served.engine.asked == 0
+    served.engine.opens = True
+    await served.engine.events.on_open()
+    await served.becomes(record, "sent")
+
+
+async def test_no_attempt_is_counted_when_the_socket_was_closed_after_all(served: Served) -> None:
+    refusals = 0
+
+    async def answer(message: Outgoing) -> float:
+        nonlocal refusals
+        refusals += 1
+        if refusals < 3:
+            raise NotConnected
+        return time.time()
+
+    served.engine.answer = answer
+    await served.begin()
+    done = await served.becomes(await served.accept(), "sent")
+    assert refusals == 3
+    assert done.attempts == 1
+    assert not done.uncertain
+
+
+async def test_a_passing_failure_waits_and_a_permanent_one_is_dead(served: Served) -> None:
+    async def answer(message: Outgoing) -> float:
+        raise SendError("refused", permanent=message.text == "never", uncertain=False)
+
+    served.engine.answer = answer
+    await served.begin()
+    later = await served.becomes(await served.accept("later", "15550100003"), "waiting")
+    never = await served.becomes(await served.accept("never", "15550100004"), "dead")
+    assert (later.error, never.error) == ("refused", "refused")
+
+
+async def test_an_engine_that_breaks_loses_nothing(served: Served) -> None:
+    """G2: what left is not known, so it is tried again, and said to be uncertain."""
+
+    async def answer(message: Outgoing) -> float:
+        if len(served.engine.sent) == 1:
+            raise RuntimeError("a bug")
+        return time.time()
+
+    served.engine.answer = answer
+    served.retry_in = 0.05
+    await served.begin()
+    record = await served.becomes(await served.accept(), "sent")
+    assert [message.message_id for message in served.engine.sent] == [record.message_id] * 2
+
+
+async def test_an_outcome_is_told_once_redis_is_back(
+    served_apart: Served, own_server: Valkey
+) -> None:
+    """G11: sent while Redis dies; nothing is sent twice, and the rest follows within seconds."""
+    served = served_apart
+    gate = asyncio.Event()
+
+    async def answer(message: Outgoing) -> float:
+        await gate.wait()
+        return time.time()
+
+    served.engine.answer = answer
+    await served.begin()
+    record, behind = await served.accept("one"), await served.accept("two")
+    await eventually("it is under way", lambda: served.engine.in_flight == 1, 10)
+    own_server.kill()
+    gate.set()
+    await asyncio.sleep(0.5)
+    assert served.serving.in_flight == 1
+    own_server.start()
+    back = time.monotonic()
+    await served.becomes(record, "sent")
+    await served.becomes(behind, "sent")
+    assert time.monotonic() - back < 5
+    assert [message.text for message in served.engine.sent] == ["one", "two"]

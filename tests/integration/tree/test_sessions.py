@@ -1,0 +1,161 @@
+"""A session that is of no use any more, on a whole instance: unlinked, unknown, blocked, damaged."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.settings import Settings
+from tests.integration.tree.shop import (
+    ACCOUNT,
+    CONTACT,
+    SHOP,
+    STRANGER,
+    alerted,
+    arrived,
+    becomes,
+    fault,
+    refused,
+    scan,
+    send,
+    start,
+    struck,
+    waits,
+)
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.instance import Instance
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("is_open")]
+
+
+def test_logout_is_a_way_out_of_a_session_that_whatsapp_does_not_know(
+    instance: Instance,
+) -> None:
+    """No login is tried for it; what waits goes out after the same number scans, from no other."""
+    number = refused(instance, 411)
+    failed = becomes(instance, "failed", "bad_session")
+    alerted(instance, "logout and start show a QR")
+    message = send(instance, "while nothing helps")
+    assert instance.api.post(f"/api/connections/{SHOP}/logout").status_code == 202
+    out = becomes(instance, "logged_out", "asked")
+    assert out["epoch"] == failed["epoch"] + 1
+    assert out["account"] == failed["account"]
+    assert struck(instance, number) == 1
+    time.sleep(4)
+    assert instance.connection(SHOP)["epoch"] == out["epoch"]
+    instance.simulator.delete("/faults")
+    start(instance)
+    becomes(instance, "pairing", "logged_out")
+    assert waits(instance, message)
+    shown = scan(instance, STRANGER)
+    becomes(instance, "pairing", "other_account")
+    until("another QR", lambda: instance.qr(SHOP) not in {None, shown} or None, 20)
+    scan(instance)
+    becomes(instance, "open", None)
+    until("it is sent", lambda: arrived(instance, "while nothing helps") or None, 20)
+    assert arrived(instance, "while nothing helps") == [ACCOUNT]
+
+
+def test_unlinked_it_asks_for_a_qr_and_keeps_the_data(instance: Instance) -> None:
+    """What waits goes out after the same number scans, and from no other account."""
+    instance.say(CONTACT, ACCOUNT, "before it was unlinked")
+
+    def kept() -> list[str]:
+        return [item["text"] for item in instance.messages(connection=SHOP, direction="in")]
+
+    until("it is stored", lambda: "before it was unlinked" in kept() or None, 10)
+    fault(instance, "logout")
+    becomes(instance, "pairing", "logged_out")
+    found = alerted(instance, "The device was unlinked; scan the QR")
+    assert (found["name"], found["severity"]) == ("connection_blocked", "critical")
+    message = send(instance, "while it is unlinked")
+    shown = scan(instance, STRANGER)
+    becomes(instance, "pairing", "other_account")
+    alerted(instance, "The phone of another number scanned")
+    until("another QR", lambda: instance.qr(SHOP) not in {None, shown} or None, 20)
+    assert instance.simulator.get(f"/accounts/{STRANGER}").json()["devices"] == []
+    assert waits(instance, message)
+    scan(instance)
+    becomes(instance, "open", None)
+    until("it is sent", lambda: arrived(instance, "while it is unlinked") or None, 20)
+    assert arrived(instance, "while it is unlinked") == [ACCOUNT]
+    assert "before it was unlinked" in kept()
+
+
+def test_a_file_where_the_session_belongs_is_left_alone_and_said(instance: Instance) -> None:
+    instance.api.post(f"/api/connections/{SHOP}/stop").raise_for_status()
+    becomes(instance, "stopped", None)
+    directory = Settings.load(instance.data).sessions / SHOP
+    elsewhere = directory.with_name("elsewhere")
+    directory.rename(elsewhere)
+    try:
+        directory.write_text("somebody's")
+        start(instance)
+        failed = becomes(instance, "failed", "session_blocked")
+        alerted(instance, "Something else stands where its session belongs")
+        time.sleep(4)
+        assert instance.connection(SHOP)["epoch"] == failed["epoch"]
+        assert directory.read_text() == "somebody's"
+    finally:
+        directory.unlink()
+        elsewhere.rename(directory)
+    start(instance)
+    becomes(instance, "open", None)
+
+
+def garbage(file: Path) -> None:
+    file.write_bytes(b"no session" * 1000)
+
+
+def foreign(file: Path) -> None:
+    file.unlink()
+    with sqlite3.connect(file) as database:
+        database.execute("CREATE TABLE somebody (elses TEXT)")
+    database.close()
+
+
+def truncated(file: Path) -> None:
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+
+
+@pytest.mark.parametrize("damage", [garbage, foreign, truncated])
+def test_a_damaged_session_is_moved_aside_and_linked_anew(
+    instance: Instance, damage: Callable[[Path], None]
+) -> None:
+    instance.api.post(f"/api/connections/{SHOP}/stop").raise_for_status()
+    becomes(instance, "stopped", None)
+    message = send(instance, f"after {damage.__name__}")
+    directory = Settings.load(instance.data).sessions / SHOP
+    for beside in ("session.db-wal", "session.db-shm"):
+        (directory / beside).unlink(missing_ok=True)
+    damage(directory / "session.db")
+    content = (directory / "session.db").read_bytes()
+    start(instance)
+    shown = becomes(instance, "pairing", "bad_session")
+    alerted(instance, "Its session was damaged and moved aside")
+    kept = [each.read_bytes() for each in directory.glob("damaged/*/session.db")]
+    assert content in kept
+    assert waits(instance, message)
+    # Whoever serves it next knows as well as the first why a QR is shown.
+    instance.kill("connection", SHOP)
+
+    def taken_over() -> bool:
+        seen = instance.connection(SHOP)
+        why = (seen["state"], seen["cause"]) == ("pairing", "bad_session")
+        return why and seen["epoch"] > shown["epoch"]
+
+    until("its successor shows a QR, too", lambda: taken_over() or None, 20)
+    scan(instance)
+    becomes(instance, "open", None)
+    until("it is sent", lambda: arrived(instance, f"after {damage.__name__}") or None, 20)
+    shutil.rmtree(directory / "damaged")
