@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import psutil
 
+from gateway.cli import view
 from tests.waiting import until as until  # noqa: PLC0414 - also for who uses an instance
 
 if TYPE_CHECKING:
@@ -98,15 +100,16 @@ class Instance:
         return time.monotonic() - begun
 
     def status(self) -> dict[str, Any]:
-        done = self.teimoso("status", "--json")
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
+        """What `teimoso status --json` would say, without the start of a program."""
+        return asyncio.run(view.look(self.data)).as_json()
 
     def ready(self, seconds: float) -> dict[str, Any]:
-        """The status once every connection that should be open is."""
+        """What the command says once every connection that should be open is."""
 
         def look() -> dict[str, Any] | None:
-            status = self.status()
+            if not self.status()["ready"]:
+                return None
+            status: dict[str, Any] = json.loads(self.teimoso("status", "--json").stdout)
             return status if status["ready"] else None
 
         return until("the instance is ready", look, seconds)
