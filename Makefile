@@ -19,7 +19,7 @@ down: setup
 
 ## lint, types and every test but the long ones, which `make chaos` runs; `make bench` gives figures
 test: setup-test debian check
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/benchmarks -m "not long"
+	$(BIN)/python -m pytest -n 3 --ignore=tests/benchmarks -m "not long"
 
 ## kill everything at random while messages flow, for MINUTES; a SEED tells the faults and victims
 chaos: setup-test debian

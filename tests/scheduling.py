@@ -1,0 +1,55 @@
+"""How a run in several processes is divided: most of it waits, but whole instances use the machine."""
+
+from __future__ import annotations
+
+from xdist.scheduler import LoadScopeScheduling
+
+LINES = (
+    ("tests/chaos/test_storm.py", "tests/chaos/"),
+    (
+        "tests/integration/tree/",
+        "tests/integration/keeper/",
+        "tests/integration/test_first_path.py",
+    ),
+)
+"""What starts whole instances. Of each line one test runs at a time: a bound on a recovery is kept
+or not by the service, not by another instance that is being killed beside it."""
+
+APART = (
+    "tests/chaos/test_itself.py",
+    "tests/chaos/test_judging.py",
+    "tests/integration/keeper/test_refused_starts.py",
+)
+"""Files in those folders that start none."""
+
+LAST = "tests/unit/"
+"""Files of seconds, which fill what is left at the end."""
+
+
+class Scheduling(LoadScopeScheduling):
+    """A file is run by one process, in its order; a line of files, too, and lines begin first."""
+
+    def schedule(self) -> None:
+        self.config.option.loadscopereorder = False  # it would begin with what has most tests
+        super().schedule()
+
+    def _split_scope(self, nodeid: str) -> str:
+        return scope(nodeid)
+
+
+def scope(nodeid: str) -> str:
+    """What is run by the process that runs this test."""
+    file = nodeid.partition("::")[0]
+    for line in LINES:
+        if file.startswith(line) and file not in APART:
+            return line[-1]
+    return file
+
+
+def rank(nodeid: str) -> tuple[int, int]:
+    """Its place among the tests; those of the same rank stay as they were collected."""
+    file = nodeid.partition("::")[0]
+    for number, line in enumerate(LINES):
+        if file.startswith(line) and file not in APART:
+            return number, next(at for at, each in enumerate(line) if file.startswith(each))
+    return len(LINES) + file.startswith(LAST), 0
