@@ -6,13 +6,13 @@ by the pid that its actors tell. What a test does to it, it does from outside, w
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Self
 import psutil
 
 from actors import hosts
-from supervision import roster
+from actors.redis.client import connect
+from actors.redis.lease import Leases
+from actors.settings import Settings
 from supervision.keeper import ports, rayhead
 from tests.instance import Instance, gone, until
 
@@ -257,13 +259,23 @@ class ClusterInstance(Instance):
         super().__init__(data, {**cluster.environment, **settings})
         self.cluster = cluster
 
-    def hosts(self) -> dict[str, tuple[str | None, int]]:
-        """Where each connection is served, and under which pid there."""
-        return {
-            entry.connection: (entry.node, entry.pid)
-            for entry in roster.read(self.data)
-            if entry.role == "connection" and entry.connection is not None
-        }
+    def hosts(self) -> dict[str, tuple[str, int]]:
+        """Where each connection is served, and under which pid there.
+
+        The lease says so. The roster is a file that follows, and names for a while who died on
+        another host.
+        """
+        return asyncio.run(self._hosts())
+
+    async def _hosts(self) -> dict[str, tuple[str, int]]:
+        listed = self.api.get("/api/connections").raise_for_status().json()["items"]
+        redis = connect(Settings.load(self.data))
+        try:
+            leases = await Leases(redis).read_all([each["id"] for each in listed])
+        finally:
+            await redis.aclose()
+        owners = {name: lease.owner for name, lease in leases.items()}
+        return {name: (one.node, one.pid) for name, one in owners.items() if one is not None}
 
     def served_on(self, node: Node) -> list[str]:
         return [name for name, (host, _) in self.hosts().items() if host == node.host]
@@ -285,7 +297,6 @@ def restart_until(
                 return (now["epoch"] > epoch and now["state"] == "open") or None
 
             until(f"{name} is open again", again, 40)
-            time.sleep(0.5)  # the roster follows
             if found := there():
                 return found[0]
     raise AssertionError("nothing is placed there")

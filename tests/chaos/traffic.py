@@ -159,7 +159,7 @@ class Load:
             lane.tokens += [(token, asked) for token in tokens]
 
     def hold(self) -> None:
-        """A surge of which `HELD` messages are accepted and cannot arrive before `calm`.
+        """`HELD` messages are accepted and cannot arrive before `calm`.
 
         Nothing moves between the service and WhatsApp until then. On a quiet machine a surge alone
         is through before the kill falls: a message may arrive before its 202 does.
@@ -173,6 +173,7 @@ class Load:
         # Of each lane one may have arrived by now, and be told as accepted only after this.
         wanted = self._accepted_so_far() + len(self.out) + HELD
         until("the load is held", lambda: self._accepted_so_far() >= wanted, 30)
+        self._hurried.clear()  # what comes now only takes its time to be judged
 
     def _accepted_so_far(self) -> int:
         assert self.failure is None, self.failure
