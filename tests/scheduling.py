@@ -42,7 +42,7 @@ def scope(nodeid: str) -> str:
     file = nodeid.partition("::")[0]
     for line in LINES:
         if file.startswith(line) and file not in APART:
-            return line[-1]
+            return " ".join(line)
     return file
 
 

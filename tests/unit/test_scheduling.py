@@ -1,0 +1,44 @@
+"""How a run is divided."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.scheduling import APART, LAST, LINES, rank, scope
+
+ROOT = Path(__file__).resolve().parents[2]
+STARTS = re.compile(r"with (Instance|ClusterInstance|Cluster|Head)\(")
+
+
+def test_what_starts_a_whole_instance_stands_in_a_line() -> None:
+    files = [
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "tests").rglob("test_*.py")
+        if STARTS.search(file.read_text()) and file.parent.name != "benchmarks"
+    ]
+    assert len(files) > 10
+    assert [file for file in files if scope(f"{file}::test") == file] == []
+
+
+def test_what_is_named_is_there() -> None:
+    for place in (*(each for line in LINES for each in line), *APART, LAST):
+        assert (ROOT / place).exists(), place
+
+
+def test_a_line_is_one_and_what_is_apart_is_not_of_it() -> None:
+    storm, clock = "tests/chaos/test_storm.py::test_a", "tests/chaos/test_clock.py::test_b[1-x::y]"
+    assert scope(storm) == scope(clock)
+    assert scope("tests/integration/tree/test_tree.py::test_a") != scope(storm)
+    assert scope("tests/chaos/test_itself.py::test_a[b]") == "tests/chaos/test_itself.py"
+
+
+def test_lines_begin_and_what_is_short_ends() -> None:
+    tests = [
+        "tests/unit/test_house.py::test_a",
+        "tests/integration/queue/test_claim.py::test_a",
+        "tests/integration/tree/test_tree.py::test_a",
+        "tests/chaos/test_clock.py::test_a",
+        "tests/chaos/test_storm.py::test_a",
+    ]
+    assert sorted(tests, key=rank) == tests[::-1]
