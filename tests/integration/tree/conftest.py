@@ -16,7 +16,7 @@ from actors.redis.client import connect
 from actors.redis.lease import Leases, Owner
 from tests.instance import Instance
 from tests.integration.tree.scripted import ScriptedEngine, Shelf
-from tests.integration.tree.shop import ACCOUNT, SHOP, alert, becomes
+from tests.integration.tree.shop import ACCOUNT, SHOP, alerts, becomes
 from tests.valkey import Valkey
 from tests.waiting import eventually, until
 
@@ -141,6 +141,6 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 @pytest.fixture
 def is_open(instance: Instance) -> Iterator[None]:
     becomes(instance, "open", None)
-    until("no alert is left", lambda: alert(instance) is None, 20)
+    until("no alert is left", lambda: not alerts(instance), 20)
     yield
     instance.simulator.delete("/faults")

@@ -23,15 +23,17 @@ def becomes(
     return until(f"{SHOP} is {state}, {cause}", look, seconds)
 
 
-def alert(instance: Instance) -> dict[str, Any] | None:
+def alerts(instance: Instance) -> list[dict[str, Any]]:
     found = instance.api.get("/health").raise_for_status().json()["alerts"]
-    return next((each for each in found if each["connection"] == SHOP), None)
+    return [each for each in found if each["connection"] == SHOP]
 
 
-def alerted(instance: Instance, words: str) -> dict[str, Any]:
+def alerted(instance: Instance, words: str, name: str | None = None) -> dict[str, Any]:
+    """The alert that says so, once there is one, by that `name` if one is given."""
+
     def look() -> dict[str, Any] | None:
-        found = alert(instance)
-        return found if found is not None and words in found["reason"] else None
+        found = [each for each in alerts(instance) if words in each["reason"]]
+        return next((each for each in found if name in {None, each["name"]}), None)
 
     return until(f"an alert says {words!r}", look, 10)
 
