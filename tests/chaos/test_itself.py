@@ -203,6 +203,7 @@ def run(tree: Path, tests: Iterable[str]) -> dict[str, Ran]:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+            *("-p", "no:hypothesispytest"),  # which takes longer to load than most of these tests
             *("-o", "junit_family=xunit1", f"--junitxml={report}", *wanted),
         ],
         cwd=tree,
