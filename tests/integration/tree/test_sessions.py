@@ -65,6 +65,27 @@ def test_logout_is_a_way_out_of_a_session_that_whatsapp_does_not_know(
     assert arrived(instance, "while nothing helps") == [ACCOUNT]
 
 
+def test_a_file_where_the_session_belongs_is_left_alone_and_said(instance: Instance) -> None:
+    instance.api.post(f"/api/connections/{SHOP}/stop").raise_for_status()
+    becomes(instance, "stopped", None)
+    directory = Settings.load(instance.data).sessions / SHOP
+    elsewhere = directory.with_name("elsewhere")
+    directory.rename(elsewhere)
+    try:
+        directory.write_text("somebody's")
+        start(instance)
+        failed = becomes(instance, "failed", "session_blocked")
+        alerted(instance, "Something else stands where its session belongs")
+        time.sleep(4)
+        assert instance.connection(SHOP)["epoch"] == failed["epoch"]
+        assert directory.read_text() == "somebody's"
+    finally:
+        directory.unlink()
+        elsewhere.rename(directory)
+    start(instance)
+    becomes(instance, "open", None)
+
+
 def test_unlinked_it_asks_for_a_qr_and_keeps_the_data(instance: Instance) -> None:
     """What waits goes out after the same number scans, and from no other account."""
     instance.say(CONTACT, ACCOUNT, "before it was unlinked")
@@ -90,27 +111,6 @@ def test_unlinked_it_asks_for_a_qr_and_keeps_the_data(instance: Instance) -> Non
     until("it is sent", lambda: arrived(instance, "while it is unlinked") or None, 20)
     assert arrived(instance, "while it is unlinked") == [ACCOUNT]
     assert "before it was unlinked" in kept()
-
-
-def test_a_file_where_the_session_belongs_is_left_alone_and_said(instance: Instance) -> None:
-    instance.api.post(f"/api/connections/{SHOP}/stop").raise_for_status()
-    becomes(instance, "stopped", None)
-    directory = Settings.load(instance.data).sessions / SHOP
-    elsewhere = directory.with_name("elsewhere")
-    directory.rename(elsewhere)
-    try:
-        directory.write_text("somebody's")
-        start(instance)
-        failed = becomes(instance, "failed", "session_blocked")
-        alerted(instance, "Something else stands where its session belongs")
-        time.sleep(4)
-        assert instance.connection(SHOP)["epoch"] == failed["epoch"]
-        assert directory.read_text() == "somebody's"
-    finally:
-        directory.unlink()
-        elsewhere.rename(directory)
-    start(instance)
-    becomes(instance, "open", None)
 
 
 def garbage(file: Path) -> None:
