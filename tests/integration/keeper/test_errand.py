@@ -53,7 +53,7 @@ async def test_a_root_that_hangs_where_the_keeper_ends_no_process_is_replaced(ho
             roots = [entry.pid for entry in roster.read(head.data) if entry.role == "root"]
             return roots not in ([], [before])
 
-        await until("another root is there", another, 30)
+        await eventually("another root is there", another, 30)
     finally:
         await tree.close()
         await asyncio.to_thread(head.end)
