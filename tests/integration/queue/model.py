@@ -6,6 +6,7 @@ have tests of their own.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 CONCURRENCY = 3
@@ -51,6 +52,8 @@ class Model:
     paced: float = 0
     gaps: dict[str, float] = field(default_factory=dict)
     clock: float | None = None
+    seen: Counter[str] = field(default_factory=Counter)
+    """How often what happened, so that a test can tell whether it saw enough."""
 
     def accept(
         self, text: str, chat: str, priority: int, send_at: float | None, now: float
@@ -118,6 +121,8 @@ class Model:
         room = min(limit, CONCURRENCY - len(self.flying()), len(ready))
         if any(message.crashes for message in self.flying()):
             room = 0
+        if len(ready) < len(self.ready()) or (self.interval and self.paced > now):
+            self.seen["paced"] += 1
         if self.interval:
             room = min(room, 1 if self.paced <= now else 0)
         return room, ready
@@ -126,6 +131,7 @@ class Model:
         message = self.messages[text]
         message.ahead = ahead
         message.status, message.attempts = "sending", message.attempts + 1
+        self.seen["claimed"] += 1
         if self.gap:
             self.gaps[message.chat] = now + self.gap
         self.paced = now + self.interval
@@ -154,6 +160,7 @@ class Model:
         message.uncertain = message.uncertain or uncertain
         message.status = "dead" if due is None else "waiting"
         message.died, message.died_at = self._next(), now
+        self.seen[message.status] += 1
         return message.status
 
     def unclaim(self, text: str) -> None:
@@ -186,6 +193,7 @@ class Model:
             if len(flying) == 1 and message.crashes > 1:
                 message.status, message.error = "dead", "poison"
                 message.died, message.died_at = self._next(), now
+                self.seen["poison"] += 1
 
     def cancel(self, text: str) -> bool:
         message = self.messages[text]
@@ -197,6 +205,7 @@ class Model:
         message = self.messages[text]
         if message.status != "dead":
             return False
+        self.seen["redriven"] += message.attempts > 0
         message.status, message.error, message.attempts = "queued", None, 0
         message.crashes, message.expired = 0, False
         message.rank = (message.priority, self._next())
@@ -228,6 +237,7 @@ class Model:
             if message.died_at >= before:
                 break
             message.expired = True
+            self.seen["pruned"] += 1
             count += 1
         return count
 
