@@ -143,13 +143,24 @@ class Sender:
     async def stop(self, grace: float) -> None:
         """Claim nothing more and wait `grace` seconds for what is in flight.
 
-        What is still out then goes back with the lease, which queues it again at its old place.
+        What was only to follow goes back as not attempted. What is still out then goes back with
+        the lease, which queues it again at its old place.
         """
         self._stopping = True
         end = time.monotonic() + grace
+        returning = asyncio.ensure_future(self._return())
+        await asyncio.wait([returning], timeout=grace)
         while self._attempts and (left := end - time.monotonic()) > 0:
             await asyncio.wait(self._attempts, timeout=left)
-        await end_tasks(set(self._attempts), 1.0)
+        await end_tasks([returning, *self._attempts], 1.0)
+
+    async def _return(self) -> None:
+        """Give back what is in hand and was not attempted."""
+        async with self._turn:
+            jobs = [job for following in self._next.values() for job in following]
+            self._next.clear()
+            for job in jobs:
+                await self._unclaim(job.id)
 
     async def _listen(self) -> None:
         """Look whenever something was queued. The one blocking wait is never cut off half way."""
@@ -281,6 +292,10 @@ class Sender:
             )
             raise SendError(name, uncertain=True) from None
 
+    async def _unclaim(self, id_: str, behind: Sequence[str] = ()) -> None:
+        connection, epoch = self._ticket.connection, self._ticket.epoch
+        await self._tell(lambda: self._lanes.unclaim(connection, epoch, id_, behind=behind))
+
     async def _told_with_a_claim(self, sent: _Sent, within: float) -> bool:
         """Whether the next claim told Redis; there is one after `within` seconds at the latest."""
         self._sent.append(sent)
@@ -295,7 +310,7 @@ class Sender:
         connection, epoch = self._ticket.connection, self._ticket.epoch
         if isinstance(error, NotConnected):
             self._closed_until = time.monotonic() + NOT_OPEN_AFTER_ALL
-            await self._tell(lambda: self._lanes.unclaim(connection, epoch, job.id, behind=behind))
+            await self._unclaim(job.id, behind)
             return True
         retry_at = self._retry_at(job.attempts, error.permanent, self._clock())
         log.warning(

@@ -214,4 +214,7 @@ async def test_stopping_tells_what_is_sent_meanwhile_and_claims_nothing(
         engine.let.set()
         await stopping
         assert [text for text in desk.ids if await desk.status(text) == "sent"] == ["0", "1", "2"]
+        for text in ("3", "4", "5"):  # they were in hand to follow
+            record = await desk.get(text)
+            assert (record.status, record.attempts, record.uncertain) == ("queued", 0, False)
     assert engine.count == CONCURRENCY

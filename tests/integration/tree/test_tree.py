@@ -323,7 +323,7 @@ async def test_what_waits_ends_visibly_with_its_connection(
     await tree.pair("brief", number)
     fault = {"account": number, "kind": "swallow"}
     head.simulator.post("/faults", json=fault).raise_for_status()
-    # One in flight in each chat, and what waits behind it.
+    # One in flight in each chat, one to follow it, and what waits behind them.
     records = [
         (await lanes.accept(Send("brief", f"1555012{chat:04}@s.whatsapp.net", f"{n}"))).record
         for n in range(200)
@@ -331,7 +331,7 @@ async def test_what_waits_ends_visibly_with_its_connection(
     ]
 
     async def flying() -> bool:
-        return (await lanes.counts_many(["brief"]))["brief"].active == 10
+        return (await lanes.counts_many(["brief"]))["brief"].active == 20
 
     await eventually("ten are in flight", flying, 20)
     await tree.connections.delete("brief")
@@ -357,6 +357,7 @@ async def test_what_waits_ends_visibly_with_its_connection(
         assert len(found.items) == len(records)
         ends = {(each["status"], each["error"]) for each in found.items}
         assert ends == {("cancelled", "connection_deleted")}
+        # What was only to follow did not leave, and its owner gave it back.
         assert sum(each["uncertain"] for each in found.items) == 10
     assert not [key async for key in tree.redis.scan_iter("teimoso:{brief}*")]
     await tree.complete("shop", "kiosk")
