@@ -163,15 +163,15 @@ BREAKS = (
     ),
     Break(
         "the claim not atomic: it looks, and takes in a later step",
-        "actors/queue/lanes.lua",
+        "actors/queue/claims.lua",
         "call('ZPOPMIN', READY, room - taken)",
         "call('ZRANGE', READY, 0, room - taken - 1, 'WITHSCORES')",
         f"{QUEUE}/test_claim.py::test_concurrent_claims_hand_out_each_message_once[once]",
     ),
     Break(
         "the claim not atomic: who took it is noted in a later step",
-        "actors/queue/lanes.lua",
-        "    call('HSET', FLIGHT, chat, id .. ' ' .. turn)\n",
+        "actors/queue/claims.lua",
+        "    call('HSET', where, chat, id .. ' ' .. turn)\n",
         "",
         f"{QUEUE}/test_claim.py::test_a_claim_whose_answer_was_lost_is_handed_out_again[once]",
     ),

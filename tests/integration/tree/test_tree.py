@@ -22,6 +22,7 @@ from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.lease import Owner, poke
 from actors.state.documents import JOBS, MESSAGES, RECOVERY_ACTIONS, Where
+from actors.state.messages import FORMER
 from supervision import roster
 from tests.integration.tree.head import Head, Tree, kill
 from tests.waiting import eventually
@@ -352,8 +353,9 @@ async def test_what_waits_ends_visibly_with_its_connection(
     await eventually("it is removed", removed, 30)
     figure(f"root killed with {in_the_middle} of {len(records)} messages ended")
     assert in_the_middle < len(records)
-    for collection in (JOBS, MESSAGES):
-        found = await tree.documents.query(collection, where=[Where("connection", "==", "brief")])
+    for collection, connection in ((JOBS, "brief"), (MESSAGES, "brief" + FORMER)):
+        named = Where("connection", "==", connection)
+        found = await tree.documents.query(collection, where=[named])
         assert len(found.items) == len(records)
         ends = {(each["status"], each["error"]) for each in found.items}
         assert ends == {("cancelled", "connection_deleted")}
