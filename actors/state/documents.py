@@ -192,7 +192,15 @@ class Documents(Protocol):
 
 
 def open_documents(settings: Settings) -> Documents:
-    """The instance's state store. Opening does not wait for the store."""
+    """The instance's state store. Opening does not wait for the store.
+
+    Each process that needs it opens its own, so that none depends on another being there; a
+    connection's has none.
+    """
+    if settings.on_firestore:
+        from actors.state.firestore import FirestoreDocuments  # noqa: PLC0415 - heavy
+
+        return FirestoreDocuments(settings)
     from actors.state.sqlite import SqliteDocuments  # noqa: PLC0415 - the port loads no store
 
     return SqliteDocuments(settings.state_file)

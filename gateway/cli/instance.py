@@ -215,7 +215,7 @@ async def _first_key(settings: Settings) -> str | None:
         return await keys.ensure_first(documents, given.get_secret_value() if given else None)
     except StoreAway:
         raise CannotStart(
-            f"The state store {settings.state_file} cannot be read or written."
+            f"The state store {settings.state_store} cannot be read or written."
         ) from None
     finally:
         await documents.close()

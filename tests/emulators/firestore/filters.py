@@ -98,7 +98,7 @@ def _field(document: Any, condition: Any) -> bool:  # noqa: C901 - a decision ta
         case Op.EQUAL:
             return there == wanted
         case Op.NOT_EQUAL:
-            return there != wanted and there != (0,)
+            return there not in (wanted, (0,))
         case Op.IN:
             return there in _keys(value)
         case Op.NOT_IN:

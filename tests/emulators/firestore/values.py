@@ -13,7 +13,7 @@ Key = tuple[Any, ...]
 NULL, BOOLEAN, NUMBER, TIME, TEXT, BYTES, REFERENCE, PLACE, LIST, MAP = range(10)
 
 
-def key(value: Any) -> Key:
+def key(value: Any) -> Key:  # noqa: C901 - a decision table
     """A `Value` as what Python sorts alike; its first element is the rank of its type.
 
     An integer and a double that are the same number are equal, NaN is below all numbers.
