@@ -43,7 +43,7 @@ class Counts:
     reads: int = 0
     writes: int = 0
     deletes: int = 0
-    by_collection: Counter[str] = field(default_factory=Counter)
+    by_collection: dict[str, int] = field(default_factory=dict)
 
     def read(self, documents: int) -> None:
         self.reads += max(1, documents)  # a query that finds nothing is one read
@@ -54,7 +54,8 @@ class Counts:
             self.deletes += 1
         else:
             self.writes += 1
-        self.by_collection[f"{'deletes' if deletes else 'writes'} {collection}"] += 1
+        key = f"{'deletes' if deletes else 'writes'} {collection}"
+        self.by_collection[key] = self.by_collection.get(key, 0) + 1
 
 
 class Faults:
