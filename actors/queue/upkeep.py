@@ -106,7 +106,7 @@ class Upkeep:
     async def _store(self, records: Sequence[Record]) -> None:
         if not records:
             return
-        await self._documents.batch(mirror.writes(records))
+        await self._documents.batch(mirror.writes(records, billed=self._documents.billed))
         # After the store has it: a crash in between mirrors once more, which is harmless.
         each = groupby(records, attrgetter("connection"))
         await asyncio.gather(

@@ -14,7 +14,7 @@ Collections and their fields, here and nowhere else. Times are float seconds sin
     api|live|offline|history · ``push_name`` · ``from_me`` · ``reply_to`` · ``priority`` · ``at``
     (sort key) · a time per status: ``queued_at`` ``waiting_at`` ``sending_at`` ``sent_at``
     ``delivered_at`` ``read_at`` ``dead_at`` ``cancelled_at`` ``received_at``
-``message_queue_jobs/{API id}``
+``message_queue_jobs/{API id}`` (where the store is billed, none for what was sent before it waited)
     ``connection`` · ``status`` · ``attempts`` · ``error`` · ``updated_at`` (no text)
 ``recovery_actions/{id}`` (built by `actors.state.recovery`)
     ``connection`` · ``role`` · ``cause`` · ``action`` · ``before`` · ``after`` · ``epoch_before``
@@ -27,8 +27,8 @@ Collections and their fields, here and nowhere else. Times are float seconds sin
 ``api_keys/{id}``
     ``hash`` · ``scopes`` list · ``connections`` list or null · ``created_at`` · ``name``
 
-An index serves each query that the service makes (see `QUERIES`); another query is answered too,
-by reading the whole collection.
+An index serves each query that the service makes (see `QUERIES`). SQLite answers another one too,
+by reading the whole collection; Firestore refuses it, as if it were away.
 """
 
 from __future__ import annotations
@@ -145,6 +145,10 @@ class Documents(Protocol):
     no store takes (an id that is empty or has a ``/``, a batch of more than 500). All processes
     of an instance may use the store at once; each method is safe to call concurrently.
     """
+
+    @property
+    def billed(self) -> bool:
+        """Whether each document that is written is paid for: who writes often writes less then."""
 
     async def get(self, collection: str, id: str) -> Document | None:  # noqa: A002
         """The document, None when there is none."""

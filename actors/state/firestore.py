@@ -16,6 +16,7 @@ import structlog
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.firestore_v1.types import firestore as messages
+from google.cloud.firestore_v1.types import write as write_types
 
 from actors.backoff import backoff
 from actors.state.documents import BATCH_LIMIT, Page, StoreAway, Write
@@ -48,7 +49,7 @@ _Get: Any = messages.BatchGetDocumentsRequest.pb()
 _Run: Any = messages.RunQueryRequest.pb()
 _Commit: Any = messages.CommitRequest.pb()
 _Rollback: Any = messages.RollbackRequest.pb()
-_Wire: Any = messages.write.Write.pb()
+_Wire: Any = write_types.Write.pb()
 
 _MISTAKES = (exceptions.InvalidArgument, exceptions.OutOfRange)
 
@@ -82,6 +83,10 @@ class FirestoreDocuments:
         self._idle.set()
         self._closed = False
         self._unindexed = False
+
+    @property
+    def billed(self) -> bool:
+        return True
 
     async def get(self, collection: str, id: str) -> Document | None:  # noqa: A002
         check_address(collection, id)

@@ -22,7 +22,7 @@ OPTIONS = (
     # gRPC would wait up to two minutes before it tries a server again that was away.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 5_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
 )
 
 

@@ -28,6 +28,10 @@ class SqliteDocuments:
     def __init__(self, path: Path) -> None:
         self._committer = Committer(path, (TABLE, *indexes()), away=StoreAway)
 
+    @property
+    def billed(self) -> bool:
+        return False
+
     async def get(self, collection: str, id: str) -> Document | None:  # noqa: A002
         check_address(collection, id)
         return await self._committer.ask(

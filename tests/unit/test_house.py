@@ -27,7 +27,7 @@ ARROWS = {
 PORTS = {
     "connection": {"engine", "causes"},
     "queue": {"lanes"},
-    "state": {"documents", "connections"},
+    "state": {"documents", "fields", "connections", "copies"},
     "health": {"summary"},
 }
 SHARED = {

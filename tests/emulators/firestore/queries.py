@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cmp_to_key
 from typing import TYPE_CHECKING, Any
 
+from google.cloud.firestore_v1.types import document as document_types
 from google.cloud.firestore_v1.types import query as query_types
 
 from tests.emulators.firestore import fields
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tests.emulators.firestore.documents import Documents
     from tests.emulators.firestore.values import Key
 
+_Value: Any = document_types.Value.pb()
 DESCENDING: Any = query_types.StructuredQuery.Direction.DESCENDING
 
 Orders = tuple[tuple[str, bool], ...]
@@ -31,7 +33,7 @@ def find(documents: Documents, parent: str, query: Any) -> list[Any]:
         raise invalid("a query has one selector")
     selector = query.from_[0]
     orders = complete(query)
-    found = []
+    found: list[tuple[list[Any], Any]] = []
     for document in documents.within(
         parent, selector.collection_id, descendants=selector.all_descendants
     ):
@@ -89,7 +91,7 @@ def complete(query: Any) -> Orders:
 
 def aggregate(found: Sequence[Any], aggregation: Any) -> Any:
     """The value of one aggregation."""
-    value = query_types.document.Value.pb()()
+    value = _Value()
     match aggregation.WhichOneof("operator"):
         case "count":
             upto = aggregation.count.up_to.value

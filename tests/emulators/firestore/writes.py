@@ -143,9 +143,8 @@ def _extreme(there: Any | None, other: Any, sign: int) -> Any:
     return there if (_number(there) - _number(other)) * sign >= 0 else other
 
 
-def _number(value: Any) -> float:
-    number: float = getattr(value, value.WhichOneof("value_type"))
-    return number
+def _number(value: Any) -> Any:
+    return getattr(value, value.WhichOneof("value_type"))
 
 
 def _list(there: Any | None) -> Any:

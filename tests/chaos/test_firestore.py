@@ -1,0 +1,213 @@
+"""Firestore killed and kept away, killed in a commit, and slow while the StateManager dies (G8, G11).
+
+Sends are accepted and delivered throughout and connections stay open; what arrives waits in the
+session files. One instance on an emulator serves all of this file; each test leaves it ready.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.chaos.outage import delivered, health, stored
+from tests.chaos.records import alert, shown_alerts
+from tests.chaos.traffic import Traffic, judge
+from tests.firestore import Firestore
+from tests.instance import Instance, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.figures import Figure
+
+pytestmark = pytest.mark.timeout(300)
+
+CONNECTION, ACCOUNT = "shop", "15550100001"
+BOUND = 30.0
+"""Seconds after its return until what arrived meanwhile is stored and `/health` says so."""
+
+
+@pytest.fixture(scope="module")
+def firestore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firestore]:
+    with Firestore(tmp_path_factory.mktemp("firestore")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def instance(firestore: Firestore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    environment = {
+        "FIRESTORE_EMULATOR_HOST": firestore.host,
+        "HEALTH_CHECK_INTERVAL": "1000",
+        "CPU_THRESHOLD": "100",
+        "MEMORY_THRESHOLD": "100",
+    }
+    with Instance(tmp_path_factory.mktemp("instance"), environment) as running:
+        running.pair(CONNECTION, ACCOUNT)
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def undisturbed(instance: Instance) -> Iterator[None]:
+    """The connection has the same process and the same socket as before."""
+    before = instance.ready(30) and (instance.process("connection").pid, opened(instance))
+    yield
+    assert (instance.process("connection").pid, opened(instance)) == before
+
+
+def opened(instance: Instance) -> tuple[str, int, str]:
+    found = instance.connection(CONNECTION)
+    return found["state"], found["epoch"], found["since"]
+
+
+def load(instance: Instance, digit: str) -> Traffic:
+    """Chats of their own for each test, so that one test's tokens are never another's."""
+    return Traffic(
+        instance, CONNECTION, ACCOUNT, [f"1555014{digit}{chat:03d}" for chat in range(2)]
+    )
+
+
+def flow(traffic: Traffic) -> None:
+    mark = traffic.given()
+    until("messages flow", lambda: traffic.given() > mark + 40, 30)
+
+
+def healed(traffic: Traffic, received: int) -> float:
+    """Seconds from now until what came in is stored again and nothing is said to be wrong."""
+    instance, begun = traffic.instance, time.monotonic()
+
+    def more() -> bool:
+        # 503 until the gateway, too, has found it again.
+        with suppress(httpx.HTTPStatusError):
+            return stored(instance, CONNECTION) > received
+        return False
+
+    until("messages are stored again", more, 60)
+    until("nothing is wrong", lambda: health(instance)["status"] == "healthy" or None, 60)
+    return time.monotonic() - begun
+
+
+def test_killed_and_away(instance: Instance, firestore: Firestore, figure: Figure) -> None:
+    begun_at = time.time()
+    with load(instance, "1") as traffic:
+        flow(traffic)
+        traffic.surge()
+        received = stored(instance, CONNECTION)
+        killed_at = time.time()
+        firestore.kill()
+        traffic.calm()
+        until("it is said", lambda: "store_away" in health(instance)["reasons"], 10)
+        given, sent = traffic.given(), delivered(traffic)
+        while time.time() < killed_at + 10:
+            assert health(instance)["status"] == "degraded"
+            time.sleep(0.5)
+        assert traffic.given() > given + 20, "sends are accepted meanwhile"
+        assert delivered(traffic) > sent + 10, "and delivered"
+        firestore.start()
+        took = healed(traffic, received)
+        flow(traffic)
+    verdict = judge(traffic, killed_at)
+    figure(
+        f"Firestore killed and away for 10 s: all stored and healthy {took:.1f} s after its return;"
+        f" {sum(traffic.refused.values())} refused; {verdict}"
+    )
+    verdict.require_clean()
+    assert verdict.in_flight > 0, "nothing was on its way: the death proves nothing"
+    assert not traffic.refused
+    assert took < BOUND
+    cleared = alert(instance, begun_at, "store_away", active=False)
+    assert cleared["cleared_at"] > cleared["raised_at"] >= begun_at
+    assert "store_away" not in shown_alerts(instance)
+
+
+def test_killed_in_the_middle_of_commits(
+    instance: Instance, firestore: Firestore, figure: Figure
+) -> None:
+    """It dies with half a batch written; none of that is there, and all of it comes again."""
+    took = []
+    with load(instance, "2") as traffic:
+        flow(traffic)
+        for _ in range(3):
+            traffic.surge()
+            received = stored(instance, CONNECTION)
+            firestore.strike("killed")
+            assert firestore.wait() == -9
+            killed_at = time.time()
+            traffic.calm()
+            firestore.start()
+            took.append(healed(traffic, received))
+    verdict = judge(traffic, killed_at)
+    figure(
+        f"Firestore killed in the middle of {len(took)} commits: healed at most {max(took):.1f} s"
+        f" after its return; {verdict}"
+    )
+    verdict.require_clean()
+    assert verdict.in_flight > 0
+    assert max(took) < BOUND
+
+
+def test_answers_that_get_lost(instance: Instance, firestore: Firestore, figure: Figure) -> None:
+    """What was written is written again, and is there once."""
+    with load(instance, "3") as traffic:
+        flow(traffic)
+        firestore.strike("lost", methods=["Commit"], times=20)
+        killed_at = time.time()
+        until("answers were lost", lambda: firestore.counts()["struck"] == 20, 60)
+        firestore.heal()
+        flow(traffic)
+    verdict = judge(traffic, killed_at)
+    figure(f"20 answers of Firestore lost: {verdict}")
+    verdict.require_clean()
+    assert verdict.in_flight > 0
+
+
+def test_the_state_manager_killed_while_firestore_is_slow(
+    instance: Instance, firestore: Firestore, figure: Figure
+) -> None:
+    """It dies while its batches are on their way; its successor is asked again."""
+    with load(instance, "4") as traffic:
+        flow(traffic)
+        firestore.strike("slow", methods=["Commit"], seconds=0.5)
+        traffic.surge()
+        received = stored(instance, CONNECTION)
+        instance.kill("state")
+        killed_at = instance.killed_at
+        traffic.calm()
+        took = healed(traffic, received)
+        assert firestore.heal() > 5
+        flow(traffic)
+    verdict = judge(traffic, killed_at)
+    figure(
+        f"StateManager killed while each commit took half a second: stored again after {took:.1f} s;"
+        f" {verdict}"
+    )
+    verdict.require_clean()
+    assert verdict.in_flight > 0
+    assert took < BOUND
+
+
+def test_quota(instance: Instance, firestore: Firestore, figure: Figure) -> None:
+    """While the quota is exceeded it is asked seldom, and what arrives waits."""
+    with load(instance, "5") as traffic:
+        flow(traffic)
+        received = stored(instance, CONNECTION)
+        firestore.strike("exhausted")
+        killed_at = time.time()
+        until("it is said", lambda: "store_away" in health(instance)["reasons"], 10)
+        firestore.counts(reset=True)
+        time.sleep(8)
+        asked = sum(firestore.counts()["calls"].values())
+        firestore.heal()
+        took = healed(traffic, received)
+    verdict = judge(traffic, killed_at)
+    figure(
+        f"quota of Firestore exceeded for 8 s: asked {asked} times meanwhile,"
+        f" healed {took:.1f} s after; {verdict}"
+    )
+    verdict.require_clean()
+    assert verdict.in_flight > 0
+    assert took < BOUND
+    assert asked < 60
