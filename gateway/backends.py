@@ -66,7 +66,10 @@ class Backends:
         registry = Connections(documents, limit=settings.max_connections)
         lanes, leases = Lanes(redis, settings), Leases(redis)
         known = KnownConnections(
-            registry, lambda: lease.pokes(listening), copy_of(settings, CONNECTIONS)
+            registry,
+            lambda: lease.pokes(listening),
+            copy_of(settings, CONNECTIONS),
+            billed=documents.billed,
         )
         spool = Spool(settings.spool_file, limit=settings.spool_limit)
         drain = Drain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))

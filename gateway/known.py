@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from actors.state.connections import Connection, Connections
     from actors.state.copies import Copy
 
-REFRESH = 2.0  # seconds: how late a change is noticed whose poke was lost
+REFRESH, BILLED_REFRESH = 2.0, 30.0
+"""Seconds: how late a change is noticed whose poke was lost; the second where reading is paid for."""
 
 log = structlog.get_logger()
 
@@ -31,11 +32,17 @@ class KnownConnections:
     """
 
     def __init__(
-        self, registry: Connections, pokes: Callable[[], AsyncIterator[None]], copy: Copy
+        self,
+        registry: Connections,
+        pokes: Callable[[], AsyncIterator[None]],
+        copy: Copy,
+        *,
+        billed: bool = False,
     ) -> None:
         self._registry = registry
         self._pokes = pokes
         self._copy = copy
+        self._every = BILLED_REFRESH if billed else REFRESH
         self._known: dict[str, Connection] = {}
         self._changes = 0
         self._wake = asyncio.Event()
@@ -104,7 +111,8 @@ class KnownConnections:
                     self.fresh = False
                     log.exception("not refreshed", action="refresh_connections")
                 try:
-                    async with asyncio.timeout(REFRESH):
+                    # What is away is looked for as often everywhere.
+                    async with asyncio.timeout(self._every if self.fresh else REFRESH):
                         await self._wake.wait()
                 except TimeoutError:
                     continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import structlog
@@ -24,6 +25,9 @@ log = structlog.get_logger()
 READ = 5.0
 """Seconds after which the store counts as away."""
 
+BILLED_EVERY = 30.0
+"""Seconds between two readings that nobody asked for, where reading is paid for."""
+
 APPLIED = "applied"
 """The root's own field of ``whatsapp_connection_states``: the counters that it acted upon."""
 
@@ -37,25 +41,32 @@ class Registry:
     def __init__(self, documents: Documents, budgets: Budgets, copy: Copy) -> None:
         """`budgets` are told what the root before knew of each connection."""
         self._copy = copy
-        self._read = False
+        self._read_at: float | None = None
         self._documents = documents
         self._budgets = budgets
         self._connections = Connections(documents)
         self._applied: dict[str, Applied] = {}
         self.wanted: dict[str, Connection] = {}
 
-    async def refresh(self) -> bool:
-        """Read what is desired; False, and nothing changed, when the store does not answer."""
+    async def refresh(self, *, asked: bool = True) -> bool:
+        """Read what is desired; False, and nothing changed, when the store does not answer.
+
+        Where reading is paid for it is read when that was `asked`, and otherwise seldom.
+        """
+        now = time.monotonic()
+        fresh = self._read_at is not None and now - self._read_at < BILLED_EVERY
+        if fresh and self._documents.billed and not asked:
+            return True
         try:
             async with asyncio.timeout(READ):
                 items = (await self._documents.query(CONNECTIONS)).items
         except (StoreAway, TimeoutError) as error:
             log.warning("store away", action="refresh", error=type(error).__name__)
-            if not self._read and not self.wanted:
+            if self._read_at is None and not self.wanted:
                 self._take(await self._copy.read() or ())
             return False
         self._take(items)
-        self._read = True
+        self._read_at = now
         await self._copy.write(items)
         return True
 

@@ -194,8 +194,9 @@ class RootSupervisor(Shell):
     async def _reconcile(self) -> None:
         await self._adopted.wait()
         while True:
+            asked = self._look_now.is_set()
             self._look_now.clear()
-            await self._registry.refresh()
+            await self._registry.refresh(asked=asked)
             await self._tending.look()
             self._children.push()
             with suppress(TimeoutError):

@@ -148,7 +148,7 @@ class Documents(Protocol):
 
     @property
     def billed(self) -> bool:
-        """Whether each document that is written is paid for: who writes often writes less then."""
+        """Whether each document is paid for: who writes or looks often does so less often then."""
 
     async def get(self, collection: str, id: str) -> Document | None:  # noqa: A002
         """The document, None when there is none."""

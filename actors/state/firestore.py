@@ -57,8 +57,8 @@ _MISTAKES = (exceptions.InvalidArgument, exceptions.OutOfRange)
 class FirestoreDocuments:
     """The documents port on Firestore; what a call wrote is durable there when it returns.
 
-    Nothing is asked twice but what collided, and reads: whether a write arrived whose answer got
-    lost the caller has to find out by repeating it. After an exceeded quota all calls raise
+    Nothing is asked twice but what collided: whether a write arrived whose answer got lost the
+    caller has to find out by repeating it. After an exceeded quota all calls raise
     `StoreAway` at once for a while, longer each time, so that what is left of it is not eaten up
     by asking.
     """

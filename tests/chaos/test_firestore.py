@@ -1,7 +1,7 @@
 """Firestore killed and kept away, killed in a commit, and slow while the StateManager dies (G8, G11).
 
 Sends are accepted and delivered throughout and connections stay open; what arrives waits in the
-session files. One instance on an emulator serves all of this file; each test leaves it ready.
+session files. A start needs no Firestore either. One instance on an emulator serves all of this file; each test leaves it ready.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def instance(firestore: Firestore, tmp_path_factory: pytest.TempPathFactory) -> 
         yield running
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def undisturbed(instance: Instance) -> Iterator[None]:
     """The connection has the same process and the same socket as before."""
     before = instance.ready(30) and (instance.process("connection").pid, opened(instance))
@@ -90,6 +90,7 @@ def healed(traffic: Traffic, received: int) -> float:
     return time.monotonic() - begun
 
 
+@pytest.mark.usefixtures("undisturbed")
 def test_killed_and_away(instance: Instance, firestore: Firestore, figure: Figure) -> None:
     begun_at = time.time()
     with load(instance, "1") as traffic:
@@ -123,6 +124,7 @@ def test_killed_and_away(instance: Instance, firestore: Firestore, figure: Figur
     assert "store_away" not in shown_alerts(instance)
 
 
+@pytest.mark.usefixtures("undisturbed")
 def test_killed_in_the_middle_of_commits(
     instance: Instance, firestore: Firestore, figure: Figure
 ) -> None:
@@ -149,6 +151,7 @@ def test_killed_in_the_middle_of_commits(
     assert max(took) < BOUND
 
 
+@pytest.mark.usefixtures("undisturbed")
 def test_answers_that_get_lost(instance: Instance, firestore: Firestore, figure: Figure) -> None:
     """What was written is written again, and is there once."""
     with load(instance, "3") as traffic:
@@ -164,6 +167,7 @@ def test_answers_that_get_lost(instance: Instance, firestore: Firestore, figure:
     assert verdict.in_flight > 0
 
 
+@pytest.mark.usefixtures("undisturbed")
 def test_the_state_manager_killed_while_firestore_is_slow(
     instance: Instance, firestore: Firestore, figure: Figure
 ) -> None:
@@ -189,6 +193,7 @@ def test_the_state_manager_killed_while_firestore_is_slow(
     assert took < BOUND
 
 
+@pytest.mark.usefixtures("undisturbed")
 def test_quota(instance: Instance, firestore: Firestore, figure: Figure) -> None:
     """While the quota is exceeded it is asked seldom, and what arrives waits."""
     with load(instance, "5") as traffic:
@@ -211,3 +216,37 @@ def test_quota(instance: Instance, firestore: Firestore, figure: Figure) -> None
     assert verdict.in_flight > 0
     assert took < BOUND
     assert asked < 60
+
+
+def test_a_start_while_firestore_is_away(
+    instance: Instance, firestore: Firestore, figure: Figure
+) -> None:
+    """Which connections should run, and who may ask, is known from the data directory."""
+    with load(instance, "6") as traffic:
+        flow(traffic)
+        traffic.hold()
+    firestore.kill()
+    dead = instance.kill_everything()
+    killed_at = instance.killed_at
+    assert len(dead) > 5
+    took = instance.up()
+    begun = time.monotonic()
+
+    def opens() -> bool:
+        return instance.connection(CONNECTION)["state"] == "open"
+
+    until("the connection is open without Firestore", opens, 60)
+    took += time.monotonic() - begun
+    with load(instance, "7") as more:
+        flow(more)
+        assert health(instance)["status"] == "degraded"
+        assert instance.api.get("/api/connections", headers={"X-Api-Key": "x" * 20}).is_error
+        firestore.start()
+        healed(more, 0)
+    for each in (traffic, more):
+        verdict = judge(each, killed_at)
+        verdict.require_clean()
+    figure(
+        f"everything killed, Firestore too, and started without it: open after {took:.1f} s;"
+        f" {verdict} after it"
+    )
