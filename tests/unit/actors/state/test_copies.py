@@ -55,7 +55,11 @@ async def test_a_store_in_the_data_directory_needs_none(tmp_path: Path) -> None:
     copy = copy_of(Settings.resolve(data=tmp_path), API_KEYS)
     await copy.write([{"id": "a"}])
     assert await copy.read() is None
-    assert not list(tmp_path.iterdir())
+    assert names(tmp_path) == []
     paid = Settings.resolve(data=tmp_path, firestore_emulator_host="127.0.0.1:1")
     await copy_of(paid, API_KEYS).write([{"id": "a"}])
-    assert [file.name for file in (tmp_path / "copies").iterdir()] == ["api_keys.json"]
+    assert names(tmp_path / "copies") == ["api_keys.json"]
+
+
+def names(directory: Path) -> list[str]:
+    return [file.name for file in directory.iterdir()]
