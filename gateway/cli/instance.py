@@ -211,7 +211,8 @@ def first_key(settings: Settings) -> str | None:
 
 async def _first_key(settings: Settings) -> str | None:
     documents = open_documents(settings)
-    given = settings.teimoso_api_key and settings.teimoso_api_key.get_secret_value()
+    secret = settings.teimoso_api_key
+    given = None if secret is None else secret.get_secret_value()
     try:
         return await keys.ensure_first(documents, given)
     except StoreAway:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -70,6 +71,10 @@ def quiet(firestore: Firestore) -> dict[str, Any]:
     return firestore.counts()
 
 
+def all_stored(instance: Instance, name: str) -> bool:
+    return len(instance.messages(connection=name, direction="in")) == MESSAGES
+
+
 @pytest.mark.timeout(300)
 def test_a_message(figures: Figures, firestore: Firestore, instance: Instance) -> None:
     """Each sent one is delivered and read by its contact, each received one is stored."""
@@ -86,7 +91,7 @@ def test_a_message(figures: Figures, firestore: Firestore, instance: Instance) -
     for name in ACCOUNTS:
         until(
             "all is stored",
-            lambda name=name: len(instance.messages(connection=name, direction="in")) == MESSAGES,
+            partial(all_stored, instance, name),
             60,
         )
     until("the last is read", lambda: instance.message(sent[-1])["status"] == "read", 30)

@@ -41,7 +41,11 @@ def find(documents: Documents, parent: str, query: Any) -> list[Any]:
             keys = [key_of(document, path) for path, _ in orders]
             if None not in keys:
                 found.append((keys, document))
-    found.sort(key=cmp_to_key(lambda one, other: _compare(one[0], other[0], orders)))
+
+    def compare(one: tuple[list[Any], Any], other: tuple[list[Any], Any]) -> int:
+        return _compare(one[0], other[0], orders)
+
+    found.sort(key=cmp_to_key(compare))
     if query.HasField("start_at"):
         start = _bound(query.start_at, orders)
         # `before` at the start takes what is equal, at the end it leaves it out.

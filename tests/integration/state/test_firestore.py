@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,11 +44,11 @@ async def documents(
     await opened.close()
 
 
-async def answers(documents: Documents) -> bool:
+async def answers(documents: Documents) -> bool | None:
     try:
         await documents.get("things", "x")
     except StoreAway:
-        return False
+        return None
     return True
 
 
@@ -69,7 +70,7 @@ async def test_a_server_that_is_away_is_told_at_once_and_found_again(
     assert time.monotonic() - began < 5 * store.ANSWER_SECONDS
     server.start()
     began = time.monotonic()
-    await eventually("it answers", lambda: answers(documents), 10)
+    await eventually("it answers", partial(answers, documents), 10)
     assert await documents.get("things", "x") == {"id": "x", "n": 1}
 
 
@@ -97,7 +98,7 @@ async def test_after_an_exceeded_quota_nothing_is_asked_for_a_while(
         with pytest.raises(StoreAway, match="quota"):
             await documents.get("things", "x")
     assert server.heal() == 1, "it was asked while it had refused"
-    await eventually("it is asked again", lambda: answers(documents), 5)
+    await eventually("it is asked again", partial(answers, documents), 5)
 
 
 async def test_what_collides_is_tried_again_as_often_as_time_allows(
@@ -137,7 +138,7 @@ async def test_killed_in_the_middle_of_a_batch_it_has_nothing_of_it(
         await documents.batch(writes)
     assert server.wait() == -9
     server.start()
-    await eventually("it answers", lambda: answers(documents), 10)
+    await eventually("it answers", partial(answers, documents), 10)
     assert (await documents.query("things")).items == []
     await documents.batch(writes)
     assert len((await documents.query("things")).items) == 100
