@@ -194,6 +194,7 @@ def test_odd_names_and_large_documents(things: Any) -> None:
         ("__x__", {}),
         ("..", {}),
         ("x", {"__a__": 1}),
+        ("x", {"m": {"l": [1, [2]]}}),
     ],
 )
 def test_what_firestore_refuses(things: Any, name: str, data: dict[str, Any]) -> None:

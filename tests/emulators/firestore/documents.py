@@ -126,6 +126,19 @@ def check_name(name: str) -> None:
             raise invalid("ids that begin and end with __ are reserved")
 
 
+def check_lists(value: Any, *, within: bool = False) -> None:
+    """Refuse a list that is right within a list."""
+    match value.WhichOneof("value_type"):
+        case "array_value":
+            if within:
+                raise invalid("Cannot convert an array value in an array value.")
+            for each in value.array_value.values:
+                check_lists(each, within=True)
+        case "map_value":
+            for each in value.map_value.fields.values():
+                check_lists(each)
+
+
 def check_size(document: Any) -> None:
     if document.ByteSize() > _DOCUMENT_BYTES:
         raise invalid("a document has at most 1,048,576 bytes")

@@ -8,7 +8,7 @@ from google.cloud.firestore_v1.types import document as document_types
 from google.cloud.firestore_v1.types import write as write_types
 
 from tests.emulators.firestore import fields
-from tests.emulators.firestore.documents import PbDocument, check_name, check_size
+from tests.emulators.firestore.documents import PbDocument, check_lists, check_name, check_size
 from tests.emulators.firestore.refusals import Code, Refused, invalid
 from tests.emulators.firestore.values import NUMBER, key
 
@@ -54,7 +54,8 @@ def apply(write: Any, before: Any | None, now: int) -> tuple[Any | None, Any]:
         _update(write, after)
     transforms = [*write.transform.field_transforms, *write.update_transforms]
     result.transform_results.extend(_transform(after, each, now) for each in transforms)
-    for path in after.fields:
+    for path, value in after.fields.items():
+        check_lists(value)
         if not path or (path.startswith("__") and path.endswith("__")):
             raise invalid("a field name is not empty, and not reserved")
     check_size(after)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +12,6 @@ from actors.settings import Settings
 from actors.state import firestore as store
 from actors.state.documents import MESSAGES, Order, StoreAway, Where, Write, open_documents
 from tests.firestore import Firestore
-from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -44,12 +42,17 @@ async def documents(
     await opened.close()
 
 
-async def answers(documents: Documents) -> bool | None:
-    try:
-        await documents.get("things", "x")
-    except StoreAway:
-        return None
-    return True
+async def answering(documents: Documents) -> None:
+    async def answers() -> bool:
+        try:
+            await documents.get("things", "x")
+        except StoreAway:
+            return False
+        return True
+
+    async with asyncio.timeout(10):
+        while not await answers():  # noqa: ASYNC110 - a store tells nobody that it is back
+            await asyncio.sleep(0.05)
 
 
 async def test_a_server_that_is_away_is_told_at_once_and_found_again(
@@ -70,7 +73,7 @@ async def test_a_server_that_is_away_is_told_at_once_and_found_again(
     assert time.monotonic() - began < 5 * store.ANSWER_SECONDS
     server.start()
     began = time.monotonic()
-    await eventually("it answers", partial(answers, documents), 10)
+    await answering(documents)
     assert await documents.get("things", "x") == {"id": "x", "n": 1}
 
 
@@ -98,7 +101,7 @@ async def test_after_an_exceeded_quota_nothing_is_asked_for_a_while(
         with pytest.raises(StoreAway, match="quota"):
             await documents.get("things", "x")
     assert server.heal() == 1, "it was asked while it had refused"
-    await eventually("it is asked again", partial(answers, documents), 5)
+    await answering(documents)
 
 
 async def test_what_collides_is_tried_again_as_often_as_time_allows(
@@ -138,7 +141,7 @@ async def test_killed_in_the_middle_of_a_batch_it_has_nothing_of_it(
         await documents.batch(writes)
     assert server.wait() == -9
     server.start()
-    await eventually("it answers", partial(answers, documents), 10)
+    await answering(documents)
     assert (await documents.query("things")).items == []
     await documents.batch(writes)
     assert len((await documents.query("things")).items) == 100
