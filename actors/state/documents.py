@@ -68,6 +68,10 @@ QUERIES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     API_KEYS: (("hash",),),
 }
 
+# By these too messages are listed, each alone or with others. SQLite filters them along an index of
+# the above; Firestore, which serves several equalities by merging, needs one of each with the order.
+FILTERS: Mapping[str, tuple[str, ...]] = {MESSAGES: ("chat", "direction", "status")}
+
 Document = dict[str, Any]
 Cursor = str
 Op = Literal["set", "merge", "create", "delete", "change", "advance"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import pytest
@@ -164,6 +165,18 @@ async def test_what_does_not_change_is_not_written(server: Firestore, documents:
     await documents.change("things", "x", lambda _: {"n": 1.0, "at": True})
     assert server.counts()["writes"] == 1
     assert await documents.get("things", "x") == {"id": "x", "n": 1.0, "at": True}
+
+
+async def test_every_listing_of_messages_has_its_indexes(documents: Documents) -> None:
+    values = {"connection": "shop", "chat": "c", "direction": "in", "status": "received"}
+    await documents.set(MESSAGES, "x", {**values, "at": 1})
+    for size in range(len(values) + 1):
+        for named in combinations(values, size):
+            where = [Where(name, "==", values[name]) for name in named]
+            for descending in (False, True):
+                order = [Order("at", descending=descending)]
+                found = await documents.query(MESSAGES, where=where, order=order, limit=1)
+                assert [item["id"] for item in found.items] == ["x"]
 
 
 async def test_a_query_without_an_index_is_as_if_away(documents: Documents) -> None:

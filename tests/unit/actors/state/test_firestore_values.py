@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from actors.state.documents import MESSAGES, QUERIES, Order, Where
+from actors.state.documents import FILTERS, MESSAGES, QUERIES, Order, Where
 from actors.state.firestore_values import decode, encode, paths, query
 from actors.state.queries import Request
 from tests.firestore import INDEXES
@@ -63,6 +63,10 @@ def test_a_page_begins_behind_its_cursor() -> None:
 
 def test_the_file_of_indexes_has_what_the_queries_need() -> None:
     """Of one field Firestore has an index by itself; each order needs one of its own."""
+    asked = [
+        *((collection, fields) for collection, queries in QUERIES.items() for fields in queries),
+        *((collection, (each, "at")) for collection, fields in FILTERS.items() for each in fields),
+    ]
     needed = [
         {
             "collectionGroup": collection,
@@ -72,8 +76,7 @@ def test_the_file_of_indexes_has_what_the_queries_need() -> None:
                 {"fieldPath": fields[-1], "order": direction},
             ],
         }
-        for collection, queries in QUERIES.items()
-        for fields in queries
+        for collection, fields in asked
         if len(fields) > 1
         for direction in ("ASCENDING", "DESCENDING")
     ]
