@@ -1,4 +1,4 @@
-"""What the gateway knows from the data directory while the store was never there."""
+"""What gateway and root know from the data directory while the store was never there."""
 
 from __future__ import annotations
 
