@@ -136,6 +136,8 @@ class Messages:
             else stanzas.message(person, sender.device, message_id, content, server=server, now=now)
         )
         stanza.attrs["type"] = text_of(message, "type") or "text"
+        if "edit" in message.attrs:
+            stanza.attrs["edit"] = message.attrs["edit"]
         if push_name:
             stanza.attrs["notify"] = push_name
         world.switchboard.deliver(companion.key, stanza)

@@ -26,8 +26,8 @@ with warnings.catch_warnings():
         ADVSignedKeyIndexList,
         ClientPayload,
         HandshakeMessage,
-        Message,
     )
+    from pywhats.proto.e2e_pb2 import DESCRIPTOR as E2E
     from pywhats.signal.experimental import (
         IdentityKeyPair,
         PreKeyBundle,
@@ -48,6 +48,7 @@ with warnings.catch_warnings():
     from pywhats.signal.experimental.keys import OneTimePreKey
 
 __all__ = [
+    "E2E",
     "JID",
     "LID_SERVER",
     "PN_SERVER",
@@ -59,7 +60,6 @@ __all__ = [
     "ClientPayload",
     "HandshakeMessage",
     "IdentityKeyPair",
-    "Message",
     "Node",
     "OneTimePreKey",
     "PreKeyBundle",

@@ -66,9 +66,11 @@ def own_message(
     return Node("message", attrs, content)
 
 
-def enc(kind: str, sealed: bytes, count: int = 0) -> Any:
-    """The ciphertext; `count` tells the how manieth retry it answers."""
+def enc(kind: str, sealed: bytes, count: int = 0, media: str = "") -> Any:
+    """The ciphertext of a `media` type; `count` tells the how manieth retry it answers."""
     attrs: dict[str, Any] = {"v": "2", "type": kind}
+    if media:
+        attrs["mediatype"] = media
     if count:
         attrs["count"] = count
     return Node("enc", attrs, sealed)

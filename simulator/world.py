@@ -10,6 +10,7 @@ import structlog
 
 from simulator.certificates import issue, new_private_key, public_key
 from simulator.companions import Companion, Companions
+from simulator.compose import Composer
 from simulator.connection import Connection
 from simulator.contacts import Contacts
 from simulator.devices import Devices
@@ -67,6 +68,7 @@ class World:
         self.directory = Directory(self.people, self.devices)
         self.contacts = Contacts(self)
         self.speech = Speech(self)
+        self.composer = Composer(self)
         self.pairing = Pairing(self)
         self._queries = Queries(self)
         self._messages = Messages(self)

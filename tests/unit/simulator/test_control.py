@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from simulator.contact_routes import MAX_TEXT
+from simulator import contents
+from simulator.compose import MAX_TEXT
 from simulator.control import application
 from simulator.faults import RULES
+from simulator.protocol import PN_SERVER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -103,6 +105,32 @@ async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
             "no_such_device",
         ),
         ("POST", f"/phones/{NUMBER}/say", {"to": FRIEND, "text": "x"}, 409, "no_companion"),
+        *(
+            ("POST", f"/contacts/{FRIEND}/say", {"to": NUMBER, **body}, status, code)
+            for body, status, code in [
+                ({"type": "smell"}, 400, "bad_type"),
+                ({"text": "x", "smell": "x"}, 400, "unknown_field"),
+                ({"type": "location", "text": "x"}, 400, "unknown_field"),
+                ({"type": "location", "latitude": 91, "longitude": 0}, 400, "bad_location"),
+                ({"type": "location", "latitude": 9}, 400, "missing_field"),
+                ({"type": "contact", "name": "x" * 1025}, 400, "bad_text"),
+                ({"type": "contact", "name": "x"}, 400, "missing_field"),
+                ({"type": "contact", "name": "x", "phone": "12"}, 400, "bad_number"),
+                ({"type": "poll", "text": "x", "options": ["a"]}, 400, "bad_options"),
+                ({"type": "poll", "text": "x", "options": ["a", "a"]}, 400, "bad_options"),
+                ({"type": "poll", "text": "x", "options": ["a", 1]}, 400, "bad_options"),
+                (
+                    {"type": "poll", "text": "x", "options": ["a", "b"], "selectable": 3},
+                    400,
+                    "bad_options",
+                ),
+                ({"type": "delete", "count": 2, "target": "x"}, 400, "bad_count"),
+                ({"type": "delete"}, 400, "missing_field"),
+                ({"type": "delete", "target": "x"}, 404, "no_such_message"),
+                ({"type": "reaction", "text": "x", "target": "x"}, 404, "no_such_message"),
+                ({"text": "x", "reply_to": "x"}, 404, "no_such_message"),
+            ]
+        ),
         ("POST", f"/contacts/{FRIEND}/devices", {"notify": "no"}, 400, "wrong_type"),
         ("DELETE", f"/contacts/{FRIEND}/devices/3", None, 404, "no_such_device"),
         ("DELETE", f"/contacts/{FRIEND}/devices/0", None, 404, "no_such_device"),
@@ -267,7 +295,9 @@ async def test_what_grows_is_read_in_pages(
     # one that comes again keeps its index, and one that is new comes after it
     with world.store.transaction():
         friend = world.people.named(FRIEND)
-        world.contacts.hear(world.people.named(NUMBER), friend, ids[0], "text 1", "s.whatsapp.net")
+        world.contacts.hear(
+            world.people.named(NUMBER), friend, ids[0], contents.text("text 1"), PN_SERVER
+        )
     assert await read(inbox, after=last) == ([], last)
     assert world.contacts.inbox.received(FRIEND)[0]["deliveries"] == 2
     await http.post(f"/phones/{NUMBER}/say", json={"to": FRIEND, "text": "news"})
