@@ -6,16 +6,18 @@ A request's `type` is one of KINDS, `text` when it names none. What a message is
 
 from __future__ import annotations
 
+import base64
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator import contents, polls
 from simulator.contents import Target
+from simulator.media import MAX_MEDIA, made_up
 from simulator.problems import ProblemError, field, optional
 from simulator.schema import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from simulator.people import Person
     from simulator.world import World
@@ -26,6 +28,7 @@ MAX_NAME: Final = 1024
 MAX_OPTIONS: Final = 12
 
 _COMMON: Final = {"to", "type", "device", "addressing", "count"}
+_FILE: Final = ("data", "size", "mimetype", "reply_to")
 # what each type takes beside the common fields
 KINDS: Final[dict[str, set[str]]] = {
     "text": {"text", "reply_to"},
@@ -36,7 +39,23 @@ KINDS: Final[dict[str, set[str]]] = {
     "contact": {"name", "phone", "vcard", "reply_to"},
     "poll": {"text", "options", "selectable", "reply_to"},
     "vote": {"target", "options"},
+    "image": {*_FILE, "text", "width", "height"},
+    "video": {*_FILE, "text", "width", "height", "seconds"},
+    "audio": {*_FILE, "seconds", "ptt"},
+    "document": {*_FILE, "text", "file_name", "title"},
+    "sticker": {*_FILE, "width", "height", "is_animated"},
 }
+# what a file is when nothing else is said
+_MIMETYPES: Final = {
+    "image": "image/jpeg",
+    "video": "video/mp4",
+    "audio": "audio/ogg; codecs=opus",
+    "document": "application/pdf",
+    "sticker": "image/webp",
+}
+_NUMBERS: Final = {"width", "height", "seconds"}
+_FLAGS: Final = {"ptt", "is_animated"}
+_MADE_UP: Final = 4096
 
 
 class Composer:
@@ -58,6 +77,7 @@ class Composer:
             "location": lambda body, _: _location(body),
             "contact": lambda body, _: self._contact(body),
             "poll": lambda body, _: _poll(body),
+            **{kind: self._media(kind) for kind in contents.MEDIA},
         }
 
     def check(self, body: dict[str, Any]) -> str:
@@ -118,6 +138,20 @@ class Composer:
             card = contents.vcard_of(name, number)
         return contents.contact(name, card)
 
+    def _media(self, kind: str) -> Callable[[dict[str, Any], Any], Any]:
+        def make(body: dict[str, Any], _: Any) -> Any:
+            fields: dict[str, Any] = {"mimetype": _short(body, "mimetype") or _MIMETYPES[kind]}
+            for name in KINDS[kind] & body.keys() - {*_FILE, "text"}:
+                fields[name] = _field_of_media(body, name)
+            if "text" in body:
+                fields["caption"] = text_of_request(body)
+            sealed, path = self._world.media.put(_file(body), kind)
+            return contents.media(
+                kind, sealed, f"https://{self._world.media.host}{path}", path, fields
+            )
+
+        return make
+
     def _vote(self, target: Target, body: dict[str, Any], speaker: Person, server: str) -> Any:
         asked = contents.poll_in(target.content)
         secret = target.content.message_context_info.message_secret
@@ -143,6 +177,30 @@ def _short(body: dict[str, Any], name: str) -> str:
     if len(said) > MAX_NAME:
         raise ProblemError(400, "bad_text", f"{name} must have at most {MAX_NAME} characters")
     return said
+
+
+def _file(body: dict[str, Any]) -> Iterable[bytes]:
+    """The file of a request: its `data` in Base64, or as many bytes as `size` says, made up."""
+    if "data" in body:
+        try:
+            return [base64.b64decode(field(body, "data", str), validate=True)]
+        except ValueError as error:
+            raise ProblemError(400, "bad_media", "data is not Base64") from error
+    size = optional(body, "size", _MADE_UP)
+    if not 0 <= size <= MAX_MEDIA - 64:
+        raise ProblemError(400, "bad_media", f"size must be 0 to {MAX_MEDIA - 64} bytes")
+    return made_up(size)
+
+
+def _field_of_media(body: dict[str, Any], name: str) -> Any:
+    if name in _FLAGS:
+        return field(body, name, bool)
+    if name not in _NUMBERS:
+        return _short(body, name)
+    number = field(body, name, int)
+    if not 0 <= number < 1 << 32:
+        raise ProblemError(400, "bad_media", f"{name} is out of range")
+    return number
 
 
 def _location(body: dict[str, Any]) -> Any:

@@ -165,8 +165,11 @@ class Contacts:
             raise UndecryptableError("bad-device-identity")
 
     def _opened(self, message: Any, sender: str) -> dict[str, Any]:
-        """What can be read of it only with what came before: the options of a vote."""
+        """What can be read of it only with what is elsewhere: a file, the options of a vote."""
         message = contents.unwrapped(message)
+        media = contents.media_in(message)
+        if media is not None:
+            return self._world.media.read(*media)
         if not message.HasField("poll_update_message"):
             return {}
         update = message.poll_update_message

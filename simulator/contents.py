@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from simulator.schema import Message
+
+if TYPE_CHECKING:
+    from simulator.media import Sealed
 
 MEDIA: Final = ("image", "video", "audio", "document", "sticker")
 _REVOKE: Final = 0
@@ -111,6 +114,19 @@ def poll(question: str, options: list[str], selectable: int, secret: bytes) -> A
     field.name, field.selectable_options_count = question, selectable
     for option in options:
         field.options.add(option_name=option)
+    return message
+
+
+def media(kind: str, sealed: Sealed, url: str, path: str, fields: dict[str, Any]) -> Any:
+    """A file of one of the MEDIA kinds; `fields` are the part's own, such as `caption`."""
+    message = Message()
+    part = getattr(message, f"{kind}_message")
+    part.url, part.direct_path = url, path
+    part.media_key, part.media_key_timestamp = sealed.key, int(time.time())
+    part.file_sha256, part.file_enc_sha256 = sealed.sha256, sealed.enc_sha256
+    part.file_length = sealed.length
+    for name, value in fields.items():
+        setattr(part, name, value)
     return message
 
 
@@ -283,7 +299,11 @@ def _target(key: Any) -> dict[str, Any]:
 
 
 def _media_fields(part: Any) -> dict[str, Any]:
-    fields: dict[str, Any] = {"mimetype": part.mimetype, "length": part.file_length}
+    fields: dict[str, Any] = {
+        "mimetype": part.mimetype,
+        "length": part.file_length,
+        "sha256": part.file_sha256.hex(),
+    }
     for name in ("file_name", "title", "seconds", "ptt", "width", "height", "is_animated"):
         if name in part.DESCRIPTOR.fields_by_name and part.HasField(name):
             fields[name] = getattr(part, name)

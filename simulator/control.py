@@ -28,11 +28,13 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from simulator.contact_routes import ContactRoutes
+from simulator.contents import media_in
 from simulator.devices import NoDeviceError
 from simulator.faults import FaultError
 from simulator.pairing import ScanError
 from simulator.people import UnknownNumberError
 from simulator.problems import ProblemError, body_of, field, number_in, optional, problem
+from simulator.schema import Message
 from simulator.world import Certificate
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ class Control:
                 "ws_url": self._ws_url(),
                 "root_key": self._world.root_key.hex(),
                 "static_key": self._world.identity.static_public.hex(),
+                "media_host": self._world.media.host,
+                "media_authority": self._world.media.authority,
                 "pid": os.getpid(),
             }
         )
@@ -134,6 +138,27 @@ class Control:
             ]
         return JSONResponse({"prekeys": sum(left)})
 
+    async def media(self, request: Request) -> JSONResponse:
+        """Downloads of a message's file are answered by `status`; or the file is lost for good."""
+        body, world = await body_of(request), self._world
+        status, lost = optional(body, "status", 410), optional(body, "lost", False)
+        if not 200 <= status <= 599:
+            raise ProblemError(400, "bad_status", "status must be one of HTTP's")
+        found = world.store.row(
+            "SELECT content FROM said WHERE id = ?1 UNION ALL"
+            " SELECT content FROM inbox WHERE id = ?1",
+            request.path_params["id"],
+        )
+        message = Message.FromString(bytes(found["content"]) if found is not None else b"")
+        part = media_in(message)
+        held = None if part is None else world.media.at(part[1].direct_path)
+        if part is None or held is None:
+            raise ProblemError(404, "no_such_media", "no message of that id brought a file")
+        world.media.answer_by(part[1].direct_path, status)
+        if lost:
+            world.media.file(held.token).unlink(missing_ok=True)
+        return JSONResponse({"status": status, "lost": lost})
+
     async def faults(self, request: Request) -> JSONResponse:
         faults, query = self._world.faults, request.query_params
         account, fault_id = query.get("account"), number_in(request, "id", "bad_fault")
@@ -202,6 +227,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/contacts/{number}/said", contacts.said, ["GET"]),
         ("/accounts/{number}", control.account, ["GET"]),
         ("/accounts/{number}/prekeys", control.prekeys, ["POST"]),
+        ("/media/{id}", control.media, ["POST"]),
         ("/faults", control.faults, ["GET", "POST", "DELETE"]),
     ]
     return Starlette(

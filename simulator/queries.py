@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from simulator.media_store import AUTH_SECONDS
 from simulator.prekeys import QueryError
 from simulator.protocol import SERVER, Node
 
@@ -66,6 +68,8 @@ class Queries:
         match space:
             case "encrypt":
                 return self._world.prekeys.answer(companion, query)
+            case "w:m":
+                return [self._media(companion)]
             case "usync":
                 return self._world.directory.answer(query)
             case "passive":
@@ -78,10 +82,15 @@ class Queries:
             raise QueryError(501, "feature-not-implemented")
         return fixed(query)
 
-
-def _media(_: Any) -> list[Any]:
-    conn = {"auth": "simulator", "ttl": 3600, "auth_ttl": 3600, "max_buckets": 1}
-    return [Node("media_conn", conn, [Node("host", {"hostname": "127.0.0.1"})])]
+    def _media(self, companion: Companion) -> Any:
+        conn = {
+            "auth": self._world.media.auth(companion, time.time()),
+            "ttl": AUTH_SECONDS,
+            "auth_ttl": AUTH_SECONDS,
+            "max_buckets": 12,
+        }
+        host = {"hostname": self._world.media.host, "type": "primary"}
+        return Node("media_conn", conn, [Node("host", host)])
 
 
 def _props(_: Any) -> list[Any]:
@@ -138,7 +147,6 @@ _FIXED: Final[dict[str, Callable[[Any], list[Any]]]] = {
     "privacy": _privacy,
     "w": _props,
     "w:g2": _groups,
-    "w:m": _media,
     "w:profile:picture": _no_picture,
     "w:sync:app:state": _app_state,
 }

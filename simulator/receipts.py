@@ -35,7 +35,9 @@ class Receipts:
         if kind in RECEIVED:
             self._world.queue.receive(companion.key, receipt)
         person = self._world.people.at(to)
-        if person is not None:
+        if kind == "server-error":
+            self._world.media_retries.answer(companion, receipt)
+        elif person is not None:
             if kind == "retry":
                 self._ask_again(companion, person.number, to.device, receipt)
             elif kind in (*_DELIVERED, *_READ) and person.number != companion.number:

@@ -88,6 +88,11 @@ CREATE TABLE IF NOT EXISTS said (
 );
 CREATE INDEX IF NOT EXISTS said_order ON said (number, seq);
 CREATE INDEX IF NOT EXISTS said_id ON said (id);
+-- addresses on the media servers; token: which file, status: what a download is answered by
+CREATE TABLE IF NOT EXISTS media (
+    name TEXT PRIMARY KEY, token TEXT NOT NULL, kind TEXT NOT NULL, size INTEGER NOT NULL,
+    status INTEGER NOT NULL DEFAULT 200
+) WITHOUT ROWID;
 -- how often each device asked for a message again
 CREATE TABLE IF NOT EXISTS asked (
     number TEXT NOT NULL, id TEXT NOT NULL, peer TEXT NOT NULL, peer_device INTEGER NOT NULL,

@@ -16,6 +16,8 @@ from simulator.contacts import Contacts
 from simulator.devices import Devices
 from simulator.endpoints import Endpoints
 from simulator.faults import Fault, Faults
+from simulator.media_retries import MediaRetries
+from simulator.media_store import MediaStore
 from simulator.messages import Messages
 from simulator.notices import Notices
 from simulator.offline import OfflineQueue
@@ -69,6 +71,8 @@ class World:
         self.contacts = Contacts(self)
         self.speech = Speech(self)
         self.composer = Composer(self)
+        self.media = MediaStore(self.store, data / "media")
+        self.media_retries = MediaRetries(self)
         self.pairing = Pairing(self)
         self._queries = Queries(self)
         self._messages = Messages(self)

@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from tests.conformance.clients import child
+    from tests.conformance.clients import child, neonize_kinds
 else:
     import child  # by its place beside this program: `tests` is not a name to rely on
+    import neonize_kinds
 
 # neonize's numbers for what whatsmeow calls "" and "read"
 _RECEIPTS: Final = {"1": "delivered", "4": "read"}
+
+
+# what came and what was sent, by id
+_seen: Final[dict[str, Any]] = {}
 
 
 def told(client: Any) -> None:
@@ -47,13 +52,14 @@ def told(client: Any) -> None:
     def on_message(_: Any, message: Any) -> None:
         if child.held.is_set():
             threading.Event().wait()
-        content = message.Message
+        _seen[message.Info.ID] = message
         source = message.Info.MessageSource
         by_number = source.Sender.Server == "s.whatsapp.net" or not source.SenderAlt.User
         child.emit(
             "message",
             id=message.Info.ID,
-            text=content.conversation or content.extendedTextMessage.text,
+            **{"text": "", **neonize_kinds.described(client, message)},
+            chat=f"{source.Chat.User}@{source.Chat.Server}",
             sender=source.Sender.User if by_number else source.SenderAlt.User,
             from_me=source.IsFromMe,
         )
@@ -71,11 +77,16 @@ def told(client: Any) -> None:
 
 def obey(client: Any, command: dict[str, Any]) -> None:
     """Does what a command says."""
-    from neonize.utils import build_jid
-
     if command["do"] == "send":
-        sent = client.send_message(build_jid(command["to"]), command["text"])
+        sent = client.send_message(neonize_kinds.address(command["to"]), command["text"])
         child.emit("sent", id=sent.ID, text=command["text"])
+    elif command["do"] == "say":
+        said = neonize_kinds.message(client, command, _seen)
+        sent = client.send_message(neonize_kinds.address(command["to"]), said)
+        child.emit("sent", id=sent.ID, text=command.get("text", ""))
+    elif command["do"] == "download":
+        found = neonize_kinds.downloaded(client, _seen[command["id"]])
+        child.emit("downloaded", id=command["id"], **found)
     elif command["do"] == "hold":
         child.held.set()
         child.emit("held")

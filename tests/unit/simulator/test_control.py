@@ -22,6 +22,30 @@ if TYPE_CHECKING:
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
+# what makes no message, and what is said of it
+UNSAYABLE: list[tuple[dict[str, Any], int, str]] = [
+    ({"type": "smell"}, 400, "bad_type"),
+    ({"text": "x", "smell": "x"}, 400, "unknown_field"),
+    ({"type": "location", "text": "x"}, 400, "unknown_field"),
+    ({"type": "location", "latitude": 91, "longitude": 0}, 400, "bad_location"),
+    ({"type": "location", "latitude": 9}, 400, "missing_field"),
+    ({"type": "contact", "name": "x" * 1025}, 400, "bad_text"),
+    ({"type": "contact", "name": "x"}, 400, "missing_field"),
+    ({"type": "contact", "name": "x", "phone": "12"}, 400, "bad_number"),
+    ({"type": "poll", "text": "x", "options": ["a"]}, 400, "bad_options"),
+    ({"type": "poll", "text": "x", "options": ["a", "a"]}, 400, "bad_options"),
+    ({"type": "poll", "text": "x", "options": ["a", 1]}, 400, "bad_options"),
+    (
+        {"type": "poll", "text": "x", "options": ["a", "b"], "selectable": 3},
+        400,
+        "bad_options",
+    ),
+    ({"type": "delete", "count": 2, "target": "x"}, 400, "bad_count"),
+    ({"type": "delete"}, 400, "missing_field"),
+    ({"type": "delete", "target": "x"}, 404, "no_such_message"),
+    ({"type": "reaction", "text": "x", "target": "x"}, 404, "no_such_message"),
+    ({"text": "x", "reply_to": "x"}, 404, "no_such_message"),
+]
 
 
 @pytest.fixture
@@ -106,30 +130,8 @@ async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
         ),
         ("POST", f"/phones/{NUMBER}/say", {"to": FRIEND, "text": "x"}, 409, "no_companion"),
         *(
-            ("POST", f"/contacts/{FRIEND}/say", {"to": NUMBER, **body}, status, code)
-            for body, status, code in [
-                ({"type": "smell"}, 400, "bad_type"),
-                ({"text": "x", "smell": "x"}, 400, "unknown_field"),
-                ({"type": "location", "text": "x"}, 400, "unknown_field"),
-                ({"type": "location", "latitude": 91, "longitude": 0}, 400, "bad_location"),
-                ({"type": "location", "latitude": 9}, 400, "missing_field"),
-                ({"type": "contact", "name": "x" * 1025}, 400, "bad_text"),
-                ({"type": "contact", "name": "x"}, 400, "missing_field"),
-                ({"type": "contact", "name": "x", "phone": "12"}, 400, "bad_number"),
-                ({"type": "poll", "text": "x", "options": ["a"]}, 400, "bad_options"),
-                ({"type": "poll", "text": "x", "options": ["a", "a"]}, 400, "bad_options"),
-                ({"type": "poll", "text": "x", "options": ["a", 1]}, 400, "bad_options"),
-                (
-                    {"type": "poll", "text": "x", "options": ["a", "b"], "selectable": 3},
-                    400,
-                    "bad_options",
-                ),
-                ({"type": "delete", "count": 2, "target": "x"}, 400, "bad_count"),
-                ({"type": "delete"}, 400, "missing_field"),
-                ({"type": "delete", "target": "x"}, 404, "no_such_message"),
-                ({"type": "reaction", "text": "x", "target": "x"}, 404, "no_such_message"),
-                ({"text": "x", "reply_to": "x"}, 404, "no_such_message"),
-            ]
+            ("POST", f"/contacts/{FRIEND}/say", {"to": NUMBER} | body, status, code)
+            for body, status, code in UNSAYABLE
         ),
         ("POST", f"/contacts/{FRIEND}/devices", {"notify": "no"}, 400, "wrong_type"),
         ("DELETE", f"/contacts/{FRIEND}/devices/3", None, 404, "no_such_device"),
@@ -167,6 +169,8 @@ async def test_says_where_clients_connect(http: httpx.AsyncClient, world: World)
         "ws_url": "ws://127.0.0.1:1/ws/chat",
         "root_key": world.root_key.hex(),
         "static_key": world.identity.static_public.hex(),
+        "media_host": "127.0.0.1",
+        "media_authority": "",
         "pid": os.getpid(),
     }
 

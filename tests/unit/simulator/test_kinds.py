@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
+SAY = f"/contacts/{FRIEND}/say"
 SECRET = bytes(range(32))
 
 
@@ -35,7 +36,7 @@ async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
     return await paired(NUMBER)
 
 
-async def say(http: httpx.AsyncClient, path: str = f"/contacts/{FRIEND}/say", **body: Any) -> str:
+async def say(http: httpx.AsyncClient, path: str = SAY, **body: Any) -> str:
     answer = await http.post(path, json={"to": NUMBER} | body)
     assert answer.is_success, answer.text
     return str(answer.json()["id"])
@@ -123,8 +124,9 @@ async def test_a_contacts_poll_and_the_votes_in_it(
     device: Device, http: httpx.AsyncClient, addressing: str
 ) -> None:
     options = ["red", "blue", "green"]
-    poll = {"type": "poll", "text": "Which?", "options": options, "selectable": 0}
-    poll_id = await say(http, **poll, addressing=addressing)
+    poll_id = await say(
+        http, type="poll", text="Which?", options=options, selectable=0, addressing=addressing
+    )
     stanza = await device.next("message")
     assert stanza.attrs["type"] == "poll"
     message = device.message_in(stanza)
