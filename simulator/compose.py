@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulator import contents, polls
 from simulator.contents import Target
+from simulator.groups import is_group
 from simulator.media import MAX_MEDIA, made_up
 from simulator.problems import ProblemError, field, optional
 from simulator.schema import Message
@@ -124,12 +125,17 @@ class Composer:
         author = self._world.people.named(found["author"])
         return Target(
             id=message_id,
-            chat=self._world.people.named(chat).address(server),
+            chat=self._chat_address(chat, server),
             sender=author.address(server),
             from_me=author.number == speaker.number,
-            group=False,
+            group=is_group(chat),
             content=Message.FromString(content) if content else contents.text(found["text"] or ""),
         )
+
+    def _chat_address(self, chat: str, server: str) -> Any:
+        if is_group(chat):
+            return self._world.groups.named(chat).address
+        return self._world.people.named(chat).address(server)
 
     def _contact(self, body: dict[str, Any]) -> Any:
         name, card = _short(body, "name"), _short(body, "vcard")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.responses import JSONResponse
 
 from simulator.compose import text_of_request
+from simulator.groups import is_group
 from simulator.inbox import Page
 from simulator.people import ADDRESSINGS, RECEIPTS
 from simulator.problems import ProblemError, body_of, field, number_in, optional
@@ -73,7 +74,7 @@ class ContactRoutes:
             raise ProblemError(400, "bad_count", f"count must be 1 to {MAX_COUNT}")
         device = optional(body, "device", 0)
         addressing = _addressing(body["addressing"]) if "addressing" in body else None
-        to = self._world.people.named(field(body, "to", str).lstrip("+")).number
+        to = self._chat(field(body, "to", str))
         bodies = [body]
         if "count" in body:
             text = text_of_request(body)
@@ -194,6 +195,11 @@ class ContactRoutes:
                 ],
             }
         )
+
+    def _chat(self, to: str) -> str:
+        if is_group(to):
+            return self._world.groups.named(to).chat
+        return self._world.people.named(to.lstrip("+")).number
 
     def _number(self, request: Request) -> str:
         return self._world.people.named(request.path_params["number"].lstrip("+")).number

@@ -61,7 +61,7 @@ class Contacts:
             return
         try:
             if kind == "pkmsg":
-                self._check_identity(sender, sealed, device_identity)
+                self.check_identity(sender, sealed, device_identity)
             plaintext = endpoint.decrypt(sender.key, kind, sealed)
             message = Message.FromString(plaintext)
         except Exception as error:  # noqa: BLE001 - whatever breaks, a device asks again
@@ -81,7 +81,7 @@ class Contacts:
                 chat=chat.number,
                 kind=what,
                 text=text,
-                fields=fields | self._opened(message, sender.number),
+                fields=fields | self.opened(message, sender.number),
                 content=message.SerializeToString(),
                 ciphertext=fingerprint,
             )
@@ -106,7 +106,7 @@ class Contacts:
                 chat=recipient.number,
                 kind=kind or "unknown",
                 text=text,
-                fields=fields | self._opened(message, sender.number),
+                fields=fields | self.opened(message, sender.number),
                 content=message.SerializeToString(),
             )
             self._receipts(endpoint, sender.number, message_id, server)
@@ -151,7 +151,7 @@ class Contacts:
         if notify:
             self._world.notices.device(number, "remove", device)
 
-    def _check_identity(
+    def check_identity(
         self, sender: Companion, sealed: bytes, device_identity: bytes | None
     ) -> None:
         """A first message must come from the key that the account's phone vouched for."""
@@ -164,7 +164,7 @@ class Contacts:
         if not adv.vouched(device_identity, sender.identity, phone):
             raise UndecryptableError("bad-device-identity")
 
-    def _opened(self, message: Any, sender: str) -> dict[str, Any]:
+    def opened(self, message: Any, sender: str) -> dict[str, Any]:
         """What can be read of it only with what is elsewhere: a file, the options of a vote."""
         message = contents.unwrapped(message)
         media = contents.media_in(message)
@@ -218,6 +218,18 @@ class Contacts:
                     person.read_after,
                 )
 
+    def asked(self, endpoint: Endpoint, sender: Companion, message_id: str) -> int:
+        """Counts that a message did not read; the how manieth time it was."""
+        return self._world.store.number(
+            "INSERT INTO undecrypted (number, own_device, sender, device, id, count)"
+            " VALUES (?, ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1"
+            " RETURNING count",
+            endpoint.number,
+            endpoint.device,
+            *sender.key,
+            message_id,
+        )
+
     def _ask_again(
         self,
         endpoint: Endpoint,
@@ -228,15 +240,7 @@ class Contacts:
         server: str,
         code: str,
     ) -> None:
-        count = self._world.store.number(
-            "INSERT INTO undecrypted (number, own_device, sender, device, id, count)"
-            " VALUES (?, ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1"
-            " RETURNING count",
-            endpoint.number,
-            endpoint.device,
-            *sender.key,
-            message_id,
-        )
+        count = self.asked(endpoint, sender, message_id)
         if count > MAX_RETRIES:
             return
         now = time.time()

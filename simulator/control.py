@@ -31,6 +31,8 @@ from simulator.contact_routes import ContactRoutes
 from simulator.contents import media_in
 from simulator.devices import NoDeviceError
 from simulator.faults import FaultError
+from simulator.group_routes import GroupRoutes
+from simulator.groups import NoGroupError
 from simulator.pairing import ScanError
 from simulator.people import UnknownNumberError
 from simulator.problems import ProblemError, body_of, field, number_in, optional, problem
@@ -191,6 +193,10 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
                 return problem(400, "bad_fault", str(error))
             case NoDeviceError():
                 return problem(404, "no_such_device", "the person has no such device")
+            case NoGroupError():
+                return problem(
+                    404, "no_such_group", "there is no such group, or not of that person"
+                )
             case HTTPException():
                 code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "error")
                 return problem(error.status_code, code, str(error.detail))
@@ -203,11 +209,12 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         UnknownNumberError,
         FaultError,
         NoDeviceError,
+        NoGroupError,
         HTTPException,
         Exception,
     )
     endpoint = Callable[[Request], Awaitable[JSONResponse]]
-    contacts = ContactRoutes(world)
+    contacts, groups = ContactRoutes(world), GroupRoutes(world)
     routes: list[tuple[str, endpoint, list[str]]] = [
         ("/", control.root, ["GET"]),
         ("/rotate", control.rotate, ["POST"]),
@@ -227,6 +234,9 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/contacts/{number}/said", contacts.said, ["GET"]),
         ("/accounts/{number}", control.account, ["GET"]),
         ("/accounts/{number}/prekeys", control.prekeys, ["POST"]),
+        ("/groups", groups.make, ["POST"]),
+        ("/groups/{id}", groups.group, ["GET"]),
+        ("/groups/{id}/participants", groups.change, ["POST"]),
         ("/media/{id}", control.media, ["POST"]),
         ("/faults", control.faults, ["GET", "POST", "DELETE"]),
     ]

@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from simulator.groups import is_group
+
 if TYPE_CHECKING:
     from simulator.store import Store
 
@@ -113,6 +115,7 @@ class Inbox:
                 "id": row["id"],
                 "from": row["sender"],
                 "to": row["chat"],
+                "group": row["chat"] if is_group(row["chat"]) else None,
                 "type": row["kind"],
                 "text": row["text"],
                 "content": json.loads(row["fields"]),

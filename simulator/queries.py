@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from simulator.group_queries import GroupQueries
 from simulator.media_store import AUTH_SECONDS
 from simulator.prekeys import QueryError
 from simulator.protocol import SERVER, Node
@@ -36,11 +37,13 @@ class Queries:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._groups = GroupQueries(world)
 
     def answer(self, connection: Connection, companion: Companion, query: Any) -> None:
         """Answers within the caller's transaction; the answer leaves after its commit."""
         space = str(query.attrs.get("xmlns", ""))
-        attrs = {"from": SERVER, "id": query.attrs.get("id", "")}
+        # Groups answer themselves: whatsapp-rust looks for its answer by its sender.
+        attrs = {"from": query.attrs.get("to", SERVER), "id": query.attrs.get("id", "")}
         try:
             content = self._content(connection, companion, space, query)
         except QueryError as error:
@@ -70,6 +73,8 @@ class Queries:
                 return self._world.prekeys.answer(companion, query)
             case "w:m":
                 return [self._media(companion)]
+            case "w:g2":
+                return self._groups.answer(companion, query)
             case "usync":
                 return self._world.directory.answer(query)
             case "passive":
@@ -120,12 +125,6 @@ def _app_state(query: Any) -> list[Any]:
     return [Node("sync", {}, collections)]
 
 
-def _groups(query: Any) -> list[Any]:
-    if query.get_child("participating") is not None:
-        return [Node("groups", {}, [])]
-    raise QueryError(404, "item-not-found")
-
-
 # What needs no more than to be heard.
 _NOTHING: Final = frozenset(
     {
@@ -146,7 +145,6 @@ _FIXED: Final[dict[str, Callable[[Any], list[Any]]]] = {
     "blocklist": lambda _: [Node("list", {"dhash": "0"}, [])],
     "privacy": _privacy,
     "w": _props,
-    "w:g2": _groups,
     "w:profile:picture": _no_picture,
     "w:sync:app:state": _app_state,
 }

@@ -11,6 +11,7 @@ from simulator import contents, stanzas
 from simulator.contacts import MAX_RETRIES
 from simulator.devices import NoDeviceError
 from simulator.endpoints import PHONE
+from simulator.groups import is_group
 from simulator.inbox import EVERYTHING, Page
 from simulator.people import ADDRESSINGS
 from simulator.protocol import PN_SERVER, Node
@@ -71,6 +72,8 @@ class Speech:
         NoCompanionError when neither side has a linked device: between two phones that are both
         played here there is nothing to simulate.
         """
+        if is_group(to):
+            return self._in_group(number, to, message, device)
         sender, recipient = self._world.people.named(number), self._world.people.named(to)
         speaker = self._world.endpoints.get(number, device)
         if speaker is None:
@@ -84,6 +87,29 @@ class Speech:
         content = message(sender, server)
         if not devices and not own:
             raise NoCompanionError
+        message_id = self._noted(number, device, to, content, server)
+        spoken = _Spoken(sender, recipient, message_id, content, server)
+        for companion in (*devices, *own):
+            self._write(speaker, companion, spoken)
+        if own and to != number:
+            self._world.contacts.hear(sender, recipient, message_id, content, server)
+        return message_id
+
+    def _in_group(
+        self, number: str, to: str, message: Callable[[Person, str], Any], device: int
+    ) -> str:
+        group = self._world.groups.named(to)
+        speaker = self._world.endpoints.get(number, device)
+        if speaker is None:
+            raise NoDeviceError
+        content = message(self._world.people.named(number), group.server)
+        if not self._world.group_speech.listeners(group):
+            raise NoCompanionError
+        message_id = self._noted(number, device, group.chat, content, group.server)
+        self._world.group_speech.say(speaker, group, message_id, content)
+        return message_id
+
+    def _noted(self, number: str, device: int, to: str, content: Any, server: str) -> str:
         message_id = f"3EB0{secrets.token_hex(9).upper()}"
         self._world.store.execute(
             "INSERT INTO said (number, device, recipient, id, text, content, addressing, at)"
@@ -97,11 +123,6 @@ class Speech:
             server,
             time.time(),
         )
-        spoken = _Spoken(sender, recipient, message_id, content, server)
-        for companion in (*devices, *own):
-            self._write(speaker, companion, spoken)
-        if own and to != number:
-            self._world.contacts.hear(sender, recipient, message_id, content, server)
         return message_id
 
     def answer_retry(
@@ -121,7 +142,10 @@ class Speech:
             device,
         )
         speaker = self._world.endpoints.get(number, device)
-        if said is None or speaker is None or companion.number not in (number, said["recipient"]):
+        if said is None or speaker is None:
+            return False
+        group = self._world.groups.named(to) if is_group(to := said["recipient"]) else None
+        if companion.number not in ((number, to) if group is None else group.members):
             return False
         times = self._world.store.number(
             "INSERT INTO asked (number, id, peer, peer_device, count) VALUES (?, ?, ?, ?, 1)"
@@ -137,9 +161,20 @@ class Speech:
             "UPDATE said SET retries = retries + 1 WHERE number = ? AND id = ?", number, message_id
         )
         keys = self._world.prekeys.from_retry(companion, receipt)
+        if group is not None:
+            self._world.group_speech.again(
+                speaker,
+                companion,
+                group,
+                message_id=message_id,
+                content=said_content(said),
+                bundle=keys,
+                count=count,
+            )
+            return True
         spoken = _Spoken(
             self._world.people.named(number),
-            self._world.people.named(said["recipient"]),
+            self._world.people.named(to),
             message_id,
             said_content(said),
             said["addressing"],

@@ -8,6 +8,7 @@ from simulator.protocol import LID_SERVER, PN_SERVER, Node, number_bytes
 
 if TYPE_CHECKING:
     from simulator.endpoints import Bundle
+    from simulator.groups import Group
     from simulator.people import Person
 
 TYPE_CURVE25519 = b"\x05"
@@ -37,6 +38,27 @@ def message(
         attrs["sender_pn"] = sender.address(PN_SERVER)
     else:
         attrs["sender_lid"] = sender.address(LID_SERVER)
+    return Node("message", attrs, content)
+
+
+def group_message(
+    group: Group, sender: Person, device: int, message_id: str, content: list[Any], *, now: float
+) -> Any:
+    """A message as a member's device gets it, the sender's own other devices among them."""
+    attrs: dict[str, Any] = {
+        "from": group.address,
+        "participant": sender.address(group.server, device),
+        "type": "text",
+        "id": message_id,
+        "t": int(now),
+        "notify": sender.name,
+    }
+    if group.server == LID_SERVER:
+        attrs["addressing_mode"] = "lid"
+        attrs["participant_pn"] = sender.address(PN_SERVER)
+    else:
+        attrs["addressing_mode"] = "pn"
+        attrs["participant_lid"] = sender.address(LID_SERVER)
     return Node("message", attrs, content)
 
 

@@ -88,6 +88,26 @@ CREATE TABLE IF NOT EXISTS said (
 );
 CREATE INDEX IF NOT EXISTS said_order ON said (number, seq);
 CREATE INDEX IF NOT EXISTS said_id ON said (id);
+-- server: how members are addressed; rank: '', admin or superadmin
+CREATE TABLE IF NOT EXISTS groups (
+    id TEXT PRIMARY KEY, subject TEXT NOT NULL, creator TEXT NOT NULL,
+    created_at INTEGER NOT NULL, server TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS group_members (
+    group_id TEXT NOT NULL, number TEXT NOT NULL, rank TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (group_id, number)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS groups_of ON group_members (number);
+-- what a played device reads a peer's group messages with; its own when the peer is itself
+CREATE TABLE IF NOT EXISTS sender_keys (
+    group_id TEXT NOT NULL, number TEXT NOT NULL, device INTEGER NOT NULL, peer TEXT NOT NULL,
+    peer_device INTEGER NOT NULL, states TEXT NOT NULL,
+    PRIMARY KEY (group_id, number, device, peer, peer_device)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sender_keys_shared (
+    group_id TEXT NOT NULL, number TEXT NOT NULL, device INTEGER NOT NULL, peer TEXT NOT NULL,
+    peer_device INTEGER NOT NULL, PRIMARY KEY (group_id, number, device, peer, peer_device)
+) WITHOUT ROWID;
 -- addresses on the media servers; token: which file, status: what a download is answered by
 CREATE TABLE IF NOT EXISTS media (
     name TEXT PRIMARY KEY, token TEXT NOT NULL, kind TEXT NOT NULL, size INTEGER NOT NULL,

@@ -16,6 +16,9 @@ from simulator.contacts import Contacts
 from simulator.devices import Devices
 from simulator.endpoints import Endpoints
 from simulator.faults import Fault, Faults
+from simulator.group_messages import GroupMessages
+from simulator.group_speech import GroupSpeech
+from simulator.groups import Groups
 from simulator.media_retries import MediaRetries
 from simulator.media_store import MediaStore
 from simulator.messages import Messages
@@ -27,6 +30,7 @@ from simulator.prekeys import Prekeys
 from simulator.protocol import LID_SERVER, SERVER, Node
 from simulator.queries import Queries
 from simulator.receipts import Receipts
+from simulator.sender_keys import SenderKeys
 from simulator.speech import Speech
 from simulator.store import Store
 from simulator.switchboard import CONFLICT_REPLACED, Switchboard
@@ -71,6 +75,10 @@ class World:
         self.contacts = Contacts(self)
         self.speech = Speech(self)
         self.composer = Composer(self)
+        self.groups = Groups(self.store)
+        self.sender_keys = SenderKeys(self.store)
+        self.group_messages = GroupMessages(self)
+        self.group_speech = GroupSpeech(self)
         self.media = MediaStore(self.store, data / "media")
         self.media_retries = MediaRetries(self)
         self.pairing = Pairing(self)

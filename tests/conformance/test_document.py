@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.conformance.processes import KINDS, ROOT
 
-SCENARIOS = ("logins", "messages", "keys", "devices", "kinds")
+SCENARIOS = ("logins", "messages", "keys", "devices", "kinds", "groups")
 DOCUMENT = ROOT / "docs" / "conformance.md"
 
 

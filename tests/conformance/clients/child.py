@@ -13,6 +13,9 @@ words:
   a vote chose), `mimetype` and `length`;
 * its commands are `say` (`to`, `type`, and what goes with the type), answered by `sent`, and
   `download` (`id`), answered by `downloaded` (`id`, `sha256`, `length`);
+* events `joined` (`group`) and `members` (`group`, how many `joined` and `left`); commands `group`
+  (`group`), answered by `group` (`group`, `subject`, `members` by number), and `groups`, answered by
+  `groups` (`groups`);
 * command `hold`, answered by `held`: from now on the user is busy for ever with a message that it
   is given, as one whose own store hangs;
 * commands `send` (`to`, `text`) and `check` (`number`), which answers `checked` (`registered`).

@@ -22,11 +22,17 @@ _RECEIPTS: Final = {"1": "delivered", "4": "read"}
 _seen: Final[dict[str, Any]] = {}
 
 
+def named(jid: Any) -> str:
+    return f"{jid.User}@{jid.Server}"
+
+
 def told(client: Any) -> None:
     """Prints the library's events in the words that all clients use."""
     from neonize.events import (
         ConnectedEv,
         DisconnectedEv,
+        GroupInfoEv,
+        JoinedGroupEv,
         LoggedOutEv,
         MessageEv,
         PairStatusEv,
@@ -52,6 +58,8 @@ def told(client: Any) -> None:
     def on_message(_: Any, message: Any) -> None:
         if child.held.is_set():
             threading.Event().wait()
+        if neonize_kinds.hands_over_a_key(message.Message):
+            return  # whatsmeow makes a message of that, too
         _seen[message.Info.ID] = message
         source = message.Info.MessageSource
         by_number = source.Sender.Server == "s.whatsapp.net" or not source.SenderAlt.User
@@ -59,7 +67,7 @@ def told(client: Any) -> None:
             "message",
             id=message.Info.ID,
             **{"text": "", **neonize_kinds.described(client, message)},
-            chat=f"{source.Chat.User}@{source.Chat.Server}",
+            chat=named(source.Chat),
             sender=source.Sender.User if by_number else source.SenderAlt.User,
             from_me=source.IsFromMe,
         )
@@ -68,6 +76,14 @@ def told(client: Any) -> None:
         kind = str(receipt.Type)
         child.emit("receipt", ids=list(receipt.MessageIDs), type=_RECEIPTS.get(kind, kind))
 
+    client.event(JoinedGroupEv)(
+        lambda _, event: child.emit("joined", group=named(event.GroupInfo.JID))
+    )
+    client.event(GroupInfoEv)(
+        lambda _, event: child.emit(
+            "members", group=named(event.JID), joined=len(event.Join), left=len(event.Leave)
+        )
+    )
     client.event(MessageEv)(on_message)
     client.event(ReceiptEv)(on_receipt)
     client.event(UndecryptableMessageEv)(
@@ -87,6 +103,16 @@ def obey(client: Any, command: dict[str, Any]) -> None:
     elif command["do"] == "download":
         found = neonize_kinds.downloaded(client, _seen[command["id"]])
         child.emit("downloaded", id=command["id"], **found)
+    elif command["do"] == "group":
+        group = client.get_group_info(neonize_kinds.address(command["group"]))
+        child.emit(
+            "group",
+            group=command["group"],
+            subject=group.GroupName.Name,
+            members=sorted(one.PhoneNumber.User for one in group.Participants),
+        )
+    elif command["do"] == "groups":
+        child.emit("groups", groups=[named(one.JID) for one in client.get_joined_groups()])
     elif command["do"] == "hold":
         child.held.set()
         child.emit("held")

@@ -161,3 +161,11 @@ def downloaded(client: Any, came: Any) -> dict[str, Any]:
     """The SHA-256 and the length of a file that a message brought."""
     data = client.download_any(came.Message)
     return {"sha256": hashlib.sha256(data).hexdigest(), "length": len(data)}
+
+
+def hands_over_a_key(content: Any) -> bool:
+    """Whether it is nothing but a sender key."""
+    return {field.name for field, _ in content.ListFields()} <= {
+        "senderKeyDistributionMessage",
+        "messageContextInfo",
+    }
