@@ -189,6 +189,11 @@ def media_type(message: Any) -> str:
     return "location" if message.HasField("location_message") else ""
 
 
+def is_for_companions(message: Any) -> bool:
+    """Whether it is what an account's phone tells its companions and no other."""
+    return bool(message.protocol_message.HasField("history_sync_notification"))
+
+
 def unwrapped(message: Any) -> Any:
     """What is inside the envelopes that disappear, are seen once, are edited or carry a caption."""
     for _ in _WRAPPERS:

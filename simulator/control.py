@@ -35,6 +35,7 @@ from simulator.group_routes import GroupRoutes
 from simulator.groups import NoGroupError
 from simulator.pairing import ScanError
 from simulator.people import UnknownNumberError
+from simulator.phone_routes import PhoneRoutes
 from simulator.problems import ProblemError, body_of, field, number_in, optional, problem
 from simulator.schema import Message
 from simulator.world import Certificate
@@ -113,6 +114,7 @@ class Control:
             {
                 "number": number,
                 "online": any(device["online"] for device in devices),
+                "available": world.presence.available(number),
                 **{
                     total: sum(int(device[total]) for device in devices)  # type: ignore[call-overload]
                     for total in ("unacknowledged", "prekeys")
@@ -214,7 +216,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         Exception,
     )
     endpoint = Callable[[Request], Awaitable[JSONResponse]]
-    contacts, groups = ContactRoutes(world), GroupRoutes(world)
+    contacts, groups, phones = ContactRoutes(world), GroupRoutes(world), PhoneRoutes(world)
     routes: list[tuple[str, endpoint, list[str]]] = [
         ("/", control.root, ["GET"]),
         ("/rotate", control.rotate, ["POST"]),
@@ -222,6 +224,9 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/phones/{number}/scan", control.scan, ["POST"]),
         ("/phones/{number}/say", contacts.phone_say, ["POST"]),
         ("/phones/{number}/inbox", contacts.copies, ["GET"]),
+        ("/phones/{number}/history", phones.history, ["POST"]),
+        ("/contacts/{number}/presence", phones.presence, ["GET", "POST"]),
+        ("/contacts/{number}/typing", phones.typing, ["POST"]),
         ("/contacts/{number}", contacts.change, ["POST"]),
         ("/contacts/{number}", contacts.contact, ["GET"]),
         ("/contacts/{number}/say", contacts.say, ["POST"]),

@@ -70,7 +70,11 @@ class Queries:
             return []
         match space:
             case "encrypt":
-                return self._world.prekeys.answer(companion, query)
+                answer = self._world.prekeys.answer(companion, query)
+                known = self._world.companions.get(*companion.key)
+                if known is not None and known.uploaded and not companion.uploaded:
+                    self._world.history.paired(known)
+                return answer
             case "w:m":
                 return [self._media(companion)]
             case "w:g2":

@@ -125,6 +125,15 @@ class Speech:
         )
         return message_id
 
+    def to_companion(self, companion: Companion, content: Any) -> str:
+        """Tells a companion of the phone's own account something that no person says."""
+        number = companion.number
+        person = self._world.people.named(number)
+        message_id = self._noted(number, PHONE, number, content, PN_SERVER)
+        spoken = _Spoken(person, person, message_id, content, PN_SERVER)
+        self._write(self._world.endpoints.phone(number), companion, spoken)
+        return message_id
+
     def answer_retry(
         self, asked: tuple[str, int], companion: Companion, message_id: str, receipt: Any
     ) -> bool:
@@ -232,8 +241,9 @@ class Speech:
         """One companion's ciphertext; a copy in a `deviceSentMessage` when it is the sender's."""
         sender, recipient, server = spoken.sender, spoken.recipient, spoken.server
         own_copy = companion.number == sender.number
+        peer = contents.is_for_companions(spoken.content)
         message = Message()
-        if own_copy:
+        if own_copy and not peer:
             message.device_sent_message.destination_jid = str(recipient.address(server))
             message.device_sent_message.message.CopyFrom(spoken.content)
         else:
@@ -253,6 +263,10 @@ class Speech:
             else stanzas.message(sender, speaker.device, spoken.id, content, server=server, now=now)
         )
         stanza.attrs.update(contents.attributes(spoken.content))
+        if peer:
+            stanza.attrs["category"] = "peer"
+            for name in ("recipient", "peer_recipient_lid"):
+                del stanza.attrs[name]
         self._world.switchboard.deliver(companion.key, stanza)
 
 
@@ -264,7 +278,7 @@ def said_content(row: Any) -> Any:
 
 def _shown(message: Any) -> dict[str, Any]:
     kind, text, fields = contents.described(message)
-    return {"type": kind or "unknown", "text": text, "content": fields}
+    return {"type": kind or "protocol", "text": text, "content": fields}
 
 
 def _retry_count(receipt: Any) -> int:

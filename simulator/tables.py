@@ -108,6 +108,13 @@ CREATE TABLE IF NOT EXISTS sender_keys_shared (
     group_id TEXT NOT NULL, number TEXT NOT NULL, device INTEGER NOT NULL, peer TEXT NOT NULL,
     peer_device INTEGER NOT NULL, PRIMARY KEY (group_id, number, device, peer, peer_device)
 ) WITHOUT ROWID;
+-- what a phone tells the devices that will be linked to its account
+CREATE TABLE IF NOT EXISTS histories (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, type INTEGER NOT NULL,
+    chunk_order INTEGER NOT NULL, progress INTEGER NOT NULL, inline INTEGER NOT NULL,
+    payload BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS histories_of ON histories (number);
 -- addresses on the media servers; token: which file, status: what a download is answered by
 CREATE TABLE IF NOT EXISTS media (
     name TEXT PRIMARY KEY, token TEXT NOT NULL, kind TEXT NOT NULL, size INTEGER NOT NULL,

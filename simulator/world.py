@@ -19,6 +19,7 @@ from simulator.faults import Fault, Faults
 from simulator.group_messages import GroupMessages
 from simulator.group_speech import GroupSpeech
 from simulator.groups import Groups
+from simulator.history import History
 from simulator.media_retries import MediaRetries
 from simulator.media_store import MediaStore
 from simulator.messages import Messages
@@ -27,6 +28,7 @@ from simulator.offline import OfflineQueue
 from simulator.pairing import Pairing
 from simulator.people import People
 from simulator.prekeys import Prekeys
+from simulator.presence import Presence
 from simulator.protocol import LID_SERVER, SERVER, Node
 from simulator.queries import Queries
 from simulator.receipts import Receipts
@@ -79,6 +81,8 @@ class World:
         self.sender_keys = SenderKeys(self.store)
         self.group_messages = GroupMessages(self)
         self.group_speech = GroupSpeech(self)
+        self.history = History(self)
+        self.presence = Presence(self)
         self.media = MediaStore(self.store, data / "media")
         self.media_retries = MediaRetries(self)
         self.pairing = Pairing(self)
@@ -107,6 +111,9 @@ class World:
 
     def left(self, connection: Connection) -> None:
         """The connection's socket is gone."""
+        device = connection.device
+        if device is not None and self.switchboard.live(device) is connection:
+            self.presence.left(device)
         self.switchboard.left(connection)
         self.pairing.left(connection)
 
@@ -161,10 +168,10 @@ class World:
                 self._receipts.accept(connection, companion, stanza)
             case "ack":
                 self._receipts.acked(companion, stanza)
-            case "presence":
-                connection.push_name = str(stanza.attrs.get("name", connection.push_name))
+            case "presence" | "chatstate":
+                self.presence.accept(connection, companion, stanza)
             case _:
-                # chatstate, ib, call …: nothing that the server answers
+                # ib, call …: nothing that the server answers
                 pass
 
     def log_out(self, companion: Companion) -> None:

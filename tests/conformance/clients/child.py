@@ -16,6 +16,9 @@ words:
 * events `joined` (`group`) and `members` (`group`, how many `joined` and `left`); commands `group`
   (`group`), answered by `group` (`group`, `subject`, `members` by number), and `groups`, answered by
   `groups` (`groups`);
+* events `history` (`type`, `conversations` with `chat`, `name` and `messages`, `names`), `presence`
+  (`who`, `available`) and `typing` (`chat`, `state`); commands `online` (`online`), `subscribe`
+  (`to`) and `type` (`to`, `state`), which are not answered;
 * command `hold`, answered by `held`: from now on the user is busy for ever with a message that it
   is given, as one whose own store hangs;
 * commands `send` (`to`, `text`) and `check` (`number`), which answers `checked` (`registered`).

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,13 +31,16 @@ def named(jid: Any) -> str:
 def told(client: Any) -> None:
     """Prints the library's events in the words that all clients use."""
     from neonize.events import (
+        ChatPresenceEv,
         ConnectedEv,
         DisconnectedEv,
         GroupInfoEv,
+        HistorySyncEv,
         JoinedGroupEv,
         LoggedOutEv,
         MessageEv,
         PairStatusEv,
+        PresenceEv,
         ReceiptEv,
         StreamReplacedEv,
         UndecryptableMessageEv,
@@ -84,11 +89,36 @@ def told(client: Any) -> None:
             "members", group=named(event.JID), joined=len(event.Join), left=len(event.Leave)
         )
     )
+    client.event(HistorySyncEv)(
+        lambda _, event: child.emit("history", **neonize_kinds.history(event.Data))
+    )
+    client.event(PresenceEv)(
+        lambda _, event: child.emit(
+            "presence", who=named(event.From), available=not event.Unavailable
+        )
+    )
+    client.event(ChatPresenceEv)(
+        lambda _, event: child.emit(
+            "typing",
+            chat=named(event.MessageSource.Chat),
+            state=neonize_kinds.typing_state(event),
+        )
+    )
     client.event(MessageEv)(on_message)
     client.event(ReceiptEv)(on_receipt)
     client.event(UndecryptableMessageEv)(
         lambda _, event: child.emit("undecryptable", id=event.Info.ID)
     )
+
+
+def name_oneself(session: Path) -> None:
+    """Gives a session that is paired the name that a phone's settings would bring.
+
+    whatsmeow shows nobody that it is online before it has one.
+    """
+    if session.exists():
+        with closing(sqlite3.connect(session)) as database, database:
+            database.execute("UPDATE whatsmeow_device SET push_name = 'neonize'")
 
 
 def obey(client: Any, command: dict[str, Any]) -> None:
@@ -111,6 +141,8 @@ def obey(client: Any, command: dict[str, Any]) -> None:
             subject=group.GroupName.Name,
             members=sorted(one.PhoneNumber.User for one in group.Participants),
         )
+    elif command["do"] in ("online", "subscribe", "type"):
+        neonize_kinds.show(client, command)
     elif command["do"] == "groups":
         child.emit("groups", groups=[named(one.JID) for one in client.get_joined_groups()])
     elif command["do"] == "hold":
@@ -127,7 +159,9 @@ def main() -> None:
     from neonize.client import NewClient
 
     child.point_to("neonize", asked["ws_url"], asked["root_key"])
-    client = NewClient(str(Path(asked["directory"]) / "session.db"))
+    session = Path(asked["directory"]) / "session.db"
+    name_oneself(session)
+    client = NewClient(str(session))
     told(client)
 
     def listen() -> None:

@@ -169,3 +169,45 @@ def hands_over_a_key(content: Any) -> bool:
         "senderKeyDistributionMessage",
         "messageContextInfo",
     }
+
+
+def history(sync: Any) -> dict[str, Any]:
+    """What a history sync tells: its type's number, and each conversation with its messages."""
+    conversations = [
+        {
+            "chat": one.ID,
+            "name": one.name,
+            "messages": [
+                [message.message.key.ID, _text(message.message.message)["text"]]
+                for message in one.messages
+            ],
+        }
+        for one in sync.conversations
+    ]
+    names = {one.ID: one.pushname for one in sync.pushnames}
+    return {"type": int(sync.syncType), "conversations": conversations, "names": names}
+
+
+def show(client: Any, command: dict[str, Any]) -> None:
+    """Shows that its user is online or types, or asks for another's presence."""
+    from neonize.utils.enum import ChatPresence, ChatPresenceMedia, Presence
+
+    if command["do"] == "online":
+        client.send_presence(Presence.AVAILABLE if command["online"] else Presence.UNAVAILABLE)
+    elif command["do"] == "subscribe":
+        client.subscribe_presence(address(command["to"]))
+    else:
+        recording = command["state"] == "recording"
+        state = "PAUSED" if command["state"] == "paused" else "COMPOSING"
+        media = "AUDIO" if recording else "TEXT"
+        client.send_chat_presence(
+            address(command["to"]),
+            getattr(ChatPresence, f"CHAT_PRESENCE_{state}"),
+            getattr(ChatPresenceMedia, f"CHAT_PRESENCE_MEDIA_{media}"),
+        )
+
+
+def typing_state(event: Any) -> str:
+    if event.State == event.PAUSED:
+        return "paused"
+    return "recording" if event.Media == event.AUDIO else "composing"

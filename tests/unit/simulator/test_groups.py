@@ -233,7 +233,7 @@ async def test_two_companions_in_a_group(
     for more, content in (({}, None), ({"type": "read"}, None), ({"type": "retry"}, [retry])):
         await other.send(Node("receipt", attrs | more, content))
     me = world.people.named(OTHER).address(member.group.server, other.device)
-    seen = []
+    seen: list[Any] = []
     while len(seen) < 3:
         receipt = await member.device.next("receipt")
         if receipt.attrs["participant"] == me:
