@@ -107,6 +107,8 @@ class Notices:
             " UNION SELECT recipient FROM said WHERE number = ?1"
             " UNION SELECT number FROM said WHERE recipient = ?1"
             " UNION SELECT sender FROM inbox WHERE number = ?1"
+            " UNION SELECT others.number FROM group_members AS own JOIN group_members AS others"
+            " USING (group_id) WHERE own.number = ?1"
             ") ON companions.number = known WHERE known != ?1 ORDER BY 1",
             number,
         )

@@ -153,6 +153,22 @@ def test_receives_a_file(simulator: Simulator, versatile: Client, friend: str, m
 
 
 @pytest.mark.differs(tryx="D9", native="D9")
+def test_finds_a_file_after_the_simulators_kill(
+    simulator: Simulator, versatile: Client, friend: str
+) -> None:
+    """Where the files are does not change: a client asks for it once in an hour."""
+    simulator.post(f"/contacts/{friend}/say", to=versatile.number, type="image", size=1000)
+    heard = versatile.wait("message", type="image")
+    before = simulator.http.get("/").json()["media_host"]
+    simulator.kill()
+    simulator.start()
+    versatile.wait("connected", 40.0)
+    assert simulator.http.get("/").json()["media_host"] == before
+    versatile.process.command(do="download", id=heard["id"])
+    assert versatile.wait("downloaded")["length"] == 1000
+
+
+@pytest.mark.differs(tryx="D9", native="D9")
 @pytest.mark.parametrize("status", [404, 410])
 def test_says_that_a_file_is_gone(
     simulator: Simulator, versatile: Client, friend: str, status: int

@@ -202,6 +202,39 @@ async def test_a_companion_asks_a_member_again(member: Member, with_keys: bool) 
     assert member.read(await device.next("message"))[1] == "on"
 
 
+async def test_a_member_who_forgot_asks_for_the_key(member: Member) -> None:
+    device, world = member.device, member.device.world
+    await member.write("opens", "M1", to=(FRIEND, OTHER, NUMBER))
+    await device.next("ack")
+    with world.store.transaction():
+        world.contacts.forget(FRIEND, NUMBER)
+    await member.write("hello", "M2")
+    receipt = await device.next("receipt")
+    while receipt.attrs.get("type") != "retry":
+        receipt = await device.next("receipt")
+    assert receipt.attrs["participant"] == world.people.named(FRIEND).address(member.group.server)
+
+
+async def test_who_reinstalls_hands_over_another_key(member: Member) -> None:
+    device, world = member.device, member.device.world
+    say(world, member.group, "one")
+    member.read(await device.next("message"))
+    with world.store.transaction():
+        world.contacts.reinstall(FRIEND, same_identity=False, notify=True)
+    changed = await device.next("notification")
+    assert changed.get_child("identity") is not None
+    say(world, member.group, "two")
+    kinds, text = member.read(await device.next("message"))
+    assert (kinds, text) == (["pkmsg", "skmsg"], "two")
+
+
+async def test_a_members_new_device_is_told_of(member: Member) -> None:
+    with member.device.world.store.transaction():
+        member.device.world.contacts.link(OTHER, notify=True)
+    notification = await member.device.next("notification")
+    assert notification.attrs["type"] == "devices"
+
+
 async def test_an_altered_message_is_not_read(member: Member) -> None:
     device, world = member.device, member.device.world
     await member.write("hello", "M1", to=(FRIEND,))
