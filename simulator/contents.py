@@ -174,6 +174,18 @@ def attributes(message: Any) -> dict[str, str]:
     return attrs
 
 
+def sealed_attributes(message: Any) -> dict[str, str]:
+    """What a ciphertext says of its content: the media, and that nothing is lost if it fails."""
+    attrs, media_kind = {}, media_type(message)
+    if media_kind:
+        attrs["mediatype"] = media_kind
+    shown = attributes(message)
+    voted = unwrapped(message).HasField("poll_update_message")
+    if "edit" in shown or shown["type"] == "reaction" or voted:
+        attrs["decrypt-fail"] = "hide"
+    return attrs
+
+
 def media_type(message: Any) -> str:
     """The `mediatype` of the ciphertext; empty for what is no media."""
     message = unwrapped(message)

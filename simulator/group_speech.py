@@ -39,7 +39,7 @@ class GroupSpeech:
         handed_over, sealed = self._world.sender_keys.encrypt(
             group, speaker, content.SerializeToString()
         )
-        common = stanzas.enc("skmsg", sealed, media=contents.media_type(content))
+        common = stanzas.enc("skmsg", sealed, more=contents.sealed_attributes(content))
         for companion in self.listeners(group):
             parts = [common]
             if not self._world.sender_keys.shared(group, speaker, companion.key):
@@ -71,7 +71,7 @@ class GroupSpeech:
             message,
             bundle=bundle,
             count=count,
-            media=contents.media_type(content),
+            more=contents.sealed_attributes(content),
         )
         stanza = self._stanza(speaker, group, message_id, content, parts)
         self._world.switchboard.deliver(companion.key, stanza)
@@ -98,12 +98,12 @@ class GroupSpeech:
         *,
         bundle: Bundle | None = None,
         count: int = 0,
-        media: str = "",
+        more: dict[str, str] | None = None,
     ) -> list[Any]:
         if bundle is None and (count > 1 or not speaker.has_session(companion.key)):
             bundle = self._world.prekeys.take(companion)
         kind, sealed = speaker.encrypt(companion.key, message.SerializeToString(), bundle)
-        parts = [stanzas.enc(kind, sealed, count, media)]
+        parts = [stanzas.enc(kind, sealed, count, more)]
         if kind == "pkmsg" and speaker.adv:
             parts.append(Node("device-identity", {}, speaker.adv))
         return parts

@@ -251,7 +251,7 @@ class Speech:
         if bundle is None and (count > 1 or not speaker.has_session(companion.key)):
             bundle = self._world.prekeys.take(companion)
         kind, sealed = speaker.encrypt(companion.key, message.SerializeToString(), bundle)
-        content = [stanzas.enc(kind, sealed, count, contents.media_type(spoken.content))]
+        content = [stanzas.enc(kind, sealed, count, contents.sealed_attributes(spoken.content))]
         if kind == "pkmsg" and speaker.adv:
             content.append(Node("device-identity", {}, speaker.adv))
         now = time.time()

@@ -88,11 +88,9 @@ def own_message(
     return Node("message", attrs, content)
 
 
-def enc(kind: str, sealed: bytes, count: int = 0, media: str = "") -> Any:
-    """The ciphertext of a `media` type; `count` tells the how manieth retry it answers."""
-    attrs: dict[str, Any] = {"v": "2", "type": kind}
-    if media:
-        attrs["mediatype"] = media
+def enc(kind: str, sealed: bytes, count: int = 0, more: dict[str, str] | None = None) -> Any:
+    """The ciphertext, with what its content adds; `count` says which retry it answers."""
+    attrs: dict[str, Any] = {"v": "2", "type": kind, **(more or {})}
     if count:
         attrs["count"] = count
     return Node("enc", attrs, sealed)

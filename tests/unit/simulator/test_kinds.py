@@ -62,6 +62,7 @@ async def test_a_contact_replies(device: Device, http: httpx.AsyncClient) -> Non
     stanza = await device.next("message")
     reply = device.message_in(stanza).extended_text_message
     assert (stanza.attrs["type"], reply.text) == ("text", "fine")
+    assert "decrypt-fail" not in stanza.get_child("enc").attrs
     assert reply.context_info.stanza_id == "M1"
     assert reply.context_info.participant == str(JID(NUMBER))
     assert reply.context_info.quoted_message.conversation == "how are you?"
@@ -76,6 +77,7 @@ async def test_a_contact_reacts(device: Device, http: httpx.AsyncClient, address
         await say(http, type="reaction", target="M1", text=emoji, addressing=addressing)
         stanza = await device.next("message")
         assert (stanza.attrs["type"], stanza.attrs.get("edit")) == ("reaction", edit)
+        assert stanza.get_child("enc").attrs["decrypt-fail"] == "hide"
         reaction = device.message_in(stanza).reaction_message
         assert (reaction.text, reaction.key.id) == (emoji, "M1")
         assert (reaction.key.from_me, reaction.key.remote_jid) == (False, account)
