@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from simulator.control import application
-from simulator.protocol import LID_SERVER, Node
+from simulator.protocol import LID_SERVER, SERVER, Node
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -55,13 +55,25 @@ async def test_a_subscriber_is_told(device: Device, http: httpx.AsyncClient, ser
 
 
 async def test_who_is_not_online_is_not_told(device: Device, http: httpx.AsyncClient) -> None:
-    await show(device, "subscribe", to=device.world.people.named(FRIEND).address("lid"))
+    async def heard() -> list[Any]:
+        """The presences that came by now."""
+        attrs = {"to": SERVER, "xmlns": "w:p", "type": "get", "id": "now"}
+        await device.send(Node("iq", attrs))
+        came = []
+        while (stanza := await device.next()).attrs.get("id") != "now":
+            came.append(stanza)
+        return [one.attrs.get("type") for one in came if one.tag == "presence"]
+
+    address = device.world.people.named(FRIEND).address("lid")
+    await device.send(Node("presence", {"type": "subscribe", "to": address}))
+    assert await heard() == []
     await http.post(PRESENCE, json={"available": True})
+    assert await heard() == []
     await device.send(Node("presence", {"type": "available"}))
+    assert await heard() == []
     await http.post(PRESENCE, json={"available": False})
-    await device.query("w:p", "get")
     await http.post(PRESENCE, json={"available": True})
-    assert "type" not in (await device.next("presence")).attrs
+    assert await heard() == ["unavailable", None]
 
 
 async def test_an_account_is_online_while_one_of_its_devices_is(
