@@ -235,6 +235,20 @@ async def test_a_members_new_device_is_told_of(member: Member) -> None:
     assert notification.attrs["type"] == "devices"
 
 
+async def test_a_replayed_message_is_not_read(member: Member) -> None:
+    device, world = member.device, member.device.world
+    await member.write("opens", "M1", to=(FRIEND,))
+    plain = Message(conversation="once").SerializeToString()
+    _, sealed = member.keys.encrypt(member.group, device.signal, plain)
+    for message_id in ("M2", "M3"):
+        enc = Node("enc", {"v": "2", "type": "skmsg"}, sealed)
+        attrs = {"to": member.group.address, "id": message_id, "type": "text"}
+        await device.send(Node("message", attrs, [enc]))
+    await device.query("w:p", "get")
+    texts = [item["text"] for item in world.contacts.inbox.received(FRIEND)]
+    assert texts == ["opens", "once"]
+
+
 async def test_an_altered_message_is_not_read(member: Member) -> None:
     device, world = member.device, member.device.world
     await member.write("hello", "M1", to=(FRIEND,))
