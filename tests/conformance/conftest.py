@@ -71,11 +71,12 @@ def client(kind: str, simulator: Simulator, started: dict[str, Client]) -> Itera
 
 
 @pytest.fixture
-def versatile(client: Client) -> Client:
+def versatile(kind: str, request: pytest.FixtureRequest) -> Client:
     """The paired client, where its program speaks more than texts."""
-    if client.kind not in VERSATILE:
-        pytest.skip(f"the program of {client.kind} speaks texts alone yet (D9)")
-    return client
+    if kind not in VERSATILE:
+        pytest.skip(f"the program of {kind} speaks texts alone yet (D9)")
+    one: Client = request.getfixturevalue("client")
+    return one
 
 
 _numbers = count(15550110000)
