@@ -80,6 +80,21 @@ class Settings(BaseModel):
         10_000, ge=16, le=1_000_000, validation_alias="REDIS_MAX_CLIENTS"
     )
 
+    # Firestore: the state store where a project or an emulator is named, else a file of SQLite.
+    google_cloud_project: str | None = Field(
+        None, pattern=r"^[a-z0-9][a-z0-9.:-]{0,62}$", validation_alias="GOOGLE_CLOUD_PROJECT"
+    )
+    firestore_database: str = Field(
+        "(default)",
+        pattern=r"^(\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9])$",
+        validation_alias="FIRESTORE_DATABASE",
+    )
+    firestore_emulator_host: str | None = Field(
+        None,
+        pattern=r"^(\[[0-9a-fA-F:.]+\]|[\w.-]+):[0-9]{1,5}$",
+        validation_alias="FIRESTORE_EMULATOR_HOST",
+    )
+
     # Ray: a local head unless a cluster is named. `ray_port` 0 lets the keeper choose.
     ray_address: str | None = Field(None, validation_alias="RAY_ADDRESS")
 
@@ -240,8 +255,26 @@ class Settings(BaseModel):
 
     @property
     def state_file(self) -> Path:
-        """The SQLite state store."""
+        """The state store where it is SQLite."""
         return self.data / "state.db"
+
+    @property
+    def on_firestore(self) -> bool:
+        """Whether the state store is Firestore."""
+        return self.google_cloud_project is not None or self.firestore_emulator_host is not None
+
+    @property
+    def firestore_project(self) -> str:
+        """The project; an emulator takes any."""
+        return self.google_cloud_project or "teimoso"
+
+    @property
+    def state_store(self) -> str:
+        """The state store as a person may know it."""
+        if not self.on_firestore:
+            return str(self.state_file)
+        where = self.firestore_emulator_host or "Firestore"
+        return f"{where}, project {self.firestore_project}, database {self.firestore_database}"
 
     @property
     def spool_file(self) -> Path:

@@ -17,7 +17,8 @@ from actors.redis.client import RedisAway, connect
 from actors.redis.lease import Lease, Leases
 from actors.shell import end_tasks
 from actors.state.connections import Connections
-from actors.state.documents import open_documents
+from actors.state.copies import copy_of
+from actors.state.documents import API_KEYS, CONNECTIONS, open_documents
 from gateway.accepting import Accepting
 from gateway.drain import Drain
 from gateway.keys import KeyRing
@@ -64,7 +65,12 @@ class Backends:
         documents = open_documents(settings)
         registry = Connections(documents, limit=settings.max_connections)
         lanes, leases = Lanes(redis, settings), Leases(redis)
-        known = KnownConnections(registry, lambda: lease.pokes(listening))
+        known = KnownConnections(
+            registry,
+            lambda: lease.pokes(listening),
+            copy_of(settings, CONNECTIONS),
+            billed=documents.billed,
+        )
         spool = Spool(settings.spool_file, limit=settings.spool_limit)
         drain = Drain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))
         backends = cls(
@@ -75,7 +81,7 @@ class Backends:
             documents=documents,
             registry=registry,
             known=known,
-            ring=KeyRing(documents),
+            ring=KeyRing(documents, copy=copy_of(settings, API_KEYS)),
             observer=Observer(redis, documents, lanes, leases, known, spool=spool),
             spool=spool,
             accepting=Accepting(lanes, spool, drain),

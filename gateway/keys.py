@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import structlog
 
+from actors.state.copies import Copy
 from actors.state.documents import API_KEYS, StoreAway
 
 if TYPE_CHECKING:
@@ -126,15 +127,29 @@ async def _add(
     return identifier
 
 
+async def admits(copy: Copy, given: str | None) -> bool:
+    """Whether the `given` key, or any without one, is in the copy: the store may be away then."""
+    there = await copy.read() or ()
+    return any(given is None or key["hash"] == digest(given) for key in there)
+
+
 class KeyRing:
     """Finds keys in memory; reads the store at most once a second, and never for a known fresh key.
 
-    While the store is away the keys that were read before stay valid. A key that was revoked stops
+    While the store is away the keys that were read before stay valid, those of the copy where
+    none were. A key that was revoked stops
     working within `FRESH` seconds; a new one works at once, or after `PATIENCE`.
     """
 
-    def __init__(self, documents: Documents, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        documents: Documents,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        copy: Copy | None = None,
+    ) -> None:
         self._documents = documents
+        self._copy = Copy(None) if copy is None else copy
         self._clock = clock
         self._keys: dict[str, Key] = {}
         self._read_at: float | None = None  # the last success
@@ -179,14 +194,20 @@ class KeyRing:
             async with asyncio.timeout(_STORE_TIMEOUT):
                 page = await self._documents.query(API_KEYS)
         except (StoreAway, TimeoutError):
+            if self._read_at is None:
+                self._take(await self._copy.read() or ())
             return  # what was read before stays valid
         except Exception:  # nobody may wait for the outcome of this task
             log.exception("keys not read", action="read_keys")
         else:
-            self._keys = {key.hash: key for key in map(_key, page.items)}
+            self._take(page.items)
             self._read_at = self._clock()
+            await self._copy.write(page.items)
         finally:
             self._reading = None
+
+    def _take(self, documents: Sequence[Document]) -> None:
+        self._keys = {key.hash: key for key in map(_key, documents)}
 
 
 def _key(document: Document) -> Key:

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.redis.client import RedisAway
+from actors.state.connections import of_document
 from actors.state.documents import StoreAway
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from actors.state.connections import Connection, Connections
+    from actors.state.copies import Copy
 
-REFRESH = 2.0  # seconds: how late a change is noticed whose poke was lost
+REFRESH, BILLED_REFRESH = 2.0, 30.0
+"""Seconds: how late a change is noticed whose poke was lost; the second where reading is paid for."""
 
 log = structlog.get_logger()
 
@@ -24,12 +27,22 @@ class KnownConnections:
     """What the registry said last: renewed on every poke and every `REFRESH` seconds.
 
     While the store is away, what was known stays known. Only an id that is not known is asked of
-    the store, since another process may have created it just now.
+    the store, since another process may have created it just now. Where the store was not there
+    from the start, what the data directory has a copy of is known.
     """
 
-    def __init__(self, registry: Connections, pokes: Callable[[], AsyncIterator[None]]) -> None:
+    def __init__(
+        self,
+        registry: Connections,
+        pokes: Callable[[], AsyncIterator[None]],
+        copy: Copy,
+        *,
+        billed: bool = False,
+    ) -> None:
         self._registry = registry
         self._pokes = pokes
+        self._copy = copy
+        self._every = BILLED_REFRESH if billed else REFRESH
         self._known: dict[str, Connection] = {}
         self._changes = 0
         self._wake = asyncio.Event()
@@ -68,6 +81,8 @@ class KnownConnections:
             if self.fresh:
                 log.warning("store away", action="store_away")
             self.fresh = False
+            if not self.loaded:
+                await self._resume()
             return
         if not self.fresh and self.loaded:
             log.info("store back", action="store_back")
@@ -75,6 +90,13 @@ class KnownConnections:
         # A write of this process may be younger than what was read: the next round has it.
         if changes == self._changes:
             self._known = {connection.id: connection for connection in page.items}
+            self.loaded = True
+
+    async def _resume(self) -> None:
+        items = await self._copy.read()
+        if items is not None:
+            there = [of_document(item) for item in items if not item["deleted"]]
+            self._known = {connection.id: connection for connection in there}
             self.loaded = True
 
     async def run(self) -> None:
@@ -89,7 +111,8 @@ class KnownConnections:
                     self.fresh = False
                     log.exception("not refreshed", action="refresh_connections")
                 try:
-                    async with asyncio.timeout(REFRESH):
+                    # What is away is looked for as often everywhere.
+                    async with asyncio.timeout(self._every if self.fresh else REFRESH):
                         await self._wake.wait()
                 except TimeoutError:
                     continue

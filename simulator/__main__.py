@@ -1,4 +1,4 @@
-"""`python -m simulator --port P --control-port C --data DIR`: a WhatsApp server on loopback."""
+"""`python -m simulator --port P --control-port C --media-port M --data DIR`: a WhatsApp server on loopback."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="simulator", description=__doc__)
     parser.add_argument("--port", type=_port, default=18080, help="WebSocket port, 0 = any")
     parser.add_argument("--control-port", type=_port, default=18081, help="HTTP port, 0 = any")
+    parser.add_argument(
+        "--media-port", type=_port, default=0, help="HTTPS port of the media servers, 0 = any"
+    )
     parser.add_argument("--data", type=Path, required=True, help="directory of the state")
     options = parser.parse_args()
     structlog.configure(
@@ -38,7 +41,7 @@ def main() -> int:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
     try:
-        uvloop.run(run(options.port, options.control_port, options.data))
+        uvloop.run(run(options.port, options.control_port, options.media_port, options.data))
     except OSError as error:
         print(f"simulator: {error}", file=sys.stderr)  # noqa: T201 - the reason, for a person
         return 1

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import JSONResponse
 
+from simulator.compose import text_of_request
+from simulator.groups import is_group
 from simulator.inbox import Page
 from simulator.people import ADDRESSINGS, RECEIPTS
 from simulator.problems import ProblemError, body_of, field, number_in, optional
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from simulator.people import Person
     from simulator.world import World
 
-# WhatsApp's own limit for a text.
-MAX_TEXT: Final = 65536
 MAX_COUNT: Final = 10_000
 # So many messages are said before anyone else has a turn.
 _TURN: Final = 20
@@ -64,27 +64,34 @@ class ContactRoutes:
         return self._described(self._world.people.change(self._number(request), changes))
 
     async def say(self, request: Request) -> JSONResponse:
-        """Says a text once, or `count` times with the number behind it, each under its own id."""
+        """Says something once, or a text `count` times, numbered, each under its own id."""
         body = await body_of(request)
-        number = self._number(request)
-        text, count = field(body, "text", str), optional(body, "count", 1)
-        if not 0 < len(text) <= MAX_TEXT:
-            raise ProblemError(400, "bad_text", f"text must have 1 to {MAX_TEXT} characters")
+        number, composer = self._number(request), self._world.composer
+        kind, count = composer.check(body), optional(body, "count", 1)
+        if "count" in body and kind != "text":
+            raise ProblemError(400, "bad_count", "only a text is said more than once")
         if not 1 <= count <= MAX_COUNT:
             raise ProblemError(400, "bad_count", f"count must be 1 to {MAX_COUNT}")
         device = optional(body, "device", 0)
         addressing = _addressing(body["addressing"]) if "addressing" in body else None
-        to = self._world.people.named(field(body, "to", str).lstrip("+")).number
-        texts = [f"{text} {index}" for index in range(1, count + 1)] if "count" in body else [text]
+        to = self._chat(field(body, "to", str))
+        bodies = [body]
+        if "count" in body:
+            text = text_of_request(body)
+            bodies = [body | {"text": f"{text} {index}"} for index in range(1, count + 1)]
+
+        def message(said: dict[str, Any]) -> Callable[[Person, str], Any]:
+            return lambda speaker, server: composer.message(said, speaker, to, server)
+
         ids: list[str] = []
         try:
-            for start in range(0, len(texts), _TURN):
+            for start in range(0, len(bodies), _TURN):
                 with self._world.store.transaction():
                     ids += [
-                        self._world.speech.say(
-                            number, to, one, device=device, addressing=addressing
+                        self._world.speech.speak(
+                            number, to, message(one), device=device, addressing=addressing
                         )
-                        for one in texts[start : start + _TURN]
+                        for one in bodies[start : start + _TURN]
                     ]
                 await asyncio.sleep(0)
         except NoCompanionError as error:
@@ -188,6 +195,11 @@ class ContactRoutes:
                 ],
             }
         )
+
+    def _chat(self, to: str) -> str:
+        if is_group(to):
+            return self._world.groups.named(to).chat
+        return self._world.people.named(to.lstrip("+")).number
 
     def _number(self, request: Request) -> str:
         return self._world.people.named(request.path_params["number"].lstrip("+")).number

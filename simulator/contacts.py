@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from simulator import adv, stanzas
+from simulator import adv, contents, polls, stanzas
 from simulator.endpoints import PHONE, Endpoint, UndecryptableError
-from simulator.inbox import Inbox, content_of
-from simulator.protocol import Message, PreKeySignalMessage
+from simulator.inbox import Inbox
+from simulator.protocol import PreKeySignalMessage
+from simulator.schema import Message
 
 if TYPE_CHECKING:
     from simulator.companions import Companion
@@ -59,7 +61,7 @@ class Contacts:
             return
         try:
             if kind == "pkmsg":
-                self._check_identity(sender, sealed, device_identity)
+                self.check_identity(sender, sealed, device_identity)
             plaintext = endpoint.decrypt(sender.key, kind, sealed)
             message = Message.FromString(plaintext)
         except Exception as error:  # noqa: BLE001 - whatever breaks, a device asks again
@@ -67,7 +69,10 @@ class Contacts:
             log.info("undecryptable", action="undecryptable", code=code, own_copy=own_copy)
             self._ask_again(endpoint, sender, message_id, chat=chat, server=server, code=code)
             return
-        what, text = content_of(message, own_copy=own_copy)
+        if own_copy:
+            # The account's own phone sees what its companions sent only inside one of these.
+            message = message.device_sent_message.message
+        what, text, fields = contents.described(message)
         if what is not None:
             self.inbox.keep(
                 device,
@@ -76,13 +81,15 @@ class Contacts:
                 chat=chat.number,
                 kind=what,
                 text=text,
+                fields=fields | self.opened(message, sender.number),
+                content=message.SerializeToString(),
                 ciphertext=fingerprint,
             )
         if not own_copy:
             self._receipts(endpoint, sender.number, message_id, server)
 
     def hear(
-        self, sender: Person, recipient: Person, message_id: str, text: str, server: str
+        self, sender: Person, recipient: Person, message_id: str, message: Any, server: str
     ) -> None:
         """Keeps what an account's own phone says to a played person's devices, and confirms it.
 
@@ -90,14 +97,17 @@ class Contacts:
         (Baileys `messages-recv.ts` handleReceipt: without `recipient` it is about a message of the
         account's).
         """
+        kind, text, fields = contents.described(message)
         for endpoint in self._world.endpoints.of(recipient.number).values():
             self.inbox.keep(
                 (recipient.number, endpoint.device),
                 sender.number,
                 message_id,
                 chat=recipient.number,
-                kind="text",
+                kind=kind or "unknown",
                 text=text,
+                fields=fields | self.opened(message, sender.number),
+                content=message.SerializeToString(),
             )
             self._receipts(endpoint, sender.number, message_id, server)
         now, told = time.time(), self._world.speech.told
@@ -141,7 +151,7 @@ class Contacts:
         if notify:
             self._world.notices.device(number, "remove", device)
 
-    def _check_identity(
+    def check_identity(
         self, sender: Companion, sealed: bytes, device_identity: bytes | None
     ) -> None:
         """A first message must come from the key that the account's phone vouched for."""
@@ -153,6 +163,40 @@ class Contacts:
         phone = self._world.endpoints.phone(sender.number).identity.public
         if not adv.vouched(device_identity, sender.identity, phone):
             raise UndecryptableError("bad-device-identity")
+
+    def opened(self, message: Any, sender: str) -> dict[str, Any]:
+        """What can be read of it only with what is elsewhere: a file, the options of a vote."""
+        message = contents.unwrapped(message)
+        media = contents.media_in(message)
+        if media is not None:
+            return self._world.media.read(*media)
+        if not message.HasField("poll_update_message"):
+            return {}
+        update = message.poll_update_message
+        found = self._world.store.row(
+            "SELECT number AS author, content FROM said WHERE id = ?1"
+            " UNION ALL SELECT sender, content FROM inbox WHERE id = ?1",
+            update.poll_creation_message_key.id,
+        )
+        poll = None if found is None else Message.FromString(bytes(found["content"]))
+        asked = None if poll is None else contents.poll_in(poll)
+        if found is None or poll is None or asked is None:
+            return {"options": None}
+        options = [option.option_name for option in asked.options]
+        people = self._world.people
+        for author, voter in itertools.product(
+            people.named(found["author"]).addresses(), people.named(sender).addresses()
+        ):
+            chosen = polls.opened(
+                polls.Ballot(update.poll_creation_message_key.id, author, voter),
+                poll.message_context_info.message_secret,
+                update.vote.enc_payload,
+                update.vote.enc_iv,
+                options,
+            )
+            if chosen is not None:
+                return {"options": chosen}
+        return {"options": None}
 
     def _receipts(self, endpoint: Endpoint, account: str, message_id: str, server: str) -> None:
         """To all companions of the account: delivered from each device, read from the phone."""
@@ -174,6 +218,18 @@ class Contacts:
                     person.read_after,
                 )
 
+    def asked(self, endpoint: Endpoint, sender: Companion, message_id: str) -> int:
+        """Counts that a message did not read; the how manieth time it was."""
+        return self._world.store.number(
+            "INSERT INTO undecrypted (number, own_device, sender, device, id, count)"
+            " VALUES (?, ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1"
+            " RETURNING count",
+            endpoint.number,
+            endpoint.device,
+            *sender.key,
+            message_id,
+        )
+
     def _ask_again(
         self,
         endpoint: Endpoint,
@@ -184,15 +240,7 @@ class Contacts:
         server: str,
         code: str,
     ) -> None:
-        count = self._world.store.number(
-            "INSERT INTO undecrypted (number, own_device, sender, device, id, count)"
-            " VALUES (?, ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1"
-            " RETURNING count",
-            endpoint.number,
-            endpoint.device,
-            *sender.key,
-            message_id,
-        )
+        count = self.asked(endpoint, sender, message_id)
         if count > MAX_RETRIES:
             return
         now = time.time()

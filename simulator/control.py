@@ -28,11 +28,16 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from simulator.contact_routes import ContactRoutes
+from simulator.contents import media_in
 from simulator.devices import NoDeviceError
 from simulator.faults import FaultError
+from simulator.group_routes import GroupRoutes
+from simulator.groups import NoGroupError
 from simulator.pairing import ScanError
 from simulator.people import UnknownNumberError
+from simulator.phone_routes import PhoneRoutes
 from simulator.problems import ProblemError, body_of, field, number_in, optional, problem
+from simulator.schema import Message
 from simulator.world import Certificate
 
 if TYPE_CHECKING:
@@ -52,6 +57,8 @@ class Control:
                 "ws_url": self._ws_url(),
                 "root_key": self._world.root_key.hex(),
                 "static_key": self._world.identity.static_public.hex(),
+                "media_host": self._world.media.host,
+                "media_authority": self._world.media.authority,
                 "pid": os.getpid(),
             }
         )
@@ -107,6 +114,7 @@ class Control:
             {
                 "number": number,
                 "online": any(device["online"] for device in devices),
+                "available": world.presence.available(number),
                 **{
                     total: sum(int(device[total]) for device in devices)  # type: ignore[call-overload]
                     for total in ("unacknowledged", "prekeys")
@@ -133,6 +141,27 @@ class Control:
                 for companion in world.companions.of(self._number(request))
             ]
         return JSONResponse({"prekeys": sum(left)})
+
+    async def media(self, request: Request) -> JSONResponse:
+        """Downloads of a message's file are answered by `status`; or the file is lost for good."""
+        body, world = await body_of(request), self._world
+        status, lost = optional(body, "status", 410), optional(body, "lost", False)
+        if not 200 <= status <= 599:
+            raise ProblemError(400, "bad_status", "status must be one of HTTP's")
+        found = world.store.row(
+            "SELECT content FROM said WHERE id = ?1 UNION ALL"
+            " SELECT content FROM inbox WHERE id = ?1",
+            request.path_params["id"],
+        )
+        message = Message.FromString(bytes(found["content"]) if found is not None else b"")
+        part = media_in(message)
+        held = None if part is None else world.media.at(part[1].direct_path)
+        if part is None or held is None:
+            raise ProblemError(404, "no_such_media", "no message of that id brought a file")
+        world.media.answer_by(part[1].direct_path, status)
+        if lost:
+            world.media.file(held.token).unlink(missing_ok=True)
+        return JSONResponse({"status": status, "lost": lost})
 
     async def faults(self, request: Request) -> JSONResponse:
         faults, query = self._world.faults, request.query_params
@@ -166,6 +195,10 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
                 return problem(400, "bad_fault", str(error))
             case NoDeviceError():
                 return problem(404, "no_such_device", "the person has no such device")
+            case NoGroupError():
+                return problem(
+                    404, "no_such_group", "there is no such group, or not of that person"
+                )
             case HTTPException():
                 code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "error")
                 return problem(error.status_code, code, str(error.detail))
@@ -178,11 +211,12 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         UnknownNumberError,
         FaultError,
         NoDeviceError,
+        NoGroupError,
         HTTPException,
         Exception,
     )
     endpoint = Callable[[Request], Awaitable[JSONResponse]]
-    contacts = ContactRoutes(world)
+    contacts, groups, phones = ContactRoutes(world), GroupRoutes(world), PhoneRoutes(world)
     routes: list[tuple[str, endpoint, list[str]]] = [
         ("/", control.root, ["GET"]),
         ("/rotate", control.rotate, ["POST"]),
@@ -190,6 +224,9 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/phones/{number}/scan", control.scan, ["POST"]),
         ("/phones/{number}/say", contacts.phone_say, ["POST"]),
         ("/phones/{number}/inbox", contacts.copies, ["GET"]),
+        ("/phones/{number}/history", phones.history, ["POST"]),
+        ("/contacts/{number}/presence", phones.presence, ["GET", "POST"]),
+        ("/contacts/{number}/typing", phones.typing, ["POST"]),
         ("/contacts/{number}", contacts.change, ["POST"]),
         ("/contacts/{number}", contacts.contact, ["GET"]),
         ("/contacts/{number}/say", contacts.say, ["POST"]),
@@ -202,6 +239,10 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/contacts/{number}/said", contacts.said, ["GET"]),
         ("/accounts/{number}", control.account, ["GET"]),
         ("/accounts/{number}/prekeys", control.prekeys, ["POST"]),
+        ("/groups", groups.make, ["POST"]),
+        ("/groups/{id}", groups.group, ["GET"]),
+        ("/groups/{id}/participants", groups.change, ["POST"]),
+        ("/media/{id}", control.media, ["POST"]),
         ("/faults", control.faults, ["GET", "POST", "DELETE"]),
     ]
     return Starlette(

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 Peer = tuple[str, int]
 PHONE: Final = 0
+# what a device loses that is set up anew
+_CONVERSATIONS: Final = ("sessions", "endpoint_prekeys", "sender_keys", "sender_keys_shared")
 
 
 class UndecryptableError(Exception):
@@ -259,7 +261,7 @@ class Endpoints:
 
     def remove(self, number: str, device: int) -> None:
         """The device is gone, with its keys and sessions."""
-        for table in ("sessions", "endpoint_prekeys", "endpoints"):
+        for table in (*_CONVERSATIONS, "endpoints"):
             self._store.execute(
                 f"DELETE FROM {table} WHERE number = ? AND device = ?",  # noqa: S608
                 number,
@@ -268,16 +270,25 @@ class Endpoints:
         self._cache.pop(number, None)
 
     def forget(self, number: str, peer: str) -> int:
-        """Drops the sessions of all the number's devices with those of `peer`; how many."""
+        """Drops the sessions of all the number's devices with those of `peer`; how many.
+
+        And the sender keys that either gave the other.
+        """
         dropped = self._store.execute(
             "DELETE FROM sessions WHERE number = ? AND peer = ?", number, peer
         ).rowcount
+        for table in ("sender_keys", "sender_keys_shared"):
+            self._store.execute(
+                f"DELETE FROM {table} WHERE number = ? AND peer = ?",  # noqa: S608
+                number,
+                peer,
+            )
         self._cache.pop(number, None)
         return dropped
 
     def reset(self, number: str) -> None:
         """The phone forgets its sessions and prekeys, and keeps its identity."""
-        for table in ("sessions", "endpoint_prekeys"):
+        for table in _CONVERSATIONS:
             self._store.execute(
                 f"DELETE FROM {table} WHERE number = ? AND device = ?",  # noqa: S608
                 number,

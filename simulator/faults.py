@@ -26,6 +26,7 @@ RULES: Final = (
     "reorder",  # `count` messages of contacts' are kept back, then delivered newest first
     "garble",  # a message arrives with a ciphertext that no session reads
     "conceal",  # a stanza names people by one address, without the other beside it
+    "refuse_upload",  # the media servers refuse a file with `code`
     "lose",  # a frame to the client is lost on the way
     "corrupt",  # a frame to the client is altered on the way
     "reject_login",  # <failure reason=…>, with `code` and `expire` where they are given
@@ -48,6 +49,7 @@ _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "delay_acks": {"seconds": 1.0},
     "stream_error": {"code": 515},
     "error_acks": {"code": 500},
+    "refuse_upload": {"code": 503},
     "reject_login": {"reason": 503},
     "lose": {"count": 1},
     "corrupt": {"count": 1},

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from simulator.groups import is_group
 
 if TYPE_CHECKING:
     from simulator.store import Store
@@ -21,28 +24,6 @@ class Page:
 
 
 EVERYTHING: Final = Page()
-
-
-def content_of(message: Any, *, own_copy: bool) -> tuple[str | None, str | None]:
-    """The kind of a decrypted message and its text; (None, None) for what no person would see.
-
-    The account's own phone sees what its companions sent only inside a `deviceSentMessage`.
-    """
-    if own_copy:
-        if not message.HasField("device_sent_message"):
-            return None, None
-        return content_of(message.device_sent_message.message, own_copy=False)
-    if message.conversation:
-        return "text", message.conversation
-    if message.extended_text_message.text:
-        return "text", message.extended_text_message.text
-    for kind in ("image", "video", "audio", "document", "sticker", "reaction"):
-        if message.HasField(f"{kind}_message"):
-            part = getattr(message, f"{kind}_message")
-            return kind, getattr(part, "caption", "") or getattr(part, "text", "") or None
-    if message.HasField("protocol_message") or message.HasField("sender_key_distribution_message"):
-        return None, None
-    return "unknown", None
 
 
 class Inbox:
@@ -74,22 +55,27 @@ class Inbox:
         chat: str,
         kind: str,
         text: str | None,
+        fields: dict[str, Any] | None = None,
+        content: bytes = b"",
         ciphertext: bytes = b"",
     ) -> bool:
         """Keeps a message that a device got; whether it is the person's first sight of it.
 
-        The same id encrypted anew counts as another delivery to that device.
+        `content` is the message itself, `fields` what is shown of it beside its text. The same id
+        encrypted anew counts as another delivery to that device.
         """
         number, its_device = device
         first = self._store.execute(
-            "INSERT INTO inbox (number, sender, id, chat, kind, text, at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO inbox (number, sender, id, chat, kind, text, fields, content, at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             number,
             sender,
             message_id,
             chat,
             kind,
             text,
+            json.dumps(fields or {}, separators=(",", ":")),
+            content,
             time.time(),
         ).rowcount
         self._store.execute(
@@ -129,8 +115,10 @@ class Inbox:
                 "id": row["id"],
                 "from": row["sender"],
                 "to": row["chat"],
+                "group": row["chat"] if is_group(row["chat"]) else None,
                 "type": row["kind"],
                 "text": row["text"],
+                "content": json.loads(row["fields"]),
                 "deliveries": row["deliveries"],
                 "devices": sorted(int(device) for device in row["devices"].split(",")),
                 "at": row["at"],

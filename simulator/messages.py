@@ -10,7 +10,8 @@ import structlog
 
 from simulator import stanzas
 from simulator.devices import participant_hash
-from simulator.protocol import LID_SERVER, PN_SERVER, Node, jid_of, text_of
+from simulator.groups import NoGroupError
+from simulator.protocol import GROUP_SERVER, LID_SERVER, PN_SERVER, Node, jid_of, text_of
 
 if TYPE_CHECKING:
     from simulator.companions import Companion
@@ -42,6 +43,9 @@ class Messages:
             self._ack(connection, companion, message, {"error": refused.code})
             return
         to = jid_of(message, "to")
+        if to is not None and to.server == GROUP_SERVER:
+            self._to_group(connection, companion, message, to)
+            return
         chat_at = self._chat(companion, message, to)
         chat = self._world.people.at(chat_at)
         if chat is None or not chat.registered:
@@ -65,6 +69,21 @@ class Messages:
                 server=server,
                 push_name=connection.push_name,
             )
+
+    def _to_group(
+        self, connection: Connection, companion: Companion, message: Any, to: Any
+    ) -> None:
+        try:
+            group = self._world.groups.named(to.user)
+        except NoGroupError:
+            self._ack(connection, companion, message, {"error": 404})
+            return
+        if companion.number not in group.members:
+            self._ack(connection, companion, message, {"error": 403})
+            return
+        groups = self._world.group_messages
+        self._ack(connection, companion, message, groups.hash(group, message))
+        groups.route(companion, message, group, connection.push_name)
 
     def _chat(self, companion: Companion, message: Any, to: Any) -> Any:
         """The address of the chat that the message belongs to.
@@ -136,6 +155,8 @@ class Messages:
             else stanzas.message(person, sender.device, message_id, content, server=server, now=now)
         )
         stanza.attrs["type"] = text_of(message, "type") or "text"
+        if "edit" in message.attrs:
+            stanza.attrs["edit"] = message.attrs["edit"]
         if push_name:
             stanza.attrs["notify"] = push_name
         world.switchboard.deliver(companion.key, stanza)

@@ -10,10 +10,12 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
+from simulator.group_queries import group_node, member_node
 from simulator.protocol import LID_SERVER, PN_SERVER, SERVER, Node
 
 if TYPE_CHECKING:
     from simulator.companions import Companion
+    from simulator.groups import Group
     from simulator.world import World
 
 
@@ -50,6 +52,37 @@ class Notices:
         for account in self._known_by(number):
             self._tell(account, "encrypt", Node("identity", {}), number)
 
+    def group_made(self, group: Group) -> None:
+        """Tells all members' devices of their new group."""
+        node = group_node(self._world.people, group)
+        create = Node("create", {"type": "new", "key": secrets.token_hex(8)}, [node])
+        self._tell_group(group, create, group.creator, list(group.members))
+
+    def members(self, group: Group, tag: str, changed: list[str], by: str, told: list[str]) -> None:
+        """Tells who was, or is, in a group that members were added to it or removed."""
+        if changed:
+            nodes = [member_node(self._world.people, group, number) for number in changed]
+            self._tell_group(group, Node(tag, {}, nodes), by, told)
+
+    def _tell_group(self, group: Group, content: Any, by: str, told: list[str]) -> None:
+        actor = self._world.people.named(by)
+        attrs = {
+            "from": group.address,
+            "type": "w:gp2",
+            "id": _stanza_id(),
+            "participant": actor.address(group.server),
+            "notify": actor.name,
+            "t": int(time.time()),
+            "addressing_mode": "lid" if group.server == LID_SERVER else "pn",
+        }
+        if group.server == LID_SERVER:
+            attrs["participant_pn"] = actor.address(PN_SERVER)
+        for number in told:
+            for companion in self._world.companions.of(number):
+                self._world.switchboard.deliver(
+                    companion.key, Node("notification", attrs, [content])
+                )
+
     def prekeys(self, companion: Companion, left: int, *, again: bool = False) -> None:
         """Tells a companion how many one-time prekeys the server has.
 
@@ -74,6 +107,8 @@ class Notices:
             " UNION SELECT recipient FROM said WHERE number = ?1"
             " UNION SELECT number FROM said WHERE recipient = ?1"
             " UNION SELECT sender FROM inbox WHERE number = ?1"
+            " UNION SELECT others.number FROM group_members AS own JOIN group_members AS others"
+            " USING (group_id) WHERE own.number = ?1"
             ") ON companions.number = known WHERE known != ?1 ORDER BY 1",
             number,
         )

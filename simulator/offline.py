@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.protocol import decode, jid_of, text_of
+from simulator.protocol import GROUP_SERVER, JID, decode, jid_of, text_of
 
 if TYPE_CHECKING:
     from simulator.store import Store
@@ -50,7 +50,7 @@ class OfflineQueue:
             stanza.tag,
             text_of(stanza, "id"),
             "" if message else text_of(stanza, "type"),
-            "" if message else str(stanza.attrs.get("from", "")),
+            "" if message else _peer(stanza.attrs.get("from", ""), stanza),
             encoded,
         )
 
@@ -86,7 +86,7 @@ class OfflineQueue:
             kind,
             text_of(ack, "id"),
             text_of(ack, "type") or untyped,
-            None if to is None else str(to),
+            None if to is None else _peer(to, ack),
         )
 
     def receive(self, device: tuple[str, int], receipt: Any) -> bool:
@@ -124,6 +124,14 @@ class OfflineQueue:
             ).rowcount
             > 0
         )
+
+
+def _peer(address: Any, stanza: Any) -> str:
+    """Whose it is: in a group a member's."""
+    member = stanza.attrs.get("participant")
+    receipt = "receipt" in (stanza.tag, stanza.attrs.get("class"))
+    in_group = isinstance(address, JID) and address.server == GROUP_SERVER
+    return f"{address}/{member}" if receipt and in_group and member else str(address)
 
 
 def receipt_ids(receipt: Any) -> list[str]:

@@ -57,6 +57,10 @@ class Person:
         """The person's JID by phone number or by LID, as `server` says."""
         return JID(self.lid if server == LID_SERVER else self.number, server, device)
 
+    def addresses(self) -> tuple[str, str]:
+        """Both addresses, by phone number and by LID."""
+        return str(self.address(PN_SERVER)), str(self.address(LID_SERVER))
+
 
 class People:
     """Everyone who was ever named. A person exists as soon as someone names the number."""

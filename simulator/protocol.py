@@ -26,8 +26,9 @@ with warnings.catch_warnings():
         ADVSignedKeyIndexList,
         ClientPayload,
         HandshakeMessage,
-        Message,
+        SenderKeyMessageBody,
     )
+    from pywhats.proto.e2e_pb2 import DESCRIPTOR as E2E
     from pywhats.signal.experimental import (
         IdentityKeyPair,
         PreKeyBundle,
@@ -46,8 +47,19 @@ with warnings.catch_warnings():
         xeddsa_verify,
     )
     from pywhats.signal.experimental.keys import OneTimePreKey
+    from pywhats.signal.experimental.sender_key import (
+        build_distribution_message,
+        create_sender_key_state,
+        deserialize_sender_key_state,
+        group_decrypt,
+        group_encrypt,
+        process_distribution_message,
+        serialize_sender_key_state,
+    )
 
 __all__ = [
+    "E2E",
+    "GROUP_SERVER",
     "JID",
     "LID_SERVER",
     "PN_SERVER",
@@ -59,25 +71,32 @@ __all__ = [
     "ClientPayload",
     "HandshakeMessage",
     "IdentityKeyPair",
-    "Message",
     "Node",
     "OneTimePreKey",
     "PreKeyBundle",
     "PreKeySignalMessage",
     "RatchetState",
+    "SenderKeyMessageBody",
     "SignalMessage",
     "SignedPreKey",
+    "build_distribution_message",
     "bytes_of",
+    "create_sender_key_state",
     "decode",
+    "deserialize_sender_key_state",
     "encode",
     "generate_pre_key",
+    "group_decrypt",
+    "group_encrypt",
     "jid_of",
     "number_bytes",
     "pad",
+    "process_distribution_message",
     "ratchet_decrypt",
     "ratchet_encrypt",
     "ratchet_init_alice",
     "ratchet_init_bob",
+    "serialize_sender_key_state",
     "text_of",
     "unpad",
     "x3dh_initiator",
@@ -88,6 +107,7 @@ __all__ = [
 
 PN_SERVER: Final = "s.whatsapp.net"
 LID_SERVER: Final = "lid"
+GROUP_SERVER: Final = "g.us"
 SERVER: Final = JID("", PN_SERVER)
 
 MAX_STANZA: Final = 4 << 20

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from simulator.group_queries import GroupQueries
+from simulator.media_store import AUTH_SECONDS
 from simulator.prekeys import QueryError
 from simulator.protocol import SERVER, Node
 
@@ -34,11 +37,13 @@ class Queries:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._groups = GroupQueries(world)
 
     def answer(self, connection: Connection, companion: Companion, query: Any) -> None:
         """Answers within the caller's transaction; the answer leaves after its commit."""
         space = str(query.attrs.get("xmlns", ""))
-        attrs = {"from": SERVER, "id": query.attrs.get("id", "")}
+        # Groups answer themselves: whatsapp-rust looks for its answer by its sender.
+        attrs = {"from": query.attrs.get("to", SERVER), "id": query.attrs.get("id", "")}
         try:
             content = self._content(connection, companion, space, query)
         except QueryError as error:
@@ -65,7 +70,15 @@ class Queries:
             return []
         match space:
             case "encrypt":
-                return self._world.prekeys.answer(companion, query)
+                answer = self._world.prekeys.answer(companion, query)
+                known = self._world.companions.get(*companion.key)
+                if known is not None and known.uploaded and not companion.uploaded:
+                    self._world.history.paired(known)
+                return answer
+            case "w:m":
+                return [self._media(companion)]
+            case "w:g2":
+                return self._groups.answer(companion, query)
             case "usync":
                 return self._world.directory.answer(query)
             case "passive":
@@ -78,10 +91,15 @@ class Queries:
             raise QueryError(501, "feature-not-implemented")
         return fixed(query)
 
-
-def _media(_: Any) -> list[Any]:
-    conn = {"auth": "simulator", "ttl": 3600, "auth_ttl": 3600, "max_buckets": 1}
-    return [Node("media_conn", conn, [Node("host", {"hostname": "127.0.0.1"})])]
+    def _media(self, companion: Companion) -> Any:
+        conn = {
+            "auth": self._world.media.auth(companion, time.time()),
+            "ttl": AUTH_SECONDS,
+            "auth_ttl": AUTH_SECONDS,
+            "max_buckets": 12,
+        }
+        host = {"hostname": self._world.media.host, "type": "primary"}
+        return Node("media_conn", conn, [Node("host", host)])
 
 
 def _props(_: Any) -> list[Any]:
@@ -111,12 +129,6 @@ def _app_state(query: Any) -> list[Any]:
     return [Node("sync", {}, collections)]
 
 
-def _groups(query: Any) -> list[Any]:
-    if query.get_child("participating") is not None:
-        return [Node("groups", {}, [])]
-    raise QueryError(404, "item-not-found")
-
-
 # What needs no more than to be heard.
 _NOTHING: Final = frozenset(
     {
@@ -137,8 +149,6 @@ _FIXED: Final[dict[str, Callable[[Any], list[Any]]]] = {
     "blocklist": lambda _: [Node("list", {"dhash": "0"}, [])],
     "privacy": _privacy,
     "w": _props,
-    "w:g2": _groups,
-    "w:m": _media,
     "w:profile:picture": _no_picture,
     "w:sync:app:state": _app_state,
 }

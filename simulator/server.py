@@ -1,4 +1,7 @@
-"""The two doors of the simulator: the WebSocket that clients use, the HTTP port that tests use."""
+"""The three doors of the simulator.
+
+The WebSocket and the media servers that clients use, and the HTTP port that tests use.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ import uvicorn
 from websockets.asyncio.server import serve
 
 from simulator.control import application
+from simulator.media_certificate import certified
+from simulator.media_routes import media_application
 from simulator.world import World
 
 if TYPE_CHECKING:
@@ -25,8 +30,8 @@ HOST: Final = "127.0.0.1"
 _MAX_MESSAGE: Final = 1 << 23
 
 
-class _ControlServer(uvicorn.Server):
-    """Signals belong to `run`, which closes both doors in order; `opened` says when it listens."""
+class _HttpServer(uvicorn.Server):
+    """Signals belong to `run`, which closes the doors in order; `opened` says when it listens."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -48,10 +53,24 @@ def _bound(port: int) -> socket.socket:
     return bound
 
 
-async def run(port: int, control_port: int, data: Path) -> None:
-    """Serves until SIGTERM or SIGINT. Prints one JSON line on stdout once both doors are open.
+def _again(port: int, world: World) -> socket.socket:
+    """The media servers' door, on the port of before where none is named and it is free."""
+    before = int(world.store.secret("media_port", lambda: b"0"))
+    try:
+        bound = _bound(port or before)
+    except OSError:
+        if port or not before:
+            raise
+        bound = _bound(0)
+    world.store.replace_secret("media_port", str(bound.getsockname()[1]).encode())
+    return bound
 
-    Port 0 lets the system choose. Raises OSError when a port is taken.
+
+async def run(port: int, control_port: int, media_port: int, data: Path) -> None:
+    """Serves until SIGTERM or SIGINT. Prints one JSON line on stdout once all doors are open.
+
+    Port 0 lets the system choose, of the media servers the port that they had before if it can be
+    had: clients keep it. Raises OSError when a port is taken.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -61,7 +80,21 @@ async def run(port: int, control_port: int, data: Path) -> None:
     ws_url = f"ws://{HOST}:{ws_socket.getsockname()[1]}/ws/chat"
     control_url = f"http://{HOST}:{control_socket.getsockname()[1]}"
     world = World(data)
-    control = _ControlServer(
+    media_socket = _again(media_port, world)
+    world.media.host = f"{HOST}:{media_socket.getsockname()[1]}"
+    authority, certificate = certified(data, HOST)
+    world.media.authority = str(authority)
+    media = _HttpServer(
+        uvicorn.Config(
+            media_application(world),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ssl_certfile=certificate,
+            timeout_graceful_shutdown=2,
+        )
+    )
+    control = _HttpServer(
         uvicorn.Config(
             application(world, lambda: ws_url),
             log_config=None,
@@ -81,21 +114,23 @@ async def run(port: int, control_port: int, data: Path) -> None:
             close_timeout=2,
         ):
             serving = asyncio.create_task(control.serve(sockets=[control_socket]))
-            await control.opened.wait()
+            giving = asyncio.create_task(media.serve(sockets=[media_socket]))
+            await asyncio.gather(control.opened.wait(), media.opened.wait())
             ready = {
                 "ws_url": ws_url,
                 "control_url": control_url,
+                "media_host": world.media.host,
                 "root_key": world.root_key.hex(),
             }
             print(json.dumps(ready), flush=True)  # noqa: T201 - the line that a starter waits for
             log.info("ready", action="ready")
             stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({stopping, serving, giving}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
-            control.should_exit = True
+            control.should_exit = media.should_exit = True
             for connection in world.switchboard.everyone():
                 connection.retire()
-            await serving
+            await asyncio.gather(serving, giving)
     finally:
         world.close()
         log.info("stopped", action="stopped")

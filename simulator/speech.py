@@ -7,15 +7,19 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from simulator import stanzas
+from simulator import contents, stanzas
 from simulator.contacts import MAX_RETRIES
 from simulator.devices import NoDeviceError
 from simulator.endpoints import PHONE
+from simulator.groups import is_group
 from simulator.inbox import EVERYTHING, Page
 from simulator.people import ADDRESSINGS
-from simulator.protocol import PN_SERVER, Message, Node
+from simulator.protocol import PN_SERVER, Node
+from simulator.schema import Message
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simulator.companions import Companion
     from simulator.endpoints import Bundle, Endpoint
     from simulator.people import Person
@@ -33,7 +37,7 @@ class _Spoken:
     sender: Person
     recipient: Person
     id: str
-    text: str
+    content: Any
     server: str
 
 
@@ -46,42 +50,88 @@ class Speech:
     def say(
         self, number: str, to: str, text: str, *, device: int = PHONE, addressing: str | None = None
     ) -> str:
-        """Sends a text to every companion of `to` and, as a copy, to the speaker's own.
+        """Says a text; see `speak`."""
+        return self.speak(
+            number, to, lambda _, __: contents.text(text), device=device, addressing=addressing
+        )
 
+    def speak(
+        self,
+        number: str,
+        to: str,
+        message: Callable[[Person, str], Any],
+        *,
+        device: int = PHONE,
+        addressing: str | None = None,
+    ) -> str:
+        """Sends a message to every companion of `to` and, as a copy, to the speaker's own.
+
+        `message` makes it of the speaker and of the server part that people have in it.
         `addressing` (pn, lid) is the chat's as a rule: the contact's. Returns the message id.
         Raises NoDeviceError when the simulator plays no such device of the speaker's, and
         NoCompanionError when neither side has a linked device: between two phones that are both
         played here there is nothing to simulate.
         """
+        if is_group(to):
+            return self._in_group(number, to, message, device)
         sender, recipient = self._world.people.named(number), self._world.people.named(to)
         speaker = self._world.endpoints.get(number, device)
         if speaker is None:
             raise NoDeviceError
         devices = [] if to == number else self._world.companions.of(to)
         own = self._world.companions.of(number)
-        if not devices and not own:
-            raise NoCompanionError
         if addressing is None:
             server = (recipient if own else sender).addressing or PN_SERVER
         else:
             server = ADDRESSINGS[addressing]
+        content = message(sender, server)
+        if not devices and not own:
+            raise NoCompanionError
+        message_id = self._noted(number, device, to, content, server)
+        spoken = _Spoken(sender, recipient, message_id, content, server)
+        for companion in (*devices, *own):
+            self._write(speaker, companion, spoken)
+        if own and to != number:
+            self._world.contacts.hear(sender, recipient, message_id, content, server)
+        return message_id
+
+    def _in_group(
+        self, number: str, to: str, message: Callable[[Person, str], Any], device: int
+    ) -> str:
+        group = self._world.groups.named(to)
+        speaker = self._world.endpoints.get(number, device)
+        if speaker is None:
+            raise NoDeviceError
+        content = message(self._world.people.named(number), group.server)
+        if not self._world.group_speech.listeners(group):
+            raise NoCompanionError
+        message_id = self._noted(number, device, group.chat, content, group.server)
+        self._world.group_speech.say(speaker, group, message_id, content)
+        return message_id
+
+    def _noted(self, number: str, device: int, to: str, content: Any, server: str) -> str:
         message_id = f"3EB0{secrets.token_hex(9).upper()}"
         self._world.store.execute(
-            "INSERT INTO said (number, device, recipient, id, text, addressing, at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO said (number, device, recipient, id, text, content, addressing, at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             number,
             device,
             to,
             message_id,
-            text,
+            contents.described(content)[1] or "",
+            content.SerializeToString(),
             server,
             time.time(),
         )
-        spoken = _Spoken(sender, recipient, message_id, text, server)
-        for companion in (*devices, *own):
-            self._write(speaker, companion, spoken)
-        if own and to != number:
-            self._world.contacts.hear(sender, recipient, message_id, text, server)
+        return message_id
+
+    def to_companion(self, companion: Companion, content: Any) -> str:
+        """Tells a companion of the phone's own account something that no person says."""
+        number = companion.number
+        person = self._world.people.named(number)
+        message_id = self._noted(number, PHONE, number, content, PN_SERVER)
+        spoken = _Spoken(person, person, message_id, content, PN_SERVER)
+        self._write(self._world.endpoints.phone(number), companion, spoken)
         return message_id
 
     def answer_retry(
@@ -101,7 +151,10 @@ class Speech:
             device,
         )
         speaker = self._world.endpoints.get(number, device)
-        if said is None or speaker is None or companion.number not in (number, said["recipient"]):
+        if said is None or speaker is None:
+            return False
+        group = self._world.groups.named(to) if is_group(to := said["recipient"]) else None
+        if companion.number not in ((number, to) if group is None else group.members):
             return False
         times = self._world.store.number(
             "INSERT INTO asked (number, id, peer, peer_device, count) VALUES (?, ?, ?, ?, 1)"
@@ -117,11 +170,22 @@ class Speech:
             "UPDATE said SET retries = retries + 1 WHERE number = ? AND id = ?", number, message_id
         )
         keys = self._world.prekeys.from_retry(companion, receipt)
+        if group is not None:
+            self._world.group_speech.again(
+                speaker,
+                companion,
+                group,
+                message_id=message_id,
+                content=said_content(said),
+                bundle=keys,
+                count=count,
+            )
+            return True
         spoken = _Spoken(
             self._world.people.named(number),
-            self._world.people.named(said["recipient"]),
+            self._world.people.named(to),
             message_id,
-            said["text"],
+            said_content(said),
             said["addressing"],
         )
         self._write(speaker, companion, spoken, bundle=keys, count=count)
@@ -136,7 +200,7 @@ class Speech:
                 "id": row["id"],
                 "device": row["device"],
                 "to": row["recipient"],
-                "text": row["text"],
+                **_shown(said_content(row)),
                 "at": row["at"],
                 "delivered": 0 < row["delivered"] <= now,
                 "read": 0 < row["read"] <= now,
@@ -177,16 +241,17 @@ class Speech:
         """One companion's ciphertext; a copy in a `deviceSentMessage` when it is the sender's."""
         sender, recipient, server = spoken.sender, spoken.recipient, spoken.server
         own_copy = companion.number == sender.number
+        peer = contents.is_for_companions(spoken.content)
         message = Message()
-        if own_copy:
+        if own_copy and not peer:
             message.device_sent_message.destination_jid = str(recipient.address(server))
-            message.device_sent_message.message.conversation = spoken.text
+            message.device_sent_message.message.CopyFrom(spoken.content)
         else:
-            message.conversation = spoken.text
+            message.CopyFrom(spoken.content)
         if bundle is None and (count > 1 or not speaker.has_session(companion.key)):
             bundle = self._world.prekeys.take(companion)
         kind, sealed = speaker.encrypt(companion.key, message.SerializeToString(), bundle)
-        content = [stanzas.enc(kind, sealed, count)]
+        content = [stanzas.enc(kind, sealed, count, contents.sealed_attributes(spoken.content))]
         if kind == "pkmsg" and speaker.adv:
             content.append(Node("device-identity", {}, speaker.adv))
         now = time.time()
@@ -197,7 +262,23 @@ class Speech:
             if own_copy
             else stanzas.message(sender, speaker.device, spoken.id, content, server=server, now=now)
         )
+        stanza.attrs.update(contents.attributes(spoken.content))
+        if peer:
+            stanza.attrs["category"] = "peer"
+            for name in ("recipient", "peer_recipient_lid"):
+                del stanza.attrs[name]
         self._world.switchboard.deliver(companion.key, stanza)
+
+
+def said_content(row: Any) -> Any:
+    """The message of a row of `said`; one of the first versions is a text."""
+    content = bytes(row["content"])
+    return Message.FromString(content) if content else contents.text(row["text"])
+
+
+def _shown(message: Any) -> dict[str, Any]:
+    kind, text, fields = contents.described(message)
+    return {"type": kind or "protocol", "text": text, "content": fields}
 
 
 def _retry_count(receipt: Any) -> int:

@@ -8,6 +8,7 @@ from simulator.protocol import LID_SERVER, PN_SERVER, Node, number_bytes
 
 if TYPE_CHECKING:
     from simulator.endpoints import Bundle
+    from simulator.groups import Group
     from simulator.people import Person
 
 TYPE_CURVE25519 = b"\x05"
@@ -40,6 +41,27 @@ def message(
     return Node("message", attrs, content)
 
 
+def group_message(
+    group: Group, sender: Person, device: int, message_id: str, content: list[Any], *, now: float
+) -> Any:
+    """A message as a member's device gets it, the sender's own other devices among them."""
+    attrs: dict[str, Any] = {
+        "from": group.address,
+        "participant": sender.address(group.server, device),
+        "type": "text",
+        "id": message_id,
+        "t": int(now),
+        "notify": sender.name,
+    }
+    if group.server == LID_SERVER:
+        attrs["addressing_mode"] = "lid"
+        attrs["participant_pn"] = sender.address(PN_SERVER)
+    else:
+        attrs["addressing_mode"] = "pn"
+        attrs["participant_lid"] = sender.address(LID_SERVER)
+    return Node("message", attrs, content)
+
+
 def own_message(
     owner: Person,
     device: int,
@@ -66,9 +88,9 @@ def own_message(
     return Node("message", attrs, content)
 
 
-def enc(kind: str, sealed: bytes, count: int = 0) -> Any:
-    """The ciphertext; `count` tells the how manieth retry it answers."""
-    attrs: dict[str, Any] = {"v": "2", "type": kind}
+def enc(kind: str, sealed: bytes, count: int = 0, more: dict[str, str] | None = None) -> Any:
+    """The ciphertext, with what its content adds; `count` says which retry it answers."""
+    attrs: dict[str, Any] = {"v": "2", "type": kind, **(more or {})}
     if count:
         attrs["count"] = count
     return Node("enc", attrs, sealed)

@@ -10,7 +10,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from simulator.tables import REBUILT, SCHEMA, VERSION
+from simulator.tables import ALTERED, REBUILT, SCHEMA, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -138,12 +138,14 @@ class Store:
         self._connection.close()
 
     def _create(self) -> None:
-        """Makes the tables; a file of the first version is rebuilt, or left as it was."""
+        """Makes the tables; a file of an older version becomes one of this, or is left as it was."""
         version = self.number("PRAGMA user_version")
         first = version == 0 and self.row("SELECT 1 FROM sqlite_schema LIMIT 1") is not None
         steps = ["BEGIN IMMEDIATE"]
         if first:
             steps += [f"ALTER TABLE {table} RENAME TO {table}_0" for table in REBUILT]
+        if version == 1:
+            steps += ALTERED
         steps.append(SCHEMA.rstrip().rstrip(";"))
         if first:
             for table, copied in REBUILT.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -62,9 +62,11 @@ CREATE TABLE IF NOT EXISTS queue (
 CREATE TABLE IF NOT EXISTS inbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, sender TEXT NOT NULL,
     id TEXT NOT NULL, chat TEXT NOT NULL, kind TEXT NOT NULL, text TEXT, at REAL NOT NULL,
+    content BLOB NOT NULL DEFAULT x'', fields TEXT NOT NULL DEFAULT '{}',
     UNIQUE (number, sender, id)
 );
 CREATE INDEX IF NOT EXISTS inbox_order ON inbox (number, seq);
+CREATE INDEX IF NOT EXISTS inbox_id ON inbox (id);
 -- which of the person's devices got it, how often, and the last ciphertext's hash
 CREATE TABLE IF NOT EXISTS decrypted (
     number TEXT NOT NULL, sender TEXT NOT NULL, id TEXT NOT NULL, device INTEGER NOT NULL,
@@ -81,10 +83,43 @@ CREATE TABLE IF NOT EXISTS said (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, device INTEGER NOT NULL,
     recipient TEXT NOT NULL, id TEXT NOT NULL, text TEXT NOT NULL, addressing TEXT NOT NULL,
     at REAL NOT NULL, delivered REAL NOT NULL DEFAULT 0, read REAL NOT NULL DEFAULT 0,
-    retries INTEGER NOT NULL DEFAULT 0,
+    retries INTEGER NOT NULL DEFAULT 0, content BLOB NOT NULL DEFAULT x'',
     UNIQUE (number, id)
 );
 CREATE INDEX IF NOT EXISTS said_order ON said (number, seq);
+CREATE INDEX IF NOT EXISTS said_id ON said (id);
+-- server: how members are addressed; rank: '', admin or superadmin
+CREATE TABLE IF NOT EXISTS groups (
+    id TEXT PRIMARY KEY, subject TEXT NOT NULL, creator TEXT NOT NULL,
+    created_at INTEGER NOT NULL, server TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS group_members (
+    group_id TEXT NOT NULL, number TEXT NOT NULL, rank TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (group_id, number)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS groups_of ON group_members (number);
+-- what a played device reads a peer's group messages with; its own when the peer is itself
+CREATE TABLE IF NOT EXISTS sender_keys (
+    group_id TEXT NOT NULL, number TEXT NOT NULL, device INTEGER NOT NULL, peer TEXT NOT NULL,
+    peer_device INTEGER NOT NULL, states TEXT NOT NULL,
+    PRIMARY KEY (group_id, number, device, peer, peer_device)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sender_keys_shared (
+    group_id TEXT NOT NULL, number TEXT NOT NULL, device INTEGER NOT NULL, peer TEXT NOT NULL,
+    peer_device INTEGER NOT NULL, PRIMARY KEY (group_id, number, device, peer, peer_device)
+) WITHOUT ROWID;
+-- what a phone tells the devices that will be linked to its account
+CREATE TABLE IF NOT EXISTS histories (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, type INTEGER NOT NULL,
+    chunk_order INTEGER NOT NULL, progress INTEGER NOT NULL, inline INTEGER NOT NULL,
+    payload BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS histories_of ON histories (number);
+-- addresses on the media servers; token: which file, status: what a download is answered by
+CREATE TABLE IF NOT EXISTS media (
+    name TEXT PRIMARY KEY, token TEXT NOT NULL, kind TEXT NOT NULL, size INTEGER NOT NULL,
+    status INTEGER NOT NULL DEFAULT 200
+) WITHOUT ROWID;
 -- how often each device asked for a message again
 CREATE TABLE IF NOT EXISTS asked (
     number TEXT NOT NULL, id TEXT NOT NULL, peer TEXT NOT NULL, peer_device INTEGER NOT NULL,
@@ -108,13 +143,22 @@ REBUILT: Final[dict[str, str]] = {
     ),
     "inbox": (
         "INSERT INTO decrypted SELECT number, sender, id, 0, deliveries, ciphertext FROM inbox_0;"
-        "INSERT INTO inbox SELECT seq, number, sender, id, chat, kind, text, at FROM inbox_0"
+        "INSERT INTO inbox (seq, number, sender, id, chat, kind, text, at)"
+        " SELECT seq, number, sender, id, chat, kind, text, at FROM inbox_0"
     ),
     "undecrypted": (
         "INSERT INTO undecrypted SELECT number, sender, device, id, 0, count FROM undecrypted_0"
     ),
     "said": (
-        "INSERT INTO said SELECT seq, number, 0, recipient, id, text, addressing, at, delivered,"
-        " read, retries FROM said_0"
+        "INSERT INTO said (seq, number, device, recipient, id, text, addressing, at, delivered, read,"
+        " retries) SELECT seq, number, 0, recipient, id, text, addressing, at, delivered, read,"
+        " retries FROM said_0"
     ),
 }
+
+# From the second version, which knew texts alone. The message itself is empty in what it kept.
+ALTERED: Final = (
+    "ALTER TABLE inbox ADD COLUMN content BLOB NOT NULL DEFAULT x''",
+    "ALTER TABLE inbox ADD COLUMN fields TEXT NOT NULL DEFAULT '{}'",
+    "ALTER TABLE said ADD COLUMN content BLOB NOT NULL DEFAULT x''",
+)

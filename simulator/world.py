@@ -10,20 +10,29 @@ import structlog
 
 from simulator.certificates import issue, new_private_key, public_key
 from simulator.companions import Companion, Companions
+from simulator.compose import Composer
 from simulator.connection import Connection
 from simulator.contacts import Contacts
 from simulator.devices import Devices
 from simulator.endpoints import Endpoints
 from simulator.faults import Fault, Faults
+from simulator.group_messages import GroupMessages
+from simulator.group_speech import GroupSpeech
+from simulator.groups import Groups
+from simulator.history import History
+from simulator.media_retries import MediaRetries
+from simulator.media_store import MediaStore
 from simulator.messages import Messages
 from simulator.notices import Notices
 from simulator.offline import OfflineQueue
 from simulator.pairing import Pairing
 from simulator.people import People
 from simulator.prekeys import Prekeys
+from simulator.presence import Presence
 from simulator.protocol import LID_SERVER, SERVER, Node
 from simulator.queries import Queries
 from simulator.receipts import Receipts
+from simulator.sender_keys import SenderKeys
 from simulator.speech import Speech
 from simulator.store import Store
 from simulator.switchboard import CONFLICT_REPLACED, Switchboard
@@ -67,6 +76,15 @@ class World:
         self.directory = Directory(self.people, self.devices)
         self.contacts = Contacts(self)
         self.speech = Speech(self)
+        self.composer = Composer(self)
+        self.groups = Groups(self.store)
+        self.sender_keys = SenderKeys(self.store)
+        self.group_messages = GroupMessages(self)
+        self.group_speech = GroupSpeech(self)
+        self.history = History(self)
+        self.presence = Presence(self)
+        self.media = MediaStore(self.store, data / "media")
+        self.media_retries = MediaRetries(self)
         self.pairing = Pairing(self)
         self._queries = Queries(self)
         self._messages = Messages(self)
@@ -93,6 +111,9 @@ class World:
 
     def left(self, connection: Connection) -> None:
         """The connection's socket is gone."""
+        device = connection.device
+        if device is not None and self.switchboard.live(device) is connection:
+            self.presence.left(device)
         self.switchboard.left(connection)
         self.pairing.left(connection)
 
@@ -147,10 +168,10 @@ class World:
                 self._receipts.accept(connection, companion, stanza)
             case "ack":
                 self._receipts.acked(companion, stanza)
-            case "presence":
-                connection.push_name = str(stanza.attrs.get("name", connection.push_name))
+            case "presence" | "chatstate":
+                self.presence.accept(connection, companion, stanza)
             case _:
-                # chatstate, ib, call …: nothing that the server answers
+                # ib, call …: nothing that the server answers
                 pass
 
     def log_out(self, companion: Companion) -> None:

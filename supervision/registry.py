@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.state.connections import Connections
+from actors.state.connections import Connections, of_document
 from actors.state.documents import CONNECTIONS, StoreAway
 from supervision.reconcile import Applied
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from actors.state.connections import Connection, Observed
+    from actors.state.copies import Copy
     from actors.state.documents import Document, Documents
     from supervision.budgets import Budgets
 
@@ -21,39 +25,59 @@ log = structlog.get_logger()
 READ = 5.0
 """Seconds after which the store counts as away."""
 
+BILLED_EVERY = 30.0
+"""Seconds between two readings that nobody asked for, where reading is paid for."""
+
 APPLIED = "applied"
 """The root's own field of ``whatsapp_connection_states``: the counters that it acted upon."""
 
 
 class Registry:
-    """The desired state, kept while the store is away (G11).
+    """The desired state, kept while the store is away (G11); from the copy where it was from the start.
 
     `applied` outlives the root: a restarted one does not act twice on what was asked once.
     """
 
-    def __init__(self, documents: Documents, budgets: Budgets) -> None:
+    def __init__(self, documents: Documents, budgets: Budgets, copy: Copy) -> None:
         """`budgets` are told what the root before knew of each connection."""
+        self._copy = copy
+        self._read_at: float | None = None
         self._documents = documents
         self._budgets = budgets
         self._connections = Connections(documents)
         self._applied: dict[str, Applied] = {}
         self.wanted: dict[str, Connection] = {}
 
-    async def refresh(self) -> bool:
-        """Read what is desired; False, and nothing changed, when the store does not answer."""
+    async def refresh(self, *, asked: bool = True) -> bool:
+        """Read what is desired; False, and nothing changed, when the store does not answer.
+
+        Where reading is paid for it is read when that was `asked`, and otherwise seldom.
+        """
+        now = time.monotonic()
+        fresh = self._read_at is not None and now - self._read_at < BILLED_EVERY
+        if fresh and self._documents.billed and not asked:
+            return True
         try:
             async with asyncio.timeout(READ):
-                page = await self._connections.list(deleted=True)
-                wanted = {each.id: each for each in page.items}
-                for connection in wanted.keys() - self._applied.keys():
-                    self._applied[connection] = await self._read_applied(connection)
+                items = (await self._documents.query(CONNECTIONS)).items
         except (StoreAway, TimeoutError) as error:
             log.warning("store away", action="refresh", error=type(error).__name__)
+            if self._read_at is None and not self.wanted:
+                self._take(await self._copy.read() or ())
             return False
+        self._take(items)
+        self._read_at = now
+        await self._copy.write(items)
+        return True
+
+    def _take(self, documents: Sequence[Document]) -> None:
+        wanted = {document["id"]: of_document(document) for document in documents}
+        for document in documents:
+            if document["id"] not in self._applied:
+                self._applied[document["id"]] = self._read_applied(document)
         for gone in self._applied.keys() - wanted.keys():
             del self._applied[gone]
         self.wanted = wanted
-        return True
 
     def applied(self, connection: str) -> Applied:
         return self._applied.get(connection, Applied())
@@ -95,8 +119,7 @@ class Registry:
         self.wanted.pop(connection, None)
         self._applied.pop(connection, None)
 
-    async def _read_applied(self, connection: str) -> Applied:
-        document = await self._documents.get(CONNECTIONS, connection)
-        self._budgets.restore(connection, document)
-        known = (document or {}).get(APPLIED)
+    def _read_applied(self, document: Document) -> Applied:
+        self._budgets.restore(document["id"], document)
+        known = document.get(APPLIED)
         return Applied(**known) if known else Applied()

@@ -64,7 +64,7 @@ class Removal:
     async def _mirror(self, connection: str) -> None:
         # The QueueActor looks at connections that are not deleted.
         while records := await self._lanes.changed(connection, RECORDS):
-            await self._documents.batch(mirror.writes(records))
+            await self._documents.batch(mirror.writes(records, billed=self._documents.billed))
             await self._lanes.mirrored(connection, records)
 
     async def _retire(self, connection: str) -> None:

@@ -22,7 +22,8 @@ from actors.redis.client import RedisAway, connect
 from actors.redis.lease import EXPIRES, Leases, pokes
 from actors.settings import Settings, written_at
 from actors.shell import Shell, end_tasks
-from actors.state.documents import open_documents
+from actors.state.copies import copy_of
+from actors.state.documents import CONNECTIONS, open_documents
 from supervision import roster
 from supervision.budgets import Budgets
 from supervision.children import Children
@@ -106,7 +107,7 @@ class RootSupervisor(Shell):
         intensity = Intensity(settings.max_restarts, settings.min_uptime / 1000)
         base, cap = settings.restart_backoff_base / 1000, settings.restart_backoff_cap / 1000
         budgets = Budgets(Lives(intensity, base, cap), documents)
-        self._registry = Registry(documents, budgets)
+        self._registry = Registry(documents, budgets, copy_of(settings, CONNECTIONS))
         self._recovery = Recovery(documents)
         self._children = Children(
             self._cluster,
@@ -193,8 +194,9 @@ class RootSupervisor(Shell):
     async def _reconcile(self) -> None:
         await self._adopted.wait()
         while True:
+            asked = self._look_now.is_set()
             self._look_now.clear()
-            await self._registry.refresh()
+            await self._registry.refresh(asked=asked)
             await self._tending.look()
             self._children.push()
             with suppress(TimeoutError):

@@ -290,9 +290,16 @@ def _spools(spools: Spools) -> list[Reason]:
 
 
 def document(
-    sample: Sample, verdict: Verdict, alerts: Iterable[Alert] | None = None
+    sample: Sample,
+    verdict: Verdict,
+    alerts: Iterable[Alert] | None = None,
+    *,
+    holds: float = 0.0,
 ) -> dict[str, Any]:
-    """The document ``health_status/latest``; `alerts` are the active ones, None if not known."""
+    """The document ``health_status/latest``; `alerts` are the active ones, None if not known.
+
+    It holds for so many seconds: that long no news is no silence.
+    """
     states = None if sample.connections is None else [s.state for s in sample.connections.values()]
     return {
         "status": verdict.status,
@@ -302,6 +309,7 @@ def document(
         ],
         "alerts": None if alerts is None else [alert.shown for alert in alerts],
         "at": sample.at,
+        "holds": holds,
         "cpu": round(sample.cpu, 1),
         "memory": round(sample.memory, 1),
         "own": {
@@ -329,3 +337,9 @@ def document(
             "failed": sample.queue.dead,
         },
     }
+
+
+def news(word: Mapping[str, Any]) -> object:
+    """What of ``health_status/latest`` is news when it changes; figures that drift are none."""
+    reasons = [(each["name"], each["status"], each["subject"]) for each in word["reasons"]]
+    return word["status"], reasons, word["breaker"], word["connections"]

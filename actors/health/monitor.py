@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.health.alerts import Alert, Alerts
-from actors.health.checks import Sample, document, judge
+from actors.health.checks import Sample, document, judge, news
 from actors.state.documents import (
     BATCH_LIMIT,
     HEALTH_ALERTS,
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 WRITE = 5.0  # seconds after which the store counts as away
+QUIET = 900.0
+"""Seconds for which a word that has not changed is not written again where that is paid for."""
 
 
 class Monitor:
@@ -57,6 +59,8 @@ class Monitor:
         self._clock = clock
         self._alerts: Alerts | None = None
         self._unwritten: dict[str, Alert] = {}
+        self._quiet = QUIET if documents.billed else 0.0
+        self._said: tuple[float, object] | None = None
         self.last: Verdict | None = None
 
     async def round(self) -> Verdict:
@@ -128,11 +132,19 @@ class Monitor:
     async def _write(self, sample: Sample, verdict: Verdict) -> None:
         alerts = list(self._unwritten.values())[: BATCH_LIMIT - 1]
         active = None if self._alerts is None else self._alerts.active.values()
-        latest = Write("set", HEALTH_STATUS, LATEST, document(sample, verdict, active))
+        word = document(sample, verdict, active, holds=self._quiet)
+        gist = news(word)
+        if not alerts and self._said is not None and self._said[1] == gist:
+            quiet_for = sample.at - self._said[0]
+            if 0 <= quiet_for < self._quiet:
+                return
+        latest = Write("set", HEALTH_STATUS, LATEST, word)
         try:
             async with asyncio.timeout(WRITE):
                 await self._documents.batch([latest, *(alert.write for alert in alerts)])
         except (StoreAway, TimeoutError):
+            self._said = None
             return
+        self._said = (sample.at, gist)
         for alert in alerts:
             del self._unwritten[alert.id]

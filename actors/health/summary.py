@@ -64,7 +64,7 @@ def overall(
     the service goes on (G11), without both it accepts nothing.
     """
     reasons: dict[str, Status] = {}
-    if latest is None or now - latest["at"] > STALE_AFTER * interval:
+    if latest is None or now - latest["at"] > latest.get("holds", 0.0) + STALE_AFTER * interval:
         reasons["monitor_silent"] = "degraded"
     else:
         reasons |= {

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from actors.state.documents import JOBS, MESSAGES, Document, Write
+from actors.state.fields import is_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,17 +18,35 @@ if TYPE_CHECKING:
     from actors.queue.record import Record
 
 
-def writes(records: Sequence[Record]) -> list[Write]:
-    """Two writes a record, to be done in one batch."""
+JOB_ORDER = ("accepted_at", "revision")
+DONE = frozenset({"sent", "delivered", "read"})
+
+
+def writes(records: Sequence[Record], *, billed: bool = False) -> list[Write]:
+    """Two writes a record, to be done in one batch.
+
+    Where each document is paid for, a message that was sent before anybody saw it wait is no job.
+    """
     # Revisions begin anew in an emptied Redis; a message accepted again there is the later one.
     return [
         write
         for record in records
         for write in (
-            Write("advance", JOBS, record.id, job(record), by=("accepted_at", "revision")),
+            _known_job(record)
+            if billed and record.status in DONE
+            else Write("advance", JOBS, record.id, job(record), by=JOB_ORDER),
             Write("advance", MESSAGES, record.id, message(record), by=("at", "revision")),
         )
     ]
+
+
+def _known_job(record: Record) -> Write:
+    new = job(record)
+
+    def change(there: Document | None) -> Document | None:
+        return None if there is None or is_ahead(there, new, JOB_ORDER) else new
+
+    return Write("change", JOBS, record.id, change=change)
 
 
 def job(record: Record) -> Document:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-LIST_EVERY = 1.0
+LIST_EVERY, LIST_BILLED_EVERY = 1.0, 10.0
 PROMOTE_EVERY = 1.0
 PRUNE_EVERY = 60.0
 MIRROR_EVERY = 0.5
@@ -59,7 +59,11 @@ class Upkeep:
         loops = [
             asyncio.ensure_future(loop)
             for loop in (
-                self._loop("list", self.list_connections, LIST_EVERY),
+                self._loop(
+                    "list",
+                    self.list_connections,
+                    LIST_BILLED_EVERY if self._documents.billed else LIST_EVERY,
+                ),
                 self._loop("promote", self.promote, PROMOTE_EVERY),
                 self._loop("mirror", self.mirror, MIRROR_EVERY),
                 self._loop("prune", self.prune, PRUNE_EVERY),
@@ -106,7 +110,7 @@ class Upkeep:
     async def _store(self, records: Sequence[Record]) -> None:
         if not records:
             return
-        await self._documents.batch(mirror.writes(records))
+        await self._documents.batch(mirror.writes(records, billed=self._documents.billed))
         # After the store has it: a crash in between mirrors once more, which is harmless.
         each = groupby(records, attrgetter("connection"))
         await asyncio.gather(

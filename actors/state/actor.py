@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from actors.state.documents import Write
 
-DAY = 86_400.0
+HOUR = 3600.0
+DAY = 24 * HOUR
 SHARE = (BATCH_LIMIT - 1) // 2
 """Messages that one call moves at most: each takes two writes, and one goes before them all."""
 
@@ -39,7 +40,9 @@ class StateManager(Shell):
         settings = await asyncio.to_thread(Settings.load, self.data)
         self._documents = open_documents(settings)
         self._batcher = Batcher(self._documents.batch)
-        self._observing = Observing(self._batcher.add, interval=settings.heartbeat_interval / 1000)
+        # The lease has each beat; where documents are paid for, the store has one an hour.
+        interval = HOUR if self._documents.billed else settings.heartbeat_interval / 1000
+        self._observing = Observing(self._batcher.add, interval=interval)
         retention = Retention(
             self._documents,
             history=settings.history_retention_days * DAY,

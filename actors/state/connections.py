@@ -140,7 +140,7 @@ class Connections:
         if not await self._documents.create(CONNECTIONS, connection, data):
             there = await self.get(connection, deleted=True)
             raise ConnectionExists(deleting=there is not None and there.deleted)
-        return _connection({"id": connection, **data})
+        return of_document({"id": connection, **data})
 
     async def get(self, connection: str, *, deleted: bool = False) -> Connection | None:
         """The connection; one marked as deleted only where `deleted` asks for it.
@@ -152,7 +152,7 @@ class Connections:
         document = await self._documents.get(CONNECTIONS, connection)
         if document is None or (document["deleted"] and not deleted):
             return None
-        return _connection(document)
+        return of_document(document)
 
     async def list(
         self, *, limit: int | None = None, after: Cursor | None = None, deleted: bool = False
@@ -162,7 +162,7 @@ class Connections:
         A page may be shorter than `limit` where `deleted` ones were left out.
         """
         page = await self._documents.query(CONNECTIONS, limit=limit, after=after)
-        items = (_connection(item) for item in page.items if deleted or not item["deleted"])
+        items = (of_document(item) for item in page.items if deleted or not item["deleted"])
         return ConnectionPage(tuple(items), page.next)
 
     async def set_desired(self, connection: str, desired: Desired) -> Connection:
@@ -226,7 +226,7 @@ class Connections:
         await self._documents.change(CONNECTIONS, connection, change)
         if changed is None:
             raise ConnectionNotFound(connection)
-        return _connection(changed)
+        return of_document(changed)
 
 
 def with_observed(document: Document | None, observed: Observed) -> Document | None:
@@ -246,7 +246,8 @@ def _age(observed: Observed) -> tuple[int, float, float]:
     return observed.epoch, observed.since, observed.beat
 
 
-def _connection(document: Document) -> Connection:
+def of_document(document: Document) -> Connection:
+    """The connection that a document of ``whatsapp_connection_states`` describes."""
     return Connection(
         id=document["id"],
         engine=document["engine"],

@@ -2,8 +2,8 @@
 
 `docs/collections.md` lists the collections and their fields.
 
-An index serves each query that the service makes (see `QUERIES`); another query is answered too,
-by reading the whole collection.
+An index serves each query that the service makes (see `QUERIES`). SQLite answers another one too,
+by reading the whole collection; Firestore refuses it, as if it were away.
 """
 
 from __future__ import annotations
@@ -42,6 +42,10 @@ QUERIES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     HEALTH_ALERTS: (("at",), ("subject", "at"), ("active", "at")),
     API_KEYS: (("hash",),),
 }
+
+# By these too messages are listed, each alone or with others. SQLite filters them along an index of
+# the above; Firestore, which serves several equalities by merging, needs one of each with the order.
+FILTERS: Mapping[str, tuple[str, ...]] = {MESSAGES: ("chat", "direction", "status")}
 
 Document = dict[str, Any]
 Cursor = str
@@ -121,6 +125,10 @@ class Documents(Protocol):
     of an instance may use the store at once; each method is safe to call concurrently.
     """
 
+    @property
+    def billed(self) -> bool:
+        """Whether each document is paid for: who writes or looks often does so less often then."""
+
     async def get(self, collection: str, id: str) -> Document | None:  # noqa: A002
         """The document, None when there is none."""
 
@@ -167,7 +175,15 @@ class Documents(Protocol):
 
 
 def open_documents(settings: Settings) -> Documents:
-    """The instance's state store. Opening does not wait for the store."""
+    """The instance's state store. Opening does not wait for the store.
+
+    Each process that needs it opens its own, so that none depends on another being there; a
+    connection's has none.
+    """
+    if settings.on_firestore:
+        from actors.state.firestore import FirestoreDocuments  # noqa: PLC0415 - heavy
+
+        return FirestoreDocuments(settings)
     from actors.state.sqlite import SqliteDocuments  # noqa: PLC0415 - the port loads no store
 
     return SqliteDocuments(settings.state_file)

@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from actors.committer import Committer
 from actors.state.documents import BATCH_LIMIT, Page, StoreAway, Write
-from actors.state.sqlite_query import (
-    TABLE,
-    check_address,
-    compile_advance,
-    compile_query,
-    indexes,
-)
+from actors.state.fields import merge
+from actors.state.queries import check_address
+from actors.state.sqlite_query import TABLE, compile_advance, compile_query, indexes
 
 if TYPE_CHECKING:
     import sqlite3
@@ -31,6 +27,10 @@ class SqliteDocuments:
 
     def __init__(self, path: Path) -> None:
         self._committer = Committer(path, (TABLE, *indexes()), away=StoreAway)
+
+    @property
+    def billed(self) -> bool:
+        return False
 
     async def get(self, collection: str, id: str) -> Document | None:  # noqa: A002
         check_address(collection, id)
@@ -91,7 +91,7 @@ class SqliteDocuments:
             rows = database.execute(statement.sql, statement.parameters).fetchall()
             items = [{**json.loads(data), "id": identity} for identity, data in rows[:limit]]
             more = limit is not None and len(rows) > limit
-            return Page(items, statement.cursor(items[-1]) if more else None)
+            return Page(items, statement.request.cursor(items[-1]) if more else None)
 
         return await self._committer.ask(run, writes=False)
 
@@ -136,18 +136,6 @@ def _applier(write: Write) -> Callable[[sqlite3.Connection], bool]:
         return True
 
     return apply
-
-
-def merge(document: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """`document` with `data` merged in: maps deeply; anything else, an empty map too, replaces."""
-    merged = dict(document)
-    for name, value in data.items():
-        before = merged.get(name)
-        if isinstance(value, dict) and value and isinstance(before, dict):
-            merged[name] = merge(before, value)
-        else:
-            merged[name] = value
-    return merged
 
 
 def _read(database: sqlite3.Connection, collection: str, identity: str) -> Document | None:

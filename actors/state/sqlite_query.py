@@ -1,4 +1,4 @@
-"""Queries of the documents port as SQLite statements: pure, and every cursor checked.
+"""Queries of the documents port as SQLite statements: pure.
 
 The table is ``documents(collection, id, data)`` with `data` as JSON text without the id. A partial
 index over JSON expressions serves each query named in `documents.QUERIES`; a statement therefore
@@ -8,27 +8,17 @@ which is safe because both are restricted to identifiers.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import json
-import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from actors.state.documents import QUERIES, InvalidCursor, Order, Where
+from actors.state.documents import QUERIES
+from actors.state.queries import ID_FIELD, Request, check_field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from actors.state.documents import Document
-
-ID_FIELD = "id"
-_COLLECTION = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
-_COMPARISONS = ("==", "<", "<=", ">", ">=")
-_ID_BYTES = 1500  # Firestore's bound
+    from actors.state.documents import Order, Where
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS documents (
@@ -42,32 +32,11 @@ CREATE TABLE IF NOT EXISTS documents (
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A SELECT of (id, data) with its parameters, and what the cursor of a next page needs."""
+    """A SELECT of (id, data) with its parameters, and the request that it answers."""
 
     sql: str
     parameters: tuple[Any, ...]
-    orders: tuple[Order, ...]
-    digest: str
-    limit: int | None
-
-    def cursor(self, last: Document) -> str:
-        """The cursor that continues behind `last`."""
-        values = [_value(last, order.field) for order in self.orders]
-        text = json.dumps([self.digest, values], separators=(",", ":"))
-        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def check_address(collection: str, identity: str) -> None:
-    """Raise `ValueError` for an address that no store takes."""
-    check_collection(collection)
-    if not identity or "/" in identity or len(identity.encode()) > _ID_BYTES:
-        raise ValueError("a document id has 1 to 1500 bytes and no slash")
-
-
-def check_collection(collection: str) -> None:
-    """Raise `ValueError` for a name that is no collection's."""
-    if not _COLLECTION.fullmatch(collection):
-        raise ValueError(f"not a collection name: {collection!r}")
+    request: Request
 
 
 def indexes() -> Iterator[str]:
@@ -89,7 +58,7 @@ def compile_advance(by: tuple[str, ...]) -> str:
         raise ValueError("an advance names the fields that decide")
     # Both sides as SQLite reads them, which for a long number may be a little off what Python has.
     there, new = (
-        ", ".join(f"coalesce(json_extract({side}.data, '$.{_checked(name)}'), 0)" for name in by)
+        ", ".join(f"coalesce(json_extract({side}.data, '$.{check_field(name)}'), 0)" for name in by)
         for side in ("documents", "excluded")
     )
     return (
@@ -106,25 +75,22 @@ def compile_query(
     after: str | None,
 ) -> Statement:
     """Raises `ValueError` for a query outside the port's rules, `InvalidCursor` for the cursor."""
-    check_collection(collection)
-    if limit is not None and limit < 1:
-        raise ValueError("a limit is at least 1")
-    orders = _complete(where, order)
-    digest = _digest(collection, where, orders)
+    request = Request.of(collection, where, order, limit, after)
+    orders = request.orders
     conditions = [f"collection = '{collection}'"]
     parameters: list[Any] = []
     for condition in where:
         _add_condition(condition, conditions, parameters)
     conditions += [f"{_extract(o.field)} IS NOT NULL" for o in orders if o.field != ID_FIELD]
-    if after is not None:
-        _add_cursor(orders, _position(after, digest, len(orders)), conditions, parameters)
+    if request.after is not None:
+        _add_cursor(orders, request.after, conditions, parameters)
     by = ", ".join(f"{_extract(o.field)} {'DESC' if o.descending else 'ASC'}" for o in orders)
     source = f"documents{_indexed(collection, where, orders)}"
     sql = f"SELECT id, data FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {by}"  # noqa: S608 - identifiers only, checked above
     if limit is not None:
         sql += " LIMIT ?"
         parameters.append(limit + 1)  # one more tells whether there is a next page
-    return Statement(sql, tuple(parameters), orders, digest, limit)
+    return Statement(sql, tuple(parameters), request)
 
 
 def _indexed(collection: str, where: Sequence[Where], orders: Sequence[Order]) -> str:
@@ -150,36 +116,10 @@ def _index(collection: str, fields: Sequence[str]) -> str:
     return ":".join((collection, *fields))
 
 
-def _complete(where: Sequence[Where], order: Sequence[Order]) -> tuple[Order, ...]:
-    """The order with what is implied: the field of a range first, the id last."""
-    ranged = {condition.field for condition in where if condition.op != "=="}
-    if len(ranged) > 1:
-        raise ValueError("a range is possible on one field")
-    orders = list(order)
-    if ranged and not orders:
-        orders = [Order(next(iter(ranged)))]
-    if ranged and orders[0].field not in ranged:
-        raise ValueError("the field of a range is the first to order by")
-    names = [o.field for o in orders]
-    if len(set(names)) < len(names):
-        raise ValueError("a field is ordered by once")
-    if ID_FIELD in names[:-1]:
-        raise ValueError("the id is the last to order by")
-    if ID_FIELD not in names:
-        orders.append(Order(ID_FIELD, descending=bool(orders) and orders[-1].descending))
-    return tuple(orders)
-
-
 def _add_condition(condition: Where, conditions: list[str], parameters: list[Any]) -> None:
-    if condition.op not in _COMPARISONS:
-        raise ValueError(f"not a comparison: {condition.op!r}")
-    if condition.field == ID_FIELD:
-        raise ValueError("a document is found by its id with get")
     expression, value = _extract(condition.field), condition.value
     kind = f"json_type(data, '$.{condition.field}')"
     if value is None or isinstance(value, bool):
-        if condition.op != "==":
-            raise ValueError("a range needs a number or a string")
         # The plain comparison is what an index serves; the type keeps true apart from 1.
         if value is None:
             conditions.append(f"{expression} IS NULL AND {kind} = 'null'")
@@ -190,11 +130,11 @@ def _add_condition(condition: Where, conditions: list[str], parameters: list[Any
     kinds = "('text')" if isinstance(value, str) else "('integer', 'real')"
     operator = "=" if condition.op == "==" else condition.op
     conditions.append(f"{expression} {operator} ? AND {kind} IN {kinds}")
-    parameters.append(_bindable(value))
+    parameters.append(value)
 
 
 def _add_cursor(
-    orders: tuple[Order, ...], values: list[Any], conditions: list[str], parameters: list[Any]
+    orders: tuple[Order, ...], values: tuple[Any, ...], conditions: list[str], parameters: list[Any]
 ) -> None:
     """Behind `values`: a bound on the first field, by which an index seeks, then the exact rule."""
     first = orders[0]
@@ -209,55 +149,7 @@ def _add_cursor(
     conditions.append(f"({' OR '.join(alternatives)})")
 
 
-def _position(cursor: str, digest: str, count: int) -> list[Any]:
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        decoded = json.loads(text)
-    except (binascii.Error, ValueError):
-        raise InvalidCursor("not a cursor") from None
-    match decoded:
-        case [str(given), list(values)] if given == digest and len(values) == count:
-            if all(isinstance(v, str | int | float) for v in values):
-                try:
-                    return [_bindable(value) for value in values]
-                except ValueError:
-                    pass
-    raise InvalidCursor("a cursor of another query")
-
-
-def _digest(collection: str, where: Sequence[Where], orders: Sequence[Order]) -> str:
-    text = json.dumps(
-        [
-            collection,
-            sorted([c.field, c.op, repr(c.value)] for c in where),
-            [[o.field, o.descending] for o in orders],
-        ]
-    )
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def _extract(field: str) -> str:
     if field == ID_FIELD:
         return ID_FIELD
-    return f"json_extract(data, '$.{_checked(field)}')"
-
-
-def _checked(field: str) -> str:
-    if not _FIELD.fullmatch(field):
-        raise ValueError(f"not a field path: {field!r}")
-    return field
-
-
-def _value(document: Document, field: str) -> Any:
-    value: Any = document
-    for part in field.split("."):
-        value = value[part]
-    return value
-
-
-def _bindable(value: str | float) -> str | float:
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise ValueError("an integer has 64 bits")
-    if isinstance(value, str):
-        value.encode()  # a lone surrogate is a ValueError here, not in the store's thread
-    return value
+    return f"json_extract(data, '$.{check_field(field)}')"

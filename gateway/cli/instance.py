@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from dotenv.parser import parse_stream
 
 from actors.settings import InvalidSettings, Settings
-from actors.state.documents import StoreAway, open_documents
+from actors.state.copies import copy_of
+from actors.state.documents import API_KEYS, StoreAway, open_documents
 from gateway import keys
 from supervision import roster
 from supervision.keeper import ports, process, python
@@ -237,19 +238,22 @@ def running(data: Path) -> list[roster.Entry]:
 def first_key(settings: Settings) -> str | None:
     """Make the first API key; returned in clear, once, if it was made now.
 
-    Raises `CannotStart` while the state store is away.
+    Raises `CannotStart` while the state store is away, unless its copy has a key that admits.
     """
     return asyncio.run(_first_key(settings))
 
 
 async def _first_key(settings: Settings) -> str | None:
     documents = open_documents(settings)
-    given = settings.teimoso_api_key
+    secret = settings.teimoso_api_key
+    given = None if secret is None else secret.get_secret_value()
     try:
-        return await keys.ensure_first(documents, given.get_secret_value() if given else None)
+        return await keys.ensure_first(documents, given)
     except StoreAway:
+        if await keys.admits(copy_of(settings, API_KEYS), given):
+            return None
         raise CannotStart(
-            f"The state store {settings.state_file} cannot be read or written."
+            f"The state store {settings.state_store} cannot be read or written."
         ) from None
     finally:
         await documents.close()

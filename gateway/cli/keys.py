@@ -132,6 +132,6 @@ async def _documents(data: Path) -> AsyncIterator[Documents]:
     try:
         yield documents
     except StoreAway:
-        output.refuse(f"The state store {settings.state_file} cannot be read or written.")
+        output.refuse(f"The state store {settings.state_store} cannot be read or written.")
     finally:
         await documents.close()

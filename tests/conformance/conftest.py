@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conformance.processes import KINDS, Client, Simulator, absent
+from tests.conformance.processes import KINDS, VERSATILE, Client, Simulator, absent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,6 +68,15 @@ def client(kind: str, simulator: Simulator, started: dict[str, Client]) -> Itera
     one.process.quiet()
     yield one
     simulator.http.delete("/faults", params={"account": one.number})
+
+
+@pytest.fixture
+def versatile(kind: str, request: pytest.FixtureRequest) -> Client:
+    """The paired client, where its program speaks more than texts."""
+    if kind not in VERSATILE:
+        pytest.skip(f"the program of {kind} speaks texts alone yet (D9)")
+    one: Client = request.getfixturevalue("client")
+    return one
 
 
 _numbers = count(15550110000)

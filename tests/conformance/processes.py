@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -24,12 +25,14 @@ CLIENTS = Path(__file__).with_name("clients")
 # The environment that the Makefile makes for the client in Rust.
 RUST = ROOT / ".venv" / "tryx"
 KINDS = ("neonize", "tryx", "native")
+# Those whose programs speak more than texts; the others join the scenarios once theirs do.
+VERSATILE = ("neonize",)
 
 
 class JsonProcess:
     """A process that prints one JSON object a line and takes one a line."""
 
-    def __init__(self, command: list[str], log: Path) -> None:
+    def __init__(self, command: list[str], log: Path, **environment: str) -> None:
         with log.open("ab") as errors:
             self._process = subprocess.Popen(
                 command,
@@ -38,6 +41,7 @@ class JsonProcess:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
+                env=os.environ | environment,
             )
         self.seen: list[dict[str, Any]] = []
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
@@ -129,6 +133,7 @@ class Simulator:
         self.root_key: str = ready["root_key"]
         self._ports = tuple(str(httpx.URL(ready[name]).port) for name in ("ws_url", "control_url"))
         self.http = httpx.Client(base_url=ready["control_url"], timeout=30.0)
+        self.media_authority: str = self.http.get("/").json()["media_authority"]
 
     def kill(self) -> None:
         self.http.close()
@@ -154,6 +159,17 @@ class Simulator:
     def contact(self, number: str) -> dict[str, Any]:
         contact: dict[str, Any] = self.http.get(f"/contacts/{number}").json()
         return contact
+
+    def item(self, number: str, message_id: str, seconds: float = 10.0) -> dict[str, Any]:
+        """What a contact's inbox shows of a message, once it is there."""
+        found: list[dict[str, Any]] = []
+
+        def arrived() -> bool:
+            found[:] = [one for one in self.inbox(number) if one["id"] == message_id]
+            return bool(found)
+
+        until(arrived, seconds)
+        return found[0]
 
     def texts(self, number: str) -> list[str]:
         """What the contact's own devices showed, in order."""
@@ -195,6 +211,8 @@ class Client:
         self.process = JsonProcess(
             [interpreter(self.kind), str(CLIENTS / f"{self.kind}_client.py"), json.dumps(options)],
             self._directory / "client.log",
+            # what Go takes for the authorities that it trusts
+            SSL_CERT_FILE=self._simulator.media_authority,
         )
 
     def wait(self, event: str, seconds: float = 20.0, **values: Any) -> dict[str, Any]:
@@ -217,6 +235,11 @@ class Client:
         self.process.kill()
         self.start()
         self.wait("connected")
+
+    def say(self, to: str, kind: str, **more: Any) -> str:
+        """Sends a message of any kind, by a client that knows it."""
+        self.process.command(do="say", to=to, type=kind, **more)
+        return str(self.wait("sent")["id"])
 
     def send(self, to: str, text: str) -> str:
         self.process.command(do="send", to=to, text=text)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.conformance.processes import KINDS, ROOT
 
-SCENARIOS = ("logins", "messages", "keys", "devices")
+SCENARIOS = ("logins", "messages", "keys", "devices", "kinds", "groups", "history")
 DOCUMENT = ROOT / "docs" / "conformance.md"
 
 
@@ -30,7 +30,9 @@ def scenarios() -> dict[str, list[str]]:
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 arguments = {argument.arg for argument in node.args.args}
-                assert arguments & {"client", "kind"}, f"{node.name} is no scenario of a client's"
+                assert arguments & {"client", "kind", "versatile"}, (
+                    f"{node.name} is no scenario of a client's"
+                )
                 differs = differing(node)
                 assert set(differs) <= set(KINDS), f"{node.name} names an unknown client"
                 rows[f"{name}: {node.name.removeprefix('test_').replace('_', ' ')}"] = [

@@ -8,6 +8,17 @@ words:
 * events `qr`, `paired`, `connected`, `disconnected`, `replaced`, `logged_out`, `message` (`id`,
   `text`, `sender`, `from_me`; `sender` is the phone number where the client knows it, else the
   LID), `undecryptable` (`id`), `receipt` (`ids`, `type`), `sent` (`id`, `text`), `failed`;
+* a `message` of a client that knows more than texts also has `type`, `chat`, and what goes with its
+  type: `target`, `reply_to`, `place`, `vcard`, `options`, `chosen` (the SHA-256 of each option that
+  a vote chose), `mimetype` and `length`;
+* its commands are `say` (`to`, `type`, and what goes with the type), answered by `sent`, and
+  `download` (`id`), answered by `downloaded` (`id`, `sha256`, `length`);
+* events `joined` (`group`) and `members` (`group`, how many `joined` and `left`); commands `group`
+  (`group`), answered by `group` (`group`, `subject`, `members` by number), and `groups`, answered by
+  `groups` (`groups`);
+* events `history` (`type`, `conversations` with `chat`, `name` and `messages`, `names`), `presence`
+  (`who`, `available`) and `typing` (`chat`, `state`); commands `online` (`online`), `subscribe`
+  (`to`) and `type` (`to`, `state`), which are not answered;
 * command `hold`, answered by `held`: from now on the user is busy for ever with a message that it
   is given, as one whose own store hangs;
 * commands `send` (`to`, `text`) and `check` (`number`), which answers `checked` (`registered`).

@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from tests.conformance.clients import child
+    from tests.conformance.clients import child, neonize_kinds
 else:
     import child  # by its place beside this program: `tests` is not a name to rely on
+    import neonize_kinds
 
 # neonize's numbers for what whatsmeow calls "" and "read"
 _RECEIPTS: Final = {"1": "delivered", "4": "read"}
 
 
+# what came and what was sent, by id
+_seen: Final[dict[str, Any]] = {}
+
+
+def named(jid: Any) -> str:
+    return f"{jid.User}@{jid.Server}"
+
+
 def told(client: Any) -> None:
     """Prints the library's events in the words that all clients use."""
     from neonize.events import (
+        ChatPresenceEv,
         ConnectedEv,
         DisconnectedEv,
+        GroupInfoEv,
+        HistorySyncEv,
+        JoinedGroupEv,
         LoggedOutEv,
         MessageEv,
         PairStatusEv,
+        PresenceEv,
         ReceiptEv,
         StreamReplacedEv,
         UndecryptableMessageEv,
@@ -47,13 +63,16 @@ def told(client: Any) -> None:
     def on_message(_: Any, message: Any) -> None:
         if child.held.is_set():
             threading.Event().wait()
-        content = message.Message
+        if neonize_kinds.hands_over_a_key(message.Message):
+            return  # whatsmeow makes a message of that, too
+        _seen[message.Info.ID] = message
         source = message.Info.MessageSource
         by_number = source.Sender.Server == "s.whatsapp.net" or not source.SenderAlt.User
         child.emit(
             "message",
             id=message.Info.ID,
-            text=content.conversation or content.extendedTextMessage.text,
+            **{"text": "", **neonize_kinds.described(client, message)},
+            chat=named(source.Chat),
             sender=source.Sender.User if by_number else source.SenderAlt.User,
             from_me=source.IsFromMe,
         )
@@ -62,6 +81,29 @@ def told(client: Any) -> None:
         kind = str(receipt.Type)
         child.emit("receipt", ids=list(receipt.MessageIDs), type=_RECEIPTS.get(kind, kind))
 
+    client.event(JoinedGroupEv)(
+        lambda _, event: child.emit("joined", group=named(event.GroupInfo.JID))
+    )
+    client.event(GroupInfoEv)(
+        lambda _, event: child.emit(
+            "members", group=named(event.JID), joined=len(event.Join), left=len(event.Leave)
+        )
+    )
+    client.event(HistorySyncEv)(
+        lambda _, event: child.emit("history", **neonize_kinds.history(event.Data))
+    )
+    client.event(PresenceEv)(
+        lambda _, event: child.emit(
+            "presence", who=named(event.From), available=not event.Unavailable
+        )
+    )
+    client.event(ChatPresenceEv)(
+        lambda _, event: child.emit(
+            "typing",
+            chat=named(event.MessageSource.Chat),
+            state=neonize_kinds.typing_state(event),
+        )
+    )
     client.event(MessageEv)(on_message)
     client.event(ReceiptEv)(on_receipt)
     client.event(UndecryptableMessageEv)(
@@ -69,13 +111,40 @@ def told(client: Any) -> None:
     )
 
 
+def name_oneself(session: Path) -> None:
+    """Gives a session that is paired the name that a phone's settings would bring.
+
+    whatsmeow shows nobody that it is online before it has one.
+    """
+    if session.exists():
+        with closing(sqlite3.connect(session)) as database, database:
+            database.execute("UPDATE whatsmeow_device SET push_name = 'neonize'")
+
+
 def obey(client: Any, command: dict[str, Any]) -> None:
     """Does what a command says."""
-    from neonize.utils import build_jid
-
     if command["do"] == "send":
-        sent = client.send_message(build_jid(command["to"]), command["text"])
+        sent = client.send_message(neonize_kinds.address(command["to"]), command["text"])
         child.emit("sent", id=sent.ID, text=command["text"])
+    elif command["do"] == "say":
+        said = neonize_kinds.message(client, command, _seen)
+        sent = client.send_message(neonize_kinds.address(command["to"]), said)
+        child.emit("sent", id=sent.ID, text=command.get("text", ""))
+    elif command["do"] == "download":
+        found = neonize_kinds.downloaded(client, _seen[command["id"]])
+        child.emit("downloaded", id=command["id"], **found)
+    elif command["do"] == "group":
+        group = client.get_group_info(neonize_kinds.address(command["group"]))
+        child.emit(
+            "group",
+            group=command["group"],
+            subject=group.GroupName.Name,
+            members=sorted(one.PhoneNumber.User for one in group.Participants),
+        )
+    elif command["do"] in ("online", "subscribe", "type"):
+        neonize_kinds.show(client, command)
+    elif command["do"] == "groups":
+        child.emit("groups", groups=[named(one.JID) for one in client.get_joined_groups()])
     elif command["do"] == "hold":
         child.held.set()
         child.emit("held")
@@ -90,7 +159,9 @@ def main() -> None:
     from neonize.client import NewClient
 
     child.point_to("neonize", asked["ws_url"], asked["root_key"])
-    client = NewClient(str(Path(asked["directory"]) / "session.db"))
+    session = Path(asked["directory"]) / "session.db"
+    name_oneself(session)
+    client = NewClient(str(session))
     told(client)
 
     def listen() -> None:

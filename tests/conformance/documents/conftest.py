@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 
 from actors.settings import Settings
 from actors.state.documents import open_documents
+from tests.firestore import Firestore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from actors.state.documents import Documents
 
 
-def sqlite(directory: Path) -> Documents:
-    return open_documents(Settings.resolve(data=directory))
+def settings(store: str, directory: Path, firestore: Firestore) -> Settings:
+    """An instance's, with the store behind the port; its own database of the one server."""
+    if store == "sqlite":
+        return Settings.resolve(data=directory)
+    return Settings.resolve(
+        data=directory,
+        firestore_emulator_host=firestore.host,
+        firestore_database=f"d{uuid.uuid4().hex}",
+    )
 
 
-STORES: dict[str, Callable[[Path], Documents]] = {"sqlite": sqlite}
+@pytest.fixture(scope="session")
+def firestore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firestore]:
+    # Without indexes, for this suite asks what the service does not.
+    with Firestore(tmp_path_factory.mktemp("firestore"), indexes=None) as started:
+        yield started
 
 
-@pytest.fixture(params=STORES)
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Documents]:
+@pytest.fixture(params=["sqlite", "firestore"])
+def opened(
+    request: pytest.FixtureRequest, tmp_path: Path, firestore: Firestore
+) -> Callable[[], Documents]:
     """Opens the same store again, as another process of the instance would."""
-    return lambda: STORES[request.param](tmp_path)
+    chosen = settings(request.param, tmp_path, firestore)
+    return lambda: open_documents(chosen)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.lease import Leases
 from actors.state.connections import Connections
+from actors.state.copies import Copy
 from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, Where, Write, open_documents
 from actors.state.messages import connection_of, incoming, storing
 from supervision.budgets import Budgets
@@ -34,7 +35,8 @@ async def test_who_gets_the_id_next_lists_nothing_of_the_one_before(tmp_path: Pa
         settings = valkey.settings()
         redis, documents = connect(settings), open_documents(settings)
         lanes, connections = Lanes(redis, settings), Connections(documents)
-        registry = Registry(documents, Budgets(Lives(Intensity(0, 10.0), 0.1, 1.0), documents))
+        budgets = Budgets(Lives(Intensity(0, 10.0), 0.1, 1.0), documents)
+        registry = Registry(documents, budgets, Copy(None))
         removal = Removal(registry, Leases(redis), lanes, documents, settings.sessions)
 
         async def listed(connection: str) -> list[Document]:

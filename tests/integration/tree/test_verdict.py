@@ -11,6 +11,7 @@ from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.lease import Leases, Owner
 from actors.state.connections import Connections
+from actors.state.copies import Copy
 from actors.state.documents import open_documents
 from supervision.budgets import Budgets
 from supervision.children import Child, Children, End
@@ -51,7 +52,7 @@ async def test_the_note_of_a_fall_never_replaces_the_verdict(
         redis, documents = connect(settings), open_documents(settings)
         leases = slow(redis)
         budgets = Budgets(Lives(Intensity(0, 10.0), 0.1, 1.0), documents)
-        registry = Registry(documents, budgets)
+        registry = Registry(documents, budgets, Copy(None))
         children = Children(
             Cluster(settings.data),
             Probes(),

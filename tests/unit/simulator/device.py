@@ -28,7 +28,6 @@ from simulator.protocol import (
     ADVSignedDeviceIdentityHMAC,
     ClientPayload,
     HandshakeMessage,
-    Message,
     Node,
     bytes_of,
     decode,
@@ -36,6 +35,7 @@ from simulator.protocol import (
     number_bytes,
     xeddsa_sign,
 )
+from simulator.schema import Message
 from simulator.store import Store
 from tests.unit.simulator.noise_client import PROLOGUE, NoiseClient
 
@@ -218,12 +218,15 @@ class Device:
         return message_id, text
 
     def decrypt(self, stanza: Any) -> str:
+        message = self.message_in(stanza)
+        return str(message.conversation or message.device_sent_message.message.conversation)
+
+    def message_in(self, stanza: Any) -> Any:
         enc = stanza.get_child("enc")
         person = self.world.people.at(stanza.attrs["from"])
         assert person is not None
         peer = (person.number, stanza.attrs["from"].device)
-        message = Message.FromString(self.signal.decrypt(peer, enc.attrs["type"], enc.content))
-        return str(message.conversation or message.device_sent_message.message.conversation)
+        return Message.FromString(self.signal.decrypt(peer, enc.attrs["type"], enc.content))
 
     async def bundle(self, number: str, device: int = 0) -> Bundle:
         """Fetches a device's bundle; without a one-time prekey when it has none left."""
@@ -259,14 +262,14 @@ class Device:
     async def message(
         self,
         number: str,
-        text: str,
+        said: Any,
         message_id: str,
         *,
         devices: tuple[int, ...] = (0,),
         bundle: Bundle | None = None,
     ) -> Any:
-        """A message to a person's devices; not yet sent."""
-        message = Message(conversation=text)
+        """A message, or a text, to a person's devices; not yet sent."""
+        message = Message(conversation=said) if isinstance(said, str) else said
         parts = [await self.part(number, one, message, bundle) for one in devices]
         content = [
             Node("participants", {}, parts),

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from simulator.contact_routes import MAX_TEXT
+from simulator import contents
+from simulator.compose import MAX_TEXT
 from simulator.control import application
 from simulator.faults import RULES
+from simulator.protocol import PN_SERVER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,6 +22,30 @@ if TYPE_CHECKING:
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
+# what makes no message, and what is said of it
+UNSAYABLE: list[tuple[dict[str, Any], int, str]] = [
+    ({"type": "smell"}, 400, "bad_type"),
+    ({"text": "x", "smell": "x"}, 400, "unknown_field"),
+    ({"type": "location", "text": "x"}, 400, "unknown_field"),
+    ({"type": "location", "latitude": 91, "longitude": 0}, 400, "bad_location"),
+    ({"type": "location", "latitude": 9}, 400, "missing_field"),
+    ({"type": "contact", "name": "x" * 1025}, 400, "bad_text"),
+    ({"type": "contact", "name": "x"}, 400, "missing_field"),
+    ({"type": "contact", "name": "x", "phone": "12"}, 400, "bad_number"),
+    ({"type": "poll", "text": "x", "options": ["a"]}, 400, "bad_options"),
+    ({"type": "poll", "text": "x", "options": ["a", "a"]}, 400, "bad_options"),
+    ({"type": "poll", "text": "x", "options": ["a", 1]}, 400, "bad_options"),
+    (
+        {"type": "poll", "text": "x", "options": ["a", "b"], "selectable": 3},
+        400,
+        "bad_options",
+    ),
+    ({"type": "delete", "count": 2, "target": "x"}, 400, "bad_count"),
+    ({"type": "delete"}, 400, "missing_field"),
+    ({"type": "delete", "target": "x"}, 404, "no_such_message"),
+    ({"type": "reaction", "text": "x", "target": "x"}, 404, "no_such_message"),
+    ({"text": "x", "reply_to": "x"}, 404, "no_such_message"),
+]
 
 
 @pytest.fixture
@@ -103,6 +129,10 @@ async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
             "no_such_device",
         ),
         ("POST", f"/phones/{NUMBER}/say", {"to": FRIEND, "text": "x"}, 409, "no_companion"),
+        *(
+            ("POST", f"/contacts/{FRIEND}/say", {"to": NUMBER} | body, status, code)
+            for body, status, code in UNSAYABLE
+        ),
         ("POST", f"/contacts/{FRIEND}/devices", {"notify": "no"}, 400, "wrong_type"),
         ("DELETE", f"/contacts/{FRIEND}/devices/3", None, 404, "no_such_device"),
         ("DELETE", f"/contacts/{FRIEND}/devices/0", None, 404, "no_such_device"),
@@ -139,6 +169,8 @@ async def test_says_where_clients_connect(http: httpx.AsyncClient, world: World)
         "ws_url": "ws://127.0.0.1:1/ws/chat",
         "root_key": world.root_key.hex(),
         "static_key": world.identity.static_public.hex(),
+        "media_host": "127.0.0.1",
+        "media_authority": "",
         "pid": os.getpid(),
     }
 
@@ -267,7 +299,9 @@ async def test_what_grows_is_read_in_pages(
     # one that comes again keeps its index, and one that is new comes after it
     with world.store.transaction():
         friend = world.people.named(FRIEND)
-        world.contacts.hear(world.people.named(NUMBER), friend, ids[0], "text 1", "s.whatsapp.net")
+        world.contacts.hear(
+            world.people.named(NUMBER), friend, ids[0], contents.text("text 1"), PN_SERVER
+        )
     assert await read(inbox, after=last) == ([], last)
     assert world.contacts.inbox.received(FRIEND)[0]["deliveries"] == 2
     await http.post(f"/phones/{NUMBER}/say", json={"to": FRIEND, "text": "news"})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from simulator.compose import KINDS
 from simulator.control import application
 from simulator.faults import INSTANT, RULES, requested
 
@@ -77,7 +78,17 @@ async def test_a_contact_behaves_at_first_as_is_written(world: World) -> None:
         assert (await http.post(f"/contacts/{FRIEND}", json=written)).status_code == 200
 
 
-@pytest.mark.parametrize("heading", ["request", "kind", "field"])
+def test_the_types_are_those_that_can_be_said() -> None:
+    named = {kind: takes for kind, takes, _ in rows("type")}
+    assert list(named) == list(KINDS)
+    for kind, takes in named.items():
+        words = set(re.findall(r"[a-z_]+", takes))
+        fields = KINDS[kind] - {"reply_to"}
+        fields -= {"data", "size", "mimetype"} if "file" in words else set()
+        assert fields <= words, kind
+
+
+@pytest.mark.parametrize("heading", ["request", "kind", "field", "type"])
 def test_each_table_is_found(heading: str) -> None:
     assert len(rows(heading)) > 5
 

@@ -13,7 +13,9 @@ from simulator.inbox import Inbox
 from simulator.offline import OfflineQueue
 from simulator.people import People
 from simulator.protocol import JID, Node
+from simulator.speech import said_content
 from simulator.store import Store
+from simulator.tables import VERSION
 
 
 @pytest.fixture
@@ -87,6 +89,34 @@ def test_a_failed_part_leaves_the_rest(path: Path) -> None:
         store.count("1", "done")
     assert (store.counted("1", "done"), store.counted("1", "failed")) == (2, 0)
     assert (left, forgotten) == (["done"], [True])
+    store.close()
+
+
+def test_a_file_of_the_second_version(path: Path) -> None:
+    """It knew texts alone, and has neither the message itself nor what is shown beside it."""
+    store = Store(path)
+    inbox = Inbox(store)
+    device = ("15550100002", 0)
+    inbox.keep(device, "15550100001", "M1", chat=device[0], kind="text", text="hello")
+    store.execute(
+        "INSERT INTO said (number, device, recipient, id, text, addressing, at)"
+        " VALUES (?, 0, ?, 'M2', 'there', 's.whatsapp.net', 1.0)",
+        *("15550100002", "15550100001"),
+    )
+    for table, column in (("inbox", "content"), ("inbox", "fields"), ("said", "content")):
+        store.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    store.execute("DROP TABLE groups")
+    store.execute("PRAGMA user_version = 1")
+    store.close()
+    Store(path).close()
+    store = Store(path)
+    (item,) = Inbox(store).received(device[0])
+    assert (item["text"], item["content"]) == ("hello", {})
+    row = store.row("SELECT * FROM said")
+    assert row is not None
+    assert said_content(row).conversation == "there"
+    assert store.number("SELECT count(*) FROM groups") == 0
+    assert store.number("PRAGMA user_version") == VERSION
     store.close()
 
 

@@ -80,3 +80,20 @@ async def test_a_message_accepted_again_in_an_emptied_redis_replaces_the_old_one
     again = replace(RECORD, status="queued", accepted_at=20.0, revision=1)
     found = await shown(tmp_path, RECORD, again)
     assert {document["status"] for document in found.values()} == {"queued"}
+
+
+async def test_where_documents_are_paid_for_what_was_sent_at_once_is_no_job(tmp_path: Path) -> None:
+    documents = SqliteDocuments(tmp_path / "state.sqlite3")
+    waiting = replace(RECORD, status="waiting", revision=3)
+    try:
+        await documents.batch(mirror.writes([RECORD], billed=True))
+        assert await documents.get(JOBS, RECORD.id) is None
+        assert await documents.get(MESSAGES, RECORD.id) is not None
+        # What waited is one, and stays so whatever becomes of it.
+        for record in (waiting, RECORD, waiting):
+            await documents.batch(mirror.writes([record], billed=True))
+        job = await documents.get(JOBS, RECORD.id)
+        assert job is not None
+        assert (job["status"], job["revision"]) == ("sent", 7)
+    finally:
+        await documents.close()

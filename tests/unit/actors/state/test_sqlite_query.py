@@ -72,7 +72,7 @@ def test_an_index_serves_what_the_service_asks(
     statement = compile_query(collection, where, order, 50, None)
     if further:
         last: dict[str, Any] = {"id": "x", "at": 7.5, "updated_at": 7.5}
-        statement = compile_query(collection, where, order, 50, statement.cursor(last))
+        statement = compile_query(collection, where, order, 50, statement.request.cursor(last))
     plan = [
         row[3]
         for row in database.execute(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
@@ -84,7 +84,7 @@ def test_an_index_serves_what_the_service_asks(
 
 def test_the_collections_own_key_serves_a_listing(database: sqlite3.Connection) -> None:
     first = compile_query(CONNECTIONS, [], [], 10, None)
-    for after in (None, first.cursor({"id": "shop"})):
+    for after in (None, first.request.cursor({"id": "shop"})):
         statement = compile_query(CONNECTIONS, [], [], 10, after)
         (row,) = database.execute(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
         assert row[3].startswith("SEARCH documents USING PRIMARY KEY")
@@ -107,6 +107,6 @@ def test_a_collection_is_an_identifier(name: str) -> None:
 
 def test_a_cursor_holds_nothing_but_places() -> None:
     statement = compile_query(MESSAGES, [SHOP, CHAT], NEWEST, 50, None)
-    shown = statement.cursor({"id": "shop.in.0", "at": 1.5, "text": "secret", "chat": "c"})
+    shown = statement.request.cursor({"id": "shop.in.0", "at": 1.5, "text": "secret", "chat": "c"})
     again = compile_query(MESSAGES, [SHOP, CHAT], NEWEST, 50, shown)
     assert again.parameters[2:] == (1.5, 1.5, 1.5, "shop.in.0", 51)

@@ -1,0 +1,44 @@
+"""Fields of documents: pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def merge(document: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """`document` with `data` merged in: maps deeply; anything else, an empty map too, replaces."""
+    merged = dict(document)
+    for name, value in data.items():
+        before = merged.get(name)
+        if isinstance(value, dict) and value and isinstance(before, dict):
+            merged[name] = merge(before, value)
+        else:
+            merged[name] = value
+    return merged
+
+
+def value_at(document: Mapping[str, Any], field: str) -> Any:
+    """The value at a dotted path; raises `KeyError` where there is none."""
+    value: Any = document
+    for part in field.split("."):
+        value = value[part]
+    return value
+
+
+def is_ahead(there: Mapping[str, Any], new: Mapping[str, Any], by: Sequence[str]) -> bool:
+    """Whether `there` is ahead of `new` in the numbers of the fields `by`, a missing one being 0."""
+    for field in by:
+        known, other = _number_at(there, field), _number_at(new, field)
+        if known != other:
+            return known > other
+    return False
+
+
+def _number_at(document: Mapping[str, Any], field: str) -> float:
+    try:
+        return value_at(document, field) or 0
+    except (KeyError, TypeError):
+        return 0

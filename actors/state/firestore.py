@@ -1,0 +1,343 @@
+"""The state store on Google's Firestore: the documents port for instances of any size.
+
+Loaded where Firestore is chosen, and only there: it takes 30 MB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import random
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from google.api_core import exceptions
+from google.auth.exceptions import GoogleAuthError
+from google.cloud.firestore_v1.types import firestore as messages
+from google.cloud.firestore_v1.types import write as write_types
+
+from actors.backoff import backoff
+from actors.state.documents import BATCH_LIMIT, Page, StoreAway, Write
+from actors.state.fields import is_ahead, merge
+from actors.state.firestore_channel import open_client
+from actors.state.firestore_values import decode, encode, paths, query
+from actors.state.queries import Request, check_address, check_field
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from actors.settings import Settings
+    from actors.state.documents import Change, Cursor, Document, Order, Where
+
+log = structlog.get_logger()
+
+ANSWER_SECONDS = 5.0
+"""Within which every call has its answer or raises `StoreAway`, retries included."""
+
+TRIES = 12
+"""Of a transaction that others get in the way of, as far as `ANSWER_SECONDS` allows."""
+COLLIDED_BASE, COLLIDED_CAP = 0.02, 1.0
+QUOTA_BASE, QUOTA_CAP = 1.0, 20.0
+"""Seconds for which nothing is asked after the quota was exceeded; doubles each time in a row."""
+
+# The plain messages: the client's own wrappers are many times slower.
+_Got: Any = messages.BatchGetDocumentsResponse
+_Found: Any = messages.RunQueryResponse
+_Get: Any = messages.BatchGetDocumentsRequest.pb()
+_Run: Any = messages.RunQueryRequest.pb()
+_Commit: Any = messages.CommitRequest.pb()
+_Rollback: Any = messages.RollbackRequest.pb()
+_Wire: Any = write_types.Write.pb()
+
+_MISTAKES = (exceptions.InvalidArgument, exceptions.OutOfRange)
+
+
+class FirestoreDocuments:
+    """The documents port on Firestore; what a call wrote is durable there when it returns.
+
+    Nothing is asked twice but what collided: whether a write arrived whose answer got lost the
+    caller has to find out by repeating it. After an exceeded quota all calls raise
+    `StoreAway` at once for a while, longer each time, so that what is left of it is not eaten up
+    by asking.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._database = (
+            f"projects/{settings.firestore_project}/databases/{settings.firestore_database}"
+        )
+        self._root = f"{self._database}/documents"
+        self._metadata = [("google-cloud-resource-prefix", self._database)]
+        if settings.firestore_emulator_host is not None:
+            # An emulator takes everybody who says so for the owner.
+            self._metadata.append(("authorization", "Bearer owner"))
+        self._client: Any = None
+        self._opening = asyncio.Lock()
+        self._collided = asyncio.Lock()
+        self._exceeded = 0
+        self._quota_at = 0.0
+        self._calls = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
+        self._unindexed = False
+
+    @property
+    def billed(self) -> bool:
+        return True
+
+    async def get(self, collection: str, id: str) -> Document | None:  # noqa: A002
+        check_address(collection, id)
+        name = self._name(collection, id)
+        async with self._calling() as client:
+            found, _ = await self._read(client, [name])
+        return None if found[name] is None else decode(found[name])
+
+    async def set(
+        self,
+        collection: str,
+        id: str,  # noqa: A002
+        data: Mapping[str, Any],
+        *,
+        merge: bool = False,
+    ) -> None:
+        await self.batch([Write("merge" if merge else "set", collection, id, data)])
+
+    async def create(self, collection: str, id: str, data: Mapping[str, Any]) -> bool:  # noqa: A002
+        check_address(collection, id)
+        wire = _Wire(update=encode(self._name(collection, id), data))
+        wire.current_document.exists = False
+        async with self._calling() as client:
+            try:
+                await self._commit(client, [wire])
+            except exceptions.AlreadyExists:
+                return False
+        return True
+
+    async def change(self, collection: str, id: str, change: Change) -> Document | None:  # noqa: A002
+        step = _Step(self, Write("change", collection, id, change=change))
+        async with self._calling() as client:
+            after = await self._transact(client, [step])
+        found = after[step.name]
+        return None if found is None else decode(found)
+
+    async def delete(self, collection: str, id: str) -> None:  # noqa: A002
+        await self.batch([Write("delete", collection, id)])
+
+    async def batch(self, writes: Sequence[Write]) -> None:
+        if len(writes) > BATCH_LIMIT:
+            raise ValueError(f"a batch has at most {BATCH_LIMIT} writes")
+        steps = [_Step(self, write) for write in writes]
+        if not steps:
+            return
+        async with self._calling() as client:
+            if all(step.blind for step in steps):
+                await self._commit(client, [step.wire() for step in steps])
+            else:
+                await self._transact(client, steps)
+
+    async def query(
+        self,
+        collection: str,
+        *,
+        where: Sequence[Where] = (),
+        order: Sequence[Order] = (),
+        limit: int | None = None,
+        after: Cursor | None = None,
+    ) -> Page:
+        request = Request.of(collection, where, order, limit, after)
+        asked = _Run(parent=self._root, structured_query=query(self._root, request))
+        async with self._calling() as client:
+            found = await self._find(client, asked)
+        items = [decode(document) for document in found[:limit]]
+        more = limit is not None and len(found) > limit
+        return Page(items, request.cursor(items[-1]) if more else None)
+
+    async def close(self) -> None:
+        self._closed = True
+        await self._idle.wait()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.transport.close()
+
+    def _name(self, collection: str, identity: str) -> str:
+        return f"{self._root}/{collection}/{identity}"
+
+    @asynccontextmanager
+    async def _calling(self) -> AsyncIterator[Any]:
+        """The client, for one call of the port: within bounded time, in the port's own errors."""
+        if self._closed:
+            raise StoreAway("the store is closed")
+        if self._exceeded and asyncio.get_running_loop().time() < self._quota_at:
+            raise StoreAway("quota exceeded")
+        self._calls += 1
+        self._idle.clear()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                yield await self._opened()
+        except exceptions.ResourceExhausted:
+            self._exceed()
+            raise StoreAway("quota exceeded") from None
+        except _MISTAKES:
+            # Its text could quote what was to be stored.
+            raise ValueError("Firestore does not take this") from None
+        except TimeoutError:
+            raise StoreAway("no answer in time") from None
+        except exceptions.FailedPrecondition:
+            self._tell_unindexed()
+            raise StoreAway("an index is missing") from None
+        except (exceptions.GoogleAPIError, GoogleAuthError, OSError) as error:
+            raise StoreAway(type(error).__name__) from None
+        else:
+            self._exceeded = 0
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._idle.set()
+
+    async def _opened(self) -> Any:
+        async with self._opening:
+            if self._client is None:
+                self._client = await open_client(self._settings)
+            return self._client
+
+    def _exceed(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._quota_at:
+            return  # calls that were on their way together are one refusal
+        self._exceeded += 1
+        pause = backoff(self._exceeded, QUOTA_BASE, QUOTA_CAP, random.random(), floor=0.5)  # noqa: S311 - spread only
+        self._quota_at = now + pause
+        log.warning("quota exceeded", action="store_quota", seconds=round(pause, 1))
+
+    def _tell_unindexed(self) -> None:
+        if not self._unindexed:
+            self._unindexed = True
+            log.error("an index is missing: deploy firestore.indexes.json", action="store_index")
+
+    async def _read(
+        self, client: Any, names: Sequence[str], *, transaction: bool = False
+    ) -> tuple[dict[str, Any], bytes]:
+        """The documents by name, and the transaction that was begun."""
+        request = _Get(database=self._database, documents=names)
+        if transaction:
+            request.new_transaction.read_write.SetInParent()
+        found: dict[str, Any] = dict.fromkeys(names)
+        begun = b""
+        async for wrapped in await self._ask(client.batch_get_documents, request):
+            response = _Got.pb(wrapped)
+            begun = begun or response.transaction
+            if response.WhichOneof("result") == "found":
+                found[response.found.name] = response.found
+        return found, begun
+
+    async def _find(self, client: Any, request: Any) -> list[Any]:
+        found = []
+        async for wrapped in await self._ask(client.run_query, request):
+            response = _Found.pb(wrapped)
+            if response.HasField("document"):
+                found.append(response.document)
+        return found
+
+    async def _commit(self, client: Any, writes: Sequence[Any], transaction: bytes = b"") -> None:
+        request = _Commit(database=self._database, writes=writes, transaction=transaction)
+        await self._ask(client.commit, request)
+
+    async def _ask(self, method: Any, request: Any) -> Any:
+        # Neither a retry nor a deadline of the client's own: both outlast what they are given.
+        return await method(request, retry=None, timeout=ANSWER_SECONDS, metadata=self._metadata)
+
+    async def _transact(self, client: Any, steps: Sequence[_Step]) -> dict[str, Any]:
+        """Read, decide and write with nobody in between; the documents afterwards, by name."""
+        try:
+            return await self._attempt(client, steps)
+        except exceptions.Aborted:
+            pass
+        # What collides in one process waits for its turn, so that each turn can succeed.
+        async with self._collided:
+            for failures in range(1, TRIES):
+                pause = backoff(failures, COLLIDED_BASE, COLLIDED_CAP, random.random(), floor=0.0)  # noqa: S311 - spread only
+                await asyncio.sleep(pause)
+                with contextlib.suppress(exceptions.Aborted):
+                    return await self._attempt(client, steps)
+        raise StoreAway("others write the same without a pause")
+
+    async def _attempt(self, client: Any, steps: Sequence[_Step]) -> dict[str, Any]:
+        names = list(dict.fromkeys(step.name for step in steps))
+        before, transaction = await self._read(client, names, transaction=True)
+        after = dict(before)
+        try:
+            for step in steps:
+                after[step.name] = step.apply(after[step.name])
+        except BaseException:
+            await self._roll_back(client, transaction)
+            raise
+        # Each document is written once at most, and only if it is another one then: each is billed.
+        writes = [
+            _Wire(delete=name) if after[name] is None else _Wire(update=after[name])
+            for name in names
+            if not _same(before[name], after[name])
+        ]
+        await self._commit(client, writes, transaction)
+        return after
+
+    async def _roll_back(self, client: Any, transaction: bytes) -> None:
+        request = _Rollback(database=self._database, transaction=transaction)
+        with contextlib.suppress(exceptions.GoogleAPIError):  # it ends by itself, too
+            await self._ask(client.rollback, request)
+
+
+class _Step:
+    """One write of a batch. Raises `ValueError` when it is made, early."""
+
+    def __init__(self, documents: FirestoreDocuments, write: Write) -> None:
+        check_address(write.collection, write.id)
+        self._write = write
+        self.name = documents._name(write.collection, write.id)  # noqa: SLF001 - its own part
+        self.blind = write.op in ("set", "merge", "delete")
+        """Whether it needs not be known what is there."""
+        # The caller may go on changing his own.
+        self._data: Any = copy.deepcopy(write.data) if write.op in ("merge", "advance") else {}
+        self._encoded = encode(self.name, write.data)
+        if write.op == "advance":
+            if not write.by:
+                raise ValueError("an advance names the fields that decide")
+            for field in write.by:
+                check_field(field)
+
+    def wire(self) -> Any:
+        """The write that needs no reading before it."""
+        if self._write.op == "delete":
+            return _Wire(delete=self.name)
+        made = _Wire(update=self._encoded)
+        if self._write.op == "merge":
+            made.update_mask.field_paths.extend(paths(self._data))
+            made.update_mask.SetInParent()
+        return made
+
+    def apply(self, there: Any | None) -> Any | None:
+        """The document afterwards, None for none."""
+        match self._write.op:
+            case "delete":
+                return None
+            case "set":
+                return self._encoded
+            case "create":
+                return self._encoded if there is None else there
+            case "advance":
+                ahead = there is not None and is_ahead(decode(there), self._data, self._write.by)
+                return there if ahead else self._encoded
+            case "merge":
+                before = {} if there is None else decode(there)
+                return encode(self.name, merge(before, self._data))
+        assert self._write.change is not None, "a change without its function"
+        changed = self._write.change(None if there is None else decode(there))
+        return there if changed is None else encode(self.name, changed)
+
+
+def _same(before: Any | None, after: Any | None) -> bool:
+    if before is None or after is None:
+        return before is after
+    return before is after or bool(before.fields == after.fields)

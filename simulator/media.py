@@ -1,0 +1,141 @@
+"""Media files: encrypted under keys of their own, as streams.
+
+Keys, MAC and hashes after whatsmeow `upload.go` and `download.go`: HKDF over a random media key to
+IV, cipher key and MAC key, AES-CBC, and the first ten bytes of an HMAC over IV and ciphertext.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from cryptography.hazmat.primitives import padding
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.constant_time import bytes_eq
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MAX_MEDIA: Final = 100 << 20
+"""Bytes of a file, encrypted."""
+CHUNK: Final = 1 << 16
+_MAC: Final = 10
+_BLOCK: Final = 128
+
+# the kind in an upload's path → what the keys are derived for
+USES: Final = {
+    "image": "WhatsApp Image Keys",
+    "video": "WhatsApp Video Keys",
+    "audio": "WhatsApp Audio Keys",
+    "document": "WhatsApp Document Keys",
+    "sticker": "WhatsApp Image Keys",
+    "md-msg-hist": "WhatsApp History Keys",
+}
+
+
+class MediaError(Exception):
+    """A file that is not what its message says. `code` says why, in a word."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """An encrypted file, by what a message says of it."""
+
+    key: bytes
+    sha256: bytes
+    enc_sha256: bytes
+    length: int
+    size: int
+    """Bytes of the encrypted file."""
+
+
+@dataclass(frozen=True)
+class _Keys:
+    iv: bytes
+    cipher: bytes
+    mac: bytes
+
+
+def _keys(media_key: bytes, kind: str) -> _Keys:
+    derived = HKDF(SHA256(), 112, None, USES[kind].encode()).derive(media_key)
+    return _Keys(derived[:16], derived[16:48], derived[48:80])
+
+
+def seal(plaintext: Iterable[bytes], kind: str, out: BinaryIO) -> Sealed:
+    """Encrypts a stream into a file under a new media key."""
+    media_key = secrets.token_bytes(32)
+    keys = _keys(media_key, kind)
+    encryptor = Cipher(algorithms.AES(keys.cipher), modes.CBC(keys.iv)).encryptor()
+    padder = padding.PKCS7(_BLOCK).padder()
+    mac = HMAC(keys.mac, SHA256())
+    mac.update(keys.iv)
+    clear, whole = hashlib.sha256(), hashlib.sha256()
+    length = size = 0
+
+    def put(sealed: bytes) -> int:
+        whole.update(sealed)
+        return out.write(sealed)
+
+    for chunk in plaintext:
+        clear.update(chunk)
+        length += len(chunk)
+        sealed = encryptor.update(padder.update(chunk))
+        mac.update(sealed)
+        size += put(sealed)
+    last = encryptor.update(padder.finalize()) + encryptor.finalize()
+    mac.update(last)
+    size += put(last) + put(mac.finalize()[:_MAC])
+    return Sealed(media_key, clear.digest(), whole.digest(), length, size)
+
+
+def opened(source: BinaryIO, size: int, kind: str, media_key: bytes) -> tuple[bytes, int]:
+    """The SHA-256 and the length of what an encrypted file of `size` bytes holds.
+
+    Raises MediaError("bad-mac"), or "malformed" for what is no such file.
+    """
+    digest, length = hashlib.sha256(), 0
+    for chunk in decrypted(source, size, kind, media_key):
+        digest.update(chunk)
+        length += len(chunk)
+    return digest.digest(), length
+
+
+def decrypted(source: BinaryIO, size: int, kind: str, media_key: bytes) -> Iterator[bytes]:
+    """What an encrypted file of `size` bytes holds. Raises MediaError, at its end at the latest."""
+    if size <= _MAC or (size - _MAC) % 16 or len(media_key) != 32:
+        raise MediaError("malformed")
+    keys = _keys(media_key, kind)
+    decryptor = Cipher(algorithms.AES(keys.cipher), modes.CBC(keys.iv)).decryptor()
+    unpadder = padding.PKCS7(_BLOCK).unpadder()
+    mac = HMAC(keys.mac, SHA256())
+    mac.update(keys.iv)
+    left = size - _MAC
+    while left:
+        chunk = source.read(min(CHUNK, left))
+        if not chunk:
+            raise MediaError("malformed")
+        left -= len(chunk)
+        mac.update(chunk)
+        yield unpadder.update(decryptor.update(chunk))
+    if not bytes_eq(mac.finalize()[:_MAC], source.read(_MAC)):
+        raise MediaError("bad-mac")
+    try:
+        yield unpadder.update(decryptor.finalize()) + unpadder.finalize()
+    except ValueError as error:
+        raise MediaError("malformed") from error
+
+
+def made_up(size: int) -> Iterator[bytes]:
+    """So many bytes that nobody has seen before."""
+    while size > 0:
+        yield secrets.token_bytes(min(CHUNK, size))
+        size -= CHUNK

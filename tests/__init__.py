@@ -1,0 +1,1 @@
+"""A package, so that it stands before one of the same name which a library installs."""

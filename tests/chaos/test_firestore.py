@@ -1,0 +1,223 @@
+"""Firestore killed and kept away, killed in a commit, and slow while the StateManager dies (G8, G11).
+
+Sends are accepted and delivered throughout and connections stay open; what arrives waits in the
+session files. A start needs no Firestore either. One instance on an emulator serves all of this file; each test leaves it ready.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.chaos.judge import judge
+from tests.chaos.outage import delivered, health, stored
+from tests.chaos.records import alert, shown_alerts
+from tests.chaos.traffic import Traffic
+from tests.chaos.trial import Trial
+from tests.firestore import Firestore
+from tests.instance import Instance
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.figures import Figure
+
+pytestmark = pytest.mark.timeout(300)
+
+CONNECTION, ACCOUNT = "shop", "15550100001"
+BOUND = 30.0
+"""Seconds after its return until what arrived meanwhile is stored and `/health` says so."""
+
+
+@pytest.fixture(scope="module")
+def firestore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firestore]:
+    with Firestore(tmp_path_factory.mktemp("firestore")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def instance(firestore: Firestore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    environment = {
+        "FIRESTORE_EMULATOR_HOST": firestore.host,
+        "HEALTH_CHECK_INTERVAL": "1000",
+        "CPU_THRESHOLD": "100",
+        "MEMORY_THRESHOLD": "100",
+    }
+    with Instance(tmp_path_factory.mktemp("instance"), environment) as running:
+        running.pair(CONNECTION, ACCOUNT)
+        yield running
+
+
+@pytest.fixture
+def undisturbed(instance: Instance) -> Iterator[None]:
+    """The connection has the same process and the same socket as before."""
+    before = instance.ready(30) and (instance.process("connection").pid, opened(instance))
+    yield
+    assert (instance.process("connection").pid, opened(instance)) == before
+
+
+def opened(instance: Instance) -> tuple[str, int, str]:
+    found = instance.connection(CONNECTION)
+    return found["state"], found["epoch"], found["since"]
+
+
+@contextmanager
+def away(firestore: Firestore) -> Iterator[None]:
+    firestore.kill()
+    try:
+        yield
+    finally:
+        firestore.start()
+
+
+def healed(traffic: Traffic, received: int) -> float:
+    """Seconds from now until what came in is stored again and nothing is said to be wrong."""
+    instance, begun = traffic.instance, time.monotonic()
+
+    def more() -> bool:
+        # 503 until the gateway, too, has found it again.
+        with suppress(httpx.HTTPStatusError):
+            return stored(instance, CONNECTION) > received
+        return False
+
+    until("messages are stored again", more, 60)
+    until("nothing is wrong", lambda: health(instance)["status"] == "healthy" or None, 60)
+    return time.monotonic() - begun
+
+
+@pytest.mark.usefixtures("undisturbed")
+def test_killed_and_away(instance: Instance, firestore: Firestore, figure: Figure) -> None:
+    begun_at = time.time()
+    with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
+        received = stored(instance, CONNECTION)
+        with trial.during(away(firestore)):
+            until("it is said", lambda: "store_away" in health(instance)["reasons"], 10)
+            given, sent = trial.traffic.given(), delivered(trial.traffic)
+            while time.time() < trial.struck_at + 10:
+                assert health(instance)["status"] == "degraded"
+                time.sleep(0.5)
+            assert trial.traffic.given() > given + 20, "sends are accepted meanwhile"
+            assert delivered(trial.traffic) > sent + 10, "and delivered"
+        took = healed(trial.traffic, received)
+        trial.traffic.flow()
+        trial.told = (
+            f"Firestore killed and away for 10 s: all stored and healthy {took:.1f} s after its"
+            " return"
+        )
+    assert not trial.traffic.refused
+    assert took < BOUND
+    cleared = alert(instance, begun_at, "store_away", active=False)
+    assert cleared["cleared_at"] > cleared["raised_at"] >= begun_at
+    assert "store_away" not in shown_alerts(instance)
+
+
+@pytest.mark.usefixtures("undisturbed")
+def test_killed_in_the_middle_of_commits(
+    instance: Instance, firestore: Firestore, figure: Figure
+) -> None:
+    """It dies with half a batch written; none of that is there, and all of it comes again."""
+    took = []
+    with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
+        for _ in range(3):
+            received = stored(instance, CONNECTION)
+            with trial.struck():
+                firestore.strike("killed")
+                assert firestore.wait() == -9
+            firestore.start()
+            took.append(healed(trial.traffic, received))
+        trial.told = (
+            f"Firestore killed in the middle of {len(took)} commits: healed at most"
+            f" {max(took):.1f} s after its return"
+        )
+    assert max(took) < BOUND
+
+
+@pytest.mark.usefixtures("undisturbed")
+def test_answers_that_get_lost(instance: Instance, firestore: Firestore, figure: Figure) -> None:
+    """What was written is written again, and is there once."""
+    with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
+        with trial.struck():
+            firestore.strike("lost", methods=["Commit"], times=20)
+        until("answers were lost", lambda: firestore.counts()["struck"] == 20, 60)
+        firestore.heal()
+        trial.traffic.flow()
+        trial.told = "20 answers of Firestore lost"
+
+
+@pytest.mark.usefixtures("undisturbed")
+def test_the_state_manager_killed_while_firestore_is_slow(
+    instance: Instance, firestore: Firestore, figure: Figure
+) -> None:
+    """It dies while its batches are on their way; its successor is asked again."""
+    with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
+        firestore.strike("slow", methods=["Commit"], seconds=0.5)
+        received = stored(instance, CONNECTION)
+        trial.kill(instance.process("state"))
+        took = healed(trial.traffic, received)
+        assert firestore.heal() > 5
+        trial.traffic.flow()
+        trial.told = (
+            "StateManager killed while each commit took half a second: stored again after"
+            f" {took:.1f} s"
+        )
+    assert took < BOUND
+
+
+@pytest.mark.usefixtures("undisturbed")
+def test_quota(instance: Instance, firestore: Firestore, figure: Figure) -> None:
+    """While the quota is exceeded it is asked seldom, and what arrives waits."""
+    with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
+        received = stored(instance, CONNECTION)
+        with trial.struck():
+            firestore.strike("exhausted")
+        until("it is said", lambda: "store_away" in health(instance)["reasons"], 10)
+        firestore.counts(reset=True)
+        time.sleep(8)
+        asked = sum(firestore.counts()["calls"].values())
+        firestore.heal()
+        took = healed(trial.traffic, received)
+        trial.told = (
+            f"quota of Firestore exceeded for 8 s: asked {asked} times meanwhile,"
+            f" healed {took:.1f} s after"
+        )
+    assert took < BOUND
+    assert asked < 60
+
+
+def test_a_start_while_firestore_is_away(
+    instance: Instance, firestore: Firestore, figure: Figure
+) -> None:
+    """Which connections should run, and who may ask, is known from the data directory."""
+    with Traffic(instance, CONNECTION, ACCOUNT) as traffic:
+        traffic.flow()
+        traffic.hold()
+    firestore.kill()
+    dead = instance.kill_everything()
+    killed_at = instance.killed_at
+    assert len(dead) > 5
+    took = instance.up()
+    begun = time.monotonic()
+
+    def opens() -> bool:
+        return instance.connection(CONNECTION)["state"] == "open"
+
+    until("the connection is open without Firestore", opens, 60)
+    took += time.monotonic() - begun
+    with Traffic(instance, CONNECTION, ACCOUNT) as more:
+        more.flow()
+        assert health(instance)["status"] == "degraded"
+        assert instance.api.get("/api/connections", headers={"X-Api-Key": "x" * 20}).is_error
+        firestore.start()
+        healed(more, 0)
+    for each in (traffic, more):
+        verdict = judge(each, killed_at)
+        verdict.require_clean()
+    figure(
+        f"everything killed, Firestore too, and started without it: open after {took:.1f} s;"
+        f" {verdict} after it"
+    )

@@ -1,0 +1,155 @@
+"""Groups: sender keys handed over, read, asked for again, and renewed when someone leaves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conformance.processes import until
+
+if TYPE_CHECKING:
+    from tests.conformance.processes import Client, Simulator
+
+
+@pytest.fixture(params=["pn", "lid"])
+def group(
+    request: pytest.FixtureRequest, simulator: Simulator, versatile: Client, friend: str
+) -> str:
+    """A group of a friend's with the client in it, by either kind of address."""
+    made = simulator.post(
+        "/groups",
+        subject=f"With {friend}",
+        creator=friend,
+        participants=[versatile.number],
+        addressing=request.param,
+    )
+    versatile.wait("joined", group=made["id"])
+    return str(made["id"])
+
+
+def change(simulator: Simulator, group: str, **who: list[str]) -> None:
+    simulator.post(f"/groups/{group}/participants", **who)
+
+
+def reached(simulator: Simulator, number: str, group: str) -> list[str]:
+    return [item["text"] for item in simulator.inbox(number) if item["group"] == group]
+
+
+@pytest.mark.differs(tryx="D9", native="D9")
+def test_hears_and_writes_in_a_group(
+    simulator: Simulator, versatile: Client, friend: str, group: str
+) -> None:
+    said = [simulator.say(friend, group, f"in {number}") for number in range(3)]
+    heard = [versatile.wait("message", chat=group) for _ in said]
+    assert [(one["id"], one["text"]) for one in heard] == [
+        (message_id, f"in {number}") for number, message_id in enumerate(said)
+    ]
+    assert {one["sender"] for one in heard} == {friend}
+    sent = [versatile.send(group, f"out {number}") for number in range(3)]
+    until(lambda: len(reached(simulator, friend, group)) == 3)
+    items = simulator.inbox(friend)
+    assert [(one["id"], one["text"], one["from"]) for one in items] == [
+        (message_id, f"out {number}", versatile.number) for number, message_id in enumerate(sent)
+    ]
+    kinds = {versatile.wait("receipt", ids=[sent[-1]])["type"] for _ in range(2)}
+    assert kinds == {"delivered", "read"}
+    simulator.settled(versatile.number)
+
+
+@pytest.mark.differs(tryx="D9", native="D9")
+def test_tells_a_group_what_it_has(
+    simulator: Simulator, versatile: Client, friend: str, group: str
+) -> None:
+    simulator.say(friend, group, "arrived?")
+    versatile.wait("message", text="arrived?")
+
+    def delivered() -> bool:
+        (said,) = simulator.http.get(f"/contacts/{friend}/said").json()["items"]
+        return bool(said["delivered"])
+
+    until(delivered)
+
+
+@pytest.mark.differs(tryx="D9", native="D9")
+def test_knows_who_is_in_a_group(
+    simulator: Simulator, versatile: Client, friend: str, group: str
+) -> None:
+    versatile.process.command(do="group", group=group)
+    known = versatile.wait("group", group=group)
+    assert known["subject"] == f"With {friend}"
+    assert known["members"] == sorted([friend, versatile.number])
+    versatile.process.command(do="groups")
+    assert group in versatile.wait("groups")["groups"]
+
+
+@pytest.mark.differs(tryx="D9", native="D9")
+def test_writes_to_who_joined_and_not_to_who_left(
+    simulator: Simulator, versatile: Client, friend: str, group: str
+) -> None:
+    other = f"{int(friend) + 5_000_000}"
+    versatile.send(group, "before")
+    change(simulator, group, add=[other])
+    assert versatile.wait("members", group=group)["joined"] == 1
+    simulator.say(other, group, "hello all")
+    assert versatile.wait("message", text="hello all")["sender"] == other
+    versatile.send(group, "welcome")
+    until(lambda: reached(simulator, other, group) == ["welcome"])
+    change(simulator, group, remove=[other])
+    assert versatile.wait("members", group=group)["left"] == 1
+    simulator.say(friend, group, "without them")
+    versatile.wait("message", text="without them")
+    versatile.send(group, "after")
+    texts = ["before", "welcome", "hello all", "without them", "after"]
+    until(lambda: sorted(reached(simulator, friend, group)) == sorted(set(texts) - {texts[3]}))
+    assert reached(simulator, other, group) == ["welcome"]
+
+
+@pytest.mark.differs(tryx="D9", native="D9")
+def test_reads_in_a_group_what_it_first_could_not(
+    simulator: Simulator, versatile: Client, friend: str, group: str
+) -> None:
+    simulator.say(friend, group, "opens")
+    versatile.wait("message", text="opens")
+    fault = simulator.fault(versatile.number, "garble")
+    said = simulator.say(friend, group, "garbled")
+    assert versatile.wait("message", text="garbled")["id"] == said
+    assert simulator.struck(fault) == 1
+    simulator.say(friend, group, "and on")
+    versatile.wait("message", text="and on")
+    simulator.settled(versatile.number)
+
+
+@pytest.mark.differs(tryx="D9", native="D9")
+def test_writes_again_to_a_member_who_forgot(
+    simulator: Simulator, versatile: Client, friend: str, group: str
+) -> None:
+    versatile.send(group, "opens")
+    until(lambda: reached(simulator, friend, group) == ["opens"])
+    simulator.post(f"/contacts/{friend}/forget", account=versatile.number)
+    versatile.send(group, "once more")
+    until(lambda: reached(simulator, friend, group) == ["opens", "once more"])
+
+
+@pytest.mark.differs(tryx="D9", native="D9")
+def test_reacts_and_sends_a_file_in_a_group(
+    simulator: Simulator, versatile: Client, friend: str, group: str
+) -> None:
+    asked = simulator.say(friend, group, "look")
+    versatile.wait("message", id=asked)
+    item = simulator.item(friend, versatile.say(group, "reaction", target=asked, text="👍"))
+    target: dict[str, Any] = item["content"]["target"]
+    assert (item["type"], item["group"], target["id"]) == ("reaction", group, asked)
+    assert target["participant"]
+    item = simulator.item(friend, versatile.say(group, "image", data="AAAA", text="here"))
+    assert (item["text"], item["content"]["media"]) == ("here", "ok")
+
+
+@pytest.mark.differs(tryx="D9", native="D9")
+def test_sees_what_the_phone_wrote_in_a_group(
+    simulator: Simulator, versatile: Client, friend: str, group: str
+) -> None:
+    simulator.post(f"/phones/{versatile.number}/say", to=group, text="from my pocket")
+    heard = versatile.wait("message", text="from my pocket")
+    assert (heard["from_me"], heard["chat"]) == (True, group)
+    assert reached(simulator, friend, group) == ["from my pocket"]

@@ -1,0 +1,88 @@
+"""What the account's phone tells of the time before, and who is online and typing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conformance.processes import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conformance.processes import Client, Simulator
+
+
+@pytest.mark.differs(tryx="D9", native="D9")
+@pytest.mark.parametrize("inline", [False, True], ids=["file", "inline"])
+def test_is_told_what_it_missed(
+    simulator: Simulator, versatile: Client, friend: str, inline: bool
+) -> None:
+    texts = [{"text": f"missed {number}", "at": 1_790_000_000 + number} for number in range(20)]
+    told = simulator.post(
+        f"/phones/{versatile.number}/history",
+        conversations=[{"chat": friend, "name": "Ana", "messages": texts}],
+        inline=inline,
+    )
+    heard = versatile.wait("history")
+    assert heard["type"] == 3
+    (conversation,) = heard["conversations"]
+    assert (conversation["chat"], conversation["name"]) == (f"{friend}@s.whatsapp.net", "Ana")
+    assert conversation["messages"] == [
+        [message_id, f"missed {number}"] for number, message_id in enumerate(told["ids"])
+    ]
+    simulator.settled(versatile.number)
+
+
+@pytest.mark.differs(tryx="D9", native="D9")
+def test_is_told_at_pairing(
+    simulator: Simulator, versatile: Client, another: Callable[..., Client], friend: str
+) -> None:
+    account = f"{int(friend) + 5_000_000}"
+    simulator.post(
+        f"/phones/{account}/history",
+        when="pairing",
+        type="initial_bootstrap",
+        conversations=[{"chat": friend, "messages": [{"text": "long ago"}]}],
+    )
+    simulator.post(
+        f"/phones/{account}/history", when="pairing", type="push_name", pushnames={friend: "Ana"}
+    )
+    client = another(versatile.kind)
+    client.pair(account)
+    first, second = (client.wait("history") for _ in range(2))
+    assert (first["type"], second["type"]) == (0, 4)
+    assert first["conversations"][0]["messages"][0][1] == "long ago"
+    assert second["names"] == {f"{friend}@s.whatsapp.net": "Ana"}
+    simulator.settled(account)
+
+
+@pytest.mark.differs(tryx="D9", native="D9")
+def test_sees_who_is_online(simulator: Simulator, versatile: Client, friend: str) -> None:
+    who = f"{friend}@s.whatsapp.net"
+    versatile.restart()  # with a name, without which whatsmeow is not seen
+    versatile.process.command(do="online", online=True)
+    until(lambda: bool(simulator.account(versatile.number)["available"]))
+    versatile.process.command(do="subscribe", to=friend)
+    assert versatile.wait("presence", who=who)["available"] is False
+    for available in (True, False):
+        simulator.post(f"/contacts/{friend}/presence", available=available)
+        assert versatile.wait("presence", who=who)["available"] is available
+    versatile.process.command(do="online", online=False)
+    until(lambda: not simulator.account(versatile.number)["available"])
+
+
+@pytest.mark.differs(tryx="D9", native="D9")
+def test_types_and_sees_who_types(simulator: Simulator, versatile: Client, friend: str) -> None:
+    versatile.process.command(do="online", online=True)
+    for state in ("composing", "recording", "paused"):
+        simulator.post(f"/contacts/{friend}/typing", to=versatile.number, state=state)
+        assert versatile.wait("typing", chat=f"{friend}@s.whatsapp.net")["state"] == state
+        versatile.process.command(do="type", to=friend, state=state)
+
+    def seen() -> list[str]:
+        items = simulator.http.get(f"/contacts/{friend}/presence").json()["seen"]
+        return [one["state"] for one in items if one["from"] == versatile.number]
+
+    until(lambda: seen() == ["composing", "recording", "paused"])

@@ -1,0 +1,119 @@
+"""What goes wrong on demand, and what was counted: told and asked over the server's own port."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from tests.emulators.firestore.refusals import Code, Refused
+
+Kind = Literal["unavailable", "exhausted", "aborted", "slow", "frozen", "lost", "killed"]
+
+_REFUSALS = {
+    "unavailable": (Code.UNAVAILABLE, "the service is unavailable"),
+    "exhausted": (Code.RESOURCE_EXHAUSTED, "quota exceeded"),
+    "aborted": (Code.ABORTED, "Too much contention on these documents."),
+}
+
+
+@dataclass(slots=True)
+class Fault:
+    """Strikes the calls named by `methods` (all, if empty), `times` in all, or until it is lifted.
+
+    ``unavailable``, ``exhausted`` and ``aborted`` refuse · ``slow`` takes `seconds` longer ·
+    ``frozen`` answers nothing while it lasts · ``lost`` does what it was asked and says
+    ``unavailable`` · ``killed`` ends the process with SIGKILL in the middle of a commit.
+    """
+
+    kind: Kind
+    methods: list[str] = field(default_factory=list)
+    times: int | None = None
+    seconds: float = 0.0
+    struck: int = 0
+
+
+@dataclass(slots=True)
+class Counts:
+    """As Google bills them: documents, whatever the calls. Also by collection."""
+
+    reads: int = 0
+    writes: int = 0
+    deletes: int = 0
+    by_collection: dict[str, int] = field(default_factory=dict)
+
+    def read(self, documents: int) -> None:
+        self.reads += max(1, documents)  # a query that finds nothing is one read
+
+    def wrote(self, name: str, *, deletes: bool) -> None:
+        collection = name.split("/")[-2]
+        if deletes:
+            self.deletes += 1
+        else:
+            self.writes += 1
+        key = f"{'deletes' if deletes else 'writes'} {collection}"
+        self.by_collection[key] = self.by_collection.get(key, 0) + 1
+
+
+class Faults:
+    """One fault at a time."""
+
+    def __init__(self) -> None:
+        self.fault: Fault | None = None
+        self.counts = Counts()
+        self.calls: Counter[str] = Counter()
+        self._lifted = asyncio.Event()
+
+    def command(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """``{"fault": {…} or null}`` and ``{"reset": true}``; answers with how things stand."""
+        if "fault" in asked:
+            self._lifted.set()
+            self._lifted = asyncio.Event()
+            self.fault = None if asked["fault"] is None else Fault(**asked["fault"])
+        stand = {
+            "struck": 0 if self.fault is None else self.fault.struck,
+            "calls": dict(self.calls),
+            **asdict(self.counts),
+        }
+        if asked.get("reset"):
+            self.counts, self.calls = Counts(), Counter()
+        return stand
+
+    async def before(self, method: str) -> None:
+        """A call arrived; raises `Refused` where the fault refuses it."""
+        self.calls[method] += 1
+        fault = self._strikes(method, "unavailable", "exhausted", "aborted", "slow", "frozen")
+        if fault is None:
+            return
+        fault.struck += 1
+        if fault.kind == "slow":
+            await asyncio.sleep(fault.seconds)
+        elif fault.kind == "frozen":
+            await self._lifted.wait()
+        else:
+            raise Refused(*_REFUSALS[fault.kind])
+
+    def half(self) -> None:
+        """In the middle of a commit."""
+        if (fault := self._strikes("Commit", "killed")) is not None:
+            fault.struck += 1
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def after(self, method: str) -> None:
+        """What was asked is done; raises `Refused` where the answer gets lost."""
+        if (fault := self._strikes(method, "lost")) is not None:
+            fault.struck += 1
+            raise Refused(*_REFUSALS["unavailable"])
+
+    def _strikes(self, method: str, *kinds: Kind) -> Fault | None:
+        fault = self.fault
+        if fault is None or fault.kind not in kinds:
+            return None
+        if fault.methods and method not in fault.methods:
+            return None
+        if fault.times is not None and fault.struck >= fault.times:
+            return None
+        return fault

@@ -1,0 +1,103 @@
+"""What gateway and root know from the data directory while the store was never there."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.settings import Settings
+from actors.state.connections import Connections
+from actors.state.copies import Copy
+from actors.state.documents import StoreAway, open_documents
+from gateway.keys import KeyRing, admits, digest
+from gateway.known import KnownConnections
+from supervision.budgets import Budgets
+from supervision.policy import Intensity, Lives
+from supervision.reconcile import Applied
+from supervision.registry import Registry
+from tests.valkey import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from actors.state.documents import Documents
+
+TOKEN = "tmo_" + "a" * 40
+KEY = {
+    "id": "a",
+    "hash": digest(TOKEN),
+    "scopes": ["send"],
+    "connections": ["shop"],
+    "created_at": 1.0,
+    "name": "first",
+}
+SHOP = {
+    "id": "shop",
+    "engine": "native",
+    "webhook": None,
+    "desired": "running",
+    "generation": 3,
+    "recover": 1,
+    "created_at": 1.0,
+    "deleted": False,
+    "applied": {"generation": 2, "recover": 1},
+}
+
+
+@pytest.fixture
+async def away(tmp_path: Path) -> AsyncIterator[Documents]:
+    host = f"127.0.0.1:{free_port()}"
+    store = open_documents(Settings.resolve(data=tmp_path, firestore_emulator_host=host))
+    yield store
+    await store.close()
+
+
+async def nobody() -> AsyncIterator[None]:
+    await asyncio.Event().wait()
+    yield
+
+
+@pytest.fixture
+async def copy(tmp_path: Path) -> Copy:
+    return Copy(tmp_path / "copy.json")
+
+
+async def test_connections_are_known(away: Documents, copy: Copy) -> None:
+    await copy.write([SHOP, {**SHOP, "id": "gone", "deleted": True}])
+    known = KnownConnections(Connections(away), nobody, copy)
+    await known.refresh()
+    assert [connection.id for connection in known.all()] == ["shop"]
+    assert not known.fresh, "and it is said that the store is away"
+    unknown = KnownConnections(Connections(away), nobody, Copy(None))
+    await unknown.refresh()
+    with pytest.raises(StoreAway):
+        unknown.all()
+
+
+async def test_keys_are_known_and_others_cannot_be_judged(away: Documents, copy: Copy) -> None:
+    await copy.write([KEY])
+    ring = KeyRing(away, copy=copy)
+    key = await ring.find(TOKEN)
+    assert key is not None
+    assert key.may("send")
+    assert not key.may("admin")
+    with pytest.raises(StoreAway):
+        await ring.find("tmo_" + "b" * 40)
+    assert await admits(copy, TOKEN)
+    assert await admits(copy, None)
+    assert not await admits(copy, "tmo_" + "b" * 40)
+    assert not await admits(Copy(None), None)
+
+
+async def test_the_root_knows_what_is_desired_and_what_it_acted_upon(
+    away: Documents, copy: Copy
+) -> None:
+    await copy.write([SHOP])
+    budgets = Budgets(Lives(Intensity(10, 10.0), 0.5, 60.0), away)
+    registry = Registry(away, budgets, copy)
+    assert await registry.refresh() is False
+    assert registry.wanted["shop"].generation == 3
+    assert registry.applied("shop") == Applied(2, 1)

@@ -1,0 +1,256 @@
+"""Each kind of message: as a contact says it, and as an inbox shows what a client sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from simulator import contents, polls
+from simulator.contents import Target
+from simulator.control import application
+from simulator.protocol import JID, Node
+from simulator.schema import Message
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from simulator.world import World
+    from tests.unit.simulator.device import Device
+
+NUMBER, FRIEND = "15550100001", "15550100002"
+SAY = f"/contacts/{FRIEND}/say"
+SECRET = bytes(range(32))
+
+
+@pytest.fixture
+async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(application(world, str))
+    async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
+        yield client
+
+
+@pytest.fixture
+async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
+    return await paired(NUMBER)
+
+
+async def say(http: httpx.AsyncClient, path: str = SAY, **body: Any) -> str:
+    answer = await http.post(path, json={"to": NUMBER} | body)
+    assert answer.is_success, answer.text
+    return str(answer.json()["id"])
+
+
+async def sent(device: Device, message: Any, message_id: str) -> dict[str, Any]:
+    """What the contact's inbox shows of a message of the device's."""
+    await device.send(await device.message(FRIEND, message, message_id))
+    await device.next("ack")
+    items = device.world.contacts.inbox.received(FRIEND)
+    return next(item for item in items if item["id"] == message_id)
+
+
+def mine(message_id: str, text: str = "first") -> Target:
+    """A message of the account's own in its chat with the contact."""
+    return Target(message_id, JID(FRIEND), JID(NUMBER), True, False, contents.text(text))
+
+
+async def test_a_contact_replies(device: Device, http: httpx.AsyncClient) -> None:
+    await device.send(await device.message(FRIEND, "how are you?", "M1"))
+    await device.next("ack")
+    await say(http, text="fine", reply_to="M1")
+    stanza = await device.next("message")
+    reply = device.message_in(stanza).extended_text_message
+    assert (stanza.attrs["type"], reply.text) == ("text", "fine")
+    assert "decrypt-fail" not in stanza.get_child("enc").attrs
+    assert reply.context_info.stanza_id == "M1"
+    assert reply.context_info.participant == str(JID(NUMBER))
+    assert reply.context_info.quoted_message.conversation == "how are you?"
+
+
+@pytest.mark.parametrize("addressing", ["pn", "lid"])
+async def test_a_contact_reacts(device: Device, http: httpx.AsyncClient, addressing: str) -> None:
+    await device.send(await device.message(FRIEND, "hello", "M1"))
+    await device.next("ack")
+    account = device.world.people.named(NUMBER).addresses()[addressing == "lid"]
+    for emoji, edit in (("👍", None), ("", "7")):
+        await say(http, type="reaction", target="M1", text=emoji, addressing=addressing)
+        stanza = await device.next("message")
+        assert (stanza.attrs["type"], stanza.attrs.get("edit")) == ("reaction", edit)
+        assert stanza.get_child("enc").attrs["decrypt-fail"] == "hide"
+        reaction = device.message_in(stanza).reaction_message
+        assert (reaction.text, reaction.key.id) == (emoji, "M1")
+        assert (reaction.key.from_me, reaction.key.remote_jid) == (False, account)
+        assert reaction.sender_timestamp_ms > 0
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+async def test_a_contact_edits_and_deletes(
+    device: Device, http: httpx.AsyncClient, wrapped: bool
+) -> None:
+    message_id = await say(http, text="frist")
+    await device.next("message")
+    await say(http, type="edit", target=message_id, text="first", wrapped=wrapped)
+    stanza = await device.next("message")
+    assert (stanza.attrs["type"], stanza.attrs["edit"]) == ("text", "1")
+    message = device.message_in(stanza)
+    assert message.HasField("edited_message") is wrapped
+    part = (message.edited_message.message if wrapped else message).protocol_message
+    assert part.type == part.MESSAGE_EDIT
+    assert (part.key.id, part.key.from_me) == (message_id, True)
+    assert part.edited_message.conversation == "first"
+    await say(http, type="delete", target=message_id)
+    stanza = await device.next("message")
+    assert stanza.attrs["edit"] == "7"
+    part = device.message_in(stanza).protocol_message
+    assert (part.type, part.key.id, part.key.from_me) == (part.REVOKE, message_id, True)
+
+
+async def test_a_contact_shares_a_place_and_a_card(device: Device, http: httpx.AsyncClient) -> None:
+    await say(http, type="location", latitude=-3.5, longitude=12, name="Here", address="Road 1")
+    stanza = await device.next("message")
+    assert stanza.get_child("enc").attrs["mediatype"] == "location"
+    place = device.message_in(stanza).location_message
+    assert (place.degrees_latitude, place.degrees_longitude) == (-3.5, 12.0)
+    assert (place.name, place.address) == ("Here", "Road 1")
+    await say(http, type="contact", name="Ana", phone="+15550100003")
+    stanza = await device.next("message")
+    assert stanza.get_child("enc").attrs["mediatype"] == "vcard"
+    card = device.message_in(stanza).contact_message
+    assert card.display_name == "Ana"
+    assert "waid=15550100003:+15550100003" in card.vcard
+
+
+@pytest.mark.parametrize("addressing", ["pn", "lid"])
+async def test_a_contacts_poll_and_the_votes_in_it(
+    device: Device, http: httpx.AsyncClient, addressing: str
+) -> None:
+    options = ["red", "blue", "green"]
+    poll_id = await say(
+        http, type="poll", text="Which?", options=options, selectable=0, addressing=addressing
+    )
+    stanza = await device.next("message")
+    assert stanza.attrs["type"] == "poll"
+    message = device.message_in(stanza)
+    asked = message.poll_creation_message
+    assert [option.option_name for option in asked.options] == options
+    assert (asked.name, asked.selectable_options_count) == ("Which?", 0)
+    friend, account = (device.world.people.named(one) for one in (FRIEND, NUMBER))
+    voter, author = (one.addresses()[addressing == "lid"] for one in (account, friend))
+    target = Target(poll_id, JID(FRIEND), JID(FRIEND), False, False, None)
+    secret = message.message_context_info.message_secret
+    vote = polls.sealed(polls.Ballot(poll_id, author, voter), secret, ["green", "red"])
+    item = await sent(device, contents.vote(target, *vote), "V1")
+    assert (item["type"], item["content"]["options"]) == ("vote", ["red", "green"])
+    assert item["content"]["target"]["id"] == poll_id
+    forged = polls.sealed(polls.Ballot(poll_id, author, voter), SECRET, ["red"])
+    item = await sent(device, contents.vote(target, *forged), "V2")
+    assert item["content"]["options"] is None
+
+
+async def test_a_contact_votes(device: Device, http: httpx.AsyncClient) -> None:
+    poll = contents.poll("Which?", ["red", "blue"], 1, SECRET)
+    assert poll.HasField("poll_creation_message_v3")
+    item = await sent(device, poll, "P1")
+    assert (item["type"], item["text"]) == ("poll", "Which?")
+    assert item["content"] == {"options": ["red", "blue"], "selectable": 1}
+    refused = await http.post(
+        f"/contacts/{FRIEND}/say",
+        json={"to": NUMBER, "type": "vote", "target": "P1", "options": ["pink"]},
+    )
+    assert refused.json()["code"] == "bad_options"
+    await say(http, type="vote", target="P1", options=["blue"])
+    stanza = await device.next("message")
+    assert stanza.attrs["type"] == "poll"
+    update = device.message_in(stanza).poll_update_message
+    assert (update.poll_creation_message_key.id, update.poll_creation_message_key.from_me) == (
+        "P1",
+        False,
+    )
+    ballot = polls.Ballot("P1", str(JID(NUMBER)), str(JID(FRIEND)))
+    vote = update.vote
+    options = ["red", "blue"]
+    assert polls.opened(ballot, SECRET, vote.enc_payload, vote.enc_iv, options) == ["blue"]
+
+
+async def test_a_vote_needs_a_poll(device: Device, http: httpx.AsyncClient) -> None:
+    message_id = await say(http, text="no poll")
+    answer = await http.post(
+        f"/contacts/{FRIEND}/say",
+        json={"to": NUMBER, "type": "vote", "target": message_id, "options": []},
+    )
+    assert (answer.status_code, answer.json()["code"]) == (409, "no_poll")
+
+
+async def test_the_phone_reacts_and_its_companion_gets_the_copy(
+    device: Device, http: httpx.AsyncClient
+) -> None:
+    message_id = await say(http, text="hello")
+    await device.next("message")
+    path = f"/phones/{NUMBER}/say"
+    await say(http, path, to=FRIEND, type="reaction", target=message_id, text="❤")
+    stanza = await device.next("message")
+    copy = device.message_in(stanza).device_sent_message
+    assert stanza.attrs["type"] == "reaction"
+    assert copy.destination_jid == str(JID(FRIEND))
+    assert (copy.message.reaction_message.text, copy.message.reaction_message.key.id) == (
+        "❤",
+        message_id,
+    )
+    (item,) = device.world.contacts.inbox.received(FRIEND)
+    assert (item["type"], item["text"]) == ("reaction", "❤")
+
+
+@pytest.mark.parametrize(
+    ("message", "kind", "text", "fields"),
+    [
+        (contents.reaction(mine("M0"), "👍"), "reaction", "👍", {}),
+        (contents.reaction(mine("M0"), ""), "reaction", None, {}),
+        (contents.edit(mine("M0"), "new", wrapped=True), "edit", "new", {"to": "text"}),
+        (contents.edit(mine("M0"), "new", wrapped=False), "edit", "new", {"to": "text"}),
+        (contents.delete(mine("M0")), "delete", None, {}),
+    ],
+)
+async def test_what_is_about_another_message_says_which(
+    device: Device, message: Any, kind: str, text: str | None, fields: dict[str, Any]
+) -> None:
+    item = await sent(device, message, "M1")
+    assert (item["type"], item["text"]) == (kind, text)
+    target = {"id": "M0", "chat": str(JID(FRIEND)), "from_me": True}
+    assert item["content"] == {"target": target, **fields}
+
+
+async def test_an_inbox_shows_what_a_client_sent(device: Device) -> None:
+    item = await sent(device, contents.location(1.5, 2.5, "Here", ""), "M1")
+    assert (item["type"], item["text"]) == ("location", None)
+    assert item["content"] == {"latitude": 1.5, "longitude": 2.5, "name": "Here"}
+    card = contents.vcard_of("Ana", "15550100003")
+    item = await sent(device, contents.contact("Ana", card), "M2")
+    assert (item["type"], item["content"]) == ("contact", {"name": "Ana", "vcard": card})
+    item = await sent(device, contents.quoting(contents.text("yes"), mine("M2")), "M3")
+    assert (item["type"], item["text"]) == ("text", "yes")
+    quoted = {"id": "M2", "participant": str(JID(NUMBER)), "type": "text", "text": "first"}
+    assert item["content"] == {"reply_to": quoted}
+    ephemeral = Message()
+    ephemeral.ephemeral_message.message.CopyFrom(contents.text("gone soon"))
+    item = await sent(device, ephemeral, "M4")
+    assert (item["type"], item["text"], item["content"]) == ("text", "gone soon", {})
+
+
+async def test_a_retry_brings_the_same_kind_again(device: Device, http: httpx.AsyncClient) -> None:
+    message_id = await say(http, type="location", latitude=1, longitude=2)
+    lost = await device.next("message")
+    retry = Node("retry", {"count": "1", "id": message_id, "t": "1", "v": "1"})
+    attrs = {"to": lost.attrs["from"], "id": message_id, "type": "retry"}
+    await device.send(Node("receipt", attrs, [retry]))
+    again = await device.next("message")
+    assert device.message_in(again).location_message.degrees_longitude == 2.0
+    assert again.get_child("enc").attrs["mediatype"] == "location"
+
+
+async def test_said_shows_the_kind(device: Device, http: httpx.AsyncClient) -> None:
+    await say(http, text="hello")
+    await say(http, type="location", latitude=1, longitude=2)
+    said = (await http.get(f"/contacts/{FRIEND}/said")).json()["items"]
+    assert [(one["type"], one["text"]) for one in said] == [("text", "hello"), ("location", None)]
+    assert said[1]["content"] == {"latitude": 1.0, "longitude": 2.0}

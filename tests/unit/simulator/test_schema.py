@@ -1,0 +1,54 @@
+"""The fields that the library lacks are numbered as in WhatsApp's own definitions."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import pytest
+
+from simulator import schema
+from simulator.protocol import E2E
+
+pytest.importorskip("neonize")
+
+
+def theirs() -> dict[str, Any]:
+    """WhatsApp's messages by name, as a client that nobody here wrote has them."""
+    known: dict[str, Any] = {}
+    for module in (
+        "waCommon.WACommon_pb2",
+        "waE2E.WAWebProtobufsE2E_pb2",
+        "waHistorySync.WAWebProtobufsHistorySync_pb2",
+        "waWeb.WAWebProtobufsWeb_pb2",
+        "waMmsRetry.WAMmsRetry_pb2",
+    ):
+        described = importlib.import_module(f"neonize.proto.{module}").DESCRIPTOR
+        known |= described.message_types_by_name
+    known["PollOption"] = known["PollCreationMessage"].nested_types_by_name["Option"]
+    return known
+
+
+NAMED = {"HistorySyncMessage": "HistorySyncMsg", "PhoneNumberToLid": "PhoneNumberToLIDMapping"}
+PLURAL = {"participants": "participant"}
+# what is a number here is an enumeration there, of which the wire knows nothing
+ENUMERATION = 14
+
+
+@pytest.mark.parametrize("table", ["_MESSAGES", "_LACKING", "_ADDED"])
+def test_the_numbers_are_whatsapps(table: str) -> None:
+    known, compared = theirs(), 0
+    for name, fields in getattr(schema, table).items():
+        package = schema._PACKAGE if table == "_MESSAGES" else E2E.package
+        own = schema._pool.FindMessageTypeByName(f"{package}.{name}")
+        other = known.get(NAMED.get(name, name))
+        if other is None:
+            continue  # certificates and key lists, of other definitions
+        for field_name, number, _ in fields:
+            field, there = own.fields_by_number[number], other.fields_by_number[number]
+            plain = PLURAL.get(field_name, field_name).replace("_", "")
+            assert there.name.lower() == plain, f"{name}.{field_name}"
+            assert there.is_repeated == field.is_repeated, f"{name}.{field_name}"
+            assert there.type in (field.type, ENUMERATION), f"{name}.{field_name}"
+            compared += 1
+    assert compared > 10
