@@ -77,10 +77,10 @@ class Spooled:
             attempts=0,
             error=None,
             uncertain=False,
-            reply_to=self.send.reply_to,
             accepted_at=self.accepted_at,
             send_at=self.send.send_at,
             times={"queued": self.accepted_at},
+            content=self.send.content,
         )
 
 

@@ -11,8 +11,8 @@ Collections and their fields, here and nowhere else. Times are float seconds sin
 ``whatsapp_messages/{API id}``
     ``message_id`` · ``connection`` · ``chat`` · ``sender`` · ``direction`` in|out · ``type`` ·
     ``text`` · ``status`` · ``attempts`` · ``error`` · ``uncertain`` · ``source``
-    api|live|offline|history · ``push_name`` · ``from_me`` · ``reply_to`` · ``priority`` · ``at``
-    (sort key) · a time per status: ``queued_at`` ``waiting_at`` ``sending_at`` ``sent_at``
+    api|live|offline|history · ``push_name`` · ``from_me`` · ``content`` map or null
+    (`actors.content`) · ``changes`` map (`actors.state.changes`) · ``priority`` · ``at`` (sort key) · a time per status: ``queued_at`` ``waiting_at`` ``sending_at`` ``sent_at``
     ``delivered_at`` ``read_at`` ``dead_at`` ``cancelled_at`` ``received_at``
 ``message_queue_jobs/{API id}``
     ``connection`` · ``status`` · ``attempts`` · ``error`` · ``updated_at`` (no text)
@@ -125,7 +125,8 @@ class Write:
     ``set`` replaces · ``merge`` merges maps deeply, a list or an empty map replaces · ``create``
     is skipped where the document exists · ``delete`` · ``change`` runs `change` on what is there ·
     ``advance`` replaces, unless the one that is there is ahead: in the numbers of the fields `by`,
-    of which the first that differs decides, and one that is missing counts as 0.
+    of which the first that differs decides, and one that is missing counts as 0. What is there
+    under the names in `keep` stays.
     """
 
     op: Op
@@ -134,6 +135,7 @@ class Write:
     data: Mapping[str, Any] = field(default_factory=dict)
     change: Change | None = None
     by: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
 
 
 class Documents(Protocol):

@@ -19,6 +19,7 @@ from actors.connection.native.departures import Departures
 from actors.connection.native.devices import NotOnWhatsApp
 from actors.connection.native.nodes import Node
 from actors.connection.native.socket import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.native.writing import Dress, Place, dress, write
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -47,10 +48,11 @@ UNREACHABLE_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Plaintext:
-    """A message and its copy for the account's own devices, not padded."""
+    """A message and its copy for the account's own devices, not padded, and its stanza's words."""
 
     message: bytes
     copy: bytes
+    dress: Dress
 
 
 @dataclass(slots=True)
@@ -100,10 +102,11 @@ class Sender:
         if chat is None or not chat.is_person:
             raise SendError("unsupported_chat", permanent=True)
         chat = self._people.canonical(chat)
-        message = content.text_message(outgoing.text, chat=str(chat), reply_to=outgoing.reply_to)
+        place = Place(str(chat), str(self._people.account), self._clock())
+        message = write(outgoing.content, place)
         if len(message) > MAX_MESSAGE:
             raise SendError("too_large", permanent=True)
-        plaintext = Plaintext(message, content.device_sent(message, str(chat)))
+        plaintext = Plaintext(message, content.device_sent(message, str(chat)), dress(message))
         with self._socket.acknowledgement(outgoing.message_id) as acknowledged:
             devices = await self._write(outgoing.message_id, chat, plaintext)
             ack = await self._acknowledged(acknowledged)
@@ -207,7 +210,7 @@ class Sender:
                 continue
             own = self._people.is_account(device)
             encrypted = await self._encrypt_for(
-                device, plaintext.copy if own else plaintext.message, found
+                device, plaintext.copy if own else plaintext.message, plaintext.dress, found
             )
             if encrypted is None:
                 continue
@@ -218,16 +221,20 @@ class Sender:
         if not targets or not reached:
             raise SendError("no_devices")
         self._session.remember_sent(str(chat), number, plaintext.message, self._clock())
-        attrs = {"id": number, "to": str(chat), "type": "text"}
+        attrs = {"id": number, "to": str(chat), **plaintext.dress.attrs}
         if not fanout:
             attrs["device_fanout"] = "false"
-        parts = [Node("participants", {}, targets)]
+        parts = [*plaintext.dress.parts, Node("participants", {}, targets)]
         if identity:
             parts += bundles.device_identity(self._session.credentials())
         return Node("message", attrs, parts)
 
     async def _encrypt_for(
-        self, device: Address, plaintext: bytes, found: dict[Address, Bundle | None]
+        self,
+        device: Address,
+        plaintext: bytes,
+        dress: Dress,
+        found: dict[Address, Bundle | None],
     ) -> Node | None:
         """The ``<enc>`` for one device; None where there is no way to encrypt for it.
 
@@ -253,7 +260,7 @@ class Sender:
                 log.warning("bundle refused", action="bundle.bad_signature")
                 return None
         kind, ciphertext = await self._signal.encrypt(name, content.pad(plaintext))
-        return Node("enc", {"v": "2", "type": kind}, ciphertext)
+        return Node("enc", {"v": "2", "type": kind, **dress.enc}, ciphertext)
 
     async def _missing_bundles(self, devices: Sequence[Address]) -> dict[Address, Bundle | None]:
         """The devices that there is no session with, and their bundles as far as they have any."""

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from actors.connection.sending import Sender, Ticket
+from actors.content import text_of
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.lease import Leases
@@ -43,7 +44,7 @@ class Acknowledging:
     async def send(self, message: Outgoing) -> float:
         self.flying += 1
         self.most = max(self.most, self.flying)
-        self.sent[message.chat].append(message.text or "")
+        self.sent[message.chat].append(text_of(message.content) or "")
         try:
             for _ in range(self.chance.randrange(5)):
                 await asyncio.sleep(0)

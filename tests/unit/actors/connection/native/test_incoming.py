@@ -11,6 +11,7 @@ from actors.connection.native import content
 from actors.connection.native.incoming import Outcome
 from actors.connection.native.nodes import Node, proto
 from actors.connection.native.signal import new_credentials
+from actors.content import Edit, Reaction, Target, decode
 from tests.unit.actors.connection.native.receiving import (
     ACCOUNT,
     CONTACT,
@@ -257,3 +258,52 @@ async def test_a_contact_who_reinstalled_is_sent_nothing_on_dead_sessions(world:
 
 async def test_a_call_is_acknowledged(world: World) -> None:
     assert told(await world.take(Node("call", {"id": "A", "from": CONTACT}))) == [("ack", None)]
+
+
+async def test_a_change_is_in_the_inbox_before_it_is_acknowledged(world: World) -> None:
+    """G5: as any message, once, and with whose message it is for."""
+    first = await world.message(text("hi"))
+    await world.take(first)
+    key = {"fromMe": True, "id": first.attrs["id"], "remoteJid": ACCOUNT}
+    edit = proto.Message(
+        protocolMessage={"key": key, "type": 14, "editedMessage": {"conversation": "ho"}}
+    )
+    stanza = await world.message(edit.SerializeToString())
+    outcome = await world.take(stanza)
+    assert told(outcome) == [("ack", None), ("receipt", None)]
+    message = world.messages()[1]
+    assert (message.type, message.text) == ("edit", None)
+    assert message.content is not None
+    assert decode(message.content) == Edit(Target(first.attrs["id"], CONTACT), "ho")
+    assert not (await world.take(garbled(stanza))).news
+
+
+async def test_who_edits_the_message_of_another_is_refused_and_goes_on(world: World) -> None:
+    """It is acknowledged, or it would come for ever; its key is used up, as any other's."""
+    key = {"fromMe": False, "id": "3EB0A1B2C3D4E5F6A7B8C9", "remoteJid": ACCOUNT}
+    forged = proto.Message(protocolMessage={"key": key, "type": 0})
+    stanza = await world.message(forged.SerializeToString())
+    outcome = await world.take(stanza)
+    assert (outcome.counted, outcome.news) == ("message.refused", False)
+    assert told(outcome) == [("ack", None), ("receipt", None)]
+    assert (await world.take(garbled(stanza))).counted == "message.repeated"
+    await world.take(await world.message(text("hi")))
+    assert [one.text for one in world.messages()] == ["hi"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_which_of_the_accounts_messages_is_meant(world: World, known: bool) -> None:
+    """WhatsApp Web's ids look like those of this service: what came from it is known by its copy."""
+    copy = await world.message(
+        content.device_sent(text("from the web"), CONTACT), from_=ACCOUNT, recipient=CONTACT
+    )
+    if known:
+        await world.take(copy)
+        await world.afresh()
+    key = {"fromMe": False, "id": copy.attrs["id"], "remoteJid": ACCOUNT}
+    reaction = proto.Message(reactionMessage={"key": key, "text": "+"})
+    await world.take(await world.message(reaction.SerializeToString()))
+    said = world.messages()[-1].content
+    assert said is not None
+    sender = ACCOUNT if known else None
+    assert decode(said) == Reaction(Target(copy.attrs["id"], sender), "+")
