@@ -32,7 +32,7 @@ def make(fields: dict[str, Any]) -> str:
 def main() -> None:
     for line in sys.stdin:
         command = json.loads(line)
-        answer = {"show": show, "make": make}[command["do"]](command["with"])
+        answer: object = show(command["with"]) if command["do"] == "show" else make(command["with"])
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
