@@ -20,13 +20,13 @@ from actors.state.messages import changing, content_of, incoming, storing
 from tests.integration.gateway.test_messages import Actor, send
 
 if TYPE_CHECKING:
-    from actors.queue.lanes import Lanes
-    from tests.integration.gateway.served import Api, Gateway
     from collections.abc import AsyncIterator
 
     from actors.content import Content
+    from actors.queue.lanes import Lanes
     from actors.queue.record import Job
     from actors.state.documents import Documents
+    from tests.integration.gateway.served import Api, Gateway
 
 CHAT = "15550100002@s.whatsapp.net"
 ACCOUNT = "15550100001@s.whatsapp.net"
