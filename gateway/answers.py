@@ -56,6 +56,12 @@ class Qr(Answer):
     expires_at: Time
 
 
+class Number(Answer):
+    number: str
+    on_whatsapp: bool
+    chat: str | None = Field(description="Where to write to, if it is on WhatsApp.")
+
+
 class Recovered(Answer):
     """The connections that were asked to recover."""
 

@@ -141,6 +141,18 @@ class NewConnection(Body):
     engine: Engine = Field("native", description="What speaks WhatsApp's protocol.")
 
 
+class Presence(Body):
+    """How the account is to be seen."""
+
+    presence: Literal["available", "unavailable"] = Field(examples=["available"])
+
+
+class Typing(Body):
+    """What the account is to be seen doing in a chat."""
+
+    state: Literal["composing", "recording", "paused"] = Field(examples=["composing"])
+
+
 class Recovery(Body):
     """What to recover; without a connection, all that should run."""
 

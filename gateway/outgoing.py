@@ -103,7 +103,9 @@ class NewContact(_Standing):
     """People to send, each with a phone number or a vCard."""
 
     type: Literal["contact"]
-    contacts: list[NumberCard | VcardCard] = Field(min_length=1, max_length=20)
+    contacts: list[NumberCard | VcardCard] = Field(
+        min_length=1, max_length=20, examples=[[{"name": "Ana", "phone": "15550100002"}]]
+    )
 
 
 class NewPoll(_Standing):

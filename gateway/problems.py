@@ -62,6 +62,7 @@ KINDS = _kinds(
     Kind(406, "not_acceptable", "Nothing that can be given is acceptable"),
     Kind(408, "head_timeout", "The request's head did not arrive in time"),
     Kind(408, "body_timeout", "The body did not arrive in time"),
+    Kind(409, "connection_not_open", "The connection is not open"),
     Kind(409, "connection_exists", "A connection with this id exists"),
     Kind(409, "too_many_connections", "The limit of connections is reached"),
     Kind(409, "nothing_to_scan", "There is no QR to scan now"),
@@ -92,9 +93,11 @@ KINDS = _kinds(
     Kind(422, "invalid_parameter", "A query parameter has a value that cannot be used"),
     Kind(431, "head_too_large", "The request line and the headers are too long"),
     Kind(500, "internal_error", "Something failed that should not"),
+    Kind(503, "connection_busy", "Too much is asked of the connection at once"),
     Kind(503, "redis_away", "Redis does not answer"),
     Kind(503, "spool_unavailable", "Nothing can be put on disk now"),
     Kind(503, "store_away", "The state store does not answer"),
+    Kind(504, "not_answered", "The connection did not answer in time, or WhatsApp did not"),
 )
 
 

@@ -175,6 +175,18 @@ class Engine(Protocol):
         concurrently; several messages are in flight at once.
         """
 
+    async def lookup(self, number: str) -> str | None:
+        """The chat of a phone number (a canonical address) that is on WhatsApp, None if it is not.
+
+        This and the next two raise `SendError`, and `NotConnected` where nothing left.
+        """
+
+    async def presence(self, *, available: bool) -> None:
+        """Show the account as online or not."""
+
+    async def typing(self, chat: str, state: str) -> None:
+        """Show in a chat what the account does: ``composing``, ``recording`` or ``paused``."""
+
     @overload
     async def pending(self, kind: Literal["message"], limit: int) -> Sequence[InboxMessage]: ...
 
