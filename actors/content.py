@@ -129,6 +129,18 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
+class PollVote:
+    """What its sender chooses in a poll, instead of what he chose before.
+
+    `options` None: it could not be read. It is received only.
+    """
+
+    type: ClassVar = "poll_vote"
+    target: Target
+    options: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Other:
     """A kind that only its name and its text (or caption) is known of."""
 
@@ -141,14 +153,15 @@ class Other:
         return self.kind
 
 
-Content = Text | Location | Contact | Poll | Reaction | Edit | Delete | Other
-Change = Reaction | Edit | Delete
+Content = Text | Location | Contact | Poll | Reaction | Edit | Delete | PollVote | Other
+Change = Reaction | Edit | Delete | PollVote
 """What changes another message rather than standing for itself."""
 
 _KINDS: Final[Mapping[str, Any]] = {
-    str(kind.type): kind for kind in (Text, Location, Contact, Poll, Reaction, Edit, Delete)
+    str(kind.type): kind
+    for kind in (Text, Location, Contact, Poll, Reaction, Edit, Delete, PollVote)
 }
-KINDS: Final = frozenset(_KINDS)
+KINDS: Final = frozenset(_KINDS) - {PollVote.type}
 """The kinds that can be sent."""
 
 
@@ -209,7 +222,7 @@ def _content(packed: Mapping[str, Any]) -> Content:
         values["reply_to"] = _quote(values["reply_to"])
     if "cards" in names:
         values["cards"] = tuple(Card(card["name"], card["vcard"]) for card in values["cards"])
-    if "options" in names:
+    if values.get("options") is not None:
         values["options"] = tuple(values["options"])
     return cast("Content", kind(**values))
 

@@ -124,6 +124,12 @@ class ReactionContent(Answer):
     emoji: str = Field(description="Empty where a reaction was taken back.")
 
 
+class PollVoteContent(Answer):
+    type: Literal["poll_vote"] = "poll_vote"
+    message: Referred
+    options: list[str] | None = Field(description="null where the vote could not be read.")
+
+
 class EditContent(Answer):
     """The new words are the `text` of the message that was edited."""
 
@@ -137,7 +143,13 @@ class DeleteContent(Answer):
 
 
 Content = Annotated[
-    LocationContent | ContactContent | PollContent | ReactionContent | EditContent | DeleteContent,
+    LocationContent
+    | ContactContent
+    | PollContent
+    | PollVoteContent
+    | ReactionContent
+    | EditContent
+    | DeleteContent,
     Field(discriminator="type"),
 ]
 
@@ -145,6 +157,12 @@ Content = Annotated[
 class MessageReaction(Answer):
     by: str = Field(description="`me` for the account, else the address of who reacted.")
     emoji: str
+    at: Time
+
+
+class Vote(Answer):
+    by: str = Field(description="`me` for the account, else the address of who voted.")
+    options: list[str]
     at: Time
 
 
@@ -169,6 +187,7 @@ class Message(Answer):
     content: Content | None = Field(description="What a kind says that is more than a text.")
     reply_to: Referred | None
     reactions: list[MessageReaction]
+    votes: list[Vote] = Field(description="Of a poll, the last of each who voted.")
     edits: list[Former] = Field(description="What the text was before, oldest first.")
     edited_at: Time | None
     deleted_at: Time | None = Field(

@@ -40,6 +40,7 @@ def said_and_done(document: Mapping[str, Any]) -> dict[str, Any]:
         "content": _content(document, packed or {}),
         "reply_to": _reply(document, packed or {}),
         "reactions": [] if deleted else _reactions(changes.get("reactions") or {}),
+        "votes": [] if deleted else _votes(changes.get("votes") or {}),
         "edits": [answers.Former(text=text, until=rfc3339(at) or "") for text, at in edits],
         "edited_at": rfc3339(edits[-1][1]) if edits else None,
         "deleted_at": rfc3339(deleted["at"]) if deleted else None,
@@ -62,11 +63,13 @@ def _content(document: Mapping[str, Any], packed: Mapping[str, Any]) -> answers.
         return answers.PollContent(
             question=packed["question"], options=packed["options"], choices=packed["choices"]
         )
-    if kind not in ("reaction", "edit", "delete"):
+    if kind not in ("reaction", "edit", "delete", "poll_vote"):
         return None
     message = _referred(document, packed["target"])
     if kind == "reaction":
         return answers.ReactionContent(message=message, emoji=packed["emoji"])
+    if kind == "poll_vote":
+        return answers.PollVoteContent(message=message, options=packed.get("options"))
     return (answers.EditContent if kind == "edit" else answers.DeleteContent)(message=message)
 
 
@@ -79,6 +82,13 @@ def _referred(document: Mapping[str, Any], packed: Mapping[str, Any]) -> answers
     target = Target(packed["message_id"], packed.get("sender"))
     id_ = target_id(document["connection"], document["chat"], target)
     return answers.Referred(id=id_, message_id=target.message_id)
+
+
+def _votes(noted: Mapping[str, Any]) -> list[answers.Vote]:
+    return [
+        answers.Vote(by=who, options=one["options"], at=rfc3339(one["at"]) or "")
+        for who, one in sorted(noted.items(), key=lambda pair: pair[1]["at"])
+    ]
 
 
 def _reactions(noted: Mapping[str, Any]) -> list[answers.MessageReaction]:

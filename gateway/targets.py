@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from gateway.backends import Backends
     from gateway.outgoing import Changing, Standing
 
-_CHANGES = frozenset({"reaction", "edit", "delete"})
+_CHANGES = frozenset({"reaction", "edit", "delete", "poll_vote"})
 _UNSENT = frozenset({"dead", "cancelled"})
 
 

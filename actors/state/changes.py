@@ -4,6 +4,7 @@ The changes of a message stand in its document under ``changes``, beside what it
 
     ``reactions`` by who reacted (`ME`, or an address): ``emoji`` ``at`` ``message_id``; one that was
     taken back stays with an empty ``emoji``, so that an older one does not come back
+    ``votes`` of a poll by who voted: ``options`` ``at`` ``message_id``, the last of each
     ``edits`` the newest `EDITS` in the order of their time: ``text`` ``at`` ``message_id``
     ``deleted`` ``at`` ``message_id``; what the message said, and its other changes, are gone then
 
@@ -18,7 +19,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.content import Delete, Edit, Reaction
+from actors.content import Delete, Edit, PollVote, Reaction
 from actors.state.documents import MESSAGES, Write
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 ME: Final = "me"
 """Who reacts for the account, through this service or on its phone."""
+
+_BY_PERSON: Final = ("reactions", "votes")
+"""Changes of which only the last of each person counts."""
 
 EDITS: Final = 20
 EDITS_CHARACTERS: Final = 200_000
@@ -86,20 +90,25 @@ def settled(document: Mapping[str, Any], changes: Mapping[str, Any]) -> Document
 
 def joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """The changes of two documents of one message."""
-    reactions = dict(one.get("reactions") or {})
-    for who, reaction in (other.get("reactions") or {}).items():
-        reactions[who] = _later(reactions.get(who), reaction)
+    last: dict[str, dict[str, Any]] = {}
+    for name in _BY_PERSON:
+        last[name] = dict(one.get(name) or {})
+        for who, news in (other.get(name) or {}).items():
+            last[name][who] = _later(last[name].get(who), news)
     edits = [*(one.get("edits") or ()), *(other.get("edits") or ())]
     deleted = one.get("deleted") or other.get("deleted")
-    return _changes(reactions, edits, deleted)
+    return _changes(last, edits, deleted)
 
 
 def renamed(changes: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
     """The changes once who was known as `old` is known as `new`."""
-    reactions = dict(changes.get("reactions") or {})
-    if old in reactions:
-        reactions[new] = _later(reactions.get(new), reactions.pop(old))
-    return {**changes, **({"reactions": reactions} if reactions else {})}
+    known = dict(changes)
+    for name in _BY_PERSON:
+        last = dict(known.get(name) or {})
+        if old in last:
+            last[new] = _later(last.get(new), last.pop(old))
+            known[name] = last
+    return known
 
 
 def text_now(document: Mapping[str, Any]) -> str | None:
@@ -127,6 +136,10 @@ def _with(
 ) -> dict[str, Any]:
     if isinstance(change, Reaction):
         news: dict[str, Any] = {"reactions": {who: {"emoji": change.emoji, **when}}}
+    elif isinstance(change, PollVote):
+        if change.options is None:
+            return dict(before)  # it could not be read: what was chosen before may still stand
+        news = {"votes": {who: {"options": list(change.options), **when}}}
     elif isinstance(change, Edit):
         news = {"edits": [{"text": change.text, **when}]}
     else:
@@ -136,7 +149,7 @@ def _with(
 
 
 def _changes(
-    reactions: dict[str, Any], edits: list[dict[str, Any]], deleted: dict[str, Any] | None
+    last: dict[str, dict[str, Any]], edits: list[dict[str, Any]], deleted: dict[str, Any] | None
 ) -> dict[str, Any]:
     if deleted:
         return {"deleted": deleted}
@@ -147,7 +160,7 @@ def _changes(
         if room < 0 and kept:
             break
         kept.insert(0, edit)
-    named = {"reactions": reactions, "edits": kept}
+    named = {**last, "edits": kept}
     return {name: value for name, value in named.items() if value}
 
 

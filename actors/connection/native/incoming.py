@@ -12,7 +12,8 @@ from actors.connection.native.addresses import GROUP, Address, parse_optional
 from actors.connection.native.nodes import MalformedMessage
 from actors.connection.native.ratchet import Undecryptable
 from actors.connection.native.reading import Forged, Scene, content_of
-from actors.content import Other, encode, is_plain, text_of
+from actors.connection.polls import PollKeys
+from actors.content import Other, Poll, encode, is_plain, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,6 +198,8 @@ class Incoming:
             account=account,
             canonical=self._people.canonical,
             from_phone=lambda number: self._session.knows(str(chat), str(account), number),
+            poll=lambda author, number: self._session.poll(str(chat), str(author), number),
+            names=self._people.names,
         )
         return content_of(found, scene)
 
@@ -220,6 +223,9 @@ class Incoming:
         if chat != key.chat:
             # The stanza alone names it differently when it comes again.
             self._session.bury(**key._asdict())
+        if isinstance(said, Poll) and said.secret is not None:
+            poll = PollKeys(bytes.fromhex(said.secret), said.options)
+            self._session.remember_poll(chat, key.sender, key.message_id, poll)
         return self._session.add_message(
             chat=chat,
             sender=key.sender,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.native import content
 from actors.connection.native.addresses import GROUP, Address, parse_optional
+from actors.connection.native.votes import chosen
 from actors.content import (
     MINTED,
     Card,
@@ -22,6 +23,7 @@ from actors.content import (
     Location,
     Other,
     Poll,
+    PollVote,
     Quote,
     Reaction,
     Target,
@@ -29,9 +31,10 @@ from actors.content import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from actors.connection.native.content import Received
+    from actors.connection.polls import PollKeys
 
 LONGEST_ID: Final = 128
 LONGEST_EMOJI: Final = 64
@@ -49,7 +52,8 @@ class Scene:
     """Whose message is read, in which chat; all addresses are canonical.
 
     `canonical` resolves an address that a message names; `from_phone` says whether the account's
-    message of that id in this chat is known to come from another device of the account.
+    message of that id in this chat is known to come from another device of the account; `poll` is
+    what reading the votes of an author's poll takes; `names` are all addresses of a person.
     """
 
     chat: Address
@@ -57,6 +61,8 @@ class Scene:
     account: Address
     canonical: Callable[[Address], Address]
     from_phone: Callable[[str], bool]
+    poll: Callable[[Address, str], PollKeys | None]
+    names: Callable[[Address], Sequence[str]]
 
     def target(self, message_id: str, author: Address) -> Target:
         """The message of this id. Raises `Forged`."""
@@ -128,6 +134,24 @@ def _reaction(received: Received, scene: Scene) -> Content | None:
     return Reaction(scene.target(part.key.id, scene.author(part.key)), part.text)
 
 
+def _vote(received: Received, scene: Scene) -> Content | None:
+    part = received.message.pollUpdateMessage
+    author = scene.author(part.pollCreationMessageKey)
+    number = part.pollCreationMessageKey.id
+    target, poll = scene.target(number, author), scene.poll(author, number)
+    if poll is None:
+        return PollVote(target)
+    options = chosen(
+        part.vote,
+        poll_id=number,
+        secret=poll.secret,
+        options=poll.options,
+        authors=scene.names(author),
+        voters=scene.names(scene.sender),
+    )
+    return PollVote(target, options)
+
+
 def _edit(received: Received, scene: Scene) -> Content | None:
     part = received.message.protocolMessage
     text = content.text_of(part.editedMessage)
@@ -169,4 +193,5 @@ _READERS: Final = {
     "reaction": _reaction,
     "edit": _edit,
     "delete": _delete,
+    "poll_vote": _vote,
 }

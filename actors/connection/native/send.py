@@ -20,6 +20,8 @@ from actors.connection.native.devices import NotOnWhatsApp
 from actors.connection.native.nodes import Node
 from actors.connection.native.socket import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.native.writing import Dress, Place, dress, write
+from actors.connection.polls import PollKeys
+from actors.content import Poll
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from actors.connection.native.signal import Signal
     from actors.connection.native.socket import Socket
     from actors.connection.session import Session
+    from actors.content import Content
 
 log = structlog.get_logger()
 
@@ -48,11 +51,15 @@ UNREACHABLE_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Plaintext:
-    """A message and its copy for the account's own devices, not padded, and its stanza's words."""
+    """A message and its copy for the account's own devices, not padded, and its stanza's words.
+
+    `poll` is what the votes will be read with, where it is one.
+    """
 
     message: bytes
     copy: bytes
     dress: Dress
+    poll: PollKeys | None = None
 
 
 @dataclass(slots=True)
@@ -106,7 +113,12 @@ class Sender:
         message = write(outgoing.content, place)
         if len(message) > MAX_MESSAGE:
             raise SendError("too_large", permanent=True)
-        plaintext = Plaintext(message, content.device_sent(message, str(chat)), dress(message))
+        plaintext = Plaintext(
+            message,
+            content.device_sent(message, str(chat)),
+            dress(message),
+            _poll(outgoing.content),
+        )
         with self._socket.acknowledgement(outgoing.message_id) as acknowledged:
             devices = await self._write(outgoing.message_id, chat, plaintext)
             ack = await self._acknowledged(acknowledged)
@@ -221,6 +233,9 @@ class Sender:
         if not targets or not reached:
             raise SendError("no_devices")
         self._session.remember_sent(str(chat), number, plaintext.message, self._clock())
+        if plaintext.poll is not None:
+            account = str(self._people.account)
+            self._session.remember_poll(str(chat), account, number, plaintext.poll)
         attrs = {"id": number, "to": str(chat), **plaintext.dress.attrs}
         if not fanout:
             attrs["device_fanout"] = "false"
@@ -339,3 +354,9 @@ class Sender:
             # A lock that was just released for somebody who waits does not say that it is locked.
             if turn.wanted == 0:
                 del self._turns[chat]
+
+
+def _poll(said: Content) -> PollKeys | None:
+    if not isinstance(said, Poll) or said.secret is None:
+        return None
+    return PollKeys(bytes.fromhex(said.secret), said.options)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.connection.draining import Drain
 from actors.connection.engine import EngineEvents
-from actors.connection.native import NativeEngine
+from actors.connection.native.engine import NativeEngine
 from actors.connection.sending import Ticket
 from actors.connection.session import Session
 from actors.queue.lanes import Lanes
@@ -52,7 +52,7 @@ def dying_in_the_settling() -> None:
         original(self, keys)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    Session.settle = settle  # type: ignore[method-assign]
+    Session.settle = settle  # type: ignore[assignment,method-assign]
 
 
 POINTS: dict[str, Callable[[], None]] = {

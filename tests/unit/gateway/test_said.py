@@ -14,6 +14,7 @@ from actors.content import (
     Edit,
     Location,
     Poll,
+    PollVote,
     Quote,
     Reaction,
     Target,
@@ -61,6 +62,7 @@ def told(content: Content | None = None, **more: Any) -> dict[str, Any]:
         (Reaction(TARGET, "👍"), {"type": "reaction", "message": OURS, "emoji": "👍"}),
         (Edit(TARGET, "secret"), {"type": "edit", "message": OURS}),
         (Delete(TARGET), {"type": "delete", "message": OURS}),
+        (PollVote(TARGET), {"type": "poll_vote", "message": OURS, "options": None}),
     ],
 )
 def test_what_a_kind_says(content: Content, shown: dict[str, Any] | None) -> None:
@@ -81,12 +83,16 @@ def test_what_was_done_to_it() -> None:
         changes={
             "reactions": {ANA: {"emoji": "", **when}, "me": {"emoji": "👍", **when}},
             "edits": [{"text": "hello there", **when}],
+            "votes": {ANA: {"options": ["yes"], **when}},
         }
     )
     at = "1970-01-01T00:00:10.000Z"
     assert answer["text"] == "hello there"
     assert [one.model_dump() for one in answer["edits"]] == [{"text": "hello", "until": at}]
     assert answer["edited_at"] == at
+    assert [one.model_dump() for one in answer["votes"]] == [
+        {"by": ANA, "options": ["yes"], "at": at}
+    ]
     assert [one.model_dump() for one in answer["reactions"]] == [
         {"by": "me", "emoji": "👍", "at": at}
     ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.engine import InboxMessage
-from actors.content import Delete, Edit, Reaction, Target, encode
+from actors.content import Delete, Edit, Poll, PollVote, Reaction, Target, encode
 from actors.state.changes import former, is_early, target_id, text_now
 from actors.state.messages import changing, content_of, incoming, moving, storing
 
@@ -78,6 +78,13 @@ TALK = (
     came(4, Edit(ITS, "hello you")),
     came(5, Reaction(ITS, "👋"), from_me=True, sender=ACCOUNT),
 )
+VOTES = (
+    replace(HELLO, type="poll", text=None, content=encode(Poll("Tea?", ("yes", "no")))),
+    came(1, PollVote(ITS, ("yes",))),
+    came(2, PollVote(ITS, None)),
+    came(3, PollVote(ITS, ("no",))),
+    came(4, PollVote(ITS, ()), from_me=True, sender=ACCOUNT),
+)
 
 
 def test_any_order_gives_the_same() -> None:
@@ -88,6 +95,13 @@ def test_any_order_gives_the_same() -> None:
         for item in TALK:
             store.take(item)
         assert store.same(expected), "repeats change nothing"
+
+
+def test_the_last_vote_of_each_counts_in_any_order() -> None:
+    expected = Store(*VOTES)
+    votes = expected[ITS]["changes"]["votes"]
+    assert {who: one["options"] for who, one in votes.items()} == {ANA: ["no"], "me": []}
+    assert all(Store(*order).same(expected) for order in permutations(VOTES))
 
 
 def test_what_a_message_is_after_its_changes() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from actors.connection.native import content
 from actors.connection.native.addresses import Address
 from actors.connection.native.reading import Forged, Scene, content_of
+from actors.connection.polls import PollKeys
 from actors.content import (
     Card,
     Contact,
@@ -18,6 +23,7 @@ from actors.content import (
     Location,
     Other,
     Poll,
+    PollVote,
     Quote,
     Reaction,
     Target,
@@ -34,6 +40,7 @@ ACCOUNT = "15550100001@s.whatsapp.net"
 ACCOUNT_LID = "90000000000001@lid"
 GROUP = "120363000000000001@g.us"
 MINTED = "3EB0A1B2C3D4E5F6A7B8C9"
+POLL = PollKeys(b"s" * 32, ("yes", "no", "perhaps"))
 PHONES = "3EB0A1B2C3D4E5F6A7B8C0"
 """Looks like an id of this service, and is known to be WhatsApp Web's."""
 
@@ -49,6 +56,10 @@ def scene(sender: str = ANA, chat: str = ANA) -> Scene:
         account=Address.parse(ACCOUNT),
         canonical=canonical,
         from_phone=lambda number: number == PHONES,
+        poll=lambda author, number: POLL if (str(author), number) == (ACCOUNT, MINTED) else None,
+        names=lambda person: (
+            (str(person), ACCOUNT_LID) if str(person) == ACCOUNT else (str(person),)
+        ),
     )
 
 
@@ -234,3 +245,33 @@ def test_in_a_group_the_author_is_named(judge: Judge) -> None:
     ):
         with pytest.raises(Forged):
             said(judge, forged, group)
+
+
+def vote(judge: Judge, author: str, voter: str, *options: str, secret: bytes = POLL.secret) -> Any:
+    """As others encrypt it: with the standard library's HKDF, written out here."""
+    prk = hmac.digest(bytes(32), secret, "sha256")
+    info = f"{MINTED}{author}{voter}Poll Vote".encode()
+    under = hmac.digest(prk, info + b"\1", "sha256")
+    # PollVoteMessage: field 1, repeated bytes.
+    chosen = b"".join(b"\x0a\x20" + hashlib.sha256(one.encode()).digest() for one in options)
+    sealed = AESGCM(under).encrypt(b"i" * 12, chosen, f"{MINTED}\0{voter}".encode())
+    encoded = {
+        "encPayload": base64.b64encode(sealed).decode(),
+        "encIV": base64.b64encode(b"i" * 12).decode(),
+    }
+    part = {"pollCreationMessageKey": key(MINTED, own=False), "vote": encoded}
+    return said(judge, {"pollUpdateMessage": part}, scene())
+
+
+@pytest.mark.parametrize("author", [ACCOUNT, ACCOUNT_LID])
+def test_votes_are_read(judge: Judge, author: str) -> None:
+    target = Target(MINTED, None)
+    assert vote(judge, author, ANA, "no", "yes") == PollVote(target, ("yes", "no"))
+    assert vote(judge, author, ANA) == PollVote(target, ())
+    assert vote(judge, author, ANA, "never offered") == PollVote(target, ())
+
+
+def test_votes_of_another_are_not_ones_own(judge: Judge) -> None:
+    unread = PollVote(Target(MINTED, None))
+    assert vote(judge, ACCOUNT, BEN, "yes") == unread
+    assert vote(judge, ACCOUNT, ANA, "yes", secret=b"x" * 32) == unread
