@@ -19,11 +19,11 @@ POLL = PollKeys(b"secret", ("yes", "no"))
 async def test_a_poll_is_kept_until_its_time_is_over(tmp_path: Path) -> None:
     clock = Clock()
     file = tmp_path / "session.db"
-    with closing(Session.open(file, 1, clock)) as session:
+    with closing(Session.open(file, 1, clock=clock)) as session:
         async with session.transaction():
             session.remember_poll(ALICE, ALICE, "A", POLL)
             session.remember_poll(ALICE, ALICE, "A", PollKeys(b"another", ()))
-    with closing(Session.open(file, 1, clock)) as session:
+    with closing(Session.open(file, 1, clock=clock)) as session:
         assert session.poll(ALICE, ALICE, "A") == POLL
         assert session.poll(ALICE, ALICE, "B") is None
         for seconds, kept in ((POLL_SECONDS, POLL), (1, None)):
