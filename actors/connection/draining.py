@@ -91,11 +91,14 @@ class Drain:
             return Progress.AWAY
         if not kept:
             return self._lose()
+        deleted = _deleted(messages)
         try:
-            for message_id in _deleted(messages):
+            for message_id in deleted.values():
                 await self._lanes.redact(self._connection, message_id)
         except RedisAway:
-            return Progress.AWAY  # stored again, which changes nothing
+            # Those alone wait for Redis: they are stored again, which changes nothing.
+            await self._settle([item.key for item in items if item.key not in deleted])
+            return Progress.AWAY
         return await self._settle([item.key for item in items])
 
     async def _merge(self, merge: InboxMerge) -> Progress:
@@ -138,18 +141,18 @@ class Drain:
         return Progress.SETTLED
 
 
-def _deleted(messages: Sequence[InboxMessage]) -> list[str]:
-    """WhatsApp's ids of what this service sent and the account's phone deleted."""
-    said = [
-        decode(each.content)
+def _deleted(messages: Sequence[InboxMessage]) -> dict[int, str]:
+    """By key, WhatsApp's id of what this service sent and that message of the phone deleted."""
+    said = {
+        each.key: decode(each.content)
         for each in messages
         if each.from_me and each.type == Delete.type and each.content is not None
-    ]
-    return [
-        each.target.message_id
-        for each in said
+    }
+    return {
+        key: each.target.message_id
+        for key, each in said.items()
         if isinstance(each, Delete) and each.target.sender is None
-    ]
+    }
 
 
 class Progress(Enum):
