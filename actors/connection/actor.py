@@ -21,6 +21,7 @@ from actors.connection.reporting import RemoteState
 from actors.connection.serving import Pace, Serving
 from actors.queue.lanes import Lanes, decide
 from actors.redis.client import RedisAway, connect
+from actors.redis.commands import Commands
 from actors.redis.lease import EXPIRES, Leases, Obstacle, Owner
 from actors.settings import Settings
 from actors.shell import Shell
@@ -68,6 +69,7 @@ class ConnectionActor(Shell):
         self._redis = connect(self._settings)
         self._leases = Leases(self._redis)
         self._lanes = Lanes(self._redis, self._settings)
+        self._commands = Commands(self._redis, self._settings)
         for module in (*ENGINES, "session"):
             await asyncio.to_thread(importlib.import_module, f"actors.connection.{module}")
         with suppress(RedisAway):  # a takeover finds the socket to Redis open
@@ -182,6 +184,7 @@ class ConnectionActor(Shell):
                 lease=EXPIRES if settings.several_hosts else None,
             ),
             taken_at=self._taken_at,
+            commands=self._commands,
         )
         open_engine = importlib.import_module(f"actors.connection.{engine}").open_engine
         opened: Engine = open_engine(
@@ -215,6 +218,7 @@ class ConnectionActor(Shell):
             await self._follow_on()
         if self._starting is not None and self._starting.done():
             await self._lanes.close()
+            await self._commands.close()
             await self._redis.aclose()
 
     async def _peers(self, state: Any = None, queue: Any = None, **_: Any) -> None:

@@ -72,6 +72,11 @@ class Directory(SessionFile):
         row = self._row("SELECT pn FROM lids WHERE lid = ?", (lid,))
         return None if row is None else str(row[0])
 
+    def lid_for(self, pn: str) -> str | None:
+        """The LID that is known to be this phone number's, both as canonical addresses."""
+        row = self._row("SELECT lid FROM lids WHERE pn = ?", (pn,))
+        return None if row is None else str(row[0])
+
     def forget_directory(self) -> None:
         """Drop device lists and the map."""
         self._write("DELETE FROM devices")

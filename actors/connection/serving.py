@@ -17,6 +17,7 @@ import structlog
 
 from actors.backoff import backoff
 from actors.connection.causes import Kind, PairAgain, Reconnect, Wait, consequence
+from actors.connection.commanding import Commander
 from actors.connection.draining import Drain
 from actors.connection.ending import LEASE_GONE, Ending, ending_of
 from actors.connection.engine import EngineEvents
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import Engine, Qr
     from actors.connection.reporting import Observed, State
     from actors.queue.lanes import Lanes
+    from actors.redis.commands import Commands
     from actors.redis.lease import Lease, Leases
 
 log = structlog.get_logger()
@@ -86,6 +88,7 @@ class Serving:
         pace: Pace | None = None,
         clock: Callable[[], float] = time.time,
         taken_at: float | None = None,
+        commands: Commands | None = None,
     ) -> None:
         """`lease.obstacle` is what stood in the way of the owner before: it still does.
 
@@ -95,6 +98,7 @@ class Serving:
         self._obstacle = lease.obstacle
         self._belongs_to = lease.account
         self._lanes = lanes
+        self._commands = commands
         self._state = state
         self._concurrency = concurrency
         self._retry_at = retry_at
@@ -165,6 +169,8 @@ class Serving:
             self._hold.beat(),
             self._hold.expire(),
         ]
+        if self._commands is not None:
+            loops.append(Commander(ticket.connection, engine, self._commands).run())
         self._tasks = [
             asyncio.create_task(self._guard(loop), name=getattr(loop, "__qualname__", None))
             for loop in loops

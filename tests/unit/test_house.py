@@ -27,12 +27,13 @@ ARROWS = {
 PORTS = {
     "connection": {"engine", "causes"},
     "queue": {"lanes"},
-    "state": {"documents", "connections"},
+    "state": {"documents", "connections", "changes"},
     "health": {"summary"},
 }
 SHARED = {
     "backoff",
     "committer",
+    "content",
     "files",
     "hosts",
     "logs",

@@ -121,9 +121,25 @@ class NativeEngine:
 
     async def send(self, message: Outgoing) -> float:
         """Send one message; see the port."""
+        return await self._open_link.send(message)
+
+    async def lookup(self, number: str) -> str | None:
+        """Whether a number is on WhatsApp; see the port."""
+        return await self._open_link.lookup(number)
+
+    async def presence(self, *, available: bool) -> None:
+        """Show the account as online or not."""
+        await self._open_link.presence(available=available)
+
+    async def typing(self, chat: str, state: str) -> None:
+        """Show what the account does in a chat."""
+        await self._open_link.typing(chat, state)
+
+    @property
+    def _open_link(self) -> Linked:
         if self._linked is None:
             raise NotConnected
-        return await self._linked.send(message)
+        return self._linked
 
     @overload
     async def pending(self, kind: Literal["message"], limit: int) -> Sequence[InboxMessage]: ...

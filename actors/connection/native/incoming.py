@@ -11,6 +11,9 @@ from actors.connection.native import bundles, content, receipts
 from actors.connection.native.addresses import GROUP, Address, parse_optional
 from actors.connection.native.nodes import MalformedMessage
 from actors.connection.native.ratchet import Undecryptable
+from actors.connection.native.reading import Forged, Scene, content_of
+from actors.connection.polls import PollKeys
+from actors.content import Other, Poll, encode, is_plain, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +23,11 @@ if TYPE_CHECKING:
     from actors.connection.native.people import People
     from actors.connection.native.signal import Signal
     from actors.connection.session import Session
+    from actors.content import Content
 
 log = structlog.get_logger()
+
+UNDECRYPTABLE: Final = "undecryptable"
 
 MAX_RETRIES: Final = 5
 """How often the sender is asked to encrypt one message again."""
@@ -105,7 +111,7 @@ class Incoming:
         source = self._source(stanza)
         if source is None or self._session.seen(*self._key(stanza, source)):
             return Outcome("message.repeated")
-        added = self._add(stanza, source, content.Content("undecryptable", None), b"")
+        added = self._add(stanza, source, Other(UNDECRYPTABLE))
         counted = "message.placeholder" if added else "message.repeated"
         return Outcome(counted, (receipts.ack(stanza),), news=added)
 
@@ -133,7 +139,14 @@ class Incoming:
         if found is None:
             self._session.bury(**self._key(stanza, source)._asdict())
             return Outcome("message.silent", answers)
-        added = self._add(stanza, source, found, plaintext)
+        try:
+            said = self._said(stanza, source, found)
+        except Forged:
+            # Acknowledged as any other, or it would come again for ever.
+            log.warning("refused message", action="message.refused")
+            self._session.bury(**self._key(stanza, source)._asdict())
+            return Outcome("message.refused", answers)
+        added = self._add(stanza, source, said, found.destination, plaintext)
         return Outcome("message.stored" if added else "message.repeated", answers, news=added)
 
     async def _decrypt(self, stanza: Node, source: Source) -> bytes:
@@ -175,26 +188,56 @@ class Incoming:
         )
         return Outcome("message.asked_for", (asked,), wanted=stanza)
 
-    def _add(self, stanza: Node, source: Source, found: content.Content, plaintext: bytes) -> bool:
+    def _said(self, stanza: Node, source: Source, found: content.Received) -> Content:
+        """Raises `Forged`."""
+        account = self._people.account
+        chat = self._chat(stanza, source, found.destination)
+        scene = Scene(
+            chat=chat,
+            sender=self._people.canonical(source.sender),
+            account=account,
+            canonical=self._people.canonical,
+            from_phone=lambda number: self._session.knows(str(chat), str(account), number),
+            poll=lambda author, number: self._session.poll(str(chat), str(author), number),
+            names=self._people.names,
+        )
+        return content_of(found, scene)
+
+    def _chat(self, stanza: Node, source: Source, destination: str | None) -> Address:
+        """The chat of a message, which the copy of one that another own device sent names itself."""
+        named = parse_optional(destination)
+        if source.from_me and named is not None and "recipient" not in stanza.attrs:
+            return self._people.canonical(named)
+        return source.chat
+
+    def _add(
+        self,
+        stanza: Node,
+        source: Source,
+        said: Content,
+        destination: str | None = None,
+        plaintext: bytes = b"",
+    ) -> bool:
         key = self._key(stanza, source)
-        destination = parse_optional(found.destination)
-        chat = key.chat
-        if source.from_me and destination is not None and "recipient" not in stanza.attrs:
-            # The stanza alone names it differently when it comes again.
-            chat = str(self._people.canonical(destination))
+        chat = str(self._chat(stanza, source, destination))
         if chat != key.chat:
+            # The stanza alone names it differently when it comes again.
             self._session.bury(**key._asdict())
+        if isinstance(said, Poll) and said.secret is not None:
+            poll = PollKeys(bytes.fromhex(said.secret), said.options)
+            self._session.remember_poll(chat, key.sender, key.message_id, poll)
         return self._session.add_message(
             chat=chat,
             sender=key.sender,
             message_id=key.message_id,
             at=stanza.number("t") or int(self._clock()),
-            type=found.type,
-            text=found.text,
+            type=said.type,
+            text=text_of(said),
             from_me=source.from_me,
             push_name=stanza.attrs.get("notify"),
             source=_arrival(stanza),
-            body=None if found.type in ("text", "undecryptable") else plaintext,
+            body=None if said.type in ("text", UNDECRYPTABLE) else plaintext,
+            content=None if is_plain(said) else encode(said),
         )
 
     def _receipt(self, stanza: Node) -> Outcome:

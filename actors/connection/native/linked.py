@@ -10,7 +10,7 @@ import structlog
 
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import NotConnected
-from actors.connection.native import login, receipts
+from actors.connection.native import login, presence, receipts
 from actors.connection.native.addresses import SERVER, Address
 from actors.connection.native.agreement import BadSignature
 from actors.connection.native.committing import SessionRefusal, cause_of
@@ -102,14 +102,32 @@ class Linked:
 
     async def send(self, message: Outgoing) -> float:
         """Send one message; see `Sender.send`. Raises `NotConnected` before the login is done."""
-        if not self._logged_in:
-            raise NotConnected
+        self._require_login()
         try:
             return await self._sender.send(message)
         except SessionRefusal as refusal:
             # Read before anything left: once the stanza is written the session is not asked again.
             self._socket.fail(cause_of(refusal))
             raise NotConnected from refusal
+
+    async def lookup(self, number: str) -> str | None:
+        """See `presence.lookup`. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        return await presence.lookup(self._socket, number)
+
+    async def presence(self, *, available: bool) -> None:
+        """See `presence.show`. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        await presence.show(self._socket, available=available)
+
+    async def typing(self, chat: str, state: str) -> None:
+        """See `presence.show_typing`. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        await presence.show_typing(self._socket, self._people.device, chat, state)
+
+    def _require_login(self) -> None:
+        if not self._logged_in:
+            raise NotConnected
 
     async def close(self) -> None:
         """End what runs in the background."""

@@ -145,6 +145,8 @@ async def test_an_older_releases_file_is_brought_up_to_date(session: Session, pa
     session.close()
     with closing(sqlite3.connect(path)) as older:
         older.execute("DROP TABLE key_lists")
+        older.execute("ALTER TABLE inbox DROP COLUMN content")
+        older.execute("DROP TABLE polls")
         older.execute("PRAGMA user_version=1")
     for epoch in (4, 5):
         with closing(Session.open(path, epoch)) as newer:

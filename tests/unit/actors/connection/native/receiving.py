@@ -13,7 +13,9 @@ from actors.connection.native.incoming import Incoming, Outcome
 from actors.connection.native.nodes import Node
 from actors.connection.native.people import People
 from actors.connection.native.signal import Signal, new_credentials
+from actors.connection.native.writing import Place, write
 from actors.connection.session import Session
+from actors.content import Text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import InboxMessage
     from actors.connection.native.devices import Devices
-
 
 ACCOUNT = "15550100001@s.whatsapp.net"
 DEVICE = "15550100001:4@s.whatsapp.net"
@@ -105,7 +106,7 @@ async def met(directory: Path) -> AsyncIterator[World]:
 
 
 def text(words: str) -> bytes:
-    return content.text_message(words, chat=CONTACT)
+    return write(Text(words), Place(CONTACT, CONTACT, 0.0))
 
 
 def garbled(stanza: Node) -> Node:
