@@ -109,7 +109,7 @@ class ConnectionActor(Shell):
         known, damage = 0, None
         try:
             await asyncio.to_thread(session.make_directory, directory)
-            known = await asyncio.to_thread(session.Session.known_epoch, file)
+            known = (await asyncio.to_thread(session.Session.known_position, file)).epoch
         except Exception as error:  # noqa: BLE001 - dealt with below, under a lease
             damage = error
         owner = Owner(self.name, os.getpid(), hosts.here())

@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 2
+VERSION = 4
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -126,6 +126,14 @@ CREATE TABLE key_lists (
     user TEXT PRIMARY KEY,
     signed BLOB NOT NULL
 ) STRICT, WITHOUT ROWID
-"""
+""",
+    3: """
+-- Rises with every transaction that changed something: tells a file from an older copy of it.
+ALTER TABLE file ADD COLUMN commits INTEGER NOT NULL DEFAULT 0
+""",
+    4: """
+-- Another copy of the file may have sent on it since: it decrypts, and is never sent on again.
+ALTER TABLE ratchets ADD COLUMN spent INTEGER NOT NULL DEFAULT 0
+""",
 }
 """What each version has beside the one before; `SCHEMA` is the first."""
