@@ -25,7 +25,7 @@ ARROWS = {
 
 # What a room of `actors` shows to the other rooms; everything else is its inside.
 PORTS = {
-    "connection": {"engine", "causes"},
+    "connection": {"engine", "causes", "vault"},
     "queue": {"lanes"},
     "state": {"documents", "connections"},
     "health": {"summary"},
