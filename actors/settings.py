@@ -318,6 +318,8 @@ def _path(bucket: str) -> Path | None:
 def _sentences(error: ValidationError) -> list[str]:
     sentences = []
     for problem in error.errors(include_url=False, include_input=False):
+        if problem["type"] == "default_factory_not_called":
+            continue  # it follows from another one
         name = ".".join(str(part) for part in problem["loc"]).upper()
         if problem["type"] == "extra_forbidden":
             sentences.append(f"{name} is not a setting of Teimoso.")

@@ -117,7 +117,12 @@ class RootSupervisor(Shell):
             on_change=self._changed.set,
         )
         self._standbys = Standbys(self._children, settings.standby_actors)
-        self._services = Services(self._children, Lives(intensity, base, cap), self._recovery)
+        self._services = Services(
+            self._children,
+            Lives(intensity, base, cap),
+            self._recovery,
+            vault=settings.session_storage_type != "local" and settings.bucket_directory is None,
+        )
         self._tending = Tending(
             registry=self._registry,
             leases=self._leases,
@@ -273,7 +278,7 @@ class RootSupervisor(Shell):
         await asyncio.gather(*(self._end_one(child, STOP_CONNECTION) for child in connections))
         services = {child.role: child for child in children if child.role in ROLES}
         # The state last: the others have their last word with it.
-        for roles in (("health", "queue"), ("state",)):
+        for roles in (("health", "queue", "vault"), ("state",)):
             await asyncio.gather(
                 *(self._end_one(services[role], STOP_SERVICE) for role in roles if role in services)
             )

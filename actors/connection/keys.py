@@ -205,7 +205,10 @@ class Keys(SessionFile):
             " ORDER BY current DESC, rank DESC",
             (address,),
         )
-        return [StoredRatchet(row[0], bool(row[1]), *row[2:5], spent=bool(row[5])) for row in rows]
+        return [
+            StoredRatchet(row[0], bool(row[1]), row[2], row[3], row[4], bool(row[5]))
+            for row in rows
+        ]
 
     def current_ratchet(self, address: str) -> StoredRatchet | None:
         row = self._row(

@@ -90,7 +90,7 @@ class DirectoryBucket:
             self._demand()
             return None
 
-    def _list(self, prefix: str) -> list[Entry]:
+    def _list(self, prefix: str) -> Sequence[Entry]:
         self._demand()
         # Nothing above the last part of the prefix need be walked through.
         start = self._root / prefix.rpartition("/")[0]

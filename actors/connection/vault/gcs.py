@@ -100,7 +100,7 @@ class GcsBucket:
             raise BucketAway("damaged_on_the_way")
         return Content(generation, data)
 
-    def _list(self, prefix: str) -> list[Entry]:
+    def _list(self, prefix: str) -> Sequence[Entry]:
         found = [
             Entry(
                 blob.name,

@@ -56,7 +56,7 @@ class Keyring:
 
         Each has 32 bytes, as 64 hex digits or in base64.
         """
-        keys = {}
+        keys: dict[str, AESGCM] = {}
         for number, each in enumerate(text.split(","), 1):
             master = _read(each.strip())
             if master is None:

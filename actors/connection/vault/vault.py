@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from actors.connection.session import Session, SessionDamaged, SessionUnavailable
+from actors.connection.session_copy import remove, snapshot
 from actors.connection.vault.bucket import Conflict
 from actors.connection.vault.envelope import Header, Tampered, peek, rewrap, seal, unseal
-from actors.connection.vault.snapshot import remove, snapshot
 from actors.redis.position import Position
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from actors.connection.vault.envelope import (
     seal,
     unseal,
 )
-from actors.connection.vault.keyring import Keyring, WrongKey
+from actors.connection.vault.keyring import WRAPPED_BYTES, Keyring, WrongKey
 from actors.redis.position import Position
 
 OLD, NEW = "11" * 32, "22" * 32
@@ -162,7 +162,7 @@ def test_there_is_a_limit_in_both_directions(monkeypatch: pytest.MonkeyPatch) ->
 
 def _head(backup: bytes) -> bytes:
     size = int.from_bytes(backup[9:11], "big")
-    return backup[: 11 + size + envelope.WRAPPED_BYTES]
+    return backup[: 11 + size + WRAPPED_BYTES]
 
 
 def _flipped(backup: bytes, index: int) -> bytes:
