@@ -12,6 +12,7 @@ from actors.state.documents import BATCH_LIMIT
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from actors.connection.vault.vault import Vault
     from actors.queue.lanes import Lanes
     from actors.redis.lease import Leases
     from actors.state.documents import Documents
@@ -27,7 +28,7 @@ class Removal:
     """Ends visibly what waits, then forgets the rest; the id is free only at the very end (G2).
 
     Each step may be repeated, so whoever runs next finishes what a dead root began. Raises
-    `RedisAway` and `StoreAway`, and then nothing is forgotten that is not mirrored.
+    `RedisAway`, `StoreAway` and `BucketAway`, and then nothing is forgotten that is not mirrored.
     """
 
     def __init__(
@@ -37,7 +38,11 @@ class Removal:
         lanes: Lanes,
         documents: Documents,
         sessions: Path,
+        *,
+        vault: Vault | None,
     ) -> None:
+        """`vault`: where there may be copies of sessions."""
+        self._vault = vault
         self._registry = registry
         self._leases = leases
         self._lanes = lanes
@@ -52,6 +57,10 @@ class Removal:
             # Another round for what was accepted in between: the queue closes only when empty.
             if await self._lanes.remove(connection):
                 break
+        if (
+            self._vault is not None
+        ):  # or a new connection of that id would get the old one's session
+            await self._vault.forget(connection)
         directory = self._sessions / connection
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
         await self._leases.forget(connection)

@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from actors.connection.vault.opening import open_vault
+from actors.connection.vault.reach import Reach
+from actors.connection.vault.remote import RemoteBucket
 from actors.queue.lanes import Lanes
 from actors.redis.client import RedisAway, connect
 from actors.redis.lease import EXPIRES, Leases, pokes
@@ -113,6 +116,7 @@ class RootSupervisor(Shell):
             Probes(),
             # Without AUTO_RECOVERY nobody would start again what was drained.
             Memory.of(settings) if settings.auto_recovery else None,
+            way := Reach.of(settings),
             on_end=self._child_ended,
             on_change=self._changed.set,
         )
@@ -121,7 +125,7 @@ class RootSupervisor(Shell):
             self._children,
             Lives(intensity, base, cap),
             self._recovery,
-            vault=settings.session_storage_type != "local" and settings.bucket_directory is None,
+            vault=isinstance(way.bucket, RemoteBucket),
         )
         self._tending = Tending(
             registry=self._registry,
@@ -137,6 +141,7 @@ class RootSupervisor(Shell):
                 Lanes(self._redis, settings),
                 documents,
                 settings.sessions,
+                vault=None if way.bucket is None else open_vault(settings, way.bucket),
             ),
             owners=Owners(self._children, Expiry(EXPIRES) if settings.several_hosts else None),
             auto_recovery=settings.auto_recovery,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from actors.connection.vault.bucket import BucketAway
 from actors.redis.client import RedisAway
 from actors.shell import end_tasks
 from actors.state.connections import Observed
@@ -192,7 +193,7 @@ class Tending:
                         continue
                     return
                 await self._take(connection, step, lease)
-            except (RedisAway, StoreAway):
+            except (RedisAway, StoreAway, BucketAway):
                 await asyncio.sleep(AGAIN)
             except (ActorDead, NoAnswer, Refused) as error:
                 log.warning("step failed", action="tend", connection=connection, error=repr(error))

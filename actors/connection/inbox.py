@@ -38,6 +38,11 @@ class Inbox(Statuses):
         row = self._tombstone(chat, sender, message_id)
         return row is not None and row[0] == 1
 
+    def unsettled(self, chat: str, sender: str, message_id: str) -> int | None:
+        """The key of the message's item; None once it is stored elsewhere, or was never there."""
+        row = self._tombstone(chat, sender, message_id)
+        return None if row is None else row[1]
+
     def add_message(
         self,
         *,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 from actors.connection.leftovers import Leftovers
 from actors.connection.restoring import Restorer
 from actors.connection.safekeeping import Safekeeping
-from actors.connection.vault.opening import open_bucket, open_vault
-from actors.connection.vault.remote import RemoteBucket
+from actors.connection.vault.opening import open_vault
+from actors.connection.vault.reach import Reach
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,27 +26,23 @@ if TYPE_CHECKING:
 class Keeping:
     """Makes the parts that keep and restore one connection's session."""
 
-    def __init__(
-        self, settings: Settings, leases: Leases, vault: Vault, remote: RemoteBucket | None
-    ) -> None:
+    def __init__(self, settings: Settings, leases: Leases, vault: Vault, way: Reach) -> None:
         self._settings = settings
         self._leases = leases
         self._vault = vault
-        self._remote = remote
+        self._way = way
 
     @classmethod
     def of(cls, settings: Settings, leases: Leases) -> Self | None:
         """None where sessions are kept in the data directory alone."""
-        if settings.session_storage_type == "local":
+        way = Reach.of(settings)
+        if way.bucket is None:
             return None
-        remote = RemoteBucket() if settings.bucket_directory is None else None
-        bucket = open_bucket(settings) if remote is None else remote
-        return cls(settings, leases, open_vault(settings, bucket), remote)
+        return cls(settings, leases, open_vault(settings, way.bucket), way)
 
     def reach(self, handle: Any) -> None:
         """Reach the bucket through this actor from now on."""
-        if self._remote is not None:
-            self._remote.handle = handle
+        self._way.through(handle)
 
     def restorer(
         self, connection: str, file: Path, renew: Callable[[Path, int], Awaitable[None]]

@@ -140,29 +140,40 @@ class Restorer:
         raise refusal
 
     def _replace(self, restoring: Path, epoch: int, source: str) -> None:
-        handle = os.open(restoring, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        aside = None
         if self._damage is not None:
-            place = move_aside(self._file, epoch, into=DAMAGED)
+            aside = DAMAGED
             log.error(
                 "session moved aside",
                 action="move_aside",
                 connection=self._connection,
-                to=place.name,
+                to=aside,
                 reason=self._damage,
             )
         elif self._there is not None:
             fold(self._file)
-            if source == "vault":
-                move_aside(self._file, epoch, into=OLDER)
-        else:
-            remove(self._file)  # a creation that was cut short
-        restoring.replace(self._file)
-        handle = os.open(self._file.parent, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+            aside = OLDER if source == "vault" else None
+        put_in_place(restoring, self._file, epoch, aside)
+
+
+def put_in_place(restoring: Path, file: Path, epoch: int, aside: str | None) -> None:
+    """Let `restoring` be the session `file`; the one there moves `aside`, or is replaced by it.
+
+    Raises OSError, or `SessionUnavailable` where somebody has the one there open.
+    """
+    _sync(restoring)
+    if aside == OLDER:
+        fold(file)
+    if aside is not None:
+        move_aside(file, epoch, into=aside)
+    remove(file, beside=True)
+    restoring.replace(file)
+    _sync(file.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

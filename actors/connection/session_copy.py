@@ -61,7 +61,9 @@ def fold(file: Path) -> None:
     file.with_name(f"{file.name}-shm").unlink(missing_ok=True)
 
 
-def remove(file: Path) -> None:
-    """Remove a copy that is not needed, with what SQLite may have left beside it."""
-    for suffix in ("", "-wal", "-shm", "-journal"):
+def remove(file: Path, *, beside: bool = False) -> None:
+    """Remove a copy that is not needed; `beside`: only what SQLite may have left beside it."""
+    for suffix in ("-wal", "-shm", "-journal"):
         file.with_name(file.name + suffix).unlink(missing_ok=True)
+    if not beside:
+        file.unlink(missing_ok=True)

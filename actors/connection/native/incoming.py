@@ -31,7 +31,7 @@ MAX_RETRIES: Final = 5
 class Outcome:
     """What follows once the transaction is committed.
 
-    `answers` are sent; `news` says that the inbox may have grown; `wanted` is a message whose resend
+    `answers` are sent, where there is a `held` only once the inbox item of that key is settled; `news` says that the inbox may have grown; `wanted` is a message whose resend
     was asked for; `task` is work that needs WhatsApp's answers: a retry receipt, or prekeys.
     `counted` names what the stanza turned out to be.
     """
@@ -41,6 +41,7 @@ class Outcome:
     news: bool = False
     wanted: Node | None = None
     task: Literal["resend", "prekeys"] | None = None
+    held: int | None = None
 
 
 class Key(NamedTuple):
@@ -64,7 +65,8 @@ class Incoming:
     """Takes stanzas one by one, each inside its own savepoint of the session's transaction.
 
     A message is decrypted once: its ratchet step, its prekey and its inbox row commit together,
-    and one that comes again is only acknowledged again (G5).
+    and one that comes again is only acknowledged again (G5). With `hold` that happens once it is
+    stored elsewhere, so that it outlives this disk.
     """
 
     def __init__(
@@ -74,7 +76,10 @@ class Incoming:
         people: People,
         devices: Devices,
         clock: Callable[[], float],
+        *,
+        hold: bool = False,
     ) -> None:
+        self._hold = hold
         self._session = session
         self._signal = signal
         self._people = people
@@ -107,7 +112,8 @@ class Incoming:
             return Outcome("message.repeated")
         added = self._add(stanza, source, content.Content("undecryptable", None), b"")
         counted = "message.placeholder" if added else "message.repeated"
-        return Outcome(counted, (receipts.ack(stanza),), news=added)
+        held = self._held(*self._key(stanza, source))
+        return Outcome(counted, (receipts.ack(stanza),), news=added, held=held)
 
     def lapse(self, patience: float) -> Outcome:
         """As `give_up`, for all that was last asked for so many seconds ago, on whatever socket."""
@@ -123,7 +129,8 @@ class Incoming:
             receipts.delivery(stanza, from_me=source.from_me),
         )
         if self._session.seen(*self._key(stanza, source)):
-            return Outcome("message.repeated", answers)
+            held = self._held(*self._key(stanza, source))
+            return Outcome("message.repeated", answers, held=held)
         try:
             with self._session.savepoint():
                 plaintext = await self._decrypt(stanza, source)
@@ -134,7 +141,9 @@ class Incoming:
             self._session.bury(**self._key(stanza, source)._asdict())
             return Outcome("message.silent", answers)
         added = self._add(stanza, source, found, plaintext)
-        return Outcome("message.stored" if added else "message.repeated", answers, news=added)
+        counted = "message.stored" if added else "message.repeated"
+        held = self._held(*self._named(stanza, source, found))
+        return Outcome(counted, answers, news=added, held=held)
 
     async def _decrypt(self, stanza: Node, source: Source) -> bytes:
         part = stanza.child("enc")
@@ -176,18 +185,12 @@ class Incoming:
         return Outcome("message.asked_for", (asked,), wanted=stanza)
 
     def _add(self, stanza: Node, source: Source, found: content.Content, plaintext: bytes) -> bool:
-        key = self._key(stanza, source)
-        destination = parse_optional(found.destination)
-        chat = key.chat
-        if source.from_me and destination is not None and "recipient" not in stanza.attrs:
+        key = self._named(stanza, source, found)
+        if key != (first := self._key(stanza, source)):
             # The stanza alone names it differently when it comes again.
-            chat = str(self._people.canonical(destination))
-        if chat != key.chat:
-            self._session.bury(**key._asdict())
+            self._session.bury(**first._asdict())
         return self._session.add_message(
-            chat=chat,
-            sender=key.sender,
-            message_id=key.message_id,
+            **key._asdict(),
             at=stanza.number("t") or int(self._clock()),
             type=found.type,
             text=found.text,
@@ -196,6 +199,15 @@ class Incoming:
             source=_arrival(stanza),
             body=None if found.type in ("text", "undecryptable") else plaintext,
         )
+
+    def _named(self, stanza: Node, source: Source, found: content.Content) -> Key:
+        key, destination = self._key(stanza, source), parse_optional(found.destination)
+        if source.from_me and destination is not None and "recipient" not in stanza.attrs:
+            return key._replace(chat=str(self._people.canonical(destination)))
+        return key
+
+    def _held(self, *key: str) -> int | None:
+        return self._session.unsettled(*key) if self._hold else None
 
     def _receipt(self, stanza: Node) -> Outcome:
         receipt = receipts.read(stanza)
