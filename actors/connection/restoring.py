@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from actors.connection.aside import DAMAGED, move_aside
-from actors.connection.session import Session, SessionDamaged
+from actors.connection.session import Session, SessionDamaged, StaleEpoch
 from actors.connection.session_copy import fold, remove, snapshot
 from actors.connection.session_file import NOWHERE
 from actors.connection.vault.bucket import BucketAway
@@ -31,6 +31,9 @@ RESTORING: Final = "session.restoring"
 
 PATIENCE: Final = 6.0
 """Seconds for one answer of the bucket: who took the actor for this waits as well."""
+
+SHORT: Final = 1.5
+"""The same where it can go on without."""
 
 OLDER: Final = "older"
 """Where files lie that turned out not to be the live one, until their inbox is drained."""
@@ -76,7 +79,7 @@ class Restorer:
         except SessionDamaged as damage:
             self._damage = str(damage)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(PATIENCE if self._there is None else SHORT):
                 self.copies = await self._vault.copies(self._connection)
         except (BucketAway, TimeoutError) as away:
             if self._there is None:
@@ -159,9 +162,13 @@ class Restorer:
 def put_in_place(restoring: Path, file: Path, epoch: int, aside: str | None) -> None:
     """Let `restoring` be the session `file`; the one there moves `aside`, or is replaced by it.
 
-    Raises OSError, or `SessionUnavailable` where somebody has the one there open.
+    Raises OSError, `SessionUnavailable` where somebody has the one there open, or `StaleEpoch` where
+    it is a newer owner's.
     """
     _sync(restoring)
+    # An owner that was frozen until now may have a successor.
+    if aside != DAMAGED and Session.known_position(file).epoch > epoch:
+        raise StaleEpoch
     if aside == OLDER:
         fold(file)
     if aside is not None:

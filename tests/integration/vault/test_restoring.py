@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.connection.restoring import OLDER, put_in_place
+from actors.connection.session import StaleEpoch
 from actors.connection.vault.bucket import BucketAway
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, until
 from tests.integration.vault.conftest import SHOP, Host, World
@@ -184,6 +186,21 @@ async def test_with_the_disk_a_bucket_that_is_away_stops_nobody(
     async with host.serves() as actor:
         await world.opened()
         await world.send(actor, "and from the copy")
+
+
+async def test_an_owner_that_was_frozen_replaces_nothing(world: World) -> None:
+    """G6: between its lease and its restoring another one came, and serves."""
+    host = Host(world, "a")
+    async with host.serves():
+        await world.pair()
+    copy = (await world.vault.copies(SHOP))[-1]
+    restoring = host.file.with_name("restoring")
+    async with host.serves() as actor:
+        serving = await world.opened()
+        await world.vault.restore(copy, restoring)
+        with pytest.raises(StaleEpoch):
+            put_in_place(restoring, host.file, serving.epoch - 1, OLDER)
+        await world.send(actor, "still served")
 
 
 async def test_a_crash_in_the_middle_of_restoring_begins_anew(
