@@ -27,6 +27,8 @@ async def test_a_disk_that_is_lost_costs_no_qr(world: World) -> None:
         await world.copied(first.epoch)
         await world.hear("one")
         await world.send(actor, "one")
+        await world.vault.keep(SHOP, host.file, host.file.with_name("scratch"))
+        await world.send(actor, "lost")
     host.lose_disk()
     await world.simulator.say(CONTACT, ACCOUNT, "while away")
     async with host.serves() as actor:
@@ -36,6 +38,9 @@ async def test_a_disk_that_is_lost_costs_no_qr(world: World) -> None:
         await until(lambda: "while away" in world.texts)
         await world.send(actor, "two")
         await world.hear("two")
+        assert actor._serving is not None
+        # What went out was readable at once: no key was used a second time.
+        assert actor._serving._engine.counts["resend.resent"] == 0  # type: ignore[attr-defined]
     assert world.texts == ["one", "while away", "two"]
 
 

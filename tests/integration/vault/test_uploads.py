@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import subprocess
@@ -23,6 +24,21 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 KILLS = 6
+
+DYING = """
+import asyncio, os, pathlib, signal, sys
+from actors.connection.vault.directory import DirectoryBucket
+root, before, step = sys.argv[1:]
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+if step == "write":
+    os.utime = die  # written to the page cache, not yet to the disk
+elif step == "fsync":
+    os.fsync = die
+else:
+    pathlib.Path.replace = die
+asyncio.run(DirectoryBucket(pathlib.Path(root)).write("a/one", b"x" * 5_000_000, int(before)))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +98,26 @@ async def test_a_kill_in_the_middle_of_an_upload(
     if kind == "directory":
         assert await vault.copies() == []
         assert all(left.name.startswith(TEMPORARY) for left in where.rglob("*-*") if left.is_file())
+
+
+@pytest.mark.parametrize("step", ["write", "fsync", "replace"])
+async def test_a_kill_at_each_step_of_a_write_leaves_the_object_of_before(
+    step: str, tmp_path: Path
+) -> None:
+    bucket = DirectoryBucket(tmp_path)
+    before = await bucket.write("a/one", b"the last good one")
+    died = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", DYING, str(tmp_path), str(before), step],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert died.returncode == -9
+    found = await bucket.read("a/one")
+    assert found is not None
+    assert (found.generation, found.data) == (before, b"the last good one")
+    assert [entry.name for entry in await bucket.list("")] == ["a/one"]
+    await bucket.write("a/one", b"the next", before)
 
 
 async def test_what_another_owner_wrote_under_the_same_name_stays(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_a_url_that_redis_py_reads_is_taken(url: str) -> None:
 
 def test_a_bucket_is_used_as_soon_as_it_is_named(tmp_path: Path) -> None:
     assert Settings.resolve().session_storage_type == "local"
-    key = {"session_encryption_key": "5e" * 32}
+    key: dict[str, Any] = {"session_encryption_key": "5e" * 32}
     for named, directory in (
         ("sessions", None),
         ("gs://sessions", None),
