@@ -59,7 +59,8 @@ class Bucket(Protocol):
     async def write(self, name: str, data: bytes, replaces: int = 0) -> int:
         """Write the object whole, on disk; return its generation. Raises `Conflict`.
 
-        One that raised `BucketAway` may have been written: it is there whole, or as it was.
+        One that raised `BucketAway` may have been written: it is there whole, or as it was. So the
+        same bytes again, where they are there, are the same write, whatever they were to replace.
         """
 
     async def read(self, name: str) -> Content | None:

@@ -64,6 +64,8 @@ class DirectoryBucket:
         with self._locked():
             known = _generation(file)
             if known != replaces:
+                if known and file.read_bytes() == data:
+                    return known
                 raise Conflict
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._sweep(file.parent)

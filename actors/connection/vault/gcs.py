@@ -1,4 +1,4 @@
-"""Google Cloud Storage. Loading its client costs 49 MB: one process of the instance does."""
+"""Google Cloud Storage. Loading its client costs memory: one process of the instance does."""
 
 from __future__ import annotations
 

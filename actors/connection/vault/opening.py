@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def open_bucket(settings: Settings) -> Bucket:
-    """The bucket, reached from this process; loads Google's client (49 MB) where it is Google's."""
+    """The bucket, reached from this process; loads Google's client where it is Google's."""
     if settings.bucket_directory is not None:
         return DirectoryBucket(settings.bucket_directory)
     from actors.connection.vault.gcs import GcsBucket  # noqa: PLC0415 - heavy

@@ -54,6 +54,17 @@ async def test_a_write_says_what_it_replaces(bucket: Bucket, prefix: str) -> Non
     assert await bucket.read(f"{prefix}/two") is None
 
 
+async def test_the_same_bytes_again_are_the_same_write(bucket: Bucket, prefix: str) -> None:
+    """Whose answer was lost asks again, and must not take itself for somebody else."""
+    name = f"{prefix}/one"
+    first = await bucket.write(name, b"first")
+    assert await bucket.write(name, b"first") == first
+    second = await bucket.write(name, b"second", first)
+    assert await bucket.write(name, b"second", first) == second
+    with pytest.raises(Conflict):
+        await bucket.write(name, b"first", first)
+
+
 async def test_of_two_that_create_one_object_one_does(bucket: Bucket, prefix: str) -> None:
     for number in range(5):
         name = f"{prefix}/{number}"
