@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from functools import partial
@@ -110,6 +111,33 @@ async def test_an_emptied_redis_locks_nobody_out(world: World) -> None:
     async with a.serves() as actor:
         assert (await world.opened()).epoch == epoch + 1
         await world.send(actor, "from a")
+    assert list(a.file.parent.glob("drained/*/session.db"))
+
+
+async def test_an_old_session_that_was_woken_unknowingly_is_put_to_rest(
+    world: World, tmp_path: Path
+) -> None:
+    """Redis emptied and the bucket away: nobody can know. Once the bucket is back it ends by itself."""
+    a, b = Host(world, "a", session_backup_interval=1000), Host(world, "b")
+    async with a.serves():
+        await world.pair()
+    for number in range(3):
+        async with b.serves():
+            await world.opened()
+            await world.hear(f"to b {number}")
+    epoch = (await world.lease()).epoch
+    await world.redis.flushdb()
+    world.bucket.rename(tmp_path / "away")
+    async with a.serves() as actor:
+        assert (await world.opened()).epoch < epoch
+        (tmp_path / "away").rename(world.bucket)
+        assert actor._serving is not None
+        ending = await asyncio.wait_for(actor._serving.ended(), 20)
+        assert ending.reason == "broke"
+    async with a.serves() as actor:
+        assert (await world.opened()).epoch > epoch
+        await world.send(actor, "from a")
+        await world.hear("to a")
     assert list(a.file.parent.glob("drained/*/session.db"))
 
 
