@@ -181,6 +181,27 @@ async def test_a_bucket_that_is_away_loses_nothing_and_is_caught_up_with(stage: 
     await _away(stage, AWAY)
 
 
+async def test_a_bucket_that_hangs_holds_up_no_takeover(stage: Stage) -> None:
+    """G8: whoever has the file goes on with it, and keeps what it missed later."""
+    tree = stage.tree
+    await stage.copied()
+    await tree.complete("shop")
+    before = await tree.lease("shop")
+    assert before.owner is not None
+    stage.gcs.freeze()
+    try:
+        began = time.monotonic()
+        kill(before.owner.pid)
+        await tree.newer("shop", before, 20)
+        await tree.state("shop", "open")
+        print(f"open again after {time.monotonic() - began:.1f} s, with a bucket that hangs")
+        await stage.talk()
+        await stage.heard()
+    finally:
+        stage.gcs.thaw()
+    await stage.copied(60)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(900)
 async def test_a_bucket_that_is_away_for_five_minutes(stage: Stage) -> None:
