@@ -85,6 +85,8 @@ class Keyring:
         """
         if key_id not in self._keys:
             raise WrongKey(key_id)
+        if len(wrapped) != WRAPPED_BYTES:
+            return None
         try:
             return self._keys[key_id].decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], context)
         except InvalidTag:

@@ -91,6 +91,14 @@ def test_what_is_cut_off_or_goes_on_is_refused(end: int, more: bytes) -> None:
         opened(WHOLE + more + b"\0")
 
 
+def test_a_cut_anywhere_in_the_head_is_refused() -> None:
+    for end in range(len(_head(SHORT))):
+        with pytest.raises(Tampered):
+            opened(SHORT[:end])
+        with pytest.raises(Tampered):
+            rewrap(SHORT[:end], KEYS)
+
+
 def test_chunks_that_changed_places_or_backups_are_refused() -> None:
     size = CHUNK + envelope.TAG
     start = len(WHOLE) - (len(WHOLE) - len(_head(WHOLE))) % size - 3 * size
