@@ -39,6 +39,10 @@ class Directory(SessionFile):
         """Drop the cached list, so that the next send fetches it."""
         self._write("DELETE FROM devices WHERE user = ?", (user,))
 
+    def forget_all_devices(self) -> None:
+        """As `forget_devices`, for everybody."""
+        self._write("DELETE FROM devices")
+
     def key_list(self, user: str) -> bytes:
         """The signed key-index list of a canonical address that was believed last; empty for none."""
         row = self._row("SELECT signed FROM key_lists WHERE user = ?", (user,))

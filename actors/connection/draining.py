@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from actors.connection.reporting import LONGEST_PAUSE, PAUSE, StateAway
 from actors.connection.session_file import SessionUnavailable
@@ -20,7 +20,7 @@ from actors.redis.client import RedisAway
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from actors.connection.engine import Engine, InboxMerge, InboxMessage
+    from actors.connection.engine import InboxKind, InboxMerge, InboxMessage
     from actors.connection.reporting import State
     from actors.connection.sending import Ticket
     from actors.queue.lanes import Lanes
@@ -29,6 +29,16 @@ BATCH = 200
 
 APART = 0.2
 """Seconds between two rounds: the first goes at once, many share a commit and one look for them."""
+
+
+class Source(Protocol):
+    """An inbox: an engine's, or that of a file which nobody serves."""
+
+    async def pending(self, kind: InboxKind, limit: int) -> Sequence[Any]:
+        """The oldest unsettled items of that kind, oldest first."""
+
+    async def settle(self, keys: Sequence[int]) -> None:
+        """Forget items that are stored elsewhere."""
 
 
 class Drain:
@@ -44,7 +54,7 @@ class Drain:
     def __init__(
         self,
         ticket: Ticket,
-        engine: Engine,
+        engine: Source,
         lanes: Lanes,
         state: State,
         *,

@@ -42,6 +42,11 @@ class Inbox(Statuses):
         """Whether a message of this id came, also one that could not be read."""
         return self._tombstone(chat, sender, message_id) is not None
 
+    def unsettled(self, chat: str, sender: str, message_id: str) -> int | None:
+        """The key of the message's item; None once it is stored elsewhere, or was never there."""
+        row = self._tombstone(chat, sender, message_id)
+        return None if row is None else row[1]
+
     def add_message(
         self,
         *,

@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 4
+VERSION = 6
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -142,6 +142,14 @@ CREATE TABLE polls (
     at REAL NOT NULL,
     PRIMARY KEY (chat, sender, message_id)
 ) STRICT, WITHOUT ROWID
+""",
+    5: """
+-- Rises with every transaction that changed something: tells a file from an older copy of it.
+ALTER TABLE file ADD COLUMN commits INTEGER NOT NULL DEFAULT 0
+""",
+    6: """
+-- Another copy of the file may have sent on it since: it decrypts, and is never sent on again.
+ALTER TABLE ratchets ADD COLUMN spent INTEGER NOT NULL DEFAULT 0
 """,
 }
 """What each version has beside the one before; `SCHEMA` is the first."""

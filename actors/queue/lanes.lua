@@ -231,5 +231,3 @@ function transitions.redact(id)
         write(id, sequence(), 'text', '', 'redacted', '1')
     end
 end
-
-return transitions[TRANSITION](unpack(ARGV, 4))

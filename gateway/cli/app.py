@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import connections, keys, queue, simulate
+from gateway.cli import backup, connections, keys, queue, simulate
 from gateway.cli import settings as settings_commands
 from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.add_typer(connections.app, name="connections")
 app.add_typer(queue.app, name="queue")
 app.add_typer(keys.app, name="keys")
+app.add_typer(backup.app, name="backup")
 app.add_typer(settings_commands.app, name="settings")
 app.add_typer(simulate.app, name="simulate")
 

@@ -166,6 +166,8 @@ class NativeEngine:
         try:
             async with self._session.transaction():
                 self._session.settle(keys)
+            if self._linked is not None:
+                await self._linked.settled(keys)
         except (StaleEpoch, SessionDamaged) as refusal:
             self._end(cause_of(refusal))
             # The cause of the end is told first: whoever called breaks on this, and knows less.
@@ -290,6 +292,7 @@ class NativeEngine:
                 ack_timeout=self._settings.whatsapp_ack_timeout / 1000,
                 signed_prekey_age=self._settings.whatsapp_signed_prekey_age / 1000,
                 counts=self.counts,
+                hold=self._settings.session_storage_type == "cloud",
             )
         tasks = [
             asyncio.create_task(part.run()),

@@ -37,7 +37,7 @@ MAX_RETRIES: Final = 5
 class Outcome:
     """What follows once the transaction is committed.
 
-    `answers` are sent; `news` says that the inbox may have grown; `wanted` is a message whose resend
+    `answers` are sent, where there is a `held` only once the inbox item of that key is settled; `news` says that the inbox may have grown; `wanted` is a message whose resend
     was asked for; `task` is work that needs WhatsApp's answers: a retry receipt, or prekeys.
     `counted` names what the stanza turned out to be.
     """
@@ -47,6 +47,7 @@ class Outcome:
     news: bool = False
     wanted: Node | None = None
     task: Literal["resend", "prekeys"] | None = None
+    held: int | None = None
 
 
 class Key(NamedTuple):
@@ -70,7 +71,8 @@ class Incoming:
     """Takes stanzas one by one, each inside its own savepoint of the session's transaction.
 
     A message is decrypted once: its ratchet step, its prekey and its inbox row commit together,
-    and one that comes again is only acknowledged again (G5).
+    and one that comes again is only acknowledged again (G5). With `hold` that happens once it is
+    stored elsewhere, so that it outlives this disk.
     """
 
     def __init__(
@@ -80,7 +82,10 @@ class Incoming:
         people: People,
         devices: Devices,
         clock: Callable[[], float],
+        *,
+        hold: bool = False,
     ) -> None:
+        self._hold = hold
         self._session = session
         self._signal = signal
         self._people = people
@@ -113,7 +118,8 @@ class Incoming:
             return Outcome("message.repeated")
         added = self._add(stanza, source, Other(UNDECRYPTABLE))
         counted = "message.placeholder" if added else "message.repeated"
-        return Outcome(counted, (receipts.ack(stanza),), news=added)
+        held = self._held(*self._key(stanza, source))
+        return Outcome(counted, (receipts.ack(stanza),), news=added, held=held)
 
     def lapse(self, patience: float) -> Outcome:
         """As `give_up`, for all that was last asked for so many seconds ago, on whatever socket."""
@@ -129,7 +135,8 @@ class Incoming:
             receipts.delivery(stanza, from_me=source.from_me),
         )
         if self._session.seen(*self._key(stanza, source)):
-            return Outcome("message.repeated", answers)
+            held = self._held(*self._key(stanza, source))
+            return Outcome("message.repeated", answers, held=held)
         try:
             with self._session.savepoint():
                 plaintext = await self._decrypt(stanza, source)
@@ -147,7 +154,9 @@ class Incoming:
             self._session.bury(**self._key(stanza, source)._asdict())
             return Outcome("message.refused", answers)
         added = self._add(stanza, source, said, found.destination, plaintext)
-        return Outcome("message.stored" if added else "message.repeated", answers, news=added)
+        counted = "message.stored" if added else "message.repeated"
+        held = self._held(*self._named(stanza, source, found.destination))
+        return Outcome(counted, answers, news=added, held=held)
 
     async def _decrypt(self, stanza: Node, source: Source) -> bytes:
         part = stanza.child("enc")
@@ -218,18 +227,15 @@ class Incoming:
         destination: str | None = None,
         plaintext: bytes = b"",
     ) -> bool:
-        key = self._key(stanza, source)
-        chat = str(self._chat(stanza, source, destination))
-        if chat != key.chat:
+        key = self._named(stanza, source, destination)
+        if key != (first := self._key(stanza, source)):
             # The stanza alone names it differently when it comes again.
-            self._session.bury(**key._asdict())
+            self._session.bury(**first._asdict())
         if isinstance(said, Poll) and said.secret is not None:
             poll = PollKeys(bytes.fromhex(said.secret), said.options)
-            self._session.remember_poll(chat, key.sender, key.message_id, poll)
+            self._session.remember_poll(*key, poll)
         return self._session.add_message(
-            chat=chat,
-            sender=key.sender,
-            message_id=key.message_id,
+            **key._asdict(),
             at=stanza.number("t") or int(self._clock()),
             type=said.type,
             text=text_of(said),
@@ -239,6 +245,13 @@ class Incoming:
             body=None if said.type in ("text", UNDECRYPTABLE) else plaintext,
             content=None if is_plain(said) else encode(said),
         )
+
+    def _named(self, stanza: Node, source: Source, destination: str | None) -> Key:
+        chat = str(self._chat(stanza, source, destination))
+        return self._key(stanza, source)._replace(chat=chat)
+
+    def _held(self, *key: str) -> int | None:
+        return self._session.unsettled(*key) if self._hold else None
 
     def _receipt(self, stanza: Node) -> Outcome:
         receipt = receipts.read(stanza)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -27,7 +28,7 @@ from actors.connection.native.socket import ConnectionLost
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
 
     from actors.connection.engine import EngineEvents, Outgoing
     from actors.connection.native.socket import Socket
@@ -60,7 +61,9 @@ class Linked:
         ack_timeout: float,
         signed_prekey_age: float,
         counts: Counter[str],
+        hold: bool = False,
     ) -> None:
+        """`hold`: what arrives is acknowledged only once it is stored elsewhere."""
         self._session = session
         self._socket = socket
         self._events = events
@@ -81,7 +84,7 @@ class Linked:
         self._receiver = Receiver(
             session,
             socket,
-            Incoming(session, self._signal, self._people, self._devices, time.time),
+            Incoming(session, self._signal, self._people, self._devices, time.time, hold=hold),
             counts=counts,
             on_inbox=events.on_inbox,
             on_task=self._on_task,
@@ -128,6 +131,11 @@ class Linked:
     def _require_login(self) -> None:
         if not self._logged_in:
             raise NotConnected
+
+    async def settled(self, keys: Sequence[int]) -> None:
+        """Inbox items are stored elsewhere."""
+        with suppress(ConnectionLost):  # what was held for that comes again
+            await self._receiver.settled(keys)
 
     async def close(self) -> None:
         """End what runs in the background."""

@@ -42,13 +42,13 @@ class Forgotten:
 
 
 class World:
-    def __init__(self, session: Session, other: Session) -> None:
+    def __init__(self, session: Session, other: Session, *, hold: bool = False) -> None:
         self.session, self.other = session, other
         self.signal, self.other_signal = Signal(session), Signal(other)
         self.lists = Forgotten()
         people = People(session, Address.parse(DEVICE), Address.parse("90000000000001:4@lid"))
         devices = cast("Devices", self.lists)
-        self.incoming = Incoming(session, self.signal, people, devices, lambda: 1000.0)
+        self.incoming = Incoming(session, self.signal, people, devices, lambda: 1000.0, hold=hold)
         self.number = 0
 
     async def meet(self) -> None:
@@ -95,12 +95,12 @@ class World:
 
 
 @asynccontextmanager
-async def met(directory: Path) -> AsyncIterator[World]:
+async def met(directory: Path, *, hold: bool = False) -> AsyncIterator[World]:
     with (
         closing(Session.open(directory / "own.db", 1)) as session,
         closing(Session.open(directory / "other.db", 1)) as other,
     ):
-        made = World(session, other)
+        made = World(session, other, hold=hold)
         await made.meet()
         yield made
 

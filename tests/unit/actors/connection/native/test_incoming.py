@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,9 +19,13 @@ from tests.unit.actors.connection.native.receiving import (
     GROUP,
     World,
     garbled,
+    met,
     text,
     told,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 async def test_a_message_is_stored_once_and_acknowledged_each_time(receiver: World) -> None:
@@ -267,6 +271,26 @@ async def test_a_change_is_in_the_inbox_before_it_is_acknowledged(receiver: Worl
     assert message.content is not None
     assert decode(message.content) == Edit(Target(first.attrs["id"], CONTACT), "ho")
     assert not (await receiver.take(garbled(stanza))).news
+
+
+async def test_a_change_is_held_until_it_is_stored_elsewhere_as_a_message_is(
+    tmp_path: Path,
+) -> None:
+    """G5 beyond the disk: also when it comes again meanwhile; what changes nothing waits for nothing."""
+    async with met(tmp_path, hold=True) as receiver:
+        key = {"fromMe": True, "id": "3EB0A1B2C3D4E5F6A7B8C9", "remoteJid": ACCOUNT}
+        reaction = proto.Message(reactionMessage={"key": key, "text": "+"})
+        stanza = await receiver.message(reaction.SerializeToString())
+        outcome = await receiver.take(stanza)
+        (change,) = receiver.messages()
+        assert (change.type, outcome.held) == ("reaction", change.key)
+        assert (await receiver.take(stanza)).held == change.key
+        async with receiver.session.transaction():
+            receiver.session.settle([change.key])
+        assert (await receiver.take(stanza)).held is None
+        forged = proto.Message(protocolMessage={"key": {**key, "fromMe": False}, "type": 0})
+        outcome = await receiver.take(await receiver.message(forged.SerializeToString()))
+        assert (outcome.counted, outcome.held) == ("message.refused", None)
 
 
 async def test_who_edits_the_message_of_another_is_refused_and_goes_on(receiver: World) -> None:
