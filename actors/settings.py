@@ -13,7 +13,7 @@ import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import (
     BaseModel,
@@ -22,6 +22,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 
@@ -116,7 +117,17 @@ class Settings(BaseModel):
     whatsapp_ack_timeout: Milliseconds = Field(20_000, validation_alias="WHATSAPP_ACK_TIMEOUT")
 
     # sessions
-    session_storage_type: Literal["local"] = Field("local", validation_alias="SESSION_STORAGE_TYPE")
+    storage_bucket: str | None = Field(None, min_length=1, validation_alias="STORAGE_BUCKET")
+    session_encryption_key: SecretStr | None = Field(
+        None, validate_default=True, validation_alias="SESSION_ENCRYPTION_KEY"
+    )
+    session_storage_type: Literal["local", "hybrid", "cloud"] = Field(
+        default_factory=lambda known: "hybrid" if known.get("storage_bucket") else "local",
+        validation_alias="SESSION_STORAGE_TYPE",
+    )
+    session_backup_interval: Annotated[int, Field(ge=1_000, le=86_400_000)] = Field(
+        60_000, validation_alias="SESSION_BACKUP_INTERVAL"
+    )
 
     # queue
     queue_concurrency: int = Field(10, ge=1, le=1000, validation_alias="QUEUE_CONCURRENCY")
@@ -173,6 +184,38 @@ class Settings(BaseModel):
         # What the standard library reads it would drop line ends from, unlike who connects.
         if not whole or re.search(r"[\x00-\x20\x7f]", value):
             raise ValueError("must name a host, as in wss://HOST:PORT/PATH")
+        return value
+
+    @field_validator("storage_bucket")
+    @classmethod
+    def _bucket(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if (path := _path(value)) is not None:
+            return path.expanduser().absolute().as_uri()
+        if not re.fullmatch(r"(gs://)?[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", value):
+            raise ValueError("must be a bucket's name, or a directory as file:///PATH")
+        return value
+
+    @field_validator("session_encryption_key")
+    @classmethod
+    def _keys(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is not None:
+            from actors.connection.vault.keyring import Keyring  # noqa: PLC0415 - seldom needed
+
+            Keyring.of(value.get_secret_value())
+        elif info.data.get("storage_bucket") is not None:
+            raise ValueError(
+                "STORAGE_BUCKET takes no session without a key; `openssl rand -hex 32` makes one"
+            )
+        return value
+
+    @field_validator("session_storage_type", mode="before")
+    @classmethod
+    def _kept(cls, value: object, info: ValidationInfo) -> object:
+        named = info.data.get("storage_bucket") is not None
+        if value in {"hybrid", "cloud"} and not named and "storage_bucket" in info.data:
+            raise ValueError(f"{value} needs a bucket, named by STORAGE_BUCKET")
         return value
 
     @field_validator("whatsapp_version")
@@ -249,6 +292,11 @@ class Settings(BaseModel):
         return self.ray_address is not None
 
     @property
+    def bucket_directory(self) -> Path | None:
+        """The directory that is the bucket; None where it is Google's, or there is none."""
+        return None if self.storage_bucket is None else _path(self.storage_bucket)
+
+    @property
     def sessions(self) -> Path:
         """Where the session files lie, one directory per connection."""
         return self.data / "sessions"
@@ -294,9 +342,18 @@ def written_at(data: Path) -> float:
         return 0.0
 
 
+def _path(bucket: str) -> Path | None:
+    """The directory that STORAGE_BUCKET names; None for the name of a bucket."""
+    if bucket.startswith("file://"):
+        return Path(unquote(urlsplit(bucket).path))
+    return Path(bucket) if bucket.startswith(("/", "./", "../", "~")) else None
+
+
 def _sentences(error: ValidationError) -> list[str]:
     sentences = []
     for problem in error.errors(include_url=False, include_input=False):
+        if problem["type"] == "default_factory_not_called":
+            continue  # it follows from another one
         name = ".".join(str(part) for part in problem["loc"]).upper()
         if problem["type"] == "extra_forbidden":
             sentences.append(f"{name} is not a setting of Teimoso.")

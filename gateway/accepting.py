@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from actors.queue.lanes import Accepted, RedisAway, mint
+from actors.queue.record import api_id, derive
 from actors.queue.spool import SpoolUnavailable
 
 if TYPE_CHECKING:
@@ -44,6 +45,22 @@ class Accepting:
         )
         self._drain.look()
         return Accepted(spooled.record, replayed=replayed)
+
+    async def first(self, send: Send, idempotency_key: str) -> Accepted | None:
+        """The acceptance that this key and this send had before; None if there was none.
+
+        `send` need have only what was asked for. Raises `IdempotencyConflict`, and
+        `SpoolUnavailable` if nobody can say.
+        """
+        try:
+            record = await self._lanes.first(send, idempotency_key)
+        except RedisAway:
+            record = None
+        if record is None:
+            record = await self.waiting(
+                api_id(send.connection, derive(send, idempotency_key, time.time()))
+            )
+        return None if record is None else Accepted(record, replayed=True)
 
     async def get(self, id: str) -> Record | None:  # noqa: A002 - the field's word
         """The message as the queue has it, or as it waits for that.

@@ -56,6 +56,12 @@ class Qr(Answer):
     expires_at: Time
 
 
+class Number(Answer):
+    number: str
+    on_whatsapp: bool
+    chat: str | None = Field(description="Where to write to, if it is on WhatsApp.")
+
+
 class Recovered(Answer):
     """The connections that were asked to recover."""
 
@@ -80,6 +86,93 @@ class Crash(Answer):
     cause: str = Field(description="`crashed`, `hung` or `broke`; `unseen` where nobody saw it.")
 
 
+class Referred(Answer):
+    """Another message of the same chat."""
+
+    id: str = Field(description="By which it can be asked for, if it is known here.")
+    message_id: str
+
+
+class LocationContent(Answer):
+    type: Literal["location"] = "location"
+    latitude: float
+    longitude: float
+    name: str | None
+    address: str | None
+
+
+class SentCard(Answer):
+    name: str
+    vcard: str
+
+
+class ContactContent(Answer):
+    type: Literal["contact"] = "contact"
+    contacts: list[SentCard]
+
+
+class PollContent(Answer):
+    type: Literal["poll"] = "poll"
+    question: str
+    options: list[str]
+    choices: int = Field(description="How many options one may choose; 0 is any number.")
+
+
+class ReactionContent(Answer):
+    type: Literal["reaction"] = "reaction"
+    message: Referred
+    emoji: str = Field(description="Empty where a reaction was taken back.")
+
+
+class PollVoteContent(Answer):
+    type: Literal["poll_vote"] = "poll_vote"
+    message: Referred
+    options: list[str] | None = Field(description="null where the vote could not be read.")
+
+
+class EditContent(Answer):
+    """The new words are the `text` of the message that was edited."""
+
+    type: Literal["edit"] = "edit"
+    message: Referred
+
+
+class DeleteContent(Answer):
+    type: Literal["delete"] = "delete"
+    message: Referred
+
+
+Content = Annotated[
+    LocationContent
+    | ContactContent
+    | PollContent
+    | PollVoteContent
+    | ReactionContent
+    | EditContent
+    | DeleteContent,
+    Field(discriminator="type"),
+]
+
+
+class MessageReaction(Answer):
+    by: str = Field(description="`me` for the account, else the address of who reacted.")
+    emoji: str
+    at: Time
+
+
+class Vote(Answer):
+    by: str = Field(description="`me` for the account, else the address of who voted.")
+    options: list[str]
+    at: Time
+
+
+class Former(Answer):
+    """What a text was before an edit."""
+
+    text: str
+    until: Time
+
+
 class Message(Answer):
     """A message, sent or received, with the time at which it entered each status."""
 
@@ -90,7 +183,16 @@ class Message(Answer):
     sender: str | None
     direction: Literal["in", "out"]
     type: str
-    text: str | None
+    text: str | None = Field(description="As it reads after its edits.")
+    content: Content | None = Field(description="What a kind says that is more than a text.")
+    reply_to: Referred | None
+    reactions: list[MessageReaction]
+    votes: list[Vote] = Field(description="Of a poll, the last of each who voted.")
+    edits: list[Former] = Field(description="What the text was before, oldest first.")
+    edited_at: Time | None
+    deleted_at: Time | None = Field(
+        description="When its sender deleted it for everyone; what it said is gone."
+    )
     status: Status
     attempts: int
     error: str | None = Field(description="The code of what went wrong last.")

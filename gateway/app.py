@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from gateway import connections, history, messages, openapi, operations, pages, queue
+from gateway import asking, connections, history, messages, openapi, operations, pages, queue
 from gateway.access import Access
 from gateway.backends import Backends
 from gateway.endpoint import Endpoint
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 OPERATIONS: tuple[Operation, ...] = (
     *messages.OPERATIONS,
     *connections.OPERATIONS,
+    *asking.OPERATIONS,
     *queue.OPERATIONS,
     *operations.OPERATIONS,
     *history.OPERATIONS,

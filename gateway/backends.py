@@ -14,6 +14,7 @@ from actors.queue.lanes import Lanes
 from actors.queue.spool import Spool
 from actors.redis import lease
 from actors.redis.client import RedisAway, connect
+from actors.redis.commands import Commands
 from actors.redis.lease import Lease, Leases
 from actors.shell import end_tasks
 from actors.state.connections import Connections
@@ -53,6 +54,7 @@ class Backends:
     spool: Spool
     accepting: Accepting
     metrics: Metrics
+    commands: Commands
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     started: float = field(default_factory=time.monotonic)
 
@@ -86,6 +88,7 @@ class Backends:
             spool=spool,
             accepting=Accepting(lanes, spool, drain),
             metrics=Metrics(),
+            commands=Commands(redis, settings),
         )
         await backends.known.refresh()
         tasks = [asyncio.create_task(backends.known.run()), asyncio.create_task(drain.run())]

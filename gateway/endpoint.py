@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pydantic import ValidationError
+from pydantic import RootModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -177,8 +177,9 @@ async def _body(operation: Operation, model: type[BaseModel], request: Request) 
     try:
         validated = model.model_validate_json(content)
     except ValidationError as error:
-        raise from_validation(error) from None
-    body.require_each_once(content, len(validated.model_fields_set))
+        raise from_validation(error, tagged=issubclass(model, RootModel)) from None
+    one = validated.root if isinstance(validated, RootModel) else validated
+    body.require_each_once(content, len(one.model_fields_set))
     return validated
 
 

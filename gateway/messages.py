@@ -20,15 +20,20 @@ from actors.queue.lanes import (
 )
 from actors.queue.spool import SpoolUnavailable
 from actors.redis.keys import CONNECTION_ID
-from actors.state.documents import MESSAGES, Order, Where
+from actors.state.changes import is_early
+from actors.state.documents import MESSAGES, Order, StoreAway, Where
 from actors.state.messages import connection_of
-from gateway import answers, auth, shapes
+from gateway import answers, auth, shapes, targets
 from gateway.endpoint import Call, Gives, Operation, written
-from gateway.models import ListMessages, NewMessage, Wait
+from gateway.models import ListMessages, Wait
+from gateway.outgoing import Changing, NewMessage, NewText
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
+    from actors.queue.lanes import Accepted
+    from actors.state.documents import Document
     from gateway.backends import Backends
+    from gateway.outgoing import Standing
 
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?", re.ASCII)
 _ID = re.compile(
@@ -51,23 +56,13 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
 
     While Redis is away the disk is this host's, and the message follows what its chat has there.
     """
-    wanted, backends = call.body, call.backends
+    wanted, backends = call.body.root, call.backends
     auth.require_connection(call.key, wanted.connection)
     key = _idempotency_key(call)
     if await backends.known.find(wanted.connection) is None:
         raise Problem("unknown_connection")
     try:
-        accepted = await backends.accepting.accept(
-            Send(
-                connection=wanted.connection,
-                chat=wanted.to,
-                text=wanted.text,
-                type=wanted.type,
-                priority=wanted.priority,
-                send_at=None if wanted.send_at is None else wanted.send_at.timestamp(),
-            ),
-            key,
-        )
+        accepted = await _accept(backends, wanted, key)
     except IdempotencyConflict:
         raise Problem("idempotency_conflict") from None
     except SpoolUnavailable:
@@ -91,6 +86,45 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
     )
 
 
+async def _accept(backends: Backends, wanted: Standing | Changing, key: str | None) -> Accepted:
+    """Raises `IdempotencyConflict`, `SpoolUnavailable`, and `Problem` for what it speaks of."""
+    send = _asked(wanted)
+    if isinstance(wanted, NewText) and wanted.reply_to is None:
+        return await backends.accepting.accept(send, key)
+    # Before anything is looked up: the first answer holds, whatever became of its message since.
+    if key is not None and (first := await backends.accepting.first(send, key)) is not None:
+        return first
+    if isinstance(wanted, Changing):
+        content, priority = await targets.changing(backends, wanted)
+    else:
+        content, priority = await targets.standing(backends, wanted), send.priority
+    full = Send.of(
+        send.connection,
+        send.chat,
+        content,
+        priority=priority,
+        send_at=send.send_at,
+        asked=send.asked,
+    )
+    return await backends.accepting.accept(full, key)
+
+
+def _asked(wanted: Standing | Changing) -> Send:
+    """What is asked for, before what it speaks of is known; enough to tell it from other sends."""
+    if isinstance(wanted, Changing):
+        return Send(wanted.connection, wanted.to, "", wanted.type, asked=wanted.model_dump_json())
+    plain = isinstance(wanted, NewText) and wanted.reply_to is None
+    return Send(
+        connection=wanted.connection,
+        chat=wanted.to,
+        text=wanted.text if isinstance(wanted, NewText) else "",
+        type=wanted.type,
+        priority=wanted.priority,
+        send_at=None if wanted.send_at is None else wanted.send_at.timestamp(),
+        asked="" if plain else wanted.model_dump_json(),
+    )
+
+
 async def get(call: Call[None, None]) -> Response:
     id, connection = _named(call)  # noqa: A001 - the field's word
     away: Exception | None = None
@@ -101,13 +135,22 @@ async def get(call: Call[None, None]) -> Response:
             away = error
         else:
             if record is not None:
-                return written(shapes.queued(record))
+                return written(shapes.queued(record, await _changes(call, id)))
     document = await call.backends.documents.get(MESSAGES, id)
-    if document is not None and connection_of(document) == connection:
+    if document is not None and connection_of(document) == connection and not is_early(document):
         return written(shapes.stored(document))
     if away is not None:
         raise away  # it may be there: not the time to say that it is not
     raise Problem("unknown_message")
+
+
+async def _changes(call: Call[None, None], id: str) -> Document | None:  # noqa: A002
+    """What others did to an outgoing message; while the store is away, that nothing is known."""
+    try:
+        document = await call.backends.documents.get(MESSAGES, id)
+    except StoreAway:
+        return None
+    return None if document is None else document.get("changes")
 
 
 async def cancel(call: Call[None, None]) -> Response:
@@ -247,6 +290,15 @@ OPERATIONS = (
             "text_empty",
             "text_too_long",
             "control_character",
+            "unknown_target",
+            "target_elsewhere",
+            "target_deleted",
+            "target_not_sent",
+            "not_own_message",
+            "not_editable",
+            "edit_too_late",
+            "delete_too_late",
+            "redis_away",
             "invalid_idempotency_key",
             "idempotency_conflict",
             "spool_unavailable",

@@ -63,7 +63,7 @@ def _sendable(value: str) -> str:
         raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
     """JSON has one kind of number: 5.0 is 5 (JSON Schema, 6.1.1)."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -147,6 +147,18 @@ class NewConnection(Body):
     engine: Engine = Field("native", description="What speaks WhatsApp's protocol.")
 
 
+class Presence(Body):
+    """How the account is to be seen."""
+
+    presence: Literal["available", "unavailable"] = Field(examples=["available"])
+
+
+class Typing(Body):
+    """What the account is to be seen doing in a chat."""
+
+    state: Literal["composing", "recording", "paused"] = Field(examples=["composing"])
+
+
 class Recovery(Body):
     """What to recover; without a connection, all that should run."""
 
@@ -177,25 +189,8 @@ class Redrive(Body):
         max_length=1000,
         description="Only these; what is not a dead letter is passed over.",
     )
-    limit: Annotated[int, BeforeValidator(_whole)] = Field(
+    limit: Annotated[int, BeforeValidator(whole)] = Field(
         10_000, ge=1, le=100_000, description="The most to send again."
-    )
-
-
-class NewMessage(Body):
-    """A message to send."""
-
-    connection: ConnectionId = Field(examples=["shop"])
-    to: Address
-    type: Literal["text"] = Field("text", description="Only text for now.")
-    text: Text
-    priority: Annotated[int, BeforeValidator(_whole)] = Field(
-        5, ge=0, le=9, description="0 goes first, 9 last."
-    )
-    send_at: Moment | None = Field(
-        None,
-        description="Not before this time (RFC 3339 with a zone, before the year 9999).",
-        examples=["2030-01-01T09:00:00Z"],
     )
 
 

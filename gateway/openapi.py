@@ -23,10 +23,14 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 _PATH_PARAMETERS = {
     "connection": "The connection's id.",
     "id": "The message's id.",
+    "number": "An international phone number of 7 to 15 digits.",
+    "chat": "The person's phone number, or canonical address.",
 }
 _PATH_SCHEMAS = {
     "connection": {"type": "string", "pattern": CONNECTION_PATTERN},
     "id": {"type": "string", "minLength": 1},
+    "number": {"type": "string", "pattern": r"^[1-9][0-9]{6,14}$"},
+    "chat": {"type": "string", "pattern": r"^[1-9][0-9]{6,14}(@s\.whatsapp\.net)?$"},
 }
 _EVERYWHERE = ("malformed_request", "head_timeout", "head_too_large", "internal_error")
 _WITH_KEY = ("unauthorized", "missing_scope", "store_away", "unknown_parameter")

@@ -57,14 +57,23 @@ KINDS = _kinds(
     Kind(404, "not_found", "There is nothing at this path"),
     Kind(404, "unknown_connection", "There is no such connection"),
     Kind(404, "unknown_message", "There is no such message"),
+    Kind(404, "unknown_target", "There is no message to refer to by this id"),
     Kind(405, "method_not_allowed", "This path does not have this method"),
     Kind(406, "not_acceptable", "Nothing that can be given is acceptable"),
     Kind(408, "head_timeout", "The request's head did not arrive in time"),
     Kind(408, "body_timeout", "The body did not arrive in time"),
+    Kind(409, "connection_not_open", "The connection is not open"),
     Kind(409, "connection_exists", "A connection with this id exists"),
     Kind(409, "too_many_connections", "The limit of connections is reached"),
     Kind(409, "nothing_to_scan", "There is no QR to scan now"),
     Kind(409, "not_cancellable", "The message can no longer be cancelled"),
+    Kind(409, "target_elsewhere", "The message referred to is in another chat"),
+    Kind(409, "not_own_message", "Only the account's own messages can be changed"),
+    Kind(409, "not_editable", "Only a text can be edited"),
+    Kind(409, "target_deleted", "The message referred to was deleted"),
+    Kind(409, "target_not_sent", "The message referred to was not sent"),
+    Kind(409, "edit_too_late", "The message was sent too long ago to be edited"),
+    Kind(409, "delete_too_late", "The message was sent too long ago to be deleted for everyone"),
     Kind(409, "not_dead", "The message is not a dead letter"),
     Kind(413, "body_too_large", "The body is too large"),
     Kind(415, "unsupported_media_type", "The body must be JSON"),
@@ -84,9 +93,11 @@ KINDS = _kinds(
     Kind(422, "invalid_parameter", "A query parameter has a value that cannot be used"),
     Kind(431, "head_too_large", "The request line and the headers are too long"),
     Kind(500, "internal_error", "Something failed that should not"),
+    Kind(503, "connection_busy", "Too much is asked of the connection at once"),
     Kind(503, "redis_away", "Redis does not answer"),
     Kind(503, "spool_unavailable", "Nothing can be put on disk now"),
     Kind(503, "store_away", "The state store does not answer"),
+    Kind(504, "not_answered", "The connection did not answer in time, or WhatsApp did not"),
 )
 
 
@@ -127,22 +138,28 @@ class Problem(Exception):  # noqa: N818 - reads as what it is
         )
 
 
-def from_validation(error: ValidationError, *, parameters: bool = False) -> Problem:
+def from_validation(
+    error: ValidationError, *, parameters: bool = False, tagged: bool = False
+) -> Problem:
     """The problem of the first thing that is wrong; `errors` lists all of them by field.
 
-    With `parameters` the names are query parameters. Never carries the refused value.
+    With `parameters` the names are query parameters; of a `tagged` body each field's place begins
+    with the kind that it was read as. Never carries the refused value.
     """
     listed = []
     for found in error.errors(include_url=False, include_input=False, include_context=False):
         code = _code(found, parameters)
-        field = ".".join(named(str(part)) for part in found["loc"])
+        place = found["loc"][1:] if tagged else found["loc"]
+        field = ".".join(named(str(part)) for part in place)
+        if code == "unsupported_type" and not field:
+            field = "type"
         listed.append({"field": field, "code": code, "message": found["msg"]})
     first = listed[0]
     if first["code"] == "malformed_json":
         return Problem("malformed_json")
     noun, whole = ("parameter", "query") if parameters else ("field", "body")
-    place = f"The {noun} {first['field']}" if first["field"] else f"The {whole}"
-    return Problem(first["code"], f"{place}: {first['message']}.", errors=listed)
+    subject = f"The {noun} {first['field']}" if first["field"] else f"The {whole}"
+    return Problem(first["code"], f"{subject}: {first['message']}.", errors=listed)
 
 
 def named(name: str) -> str:

@@ -17,6 +17,7 @@ from gateway.answers import (
     State,
     rfc3339,
 )
+from gateway.said import said_and_done, said_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,10 +77,18 @@ def first_status(record: Record) -> Status:
     return "waiting" if later else "queued"
 
 
-def queued(record: Record) -> Message:
-    """An outgoing message as the queue knows it."""
+def queued(record: Record, changes: Document | None = None) -> Message:
+    """An outgoing message as the queue knows it; `changes` are those of its document."""
     times = record.times
+    said = {
+        "connection": record.connection,
+        "chat": record.chat,
+        "text": None if record.redacted else record.text or None,
+        "content": said_in(record),
+        "changes": changes,
+    }
     return Message(
+        **said_and_done(said),
         id=record.id,
         message_id=record.message_id,
         connection=record.connection,
@@ -87,7 +96,6 @@ def queued(record: Record) -> Message:
         sender=None,
         direction="out",
         type=record.type,
-        text=record.text,
         status=record.status,
         attempts=record.attempts,
         error=record.error,
@@ -111,6 +119,7 @@ def stored(document: Document) -> Message:
     """A message as the state store has it, sent or received."""
     outgoing = document["direction"] == "out"
     return Message(
+        **said_and_done(document),
         id=document["id"],
         message_id=document["message_id"],
         connection=connection_of(document),
@@ -118,7 +127,6 @@ def stored(document: Document) -> Message:
         sender=document.get("sender"),
         direction=document["direction"],
         type=document["type"],
-        text=document.get("text"),
         status=document.get("status") or ("queued" if outgoing else "received"),
         attempts=document.get("attempts") or 0,
         error=document.get("error"),

@@ -22,6 +22,7 @@ from supervision.cluster import ActorDead, NoAnswer, Refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from actors.connection.vault.reach import Reach
     from supervision.cluster import Cluster, Handle
     from supervision.policy import Memory, Probes
 
@@ -94,7 +95,7 @@ class End:
 class Children:
     """All children by name.
 
-    `on_end` is called once for each child that ended by itself, `on_change` whenever it may have
+    `reach` is how the root itself comes to the bucket. `on_end` is called once for each child that ended by itself, `on_change` whenever it may have
     changed who there is or what it serves.
     """
 
@@ -103,6 +104,7 @@ class Children:
         cluster: Cluster,
         probes: Probes,
         memory: Memory | None,
+        reach: Reach,
         *,
         on_end: Callable[[Child, End], None],
         on_change: Callable[[], None],
@@ -111,6 +113,7 @@ class Children:
         self._probes = probes
         self._memory = memory
         self._draining = asyncio.Lock()
+        self.reach = reach
         self._on_end = on_end
         self._on_change = on_change
         self._all: dict[str, Child] = {}
@@ -220,6 +223,8 @@ class Children:
     def share(self, role: str, handle: Handle) -> None:
         """Give everybody the handle of a new `state` or `queue`."""
         self._handles[role] = handle.raw
+        if role == "vault":
+            self.reach.through(handle.raw)
         self._version += 1
         self.push()
 

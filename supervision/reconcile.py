@@ -26,6 +26,22 @@ HUNG = "hung"
 UNREADABLE = frozenset({"session_blocked", "session_too_new", "unknown_engine"})
 """The causes of connections of which not even the session can be opened, until a person helps."""
 
+FOR_GOOD = frozenset(
+    {
+        "SessionBlocked",
+        "SessionDamaged",
+        "SessionTooNew",
+        "Tampered",
+        "UnknownEngine",
+        "WrongKey",
+    }
+)
+"""Refusals that a further try would only meet again; all others may pass (a full disk, say)."""
+
+
+NO_EPOCH = frozenset({"BucketAway", "RedisAway"})
+"""What serving waits for; the actor is as it was."""
+
 
 @dataclass(frozen=True, slots=True)
 class Applied:

@@ -13,6 +13,7 @@ from actors.state.messages import retiring
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from actors.connection.vault.vault import Vault
     from actors.queue.lanes import Lanes
     from actors.redis.lease import Leases
     from actors.state.documents import Documents
@@ -30,7 +31,7 @@ class Removal:
     Messages stay, by their ids and in the list of all; who gets the id next does not list them.
 
     Each step may be repeated, so whoever runs next finishes what a dead root began. Raises
-    `RedisAway` and `StoreAway`, and then nothing is forgotten that is not mirrored.
+    `RedisAway`, `StoreAway` and `BucketAway`, and then nothing is forgotten that is not mirrored.
     """
 
     def __init__(
@@ -40,7 +41,11 @@ class Removal:
         lanes: Lanes,
         documents: Documents,
         sessions: Path,
+        *,
+        vault: Vault | None,
     ) -> None:
+        """`vault`: where there may be copies of sessions."""
+        self._vault = vault
         self._registry = registry
         self._leases = leases
         self._lanes = lanes
@@ -56,6 +61,9 @@ class Removal:
             if await self._lanes.remove(connection):
                 break
         await self._retire(connection)
+        if self._vault is not None:
+            # Or a new connection of that id would get the old one's session.
+            await self._vault.forget(connection)
         directory = self._sessions / connection
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
         await self._leases.forget(connection)

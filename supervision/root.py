@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from actors.connection.vault.opening import open_vault
+from actors.connection.vault.reach import Reach
+from actors.connection.vault.remote import RemoteBucket
 from actors.queue.lanes import Lanes
 from actors.redis.client import RedisAway, connect
 from actors.redis.lease import EXPIRES, Leases, pokes
@@ -114,11 +117,17 @@ class RootSupervisor(Shell):
             Probes(),
             # Without AUTO_RECOVERY nobody would start again what was drained.
             Memory.of(settings) if settings.auto_recovery else None,
+            way := Reach.of(settings),
             on_end=self._child_ended,
             on_change=self._changed.set,
         )
         self._standbys = Standbys(self._children, settings.standby_actors)
-        self._services = Services(self._children, Lives(intensity, base, cap), self._recovery)
+        self._services = Services(
+            self._children,
+            Lives(intensity, base, cap),
+            self._recovery,
+            vault=isinstance(way.bucket, RemoteBucket),
+        )
         self._tending = Tending(
             registry=self._registry,
             leases=self._leases,
@@ -133,6 +142,7 @@ class RootSupervisor(Shell):
                 Lanes(self._redis, settings),
                 documents,
                 settings.sessions,
+                vault=None if way.bucket is None else open_vault(settings, way.bucket),
             ),
             owners=Owners(self._children, Expiry(EXPIRES) if settings.several_hosts else None),
             auto_recovery=settings.auto_recovery,
@@ -275,7 +285,7 @@ class RootSupervisor(Shell):
         await asyncio.gather(*(self._end_one(child, STOP_CONNECTION) for child in connections))
         services = {child.role: child for child in children if child.role in ROLES}
         # The state last: the others have their last word with it.
-        for roles in (("health", "queue"), ("state",)):
+        for roles in (("health", "queue", "vault"), ("state",)):
             await asyncio.gather(
                 *(self._end_one(services[role], STOP_SERVICE) for role in roles if role in services)
             )

@@ -1,4 +1,4 @@
-"""The actors of which there is one each: state, queue and health. One-for-one, for ever."""
+"""The actors of which there is one each: state, queue, health, vault. One-for-one, for ever."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-ROLES = ("state", "queue", "health")
-SHARED = frozenset({"state", "queue"})
+ROLES = ("state", "queue", "health", "vault")
+SHARED = frozenset({"state", "queue", "vault"})
 """Those whose handles the others need."""
 
 
@@ -30,7 +30,11 @@ class Services:
     giving up would leave it so. Nobody waits for them: sends go past all three.
     """
 
-    def __init__(self, children: Children, lives: Lives, recovery: Recovery) -> None:
+    def __init__(
+        self, children: Children, lives: Lives, recovery: Recovery, *, vault: bool
+    ) -> None:
+        """`vault`: whether a process has to stand before the bucket."""
+        self._roles = [role for role in ROLES if role != "vault" or vault]
         self._children = children
         self._lives = lives
         self._recovery = recovery
@@ -44,7 +48,7 @@ class Services:
     def ensure(self) -> None:
         """Make what is missing."""
         there = {child.role for child in self._children}
-        for role in ROLES:
+        for role in self._roles:
             if role not in there:
                 self._make(role, None)
 

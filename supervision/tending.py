@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from actors.connection.vault.bucket import BucketAway
 from actors.redis.client import RedisAway
 from actors.shell import end_tasks
 from actors.state.connections import Observed
@@ -20,7 +21,9 @@ from actors.state.documents import StoreAway
 from supervision.cluster import ActorDead, NoAnswer, Refused
 from supervision.reconcile import (
     CRASHED,
+    FOR_GOOD,
     HUNG,
+    NO_EPOCH,
     NOTHING,
     Fall,
     Forget,
@@ -54,9 +57,6 @@ SERVE = 20.0
 STOP = 20.0
 AGAIN = 1.0
 """Seconds that a child has to begin, or to finish; and until Redis is asked again."""
-
-FOR_GOOD = frozenset({"UnknownEngine", "SessionBlocked", "SessionDamaged", "SessionTooNew"})
-"""Refusals that a further try would only meet again; all others may pass (a full disk, say)."""
 
 
 class Tending:
@@ -193,7 +193,7 @@ class Tending:
                         continue
                     return
                 await self._take(connection, step, lease)
-            except (RedisAway, StoreAway):
+            except (RedisAway, StoreAway, BucketAway):
                 await asyncio.sleep(AGAIN)
             except (ActorDead, NoAnswer, Refused) as error:
                 log.warning("step failed", action="tend", connection=connection, error=repr(error))
@@ -301,12 +301,12 @@ class Tending:
     async def _refused(self, connection: str, child: Child | None, error: Refused) -> None:
         """Serving did not begin. Without Redis that says nothing about the connection."""
         log.error("refused", action="serve", connection=connection, error=error.code)
-        if child is not None and error.kind == "RedisAway":
+        if child is not None and error.kind in NO_EPOCH:
             self._children.assign(child, None)
             self._standbys.add(child)
         elif child is not None:
             await self._children.dismiss(child)
-        if child is None or error.kind in {"RedisAway", "Busy"}:
+        if child is None or error.kind in NO_EPOCH | {"Busy"}:
             await asyncio.sleep(AGAIN)
             return
         lease = await self._leases.read(connection)

@@ -10,6 +10,7 @@ LINES = (
         "tests/integration/tree/",
         "tests/integration/keeper/",
         "tests/integration/test_first_path.py",
+        "tests/integration/test_kinds.py",
     ),
 )
 """What starts whole instances. Of each line one test runs at a time: a bound on a recovery is kept

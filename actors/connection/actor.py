@@ -17,10 +17,15 @@ from actors import hosts
 from actors.connection.aside import move_aside
 from actors.connection.causes import Kind
 from actors.connection.engine import ENGINES
+from actors.connection.keeping import Keeping
+from actors.connection.pace import Pace
 from actors.connection.reporting import RemoteState
-from actors.connection.serving import Pace, Serving
+from actors.connection.sending import Ticket
+from actors.connection.serving import Serving
+from actors.connection.vault.bucket import BucketAway
 from actors.queue.lanes import Lanes, decide
 from actors.redis.client import RedisAway, connect
+from actors.redis.commands import Commands
 from actors.redis.lease import EXPIRES, Leases, Obstacle, Owner
 from actors.settings import Settings
 from actors.shell import Shell
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
 
     from actors.connection.ending import Ending
     from actors.connection.engine import Engine
+    from actors.connection.keeping import Kept
+    from actors.connection.restoring import Restorer
     from actors.redis.lease import Lease
 
 log = structlog.get_logger()
@@ -67,7 +74,9 @@ class ConnectionActor(Shell):
         self._settings = Settings.load(self.data)
         self._redis = connect(self._settings)
         self._leases = Leases(self._redis)
+        self._keeping = Keeping.of(self._settings, self._leases)
         self._lanes = Lanes(self._redis, self._settings)
+        self._commands = Commands(self._redis, self._settings)
         for module in (*ENGINES, "session"):
             await asyncio.to_thread(importlib.import_module, f"actors.connection.{module}")
         with suppress(RedisAway):  # a takeover finds the socket to Redis open
@@ -79,8 +88,9 @@ class ConnectionActor(Shell):
         With `forget` it does not connect: it forgets the device here and ends as ``logged_out``.
         A damaged session is moved aside, and where that of an account that was linked is gone there is
         nothing to move: either way the account has to be linked again. Raises `Busy`,
-        `UnknownEngine`, `RedisAway` (no epoch was given), or what opening the session raises
-        besides (the lease is then given back as ``failed``, with its code as the cause).
+        `UnknownEngine`, `RedisAway` (no epoch was given), `BucketAway` (only the vault has the
+        session, and it is away), or what opening the session raises besides (the lease is then given
+        back as ``failed``, with its code as the cause).
         """
         await self.start()
         if self._connection is not None:
@@ -89,8 +99,8 @@ class ConnectionActor(Shell):
         directory = self._settings.sessions / connection
         try:
             await self._take_over(connection, engine, directory, forget=forget)
-        except RedisAway:
-            self._connection = None
+        except (RedisAway, BucketAway):
+            self._connection = self._lease = None
             raise
         assert self._lease is not None
         return self._lease.epoch
@@ -104,14 +114,9 @@ class ConnectionActor(Shell):
     async def _take_over(
         self, connection: str, engine: str, directory: Path, *, forget: bool
     ) -> None:
-        session = importlib.import_module("actors.connection.session")
         file = directory / "session.db"
-        known, damage = 0, None
-        try:
-            await asyncio.to_thread(session.make_directory, directory)
-            known = await asyncio.to_thread(session.Session.known_epoch, file)
-        except Exception as error:  # noqa: BLE001 - dealt with below, under a lease
-            damage = error
+        restorer = self._restorer(connection, engine, file)
+        known, damage = await self._look(file, restorer)
         owner = Owner(self.name, os.getpid(), hosts.here())
         self._taken_at = time.monotonic()
         lease = await self._leases.take(connection, owner, known)
@@ -119,23 +124,70 @@ class ConnectionActor(Shell):
         try:
             if engine not in ENGINES:
                 raise UnknownEngine(engine)  # noqa: TRY301
-            if not (known or damage or forget or lease.account is None or lease.obstacle):
+            there = known > 0 or damage is not None
+            if restorer is not None and damage is None and not forget:
+                there = await restorer.place(lease)
+            if not (there or forget or lease.account is None or lease.obstacle):
                 # It was linked, and no owner wrote into what is there: a file without a byte, or none.
                 log.error("session gone", action="session_gone", connection=connection)
                 lease = await self._blame_session(lease)
-            try:
-                if damage is not None:
-                    raise damage
-                serving, opened = self._open(lease, engine, directory)
-            except session.SessionDamaged as error:
-                again = await self._set_aside(lease, file, str(error))
-                serving, opened = self._open(again, engine, directory)
-            serving.start(opened, connect=not forget)
+            await self._serve_with(lease, engine, file, damage, restorer, forget=forget)
         except Exception as error:
             cause = getattr(error, "code", type(error).__name__)
+            state = "reconnecting" if isinstance(error, BucketAway) else "failed"
             with suppress(RedisAway):
-                await self._leases.release(connection, lease.epoch, state="failed", cause=cause)
+                await self._leases.release(connection, lease.epoch, state=state, cause=cause)
             raise
+
+    def _restorer(self, connection: str, engine: str, file: Path) -> Restorer | None:
+        if self._keeping is None or engine not in ENGINES:
+            return None
+        renew = importlib.import_module(f"actors.connection.{engine}").renew_session
+        return self._keeping.restorer(connection, file, renew)
+
+    @staticmethod
+    async def _look(file: Path, restorer: Restorer | None) -> tuple[int, Exception | None]:
+        """The newest epoch that is known but to Redis, and what is wrong with what lies there."""
+        session = importlib.import_module("actors.connection.session")
+        try:
+            await asyncio.to_thread(session.make_directory, file.parent)
+            if restorer is not None:
+                return await restorer.look(), None
+            return (await asyncio.to_thread(session.Session.known_position, file)).epoch, None
+        except BucketAway:
+            raise  # the session may be there alone: no epoch is to be given
+        except Exception as error:  # noqa: BLE001 - dealt with under a lease
+            return 0, error
+
+    async def _serve_with(
+        self,
+        lease: Lease,
+        engine: str,
+        file: Path,
+        damage: Exception | None,
+        restorer: Restorer | None,
+        *,
+        forget: bool,
+    ) -> None:
+        session = importlib.import_module("actors.connection.session")
+        copies = None
+        if self._keeping is not None and restorer is not None:
+            ticket = Ticket(lease.connection, lease.epoch)
+            copies = self._keeping.copies(ticket, lease, restorer, self._lanes, self._state)
+        try:
+            if damage is not None:
+                raise damage
+            serving, opened = self._open(lease, engine, file.parent, copies)
+        except session.SessionDamaged as error:
+            again = await self._set_aside(lease, file, str(error))
+            serving, opened = self._open(again, engine, file.parent, copies)
+        if copies is not None:
+            try:
+                await copies.begin()
+            except BaseException:
+                await opened.close()
+                raise
+        serving.start(opened, connect=not forget)
         self._serving = serving
         self._following = asyncio.ensure_future(self._follow(serving))
 
@@ -165,7 +217,9 @@ class ConnectionActor(Shell):
         )
         return replace(lease, cause=obstacle.cause, obstacle=obstacle)
 
-    def _open(self, lease: Lease, engine: str, directory: Path) -> tuple[Serving, Engine]:
+    def _open(
+        self, lease: Lease, engine: str, directory: Path, copies: Kept | None
+    ) -> tuple[Serving, Engine]:
         settings = self._settings
         serving = Serving(
             lease,
@@ -182,7 +236,11 @@ class ConnectionActor(Shell):
                 lease=EXPIRES if settings.several_hosts else None,
             ),
             taken_at=self._taken_at,
+            commands=self._commands,
+            copies=copies,
         )
+        if copies is not None:
+            copies.tell(serving.lose)
         open_engine = importlib.import_module(f"actors.connection.{engine}").open_engine
         opened: Engine = open_engine(
             settings, lease.connection, lease.epoch, serving.events, directory
@@ -215,11 +273,13 @@ class ConnectionActor(Shell):
             await self._follow_on()
         if self._starting is not None and self._starting.done():
             await self._lanes.close()
+            await self._commands.close()
             await self._redis.aclose()
 
-    async def _peers(self, state: Any = None, queue: Any = None, **_: Any) -> None:
-        del queue  # a connection claims for itself
+    async def _peers(self, state: Any = None, vault: Any = None, **_: Any) -> None:
         self._state.handle = state
+        if self._keeping is not None:
+            self._keeping.reach(vault)
 
     def _health(self) -> dict[str, Any]:
         if self._lease is None:

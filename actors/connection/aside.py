@@ -1,4 +1,4 @@
-"""Moving a damaged session out of the way: nothing of it is deleted."""
+"""Moving a session that is not to be served out of the way: nothing of it is deleted."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ DAMAGED = "damaged"
 """Where damaged sessions lie, in the directory of their connection."""
 
 
-def move_aside(file: Path, epoch: int, now: float | None = None) -> Path:
-    """Move `file` and what SQLite keeps beside it; where they are now.
+def move_aside(file: Path, epoch: int, now: float | None = None, *, into: str = DAMAGED) -> Path:
+    """Move `file` and what SQLite keeps beside it `into` a directory there; where they are now.
 
     Each owner moves to a place of its own (epochs never repeat), so nothing is overwritten. After a
     crash in between the next owner moves the rest. Raises OSError; what was not moved is untouched.
     """
     moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-    place = file.parent / DAMAGED / f"{moment}-{epoch}"
+    place = file.parent / into / f"{moment}-{epoch}"
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     # The main file last: as long as it is there, the session counts as damaged.
     for suffix in ("-shm", "-wal", ""):

@@ -39,6 +39,10 @@ class Directory(SessionFile):
         """Drop the cached list, so that the next send fetches it."""
         self._write("DELETE FROM devices WHERE user = ?", (user,))
 
+    def forget_all_devices(self) -> None:
+        """As `forget_devices`, for everybody."""
+        self._write("DELETE FROM devices")
+
     def key_list(self, user: str) -> bytes:
         """The signed key-index list of a canonical address that was believed last; empty for none."""
         row = self._row("SELECT signed FROM key_lists WHERE user = ?", (user,))
@@ -70,6 +74,11 @@ class Directory(SessionFile):
     def pn_for(self, lid: str) -> str | None:
         """The phone-number address of a LID, where it is known."""
         row = self._row("SELECT pn FROM lids WHERE lid = ?", (lid,))
+        return None if row is None else str(row[0])
+
+    def lid_for(self, pn: str) -> str | None:
+        """The LID that is known to be this phone number's, both as canonical addresses."""
+        row = self._row("SELECT lid FROM lids WHERE pn = ?", (pn,))
         return None if row is None else str(row[0])
 
     def forget_directory(self) -> None:

@@ -10,16 +10,17 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from actors.connection.reporting import LONGEST_PAUSE, PAUSE, StateAway
 from actors.connection.session_file import SessionUnavailable
+from actors.content import Delete, decode
 from actors.redis.client import RedisAway
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from actors.connection.engine import Engine, InboxMerge
+    from actors.connection.engine import InboxKind, InboxMerge, InboxMessage
     from actors.connection.reporting import State
     from actors.connection.sending import Ticket
     from actors.queue.lanes import Lanes
@@ -28,6 +29,16 @@ BATCH = 200
 
 APART = 0.2
 """Seconds between two rounds: the first goes at once, many share a commit and one look for them."""
+
+
+class Source(Protocol):
+    """An inbox: an engine's, or that of a file which nobody serves."""
+
+    async def pending(self, kind: InboxKind, limit: int) -> Sequence[Any]:
+        """The oldest unsettled items of that kind, oldest first."""
+
+    async def settle(self, keys: Sequence[int]) -> None:
+        """Forget items that are stored elsewhere."""
 
 
 class Drain:
@@ -43,7 +54,7 @@ class Drain:
     def __init__(
         self,
         ticket: Ticket,
-        engine: Engine,
+        engine: Source,
         lanes: Lanes,
         state: State,
         *,
@@ -88,7 +99,17 @@ class Drain:
             kept = await write(self._connection, self._epoch, [asdict(item) for item in items])
         except StateAway:
             return Progress.AWAY
-        return await self._settle([item.key for item in items]) if kept else self._lose()
+        if not kept:
+            return self._lose()
+        deleted = _deleted(messages)
+        try:
+            for message_id in deleted.values():
+                await self._lanes.redact(self._connection, message_id)
+        except RedisAway:
+            # Those alone wait for Redis: they are stored again, which changes nothing.
+            await self._settle([item.key for item in items if item.key not in deleted])
+            return Progress.AWAY
+        return await self._settle([item.key for item in items])
 
     async def _merge(self, merge: InboxMerge) -> Progress:
         progress = "more"
@@ -128,6 +149,20 @@ class Drain:
         except SessionUnavailable:
             return Progress.AWAY  # a full disk: what is stored twice is there once all the same
         return Progress.SETTLED
+
+
+def _deleted(messages: Sequence[InboxMessage]) -> dict[int, str]:
+    """By key, WhatsApp's id of what this service sent and that message of the phone deleted."""
+    said = {
+        each.key: decode(each.content)
+        for each in messages
+        if each.from_me and each.type == Delete.type and each.content is not None
+    }
+    return {
+        key: each.target.message_id
+        for key, each in said.items()
+        if isinstance(each, Delete) and each.target.sender is None
+    }
 
 
 class Progress(Enum):

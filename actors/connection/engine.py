@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from actors.connection.causes import Cause
+    from actors.content import Content
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,7 @@ class Outgoing:
 
     message_id: str
     chat: str
-    type: Literal["text"]
-    text: str
-    reply_to: str | None = None
+    content: Content
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,8 @@ class InboxMessage:
 
     `chat` and `sender` are canonical addresses without device part. `at` is WhatsApp's time in
     seconds since the epoch. `text` is None for a kind that has no text; `type` is ``undecryptable``
-    for a placeholder. `from_me` marks what the account's own phone sent.
+    for a placeholder. `from_me` marks what the account's own phone sent. `content` is the whole
+    content, encoded, where `type` and `text` do not say it all.
     """
 
     key: int
@@ -62,6 +62,7 @@ class InboxMessage:
     from_me: bool = False
     push_name: str | None = None
     source: Literal["live", "offline", "history"] = "live"
+    content: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,18 @@ class Engine(Protocol):
         Raises `NotConnected` before anything left, `SendError` otherwise. Safe to call
         concurrently; several messages are in flight at once.
         """
+
+    async def lookup(self, number: str) -> str | None:
+        """The chat of a phone number (a canonical address) that is on WhatsApp, None if it is not.
+
+        This and the next two raise `SendError`, and `NotConnected` where nothing left.
+        """
+
+    async def presence(self, *, available: bool) -> None:
+        """Show the account as online or not."""
+
+    async def typing(self, chat: str, state: str) -> None:
+        """Show in a chat what the account does: ``composing``, ``recording`` or ``paused``."""
 
     @overload
     async def pending(self, kind: Literal["message"], limit: int) -> Sequence[InboxMessage]: ...

@@ -22,8 +22,8 @@ UNDECRYPTABLE = "undecryptable"
 TOMBSTONE_SECONDS = 30 * 86_400.0
 
 PENDING: Final = (
-    "SELECT key, chat, sender, message_id, at, type, text, from_me, push_name, source"
-    " FROM inbox WHERE kind = ? ORDER BY key LIMIT ?"
+    "SELECT key, chat, sender, message_id, at, type, text, from_me, push_name, source,"
+    " content FROM inbox WHERE kind = ? ORDER BY key LIMIT ?"
 )
 
 
@@ -38,6 +38,15 @@ class Inbox(Statuses):
         row = self._tombstone(chat, sender, message_id)
         return row is not None and row[0] == 1
 
+    def knows(self, chat: str, sender: str, message_id: str) -> bool:
+        """Whether a message of this id came, also one that could not be read."""
+        return self._tombstone(chat, sender, message_id) is not None
+
+    def unsettled(self, chat: str, sender: str, message_id: str) -> int | None:
+        """The key of the message's item; None once it is stored elsewhere, or was never there."""
+        row = self._tombstone(chat, sender, message_id)
+        return None if row is None else row[1]
+
     def add_message(
         self,
         *,
@@ -51,12 +60,14 @@ class Inbox(Statuses):
         push_name: str | None = None,
         source: Literal["live", "offline", "history"] = "live",
         body: bytes | None = None,
+        content: str | None = None,
     ) -> bool:
         """Put a message in; False where it, or a tombstone of it, is there already.
 
         `chat` and `sender` are canonical addresses. A real message replaces a placeholder of the
         same id, settled or not, and takes its place in the order. `at` is WhatsApp's time in
-        seconds; `body` the decrypted bytes.
+        seconds; `body` the decrypted bytes, `content` what they say where `type` and `text` do not
+        say it all.
         """
         readable = type != UNDECRYPTABLE
         known = self._tombstone(chat, sender, message_id)
@@ -65,11 +76,14 @@ class Inbox(Statuses):
         if known is not None and not readable:
             return self._show(known[1])
         if known is not None and known[1] is not None:
-            if self._fill(known[1], type, text, push_name, body):
+            if self._fill(known[1], push_name, (type, text, body, content)):
                 self._mark_readable(chat, sender, message_id)
                 return True
             at = self._take_back(known[1], at)
-        row = (chat, sender, message_id, at, type, text, int(from_me), push_name, source, body)
+        row = (
+            *(chat, sender, message_id, at, type),
+            *(text, int(from_me), push_name, source, body, content),
+        )
         self._put("message", row, readable=readable)
         return True
 
@@ -92,7 +106,7 @@ class Inbox(Statuses):
         if self._tombstone(chat, sender, message_id) is None:
             row = (
                 *(chat, sender, message_id, at, UNDECRYPTABLE),
-                *(None, int(from_me), push_name, source, None),
+                *(None, int(from_me), push_name, source, None, None),
             )
             self._put(WANTED, row, readable=False)
         else:
@@ -232,7 +246,7 @@ class Inbox(Statuses):
     def _put(self, kind: str, row: Sequence[Any], *, readable: bool) -> None:
         key = self._insert(
             "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, push_name,"
-            " source, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " source, body, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (kind, *row),
         )
         self._write(
@@ -243,18 +257,16 @@ class Inbox(Statuses):
         if row[6]:  # the account's own
             self._expect_statuses(*row[:3])
 
-    def _fill(
-        self, key: int, type_: str, text: str | None, push_name: str | None, body: bytes | None
-    ) -> bool:
+    def _fill(self, key: int, push_name: str | None, said: Sequence[Any]) -> bool:
         """Let a row that was never shown be the message that it stands for; False for another.
 
         One that was shown may be on its way to the store, and settling it must not take this.
         """
         return (
             self._write(
-                "UPDATE inbox SET kind = 'message', type = ?, text = ?, body = ?,"
+                "UPDATE inbox SET kind = 'message', type = ?, text = ?, body = ?, content = ?,"
                 " push_name = coalesce(?, push_name) WHERE key = ? AND kind = ?",
-                (type_, text, body, push_name, key, WANTED),
+                (*said, push_name, key, WANTED),
             )
             == 1
         )
@@ -284,9 +296,9 @@ class Inbox(Statuses):
 
 
 def _message(row: Any) -> InboxMessage:
-    key, chat, sender, message_id, at, type_, text, from_me, push_name, source = row
+    key, chat, sender, message_id, at, type_, text, from_me, push_name, source, content = row
     return InboxMessage(
-        key, chat, sender, message_id, at, type_, text, bool(from_me), push_name, source
+        key, chat, sender, message_id, at, type_, text, bool(from_me), push_name, source, content
     )
 
 

@@ -38,13 +38,17 @@ class Prekey:
 
 @dataclass(frozen=True, slots=True)
 class StoredRatchet:
-    """One Signal session with one address; `state` is opaque here."""
+    """One Signal session with one address; `state` is opaque here.
+
+    `spent`: its keys may have been used from another copy of the file, so nothing is sent on it.
+    """
 
     id: int
     current: bool
     base_key: bytes
     identity: bytes
     state: str = field(repr=False)
+    spent: bool = False
 
 
 class Keys(SessionFile):
@@ -121,6 +125,18 @@ class Keys(SessionFile):
             )
         return made
 
+    def skip_prekeys(self, count: int) -> None:
+        """Leave out the next `count` ids, as far as there are any to spare; upload no old prekey.
+
+        What is there still serves whoever has it.
+        """
+        last = MAX_PREKEY_ID - count
+        self._write(
+            "UPDATE file SET next_prekey_id = max(next_prekey_id, min(next_prekey_id + ?, ?))",
+            (count, last),
+        )
+        self._write("UPDATE prekeys SET published = ? WHERE published = ?", (_UPLOADED, _HELD))
+
     def prekey(self, prekey_id: int) -> Prekey | None:
         row = self._row("SELECT id, private, public FROM prekeys WHERE id = ?", (prekey_id,))
         return None if row is None else Prekey(*row)
@@ -185,11 +201,14 @@ class Keys(SessionFile):
     def ratchets(self, address: str) -> list[StoredRatchet]:
         """The sessions with an address, the current one first, then the latest archived one."""
         rows = self._rows(
-            "SELECT id, current, base_key, identity, state FROM ratchets WHERE address = ?"
+            "SELECT id, current, base_key, identity, state, spent FROM ratchets WHERE address = ?"
             " ORDER BY current DESC, rank DESC",
             (address,),
         )
-        return [StoredRatchet(row[0], bool(row[1]), *row[2:]) for row in rows]
+        return [
+            StoredRatchet(row[0], bool(row[1]), row[2], row[3], row[4], bool(row[5]))
+            for row in rows
+        ]
 
     def current_ratchet(self, address: str) -> StoredRatchet | None:
         row = self._row(
@@ -225,6 +244,14 @@ class Keys(SessionFile):
             " WHERE address = ?1 AND current = 1",
             (address,),
         )
+
+    def spend_ratchets(self) -> None:
+        """Archive every session for good: it still decrypts, and never becomes current again."""
+        self._write(
+            "UPDATE ratchets SET rank = (SELECT max(rank) + 1 FROM ratchets AS other"
+            " WHERE other.address = ratchets.address) WHERE current = 1"
+        )
+        self._write("UPDATE ratchets SET current = 0, spent = 1")
 
     def archive_user(self, user: str) -> None:
         """Archive the current session with each device of a user, and forget their identity keys.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from actors.connection.engine import NotConnected, Outgoing, SendError
+from actors.content import EDIT_SECONDS, Change, Edit, UnknownContent
 from actors.queue.lanes import LeaseLost
 from actors.redis.client import RedisAway
 from actors.shell import end_tasks
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from actors.connection.engine import Engine
-    from actors.queue.lanes import Job, Lanes
+    from actors.content import Content
+    from actors.queue.lanes import Job, Lanes, Record
 
 log = structlog.get_logger()
 
@@ -36,6 +38,9 @@ WAIT = 20.0
 
 GATHER = 0.005
 """Seconds that an outcome waits for others, where its chat goes on meanwhile."""
+
+EDIT_GRACE = 300.0
+"""Seconds for which WhatsApp takes an edit longer than its clients offer one."""
 
 PAUSE = 0.1
 LONGEST_PAUSE = 1.0
@@ -277,11 +282,8 @@ class Sender:
         if self._stopping:
             raise NotConnected
         try:
-            if job.type != "text":
-                raise SendError("unsupported_type", permanent=True)  # noqa: TRY301
-            return await self._engine.send(
-                Outgoing(job.message_id, job.chat, "text", job.text, job.reply_to)
-            )
+            said = await self._said(job)
+            return await self._engine.send(Outgoing(job.message_id, job.chat, said))
         except SendError:
             raise
         except Exception as error:  # noqa: BLE001
@@ -295,6 +297,22 @@ class Sender:
     async def _unclaim(self, id_: str, behind: Sequence[str] = ()) -> None:
         connection, epoch = self._ticket.connection, self._ticket.epoch
         await self._tell(lambda: self._lanes.unclaim(connection, epoch, id_, behind=behind))
+
+    async def _said(self, job: Job) -> Content:
+        """What to send. Raises `SendError` where nobody would make anything of it any more."""
+        try:
+            said = job.said
+        except UnknownContent:
+            raise SendError("unsupported_type", permanent=True) from None
+        if isinstance(said, Change) and said.target.sender is None:
+            # It stood before this one in the lane, and may have died there.
+            with suppress(RedisAway):
+                target = await self._lanes.get(
+                    f"{self._ticket.connection}.{said.target.message_id}"
+                )
+                if target is not None and (refusal := vain(said, target, self._clock())):
+                    raise SendError(refusal, permanent=True)
+        return said
 
     async def _told_with_a_claim(self, sent: _Sent, within: float) -> bool:
         """Whether the next claim told Redis; there is one after `within` seconds at the latest."""
@@ -354,6 +372,16 @@ class Sender:
             return None
         finally:
             self._untold -= refused
+
+
+def vain(change: Change, target: Record, now: float) -> str | None:
+    """The code of why this change of a message of this service has no effect; None if it may."""
+    if target.status in {"dead", "cancelled"}:
+        return "target_not_sent"
+    sent = target.times.get("sent")
+    if isinstance(change, Edit) and sent is not None and now > sent + EDIT_SECONDS + EDIT_GRACE:
+        return "edit_too_late"
+    return None
 
 
 def _answer(sent: Sequence[_Sent], *, told: bool) -> None:

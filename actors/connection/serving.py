@@ -10,17 +10,18 @@ import asyncio
 import random
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 
 from actors.backoff import backoff
 from actors.connection.causes import Kind, PairAgain, Reconnect, Wait, consequence
+from actors.connection.commanding import Commander
 from actors.connection.draining import Drain
 from actors.connection.ending import LEASE_GONE, Ending, ending_of
 from actors.connection.engine import EngineEvents
 from actors.connection.holding import Hold
+from actors.connection.pace import Pace
 from actors.connection.reporting import Reporter
 from actors.connection.sending import Sender, Ticket
 from actors.redis.lease import Obstacle
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
 
     from actors.connection.causes import Cause, Consequence
     from actors.connection.engine import Engine, Qr
+    from actors.connection.keeping import Kept
     from actors.connection.reporting import Observed, State
     from actors.queue.lanes import Lanes
+    from actors.redis.commands import Commands
     from actors.redis.lease import Lease, Leases
 
 log = structlog.get_logger()
@@ -44,23 +47,6 @@ LEASE_EXPIRED = "lease_expired"
 
 OTHER_ACCOUNT = "other_account"
 """The cause while a device waits to be linked again after the phone of another number scanned."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """The seconds that serving goes by; `lease` is how long a hold lasts, None for ever."""
-
-    reconnect_base: float = 0.5
-    reconnect_cap: float = 60.0
-    min_uptime: float = 10.0
-    heartbeat: float = 30.0
-    lease: float | None = None
-    grace: float = 5.0
-    short_grace: float = 1.0
-    close: float = 2.0
-    last_drain: float = 2.0
-    release: float = 2.0
-    open_to_log_out: float = 10.0
 
 
 class Serving:
@@ -86,21 +72,24 @@ class Serving:
         pace: Pace | None = None,
         clock: Callable[[], float] = time.time,
         taken_at: float | None = None,
+        commands: Commands | None = None,
+        copies: Kept | None = None,
     ) -> None:
         """`lease.obstacle` is what stood in the way of the owner before: it still does.
 
-        `taken_at`: when the taking of the lease began, on the monotonic clock.
+        `taken_at`: when the taking of the lease began, on the monotonic clock. `copies` keeps copies.
         """
         self._lease = lease
-        self._obstacle = lease.obstacle
+        self._obstacle, self._copies = lease.obstacle, copies
         self._belongs_to = lease.account
         self._lanes = lanes
+        self._commands = commands
         self._state = state
         self._concurrency = concurrency
         self._retry_at = retry_at
         self._pace = pace or Pace()
         self._clock = clock
-        self._reporter = Reporter(leases, state, lease, on_lost=self._lose, clock=clock)
+        self._reporter = Reporter(leases, state, lease, on_lost=self.lose, clock=clock)
         self._hold = Hold(
             leases,
             lease,
@@ -108,7 +97,7 @@ class Serving:
             expires=self._pace.lease,
             taken_at=time.monotonic() if taken_at is None else taken_at,
             on_kept=self._reporter.beaten,
-            on_lost=self._lose,
+            on_lost=self.lose,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._is_open = asyncio.Event()
@@ -151,10 +140,10 @@ class Serving:
             self._lanes,
             concurrency=self._concurrency,
             retry_at=self._retry_at,
-            on_lost=self._lose,
+            on_lost=self.lose,
             clock=self._clock,
         )
-        self._drain = Drain(ticket, engine, self._lanes, self._state, on_lost=self._lose)
+        self._drain = Drain(ticket, engine, self._lanes, self._state, on_lost=self.lose)
         life = self._run() if connect else self._forget()
         self._running = asyncio.ensure_future(self._guard(life))
         loops: list[Coroutine[object, object, None]] = [
@@ -164,7 +153,10 @@ class Serving:
             self._reporter.tell_state(),
             self._hold.beat(),
             self._hold.expire(),
+            *([] if self._copies is None else [self._copies.run()]),
         ]
+        if self._commands is not None:
+            loops.append(Commander(ticket.connection, engine, self._commands).run())
         self._tasks = [
             asyncio.create_task(self._guard(loop), name=getattr(loop, "__qualname__", None))
             for loop in loops
@@ -311,6 +303,8 @@ class Serving:
         qr: Qr | None = None,
         retry_at: float | None = None,
     ) -> None:
+        if self._copies is not None and account is not None:
+            self._copies.look()  # the keys of a device that was just linked
         if self._asked is None:
             self._reporter.report(
                 state, cause, account=account, qr=qr, retry_at=retry_at, obstacle=self._obstacle
@@ -318,7 +312,8 @@ class Serving:
 
     # the end
 
-    def _lose(self, reason: str) -> None:
+    def lose(self, reason: str) -> None:
+        """End at once: others serve, or should."""
         self._ask(Ending(reason))
 
     def _ask(self, ending: Ending) -> None:
@@ -348,6 +343,8 @@ class Serving:
             await self._attempt("logout", self._engine.logout(), pace.close)
         await self._attempt("drain", self._drain.once(), pace.last_drain)
         await self._close()
+        if self._copies is not None:  # nobody writes into the session any more
+            await self._attempt("backup", self._copies.finish(), pace.last_copy)
         state, cause = ending.reason, ending.cause
         if state == "broke":
             state, cause = "reconnecting", state

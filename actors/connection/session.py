@@ -11,6 +11,7 @@ from actors.connection.credentials import Credentials, SignedPrekey
 from actors.connection.directory import Directory
 from actors.connection.inbox import Inbox
 from actors.connection.keys import Keys
+from actors.connection.polls import Polls
 from actors.connection.sent import Sent
 from actors.connection.session_file import (
     SessionBlocked,
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 
-class Session(Inbox, Sent, Directory, Keys):
+class Session(Inbox, Sent, Polls, Directory, Keys):
     """The session file of one account.
 
     Reading is allowed anywhere and sees what is committed; every method that changes something
@@ -53,15 +54,17 @@ class Session(Inbox, Sent, Directory, Keys):
             self.move_ratchets(lid, pn)
             self.move_chat(lid, pn)
             self.move_sent(lid, pn)
+            self.move_polls(lid, pn)
             self.move_key_list(lid, pn)
             self.forget_devices(lid)
         return news
 
     def prune(self, now: float) -> None:
-        """Drop what outlived its term: tombstones, receipts, what was sent, signed prekeys."""
+        """Drop what outlived its term: tombstones, receipts, what was sent, polls, signed prekeys."""
         self.prune_tombstones(now)
         self.prune_statuses(now)
         self.prune_sent(now)
+        self.prune_polls(now)
         self.prune_signed_prekeys(now)
 
     def forget_credentials(self) -> None:

@@ -14,10 +14,13 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from actors.connection.session_schema import APPLICATION_ID, CHANGES, SCHEMA, VERSION
+from actors.redis.position import Position
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from pathlib import Path
+
+NOWHERE = Position(0, 0)
 
 BUSY_SECONDS = 5.0
 """How long a writer waits for another process's transaction on the same file."""
@@ -125,17 +128,22 @@ class SessionFile:
         intact session, `SessionTooNew`, `SessionBlocked` or `SessionUnavailable`; in each case the
         file is untouched.
         """
-        if _inspect(path, thorough=True) > epoch:
+        if _inspect(path, thorough=True).epoch > epoch:
             raise StaleEpoch
         return cls(path, epoch, clock)
 
     @staticmethod
-    def known_epoch(path: Path) -> int:
-        """The epoch of the file's last owner, 0 where there is no file.
+    def known_position(path: Path) -> Position:
+        """How far the file got: (0, 0) where there is none, or where nobody ever wrote into it.
 
         Raises `SessionDamaged`, `SessionTooNew`, `SessionBlocked` or `SessionUnavailable`.
         """
         return _inspect(path, thorough=False)
+
+    @staticmethod
+    def check(path: Path) -> Position:
+        """As `known_position`, after a look at every page: `SessionDamaged` where one is broken."""
+        return _inspect(path, thorough=True)
 
     def close(self) -> None:
         """Close the file; an open transaction is rolled back. Safe to call twice."""
@@ -162,8 +170,11 @@ class SessionFile:
             try:
                 # Read under the write lock: no successor can take the file until this commits.
                 self._check_epoch()
+                before = self._writer.total_changes
                 yield
                 with _translated():
+                    if self._writer.total_changes != before:
+                        self._writer.execute("UPDATE file SET commits = commits + 1")
                     self._writer.execute("COMMIT")
             except BaseException:
                 # A full disk ends the transaction by itself.
@@ -248,7 +259,9 @@ class SessionFile:
             if not self._writer.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
                 for statement in SCHEMA.split(";"):
                     self._writer.execute(statement)
-                self._writer.execute("INSERT INTO file VALUES (1, ?, 1)", (self.epoch,))
+                self._writer.execute(
+                    "INSERT INTO file (one, epoch, next_prekey_id) VALUES (1, ?, 1)", (self.epoch,)
+                )
                 self._writer.execute(f"PRAGMA application_id={APPLICATION_ID}")
                 self._writer.execute("PRAGMA user_version=1")
             written = self._writer.execute("PRAGMA user_version").fetchone()[0]
@@ -270,27 +283,30 @@ def _read_only(path: Path) -> sqlite3.Connection:
     )
 
 
-def _inspect(path: Path, *, thorough: bool) -> int:
+def _inspect(path: Path, *, thorough: bool) -> Position:
     # A file of no bytes is a creation that was cut short: SQLite fills its first page only when
     # the write-ahead log is switched on.
     if not path.exists():
-        return 0
+        return NOWHERE
     if not path.is_file():  # SQLite would wait for a pipe
         raise SessionBlocked
     if path.stat().st_size == 0:
-        return 0
+        return NOWHERE
     with _translated():
         reader = _read_only(path)
         try:
             if not reader.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
-                return 0
+                return NOWHERE
             if reader.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
                 raise SessionDamaged("not a session")
             if reader.execute("PRAGMA user_version").fetchone()[0] > VERSION:
                 raise SessionTooNew
             if thorough and reader.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise SessionDamaged("quick_check")
-            return int(reader.execute("SELECT epoch FROM file").fetchone()[0])
+            # A file of an older release counts no commits yet.
+            columns = {row[1] for row in reader.execute("PRAGMA table_info(file)")}
+            commits = "commits" if "commits" in columns else "0"
+            return Position(*reader.execute(f"SELECT epoch, {commits} FROM file").fetchone())  # noqa: S608
         finally:
             reader.close()
 

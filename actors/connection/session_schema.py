@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 2
+VERSION = 6
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -126,6 +126,30 @@ CREATE TABLE key_lists (
     user TEXT PRIMARY KEY,
     signed BLOB NOT NULL
 ) STRICT, WITHOUT ROWID
-"""
+""",
+    3: """
+-- What a message says where its type and text do not say it all (`actors.content`).
+ALTER TABLE inbox ADD COLUMN content TEXT
+""",
+    4: """
+-- What reading the votes of a poll takes.
+CREATE TABLE polls (
+    chat TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    secret BLOB NOT NULL,
+    options TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (chat, sender, message_id)
+) STRICT, WITHOUT ROWID
+""",
+    5: """
+-- Rises with every transaction that changed something: tells a file from an older copy of it.
+ALTER TABLE file ADD COLUMN commits INTEGER NOT NULL DEFAULT 0
+""",
+    6: """
+-- Another copy of the file may have sent on it since: it decrypts, and is never sent on again.
+ALTER TABLE ratchets ADD COLUMN spent INTEGER NOT NULL DEFAULT 0
+""",
 }
 """What each version has beside the one before; `SCHEMA` is the first."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from actors.connection.vault.reach import Reach
 from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
 from actors.health.probes import Probes
@@ -36,12 +37,14 @@ class HealthMonitor(Shell):
         settings = await asyncio.to_thread(Settings.load, self.data)
         self._redis = connect(settings)
         self._documents = open_documents(settings)
+        self._reach = Reach.of(settings)
         probes = Probes(
             self._redis,
             Leases(self._redis),
             Lanes(self._redis, settings),
             self._documents,
             Connections(self._documents),
+            bucket=self._reach.bucket,
         )
         self._monitor = Monitor(
             probes,
@@ -70,6 +73,10 @@ class HealthMonitor(Shell):
             await self._looking
         await self._documents.close()
         await self._redis.aclose()
+
+    async def _peers(self, vault: Any = None, **_: Any) -> None:
+        await self.start()
+        self._reach.through(vault)
 
     def _health(self) -> dict[str, Any]:
         monitor: Monitor | None = getattr(self, "_monitor", None)

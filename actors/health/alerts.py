@@ -27,6 +27,7 @@ CRITICAL = frozenset(
     {
         "redis_away",
         "store_away",
+        "vault_away",
         "disk_full",
         "spool_unreadable",
         "all_failed",

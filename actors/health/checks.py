@@ -61,6 +61,7 @@ class Seen:
 
     `beat` is None where nobody owns it. `state` is None where it never had an owner. `obstacle`
     keeps it from being open until a time (`until`) or until a person links the device again.
+    `behind` is since when its session could not be backed up.
     """
 
     desired: str
@@ -69,6 +70,7 @@ class Seen:
     cause: str | None = None
     obstacle: str | None = None
     until: float | None = None
+    behind: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ class Sample:
     `cpu` and `memory` are percent of the machine; `own_cpu` too, `own_memory` is bytes, both of
     the processes of this instance. `durability` says why Redis may lose what it acknowledged,
     `breaker` whether the look at all connections is left out, `disk` how many bytes are left where
-    there are fewest, `spools` what cannot leave them, None where nobody could say.
+    there are fewest, `vault` why the bucket is away,
+    `spools` what cannot leave them, None where nobody could say.
     """
 
     at: float
@@ -111,6 +114,7 @@ class Sample:
     queue: Backlog | None
     breaker: State = "closed"
     disk: int | None = None
+    vault: str | None = None
     spools: Spools | None = Spools()
 
 
@@ -137,7 +141,7 @@ class Verdict:
 
 
 PER_CONNECTION = frozenset({"connection_failed", "connection_blocked", "connection_stale"})
-OF_CONNECTIONS = PER_CONNECTION | {"connections_failed", "all_failed"}
+OF_CONNECTIONS = PER_CONNECTION | {"connections_failed", "all_failed", "backups_behind"}
 OF_QUEUE = frozenset({"queue_backlog", "dead_letters"})
 ENDED = FAILED | {"logged_out"}
 """Of a connection that should run: it needs somebody."""
@@ -147,6 +151,8 @@ OF_SPOOLS = frozenset({"spool_stuck", "spool_unreadable"})
 # What a cause means and what a person can do, for each that does not pass by itself.
 CAUSES: Mapping[str, str] = {
     "asked": "It was logged out; start it to link it again.",
+    "backup_damaged": "Its session is gone, and no copy of it in the bucket can be read; logout and"
+    " start show a QR.",
     "banned": "WhatsApp banned the account.",
     "bad_session": "Its session was damaged and moved aside, is gone, or WhatsApp does not take it."
     " Where there is a QR, scan it to link it again; else start tries again, and logout and start"
@@ -163,6 +169,8 @@ CAUSES: Mapping[str, str] = {
     " takes writes, then start the connection.",
     "session_too_new": "A newer release wrote its session; run that release.",
     "temporarily_banned": "WhatsApp banned the account for a time.",
+    "wrong_key": "Its session is gone, and its copies in the bucket were encrypted with a key that is"
+    " not in SESSION_ENCRYPTION_KEY; add it there, then start the connection.",
 }
 
 # The same where the service does nothing by itself (AUTO_RECOVERY=false).
@@ -183,6 +191,9 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
         unknown |= OF_CONNECTIONS
     else:
         reasons += _connections(sample.connections, sample.at, thresholds)
+    if sample.vault is not None:
+        detail = f"The bucket does not answer ({sample.vault}); sessions wait to be backed up."
+        reasons.append(Reason("vault_away", "degraded", detail))
     if sample.queue is None:
         unknown |= OF_QUEUE
     else:
@@ -245,6 +256,11 @@ def _connections(
         if seen.beat is not None and at - seen.beat > STALE_BEATS * thresholds.heartbeat:
             detail = f"Its owner has been silent for {at - seen.beat:.0f} s."
             reasons.append(Reason("connection_stale", "degraded", detail, name))
+    behind = [seen.behind for seen in connections.values() if seen.behind is not None]
+    if behind:
+        since = datetime.fromtimestamp(min(behind), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        detail = f"Sessions of {len(behind)} connections are not backed up, since {since}."
+        reasons.append(Reason("backups_behind", "degraded", detail))
     if failed and len(failed) == len(wanted):
         reasons.append(Reason("all_failed", "unhealthy", "Every connection has failed."))
     elif len(failed) > FAILED_SHARE * len(wanted):

@@ -87,8 +87,8 @@ class Monitor:
         return verdict
 
     async def _sample(self) -> Sample:
-        redis, store, spools = await asyncio.gather(
-            self._probes.ping(), self._probes.read(), self._probes.spools()
+        redis, store, spools, vault = await asyncio.gather(
+            self._probes.ping(), self._probes.read(), self._probes.spools(), self._probes.vault()
         )
         swept, durability = None, None
         if redis.ok:
@@ -110,6 +110,7 @@ class Monitor:
             queue=swept.queue if swept else None,
             breaker=self._probes.breaker_state,
             disk=usage.disk,
+            vault=vault,
             spools=spools,
         )
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from actors.connection.vault.bucket import BucketAway
 from actors.health.breaker import Breaker
 from actors.health.checks import Answer, Backlog, Seen, Spools
 from actors.redis.client import RedisAway, durability, reach
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from actors.connection.vault.bucket import Bucket
     from actors.health.breaker import State
     from actors.queue.lanes import Lanes
     from actors.redis.lease import Lease, Leases
@@ -51,6 +53,7 @@ class Probes:
         documents: Documents,
         registry: Connections,
         *,
+        bucket: Bucket | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -59,6 +62,7 @@ class Probes:
         self._lanes = lanes
         self._documents = documents
         self._registry = registry
+        self._bucket = bucket
         self._clock, self._wall = clock, wall
         self._known: Sequence[Connection] | None = None
         self._beats: dict[str, tuple[float, float]] = {}
@@ -95,6 +99,19 @@ class Probes:
             stuck=sum(item["stuck"] for item in page.items),
             unreadable=sum(item.get("unreadable", 0) for item in page.items),
         )
+
+    async def vault(self) -> str | None:
+        """Why the bucket is away, in a word; None where it answers, or there is none."""
+        if self._bucket is None:
+            return None
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._bucket.list("probe/")
+        except BucketAway as away:
+            return away.reason
+        except TimeoutError:
+            return "no_answer"
+        return None
 
     @property
     def breaker_state(self) -> State:
@@ -147,6 +164,7 @@ class Probes:
                 cause=None if lease is None else lease.cause,
                 obstacle=None if obstacle is None else obstacle.cause,
                 until=None if obstacle is None else obstacle.until,
+                behind=None if lease is None else lease.behind,
             )
         return Swept(
             connections,

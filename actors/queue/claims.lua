@@ -1,7 +1,7 @@
 -- What the owner of a connection does: it claims what it may send, and tells what became of it.
 
 local function job(id)
-    local record = call('HMGET', message(id), 'chat', 'type', 'text', 'reply_to', 'attempts',
+    local record = call('HMGET', message(id), 'chat', 'type', 'text', 'content', 'attempts',
         'cut', 'crashes', 'tries')
     table.insert(record, 1, id)
     return record

@@ -1,5 +1,7 @@
 -- Transitions of messages. The record `teimoso:{connection}:message:ID`:
---   chat, type, text, priority, reply_to, send_at   as accepted
+--   chat, type, text, priority, content, send_at   as accepted; content where type and text do not
+--                say it all
+--   redacted     1: deleted for everyone, and text and content are gone
 --   status       queued waiting sending sent delivered read dead cancelled
 --   accepted_at, STATUS_at   times
 --   attempts     attempts begun, since the last redrive
@@ -92,7 +94,7 @@ local function prove(id, status, at)
 end
 
 function transitions.accept(
-    id, spare, key, fingerprint, keep, chat, kind, text, priority, send_at, reply_to)
+    id, spare, key, fingerprint, keep, chat, kind, text, priority, send_at, content)
     if key ~= '' then
         local first = call('GET', BASE .. ':idempotency:' .. key)
         if first then
@@ -118,9 +120,9 @@ function transitions.accept(
     local seq = sequence()
     local record = {'chat', chat, 'type', kind, 'text', text, 'priority', priority,
         'attempts', 0, 'accepted_at', NOW}
-    if reply_to ~= '' then
-        table.insert(record, 'reply_to')
-        table.insert(record, reply_to)
+    if content ~= '' then
+        table.insert(record, 'content')
+        table.insert(record, content)
     end
     call('ZADD', OPEN, NOW, id)
     if send_at ~= '' and tonumber(send_at) > tonumber(NOW) then
@@ -219,4 +221,13 @@ function transitions.mirrored(...)
         end
     end
     return 'kept'
+end
+
+-- Only what was sent: the rest may have to be sent (again).
+function transitions.redact(id)
+    local record = call('HMGET', message(id), 'status', 'redacted')
+    if PROOF[record[1]] and record[2] ~= '1' then
+        call('HDEL', message(id), 'content')
+        write(id, sequence(), 'text', '', 'redacted', '1')
+    end
 end

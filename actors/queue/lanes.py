@@ -121,7 +121,7 @@ class Lanes(DeadLetters):
             send.text,
             send.priority,
             "" if send.send_at is None else repr(send.send_at),
-            send.reply_to or "",
+            send.content,
         )
         if outcome == "conflict":
             raise IdempotencyConflict
@@ -141,11 +141,11 @@ class Lanes(DeadLetters):
             attempts=0,
             error=None,
             uncertain=False,
-            reply_to=send.reply_to or None,
             accepted_at=now,
             send_at=send.send_at,
             times={status: now},
             revision=int(revision),
+            content=send.content,
         )
         return Accepted(record, replayed=False)
 
@@ -303,6 +303,13 @@ class Lanes(DeadLetters):
             batch = receipts[begin : begin + RECEIPT_BATCH]
             parts = [part for name, status, at in batch for part in (name, status, repr(at))]
             await self._run(connection, "receipts", now, *parts)
+
+    async def redact(self, connection: str, message_id: str, now: float | None = None) -> None:
+        """Forget what a message said: it was deleted for everyone. Harmless twice, or for no message.
+
+        One that is still to be sent stays: what it says is needed.
+        """
+        await self._run(connection, "redact", clock(now), message_id)
 
     async def promote(self, connection: str, now: float | None = None) -> float | None:
         """Ready what is due; return when the next is (None: nothing is held back)."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.record import Counts, Record, record_of, split_id
+from actors.queue.record import Counts, Record, api_id, record_of, split_id
+from actors.queue.refusals import IdempotencyConflict
 from actors.redis import keys
 from actors.redis.client import reach, telling
 from actors.redis.line import Line
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from redis.asyncio import Redis
+
+    from actors.queue.record import Send
 
 SCRIPT = Script.of(
     "transitions.lua",
@@ -41,6 +44,22 @@ class Ledger:
         async with reach():
             fields: Any = await self._redis.hgetall(keys.of(names[0]).message(names[1]))
         return record_of(*names, fields) if fields else None
+
+    async def first(self, send: Send, idempotency_key: str) -> Record | None:
+        """What was accepted first under this key within its time; None if nothing was.
+
+        Raises `IdempotencyConflict` where that was another send.
+        """
+        async with reach():
+            known: Any = await self._redis.get(
+                keys.of(send.connection).idempotency(idempotency_key)
+            )
+        if known is None:
+            return None
+        message_id, fingerprint = str(known).split(" ")
+        if fingerprint != send.fingerprint:
+            raise IdempotencyConflict
+        return await self.get(api_id(send.connection, message_id))
 
     async def counts_many(self, connections: Sequence[str]) -> dict[str, Counts]:
         """The size of each connection's queue, all in one round trip."""

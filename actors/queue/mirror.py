@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from actors.content import Change, Delete, Edit, UnknownContent, pack
+from actors.state.changes import ME, noting
 from actors.state.documents import JOBS, MESSAGES, Document, Write
 from actors.state.fields import is_ahead
 
@@ -19,11 +21,11 @@ if TYPE_CHECKING:
 
 
 JOB_ORDER = ("accepted_at", "revision")
-DONE = frozenset({"sent", "delivered", "read"})
+PROVEN = frozenset({"sent", "delivered", "read"})
 
 
 def writes(records: Sequence[Record], *, billed: bool = False) -> list[Write]:
-    """Two writes a record, to be done in one batch.
+    """Two writes a record, and one for the message that it changed, to be done in one batch.
 
     Where each document is paid for, a message that was sent before anybody saw it wait is no job.
     """
@@ -33,9 +35,17 @@ def writes(records: Sequence[Record], *, billed: bool = False) -> list[Write]:
         for record in records
         for write in (
             _known_job(record)
-            if billed and record.status in DONE
+            if billed and record.status in PROVEN
             else Write("advance", JOBS, record.id, job(record), by=JOB_ORDER),
-            Write("advance", MESSAGES, record.id, message(record), by=("at", "revision")),
+            Write(
+                "advance",
+                MESSAGES,
+                record.id,
+                message(record),
+                by=("at", "revision"),
+                keep=("changes",),
+            ),
+            *changing(record),
         )
     ]
 
@@ -47,6 +57,56 @@ def _known_job(record: Record) -> Write:
         return None if there is None or is_ahead(there, new, JOB_ORDER) else new
 
     return Write("change", JOBS, record.id, change=change)
+
+
+def changing(record: Record) -> list[Write]:
+    """The write that notes in another message what this one changed, once WhatsApp has it."""
+    change = _change(record)
+    if change is None or record.status not in PROVEN:
+        return []
+    return [
+        noting(
+            record.connection,
+            record.chat,
+            change,
+            who=ME,
+            at=record.times.get("sent", record.accepted_at),
+            message_id=record.message_id,
+        )
+    ]
+
+
+def deleted(records: Sequence[Record]) -> list[tuple[str, str]]:
+    """Connection and WhatsApp's id of the messages of this service that these deleted."""
+    return [
+        (record.connection, change.target.message_id)
+        for record in records
+        if record.status in PROVEN
+        and isinstance(change := _change(record), Delete)
+        and change.target.sender is None
+    ]
+
+
+def _change(record: Record) -> Change | None:
+    try:
+        said = record.said if record.content else None
+    except UnknownContent:
+        return None  # a newer release accepted it, and notes it
+    return said if isinstance(said, Change) else None
+
+
+def _content(record: Record) -> Document | None:
+    """As the document has it: the words of an edit are in the message that it changed."""
+    try:
+        said = record.said if record.content else None
+    except UnknownContent:
+        return None
+    if said is None:
+        return None
+    packed = pack(said)
+    if isinstance(said, Edit) and record.status in PROVEN:
+        del packed["text"]
+    return packed
 
 
 def job(record: Record) -> Document:
@@ -74,7 +134,8 @@ def message(record: Record) -> Document:
         "chat": record.chat,
         "direction": "out",
         "type": record.type,
-        "text": record.text,
+        "text": None if record.redacted or not record.text else record.text,
+        "content": _content(record),
         "status": record.status,
         "attempts": record.attempts,
         "error": record.error,
@@ -82,7 +143,6 @@ def message(record: Record) -> Document:
         "crashes": [asdict(crash) for crash in record.crashes],
         "source": "api",
         "from_me": True,
-        "reply_to": record.reply_to,
         "priority": record.priority,
         "send_at": record.send_at,
         "at": record.accepted_at,

@@ -8,15 +8,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import re
 import secrets
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from actors.content import MINTED, Text, decode, encode, is_plain, text_of
 from actors.redis.keys import is_connection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from actors.content import Content
 
 Status = Literal["queued", "waiting", "sending", "sent", "delivered", "read", "dead", "cancelled"]
 STATUSES: tuple[Status, ...] = (
@@ -29,14 +31,15 @@ WEEK = 7 * 24 * 3600
 
 # Not a secret: it only keeps these ids apart from other uses of the same digest.
 _MINT = b"teimoso message id"
-_MESSAGE_ID = re.compile(r"3EB0[0-9A-F]{18}\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
     """What is to be sent. `chat` is a canonical address; `priority` 0 is first, 9 is last.
 
-    `send_at` holds the message back until then.
+    `send_at` holds the message back until then. `content` is the encoded content of what `type` and
+    `text` do not say in full. `asked` is what the caller asked for where that became more with what
+    was known when it was accepted: it alone says whether two sends are the same.
     """
 
     connection: str
@@ -45,16 +48,26 @@ class Send:
     type: str = "text"
     priority: int = 5
     send_at: float | None = None
-    reply_to: str | None = None
+    content: str = field(default="", repr=False)
+    asked: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.priority <= 9:
             raise ValueError("priority is 0 to 9")
 
+    @classmethod
+    def of(cls, connection: str, chat: str, content: Content, **more: Any) -> Send:
+        """A send of this content; `more` are its other fields."""
+        encoded = "" if is_plain(content) else encode(content)
+        return cls(connection, chat, text_of(content) or "", content.type, content=encoded, **more)
+
     @property
     def fingerprint(self) -> str:
         """Equal for equal bodies: what an Idempotency-Key is compared by."""
-        body = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+        if self.asked:
+            body = json.dumps([self.connection, self.chat, self.type, self.asked])
+        else:
+            body = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(body.encode()).hexdigest()[:32]
 
 
@@ -77,7 +90,7 @@ class Record:
 
     `uncertain` says that an attempt was made whose acknowledgement never came: a dead or cancelled
     message with it may have arrived. `retry_at` is when it is tried again, by the clock of its failure. `crashes` are those since the last redrive. `times` holds the time at which each status was last reached.
-    `expired_at` is when a dead letter left their list for good. `revision` grows with each change of any record of the connection.
+    `expired_at` is when a dead letter left their list for good. `redacted` says that the message was deleted for everyone, and what it said is gone. `revision` grows with each change of any record of the connection.
     """
 
     id: str
@@ -91,7 +104,6 @@ class Record:
     attempts: int
     error: str | None
     uncertain: bool
-    reply_to: str | None
     accepted_at: float
     send_at: float | None = None
     retry_at: float | None = None
@@ -99,6 +111,13 @@ class Record:
     crashes: tuple[Crash, ...] = ()
     times: Mapping[str, float] = field(default_factory=dict)
     revision: int = 0
+    content: str = field(default="", repr=False)
+    redacted: bool = False
+
+    @property
+    def said(self) -> Content | None:
+        """The whole content; None once it is `redacted`. Raises `UnknownContent`."""
+        return None if self.redacted else _said(self.content, self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +129,14 @@ class Job:
     chat: str = field(repr=False)
     type: str
     text: str = field(repr=False)
-    reply_to: str | None
     attempts: int
     crashes: int = 0
+    content: str = field(default="", repr=False)
+
+    @property
+    def said(self) -> Content:
+        """The whole content. Raises `UnknownContent`."""
+        return _said(self.content, self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +197,7 @@ def api_id(connection: str, message_id: str) -> str:
 def split_id(id: str) -> tuple[str, str] | None:  # noqa: A002 - the field's word
     """Connection and message id of an API id; None if it is not the id of an outgoing message."""
     connection, _, message_id = id.partition(".")
-    if not is_connection(connection) or _MESSAGE_ID.match(message_id) is None:
+    if not is_connection(connection) or MINTED.match(message_id) is None:
         return None
     return connection, message_id
 
@@ -188,16 +212,16 @@ def own_id(connection: str, id: str) -> str:  # noqa: A002 - the field's word
 
 def job_of(connection: str, row: Sequence[Any]) -> Job:
     """Decode what a claim hands out (`job` in `lanes.lua`)."""
-    message_id, chat, type_, text, reply_to, attempts, cut, crashes, _ = row
+    message_id, chat, type_, text, content, attempts, cut, crashes, _ = row
     return Job(
         id=api_id(connection, message_id),
         message_id=message_id,
         chat=chat,
         type=type_,
         text=text,
-        reply_to=reply_to,
         attempts=int(attempts) - int(cut or 0),
         crashes=int(crashes or 0),
+        content=content or "",
     )
 
 
@@ -220,7 +244,6 @@ def record_of(connection: str, message_id: str, fields: Mapping[str, str]) -> Re
         attempts=int(fields["attempts"]),
         error=fields.get("error"),
         uncertain=fields.get("uncertain") == "1",
-        reply_to=fields.get("reply_to"),
         accepted_at=float(fields["accepted_at"]),
         send_at=_time(fields.get("send_at")),
         retry_at=_time(fields.get("retry_at")),
@@ -228,7 +251,13 @@ def record_of(connection: str, message_id: str, fields: Mapping[str, str]) -> Re
         crashes=_crashes(fields.get("crash_log") or ""),
         times=times,
         revision=int(fields["revision"]),
+        content=fields.get("content") or "",
+        redacted=fields.get("redacted") == "1",
     )
+
+
+def _said(content: str, text: str) -> Content:
+    return decode(content) if content else Text(text)
 
 
 def _crashes(log: str) -> tuple[Crash, ...]:

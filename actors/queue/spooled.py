@@ -45,10 +45,10 @@ class Spooled:
             attempts=0,
             error=None,
             uncertain=False,
-            reply_to=self.send.reply_to,
             accepted_at=self.accepted_at,
             send_at=self.send.send_at,
             times={"queued": self.accepted_at},
+            content=self.send.content,
         )
 
 
@@ -78,7 +78,7 @@ def spooled_of(row: Sequence[Any]) -> Spooled:
 
 
 def _check(send: Send) -> None:
-    texts = (send.connection, send.chat, send.text, send.type, send.reply_to or "")
+    texts = (send.connection, send.chat, send.text, send.type, send.content, send.asked)
     if not all(isinstance(text, str) for text in texts) or not send.chat:
         raise TypeError
     for text in texts:
@@ -111,7 +111,6 @@ def ended(row: Sequence[Any], now: float) -> Record | None:
         attempts=0,
         error=UNREADABLE,
         uncertain=False,
-        reply_to=None,
         accepted_at=accepted_at if known else now,
         times={"cancelled": now},
     )

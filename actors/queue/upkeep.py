@@ -37,7 +37,7 @@ GRACE = 5.0
 
 ALL_EVERY = 4
 """Rounds of mirroring, of which one takes also what is still changing: the view lags 2 s at most."""
-RECORDS = BATCH_LIMIT // 2  # two documents a record
+RECORDS = BATCH_LIMIT // 3  # three documents a record at most
 
 
 class Upkeep:
@@ -111,6 +111,8 @@ class Upkeep:
         if not records:
             return
         await self._documents.batch(mirror.writes(records, billed=self._documents.billed))
+        for connection, message_id in mirror.deleted(records):
+            await self._lanes.redact(connection, message_id)
         # After the store has it: a crash in between mirrors once more, which is harmless.
         each = groupby(records, attrgetter("connection"))
         await asyncio.gather(

@@ -24,6 +24,9 @@ script may touch them together::
     teimoso:{shop}:wake               list    at most one token: something may be claimed
     teimoso:{shop}:message:ID         hash    the record of a message
     teimoso:{shop}:idempotency:HASH   string  message id and fingerprint, expires after 24 h
+    teimoso:{shop}:commands           list    ids of what its owner is asked to do now
+    teimoso:{shop}:command:ID         string  what is asked; expires when nobody waits any more
+    teimoso:{shop}:answer:ID          string  what came of it, for some seconds
     teimoso:poke                      channel desired state changed, look now
 
 A chat with a lane is in exactly one of `ready`, `resting`, `flight` and `held` (there by its
@@ -62,6 +65,7 @@ class ConnectionKeys:
     dead: str
     changed: str
     wake: str
+    commands: str
 
     @property
     def scripted(self) -> tuple[str, ...]:
@@ -82,6 +86,14 @@ class ConnectionKeys:
             self.changed,
             self.wake,
         )
+
+    def command(self, id: str) -> str:  # noqa: A002 - the field's word
+        """What is asked of the owner under this id."""
+        return f"{self.base}:command:{id}"
+
+    def answer(self, id: str) -> str:  # noqa: A002 - the field's word
+        """What came of it."""
+        return f"{self.base}:answer:{id}"
 
     def lane(self, chat: str) -> str:
         """The lane of a chat. It names the chat: keep it out of logs."""
@@ -131,4 +143,5 @@ def of(connection: str) -> ConnectionKeys:
         dead=f"{base}:dead",
         changed=f"{base}:changed",
         wake=f"{base}:wake",
+        commands=f"{base}:commands",
     )

@@ -5,6 +5,9 @@
 --   state, cause, since, account   what the owner sees, or the root's verdict
 --   retry_at when the owner tries again, where it waits
 --   obstacle, until    what keeps it from being open whoever serves it: outlives its owner
+--   session, final    how far the owner's session was known to be, as `EPOCH COMMIT`, and whether it
+--            was given back at that; kept by a taking, for the next owner goes by it
+--   behind   since when the session's backups have failed
 --   beat     last renewal
 --   fell     how the owner ended, where the root saw it
 --   restarts takings after an owner that had not released
@@ -60,6 +63,18 @@ function transitions.report(epoch, state, cause, account, qr, expires_at, left, 
         call('HSET', QR, 'text', qr, 'expires_at', expires_at)
         call('PEXPIRE', QR, left)
     end
+    return 'kept'
+end
+
+-- Where nothing is said about the session, what is known of it stays.
+function transitions.note_session(epoch, session, final, behind)
+    if not owns(epoch) then
+        return 'lost'
+    end
+    if session ~= '' then
+        call('HSET', LEASE, 'session', session, 'final', final)
+    end
+    call('HSET', LEASE, 'behind', behind)
     return 'kept'
 end
 

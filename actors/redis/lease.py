@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from actors.redis import keys
 from actors.redis.client import reach
 from actors.redis.line import Line
+from actors.redis.position import Position
 from actors.redis.script import Script
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class Lease:
 
     `state` is one of pairing, connecting, open, reconnecting, stopped, failed, logged_out.
     `restarts` counts the takings after an owner that had not released. `retry_at` is when the
-    owner tries again, where it waits for that.
+    owner tries again, where it waits for that. `session` is how far the last session was known to
+    be, `final` that it was given back at that, `behind` since when its backups have failed.
     """
 
     connection: str
@@ -83,6 +85,9 @@ class Lease:
     account: str | None
     retry_at: float | None = None
     obstacle: Obstacle | None = None
+    session: Position | None = None
+    final: bool = False
+    behind: float | None = None
 
 
 class Leases:
@@ -174,6 +179,30 @@ class Leases:
         outcome = await self._run(connection, "release", now, epoch, state, cause or "")
         return bool(outcome == "kept")
 
+    async def note_session(
+        self,
+        connection: str,
+        epoch: int,
+        session: Position | None = None,
+        *,
+        final: bool = False,
+        behind: float | None = None,
+    ) -> bool:
+        """Note how far the owner's session is (None: as before), and since when it is not backed up.
+
+        What the next owner takes for the live session goes by this. False when the lease is lost.
+        """
+        outcome = await self._run(
+            connection,
+            "note_session",
+            time.time(),
+            epoch,
+            "" if session is None else f"{session.epoch} {session.commit}",
+            int(final),
+            behind or "",
+        )
+        return bool(outcome == "kept")
+
     async def mark(
         self,
         connection: str,
@@ -250,12 +279,19 @@ def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         account=fields.get("account") or None,
         retry_at=_time(fields.get("retry_at")),
         obstacle=_obstacle(fields),
+        session=_position(fields.get("session")),
+        final=fields.get("final") == "1",
+        behind=_time(fields.get("behind")),
     )
 
 
 def _obstacle(fields: Mapping[str, str]) -> Obstacle | None:
     cause = fields.get("obstacle")
     return Obstacle(cause, _time(fields.get("until"))) if cause else None
+
+
+def _position(value: str | None) -> Position | None:
+    return Position(*map(int, value.split())) if value else None
 
 
 def _time(value: str | None) -> float | None:

@@ -12,7 +12,7 @@ from actors.state.batcher import Batcher
 from actors.state.connections import Observed
 from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, Where, open_documents
 from actors.state.fencing import Superseded, fence
-from actors.state.messages import advancing, incoming, moving, storing
+from actors.state.messages import advancing, changing, content_of, incoming, moving, storing
 from actors.state.observing import Observing
 from actors.state.retention import Retention
 
@@ -64,9 +64,12 @@ class StateManager(Shell):
         """
         await self.start()
         now = time.time()
-        return await self._write(
-            connection, epoch, [storing(incoming(connection, item, now)) for item in items]
-        )
+        writes: list[Write] = []
+        for item in items:
+            document = incoming(connection, item, now)
+            # In one batch: what changes another message is there with what it changed.
+            writes += [storing(document), *changing(connection, document, content_of(item))]
+        return await self._write(connection, epoch, writes)
 
     async def note_statuses(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]

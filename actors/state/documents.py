@@ -104,7 +104,8 @@ class Write:
     ``set`` replaces · ``merge`` merges maps deeply, a list or an empty map replaces · ``create``
     is skipped where the document exists · ``delete`` · ``change`` runs `change` on what is there ·
     ``advance`` replaces, unless the one that is there is ahead: in the numbers of the fields `by`,
-    of which the first that differs decides, and one that is missing counts as 0.
+    of which the first that differs decides, and one that is missing counts as 0. What is there
+    under the names in `keep` stays.
     """
 
     op: Op
@@ -113,6 +114,7 @@ class Write:
     data: Mapping[str, Any] = field(default_factory=dict)
     change: Change | None = None
     by: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
 
 
 class Documents(Protocol):

@@ -327,14 +327,22 @@ class _Step:
             case "create":
                 return self._encoded if there is None else there
             case "advance":
-                ahead = there is not None and is_ahead(decode(there), self._data, self._write.by)
-                return there if ahead else self._encoded
+                return self._advance(there)
             case "merge":
                 before = {} if there is None else decode(there)
                 return encode(self.name, merge(before, self._data))
         assert self._write.change is not None, "a change without its function"
         changed = self._write.change(None if there is None else decode(there))
         return there if changed is None else encode(self.name, changed)
+
+    def _advance(self, there: Any | None) -> Any | None:
+        if there is None:
+            return self._encoded
+        before = decode(there)
+        if is_ahead(before, self._data, self._write.by):
+            return there
+        kept = {name: before[name] for name in self._write.keep if before.get(name) is not None}
+        return encode(self.name, {**self._data, **kept}) if kept else self._encoded
 
 
 def _same(before: Any | None, after: Any | None) -> bool:

@@ -6,15 +6,17 @@ is enough and nothing has to be looked up.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import TYPE_CHECKING, Any
 
+from actors.content import Change, Edit, decode, pack
+from actors.state.changes import ME, incoming_id, is_early, joined, noting, renamed, settled
 from actors.state.documents import MESSAGES, Write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from actors.content import Content
     from actors.state.documents import Document
 
 UNDECRYPTABLE = "undecryptable"
@@ -27,12 +29,6 @@ FORMER = "~"
 """Behind the connection of messages whose connection was deleted; no connection's id has it."""
 
 _PROOF = {"sent": 0, "delivered": 1, "read": 2}
-
-
-def incoming_id(connection: str, chat: str, sender: str, message_id: str) -> str:
-    """The API id of a message that did not go out through the API."""
-    subject = f"{chat}|{sender}|{message_id}"
-    return f"{connection}.in.{hashlib.sha256(subject.encode()).hexdigest()[:24]}"
 
 
 def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
@@ -64,6 +60,8 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
     }
     if from_me:
         document["sent_at"] = at
+    if (content := content_of(item)) is not None:
+        document["content"] = shown(content)
     return document
 
 
@@ -73,27 +71,70 @@ def retiring(document: Document) -> Write:
     return Write("merge", MESSAGES, document["id"], {"connection": former})
 
 
-def connection_of(document: Document) -> str:
+def connection_of(document: Mapping[str, Any]) -> str:
     """The id of the connection that has, or had, this message."""
     return str(document["connection"]).removesuffix(FORMER)
+
+
+def content_of(item: Mapping[str, Any]) -> Content | None:
+    """The content of an inbox message, None where its type and text say it all."""
+    encoded = item.get("content")
+    return None if encoded is None else decode(str(encoded))
+
+
+def shown(content: Content) -> Document:
+    """The content as a message's document has it.
+
+    The words of an edit are in the document of the message that it changes, and nowhere else, so
+    that they are gone when that is deleted.
+    """
+    packed = pack(content)
+    if isinstance(content, Edit):
+        del packed["text"]
+    return packed
+
+
+def changing(connection: str, document: Document, content: Content | None) -> list[Write]:
+    """The writes that note in another message what the one in `document` changes there."""
+    if not isinstance(content, Change):
+        return []
+    return [
+        noting(
+            connection,
+            document["chat"],
+            content,
+            who=ME if document["from_me"] else document["sender"],
+            at=document["at"],
+            message_id=document["message_id"],
+        )
+    ]
 
 
 def storing(document: Document) -> Write:
     """The write that stores it: once, unless only a placeholder for it is there.
 
-    One that is there of a connection that was deleted counts for nothing: it is another's now.
+    One that is there of a connection that was deleted counts for nothing: it is another's now. Only
+    its changes may be of either, and are kept.
 
     What replaces a placeholder stands in its place, and what is known of either's way to the
-    recipient is known of the one that stays.
+    recipient, and of its changes, is known of the one that stays.
     """
 
     def change(there: Document | None) -> Document | None:
-        if there is None or there.get("connection") != document["connection"]:
+        stored = stand_in(there)
+        if there is None or stored is None:
+            return stored
+        if changes := joined(there.get("changes") or {}, document.get("changes") or {}):
+            return settled(stored, changes)
+        return stored
+
+    def stand_in(there: Document | None) -> Document | None:
+        if there is None or is_early(there) or there.get("connection") != document["connection"]:
             return document
         if replaces(document, there):
             placed = {**document, "at": there["at"]}
             return _advanced(placed, there) or placed
-        return _advanced(there, document)
+        return _advanced(there, document) or (there if document.get("changes") else None)
 
     return Write("change", MESSAGES, document["id"], change=change)
 
@@ -108,7 +149,7 @@ def advancing(connection: str, item: Mapping[str, Any]) -> Write:
     news = {"status": status, f"{status}_at": float(item["at"])}
 
     def change(there: Document | None) -> Document | None:
-        return None if there is None else _advanced(there, news)
+        return None if there is None or is_early(there) else _advanced(there, news)
 
     identity = incoming_id(connection, chat, sender, message_id)
     return Write("change", MESSAGES, identity, change=change)
@@ -142,6 +183,10 @@ def moving(document: Document, old: str, new: str) -> tuple[Write, Write]:
     sender = new if document["sender"] == old else document["sender"]
     identity = incoming_id(document["connection"], new, sender, document["message_id"])
     moved = {**document, "id": identity, "chat": new, "sender": sender}
+    if document.get("changes"):
+        moved["changes"] = renamed(document["changes"], old, new)
+    if document.get("content"):
+        moved["content"] = _renamed(document["content"], old, new)
     return storing(moved), Write("delete", MESSAGES, document["id"])
 
 
@@ -154,3 +199,14 @@ def replaces(document: Document, there: Document | None) -> bool:
     if there is None:
         return True
     return there.get("type") == UNDECRYPTABLE and document["type"] != UNDECRYPTABLE
+
+
+def _renamed(packed: Document, old: str, new: str) -> Document:
+    """The content once the author of what it speaks of is known by another address."""
+    target = packed.get("target") or (packed.get("reply_to") or {}).get("target")
+    if target is None or target.get("sender") != old:
+        return packed
+    named = {**target, "sender": new}
+    if "target" in packed:
+        return {**packed, "target": named}
+    return {**packed, "reply_to": {**packed["reply_to"], "target": named}}

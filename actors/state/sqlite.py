@@ -106,7 +106,7 @@ def _applier(write: Write) -> Callable[[sqlite3.Connection], bool]:
     # The caller may go on changing his own; but for a merge it is encoded here.
     data = dict(write.data) if write.op == "merge" else write.data
     text = "" if write.op in ("delete", "change") else _encode(identity, data)
-    advance = compile_advance(write.by) if write.op == "advance" else ""
+    advance = compile_advance(write.by, write.keep) if write.op == "advance" else ""
 
     def apply(database: sqlite3.Connection) -> bool:
         if write.op == "delete":

@@ -52,7 +52,7 @@ def indexes() -> Iterator[str]:
 
 
 @cache
-def compile_advance(by: tuple[str, ...]) -> str:
+def compile_advance(by: tuple[str, ...], keep: tuple[str, ...] = ()) -> str:
     """The statement of an ``advance``, with collection, id and data as its parameters."""
     if not by:
         raise ValueError("an advance names the fields that decide")
@@ -61,9 +61,16 @@ def compile_advance(by: tuple[str, ...]) -> str:
         ", ".join(f"coalesce(json_extract({side}.data, '$.{check_field(name)}'), 0)" for name in by)
         for side in ("documents", "excluded")
     )
+    data = "excluded.data"
+    for name in keep:
+        path = f"'$.{check_field(name)}'"
+        data = (
+            f"iif(json_type(documents.data, {path}) IS NULL, {data},"
+            f" json_set({data}, {path}, json(json_extract(documents.data, {path}))))"
+        )
     return (
         "INSERT INTO documents VALUES (?, ?, ?) ON CONFLICT (collection, id) "  # noqa: S608 - field paths only
-        f"DO UPDATE SET data = excluded.data WHERE ({there}) <= ({new})"
+        f"DO UPDATE SET data = {data} WHERE ({there}) <= ({new})"
     )
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import connections, keys, queue, simulate
+from gateway.cli import backup, connections, keys, queue, simulate
 from gateway.cli import settings as settings_commands
 from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.add_typer(connections.app, name="connections")
 app.add_typer(queue.app, name="queue")
 app.add_typer(keys.app, name="keys")
+app.add_typer(backup.app, name="backup")
 app.add_typer(settings_commands.app, name="settings")
 app.add_typer(simulate.app, name="simulate")
 
@@ -148,31 +149,63 @@ def recoveries(
 def send(
     connection: Annotated[str, typer.Argument(metavar="CONNECTION", help="Whose account sends.")],
     to: Annotated[str, typer.Argument(metavar="TO", help="A phone number or a chat's address.")],
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What it says.")],
+    text: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TEXT", help="What it says; an emoji, a name or a question with the options."
+        ),
+    ] = None,
     wait: Annotated[
         float, typer.Option("--wait", min=0, max=60, help="Seconds to wait until it is sent.")
     ] = 0,
     priority: Annotated[
-        int, typer.Option("--priority", min=0, max=9, help="0 goes first, 9 last.")
-    ] = 5,
+        int | None, typer.Option("--priority", min=0, max=9, help="0 goes first, 9 last.")
+    ] = None,
+    reply_to: Annotated[
+        str | None, typer.Option("--reply-to", metavar="ID", help="The message that it answers.")
+    ] = None,
+    react: Annotated[
+        str | None,
+        typer.Option("--react", metavar="ID", help="React with TEXT; without one take it back."),
+    ] = None,
+    edit: Annotated[
+        str | None, typer.Option("--edit", metavar="ID", help="Let an own text read TEXT.")
+    ] = None,
+    delete: Annotated[
+        str | None, typer.Option("--delete", metavar="ID", help="Take back an own message.")
+    ] = None,
+    location: Annotated[
+        str | None, typer.Option("--location", metavar="LAT,LON", help="A place, named TEXT.")
+    ] = None,
+    contact: Annotated[
+        str | None, typer.Option("--contact", metavar="PHONE", help="A person, named TEXT.")
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="A choice of the poll that asks TEXT; give two or more."),
+    ] = None,
+    choices: Annotated[
+        int | None, typer.Option("--choices", min=0, max=12, help="How many to choose; 0 is any.")
+    ] = None,
     data: Data = DATA,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Send a text."""
-    from gateway.cli.api import Api
-    from gateway.cli.output import console, plain
+    """Send a message: a text, or the kind that an option names."""
+    from gateway.cli.send import Asked, run
 
-    body = {
-        "connection": connection,
-        "to": to,
-        "type": "text",
-        "text": text,
-        "priority": priority,
-    }
-    with Api(directory(data), key) as api:
-        message = api.post("/api/messages", body, params={"wait": wait} if wait else None)
-    if as_json:
-        plain(message)
-    else:
-        console().print(f"{message['status']}  {message['id']}")
+    asked = Asked(
+        connection=connection,
+        to=to,
+        text=text,
+        priority=priority,
+        reply_to=reply_to,
+        react=react,
+        edit=edit,
+        delete=delete,
+        location=location,
+        contact=contact,
+        options=option or (),
+        choices=choices,
+    )
+    run(directory(data), key, asked, wait=wait, as_json=as_json)

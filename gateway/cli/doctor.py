@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import typer
 from rich.text import Text
 
+from actors.connection.vault.bucket import BucketAway
 from actors.redis.client import RedisAway, connect, durability, reach
 from actors.settings import Settings
 from gateway.cli import output
@@ -75,6 +76,8 @@ async def examine(data: Path) -> list[Finding]:
     findings.append(_port(settings, plan, runs=runs))
     if runs or not plan.valkey:
         findings += await _redis(settings)
+    if settings.session_storage_type != "local":
+        findings.append(await _bucket(settings))
     if runs and plan.ray:
         alive = await rayhead.ready(plan.ports)
         words = f"the head answers on 127.0.0.1:{plan.ports['ray_gcs']}" if alive else "no answer"
@@ -133,6 +136,16 @@ def _port(settings: Settings, plan: Plan, *, runs: bool) -> Finding:
     if hindrance is not None:
         return Finding("port", "fail", f"{where}: {os.strerror(hindrance)}")
     return Finding("port", "ok", f"{where} is {'ours' if runs else 'free'}")
+
+
+async def _bucket(settings: Settings) -> Finding:
+    from actors.connection.vault.opening import open_bucket  # noqa: PLC0415 - heavy, seldom needed
+
+    try:
+        await open_bucket(settings).list("probe/")
+    except BucketAway as away:
+        return Finding("bucket", "fail", f"it does not answer: {away.reason}")
+    return Finding("bucket", "ok", "it answers; `teimoso backup verify` reads what is in it")
 
 
 async def _redis(settings: Settings) -> list[Finding]:

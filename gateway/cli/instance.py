@@ -75,6 +75,30 @@ def check_room(data: Path) -> None:
         raise _unwritable(data, error) from None
 
 
+def make_bucket(settings: Settings) -> None:
+    """Make the directory that is to be the bucket from now on; raises `CannotStart`.
+
+    One that was the bucket before and is not there is a disk that is not mounted: it is away.
+    """
+    bucket = settings.bucket_directory
+    if bucket is None or _bucket_before(settings.data) == bucket:
+        return
+    try:
+        bucket.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=bucket, prefix=".tmp-"):
+            pass
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise CannotStart(f"STORAGE_BUCKET, {bucket}, cannot be written: {reason}.") from None
+
+
+def _bucket_before(data: Path) -> Path | None:
+    try:
+        return Settings.load(data).bucket_directory
+    except (OSError, ValueError):
+        return None
+
+
 def _unwritable(data: Path, error: OSError) -> CannotStart:
     reason = error.strerror or type(error).__name__
     return CannotStart(f"The data directory {data} cannot be written: {reason}.")

@@ -92,6 +92,7 @@ def _prepare(data: Path, wish: Wish) -> Begun:
         return Begun(known, instance.first_key(settings), attached)
     instance.check_ports(settings, plan)
     instance.check_room(data)
+    instance.make_bucket(settings)
     plan.save(data)
     settings.save()
     return Begun(plan, instance.first_key(settings), ())

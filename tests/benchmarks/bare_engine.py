@@ -17,6 +17,7 @@ from pathlib import Path
 from actors.connection.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing, Qr
 from actors.connection.native import open_engine
+from actors.content import Text
 from actors.logs import configure
 from actors.settings import Settings
 
@@ -46,7 +47,7 @@ async def main(directory: Path, url: str, root_key: str, epoch: int) -> None:
         for number in range(count):
             message_id = f"3EB0{secrets.token_hex(9).upper()}"
             to = f"{contact}@s.whatsapp.net"
-            await engine.send(Outgoing(message_id, to, "text", f"{prefix} {number}"))
+            await engine.send(Outgoing(message_id, to, Text(f"{prefix} {number}")))
 
     running = asyncio.create_task(run())
     await opened.wait()

@@ -136,7 +136,7 @@ def test_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         note("to_client", _shortened(plaintext))
         return plaintext
 
-    def noted_read(plaintext: bytes) -> content.Content | None:
+    def noted_read(plaintext: bytes) -> content.Received | None:
         note("plaintexts", plaintext)
         return read(plaintext)
 

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from actors import content as kinds
 from actors.connection import causes
 from actors.connection.native import bundles, content, usync
 from actors.connection.native.addresses import Address, parse_optional
@@ -35,7 +36,10 @@ from actors.connection.native.nodes import (
 from actors.connection.native.noise import Handshake, Resumption
 from actors.connection.native.pairing import Keys, PairingRefused, prove, qr_codes
 from actors.connection.native.people import People
+from actors.connection.native.reading import Forged, Scene, content_of
 from actors.connection.native.signal import Signal, Undecryptable, new_credentials, new_key_pair
+from actors.connection.native.writing import Place, write
+from actors.connection.polls import PollKeys
 from actors.connection.session import Session
 from tests.fuzz.corpus import RECORDED, changed, damaged, frames, fuzzed, recorded, stanzas
 
@@ -48,6 +52,35 @@ ACCOUNT = "15550100001@s.whatsapp.net"
 DEVICE = "15550100001:1@s.whatsapp.net"
 CONTACT = "15550100002@s.whatsapp.net"
 
+TARGET = kinds.Target("3EB0A1B2C3D4E5F6A7B8C9", None)
+KINDS = [
+    write(said, Place(CONTACT, ACCOUNT, 1.0))
+    for said in (
+        kinds.Text("yes", kinds.Quote(TARGET, "well?")),
+        kinds.Location(1.5, 2.5, "Here"),
+        kinds.Contact((kinds.Card("Ana", "BEGIN:VCARD"), kinds.Card("Ben", "BEGIN:VCARD"))),
+        kinds.Poll("Tea?", ("yes", "no"), 1, "ab" * 32),
+        kinds.Reaction(TARGET, "+"),
+        kinds.Edit(TARGET, "better"),
+        kinds.Delete(TARGET),
+    )
+] + [
+    proto.Message(
+        pollUpdateMessage={
+            "pollCreationMessageKey": {"id": "A"},
+            "vote": {"encPayload": b"x" * 48, "encIv": b"i" * 12},
+        }
+    ).SerializeToString()
+]
+SCENE = Scene(
+    chat=Address.parse(CONTACT),
+    sender=Address.parse(CONTACT),
+    account=Address.parse(ACCOUNT),
+    canonical=lambda address: address.canonical,
+    from_phone=lambda _: False,
+    poll=lambda *_: PollKeys(b"s" * 32, ("yes", "no")),
+    names=lambda person: (str(person),),
+)
 COMING = stanzas("to_client")
 HANDSHAKES = RECORDED["handshakes"]
 
@@ -123,11 +156,15 @@ def test_a_chain_proves_no_key_that_is_not_in_it(chain: bytes, key: bytes) -> No
 
 
 @fuzzed(400)
-@given(damaged([bytes.fromhex(one) for one in RECORDED["plaintexts"]]), st.binary(max_size=2))
+@given(damaged([*map(bytes.fromhex, RECORDED["plaintexts"]), *KINDS]), st.binary(max_size=2))
 def test_a_plaintext_is_content_or_malformed(plaintext: bytes, padding: bytes) -> None:
     with contextlib.suppress(MalformedMessage):
         found = content.read(plaintext)
         assert found is None or isinstance(found.text, str | None)
+        if found is not None:
+            with contextlib.suppress(Forged):
+                said = content_of(found, SCENE)
+                assert kinds.decode(kinds.encode(said)) == said
     with contextlib.suppress(MalformedMessage):
         assert len(content.unpad(plaintext + padding)) < len(plaintext + padding)
 

@@ -24,6 +24,7 @@ from actors.connection.native.frames import MAX_FRAME
 from actors.connection.native.nodes import Node, encode
 from actors.connection.native.signal import new_credentials
 from actors.connection.session import Session
+from actors.content import Text
 from actors.settings import Settings
 from tests.fuzz.corpus import changed, frames, fuzzed, recorded, stanzas
 from tests.fuzz.hostile import Hostile
@@ -71,7 +72,7 @@ async def served(server: Hostile, *, paired: bool, sends: int = 0) -> Cause:
             async def send(number: int) -> None:
                 await opened.wait()
                 message = Outgoing(
-                    f"3EB0{number:06X}", f"1555010000{2 + number}@s.whatsapp.net", "text", "x"
+                    f"3EB0{number:06X}", f"1555010000{2 + number}@s.whatsapp.net", Text("x")
                 )
                 with suppress(SendError):
                     await engine.send(message)

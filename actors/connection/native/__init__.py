@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.connection.native.engine import NativeEngine
+from actors.connection.native.renewal import renew
 from actors.connection.session import Session
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import Engine, EngineEvents
     from actors.settings import Settings
 
-__all__ = ["open_engine"]
+__all__ = ["open_engine", "renew_session"]
 
 SESSION_FILE = "session.db"
 
@@ -27,3 +28,15 @@ def open_engine(
     """
     del connection  # the directory is the connection's; its name means nothing to WhatsApp
     return NativeEngine(settings, Session.open(directory / SESSION_FILE, epoch), events)
+
+
+async def renew_session(file: Path, epoch: int) -> None:
+    """Make a restored session that may not be the last one fit to be served by `epoch`.
+
+    Raises what `Session.open` raises.
+    """
+    session = Session.open(file, epoch)
+    try:
+        await renew(session)
+    finally:
+        session.close()

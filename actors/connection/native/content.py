@@ -1,4 +1,4 @@
-"""What a decrypted message says, and the plaintext of what is sent.
+"""A decrypted message out of its envelopes, and what is put around the plaintext that is sent.
 
 WhatsApp pads a message before encrypting it: one to sixteen bytes, each holding their number.
 """
@@ -6,23 +6,26 @@ WhatsApp pads a message before encrypting it: one to sixteen bytes, each holding
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from actors.connection.native.nodes import MalformedMessage, parse, proto
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """One message as a person would see it.
+class Received:
+    """One message as a person would see it, out of its envelopes.
 
-    `text` is None for kinds without text. `destination` is the chat's address when the account's
-    own phone sent the message and this is its copy.
+    `part` is the field of `message` that says what it is, `type` what that is called here, `text`
+    its text, None for kinds without one. `destination` is the chat's address when the account's own
+    phone sent the message and this is its copy.
     """
 
     type: str
     text: str | None
-    destination: str | None = None
+    destination: str | None
+    part: str
+    message: Any = field(repr=False, compare=False)
 
 
 _TYPES = {
@@ -43,7 +46,14 @@ _TYPES = {
     "pollCreationMessage": "poll",
     "pollCreationMessageV2": "poll",
     "pollCreationMessageV3": "poll",
+    "pollCreationMessageV5": "poll",
     "pollUpdateMessage": "poll_vote",
+}
+
+# What a protocol message may be that a person did.
+_CHANGES = {
+    proto.Message.ProtocolMessage.REVOKE: "delete",
+    proto.Message.ProtocolMessage.MESSAGE_EDIT: "edit",
 }
 
 # Envelopes around a message that change how it is shown, not what it is.
@@ -54,6 +64,7 @@ _ENVELOPES = (
     "viewOnceMessageV2Extension",
     "documentWithCaptionMessage",
     "editedMessage",
+    "pollCreationMessageV4",
 )
 
 # Parts that serve the protocol: a message that has nothing else is not one that a person sent.
@@ -73,7 +84,7 @@ _SILENT = frozenset(
 )
 
 
-def read(plaintext: bytes) -> Content | None:
+def read(plaintext: bytes) -> Received | None:
     """The message in an unpadded plaintext; None where it is for the protocol only.
 
     Raises `MalformedMessage`. A kind that is not known keeps its own name as type.
@@ -82,28 +93,28 @@ def read(plaintext: bytes) -> Content | None:
     destination = None
     if message.HasField("deviceSentMessage"):
         destination = message.deviceSentMessage.destinationJid
-        message = message.deviceSentMessage.message
+        outer, message = message, message.deviceSentMessage.message
+        if not message.HasField("messageContextInfo"):
+            message.messageContextInfo.CopyFrom(outer.messageContextInfo)
     message = _unwrapped(message)
-    kinds = [field.name for field, _ in message.ListFields() if field.name not in _SILENT]
+    names = [field.name for field, _ in message.ListFields()]
+    if "protocolMessage" in names:
+        kind = _CHANGES.get(message.protocolMessage.type)
+        if kind is not None and message.protocolMessage.HasField("key"):
+            return Received(kind, None, destination, "protocolMessage", message)
+    kinds = [name for name in names if name not in _SILENT]
     if not kinds:
         return None
-    kind = next((name for name in kinds if name in _TYPES), kinds[0])
-    return Content(_TYPES.get(kind, kind), _text(message, kind), destination)
+    part = next((name for name in kinds if name in _TYPES), kinds[0])
+    return Received(_TYPES.get(part, part), text_of(message, part), destination, part, message)
 
 
-def text_message(text: str, *, chat: str, reply_to: str | None = None) -> bytes:
-    """The plaintext of a text, unpadded. `reply_to` is the id of a message in the same chat."""
-    message = proto.Message()
-    if reply_to is None:
-        message.conversation = text
-    else:
-        message.extendedTextMessage.text = text
-        context = message.extendedTextMessage.contextInfo
-        context.stanzaId = reply_to
-        context.participant = chat
-        context.quotedMessage.conversation = ""
-    serialized: bytes = message.SerializeToString()
-    return serialized
+def text_of(message: Any, part: str | None = None) -> str | None:
+    """The text or caption in this part of a message; without a part, in the first that is known."""
+    if part is None:
+        names = [field.name for field, _ in message.ListFields()]
+        part = next((name for name in names if name in _TYPES), None)
+    return None if part is None else _text(message, part)
 
 
 def device_sent(plaintext: bytes, destination: str) -> bytes:
@@ -111,6 +122,9 @@ def device_sent(plaintext: bytes, destination: str) -> bytes:
     message = proto.Message()
     message.deviceSentMessage.destinationJid = destination
     message.deviceSentMessage.message.ParseFromString(plaintext)
+    if message.deviceSentMessage.message.HasField("messageContextInfo"):
+        context = message.deviceSentMessage.message.messageContextInfo
+        message.messageContextInfo.CopyFrom(context)
     serialized: bytes = message.SerializeToString()
     return serialized
 

@@ -121,9 +121,25 @@ class NativeEngine:
 
     async def send(self, message: Outgoing) -> float:
         """Send one message; see the port."""
+        return await self._open_link.send(message)
+
+    async def lookup(self, number: str) -> str | None:
+        """Whether a number is on WhatsApp; see the port."""
+        return await self._open_link.lookup(number)
+
+    async def presence(self, *, available: bool) -> None:
+        """Show the account as online or not."""
+        await self._open_link.presence(available=available)
+
+    async def typing(self, chat: str, state: str) -> None:
+        """Show what the account does in a chat."""
+        await self._open_link.typing(chat, state)
+
+    @property
+    def _open_link(self) -> Linked:
         if self._linked is None:
             raise NotConnected
-        return await self._linked.send(message)
+        return self._linked
 
     @overload
     async def pending(self, kind: Literal["message"], limit: int) -> Sequence[InboxMessage]: ...
@@ -150,6 +166,8 @@ class NativeEngine:
         try:
             async with self._session.transaction():
                 self._session.settle(keys)
+            if self._linked is not None:
+                await self._linked.settled(keys)
         except (StaleEpoch, SessionDamaged) as refusal:
             self._end(cause_of(refusal))
             # The cause of the end is told first: whoever called breaks on this, and knows less.
@@ -274,6 +292,7 @@ class NativeEngine:
                 ack_timeout=self._settings.whatsapp_ack_timeout / 1000,
                 signed_prekey_age=self._settings.whatsapp_signed_prekey_age / 1000,
                 counts=self.counts,
+                hold=self._settings.session_storage_type == "cloud",
             )
         tasks = [
             asyncio.create_task(part.run()),

@@ -11,6 +11,9 @@ from actors.connection.native import bundles, content, receipts
 from actors.connection.native.addresses import GROUP, Address, parse_optional
 from actors.connection.native.nodes import MalformedMessage
 from actors.connection.native.ratchet import Undecryptable
+from actors.connection.native.reading import Forged, Scene, content_of
+from actors.connection.polls import PollKeys
+from actors.content import Other, Poll, encode, is_plain, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +23,11 @@ if TYPE_CHECKING:
     from actors.connection.native.people import People
     from actors.connection.native.signal import Signal
     from actors.connection.session import Session
+    from actors.content import Content
 
 log = structlog.get_logger()
+
+UNDECRYPTABLE: Final = "undecryptable"
 
 MAX_RETRIES: Final = 5
 """How often the sender is asked to encrypt one message again."""
@@ -31,7 +37,7 @@ MAX_RETRIES: Final = 5
 class Outcome:
     """What follows once the transaction is committed.
 
-    `answers` are sent; `news` says that the inbox may have grown; `wanted` is a message whose resend
+    `answers` are sent, where there is a `held` only once the inbox item of that key is settled; `news` says that the inbox may have grown; `wanted` is a message whose resend
     was asked for; `task` is work that needs WhatsApp's answers: a retry receipt, or prekeys.
     `counted` names what the stanza turned out to be.
     """
@@ -41,6 +47,7 @@ class Outcome:
     news: bool = False
     wanted: Node | None = None
     task: Literal["resend", "prekeys"] | None = None
+    held: int | None = None
 
 
 class Key(NamedTuple):
@@ -64,7 +71,8 @@ class Incoming:
     """Takes stanzas one by one, each inside its own savepoint of the session's transaction.
 
     A message is decrypted once: its ratchet step, its prekey and its inbox row commit together,
-    and one that comes again is only acknowledged again (G5).
+    and one that comes again is only acknowledged again (G5). With `hold` that happens once it is
+    stored elsewhere, so that it outlives this disk.
     """
 
     def __init__(
@@ -74,7 +82,10 @@ class Incoming:
         people: People,
         devices: Devices,
         clock: Callable[[], float],
+        *,
+        hold: bool = False,
     ) -> None:
+        self._hold = hold
         self._session = session
         self._signal = signal
         self._people = people
@@ -105,9 +116,10 @@ class Incoming:
         source = self._source(stanza)
         if source is None or self._session.seen(*self._key(stanza, source)):
             return Outcome("message.repeated")
-        added = self._add(stanza, source, content.Content("undecryptable", None), b"")
+        added = self._add(stanza, source, Other(UNDECRYPTABLE))
         counted = "message.placeholder" if added else "message.repeated"
-        return Outcome(counted, (receipts.ack(stanza),), news=added)
+        held = self._held(*self._key(stanza, source))
+        return Outcome(counted, (receipts.ack(stanza),), news=added, held=held)
 
     def lapse(self, patience: float) -> Outcome:
         """As `give_up`, for all that was last asked for so many seconds ago, on whatever socket."""
@@ -123,7 +135,8 @@ class Incoming:
             receipts.delivery(stanza, from_me=source.from_me),
         )
         if self._session.seen(*self._key(stanza, source)):
-            return Outcome("message.repeated", answers)
+            held = self._held(*self._key(stanza, source))
+            return Outcome("message.repeated", answers, held=held)
         try:
             with self._session.savepoint():
                 plaintext = await self._decrypt(stanza, source)
@@ -133,8 +146,17 @@ class Incoming:
         if found is None:
             self._session.bury(**self._key(stanza, source)._asdict())
             return Outcome("message.silent", answers)
-        added = self._add(stanza, source, found, plaintext)
-        return Outcome("message.stored" if added else "message.repeated", answers, news=added)
+        try:
+            said = self._said(stanza, source, found)
+        except Forged:
+            # Acknowledged as any other, or it would come again for ever.
+            log.warning("refused message", action="message.refused")
+            self._session.bury(**self._key(stanza, source)._asdict())
+            return Outcome("message.refused", answers)
+        added = self._add(stanza, source, said, found.destination, plaintext)
+        counted = "message.stored" if added else "message.repeated"
+        held = self._held(*self._named(stanza, source, found.destination))
+        return Outcome(counted, answers, news=added, held=held)
 
     async def _decrypt(self, stanza: Node, source: Source) -> bytes:
         part = stanza.child("enc")
@@ -175,27 +197,61 @@ class Incoming:
         )
         return Outcome("message.asked_for", (asked,), wanted=stanza)
 
-    def _add(self, stanza: Node, source: Source, found: content.Content, plaintext: bytes) -> bool:
-        key = self._key(stanza, source)
-        destination = parse_optional(found.destination)
-        chat = key.chat
-        if source.from_me and destination is not None and "recipient" not in stanza.attrs:
-            # The stanza alone names it differently when it comes again.
-            chat = str(self._people.canonical(destination))
-        if chat != key.chat:
-            self._session.bury(**key._asdict())
-        return self._session.add_message(
+    def _said(self, stanza: Node, source: Source, found: content.Received) -> Content:
+        """Raises `Forged`."""
+        account = self._people.account
+        chat = self._chat(stanza, source, found.destination)
+        scene = Scene(
             chat=chat,
-            sender=key.sender,
-            message_id=key.message_id,
+            sender=self._people.canonical(source.sender),
+            account=account,
+            canonical=self._people.canonical,
+            from_phone=lambda number: self._session.knows(str(chat), str(account), number),
+            poll=lambda author, number: self._session.poll(str(chat), str(author), number),
+            names=self._people.names,
+        )
+        return content_of(found, scene)
+
+    def _chat(self, stanza: Node, source: Source, destination: str | None) -> Address:
+        """The chat of a message, which the copy of one that another own device sent names itself."""
+        named = parse_optional(destination)
+        if source.from_me and named is not None and "recipient" not in stanza.attrs:
+            return self._people.canonical(named)
+        return source.chat
+
+    def _add(
+        self,
+        stanza: Node,
+        source: Source,
+        said: Content,
+        destination: str | None = None,
+        plaintext: bytes = b"",
+    ) -> bool:
+        key = self._named(stanza, source, destination)
+        if key != (first := self._key(stanza, source)):
+            # The stanza alone names it differently when it comes again.
+            self._session.bury(**first._asdict())
+        if isinstance(said, Poll) and said.secret is not None:
+            poll = PollKeys(bytes.fromhex(said.secret), said.options)
+            self._session.remember_poll(*key, poll)
+        return self._session.add_message(
+            **key._asdict(),
             at=stanza.number("t") or int(self._clock()),
-            type=found.type,
-            text=found.text,
+            type=said.type,
+            text=text_of(said),
             from_me=source.from_me,
             push_name=stanza.attrs.get("notify"),
             source=_arrival(stanza),
-            body=None if found.type in ("text", "undecryptable") else plaintext,
+            body=None if said.type in ("text", UNDECRYPTABLE) else plaintext,
+            content=None if is_plain(said) else encode(said),
         )
+
+    def _named(self, stanza: Node, source: Source, destination: str | None) -> Key:
+        chat = str(self._chat(stanza, source, destination))
+        return self._key(stanza, source)._replace(chat=chat)
+
+    def _held(self, *key: str) -> int | None:
+        return self._session.unsettled(*key) if self._hold else None
 
     def _receipt(self, stanza: Node) -> Outcome:
         receipt = receipts.read(stanza)

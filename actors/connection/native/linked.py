@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import NotConnected
-from actors.connection.native import login, receipts
+from actors.connection.native import login, presence, receipts
 from actors.connection.native.addresses import SERVER, Address
 from actors.connection.native.agreement import BadSignature
 from actors.connection.native.committing import SessionRefusal, cause_of
@@ -27,7 +28,7 @@ from actors.connection.native.socket import ConnectionLost
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
 
     from actors.connection.engine import EngineEvents, Outgoing
     from actors.connection.native.socket import Socket
@@ -60,7 +61,9 @@ class Linked:
         ack_timeout: float,
         signed_prekey_age: float,
         counts: Counter[str],
+        hold: bool = False,
     ) -> None:
+        """`hold`: what arrives is acknowledged only once it is stored elsewhere."""
         self._session = session
         self._socket = socket
         self._events = events
@@ -81,7 +84,7 @@ class Linked:
         self._receiver = Receiver(
             session,
             socket,
-            Incoming(session, self._signal, self._people, self._devices, time.time),
+            Incoming(session, self._signal, self._people, self._devices, time.time, hold=hold),
             counts=counts,
             on_inbox=events.on_inbox,
             on_task=self._on_task,
@@ -102,14 +105,37 @@ class Linked:
 
     async def send(self, message: Outgoing) -> float:
         """Send one message; see `Sender.send`. Raises `NotConnected` before the login is done."""
-        if not self._logged_in:
-            raise NotConnected
+        self._require_login()
         try:
             return await self._sender.send(message)
         except SessionRefusal as refusal:
             # Read before anything left: once the stanza is written the session is not asked again.
             self._socket.fail(cause_of(refusal))
             raise NotConnected from refusal
+
+    async def lookup(self, number: str) -> str | None:
+        """See `presence.lookup`. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        return await presence.lookup(self._socket, number)
+
+    async def presence(self, *, available: bool) -> None:
+        """See `presence.show`. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        await presence.show(self._socket, available=available)
+
+    async def typing(self, chat: str, state: str) -> None:
+        """See `presence.show_typing`. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        await presence.show_typing(self._socket, self._people.device, chat, state)
+
+    def _require_login(self) -> None:
+        if not self._logged_in:
+            raise NotConnected
+
+    async def settled(self, keys: Sequence[int]) -> None:
+        """Inbox items are stored elsewhere."""
+        with suppress(ConnectionLost):  # what was held for that comes again
+            await self._receiver.settled(keys)
 
     async def close(self) -> None:
         """End what runs in the background."""

@@ -37,6 +37,15 @@ class People:
         """The person's one address, by which chats, senders and tombstones are named."""
         return self.known_as(address).canonical
 
+    def names(self, person: Address) -> tuple[str, ...]:
+        """All addresses by which a person may be meant, the canonical one first."""
+        known = [str(person.canonical)]
+        if self.lid is not None and person.canonical == self.account:
+            known.append(str(self.lid.canonical))
+        elif person.server == PHONE_NUMBER and (lid := self._session.lid_for(known[0])):
+            known.append(lid)
+        return tuple(known)
+
     def is_account(self, address: Address) -> bool:
         """Whether the address is one of the account's own devices."""
         return self.canonical(address) == self.account

@@ -27,6 +27,9 @@ BATCH: Final = 64
 WAITING: Final = 1024
 """Stanzas that wait at most; beyond that the socket is not read."""
 
+HELD: Final = 10_000
+"""Answers that are held back at most: of what is beyond that, WhatsApp gets none and sends it again."""
+
 RESEND_PATIENCE: Final = 60.0
 """Seconds until a placeholder stands for a message whose resend was asked for and did not come."""
 
@@ -34,8 +37,9 @@ RESEND_PATIENCE: Final = 60.0
 class Receiver:
     """Takes stanzas in order. Ends with `ConnectionLost` when the socket or the session does.
 
-    An answer leaves only after the commit that it vouches for. What a crash, a full disk or a
-    stanza that cannot be handled leaves unanswered, WhatsApp sends again.
+    An answer leaves only after the commit that it vouches for, one that is held only after `settled`
+    was told its key. What a crash, a full disk or a stanza that cannot be handled leaves unanswered,
+    WhatsApp sends again.
     """
 
     def __init__(
@@ -58,12 +62,19 @@ class Receiver:
         self._patience = patience
         self._queue: asyncio.Queue[Node] = asyncio.Queue(WAITING)
         self._overdue: list[Node | None] = []
+        self._held: dict[int, tuple[Node, ...]] = {}
         self._due = asyncio.Event()
 
     async def put(self, stanza: Node) -> None:
         """Queue a stanza; waits while too many do."""
         await self._queue.put(stanza)
         self._due.set()
+
+    async def settled(self, keys: Sequence[int]) -> None:
+        """The inbox items are stored elsewhere: send what was held for that. Raises `ConnectionLost`."""
+        answers = [answer for key in keys for answer in self._held.pop(key, ())]
+        if answers:
+            await self._socket.send(*answers)
 
     async def run(self) -> None:
         """Commit and acknowledge what is queued, for ever."""
@@ -89,10 +100,16 @@ class Receiver:
                 # What a forged message costs, once for each in the batch, must not stop the rest.
                 await asyncio.sleep(0)
             outcomes += [(stanza, self._give_up(stanza)) for stanza in overdue]
+        # At once: whoever waits for the items may have settled them by the next pause.
+        for _, outcome in outcomes:
+            if outcome.held is not None and len(self._held) < HELD:
+                self._held[outcome.held] = outcome.answers
         self._counts.update(outcome.counted for _, outcome in outcomes)
         if any(outcome.news for _, outcome in outcomes):
             await self._on_inbox()
-        answers = [answer for _, outcome in outcomes for answer in outcome.answers]
+        answers = [
+            answer for _, outcome in outcomes if outcome.held is None for answer in outcome.answers
+        ]
         if answers:
             await self._socket.send(*answers)
         for origin, outcome in outcomes:

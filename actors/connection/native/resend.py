@@ -11,6 +11,7 @@ from actors.connection.native.addresses import Address, parse_optional
 from actors.connection.native.agreement import BadSignature
 from actors.connection.native.committing import transaction
 from actors.connection.native.nodes import Node
+from actors.connection.native.writing import dress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +72,7 @@ class Resender:
         if message is None:
             return "unknown"
         plaintext = content.device_sent(message, str(chat)) if own else message
+        words = dress(message)
         name = str(self._people.known_as(device))
         bundle = await self._bundle(receipt, device, name)
         async with self._turn(chat):
@@ -88,14 +90,17 @@ class Resender:
             attrs = {
                 "to": receipt.attrs.get("from", ""),
                 "id": number,
-                "type": "text",
+                **words.attrs,
                 "t": asked.attrs.get("t", "0"),
                 "device_fanout": "false",
             }
             if named is not None:
                 attrs["recipient"] = receipt.attrs["recipient"]
             count = {"count": asked.attrs.get("count", "1")}
-            parts = [Node("enc", {"v": "2", "type": kind, **count}, ciphertext)]
+            parts = [
+                *words.parts,
+                Node("enc", {"v": "2", "type": kind, **words.enc, **count}, ciphertext),
+            ]
             if kind == "pkmsg":
                 parts += bundles.device_identity(self._session.credentials())
             await self._socket.send(Node("message", attrs, parts))

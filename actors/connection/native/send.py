@@ -19,6 +19,9 @@ from actors.connection.native.departures import Departures
 from actors.connection.native.devices import NotOnWhatsApp
 from actors.connection.native.nodes import Node
 from actors.connection.native.socket import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.native.writing import Dress, Place, dress, write
+from actors.connection.polls import PollKeys
+from actors.content import Poll
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from actors.connection.native.signal import Signal
     from actors.connection.native.socket import Socket
     from actors.connection.session import Session
+    from actors.content import Content
 
 log = structlog.get_logger()
 
@@ -47,10 +51,15 @@ UNREACHABLE_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Plaintext:
-    """A message and its copy for the account's own devices, not padded."""
+    """A message and its copy for the account's own devices, not padded, and its stanza's words.
+
+    `poll` is what the votes will be read with, where it is one.
+    """
 
     message: bytes
     copy: bytes
+    dress: Dress
+    poll: PollKeys | None = None
 
 
 @dataclass(slots=True)
@@ -100,10 +109,16 @@ class Sender:
         if chat is None or not chat.is_person:
             raise SendError("unsupported_chat", permanent=True)
         chat = self._people.canonical(chat)
-        message = content.text_message(outgoing.text, chat=str(chat), reply_to=outgoing.reply_to)
+        place = Place(str(chat), str(self._people.account), self._clock())
+        message = write(outgoing.content, place)
         if len(message) > MAX_MESSAGE:
             raise SendError("too_large", permanent=True)
-        plaintext = Plaintext(message, content.device_sent(message, str(chat)))
+        plaintext = Plaintext(
+            message,
+            content.device_sent(message, str(chat)),
+            dress(message),
+            _poll(outgoing.content),
+        )
         with self._socket.acknowledgement(outgoing.message_id) as acknowledged:
             devices = await self._write(outgoing.message_id, chat, plaintext)
             ack = await self._acknowledged(acknowledged)
@@ -207,7 +222,7 @@ class Sender:
                 continue
             own = self._people.is_account(device)
             encrypted = await self._encrypt_for(
-                device, plaintext.copy if own else plaintext.message, found
+                device, plaintext.copy if own else plaintext.message, plaintext.dress, found
             )
             if encrypted is None:
                 continue
@@ -218,16 +233,23 @@ class Sender:
         if not targets or not reached:
             raise SendError("no_devices")
         self._session.remember_sent(str(chat), number, plaintext.message, self._clock())
-        attrs = {"id": number, "to": str(chat), "type": "text"}
+        if plaintext.poll is not None:
+            account = str(self._people.account)
+            self._session.remember_poll(str(chat), account, number, plaintext.poll)
+        attrs = {"id": number, "to": str(chat), **plaintext.dress.attrs}
         if not fanout:
             attrs["device_fanout"] = "false"
-        parts = [Node("participants", {}, targets)]
+        parts = [*plaintext.dress.parts, Node("participants", {}, targets)]
         if identity:
             parts += bundles.device_identity(self._session.credentials())
         return Node("message", attrs, parts)
 
     async def _encrypt_for(
-        self, device: Address, plaintext: bytes, found: dict[Address, Bundle | None]
+        self,
+        device: Address,
+        plaintext: bytes,
+        dress: Dress,
+        found: dict[Address, Bundle | None],
     ) -> Node | None:
         """The ``<enc>`` for one device; None where there is no way to encrypt for it.
 
@@ -253,7 +275,7 @@ class Sender:
                 log.warning("bundle refused", action="bundle.bad_signature")
                 return None
         kind, ciphertext = await self._signal.encrypt(name, content.pad(plaintext))
-        return Node("enc", {"v": "2", "type": kind}, ciphertext)
+        return Node("enc", {"v": "2", "type": kind, **dress.enc}, ciphertext)
 
     async def _missing_bundles(self, devices: Sequence[Address]) -> dict[Address, Bundle | None]:
         """The devices that there is no session with, and their bundles as far as they have any."""
@@ -332,3 +354,9 @@ class Sender:
             # A lock that was just released for somebody who waits does not say that it is locked.
             if turn.wanted == 0:
                 del self._turns[chat]
+
+
+def _poll(said: Content) -> PollKeys | None:
+    if not isinstance(said, Poll) or said.secret is None:
+        return None
+    return PollKeys(bytes.fromhex(said.secret), said.options)

@@ -262,7 +262,8 @@ class Signal:
             self._session.save_ratchet(stored.id, ratchet.dump())
             # A device's late message from before it was reinstalled must not bring its dead
             # session back.
-            if not stored.current and stored.identity == self._session.identity(address):
+            known = stored.identity == self._session.identity(address)
+            if not stored.current and not stored.spent and known:
                 self._session.promote_ratchet(address, stored.id)
             return plaintext
         raise Undecryptable(reason)

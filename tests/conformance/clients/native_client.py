@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actors.content import Text
+
 if TYPE_CHECKING:
     from actors.connection.engine import Engine, Qr
     from tests.conformance.clients import child
@@ -91,7 +93,7 @@ class Owner:
         chat = f"{command['to']}@s.whatsapp.net"
         while True:
             try:
-                await self.engine.send(Outgoing(message_id, chat, "text", command["text"]))
+                await self.engine.send(Outgoing(message_id, chat, Text(command["text"])))
                 break
             except NotConnected:  # nothing left: the queue would keep it until the next login
                 await asyncio.sleep(BACKOFF)

@@ -23,6 +23,7 @@ from actors.connection.native import departures, open_engine, receive
 from actors.connection.native.signal import Signal
 from actors.connection.native.socket import Socket
 from actors.connection.session import Session
+from actors.content import Text
 from actors.settings import Settings
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ async def main(asked: dict[str, Any]) -> None:
     running = asyncio.create_task(run())
     await opened.wait()
     sends = [
-        asyncio.create_task(engine.send(Outgoing(number, chat, "text", text)))
+        asyncio.create_task(engine.send(Outgoing(number, chat, Text(text))))
         for number, chat, text in asked["sends"]
     ]
     for sent in sends:

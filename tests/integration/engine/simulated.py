@@ -20,6 +20,7 @@ from actors.connection.engine import EngineEvents, InboxMessage, InboxReceipt, O
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import Keepalive, NativeEngine
 from actors.connection.session import Session
+from actors.content import Text
 from actors.settings import Settings
 from tests.waiting import eventually
 
@@ -194,7 +195,7 @@ class Device:
             await asyncio.sleep(0.1)
 
     async def send(self, number: int, text: str, to: str = CONTACT, space: int = 0) -> float:
-        return await self.engine.send(Outgoing(message_id(number, space), chat(to), "text", text))
+        return await self.engine.send(Outgoing(message_id(number, space), chat(to), Text(text)))
 
     async def messages(self) -> list[InboxMessage]:
         return list(await self.engine.pending("message", 10_000))

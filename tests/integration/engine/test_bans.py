@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 async def served(redis: Redis, made: Settings, directory: Path) -> AsyncIterator[Serving]:
     """The connection as its next owner serves it: with what Redis and the session file know."""
     leases = Leases(redis)
-    known = Session.known_epoch(directory / SESSION_FILE)
+    known = Session.known_position(directory / SESSION_FILE).epoch
     lease = await leases.take("shop", OWNER, known)
     lanes = Lanes(redis, made)
     serving = Serving(

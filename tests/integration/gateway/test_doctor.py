@@ -1,13 +1,16 @@
-"""`teimoso doctor` about a Redis that it may not ask everything."""
+"""`teimoso doctor` about a Redis that it may not ask everything, and about a bucket."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from actors.redis.client import connect
-from gateway.cli.doctor import _redis
+from actors.settings import Settings
+from gateway.cli.doctor import _bucket, _redis
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.valkey import Valkey
 
 
@@ -22,3 +25,11 @@ async def test_a_redis_that_forbids_config_is_a_finding(own_valkey: Valkey) -> N
     assert answers.result == "ok"
     assert durable.result == "warn"
     assert "appendfsync is not known" in durable.found
+
+
+async def test_a_bucket_that_is_away_is_a_finding(tmp_path: Path) -> None:
+    settings = Settings.resolve(storage_bucket=str(tmp_path), session_encryption_key="5e" * 32)
+    assert (await _bucket(settings)).result == "ok"
+    away = settings.model_copy(update={"storage_bucket": str(tmp_path / "none")})
+    found = await _bucket(away)
+    assert (found.result, found.found) == ("fail", "it does not answer: ENOENT")

@@ -62,7 +62,7 @@ def refused(answer: httpx.Response) -> tuple[int, str]:
         ({"send_at": "9999-12-31T23:59:59-23:59"}, "invalid_field"),
         ({"send_at": "9999-12-31T23:59:59.999999Z"}, "invalid_field"),
         ({"send_at": "0001-01-01T00:00:00+23:59"}, "invalid_field"),
-        ({"reply_to": "x"}, "unknown_field"),
+        ({"reply_to": "x"}, "invalid_field"),
         ({"colour": "red"}, "unknown_field"),
     ],
 )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from actors.connection.sending import Sender, Ticket
+from actors.content import text_of
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.lease import Leases, Owner
@@ -32,8 +33,8 @@ class DeadlyEngine:
 
     async def send(self, message: Outgoing) -> float:
         with self._log.open("a") as file:
-            file.write(f"{message.text}\n")
-        if message.text.startswith("kill"):
+            file.write(f"{text_of(message.content)}\n")
+        if (text_of(message.content) or "").startswith("kill"):
             await asyncio.sleep(0.05)
             os.kill(os.getpid(), signal.SIGKILL)
         await asyncio.sleep(0.2)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.content import Quote, Target, Text, encode
 from actors.queue.lanes import IdempotencyConflict, Send
 from actors.queue.record import mint
 from actors.redis import keys
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
     from actors.queue.lanes import Lanes
 
-HELLO = Send(SHOP, ANA, "hello", reply_to="3EB0", priority=2)
+REPLY = encode(Text("hello", Quote(Target("3EB0", None))))
+HELLO = Send(SHOP, ANA, "hello", content=REPLY, priority=2)
 DAY = 24 * 3600
 
 
@@ -24,7 +26,7 @@ async def test_g1_what_is_accepted_is_there_as_it_was_answered(desk: Desk) -> No
     record = (await desk.lanes.accept(HELLO, now=5.0)).record
     assert await desk.lanes.get(record.id) == record
     assert (record.status, record.chat, record.text) == ("queued", ANA, "hello")
-    assert (record.reply_to, record.priority, record.accepted_at) == ("3EB0", 2, 5.0)
+    assert (record.content, record.priority, record.accepted_at) == (REPLY, 2, 5.0)
     assert record.times == {"queued": 5.0}
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.content import Quote, Target, Text, encode
 from actors.queue.lanes import Lanes, LeaseLost
 from actors.redis import keys
 from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
@@ -14,14 +15,15 @@ from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 if TYPE_CHECKING:
     from actors.settings import Settings
 
+REPLY = encode(Text("hello", Quote(Target("3EB0", None))))
 WOKEN = 10.0  # seconds: less than those waits take that nothing ends
 
 
 async def test_a_job_has_what_an_attempt_needs(desk: Desk) -> None:
-    record = await desk.accept("hello", reply_to="3EB0")
+    record = await desk.accept("hello", content=REPLY)
     (job,) = await desk.claim()
     assert (job.id, job.message_id, job.chat) == (record.id, record.message_id, ANA)
-    assert (job.type, job.text, job.reply_to, job.attempts) == ("text", "hello", "3EB0", 1)
+    assert (job.type, job.text, job.content, job.attempts) == ("text", "hello", REPLY, 1)
     sending = await desk.get("hello")
     assert (sending.status, sending.attempts) == ("sending", 1)
     assert sending.times["sending"] == desk.now

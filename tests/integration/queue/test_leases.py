@@ -11,6 +11,7 @@ from actors.queue.lanes import ABANDON_BATCH, Lanes, Send
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.lease import LeaseMissing, Leases, Owner, poke, pokes
+from actors.redis.position import Position
 from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
@@ -288,3 +289,19 @@ async def test_listening_for_pokes_asks_nothing_of_redis(own_server: Valkey) -> 
     await heard
     await listening.aclose()
     await redis.aclose()
+
+
+async def test_what_is_known_of_the_session_outlives_its_owner(leases: Leases) -> None:
+    """The next owner goes by it, until it says what it has itself (G6)."""
+    first = await leases.take(SHOP, FIRST)
+    assert (first.session, first.final, first.behind) == (None, False, None)
+    assert await leases.note_session(SHOP, 1, Position(1, 7), behind=5.5)
+    assert await leases.note_session(SHOP, 1, Position(1, 9), final=True)
+    await leases.release(SHOP, 1, state="stopped", cause=None)
+    second = await leases.take(SHOP, SECOND)
+    assert (second.session, second.final, second.behind) == (Position(1, 9), True, None)
+    assert not await leases.note_session(SHOP, 1, Position(1, 10), final=True)
+    assert await leases.note_session(SHOP, 2, behind=6.5)
+    noted = await leases.read(SHOP)
+    assert noted is not None
+    assert (noted.session, noted.final, noted.behind) == (Position(1, 9), True, 6.5)

@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from actors.connection.engine import SendError
 from actors.connection.sending import Sender, Ticket
+from actors.content import text_of
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.lease import Leases
@@ -50,10 +51,11 @@ class Acknowledging:
         try:
             for _ in range(self.chance.randrange(5)):
                 await asyncio.sleep(0)
-            if message.text in self.refuses:
-                self.refuses.discard(message.text)
+            text = text_of(message.content) or ""
+            if text in self.refuses:
+                self.refuses.discard(text)
                 raise SendError("ack_479")
-            self.sent[message.chat].append(message.text or "")
+            self.sent[message.chat].append(text)
             await self.let.wait()
         finally:
             self.flying -= 1

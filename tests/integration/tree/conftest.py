@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from actors.connection.serving import Pace, Serving
+from actors.connection.pace import Pace
+from actors.connection.serving import Serving
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
+from actors.redis.commands import Commands
 from actors.redis.lease import Leases, Owner
 from tests.instance import Instance
 from tests.integration.tree.scripted import ScriptedEngine, Shelf
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from actors.queue.lanes import Record
     from actors.redis.lease import Lease
+    from actors.settings import Settings
 
 OWNER = Owner("connection:a", 1, "here")
 PACE = Pace(
@@ -45,8 +48,9 @@ PACE = Pace(
 class Served:
     """``shop``, served under a lease by a scripted engine."""
 
-    def __init__(self, redis: Redis, lanes: Lanes, leases: Leases) -> None:
+    def __init__(self, redis: Redis, lanes: Lanes, leases: Leases, settings: Settings) -> None:
         self.redis, self.lanes, self.leases = redis, lanes, leases
+        self.commands = Commands(redis, settings)
         self.engine, self.shelf = ScriptedEngine(), Shelf()
         self.retry_in: float = 60.0
 
@@ -66,6 +70,7 @@ class Served:
             concurrency=concurrency,
             retry_at=retry_at,
             pace=pace,
+            commands=self.commands,
         )
         self.engine.events = self.serving.events
         self.serving.start(self.engine, connect=connect)
@@ -107,10 +112,11 @@ async def _served(server: Valkey) -> AsyncIterator[Served]:
     redis = connect(settings)
     await redis.flushdb()
     lanes = Lanes(redis, settings)
-    served = Served(redis, lanes, Leases(redis))
+    served = Served(redis, lanes, Leases(redis), settings)
     yield served
     if hasattr(served, "serving"):
         await served.serving.stop()
+    await served.commands.close()
     await lanes.close()
     await redis.aclose()
     await redis.connection_pool.disconnect()

@@ -42,6 +42,8 @@ class ScriptedEngine:
         self.inbox: dict[int, InboxItem] = {}
         self.in_flight = self.most_in_flight = 0
         self.closed = self.logged_out = False
+        self.strangers: set[str] = set()
+        self.told: list[str] = []
         self.answer: Callable[[Outgoing], Awaitable[float]] = self._acknowledge
         self._causes: asyncio.Queue[Cause] = asyncio.Queue()
 
@@ -70,6 +72,17 @@ class ScriptedEngine:
         self.account = account
         await self.events.on_paired(account)
         self.close_socket(Kind.RESTART_REQUIRED)
+
+    async def lookup(self, number: str) -> str | None:
+        if not self.opens or self.closed:
+            raise NotConnected
+        return None if number in self.strangers else number
+
+    async def presence(self, *, available: bool) -> None:
+        self.told.append(f"available={available}")
+
+    async def typing(self, chat: str, state: str) -> None:
+        self.told.append(f"{chat} {state}")
 
     async def send(self, message: Outgoing) -> float:
         self.asked += 1

@@ -37,7 +37,7 @@ async def test_who_gets_the_id_next_lists_nothing_of_the_one_before(tmp_path: Pa
         lanes, connections = Lanes(redis, settings), Connections(documents)
         budgets = Budgets(Lives(Intensity(0, 10.0), 0.1, 1.0), documents)
         registry = Registry(documents, budgets, Copy(None))
-        removal = Removal(registry, Leases(redis), lanes, documents, settings.sessions)
+        removal = Removal(registry, Leases(redis), lanes, documents, settings.sessions, vault=None)
 
         async def listed(connection: str) -> list[Document]:
             where = [Where("connection", "==", connection)]

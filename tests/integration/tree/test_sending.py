@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from actors.connection.engine import NotConnected, Outgoing, SendError
+from actors.content import text_of
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ async def test_many_chats_at_once_and_each_in_order(served: Served) -> None:
         await served.becomes(record, "sent")
     assert 1 < served.engine.most_in_flight <= 4
     for chat in {message.chat for message in served.engine.sent}:
-        texts = [message.text for message in served.engine.sent if message.chat == chat]
+        texts = [
+            text_of(message.content) or "" for message in served.engine.sent if message.chat == chat
+        ]
         assert all(early < late for early, late in pairwise(texts))
 
 
@@ -82,7 +85,7 @@ async def test_no_attempt_is_counted_when_the_socket_was_closed_after_all(served
 
 async def test_a_passing_failure_waits_and_a_permanent_one_is_dead(served: Served) -> None:
     async def answer(message: Outgoing) -> float:
-        raise SendError("refused", permanent=message.text == "never", uncertain=False)
+        raise SendError("refused", permanent=text_of(message.content) == "never", uncertain=False)
 
     served.engine.answer = answer
     await served.begin()
@@ -130,4 +133,4 @@ async def test_an_outcome_is_told_once_redis_is_back(
     await served.becomes(record, "sent")
     await served.becomes(behind, "sent")
     assert time.monotonic() - back < 5
-    assert [message.text for message in served.engine.sent] == ["one", "two"]
+    assert [text_of(message.content) for message in served.engine.sent] == ["one", "two"]

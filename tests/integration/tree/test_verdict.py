@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.connection.vault.reach import Reach
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.lease import Leases, Owner
@@ -57,6 +58,7 @@ async def test_the_note_of_a_fall_never_replaces_the_verdict(
             Cluster(settings.data),
             Probes(),
             None,
+            Reach(None),
             on_end=lambda _child, _end: None,
             on_change=lambda: None,
         )
@@ -68,7 +70,14 @@ async def test_the_note_of_a_fall_never_replaces_the_verdict(
             gate=Gate(Wave()),
             budgets=budgets,
             recovery=Recovery(documents),
-            removal=Removal(registry, leases, Lanes(redis, settings), documents, settings.sessions),
+            removal=Removal(
+                registry,
+                leases,
+                Lanes(redis, settings),
+                documents,
+                settings.sessions,
+                vault=None,
+            ),
             owners=Owners(children, None),
             auto_recovery=True,
             limit=10,

@@ -48,6 +48,20 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"whatsapp_root_key": "00"}, "WHATSAPP_ROOT_KEY is not valid"),
         ({"max_memory_restart": "1T"}, "MAX_MEMORY_RESTART is not valid"),
         ({"max_memory_restart": "100M"}, "MAX_MEMORY_RESTART is not valid"),
+        ({"storage_bucket": ""}, "STORAGE_BUCKET is not valid"),
+        ({"storage_bucket": "a b"}, "STORAGE_BUCKET is not valid: must be a bucket's name"),
+        ({"storage_bucket": "s3://b"}, "STORAGE_BUCKET is not valid: must be a bucket's name"),
+        (
+            {"storage_bucket": "sessions"},
+            "SESSION_ENCRYPTION_KEY is not valid: STORAGE_BUCKET takes no session without a key",
+        ),
+        (
+            {"storage_bucket": "sessions", "session_encryption_key": "hush"},
+            "SESSION_ENCRYPTION_KEY is not valid: must be 32 bytes",
+        ),
+        ({"session_storage_type": "hybrid"}, "SESSION_STORAGE_TYPE is not valid: hybrid needs a"),
+        ({"session_storage_type": "cloud"}, "SESSION_STORAGE_TYPE is not valid: cloud needs a"),
+        ({"session_backup_interval": 10}, "SESSION_BACKUP_INTERVAL is not valid"),
         ({"colour": "blue"}, "COLOUR is not a setting of Teimoso."),
     ],
 )
@@ -68,6 +82,25 @@ def test_a_bad_flag_is_named(flags: dict[str, Any], sentence: str) -> None:
 )
 def test_a_url_that_redis_py_reads_is_taken(url: str) -> None:
     assert Settings.resolve(redis_url=url).redis_address == url
+
+
+def test_a_bucket_is_used_as_soon_as_it_is_named(tmp_path: Path) -> None:
+    assert Settings.resolve().session_storage_type == "local"
+    key: dict[str, Any] = {"session_encryption_key": "5e" * 32}
+    for named, directory in (
+        ("sessions", None),
+        ("gs://sessions", None),
+        (str(tmp_path), tmp_path),
+        ((tmp_path / "a b").as_uri(), tmp_path / "a b"),
+        ("./here", Path.cwd() / "here"),
+    ):
+        settings = Settings.resolve(data=tmp_path, storage_bucket=named, **key)
+        assert settings.session_storage_type == "hybrid"
+        assert settings.bucket_directory == directory
+        settings.save()
+        assert Settings.load(tmp_path) == settings
+    kept = Settings.resolve(storage_bucket="sessions", session_storage_type="local", **key)
+    assert kept.session_storage_type == "local"
 
 
 def test_a_host_of_ipv6_is_an_address() -> None:
@@ -148,7 +181,9 @@ def test_the_document_lists_every_setting_with_its_default() -> None:
         re.findall(r"^\| `([A-Z_]+)` \| `?([^ `]+)`? \|", DOCUMENT.read_text(), re.MULTILINE)
     )
     assert told == {
-        str(field.validation_alias): _written(field.default)
+        str(field.validation_alias): _written(
+            field.get_default(call_default_factory=True, validated_data={})
+        )
         for field in Settings.model_fields.values()
     }
 

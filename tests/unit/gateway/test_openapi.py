@@ -4,6 +4,7 @@ import json
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from actors import content
 from gateway.app import OPERATIONS
 from gateway.openapi import document, refusals
 from gateway.problems import KINDS
@@ -49,4 +50,16 @@ def test_the_scopes_that_open_an_operation_are_named_once() -> None:
 
 
 def test_examples_of_the_models_are_there() -> None:
-    assert DOCUMENT["components"]["schemas"]["NewMessage"]["properties"]["to"]["examples"]
+    assert DOCUMENT["components"]["schemas"]["NewText"]["properties"]["to"]["examples"]
+
+
+def test_kinds_of_messages_are_told_apart_by_their_type() -> None:
+    message = DOCUMENT["components"]["schemas"]["NewMessage"]
+    mapped = message["discriminator"]["mapping"]
+    assert message["discriminator"]["propertyName"] == "type"
+    assert set(mapped) == content.KINDS
+    assert {one["$ref"] for one in message["oneOf"]} == set(mapped.values())
+    for kind, reference in mapped.items():
+        schema = DOCUMENT["components"]["schemas"][reference.rsplit("/", 1)[1]]
+        assert schema["properties"]["type"]["const"] == kind
+        assert "type" in schema["required"] or kind == "text", "without one it is a text"

@@ -6,16 +6,18 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gateway.models import ListMessages, NewConnection, NewMessage
+from gateway.models import ListMessages, NewConnection
+from gateway.outgoing import NewMessage, NewText
 from gateway.problems import KINDS, Problem, from_validation
 
+MINE = "shop.3EB0A1B2C3D4E5F6A7B8C9"
 GOOD = {"connection": "shop", "to": "15550100002", "text": "hi"}
 
 
 def refusal(content: str | bytes) -> Problem:
     with pytest.raises(ValidationError) as refused:
         NewMessage.model_validate_json(content)
-    return from_validation(refused.value)
+    return from_validation(refused.value, tagged=True)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,13 @@ def refusal(content: str | bytes) -> Problem:
         ({"text": "a\0"}, "control_character", "text"),
         ({"text": None}, "invalid_field", "text"),
         ({"type": "hologram"}, "unsupported_type", "type"),
+        ({"type": ["text"]}, "unsupported_type", "type"),
+        ({"type": None}, "unsupported_type", "type"),
+        ({"type": "location"}, "missing_field", "latitude"),
+        ({"type": "edit"}, "missing_field", "message"),
+        ({"type": "edit", "message": "shop.3EB0"}, "invalid_field", "message"),
+        ({"type": "edit", "message": MINE, "priority": 1}, "unknown_field", "priority"),
+        ({"reply_to": "x"}, "invalid_field", "reply_to"),
         ({"priority": "5"}, "invalid_field", "priority"),
         ({"priority": 10}, "invalid_field", "priority"),
         ({"priority": True}, "invalid_field", "priority"),
@@ -56,9 +65,10 @@ def test_each_refusal_names_its_field(change: dict[str, Any], code: str, field: 
     ],
 )
 def test_times_that_are_taken(written: str) -> None:
-    taken = NewMessage.model_validate_json(json.dumps({**GOOD, "send_at": written})).send_at
-    assert taken is not None
-    assert taken.utcoffset() is not None
+    taken = NewMessage.model_validate_json(json.dumps({**GOOD, "send_at": written})).root
+    assert isinstance(taken, NewText)
+    assert taken.send_at is not None
+    assert taken.send_at.utcoffset() is not None
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,6 @@ RECORD = Record(
     attempts=1,
     error=None,
     uncertain=False,
-    reply_to=None,
     accepted_at=1.5,
     times={"queued": 1.5, "sending": 2.0, "sent": 3.0},
 )

@@ -1,9 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, cast
 
-from actors.connection.draining import Progress, Stage
+from actors.connection.draining import Drain, Progress, Stage
+from actors.connection.engine import InboxMessage
+from actors.connection.sending import Ticket
+from actors.content import Delete, Target, encode
+from actors.redis.client import RedisAway
 from actors.shell import end_tasks
+from tests.integration.tree.scripted import ScriptedEngine, Shelf
+
+if TYPE_CHECKING:
+    from actors.queue.lanes import Lanes
+
+CHAT, ME = "15550100002@s.whatsapp.net", "15550100001@s.whatsapp.net"
 
 
 class Items:
@@ -55,3 +66,26 @@ async def test_what_comes_between_two_rounds_is_not_forgotten() -> None:
         while items.waiting:  # noqa: ASYNC110 - a stage tells nobody
             await asyncio.sleep(0.005)
     await end_tasks([running], 1.0)
+
+
+class Away:
+    """A queue that cannot be reached."""
+
+    async def redact(self, connection: str, message_id: str) -> None:
+        del connection, message_id
+        raise RedisAway
+
+
+async def test_without_redis_only_what_needs_it_waits() -> None:
+    """G11: what was deleted is stored, and its record is emptied later; the rest is settled."""
+    engine, shelf = ScriptedEngine(), Shelf()
+    deleted = encode(Delete(Target("3EB0A1B2C3D4E5F6A7B8C9", None)))
+    engine.inbox = {
+        1: InboxMessage(1, CHAT, CHAT, "A", 1, "text", "hi"),
+        2: InboxMessage(2, CHAT, ME, "B", 2, "delete", None, from_me=True, content=deleted),
+        3: InboxMessage(3, CHAT, CHAT, "C", 3, "text", "ho"),
+    }
+    lanes = cast("Lanes", Away())
+    drain = Drain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
+    assert not await drain.once()
+    assert list(engine.inbox) == [2]

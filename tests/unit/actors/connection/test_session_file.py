@@ -51,7 +51,7 @@ def test_what_stands_in_the_place_of_the_file_is_left_as_it_is(path: Path) -> No
     for make, unmake in ((Path.mkdir, Path.rmdir), (os.mkfifo, Path.unlink)):
         make(path)
         with pytest.raises(SessionBlocked):
-            Session.known_epoch(path)
+            Session.known_position(path)
         with pytest.raises(SessionBlocked):
             Session.open(path, 5)
         unmake(path)
@@ -63,19 +63,19 @@ def test_a_directory_that_cannot_be_made_now() -> None:
 
 
 def test_the_epoch_is_known_without_opening(path: Path) -> None:
-    assert Session.known_epoch(path) == 0
+    assert Session.known_position(path).epoch == 0
     assert not path.exists()
     Session.open(path, 5).close()
-    assert Session.known_epoch(path) == 5
+    assert Session.known_position(path).epoch == 5
     Session.open(path, 9).close()
-    assert Session.known_epoch(path) == 9
+    assert Session.known_position(path).epoch == 9
 
 
 def test_an_older_epoch_does_not_open_it(session: Session, path: Path) -> None:
     """G6."""
     with pytest.raises(StaleEpoch):
         Session.open(path, 2)
-    assert Session.known_epoch(path) == 3
+    assert Session.known_position(path).epoch == 3
 
 
 def test_the_same_epoch_opens_it_again(session: Session, path: Path) -> None:
@@ -100,7 +100,7 @@ def test_garbage_is_left_as_it_is(path: Path, content: bytes) -> None:
     with pytest.raises(SessionDamaged):
         Session.open(path, 1)
     with pytest.raises(SessionDamaged):
-        Session.known_epoch(path)
+        Session.known_position(path)
     assert path.read_bytes() == content
     assert [one.name for one in path.parent.iterdir()] == ["session.db"]
 
@@ -145,6 +145,10 @@ async def test_an_older_releases_file_is_brought_up_to_date(session: Session, pa
     session.close()
     with closing(sqlite3.connect(path)) as older:
         older.execute("DROP TABLE key_lists")
+        older.execute("ALTER TABLE inbox DROP COLUMN content")
+        older.execute("DROP TABLE polls")
+        older.execute("ALTER TABLE file DROP COLUMN commits")
+        older.execute("ALTER TABLE ratchets DROP COLUMN spent")
         older.execute("PRAGMA user_version=1")
     for epoch in (4, 5):
         with closing(Session.open(path, epoch)) as newer:
@@ -157,7 +161,7 @@ async def test_an_older_releases_file_is_brought_up_to_date(session: Session, pa
 def test_a_creation_cut_short_is_no_damage(path: Path) -> None:
     path.parent.mkdir()
     path.touch()
-    assert Session.known_epoch(path) == 0
+    assert Session.known_position(path).epoch == 0
     Session.open(path, 1).close()
 
 
@@ -339,3 +343,22 @@ async def test_a_savepoint_is_one_messages_share(session: Session) -> None:
         with session.savepoint():
             session.learn_lid("3@lid", "15550100004@s.whatsapp.net")
     assert [session.pn_for(f"{n}@lid") is None for n in (1, 2, 3)] == [False, True, False]
+
+
+async def test_each_transaction_that_changed_something_is_counted(
+    session: Session, path: Path
+) -> None:
+    """Two files with one position are the same."""
+    assert Session.known_position(path) == (3, 0)
+    await put(session, "ONE")
+    assert Session.known_position(path) == (3, 1)
+    async with session.transaction():
+        session.seen("chat", "sender", "ONE")
+    with pytest.raises(sqlite3.IntegrityError):
+        await put(session, "TWO", text=1, at="none")
+    assert Session.known_position(path) == (3, 1)
+    session.close()
+    with closing(Session.open(path, 7)) as later:
+        assert Session.known_position(path) == (7, 1)
+        await put(later, "TWO")
+        assert Session.known_position(path) == (7, 2)

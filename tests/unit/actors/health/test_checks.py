@@ -55,6 +55,12 @@ def four(**others: Seen) -> dict[str, Seen]:
         ({"disk": 64 * 2**20 - 1}, "degraded", ["disk_full"]),
         ({"redis": AWAY, "connections": None, "queue": None}, "degraded", ["redis_away"]),
         ({"store": AWAY}, "degraded", ["store_away"]),
+        ({"vault": "no_answer"}, "degraded", ["vault_away"]),
+        (
+            {"connections": four(a=replace(OPEN, behind=900.0), b=replace(OPEN, behind=800.0))},
+            "degraded",
+            ["backups_behind"],
+        ),
         ({"redis": AWAY, "store": AWAY}, "unhealthy", ["redis_away", "store_away"]),
         ({"redis": Answer(ok=True, seconds=0.3)}, "degraded", ["redis_slow"]),
         ({"store": Answer(ok=True, seconds=1.5)}, "degraded", ["store_slow"]),

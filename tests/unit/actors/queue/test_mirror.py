@@ -23,7 +23,6 @@ RECORD = Record(
     attempts=2,
     error=None,
     uncertain=False,
-    reply_to=None,
     accepted_at=10.0,
     times={"queued": 10.0, "sending": 11.0, "sent": 12.0},
     revision=7,

@@ -50,7 +50,7 @@ def test_equal_sends_have_equal_fingerprints() -> None:
         {"type": "image"},
         {"priority": 4},
         {"send_at": 5.0},
-        {"reply_to": "3EB0"},
+        {"content": "{}"},
     ],
 )
 def test_each_field_of_a_send_is_in_its_fingerprint(change: dict[str, object]) -> None:
@@ -67,7 +67,7 @@ def test_g10_nothing_that_is_logged_by_its_repr_tells_chat_or_text() -> None:
     fields = {"chat": CHAT, "type": "text", "text": "hello", "priority": "5", "status": "sent"}
     fields |= {"attempts": "1", "accepted_at": "1", "revision": "1"}
     record = record_of("shop", mint(), fields)
-    job = Job(id="", message_id="", chat=CHAT, type="text", text="hello", reply_to=None, attempts=1)
+    job = Job(id="", message_id="", chat=CHAT, type="text", text="hello", attempts=1)
     for each in (SEND, record, job):
         assert "hello" not in repr(each)
         assert "15550100002" not in repr(each)

@@ -18,6 +18,8 @@ def every_key(of: keys.ConnectionKeys) -> list[str]:
         of.lane("15550100002@s.whatsapp.net"),
         of.lane("a}{b"),
         of.message("3EB0"),
+        of.command("1"),
+        of.answer("1"),
         of.idempotency("any key } {"),
     ]
 

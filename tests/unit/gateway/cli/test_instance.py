@@ -15,6 +15,7 @@ from gateway.cli.instance import (
     check_ports,
     conflict,
     first_key,
+    make_bucket,
     make_directory,
     wanted,
 )
@@ -175,3 +176,21 @@ def test_a_store_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     settings.state_file.write_text("this is no database, and never was one" * 100)
     with pytest.raises(CannotStart, match=str(settings.state_file)):
         first_key(settings)
+
+
+def test_a_new_bucket_is_made_and_one_that_is_away_is_not(tmp_path: Path) -> None:
+    """A directory in the place of a disk that is not mounted would be an empty bucket."""
+    bucket = tmp_path / "deep" / "bucket"
+    settings = Settings.resolve(
+        data=tmp_path, storage_bucket=str(bucket), session_encryption_key="5e" * 32
+    )
+    make_bucket(settings)
+    assert list(bucket.iterdir()) == []
+    settings.save()
+    bucket.rmdir()
+    make_bucket(settings)
+    assert not bucket.exists()
+    (tmp_path / "file").write_text("")
+    blocked = settings.model_copy(update={"storage_bucket": str(tmp_path / "file" / "bucket")})
+    with pytest.raises(CannotStart, match=r"STORAGE_BUCKET, .* cannot be written"):
+        make_bucket(blocked)

@@ -13,7 +13,9 @@ from actors.connection.native.incoming import Incoming, Outcome
 from actors.connection.native.nodes import Node
 from actors.connection.native.people import People
 from actors.connection.native.signal import Signal, new_credentials
+from actors.connection.native.writing import Place, write
 from actors.connection.session import Session
+from actors.content import Text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import InboxMessage
     from actors.connection.native.devices import Devices
-
 
 ACCOUNT = "15550100001@s.whatsapp.net"
 DEVICE = "15550100001:4@s.whatsapp.net"
@@ -41,13 +42,13 @@ class Forgotten:
 
 
 class World:
-    def __init__(self, session: Session, other: Session) -> None:
+    def __init__(self, session: Session, other: Session, *, hold: bool = False) -> None:
         self.session, self.other = session, other
         self.signal, self.other_signal = Signal(session), Signal(other)
         self.lists = Forgotten()
         people = People(session, Address.parse(DEVICE), Address.parse("90000000000001:4@lid"))
         devices = cast("Devices", self.lists)
-        self.incoming = Incoming(session, self.signal, people, devices, lambda: 1000.0)
+        self.incoming = Incoming(session, self.signal, people, devices, lambda: 1000.0, hold=hold)
         self.number = 0
 
     async def meet(self) -> None:
@@ -94,18 +95,18 @@ class World:
 
 
 @asynccontextmanager
-async def met(directory: Path) -> AsyncIterator[World]:
+async def met(directory: Path, *, hold: bool = False) -> AsyncIterator[World]:
     with (
         closing(Session.open(directory / "own.db", 1)) as session,
         closing(Session.open(directory / "other.db", 1)) as other,
     ):
-        made = World(session, other)
+        made = World(session, other, hold=hold)
         await made.meet()
         yield made
 
 
 def text(words: str) -> bytes:
-    return content.text_message(words, chat=CONTACT)
+    return write(Text(words), Place(CONTACT, CONTACT, 0.0))
 
 
 def garbled(stanza: Node) -> Node:

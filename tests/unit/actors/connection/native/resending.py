@@ -14,6 +14,8 @@ from actors.connection.native.people import People
 from actors.connection.native.resend import Resender
 from actors.connection.native.signal import Signal, new_credentials
 from actors.connection.native.signatures import sign
+from actors.connection.native.writing import Place, write
+from actors.content import Text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -30,7 +32,7 @@ CAROL_LID = "90000000000002@lid"
 LAPTOP = "15550100002:7@s.whatsapp.net"
 MALLORY = "15550100003:1@s.whatsapp.net"
 NUMBER = "3EB0000000000000000001"
-TEXT = content.text_message("for Carol alone", chat=CAROL)
+TEXT = write(Text("for Carol alone"), Place(CAROL, CAROL, 0.0))
 
 
 class Wire:
@@ -142,7 +144,7 @@ class World:
         assert await self.resender.resend(receipt) == "resent"
         return self.wire.sent[-1]
 
-    async def read(self, message: Node) -> content.Content | None:
+    async def read(self, message: Node) -> content.Received | None:
         """What the other device reads in a message sent to it."""
         (enc,) = message.children("enc")
         async with self.other.transaction():

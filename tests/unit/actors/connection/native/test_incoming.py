@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +11,7 @@ from actors.connection.native import content
 from actors.connection.native.incoming import Outcome
 from actors.connection.native.nodes import Node, proto
 from actors.connection.native.signal import new_credentials
+from actors.content import Edit, Reaction, Target, decode
 from tests.unit.actors.connection.native.receiving import (
     ACCOUNT,
     CONTACT,
@@ -18,9 +19,13 @@ from tests.unit.actors.connection.native.receiving import (
     GROUP,
     World,
     garbled,
+    met,
     text,
     told,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 async def test_a_message_is_stored_once_and_acknowledged_each_time(receiver: World) -> None:
@@ -248,3 +253,72 @@ async def test_a_contact_who_reinstalled_is_sent_nothing_on_dead_sessions(receiv
 
 async def test_a_call_is_acknowledged(receiver: World) -> None:
     assert told(await receiver.take(Node("call", {"id": "A", "from": CONTACT}))) == [("ack", None)]
+
+
+async def test_a_change_is_in_the_inbox_before_it_is_acknowledged(receiver: World) -> None:
+    """G5: as any message, once, and with whose message it is for."""
+    first = await receiver.message(text("hi"))
+    await receiver.take(first)
+    key = {"fromMe": True, "id": first.attrs["id"], "remoteJid": ACCOUNT}
+    edit = proto.Message(
+        protocolMessage={"key": key, "type": 14, "editedMessage": {"conversation": "ho"}}
+    )
+    stanza = await receiver.message(edit.SerializeToString())
+    outcome = await receiver.take(stanza)
+    assert told(outcome) == [("ack", None), ("receipt", None)]
+    message = receiver.messages()[1]
+    assert (message.type, message.text) == ("edit", None)
+    assert message.content is not None
+    assert decode(message.content) == Edit(Target(first.attrs["id"], CONTACT), "ho")
+    assert not (await receiver.take(garbled(stanza))).news
+
+
+async def test_a_change_is_held_until_it_is_stored_elsewhere_as_a_message_is(
+    tmp_path: Path,
+) -> None:
+    """G5 beyond the disk: also when it comes again meanwhile; what changes nothing waits for nothing."""
+    async with met(tmp_path, hold=True) as receiver:
+        key = {"fromMe": True, "id": "3EB0A1B2C3D4E5F6A7B8C9", "remoteJid": ACCOUNT}
+        reaction = proto.Message(reactionMessage={"key": key, "text": "+"})
+        stanza = await receiver.message(reaction.SerializeToString())
+        outcome = await receiver.take(stanza)
+        (change,) = receiver.messages()
+        assert (change.type, outcome.held) == ("reaction", change.key)
+        assert (await receiver.take(stanza)).held == change.key
+        async with receiver.session.transaction():
+            receiver.session.settle([change.key])
+        assert (await receiver.take(stanza)).held is None
+        forged = proto.Message(protocolMessage={"key": {**key, "fromMe": False}, "type": 0})
+        outcome = await receiver.take(await receiver.message(forged.SerializeToString()))
+        assert (outcome.counted, outcome.held) == ("message.refused", None)
+
+
+async def test_who_edits_the_message_of_another_is_refused_and_goes_on(receiver: World) -> None:
+    """It is acknowledged, or it would come for ever; its key is used up, as any other's."""
+    key = {"fromMe": False, "id": "3EB0A1B2C3D4E5F6A7B8C9", "remoteJid": ACCOUNT}
+    forged = proto.Message(protocolMessage={"key": key, "type": 0})
+    stanza = await receiver.message(forged.SerializeToString())
+    outcome = await receiver.take(stanza)
+    assert (outcome.counted, outcome.news) == ("message.refused", False)
+    assert told(outcome) == [("ack", None), ("receipt", None)]
+    assert (await receiver.take(garbled(stanza))).counted == "message.repeated"
+    await receiver.take(await receiver.message(text("hi")))
+    assert [one.text for one in receiver.messages()] == ["hi"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_which_of_the_accounts_messages_is_meant(receiver: World, known: bool) -> None:
+    """WhatsApp Web's ids look like those of this service: what came from it is known by its copy."""
+    copy = await receiver.message(
+        content.device_sent(text("from the web"), CONTACT), from_=ACCOUNT, recipient=CONTACT
+    )
+    if known:
+        await receiver.take(copy)
+        await receiver.afresh()
+    key = {"fromMe": False, "id": copy.attrs["id"], "remoteJid": ACCOUNT}
+    reaction = proto.Message(reactionMessage={"key": key, "text": "+"})
+    await receiver.take(await receiver.message(reaction.SerializeToString()))
+    said = receiver.messages()[-1].content
+    assert said is not None
+    sender = ACCOUNT if known else None
+    assert decode(said) == Reaction(Target(copy.attrs["id"], sender), "+")

@@ -12,14 +12,16 @@ import pytest
 
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import EngineEvents
-from actors.connection.native import bundles, content, enrolment
+from actors.connection.native import bundles, enrolment
 from actors.connection.native.addresses import Address
 from actors.connection.native.enrolment import Enrolment
 from actors.connection.native.linked import Linked
 from actors.connection.native.nodes import Node
 from actors.connection.native.signal import Signal, new_credentials, new_key_pair
 from actors.connection.native.socket import ConnectionLost, Socket
+from actors.connection.native.writing import Place, write
 from actors.connection.session import Session
+from actors.content import Text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -33,7 +35,7 @@ TABLET = "15550100001:5@s.whatsapp.net"
 CAROL = "15550100002@s.whatsapp.net"
 MALLORY = "15550100003:1@s.whatsapp.net"
 NUMBER = "3EB0000000000000000001"
-TEXT = content.text_message("for Carol alone", chat=CAROL)
+TEXT = write(Text("for Carol alone"), Place(CAROL, CAROL, 0.0))
 
 
 class Wire:

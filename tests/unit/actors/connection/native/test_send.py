@@ -16,6 +16,7 @@ from actors.connection.native.devices import Devices
 from actors.connection.native.nodes import Node, proto
 from actors.connection.native.people import People
 from actors.connection.native.send import Sender
+from actors.content import Text
 from tests.unit.actors.connection.native.resending import (
     ACCOUNT,
     CAROL,
@@ -91,7 +92,7 @@ async def test_a_copy_for_the_own_phone_alone_is_no_send(world: World) -> None:
     wire = Acknowledging(world)
     wire.without = {CAROL}
     with pytest.raises(SendError) as failed:
-        await (await sender(world, wire)).send(Outgoing("3EB1", CAROL, "text", "hi"))
+        await (await sender(world, wire)).send(Outgoing("3EB1", CAROL, Text("hi")))
     assert (failed.value.code, failed.value.permanent) == ("no_devices", False)
     assert wire.sent == []
 
@@ -102,7 +103,7 @@ async def test_a_session_that_goes_meanwhile_is_set_up_anew(world: World) -> Non
     wire = Acknowledging(world)
     wire.meanwhile = True
     sending = await sender(world, wire)
-    await sending.send(Outgoing("3EB1", CAROL, "text", "hi"))
+    await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
     (message,) = wire.sent
     (targets,) = message.children("participants")
     assert [one.attrs["jid"] for one in targets.children()] == [CAROL, TABLET]
@@ -117,7 +118,7 @@ async def test_a_device_whose_keys_are_missing_or_forged_holds_up_no_other(
     wire = Acknowledging(world)
     setattr(wire, fault, {CAROL})
     sending = await sender(world, wire, LAPTOP)
-    await sending.send(Outgoing("3EB1", CAROL, "text", "hi"))
+    await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
     (message,) = wire.sent
     (targets,) = message.children("participants")
     assert [one.attrs["jid"] for one in targets.children()] == [LAPTOP, TABLET]
@@ -128,7 +129,7 @@ async def test_a_companion_that_its_phone_did_not_link_gets_nothing(world: World
     wire = Acknowledging(world)
     wire.unlinked = {LAPTOP}
     sending = await sender(world, wire, LAPTOP)
-    await sending.send(Outgoing("3EB1", CAROL, "text", "hi"))
+    await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
     (message,) = wire.sent
     (targets,) = message.children("participants")
     assert [one.attrs["jid"] for one in targets.children()] == [CAROL, TABLET]
@@ -146,7 +147,7 @@ async def test_a_strangers_phone_is_known_by_its_bundle(world: World) -> None:
     async with world.session.transaction():
         world.session.save_identity(ACCOUNT, own.identity_public)
         world.session.save_devices(CAROL, [LAPTOP, CAROL], time.time())
-    await sending.send(Outgoing("3EB1", CAROL, "text", "hi"))
+    await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
     (message,) = wire.sent
     (targets,) = message.children("participants")
     assert [one.attrs["jid"] for one in targets.children()] == [LAPTOP, CAROL, TABLET]
@@ -157,8 +158,6 @@ async def test_one_chat_keeps_its_order_while_others_share_its_commits(world: Wo
     wire = Acknowledging(world)
     sending = await sender(world, wire)
     texts = [f"3EB{number:03}" for number in range(50)]
-    await asyncio.gather(
-        *(sending.send(Outgoing(number, CAROL, "text", number)) for number in texts)
-    )
+    await asyncio.gather(*(sending.send(Outgoing(number, CAROL, Text(number))) for number in texts))
     assert [message.attrs["id"] for message in wire.sent] == texts
     assert wire.asked == [CAROL, TABLET]

@@ -1,0 +1,92 @@
+"""What is asked of an open connection now: who is on WhatsApp, presence, typing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from actors.connection.engine import SendError
+from actors.redis.client import RedisAway
+from actors.shell import end_tasks
+
+if TYPE_CHECKING:
+    from actors.connection.engine import Engine
+    from actors.redis.commands import Command, Commands
+
+log = structlog.get_logger()
+
+WAIT = 20.0
+PAUSE = 1.0
+"""Seconds for which Redis is asked to wait for a command, and between tries while it is away."""
+
+AT_ONCE = 8
+"""Commands that are done at a time; the rest waits, as long as its askers do."""
+
+WITHIN = 15.0
+"""Seconds after which nobody waits for what is still being done."""
+
+
+class Commander:
+    """Does what is asked, for as long as `run` runs, and answers with what came of it.
+
+    An answer has `error`, a stable code, where it was not done. Whatever breaks in one command
+    ends no other.
+    """
+
+    def __init__(self, connection: str, engine: Engine, commands: Commands) -> None:
+        self._connection = connection
+        self._engine = engine
+        self._commands = commands
+        self._doing: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        try:
+            while True:
+                if len(self._doing) >= AT_ONCE:
+                    await asyncio.wait(self._doing, return_when=asyncio.FIRST_COMPLETED)
+                    continue
+                try:
+                    command = await self._commands.next(self._connection, WAIT)
+                except RedisAway:
+                    await asyncio.sleep(PAUSE)
+                    continue
+                if command is not None:
+                    task = asyncio.create_task(self._do(command))
+                    self._doing.add(task)
+                    task.add_done_callback(self._doing.discard)
+        finally:
+            await end_tasks(set(self._doing), 1.0)
+
+    async def _do(self, command: Command) -> None:
+        try:
+            async with asyncio.timeout(WITHIN):
+                told = await self._done(command)
+        except SendError as error:
+            told = {"error": error.code}
+        except Exception as error:  # noqa: BLE001 - whatever it is, the asker is told
+            log.error(  # noqa: TRY400 - a traceback may quote who was asked about
+                "command broke",
+                action="command",
+                connection=self._connection,
+                kind=command.kind,
+                error=type(error).__name__,
+            )
+            told = {"error": "command_failed"}
+        try:
+            await self._commands.answer(command, told)
+        except RedisAway:
+            return  # the asker learns as much by itself
+
+    async def _done(self, command: Command) -> dict[str, Any]:
+        args = command.args
+        if command.kind == "lookup":
+            return {"chat": await self._engine.lookup(args["chat"])}
+        if command.kind == "presence":
+            await self._engine.presence(available=args["presence"] == "available")
+        elif command.kind == "typing":
+            await self._engine.typing(args["chat"], args["state"])
+        else:
+            return {"error": "unknown_command"}
+        return {}

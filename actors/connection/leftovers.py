@@ -1,0 +1,101 @@
+"""What older files of a session still hold: received, acknowledged, and stored nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from actors.backoff import persist
+from actors.connection.draining import Drain
+from actors.connection.restoring import OLDER
+from actors.connection.session import Session, SessionDamaged, SessionTooNew, StaleEpoch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from actors.connection.engine import InboxItem, InboxKind
+    from actors.connection.reporting import State
+    from actors.connection.sending import Ticket
+    from actors.queue.lanes import Lanes
+
+log = structlog.get_logger()
+
+DRAINED: Final = "drained"
+"""Where older files lie that hold nothing more."""
+
+
+class Leftovers:
+    """Drains the inbox of each older file of a connection, before and beside the live one's (G5).
+
+    A file is done once the store has all of it; what a crash or an outage interrupts begins anew at
+    the next try or by the next owner, and what was stored twice is there once.
+    """
+
+    def __init__(
+        self,
+        ticket: Ticket,
+        directory: Path,
+        lanes: Lanes,
+        state: State,
+    ) -> None:
+        """`on_lost` is to be set before `run`: a newer epoch has the connection."""
+        self.on_lost: Callable[[str], None] = lambda _: None
+        self._ticket = ticket
+        self._directory = directory
+        self._lanes = lanes
+        self._state = state
+
+    async def run(self) -> None:
+        """Drain until nothing is left."""
+        for file in sorted((self._directory / OLDER).glob("*/session.db")):
+            try:
+                await persist(partial(self._drain, file), _NotAll, first=0.2, longest=5.0)
+            except (SessionDamaged, SessionTooNew, StaleEpoch) as error:
+                log.error(  # noqa: TRY400 - the code says it
+                    "older session not read",
+                    action="leftovers",
+                    connection=self._ticket.connection,
+                    reason=error.code,
+                )
+
+    async def _drain(self, file: Path) -> None:
+        held = _Held(Session.open(file, self._ticket.epoch))
+        try:
+            await held.show()
+            drain = Drain(self._ticket, held, self._lanes, self._state, on_lost=self.on_lost)
+            if not await drain.once():
+                raise _NotAll
+        finally:
+            held.session.close()
+        done = self._directory / DRAINED
+        await asyncio.to_thread(done.mkdir, mode=0o700, exist_ok=True)
+        await asyncio.to_thread(file.parent.rename, done / file.parent.name)
+        log.info("older session drained", action="leftovers", connection=self._ticket.connection)
+
+
+class _NotAll(Exception):  # noqa: N818 - reads as what it is
+    """The store or Redis is away."""
+
+
+class _Held:
+    """The inbox of a file that no engine serves."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    async def show(self) -> None:
+        """Nobody waits any more for what was asked for: a resend goes to the live session."""
+        async with self.session.transaction():
+            self.session.show_wanted(time.time())
+
+    async def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
+        return self.session.pending(kind, limit)
+
+    async def settle(self, keys: Sequence[int]) -> None:
+        async with self.session.transaction():
+            self.session.settle(keys)

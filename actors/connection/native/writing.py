@@ -1,0 +1,164 @@
+"""From content to what leaves: WhatsApp's protobuf, and the attributes of the stanza around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.connection.engine import SendError
+from actors.connection.native.nodes import Node, parse, proto
+from actors.content import Contact, Delete, Edit, Location, Poll, Reaction, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.content import Content, Quote, Target
+
+SENDER_REVOKE: Final = "7"
+MESSAGE_EDIT: Final = "1"
+"""The stanza's ``edit``."""
+
+_MEDIA: Final = {
+    "locationMessage": "location",
+    "contactMessage": "vcard",
+    "contactsArrayMessage": "contact_array",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Dress:
+    """What a stanza says of the message in it: its own `attrs`, those of each ciphertext, and parts.
+
+    Servers and clients look at it before, or instead of, the plaintext.
+    """
+
+    attrs: Mapping[str, str]
+    enc: Mapping[str, str] = field(default_factory=dict)
+    parts: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where it goes, by canonical addresses; `at` is the time in seconds."""
+
+    chat: str
+    account: str
+    at: float
+
+    def key(self, target: Target) -> Any:
+        """The key of a message of this chat, as the account sees it."""
+        own = target.sender is None or target.sender == self.account
+        return proto.MessageKey(remoteJid=self.chat, fromMe=own, id=target.message_id)
+
+    @property
+    def milliseconds(self) -> int:
+        return int(self.at * 1000)
+
+
+def write(content: Content, place: Place) -> bytes:
+    """The plaintext, not padded. Raises `SendError` for a kind that cannot be sent."""
+    message = proto.Message()
+    if isinstance(content, Text):
+        _text(message, content, place)
+    elif isinstance(content, Location):
+        _location(message.locationMessage, content)
+        _reply(message.locationMessage, content.reply_to, place)
+    elif isinstance(content, Contact):
+        _contact(message, content, place)
+    elif isinstance(content, Poll):
+        _poll(message, content, place)
+    elif isinstance(content, Reaction):
+        _reaction(message.reactionMessage, content, place)
+    elif isinstance(content, Edit | Delete):
+        _change(message, content, place)
+    else:
+        raise SendError("unsupported_type", permanent=True)
+    plaintext: bytes = message.SerializeToString()
+    return plaintext
+
+
+def dress(plaintext: bytes) -> Dress:
+    """The stanza's words for what `write` made, also when it is sent again."""
+    message = parse(proto.Message, plaintext)
+    names = [field.name for field, _ in message.ListFields()]
+    for name in names:
+        if name in _MEDIA:
+            return Dress({"type": "media"}, {"mediatype": _MEDIA[name]})
+        if name.startswith("pollCreation"):
+            return Dress({"type": "poll"}, parts=(Node("meta", {"polltype": "creation"}),))
+        if name == "reactionMessage":
+            taken_back = {} if message.reactionMessage.text else {"edit": SENDER_REVOKE}
+            return Dress({"type": "reaction", **taken_back}, {"decrypt-fail": "hide"})
+        if name == "protocolMessage":
+            edited = message.protocolMessage.type == proto.Message.ProtocolMessage.MESSAGE_EDIT
+            kind = MESSAGE_EDIT if edited else SENDER_REVOKE
+            return Dress({"type": "text", "edit": kind}, {"decrypt-fail": "hide"})
+    return Dress({"type": "text"})
+
+
+def _text(message: Any, content: Text, place: Place) -> None:
+    if content.reply_to is None:
+        message.conversation = content.text
+        return
+    message.extendedTextMessage.text = content.text
+    _reply(message.extendedTextMessage, content.reply_to, place)
+
+
+def _location(part: Any, content: Location) -> None:
+    part.degreesLatitude, part.degreesLongitude = content.latitude, content.longitude
+    if content.name is not None:
+        part.name = content.name
+    if content.address is not None:
+        part.address = content.address
+
+
+def _contact(message: Any, content: Contact, place: Place) -> None:
+    first = content.cards[0]
+    if len(content.cards) == 1:
+        part = message.contactMessage
+        part.displayName, part.vcard = first.name, first.vcard
+    else:
+        part = message.contactsArrayMessage
+        part.displayName = first.name
+        for card in content.cards:
+            part.contacts.add(displayName=card.name, vcard=card.vcard)
+    _reply(part, content.reply_to, place)
+
+
+def _poll(message: Any, content: Poll, place: Place) -> None:
+    # Clients tell a poll with one choice by the field that it is in.
+    one = content.choices == 1
+    part = message.pollCreationMessageV3 if one else message.pollCreationMessage
+    part.name, part.selectableOptionsCount = content.question, content.choices
+    for option in content.options:
+        part.options.add(optionName=option)
+    _reply(part, content.reply_to, place)
+    if content.secret is not None:
+        message.messageContextInfo.messageSecret = bytes.fromhex(content.secret)
+
+
+def _reaction(part: Any, content: Reaction, place: Place) -> None:
+    part.key.CopyFrom(place.key(content.target))
+    part.text = content.emoji
+    part.senderTimestampMs = place.milliseconds
+
+
+def _change(message: Any, content: Edit | Delete, place: Place) -> None:
+    part = message.protocolMessage
+    part.key.CopyFrom(place.key(content.target))
+    if isinstance(content, Edit):
+        part.type = proto.Message.ProtocolMessage.MESSAGE_EDIT
+        part.editedMessage.conversation = content.text
+        part.timestampMs = place.milliseconds
+    else:
+        part.type = proto.Message.ProtocolMessage.REVOKE
+
+
+def _reply(part: Any, quote: Quote | None, place: Place) -> None:
+    if quote is None:
+        return
+    context = part.contextInfo
+    context.stanzaId = quote.target.message_id
+    context.participant = quote.target.sender or place.account
+    # There has to be one: clients take a reply without it for no reply.
+    context.quotedMessage.conversation = quote.text or ""

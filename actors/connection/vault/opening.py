@@ -1,0 +1,29 @@
+"""The vault that the settings name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.connection.vault.directory import DirectoryBucket
+from actors.connection.vault.keyring import Keyring
+from actors.connection.vault.vault import Vault
+
+if TYPE_CHECKING:
+    from actors.connection.vault.bucket import Bucket
+    from actors.settings import Settings
+
+
+def open_bucket(settings: Settings) -> Bucket:
+    """The bucket, reached from this process; loads Google's client where it is Google's."""
+    if settings.bucket_directory is not None:
+        return DirectoryBucket(settings.bucket_directory)
+    from actors.connection.vault.gcs import GcsBucket  # noqa: PLC0415 - heavy
+
+    assert settings.storage_bucket is not None
+    return GcsBucket(settings.storage_bucket.removeprefix("gs://"))
+
+
+def open_vault(settings: Settings, bucket: Bucket) -> Vault:
+    """The vault in `bucket`, with the keys that the settings name."""
+    assert settings.session_encryption_key is not None
+    return Vault(bucket, Keyring.of(settings.session_encryption_key.get_secret_value()))

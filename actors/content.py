@@ -1,0 +1,247 @@
+"""What a message says: typed, and one form from the API to WhatsApp and back.
+
+The same content is validated by the API, kept in the queue's record, encrypted by an engine; and
+read by an engine, kept in the inbox, stored and shown. In between it is JSON (`encode`, `decode`)
+that names its version, so that what one release wrote another either understands or refuses.
+
+Content says nothing of the envelope: chat, sender, time and id are beside it, and a `Target` names
+its author itself. So a group is another chat, and a kind with media is another class here whose
+field names a stored object (key, mime type, length, SHA-256, file name) beside its caption; until
+then such a kind is `Other`. Whatever is quoted, reacted to, edited or deleted stays a `Target`.
+
+None of these may be logged.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERSION: Final = 1
+
+MINTED = re.compile(r"3EB0[0-9A-F]{18}\Z")
+"""The WhatsApp ids that this service gives (`queue.record.mint`); WhatsApp Web's are like them."""
+
+EDIT_SECONDS = 15 * 60.0
+"""How long after it was sent a text may be edited: WhatsApp's own clients show no later edit."""
+
+DELETE_SECONDS = 60 * 3600.0
+"""How long after it was sent a message may be deleted for everyone, as in WhatsApp's clients."""
+
+
+class UnknownContent(ValueError):  # noqa: N818 - reads as what it is
+    """No content, or one of a newer release. The message says no more, for it may be logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Another message of the same chat. `sender` None: this service sent it, under its own id.
+
+    Otherwise the canonical address of its author; the account's, where its phone sent it.
+    """
+
+    message_id: str
+    sender: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a reply answers. `text` is shown with it, where that is known; `type` is its kind."""
+
+    target: Target
+    text: str | None = None
+    type: str = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    type: ClassVar = "text"
+    text: str
+    reply_to: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Degrees; north and east are positive."""
+
+    type: ClassVar = "location"
+    latitude: float
+    longitude: float
+    name: str | None = None
+    address: str | None = None
+    reply_to: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    name: str
+    vcard: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    type: ClassVar = "contact"
+    cards: tuple[Card, ...]
+    reply_to: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """`choices` is how many options one may choose, 0 any number; `secret` (hex) keys the votes."""
+
+    type: ClassVar = "poll"
+    question: str
+    options: tuple[str, ...]
+    choices: int = 0
+    secret: str | None = None
+    reply_to: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """An empty `emoji` takes the sender's reaction back."""
+
+    type: ClassVar = "reaction"
+    target: Target
+    emoji: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """The author's other words for a text of his."""
+
+    type: ClassVar = "edit"
+    target: Target
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """The author takes a message back, for everyone."""
+
+    type: ClassVar = "delete"
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class PollVote:
+    """What its sender chooses in a poll, instead of what he chose before.
+
+    `options` None: it could not be read. It is received only.
+    """
+
+    type: ClassVar = "poll_vote"
+    target: Target
+    options: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A kind that only its name and its text (or caption) is known of."""
+
+    kind: str
+    text: str | None = None
+    reply_to: Quote | None = None
+
+    @property
+    def type(self) -> str:
+        return self.kind
+
+
+Content = Text | Location | Contact | Poll | Reaction | Edit | Delete | PollVote | Other
+Change = Reaction | Edit | Delete | PollVote
+"""What changes another message rather than standing for itself."""
+
+_KINDS: Final[Mapping[str, Any]] = {
+    str(kind.type): kind
+    for kind in (Text, Location, Contact, Poll, Reaction, Edit, Delete, PollVote)
+}
+KINDS: Final = frozenset(_KINDS) - {PollVote.type}
+"""The kinds that can be sent."""
+
+
+def text_of(content: Content) -> str | None:
+    """What a person reads as the text of the message itself; None for kinds without one.
+
+    An edit has none: its words are those of the message that it changes.
+    """
+    return content.text if isinstance(content, Text | Other) else None
+
+
+def is_plain(content: Content) -> bool:
+    """Whether `type` and `text` say it all."""
+    return isinstance(content, Text | Other) and content.reply_to is None
+
+
+def encode(content: Content) -> str:
+    """The content as JSON."""
+    return json.dumps(
+        {"v": VERSION, "type": content.type, **_plain(content)},
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
+
+
+def decode(encoded: str) -> Content:
+    """The content that was encoded. Raises `UnknownContent`."""
+    try:
+        return unpack(json.loads(encoded))
+    except json.JSONDecodeError:
+        raise UnknownContent("no JSON") from None
+
+
+def pack(content: Content) -> dict[str, Any]:
+    """The content as a JSON object."""
+    return cast("dict[str, Any]", json.loads(encode(content)))
+
+
+def unpack(packed: Mapping[str, Any]) -> Content:
+    """The content that was packed. Raises `UnknownContent`."""
+    try:
+        if packed["v"] != VERSION:
+            raise UnknownContent("of another version")
+        return _content(packed)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise UnknownContent("not understood") from None
+
+
+def _content(packed: Mapping[str, Any]) -> Content:
+    kind = _KINDS.get(packed["type"])
+    if kind is None:
+        return Other(str(packed["kind"]), packed.get("text"), _quote(packed.get("reply_to")))
+    names = {each.name for each in fields(kind)}
+    values = {name: value for name, value in packed.items() if name in names}
+    if "target" in names:
+        values["target"] = _target(values["target"])
+    if values.get("reply_to") is not None:
+        values["reply_to"] = _quote(values["reply_to"])
+    if "cards" in names:
+        values["cards"] = tuple(Card(card["name"], card["vcard"]) for card in values["cards"])
+    if values.get("options") is not None:
+        values["options"] = tuple(values["options"])
+    return cast("Content", kind(**values))
+
+
+def _target(packed: Mapping[str, Any]) -> Target:
+    return Target(packed["message_id"], packed.get("sender"))
+
+
+def _quote(packed: Mapping[str, Any] | None) -> Quote | None:
+    if packed is None:
+        return None
+    return Quote(_target(packed["target"]), packed.get("text"), packed["type"])
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses as objects without what is None; tuples as lists."""
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if not hasattr(value, "__dataclass_fields__"):
+        return value
+    named = ((each.name, getattr(value, each.name)) for each in fields(value))
+    return {name: _plain(each) for name, each in named if each is not None}

@@ -1,0 +1,123 @@
+"""What the owner of a connection is asked to do now, and answers: a question, not a message.
+
+Nothing of it is kept: a command is done within its time by whoever serves the connection, or not at
+all, and its caller is told which. At most `MOST` wait for a connection; every key expires by itself.
+
+    gateway                                  owner
+    SET command:ID  RPUSH commands ID   →    BLPOP commands, GETDEL command:ID (gone: too late)
+    GET answer:ID until its time is up  ←    SET answer:ID
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.redis import keys
+from actors.redis.client import connect, reach
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from redis.asyncio import Redis
+
+    from actors.settings import Settings
+
+MOST: Final = 100
+"""Commands that wait for one connection at most."""
+
+KEPT: Final = 10_000
+"""Milliseconds for which an answer can be fetched."""
+
+FIRST_LOOK, LAST_LOOK = 0.01, 0.1
+GRACE: Final = 5.0
+"""Seconds longer than asked that a blocked wait may take before the server counts as away."""
+
+
+class NoAnswer(Exception):  # noqa: N818 - reads as what it is
+    """Nobody answered in time. It may be done all the same where an owner had taken it."""
+
+
+class TooMany(Exception):  # noqa: N818
+    """As many commands as may wait for this connection: nothing was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What is asked. `args` may name people: never logged."""
+
+    id: str
+    connection: str
+    kind: str
+    args: Mapping[str, str] = field(repr=False)
+
+
+class Commands:
+    """Both ends of it. Raises `RedisAway` where Redis does not serve."""
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self._redis = redis
+        self._settings = settings
+        self._blocking: Redis | None = None
+
+    async def ask(
+        self, connection: str, kind: str, args: Mapping[str, str], seconds: float
+    ) -> dict[str, Any]:
+        """The owner's answer, within so many seconds. Raises `NoAnswer` and `TooMany`."""
+        of, id_ = keys.of(connection), secrets.token_hex(8)
+        until = asyncio.get_running_loop().time() + seconds
+        milliseconds = int(seconds * 1000)
+        async with reach():
+            if await self._redis.llen(of.commands) >= MOST:
+                raise TooMany
+            asked = self._redis.pipeline(transaction=True)
+            asked.set(of.command(id_), json.dumps({"kind": kind, "args": args}), px=milliseconds)
+            asked.rpush(of.commands, id_)
+            asked.pexpire(of.commands, milliseconds)
+            await asked.execute()
+        pause = FIRST_LOOK
+        while (left := until - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(min(pause, left))
+            pause = min(pause * 1.5, LAST_LOOK)
+            async with reach():
+                answer: Any = await self._redis.getdel(of.answer(id_))
+            if answer is not None:
+                told: dict[str, Any] = json.loads(answer)
+                return told
+        async with reach():
+            await self._redis.delete(of.command(id_))
+        raise NoAnswer
+
+    async def next(self, connection: str, timeout: float) -> Command | None:  # noqa: ASYNC109
+        """The oldest command whose time is not up; None if there is none within `timeout` seconds.
+
+        One waits for a connection.
+        """
+        if self._blocking is None:
+            self._blocking = connect(self._settings, blocking=True)
+        of = keys.of(connection)
+        async with reach(deadline=timeout + GRACE):
+            popped: Any = await self._blocking.blpop([of.commands], timeout=max(timeout, 0.01))
+        if popped is None:
+            return None
+        async with reach():
+            asked: Any = await self._redis.getdel(of.command(popped[1]))
+        if asked is None:
+            return None
+        command = json.loads(asked)
+        return Command(popped[1], connection, command["kind"], command["args"])
+
+    async def answer(self, command: Command, told: Mapping[str, Any]) -> None:
+        """Tell who asked, if they still wait."""
+        key = keys.of(command.connection).answer(command.id)
+        async with reach():
+            await self._redis.set(key, json.dumps(told), px=KEPT)
+
+    async def close(self) -> None:
+        """Close the blocking connection of `next`; not the client, which is the caller's."""
+        if self._blocking is not None:
+            await self._blocking.aclose()
+            self._blocking = None

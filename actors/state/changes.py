@@ -1,0 +1,172 @@
+"""What others did to a message afterwards: reactions, edits, a delete. Pure.
+
+The changes of a message stand in its document under ``changes``, beside what it first said:
+
+    ``reactions`` by who reacted (`ME`, or an address): ``emoji`` ``at`` ``message_id``; one that was
+    taken back stays with an empty ``emoji``, so that an older one does not come back
+    ``votes`` of a poll by who voted: ``options`` ``at`` ``message_id``, the last of each
+    ``edits`` the newest `EDITS` in the order of their time: ``text`` ``at`` ``message_id``
+    ``deleted`` ``at`` ``message_id``; what the message said, and its other changes, are gone then
+
+The result is the same in whatever order changes arrive and however often (G5), also where one comes
+before its message: a document with ``changes`` alone stands for that until it is stored, and no
+list shows it. Who changed it is who sent the change: an edit and a delete are for the document of a
+message of their own sender, whatever they claim.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.content import Delete, Edit, PollVote, Reaction
+from actors.state.documents import MESSAGES, Write
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.content import Change, Target
+    from actors.state.documents import Document
+
+ME: Final = "me"
+"""Who reacts for the account, through this service or on its phone."""
+
+_BY_PERSON: Final = ("reactions", "votes")
+"""Changes of which only the last of each person counts."""
+
+EDITS: Final = 20
+EDITS_CHARACTERS: Final = 200_000
+"""What is kept of a message's edits at most: of a longer history the newest."""
+
+
+def incoming_id(connection: str, chat: str, sender: str, message_id: str) -> str:
+    """The API id of a message that did not go out through the API."""
+    subject = f"{chat}|{sender}|{message_id}"
+    return f"{connection}.in.{hashlib.sha256(subject.encode()).hexdigest()[:24]}"
+
+
+def target_id(connection: str, chat: str, target: Target) -> str:
+    """The API id of a message of this chat."""
+    if target.sender is None:
+        return f"{connection}.{target.message_id}"
+    return incoming_id(connection, chat, target.sender, target.message_id)
+
+
+def noting(
+    connection: str,
+    chat: str,
+    change: Change,
+    *,
+    who: str,
+    at: float,
+    message_id: str,
+) -> Write:
+    """The write that notes a change in the document of its target, there or yet to come.
+
+    `who` is `ME` or the address of who sent it, `at` its time, `message_id` its own id.
+    """
+
+    def apply(there: Document | None) -> Document | None:
+        document = there or {"connection": connection, "chat": chat}
+        before = document.get("changes") or {}
+        changes = _with(before, change, who, {"at": at, "message_id": message_id})
+        return None if changes == before else settled(document, changes)
+
+    return Write("change", MESSAGES, target_id(connection, chat, change.target), change=apply)
+
+
+def is_early(document: Mapping[str, Any]) -> bool:
+    """Whether only changes are there, of a message that has not come."""
+    return "type" not in document
+
+
+def settled(document: Mapping[str, Any], changes: Mapping[str, Any]) -> Document:
+    """The document with these changes; it says nothing any more once it is deleted."""
+    kept: Document = {**document, "changes": dict(changes)}
+    if changes.get("deleted") and not is_early(document):
+        kept |= {"text": None, "content": None}
+    return kept
+
+
+def joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes of two documents of one message."""
+    last: dict[str, dict[str, Any]] = {}
+    for name in _BY_PERSON:
+        last[name] = dict(one.get(name) or {})
+        for who, news in (other.get(name) or {}).items():
+            last[name][who] = _later(last[name].get(who), news)
+    edits = [*(one.get("edits") or ()), *(other.get("edits") or ())]
+    deleted = one.get("deleted") or other.get("deleted")
+    return _changes(last, edits, deleted)
+
+
+def renamed(changes: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
+    """The changes once who was known as `old` is known as `new`."""
+    known = dict(changes)
+    for name in _BY_PERSON:
+        last = dict(known.get(name) or {})
+        if old in last:
+            last[new] = _later(last.get(new), last.pop(old))
+            known[name] = last
+    return known
+
+
+def text_now(document: Mapping[str, Any]) -> str | None:
+    """The text of a message as it reads after its edits."""
+    edits = _edits(document)
+    return edits[-1]["text"] if edits else document.get("text")
+
+
+def former(document: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """What the text was before each of its edits, oldest first, each with the time it ended."""
+    edits = _edits(document)
+    words = [document.get("text") or "", *(edit["text"] for edit in edits)]
+    return [(text, edit["at"]) for text, edit in zip(words, edits, strict=False)]
+
+
+def _edits(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Those that change something: a kind without text has none to change."""
+    if document.get("text") is None:
+        return []
+    return list((document.get("changes") or {}).get("edits") or ())
+
+
+def _with(
+    before: Mapping[str, Any], change: Change, who: str, when: dict[str, Any]
+) -> dict[str, Any]:
+    if isinstance(change, Reaction):
+        news: dict[str, Any] = {"reactions": {who: {"emoji": change.emoji, **when}}}
+    elif isinstance(change, PollVote):
+        if change.options is None:
+            return dict(before)  # it could not be read: what was chosen before may still stand
+        news = {"votes": {who: {"options": list(change.options), **when}}}
+    elif isinstance(change, Edit):
+        news = {"edits": [{"text": change.text, **when}]}
+    else:
+        assert isinstance(change, Delete)
+        news = {"deleted": when}
+    return joined(before, news)
+
+
+def _changes(
+    last: dict[str, dict[str, Any]], edits: list[dict[str, Any]], deleted: dict[str, Any] | None
+) -> dict[str, Any]:
+    if deleted:
+        return {"deleted": deleted}
+    ordered = sorted({edit["message_id"]: edit for edit in reversed(edits)}.values(), key=_when)
+    room, kept = EDITS_CHARACTERS, list[dict[str, Any]]()
+    for edit in reversed(ordered[-EDITS:]):
+        room -= len(edit["text"])
+        if room < 0 and kept:
+            break
+        kept.insert(0, edit)
+    named = {**last, "edits": kept}
+    return {name: value for name, value in named.items() if value}
+
+
+def _when(noted: Mapping[str, Any]) -> tuple[float, str]:
+    return noted["at"], noted["message_id"]
+
+
+def _later(one: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
+    return other if one is None or _when(other) > _when(one) else one

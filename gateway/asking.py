@@ -1,0 +1,124 @@
+"""What is asked of an open connection and answered while the caller waits: nothing of it is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+
+from actors.redis.commands import NoAnswer, TooMany
+from actors.redis.keys import is_connection
+from gateway import addresses, answers, auth
+from gateway.endpoint import Call, Gives, Operation, written
+from gateway.models import Presence, Typing
+from gateway.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PATIENCE = 10.0  # seconds
+
+_REFUSES = (
+    "connection_not_open",
+    "connection_busy",
+    "not_answered",
+    "redis_away",
+)
+
+
+async def number(call: Call[None, None]) -> Response:
+    await _reach(call)
+    wanted = _chat(call.path["number"])
+    told = await _ask(call, "lookup", {"chat": wanted})
+    digits = wanted.partition("@")[0]
+    return written(
+        answers.Number(number=digits, on_whatsapp=told["chat"] is not None, chat=told["chat"])
+    )
+
+
+async def presence(call: Call[Presence, None]) -> Response:
+    await _reach(call)
+    await _ask(call, "presence", {"presence": call.body.presence})
+    return Response(status_code=204)
+
+
+async def typing(call: Call[Typing, None]) -> Response:
+    await _reach(call)
+    await _ask(call, "typing", {"chat": _chat(call.path["chat"]), "state": call.body.state})
+    return Response(status_code=204)
+
+
+async def _reach(call: Call[Any, Any]) -> None:
+    """The connection exists, and the key reaches it."""
+    connection = call.path["connection"]
+    if not is_connection(connection):
+        raise Problem("unknown_connection")
+    auth.require_connection(call.key, connection)
+    if await call.backends.known.find(connection) is None:
+        raise Problem("unknown_connection")
+
+
+async def _ask(call: Call[Any, Any], kind: str, args: Mapping[str, str]) -> dict[str, Any]:
+    """What the connection's owner answers. Problems: those of `_REFUSES`."""
+    connection, backends = call.path["connection"], call.backends
+    lease = (await backends.leases.read_all([connection])).get(connection)
+    if lease is None or lease.state != "open":
+        raise Problem("connection_not_open")
+    try:
+        told = await backends.commands.ask(connection, kind, args, PATIENCE)
+    except TooMany:
+        raise Problem("connection_busy") from None
+    except NoAnswer:
+        raise Problem("not_answered") from None
+    if told.get("error") == "not_connected":
+        raise Problem("connection_not_open")
+    if "error" in told:
+        raise Problem("not_answered", "WhatsApp did not do it.", reason=told["error"])
+    return told
+
+
+def _chat(given: str) -> str:
+    try:
+        return addresses.canonical(given)
+    except addresses.InvalidAddress as error:
+        raise Problem(error.code, f"The path: {error}.") from None
+
+
+_TAG = "connections"
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/api/connections/{connection}/numbers/{number}",
+        "checkNumber",
+        "Whether a number is on WhatsApp",
+        _TAG,
+        number,
+        {200: Gives("What WhatsApp says of it.", answers.Number)},
+        "send",
+        refuses=(*_REFUSES, "invalid_number", "unsupported_chat"),
+    ),
+    Operation(
+        "POST",
+        "/api/connections/{connection}/presence",
+        "setPresence",
+        "Show the account as online, or not",
+        _TAG,
+        presence,
+        {204: Gives("WhatsApp was told.")},
+        "send",
+        body=Presence,
+        refuses=_REFUSES,
+    ),
+    Operation(
+        "POST",
+        "/api/connections/{connection}/chats/{chat}/typing",
+        "setTyping",
+        "Show in a chat that the account writes, or records, or stopped",
+        _TAG,
+        typing,
+        {204: Gives("WhatsApp was told.")},
+        "send",
+        body=Typing,
+        refuses=(*_REFUSES, "invalid_number", "unsupported_chat"),
+    ),
+)

@@ -1,0 +1,100 @@
+"""What a message says and what was done to it since, as answers tell it (pure)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actors.content import Target, UnknownContent, pack
+from actors.state.changes import former, target_id, text_now
+from actors.state.messages import connection_of
+from gateway import answers
+from gateway.answers import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.queue.lanes import Record
+    from actors.state.documents import Document
+
+
+def said_in(record: Record) -> Document | None:
+    """The content of a message of the queue, as its document has it."""
+    try:
+        said = record.said if record.content else None
+    except UnknownContent:
+        return None
+    return None if said is None else pack(said)
+
+
+def said_and_done(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Those fields of `answers.Message` that say what the message is, and was, and got.
+
+    From `connection`, `chat`, `text`, `content` and `changes` of its document.
+    """
+    changes = document.get("changes") or {}
+    deleted = changes.get("deleted")
+    packed = None if deleted else document.get("content")
+    shown = {**document, "text": None} if deleted else document
+    edits = [] if deleted else former(shown)
+    return {
+        "text": text_now(shown),
+        "content": _content(document, packed or {}),
+        "reply_to": _reply(document, packed or {}),
+        "reactions": [] if deleted else _reactions(changes.get("reactions") or {}),
+        "votes": [] if deleted else _votes(changes.get("votes") or {}),
+        "edits": [answers.Former(text=text, until=rfc3339(at) or "") for text, at in edits],
+        "edited_at": rfc3339(edits[-1][1]) if edits else None,
+        "deleted_at": rfc3339(deleted["at"]) if deleted else None,
+    }
+
+
+def _content(document: Mapping[str, Any], packed: Mapping[str, Any]) -> answers.Content | None:
+    kind = packed.get("type")
+    if kind == "location":
+        return answers.LocationContent(
+            latitude=packed["latitude"],
+            longitude=packed["longitude"],
+            name=packed.get("name"),
+            address=packed.get("address"),
+        )
+    if kind == "contact":
+        cards = [answers.SentCard(name=one["name"], vcard=one["vcard"]) for one in packed["cards"]]
+        return answers.ContactContent(contacts=cards)
+    if kind == "poll":
+        return answers.PollContent(
+            question=packed["question"], options=packed["options"], choices=packed["choices"]
+        )
+    if kind not in ("reaction", "edit", "delete", "poll_vote"):
+        return None
+    message = _referred(document, packed["target"])
+    if kind == "reaction":
+        return answers.ReactionContent(message=message, emoji=packed["emoji"])
+    if kind == "poll_vote":
+        return answers.PollVoteContent(message=message, options=packed.get("options"))
+    return (answers.EditContent if kind == "edit" else answers.DeleteContent)(message=message)
+
+
+def _reply(document: Mapping[str, Any], packed: Mapping[str, Any]) -> answers.Referred | None:
+    quote = packed.get("reply_to")
+    return None if quote is None else _referred(document, quote["target"])
+
+
+def _referred(document: Mapping[str, Any], packed: Mapping[str, Any]) -> answers.Referred:
+    target = Target(packed["message_id"], packed.get("sender"))
+    id_ = target_id(connection_of(document), document["chat"], target)
+    return answers.Referred(id=id_, message_id=target.message_id)
+
+
+def _votes(noted: Mapping[str, Any]) -> list[answers.Vote]:
+    return [
+        answers.Vote(by=who, options=one["options"], at=rfc3339(one["at"]) or "")
+        for who, one in sorted(noted.items(), key=lambda pair: pair[1]["at"])
+    ]
+
+
+def _reactions(noted: Mapping[str, Any]) -> list[answers.MessageReaction]:
+    present = [(who, one) for who, one in noted.items() if one["emoji"]]
+    return [
+        answers.MessageReaction(by=who, emoji=one["emoji"], at=rfc3339(one["at"]) or "")
+        for who, one in sorted(present, key=lambda pair: pair[1]["at"])
+    ]

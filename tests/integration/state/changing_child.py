@@ -1,0 +1,92 @@
+"""The drain of one connection's inbox in a process that kills itself at a step that the test names.
+
+Called with one argument, JSON: `settings` (values), `session` (its file), `epoch` and `point`. The
+steps are replaced in here; the product knows nothing of them. Without a point it drains to the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actors.connection.draining import Drain
+from actors.connection.engine import EngineEvents
+from actors.connection.native.engine import NativeEngine
+from actors.connection.sending import Ticket
+from actors.connection.session import Session
+from actors.queue.lanes import Lanes
+from actors.redis.client import connect
+from actors.settings import Settings
+from actors.state.actor import StateManager
+from actors.state.sqlite import SqliteDocuments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def dying(owner: type, name: str, *, after: bool) -> None:
+    original: Callable[..., Any] = getattr(owner, name)
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    async def called(self: Any, *arguments: Any, **named: Any) -> Any:
+        if not after:
+            die()
+        answer = await original(self, *arguments, **named)
+        die()
+        return answer
+
+    setattr(owner, name, called)
+
+
+def dying_in_the_settling() -> None:
+    original = Session.settle
+
+    def settle(self: Session, keys: Any) -> None:
+        original(self, keys)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Session.settle = settle  # type: ignore[assignment,method-assign]
+
+
+POINTS: dict[str, Callable[[], None]] = {
+    "before_store": lambda: dying(SqliteDocuments, "batch", after=False),
+    "after_store": lambda: dying(SqliteDocuments, "batch", after=True),
+    "before_redacting": lambda: dying(Lanes, "redact", after=False),
+    "after_redacting": lambda: dying(Lanes, "redact", after=True),
+    "before_settling_commit": dying_in_the_settling,
+    "none": lambda: None,
+}
+
+
+async def main(asked: dict[str, Any]) -> None:
+    settings = Settings.resolve(**{**asked["settings"], "data": Path(asked["settings"]["data"])})
+    session = Session.open(Path(asked["session"]), asked["epoch"])
+    engine = NativeEngine(settings, session, EngineEvents())
+    redis = connect(settings)
+    lanes = Lanes(redis, settings)
+    state = StateManager(asked["settings"]["data"], "state")
+    POINTS[asked["point"]]()
+    await state.start()
+    drain = Drain(
+        Ticket("shop", asked["epoch"]),
+        engine,
+        lanes,
+        state,
+        on_lost=lambda _: None,
+    )
+    assert await drain.once()
+    await state.stop()
+    await lanes.close()
+    await redis.aclose()
+    await engine.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(sys.argv[1])))

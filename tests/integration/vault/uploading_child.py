@@ -1,0 +1,36 @@
+"""Copies a session of some megabytes to a bucket again and again, and says when one is there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from actors.connection.session import Session
+from actors.connection.vault.directory import DirectoryBucket
+from actors.connection.vault.keyring import Keyring
+from actors.connection.vault.vault import Vault
+
+SIZE = 3_000_000
+
+
+async def main(bucket: str, file: Path) -> None:
+    if bucket.startswith("/"):
+        vault = Vault(DirectoryBucket(Path(bucket)), Keyring.of("5e" * 32))
+    else:
+        from actors.connection.vault.gcs import GcsBucket
+
+        vault = Vault(GcsBucket(bucket), Keyring.of("5e" * 32))
+    session = Session.open(file, 1)
+    while True:
+        async with session.transaction():
+            session.remember_sent("chat", "one", os.urandom(SIZE), 2e9)
+        print("begins", flush=True)
+        copy = await vault.keep("shop", file, file.with_name("scratch"))
+        assert copy is not None
+        print(copy.position.commit, flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2])))

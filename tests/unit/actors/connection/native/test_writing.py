@@ -1,0 +1,177 @@
+"""What is sent, as others read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.connection.engine import SendError
+from actors.connection.native import content
+from actors.connection.native.nodes import Node
+from actors.connection.native.writing import Dress, Place, dress, write
+from actors.content import (
+    Card,
+    Contact,
+    Content,
+    Delete,
+    Edit,
+    Location,
+    Other,
+    Poll,
+    Quote,
+    Reaction,
+    Target,
+    Text,
+)
+from tests.unit.actors.connection.native.judged import Judge, judging
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHAT = "15550100002@s.whatsapp.net"
+ACCOUNT = "15550100001@s.whatsapp.net"
+PLACE = Place(CHAT, ACCOUNT, 1_764_000_000.25)
+HIS, OURS, PHONES = Target("3EB0AA", CHAT), Target("3EB0BB", None), Target("3ACC", ACCOUNT)
+HIS_KEY = {"remoteJID": CHAT, "fromMe": False, "ID": "3EB0AA"}
+OUR_KEY = {"remoteJID": CHAT, "fromMe": True, "ID": "3EB0BB"}
+HIDDEN = {"decrypt-fail": "hide"}
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[Judge]:
+    with judging() as made:
+        yield made
+
+
+def reply(participant: str, number: str, words: str) -> dict[str, Any]:
+    return {
+        "stanzaID": number,
+        "participant": participant,
+        "quotedMessage": {"conversation": words},
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "shown", "words"),
+    [
+        pytest.param(Text("hi"), {"conversation": "hi"}, Dress({"type": "text"}), id="text"),
+        pytest.param(
+            Text("yes", Quote(HIS, "well?")),
+            {"extendedTextMessage": {"text": "yes", "contextInfo": reply(CHAT, "3EB0AA", "well?")}},
+            Dress({"type": "text"}),
+            id="reply",
+        ),
+        pytest.param(
+            Text("and", Quote(OURS)),
+            {"extendedTextMessage": {"text": "and", "contextInfo": reply(ACCOUNT, "3EB0BB", "")}},
+            Dress({"type": "text"}),
+            id="reply to one's own",
+        ),
+        pytest.param(
+            Location(-23.5, 46.25, "Here", None, Quote(HIS, "where?")),
+            {
+                "locationMessage": {
+                    "degreesLatitude": -23.5,
+                    "degreesLongitude": 46.25,
+                    "name": "Here",
+                    "contextInfo": reply(CHAT, "3EB0AA", "where?"),
+                }
+            },
+            Dress({"type": "media"}, {"mediatype": "location"}),
+            id="location",
+        ),
+        pytest.param(
+            Contact((Card("Ana", "BEGIN:VCARD"),)),
+            {"contactMessage": {"displayName": "Ana", "vcard": "BEGIN:VCARD"}},
+            Dress({"type": "media"}, {"mediatype": "vcard"}),
+            id="contact",
+        ),
+        pytest.param(
+            Contact((Card("Ana", "1"), Card("Ben", "2"))),
+            {
+                "contactsArrayMessage": {
+                    "displayName": "Ana",
+                    "contacts": [
+                        {"displayName": "Ana", "vcard": "1"},
+                        {"displayName": "Ben", "vcard": "2"},
+                    ],
+                }
+            },
+            Dress({"type": "media"}, {"mediatype": "contact_array"}),
+            id="contacts",
+        ),
+        pytest.param(
+            Poll("Tea?", ("yes", "no"), 1, "ab" * 32),
+            {
+                "pollCreationMessageV3": {
+                    "name": "Tea?",
+                    "options": [{"optionName": "yes"}, {"optionName": "no"}],
+                    "selectableOptionsCount": 1,
+                },
+                "messageContextInfo": {
+                    "messageSecret": "q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s="
+                },
+            },
+            Dress({"type": "poll"}, parts=(Node("meta", {"polltype": "creation"}),)),
+            id="poll",
+        ),
+        pytest.param(
+            Reaction(HIS, "👍"),
+            {
+                "reactionMessage": {
+                    "key": HIS_KEY,
+                    "text": "👍",
+                    "senderTimestampMS": "1764000000250",
+                }
+            },
+            Dress({"type": "reaction"}, HIDDEN),
+            id="reaction",
+        ),
+        pytest.param(
+            Reaction(OURS, ""),
+            {"reactionMessage": {"key": OUR_KEY, "text": "", "senderTimestampMS": "1764000000250"}},
+            Dress({"type": "reaction", "edit": "7"}, HIDDEN),
+            id="reaction taken back",
+        ),
+        pytest.param(
+            Edit(OURS, "better"),
+            {
+                "protocolMessage": {
+                    "key": OUR_KEY,
+                    "type": "MESSAGE_EDIT",
+                    "editedMessage": {"conversation": "better"},
+                    "timestampMS": "1764000000250",
+                }
+            },
+            Dress({"type": "text", "edit": "1"}, HIDDEN),
+            id="edit",
+        ),
+        pytest.param(
+            Delete(PHONES),
+            {"protocolMessage": {"key": {**OUR_KEY, "ID": "3ACC"}, "type": "REVOKE"}},
+            Dress({"type": "text", "edit": "7"}, HIDDEN),
+            id="delete",
+        ),
+    ],
+)
+def test_what_others_read(judge: Judge, said: Content, shown: dict[str, Any], words: Dress) -> None:
+    plaintext = write(said, PLACE)
+    assert judge.show(plaintext) == shown
+    assert dress(plaintext) == words
+
+
+def test_the_copy_for_the_own_devices(judge: Judge) -> None:
+    poll = Poll("Tea?", ("yes", "no"), 0, "ab" * 32)
+    shown = judge.show(content.device_sent(write(poll, PLACE), CHAT))
+    assert shown["deviceSentMessage"]["destinationJID"] == CHAT
+    assert "pollCreationMessage" in shown["deviceSentMessage"]["message"]
+    assert (
+        shown["messageContextInfo"] == (shown["deviceSentMessage"]["message"]["messageContextInfo"])
+    )
+
+
+def test_a_kind_that_cannot_be_sent_is_refused_for_good() -> None:
+    with pytest.raises(SendError) as failed:
+        write(Other("image", "look"), PLACE)
+    assert (failed.value.code, failed.value.permanent) == ("unsupported_type", True)

@@ -1,0 +1,42 @@
+"""What an older file of a session still holds gets to the state store (G5)."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, cast
+
+from actors.connection.leftovers import DRAINED, Leftovers
+from actors.connection.restoring import OLDER
+from actors.connection.sending import Ticket
+from actors.connection.session import Session
+from actors.content import Edit, Target, decode, encode
+from tests.integration.tree.scripted import Shelf
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.queue.lanes import Lanes
+
+CHAT = "15550100002@s.whatsapp.net"
+
+
+async def test_changes_leave_it_as_messages_do(tmp_path: Path) -> None:
+    said = Edit(Target("3EB0A1B2C3D4E5F6A7B8C9", CHAT), "ho")
+    file = tmp_path / OLDER / "1" / "session.db"
+    with closing(Session.open(file, 1)) as older:
+        async with older.transaction():
+            for message_id, content in (("WORDS", None), ("CHANGE", encode(said))):
+                older.add_message(
+                    chat=CHAT,
+                    sender=CHAT,
+                    message_id=message_id,
+                    at=900,
+                    type="text" if content is None else "edit",
+                    text="hi" if content is None else None,
+                    content=content,
+                )
+    shelf = Shelf()
+    await Leftovers(Ticket("shop", 2), tmp_path, cast("Lanes", None), shelf).run()
+    assert list(shelf.messages) == ["shop.WORDS", "shop.CHANGE"]
+    assert decode(shelf.messages["shop.CHANGE"]["content"]) == said
+    assert (tmp_path / DRAINED / "1" / "session.db").is_file()

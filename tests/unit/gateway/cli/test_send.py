@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import typer
+
+from gateway.cli.send import Asked, body
+from gateway.outgoing import NewMessage
+
+MINE = "shop.3EB0A1B2C3D4E5F6A7B8C9"
+
+
+def asked(text: str | None = None, **more: Any) -> Asked:
+    return Asked("shop", "15550100002", text, **more)
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (asked("hi", priority=2, reply_to=MINE), "text"),
+        (asked("+", react=MINE), "reaction"),
+        (asked(react=MINE), "reaction"),
+        (asked("better", edit=MINE), "edit"),
+        (asked(delete=MINE), "delete"),
+        (asked("Here", location="-23.5,46"), "location"),
+        (asked(location="-23.5, 46"), "location"),
+        (asked("Ana", contact="15550100003"), "contact"),
+        (asked("Tea?", options=["yes", "no"], choices=0), "poll"),
+    ],
+)
+def test_words_make_a_body_that_is_taken(words: Asked, kind: str) -> None:
+    made = body(words)
+    assert made["type"] == kind
+    NewMessage.model_validate_json(json.dumps(made))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (asked(), "TEXT is missing: what it says."),
+        (asked(edit=MINE), "TEXT is missing"),
+        (asked(contact="15550100003"), "TEXT is missing: the contact's name."),
+        (asked("x", delete=MINE), "takes no TEXT"),
+        (asked("x", react=MINE, edit=MINE), "--react and --edit are two kinds"),
+        (asked("x", edit=MINE, priority=1), "neither --priority nor --reply-to"),
+        (asked("x", choices=1), "--choices is for a poll"),
+        (asked(location="here"), "LATITUDE,LONGITUDE"),
+        (asked(location="1,2,3"), "LATITUDE,LONGITUDE"),
+    ],
+)
+def test_words_that_make_none(words: Asked, sentence: str) -> None:
+    with pytest.raises(typer.BadParameter) as refused:
+        body(words)
+    assert sentence in str(refused.value)

@@ -1,0 +1,62 @@
+"""Whether a message takes a change, as far as what is known of it says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from actors.content import Delete, Edit, Reaction, Target
+from gateway import outgoing
+from gateway.problems import Problem
+from gateway.targets import Found, change
+
+CHAT = "15550100002@s.whatsapp.net"
+NOW = 1_800_000_000.0
+OURS = Found(
+    target=Target("3EB0A1B2C3D4E5F6A7B8C9", None),
+    chat=CHAT,
+    type="text",
+    text="hi",
+    own=True,
+    status="sent",
+    sent_at=NOW - 60,
+    send_at=None,
+    deleted=False,
+)
+NAMED = {"connection": "shop", "to": CHAT, "message": "shop.3EB0A1B2C3D4E5F6A7B8C9"}
+REACTION = outgoing.NewReaction(**NAMED, type="reaction", emoji="👍")
+EDIT = outgoing.NewEdit(**NAMED, type="edit", text="ho")
+DELETE = outgoing.NewDelete(**NAMED, type="delete")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "expected"),
+    [
+        (REACTION, {"own": False}, Reaction(OURS.target, "👍")),
+        (REACTION, {"type": "poll", "sent_at": 1.0}, Reaction(OURS.target, "👍")),
+        (EDIT, {}, Edit(OURS.target, "ho")),
+        (EDIT, {"sent_at": NOW - 900}, Edit(OURS.target, "ho")),
+        (EDIT, {"sent_at": None, "status": "queued"}, Edit(OURS.target, "ho")),
+        (DELETE, {"type": "location", "sent_at": NOW - 216_000}, Delete(OURS.target)),
+    ],
+)
+def test_what_is_taken(wanted: outgoing.Changing, found: dict[str, Any], expected: object) -> None:
+    assert change(wanted, replace(OURS, **found), NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "code"),
+    [
+        (EDIT, {"own": False}, "not_own_message"),
+        (DELETE, {"own": False}, "not_own_message"),
+        (EDIT, {"type": "location"}, "not_editable"),
+        (EDIT, {"sent_at": NOW - 901}, "edit_too_late"),
+        (DELETE, {"sent_at": NOW - 216_001}, "delete_too_late"),
+    ],
+)
+def test_what_is_refused(wanted: outgoing.Changing, found: dict[str, Any], code: str) -> None:
+    with pytest.raises(Problem) as refused:
+        change(wanted, replace(OURS, **found), NOW)
+    assert refused.value.kind.code == code
