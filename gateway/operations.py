@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from actors.connection.engine import ENGINES
 from actors.health import summary
-from gateway import answers, auth
+from gateway import answers, auth, vitals
 from gateway.endpoint import Call, Gives, Operation, written
 from gateway.metrics import CONTENT_TYPE, Snapshot
 from gateway.problems import Problem
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 async def live(_: Call[None, None]) -> Response:
-    return written(answers.Alive())
+    return written(vitals.Alive())
 
 
 async def ready(call: Call[None, None]) -> Response:
@@ -30,7 +30,7 @@ async def ready(call: Call[None, None]) -> Response:
     redis = seen.redis
     able = (redis or seen.spool is not None) and seen.loaded
     return written(
-        answers.Ready(status="ready" if able else "not_ready", redis=redis, store=seen.store),
+        vitals.Ready(status="ready" if able else "not_ready", redis=redis, store=seen.store),
         200 if able else 503,
     )
 
@@ -53,31 +53,31 @@ async def health(call: Call[None, None]) -> Response:
         memory=seen.memory,
     )
     if key is None:
-        return written(answers.Health.model_validate(plain))
+        return written(vitals.Health.model_validate(plain))
     durable = seen.durable
     full = {
         **plain,
         "reasons": reasons,
         "alerts": _alerts(seen, key),
         "breaker": (seen.latest or {}).get("breaker"),
-        "redis": answers.RedisHealth(
+        "redis": vitals.RedisHealth(
             up=seen.redis,
             durable=None if durable is None else durable.holds,
             reason="Redis does not answer." if durable is None else durable.reason,
         ),
-        "store": answers.StoreHealth(up=seen.store),
-        "spool": answers.SpoolHealth(
+        "store": vitals.StoreHealth(up=seen.store),
+        "spool": vitals.SpoolHealth(
             up=seen.spool is not None,
             waiting=spooled,
             oldest_at=answers.rfc3339(seen.spool.oldest_at) if seen.spool else None,
         ),
         "engines": [
-            answers.EngineHealth(name=name, **asdict(guarantees))
+            vitals.EngineHealth(name=name, **asdict(guarantees))
             for name, guarantees in ENGINES.items()
         ],
         "items": [each for each in seen.connections if key.reaches(each.id)],
     }
-    return written(answers.FullHealth.model_validate(full))
+    return written(vitals.FullHealth.model_validate(full))
 
 
 def _alerts(seen: Observation, key: Key) -> list[answers.AlertAnswer]:
@@ -134,7 +134,7 @@ OPERATIONS = (
         "How the service is; with a key, why",
         _TAG,
         health,
-        {200: Gives("The health.", (answers.Health, answers.FullHealth))},
+        {200: Gives("The health.", (vitals.Health, vitals.FullHealth))},
         None,
         optional_key=True,
         refuses=("unauthorized",),
@@ -146,7 +146,7 @@ OPERATIONS = (
         "Whether the process runs",
         _TAG,
         live,
-        {200: Gives("It runs.", answers.Alive)},
+        {200: Gives("It runs.", vitals.Alive)},
         None,
     ),
     Operation(
@@ -157,8 +157,8 @@ OPERATIONS = (
         _TAG,
         ready,
         {
-            200: Gives("It would.", answers.Ready),
-            503: Gives("It would not.", answers.Ready),
+            200: Gives("It would.", vitals.Ready),
+            503: Gives("It would not.", vitals.Ready),
         },
         None,
     ),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from actors.redis.client import RedisAway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,17 @@ class Hands:
     def attempt(self, message_id: str) -> int | str:
         """Which attempt an outcome is about; "" (whichever is in flight) if not handed out here."""
         return self.tries.get(message_id, "")
+
+    def putting_down(self, message_ids: Sequence[str]) -> Callable[[], None]:
+        """What puts the attempts of these down that are in hand now, and none that come later."""
+        held = {name: self.tries[name] for name in message_ids if name in self.tries}
+
+        def put_down() -> None:
+            for name, attempt in held.items():
+                if self.tries.get(name) == attempt:
+                    del self.tries[name]
+
+        return put_down
 
     def proofs(self, sent: Mapping[str, float], now: float) -> dict[str, Outcome]:
         """What tells that WhatsApp acknowledged messages: their ids and its times."""

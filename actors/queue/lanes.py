@@ -361,15 +361,8 @@ class Lanes(DeadLetters):
 
     def _putting_down(self, connection: str, epoch: int, ids: Sequence[str]) -> Callable[[], None]:
         """What puts the attempts of `ids` down that are in hand now, and none that come later."""
-        tries = self._held(connection, epoch).tries
-        held = {name: tries.get(name) for name in (own_id(connection, id_) for id_ in ids)}
-
-        def put_down() -> None:
-            for name, attempt in held.items():
-                if attempt is not None and tries.get(name) == attempt:
-                    del tries[name]
-
-        return put_down
+        hands = self._held(connection, epoch)
+        return hands.putting_down([own_id(connection, id_) for id_ in ids])
 
     def _drop(self, connection: str, hands: Hands) -> None:
         if self._hands.get(connection) is hands:

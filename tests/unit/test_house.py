@@ -54,7 +54,7 @@ DOORS = {
         "actors/queue/spool.py",
         "actors/connection/session.py",
     },
-    "google.cloud": {
+    "google.cloud.firestore_v1": {
         "actors/state/firestore.py",
         "actors/state/firestore_channel.py",
         "actors/state/firestore_values.py",

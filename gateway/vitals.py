@@ -1,0 +1,96 @@
+"""How the service tells that it is alive, ready and well."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from gateway.answers import AlertAnswer, Answer, Connection
+
+
+class Alive(Answer):
+    status: Literal["alive"] = "alive"
+
+
+class Ready(Answer):
+    status: Literal["ready", "not_ready"]
+    redis: bool
+    store: bool
+
+
+class ConnectionCounts(Answer):
+    total: int
+    active: int
+    failed: int
+    recovering: int
+
+
+class QueueCounts(Answer):
+    waiting: int
+    active: int
+    failed: int
+
+
+class Memory(Answer):
+    percentage: float
+
+
+class Resources(Answer):
+    """The machine's load, in percent."""
+
+    cpu: float
+    memory: Memory
+
+
+class Health(Answer):
+    """The health of the service, as anybody may see it."""
+
+    status: Literal["healthy", "degraded", "unhealthy"]
+    uptime: int = Field(description="Seconds.")
+    connections: ConnectionCounts
+    queue: QueueCounts
+    resources: Resources
+
+
+class RedisHealth(Answer):
+    up: bool
+    durable: bool | None = Field(
+        description="Whether an accepted message is on disk before the answer (G1)."
+    )
+    reason: str | None
+
+
+class StoreHealth(Answer):
+    up: bool
+
+
+class EngineHealth(Answer):
+    """What an engine guarantees."""
+
+    name: str
+    persists_before_ack: bool
+    keeps_message_id: bool
+
+
+class SpoolHealth(Answer):
+    up: bool = Field(description="Whether sends could be accepted while Redis is away.")
+    waiting: int = Field(description="Sends on this host's disk that the queue does not have yet.")
+    oldest_at: str | None
+
+
+class FullHealth(Health):
+    """The health of the service, as a caller with a key sees it."""
+
+    reasons: list[str] = Field(description="The codes of what keeps it from being healthy.")
+    alerts: list[AlertAnswer] = Field(description="Those that are active, the newest first.")
+    breaker: Literal["closed", "open", "half_open"] | None = Field(
+        description="Of the monitor's look at all connections: `open` while that is left alone"
+        " because it failed again and again, `half_open` before it is tried once more. null where"
+        " there is no monitor's word."
+    )
+    redis: RedisHealth
+    store: StoreHealth
+    spool: SpoolHealth
+    engines: list[EngineHealth]
+    items: list[Connection]

@@ -1,0 +1,176 @@
+"""Each kind of message, both ways, on a whole instance; the simulator is the judge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.instance import Instance
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.timeout(240)
+
+ACCOUNT, ANA = "15550100001", "15550100002"
+CHAT = f"{ANA}@s.whatsapp.net"
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    with Instance(tmp_path_factory.mktemp("kinds")) as running:
+        running.pair("shop", ACCOUNT)
+        yield running
+
+
+def sends(instance: Instance, **body: Any) -> dict[str, Any]:
+    """Accepted, and sent."""
+    answer = instance.api.post(
+        "/api/messages?wait=20", json={"connection": "shop", "to": ANA, **body}
+    )
+    assert answer.status_code == 202, answer.text
+    accepted: dict[str, Any] = answer.json()
+    assert accepted["status"] in {"sent", "delivered", "read"}, instance.message(accepted["id"])
+    return accepted
+
+
+def arrived(instance: Instance, message_id: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        return next((one for one in instance.inbox(ANA) if one["id"] == message_id), None)
+
+    found: dict[str, Any] = until("it arrived", look, 15)
+    return found
+
+
+def says(instance: Instance, speaker: str = f"contacts/{ANA}", **what: Any) -> dict[str, Any]:
+    """What was said, once it is stored."""
+    to = ANA if speaker.startswith("phones") else ACCOUNT
+    said = instance.simulator.post(f"/{speaker}/say", json={"to": to, **what})
+    assert said.status_code < 300, said.text
+
+    def look() -> dict[str, Any] | None:
+        listed = instance.messages(connection="shop")
+        return next((one for one in listed if one["message_id"] == said.json()["id"]), None)
+
+    stored: dict[str, Any] = until("it is stored", look, 15)
+    return stored
+
+
+def becomes(instance: Instance, identity: str, **fields: Any) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        message = instance.message(identity)
+        return message if all(message[name] == value for name, value in fields.items()) else None
+
+    found: dict[str, Any] = until(f"it has {fields}", look, 15)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "content"),
+    [
+        (
+            {"type": "location", "latitude": 38.75, "longitude": -9.25, "name": "Here"},
+            "location",
+            {"latitude": 38.75, "longitude": -9.25, "name": "Here"},
+        ),
+        (
+            {"type": "contact", "contacts": [{"name": "Ben", "phone": "15550100003"}]},
+            "contact",
+            {"name": "Ben"},
+        ),
+        (
+            {"type": "poll", "question": "Tea?", "options": ["yes", "no"], "choices": 1},
+            "poll",
+            {"options": ["yes", "no"], "selectable": 1},
+        ),
+    ],
+)
+def test_a_kind_reaches_the_contact(
+    instance: Instance, body: dict[str, Any], kind: str, content: dict[str, Any]
+) -> None:
+    got = arrived(instance, sends(instance, **body)["message_id"])
+    assert got["type"] == kind
+    assert content.items() <= got["content"].items()
+
+
+def test_replies_reactions_edits_and_deletes_reach_the_contact(instance: Instance) -> None:
+    question = says(instance, text="well?")
+    answer = sends(instance, text="yes", reply_to=question["id"])
+    got = arrived(instance, answer["message_id"])
+    assert got["content"]["reply_to"]["id"] == question["message_id"]
+    reaction = sends(instance, type="reaction", message=question["id"], emoji="👍")
+    got = arrived(instance, reaction["message_id"])
+    assert (got["type"], got["text"]) == ("reaction", "👍")
+    assert got["content"]["target"]["id"] == question["message_id"]
+    edit = sends(instance, type="edit", message=answer["id"], text="yes, gladly")
+    got = arrived(instance, edit["message_id"])
+    assert (got["type"], got["text"]) == ("edit", "yes, gladly")
+    assert got["content"]["target"]["id"] == answer["message_id"]
+    becomes(instance, answer["id"], text="yes, gladly")
+    delete = sends(instance, type="delete", message=answer["id"])
+    got = arrived(instance, delete["message_id"])
+    assert (got["type"], got["content"]["target"]["id"]) == ("delete", answer["message_id"])
+    becomes(instance, answer["id"], text=None)
+
+
+def test_what_a_contact_says_in_each_kind(instance: Instance) -> None:
+    place = says(instance, type="location", latitude=38.75, longitude=-9.25, name="There")
+    assert place["content"] == {
+        "type": "location",
+        "latitude": 38.75,
+        "longitude": -9.25,
+        "name": "There",
+        "address": None,
+    }
+    card = says(instance, type="contact", name="Eva", phone="15550100004")
+    assert card["content"]["contacts"][0]["name"] == "Eva"
+    poll = says(instance, type="poll", text="Tea?", options=["yes", "no"], selectable=1)
+    assert (poll["content"]["question"], poll["content"]["options"]) == ("Tea?", ["yes", "no"])
+
+
+@pytest.mark.parametrize("speaker", [f"contacts/{ANA}", f"phones/{ACCOUNT}"])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_changes_from_either_side(instance: Instance, speaker: str, wrapped: bool) -> None:
+    first = says(instance, speaker, text="helo")
+    number = first["message_id"]
+    edit = says(instance, speaker, type="edit", target=number, text="hello", wrapped=wrapped)
+    assert edit["content"]["message"]["id"] == first["id"]
+    edited = becomes(instance, first["id"], text="hello")
+    assert [one["text"] for one in edited["edits"]] == ["helo"]
+    by = CHAT if speaker.startswith("contacts") else "me"
+    says(instance, speaker, type="reaction", target=number, text="🎉")
+    reacted = instance.message(first["id"])["reactions"]
+    assert [(one["by"], one["emoji"]) for one in reacted] == [(by, "🎉")]
+    says(instance, speaker, type="delete", target=number)
+    assert becomes(instance, first["id"], text=None)["deleted_at"] is not None
+
+
+def test_both_sides_change_what_this_service_sent(instance: Instance) -> None:
+    ours = sends(instance, text="typed too fast")
+    says(instance, type="reaction", target=ours["message_id"], text="👍")
+    assert instance.message(ours["id"])["reactions"][0]["by"] == CHAT
+    says(instance, f"phones/{ACCOUNT}", type="edit", target=ours["message_id"], text="typed well")
+    becomes(instance, ours["id"], text="typed well")
+    says(instance, f"phones/{ACCOUNT}", type="delete", target=ours["message_id"])
+    becomes(instance, ours["id"], text=None)
+    reply = says(instance, text="why?", reply_to=ours["message_id"])
+    assert reply["reply_to"]["id"] == ours["id"]
+
+
+def test_numbers_presence_and_typing(instance: Instance) -> None:
+    answer = instance.api.get(f"/api/connections/shop/numbers/{ANA}")
+    assert answer.json() == {"number": ANA, "on_whatsapp": True, "chat": CHAT}
+    for path, body in (
+        ("presence", {"presence": "available"}),
+        (f"chats/{ANA}/typing", {"state": "composing"}),
+        (f"chats/{ANA}/typing", {"state": "paused"}),
+    ):
+        told = instance.api.post(f"/api/connections/shop/{path}", json=body)
+        assert told.status_code == 204, told.text
+    assert instance.connection("shop")["state"] == "open"
+    instance.api.post("/api/connections/shop/stop")
+    until("it is stopped", lambda: instance.connection("shop")["state"] == "stopped", 15)
+    refused = instance.api.get(f"/api/connections/shop/numbers/{ANA}")
+    assert (refused.status_code, refused.json()["code"]) == (409, "connection_not_open")
