@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.chaos.judge import judge
 from tests.chaos.outage import delivered, health, stored
 from tests.chaos.records import alert, shown_alerts
-from tests.chaos.traffic import Traffic
 from tests.chaos.trial import Trial
 from tests.firestore import Firestore
 from tests.instance import Instance
@@ -25,6 +23,7 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.chaos.traffic import Traffic
     from tests.figures import Figure
 
 pytestmark = pytest.mark.timeout(300)
@@ -193,31 +192,24 @@ def test_a_start_while_firestore_is_away(
     instance: Instance, firestore: Firestore, figure: Figure
 ) -> None:
     """Which connections should run, and who may ask, is known from the data directory."""
-    with Traffic(instance, CONNECTION, ACCOUNT) as traffic:
-        traffic.flow()
-        traffic.hold()
-    firestore.kill()
-    dead = instance.kill_everything()
-    killed_at = instance.killed_at
-    assert len(dead) > 5
-    took = instance.up()
-    begun = time.monotonic()
 
     def opens() -> bool:
         return instance.connection(CONNECTION)["state"] == "open"
 
-    until("the connection is open without Firestore", opens, 60)
-    took += time.monotonic() - begun
-    with Traffic(instance, CONNECTION, ACCOUNT) as more:
-        more.flow()
+    with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
+        with trial.struck():
+            firestore.kill()
+            dead = instance.kill_everything()
+        assert len(dead) > 5
+        took = instance.up()
+        begun = time.monotonic()
+        until("the connection is open without Firestore", opens, 60)
+        took += time.monotonic() - begun
+        trial.traffic.flow()
         assert health(instance)["status"] == "degraded"
         assert instance.api.get("/api/connections", headers={"X-Api-Key": "x" * 20}).is_error
         firestore.start()
-        healed(more, 0)
-    for each in (traffic, more):
-        verdict = judge(each, killed_at)
-        verdict.require_clean()
-    figure(
-        f"everything killed, Firestore too, and started without it: open after {took:.1f} s;"
-        f" {verdict} after it"
-    )
+        healed(trial.traffic, 0)
+        trial.told = (
+            f"everything killed, Firestore too, and started without it: open after {took:.1f} s"
+        )
