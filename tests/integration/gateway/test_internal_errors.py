@@ -27,7 +27,7 @@ DEAD = "shop.3EB0" + "0" * 18
 @pytest.fixture
 async def _broken(documents: Documents, redis: Redis) -> None:
     """Documents and keys that no code of this service writes."""
-    await documents.set(MESSAGES, STRAY, {"connection": "shop", SECRET: SECRET})
+    await documents.set(MESSAGES, STRAY, {"connection": "shop", "type": "text", SECRET: SECRET})
     await documents.set(CONNECTIONS, "broken", {"deleted": False, SECRET: SECRET})
     await redis.set(keys.of("shop").message(DEAD.partition(".")[2]), SECRET)  # a hash is expected
 
