@@ -51,9 +51,11 @@ async def _of_connection(
             raise Problem("connection_forbidden", "Name the connection: this key is for some only.")
         return []
     auth.require_connection(call.key, connection)
-    if await call.backends.known.find(connection) is None:
+    known = await call.backends.known.find(connection)
+    if known is None:
         raise Problem("unknown_connection")
-    return [Where(field, "==", connection)]
+    # What is older was of another connection, which had this id before.
+    return [Where(field, "==", connection), Where("at", ">=", known.created_at)]
 
 
 _TAG = "operations"

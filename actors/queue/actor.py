@@ -25,7 +25,8 @@ class QueueActor(Shell):
 
     async def _start(self) -> None:
         # Before any thread is made: what is sent and received goes first where the cores are busy.
-        os.setpriority(os.PRIO_PROCESS, 0, NICE)
+        # Never forwards: only root may do that.
+        os.setpriority(os.PRIO_PROCESS, 0, max(NICE, os.getpriority(os.PRIO_PROCESS, 0)))
         settings = Settings.load(self.data)
         self._redis = connect(settings)
         self._lanes = Lanes(self._redis, settings)

@@ -35,6 +35,10 @@ HEALTH = {
 No hair trigger: a busy node is not a dead one.
 """
 
+PRIORITY = {"RAY_worker_niceness": "0"}
+"""Actors run as any other process does. Ray's own 15 is for batch work: where the processors are
+busy, each connection would stand behind everything else on its host."""
+
 OBJECT_STORE = 80_000_000  # bytes: actors pass references and small values only
 LONGEST = 36
 """Characters of a temporary directory: a Unix socket's path ends at 107 (Linux) or 103 (macOS),
@@ -88,6 +92,7 @@ def command(data: Path, ports: Mapping[str, int]) -> Command:
         {
             **environment(data),
             **HEALTH,
+            **PRIORITY,
             "RAY_gcs_storage": "rocksdb",
             "RAY_gcs_storage_path": str(data / STORAGE),
             "RAY_kill_worker_timeout_milliseconds": "500",

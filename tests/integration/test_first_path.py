@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,21 @@ def test_a_sent_message_is_read_by_the_contact(instance: Instance, shop: str) ->
     assert arrived["id"] == accepted["message_id"]
     assert arrived["from"] == "15550100001"
     assert arrived["deliveries"] == 1
+
+
+def test_messages_stand_behind_nothing_and_their_view_behind_all(
+    instance: Instance, shop: str
+) -> None:
+    """Ray runs what it starts at nice 15, and a priority is a thread's."""
+
+    def priorities(role: str, connection: str | None = None) -> set[int]:
+        threads = instance.process(role, connection).threads()
+        return {os.getpriority(os.PRIO_PROCESS, thread.id) for thread in threads}
+
+    [usual] = priorities("valkey")
+    assert priorities("connection", shop) == {usual}
+    assert priorities("root") == {usual}
+    assert max(priorities("queue")) >= min(usual + 10, 19)
 
 
 def test_what_a_contact_says_is_stored_once(instance: Instance, shop: str) -> None:

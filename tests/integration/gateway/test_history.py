@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from actors.state.documents import Documents, Write
     from tests.integration.gateway.served import Api, Gateway
 
+BEGAN = 4102444800.0
+"""2100-01-01: after the connections of the test were created."""
+
 SENTENCE = "The device was unlinked; scan the QR to link it again."
 
 
@@ -43,12 +46,18 @@ def recovery(at: float, connection: str | None = None) -> Write:
 async def _happened(documents: Documents, api: Api) -> AsyncIterator[None]:
     api.post("/api/connections", json={"id": "barn"})
     alerts = [
-        Alert("redis_away", None, "critical", "Redis does not answer.", 1000.0, 1060.0),
-        Alert("connection_failed", "shop", "critical", SENTENCE, 2000.0),
-        Alert("connection_stale", "barn", "warning", "Silent.", 3000.0, 3010.0),
+        Alert("connection_failed", "shop", "critical", SENTENCE, 1000.0, 1060.0),
+        Alert("redis_away", None, "critical", "Redis does not answer.", BEGAN + 1000, BEGAN + 1060),
+        Alert("connection_failed", "shop", "critical", SENTENCE, BEGAN + 2000),
+        Alert("connection_stale", "barn", "warning", "Silent.", BEGAN + 3000, BEGAN + 3010),
     ]
     writes = [alert.write for alert in alerts]
-    writes += [recovery(1000.0), recovery(2000.0, "shop"), recovery(3000.0, "barn")]
+    writes += [
+        recovery(1000.0, "shop"),
+        recovery(BEGAN + 1000),
+        recovery(BEGAN + 2000, "shop"),
+        recovery(BEGAN + 3000, "barn"),
+    ]
     await documents.batch(writes)
     yield
 
@@ -63,13 +72,13 @@ def test_alerts_are_told_with_all_that_is_known(api: Api) -> None:
     assert found.json() == {
         "items": [
             {
-                "id": "connection_failed.shop.2000000",
+                "id": "connection_failed.shop.4102446800000",
                 "name": "connection_failed",
                 "connection": "shop",
                 "severity": "critical",
                 "reason": SENTENCE,
                 "active": True,
-                "raised_at": "1970-01-01T00:33:20.000Z",
+                "raised_at": "2100-01-01T00:33:20.000Z",
                 "cleared_at": None,
             }
         ],
@@ -80,8 +89,8 @@ def test_alerts_are_told_with_all_that_is_known(api: Api) -> None:
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
-        ({}, ["connection_stale", "connection_failed", "redis_away"]),
-        ({"active": "false"}, ["connection_stale", "redis_away"]),
+        ({}, ["connection_stale", "connection_failed", "redis_away", "connection_failed"]),
+        ({"active": "false"}, ["connection_stale", "redis_away", "connection_failed"]),
         ({"connection": "shop"}, ["connection_failed"]),
         ({"connection": "barn", "active": "false"}, ["connection_stale"]),
         ({"connection": "barn", "active": "true"}, []),
@@ -96,7 +105,7 @@ def test_alerts_by_connection_and_whether_they_are_over(
 def test_recoveries_are_told_with_all_that_is_known(api: Api) -> None:
     (found,) = api.get("/api/recoveries", params={"connection": "shop"}).json()["items"]
     assert found == {
-        "id": "connection.shop.2000000.restarted",
+        "id": "connection.shop.4102446800000.restarted",
         "role": "connection",
         "connection": "shop",
         "cause": "crashed",
@@ -106,14 +115,21 @@ def test_recoveries_are_told_with_all_that_is_known(api: Api) -> None:
         "epoch_before": 3,
         "epoch_after": 4,
         "seconds": 0.25,
-        "at": "1970-01-01T00:33:20.000Z",
+        "at": "2100-01-01T00:33:20.000Z",
     }
+
+
+@pytest.mark.parametrize("path", ["/api/alerts", "/api/recoveries"])
+def test_an_id_tells_nothing_of_who_had_it_before(api: Api, path: str) -> None:
+    assert len(api.get(path).json()["items"]) == 4
+    (found,) = api.get(path, params={"connection": "shop"}).json()["items"]
+    assert "4102446800000" in found["id"]
 
 
 @pytest.mark.parametrize("path", ["/api/alerts", "/api/recoveries"])
 def test_pages_follow_one_another_and_a_cursor_belongs_to_its_list(api: Api, path: str) -> None:
     whole = api.get(path).json()["items"]
-    assert len(whole) == 3
+    assert len(whole) == 4
     seen, after = [], None
     while True:
         page = api.get(path, params={"limit": 1, **({"after": after} if after else {})}).json()
