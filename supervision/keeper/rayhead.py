@@ -35,10 +35,6 @@ HEALTH = {
 No hair trigger: a busy node is not a dead one.
 """
 
-PRIORITY = {"RAY_worker_niceness": "0"}
-"""Actors run as any other process does. Ray's own 15 is for batch work: where the processors are
-busy, each connection would stand behind everything else on its host."""
-
 OBJECT_STORE = 80_000_000  # bytes: actors pass references and small values only
 LONGEST = 36
 """Characters of a temporary directory: a Unix socket's path ends at 107 (Linux) or 103 (macOS),
@@ -57,6 +53,8 @@ def environment(data: Path) -> dict[str, str]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(data / TOKEN),
         "RAY_USAGE_STATS_ENABLED": "0",
+        # Ray starts actors at nice 15, behind everything else that its host does.
+        "RAY_worker_niceness": "0",
         "RAY_ADDRESS": "",
         **python.paths(),
     }
@@ -92,7 +90,6 @@ def command(data: Path, ports: Mapping[str, int]) -> Command:
         {
             **environment(data),
             **HEALTH,
-            **PRIORITY,
             "RAY_gcs_storage": "rocksdb",
             "RAY_gcs_storage_path": str(data / STORAGE),
             "RAY_kill_worker_timeout_milliseconds": "500",
