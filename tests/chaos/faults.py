@@ -71,7 +71,7 @@ class Fault:
         return max(min(LENIENCE * self.bound, self.bound + MOST), LEAST)
 
 
-def _process(scene: Scene, role: str, connection: str | None = None) -> psutil.Process:
+def holder(scene: Scene, role: str, connection: str | None = None) -> psutil.Process:
     """Who has the role by `teimoso status`; one that is just being made is waited for."""
 
     def look() -> psutil.Process | None:
@@ -83,7 +83,7 @@ def _process(scene: Scene, role: str, connection: str | None = None) -> psutil.P
     return until(f"there is a {role}", look, REACH)
 
 
-def _killed(process: psutil.Process) -> float:
+def killed(process: psutil.Process) -> float:
     """`kill -9`, and see that it arrived; when."""
     at = time.time()
     process.send_signal(signal.SIGKILL)
@@ -94,9 +94,9 @@ def _killed(process: psutil.Process) -> float:
 def _kill(role: str) -> Callable[[Scene, Party], Struck]:
     def strike(scene: Scene, party: Party) -> Struck:
         connection = party.connection if role == "connection" else None
-        process = _process(scene, role, connection)
+        process = holder(scene, role, connection)
         scene.burst(party)
-        at = _killed(process)
+        at = killed(process)
         return Struck(at, lambda: scene.replaced(role, process.pid, connection))
 
     return strike
@@ -104,9 +104,9 @@ def _kill(role: str) -> Callable[[Scene, Party], Struck]:
 
 def _kill_keeper(scene: Scene, party: Party) -> Struck:
     """As systemd would, `teimoso up` brings it back."""
-    process = _process(scene, "keeper")
+    process = holder(scene, "keeper")
     scene.burst(party)
-    at = _killed(process)
+    at = killed(process)
     scene.instance.up()
     return Struck(at, lambda: scene.replaced("keeper", process.pid))
 
@@ -125,7 +125,7 @@ def _stop(role: str) -> Callable[[Scene, Party], Struck]:
 
     def strike(scene: Scene, party: Party) -> Struck:
         connection = party.connection if role == "connection" else None
-        process = _process(scene, role, connection)
+        process = holder(scene, role, connection)
         scene.burst(party)
         at = time.time()
         process.send_signal(signal.SIGSTOP)
@@ -144,7 +144,7 @@ def _pause(role: str, seconds: float) -> Callable[[Scene, Party], Struck]:
 
     def strike(scene: Scene, party: Party) -> Struck:
         connection = party.connection if role == "connection" else None
-        process = _process(scene, role, connection)
+        process = holder(scene, role, connection)
         scene.burst(party)
         at = time.time()
         process.send_signal(signal.SIGSTOP)
@@ -158,12 +158,12 @@ def _pause(role: str, seconds: float) -> Callable[[Scene, Party], Struck]:
 
 def _valkey_away(scene: Scene, party: Party) -> Struck:
     """Killed, while the keeper stands still and cannot start another."""
-    keeper = _process(scene, "keeper")
+    keeper = holder(scene, "keeper")
     keeper.send_signal(signal.SIGSTOP)
     try:
-        valkey = _process(scene, "valkey")
+        valkey = holder(scene, "valkey")
         scene.burst(party)
-        at = _killed(valkey)
+        at = killed(valkey)
         time.sleep(AWAY)
     finally:
         keeper.send_signal(signal.SIGCONT)

@@ -131,12 +131,12 @@ def text(outcome: Outcome) -> str:
     return written.get()
 
 
-def write(outcome: Outcome, directory: Path, **about: object) -> None:
-    """`chaos.json` and `chaos.svg` in that directory."""
+def write(outcome: Outcome, directory: Path, name: str, **about: object) -> None:
+    """`name` with `.json` and with `.svg`, in that directory."""
     directory.mkdir(parents=True, exist_ok=True)
     said = plain(outcome, **about)
-    (directory / "chaos.json").write_text(json.dumps(said, indent=1))
-    (directory / "chaos.svg").write_text(picture(rows(outcome), said))
+    (directory / f"{name}.json").write_text(json.dumps(said, indent=1))
+    (directory / f"{name}.svg").write_text(picture(rows(outcome), said))
 
 
 def picture(found: Sequence[Row], said: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tests.chaos.outside import Outside
     from tests.chaos.traffic import Lane, Load
     from tests.instance import Instance
 
@@ -74,8 +75,9 @@ class Served:
 class Scene:
     """What a fault needs to strike, and to see that it reached and that it is over."""
 
-    def __init__(self, instance: Instance, load: Load) -> None:
-        self.instance, self.load = instance, load
+    def __init__(self, instance: Instance, load: Load, outside: Outside | None = None) -> None:
+        """`outside`: what the instance uses beside its own, where it does."""
+        self.instance, self.load, self.outside = instance, load, outside
         self.parties = load.parties
 
     def pid(self, role: str, connection: str | None = None) -> int | None:

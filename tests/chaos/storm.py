@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tests.chaos.judge import Fate
     from tests.chaos.killer import Planned, Strike
+    from tests.chaos.outside import Outside
     from tests.chaos.traffic import Party
     from tests.instance import Instance
 
@@ -61,6 +62,7 @@ def storm(
     *,
     pause: float,
     seconds: float = float("inf"),
+    outside: Outside | None = None,
 ) -> Outcome:
     """Strike as planned for so long, or until the plans are over, then count."""
     begun = time.monotonic()
@@ -68,7 +70,7 @@ def storm(
     with Watch(instance) as watch:
         with load:
             assert passes(lambda: load.given() > 10 * len(parties), 60), "nothing is accepted"
-            strikes = killer.run(Scene(instance, load), plans, begun + seconds)
+            strikes = killer.run(Scene(instance, load, outside), plans, begun + seconds)
         lasted = time.monotonic() - begun
         fates = judge.settled(load, seconds=QUIET, dead=lambda: set(dead_letters(instance)))
         dead = dead_letters(instance)

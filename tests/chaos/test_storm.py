@@ -12,6 +12,7 @@ import pytest
 from tests.chaos import report
 from tests.chaos.faults import SHARED, SINGLE
 from tests.chaos.killer import schedule
+from tests.chaos.outside import DISK, OUTSIDE, Outside
 from tests.chaos.scene import SETTINGS, pair_all, parties
 from tests.chaos.storm import storm
 from tests.instance import Instance
@@ -52,7 +53,33 @@ def test_the_storm(tmp_path: Path, figure: Figure) -> None:
     with Instance(tmp_path, SETTINGS) as instance:
         pair_all(instance, whom, 180)
         outcome = storm(instance, whom, plans, pause=1.5, seconds=60 * MINUTES)
-    report.write(outcome, BUILD, seed=SEED, minutes=MINUTES, connections=20, chats=3)
+    report.write(outcome, BUILD, "chaos", seed=SEED, minutes=MINUTES, connections=20, chats=3)
     print(f"\n{report.text(outcome)}")
     figure(report.summary(outcome))
     assert not outcome.violations, f"{len(outcome.violations)} violations; see build/chaos.json"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(60 * MINUTES + 900)
+def test_the_storm_with_everything_elsewhere(tmp_path: Path, figure: Figure) -> None:
+    """Ten connections for half of `MINUTES`, on Firestore and with their sessions in a bucket.
+
+    Both fail as well, and disks are lost (G7, G11).
+    """
+    whom = parties(10, 3)
+    plans = [
+        schedule(SEED + number, faults, whom)
+        for number, faults in enumerate(((*OUTSIDE, *SHARED), (DISK, *SINGLE)))
+    ]
+    with (
+        Outside(tmp_path / "outside") as outside,
+        Instance(tmp_path / "instance", {**SETTINGS, **outside.environment}) as instance,
+    ):
+        pair_all(instance, whom, 180)
+        outcome = storm(instance, whom, plans, pause=1.5, seconds=60 * MINUTES / 2, outside=outside)
+    report.write(
+        outcome, BUILD, "chaos-elsewhere", seed=SEED, minutes=MINUTES / 2, connections=10, chats=3
+    )
+    print(f"\n{report.text(outcome)}")
+    figure(report.summary(outcome))
+    assert not outcome.violations, f"{len(outcome.violations)} violations; they are above"
