@@ -22,7 +22,7 @@ from gateway.cli import view
 from tests.waiting import until as until  # noqa: PLC0414 - also for who uses an instance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 TEIMOSO = Path(sys.executable).with_name("teimoso")
 
@@ -149,11 +149,10 @@ class Instance:
                 ):
                     yield process
 
-    def kill_everything(self) -> list[int]:
-        """`kill -9` of the whole instance at once, but this test."""
-        family = [
-            process for process in self.family() if process.pid not in _ancestors(os.getpid())
-        ]
+    def kill_everything(self, *, spare: Sequence[int] = ()) -> list[int]:
+        """`kill -9` of the whole instance at once, but this test and the pids to `spare`."""
+        kept = {*_ancestors(os.getpid()), *spare}
+        family = [process for process in self.family() if process.pid not in kept]
         self.killed_at = time.time()
         for process in family:
             with suppress(psutil.NoSuchProcess):
