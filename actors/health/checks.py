@@ -57,16 +57,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A connection: what is desired, what its lease says, and when its owner last beat.
+    """A connection: what is desired, what its lease says, and how long its owner is silent.
 
-    `beat` is None where nobody owns it. `state` is None where it never had an owner. `obstacle`
-    keeps it from being open until a time (`until`) or until a person links the device again.
+    `silent` is in seconds, None where nobody owns it. `state` is None where it never had an owner.
+    `obstacle` keeps it from being open until a time (`until`) or until a person links the device
+    again.
     `behind` is since when its session could not be backed up.
     """
 
     desired: str
     state: str | None
-    beat: float | None = None
+    silent: float | None = None
     cause: str | None = None
     obstacle: str | None = None
     until: float | None = None
@@ -190,7 +191,7 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
     if sample.connections is None:
         unknown |= OF_CONNECTIONS
     else:
-        reasons += _connections(sample.connections, sample.at, thresholds)
+        reasons += _connections(sample.connections, thresholds)
     if sample.vault is not None:
         detail = f"The bucket does not answer ({sample.vault}); sessions wait to be backed up."
         reasons.append(Reason("vault_away", "degraded", detail))
@@ -242,9 +243,7 @@ def _stores(sample: Sample) -> list[Reason]:
     return reasons
 
 
-def _connections(
-    connections: Mapping[str, Seen], at: float, thresholds: Thresholds
-) -> list[Reason]:
+def _connections(connections: Mapping[str, Seen], thresholds: Thresholds) -> list[Reason]:
     reasons = []
     wanted = {name: seen for name, seen in connections.items() if seen.desired == "running"}
     failed = [name for name, seen in wanted.items() if seen.state in ENDED or seen.obstacle]
@@ -253,8 +252,8 @@ def _connections(
         sentence = _sentence(wanted[name], thresholds.auto_recovery)
         reasons.append(Reason(kind, "healthy", sentence, name))
     for name, seen in wanted.items():
-        if seen.beat is not None and at - seen.beat > STALE_BEATS * thresholds.heartbeat:
-            detail = f"Its owner has been silent for {at - seen.beat:.0f} s."
+        if seen.silent is not None and seen.silent > STALE_BEATS * thresholds.heartbeat:
+            detail = f"Its owner has been silent for {seen.silent:.0f} s."
             reasons.append(Reason("connection_stale", "degraded", detail, name))
     behind = [seen.behind for seen in connections.values() if seen.behind is not None]
     if behind:

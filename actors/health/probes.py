@@ -160,7 +160,7 @@ class Probes:
             connections[connection.id] = Seen(
                 desired=connection.desired,
                 state=None if lease is None else lease.state,
-                beat=None if lease is None or owner is None else self._beat(lease),
+                silent=None if lease is None or owner is None else self._silent(lease),
                 cause=None if lease is None else lease.cause,
                 obstacle=None if obstacle is None else obstacle.cause,
                 until=None if obstacle is None else obstacle.until,
@@ -176,17 +176,17 @@ class Probes:
             tuple(owners),
         )
 
-    def _beat(self, lease: Lease) -> float:
-        """When the owner beat last, as this process's clock has it.
+    def _silent(self, lease: Lease) -> float:
+        """Seconds since the owner beat last.
 
         A beat is as old as it has been seen here: the clock of its owner may be another one, and
         either may be set meanwhile.
         """
-        now, wall = self._clock(), self._wall()
+        now = self._clock()
         known = self._beats.get(lease.connection)
         if known is None:
-            seen_at = now - max(0.0, wall - lease.beat)
+            seen_at = now - max(0.0, self._wall() - lease.beat)
         else:
             seen_at = known[1] if known[0] == lease.beat else now
         self._beats[lease.connection] = (lease.beat, seen_at)
-        return wall - (now - seen_at)
+        return now - seen_at

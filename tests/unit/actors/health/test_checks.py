@@ -24,7 +24,7 @@ from actors.settings import Settings
 
 THRESHOLDS = Thresholds(cpu=80, memory=85, heartbeat=30)
 QUICK, AWAY = Answer(ok=True, seconds=0.001), Answer(ok=False, seconds=3.0)
-OPEN = Seen("running", "open", beat=995.0)
+OPEN = Seen("running", "open", silent=5.0)
 FAILED = Seen("running", "failed")
 WELL = Sample(
     at=1000.0,
@@ -85,8 +85,8 @@ def four(**others: Seen) -> dict[str, Seen]:
         ({"connections": {"x": Seen("running", "pairing")}}, "healthy", []),
         ({"connections": {"x": Seen("stopped", "stopped", obstacle="banned")}}, "healthy", []),
         ({"connections": {}}, "healthy", []),
-        ({"connections": four(x=replace(OPEN, beat=910.0))}, "healthy", []),
-        ({"connections": four(x=replace(OPEN, beat=909.0))}, "degraded", ["connection_stale"]),
+        ({"connections": four(x=replace(OPEN, silent=90.0))}, "healthy", []),
+        ({"connections": four(x=replace(OPEN, silent=91.0))}, "degraded", ["connection_stale"]),
         ({"queue": Backlog(waiting=101)}, "healthy", ["queue_backlog"]),
         ({"queue": Backlog(dead=1)}, "healthy", ["dead_letters"]),
     ],
