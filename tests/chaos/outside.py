@@ -10,12 +10,13 @@ import os
 import shutil
 import signal
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
 from tests.chaos.faults import Fault, Struck, holder, killed
+from tests.chaos.outage import frozen, stopped
 from tests.firestore import Firestore
 from tests.gcs import BUCKET, Gcs
 from tests.waiting import passes
@@ -161,18 +162,16 @@ def _killed_in_a_commit(scene: Scene, party: Party) -> Struck:
 def _disk_gone(scene: Scene, party: Party) -> Struck:
     """A process dies, and with it the directory of its session.
 
-    The root stands still meanwhile: who takes over would hold the directory in its hands.
+    The root stands still meanwhile: who takes over would hold the directory in its hands. Another
+    fault may have stopped it for good; then it stays so.
     """
     connection = party.connection
     session = scene.instance.data / "sessions" / connection
     root, owner = holder(scene, "root"), holder(scene, "connection", connection)
     scene.burst(party)
-    root.send_signal(signal.SIGSTOP)
-    try:
+    with nullcontext() if stopped(root) else frozen(root):
         at = killed(owner)
         shutil.rmtree(session)
-    finally:
-        root.send_signal(signal.SIGCONT)
     assert passes((session / "session.db").exists, RESTORED), "no session is restored"
     return Struck(at, lambda: scene.replaced("connection", owner.pid, connection))
 
@@ -209,7 +208,6 @@ OUTSIDE = (
         HEALED,
         _during(lambda each: _firestore_strikes(each, "exhausted"), *FIRESTORE),
         "nobody",
-        "store_away",
         alone=True,
     ),
     Fault("bucket away", HEALED, _during(_bucket_away, *BACKUP), "nobody", "vault_away"),
