@@ -5,9 +5,8 @@ read by an engine, kept in the inbox, stored and shown. In between it is JSON (`
 that names its version, so that what one release wrote another either understands or refuses.
 
 Content says nothing of the envelope: chat, sender, time and id are beside it, and a `Target` names
-its author itself. So a group is another chat, and a kind with media is another class here whose
-field names a stored object (key, mime type, length, SHA-256, file name) beside its caption; until
-then such a kind is `Other`. Whatever is quoted, reacted to, edited or deleted stays a `Target`.
+its author itself. So a group is another chat. A kind with a file names it by what it holds (`File`);
+its bytes are in `actors.media`, and nowhere in the content.
 
 None of these may be logged.
 """
@@ -91,6 +90,65 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """A file beside a message: its plain bytes are kept under their SHA-256 (hex).
+
+    `size` is in bytes, `mime` what its sender calls it, `name` how a document is called.
+    """
+
+    sha256: str
+    size: int
+    mime: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    type: ClassVar = "image"
+    file: File
+    caption: str | None = None
+    reply_to: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """`seconds` is how long it lasts, where that is known."""
+
+    type: ClassVar = "video"
+    file: File
+    caption: str | None = None
+    seconds: int | None = None
+    reply_to: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """`voice`: a voice note, rather than a file of sound."""
+
+    type: ClassVar = "audio"
+    file: File
+    voice: bool = False
+    seconds: int | None = None
+    reply_to: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    type: ClassVar = "document"
+    file: File
+    caption: str | None = None
+    reply_to: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sticker:
+    type: ClassVar = "sticker"
+    file: File
+    animated: bool = False
+    reply_to: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Poll:
     """`choices` is how many options one may choose, 0 any number; `secret` (hex) keys the votes."""
 
@@ -142,7 +200,7 @@ class PollVote:
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """A kind that only its name and its text (or caption) is known of."""
+    """A kind that only its name and its text is known of."""
 
     kind: str
     text: str | None = None
@@ -153,24 +211,37 @@ class Other:
         return self.kind
 
 
-Content = Text | Location | Contact | Poll | Reaction | Edit | Delete | PollVote | Other
+Media = Image | Video | Audio | Document | Sticker
+"""What brings a file with it."""
+
+Content = Text | Location | Contact | Media | Poll | Reaction | Edit | Delete | PollVote | Other
 Change = Reaction | Edit | Delete | PollVote
 """What changes another message rather than standing for itself."""
 
 _KINDS: Final[Mapping[str, Any]] = {
     str(kind.type): kind
-    for kind in (Text, Location, Contact, Poll, Reaction, Edit, Delete, PollVote)
+    for kind in (
+        *(Text, Location, Contact, Poll, Reaction, Edit, Delete, PollVote),
+        *(Image, Video, Audio, Document, Sticker),
+    )
 }
-KINDS: Final = frozenset(_KINDS) - {PollVote.type}
+KINDS: Final = frozenset({"text", "location", "contact", "poll", "reaction", "edit", "delete"})
 """The kinds that can be sent."""
 
 
 def text_of(content: Content) -> str | None:
-    """What a person reads as the text of the message itself; None for kinds without one.
+    """What a person reads as the text (or caption) of the message; None for kinds without one.
 
     An edit has none: its words are those of the message that it changes.
     """
+    if isinstance(content, Image | Video | Document):
+        return content.caption
     return content.text if isinstance(content, Text | Other) else None
+
+
+def file_of(content: Content) -> File | None:
+    """The file that it brings, where it brings one."""
+    return content.file if isinstance(content, Media) else None
 
 
 def is_plain(content: Content) -> bool:
@@ -212,7 +283,7 @@ def unpack(packed: Mapping[str, Any]) -> Content:
 
 def _content(packed: Mapping[str, Any]) -> Content:
     kind = _KINDS.get(packed["type"])
-    if kind is None:
+    if kind is None or "kind" in packed:
         return Other(str(packed["kind"]), packed.get("text"), _quote(packed.get("reply_to")))
     names = {each.name for each in fields(kind)}
     values = {name: value for name, value in packed.items() if name in names}
@@ -220,6 +291,8 @@ def _content(packed: Mapping[str, Any]) -> Content:
         values["target"] = _target(values["target"])
     if values.get("reply_to") is not None:
         values["reply_to"] = _quote(values["reply_to"])
+    if "file" in names:
+        values["file"] = File(**values["file"])
     if "cards" in names:
         values["cards"] = tuple(Card(card["name"], card["vcard"]) for card in values["cards"])
     if values.get("options") is not None:

@@ -103,7 +103,23 @@ class InboxMerge:
     new: str
 
 
-InboxItem = InboxMessage | InboxReceipt | InboxMerge | InboxStatus
+@dataclass(frozen=True, slots=True)
+class InboxFile:
+    """What became of the file of a message that arrived; on disk, not yet settled.
+
+    ``stored``: it is in the media store, whole and checked. ``failed``: `error` is a stable code,
+    and nobody asks for it by itself any more.
+    """
+
+    key: int
+    chat: str
+    sender: str
+    message_id: str
+    status: Literal["stored", "failed"]
+    error: str | None = None
+
+
+InboxItem = InboxMessage | InboxReceipt | InboxMerge | InboxStatus | InboxFile
 InboxKind = Literal["message", "receipt", "merge", "status"]
 
 

@@ -17,7 +17,13 @@ maybe = st.none() | words
 targets = st.builds(Target, words, maybe)
 quotes = st.none() | st.builds(content.Quote, targets, maybe, words)
 degrees = st.floats(allow_nan=False, allow_infinity=False)
+files = st.builds(content.File, words, st.integers(0, 2**40), words, maybe)
 kinds = st.one_of(
+    st.builds(content.Image, files, maybe, quotes),
+    st.builds(content.Video, files, maybe, st.none() | st.integers(0, 9), quotes),
+    st.builds(content.Audio, files, st.booleans(), st.none() | st.integers(0, 9), quotes),
+    st.builds(content.Document, files, maybe, quotes),
+    st.builds(content.Sticker, files, st.booleans(), quotes),
     st.builds(Text, words, quotes),
     st.builds(content.Location, degrees, degrees, maybe, maybe, quotes),
     st.builds(content.Contact, st.lists(st.builds(content.Card, words, words)).map(tuple), quotes),

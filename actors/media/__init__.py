@@ -1,0 +1,1 @@
+"""The files of messages: images, sound, documents, sent and received."""

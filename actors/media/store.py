@@ -1,0 +1,45 @@
+"""The port to the files of messages: kept whole under what they hold, or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable
+    from pathlib import Path
+
+
+class TooLarge(Exception):  # noqa: N818 - reads as what it is
+    """There are more bytes than were allowed. Nothing was kept."""
+
+    code: Final = "media_too_large"
+
+
+class StoreFull(Exception):  # noqa: N818
+    """The disk has no room. Nothing was kept."""
+
+    code: Final = "disk_full"
+
+
+class MediaStore(Protocol):
+    """Files by the SHA-256 (hex) of their bytes, so the same file is kept once.
+
+    A file is there whole or not at all, on disk (fsync) before `keep` returns (G1), and never held
+    whole in memory. It is not encrypted on this disk, which is for the owner alone; a copy in a
+    bucket is (G10).
+    """
+
+    async def keep(
+        self, chunks: AsyncIterable[bytes], *, limit: int, expected: str | None = None
+    ) -> tuple[str, int]:
+        """Keep what comes; return its SHA-256 (hex) and its size in bytes.
+
+        Raises `TooLarge` beyond `limit` bytes, `StoreFull`, ValueError where it is not the
+        `expected` one, and whatever `chunks` raises; nothing is left of it then.
+        """
+
+    async def find(self, sha256: str) -> Path | None:
+        """The file on this host, brought from the bucket where it is only there; None: nowhere.
+
+        Raises `BucketAway` where only the bucket could tell, and `StoreFull`.
+        """
