@@ -166,6 +166,28 @@ class Inbox(Statuses):
         )
         self._expect_moved_statuses(new)
 
+    def move_sender(self, lid: str, pn: str) -> None:
+        """What a member said in groups under the LID, the phone number said.
+
+        Without it what comes again would be taken for news, and be asked for again in vain.
+        """
+        moved = self._rows(
+            "SELECT chat, message_id, readable, inbox, at FROM tombstones WHERE sender = ?"
+            " AND sender GLOB '*@lid' AND chat GLOB '*@g.us'",
+            (lid,),
+        )
+        for chat, message_id, readable, inbox, at in moved:
+            self._write(
+                "INSERT OR IGNORE INTO tombstones (chat, sender, message_id, readable, inbox, at)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (chat, pn, message_id, readable, inbox, at),
+            )
+            self._write("UPDATE inbox SET sender = ? WHERE key = ?", (pn, inbox))
+            self._write(
+                "DELETE FROM tombstones WHERE chat = ? AND sender = ? AND message_id = ?",
+                (chat, lid, message_id),
+            )
+
     def bury(self, *, chat: str, sender: str, message_id: str) -> None:
         """Leave a tombstone alone: the message was for the protocol and shows nothing.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from actors.connection.credentials import Credentials, SignedPrekey
 from actors.connection.directory import Directory
+from actors.connection.groups import Groups
 from actors.connection.inbox import Inbox
 from actors.connection.keys import Keys
 from actors.connection.polls import Polls
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 
-class Session(Inbox, Sent, Polls, Directory, Keys):
+class Session(Inbox, Sent, Polls, Groups, Directory, Keys):
     """The session file of one account.
 
     Reading is allowed anywhere and sees what is committed; every method that changes something
@@ -53,6 +54,8 @@ class Session(Inbox, Sent, Polls, Directory, Keys):
         if news:
             self.move_ratchets(lid, pn)
             self.move_chat(lid, pn)
+            self.move_sender(lid, pn)
+            self.move_member(lid, pn)
             self.move_sent(lid, pn)
             self.move_polls(lid, pn)
             self.move_key_list(lid, pn)
@@ -60,18 +63,20 @@ class Session(Inbox, Sent, Polls, Directory, Keys):
         return news
 
     def prune(self, now: float) -> None:
-        """Drop what outlived its term: tombstones, receipts, what was sent, polls, signed prekeys."""
+        """Drop what outlived its term."""
         self.prune_tombstones(now)
         self.prune_statuses(now)
         self.prune_sent(now)
+        self.prune_recipients(now)
         self.prune_polls(now)
         self.prune_signed_prekeys(now)
 
     def forget_credentials(self) -> None:
-        """Forget the account: credentials, prekeys, Signal sessions, identities, devices, plaintexts.
+        """Forget the account: its keys and sessions, devices, groups, plaintexts.
 
         The inbox and its tombstones stay: those messages were acknowledged.
         """
         self.forget_keys()
         self.forget_directory()
+        self.forget_groups()
         self.forget_sent()

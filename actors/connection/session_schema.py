@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 6
+VERSION = 8
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -150,6 +150,61 @@ ALTER TABLE file ADD COLUMN commits INTEGER NOT NULL DEFAULT 0
     6: """
 -- Another copy of the file may have sent on it since: it decrypts, and is never sent on again.
 ALTER TABLE ratchets ADD COLUMN spent INTEGER NOT NULL DEFAULT 0
+""",
+    7: "",
+    8: """
+-- Who is in a group, as it was last told.
+CREATE TABLE rosters (
+    chat TEXT PRIMARY KEY,
+    roster TEXT NOT NULL,
+    fetched_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The sender keys of others, by who sends with them: a device. AUTOINCREMENT tells which are newer.
+CREATE TABLE sender_keys (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    chat TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    key_id INTEGER NOT NULL,
+    signing BLOB NOT NULL,
+    iteration INTEGER NOT NULL,
+    chain BLOB NOT NULL,
+    skipped BLOB NOT NULL,
+    UNIQUE (chat, sender, key_id)
+) STRICT;
+
+-- This device's own sender key of each group.
+CREATE TABLE own_sender_keys (
+    chat TEXT PRIMARY KEY,
+    key_id INTEGER NOT NULL,
+    iteration INTEGER NOT NULL,
+    chain BLOB NOT NULL,
+    private BLOB NOT NULL,
+    public BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The devices that the own key was handed to, `certain` once WhatsApp acknowledged that message.
+CREATE TABLE key_holders (
+    chat TEXT NOT NULL,
+    device TEXT NOT NULL,
+    certain INTEGER NOT NULL,
+    PRIMARY KEY (chat, device)
+) STRICT, WITHOUT ROWID;
+
+-- Whom a message to a group was for, and how far it got with each: 0, 1 delivered, 2 read.
+CREATE TABLE recipients (
+    chat TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    person TEXT NOT NULL,
+    step INTEGER NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (chat, message_id, person)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX recipients_at ON recipients (at);
+
+-- Members whose phone number is not known yet: what is under the LID moves once it is.
+CREATE INDEX tombstones_members ON tombstones (sender)
+    WHERE sender GLOB '*@lid' AND chat GLOB '*@g.us'
 """,
 }
 """What each version has beside the one before; `SCHEMA` is the first."""
