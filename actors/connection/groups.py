@@ -236,7 +236,8 @@ class Groups(SessionFile):
         user, server = lid.split("@")
         name, new_server = pn.split("@")
         rows = self._rows(
-            "SELECT DISTINCT sender FROM sender_keys WHERE sender = ? OR sender GLOB ?",
+            "SELECT DISTINCT sender FROM sender_keys WHERE sender GLOB '*@lid'"
+            " AND (sender = ? OR sender GLOB ?)",
             (lid, f"{user}:*@{server}"),
         )
         for (sender,) in rows:
@@ -246,7 +247,10 @@ class Groups(SessionFile):
                 (f"{name}{device}@{new_server}", sender),
             )
             self._write("DELETE FROM sender_keys WHERE sender = ?", (sender,))
-        self._write("UPDATE OR IGNORE recipients SET person = ? WHERE person = ?", (pn, lid))
+        self._write(
+            "UPDATE OR IGNORE recipients SET person = ? WHERE person = ? AND person GLOB '*@lid'",
+            (pn, lid),
+        )
 
     def prune_recipients(self, now: float) -> None:
         """Forget whom messages were for that were sent a week ago."""

@@ -204,7 +204,9 @@ CREATE INDEX recipients_at ON recipients (at);
 
 -- Members whose phone number is not known yet: what is under the LID moves once it is.
 CREATE INDEX tombstones_members ON tombstones (sender)
-    WHERE sender GLOB '*@lid' AND chat GLOB '*@g.us'
+    WHERE sender GLOB '*@lid' AND chat GLOB '*@g.us';
+CREATE INDEX sender_keys_members ON sender_keys (sender) WHERE sender GLOB '*@lid';
+CREATE INDEX recipients_members ON recipients (person) WHERE person GLOB '*@lid'
 """,
 }
 """What each version has beside the one before; `SCHEMA` is the first."""

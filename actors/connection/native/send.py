@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.engine import NotConnected, SendError
+from actors.connection.engine import SendError
 from actors.connection.native import bundles, content
 from actors.connection.native.addresses import Address, parse_optional, participant_hash
-from actors.connection.native.agreement import BadSignature, Bundle
 from actors.connection.native.committing import SessionRefusal
 from actors.connection.native.departures import Departures
 from actors.connection.native.devices import NotOnWhatsApp
+from actors.connection.native.fanout import MAX_OUTRUN, Fanout, Outrun
 from actors.connection.native.nodes import Node
+from actors.connection.native.outcomes import acknowledgement, told
 from actors.connection.native.socket import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.native.turns import Turns
 from actors.connection.native.writing import Dress, Place, dress, write
 from actors.connection.polls import PollKeys
 from actors.content import Poll
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from actors.connection.engine import Outgoing
+    from actors.connection.native.agreement import Bundle
     from actors.connection.native.devices import Devices
     from actors.connection.native.people import People
     from actors.connection.native.signal import Signal
@@ -36,17 +38,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-PERMANENT: Final = frozenset({400, 401, 403, 404, 405, 406, 410})
-"""Error numbers in an ack that the same message would meet again."""
-
 MAX_MESSAGE: Final = 512 * 1024
 """Bytes of one message; WhatsApp's own clients cut a text far below."""
-
-MAX_OUTRUN: Final = 3
-"""How often a send starts over because a session went while its keys were asked for."""
-
-UNREACHABLE_SECONDS: Final = 60.0
-"""How long the account's own device without a bundle is left alone before it is asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +53,6 @@ class Plaintext:
     copy: bytes
     dress: Dress
     poll: PollKeys | None = None
-
-
-@dataclass(slots=True)
-class _Turn:
-    """Whose turn it is in one chat; asyncio's lock wakes those who wait in their order."""
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    wanted: int = 0
-
-
-class _Outrun(Exception):  # noqa: N818 - reads as what it is
-    """A session that was there is gone: its owner set up the phone anew meanwhile."""
 
 
 class Sender:
@@ -93,15 +74,14 @@ class Sender:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._session = session
-        self._signal = signal
         self._people = people
         self._devices = devices
         self._socket = socket
         self._ack_timeout = ack_timeout
         self._clock = clock
-        self._departures = Departures(session, socket)
-        self._turns: dict[Address, _Turn] = {}
-        self._unreachable: dict[Address, float] = {}
+        self.fanout = Fanout(session, signal, people, socket)
+        self.turn = Turns()
+        self.departures = Departures(session, socket)
 
     async def send(self, outgoing: Outgoing) -> float:
         """Return the server's time of its acknowledgement, in seconds. Raises `SendError`."""
@@ -117,11 +97,11 @@ class Sender:
             message,
             content.device_sent(message, str(chat)),
             dress(message),
-            _poll(outgoing.content),
+            poll_keys(outgoing.content),
         )
         with self._socket.acknowledgement(outgoing.message_id) as acknowledged:
             devices = await self._write(outgoing.message_id, chat, plaintext)
-            ack = await self._acknowledged(acknowledged)
+            ack = await acknowledgement(acknowledged, self._ack_timeout)
         expected = ack.attrs.get("phash")
         if expected and expected != participant_hash(devices):
             await self._reach_missing(outgoing.message_id, chat, plaintext, devices)
@@ -130,22 +110,12 @@ class Sender:
 
     async def close(self) -> None:
         """Send nothing more."""
-        await self._departures.close()
+        await self.departures.close()
 
     async def _write(self, number: str, chat: Address, plaintext: Plaintext) -> tuple[Address, ...]:
         """Encrypt for all devices, commit, hand to the network; return the devices listed."""
-        try:
+        with told():
             return await self._leave(number, chat, plaintext)
-        except NotOnWhatsApp:
-            raise SendError("not_on_whatsapp", permanent=True) from None
-        except RequestTimeout:
-            raise SendError("whatsapp_timeout") from None
-        except RequestFailed as failed:
-            raise SendError(f"request_failed_{failed.code}") from None
-        except ConnectionLost as lost:
-            if lost.written:
-                raise SendError("connection_lost", uncertain=True) from None
-            raise NotConnected from None
 
     async def _everyone(self, chat: Address) -> tuple[Address, ...]:
         """The devices of the chat's person and of the account, this one among them."""
@@ -175,7 +145,7 @@ class Sender:
         while True:
             try:
                 await leaving
-            except _Outrun:
+            except Outrun:
                 tries -= 1
                 if not tries:
                     raise SendError("session_lost") from None
@@ -193,8 +163,8 @@ class Sender:
         *,
         fanout: bool,
     ) -> asyncio.Future[None]:
-        found = await self._missing_bundles(devices)
-        leaving = self._departures.put(
+        found = await self.fanout.missing_bundles(devices)
+        leaving = self.departures.put(
             lambda: self._encrypt(number, chat, plaintext, devices, found, fanout=fanout)
         )
         if found:
@@ -221,8 +191,8 @@ class Sender:
             if device == self._people.device:
                 continue
             own = self._people.is_account(device)
-            encrypted = await self._encrypt_for(
-                device, plaintext.copy if own else plaintext.message, plaintext.dress, found
+            encrypted = await self.fanout.encrypt_for(
+                device, plaintext.copy if own else plaintext.message, plaintext.dress.enc, found
             )
             if encrypted is None:
                 continue
@@ -244,71 +214,6 @@ class Sender:
             parts += bundles.device_identity(self._session.credentials())
         return Node("message", attrs, parts)
 
-    async def _encrypt_for(
-        self,
-        device: Address,
-        plaintext: bytes,
-        dress: Dress,
-        found: dict[Address, Bundle | None],
-    ) -> Node | None:
-        """The ``<enc>`` for one device; None where there is no way to encrypt for it.
-
-        Raises `_Outrun` where nobody looked for one: the device would miss the message.
-        """
-        known = self._people.known_as(device)
-        name = str(known)
-        if not self._signal.has_session(name):
-            if device not in found:
-                raise _Outrun
-            bundle = found[device]
-            if bundle is None:
-                return None
-            phone = self._session.identity(str(known.canonical))
-            if phone is None and (first := found.get(device.canonical)) is not None:
-                phone = first.identity_key
-            if not bundles.belongs(bundle, device, phone):
-                log.warning("bundle refused", action="bundle.not_of_its_phone")
-                return None
-            try:
-                await self._signal.establish(name, bundle)
-            except BadSignature:
-                log.warning("bundle refused", action="bundle.bad_signature")
-                return None
-        kind, ciphertext = await self._signal.encrypt(name, content.pad(plaintext))
-        return Node("enc", {"v": "2", "type": kind, **dress.enc}, ciphertext)
-
-    async def _missing_bundles(self, devices: Sequence[Address]) -> dict[Address, Bundle | None]:
-        """The devices that there is no session with, and their bundles as far as they have any."""
-        now = time.monotonic()
-        missing = [
-            device
-            for device in devices
-            if device != self._people.device
-            and not self._signal.has_session(str(self._people.known_as(device)))
-        ]
-        asked = [one for one in missing if self._unreachable.get(one, 0.0) <= now]
-        found: dict[Address, Bundle | None] = dict.fromkeys(missing)
-        if asked:
-            found |= bundles.answer(await self._socket.request(bundles.query(asked)))
-        for device in asked:
-            if found[device] is None and self._people.is_account(device):
-                self._unreachable[device] = now + UNREACHABLE_SECONDS
-        return found
-
-    async def _acknowledged(self, waiting: asyncio.Future[Node]) -> Node:
-        try:
-            async with asyncio.timeout(self._ack_timeout):
-                ack = await waiting
-        except TimeoutError:
-            raise SendError("ack_timeout", uncertain=True) from None
-        except ConnectionLost:
-            raise SendError("connection_lost", uncertain=True) from None
-        if ack.attrs.get("error", "0") not in ("", "0"):
-            # A word of the server's making is no stable code.
-            code = ack.number("error") or 0
-            raise SendError(f"refused_{code}", permanent=code in PERMANENT)
-        return ack
-
     async def _reach_missing(
         self, number: str, chat: Address, plaintext: Plaintext, reached: tuple[Address, ...]
     ) -> None:
@@ -326,7 +231,7 @@ class Sender:
                 return
             with self._socket.acknowledgement(number) as acknowledged:
                 await self._leave(number, chat, plaintext, missed)
-                await self._acknowledged(acknowledged)
+                await acknowledgement(acknowledged, self._ack_timeout)
         except (
             ConnectionLost,
             RequestFailed,
@@ -341,22 +246,9 @@ class Sender:
                 error=type(error).__name__,
             )
 
-    @asynccontextmanager
-    async def turn(self, chat: Address) -> AsyncIterator[None]:
-        """One writer to a chat at a time, in the order in which they came."""
-        turn = self._turns.setdefault(chat, _Turn())
-        turn.wanted += 1
-        try:
-            async with turn.lock:
-                yield
-        finally:
-            turn.wanted -= 1
-            # A lock that was just released for somebody who waits does not say that it is locked.
-            if turn.wanted == 0:
-                del self._turns[chat]
 
-
-def _poll(said: Content) -> PollKeys | None:
+def poll_keys(said: Content) -> PollKeys | None:
+    """What the votes will be read with, where it is a poll."""
     if not isinstance(said, Poll) or said.secret is None:
         return None
     return PollKeys(bytes.fromhex(said.secret), said.options)

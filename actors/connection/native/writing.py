@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.engine import SendError
+from actors.connection.native.addresses import GROUP
 from actors.connection.native.nodes import Node, parse, proto
 from actors.content import Contact, Delete, Edit, Location, Poll, Reaction, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from actors.content import Content, Quote, Target
 
@@ -39,16 +40,23 @@ class Dress:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where it goes, by canonical addresses; `at` is the time in seconds."""
+    """Where it goes, by canonical addresses; `at` is the time in seconds.
+
+    `named` gives the address by which the chat knows a person: a group may have another one.
+    """
 
     chat: str
     account: str
     at: float
+    named: Callable[[str], str] = str
 
     def key(self, target: Target) -> Any:
         """The key of a message of this chat, as the account sees it."""
         own = target.sender is None or target.sender == self.account
-        return proto.MessageKey(remoteJid=self.chat, fromMe=own, id=target.message_id)
+        key = proto.MessageKey(remoteJid=self.chat, fromMe=own, id=target.message_id)
+        if target.sender is not None and not own and self.chat.endswith(f"@{GROUP}"):
+            key.participant = self.named(target.sender)
+        return key
 
     @property
     def milliseconds(self) -> int:
@@ -159,6 +167,6 @@ def _reply(part: Any, quote: Quote | None, place: Place) -> None:
         return
     context = part.contextInfo
     context.stanzaId = quote.target.message_id
-    context.participant = quote.target.sender or place.account
+    context.participant = place.named(quote.target.sender or place.account)
     # There has to be one: clients take a reply without it for no reply.
     context.quotedMessage.conversation = quote.text or ""

@@ -36,7 +36,8 @@ PATIENCE = 20.0
 
 
 def chat(number: str) -> str:
-    return f"{number}@s.whatsapp.net"
+    """The address of a person, or of a group that is one already."""
+    return number if "@" in number else f"{number}@s.whatsapp.net"
 
 
 def message_id(number: int, space: int = 0) -> str:
@@ -99,6 +100,10 @@ class Simulator:
     async def say(self, contact: str, to: str, text: str, **more: Any) -> Any:
         """The contact says it; `device` from which, `count` how often (`text 1` to `text count`)."""
         return await self._call("POST", f"/contacts/{contact}/say", to=to, text=text, **more)
+
+    async def says(self, contact: str, to: str, **message: Any) -> str:
+        """The contact says a message of any kind; its id."""
+        return str((await self._call("POST", f"/contacts/{contact}/say", to=to, **message))["id"])
 
     async def phone_says(self, to: str, text: str, account: str = ACCOUNT) -> Any:
         """The account's own phone sends."""
@@ -165,6 +170,22 @@ class Simulator:
     async def unlink(self, gone: int, number: str = CONTACT, *, notify: bool = True) -> None:
         query = f"notify={str(notify).lower()}"
         await self._call("DELETE", f"/contacts/{number}/devices/{gone}?{query}")
+
+    async def group(self, creator: str, *participants: str, addressing: str = "lid") -> str:
+        """A new group; its address."""
+        made = await self._call(
+            "POST",
+            "/groups",
+            subject="Us",
+            creator=creator,
+            participants=list(participants),
+            addressing=addressing,
+        )
+        return str(made["id"])
+
+    async def members(self, group: str, **who: Any) -> None:
+        """Members join (`add`) and leave (`remove`), `by` whom."""
+        await self._call("POST", f"/groups/{group}/participants", **who)
 
     async def heal(self) -> None:
         await self._call("DELETE", "/faults")
