@@ -329,6 +329,11 @@ class Settings(BaseModel):
         return self.data / "spool.db"
 
     @property
+    def media(self) -> Path:
+        """Where the files of messages lie on this host."""
+        return self.data / "media"
+
+    @property
     def logs(self) -> Path:
         """Where each process of the instance logs."""
         return self.data / "logs"
