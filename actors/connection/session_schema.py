@@ -151,7 +151,40 @@ ALTER TABLE file ADD COLUMN commits INTEGER NOT NULL DEFAULT 0
 -- Another copy of the file may have sent on it since: it decrypts, and is never sent on again.
 ALTER TABLE ratchets ADD COLUMN spent INTEGER NOT NULL DEFAULT 0
 """,
-    7: "",
+    7: """
+-- Files of messages that arrived, which are still to be fetched from the media servers.
+CREATE TABLE transfers (
+    chat TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    from_me INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    media_key BLOB NOT NULL,
+    direct_path TEXT NOT NULL,
+    sha256 BLOB NOT NULL,
+    sealed_sha256 BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    asked INTEGER NOT NULL,
+    next_at REAL NOT NULL,
+    UNIQUE (chat, sender, message_id)
+) STRICT;
+CREATE INDEX transfers_next_at ON transfers (next_at);
+CREATE INDEX transfers_message_id ON transfers (message_id);
+
+-- Files of messages that leave: what a message that is sent again says of its file.
+CREATE TABLE uploads (
+    message_id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    media_key BLOB NOT NULL,
+    url TEXT NOT NULL,
+    direct_path TEXT NOT NULL,
+    sha256 BLOB NOT NULL,
+    sealed_sha256 BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    at REAL NOT NULL
+) STRICT
+""",
     8: """
 -- Who is in a group, as it was last told.
 CREATE TABLE rosters (

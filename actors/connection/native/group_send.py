@@ -25,7 +25,8 @@ from actors.connection.native.socket import ConnectionLost, RequestFailed, Reque
 from actors.connection.native.writing import Dress, Place, dress, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from actors.connection.engine import Outgoing
     from actors.connection.native.agreement import Bundle
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
     from actors.connection.native.people import People
     from actors.connection.native.rosters import Roster, Rosters
     from actors.connection.native.socket import Socket
-    from actors.connection.native.turns import Turns
     from actors.connection.polls import PollKeys
     from actors.connection.session import Session
+    from actors.connection.uploads import Upload
 
 log = structlog.get_logger()
 
@@ -82,8 +83,9 @@ class GroupSender:
         socket: Socket,
         *,
         fanout: Fanout,
-        turn: Turns,
+        turn: Callable[[Address], AbstractAsyncContextManager[None]],
         departures: Departures,
+        upload: Callable[[Outgoing, Address], Awaitable[Upload | None]],
         ack_timeout: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -96,6 +98,7 @@ class GroupSender:
         self._fanout = fanout
         self._turn = turn
         self._departures = departures
+        self._upload = upload
         self._ack_timeout = ack_timeout
         self._clock = clock
 
@@ -104,9 +107,10 @@ class GroupSender:
 
         Refused for good: ``not_in_group``, ``unknown_group``.
         """
+        upload = await self._upload(outgoing, chat)
         with self._socket.acknowledgement(outgoing.message_id) as acknowledged:
             with told():
-                letter, handed = await self._leave(outgoing, chat)
+                letter, handed = await self._leave(outgoing, chat, upload)
             try:
                 ack = await acknowledgement(acknowledged, self._ack_timeout)
             except SendError as refused:
@@ -119,12 +123,14 @@ class GroupSender:
         stamp = ack.number("t")
         return self._clock() if stamp is None else float(stamp)
 
-    async def _leave(self, outgoing: Outgoing, chat: Address) -> tuple[_Letter, _Handed]:
+    async def _leave(
+        self, outgoing: Outgoing, chat: Address, upload: Upload | None
+    ) -> tuple[_Letter, _Handed]:
         """Hand the message to the network; return it, and whom it brings the key."""
         tries = MAX_OUTRUN
         while True:
             async with self._turn(chat):
-                letter = await self._written(outgoing, chat)
+                letter = await self._written(outgoing, chat, upload)
                 handed = _Handed()
                 leaving = await self._put(letter, handed)
             try:
@@ -136,18 +142,18 @@ class GroupSender:
             else:
                 return letter, handed
 
-    async def _written(self, outgoing: Outgoing, chat: Address, *, fresh: bool = False) -> _Letter:
-        roster = await (self._rosters.refresh(chat) if fresh else self._rosters.of(chat))
+    async def _written(self, outgoing: Outgoing, chat: Address, upload: Upload | None) -> _Letter:
+        roster = await self._rosters.of(chat)
         people = tuple(self._rosters.persons(roster))
         account = self._people.account
-        devices = await self._addressed(roster, people, fresh=fresh)
+        devices = await self._addressed(roster, people)
         place = Place(
             str(chat),
             str(account),
             self._clock(),
             named=lambda person: str(self._named(Address.parse(person), roster)),
         )
-        message = write(outgoing.content, place)
+        message = write(outgoing.content, place, upload)
         if len(message) > MAX_MESSAGE:
             raise SendError("too_large", permanent=True)
         return _Letter(
@@ -162,7 +168,7 @@ class GroupSender:
         )
 
     async def _addressed(
-        self, roster: Roster, people: Sequence[Address], *, fresh: bool
+        self, roster: Roster, people: Sequence[Address], *, fresh: bool = False
     ) -> tuple[Address, ...]:
         """Every device of the group, this one among them, as the group names them."""
         found = await self._devices.of_all(people, fresh=fresh)

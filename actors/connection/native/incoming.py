@@ -10,6 +10,7 @@ import structlog
 from actors.connection.native import bundles, content, receipts
 from actors.connection.native.addresses import GROUP, Address, parse_optional
 from actors.connection.native.ciphers import Ciphers, Source, can_be_read
+from actors.connection.native.media.parts import transfer_of
 from actors.connection.native.nodes import MalformedMessage
 from actors.connection.native.notices import Notices, Outcome
 from actors.connection.native.ratchet import Undecryptable
@@ -146,8 +147,20 @@ class Incoming:
             return Outcome("message.refused", answers)
         added = self._add(stanza, source, said, found.destination, plaintext)
         counted = "message.stored" if added else "message.repeated"
-        held = self._held(*self._named(stanza, source, found.destination))
-        return Outcome(counted, answers, news=added, held=held)
+        key = self._named(stanza, source, found.destination)
+        expected = added and self._expect_file(key, source, found)
+        task: Literal["file"] | None = "file" if expected else None
+        return Outcome(counted, answers, news=added, held=self._held(*key), task=task)
+
+    def _expect_file(self, key: Key, source: Source, found: content.Received) -> bool:
+        """Note with the message what its file takes, or why there will be none; True for the former."""
+        transfer = transfer_of(found, **key._asdict(), from_me=source.from_me)
+        if isinstance(transfer, str):
+            self._session.add_file(*key, "failed", transfer)
+        elif transfer is not None:
+            self._session.add_transfer(transfer)
+            return True
+        return False
 
     def _require_roster(self, source: Source, found: content.Received | None) -> None:
         """Raises `_RosterWanted` where it takes the roster to know whether the message counts."""

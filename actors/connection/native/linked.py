@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
     from actors.connection.engine import EngineEvents, Outgoing
+    from actors.connection.native.media.carrying import Carrying
     from actors.connection.native.socket import Socket
     from actors.connection.session import Session
 
@@ -64,8 +65,10 @@ class Linked:
         signed_prekey_age: float,
         counts: Counter[str],
         hold: bool = False,
+        carrying: Carrying | None = None,
     ) -> None:
         """`hold`: what arrives is acknowledged only once it is stored elsewhere."""
+        self._carrying = carrying
         self._session = session
         self._socket = socket
         self._events = events
@@ -82,6 +85,7 @@ class Linked:
             self._devices,
             socket,
             ack_timeout=ack_timeout,
+            uploader=None if carrying is None else carrying.uploader,
         )
         self._group_sender = GroupSender(
             session,
@@ -92,6 +96,7 @@ class Linked:
             fanout=self._sender.fanout,
             turn=self._sender.turn,
             departures=self._sender.departures,
+            upload=self._sender.upload,
             ack_timeout=ack_timeout,
         )
         self._resender = Resender(session, self._signal, self._people, socket, self._sender.turn)
@@ -165,6 +170,8 @@ class Linked:
 
     async def close(self) -> None:
         """End what runs in the background."""
+        if self._carrying is not None:
+            self._carrying.detach()
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
@@ -200,6 +207,8 @@ class Linked:
         await self._prekeys.at_login()
         await login.activate(self._socket)
         self._logged_in = True
+        if self._carrying is not None:
+            self._carrying.attach(self._socket, str(self._people.account))
         await self._events.on_open()
         await self._prekeys.keep_fresh()
 
@@ -230,6 +239,11 @@ class Linked:
         await self._socket.send(receipts.ack(receipt))
 
     def _on_task(self, kind: str, stanza: Node) -> None:
+        work: Coroutine[object, object, None]
+        if kind == "file":
+            if self._carrying is not None:
+                self._carrying.look()
+            return
         if kind == "resend":
             work = self._resend(stanza)
         elif kind == "roster":

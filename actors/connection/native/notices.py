@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from actors.connection.native import receipts
 from actors.connection.native.addresses import GROUP, Address, parse_optional
+from actors.connection.native.media import asking
+from actors.connection.native.media.parts import is_path
+from actors.connection.native.media.verdict import GONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,8 +27,8 @@ class Outcome:
     """What follows once the transaction is committed.
 
     `answers` are sent, where there is a `held` only once the inbox item of that key is settled; `news` says that the inbox may have grown; `wanted` is a message whose resend
-    was asked for; `task` is work that needs WhatsApp's answers: a retry receipt, prekeys, or
-    who is in a group, without which the stanza cannot be judged.
+    was asked for; `task` is work that needs WhatsApp's answers: a retry receipt, prekeys,
+    a file, or who is in a group, without which the stanza cannot be judged.
     `counted` names what the stanza turned out to be.
     """
 
@@ -33,7 +36,7 @@ class Outcome:
     answers: tuple[Node, ...] = ()
     news: bool = False
     wanted: Node | None = None
-    task: Literal["resend", "prekeys", "roster"] | None = None
+    task: Literal["resend", "prekeys", "roster", "file"] | None = None
     held: int | None = None
 
 
@@ -127,6 +130,8 @@ class Notices:
         kind = stanza.attrs.get("type")
         if kind == "encrypt" and stanza.child("count") is not None:
             return Outcome("notification.prekeys", answers, task="prekeys")
+        if kind == "mediaretry":
+            return self._uploaded_again(stanza, answers)
         person = parse_optional(stanza.attrs.get("from"))
         if kind == "w:gp2" and person is not None and person.server == GROUP:
             return self._group_changed(stanza, person, answers)
@@ -146,3 +151,17 @@ class Notices:
         self._signal.distrust(str(person))
         self._session.drop_own_sender_keys(str(person))
         return Outcome("notification.identity", answers)
+
+    def _uploaded_again(self, stanza: Node, answers: tuple[Node, ...]) -> Outcome:
+        """The account's phone was asked for a file that the servers lost."""
+        for transfer in self._session.transfers_of(stanza.attrs["id"]):
+            found = asking.answer(stanza, transfer)
+            if found is None:
+                continue
+            if found.direct_path is None:
+                self._session.end_transfer(transfer, "failed", GONE)
+                return Outcome("notification.file_lost", answers, news=True)
+            if is_path(found.direct_path):
+                self._session.find_transfer_at(transfer, found.direct_path)
+                return Outcome("notification.file", answers, task="file")
+        return Outcome("notification.ignored", answers)

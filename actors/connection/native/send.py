@@ -22,7 +22,7 @@ from actors.connection.native.socket import ConnectionLost, RequestFailed, Reque
 from actors.connection.native.turns import Turns
 from actors.connection.native.writing import Dress, Place, dress, write
 from actors.connection.polls import PollKeys
-from actors.content import Poll
+from actors.content import Media, Poll
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from actors.connection.engine import Outgoing
     from actors.connection.native.agreement import Bundle
     from actors.connection.native.devices import Devices
+    from actors.connection.native.media.upload import Uploader
     from actors.connection.native.people import People
     from actors.connection.native.signal import Signal
     from actors.connection.native.socket import Socket
     from actors.connection.session import Session
+    from actors.connection.uploads import Upload
     from actors.content import Content
 
 log = structlog.get_logger()
@@ -59,7 +61,8 @@ class Sender:
     """Sends to persons over one socket, each message under the caller's id.
 
     Messages to one chat leave in the order of the calls (G4); no chat waits for another's
-    questions to WhatsApp. A ratchet step is on disk before the bytes that used it leave.
+    questions to WhatsApp, nor for its files. A ratchet step is on disk before the bytes that used it
+    leave. `turn` gives one writer to a chat at a time.
     """
 
     def __init__(
@@ -71,8 +74,11 @@ class Sender:
         socket: Socket,
         *,
         ack_timeout: float,
+        uploader: Uploader | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """Without an `uploader` no file is sent."""
+        self._uploader = uploader
         self._session = session
         self._people = people
         self._devices = devices
@@ -80,8 +86,9 @@ class Sender:
         self._ack_timeout = ack_timeout
         self._clock = clock
         self.fanout = Fanout(session, signal, people, socket)
-        self.turn = Turns()
         self.departures = Departures(session, socket)
+        self.turn = Turns().of
+        self._order = Turns().of
 
     async def send(self, outgoing: Outgoing) -> float:
         """Return the server's time of its acknowledgement, in seconds. Raises `SendError`."""
@@ -89,8 +96,9 @@ class Sender:
         if chat is None or not chat.is_person:
             raise SendError("unsupported_chat", permanent=True)
         chat = self._people.canonical(chat)
+        upload = await self.upload(outgoing, chat)
         place = Place(str(chat), str(self._people.account), self._clock())
-        message = write(outgoing.content, place)
+        message = write(outgoing.content, place, upload)
         if len(message) > MAX_MESSAGE:
             raise SendError("too_large", permanent=True)
         plaintext = Plaintext(
@@ -116,6 +124,18 @@ class Sender:
         """Encrypt for all devices, commit, hand to the network; return the devices listed."""
         with told():
             return await self._leave(number, chat, plaintext)
+
+    async def upload(self, outgoing: Outgoing, chat: Address) -> Upload | None:
+        """Where the file of the message is, once it is there; None where it has none.
+
+        Who comes later in a chat waits for the file of who came first. Raises `SendError`.
+        """
+        said = outgoing.content
+        async with self._order(chat):
+            if self._uploader is None or not isinstance(said, Media):
+                return None
+            with told():
+                return await self._uploader.upload(outgoing.message_id, said)
 
     async def _everyone(self, chat: Address) -> tuple[Address, ...]:
         """The devices of the chat's person and of the account, this one among them."""

@@ -1,4 +1,4 @@
-"""Whose turn it is to write to a chat."""
+"""One at a time in each chat, in the order in which they came."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ class _Turn:
 
 
 class Turns:
-    """One writer to a chat at a time, in the order in which they came (G4)."""
+    """Turns in chats; no chat waits for another's."""
 
     def __init__(self) -> None:
         self._turns: dict[Address, _Turn] = {}
 
     @asynccontextmanager
-    async def __call__(self, chat: Address) -> AsyncIterator[None]:
+    async def of(self, chat: Address) -> AsyncIterator[None]:
+        """Wait for the chat's turn, and have it until the block ends."""
         turn = self._turns.setdefault(chat, _Turn())
         turn.wanted += 1
         try:
