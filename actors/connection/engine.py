@@ -120,7 +120,7 @@ class InboxFile:
 
 
 InboxItem = InboxMessage | InboxReceipt | InboxMerge | InboxStatus | InboxFile
-InboxKind = Literal["message", "receipt", "merge", "status", "file"]
+InboxKind = Literal["message", "history", "receipt", "merge", "status", "file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,9 @@ class Engine(Protocol):
         """Show in a chat what the account does: ``composing``, ``recording`` or ``paused``."""
 
     @overload
-    async def pending(self, kind: Literal["message"], limit: int) -> Sequence[InboxMessage]: ...
+    async def pending(
+        self, kind: Literal["message", "history"], limit: int
+    ) -> Sequence[InboxMessage]: ...
 
     @overload
     async def pending(self, kind: Literal["receipt"], limit: int) -> Sequence[InboxReceipt]: ...

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import InboxFile, InboxItem, InboxKind, InboxStatus
 
+HISTORY = "history"
+"""The kind of a row with a message of the time before: it waits behind those of now."""
+
 WANTED = "wanted"
 """The kind of a row that stands for a message whose resend was asked for: not shown yet."""
 
@@ -85,7 +88,8 @@ class Inbox(Statuses, Transfers):
             *(chat, sender, message_id, at, type),
             *(text, int(from_me), push_name, source, body, content),
         )
-        self._put("message", row, readable=readable)
+        kind = HISTORY if source == "history" else "message"
+        self._put(kind, row, readable=readable)
         return True
 
     def want(
@@ -186,6 +190,11 @@ class Inbox(Statuses, Transfers):
             )
             self._write("UPDATE inbox SET sender = ? WHERE key = ?", (pn, inbox))
             self._write(
+                "UPDATE OR IGNORE transfers SET sender = ?"
+                " WHERE chat = ? AND sender = ? AND message_id = ?",
+                (pn, chat, lid, message_id),
+            )
+            self._write(
                 "DELETE FROM tombstones WHERE chat = ? AND sender = ? AND message_id = ?",
                 (chat, lid, message_id),
             )
@@ -223,7 +232,7 @@ class Inbox(Statuses, Transfers):
         )
 
     @overload
-    def pending(self, kind: Literal["message"], limit: int) -> list[InboxMessage]: ...
+    def pending(self, kind: Literal["message", "history"], limit: int) -> list[InboxMessage]: ...
 
     @overload
     def pending(self, kind: Literal["receipt"], limit: int) -> list[InboxReceipt]: ...
@@ -343,6 +352,7 @@ def _merge(row: Any) -> InboxMerge:
 
 _READ: Final[Mapping[InboxKind, Callable[[Any], Any]]] = {
     "message": _message,
+    "history": _message,
     "receipt": _receipt,
     "merge": _merge,
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 from actors.connection.credentials import Credentials, SignedPrekey
 from actors.connection.directory import Directory
 from actors.connection.groups import Groups
+from actors.connection.histories import Histories
 from actors.connection.inbox import Inbox
 from actors.connection.keys import Keys
 from actors.connection.polls import Polls
@@ -37,7 +38,7 @@ __all__ = [
 ]
 
 
-class Session(Inbox, Sent, Uploads, Polls, Groups, Directory, Keys):
+class Session(Inbox, Sent, Uploads, Polls, Groups, Histories, Directory, Keys):
     """The session file of one account.
 
     Reading is allowed anywhere and sees what is committed; every method that changes something
@@ -82,5 +83,6 @@ class Session(Inbox, Sent, Uploads, Polls, Groups, Directory, Keys):
         self.forget_keys()
         self.forget_directory()
         self.forget_groups()
+        self.forget_histories()
         self.forget_sent()
         self.forget_uploads()

@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 8
+VERSION = 9
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -240,6 +240,34 @@ CREATE INDEX tombstones_members ON tombstones (sender)
     WHERE sender GLOB '*@lid' AND chat GLOB '*@g.us';
 CREATE INDEX sender_keys_members ON sender_keys (sender) WHERE sender GLOB '*@lid';
 CREATE INDEX recipients_members ON recipients (person) WHERE person GLOB '*@lid'
+""",
+    9: """
+-- What the account's phone tells of the time before and is not stored yet: `done` messages of it
+-- are, and it is `told` once all are and the phone is still to hear of it.
+CREATE TABLE histories (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    message_id TEXT NOT NULL UNIQUE,
+    notification BLOB NOT NULL,
+    done INTEGER NOT NULL,
+    told INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    next_at REAL NOT NULL
+) STRICT;
+
+-- How people call themselves, as the phone told.
+CREATE TABLE push_names (
+    person TEXT PRIMARY KEY,
+    name TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What this device sent: it is stored under the id that the API gave it.
+CREATE TABLE sent_ids (
+    chat TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (chat, message_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sent_ids_at ON sent_ids (at)
 """,
 }
 """What each version has beside the one before; `SCHEMA` is the first."""

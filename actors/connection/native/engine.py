@@ -161,7 +161,9 @@ class NativeEngine:
         return self._linked
 
     @overload
-    async def pending(self, kind: Literal["message"], limit: int) -> Sequence[InboxMessage]: ...
+    async def pending(
+        self, kind: Literal["message", "history"], limit: int
+    ) -> Sequence[InboxMessage]: ...
 
     @overload
     async def pending(self, kind: Literal["receipt"], limit: int) -> Sequence[InboxReceipt]: ...

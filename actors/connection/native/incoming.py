@@ -137,6 +137,10 @@ class Incoming:
             return self._undecryptable(stanza, source, error)
         if found is None:
             self._session.bury(**self._key(stanza, source)._asdict())
+            told = content.history_in(plaintext) if self._is_phone(source) else None
+            if told is not None:
+                self._session.add_history(stanza.attrs["id"], told)
+                return Outcome("message.history", answers, task="history")
             return Outcome("message.silent", answers)
         try:
             said = self._said(stanza, source, found)
@@ -172,6 +176,9 @@ class Incoming:
             and self._rosters.cached(source.chat) is None
         ):
             raise _RosterWanted
+
+    def _is_phone(self, source: Source) -> bool:
+        return source.from_me and source.sender.device == 0
 
     def _is_admin(self, source: Source) -> bool:
         roster = self._rosters.cached(source.chat)

@@ -17,6 +17,7 @@ from actors.connection.native.agreement import BadSignature
 from actors.connection.native.committing import SessionRefusal, cause_of
 from actors.connection.native.devices import Devices
 from actors.connection.native.group_send import GroupSender
+from actors.connection.native.history import History
 from actors.connection.native.incoming import Incoming
 from actors.connection.native.nodes import Node
 from actors.connection.native.people import People
@@ -117,6 +118,15 @@ class Linked:
             on_inbox=events.on_inbox,
             on_task=self._on_task,
         )
+        self._history = History(
+            session,
+            self._people,
+            socket,
+            web=None if carrying is None else carrying.web,
+            hosts=None if carrying is None else carrying.hosts,
+            counts=counts,
+            on_inbox=events.on_inbox,
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._succeeded = asyncio.Event()
         self._logged_in = False
@@ -210,6 +220,7 @@ class Linked:
         if self._carrying is not None:
             self._carrying.attach(self._socket, str(self._people.account))
         await self._events.on_open()
+        self._start("history", self._history.run())
         await self._prekeys.keep_fresh()
 
     async def _information(self, stanza: Node) -> None:
@@ -240,6 +251,9 @@ class Linked:
 
     def _on_task(self, kind: str, stanza: Node) -> None:
         work: Coroutine[object, object, None]
+        if kind == "history":
+            self._history.look()
+            return
         if kind == "file":
             if self._carrying is not None:
                 self._carrying.look()

@@ -28,7 +28,7 @@ class Outcome:
 
     `answers` are sent, where there is a `held` only once the inbox item of that key is settled; `news` says that the inbox may have grown; `wanted` is a message whose resend
     was asked for; `task` is work that needs WhatsApp's answers: a retry receipt, prekeys,
-    a file, or who is in a group, without which the stanza cannot be judged.
+    a file, a history, or who is in a group, without which the stanza cannot be judged.
     `counted` names what the stanza turned out to be.
     """
 
@@ -36,7 +36,7 @@ class Outcome:
     answers: tuple[Node, ...] = ()
     news: bool = False
     wanted: Node | None = None
-    task: Literal["resend", "prekeys", "roster", "file"] | None = None
+    task: Literal["resend", "prekeys", "roster", "file", "history"] | None = None
     held: int | None = None
 
 

@@ -196,6 +196,11 @@ class Simulator:
         """Members join (`add`) and leave (`remove`), `by` whom."""
         await self._call("POST", f"/groups/{group}/participants", **who)
 
+    async def history(self, account: str = ACCOUNT, **told: Any) -> dict[str, Any]:
+        """The account's phone tells of what was; the answer has the messages' `ids`."""
+        made: dict[str, Any] = await self._call("POST", f"/phones/{account}/history", **told)
+        return made
+
     async def heal(self) -> None:
         await self._call("DELETE", "/faults")
 
@@ -229,6 +234,10 @@ class Device:
 
     async def messages(self) -> list[InboxMessage]:
         return list(await self.engine.pending("message", 10_000))
+
+    async def past(self) -> list[InboxMessage]:
+        """What the phone told of the time before."""
+        return list(await self.engine.pending("history", 100_000))
 
     async def receipts(self) -> list[InboxReceipt]:
         return list(await self.engine.pending("receipt", 10_000))

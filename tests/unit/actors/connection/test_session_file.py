@@ -141,6 +141,7 @@ def test_a_newer_releases_file_is_left_as_it_is(session: Session, path: Path) ->
 
 
 GROUPS = ("rosters", "sender_keys", "own_sender_keys", "key_holders", "recipients")
+HISTORIES = ("histories", "push_names", "sent_ids")
 
 
 async def test_an_older_releases_file_is_brought_up_to_date(session: Session, path: Path) -> None:
@@ -149,7 +150,7 @@ async def test_an_older_releases_file_is_brought_up_to_date(session: Session, pa
     with closing(sqlite3.connect(path)) as older:
         older.execute("DROP TABLE key_lists")
         older.execute("ALTER TABLE inbox DROP COLUMN content")
-        for table in ("polls", *GROUPS):
+        for table in ("polls", *GROUPS, *HISTORIES):
             older.execute(f"DROP TABLE {table}")
         older.execute("DROP INDEX tombstones_members")
         older.execute("ALTER TABLE file DROP COLUMN commits")
