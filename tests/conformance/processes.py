@@ -26,7 +26,7 @@ CLIENTS = Path(__file__).with_name("clients")
 RUST = ROOT / ".venv" / "tryx"
 KINDS = ("neonize", "tryx", "native")
 # Those whose programs speak more than texts; the others join the scenarios once theirs do.
-VERSATILE = ("neonize",)
+VERSATILE = ("neonize", "native")
 
 
 class JsonProcess:

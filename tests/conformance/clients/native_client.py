@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.content import Text
-
 if TYPE_CHECKING:
-    from actors.connection.engine import Engine, Qr
-    from tests.conformance.clients import child
+    from actors.connection.engine import Engine, InboxMessage, Qr
+    from actors.content import Content
+    from actors.media.store import MediaStore
+    from tests.conformance.clients import child, native_kinds
 else:
-    import child  # by its place beside this program: `tests` is not a name to rely on
+    import child
+    import native_kinds  # both by their place beside this program: `tests` is not a name to rely on
 
 BACKOFF = 0.2
+FETCHED = 15.0
+"""Seconds within which a file has to be here."""
 
 
 def user(address: str) -> str:
@@ -33,6 +37,10 @@ class Owner:
 
     def __init__(self) -> None:
         self.engine: Engine
+        self.store: MediaStore
+        self.seen: dict[str, InboxMessage] = {}
+        self._files: dict[str, str] = {}
+        self._filed = asyncio.Condition()
         self._telling = asyncio.Lock()
 
     async def on_qr(self, qr: Qr) -> None:
@@ -53,14 +61,21 @@ class Owner:
                     if one.type == "undecryptable":
                         child.emit("undecryptable", id=one.message_id)
                     else:
+                        self.seen[one.message_id] = one
                         child.emit(
                             "message",
                             id=one.message_id,
-                            text=one.text or "",
+                            chat=user(one.chat),
+                            **native_kinds.described(one),
                             sender=user(one.sender),
                             from_me=one.from_me,
                         )
                 await self.engine.settle([one.key for one in messages])
+            while files := await self.engine.pending("file", 1000):
+                await self.engine.settle([one.key for one in files])
+                async with self._filed:
+                    self._files |= {one.message_id: one.error or one.status for one in files}
+                    self._filed.notify_all()
             while receipts := await self.engine.pending("receipt", 1000):
                 for receipt in receipts:
                     child.emit("receipt", ids=list(receipt.message_ids), type=receipt.status)
@@ -81,23 +96,45 @@ class Owner:
                 await asyncio.sleep(BACKOFF)
 
     async def obey(self, command: dict[str, Any]) -> None:
-        from actors.connection.engine import NotConnected, Outgoing
+        from actors.content import Text
 
         if command["do"] == "hold":
             child.held.set()
             child.emit("held")
             return
+        if command["do"] == "download":
+            await self._download(command["id"])
+            return
+        if command["do"] == "say":
+            said = await native_kinds.content(command, self.seen, self.store)
+            child.emit("sent", id=await self._send(command["to"], said))
+            return
         if command["do"] != "send":
             raise NotImplementedError
+        number = await self._send(command["to"], Text(command["text"]))
+        child.emit("sent", id=number, text=command["text"])
+
+    async def _download(self, number: str) -> None:
+        """The engine fetches by itself: wait until it says what became of it."""
+        async with asyncio.timeout(FETCHED), self._filed:
+            await self._filed.wait_for(lambda: number in self._files)
+        if self._files[number] != "stored":
+            raise RuntimeError(self._files[number])
+        found = await native_kinds.downloaded(self.seen[number], self.store)
+        child.emit("downloaded", id=number, **found)
+
+    async def _send(self, to: str, said: Content) -> str:
+        from actors.connection.engine import NotConnected, Outgoing
+
         message_id = f"3EB0{secrets.token_hex(9).upper()}"
-        chat = f"{command['to']}@s.whatsapp.net"
+        chat = f"{to}@s.whatsapp.net"
         while True:
             try:
-                await self.engine.send(Outgoing(message_id, chat, Text(command["text"])))
-                break
+                await self.engine.send(Outgoing(message_id, chat, said))
             except NotConnected:  # nothing left: the queue would keep it until the next login
                 await asyncio.sleep(BACKOFF)
-        child.emit("sent", id=message_id, text=command["text"])
+            else:
+                return message_id
 
 
 async def main() -> None:
@@ -106,14 +143,21 @@ async def main() -> None:
     sys.path.insert(0, str(Path(__file__).parents[3]))
     from actors.connection.engine import EngineEvents
     from actors.connection.native import open_engine
+    from actors.media.directory import DirectoryStore
     from actors.settings import Settings
 
     directory, owner = Path(asked["directory"]), Owner()
     settings = Settings.resolve(
-        data=directory, whatsapp_url=asked["ws_url"], whatsapp_root_key=asked["root_key"]
+        data=directory,
+        whatsapp_url=asked["ws_url"],
+        whatsapp_root_key=asked["root_key"],
+        whatsapp_media_authority=os.environ["SSL_CERT_FILE"],
     )
     events = EngineEvents(owner.on_qr, owner.on_paired, owner.on_open, owner.on_inbox)
-    owner.engine = open_engine(settings, "conformance", time.time_ns(), events, directory)
+    owner.store = DirectoryStore(settings.media)
+    owner.engine = open_engine(
+        settings, "conformance", time.time_ns(), events, directory, media=owner.store
+    )
     running = asyncio.create_task(owner.run())
     while line := await asyncio.to_thread(sys.stdin.readline):
         command = json.loads(line)
