@@ -10,25 +10,27 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from actors.connection.native.addresses import GROUP, Address, parse_optional
+from actors.connection.native.addresses import GROUP, LID, PHONE_NUMBER, Address, parse_optional
 from actors.connection.native.committing import SessionRefusal, transaction
 from actors.connection.native.content import read_parsed
 from actors.connection.native.history_file import Later, Unusable, bring, split
 from actors.connection.native.media.cipher import KINDS
 from actors.connection.native.nodes import MAX_NUMBER, MalformedMessage, Node, parse, proto
 from actors.connection.native.reading import LONGEST_ID, Forged, Scene, content_of
-from actors.connection.native.socket import ConnectionLost
+from actors.connection.native.rosters import NotInGroup, UnknownGroup
+from actors.connection.native.socket import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.polls import PollKeys
 from actors.content import Poll, encode, is_plain, text_of
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from actors.connection.histories import Told
     from actors.connection.native.media.hosts import Hosts
     from actors.connection.native.media.web import Web
     from actors.connection.native.people import People
+    from actors.connection.native.rosters import Rosters
     from actors.connection.native.socket import Socket
     from actors.connection.session import Session
     from actors.content import Content
@@ -73,6 +75,7 @@ class History:
         self,
         session: Session,
         people: People,
+        rosters: Rosters,
         socket: Socket,
         *,
         web: Web | None,
@@ -84,6 +87,7 @@ class History:
         """Without `web` and `hosts` nothing is fetched, and waits."""
         self._session = session
         self._people = people
+        self._rosters = rosters
         self._socket = socket
         self._web, self._hosts = web, hosts
         self._counts = counts
@@ -150,7 +154,7 @@ class History:
             self._session.forget_history(told.message_id)
 
     async def _store(self, told: Told) -> None:
-        notification = parse(proto.HistorySyncNotification, told.notification)
+        notification = parse(proto.Message.HistorySyncNotification, told.notification)
         inline = bool(notification.initialHistBootstrapInlinePayload)
         if not inline and (self._web is None or self._hosts is None):
             raise Later("nothing is fetched")
@@ -163,7 +167,7 @@ class History:
         for name, part in split(history):
             if name != "conversations":
                 continue
-            for past in self._conversation(part):
+            for past in await self._conversation(part):
                 passed += 1
                 if passed <= done:
                     continue
@@ -202,51 +206,67 @@ class History:
         if person is not None and person.is_person and 0 < len(told.pushname) <= _LONGEST_NAME:
             self._session.save_push_name(str(self._people.canonical(person)), told.pushname)
 
-    def _conversation(self, part: bytes) -> Sequence[Past]:
+    async def _conversation(self, part: bytes) -> Sequence[Past]:
         """The messages of a conversation that are any, in the order of their time."""
         conversation = parse(proto.Conversation, part)
-        chat = parse_optional(conversation.id)
-        if chat is None or not (chat.is_person or chat.server == GROUP):
+        named = parse_optional(conversation.id)
+        if named is None or not (named.is_person or named.server == GROUP):
             return ()
-        pair = (conversation.pnJid, conversation.lidJid)
         listed = sorted(
             conversation.messages, key=lambda one: (one.message.messageTimestamp, one.msgOrderId)
         )
-        return tuple(self._pasts(chat, pair, [one.message for one in listed]))
-
-    def _pasts(
-        self, chat: Address, pair: tuple[str, str], messages: Sequence[Any]
-    ) -> Iterator[Past]:
-        account = self._people.account
-        # A chat that is called by the LID says whose number that is, also without a mapping.
-        known = self._people.canonical(chat)
-        if known.server != GROUP and chat.server == "lid" and known == chat.canonical:
-            number = parse_optional(pair[0])
-            known = number.canonical if number is not None and number.is_person else known
-        for info in messages:
-            key = info.key
-            named = parse_optional(key.participant or info.participant)
-            if key.fromMe:
-                sender = account
-            elif known.server != GROUP:
-                sender = known
-            elif named is not None and named.is_person:
-                sender = self._people.canonical(named)
-            else:
-                continue
-            if not info.HasField("message") or not 0 < len(key.id) <= LONGEST_ID:
-                continue
-            if not 0 < info.messageTimestamp <= MAX_NUMBER:
-                continue
-            yield Past(
-                known,
-                sender,
-                key.id,
-                info.messageTimestamp,
-                key.fromMe,
-                info.pushName[:_LONGEST_NAME] or self._session.push_name(str(sender)),
-                _whole(info),
+        messages = [one.message for one in listed]
+        if named.server == GROUP:
+            await self._meet_members(named, messages)
+        else:
+            await self._learn_pair(
+                conversation.pnJid or (conversation.id if named.server == PHONE_NUMBER else ""),
+                conversation.lidJid or (conversation.id if named.server == LID else ""),
             )
+        pasts = (self._past(self._people.canonical(named), info) for info in messages)
+        return tuple(past for past in pasts if past is not None)
+
+    async def _learn_pair(self, number: str, lid: str) -> None:
+        """A conversation may say itself whose number its LID is."""
+        async with transaction(self._session, self._socket):
+            news = self._pair(number, lid)
+        if news:
+            await self._on_inbox()
+
+    async def _meet_members(self, chat: Address, messages: Sequence[Any]) -> None:
+        """Ask who is in a group, where that may tell whose numbers the LIDs in it are."""
+        members = {parse_optional(one.key.participant or one.participant) for one in messages}
+        if all(one is None or self._people.known_as(one).server != LID for one in members):
+            return
+        if self._rosters.cached(chat) is not None:
+            return
+        with suppress(NotInGroup, UnknownGroup, RequestFailed, RequestTimeout):
+            await self._rosters.refresh(chat)
+
+    def _past(self, chat: Address, info: Any) -> Past | None:
+        key = info.key
+        named = parse_optional(key.participant or info.participant)
+        if key.fromMe:
+            sender = self._people.account
+        elif chat.server != GROUP:
+            sender = chat
+        elif named is not None and named.is_person:
+            sender = self._people.canonical(named)
+        else:
+            return None
+        if not info.HasField("message") or not 0 < len(key.id) <= LONGEST_ID:
+            return None
+        if not 0 < info.messageTimestamp <= MAX_NUMBER:
+            return None
+        return Past(
+            chat,
+            sender,
+            key.id,
+            info.messageTimestamp,
+            key.fromMe,
+            info.pushName[:_LONGEST_NAME] or self._session.push_name(str(sender)),
+            _whole(info),
+        )
 
     async def _commit(self, told: Told, share: Sequence[Past], passed: int) -> None:
         stored = 0

@@ -121,6 +121,7 @@ class Linked:
         self._history = History(
             session,
             self._people,
+            self._rosters,
             socket,
             web=None if carrying is None else carrying.web,
             hosts=None if carrying is None else carrying.hosts,

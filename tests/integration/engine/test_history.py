@@ -41,7 +41,7 @@ def long_talk(contact: str, count: int) -> dict[str, Any]:
 
 async def told(simulator: Simulator, phone: Device, count: int = 1) -> None:
     """The phone knows that so many of its notifications are stored."""
-    await until(lambda: phone.engine.counts["history.stored"] >= count, 60.0)
+    await until(lambda: phone.engine.counts["history.stored"] >= count, 15.0)
     await until(lambda: _idle(simulator))
 
 
@@ -95,27 +95,19 @@ async def test_what_is_here_already_stays_as_it_is(
         (first, _) = await phone.messages()
         await phone.engine.settle([first.key])
         await phone.send(1, "from here")
-        conversations = [
-            {
-                "chat": CONTACT,
-                "messages": [
-                    said("told", 1),
-                    said("other words", 2, id=arrived[0]),
-                    said("other words", 3, id=arrived[1]),
-                    said("from here", 4, id=message_id(1), from_me=True),
-                    said("from my pocket", 5, from_me=True),
-                ],
-            }
+        messages = [
+            said("told", 1),
+            said("other words", 2, id=arrived[0]),
+            said("other words", 3, id=arrived[1]),
+            said("from here", 4, id=message_id(1), from_me=True),
+            said("from my pocket", 5, from_me=True),
         ]
         for count in (1, 2):
-            made = await simulator.history(conversations=conversations, inline=inline)
-            conversations[0]["messages"] = [  # type: ignore[index]
-                {**one, "id": number}
-                for one, number in zip(
-                    conversations[0]["messages"],  # type: ignore[arg-type]
-                    made["ids"],
-                    strict=True,
-                )
+            made = await simulator.history(
+                conversations=[{"chat": CONTACT, "messages": messages}], inline=inline
+            )
+            messages = [
+                {**one, "id": number} for one, number in zip(messages, made["ids"], strict=True)
             ]
             await told(simulator, phone, count)
             past = await phone.past()
@@ -147,7 +139,8 @@ async def test_kinds_names_and_groups(simulator: Simulator, tmp_path: Path) -> N
         )
         await told(simulator, phone, 2)
         one, mine, image = await phone.past()
-        assert (one.chat, one.sender, one.push_name) == (group, chat(BEN), "Ben")
+        assert (one.chat, one.sender, one.push_name) == (group, chat(BEN), "Person 0003")
+        assert phone.engine._session.push_name(chat(BEN)) == "Ben"  # for one without its own
         assert (mine.sender, mine.from_me, mine.message_id) == (chat(ACCOUNT), True, made["ids"][1])
         assert isinstance(decode(image.content or ""), Image)
         await phone.engine.settle([one.key, mine.key, image.key])
@@ -195,14 +188,31 @@ async def test_a_placeholder_is_filled(simulator: Simulator, tmp_path: Path) -> 
         assert [one.text for one in await phone.messages()] == ["opens"]
 
 
-async def test_a_file_that_is_gone_holds_nothing_up(simulator: Simulator, tmp_path: Path) -> None:
+def files(directory: Path) -> set[Path]:
+    """What the simulator's media servers have."""
+    found = (directory / "simulator").rglob("*")
+    return {one for one in found if one.is_file() and ".db" not in one.name}
+
+
+async def test_a_file_that_cannot_be_had_now_holds_nothing_up(
+    simulator: Simulator, tmp_path: Path
+) -> None:
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
-        # More is told at once than a file needs to go away.
-        gone = await simulator.history(conversations=[long_talk(BEN, 3)], lost=True)
-        del gone
-        await simulator.history(conversations=[long_talk(CONTACT, 3)], inline=True)
+        await until(lambda: _idle(simulator))
+    kept = files(tmp_path)
+    await simulator.history(conversations=[long_talk(BEN, 3)])
+    (lost,) = files(tmp_path) - kept
+    aside = lost.rename(tmp_path / "aside")
+    await simulator.history(conversations=[long_talk(CONTACT, 3)])
+    async with device(simulator, tmp_path, epoch=2) as phone:
         await told(simulator, phone)
+        assert [one.chat for one in await phone.past()] == [chat(CONTACT)] * 3
+        assert phone.engine.counts["history.put_off"] >= 1
+        aside.rename(lost)
+        await told(simulator, phone, 2)
+        assert len(await phone.past()) == 6
+        await until(lambda: phone.engine._session.next_history_at() is None)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +239,7 @@ async def test_killed_midway_each_is_there_once(
         child.wait()
     async with device(simulator, tmp_path, epoch=3) as phone:
         await asyncio.wait_for(phone.opened.wait(), 20)
-        await until(lambda: _stored(phone, 1000), 60.0)
+        await until(lambda: _stored(phone, 1000), 15.0)
         await until(lambda: phone.engine._session.next_history_at() is None)
         texts = [one.text for one in await phone.past()]
         assert texts == [f"{CONTACT} {n}" for n in range(700)] + [f"{BEN} {n}" for n in range(300)]
