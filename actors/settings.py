@@ -147,6 +147,13 @@ class Settings(BaseModel):
     # What waits on a gateway's disk while Redis is away: messages.
     spool_limit: int = Field(100_000, ge=1, le=10_000_000, validation_alias="SPOOL_LIMIT")
 
+    # files of messages
+    media_max_bytes: Annotated[Bytes, Field(ge=1024, le=250 * 2**20)] = Field(
+        100 * 2**20, validation_alias="MEDIA_MAX_BYTES"
+    )
+    media_retention_days: int = Field(30, ge=1, le=3650, validation_alias="MEDIA_RETENTION_DAYS")
+    media_url_private: bool = Field(False, validation_alias="MEDIA_URL_PRIVATE")
+
     # supervision and health
     auto_recovery: bool = Field(True, validation_alias="AUTO_RECOVERY")
     max_connections: int = Field(100, ge=1, le=10_000, validation_alias="MAX_CONNECTIONS")
