@@ -6,23 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.instance import Instance
+from tests.integration.whole.shop import ACCOUNT, CONTACT, start
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.instance import Instance
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("is_open")]
 
-ACCOUNT, ANA = "15550100001", "15550100002"
+ANA = CONTACT
 CHAT = f"{ANA}@s.whatsapp.net"
-
-
-@pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    with Instance(tmp_path_factory.mktemp("kinds")) as running:
-        running.pair("shop", ACCOUNT)
-        yield running
 
 
 def sends(instance: Instance, **body: Any) -> dict[str, Any]:
@@ -174,3 +167,4 @@ def test_numbers_presence_and_typing(instance: Instance) -> None:
     until("it is stopped", lambda: instance.connection("shop")["state"] == "stopped", 15)
     refused = instance.api.get(f"/api/connections/shop/numbers/{ANA}")
     assert (refused.status_code, refused.json()["code"]) == (409, "connection_not_open")
+    start(instance)
