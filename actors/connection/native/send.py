@@ -109,7 +109,13 @@ class Sender:
         if chat is None or not chat.is_person:
             raise SendError("unsupported_chat", permanent=True)
         chat = self._people.canonical(chat)
-        place = Place(str(chat), str(self._people.account), self._clock())
+        lid = self._people.lid
+        place = Place(
+            str(chat),
+            str(self._people.account),
+            self._clock(),
+            None if lid is None else str(lid.canonical),
+        )
         message = write(outgoing.content, place)
         if len(message) > MAX_MESSAGE:
             raise SendError("too_large", permanent=True)
