@@ -114,6 +114,7 @@ class Settings(BaseModel):
     whatsapp_signed_prekey_age: Annotated[int, Field(ge=60_000, le=7_776_000_000)] = Field(
         604_800_000, validation_alias="WHATSAPP_SIGNED_PREKEY_AGE"
     )
+    whatsapp_media_authority: Path | None = Field(None, validation_alias="WHATSAPP_MEDIA_AUTHORITY")
     whatsapp_ack_timeout: Milliseconds = Field(20_000, validation_alias="WHATSAPP_ACK_TIMEOUT")
 
     # sessions

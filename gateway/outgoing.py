@@ -30,6 +30,7 @@ _LINE = r"^[^\x00-\x1f\x7f-\x9f]+$"
 
 MessageId = Annotated[str, StringConstraints(pattern=MESSAGE_ID)]
 Option = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_LINE)]
+Chosen = Annotated[str, StringConstraints(max_length=4096)]
 Vcard = Annotated[
     str,
     StringConstraints(
@@ -232,6 +233,18 @@ class NewReaction(_Changing):
     )
 
 
+class NewPollVote(_Changing):
+    """What the account chooses in a poll, instead of what it chose before."""
+
+    type: Literal["poll_vote"]
+    options: Annotated[list[Chosen], AfterValidator(_different)] = Field(
+        max_length=100,
+        json_schema_extra={"uniqueItems": True},
+        description="Of the poll's options, at most as many as it allows. None takes the vote back.",
+        examples=[["tea"]],
+    )
+
+
 class NewEdit(_Changing):
     """Other words for a text that was sent within the last 15 minutes."""
 
@@ -249,7 +262,7 @@ Bringing = NewImage | NewVideo | NewAudio | NewDocument | NewSticker
 """What brings a file with it."""
 
 Standing = NewText | NewLocation | NewContact | NewPoll | Bringing
-Changing = NewReaction | NewEdit | NewDelete
+Changing = NewReaction | NewPollVote | NewEdit | NewDelete
 
 
 def _kind(given: Any) -> str | None:
@@ -267,6 +280,7 @@ _MODELS: dict[str, Any] = {
     "audio": NewAudio,
     "document": NewDocument,
     "sticker": NewSticker,
+    "poll_vote": NewPollVote,
     "reaction": NewReaction,
     "edit": NewEdit,
     "delete": NewDelete,
@@ -285,6 +299,7 @@ class NewMessage(
             | Annotated[NewAudio, Tag("audio")]
             | Annotated[NewDocument, Tag("document")]
             | Annotated[NewSticker, Tag("sticker")]
+            | Annotated[NewPollVote, Tag("poll_vote")]
             | Annotated[NewReaction, Tag("reaction")]
             | Annotated[NewEdit, Tag("edit")]
             | Annotated[NewDelete, Tag("delete")],
