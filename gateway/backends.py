@@ -26,6 +26,7 @@ from gateway.keys import KeyRing
 from gateway.known import KnownConnections
 from gateway.metrics import Metrics
 from gateway.observation import Observer
+from gateway.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -54,6 +55,7 @@ class Backends:
     spool: Spool
     accepting: Accepting
     metrics: Metrics
+    tree: Tree
     commands: Commands
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     started: float = field(default_factory=time.monotonic)
@@ -84,14 +86,27 @@ class Backends:
             registry=registry,
             known=known,
             ring=KeyRing(documents, copy=copy_of(settings, API_KEYS)),
-            observer=Observer(redis, documents, lanes, leases, known, spool=spool),
+            observer=Observer(
+                redis,
+                documents,
+                lanes,
+                leases,
+                known,
+                spool=spool,
+                places=(settings.data, settings.sessions, settings.spool_file, settings.state_file),
+            ),
+            tree=Tree(settings.data),
             spool=spool,
             accepting=Accepting(lanes, spool, drain),
             metrics=Metrics(),
             commands=Commands(redis, settings),
         )
         await backends.known.refresh()
-        tasks = [asyncio.create_task(backends.known.run()), asyncio.create_task(drain.run())]
+        tasks = [
+            asyncio.create_task(backends.known.run()),
+            asyncio.create_task(drain.run()),
+            asyncio.create_task(backends.metrics.pulse()),
+        ]
         try:
             yield backends
         finally:
