@@ -30,6 +30,7 @@ _LINE = r"^[^\x00-\x1f\x7f-\x9f]+$"
 MessageId = Annotated[str, StringConstraints(pattern=MESSAGE_ID)]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_LINE)]
 Option = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_LINE)]
+Chosen = Annotated[str, StringConstraints(max_length=4096)]
 Vcard = Annotated[
     str,
     StringConstraints(
@@ -139,6 +140,18 @@ class NewReaction(_Changing):
     )
 
 
+class NewPollVote(_Changing):
+    """What the account chooses in a poll, instead of what it chose before."""
+
+    type: Literal["poll_vote"]
+    options: Annotated[list[Chosen], AfterValidator(_different)] = Field(
+        max_length=100,
+        json_schema_extra={"uniqueItems": True},
+        description="Of the poll's options, at most as many as it allows. None takes the vote back.",
+        examples=[["tea"]],
+    )
+
+
 class NewEdit(_Changing):
     """Other words for a text that was sent within the last 15 minutes."""
 
@@ -153,7 +166,7 @@ class NewDelete(_Changing):
 
 
 Standing = NewText | NewLocation | NewContact | NewPoll
-Changing = NewReaction | NewEdit | NewDelete
+Changing = NewReaction | NewPollVote | NewEdit | NewDelete
 
 
 def _kind(given: Any) -> str | None:
@@ -166,6 +179,7 @@ _MODELS: dict[str, Any] = {
     "location": NewLocation,
     "contact": NewContact,
     "poll": NewPoll,
+    "poll_vote": NewPollVote,
     "reaction": NewReaction,
     "edit": NewEdit,
     "delete": NewDelete,
@@ -179,6 +193,7 @@ class NewMessage(
             | Annotated[NewLocation, Tag("location")]
             | Annotated[NewContact, Tag("contact")]
             | Annotated[NewPoll, Tag("poll")]
+            | Annotated[NewPollVote, Tag("poll_vote")]
             | Annotated[NewReaction, Tag("reaction")]
             | Annotated[NewEdit, Tag("edit")]
             | Annotated[NewDelete, Tag("delete")],

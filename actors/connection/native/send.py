@@ -112,7 +112,13 @@ class Sender:
         # Who comes later waits for the file of who came first.
         async with self._order(chat):
             upload = await self._upload(outgoing)
-        place = Place(str(chat), str(self._people.account), self._clock())
+        lid = self._people.lid
+        place = Place(
+            str(chat),
+            str(self._people.account),
+            self._clock(),
+            None if lid is None else str(lid.canonical),
+        )
         message = write(outgoing.content, place, upload)
         if len(message) > MAX_MESSAGE:
             raise SendError("too_large", permanent=True)
