@@ -123,6 +123,29 @@ def test_what_a_contact_says_in_each_kind(instance: Instance) -> None:
     assert (poll["content"]["question"], poll["content"]["options"]) == ("Tea?", ["yes", "no"])
 
 
+def test_votes_in_polls_of_both_sides(instance: Instance) -> None:
+    theirs = says(instance, type="poll", text="Tea?", options=["yes", "no"], selectable=1)
+    ours = sends(instance, type="poll", question="When?", options=["now", "later"], choices=2)
+    for poll, number, options in (
+        (theirs["id"], theirs["message_id"], ["no"]),
+        (ours["id"], ours["message_id"], ["now", "later"]),
+        (ours["id"], ours["message_id"], []),
+    ):
+        vote = sends(instance, type="poll_vote", message=poll, options=options)
+        got = arrived(instance, vote["message_id"])
+        assert (got["type"], got["content"]["options"]) == ("vote", options)
+        assert got["content"]["target"]["id"] == number
+
+        def noted(poll: str = poll, options: list[str] = options) -> bool:
+            votes = instance.message(poll)["votes"]
+            return [(one["by"], one["options"]) for one in votes] == [("me", options)]
+
+        until("it is noted in its poll", noted, 15)
+    says(instance, f"phones/{ACCOUNT}", type="vote", target=ours["message_id"], options=["later"])
+    (vote,) = instance.message(ours["id"])["votes"]
+    assert (vote["by"], vote["options"]) == ("me", ["later"])
+
+
 @pytest.mark.parametrize("speaker", [f"contacts/{ANA}", f"phones/{ACCOUNT}"])
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_changes_from_either_side(instance: Instance, speaker: str, wrapped: bool) -> None:
