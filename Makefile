@@ -57,7 +57,7 @@ setup-test: .venv/test .venv/tryx/installed
 	@touch $@
 
 .venv/runtime: .venv/python requirements.lock requirements-uv.lock pyproject.toml
-	@echo "Installing what Teimoso needs into .venv; this takes about a minute, once."
+	@echo "Installing what Teimoso needs into .venv; this takes up to a minute, once."
 	@.ci/install $(BIN)/python requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
