@@ -96,7 +96,7 @@ def test_shares_a_card(simulator: Simulator, versatile: Client, friend: str) -> 
     assert (heard["text"], heard["vcard"]) == ("Ana", VCARD)
 
 
-@pytest.mark.differs(tryx="D9", native="D9")
+@pytest.mark.differs(tryx="D9")
 @pytest.mark.parametrize("mode", ["pn", "lid"])
 def test_polls_and_votes(simulator: Simulator, versatile: Client, friend: str, mode: str) -> None:
     simulator.post(f"/contacts/{friend}/addressing", mode=mode)

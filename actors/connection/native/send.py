@@ -97,7 +97,13 @@ class Sender:
             raise SendError("unsupported_chat", permanent=True)
         chat = self._people.canonical(chat)
         upload = await self.upload(outgoing, chat)
-        place = Place(str(chat), str(self._people.account), self._clock())
+        lid = self._people.lid
+        place = Place(
+            str(chat),
+            str(self._people.account),
+            self._clock(),
+            None if lid is None else str(lid.canonical),
+        )
         message = write(outgoing.content, place, upload)
         if len(message) > MAX_MESSAGE:
             raise SendError("too_large", permanent=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.engine import SendError
-from actors.connection.native.addresses import GROUP
+from actors.connection.native.addresses import GROUP, LID
 from actors.connection.native.media import parts
 from actors.connection.native.nodes import Node, parse, proto
-from actors.content import Contact, Delete, Edit, Location, Media, Poll, Reaction, Text
+from actors.connection.native.votes import IV_BYTES, sealed
+from actors.content import Contact, Delete, Edit, Location, Media, Poll, PollVote, Reaction, Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,12 +53,14 @@ class Dress:
 class Place:
     """Where it goes, by canonical addresses; `at` is the time in seconds.
 
-    `named` gives the address by which the chat knows a person: a group may have another one.
+    `lid` is the account's other address, where it is known; `named` gives the address by which the
+    chat knows a person: a group may have another one.
     """
 
     chat: str
     account: str
     at: float
+    lid: str | None = None
     named: Callable[[str], str] = str
 
     def key(self, target: Target) -> Any:
@@ -66,6 +70,19 @@ class Place:
         if target.sender is not None and not own and self.chat.endswith(f"@{GROUP}"):
             key.participant = self.named(target.sender)
         return key
+
+    def author_and_self(self, target: Target) -> tuple[str, str]:
+        """Who wrote that message, and the account: both by LID, or both by phone number.
+
+        Known by its LID alone is who has shown no number; everybody else is meant by that.
+        """
+        own = target.sender is None or target.sender == self.account
+        if self.chat.endswith(f"@{GROUP}"):
+            account = self.named(self.account)
+            return account if own else self.named(target.sender or ""), account
+        other = self.chat if own else target.sender or ""
+        account = self.lid if self.lid is not None and other.endswith(f"@{LID}") else self.account
+        return account if own else other, account
 
     @property
     def milliseconds(self) -> int:
@@ -89,6 +106,8 @@ def write(content: Content, place: Place, upload: Upload | None = None) -> bytes
         _poll(message, content, place)
     elif isinstance(content, Reaction):
         _reaction(message.reactionMessage, content, place)
+    elif isinstance(content, PollVote):
+        _vote(message.pollUpdateMessage, content, place)
     elif isinstance(content, Edit | Delete):
         _change(message, content, place)
     elif isinstance(content, Media) and upload is not None:
@@ -109,6 +128,9 @@ def dress(plaintext: bytes) -> Dress:
             return Dress({"type": "media"}, {"mediatype": _VOICE if voice else _MEDIA[name]})
         if name.startswith("pollCreation"):
             return Dress({"type": "poll"}, parts=(Node("meta", {"polltype": "creation"}),))
+        if name == "pollUpdateMessage":
+            parts = (Node("meta", {"polltype": "vote"}),)
+            return Dress({"type": "poll"}, {"decrypt-fail": "hide"}, parts)
         if name == "reactionMessage":
             taken_back = {} if message.reactionMessage.text else {"edit": SENDER_REVOKE}
             return Dress({"type": "reaction", **taken_back}, {"decrypt-fail": "hide"})
@@ -163,6 +185,24 @@ def _poll(message: Any, content: Poll, place: Place) -> None:
 def _reaction(part: Any, content: Reaction, place: Place) -> None:
     part.key.CopyFrom(place.key(content.target))
     part.text = content.emoji
+    part.senderTimestampMs = place.milliseconds
+
+
+def _vote(part: Any, content: PollVote, place: Place) -> None:
+    if content.secret is None or content.options is None:
+        raise SendError("poll_unreadable", permanent=True)
+    author, voter = place.author_and_self(content.target)
+    iv = secrets.token_bytes(IV_BYTES)
+    part.pollCreationMessageKey.CopyFrom(place.key(content.target))
+    part.vote.encIv = iv
+    part.vote.encPayload = sealed(
+        content.options,
+        poll_id=content.target.message_id,
+        secret=bytes.fromhex(content.secret),
+        author=author,
+        voter=voter,
+        iv=iv,
+    )
     part.senderTimestampMs = place.milliseconds
 
 

@@ -6,6 +6,7 @@ It is driven through the engine's port alone, and reconnects as its owner in the
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import secrets
@@ -14,22 +15,60 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actors.content import (
+    Card,
+    Contact,
+    Delete,
+    Edit,
+    Location,
+    Media,
+    Poll,
+    PollVote,
+    Quote,
+    Reaction,
+    Target,
+    Text,
+    decode,
+)
+
 if TYPE_CHECKING:
     from actors.connection.engine import Engine, InboxMessage, Qr
     from actors.content import Content
-    from actors.media.store import MediaStore
-    from tests.conformance.clients import child, native_kinds
+    from tests.conformance.clients import child, native_files
 else:
     import child
-    import native_kinds  # both by their place beside this program: `tests` is not a name to rely on
+    import native_files  # both by their place beside this program: `tests` is not a name to rely on
 
 BACKOFF = 0.2
-FETCHED = 15.0
-"""Seconds within which a file has to be here."""
 
 
 def user(address: str) -> str:
     return address.partition("@")[0]
+
+
+def described(said: Content, text: str | None) -> dict[str, Any]:
+    """What a message says, in the words of `child.py`."""
+    words: dict[str, Any] = {"type": said.type, "text": text or ""}
+    if isinstance(said, Text) and said.reply_to is not None:
+        words["reply_to"] = said.reply_to.target.message_id
+    if isinstance(said, Reaction | Edit | Delete | PollVote):
+        words["target"] = said.target.message_id
+    if isinstance(said, Reaction):
+        words["text"] = said.emoji
+    elif isinstance(said, Edit):
+        words["text"] = said.text
+    elif isinstance(said, Location):
+        words |= {"text": said.name, "place": [said.latitude, said.longitude]}
+    elif isinstance(said, Contact):
+        words |= {"text": said.cards[0].name, "vcard": said.cards[0].vcard}
+    elif isinstance(said, Poll):
+        words |= {"text": said.question, "options": list(said.options)}
+    elif isinstance(said, PollVote):
+        chosen = [hashlib.sha256(one.encode()).hexdigest() for one in said.options or ("?",)]
+        words |= {"type": "vote", "chosen": chosen}
+    elif isinstance(said, Media):
+        words |= {"mimetype": said.file.mime, "length": said.file.size}
+    return words
 
 
 class Owner:
@@ -37,11 +76,10 @@ class Owner:
 
     def __init__(self) -> None:
         self.engine: Engine
-        self.store: MediaStore
-        self.seen: dict[str, InboxMessage] = {}
-        self._files: dict[str, str] = {}
-        self._filed = asyncio.Condition()
+        self.files: native_files.Files
         self._telling = asyncio.Lock()
+        self._seen: dict[str, InboxMessage] = {}
+        self._polls: dict[str, Poll] = {}
 
     async def on_qr(self, qr: Qr) -> None:
         child.emit("qr", qr=qr.text)
@@ -61,25 +99,57 @@ class Owner:
                     if one.type == "undecryptable":
                         child.emit("undecryptable", id=one.message_id)
                     else:
-                        self.seen[one.message_id] = one
-                        child.emit(
-                            "message",
-                            id=one.message_id,
-                            chat=user(one.chat),
-                            **native_kinds.described(one),
-                            sender=user(one.sender),
-                            from_me=one.from_me,
-                        )
+                        self._tell(one)
                 await self.engine.settle([one.key for one in messages])
             while files := await self.engine.pending("file", 1000):
                 await self.engine.settle([one.key for one in files])
-                async with self._filed:
-                    self._files |= {one.message_id: one.error or one.status for one in files}
-                    self._filed.notify_all()
+                await self.files.tell(files)
             while receipts := await self.engine.pending("receipt", 1000):
                 for receipt in receipts:
                     child.emit("receipt", ids=list(receipt.message_ids), type=receipt.status)
                 await self.engine.settle([one.key for one in receipts])
+
+    def _tell(self, message: InboxMessage) -> None:
+        said: Content = Text(message.text or "")
+        if message.content is not None:
+            said = decode(message.content)
+        self._seen[message.message_id] = message
+        if isinstance(said, Poll):
+            self._polls[message.message_id] = said
+        child.emit(
+            "message",
+            id=message.message_id,
+            chat=message.chat,
+            sender=user(message.sender),
+            from_me=message.from_me,
+            **described(said, message.text),
+        )
+
+    async def _content(self, command: dict[str, Any]) -> Content:
+        """What a `say` command describes."""
+        kind, text = command["type"], command.get("text", "")
+        if kind in native_files.MIMETYPES:
+            return await self.files.content(command)
+        if kind == "text":
+            quoted = self._seen[command["reply_to"]]
+            return Text(text, Quote(self._target(quoted.message_id), quoted.text))
+        if kind == "location":
+            return Location(command["latitude"], command["longitude"], command["name"])
+        if kind == "contact":
+            return Contact((Card(command["name"], command["vcard"]),))
+        if kind == "poll":
+            return Poll(text, tuple(command["options"]), 1, secrets.token_hex(32))
+        target = self._target(command["target"])
+        if kind == "vote":
+            secret = self._polls[target.message_id].secret
+            return PollVote(target, tuple(command["options"]), secret)
+        if kind == "reaction":
+            return Reaction(target, text)
+        return Edit(target, text) if kind == "edit" else Delete(target)
+
+    def _target(self, message_id: str) -> Target:
+        seen = self._seen.get(message_id)
+        return Target(message_id, None if seen is None else seen.sender)
 
     async def run(self) -> None:
         from actors.connection.causes import Kind, Reconnect, consequence
@@ -96,45 +166,34 @@ class Owner:
                 await asyncio.sleep(BACKOFF)
 
     async def obey(self, command: dict[str, Any]) -> None:
-        from actors.content import Text
+        from actors.connection.engine import NotConnected, Outgoing
 
         if command["do"] == "hold":
             child.held.set()
             child.emit("held")
             return
         if command["do"] == "download":
-            await self._download(command["id"])
+            number = command["id"]
+            brought = decode(self._seen[number].content or "")
+            assert isinstance(brought, Media)
+            child.emit("downloaded", id=number, **await self.files.downloaded(number, brought))
             return
-        if command["do"] == "say":
-            said = await native_kinds.content(command, self.seen, self.store)
-            child.emit("sent", id=await self._send(command["to"], said))
-            return
-        if command["do"] != "send":
+        if command["do"] not in ("send", "say"):
             raise NotImplementedError
-        number = await self._send(command["to"], Text(command["text"]))
-        child.emit("sent", id=number, text=command["text"])
-
-    async def _download(self, number: str) -> None:
-        """The engine fetches by itself: wait until it says what became of it."""
-        async with asyncio.timeout(FETCHED), self._filed:
-            await self._filed.wait_for(lambda: number in self._files)
-        if self._files[number] != "stored":
-            raise RuntimeError(self._files[number])
-        found = await native_kinds.downloaded(self.seen[number], self.store)
-        child.emit("downloaded", id=number, **found)
-
-    async def _send(self, to: str, said: Content) -> str:
-        from actors.connection.engine import NotConnected, Outgoing
-
         message_id = f"3EB0{secrets.token_hex(9).upper()}"
-        chat = f"{to}@s.whatsapp.net"
+        chat = f"{command['to']}@s.whatsapp.net"
+        said: Content = Text(command.get("text", ""))
+        if command["do"] == "say":
+            said = await self._content(command)
+        if isinstance(said, Poll):
+            self._polls[message_id] = said
         while True:
             try:
                 await self.engine.send(Outgoing(message_id, chat, said))
+                break
             except NotConnected:  # nothing left: the queue would keep it until the next login
                 await asyncio.sleep(BACKOFF)
-            else:
-                return message_id
+        child.emit("sent", id=message_id, text=command.get("text"))
 
 
 async def main() -> None:
@@ -154,9 +213,10 @@ async def main() -> None:
         whatsapp_media_authority=os.environ["SSL_CERT_FILE"],
     )
     events = EngineEvents(owner.on_qr, owner.on_paired, owner.on_open, owner.on_inbox)
-    owner.store = DirectoryStore(settings.media)
+    store = DirectoryStore(settings.media)
+    owner.files = native_files.Files(store)
     owner.engine = open_engine(
-        settings, "conformance", time.time_ns(), events, directory, media=owner.store
+        settings, "conformance", time.time_ns(), events, directory, media=store
     )
     running = asyncio.create_task(owner.run())
     while line := await asyncio.to_thread(sys.stdin.readline):
