@@ -109,6 +109,8 @@ class ScriptedEngine:
         return time.time()
 
     async def pending(self, kind: InboxKind, limit: int) -> Any:
+        if kind == "history":
+            return []
         of = {
             "message": InboxMessage,
             "receipt": InboxReceipt,
