@@ -28,6 +28,7 @@ from gateway.keys import KeyRing
 from gateway.known import KnownConnections
 from gateway.metrics import Metrics
 from gateway.observation import Observer
+from gateway.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -57,6 +58,7 @@ class Backends:
     spool: Spool
     accepting: Accepting
     metrics: Metrics
+    tree: Tree
     commands: Commands
     files: Files
     fetcher: Fetcher
@@ -89,7 +91,16 @@ class Backends:
             registry=registry,
             known=known,
             ring=KeyRing(documents, copy=copy_of(settings, API_KEYS)),
-            observer=Observer(redis, documents, lanes, leases, known, spool=spool),
+            observer=Observer(
+                redis,
+                documents,
+                lanes,
+                leases,
+                known,
+                spool=spool,
+                places=(settings.data, settings.sessions, settings.spool_file, settings.state_file),
+            ),
+            tree=Tree(settings.data),
             spool=spool,
             accepting=Accepting(lanes, spool, drain),
             metrics=Metrics(),
@@ -98,7 +109,11 @@ class Backends:
             fetcher=Fetcher(private=settings.media_url_private),
         )
         await backends.known.refresh()
-        tasks = [asyncio.create_task(backends.known.run()), asyncio.create_task(drain.run())]
+        tasks = [
+            asyncio.create_task(backends.known.run()),
+            asyncio.create_task(drain.run()),
+            asyncio.create_task(backends.metrics.pulse()),
+        ]
         try:
             yield backends
         finally:
