@@ -460,6 +460,46 @@ def test_redis_away_does_not_matter(own_gateway: Gateway, own_valkey: Valkey) ->
     assert own_gateway.api.get(path).content == content
 
 
+@pytest.mark.parametrize("kind", ["hybrid", "cloud"])
+def test_with_a_bucket(kind: str, valkey: Valkey, tmp_path: Path) -> None:
+    """With `cloud` a 2xx says that the bucket has it, with `hybrid` it follows by itself."""
+    bucket, away = tmp_path / "bucket", tmp_path / "away"
+    away.mkdir()
+    content = unlike()
+    with Gateway(
+        tmp_path / "gateway",
+        valkey,
+        storage_bucket=str(bucket),
+        session_encryption_key="5e" * 32,
+        session_storage_type=kind,
+    ) as served:
+        served.api.post("/api/connections", json={"id": f"shop-{kind}"})
+        headers = {"Content-Type": "image/png"}
+        answer = served.api.post("/api/media", content=content, headers=headers)
+        if kind == "cloud":
+            assert code(answer) == (503, "vault_away")
+        else:
+            assert answer.status_code == 201
+        assert not list(bucket.glob("media/*/index"))
+        away.rename(bucket)
+        answer = served.api.post("/api/media", content=content, headers=headers)
+        assert answer.status_code == 201
+        if kind == "hybrid":
+            served.until(lambda: list(bucket.glob("media/*/index")), 30)
+        assert len(list(bucket.glob("media/*/index"))) == 1
+        file = served.settings.media / digest(content)[:2] / digest(content)
+        file.unlink()
+        body = {
+            "connection": f"shop-{kind}",
+            "to": ANA,
+            "type": "image",
+            "media": {"sha256": digest(content)},
+        }
+        accepted = served.api.post("/api/messages", json=body)
+        assert accepted.status_code == 202, accepted.text
+        assert file.read_bytes() == content
+
+
 @pytest.fixture(scope="module")
 def small(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """One that keeps files of 200 kB and fetches from anywhere."""
