@@ -29,6 +29,7 @@ from gateway.keys import KeyRing
 from gateway.known import KnownConnections
 from gateway.metrics import Metrics
 from gateway.observation import Observer
+from gateway.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -58,6 +59,7 @@ class Backends:
     spool: Spool
     accepting: Accepting
     metrics: Metrics
+    tree: Tree
     commands: Commands
     files: Files
     fetcher: Fetcher
@@ -93,7 +95,16 @@ class Backends:
             registry=registry,
             known=known,
             ring=KeyRing(documents, copy=copy_of(settings, API_KEYS)),
-            observer=Observer(redis, documents, lanes, leases, known, spool=spool),
+            observer=Observer(
+                redis,
+                documents,
+                lanes,
+                leases,
+                known,
+                spool=spool,
+                places=(settings.data, settings.sessions, settings.spool_file, settings.state_file),
+            ),
+            tree=Tree(settings.data),
             spool=spool,
             accepting=Accepting(lanes, spool, drain),
             metrics=Metrics(),
@@ -103,7 +114,7 @@ class Backends:
         )
         await backends.known.refresh()
         upkeep = files.upkeep(backends.accepting.waits)
-        running = (backends.known.run(), drain.run(), upkeep.run())
+        running = (backends.known.run(), drain.run(), upkeep.run(), backends.metrics.pulse())
         tasks = [asyncio.create_task(each) for each in running]
         try:
             yield backends

@@ -38,6 +38,7 @@ SHARED = {
     "files",
     "hosts",
     "logs",
+    "measures",
     "optional",
     "processes",
     "redis",
