@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
+from actors.media.opening import open_store
 from actors.queue.lanes import Lanes
 from actors.queue.spool import Spool
 from actors.redis import lease
@@ -22,6 +23,7 @@ from actors.state.copies import copy_of
 from actors.state.documents import API_KEYS, CONNECTIONS, open_documents
 from gateway.accepting import Accepting
 from gateway.drain import Drain
+from gateway.fetching import Fetcher
 from gateway.keys import KeyRing
 from gateway.known import KnownConnections
 from gateway.metrics import Metrics
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from actors.media.files import Files
     from actors.settings import Settings
     from actors.state.documents import Documents
 
@@ -57,6 +60,8 @@ class Backends:
     metrics: Metrics
     tree: Tree
     commands: Commands
+    files: Files
+    fetcher: Fetcher
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     started: float = field(default_factory=time.monotonic)
 
@@ -100,6 +105,8 @@ class Backends:
             accepting=Accepting(lanes, spool, drain),
             metrics=Metrics(),
             commands=Commands(redis, settings),
+            files=open_store(settings),
+            fetcher=Fetcher(private=settings.media_url_private),
         )
         await backends.known.refresh()
         tasks = [
@@ -112,6 +119,8 @@ class Backends:
         finally:
             await end_tasks(tasks, within=5)
             await spool.close()
+            await backends.fetcher.close()
+            await backends.files.close()
             await backends.lanes.close()
             await listening.aclose()
             await redis.aclose()

@@ -55,6 +55,7 @@ DOORS = {
         "actors/state/sqlite.py",
         "actors/queue/spool.py",
         "actors/connection/session.py",
+        "actors/media/ledger.py",
     },
     "google.cloud.firestore_v1": {
         "actors/state/firestore.py",
