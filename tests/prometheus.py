@@ -68,6 +68,8 @@ class Prometheus:
                 stderr=log,
             )
         try:
+            ready = f"http://127.0.0.1:{self._port}/-/ready"
+            until("Prometheus is ready", lambda: httpx.get(ready).is_success, 20)
             until("Prometheus scrapes", lambda: self.points('up{job="teimoso"} == 1'), 20)
         except BaseException:
             self.__exit__()
