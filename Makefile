@@ -79,7 +79,7 @@ setup-test: .venv/test .venv/tryx/installed
 
 ## Debian packages that some tests need; without root the run names what is missing
 debian:
-	@.ci/debian strace
+	@.ci/debian strace prometheus
 
 ## resolve the locks again: hashes without addresses
 lock: setup-test
