@@ -296,7 +296,9 @@ class Lane(Answer):
     active: int = Field(description="Being sent.")
     delayed: int = Field(description="Not before a time, or before the next attempt.")
     dead: int
-    oldest_at: Time | None = Field(description="When the oldest that waits was accepted.")
+    oldest_at: Time | None = Field(
+        description="Since when the oldest that waits may leave: accepted, due, or sent again."
+    )
 
 
 class Queue(Answer):
