@@ -8,6 +8,9 @@ CONTROL_PORT ?=
 MINUTES ?= 10
 SEED ?= 1
 
+# Every process that a test starts would compile the project again, and pytest every test.
+unexport PYTHONDONTWRITEBYTECODE
+
 # What is installed, is installed side by side.
 MAKEFLAGS += -j2
 
@@ -79,7 +82,7 @@ setup-test: .venv/test .venv/tryx/installed
 
 ## Debian packages that some tests need; without root the run names what is missing
 debian:
-	@.ci/debian strace
+	@.ci/debian strace prometheus
 
 ## resolve the locks again: hashes without addresses
 lock: setup-test

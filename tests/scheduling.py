@@ -17,6 +17,7 @@ LINES = (
     (
         "tests/integration/tree/",
         "tests/integration/keeper/",
+        "tests/integration/metrics/",
         "tests/integration/whole/",
     ),
 )
@@ -28,6 +29,7 @@ APART = (
     "tests/chaos/test_judging.py",
     "tests/integration/keeper/test_full_disk.py",
     "tests/integration/keeper/test_refused_starts.py",
+    "tests/integration/metrics/test_alerts.py",
     *(
         f"tests/integration/tree/test_{name}.py"
         for name in (

@@ -23,6 +23,7 @@ from actors.connection.reporting import RemoteState
 from actors.connection.sending import Ticket
 from actors.connection.serving import Serving
 from actors.connection.vault.bucket import BucketAway
+from actors.measures import measures
 from actors.media.opening import open_store
 from actors.queue.lanes import Lanes, decide
 from actors.redis.client import RedisAway, connect
@@ -42,6 +43,15 @@ if TYPE_CHECKING:
     from actors.redis.lease import Lease
 
 log = structlog.get_logger()
+
+COUNTED: tuple[tuple[str, dict[str, str]], ...] = (
+    ("teimoso_messages_received", {}),
+    ("teimoso_messages_undecryptable", {}),
+    ("teimoso_acks_withheld", {"reason": "store"}),
+    ("teimoso_acks_withheld", {"reason": "session"}),
+    ("teimoso_socket_closes", {"cause": "network"}),
+)
+"""Counters that are there before the first time, so that a rate sees that as well."""
 
 
 class UnknownEngine(ValueError):  # noqa: N818 - reads as what it is
@@ -196,6 +206,9 @@ class ConnectionActor(Shell):
                 await opened.close()
                 raise
             self._copies = copies
+        for name, labels in COUNTED:
+            measures.count(name, 0, **labels)
+        measures.expect("teimoso_whatsapp_ack_seconds")
         serving.start(opened, connect=not forget)
         self._serving = serving
         self._following = asyncio.ensure_future(self._follow(serving))
@@ -299,7 +312,11 @@ class ConnectionActor(Shell):
             return []
         gauges: list[Sample] = [("teimoso_inbox_age_seconds", {}, serving.inbox_age)]
         if copies is not None:
-            gauges.append(("teimoso_backup_age_seconds", {}, copies.age))
+            every = self._settings.session_backup_interval / 1000
+            gauges += [
+                ("teimoso_backup_age_seconds", {}, copies.age),
+                ("teimoso_backup_interval_seconds", {}, every),
+            ]
         return gauges
 
     def _health(self) -> dict[str, Any]:

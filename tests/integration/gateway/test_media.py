@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -67,7 +68,7 @@ def kept(gateway: Gateway) -> set[str]:
 
 
 async def test_a_file_goes_from_the_upload_into_the_queue_and_out_again(
-    api: Api, lanes: Lanes
+    gateway: Gateway, api: Api, lanes: Lanes
 ) -> None:
     content = unlike()
     told = upload(api, content, name="tea pot.png")
@@ -89,6 +90,10 @@ async def test_a_file_goes_from_the_upload_into_the_queue_and_out_again(
         "file": {"sha256": digest(content), "size": len(content), "mime": "image/png"},
         "caption": "for you",
     }
+    ledger = sqlite3.connect(f"file:{gateway.data}/media.db?mode=ro", uri=True)
+    uses = ledger.execute("SELECT message FROM uses WHERE sha256 = ?", (digest(content),))
+    assert uses.fetchall() == [(id_,)], "it stays as long as the message may be sent"
+    ledger.close()
     message = api.get(f"/api/messages/{id_}").json()
     assert (message["type"], message["text"]) == ("image", "for you")
     assert message["media"] == {

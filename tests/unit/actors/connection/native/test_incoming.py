@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.native import content
-from actors.connection.native.incoming import Outcome
 from actors.connection.native.nodes import Node, proto
+from actors.connection.native.notices import Outcome
 from actors.connection.native.signal import new_credentials
 from actors.content import Edit, Reaction, Target, decode
 from tests.unit.actors.connection.native.media.test_asking import notification
