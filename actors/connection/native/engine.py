@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from actors.connection.credentials import Credentials
     from actors.connection.engine import (
         EngineEvents,
+        Group,
         InboxFile,
         InboxItem,
         InboxKind,
@@ -145,6 +146,10 @@ class NativeEngine:
     async def lookup(self, number: str) -> str | None:
         """Whether a number is on WhatsApp; see the port."""
         return await self._open_link.lookup(number)
+
+    async def groups(self) -> Sequence[Group]:
+        """The groups that the account is in; see the port."""
+        return await self._open_link.groups()
 
     async def presence(self, *, available: bool) -> None:
         """Show the account as online or not."""

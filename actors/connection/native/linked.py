@@ -20,6 +20,7 @@ from actors.connection.native.group_send import GroupSender
 from actors.connection.native.history import History
 from actors.connection.native.incoming import Incoming
 from actors.connection.native.nodes import Node
+from actors.connection.native.outcomes import told
 from actors.connection.native.people import People
 from actors.connection.native.prekeys import Prekeys
 from actors.connection.native.receive import Receiver
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Coroutine, Sequence
 
-    from actors.connection.engine import EngineEvents, Outgoing
+    from actors.connection.engine import EngineEvents, Group, Outgoing
     from actors.connection.native.media.carrying import Carrying
     from actors.connection.native.socket import Socket
     from actors.connection.session import Session
@@ -159,6 +160,12 @@ class Linked:
         """See `presence.lookup`. Raises `NotConnected` before the login is done."""
         self._require_login()
         return await presence.lookup(self._socket, number)
+
+    async def groups(self) -> Sequence[Group]:
+        """See `Rosters.all`. Raises `NotConnected` before the login is done, else `SendError`."""
+        self._require_login()
+        with told():
+            return await self._rosters.all()
 
     async def presence(self, *, available: bool) -> None:
         """See `presence.show`. Raises `NotConnected` before the login is done."""

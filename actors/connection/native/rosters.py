@@ -7,7 +7,8 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from actors.connection.native.addresses import Address, parse_optional
+from actors.connection.engine import Group, GroupMember
+from actors.connection.native.addresses import GROUP, Address, parse_optional
 from actors.connection.native.committing import transaction
 from actors.connection.native.nodes import Node
 from actors.connection.native.socket import RequestFailed, iq
@@ -78,6 +79,19 @@ class Roster:
 def query(chat: Address) -> Node:
     """Ask for one group."""
     return iq("get", "w:g2", (Node("query", {"request": "interactive"}),), to=str(chat))
+
+
+def query_all() -> Node:
+    """Ask for all groups that the account is in."""
+    wanted = Node("participating", {}, (Node("participants"), Node("description")))
+    return iq("get", "w:g2", (wanted,), to=GROUP)
+
+
+def _address(group: Node) -> Address | None:
+    """The address of a ``<group>``, whose id may be without its server."""
+    named = group.attrs.get("id", "")
+    address = parse_optional(named if "@" in named else f"{named}@{GROUP}")
+    return address if address is not None and address.server == GROUP else None
 
 
 def read(node: Node) -> Roster:
@@ -216,6 +230,38 @@ class Rosters:
             self._session.save_roster(str(chat), roster.encode(), stored.fetched_at)
         return news, gone
 
+    async def all(self) -> list[Group]:
+        """The groups that the account is in. Raises what the socket's `request` raises."""
+        reply = await self._socket.request(query_all())
+        told = {
+            chat: read(node)
+            for part in reply.children("groups")
+            for node in part.children("group")
+            if (chat := _address(node)) is not None
+        }
+        news = False
+        async with transaction(self._session, self._socket):
+            for chat, roster in told.items():
+                # One that is being asked for has an answer of its own, which may be newer.
+                if chat not in self._asking:
+                    news |= self._keep(chat, roster)
+        if news:
+            await self._on_inbox()
+        return [self._shown(chat, roster) for chat, roster in told.items()]
+
+    def _shown(self, chat: Address, roster: Roster) -> Group:
+        members = self.persons(roster).items()
+        shown = (GroupMember(str(person), one.rank != "") for person, one in members)
+        return Group(str(chat), roster.subject, tuple(shown))
+
+    def _keep(self, chat: Address, roster: Roster) -> bool:
+        """Keep what WhatsApp says now; whether it told of anybody's other address."""
+        news = False
+        for one in roster.members:
+            news |= self._people.learn(one.address, one.other)
+        self._session.save_roster(str(chat), roster.encode(), self._clock())
+        return news
+
     async def _ask(self, chat: Address) -> Roster:
         while True:
             try:
@@ -235,9 +281,7 @@ class Rosters:
                 stale = chat in self._changed
                 self._changed.discard(chat)
                 if not stale:
-                    for one in roster.members:
-                        news |= self._people.learn(one.address, one.other)
-                    self._session.save_roster(str(chat), roster.encode(), self._clock())
+                    news = self._keep(chat, roster)
             if not stale:
                 if news:
                     await self._on_inbox()

@@ -1,15 +1,17 @@
-"""Files both ways through all of it: API, queue, engine, WhatsApp's media servers, and back."""
+"""Files, both ways, on a whole instance; the simulator is the judge of what leaves."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.integration.whole.shop import ACCOUNT, CONTACT
+from tests.integration.whole.test_kinds import arrived, becomes, says, sends
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -17,56 +19,83 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("is_open")]
 
+STORED = {"state": "stored", "error": None}
 
-def test_a_file_that_is_uploaded_reaches_the_contact(instance: Instance) -> None:
-    content = os.urandom(300_000)
-    uploaded = instance.api.post(
-        "/api/media", content=content, headers={"Content-Type": "application/pdf"}
-    )
-    assert uploaded.status_code == 201, uploaded.text
-    body = {
-        "connection": "shop",
-        "to": CONTACT,
-        "type": "document",
-        "media": {"sha256": uploaded.json()["sha256"]},
-        "caption": "for you",
-        "name": "offer.pdf",
-    }
-    answer = instance.api.post("/api/messages?wait=20", json=body)
-    assert answer.status_code == 202, answer.text
-    assert answer.json()["status"] in {"sent", "delivered", "read"}, answer.text
+
+def settles(instance: Instance, identity: str) -> dict[str, Any]:
+    """The message's file, once what became of it is told."""
 
     def look() -> dict[str, Any] | None:
-        inbox = instance.inbox(CONTACT)
-        return next((one for one in inbox if one["id"] == answer.json()["message_id"]), None)
+        media: dict[str, Any] = instance.message(identity)["media"]
+        return media if media["state"] != "pending" else None
 
-    got = until("it arrived", look, 15)
-    assert got["type"] == "document"
-    assert got["content"]["media"] == "ok"
-    assert got["content"]["sha256"] == hashlib.sha256(content).hexdigest()
-    assert got["content"]["mimetype"] == "application/pdf"
+    found: dict[str, Any] = until("its file is settled", look, 30)
+    return found
 
 
-def test_a_file_that_a_contact_sends_can_be_fetched(instance: Instance) -> None:
-    content = os.urandom(300_000)
-    said = instance.simulator.post(
-        f"/contacts/{CONTACT}/say",
-        json={
-            "to": ACCOUNT,
-            "type": "image",
-            "data": base64.b64encode(content).decode(),
-            "mimetype": "image/png",
-        },
+def test_a_file_goes_out_and_comes_in(instance: Instance) -> None:
+    data = os.urandom(300_000)
+    up = instance.api.post(
+        "/api/media", content=data, headers={"Content-Type": "application/pdf"}
+    ).json()
+    sent = sends(
+        instance,
+        type="document",
+        media={"sha256": up["sha256"]},
+        name="bill.pdf",
+        caption="a bill",
     )
-    assert said.status_code < 300, said.text
+    got = arrived(instance, sent["message_id"])
+    assert (got["type"], got["text"], got["content"]["media"]) == ("document", "a bill", "ok")
+    assert got["content"]["sha256"] == up["sha256"] == hashlib.sha256(data).hexdigest()
+    assert got["content"]["file_name"] == "bill.pdf"
+    theirs = os.urandom(200_000)
+    came = says(
+        instance,
+        type="image",
+        data=base64.b64encode(theirs).decode(),
+        text="look",
+        reply_to=got["id"],
+    )
+    assert (came["type"], came["text"], came["reply_to"]["message_id"]) == (
+        "image",
+        "look",
+        got["id"],
+    )
+    media = settles(instance, came["id"])
+    assert (media["state"], media["size"]) == ("stored", len(theirs))
+    assert instance.api.get(media["url"]).content == theirs
+    own = says(instance, f"phones/{ACCOUNT}", type="audio", size=5000, ptt=True)
+    assert (own["direction"], own["content"]["voice"]) == ("out", True)
+    assert settles(instance, own["id"])["state"] == "stored"
 
-    def look() -> dict[str, Any] | None:
-        listed = instance.messages(connection="shop")
-        found = next((one for one in listed if one["message_id"] == said.json()["id"]), None)
-        return found if found and found["media"] and found["media"]["state"] == "stored" else None
 
-    message = until("its file is here", look, 20)
-    assert message["media"]["sha256"] == hashlib.sha256(content).hexdigest()
-    answer = instance.api.get(message["media"]["url"])
-    assert answer.content == content
-    assert answer.headers["content-type"] == "image/png"
+def test_a_killed_connection_fetches_what_waits(instance: Instance) -> None:
+    """G5, G8: the message says `pending` until its file is there, whoever fetches it."""
+    (pid,) = instance.pids("connection")
+    os.kill(pid, signal.SIGSTOP)
+    sizes = [20 * 2**20 + number for number in range(3)]
+    ids = []
+    for size in sizes:
+        said = instance.simulator.post(
+            f"/contacts/{CONTACT}/say", json={"to": ACCOUNT, "type": "document", "size": size}
+        )
+        ids.append(said.json()["id"])
+    os.kill(pid, signal.SIGCONT)
+
+    def stored() -> list[dict[str, Any]] | None:
+        listed = [one for one in instance.messages(connection="shop") if one["message_id"] in ids]
+        return listed if len(listed) == len(ids) else None
+
+    listed: list[dict[str, Any]] = until("the messages are stored", stored, 30)
+    assert instance.kill("connection", "shop") == pid
+    waiting = [one for one in listed if instance.message(one["id"])["media"]["state"] == "pending"]
+    print(f"{len(waiting)} of {len(ids)} files in flight at the kill")
+    assert waiting
+    for one in listed:
+        media = settles(instance, one["id"])
+        assert media["state"] == "stored"
+        assert media["size"] in sizes
+        head = instance.api.head(media["url"])
+        assert head.headers["content-length"] == str(media["size"])
+    becomes(instance, listed[0]["id"], status="received")
