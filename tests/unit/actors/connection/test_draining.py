@@ -89,3 +89,19 @@ async def test_without_redis_only_what_needs_it_waits() -> None:
     drain = Drain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
     assert not await drain.once()
     assert list(engine.inbox) == [2]
+
+
+async def test_what_is_of_now_does_not_wait_for_the_time_before() -> None:
+    """Of a thousand messages of a history a batch at most is on its way when one arrives."""
+    engine, shelf = ScriptedEngine(), Shelf()
+    engine.inbox = {
+        number: InboxMessage(number, CHAT, CHAT, f"OLD{number}", 1, "text", "x", source="history")
+        for number in range(1000)
+    }
+    engine.inbox[2000] = InboxMessage(2000, CHAT, CHAT, "NEW", 2, "text", "y")
+    drain = Drain(Ticket("shop", 1), engine, cast("Lanes", Away()), shelf, on_lost=lambda _: None)
+    assert await drain._messages._step() is Progress.SETTLED
+    assert 2000 not in engine.inbox
+    assert len(engine.inbox) == 1000
+    assert await drain._messages.once()
+    assert engine.inbox == {}
