@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from actors.redis.keys import is_connection
-from actors.state.documents import CONNECTIONS
+from actors.state.documents import CONNECTIONS, Write
+from actors.state.events import of_connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,7 +207,9 @@ class Connections:
             written = changed is not None
             return changed
 
-        await self._documents.change(CONNECTIONS, connection, change)
+        await self._documents.batch(
+            [Write("change", CONNECTIONS, connection, change=change, tells=of_connection)]
+        )
         return written
 
     async def _change(
