@@ -12,20 +12,28 @@ import structlog
 
 from actors.queue.lanes import Lanes
 from actors.queue.spool import Spool
-from actors.redis import lease
+from actors.redis import keys, lease
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
 from actors.redis.lease import Lease, Leases
+from actors.redis.turn import Turn
 from actors.shell import end_tasks
 from actors.state.connections import Connections
 from actors.state.copies import copy_of
 from actors.state.documents import API_KEYS, CONNECTIONS, open_documents
+from actors.state.event_log import EventLog
+from actors.state.webhooks import Webhooks
 from gateway.accepting import Accepting
+from gateway.deliverer import Deliverer
 from gateway.drain import Drain
 from gateway.keys import KeyRing
 from gateway.known import KnownConnections
 from gateway.metrics import Metrics
 from gateway.observation import Observer
+from gateway.posting import Poster
+from gateway.reach import Guarded
+from gateway.stream import Streams
+from gateway.tail import Tail
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -55,6 +63,10 @@ class Backends:
     accepting: Accepting
     metrics: Metrics
     commands: Commands
+    tail: Tail
+    streams: Streams
+    webhooks: Webhooks
+    deliverer: Deliverer
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     started: float = field(default_factory=time.monotonic)
 
@@ -75,6 +87,10 @@ class Backends:
         )
         spool = Spool(settings.spool_file, limit=settings.spool_limit)
         drain = Drain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))
+        tail = Tail(EventLog(documents), billed=documents.billed)
+        webhooks = Webhooks(documents)
+        poster = Poster(Guarded(private=settings.webhook_url_private))
+        deliverer = Deliverer(documents, webhooks, tail, poster, Turn(redis, keys.WEBHOOKS))
         backends = cls(
             settings=settings,
             redis=redis,
@@ -89,13 +105,19 @@ class Backends:
             accepting=Accepting(lanes, spool, drain),
             metrics=Metrics(),
             commands=Commands(redis, settings),
+            tail=tail,
+            streams=Streams(documents, days=settings.event_retention_days),
+            webhooks=webhooks,
+            deliverer=deliverer,
         )
         await backends.known.refresh()
-        tasks = [asyncio.create_task(backends.known.run()), asyncio.create_task(drain.run())]
+        loops = (backends.known.run(), drain.run(), tail.run(), deliverer.run())
+        tasks = [asyncio.create_task(loop) for loop in loops]
         try:
             yield backends
         finally:
             await end_tasks(tasks, within=5)
+            await poster.close()
             await spool.close()
             await backends.lanes.close()
             await listening.aclose()

@@ -15,7 +15,7 @@ from actors.state.documents import CONNECTIONS, Write
 from actors.state.events import of_connection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from actors.state.documents import Cursor, Document, Documents
 
@@ -119,8 +119,12 @@ class Connections:
         engine: str = DEFAULT_ENGINE,
         webhook: str | None = None,
         desired: Desired = "running",
+        writes: Sequence[Write] = (),
     ) -> Connection:
-        """Raises `InvalidConnectionId`, `ConnectionExists`, `TooManyConnections`."""
+        """With `writes` in the same batch.
+
+        Raises `InvalidConnectionId`, `ConnectionExists`, `TooManyConnections`.
+        """
         if not is_connection(connection):
             raise InvalidConnectionId("1 to 64 of a-z 0-9 _ -, a letter or digit first")
         if self._limit is not None:
@@ -138,9 +142,14 @@ class Connections:
             "created_at": self._clock(),
             "deleted": False,
         }
-        if not await self._documents.create(CONNECTIONS, connection, data):
-            there = await self.get(connection, deleted=True)
-            raise ConnectionExists(deleting=there is not None and there.deleted)
+
+        def made(there: Document | None) -> Document:
+            if there is not None:
+                raise ConnectionExists(deleting=there["deleted"])
+            return data
+
+        create = Write("change", CONNECTIONS, connection, change=made)
+        await self._documents.batch([create, *writes])
         return of_document({"id": connection, **data})
 
     async def get(self, connection: str, *, deleted: bool = False) -> Connection | None:

@@ -52,7 +52,7 @@ QUERIES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     HEALTH_ALERTS: (("at",), ("subject", "at"), ("active", "at")),
     API_KEYS: (("hash",),),
     EVENTS: (("last",), ("first",)),
-    DELIVERIES: (("at",), ("webhook", "at"), ("webhook", "status", "at")),
+    DELIVERIES: (("at",), ("webhook", "seq"), ("webhook", "status", "seq")),
 }
 
 # By these too messages are listed, each alone or with others. SQLite filters them along an index of
