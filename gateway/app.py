@@ -13,6 +13,7 @@ from gateway import (
     asking,
     connections,
     history,
+    media,
     messages,
     openapi,
     operations,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 # The hot path first: routes are tried in order.
 OPERATIONS: tuple[Operation, ...] = (
     *messages.OPERATIONS,
+    *media.OPERATIONS,
     *connections.OPERATIONS,
     *asking.OPERATIONS,
     *queue.OPERATIONS,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
+from actors.media.opening import open_store
 from actors.queue.lanes import Lanes
 from actors.queue.spool import Spool
 from actors.redis import keys, lease
@@ -26,6 +27,7 @@ from actors.state.webhooks import Webhooks
 from gateway.accepting import Accepting
 from gateway.deliverer import Deliverer
 from gateway.drain import Drain
+from gateway.fetching import Fetcher
 from gateway.keys import KeyRing
 from gateway.known import KnownConnections
 from gateway.metrics import Metrics
@@ -34,12 +36,14 @@ from gateway.posting import Poster
 from gateway.reach import Guarded
 from gateway.stream import Streams
 from gateway.tail import Tail
+from gateway.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from redis.asyncio import Redis
 
+    from actors.media.files import Files
     from actors.settings import Settings
     from actors.state.documents import Documents
 
@@ -62,11 +66,14 @@ class Backends:
     spool: Spool
     accepting: Accepting
     metrics: Metrics
+    tree: Tree
     commands: Commands
     tail: Tail
     streams: Streams
     webhooks: Webhooks
     deliverer: Deliverer
+    files: Files
+    fetcher: Fetcher
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     started: float = field(default_factory=time.monotonic)
 
@@ -100,7 +107,16 @@ class Backends:
             registry=registry,
             known=known,
             ring=KeyRing(documents, copy=copy_of(settings, API_KEYS)),
-            observer=Observer(redis, documents, lanes, leases, known, spool=spool),
+            observer=Observer(
+                redis,
+                documents,
+                lanes,
+                leases,
+                known,
+                spool=spool,
+                places=(settings.data, settings.sessions, settings.spool_file, settings.state_file),
+            ),
+            tree=Tree(settings.data),
             spool=spool,
             accepting=Accepting(lanes, spool, drain),
             metrics=Metrics(),
@@ -109,9 +125,17 @@ class Backends:
             streams=Streams(documents, days=settings.event_retention_days),
             webhooks=webhooks,
             deliverer=deliverer,
+            files=open_store(settings),
+            fetcher=Fetcher(private=settings.media_url_private),
         )
         await backends.known.refresh()
-        loops = (backends.known.run(), drain.run(), tail.run(), deliverer.run())
+        loops = (
+            backends.known.run(),
+            drain.run(),
+            backends.metrics.pulse(),
+            tail.run(),
+            deliverer.run(),
+        )
         tasks = [asyncio.create_task(loop) for loop in loops]
         try:
             yield backends
@@ -119,6 +143,8 @@ class Backends:
             await end_tasks(tasks, within=5)
             await poster.close()
             await spool.close()
+            await backends.fetcher.close()
+            await backends.files.close()
             await backends.lanes.close()
             await listening.aclose()
             await redis.aclose()
