@@ -39,7 +39,7 @@ READERS = 100
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment tells that the stream lives, and how far it is."""
 
-PATIENCE = 30.0
+PATIENCE = 10.0
 """Seconds that a reader may take for what it was sent; then it is cut, and nothing waits for it."""
 
 AGAIN_MS = 1000
@@ -183,7 +183,8 @@ class Stream(Response):
                         await self._tail.news(self._cursor)
                 except TimeoutError:
                     # An id without data is noted by readers and seen by nobody.
-                    yield f": {'away' if self._tail.away else 'here'}\nid: {self._cursor}\n\n".encode()
+                    how = "the store is away" if self._tail.away else "here"
+                    yield f": {how}\nid: {self._cursor}\n\n".encode()
 
 
 def _written(told: Told) -> bytes | None:
