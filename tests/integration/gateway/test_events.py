@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+import signal
 import socket
+import subprocess
+import sys
 import time
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -22,7 +26,7 @@ from gateway import keys
 from gateway.stream import READERS
 from tests.firestore import Firestore
 from tests.integration.gateway.reader import Reader
-from tests.integration.gateway.served import KEY, Gateway
+from tests.integration.gateway.served import KEY, ROOT, Gateway
 from tests.integration.gateway.telling import tell
 from tests.waiting import eventually, until
 
@@ -155,8 +159,10 @@ async def test_a_key_for_some_connections_reads_of_those_alone(
     _, key = await keys.create(documents, name="x", scopes=["read"], connections=["other"])
     _, blind = await keys.create(documents, name="y", scopes=["send"])
     number = next(FREE)
-    client = gateway.client(key)
-    until("the key is known", lambda: client.get("/api/connections").status_code == 200, SOON)
+    with gateway.client(key) as client, gateway.client(blind) as sender:
+        until("the key is known", lambda: client.get("/api/connections").status_code == 200, SOON)
+        assert client.get("/api/events?connection=shop").status_code == 403
+        assert sender.get("/api/events").status_code == 403
     with Reader(gateway, key) as reader:
         await tell(documents, number, 2)
         alert = Alert("redis_away", None, "critical", "It is away.", time.time())
@@ -164,9 +170,6 @@ async def test_a_key_for_some_connections_reads_of_those_alone(
         theirs = await tell(documents, number + 10, 2, "other")
         await came(reader, theirs)
         assert len(reader.events) == 2
-    assert client.get("/api/events?connection=shop").status_code == 403
-    assert gateway.client(blind).get("/api/events").status_code == 403
-    client.close()
 
 
 async def test_what_is_gone_is_told_as_a_gap(documents: Documents, gateway: Gateway) -> None:
@@ -291,6 +294,39 @@ def _drained(end: socket.socket) -> bytes:
         while some := end.recv(2**20):
             left += some
     return bytes(left)
+
+
+def command(gateway: Gateway, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "gateway.cli", *words, "--key", KEY, "--data", str(gateway.data)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+async def test_a_command_follows_across_a_kill(documents: Documents, gateway: Gateway) -> None:
+    """One event a line, as JSON; it begins behind what it is told to."""
+    first = (await EventLog(documents).want(time.time() + 1000)).seq
+    number = next(FREE)
+    wanted = await tell(documents, number, 2)
+    words = ["events", "--json", "--after", str(first), "--event", "message.received"]
+    process = command(gateway, *words)
+    assert process.stdout is not None
+    try:
+        shown = [await asyncio.to_thread(process.stdout.readline) for _ in range(2)]
+        gateway.kill()
+        await asyncio.to_thread(gateway.start)
+        wanted += await tell(documents, number + 2)
+        shown.append(await asyncio.to_thread(process.stdout.readline))
+        assert [json.loads(line)["data"]["text"] for line in shown] == wanted
+    finally:
+        process.send_signal(signal.SIGINT)
+        with process:
+            rest, _ = process.communicate(timeout=20)
+    assert rest == ""
+    assert "Traceback" not in gateway.log()
 
 
 def _resident(gateway: Gateway) -> int:

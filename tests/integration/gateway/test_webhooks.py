@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -14,8 +17,8 @@ from actors.health.alerts import Alert
 from actors.state.documents import DELIVERIES, EVENTS, open_documents
 from actors.state.event_log import EventLog
 from tests.integration.gateway.receiver import Receiver
-from tests.integration.gateway.served import Gateway
-from tests.integration.gateway.telling import tell
+from tests.integration.gateway.served import KEY, ROOT, Gateway
+from tests.integration.gateway.telling import arriving, tell
 from tests.waiting import eventually, until
 
 if TYPE_CHECKING:
@@ -107,8 +110,6 @@ def _quiet(api: Api, hook: str) -> dict[str, Any] | None:
 async def test_history_is_not_delivered(
     documents: Documents, receiver: Receiver, hook: str
 ) -> None:
-    from tests.integration.gateway.telling import arriving
-
     number = next(FREE)
     await documents.batch([arriving(number, source="history")])
     wanted = await tell(documents, number + 1)
@@ -338,3 +339,37 @@ async def test_a_connections_own_webhook_comes_and_goes_with_it(
     assert len(api.get("/api/webhooks").json()["items"]) == 1, "nothing is left of what was refused"
     assert api.delete("/api/connections/own").status_code == 204
     assert api.get("/api/webhooks").json()["items"] == []
+
+
+async def test_the_commands(
+    documents: Documents, gateway: Gateway, receiver: Receiver, api: Api
+) -> None:
+    command = [sys.executable, "-m", "gateway.cli", "webhooks"]
+
+    def run(*words: str) -> Any:
+        ran = subprocess.run(
+            [*command, *words, "--json", "--key", KEY, "--data", str(gateway.data)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        return json.loads(ran.stdout)
+
+    made = run("add", receiver.url, "--event", "message.received", "--connection", "shop")
+    hook = made["id"]
+    try:
+        receiver.secrets.append(made["secret"])
+        wanted = await tell(documents, next(FREE), 2)
+        await arrived(receiver, wanted)
+        (listed_,) = run("list")["items"]
+        assert (listed_["id"], listed_["connections"]) == (hook, ["shop"])
+        assert "secret" not in listed_
+        until("noted", lambda: _quiet(api, hook), SOON)
+        newest = run("deliveries", hook, "--status", "delivered")["items"][0]
+        assert run("redeliver", hook, newest["id"])["status"] == "waiting"
+        await eventually("once more", lambda: texts(receiver).count(wanted[1]) == 2, SOON)
+    finally:
+        run("remove", hook)
+    assert run("list")["items"] == []
