@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
+from actors.connection.vault.opening import open_bucket
 from actors.media.opening import open_store
 from actors.queue.lanes import Lanes
 from actors.queue.spool import Spool
@@ -92,6 +93,9 @@ class Backends:
             copy_of(settings, CONNECTIONS),
             billed=documents.billed,
         )
+        alone = settings.session_storage_type == "local"
+        bucket = None if alone else await asyncio.to_thread(open_bucket, settings)
+        files = open_store(settings, bucket)
         spool = Spool(settings.spool_file, limit=settings.spool_limit)
         drain = Drain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))
         tail = Tail(EventLog(documents), billed=documents.billed)
@@ -125,18 +129,19 @@ class Backends:
             streams=Streams(documents, days=settings.event_retention_days),
             webhooks=webhooks,
             deliverer=deliverer,
-            files=open_store(settings),
+            files=files,
             fetcher=Fetcher(private=settings.media_url_private),
         )
         await backends.known.refresh()
-        loops = (
+        running = (
             backends.known.run(),
             drain.run(),
+            files.upkeep(backends.accepting.waits).run(),
             backends.metrics.pulse(),
             tail.run(),
             deliverer.run(),
         )
-        tasks = [asyncio.create_task(loop) for loop in loops]
+        tasks = [asyncio.create_task(each) for each in running]
         try:
             yield backends
         finally:

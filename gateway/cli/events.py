@@ -31,7 +31,7 @@ def follow(data: Path, key: str | None, asked: dict[str, Any], as_json: bool) ->
         while True:
             headers = {} if last is None else {"Last-Event-ID": str(last)}
             try:
-                with api.stream("/api/events", given, headers, SILENCE) as answer:
+                with api.follow("/api/events", given, headers, SILENCE) as answer:
                     if answer.status_code >= 500:
                         answer.read()
                     elif not answer.is_success:
