@@ -8,6 +8,9 @@ CONTROL_PORT ?=
 MINUTES ?= 10
 SEED ?= 1
 
+# Every process that a test starts would compile the project again, and pytest every test.
+unexport PYTHONDONTWRITEBYTECODE
+
 # What is installed, is installed side by side.
 MAKEFLAGS += -j2
 

@@ -30,7 +30,7 @@ from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
 from actors.redis.lease import EXPIRES, Leases, Obstacle, Owner
 from actors.settings import Settings
-from actors.shell import Shell
+from actors.shell import Shell, end_tasks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,6 +81,7 @@ class ConnectionActor(Shell):
         self._serving: Serving | None = None
         self._copies: Kept | None = None
         self._following: asyncio.Task[None] | None = None
+        self._tidying: asyncio.Task[None] | None = None
         self._state = RemoteState()
 
     async def _start(self) -> None:
@@ -90,7 +91,10 @@ class ConnectionActor(Shell):
         self._keeping = Keeping.of(self._settings, self._leases)
         self._lanes = Lanes(self._redis, self._settings)
         self._commands = Commands(self._redis, self._settings)
-        self._media = open_store(self._settings)
+        bucket = None if self._keeping is None else self._keeping.bucket
+        self._media = open_store(self._settings, bucket)
+        if self._settings.several_hosts:  # on a host without a gateway nobody else does it
+            self._tidying = asyncio.ensure_future(self._media.upkeep().run())
         for module in (*ENGINES, "session"):
             await asyncio.to_thread(importlib.import_module, f"actors.connection.{module}")
         with suppress(RedisAway):  # a takeover finds the socket to Redis open
@@ -289,7 +293,10 @@ class ConnectionActor(Shell):
         if self._serving is not None:
             await self._serving.stop()
             await self._follow_on()
+        if self._tidying is not None:
+            await end_tasks([self._tidying], within=5)
         if self._starting is not None and self._starting.done():
+            await self._media.close()
             await self._lanes.close()
             await self._commands.close()
             await self._redis.aclose()

@@ -120,7 +120,7 @@ class InboxFile:
 
 
 InboxItem = InboxMessage | InboxReceipt | InboxMerge | InboxStatus | InboxFile
-InboxKind = Literal["message", "receipt", "merge", "status", "file"]
+InboxKind = Literal["message", "history", "receipt", "merge", "status", "file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,23 @@ class Qr:
 
     text: str
     expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMember:
+    """One of a group, by a canonical address: a LID where no phone number is known."""
+
+    address: str
+    admin: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group that the account is in."""
+
+    chat: str
+    subject: str
+    members: tuple[GroupMember, ...]
 
 
 async def _ignore(*_: object) -> None:
@@ -194,8 +211,11 @@ class Engine(Protocol):
     async def lookup(self, number: str) -> str | None:
         """The chat of a phone number (a canonical address) that is on WhatsApp, None if it is not.
 
-        This and the next two raise `SendError`, and `NotConnected` where nothing left.
+        This and the next three raise `SendError`, and `NotConnected` where nothing left.
         """
+
+    async def groups(self) -> Sequence[Group]:
+        """The groups that the account is in."""
 
     async def presence(self, *, available: bool) -> None:
         """Show the account as online or not."""
@@ -204,7 +224,9 @@ class Engine(Protocol):
         """Show in a chat what the account does: ``composing``, ``recording`` or ``paused``."""
 
     @overload
-    async def pending(self, kind: Literal["message"], limit: int) -> Sequence[InboxMessage]: ...
+    async def pending(
+        self, kind: Literal["message", "history"], limit: int
+    ) -> Sequence[InboxMessage]: ...
 
     @overload
     async def pending(self, kind: Literal["receipt"], limit: int) -> Sequence[InboxReceipt]: ...

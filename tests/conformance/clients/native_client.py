@@ -34,16 +34,22 @@ from actors.content import (
 if TYPE_CHECKING:
     from actors.connection.engine import Engine, InboxMessage, Qr
     from actors.content import Content
-    from tests.conformance.clients import child, native_files
+    from tests.conformance.clients import child, native_files, native_groups
 else:
     import child
-    import native_files  # both by their place beside this program: `tests` is not a name to rely on
+    import native_files
+    import native_groups  # by their place beside this program: `tests` is not a name to rely on
 
 BACKOFF = 0.2
 
 
 def user(address: str) -> str:
     return address.partition("@")[0]
+
+
+def address(named: str) -> str:
+    """Of a person by the number, or of a group."""
+    return named if "@" in named else f"{named}@s.whatsapp.net"
 
 
 def described(said: Content, text: str | None) -> dict[str, Any]:
@@ -77,6 +83,7 @@ class Owner:
     def __init__(self) -> None:
         self.engine: Engine
         self.files: native_files.Files
+        self.groups: native_groups.Groups
         self._telling = asyncio.Lock()
         self._seen: dict[str, InboxMessage] = {}
         self._polls: dict[str, Poll] = {}
@@ -104,6 +111,9 @@ class Owner:
             while files := await self.engine.pending("file", 1000):
                 await self.engine.settle([one.key for one in files])
                 await self.files.tell(files)
+            while past := await self.engine.pending("history", 1000):
+                native_groups.tell_history(past)
+                await self.engine.settle([one.key for one in past])
             while receipts := await self.engine.pending("receipt", 1000):
                 for receipt in receipts:
                     child.emit("receipt", ids=list(receipt.message_ids), type=receipt.status)
@@ -172,6 +182,9 @@ class Owner:
             child.held.set()
             child.emit("held")
             return
+        if command["do"] in ("group", "groups"):
+            await self.groups.obey(command)
+            return
         if command["do"] == "download":
             number = command["id"]
             brought = decode(self._seen[number].content or "")
@@ -181,7 +194,7 @@ class Owner:
         if command["do"] not in ("send", "say"):
             raise NotImplementedError
         message_id = f"3EB0{secrets.token_hex(9).upper()}"
-        chat = f"{command['to']}@s.whatsapp.net"
+        chat = address(command["to"])
         said: Content = Text(command.get("text", ""))
         if command["do"] == "say":
             said = await self._content(command)
@@ -219,12 +232,15 @@ async def main() -> None:
         settings, "conformance", time.time_ns(), events, directory, media=store
     )
     running = asyncio.create_task(owner.run())
+    owner.groups = native_groups.Groups(owner.engine)
+    watching = asyncio.create_task(owner.groups.watch())
     while line := await asyncio.to_thread(sys.stdin.readline):
         command = json.loads(line)
         try:
             await owner.obey(command)
         except Exception as error:  # noqa: BLE001 - the parent is told whatever failed
             child.emit("failed", do=command["do"], error=repr(error))
+    watching.cancel()
     await owner.engine.close()
     await running
 

@@ -85,7 +85,7 @@ def _nothing_is_accepted(api: Api) -> object:
     ("words", "sentence"),
     [
         (("shop", "12", "hi"), "The field to: a phone number has 7 to 15 digits. (422)"),
-        (("shop", "x@g.us", "hi"), "The field to: only chats with a person are supported. (422)"),
+        (("shop", "x@g.us", "hi"), "The field to: only chats with a person, and groups by their"),
         (("shop", TO, ""), "The field text: the text has nothing but white space. (422)"),
         (("shop", TO, "a\x1bb"), "The field text: character 2 is the control character U+001B."),
         (("shop", TO, "x" * 65_537), "WhatsApp allows 65536. (422)"),
