@@ -357,6 +357,34 @@ async def test_a_ledger_that_was_lost_is_written_anew(tmp_path: Path, bucket: Pa
     assert sha256 not in again.here
 
 
+@pytest.mark.parametrize("how", ["overwritten", "a page"])
+async def test_a_ledger_that_is_damaged_is_written_anew(
+    tmp_path: Path, bucket: Path, how: str
+) -> None:
+    """While two processes have it open: neither refuses a file, and what is there goes in its time."""
+    host, other = Host(tmp_path / "a", bucket), Host(tmp_path / "a", bucket)
+    names = [f"{number}".encode() for number in range(50)]
+    sha256s = {await host.keep(name) for name in names}
+    assert await other.files.use(min(sha256s), "shop.1")
+    await host.files.close()
+    await other.files.close()
+    database = host.data / "media.db"
+    with database.open("r+b") as stream:
+        if how == "overwritten":
+            stream.write(b"no database" * 100)
+        else:
+            stream.seek(4096)
+            stream.write(b"x" * (database.stat().st_size - 4096))
+    host, other = Host(tmp_path / "a", bucket), Host(tmp_path / "a", bucket)
+    more = await asyncio.gather(host.keep(b"tea"), other.keep(b"coffee"))
+    assert len(list(host.data.glob("media.db.damaged-*"))) == 1
+    assert host.here == sha256s | set(more)
+    await host.upkeep.round()
+    assert len(list(bucket.glob("media/*/index"))) == 52
+    await host.later(RETENTION + RENEW + 1)
+    assert host.here == set()
+
+
 async def test_cloud_has_it_in_the_bucket_at_once(tmp_path: Path, bucket: Path) -> None:
     host = Host(tmp_path / "a", bucket, session_storage_type="cloud")
     sha256 = await host.keep(b"tea")
