@@ -284,6 +284,19 @@ async def test_what_comes_while_it_is_tidied_has_its_file(
     assert await host.files.find(sha256), "it is copied again"
 
 
+async def test_what_is_kept_again_while_it_is_tidied_stays_known(
+    tmp_path: Path, bucket: Path
+) -> None:
+    """It is in the ledger before it appears: its file is an old one still."""
+    host = Host(tmp_path / "a", bucket)
+    sha256 = await host.keep(b"tea")
+    host.now += RETENTION + RENEW + 1
+    await host.files._ledger.note(sha256, 3, host.now)
+    await host.upkeep.tidy()
+    assert host.here == {sha256}
+    assert await host.files._ledger.find(sha256)
+
+
 async def test_a_file_that_is_gone_is_not_accepted(tmp_path: Path, bucket: Path) -> None:
     host = Host(tmp_path / "a", bucket)
     sha256 = await host.keep(b"tea")
