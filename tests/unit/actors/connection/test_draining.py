@@ -115,3 +115,19 @@ async def test_an_inbox_is_as_old_as_what_waits_longest_in_it() -> None:
     stage._look.clear()
     assert await stage.once()
     assert stage.age == 0
+
+
+async def test_what_is_of_now_does_not_wait_for_the_time_before() -> None:
+    """Of a thousand messages of a history a batch at most is on its way when one arrives."""
+    engine, shelf = ScriptedEngine(), Shelf()
+    engine.inbox = {
+        number: InboxMessage(number, CHAT, CHAT, f"OLD{number}", 1, "text", "x", source="history")
+        for number in range(1000)
+    }
+    engine.inbox[2000] = InboxMessage(2000, CHAT, CHAT, "NEW", 2, "text", "y")
+    drain = Drain(Ticket("shop", 1), engine, cast("Lanes", Away()), shelf, on_lost=lambda _: None)
+    assert await drain._messages._step() is Progress.SETTLED
+    assert 2000 not in engine.inbox
+    assert len(engine.inbox) == 1000
+    assert await drain._messages.once()
+    assert engine.inbox == {}
