@@ -6,11 +6,16 @@ import re
 
 PERSON = "s.whatsapp.net"
 
+GROUP = r"[1-9][0-9]{4,19}(-[0-9]{5,20})?@g\.us"
+"""The address of a group; the older ones name who made it, and when."""
+
 _CANONICAL = re.compile(r"([1-9][0-9]{6,14})@s\.whatsapp\.net", re.ASCII)
+_GROUP = re.compile(GROUP, re.ASCII)
 _WRITTEN = re.compile(r"\+?[0-9 ()-]+", re.ASCII)
 _SEPARATORS = str.maketrans("", "", "+ ()-")
 _OTHER_SERVERS = ("@g.us", "@lid", "@broadcast", "@newsletter", "@c.us")
 LONGEST = 64  # characters
+
 
 # What `canonical` takes, for those who read it in JSON Schema.
 PATTERN = (
@@ -28,6 +33,11 @@ class InvalidAddress(ValueError):  # noqa: N818 - reads as what it is
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
         self.code = code
+
+
+def watched(written: str) -> str:
+    """As `canonical`, or the address of a group."""
+    return written if _GROUP.fullmatch(written) else canonical(written)
 
 
 def canonical(written: str) -> str:

@@ -62,6 +62,29 @@ class Number(Answer):
     chat: str | None = Field(description="Where to write to, if it is on WhatsApp.")
 
 
+class Typist(Answer):
+    """Who types in a group."""
+
+    participant: str
+    typing: Literal["composing", "recording"]
+    at: Time
+
+
+class Seen(Answer):
+    """What somebody is seen doing now."""
+
+    chat: str
+    presence: Literal["available", "unavailable", "unknown"] = Field(
+        description="`unknown` where WhatsApp has told nothing since the connection opened."
+    )
+    last_seen: Time | None = Field(description="When they were last online, where they show it.")
+    typing: Literal["composing", "recording"] | None = Field(
+        description="It ends by itself some seconds after it was last told."
+    )
+    at: Time | None = Field(description="When the newest of it was told.")
+    participants: list[Typist] = Field(description="Who types in a group, the newest first.")
+
+
 class Recovered(Answer):
     """The connections that were asked to recover."""
 

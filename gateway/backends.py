@@ -16,6 +16,7 @@ from actors.redis import lease
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
 from actors.redis.lease import Lease, Leases
+from actors.redis.presence import Presences
 from actors.shell import end_tasks
 from actors.state.connections import Connections
 from actors.state.copies import copy_of
@@ -55,6 +56,7 @@ class Backends:
     accepting: Accepting
     metrics: Metrics
     commands: Commands
+    presences: Presences
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     started: float = field(default_factory=time.monotonic)
 
@@ -89,6 +91,7 @@ class Backends:
             accepting=Accepting(lanes, spool, drain),
             metrics=Metrics(),
             commands=Commands(redis, settings),
+            presences=Presences(redis),
         )
         await backends.known.refresh()
         tasks = [asyncio.create_task(backends.known.run()), asyncio.create_task(drain.run())]

@@ -153,6 +153,12 @@ class Presence(Body):
     presence: Literal["available", "unavailable"] = Field(examples=["available"])
 
 
+class Subscription(Body):
+    """Whose presence is to be told."""
+
+    chat: Address
+
+
 class Typing(Body):
     """What the account is to be seen doing in a chat."""
 

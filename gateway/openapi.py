@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import models_json_schema
 
-from gateway import answers, problems
+from gateway import addresses, answers, problems
 from gateway.models import CONNECTION_PATTERN
 
 if TYPE_CHECKING:
@@ -25,12 +25,17 @@ _PATH_PARAMETERS = {
     "id": "The message's id.",
     "number": "An international phone number of 7 to 15 digits.",
     "chat": "The person's phone number, or canonical address.",
+    "who": "The person's phone number or canonical address, or the address of a group.",
 }
 _PATH_SCHEMAS = {
     "connection": {"type": "string", "pattern": CONNECTION_PATTERN},
     "id": {"type": "string", "minLength": 1},
     "number": {"type": "string", "pattern": r"^[1-9][0-9]{6,14}$"},
     "chat": {"type": "string", "pattern": r"^[1-9][0-9]{6,14}(@s\.whatsapp\.net)?$"},
+    "who": {
+        "type": "string",
+        "pattern": rf"^([1-9][0-9]{{6,14}}(@s\.whatsapp\.net)?|{addresses.GROUP})$",
+    },
 }
 _EVERYWHERE = ("malformed_request", "head_timeout", "head_too_large", "internal_error")
 _WITH_KEY = ("unauthorized", "missing_scope", "store_away", "unknown_parameter")

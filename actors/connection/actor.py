@@ -27,6 +27,7 @@ from actors.queue.lanes import Lanes, decide
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
 from actors.redis.lease import EXPIRES, Leases, Obstacle, Owner
+from actors.redis.presence import Presences
 from actors.settings import Settings
 from actors.shell import Shell
 
@@ -77,6 +78,7 @@ class ConnectionActor(Shell):
         self._keeping = Keeping.of(self._settings, self._leases)
         self._lanes = Lanes(self._redis, self._settings)
         self._commands = Commands(self._redis, self._settings)
+        self._presences = Presences(self._redis)
         for module in (*ENGINES, "session"):
             await asyncio.to_thread(importlib.import_module, f"actors.connection.{module}")
         with suppress(RedisAway):  # a takeover finds the socket to Redis open
@@ -237,6 +239,7 @@ class ConnectionActor(Shell):
             ),
             taken_at=self._taken_at,
             commands=self._commands,
+            presences=self._presences,
             copies=copies,
         )
         if copies is not None:

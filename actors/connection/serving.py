@@ -24,6 +24,7 @@ from actors.connection.holding import Hold
 from actors.connection.pace import Pace
 from actors.connection.reporting import Reporter
 from actors.connection.sending import Sender, Ticket
+from actors.connection.watching import Watch
 from actors.redis.lease import Obstacle
 from actors.shell import end_tasks
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from actors.queue.lanes import Lanes
     from actors.redis.commands import Commands
     from actors.redis.lease import Lease, Leases
+    from actors.redis.presence import Presences
 
 log = structlog.get_logger()
 
@@ -73,6 +75,7 @@ class Serving:
         clock: Callable[[], float] = time.time,
         taken_at: float | None = None,
         commands: Commands | None = None,
+        presences: Presences | None = None,
         copies: Kept | None = None,
     ) -> None:
         """`lease.obstacle` is what stood in the way of the owner before: it still does.
@@ -83,7 +86,7 @@ class Serving:
         self._obstacle, self._copies = lease.obstacle, copies
         self._belongs_to = lease.account
         self._lanes = lanes
-        self._commands = commands
+        self._commands, self._watch = commands, Watch(lease.connection, presences, clock)
         self._state = state
         self._concurrency = concurrency
         self._retry_at = retry_at
@@ -114,6 +117,7 @@ class Serving:
             on_paired=self._on_paired,
             on_open=self._on_open,
             on_inbox=self._on_inbox,
+            on_presence=self._watch.heard,
         )
 
     @property
@@ -153,10 +157,11 @@ class Serving:
             self._reporter.tell_state(),
             self._hold.beat(),
             self._hold.expire(),
+            self._watch.run(engine),
             *([] if self._copies is None else [self._copies.run()]),
         ]
         if self._commands is not None:
-            loops.append(Commander(ticket.connection, engine, self._commands).run())
+            loops.append(Commander(ticket.connection, engine, self._commands, self._watch).run())
         self._tasks = [
             asyncio.create_task(self._guard(loop), name=getattr(loop, "__qualname__", None))
             for loop in loops
@@ -197,6 +202,7 @@ class Serving:
         self._is_open.set()
         self._report("open", account=account)
         self._sender.opened()
+        self._watch.opened()
 
     async def _on_inbox(self) -> None:
         self._drain.look()

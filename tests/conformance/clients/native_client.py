@@ -30,7 +30,7 @@ from actors.content import (
 )
 
 if TYPE_CHECKING:
-    from actors.connection.engine import Engine, InboxMessage, Qr
+    from actors.connection.engine import Engine, InboxMessage, Presence, Qr
     from actors.content import Content
     from tests.conformance.clients import child
 else:
@@ -100,6 +100,12 @@ class Owner:
                     child.emit("receipt", ids=list(receipt.message_ids), type=receipt.status)
                 await self.engine.settle([one.key for one in receipts])
 
+    async def on_presence(self, heard: Presence) -> None:
+        if heard.state in ("available", "unavailable"):
+            child.emit("presence", who=heard.who, available=heard.state == "available")
+        else:
+            child.emit("typing", chat=heard.chat, state=heard.state)
+
     def _tell(self, message: InboxMessage) -> None:
         said: Content = Text(message.text or "")
         if message.content is not None:
@@ -161,10 +167,19 @@ class Owner:
             child.held.set()
             child.emit("held")
             return
-        if command["do"] not in ("send", "say"):
+        if command["do"] == "online":
+            await self.engine.presence(available=command["online"])
+            return
+        if command["do"] not in ("send", "say", "subscribe", "type"):
             raise NotImplementedError
-        message_id = f"3EB0{secrets.token_hex(9).upper()}"
         chat = f"{command['to']}@s.whatsapp.net"
+        if command["do"] == "subscribe":
+            await self.engine.subscribe(chat)
+            return
+        if command["do"] == "type":
+            await self.engine.typing(chat, command["state"])
+            return
+        message_id = f"3EB0{secrets.token_hex(9).upper()}"
         said = self._content(command) if command["do"] == "say" else Text(command["text"])
         if isinstance(said, Poll):
             self._polls[message_id] = said
@@ -189,7 +204,9 @@ async def main() -> None:
     settings = Settings.resolve(
         data=directory, whatsapp_url=asked["ws_url"], whatsapp_root_key=asked["root_key"]
     )
-    events = EngineEvents(owner.on_qr, owner.on_paired, owner.on_open, owner.on_inbox)
+    events = EngineEvents(
+        owner.on_qr, owner.on_paired, owner.on_open, owner.on_inbox, owner.on_presence
+    )
     owner.engine = open_engine(settings, "conformance", time.time_ns(), events, directory)
     running = asyncio.create_task(owner.run())
     while line := await asyncio.to_thread(sys.stdin.readline):

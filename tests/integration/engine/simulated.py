@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from actors.connection.causes import Kind
-from actors.connection.engine import EngineEvents, InboxMessage, InboxReceipt, Outgoing, Qr
+from actors.connection.engine import (
+    EngineEvents,
+    InboxMessage,
+    InboxReceipt,
+    Outgoing,
+    Presence,
+    Qr,
+)
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import Keepalive, NativeEngine
 from actors.connection.session import Session
@@ -177,6 +184,7 @@ class Device:
     engine: NativeEngine
     opened: asyncio.Event = field(default_factory=asyncio.Event)
     qrs: asyncio.Queue[Qr] = field(default_factory=asyncio.Queue)
+    presences: asyncio.Queue[Presence] = field(default_factory=asyncio.Queue)
     causes: list[Cause] = field(default_factory=list)
     paired: str | None = None
     reconnect: bool = True
@@ -249,6 +257,7 @@ async def device(
 
     events.on_qr, events.on_open = made.qrs.put, on_open
     events.on_paired, events.on_inbox = on_paired, on_inbox
+    events.on_presence = made.presences.put
     running = asyncio.create_task(made.run())
     try:
         yield made

@@ -61,6 +61,7 @@ IN_PATHS = {
     "id": "shop.3EB0" + "0" * 18,
     "number": "15550100002",
     "chat": "15550100002",
+    "who": "15550100002",
 }
 OTHER_JSON = (b"[]", b"null", b"1", b"1e400", b"NaN", b"-Infinity", b'"psst"', b"[[]]", b"true")
 OF_ANY_TYPE: tuple[Any, ...] = (True, 1.5, -1, 10**30, [], [NUMBER], {}, {TEXT: TEXT})

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.addresses import InvalidAddress, canonical
+from gateway.addresses import InvalidAddress, canonical, watched
 
 CANONICAL = "15550100002@s.whatsapp.net"
 
@@ -65,3 +65,17 @@ def test_anything_is_either_canonical_or_refused_without_being_repeated(written:
         assert canonical(address) == address
         assert address.removesuffix("@s.whatsapp.net").isdigit()
     assert len(written) < 12 or written not in refusal
+
+
+@pytest.mark.parametrize("group", ["120363000000000001@g.us", "15550100001-1500000000@g.us"])
+def test_a_group_can_be_watched_and_not_written_to(group: str) -> None:
+    assert watched(group) == group
+    with pytest.raises(InvalidAddress):
+        canonical(group)
+
+
+@pytest.mark.parametrize("written", ["x@g.us", "-1@g.us", "1@g.us", "120363000000000001@lid"])
+def test_what_cannot_be_watched(written: str) -> None:
+    with pytest.raises(InvalidAddress) as refused:
+        watched(written)
+    assert refused.value.code == "unsupported_chat"
