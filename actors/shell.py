@@ -42,9 +42,15 @@ class Shell:
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
-    async def start(self) -> dict[str, Any]:
-        """Be ready; idempotent, also when called again while it still starts."""
+    async def start(self, nice: int = 0) -> dict[str, Any]:
+        """Be ready; idempotent, also when called again while it still starts.
+
+        The process steps back to the priority `nice`, never forwards: only root may do that.
+        """
         if self._starting is None:
+            # Before any thread is made: a priority is a thread's.
+            back = max(nice, os.getpriority(os.PRIO_PROCESS, 0))
+            os.setpriority(os.PRIO_PROCESS, 0, back)
             self._pulsing = asyncio.ensure_future(self._pulse())
             self._starting = asyncio.ensure_future(self._begin())
         await asyncio.shield(self._starting)

@@ -23,6 +23,7 @@ from actors.connection.reporting import RemoteState
 from actors.connection.sending import Ticket
 from actors.connection.serving import Serving
 from actors.connection.vault.bucket import BucketAway
+from actors.media.opening import open_store
 from actors.queue.lanes import Lanes, decide
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
@@ -79,6 +80,7 @@ class ConnectionActor(Shell):
         self._lanes = Lanes(self._redis, self._settings)
         self._commands = Commands(self._redis, self._settings)
         self._presences = Presences(self._redis)
+        self._media = open_store(self._settings)
         for module in (*ENGINES, "session"):
             await asyncio.to_thread(importlib.import_module, f"actors.connection.{module}")
         with suppress(RedisAway):  # a takeover finds the socket to Redis open
@@ -246,7 +248,7 @@ class ConnectionActor(Shell):
             copies.tell(serving.lose)
         open_engine = importlib.import_module(f"actors.connection.{engine}").open_engine
         opened: Engine = open_engine(
-            settings, lease.connection, lease.epoch, serving.events, directory
+            settings, lease.connection, lease.epoch, serving.events, directory, media=self._media
         )
         return serving, opened
 

@@ -89,14 +89,12 @@ class Drain:
         if merges:
             return await self._merge(merges[0])
         messages = await self._engine.pending("message", BATCH)
-        # By the same stage as well: no message moves to another chat while its status is noted.
-        statuses = [] if messages else await self._engine.pending("status", BATCH)
-        items = messages or statuses
-        if not items:
-            return Progress.EMPTY
-        write = self._state.store_messages if messages else self._state.note_statuses
+        if not messages:
+            return await self._note_what_became()
         try:
-            kept = await write(self._connection, self._epoch, [asdict(item) for item in items])
+            kept = await self._state.store_messages(
+                self._connection, self._epoch, [asdict(item) for item in messages]
+            )
         except StateAway:
             return Progress.AWAY
         if not kept:
@@ -107,9 +105,23 @@ class Drain:
                 await self._lanes.redact(self._connection, message_id)
         except RedisAway:
             # Those alone wait for Redis: they are stored again, which changes nothing.
-            await self._settle([item.key for item in items if item.key not in deleted])
+            await self._settle([item.key for item in messages if item.key not in deleted])
             return Progress.AWAY
-        return await self._settle([item.key for item in items])
+        return await self._settle([item.key for item in messages])
+
+    async def _note_what_became(self) -> Progress:
+        """Of messages that are stored. By the same stage: none moves to another chat meanwhile."""
+        statuses = await self._engine.pending("status", BATCH)
+        files = [] if statuses else await self._engine.pending("file", BATCH)
+        items = [*statuses, *files]
+        if not items:
+            return Progress.EMPTY
+        note = self._state.note_statuses if statuses else self._state.note_files
+        try:
+            kept = await note(self._connection, self._epoch, [asdict(item) for item in items])
+        except StateAway:
+            return Progress.AWAY
+        return await self._settle([item.key for item in items]) if kept else self._lose()
 
     async def _merge(self, merge: InboxMerge) -> Progress:
         progress = "more"

@@ -120,7 +120,7 @@ class InboxFile:
 
 
 InboxItem = InboxMessage | InboxReceipt | InboxMerge | InboxStatus | InboxFile
-InboxKind = Literal["message", "receipt", "merge", "status"]
+InboxKind = Literal["message", "receipt", "merge", "status", "file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +233,9 @@ class Engine(Protocol):
 
     @overload
     async def pending(self, kind: Literal["status"], limit: int) -> Sequence[InboxStatus]: ...
+
+    @overload
+    async def pending(self, kind: Literal["file"], limit: int) -> Sequence[InboxFile]: ...
 
     async def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
         """The oldest unsettled inbox items of that kind, oldest first."""

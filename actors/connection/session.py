@@ -21,6 +21,7 @@ from actors.connection.session_file import (
     StaleEpoch,
     make_directory,
 )
+from actors.connection.uploads import Uploads
 
 __all__ = [
     "Credentials",
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 
-class Session(Inbox, Sent, Polls, Directory, Keys):
+class Session(Inbox, Sent, Uploads, Polls, Directory, Keys):
     """The session file of one account.
 
     Reading is allowed anywhere and sees what is committed; every method that changes something
@@ -60,18 +61,24 @@ class Session(Inbox, Sent, Polls, Directory, Keys):
         return news
 
     def prune(self, now: float) -> None:
-        """Drop what outlived its term: tombstones, receipts, what was sent, polls, signed prekeys."""
+        """Drop what outlived its term: tombstones, receipts, what was sent, polls, signed prekeys.
+
+        Files that are still to be fetched end by themselves.
+        """
         self.prune_tombstones(now)
         self.prune_statuses(now)
         self.prune_sent(now)
+        self.prune_uploads(now)
         self.prune_polls(now)
         self.prune_signed_prekeys(now)
 
     def forget_credentials(self) -> None:
         """Forget the account: credentials, prekeys, Signal sessions, identities, devices, plaintexts.
 
-        The inbox and its tombstones stay: those messages were acknowledged.
+        The inbox, its tombstones and the files that are still to be fetched stay: those messages
+        were acknowledged.
         """
         self.forget_keys()
         self.forget_directory()
         self.forget_sent()
+        self.forget_uploads()

@@ -29,7 +29,7 @@ PORTS = {
     "queue": {"lanes"},
     "state": {"documents", "fields", "connections", "copies", "changes"},
     "health": {"summary"},
-    "media": {"store"},
+    "media": {"store", "opening"},
 }
 SHARED = {
     "backoff",

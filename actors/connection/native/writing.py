@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.engine import SendError
 from actors.connection.native.addresses import LID
+from actors.connection.native.media import parts
 from actors.connection.native.nodes import Node, parse, proto
 from actors.connection.native.votes import IV_BYTES, sealed
-from actors.content import Contact, Delete, Edit, Location, Poll, PollVote, Reaction, Text
+from actors.content import Contact, Delete, Edit, Location, Media, Poll, PollVote, Reaction, Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from actors.connection.uploads import Upload
     from actors.content import Content, Quote, Target
 
 SENDER_REVOKE: Final = "7"
@@ -25,7 +27,14 @@ _MEDIA: Final = {
     "locationMessage": "location",
     "contactMessage": "vcard",
     "contactsArrayMessage": "contact_array",
+    "imageMessage": "image",
+    "videoMessage": "video",
+    "audioMessage": "audio",
+    "documentMessage": "document",
+    "documentWithCaptionMessage": "document",
+    "stickerMessage": "sticker",
 }
+_VOICE: Final = "ptt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +81,11 @@ class Place:
         return int(self.at * 1000)
 
 
-def write(content: Content, place: Place) -> bytes:
-    """The plaintext, not padded. Raises `SendError` for a kind that cannot be sent."""
+def write(content: Content, place: Place, upload: Upload | None = None) -> bytes:
+    """The plaintext, not padded; `upload` is where its file is, where it has one.
+
+    Raises `SendError` for a kind that cannot be sent.
+    """
     message = proto.Message()
     if isinstance(content, Text):
         _text(message, content, place)
@@ -90,6 +102,8 @@ def write(content: Content, place: Place) -> bytes:
         _vote(message.pollUpdateMessage, content, place)
     elif isinstance(content, Edit | Delete):
         _change(message, content, place)
+    elif isinstance(content, Media) and upload is not None:
+        _reply(parts.put(message, content, upload), content.reply_to, place)
     else:
         raise SendError("unsupported_type", permanent=True)
     plaintext: bytes = message.SerializeToString()
@@ -102,7 +116,8 @@ def dress(plaintext: bytes) -> Dress:
     names = [field.name for field, _ in message.ListFields()]
     for name in names:
         if name in _MEDIA:
-            return Dress({"type": "media"}, {"mediatype": _MEDIA[name]})
+            voice = name == "audioMessage" and message.audioMessage.ptt
+            return Dress({"type": "media"}, {"mediatype": _VOICE if voice else _MEDIA[name]})
         if name.startswith("pollCreation"):
             return Dress({"type": "poll"}, parts=(Node("meta", {"polltype": "creation"}),))
         if name == "pollUpdateMessage":

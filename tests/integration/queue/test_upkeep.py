@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,7 +28,7 @@ from tests.integration.queue.desk import ANA, BEN, EVA, SHOP, Desk
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from tests.valkey import Valkey
 
@@ -64,15 +62,6 @@ async def desk(own_server: Valkey) -> AsyncIterator[Desk]:
     yield desk
     await lanes.close()
     await redis.aclose()
-
-
-@pytest.fixture(autouse=True)
-def _priority() -> Iterator[None]:
-    """A QueueActor stands back, and here its process is the one of all tests."""
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    yield
-    with suppress(PermissionError):  # only root gets it back
-        os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
 @pytest_asyncio.fixture

@@ -6,23 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.instance import Instance
+from tests.integration.whole.shop import ACCOUNT, CONTACT, start
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.instance import Instance
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("is_open")]
 
-ACCOUNT, ANA = "15550100001", "15550100002"
+ANA = CONTACT
 CHAT = f"{ANA}@s.whatsapp.net"
-
-
-@pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    with Instance(tmp_path_factory.mktemp("kinds")) as running:
-        running.pair("shop", ACCOUNT)
-        yield running
 
 
 def sends(instance: Instance, **body: Any) -> dict[str, Any]:
@@ -234,3 +227,4 @@ def test_a_closed_connection_is_not_asked(instance: Instance) -> None:
     ):
         assert (refused.status_code, refused.json()["code"]) == (409, "connection_not_open")
     assert instance.api.get(f"/api/connections/shop/presence/{ANA}").json()["presence"] == "unknown"
+    start(instance)
