@@ -39,6 +39,22 @@ async def tells(served: Served, *heard: Presence) -> None:
         await served.serving.events.on_presence(one)
 
 
+def failures_of(method: str, monkeypatch: pytest.MonkeyPatch) -> list[RedisAway]:
+    """Those that the owner meets from now on."""
+    failures: list[RedisAway] = []
+    original = getattr(Presences, method)
+
+    async def watched(self: Presences, *args: Any) -> Any:
+        try:
+            return await original(self, *args)
+        except RedisAway as away:
+            failures.append(away)
+            raise
+
+    monkeypatch.setattr(Presences, method, watched)
+    return failures
+
+
 async def test_what_is_heard_is_seen_until_it_changes(served: Served) -> None:
     await served.begin()
     await tells(served, Presence(ANA, ANA, "available"), Presence(ANA, ANA, "composing"))
@@ -64,6 +80,14 @@ async def test_each_participant_of_a_group_types_for_himself(served: Served) -> 
     }
     await tells(served, Presence(GROUP, ANA, "paused"))
     assert set((await sees(served, GROUP, lambda seen: len(seen.typing) == 1)).typing) == {BEN}
+
+
+async def test_who_stopped_in_a_group_where_another_types_on(served: Served) -> None:
+    now = time.time()
+    stopped = Note(GROUP, ANA, "composing", now - presence.TYPING - 1)
+    await served.presences.note("shop", [stopped, Note(GROUP, BEN, "composing", now)])
+    assert await served.redis.hlen(keys.of("shop").typing(GROUP)) == 2
+    assert set((await served.presences.read("shop", GROUP, now)).typing) == {BEN}
 
 
 async def test_typing_ends_by_itself(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,13 +125,14 @@ async def test_of_many_news_the_newest_is_told(
     monkeypatch.setattr(Presences, "note", counted)
     monkeypatch.setattr(watching, "WAITING", 10)
     await served.begin()
-    for number in range(20):
-        chat = f"155501000{number:02}@s.whatsapp.net"
-        await tells(served, Presence(chat, chat, "available"), Presence(chat, chat, "unavailable"))
-    last = "15550100019@s.whatsapp.net"
-    seen = await sees(served, last, lambda seen: seen.presence is not None)
-    assert seen.presence == "unavailable"
-    assert [len(notes) for notes in told] == [10]
+    chats = [f"155501000{number:02}@s.whatsapp.net" for number in range(20)]
+    for chat in chats:
+        await tells(served, Presence(chat, chat, "available"))
+    await tells(served, Presence(chats[10], chats[10], "unavailable"))
+    await tells(served, Presence(ANA, ANA, "composing"))
+    await sees(served, ANA, lambda seen: bool(seen.typing))
+    assert [[note.chat for note in notes] for notes in told] == [[*chats[12:], chats[10], ANA]]
+    assert (await served.presences.read("shop", chats[10], time.time())).presence == "unavailable"
 
 
 async def test_no_more_is_noted_than_may(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,17 +207,7 @@ async def test_a_closed_connection_watches_nobody(served: Served) -> None:
 async def test_what_comes_while_redis_is_away_is_dropped(
     served_apart: Served, own_server: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dropped: list[int] = []
-    note = Presences.note
-
-    async def watched(self: Presences, connection: str, notes: Any) -> None:
-        try:
-            await note(self, connection, notes)
-        except RedisAway:
-            dropped.append(len(notes))
-            raise
-
-    monkeypatch.setattr(Presences, "note", watched)
+    dropped = failures_of("note", monkeypatch)
     served = served_apart
     await served.begin()
     await served.state("open")
@@ -200,7 +215,7 @@ async def test_what_comes_while_redis_is_away_is_dropped(
     await sees(served, ANA, lambda seen: seen.presence == "available")
     own_server.kill()
     await tells(served, Presence(ANA, ANA, "unavailable"))
-    await eventually("it was dropped", lambda: dropped == [1], 15)
+    await eventually("it was dropped", lambda: dropped, 15)
     own_server.start()
     await tells(served, Presence(BEN, BEN, "available"))
     await sees(served, BEN, lambda seen: seen.presence == "available")
@@ -209,15 +224,17 @@ async def test_what_comes_while_redis_is_away_is_dropped(
 
 
 async def test_a_login_while_redis_is_away_is_made_up_for(
-    served_apart: Served, own_server: Valkey
+    served_apart: Served, own_server: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    failed = failures_of("shown", monkeypatch)
     served = served_apart
     await served.begin()
     await served.state("open")
     assert await served.commands.ask("shop", "subscribe", {"chat": ANA}, 5) == {}
     own_server.kill()
     served.engine.close_socket(Kind.NETWORK)
-    await eventually("a login", lambda: len(served.engine.runs) == 2, 10)
+    await eventually("it was tried", lambda: failed, 15)
+    assert len(served.engine.runs) == 2
     own_server.start()
     expected = [f"subscribed {ANA}"] * 2
     await eventually("it is watched again", lambda: served.engine.told == expected, 20)
