@@ -226,9 +226,10 @@ _KINDS: Final[Mapping[str, Any]] = {
         *(Image, Video, Audio, Document, Sticker),
     )
 }
-KINDS: Final = frozenset(
-    {"text", "location", "contact", "poll", "poll_vote", "reaction", "edit", "delete"}
-)
+MEDIA_KINDS: Final = frozenset({"image", "video", "audio", "document", "sticker"})
+KINDS: Final = MEDIA_KINDS | {
+    *("text", "location", "contact", "poll", "poll_vote", "reaction", "edit", "delete"),
+}
 """The kinds that can be sent."""
 
 

@@ -152,6 +152,8 @@ class Settings(BaseModel):
     media_max_bytes: Annotated[Bytes, Field(ge=1024, le=250 * 2**20)] = Field(
         100 * 2**20, validation_alias="MEDIA_MAX_BYTES"
     )
+    media_retention_days: int = Field(30, ge=1, le=3650, validation_alias="MEDIA_RETENTION_DAYS")
+    media_url_private: bool = Field(False, validation_alias="MEDIA_URL_PRIVATE")
 
     # supervision and health
     auto_recovery: bool = Field(True, validation_alias="AUTO_RECOVERY")

@@ -33,6 +33,7 @@ from actors.content import (
 from actors.state.changes import is_early, text_now
 from actors.state.documents import MESSAGES
 from gateway import outgoing
+from gateway.attaching import bringing
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Found:
 
 
 async def standing(backends: Backends, wanted: Standing) -> Content:
-    """What is to be sent. Problems as in `find`."""
+    """What is to be sent. Problems as in `find` and `bringing`."""
     quote = None
     if wanted.reply_to is not None:
         found = await find(backends, wanted.connection, wanted.to, wanted.reply_to)
@@ -78,6 +79,8 @@ async def standing(backends: Backends, wanted: Standing) -> Content:
     if isinstance(wanted, outgoing.NewLocation):
         place = wanted.latitude, wanted.longitude, wanted.name, wanted.address
         return Location(*place, quote)
+    if isinstance(wanted, outgoing.Bringing):
+        return await bringing(backends, wanted, quote)
     if isinstance(wanted, outgoing.NewContact):
         return Contact(tuple(_card(each) for each in wanted.contacts), quote)
     # As many as there are is any number.

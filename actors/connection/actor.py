@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import Engine
     from actors.connection.keeping import Kept
     from actors.connection.restoring import Restorer
+    from actors.measures import Sample
     from actors.redis.lease import Lease
 
 log = structlog.get_logger()
@@ -69,6 +70,7 @@ class ConnectionActor(Shell):
         self._lease: Lease | None = None
         self._taken_at = 0.0
         self._serving: Serving | None = None
+        self._copies: Kept | None = None
         self._following: asyncio.Task[None] | None = None
         self._state = RemoteState()
 
@@ -191,6 +193,7 @@ class ConnectionActor(Shell):
             except BaseException:
                 await opened.close()
                 raise
+            self._copies = copies
         serving.start(opened, connect=not forget)
         self._serving = serving
         self._following = asyncio.ensure_future(self._follow(serving))
@@ -285,6 +288,15 @@ class ConnectionActor(Shell):
         self._state.handle = state
         if self._keeping is not None:
             self._keeping.reach(vault)
+
+    def _gauges(self) -> list[Sample]:
+        serving, copies = self._serving, self._copies
+        if serving is None:
+            return []
+        gauges: list[Sample] = [("teimoso_inbox_age_seconds", {}, serving.inbox_age)]
+        if copies is not None:
+            gauges.append(("teimoso_backup_age_seconds", {}, copies.age))
+        return gauges
 
     def _health(self) -> dict[str, Any]:
         if self._lease is None:

@@ -8,6 +8,7 @@ chat that was merged has nothing left to merge.
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import asdict
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from actors.connection.reporting import LONGEST_PAUSE, PAUSE, StateAway
 from actors.connection.session_file import SessionUnavailable
 from actors.content import Delete, decode
+from actors.measures import measures
 from actors.redis.client import RedisAway
 
 if TYPE_CHECKING:
@@ -73,6 +75,11 @@ class Drain:
         self._messages.look()
         self._receipts.look()
 
+    @property
+    def age(self) -> float:
+        """Seconds for which something has been waiting here."""
+        return max(self._messages.age, self._receipts.age)
+
     async def run(self) -> None:
         """Drain now, and again whenever there is something new."""
         async with asyncio.TaskGroup() as group:
@@ -99,6 +106,7 @@ class Drain:
             return Progress.AWAY
         if not kept:
             return self._lose()
+        measures.count("teimoso_messages_received", len(messages))
         deleted = _deleted(messages)
         try:
             for message_id in deleted.values():
@@ -193,8 +201,16 @@ class Stage:
         self._step = step
         self._apart = apart
         self._look = asyncio.Event()
+        self._waiting_since: float | None = None
+
+    @property
+    def age(self) -> float:
+        since = self._waiting_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def look(self) -> None:
+        if self._waiting_since is None:
+            self._waiting_since = time.monotonic()
         self._look.set()
 
     async def run(self) -> None:
@@ -210,6 +226,12 @@ class Stage:
                 pause = min(LONGEST_PAUSE, pause * 2)
 
     async def once(self) -> bool:
+        began = time.monotonic()
         while (progress := await self._step()) is Progress.SETTLED:
             pass
+        if progress is Progress.EMPTY:
+            # What came during the last step is not seen by it.
+            self._waiting_since = time.monotonic() if self._look.is_set() else None
+        elif self._waiting_since is None:
+            self._waiting_since = began
         return progress is Progress.EMPTY

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.backoff import backoff
-from actors.connection.causes import Kind, PairAgain, Reconnect, Wait, consequence
+from actors.connection.causes import Kind, PairAgain, Wait, consequence
 from actors.connection.commanding import Commander
 from actors.connection.draining import Drain
 from actors.connection.ending import LEASE_GONE, Ending, ending_of
@@ -25,6 +24,7 @@ from actors.connection.pace import Pace
 from actors.connection.reporting import Reporter
 from actors.connection.sending import Sender, Ticket
 from actors.connection.watching import Watch
+from actors.measures import measures
 from actors.redis.lease import Obstacle
 from actors.shell import end_tasks
 
@@ -130,6 +130,11 @@ class Serving:
         """How many messages are on their way."""
         return self._sender.in_flight
 
+    @property
+    def inbox_age(self) -> float:
+        """Seconds for which something that arrived has been waiting to be stored."""
+        return self._drain.age
+
     def start(self, engine: Engine, *, connect: bool = True) -> None:
         """Begin to serve; returns at once.
 
@@ -227,6 +232,7 @@ class Serving:
             self._sender.closed()
             self._is_open.clear()
             opened, self._opened_at = self._opened_at, None
+            measures.count("teimoso_socket_closes", cause=_name(cause))
             if cause is None:
                 self._report("reconnecting", LEASE_EXPIRED)
                 continue
@@ -256,18 +262,8 @@ class Serving:
         if isinstance(follows, Wait):
             self._obstacle = Obstacle(str(cause.kind), follows.until)
             return
-        at_once = isinstance(follows, PairAgain) or (
-            isinstance(follows, Reconnect) and follows.at_once
-        )
-        pause = 0.0
-        if not at_once or failures > 2:  # at once, but not in a circle
-            pause = backoff(
-                failures,
-                self._pace.reconnect_base,
-                self._pace.reconnect_cap,
-                random.random(),  # noqa: S311 - spreads tries, hides nothing
-                floor=0.5,
-            )
+        spread = random.random()  # noqa: S311 - spreads tries, hides nothing
+        pause = self._pace.pause(follows, failures, spread)
         state, why = "reconnecting", str(cause.kind)
         if isinstance(follows, PairAgain):
             if self._obstacle is None or self._obstacle.until is not None:
@@ -392,3 +388,7 @@ class Serving:
                 error=type(error).__name__,
             )
             self._ask(Ending("broke", type(error).__name__))
+
+
+def _name(cause: Cause | None) -> str:
+    return LEASE_EXPIRED if cause is None else str(cause.kind)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.media.directory import DirectoryStore
+from actors.media.files import Files
 
 if TYPE_CHECKING:
-    from actors.media.store import MediaStore
     from actors.settings import Settings
 
 
-def open_store(settings: Settings) -> MediaStore:
+def open_store(settings: Settings) -> Files:
     """The files of this instance on this host."""
-    return DirectoryStore(settings.media)
+    return Files.of(settings)

@@ -38,6 +38,7 @@ SHARED = {
     "files",
     "hosts",
     "logs",
+    "measures",
     "optional",
     "processes",
     "redis",
@@ -54,6 +55,7 @@ DOORS = {
         "actors/state/sqlite.py",
         "actors/queue/spool.py",
         "actors/connection/session.py",
+        "actors/media/ledger.py",
     },
     "google.cloud.firestore_v1": {
         "actors/state/firestore.py",

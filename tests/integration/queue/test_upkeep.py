@@ -271,7 +271,7 @@ async def test_a_successor_mirrors_what_a_dead_one_left(
     first = QueueActor(str(own_server.directory), "queue")
     await first.start()
     await first.stop()
-    assert await asyncio.wait_for(first.watch(), 5) == {"reason": "stopped"}
+    assert (await asyncio.wait_for(first.watch(), 5))["reason"] == "stopped"
     await desk.claim()
     second = QueueActor(str(own_server.directory), "queue")
     await second.start()
