@@ -154,7 +154,7 @@ OPERATIONS = (
     ),
     Operation(
         "POST",
-        "/api/connections/{connection}/presence/subscriptions",
+        "/api/connections/{connection}/subscriptions",
         "subscribePresence",
         "Ask WhatsApp to tell of a person's presence, for 24 hours",
         _TAG,

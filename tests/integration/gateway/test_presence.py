@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ANA, BEN = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
 GROUP = "120363000000000001@g.us"
 OWNER = Owner("connection:test", 1, "node")
-SUBSCRIPTIONS = "/api/connections/shop/presence/subscriptions"
+SUBSCRIPTIONS = "/api/connections/shop/subscriptions"
 
 
 @pytest.fixture

@@ -204,7 +204,7 @@ def test_who_is_online_and_types_is_seen_over_a_reconnection(instance: Instance)
         return seen
 
     instance.api.post(base, json={"presence": "available"}).raise_for_status()
-    instance.api.post(f"{base}/subscriptions", json={"chat": ANA}).raise_for_status()
+    instance.api.post("/api/connections/shop/subscriptions", json={"chat": ANA}).raise_for_status()
     sees(presence="unavailable")
     posted(f"/contacts/{ANA}/presence", available=True)
     before = sees(presence="available")
@@ -223,7 +223,7 @@ def test_a_closed_connection_is_not_asked(instance: Instance) -> None:
     until("it is stopped", lambda: instance.connection("shop")["state"] == "stopped", 15)
     for refused in (
         instance.api.get(f"/api/connections/shop/numbers/{ANA}"),
-        instance.api.post("/api/connections/shop/presence/subscriptions", json={"chat": ANA}),
+        instance.api.post("/api/connections/shop/subscriptions", json={"chat": ANA}),
     ):
         assert (refused.status_code, refused.json()["code"]) == (409, "connection_not_open")
     assert instance.api.get(f"/api/connections/shop/presence/{ANA}").json()["presence"] == "unknown"
