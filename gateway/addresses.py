@@ -6,11 +6,7 @@ import re
 
 PERSON = "s.whatsapp.net"
 
-GROUP = r"[1-9][0-9]{4,19}(-[0-9]{5,20})?@g\.us"
-"""The address of a group; the older ones name who made it, and when."""
-
 _CANONICAL = re.compile(r"([1-9][0-9]{6,14})@s\.whatsapp\.net", re.ASCII)
-_GROUP = re.compile(GROUP, re.ASCII)
 _WRITTEN = re.compile(r"\+?[0-9 ()-]+", re.ASCII)
 _SEPARATORS = str.maketrans("", "", "+ ()-")
 _OTHER_SERVERS = ("@g.us", "@lid", "@broadcast", "@newsletter", "@c.us")
@@ -35,8 +31,17 @@ class InvalidAddress(ValueError):  # noqa: N818 - reads as what it is
         self.code = code
 
 
-def watched(written: str) -> str:
-    """As `canonical`, or the address of a group."""
+_GROUP = re.compile(r"[1-9][0-9]{4,19}(-[0-9]{5,19})?@g\.us", re.ASCII)
+
+# What `chat` takes, for those who read it in JSON Schema.
+CHAT_PATTERN = PATTERN[:-2] + r"|[1-9][0-9]{4,19}(-[0-9]{5,19})?@g\.us)$"
+
+
+def chat(written: str) -> str:
+    """The canonical address of a chat: a group's as it is, a person's as `canonical` gives it.
+
+    Raises `InvalidAddress`.
+    """
     return written if _GROUP.fullmatch(written) else canonical(written)
 
 
@@ -49,7 +54,10 @@ def canonical(written: str) -> str:
     if _CANONICAL.fullmatch(written):
         return written
     if written.endswith(_OTHER_SERVERS):
-        raise InvalidAddress("unsupported_chat", "only chats with a person are supported")
+        raise InvalidAddress(
+            "unsupported_chat",
+            "only chats with a person, and groups by their whole address, are supported",
+        )
     if len(written) > LONGEST or not _WRITTEN.fullmatch(written):
         raise InvalidAddress(
             "invalid_number",

@@ -62,27 +62,22 @@ class Number(Answer):
     chat: str | None = Field(description="Where to write to, if it is on WhatsApp.")
 
 
-class Typist(Answer):
-    """Who types in a group."""
-
-    participant: str
-    typing: Literal["composing", "recording"]
-    at: Time
+class GroupMember(Answer):
+    address: str = Field(description="As `sender` of messages; a LID where no number is known.")
+    admin: bool
 
 
-class Seen(Answer):
-    """What somebody is seen doing now."""
+class Group(Answer):
+    chat: str = Field(description="Where to write to.", examples=["120363000000000001@g.us"])
+    subject: str
+    members: list[GroupMember]
 
-    chat: str
-    presence: Literal["available", "unavailable", "unknown"] = Field(
-        description="`unknown` where WhatsApp has told nothing since the connection opened."
-    )
-    last_seen: Time | None = Field(description="When they were last online, where they show it.")
-    typing: Literal["composing", "recording"] | None = Field(
-        description="It ends by itself some seconds after it was last told."
-    )
-    at: Time | None = Field(description="When the newest of it was told.")
-    participants: list[Typist] = Field(description="Who types in a group, the newest first.")
+
+class Groups(Answer):
+    """The groups that the account is in."""
+
+    items: list[Group]
+    next: None = None
 
 
 class Recovered(Answer):
@@ -295,7 +290,9 @@ class Lane(Answer):
     active: int = Field(description="Being sent.")
     delayed: int = Field(description="Not before a time, or before the next attempt.")
     dead: int
-    oldest_at: Time | None = Field(description="When the oldest that waits was accepted.")
+    oldest_at: Time | None = Field(
+        description="Since when the oldest that waits may leave: accepted, due, or sent again."
+    )
 
 
 class Queue(Answer):

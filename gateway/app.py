@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from gateway import asking, connections, history, media, messages, openapi, operations, pages, queue
+from gateway import (
+    asking,
+    connections,
+    history,
+    media,
+    messages,
+    openapi,
+    operations,
+    pages,
+    queue,
+    watching,
+)
 from gateway.access import Access
 from gateway.backends import Backends
 from gateway.endpoint import Endpoint
@@ -28,6 +39,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *media.OPERATIONS,
     *connections.OPERATIONS,
     *asking.OPERATIONS,
+    *watching.OPERATIONS,
     *queue.OPERATIONS,
     *operations.OPERATIONS,
     *history.OPERATIONS,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
+from actors.connection.vault.opening import open_bucket
 from actors.media.opening import open_store
 from actors.queue.lanes import Lanes
 from actors.queue.spool import Spool
@@ -82,6 +83,9 @@ class Backends:
             copy_of(settings, CONNECTIONS),
             billed=documents.billed,
         )
+        alone = settings.session_storage_type == "local"
+        bucket = None if alone else await asyncio.to_thread(open_bucket, settings)
+        files = open_store(settings, bucket)
         spool = Spool(settings.spool_file, limit=settings.spool_limit)
         drain = Drain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))
         backends = cls(
@@ -108,15 +112,13 @@ class Backends:
             metrics=Metrics(),
             commands=Commands(redis, settings),
             presences=Presences(redis),
-            files=open_store(settings),
+            files=files,
             fetcher=Fetcher(private=settings.media_url_private),
         )
         await backends.known.refresh()
-        tasks = [
-            asyncio.create_task(backends.known.run()),
-            asyncio.create_task(drain.run()),
-            asyncio.create_task(backends.metrics.pulse()),
-        ]
+        upkeep = files.upkeep(backends.accepting.waits)
+        running = (backends.known.run(), drain.run(), upkeep.run(), backends.metrics.pulse())
+        tasks = [asyncio.create_task(each) for each in running]
         try:
             yield backends
         finally:

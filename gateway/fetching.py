@@ -29,6 +29,8 @@ CONNECT, IDLE, WHOLE = 10.0, 20.0, 120.0
 """Seconds: for a connection, between two pieces, and for all of it."""
 
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+_GLOBAL: Final = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is routed; what Python calls global has more."""
 _METADATA: Final = ipaddress.ip_address("168.63.129.16")
 """Azure's, which looks like anybody's; those of the others are link-local or private."""
 _REDIRECT: Final = {301, 302, 303, 307, 308}
@@ -73,6 +75,8 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
+        if found not in _GLOBAL:
+            return False
     return found.is_global and not found.is_multicast and found != _METADATA
 
 

@@ -126,6 +126,7 @@ async def _accept_bringing(
     id = api_id(send.connection, message_id)  # noqa: A001 - the field's word
     if not await backends.files.use(sha256, id):
         raise Problem("unknown_media")
+    await backends.files.secure(sha256)
     accepted = await backends.accepting.accept(send, key, message_id=message_id, now=now)
     if accepted.record.id != id and not accepted.replayed:
         await backends.files.use(sha256, accepted.record.id)

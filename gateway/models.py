@@ -56,6 +56,13 @@ def _address(written: str) -> str:
         raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
 
 
+def _chat(written: str) -> str:
+    try:
+        return addresses.chat(written)
+    except addresses.InvalidAddress as error:
+        raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
+
+
 def _sendable(value: str) -> str:
     try:
         return text.sendable(value)
@@ -112,6 +119,21 @@ Address = Annotated[
         }
     ),
 ]
+Chat = Annotated[
+    str,
+    AfterValidator(_chat),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 7,
+            "maxLength": addresses.LONGEST,
+            "pattern": addresses.CHAT_PATTERN,
+            "description": "An international phone number of 7 to 15 digits (with at most +,"
+            " spaces, dashes and parentheses), a canonical address, or a group's.",
+            "examples": ["15550100002", "120363000000000001@g.us"],
+        }
+    ),
+]
 Text = Annotated[
     str,
     AfterValidator(_sendable),
@@ -157,12 +179,6 @@ class Presence(Body):
     presence: Literal["available", "unavailable"] = Field(examples=["available"])
 
 
-class Subscription(Body):
-    """Whose presence is to be told."""
-
-    chat: Address
-
-
 class Typing(Body):
     """What the account is to be seen doing in a chat."""
 
@@ -185,7 +201,7 @@ class Redrive(Body):
     """Which dead letters to send again: those that fit everything that is given."""
 
     connection: ConnectionId | None = Field(None, examples=["shop"])
-    chat: Address | None = None
+    chat: Chat | None = None
     code: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9_]{1,100}$",
@@ -237,7 +253,7 @@ class ListConnections(Listing):
 
 class ListMessages(Listing):
     connection: ConnectionId | None = None
-    chat: Address | None = None
+    chat: Chat | None = None
     direction: Literal["in", "out"] | None = None
     status: Status | None = None
     order: Literal["newest", "oldest"] = Field("newest", description="What comes first.")

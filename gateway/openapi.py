@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import models_json_schema
 
-from gateway import addresses, answers, problems
+from gateway import answers, problems
 from gateway.models import CONNECTION_PATTERN
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _PATH_SCHEMAS = {
     "chat": {"type": "string", "pattern": r"^[1-9][0-9]{6,14}(@s\.whatsapp\.net)?$"},
     "who": {
         "type": "string",
-        "pattern": rf"^([1-9][0-9]{{6,14}}(@s\.whatsapp\.net)?|{addresses.GROUP})$",
+        "pattern": r"^([1-9][0-9]{6,14}(@s\.whatsapp\.net)?|[1-9][0-9]{4,19}(-[0-9]{5,19})?@g\.us)$",
     },
 }
 _EVERYWHERE = ("malformed_request", "head_timeout", "head_too_large", "internal_error")

@@ -87,7 +87,7 @@ class Snapshot(Collector):
         )
         age = GaugeMetricFamily(
             "teimoso_queue_oldest_age_seconds",
-            "Age of the oldest message that is not finished; 0 when there is none.",
+            "Time for which the oldest unfinished message could have left; 0 when there is none.",
             labels=["connection"],
         )
         for connection, of in counts.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -87,6 +88,8 @@ class Commander:
         args = command.args
         if command.kind == "lookup":
             return {"chat": await self._engine.lookup(args["chat"])}
+        if command.kind == "groups":
+            return {"groups": [asdict(one) for one in await self._engine.groups()]}
         if command.kind == "presence":
             available = args["presence"] == "available"
             await self._engine.presence(available=available)

@@ -120,7 +120,7 @@ class InboxFile:
 
 
 InboxItem = InboxMessage | InboxReceipt | InboxMerge | InboxStatus | InboxFile
-InboxKind = Literal["message", "receipt", "merge", "status", "file"]
+InboxKind = Literal["message", "history", "receipt", "merge", "status", "file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +143,23 @@ class Qr:
 
     text: str
     expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMember:
+    """One of a group, by a canonical address: a LID where no phone number is known."""
+
+    address: str
+    admin: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group that the account is in."""
+
+    chat: str
+    subject: str
+    members: tuple[GroupMember, ...]
 
 
 async def _ignore(*_: object) -> None:
@@ -213,6 +230,9 @@ class Engine(Protocol):
         This and the next three raise `SendError`, and `NotConnected` where nothing left.
         """
 
+    async def groups(self) -> Sequence[Group]:
+        """The groups that the account is in."""
+
     async def presence(self, *, available: bool) -> None:
         """Show the account as online or not."""
 
@@ -223,7 +243,9 @@ class Engine(Protocol):
         """Ask WhatsApp to tell of a person's presence (`on_presence`), as long as the socket lasts."""
 
     @overload
-    async def pending(self, kind: Literal["message"], limit: int) -> Sequence[InboxMessage]: ...
+    async def pending(
+        self, kind: Literal["message", "history"], limit: int
+    ) -> Sequence[InboxMessage]: ...
 
     @overload
     async def pending(self, kind: Literal["receipt"], limit: int) -> Sequence[InboxReceipt]: ...

@@ -140,17 +140,33 @@ class Ledger:
         """It is not here any more, whatever took it."""
         await self._ask(partial(_forget, sha256=sha256), writes=True)
 
-    async def unneeded(self, since: float, limit: int) -> list[Entry]:
-        """What was last needed before `since`, the longest unneeded first."""
+    async def unneeded(self, since: float, limit: int, *, used: bool) -> list[Entry]:
+        """What was last needed before `since`, the longest unneeded first.
+
+        Those that messages were accepted with (`used`), or the others.
+        """
         rows = await self._ask(
             lambda database: database.execute(
                 "SELECT sha256, size, needed_at, copied_at, mime, name FROM files"
-                " WHERE needed_at < ? ORDER BY needed_at LIMIT ?",
-                (since, limit),
+                " WHERE needed_at < ? AND ? = EXISTS"
+                " (SELECT 1 FROM uses WHERE uses.sha256 = files.sha256)"
+                " ORDER BY needed_at LIMIT ?",
+                (since, used, limit),
             ).fetchall(),
             writes=False,
         )
         return [Entry(*row) for row in rows]
+
+    async def unused(self, sha256: str, since: float) -> None:
+        """No message that was accepted with it until `since` waits any more."""
+        await self._ask(
+            lambda database: database.execute(
+                "DELETE FROM uses WHERE sha256 = ? AND EXISTS (SELECT 1 FROM files"
+                " WHERE files.sha256 = uses.sha256 AND needed_at < ?)",
+                (sha256, since),
+            ),
+            writes=True,
+        )
 
     async def uses(self, sha256: str) -> list[str]:
         """The messages that were accepted with it on this host, by their ids of the API."""
@@ -166,12 +182,15 @@ class Ledger:
         """Remove the file and forget it; False where it was needed again after `since`.
 
         Both in one transaction: a message that is accepted meanwhile finds it, or that it is gone.
+        With a message that may wait, nothing is removed.
         """
         file = self._place(sha256)
 
         def run(database: sqlite3.Connection) -> bool:
             row = database.execute(
-                "SELECT 1 FROM files WHERE sha256 = ? AND needed_at < ?", (sha256, since)
+                "SELECT 1 FROM files WHERE sha256 = ? AND needed_at < ? AND NOT EXISTS"
+                " (SELECT 1 FROM uses WHERE uses.sha256 = files.sha256)",
+                (sha256, since),
             ).fetchone()
             if row is None:
                 return False

@@ -20,7 +20,7 @@ script may touch them together::
     teimoso:{shop}:scheduled          zset    messages with a send_at to come, by that time
     teimoso:{shop}:gaps               zset    chats, by the time from which they may be claimed again
     teimoso:{shop}:resting            zset    chats whose turn waits for their gap, by that time
-    teimoso:{shop}:open               zset    messages not finished, by the time of acceptance
+    teimoso:{shop}:open               zset    messages not finished, by when they may leave first
     teimoso:{shop}:dead               zset    dead letters, by order of death
     teimoso:{shop}:changed            zset    messages to mirror, by revision
     teimoso:{shop}:wake               list    at most one token: something may be claimed

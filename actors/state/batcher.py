@@ -70,6 +70,7 @@ class Batcher:
         self._closed = False
         self.away_since: float | None = None  # the loop's clock; None while the store answers
         self.written = 0
+        measures.count("teimoso_state_store_failures", 0, operation="write")
         self.batches = 0
 
     @property

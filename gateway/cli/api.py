@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ from actors.settings import Settings
 from gateway.cli.output import refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from httpx import Response
@@ -40,6 +41,22 @@ class Caller:
 
     def post(self, path: str, body: Mapping[str, Any] | None = None, params: Any = None) -> Any:
         return self._ask("POST", path, json=body, params=params)
+
+    def put_in(self, path: str, content: Iterable[bytes], headers: Mapping[str, str]) -> Any:
+        """POST a body that is no JSON, piece by piece."""
+        return self._ask("POST", path, content=content, headers=headers)
+
+    @contextmanager
+    def stream(self, path: str) -> Iterator[Response]:
+        """GET what may be large, piece by piece."""
+        try:
+            with self._client.stream("GET", path, headers={"Accept": "*/*"}) as response:
+                if not response.is_success:
+                    response.read()
+                    refuse(_sentence(response))
+                yield response
+        except httpx.TransportError:
+            refuse(self._absent)
 
     def delete(self, path: str) -> Any:
         return self._ask("DELETE", path)

@@ -191,6 +191,14 @@ def send(
     choices: Annotated[
         int | None, typer.Option("--choices", min=0, max=12, help="How many to choose; 0 is any.")
     ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="PATH", help="A file, with TEXT beneath it.")
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--type", help="As what: image, video, audio, document or sticker."),
+    ] = None,
+    voice: Annotated[bool, typer.Option("--voice", help="Send sound as a voice note.")] = False,
     data: Data = DATA,
     key: Key = None,
     as_json: Json = False,
@@ -212,5 +220,30 @@ def send(
         vote=vote,
         options=option or (),
         choices=choices,
+        file=file,
+        kind=kind,
+        voice=voice,
     )
     run(directory(data), key, asked, wait=wait, as_json=as_json)
+
+
+@app.command()
+def media(
+    message: Annotated[str, typer.Argument(metavar="ID", help="The message that brought it.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where to; otherwise here, by its own name. - prints it.",
+        ),
+    ] = None,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch the file of a message."""
+    from gateway.cli.files import fetch
+
+    fetch(directory(data), key, message, output, as_json)

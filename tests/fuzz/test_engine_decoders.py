@@ -42,6 +42,7 @@ from actors.connection.native.writing import Place, write
 from actors.connection.polls import PollKeys
 from actors.connection.session import Session
 from tests.fuzz.corpus import RECORDED, changed, damaged, frames, fuzzed, recorded, stanzas
+from tests.unit.actors.connection.native.receiving import unasked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -255,7 +256,10 @@ class Ends:
         self.signal, self.other_signal = Signal(self.own), Signal(self.other)
         people = People(self.own, Address.parse(DEVICE), Address.parse("90000000000001:1@lid"))
         lists = cast("Devices", self)
-        self.incoming = Incoming(self.own, self.signal, people, lists, lambda: 1000.0)
+        rosters = unasked(self.own, people)
+        self.incoming = Incoming(
+            self.own, self.signal, people, lists, rosters, clock=lambda: 1000.0
+        )
         self.number = itertools.count()
         self.loop.run_until_complete(self._meet())
 

@@ -182,13 +182,23 @@ async def test_servers_that_take_no_file(simulator: Simulator, tmp_path: Path) -
             assert (await arrived(simulator, out.message_id))["content"]["media"] == "ok"
 
 
-async def test_who_is_not_let_in_asks_for_other_words(simulator: Simulator, tmp_path: Path) -> None:
+async def test_who_is_not_let_in_asks_for_other_words(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words, read = list[hosts.MediaConnection](), hosts.read
+
+    def noting(reply: Node, now: float) -> hosts.MediaConnection:
+        words.append(read(reply, now))
+        return words[-1]
+
+    monkeypatch.setattr(hosts, "read", noting)
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         image = Image(await kept(tmp_path, DATA, "image/png"))
         fault = await simulator.fault("refuse_upload", code=401, count=1)
         await phone.engine.send(Outgoing(message_id(1, 3), chat(CONTACT), image))
         assert await simulator.struck(fault) == 1
+        assert len(words) == 2, "the same words would be refused again"
         fault = await simulator.fault("refuse_upload", code=401)
         with pytest.raises(SendError) as refused:
             await phone.engine.send(Outgoing(message_id(2, 3), chat(CONTACT), image))

@@ -6,6 +6,9 @@ import hashlib
 import json
 import os
 import socket
+import sqlite3
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +19,7 @@ import pytest
 
 from actors.content import Document, File, encode
 from actors.state.documents import MESSAGES
-from tests.integration.gateway.served import KEY, Gateway
+from tests.integration.gateway.served import KEY, ROOT, Gateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +68,7 @@ def kept(gateway: Gateway) -> set[str]:
 
 
 async def test_a_file_goes_from_the_upload_into_the_queue_and_out_again(
-    api: Api, lanes: Lanes
+    gateway: Gateway, api: Api, lanes: Lanes
 ) -> None:
     content = unlike()
     told = upload(api, content, name="tea pot.png")
@@ -87,6 +90,10 @@ async def test_a_file_goes_from_the_upload_into_the_queue_and_out_again(
         "file": {"sha256": digest(content), "size": len(content), "mime": "image/png"},
         "caption": "for you",
     }
+    ledger = sqlite3.connect(f"file:{gateway.data}/media.db?mode=ro", uri=True)
+    uses = ledger.execute("SELECT message FROM uses WHERE sha256 = ?", (digest(content),))
+    assert uses.fetchall() == [(id_,)], "it stays as long as the message may be sent"
+    ledger.close()
     message = api.get(f"/api/messages/{id_}").json()
     assert (message["type"], message["text"]) == ("image", "for you")
     assert message["media"] == {
@@ -458,6 +465,87 @@ def test_redis_away_does_not_matter(own_gateway: Gateway, own_valkey: Valkey) ->
     own_valkey.start()
     own_gateway.until(lambda: own_gateway.api.get("/api/queue").json()["waiting"] == 1, 20)
     assert own_gateway.api.get(path).content == content
+
+
+def command(gateway: Gateway, *words: str, cwd: Path) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "gateway.cli", *words, "--key", KEY, "--data", str(gateway.data)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_command_line_takes_a_file_and_gives_it_back(
+    gateway: Gateway, api: Api, tmp_path: Path
+) -> None:
+    content = os.urandom(3_000_000)
+    (tmp_path / "Rechnung Ä.pdf").write_bytes(content)
+    words = ("send", "shop", ANA, "for you", "--file", "Rechnung Ä.pdf", "--json")
+    sent = command(gateway, *words, cwd=tmp_path)
+    assert sent.returncode == 0, sent.stderr
+    id_ = json.loads(sent.stdout)["id"]
+    message = api.get(f"/api/messages/{id_}").json()
+    assert (message["type"], message["text"]) == ("document", "for you")
+    assert message["media"]["mime"] == "application/pdf"
+    assert command(gateway, "media", id_, "-o", "-", cwd=tmp_path).stdout == content
+    there = command(gateway, "media", id_, cwd=tmp_path)
+    assert there.returncode == 1
+    assert b"exists" in there.stderr
+    (tmp_path / "Rechnung Ä.pdf").unlink()
+    fetched = command(gateway, "media", id_, cwd=tmp_path)
+    assert fetched.returncode == 0, fetched.stderr
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == [content]
+    for line, sentence in (
+        (["media", "shop.3EB0" + "0" * 18], b"no such message"),
+        (["send", "shop", ANA, "--file", "nothing.png"], b"cannot be read"),
+    ):
+        refused = command(gateway, *line, cwd=tmp_path)
+        assert refused.returncode == 1
+        assert sentence in refused.stderr, refused.stderr
+
+
+@pytest.mark.parametrize("kind", ["hybrid", "cloud"])
+def test_with_a_bucket(kind: str, valkey: Valkey, tmp_path: Path) -> None:
+    """With `cloud` a 2xx says that the bucket has it, with `hybrid` it follows by itself."""
+    bucket, away = tmp_path / "bucket", tmp_path / "away"
+    away.mkdir()
+    content = unlike()
+    with Gateway(
+        tmp_path / "gateway",
+        valkey,
+        storage_bucket=str(bucket),
+        session_encryption_key="5e" * 32,
+        session_storage_type=kind,
+    ) as served:
+        served.api.post("/api/connections", json={"id": f"shop-{kind}"})
+        headers = {"Content-Type": "image/png"}
+        answer = served.api.post("/api/media", content=content, headers=headers)
+        if kind == "cloud":
+            assert code(answer) == (503, "vault_away")
+        else:
+            assert answer.status_code == 201
+        assert not list(bucket.glob("media/*/index"))
+        away.rename(bucket)
+        answer = served.api.post("/api/media", content=content, headers=headers)
+        assert answer.status_code == 201
+        if kind == "hybrid":
+            served.until(lambda: list(bucket.glob("media/*/index")), 30)
+        assert len(list(bucket.glob("media/*/index"))) == 1
+        file = served.settings.media / digest(content)[:2] / digest(content)
+        file.unlink()
+        body = {
+            "connection": f"shop-{kind}",
+            "to": ANA,
+            "type": "image",
+            "media": {"sha256": digest(content)},
+        }
+        accepted = served.api.post("/api/messages", json=body)
+        assert accepted.status_code == 202, accepted.text
+        assert file.read_bytes() == content
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,7 @@ def refused(answer: httpx.Response) -> tuple[int, str]:
         ({"connection": "NO"}, "invalid_field"),
         ({"connection": None}, "invalid_field"),
         ({"to": "12"}, "invalid_number"),
-        ({"to": "120363000000000000@g.us"}, "unsupported_chat"),
+        ({"to": "120363000000000000@newsletter"}, "unsupported_chat"),
         ({"to": ["15550100002"]}, "invalid_field"),
         ({"text": ""}, "text_empty"),
         ({"text": "\n"}, "text_empty"),

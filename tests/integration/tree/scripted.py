@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import (
     EngineEvents,
+    Group,
+    GroupMember,
     Guarantees,
     InboxFile,
     InboxMerge,
@@ -79,6 +81,11 @@ class ScriptedEngine:
             raise NotConnected
         return None if number in self.strangers else number
 
+    async def groups(self) -> list[Group]:
+        if not self.opens or self.closed:
+            raise NotConnected
+        return [Group("120363000000000001@g.us", "Us", (GroupMember("1@s.whatsapp.net", True),))]
+
     async def presence(self, *, available: bool) -> None:
         self.told.append(f"available={available}")
 
@@ -107,6 +114,8 @@ class ScriptedEngine:
         return time.time()
 
     async def pending(self, kind: InboxKind, limit: int) -> Any:
+        if kind == "history":
+            return []
         of = {
             "message": InboxMessage,
             "receipt": InboxReceipt,

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.addresses import InvalidAddress, canonical, watched
+from gateway.addresses import CHAT_PATTERN, InvalidAddress, canonical, chat
 
 CANONICAL = "15550100002@s.whatsapp.net"
 
@@ -54,6 +56,23 @@ def test_what_is_no_number(written: str, code: str) -> None:
     assert refused.value.code == code
 
 
+@pytest.mark.parametrize(
+    "group", ["120363000000000001@g.us", "15550100001-1600000000@g.us", "12345@g.us"]
+)
+def test_a_group_is_a_chat(group: str) -> None:
+    assert chat(group) == group
+    assert re.search(CHAT_PATTERN, group)
+
+
+@pytest.mark.parametrize(
+    "written", ["1@g.us", "12345@g.us ", "12345-1@g.us", "012345@g.us", "@g.us"]
+)
+def test_what_is_no_group(written: str) -> None:
+    with pytest.raises(InvalidAddress):
+        chat(written)
+    assert not re.search(CHAT_PATTERN, written)
+
+
 @given(st.text(max_size=80))
 def test_anything_is_either_canonical_or_refused_without_being_repeated(written: str) -> None:
     refusal = ""
@@ -65,17 +84,3 @@ def test_anything_is_either_canonical_or_refused_without_being_repeated(written:
         assert canonical(address) == address
         assert address.removesuffix("@s.whatsapp.net").isdigit()
     assert len(written) < 12 or written not in refusal
-
-
-@pytest.mark.parametrize("group", ["120363000000000001@g.us", "15550100001-1500000000@g.us"])
-def test_a_group_can_be_watched_and_not_written_to(group: str) -> None:
-    assert watched(group) == group
-    with pytest.raises(InvalidAddress):
-        canonical(group)
-
-
-@pytest.mark.parametrize("written", ["x@g.us", "-1@g.us", "1@g.us", "120363000000000001@lid"])
-def test_what_cannot_be_watched(written: str) -> None:
-    with pytest.raises(InvalidAddress) as refused:
-        watched(written)
-    assert refused.value.code == "unsupported_chat"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-CHUNK: Final = 256 * 1024
+CHUNK: Final = 64 * 1024
 """Bytes that are handled at a time."""
 
 LONGEST_ANSWER: Final = 64 * 1024

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from actors.connection.causes import Cause, Kind
-from actors.connection.native.incoming import Incoming, Outcome
 from actors.connection.native.nodes import Node
+from actors.connection.native.notices import Outcome
 from actors.connection.native.receive import Receiver
 from actors.connection.native.socket import ConnectionLost, Socket
 from actors.connection.session import Session
@@ -20,6 +20,8 @@ from actors.connection.session import Session
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+    from actors.connection.native.incoming import Incoming
 
 
 class Wire:

@@ -8,7 +8,7 @@ import pytest
 
 from actors.redis.lease import Lease
 from actors.redis.presence import Seen
-from gateway.asking import shown
+from gateway.watching import shown
 
 ANA, BEN = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
 GROUP = "120363000000000001@g.us"
