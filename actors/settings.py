@@ -145,6 +145,10 @@ class Settings(BaseModel):
     pacing_chat_gap: Pause = Field(0, validation_alias="PACING_CHAT_GAP")
     pacing_chat_jitter: Pause = Field(0, validation_alias="PACING_CHAT_JITTER")
 
+    # events and webhooks: a day's retries fit into what is kept
+    event_retention_days: int = Field(7, ge=2, le=365, validation_alias="EVENT_RETENTION_DAYS")
+    webhook_url_private: bool = Field(False, validation_alias="WEBHOOK_URL_PRIVATE")
+
     # What waits on a gateway's disk while Redis is away: messages.
     spool_limit: int = Field(100_000, ge=1, le=10_000_000, validation_alias="SPOOL_LIMIT")
 

@@ -19,7 +19,9 @@ from gateway import (
     operations,
     pages,
     queue,
+    stream,
     watching,
+    webhooks,
 )
 from gateway.access import Access
 from gateway.backends import Backends
@@ -43,6 +45,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *queue.OPERATIONS,
     *operations.OPERATIONS,
     *history.OPERATIONS,
+    *webhooks.OPERATIONS,
+    *stream.OPERATIONS,
     *pages.OPERATIONS,
 )
 

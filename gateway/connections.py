@@ -13,7 +13,8 @@ from actors.state.connections import (
     TooManyConnections,
 )
 from actors.state.documents import StoreAway
-from gateway import answers, auth, qr, shapes
+from actors.state.webhooks import TooManyWebhooks, creating
+from gateway import answers, auth, event_answers, event_shapes, qr, shapes, webhooks
 from gateway.endpoint import Call, Gives, Operation, written
 from gateway.models import ListConnections, NewConnection, Recovery
 from gateway.problems import Problem
@@ -29,8 +30,16 @@ _ASKED = Gives("Noted; the connection as it is now.", answers.Connection)
 async def create(call: Call[NewConnection, None]) -> Response:
     wanted = call.body
     auth.require_connection(call.key, wanted.id)
+    webhook = None
+    if wanted.webhook is not None:
+        webhook = webhooks.made(call.backends, wanted.webhook, connections=[wanted.id])
     try:
-        registered = await call.backends.registry.create(wanted.id, engine=wanted.engine)
+        registered = await call.backends.registry.create(
+            wanted.id,
+            engine=wanted.engine,
+            webhook=None if webhook is None else webhook.id,
+            writes=() if webhook is None else creating(webhook),
+        )
     except ConnectionExists as error:
         detail = "It is still being removed; try again soon." if error.deleting else None
         raise Problem("connection_exists", detail) from None
@@ -39,10 +48,16 @@ async def create(call: Call[NewConnection, None]) -> Response:
         raise Problem(
             "too_many_connections", f"MAX_CONNECTIONS allows {limit} connections."
         ) from None
+    except TooManyWebhooks:
+        raise Problem("too_many_webhooks") from None
     await _noted(call.backends, registered)
-    return written(
-        shapes.connection(registered, None), 201, Location=f"/api/connections/{registered.id}"
-    )
+    shown: answers.Answer = shapes.connection(registered, None)
+    if webhook is not None:
+        call.backends.deliverer.look()
+        told = event_shapes.webhook(webhook, webhook.progress.cursor)
+        added = event_answers.AddedWebhook(**told, secret=webhook.secrets[0].secret)
+        shown = event_answers.AddedConnection(**dict(shown), webhook=added)
+    return written(shown, 201, Location=f"/api/connections/{registered.id}")
 
 
 async def list_all(call: Call[None, ListConnections]) -> Response:
@@ -69,6 +84,10 @@ async def get(call: Call[None, None]) -> Response:
 
 async def delete(call: Call[None, None]) -> Response:
     registered = await _existing(call)
+    if registered.webhook is not None:
+        # First: whoever gets the id next would be told of to this endpoint.
+        await call.backends.webhooks.delete(registered.webhook)
+        call.backends.deliverer.look()
     try:
         deleted = await call.backends.registry.delete(registered.id)
     except ConnectionNotFound:
@@ -198,13 +217,22 @@ OPERATIONS = (
         "Add an account; it runs at once and asks for its QR to be scanned",
         "connections",
         create,
-        {201: Gives("Added.", answers.Connection, headers={"Location": "Where it is."})},
+        {
+            201: Gives(
+                "Added; where a webhook was asked for, with its secret.",
+                (answers.Connection, event_answers.AddedConnection),
+                headers={"Location": "Where it is."},
+            )
+        },
         "admin",
         body=NewConnection,
         refuses=(
             "connection_exists",
             "too_many_connections",
+            "too_many_webhooks",
             "unsupported_engine",
+            "invalid_url",
+            "private_url",
             "store_away",
         ),
     ),

@@ -104,8 +104,7 @@ class Upkeep:
 
         Raises `BucketAway` and `StoreUnavailable`; the rest waits for the next round.
         """
-        if self._tidied is None:
-            await self._ledger.scan(self._clock())
+        await self._ledger.scan(self._clock())
         await self.copy()
         if self._tidied is None or time.monotonic() - self._tidied > TIDY:
             await self.tidy()

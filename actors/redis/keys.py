@@ -34,6 +34,7 @@ script may touch them together::
     teimoso:{shop}:watched            zset    people whose presence is to be seen, by the time until when
     teimoso:{shop}:shown              string  the account is to be seen online, for a day
     teimoso:poke                      channel desired state changed, look now
+    teimoso:webhooks                  string  token of the process that delivers to webhooks
 
 A chat with a lane is in exactly one of `ready`, `resting`, `flight` and `held` (there by its
 message).
@@ -47,6 +48,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 POKE = "teimoso:poke"
+WEBHOOKS = "teimoso:webhooks"
 
 CONNECTION_ID = r"[a-z0-9][a-z0-9_-]{0,63}"
 _CONNECTION = re.compile(CONNECTION_ID)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import quote
 
 import httpx
@@ -13,6 +13,7 @@ from gateway.cli.output import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from httpx import Response
@@ -67,6 +68,13 @@ class Caller:
             return response.json() if response.content else {}
         return refuse(_sentence(response))
 
+    def follow(
+        self, path: str, params: Mapping[str, Any], headers: Mapping[str, str], silence: float
+    ) -> AbstractContextManager[Response]:
+        """The answer as it comes; raises `httpx.TransportError` after so many silent seconds."""
+        timeout = httpx.Timeout(TIMEOUT, read=silence)
+        return self._client.stream("GET", path, params=params, headers=headers, timeout=timeout)
+
     def raw(self, method: str, path: str, **request: Any) -> Response:
         """The answer as it came, a refusal included."""
         try:
@@ -92,6 +100,11 @@ class Api(Caller):
             {"X-Api-Key": key, "Accept": "application/json"},
             absent=f"The gateway does not answer on {reachable(settings)}: `teimoso up` starts it.",
         )
+
+
+def refusal(response: Response) -> NoReturn:
+    """End the command with the sentence of an answer that is no success."""
+    refuse(_sentence(response))
 
 
 def settings_of(data: Path) -> Settings:

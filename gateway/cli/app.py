@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import backup, connections, keys, queue, simulate
+from gateway.cli import backup, connections, keys, queue, simulate, webhooks
 from gateway.cli import settings as settings_commands
 from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.add_typer(connections.app, name="connections")
 app.add_typer(queue.app, name="queue")
 app.add_typer(keys.app, name="keys")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(backup.app, name="backup")
 app.add_typer(settings_commands.app, name="settings")
 app.add_typer(simulate.app, name="simulate")
@@ -143,6 +144,27 @@ def recoveries(
 
     asked = {"connection": connection, "limit": limit, "after": after}
     history.recoveries(directory(data), key, asked, as_json)
+
+
+@app.command()
+def events(
+    connection: Annotated[str | None, typer.Option("--connection")] = None,
+    event: Annotated[
+        list[str] | None, typer.Option("--event", help="Only this type; give one or more.")
+    ] = None,
+    after: Annotated[
+        int | None, typer.Option("--after", min=0, help="Begin behind this event; else now.")
+    ] = None,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Follow what happens until Ctrl-C, an event a line; with --json each as JSON on its line."""
+    from gateway.cli import events as following
+
+    types = ",".join(event) if event else None
+    asked = {"connection": connection, "events": types, "after": after}
+    following.follow(directory(data), key, asked, as_json)
 
 
 @app.command()

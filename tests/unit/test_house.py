@@ -28,7 +28,7 @@ ARROWS = {
 PORTS = {
     "connection": {"engine", "causes", "vault"},
     "queue": {"lanes"},
-    "state": {"documents", "fields", "connections", "copies", "changes"},
+    "state": {"documents", "fields", "connections", "copies", "changes", "events"},
     "health": {"summary"},
     "media": {"store", "opening"},
 }

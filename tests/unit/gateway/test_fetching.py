@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.fetching import Fetcher, Refused, TooLarge, Unreachable, checked, is_public
+from gateway.fetching import Fetcher, Refused, TooLarge, Unreachable, checked
 from gateway.outgoing import URL
+from gateway.reach import is_public
 
 if TYPE_CHECKING:
     import ssl

@@ -82,7 +82,9 @@ def test_why_there_will_be_none_is_told_of_a_message_that_names_no_file() -> Non
 
 
 def test_what_was_deleted_has_no_file() -> None:
-    gone = noting("shop", CHAT, Delete(Target("3EB0A1", CHAT)), who=CHAT, at=9.0, message_id="D")
+    gone = noting(
+        "shop", CHAT, Delete(Target("3EB0A1", CHAT)), who=CHAT, at=9.0, message_id="D", news=True
+    )
     found = applied(storing(document()), gone)
     assert "media" not in found
     for write in (file("stored"), storing(document())):
