@@ -61,7 +61,7 @@ def test_is_told_at_pairing(
     simulator.settled(account)
 
 
-@pytest.mark.differs(tryx="D9", native="D9")
+@pytest.mark.differs(tryx="D9")
 def test_sees_who_is_online(simulator: Simulator, versatile: Client, friend: str) -> None:
     who = f"{friend}@s.whatsapp.net"
     versatile.restart()  # with a name, without which whatsmeow is not seen
@@ -76,7 +76,7 @@ def test_sees_who_is_online(simulator: Simulator, versatile: Client, friend: str
     until(lambda: not simulator.account(versatile.number)["available"])
 
 
-@pytest.mark.differs(tryx="D9", native="D9")
+@pytest.mark.differs(tryx="D9")
 def test_types_and_sees_who_types(simulator: Simulator, versatile: Client, friend: str) -> None:
     versatile.process.command(do="online", online=True)
     for state in ("composing", "recording", "paused"):
