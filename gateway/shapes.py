@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 from actors.state.messages import connection_of
+from gateway.answer import rfc3339
 from gateway.answers import (
     Alert,
     Connection,
@@ -15,7 +16,6 @@ from gateway.answers import (
     Queue,
     RecoveryAction,
     State,
-    rfc3339,
 )
 from gateway.said import said_and_done, said_in
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from gateway import addresses
-from gateway.answers import Answer, Time, rfc3339
+from gateway.answer import Answer, Time, rfc3339
 from gateway.asking import REFUSES, ask, canonical, reach
 from gateway.endpoint import Call, Gives, Operation, written
 from gateway.models import Address, Body
