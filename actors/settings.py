@@ -116,6 +116,9 @@ class Settings(BaseModel):
     )
     whatsapp_ack_timeout: Milliseconds = Field(20_000, validation_alias="WHATSAPP_ACK_TIMEOUT")
 
+    # What speaks WhatsApp's protocol for connections that name no engine.
+    engine: Literal["native", "whatsmeow"] = Field("native", validation_alias="ENGINE")
+
     # sessions
     storage_bucket: str | None = Field(None, min_length=1, validation_alias="STORAGE_BUCKET")
     session_encryption_key: SecretStr | None = Field(
@@ -123,6 +126,7 @@ class Settings(BaseModel):
     )
     session_storage_type: Literal["local", "hybrid", "cloud"] = Field(
         default_factory=lambda known: "hybrid" if known.get("storage_bucket") else "local",
+        validate_default=True,
         validation_alias="SESSION_STORAGE_TYPE",
     )
     session_backup_interval: Annotated[int, Field(ge=1_000, le=86_400_000)] = Field(
@@ -216,6 +220,25 @@ class Settings(BaseModel):
         named = info.data.get("storage_bucket") is not None
         if value in {"hybrid", "cloud"} and not named and "storage_bucket" in info.data:
             raise ValueError(f"{value} needs a bucket, named by STORAGE_BUCKET")
+        return value
+
+    @field_validator("session_storage_type")
+    @classmethod
+    def _copied(cls, value: str, info: ValidationInfo) -> str:
+        from actors.connection.engine import KEPT_IN_ONE_FILE  # noqa: PLC0415 - its doors are many
+
+        engine = info.data.get("engine")
+        if value != "local" and engine is not None and engine not in KEPT_IN_ONE_FILE:
+            raise ValueError(f"{value} needs copies of sessions, and ENGINE={engine} keeps none")
+        return value
+
+    @field_validator("engine")
+    @classmethod
+    def _installed(cls, value: str) -> str:
+        from actors.connection.engine import installed  # noqa: PLC0415
+
+        if not installed(value):
+            raise ValueError(f"{value} is not installed; `pip install 'teimoso[{value}]'` does it")
         return value
 
     @field_validator("whatsapp_version")

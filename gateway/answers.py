@@ -28,6 +28,17 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class EngineGuarantees(Answer):
+    """What the engine of a connection promises; docs/engines.md says what follows."""
+
+    persists_before_ack: bool = Field(
+        description="What arrives is on disk before WhatsApp is told that it arrived."
+    )
+    keeps_message_id: bool = Field(
+        description="Each attempt carries `message_id`, so that the recipient sees one message."
+    )
+
+
 class Connection(Answer):
     """A connection as it should be (`desired`) and as it is (`state` and what follows)."""
 
@@ -35,6 +46,7 @@ class Connection(Answer):
     state: State
     cause: str | None = Field(description="Why it is in this state, where there is a reason.")
     engine: str
+    guarantees: EngineGuarantees | None = Field(description="null for an unknown engine.")
     epoch: int = Field(description="Rises whenever another actor takes the connection over.")
     restarts: int
     since: Time | None = Field(description="Since when it is in this state.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from starlette.responses import Response
 
+from actors.connection.engine import KEPT_IN_ONE_FILE, installed
 from actors.redis.keys import is_connection
 from actors.state.connections import (
     ConnectionExists,
@@ -19,6 +20,7 @@ from gateway.models import ListConnections, NewConnection, Recovery
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
+    from actors.settings import Settings
     from actors.state.connections import Connection as Registered
     from gateway.backends import Backends
 
@@ -29,8 +31,9 @@ _ASKED = Gives("Noted; the connection as it is now.", answers.Connection)
 async def create(call: Call[NewConnection, None]) -> Response:
     wanted = call.body
     auth.require_connection(call.key, wanted.id)
+    engine = _usable(wanted.engine, call.backends.settings)
     try:
-        registered = await call.backends.registry.create(wanted.id, engine=wanted.engine)
+        registered = await call.backends.registry.create(wanted.id, engine=engine)
     except ConnectionExists as error:
         detail = "It is still being removed; try again soon." if error.deleting else None
         raise Problem("connection_exists", detail) from None
@@ -43,6 +46,23 @@ async def create(call: Call[NewConnection, None]) -> Response:
     return written(
         shapes.connection(registered, None), 201, Location=f"/api/connections/{registered.id}"
     )
+
+
+def _usable(engine: str | None, settings: Settings) -> str:
+    """The engine that is asked for, or the setting's. Raises `Problem` where it cannot serve here."""
+    chosen = engine or settings.engine
+    if not installed(chosen):
+        raise Problem(
+            "engine_not_installed",
+            f"Install its extra first: `pip install 'teimoso[{chosen}]'`.",
+        )
+    kept = settings.session_storage_type
+    if kept != "local" and chosen not in KEPT_IN_ONE_FILE:
+        raise Problem(
+            "engine_keeps_no_copies",
+            f"SESSION_STORAGE_TYPE is {kept}: it needs copies, and {chosen} keeps none.",
+        )
+    return chosen
 
 
 async def list_all(call: Call[None, ListConnections]) -> Response:
@@ -205,6 +225,8 @@ OPERATIONS = (
             "connection_exists",
             "too_many_connections",
             "unsupported_engine",
+            "engine_not_installed",
+            "engine_keeps_no_copies",
             "store_away",
         ),
     ),

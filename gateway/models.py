@@ -35,7 +35,7 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 ConnectionId = Annotated[str, StringConstraints(pattern=CONNECTION_PATTERN)]
-Engine = Literal["native"]
+Engine = Literal["native", "whatsmeow"]
 Status = Literal[
     "queued",
     "waiting",
@@ -144,7 +144,11 @@ class NewConnection(Body):
     id: ConnectionId = Field(
         description="The name of the connection from now on.", examples=["shop"]
     )
-    engine: Engine = Field("native", description="What speaks WhatsApp's protocol.")
+    engine: Engine | None = Field(
+        None,
+        description="What speaks WhatsApp's protocol; without it, what `ENGINE` names. `whatsmeow`"
+        " needs its optional extra, and guarantees less.",
+    )
 
 
 class Presence(Body):

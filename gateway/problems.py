@@ -86,6 +86,8 @@ KINDS = _kinds(
     Kind(422, "unsupported_chat", "This kind of chat is not supported"),
     Kind(422, "unsupported_type", "This type of message is not supported"),
     Kind(422, "unsupported_engine", "There is no such engine"),
+    Kind(422, "engine_not_installed", "This engine is not installed"),
+    Kind(422, "engine_keeps_no_copies", "This engine keeps no copies of sessions"),
     Kind(422, "text_empty", "The text is empty"),
     Kind(422, "text_too_long", "The text is too long"),
     Kind(422, "control_character", "The text has a control character"),

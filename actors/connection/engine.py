@@ -8,8 +8,9 @@ items until the owner has stored them elsewhere and settles them.
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, overload
+from typing import TYPE_CHECKING, Final, Literal, Protocol, overload
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -26,11 +27,38 @@ class Guarantees:
     keeps_message_id: bool
 
 
-ENGINES = {"native": Guarantees(persists_before_ack=True, keeps_message_id=True)}
+ENGINES = {
+    "native": Guarantees(persists_before_ack=True, keeps_message_id=True),
+    "whatsmeow": Guarantees(persists_before_ack=False, keeps_message_id=False),
+}
 """What each engine declares; it is the package of its name beside this module.
 
 Declared here, because loading an engine to ask it costs 50 MB.
 """
+
+NEEDS = {"whatsmeow": "neonize"}
+"""The package of the engine's optional extra, for those that have one."""
+
+KEPT_IN_ONE_FILE = frozenset({"native"})
+"""The engines whose session is its file alone, so that a copy of it serves."""
+
+
+def installed(engine: str) -> bool:
+    """Whether what the engine needs is installed here; looked for, not loaded."""
+    needed = NEEDS.get(engine)
+    return needed is None or importlib.util.find_spec(needed) is not None
+
+
+class EngineNotInstalled(Exception):  # noqa: N818 - reads as what it is
+    """What the engine needs is not installed on this host."""
+
+    code: Final = "engine_not_installed"
+
+
+class EngineUnfit(Exception):  # noqa: N818
+    """The engine cannot serve under these settings; the word that it has says why."""
+
+    code: Final = "engine_unfit"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ happened or none (G5).
 
 from __future__ import annotations
 
+from actors.connection.aliases import Aliases
 from actors.connection.credentials import Credentials, SignedPrekey
 from actors.connection.directory import Directory
 from actors.connection.inbox import Inbox
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 
-class Session(Inbox, Sent, Polls, Directory, Keys):
+class Session(Inbox, Sent, Polls, Aliases, Directory, Keys):
     """The session file of one account.
 
     Reading is allowed anywhere and sees what is committed; every method that changes something
@@ -60,11 +61,12 @@ class Session(Inbox, Sent, Polls, Directory, Keys):
         return news
 
     def prune(self, now: float) -> None:
-        """Drop what outlived its term: tombstones, receipts, what was sent, polls, signed prekeys."""
+        """Drop what outlived its term: tombstones, receipts, what was sent, polls, ids, signed prekeys."""
         self.prune_tombstones(now)
         self.prune_statuses(now)
         self.prune_sent(now)
         self.prune_polls(now)
+        self.prune_aliases(now)
         self.prune_signed_prekeys(now)
 
     def forget_credentials(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 6
+VERSION = 7
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -150,6 +150,15 @@ ALTER TABLE file ADD COLUMN commits INTEGER NOT NULL DEFAULT 0
     6: """
 -- Another copy of the file may have sent on it since: it decrypts, and is never sent on again.
 ALTER TABLE ratchets ADD COLUMN spent INTEGER NOT NULL DEFAULT 0
+""",
+    7: """
+-- Under which id WhatsApp has a message of the service's, where that is not its own.
+CREATE TABLE aliases (
+    ours TEXT NOT NULL,
+    theirs TEXT NOT NULL UNIQUE,
+    at REAL NOT NULL,
+    PRIMARY KEY (ours, theirs)
+) STRICT, WITHOUT ROWID
 """,
 }
 """What each version has beside the one before; `SCHEMA` is the first."""

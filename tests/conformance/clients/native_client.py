@@ -6,6 +6,7 @@ It is driven through the engine's port alone, and reconnects as its owner in the
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import secrets
 import sys
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from actors.content import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actors.connection.engine import Engine, Qr
     from tests.conformance.clients import child
 else:
@@ -29,9 +32,13 @@ def user(address: str) -> str:
 
 
 class Owner:
-    """Runs the engine again where the cause says so, and tells what it tells."""
+    """Runs the engine again where the cause says so, and tells what it tells.
+
+    `named` gives the id under which others know a message that was sent.
+    """
 
     def __init__(self) -> None:
+        self.named: Callable[[str], str] = str
         self.engine: Engine
         self._telling = asyncio.Lock()
 
@@ -63,7 +70,11 @@ class Owner:
                 await self.engine.settle([one.key for one in messages])
             while receipts := await self.engine.pending("receipt", 1000):
                 for receipt in receipts:
-                    child.emit("receipt", ids=list(receipt.message_ids), type=receipt.status)
+                    child.emit(
+                        "receipt",
+                        ids=[self.named(one) for one in receipt.message_ids],
+                        type=receipt.status,
+                    )
                 await self.engine.settle([one.key for one in receipts])
 
     async def run(self) -> None:
@@ -97,15 +108,14 @@ class Owner:
                 break
             except NotConnected:  # nothing left: the queue would keep it until the next login
                 await asyncio.sleep(BACKOFF)
-        child.emit("sent", id=message_id, text=command["text"])
+        child.emit("sent", id=self.named(message_id), text=command["text"])
 
 
-async def main() -> None:
+async def main(engine: str = "native") -> None:
     """Connects, reports events, and does what it is told to, until standard input closes."""
     asked = child.options()
     sys.path.insert(0, str(Path(__file__).parents[3]))
     from actors.connection.engine import EngineEvents
-    from actors.connection.native import open_engine
     from actors.settings import Settings
 
     directory, owner = Path(asked["directory"]), Owner()
@@ -113,7 +123,11 @@ async def main() -> None:
         data=directory, whatsapp_url=asked["ws_url"], whatsapp_root_key=asked["root_key"]
     )
     events = EngineEvents(owner.on_qr, owner.on_paired, owner.on_open, owner.on_inbox)
-    owner.engine = open_engine(settings, "conformance", time.time_ns(), events, directory)
+    package = importlib.import_module(f"actors.connection.{engine}")
+    owner.engine = package.open_engine(settings, "conformance", time.time_ns(), events, directory)
+    if not owner.engine.guarantees.keeps_message_id:
+        theirs = owner.engine._session.theirs  # type: ignore[attr-defined]
+        owner.named = lambda number: theirs(number) or number
     running = asyncio.create_task(owner.run())
     while line := await asyncio.to_thread(sys.stdin.readline):
         command = json.loads(line)

@@ -147,6 +147,7 @@ async def test_an_older_releases_file_is_brought_up_to_date(session: Session, pa
         older.execute("DROP TABLE key_lists")
         older.execute("ALTER TABLE inbox DROP COLUMN content")
         older.execute("DROP TABLE polls")
+        older.execute("DROP TABLE aliases")
         older.execute("ALTER TABLE file DROP COLUMN commits")
         older.execute("ALTER TABLE ratchets DROP COLUMN spent")
         older.execute("PRAGMA user_version=1")
@@ -155,7 +156,9 @@ async def test_an_older_releases_file_is_brought_up_to_date(session: Session, pa
             assert [one.message_id for one in newer.pending("message", 9)] == ["KEPT"]
             async with newer.transaction():
                 newer.save_key_list(ALICE, b"signed")
+                newer.note_alias("3EB0OURS", "3EB0THEIRS")
             assert newer.key_list(ALICE) == b"signed"
+            assert newer.ours("3EB0THEIRS") == "3EB0OURS"
 
 
 def test_a_creation_cut_short_is_no_damage(path: Path) -> None:
