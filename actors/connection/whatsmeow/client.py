@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 WAITING: Final = 128
 """Events that are told and not dealt with, at most: then Go waits, as its sender does by and by."""
+
+QUIET, MOST_QUIET = 0.2, 3.0
+"""Seconds for which a client has to say nothing before it is taken for silent; no longer is waited."""
 
 _CLASSES: Final = {
     0: "Device",
@@ -200,6 +204,29 @@ class Client:
         # Not an executor's: at its end Python waits for those, and Go may take a minute.
         threading.Thread(target=work, name=f"whatsmeow.{function}", daemon=True).start()
         return await outcome
+
+
+class Retired:
+    """Clients whose socket is closed: they are heard out before Go forgets them.
+
+    Go closes nothing of their database: each leaves two open files and 0.3 MB behind.
+    """
+
+    def __init__(self) -> None:
+        self._clients: list[Client] = []
+
+    def add(self, client: Client) -> None:
+        self._clients.append(client)
+
+    async def stop(self, silence: Callable[[], float]) -> None:
+        """Stop them all, once they were silent for `QUIET` seconds; while no call begins."""
+        end = time.monotonic() + MOST_QUIET
+        # Silence is no event that could be waited for.
+        while self._clients and silence() < QUIET and time.monotonic() < end:  # noqa: ASYNC110
+            await asyncio.sleep(QUIET / 4)
+        clients, self._clients = self._clients, []
+        for client in clients:
+            await client.stop()
 
 
 def _string(pointer: int) -> str:

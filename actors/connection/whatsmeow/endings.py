@@ -69,7 +69,11 @@ def from_pairing(word: str) -> Cause | None:
     return _PAIRING.get(word, Cause(Kind.NETWORK, "pairing_refused"))
 
 
-def from_start(error: str) -> Cause:
-    """Why no socket was opened. The text may name anything: it goes no further."""
+def from_over(error: str, now: float) -> Cause:
+    """Why there is no socket. The text may name anything: it goes no further."""
+    if "TemporaryBan" in error:  # for a reason that neonize has no number for, and so cannot tell
+        return Cause(Kind.TEMPORARILY_BANNED, "failure_402", now + UNTIMED_BAN)
+    if "not a database" in error or "malformed" in error:
+        return Cause(Kind.BAD_SESSION, "whatsmeow")
     handshake = "handshake" in error or "certificate" in error
     return Cause(Kind.NETWORK, "handshake_failed" if handshake else "not_connected")

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from errno import ENOSPC
-from typing import TYPE_CHECKING, Final, Literal, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 import structlog
 
@@ -18,9 +18,9 @@ from actors.connection.native.people import People
 from actors.connection.session import SessionDamaged, StaleEpoch
 from actors.connection.whatsmeow import endings
 from actors.connection.whatsmeow.asking import Asking
-from actors.connection.whatsmeow.client import Client, Code, Event, Over
+from actors.connection.whatsmeow.client import Client, Code, Event, Over, Retired
 from actors.connection.whatsmeow.client import Paired as PairingOver
-from actors.connection.whatsmeow.incoming import Departed, Incoming
+from actors.connection.whatsmeow.incoming import Departed, Incoming, address
 from actors.connection.whatsmeow.server import point
 from actors.connection.whatsmeow.store import StoreDamaged
 from actors.logs import told
@@ -55,10 +55,6 @@ RESEND_PATIENCE: Final = 60.0
 """Seconds until a placeholder stands for a message whose resend was asked for and did not come."""
 
 LOGOUT_TIMEOUT: Final = 5.0
-QUIET: Final = 0.2
-"""Seconds for which an ended client has to say nothing before it is taken for quiet."""
-
-MOST_QUIET: Final = 3.0
 
 
 class WhatsmeowEngine:
@@ -87,7 +83,7 @@ class WhatsmeowEngine:
         self._library = library
         self._events = events
         self._client: Client | None = None
-        self._retired: list[Client] = []
+        self._retired = Retired()
         self._people: People | None = None
         self._incoming: Incoming | None = None
         self._open = False
@@ -101,7 +97,7 @@ class WhatsmeowEngine:
         self._news = asyncio.Event()
         self._last_heard = 0.0
         self._codes = 0
-        with suppress(StoreDamaged):  # `run` tells
+        with suppress(StoreDamaged):  # Go tells
             self._know(store.device())
         self._told = self.account
         self._listening = asyncio.ensure_future(self._listen())
@@ -188,11 +184,9 @@ class WhatsmeowEngine:
         """Close the socket, wait until `run` returned, close the session file."""
         self._close_with(Cause(Kind.CLOSED))
         await self._idle.wait()
-        await self._quiet()
+        await self._retired.stop(self._silence)
         with suppress(*SessionRefusal):
             await self._write_down()
-        for client in self._retired:
-            await client.stop()
         self._listening.cancel()
         await asyncio.gather(self._listening, return_exceptions=True)
         self._session.close()
@@ -220,12 +214,18 @@ class WhatsmeowEngine:
         )
 
     def _know(self, linked: tuple[Address, Address | None] | None) -> None:
-        """Whose account this is, by whatsmeow's own database."""
+        """Whose account this is; what it was told before is still taken once it is nobody's."""
         if linked is None:
-            self._people = self._incoming = None
+            self._people = None
         elif self._people is None or (self._people.device, self._people.lid) != linked:
             self._people = People(self._session, *linked)
             self._incoming = Incoming(self._session, self._people, time.time)
+
+    def _learn(self, event: Any) -> None:
+        """What each client says first: as which device it is linked."""
+        if event.DESCRIPTOR.name == "Device":
+            lid = address(event.LID)
+            self._know((address(event.JID), lid if lid.is_person else None))
 
     # one login
 
@@ -233,17 +233,11 @@ class WhatsmeowEngine:
         try:
             async with self._session.transaction():
                 self._session.prune(time.time())
-            await self._quiet()
+            await self._retired.stop(self._silence)
             await self._write_down()
-            for before in self._retired:  # none begins a call now
-                await before.stop()
-            self._retired.clear()
-            self._know(self._store.device())
             database = self._store.prepare()
         except SessionRefusal as refusal:
             return cause_of(refusal)
-        except StoreDamaged:
-            return Cause(Kind.BAD_SESSION, "whatsmeow")
         except OSError as error:
             return Cause(Kind.DISK_FULL if error.errno == ENOSPC else Kind.NETWORK, "store")
         if self._closing is not None:
@@ -259,19 +253,14 @@ class WhatsmeowEngine:
         finally:
             self._open, self._client = False, None
             lapsing.cancel()
-            self._retired.append(client)
+            self._retired.add(client)
             await client.disconnect()
         if cause.kind is Kind.LOGGED_OUT:
             await self._forget()
         return cause
 
-    async def _quiet(self) -> None:
-        """Until clients that ended said what they were told before."""
-        began = time.monotonic()
-        while self._retired and time.monotonic() - began < MOST_QUIET:
-            if not self._heard and time.monotonic() - self._last_heard >= QUIET:
-                return
-            await asyncio.sleep(QUIET / 4)
+    def _silence(self) -> float:
+        return 0.0 if self._heard else time.monotonic() - self._last_heard
 
     async def _forget(self) -> None:
         with suppress(*SessionRefusal):
@@ -330,8 +319,9 @@ class WhatsmeowEngine:
         self, batch: Sequence[tuple[Client, Heard]], departed: Sequence[Departed]
     ) -> bool:
         """Write down what clients heard and what left; whether the inbox may have grown."""
-        if self._incoming is None and any(isinstance(heard, Event) for _, heard in batch):
-            self._know(self._store.device())
+        for client, heard in batch:
+            if client is self._client and isinstance(heard, Event):
+                self._learn(heard.event)
         if self._incoming is None:
             return False
         news = False
@@ -365,8 +355,10 @@ class WhatsmeowEngine:
             if (cause := endings.from_pairing(heard.word)) is not None:
                 self._end(cause)
         elif isinstance(heard, Over):
-            self._end(endings.from_start(heard.error))
+            self._end(endings.from_over(heard.error, now))
         elif (cause := endings.from_event(heard.event, now)) is not None:
+            if heard.event.DESCRIPTOR.name == "LoggedOut":  # Go forgot the device
+                self._know(None)
             self._end(cause)
         else:
             await self._rise(heard.event.DESCRIPTOR.name)
@@ -374,7 +366,6 @@ class WhatsmeowEngine:
     async def _rise(self, kind: str) -> None:
         if kind not in ("PairStatus", "Device", "Connected"):
             return
-        self._know(self._store.device())
         account = self.account
         if account is not None and account != self._told:
             self._told = account

@@ -173,10 +173,10 @@ class Incoming:
     def _receipt(self, event: Any) -> bool:
         status = _STATUSES.get(event.Type)
         source = event.MessageSource
-        if status is None or source.IsFromMe or not _address(source.Chat).is_person:
+        if status is None or source.IsFromMe or not address(source.Chat).is_person:
             return False
         learned = self._learn(source)
-        chat = str(self._people.canonical(_address(source.Chat)))
+        chat = str(self._people.canonical(address(source.Chat)))
         receipt = _Receipt(chat, status, event.Timestamp or int(self._clock()))
         ours = []
         for number in event.MessageIDs:
@@ -205,16 +205,16 @@ class Incoming:
     def _source(self, info: Any) -> tuple[bool, Address, Address] | None:
         """Whether somebody's other address is news, the chat and who wrote; None for no chat."""
         source = info.MessageSource
-        chat, sender = _address(source.Chat), _address(source.Sender)
+        chat, sender = address(source.Chat), address(source.Sender)
         if not info.ID or not sender.is_person or not (chat.is_person or chat.server == GROUP):
             return None
         learned = self._learn(source)
         return learned, self._people.canonical(chat), self._people.canonical(sender)
 
     def _learn(self, source: Any) -> bool:
-        sender, chat = _address(source.Sender), _address(source.Chat)
-        learned = self._people.learn(sender, _address(source.SenderAlt))
-        return self._people.learn(chat, _address(source.RecipientAlt)) or learned
+        sender, chat = address(source.Sender), address(source.Chat)
+        learned = self._people.learn(sender, address(source.SenderAlt))
+        return self._people.learn(chat, address(source.RecipientAlt)) or learned
 
 
 def retargeted(said: Content, known_as: Callable[[str], str | None]) -> Content:
@@ -233,7 +233,7 @@ def _translated(target: Target, known_as: Callable[[str], str | None]) -> Target
     return replace(target, message_id=known_as(target.message_id) or target.message_id)
 
 
-def _address(jid: Any) -> Address:
+def address(jid: Any) -> Address:
     """The address of one of the library's JIDs; of none, one that is nobody's."""
     named = Address(jid.User, jid.Server or "", jid.Device)
     return Address.parse(str(named)) if named.is_person or named.server == GROUP else named

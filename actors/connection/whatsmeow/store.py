@@ -37,16 +37,18 @@ class Store:
         """Make the file where there is none; the name that whatsmeow opens it by.
 
         Go's driver makes files that others may read: SQLite gives those beside it the mode of this.
+        One that is there is not opened: see `device`.
         """
-        handle = os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600)
-        os.fchmod(handle, 0o600)
-        os.close(handle)
+        if not self.path.exists():
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         return f"{quote(str(self.path))}?_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_"
 
     def device(self) -> tuple[Address, Address | None] | None:
         """The address of the linked device, and its LID; None where none is linked.
 
-        Raises `StoreDamaged`.
+        Only before whatsmeow opened it: Python's SQLite and Go's do not know of one another in
+        one process, and the first to close takes the locks and the log of the other away. Raises
+        `StoreDamaged`.
         """
         if not self.path.exists() or not self.path.stat().st_size:
             return None
