@@ -190,12 +190,13 @@ class Delete:
 class PollVote:
     """What its sender chooses in a poll, instead of what he chose before.
 
-    `options` None: it could not be read. It is received only.
+    `options` None: it could not be read. `secret` (hex) is the poll's, in a vote that is to be sent.
     """
 
     type: ClassVar = "poll_vote"
     target: Target
     options: tuple[str, ...] | None = None
+    secret: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +226,10 @@ _KINDS: Final[Mapping[str, Any]] = {
         *(Image, Video, Audio, Document, Sticker),
     )
 }
-KINDS: Final = frozenset({"text", "location", "contact", "poll", "reaction", "edit", "delete"})
+MEDIA_KINDS: Final = frozenset({"image", "video", "audio", "document", "sticker"})
+KINDS: Final = MEDIA_KINDS | {
+    *("text", "location", "contact", "poll", "poll_vote", "reaction", "edit", "delete"),
+}
 """The kinds that can be sent."""
 
 

@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomically(file: Path, text: str) -> None:
+def write_atomically(file: Path, text: str, *, synced: bool = True) -> None:
     """Replace `file` (mode 0600: some hold secrets) so that not even a power cut leaves a half.
 
+    Not `synced`, a power cut may leave nothing of it; for what is soon written again.
     Raises OSError, and then `file` is as it was and nothing is left beside it.
     """
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
@@ -18,7 +19,8 @@ def write_atomically(file: Path, text: str) -> None:
         with os.fdopen(descriptor, "w") as stream:
             stream.write(text)
             stream.flush()
-            os.fsync(stream.fileno())
+            if synced:
+                os.fsync(stream.fileno())
         temporary.replace(file)
     except BaseException:
         temporary.unlink(missing_ok=True)

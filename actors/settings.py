@@ -114,6 +114,7 @@ class Settings(BaseModel):
     whatsapp_signed_prekey_age: Annotated[int, Field(ge=60_000, le=7_776_000_000)] = Field(
         604_800_000, validation_alias="WHATSAPP_SIGNED_PREKEY_AGE"
     )
+    whatsapp_media_authority: Path | None = Field(None, validation_alias="WHATSAPP_MEDIA_AUTHORITY")
     whatsapp_ack_timeout: Milliseconds = Field(20_000, validation_alias="WHATSAPP_ACK_TIMEOUT")
 
     # What speaks WhatsApp's protocol for connections that name no engine.
@@ -150,6 +151,13 @@ class Settings(BaseModel):
 
     # What waits on a gateway's disk while Redis is away: messages.
     spool_limit: int = Field(100_000, ge=1, le=10_000_000, validation_alias="SPOOL_LIMIT")
+
+    # files of messages
+    media_max_bytes: Annotated[Bytes, Field(ge=1024, le=250 * 2**20)] = Field(
+        100 * 2**20, validation_alias="MEDIA_MAX_BYTES"
+    )
+    media_retention_days: int = Field(30, ge=1, le=3650, validation_alias="MEDIA_RETENTION_DAYS")
+    media_url_private: bool = Field(False, validation_alias="MEDIA_URL_PRIVATE")
 
     # supervision and health
     auto_recovery: bool = Field(True, validation_alias="AUTO_RECOVERY")
@@ -350,6 +358,11 @@ class Settings(BaseModel):
     @property
     def spool_file(self) -> Path:
         return self.data / "spool.db"
+
+    @property
+    def media(self) -> Path:
+        """Where the files of messages lie on this host."""
+        return self.data / "media"
 
     @property
     def logs(self) -> Path:

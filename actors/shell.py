@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from actors import hosts, processes
 from actors.logs import log_to
+from actors.measures import Lag, measures
 from actors.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from actors.measures import Sample
 
 STATM = Path("/proc/self/statm")
 
@@ -34,6 +37,7 @@ class Shell:
         self.data = Path(data)
         self.name = name
         self._born = self._beat = time.monotonic()
+        self._lag = Lag()
         self._starting: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._ended: asyncio.Event = asyncio.Event()
@@ -42,21 +46,30 @@ class Shell:
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
-    async def start(self) -> dict[str, Any]:
-        """Be ready; idempotent, also when called again while it still starts."""
+    async def start(self, nice: int = 0) -> dict[str, Any]:
+        """Be ready; idempotent, also when called again while it still starts.
+
+        The process steps back to the priority `nice`, never forwards: only root may do that.
+        """
         if self._starting is None:
+            # Before any thread is made: a priority is a thread's.
+            back = max(nice, os.getpriority(os.PRIO_PROCESS, 0))
+            os.setpriority(os.PRIO_PROCESS, 0, back)
             self._pulsing = asyncio.ensure_future(self._pulse())
             self._starting = asyncio.ensure_future(self._begin())
         await asyncio.shield(self._starting)
         return {"pid": os.getpid(), "node": hosts.here()}
 
     async def watch(self) -> dict[str, Any]:
-        """Pend for as long as the actor lives; return why it ended where it did so on purpose."""
+        """Pend for as long as the actor lives; return why it ended where it did so on purpose.
+
+        With it the last word on what it counted.
+        """
         await self._ended.wait()
-        return self._reason
+        return {**self._reason, "measures": measures.samples}
 
     async def health(self) -> dict[str, Any]:
-        """The pid, the main loop's lag in seconds, resident bytes, and what the actor adds."""
+        """The pid, the main loop's lag in seconds, resident bytes, what it measured and what it adds."""
         now = time.monotonic()
         lag = max(0.0, now - self._beat - PULSE) if self._starting is not None else 0.0
         return {
@@ -65,6 +78,9 @@ class Shell:
             "lag": lag,
             "uptime": now - self._born,
             "memory": resident(),
+            "measures": measures.samples,
+            "gauges": self._gauges(),
+            "lagged": self._lag.worst(now),
             **self._health(),
         }
 
@@ -102,6 +118,8 @@ class Shell:
         while True:
             self._beat = time.monotonic()
             await asyncio.sleep(PULSE)
+            now = time.monotonic()
+            self._lag.note(now - self._beat - PULSE, now)
 
     async def _start(self) -> None:
         """What has to be there before the first call."""
@@ -111,6 +129,10 @@ class Shell:
 
     async def _peers(self, **handles: Any) -> None:
         """Use these handles from now on."""
+
+    def _gauges(self) -> list[Sample]:
+        """What Prometheus is to see of this actor now; called from another thread, too."""
+        return []
 
     def _health(self) -> dict[str, Any]:
         """More about this actor; called from another thread than the main loop's."""

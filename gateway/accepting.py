@@ -28,11 +28,21 @@ class Accepting:
         self._spool = spool
         self._drain = drain
 
-    async def accept(self, send: Send, idempotency_key: str | None) -> Accepted:
-        """Raises `IdempotencyConflict`, and `SpoolUnavailable` when neither takes it."""
+    async def accept(
+        self,
+        send: Send,
+        idempotency_key: str | None,
+        *,
+        message_id: str | None = None,
+        now: float | None = None,
+    ) -> Accepted:
+        """Raises `IdempotencyConflict`, and `SpoolUnavailable` when neither takes it.
+
+        `message_id` is one that was minted before; what a key names has its own.
+        """
         # An id that is known before: a script whose answer was lost may have run.
-        message_id = None if idempotency_key else mint()
-        now = time.time()  # an id that a key names has its time in it
+        message_id = None if idempotency_key else message_id or mint()
+        now = time.time() if now is None else now  # an id that a key names has its time in it
         if not self._drain.away and not self._spool.holds(send.connection, send.chat):
             try:
                 return await self._lanes.accept(

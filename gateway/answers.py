@@ -105,6 +105,45 @@ class Referred(Answer):
     message_id: str
 
 
+class Uploaded(Answer):
+    """A file that is kept, for messages to name by its SHA-256."""
+
+    sha256: str = Field(examples=["0" * 64])
+    size: int = Field(description="Bytes.")
+    mime: str
+    name: str | None
+
+
+class MessageMedia(Answer):
+    """The file that a message brings."""
+
+    sha256: str
+    size: int = Field(description="Bytes.")
+    mime: str
+    name: str | None
+    state: Literal["pending", "stored", "failed"] = Field(
+        description="`pending`: it is still to be had from WhatsApp; `failed`: it cannot be."
+    )
+    error: str | None = Field(description="The code of what went wrong with it last.")
+    url: str = Field(description="Where it can be had from this service.")
+
+
+class VideoContent(Answer):
+    type: Literal["video"] = "video"
+    seconds: int | None
+
+
+class AudioContent(Answer):
+    type: Literal["audio"] = "audio"
+    voice: bool
+    seconds: int | None
+
+
+class StickerContent(Answer):
+    type: Literal["sticker"] = "sticker"
+    animated: bool
+
+
 class LocationContent(Answer):
     type: Literal["location"] = "location"
     latitude: float
@@ -157,6 +196,9 @@ class DeleteContent(Answer):
 Content = Annotated[
     LocationContent
     | ContactContent
+    | VideoContent
+    | AudioContent
+    | StickerContent
     | PollContent
     | PollVoteContent
     | ReactionContent
@@ -197,6 +239,7 @@ class Message(Answer):
     type: str
     text: str | None = Field(description="As it reads after its edits.")
     content: Content | None = Field(description="What a kind says that is more than a text.")
+    media: MessageMedia | None = Field(description="The file that it brings.")
     reply_to: Referred | None
     reactions: list[MessageReaction]
     votes: list[Vote] = Field(description="Of a poll, the last of each who voted.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from gateway import asking, connections, history, messages, openapi, operations, pages, queue
+from gateway import asking, connections, history, media, messages, openapi, operations, pages, queue
 from gateway.access import Access
 from gateway.backends import Backends
 from gateway.endpoint import Endpoint
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # The hot path first: routes are tried in order.
 OPERATIONS: tuple[Operation, ...] = (
     *messages.OPERATIONS,
+    *media.OPERATIONS,
     *connections.OPERATIONS,
     *asking.OPERATIONS,
     *queue.OPERATIONS,

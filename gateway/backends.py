@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
+from actors.media.opening import open_store
 from actors.queue.lanes import Lanes
 from actors.queue.spool import Spool
 from actors.redis import lease
@@ -22,16 +23,19 @@ from actors.state.copies import copy_of
 from actors.state.documents import API_KEYS, CONNECTIONS, open_documents
 from gateway.accepting import Accepting
 from gateway.drain import Drain
+from gateway.fetching import Fetcher
 from gateway.keys import KeyRing
 from gateway.known import KnownConnections
 from gateway.metrics import Metrics
 from gateway.observation import Observer
+from gateway.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from redis.asyncio import Redis
 
+    from actors.media.files import Files
     from actors.settings import Settings
     from actors.state.documents import Documents
 
@@ -54,7 +58,10 @@ class Backends:
     spool: Spool
     accepting: Accepting
     metrics: Metrics
+    tree: Tree
     commands: Commands
+    files: Files
+    fetcher: Fetcher
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     started: float = field(default_factory=time.monotonic)
 
@@ -84,19 +91,36 @@ class Backends:
             registry=registry,
             known=known,
             ring=KeyRing(documents, copy=copy_of(settings, API_KEYS)),
-            observer=Observer(redis, documents, lanes, leases, known, spool=spool),
+            observer=Observer(
+                redis,
+                documents,
+                lanes,
+                leases,
+                known,
+                spool=spool,
+                places=(settings.data, settings.sessions, settings.spool_file, settings.state_file),
+            ),
+            tree=Tree(settings.data),
             spool=spool,
             accepting=Accepting(lanes, spool, drain),
             metrics=Metrics(),
             commands=Commands(redis, settings),
+            files=open_store(settings),
+            fetcher=Fetcher(private=settings.media_url_private),
         )
         await backends.known.refresh()
-        tasks = [asyncio.create_task(backends.known.run()), asyncio.create_task(drain.run())]
+        tasks = [
+            asyncio.create_task(backends.known.run()),
+            asyncio.create_task(drain.run()),
+            asyncio.create_task(backends.metrics.pulse()),
+        ]
         try:
             yield backends
         finally:
             await end_tasks(tasks, within=5)
             await spool.close()
+            await backends.fetcher.close()
+            await backends.files.close()
             await backends.lanes.close()
             await listening.aclose()
             await redis.aclose()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from gateway.problems import Problem, named
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from starlette.requests import Request
 
 LIMIT = 1_000_000  # bytes
@@ -44,6 +46,24 @@ async def _bounded(request: Request) -> bytes:
             raise _too_large()
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+async def chunks(request: Request) -> AsyncIterator[bytes]:
+    """A body of any size as it arrives. Problem `body_timeout` where it stops coming."""
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                chunk = await anext(stream, None)
+        except TimeoutError:
+            raise Problem(
+                "body_timeout",
+                f"Nothing of the body arrived for {TIMEOUT:g} seconds.",
+                headers={"Connection": "close"},
+            ) from None
+        if chunk is None:
+            return
+        yield chunk
 
 
 def require_json(request: Request) -> None:

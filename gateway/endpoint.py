@@ -14,6 +14,8 @@ from pydantic import RootModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from actors.connection.vault.bucket import BucketAway
+from actors.media.store import StoreFull, StoreUnavailable
 from actors.queue.spool import SpoolUnavailable
 from actors.redis.client import RedisAway
 from actors.state.documents import InvalidCursor, StoreAway
@@ -72,7 +74,7 @@ class Operation:
     """One method of one path. `scope` None: anybody may. `refuses` adds to what is evident.
 
     With `optional_key` anybody may, and who shows a key sees more. `body_optional` reads an empty
-    body as ``{}``. `headers` are request headers: description, and pattern of what they may hold.
+    body as ``{}``; with `upload` the handler reads any body as it arrives. `headers` are request headers: description, and pattern of what they may hold.
     """
 
     method: str
@@ -86,6 +88,7 @@ class Operation:
     optional_key: bool = False
     body: type[BaseModel] | None = None
     body_optional: bool = False
+    upload: bool = False
     query: type[BaseModel] | None = None
     headers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     refuses: tuple[str, ...] = ()
@@ -121,6 +124,14 @@ class Endpoint:
             raise Problem(
                 "store_away", "The state store does not answer; try again soon."
             ) from None
+        except StoreFull:
+            raise Problem("disk_full") from None
+        except StoreUnavailable:
+            raise Problem(
+                "media_unavailable", "The disk does not answer; try again soon."
+            ) from None
+        except BucketAway:
+            raise Problem("vault_away", "The bucket does not answer; try again soon.") from None
         except InvalidCursor:
             raise Problem("invalid_cursor") from None
 

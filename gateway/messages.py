@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
 import time
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
+from actors.connection.engine import UNSUPPORTED, WITHOUT_FILES
+from actors.content import MEDIA_KINDS, file_of
 from actors.queue.lanes import (
     IdempotencyConflict,
     NotCancellable,
@@ -17,7 +20,9 @@ from actors.queue.lanes import (
     Record,
     RedisAway,
     Send,
+    mint,
 )
+from actors.queue.record import api_id, derive
 from actors.queue.spool import SpoolUnavailable
 from actors.redis.keys import CONNECTION_ID
 from actors.state.changes import is_early
@@ -26,7 +31,7 @@ from actors.state.messages import connection_of
 from gateway import answers, auth, shapes, targets
 from gateway.endpoint import Call, Gives, Operation, written
 from gateway.models import ListMessages, Wait
-from gateway.outgoing import Changing, NewMessage, NewText
+from gateway.outgoing import Bringing, Changing, NewMessage, NewText
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
@@ -59,8 +64,11 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
     wanted, backends = call.body.root, call.backends
     auth.require_connection(call.key, wanted.connection)
     key = _idempotency_key(call)
-    if await backends.known.find(wanted.connection) is None:
+    connection = await backends.known.find(wanted.connection)
+    if connection is None:
         raise Problem("unknown_connection")
+    if wanted.type in MEDIA_KINDS and connection.engine in WITHOUT_FILES:
+        raise Problem(UNSUPPORTED, f"The engine {connection.engine} sends no files.")
     try:
         accepted = await _accept(backends, wanted, key)
     except IdempotencyConflict:
@@ -106,7 +114,26 @@ async def _accept(backends: Backends, wanted: Standing | Changing, key: str | No
         send_at=send.send_at,
         asked=send.asked,
     )
+    file = file_of(content)
+    if file is not None:
+        return await _accept_bringing(backends, full, file.sha256, key)
     return await backends.accepting.accept(full, key)
+
+
+async def _accept_bringing(
+    backends: Backends, send: Send, sha256: str, key: str | None
+) -> Accepted:
+    """Accept a message whose file stays as long as it may be sent. Problem `unknown_media`."""
+    now = time.time()
+    message_id = mint() if key is None else derive(send, key, now)
+    # Before it is accepted: what is accepted has its file.
+    id = api_id(send.connection, message_id)  # noqa: A001 - the field's word
+    if not await backends.files.use(sha256, id):
+        raise Problem("unknown_media")
+    accepted = await backends.accepting.accept(send, key, message_id=message_id, now=now)
+    if accepted.record.id != id and not accepted.replayed:
+        await backends.files.use(sha256, accepted.record.id)
+    return accepted
 
 
 def _asked(wanted: Standing | Changing) -> Send:
@@ -114,6 +141,10 @@ def _asked(wanted: Standing | Changing) -> Send:
     if isinstance(wanted, Changing):
         return Send(wanted.connection, wanted.to, "", wanted.type, asked=wanted.model_dump_json())
     plain = isinstance(wanted, NewText) and wanted.reply_to is None
+    asked = "" if plain else wanted.model_dump_json()
+    if isinstance(wanted, Bringing):
+        # A URL may let in whoever has it, so it stays nowhere.
+        asked = hashlib.sha256(asked.encode()).hexdigest()
     return Send(
         connection=wanted.connection,
         chat=wanted.to,
@@ -121,11 +152,16 @@ def _asked(wanted: Standing | Changing) -> Send:
         type=wanted.type,
         priority=wanted.priority,
         send_at=None if wanted.send_at is None else wanted.send_at.timestamp(),
-        asked="" if plain else wanted.model_dump_json(),
+        asked=asked,
     )
 
 
 async def get(call: Call[None, None]) -> Response:
+    return written(await message_of(call))
+
+
+async def message_of(call: Call[None, None]) -> answers.Message:
+    """The message of the path. Problem `unknown_message`, and those of its connection."""
     id, connection = _named(call)  # noqa: A001 - the field's word
     away: Exception | None = None
     if ".in." not in id:
@@ -135,10 +171,10 @@ async def get(call: Call[None, None]) -> Response:
             away = error
         else:
             if record is not None:
-                return written(shapes.queued(record, await _changes(call, id)))
+                return shapes.queued(record, await _changes(call, id))
     document = await call.backends.documents.get(MESSAGES, id)
     if document is not None and connection_of(document) == connection and not is_early(document):
-        return written(shapes.stored(document))
+        return shapes.stored(document)
     if away is not None:
         raise away  # it may be there: not the time to say that it is not
     raise Problem("unknown_message")
@@ -287,6 +323,7 @@ OPERATIONS = (
             "invalid_number",
             "unsupported_chat",
             "unsupported_type",
+            "unsupported_by_engine",
             "text_empty",
             "text_too_long",
             "control_character",
@@ -296,8 +333,21 @@ OPERATIONS = (
             "target_not_sent",
             "not_own_message",
             "not_editable",
+            "not_a_poll",
+            "poll_unreadable",
+            "unknown_option",
+            "too_many_options",
             "edit_too_late",
             "delete_too_late",
+            "unknown_media",
+            "media_empty",
+            "media_too_large",
+            "media_type_mismatch",
+            "media_refused",
+            "media_unreachable",
+            "media_unavailable",
+            "disk_full",
+            "vault_away",
             "redis_away",
             "invalid_idempotency_key",
             "idempotency_conflict",

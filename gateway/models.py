@@ -126,6 +126,10 @@ Text = Annotated[
         }
     ),
 ]
+Line = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
+]
 Limit = Annotated[int, BeforeValidator(_decimal)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_tellable)]
 
@@ -206,6 +210,12 @@ class Wait(Parameters):
         allow_inf_nan=False,
         description="Seconds to wait for the message to be sent or dead before answering."
         " One that is due only later is answered at once.",
+    )
+
+
+class Upload(Parameters):
+    name: Line | None = Field(
+        None, description="What the file is called.", examples=["invoice.pdf"]
     )
 
 

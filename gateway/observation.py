@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from actors.health.resources import fullest
 from actors.queue.spool import SpoolUnavailable
 from actors.redis.client import Durability, RedisAway, durability
 from actors.state.documents import HEALTH_STATUS, LATEST, StoreAway
@@ -16,10 +17,13 @@ from gateway import shapes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from redis.asyncio import Redis
 
+    from actors.health.resources import Disk
     from actors.queue.lanes import Counts, Lanes
+    from actors.queue.record import Flow
     from actors.queue.spool import Depth, Spool
     from actors.redis.lease import Lease, Leases
     from actors.state.connections import Connection as Registered
@@ -37,11 +41,12 @@ class Observation:
 
     `loaded`: the connections were read at least once. `durable` is None while Redis does not
     answer, `spool` while its disk does not. `latest` is what the HealthMonitor wrote last. `cpu`
-    and `memory` are percent of the machine.
+    and `memory` are percent of the machine, `disk` is the fullest that the service writes to.
     """
 
     connections: Sequence[Connection]
     counts: Mapping[str, Counts]
+    flows: Mapping[str, Flow]
     redis: bool
     durable: Durability | None
     store: bool
@@ -50,6 +55,7 @@ class Observation:
     latest: Mapping[str, Any] | None
     cpu: float
     memory: float
+    disk: Disk | None
 
 
 class Observer:
@@ -64,7 +70,10 @@ class Observer:
         known: KnownConnections,
         *,
         spool: Spool,
+        places: Sequence[Path] = (),
     ) -> None:
+        """`places` are where the service writes to."""
+        self._places = places
         self._redis = redis
         self._documents = documents
         self._lanes = lanes
@@ -87,18 +96,21 @@ class Observer:
     async def _read(self) -> Observation:
         try:
             registered = self._registered()
-            redis, latest, spool = await asyncio.gather(
+            redis, latest, spool, disk = await asyncio.gather(
                 self._ask_redis([each.id for each in registered]),
                 self._ask_store(),
                 self._ask_spool(),
+                self._ask_disk(),
             )
             leases: Mapping[str, Lease] = {}
-            counts, durable = self._counts(), None
+            flows: Mapping[str, Flow]
+            counts, flows, durable = self._counts(), {}, None
             if redis is not None:
-                leases, counts, durable = redis
+                leases, counts, flows, durable = redis
             self._last = Observation(
                 connections=[shapes.connection(each, leases.get(each.id)) for each in registered],
                 counts=counts,
+                flows=flows,
                 redis=redis is not None,
                 durable=durable,
                 store=latest is not None and self._known.fresh,
@@ -107,6 +119,7 @@ class Observer:
                 latest=latest or None,
                 cpu=psutil.cpu_percent(),
                 memory=psutil.virtual_memory().percent,
+                disk=disk,
             )
             self._at = time.monotonic()
             return self._last
@@ -124,12 +137,13 @@ class Observer:
 
     async def _ask_redis(
         self, names: Sequence[str]
-    ) -> tuple[Mapping[str, Lease], Mapping[str, Counts], Durability] | None:
+    ) -> tuple[Mapping[str, Lease], Mapping[str, Counts], Mapping[str, Flow], Durability] | None:
         try:
             async with asyncio.timeout(PATIENCE):
                 return await asyncio.gather(
                     self._leases.read_all(names),
                     self._lanes.counts_many(names),
+                    self._lanes.flows_many(names),
                     durability(self._redis),
                 )
         except (RedisAway, TimeoutError):
@@ -140,6 +154,13 @@ class Observer:
             async with asyncio.timeout(PATIENCE):
                 return await self._spool.depth()
         except (SpoolUnavailable, TimeoutError):
+            return None
+
+    async def _ask_disk(self) -> Disk | None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await asyncio.to_thread(fullest, self._places)
+        except (OSError, TimeoutError):
             return None
 
     async def _ask_store(self) -> Mapping[str, Any] | None:

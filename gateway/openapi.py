@@ -45,6 +45,7 @@ _WITH_BODY = (
     "unknown_field",
     "invalid_field",
 )
+_WITH_UPLOAD = ("body_timeout", "unsupported_media_type")
 _DESCRIPTION = """\
 A service that holds WhatsApp accounts open, sends what it is given and keeps what it receives.
 
@@ -93,6 +94,8 @@ def refusals(operation: Operation) -> dict[int, list[problems.Kind]]:
         codes.update(dict.fromkeys(_WITH_QUERY))
     if operation.body is not None:
         codes.update(dict.fromkeys(_WITH_BODY))
+    if operation.upload:
+        codes.update(dict.fromkeys(_WITH_UPLOAD))
     by_status: dict[int, list[problems.Kind]] = {}
     for kind in (problems.KINDS[code] for code in sorted(codes)):
         by_status.setdefault(kind.status, []).append(kind)
@@ -124,6 +127,12 @@ def _operation(operation: Operation) -> dict[str, Any]:
         described["requestBody"] = {
             "required": not operation.body_optional,
             "content": {"application/json": {"schema": _reference(operation.body)}},
+        }
+    if operation.upload:
+        described["requestBody"] = {
+            "required": True,
+            "description": "The file itself, with any Content-Type that says what it is.",
+            "content": {"application/octet-stream": {"schema": {"type": "string", "minLength": 1}}},
         }
     return described
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -11,9 +12,11 @@ from starlette.responses import Response
 from actors.connection.engine import ENGINES, installed
 from actors.health import summary
 from gateway import answers, auth, vitals
+from gateway.counted import Counted
 from gateway.endpoint import Call, Gives, Operation, written
-from gateway.metrics import CONTENT_TYPE, Snapshot
+from gateway.metrics import CONTENT_TYPE
 from gateway.problems import Problem
+from gateway.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from gateway.keys import Key
@@ -118,9 +121,9 @@ async def _shown(call: Call[None, None]) -> Key | None:
 
 async def metrics(call: Call[None, None]) -> Response:
     backends = call.backends
-    seen = await backends.observer.look()
+    seen, told = await asyncio.gather(backends.observer.look(), backends.tree.look())
     return Response(
-        backends.metrics.render(Snapshot(seen)),
+        backends.metrics.render(Snapshot(seen), Counted(told, backends.metrics.own)),
         headers={"Content-Type": CONTENT_TYPE},
     )
 

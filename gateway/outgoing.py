@@ -17,19 +17,20 @@ from pydantic import (
     RootModel,
     StringConstraints,
     Tag,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from actors.content import KINDS
 from actors.redis.keys import CONNECTION_ID
-from gateway.models import Address, Body, ConnectionId, Moment, Text, whole
+from gateway.models import Address, Body, ConnectionId, Line, Moment, Text, whole
 
 MESSAGE_ID = rf"^{CONNECTION_ID}\.(3EB0[0-9A-F]{{18}}|in\.[0-9a-f]{{24}})$"
 _LINE = r"^[^\x00-\x1f\x7f-\x9f]+$"
 
 MessageId = Annotated[str, StringConstraints(pattern=MESSAGE_ID)]
-Line = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_LINE)]
 Option = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_LINE)]
+Chosen = Annotated[str, StringConstraints(max_length=4096)]
 Vcard = Annotated[
     str,
     StringConstraints(
@@ -45,6 +46,14 @@ def _different(options: list[str]) -> list[str]:
         raise PydanticCustomError("invalid_field", "an option is there twice")
     return options
 
+
+SHA256 = r"^[0-9a-f]{64}$"
+URL = r"^[Hh][Tt][Tt][Pp][Ss]?://[!-~]+$"
+LONGEST_URL = 4096
+MIME = (
+    r"^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
+    r"( ?; ?[A-Za-z0-9-]{1,40}=[A-Za-z0-9!#$&^_.+-]{1,80})*$"
+)
 
 EMOJI = r"^[^\x00-\x20\x7f-\x9f]*$"
 
@@ -124,6 +133,91 @@ class NewPoll(_Standing):
     )
 
 
+class Given(Body):
+    """A file: one that was uploaded, by its SHA-256, or where it can be fetched."""
+
+    model_config = ConfigDict(
+        json_schema_extra=lambda schema: schema.update(
+            properties={
+                "sha256": {"type": "string", "pattern": SHA256},
+                "url": {"type": "string", "pattern": URL, "maxLength": LONGEST_URL},
+            },
+            oneOf=[{"required": ["sha256"]}, {"required": ["url"]}],
+        )
+    )
+    sha256: Annotated[str, StringConstraints(pattern=SHA256)] | None = None
+    url: Annotated[str, StringConstraints(pattern=URL, max_length=LONGEST_URL)] | None = Field(
+        None, repr=False
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or set(given) not in ({"sha256"}, {"url"}):
+            raise PydanticCustomError("invalid_field", "give either its sha256 or its url")
+        if None in given.values():
+            raise PydanticCustomError("invalid_field", "it is not given")
+        return given
+
+
+class _File(_Standing):
+    media: Given = Field(
+        description='`{"sha256": …}` names one that was uploaded, `{"url": …}` is fetched before'
+        " the answer.",
+        examples=[{"sha256": "0" * 64}],
+    )
+    mime: Annotated[str, StringConstraints(max_length=255, pattern=MIME)] | None = Field(
+        None,
+        description="What it is; otherwise what the upload or the server that it is fetched from"
+        " says, or what is usual for the kind.",
+        examples=["image/png"],
+    )
+
+
+class NewImage(_File):
+    """A picture to send, of 16 MB at most."""
+
+    type: Literal["image"]
+    caption: Text | None = None
+
+
+class NewVideo(_File):
+    """A film to send, of 16 MB at most."""
+
+    type: Literal["video"]
+    caption: Text | None = None
+    seconds: Annotated[int, BeforeValidator(whole)] | None = Field(
+        None, ge=0, le=86_400, description="How long it lasts."
+    )
+
+
+class NewAudio(_File):
+    """Sound to send, of 16 MB at most."""
+
+    type: Literal["audio"]
+    voice: bool = Field(False, description="As a voice note: Opus in Ogg, if phones shall play it.")
+    seconds: Annotated[int, BeforeValidator(whole)] | None = Field(
+        None, ge=0, le=86_400, description="How long it lasts."
+    )
+
+
+class NewDocument(_File):
+    """Any file to send, of 100 MB at most."""
+
+    type: Literal["document"]
+    name: Line | None = Field(
+        None, description="What the file is called.", examples=["invoice.pdf"]
+    )
+    caption: Text | None = None
+
+
+class NewSticker(_File):
+    """A sticker to send: WebP, of 512 kB at most."""
+
+    type: Literal["sticker"]
+    animated: bool = False
+
+
 class _Changing(_New):
     message: MessageId = Field(
         description="The `id` of a message of this chat.", examples=["shop.3EB0A1B2C3D4E5F6A7B8C9"]
@@ -136,6 +230,18 @@ class NewReaction(_Changing):
     type: Literal["reaction"]
     emoji: Annotated[str, StringConstraints(max_length=32, pattern=EMOJI)] = Field(
         description="Empty takes the reaction back.", examples=["👍"]
+    )
+
+
+class NewPollVote(_Changing):
+    """What the account chooses in a poll, instead of what it chose before."""
+
+    type: Literal["poll_vote"]
+    options: Annotated[list[Chosen], AfterValidator(_different)] = Field(
+        max_length=100,
+        json_schema_extra={"uniqueItems": True},
+        description="Of the poll's options, at most as many as it allows. None takes the vote back.",
+        examples=[["tea"]],
     )
 
 
@@ -152,8 +258,11 @@ class NewDelete(_Changing):
     type: Literal["delete"]
 
 
-Standing = NewText | NewLocation | NewContact | NewPoll
-Changing = NewReaction | NewEdit | NewDelete
+Bringing = NewImage | NewVideo | NewAudio | NewDocument | NewSticker
+"""What brings a file with it."""
+
+Standing = NewText | NewLocation | NewContact | NewPoll | Bringing
+Changing = NewReaction | NewPollVote | NewEdit | NewDelete
 
 
 def _kind(given: Any) -> str | None:
@@ -166,6 +275,12 @@ _MODELS: dict[str, Any] = {
     "location": NewLocation,
     "contact": NewContact,
     "poll": NewPoll,
+    "image": NewImage,
+    "video": NewVideo,
+    "audio": NewAudio,
+    "document": NewDocument,
+    "sticker": NewSticker,
+    "poll_vote": NewPollVote,
     "reaction": NewReaction,
     "edit": NewEdit,
     "delete": NewDelete,
@@ -179,6 +294,12 @@ class NewMessage(
             | Annotated[NewLocation, Tag("location")]
             | Annotated[NewContact, Tag("contact")]
             | Annotated[NewPoll, Tag("poll")]
+            | Annotated[NewImage, Tag("image")]
+            | Annotated[NewVideo, Tag("video")]
+            | Annotated[NewAudio, Tag("audio")]
+            | Annotated[NewDocument, Tag("document")]
+            | Annotated[NewSticker, Tag("sticker")]
+            | Annotated[NewPollVote, Tag("poll_vote")]
             | Annotated[NewReaction, Tag("reaction")]
             | Annotated[NewEdit, Tag("edit")]
             | Annotated[NewDelete, Tag("delete")],

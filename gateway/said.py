@@ -29,7 +29,7 @@ def said_in(record: Record) -> Document | None:
 def said_and_done(document: Mapping[str, Any]) -> dict[str, Any]:
     """Those fields of `answers.Message` that say what the message is, and was, and got.
 
-    From `connection`, `chat`, `text`, `content` and `changes` of its document.
+    From `id`, `connection`, `chat`, `text`, `content`, `media` and `changes` of its document.
     """
     changes = document.get("changes") or {}
     deleted = changes.get("deleted")
@@ -39,6 +39,7 @@ def said_and_done(document: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "text": text_now(shown),
         "content": _content(document, packed or {}),
+        "media": _media(document, packed or {}),
         "reply_to": _reply(document, packed or {}),
         "reactions": [] if deleted else _reactions(changes.get("reactions") or {}),
         "votes": [] if deleted else _votes(changes.get("votes") or {}),
@@ -64,6 +65,12 @@ def _content(document: Mapping[str, Any], packed: Mapping[str, Any]) -> answers.
         return answers.PollContent(
             question=packed["question"], options=packed["options"], choices=packed["choices"]
         )
+    if kind == "video":
+        return answers.VideoContent(seconds=packed.get("seconds"))
+    if kind == "audio":
+        return answers.AudioContent(voice=packed["voice"], seconds=packed.get("seconds"))
+    if kind == "sticker":
+        return answers.StickerContent(animated=packed["animated"])
     if kind not in ("reaction", "edit", "delete", "poll_vote"):
         return None
     message = _referred(document, packed["target"])
@@ -72,6 +79,23 @@ def _content(document: Mapping[str, Any], packed: Mapping[str, Any]) -> answers.
     if kind == "poll_vote":
         return answers.PollVoteContent(message=message, options=packed.get("options"))
     return (answers.EditContent if kind == "edit" else answers.DeleteContent)(message=message)
+
+
+def _media(document: Mapping[str, Any], packed: Mapping[str, Any]) -> answers.MessageMedia | None:
+    file = packed.get("file")
+    if file is None:
+        return None
+    # What this service sends it has had from the start.
+    known = document.get("media") or {"state": "stored"}
+    return answers.MessageMedia(
+        sha256=file["sha256"],
+        size=file["size"],
+        mime=file["mime"],
+        name=file.get("name"),
+        state=known["state"],
+        error=known.get("error"),
+        url=f"/api/messages/{document['id']}/media",
+    )
 
 
 def _reply(document: Mapping[str, Any], packed: Mapping[str, Any]) -> answers.Referred | None:

@@ -89,6 +89,7 @@ def queued(record: Record, changes: Document | None = None) -> Message:
     """An outgoing message as the queue knows it; `changes` are those of its document."""
     times = record.times
     said = {
+        "id": record.id,
         "connection": record.connection,
         "chat": record.chat,
         "text": None if record.redacted else record.text or None,

@@ -7,6 +7,7 @@ the edit (`target_not_sent`).
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from dataclasses import dataclass
@@ -21,14 +22,18 @@ from actors.content import (
     Edit,
     Location,
     Poll,
+    PollVote,
     Quote,
     Reaction,
     Target,
     Text,
+    UnknownContent,
+    unpack,
 )
 from actors.state.changes import is_early, text_now
 from actors.state.documents import MESSAGES
 from gateway import outgoing
+from gateway.attaching import bringing
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
@@ -45,7 +50,10 @@ _UNSENT = frozenset({"dead", "cancelled"})
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A message as far as it matters to one that speaks of it. `sent_at` None: not sent yet."""
+    """A message as far as it matters to one that speaks of it. `sent_at` None: not sent yet.
+
+    `poll` is what it says, where it is a poll.
+    """
 
     target: Target
     chat: str
@@ -57,10 +65,11 @@ class Found:
     send_at: float | None
     deleted: bool
     priority: int = 5
+    poll: Poll | None = None
 
 
 async def standing(backends: Backends, wanted: Standing) -> Content:
-    """What is to be sent. Problems as in `find`."""
+    """What is to be sent. Problems as in `find` and `bringing`."""
     quote = None
     if wanted.reply_to is not None:
         found = await find(backends, wanted.connection, wanted.to, wanted.reply_to)
@@ -70,6 +79,8 @@ async def standing(backends: Backends, wanted: Standing) -> Content:
     if isinstance(wanted, outgoing.NewLocation):
         place = wanted.latitude, wanted.longitude, wanted.name, wanted.address
         return Location(*place, quote)
+    if isinstance(wanted, outgoing.Bringing):
+        return await bringing(backends, wanted, quote)
     if isinstance(wanted, outgoing.NewContact):
         return Contact(tuple(_card(each) for each in wanted.contacts), quote)
     # As many as there are is any number.
@@ -91,6 +102,8 @@ def change(wanted: Changing, found: Found, now: float) -> Content:
     """The change, if the message takes it now. Raises `Problem`."""
     if isinstance(wanted, outgoing.NewReaction):
         return Reaction(found.target, wanted.emoji)
+    if isinstance(wanted, outgoing.NewPollVote):
+        return _vote(wanted, found)
     if not found.own:
         raise Problem("not_own_message")
     age = 0.0 if found.sent_at is None else now - found.sent_at
@@ -103,6 +116,21 @@ def change(wanted: Changing, found: Found, now: float) -> Content:
     if age > EDIT_SECONDS:
         raise Problem("edit_too_late")
     return Edit(found.target, wanted.text)
+
+
+def _vote(wanted: outgoing.NewPollVote, found: Found) -> PollVote:
+    poll = found.poll
+    if found.type != "poll":
+        raise Problem("not_a_poll")
+    if poll is None or poll.secret is None:
+        raise Problem("poll_unreadable")
+    if not set(wanted.options) <= set(poll.options):
+        raise Problem("unknown_option")
+    if 0 < poll.choices < len(wanted.options):
+        raise Problem("too_many_options", f"The poll takes {poll.choices} at most.")
+    # In the poll's order, as clients have it.
+    options = tuple(one for one in dict.fromkeys(poll.options) if one in wanted.options)
+    return PollVote(found.target, options, poll.secret)
 
 
 async def find(backends: Backends, connection: str, chat: str, id: str) -> Found:  # noqa: A002
@@ -149,6 +177,7 @@ def _of_record(record: Record) -> Found:
         send_at=record.send_at,
         deleted=record.redacted,
         priority=record.priority,
+        poll=_poll(json.loads(record.content)) if record.content else None,
     )
 
 
@@ -164,7 +193,16 @@ def _of_document(document: Mapping[str, Any], *, api: bool) -> Found:
         send_at=document.get("send_at"),
         deleted=bool((document.get("changes") or {}).get("deleted")),
         priority=document.get("priority", 5),
+        poll=_poll(document.get("content")),
     )
+
+
+def _poll(packed: Mapping[str, Any] | None) -> Poll | None:
+    try:
+        said = None if packed is None else unpack(packed)
+    except UnknownContent:
+        return None
+    return said if isinstance(said, Poll) else None
 
 
 def _card(given: outgoing.NumberCard | outgoing.VcardCard) -> Card:

@@ -20,7 +20,7 @@ from actors import hosts, processes
 from supervision.cluster import ActorDead, NoAnswer, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from actors.connection.vault.reach import Reach
     from supervision.cluster import Cluster, Handle
@@ -30,6 +30,12 @@ log = structlog.get_logger()
 
 START = 60.0
 """Seconds that a new child has until it is ready: imports on a busy machine take their time."""
+
+NICE = {"queue": 10}
+"""How far the process of a role stands back where the cores are busy.
+
+The view of the queue may lag; what is sent and received goes first.
+"""
 
 PEERS = 5.0
 DRAIN = 20.0
@@ -96,7 +102,8 @@ class Children:
     """All children by name.
 
     `reach` is how the root itself comes to the bucket. `on_end` is called once for each child that ended by itself, `on_change` whenever it may have
-    changed who there is or what it serves.
+    changed who there is or what it serves, `on_told` with what a child
+    says of itself, `on_gone` with each that is a child no more.
     """
 
     def __init__(
@@ -108,6 +115,8 @@ class Children:
         *,
         on_end: Callable[[Child, End], None],
         on_change: Callable[[], None],
+        on_told: Callable[[Child, Mapping[str, Any]], None],
+        on_gone: Callable[[Child], None],
     ) -> None:
         self._cluster = cluster
         self._probes = probes
@@ -116,6 +125,8 @@ class Children:
         self.reach = reach
         self._on_end = on_end
         self._on_change = on_change
+        self._on_told = on_told
+        self._on_gone = on_gone
         self._all: dict[str, Child] = {}
         self._handles: dict[str, Any] = {}
         self._version = 0
@@ -159,7 +170,7 @@ class Children:
             handle = await self._cluster.create(role, name)
             child = Child(role, handle)
             try:
-                started = await handle.call("start", within=START)
+                started = await handle.call("start", NICE.get(role, 0), within=START)
                 child.pid, child.node = started["pid"], started.get("node")
                 if self._closed:
                     raise NoAnswer("stopping")  # noqa: TRY301 - ended as one that is silent
@@ -250,6 +261,7 @@ class Children:
         if self._all.get(child.name) is not child:
             return False
         del self._all[child.name]
+        self._on_gone(child)
         self._on_change()
         for task in child.tasks:
             if task is not asyncio.current_task():
@@ -274,6 +286,7 @@ class Children:
         except Refused as error:
             end = End("broke", error.code)
         else:
+            self._on_told(child, told)
             end = End(str(told.get("reason", "stopped")), told.get("cause"))
             if child.outgrown and end.reason == "stopped":
                 end = End(OUTGROWN)
@@ -318,6 +331,7 @@ class Children:
             child.pid, child.node = health["pid"], health.get("node")
             if self._memory is not None:
                 child.large = self._memory.over(child.large, health["memory"])
+            self._on_told(child, health)
         return self._probes.failed(answered, lag, time.monotonic() - began)
 
     def _outgrew(self, child: Child) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from actors.measures import measures
 from actors.state.documents import StoreAway
 from actors.state.recovery import noting, recovery_action
 
@@ -70,6 +71,7 @@ class Recovery:
             epoch=epoch_after,
             seconds=document["seconds"],
         )
+        count(document)
         self.repeat(document)
 
     def repeat(self, document: Document) -> None:
@@ -91,3 +93,13 @@ class Recovery:
                     continue
                 with suppress(ValueError):  # pushed out by newer ones meanwhile
                     self._waiting.remove(document)
+
+
+def count(document: Document) -> None:
+    """Count an action for Prometheus."""
+    if document["action"] == "gave_up":
+        measures.count("teimoso_given_up", cause=document["cause"])
+        return
+    labels = {"role": document["role"], "cause": document["cause"]}
+    measures.count("teimoso_restarts", **labels)
+    measures.observe("teimoso_recovery_seconds", document["seconds"], **labels)

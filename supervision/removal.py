@@ -11,6 +11,7 @@ from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, Where
 from actors.state.messages import retiring
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from actors.connection.vault.vault import Vault
@@ -43,8 +44,10 @@ class Removal:
         sessions: Path,
         *,
         vault: Vault | None,
+        on_removed: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`vault`: where there may be copies of sessions."""
+        """`vault`: where there may be copies of sessions. `on_removed` is called at the very end."""
+        self._on_removed = on_removed
         self._vault = vault
         self._registry = registry
         self._leases = leases
@@ -68,6 +71,7 @@ class Removal:
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
         await self._leases.forget(connection)
         await self._registry.remove(connection)
+        self._on_removed(connection)
 
     async def _mirror(self, connection: str) -> None:
         # The QueueActor looks at connections that are not deleted.

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from actors.connection.ending import LEASE_GONE
 from actors.connection.vault.opening import open_vault
 from actors.connection.vault.reach import Reach
 from actors.connection.vault.remote import RemoteBucket
+from actors.measures import measures
 from actors.queue.lanes import Lanes
 from actors.redis.client import RedisAway, connect
 from actors.redis.lease import EXPIRES, Leases, pokes
@@ -40,6 +42,7 @@ from supervision.registry import Registry
 from supervision.removal import Removal
 from supervision.services import ROLES, Services
 from supervision.standbys import Standbys
+from supervision.tallying import Tallying
 from supervision.tending import Tending
 
 if TYPE_CHECKING:
@@ -112,6 +115,7 @@ class RootSupervisor(Shell):
         budgets = Budgets(Lives(intensity, base, cap), documents)
         self._registry = Registry(documents, budgets, copy_of(settings, CONNECTIONS))
         self._recovery = Recovery(documents)
+        self._tallying = await asyncio.to_thread(Tallying, self.data, self._lag)
         self._children = Children(
             self._cluster,
             Probes(),
@@ -120,6 +124,8 @@ class RootSupervisor(Shell):
             way := Reach.of(settings),
             on_end=self._child_ended,
             on_change=self._changed.set,
+            on_told=self._tallying.told,
+            on_gone=self._tallying.gone,
         )
         self._standbys = Standbys(self._children, settings.standby_actors)
         self._services = Services(
@@ -143,6 +149,7 @@ class RootSupervisor(Shell):
                 documents,
                 settings.sessions,
                 vault=None if way.bucket is None else open_vault(settings, way.bucket),
+                on_removed=self._tallying.forget,
             ),
             owners=Owners(self._children, Expiry(EXPIRES) if settings.several_hosts else None),
             auto_recovery=settings.auto_recovery,
@@ -157,10 +164,14 @@ class RootSupervisor(Shell):
             self._show_life,
             self._tell_restarts,
         )
-        if not await self._adopt():
+        if await self._adopt():
+            self._tallying.back()
+        else:
             log.info("cold start", action="start")
         self._services.ensure()
         self._adopted.set()
+        # Not before: what a living child told the root before is not to be taken for news.
+        self._telling += self._begin_loops(self._keep_tally)
 
     async def _adopt(self) -> int:
         """Take in every living child, at once; how many there were."""
@@ -196,6 +207,8 @@ class RootSupervisor(Shell):
         return len(children)
 
     def _child_ended(self, child: Child, end: End) -> None:
+        if end.reason in LEASE_GONE:
+            measures.count("teimoso_epochs_lost")
         if child.role in ROLES:
             self._services.ended(child, end)
         elif not self._standbys.remove(child):
@@ -250,11 +263,15 @@ class RootSupervisor(Shell):
             await asyncio.to_thread(roster.beat, self.data)
             await asyncio.sleep(BEAT_EVERY)
 
+    async def _keep_tally(self) -> None:
+        await self._tallying.keep(self._children)
+
     async def _tell_restarts(self) -> None:
         """Write into the history what the keeper started again; what is there already stays."""
         told: set[restarts.Restart] = set()
         while True:
             noted = await asyncio.to_thread(restarts.read, self.data)
+            self._tallying.heard(noted)
             for one in noted:
                 if one not in told:
                     self._recovery.repeat(one.action)

@@ -9,8 +9,7 @@ LINES = (
     (
         "tests/integration/tree/",
         "tests/integration/keeper/",
-        "tests/integration/test_first_path.py",
-        "tests/integration/test_kinds.py",
+        "tests/integration/whole/",
     ),
 )
 """What starts whole instances. Of each line one test runs at a time: a bound on a recovery is kept
@@ -19,9 +18,25 @@ or not by the service, not by another instance that is being killed beside it.""
 APART = (
     "tests/chaos/test_itself.py",
     "tests/chaos/test_judging.py",
+    "tests/integration/keeper/test_full_disk.py",
     "tests/integration/keeper/test_refused_starts.py",
+    *(
+        f"tests/integration/tree/test_{name}.py"
+        for name in (
+            "commands",
+            "draining",
+            "ending",
+            "forgetting",
+            "gone_sessions",
+            "holding",
+            "removal",
+            "sending",
+            "socket",
+            "verdict",
+        )
+    ),
 )
-"""Files in those folders that start none."""
+"""Files in those folders that start none: they mostly wait, beside anything."""
 
 LAST = "tests/unit/"
 """Files of seconds, which fill what is left at the end."""

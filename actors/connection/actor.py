@@ -29,6 +29,7 @@ from actors.connection.reporting import RemoteState
 from actors.connection.sending import Ticket
 from actors.connection.serving import Serving
 from actors.connection.vault.bucket import BucketAway
+from actors.media.opening import open_store
 from actors.queue.lanes import Lanes, decide
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import Engine
     from actors.connection.keeping import Kept
     from actors.connection.restoring import Restorer
+    from actors.measures import Sample
     from actors.redis.lease import Lease
 
 log = structlog.get_logger()
@@ -73,6 +75,7 @@ class ConnectionActor(Shell):
         self._lease: Lease | None = None
         self._taken_at = 0.0
         self._serving: Serving | None = None
+        self._copies: Kept | None = None
         self._following: asyncio.Task[None] | None = None
         self._state = RemoteState()
 
@@ -83,6 +86,7 @@ class ConnectionActor(Shell):
         self._keeping = Keeping.of(self._settings, self._leases)
         self._lanes = Lanes(self._redis, self._settings)
         self._commands = Commands(self._redis, self._settings)
+        self._media = open_store(self._settings)
         for module in ("native", "session"):  # another engine is loaded by who serves with it
             await asyncio.to_thread(importlib.import_module, f"actors.connection.{module}")
         with suppress(RedisAway):  # a takeover finds the socket to Redis open
@@ -198,6 +202,7 @@ class ConnectionActor(Shell):
             except BaseException:
                 await opened.close()
                 raise
+            self._copies = copies
         serving.start(opened, connect=not forget)
         self._serving = serving
         self._following = asyncio.ensure_future(self._follow(serving))
@@ -254,7 +259,7 @@ class ConnectionActor(Shell):
             copies.tell(serving.lose)
         open_engine = importlib.import_module(f"actors.connection.{engine}").open_engine
         opened: Engine = open_engine(
-            settings, lease.connection, lease.epoch, serving.events, directory
+            settings, lease.connection, lease.epoch, serving.events, directory, media=self._media
         )
         return serving, opened
 
@@ -291,6 +296,15 @@ class ConnectionActor(Shell):
         self._state.handle = state
         if self._keeping is not None:
             self._keeping.reach(vault)
+
+    def _gauges(self) -> list[Sample]:
+        serving, copies = self._serving, self._copies
+        if serving is None:
+            return []
+        gauges: list[Sample] = [("teimoso_inbox_age_seconds", {}, serving.inbox_age)]
+        if copies is not None:
+            gauges.append(("teimoso_backup_age_seconds", {}, copies.age))
+        return gauges
 
     def _health(self) -> dict[str, Any]:
         if self._lease is None:

@@ -8,6 +8,7 @@ chat that was merged has nothing left to merge.
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import asdict
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from actors.connection.reporting import LONGEST_PAUSE, PAUSE, StateAway
 from actors.connection.session_file import SessionUnavailable
 from actors.content import Delete, decode
+from actors.measures import measures
 from actors.redis.client import RedisAway
 
 if TYPE_CHECKING:
@@ -73,6 +75,11 @@ class Drain:
         self._messages.look()
         self._receipts.look()
 
+    @property
+    def age(self) -> float:
+        """Seconds for which something has been waiting here."""
+        return max(self._messages.age, self._receipts.age)
+
     async def run(self) -> None:
         """Drain now, and again whenever there is something new."""
         async with asyncio.TaskGroup() as group:
@@ -89,27 +96,40 @@ class Drain:
         if merges:
             return await self._merge(merges[0])
         messages = await self._engine.pending("message", BATCH)
-        # By the same stage as well: no message moves to another chat while its status is noted.
-        statuses = [] if messages else await self._engine.pending("status", BATCH)
-        items = messages or statuses
-        if not items:
-            return Progress.EMPTY
-        write = self._state.store_messages if messages else self._state.note_statuses
+        if not messages:
+            return await self._note_what_became()
         try:
-            kept = await write(self._connection, self._epoch, [asdict(item) for item in items])
+            kept = await self._state.store_messages(
+                self._connection, self._epoch, [asdict(item) for item in messages]
+            )
         except StateAway:
             return Progress.AWAY
         if not kept:
             return self._lose()
+        measures.count("teimoso_messages_received", len(messages))
         deleted = _deleted(messages)
         try:
             for message_id in deleted.values():
                 await self._lanes.redact(self._connection, message_id)
         except RedisAway:
             # Those alone wait for Redis: they are stored again, which changes nothing.
-            await self._settle([item.key for item in items if item.key not in deleted])
+            await self._settle([item.key for item in messages if item.key not in deleted])
             return Progress.AWAY
-        return await self._settle([item.key for item in items])
+        return await self._settle([item.key for item in messages])
+
+    async def _note_what_became(self) -> Progress:
+        """Of messages that are stored. By the same stage: none moves to another chat meanwhile."""
+        statuses = await self._engine.pending("status", BATCH)
+        files = [] if statuses else await self._engine.pending("file", BATCH)
+        items = [*statuses, *files]
+        if not items:
+            return Progress.EMPTY
+        note = self._state.note_statuses if statuses else self._state.note_files
+        try:
+            kept = await note(self._connection, self._epoch, [asdict(item) for item in items])
+        except StateAway:
+            return Progress.AWAY
+        return await self._settle([item.key for item in items]) if kept else self._lose()
 
     async def _merge(self, merge: InboxMerge) -> Progress:
         progress = "more"
@@ -181,8 +201,16 @@ class Stage:
         self._step = step
         self._apart = apart
         self._look = asyncio.Event()
+        self._waiting_since: float | None = None
+
+    @property
+    def age(self) -> float:
+        since = self._waiting_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def look(self) -> None:
+        if self._waiting_since is None:
+            self._waiting_since = time.monotonic()
         self._look.set()
 
     async def run(self) -> None:
@@ -198,6 +226,12 @@ class Stage:
                 pause = min(LONGEST_PAUSE, pause * 2)
 
     async def once(self) -> bool:
+        began = time.monotonic()
         while (progress := await self._step()) is Progress.SETTLED:
             pass
+        if progress is Progress.EMPTY:
+            # What came during the last step is not seen by it.
+            self._waiting_since = time.monotonic() if self._look.is_set() else None
+        elif self._waiting_since is None:
+            self._waiting_since = began
         return progress is Progress.EMPTY

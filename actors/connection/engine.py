@@ -43,6 +43,13 @@ KEPT_IN_ONE_FILE = frozenset({"native"})
 """The engines whose session is its file alone, so that a copy of it serves."""
 
 
+WITHOUT_FILES = frozenset({"whatsmeow"})
+"""The engines that neither send nor fetch files."""
+
+UNSUPPORTED: Final = "unsupported_by_engine"
+"""The code of what an engine cannot do, and another can."""
+
+
 def installed(engine: str) -> bool:
     """Whether what the engine needs is installed here; looked for, not loaded."""
     needed = NEEDS.get(engine)
@@ -148,7 +155,7 @@ class InboxFile:
 
 
 InboxItem = InboxMessage | InboxReceipt | InboxMerge | InboxStatus | InboxFile
-InboxKind = Literal["message", "receipt", "merge", "status"]
+InboxKind = Literal["message", "receipt", "merge", "status", "file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +249,9 @@ class Engine(Protocol):
 
     @overload
     async def pending(self, kind: Literal["status"], limit: int) -> Sequence[InboxStatus]: ...
+
+    @overload
+    async def pending(self, kind: Literal["file"], limit: int) -> Sequence[InboxFile]: ...
 
     async def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
         """The oldest unsettled inbox items of that kind, oldest first."""

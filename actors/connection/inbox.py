@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
 from actors.connection.statuses import Statuses
+from actors.connection.transfers import FILE, Transfers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from actors.connection.engine import InboxItem, InboxKind, InboxStatus
+    from actors.connection.engine import InboxFile, InboxItem, InboxKind, InboxStatus
 
 WANTED = "wanted"
 """The kind of a row that stands for a message whose resend was asked for: not shown yet."""
@@ -27,7 +28,7 @@ PENDING: Final = (
 )
 
 
-class Inbox(Statuses):
+class Inbox(Statuses, Transfers):
     """The inbox of a session. A message is in it at most once, however often it comes (G5)."""
 
     def seen(self, chat: str, sender: str, message_id: str) -> bool:
@@ -164,6 +165,7 @@ class Inbox(Statuses):
             " WHERE chat = ?2",
             (new, old),
         )
+        self.move_transfers(old, new)
         self._expect_moved_statuses(new)
 
     def bury(self, *, chat: str, sender: str, message_id: str) -> None:
@@ -211,12 +213,17 @@ class Inbox(Statuses):
     def pending(self, kind: Literal["status"], limit: int) -> list[InboxStatus]: ...
 
     @overload
+    def pending(self, kind: Literal["file"], limit: int) -> list[InboxFile]: ...
+
+    @overload
     def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]: ...
 
     def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
         """The oldest unsettled items of a kind, oldest first; those of the others cost nothing."""
         if kind == "status":
             return self.due_statuses(limit)
+        if kind == FILE:
+            return self.due_files(limit)
         read = _READ[kind]
         return [read(row) for row in self._rows(PENDING, (kind, limit))]
 

@@ -76,6 +76,11 @@ class Kept:
         self._leftovers.on_lost = on_lost
         self._copies.on_older = lambda: on_lost("broke")
 
+    @property
+    def age(self) -> float:
+        """Seconds since the bucket had the session as it was."""
+        return self._copies.age
+
     async def begin(self) -> None:
         """Let it be known which session is live now, before its first login; raises `RedisAway`."""
         await self._copies.begin()

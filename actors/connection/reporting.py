@@ -53,6 +53,11 @@ class State(Protocol):
     ) -> bool:
         """As `store_messages`, with the fields of `InboxStatus`, for messages that are stored."""
 
+    async def note_files(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        """As `store_messages`, with the fields of `InboxFile`."""
+
     async def merge_chat(
         self, connection: str, epoch: int, old: str, new: str
     ) -> Literal["more", "done", "lost"]:
@@ -81,6 +86,11 @@ class RemoteState:
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
         return bool(await self._call("note_statuses", connection, epoch, list(items)))
+
+    async def note_files(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        return bool(await self._call("note_files", connection, epoch, list(items)))
 
     async def merge_chat(
         self, connection: str, epoch: int, old: str, new: str

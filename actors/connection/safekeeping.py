@@ -14,6 +14,7 @@ from actors.connection.session import Session, SessionDamaged, SessionUnavailabl
 from actors.connection.vault.bucket import BucketAway
 from actors.connection.vault.envelope import TooLarge
 from actors.connection.vault.vault import SCRATCH
+from actors.measures import measures
 from actors.redis.client import RedisAway
 
 if TYPE_CHECKING:
@@ -64,8 +65,16 @@ class Safekeeping:
         self.on_older: Callable[[], None] = lambda: None
         self._clock = clock
         self._behind = lease.behind
+        # What an owner before this one kept is as old as this epoch at least.
+        self._kept_at = time.monotonic()
         self._look = asyncio.Event()
         self._busy = asyncio.Lock()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the vault had the session as it was; without a copy, since this epoch began."""
+        behind = 0.0 if self._behind is None else self._clock() - self._behind
+        return max(time.monotonic() - self._kept_at, behind)
 
     def look(self) -> None:
         """What changed just now is not to wait for the interval."""
@@ -106,9 +115,11 @@ class Safekeeping:
     async def _keep(self) -> bool:
         """Whether the vault has the session as it is now."""
         async with self._busy:
+            began = time.monotonic()
             try:
                 await self._copy()
             except _FAILS as error:
+                measures.count("teimoso_backups", outcome="failed")
                 log.warning(
                     "not backed up",
                     action="backup",
@@ -119,6 +130,8 @@ class Safekeeping:
                     self._behind = self._clock()
                     await self._note()
                 return False
+            self._kept_at = began
+            measures.count("teimoso_backups", outcome="kept")
             if self._behind is not None:
                 log.info("backed up again", action="backup", connection=self._connection)
                 self._behind = None

@@ -18,6 +18,7 @@ import structlog
 
 from actors.connection.engine import NotConnected, Outgoing, SendError
 from actors.content import EDIT_SECONDS, Change, Edit, UnknownContent
+from actors.measures import measures
 from actors.queue.lanes import LeaseLost
 from actors.redis.client import RedisAway
 from actors.shell import end_tasks
@@ -283,7 +284,9 @@ class Sender:
             raise NotConnected
         try:
             said = await self._said(job)
-            return await self._engine.send(Outgoing(job.message_id, job.chat, said))
+            began = time.monotonic()
+            at = await self._engine.send(Outgoing(job.message_id, job.chat, said))
+            measures.observe("teimoso_whatsapp_ack_seconds", time.monotonic() - began)
         except SendError:
             raise
         except Exception as error:  # noqa: BLE001
@@ -293,6 +296,7 @@ class Sender:
                 "engine broke", action="send", connection=self._ticket.connection, error=name
             )
             raise SendError(name, uncertain=True) from None
+        return at
 
     async def _unclaim(self, id_: str, behind: Sequence[str] = ()) -> None:
         connection, epoch = self._ticket.connection, self._ticket.epoch

@@ -24,6 +24,7 @@ from actors.connection.holding import Hold
 from actors.connection.pace import Pace
 from actors.connection.reporting import Reporter
 from actors.connection.sending import Sender, Ticket
+from actors.measures import measures
 from actors.redis.lease import Obstacle
 from actors.shell import end_tasks
 
@@ -126,6 +127,11 @@ class Serving:
         """How many messages are on their way."""
         return self._sender.in_flight
 
+    @property
+    def inbox_age(self) -> float:
+        """Seconds for which something that arrived has been waiting to be stored."""
+        return self._drain.age
+
     def start(self, engine: Engine, *, connect: bool = True) -> None:
         """Begin to serve; returns at once.
 
@@ -221,6 +227,7 @@ class Serving:
             self._sender.closed()
             self._is_open.clear()
             opened, self._opened_at = self._opened_at, None
+            measures.count("teimoso_socket_closes", cause=_name(cause))
             if cause is None:
                 self._report("reconnecting", LEASE_EXPIRED)
                 continue
@@ -386,3 +393,7 @@ class Serving:
                 error=type(error).__name__,
             )
             self._ask(Ending("broke", type(error).__name__))
+
+
+def _name(cause: Cause | None) -> str:
+    return LEASE_EXPIRED if cause is None else str(cause.kind)

@@ -22,6 +22,7 @@ from actors.connection.session_file import (
     StaleEpoch,
     make_directory,
 )
+from actors.connection.uploads import Uploads
 
 __all__ = [
     "Credentials",
@@ -36,7 +37,7 @@ __all__ = [
 ]
 
 
-class Session(Inbox, Sent, Polls, Aliases, Directory, Keys):
+class Session(Inbox, Sent, Uploads, Polls, Aliases, Directory, Keys):
     """The session file of one account.
 
     Reading is allowed anywhere and sees what is committed; every method that changes something
@@ -61,10 +62,14 @@ class Session(Inbox, Sent, Polls, Aliases, Directory, Keys):
         return news
 
     def prune(self, now: float) -> None:
-        """Drop what outlived its term: tombstones, receipts, what was sent, polls, ids, signed prekeys."""
+        """Drop what outlived its term: tombstones, receipts, what was sent, polls, ids, signed prekeys.
+
+        Files that are still to be fetched end by themselves.
+        """
         self.prune_tombstones(now)
         self.prune_statuses(now)
         self.prune_sent(now)
+        self.prune_uploads(now)
         self.prune_polls(now)
         self.prune_aliases(now)
         self.prune_signed_prekeys(now)
@@ -72,8 +77,10 @@ class Session(Inbox, Sent, Polls, Aliases, Directory, Keys):
     def forget_credentials(self) -> None:
         """Forget the account: credentials, prekeys, Signal sessions, identities, devices, plaintexts.
 
-        The inbox and its tombstones stay: those messages were acknowledged.
+        The inbox, its tombstones and the files that are still to be fetched stay: those messages
+        were acknowledged.
         """
         self.forget_keys()
         self.forget_directory()
         self.forget_sent()
+        self.forget_uploads()

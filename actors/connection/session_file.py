@@ -266,7 +266,8 @@ class SessionFile:
                 self._writer.execute("PRAGMA user_version=1")
             written = self._writer.execute("PRAGMA user_version").fetchone()[0]
             for version in range(written + 1, VERSION + 1):
-                self._writer.execute(CHANGES[version])
+                for statement in CHANGES[version].split(";"):
+                    self._writer.execute(statement)
                 self._writer.execute(f"PRAGMA user_version={version}")
             self._writer.execute("UPDATE file SET epoch = ? WHERE epoch < ?", (self.epoch,) * 2)
             self._check_epoch()

@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 7
+VERSION = 8
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -152,6 +152,40 @@ ALTER TABLE file ADD COLUMN commits INTEGER NOT NULL DEFAULT 0
 ALTER TABLE ratchets ADD COLUMN spent INTEGER NOT NULL DEFAULT 0
 """,
     7: """
+-- Files of messages that arrived, which are still to be fetched from the media servers.
+CREATE TABLE transfers (
+    chat TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    from_me INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    media_key BLOB NOT NULL,
+    direct_path TEXT NOT NULL,
+    sha256 BLOB NOT NULL,
+    sealed_sha256 BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    asked INTEGER NOT NULL,
+    next_at REAL NOT NULL,
+    UNIQUE (chat, sender, message_id)
+) STRICT;
+CREATE INDEX transfers_next_at ON transfers (next_at);
+CREATE INDEX transfers_message_id ON transfers (message_id);
+
+-- Files of messages that leave: what a message that is sent again says of its file.
+CREATE TABLE uploads (
+    message_id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    media_key BLOB NOT NULL,
+    url TEXT NOT NULL,
+    direct_path TEXT NOT NULL,
+    sha256 BLOB NOT NULL,
+    sealed_sha256 BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    at REAL NOT NULL
+) STRICT
+""",
+    8: """
 -- Under which id WhatsApp has a message of the service's, where that is not its own.
 CREATE TABLE aliases (
     ours TEXT NOT NULL,

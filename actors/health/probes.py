@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from actors.connection.vault.bucket import BucketAway
 from actors.health.breaker import Breaker
 from actors.health.checks import Answer, Backlog, Seen, Spools
+from actors.measures import measures
 from actors.redis.client import RedisAway, durability, reach
 from actors.state.documents import HEALTH_STATUS, LATEST, StoreAway, Where
 
@@ -85,8 +86,11 @@ class Probes:
             async with asyncio.timeout(PATIENCE):
                 await self._documents.get(HEALTH_STATUS, LATEST)
         except (StoreAway, TimeoutError):
+            measures.count("teimoso_state_store_failures", operation="read")
             return Answer(ok=False, seconds=self._clock() - began)
-        return Answer(ok=True, seconds=self._clock() - began)
+        seconds = self._clock() - began
+        measures.observe("teimoso_state_store_seconds", seconds, operation="read")
+        return Answer(ok=True, seconds=seconds)
 
     async def spools(self) -> Spools | None:
         """What cannot leave the spools of all hosts; None while the store is away."""

@@ -84,16 +84,31 @@ def trees(roots: Iterable[int]) -> Iterator[psutil.Process]:
                     yield each
 
 
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Bytes."""
+
+    free: int
+    size: int
+
+
 def left(places: Iterable[Path]) -> int | None:
     """The bytes that are free on the fullest of the disks of these places."""
-    free = []
+    disk = fullest(places)
+    return None if disk is None else disk.free
+
+
+def fullest(places: Iterable[Path]) -> Disk | None:
+    """The disk with the least left, of those on which these places are."""
+    disks = []
     for place in places:
         there = place.resolve()
         while not there.exists():
             there = there.parent
         with suppress(OSError):
-            free.append(shutil.disk_usage(there).free)
-    return min(free, default=None)
+            usage = shutil.disk_usage(there)
+            disks.append(Disk(usage.free, usage.total))
+    return min(disks, key=lambda disk: disk.free, default=None)
 
 
 def started(path: Path) -> list[int]:

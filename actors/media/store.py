@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
     from pathlib import Path
+
+
+DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+"""A SHA-256 as files are named by it."""
 
 
 class TooLarge(Exception):  # noqa: N818 - reads as what it is
@@ -15,10 +20,23 @@ class TooLarge(Exception):  # noqa: N818 - reads as what it is
     code: Final = "media_too_large"
 
 
-class StoreFull(Exception):  # noqa: N818
+class StoreUnavailable(Exception):  # noqa: N818
+    """The disk does not do what it is asked. Nothing was kept; ask again.
+
+    `reason` names the condition; it quotes nothing.
+    """
+
+    code: str = "media_unavailable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class StoreFull(StoreUnavailable):
     """The disk has no room. Nothing was kept."""
 
-    code: Final = "disk_full"
+    code: str = "disk_full"
 
 
 class MediaStore(Protocol):
@@ -34,12 +52,12 @@ class MediaStore(Protocol):
     ) -> tuple[str, int]:
         """Keep what comes; return its SHA-256 (hex) and its size in bytes.
 
-        Raises `TooLarge` beyond `limit` bytes, `StoreFull`, ValueError where it is not the
+        Raises `TooLarge` beyond `limit` bytes, `StoreUnavailable`, ValueError where it is not the
         `expected` one, and whatever `chunks` raises; nothing is left of it then.
         """
 
     async def find(self, sha256: str) -> Path | None:
         """The file on this host, brought from the bucket where it is only there; None: nowhere.
 
-        Raises `BucketAway` where only the bucket could tell, and `StoreFull`.
+        Raises `BucketAway` where only the bucket could tell, and `StoreUnavailable`.
         """

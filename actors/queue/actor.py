@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import Any
 
 from actors.queue.lanes import Lanes
@@ -13,9 +12,6 @@ from actors.settings import Settings
 from actors.shell import Shell
 from actors.state.documents import open_documents
 
-NICE = 10
-"""How far this process stands back: the view of the queue may lag, messages may not."""
-
 
 class QueueActor(Shell):
     """Readies, counts and mirrors for all connections.
@@ -24,9 +20,6 @@ class QueueActor(Shell):
     """
 
     async def _start(self) -> None:
-        # Before any thread is made: what is sent and received goes first where the cores are busy.
-        # Never forwards: only root may do that.
-        os.setpriority(os.PRIO_PROCESS, 0, max(NICE, os.getpriority(os.PRIO_PROCESS, 0)))
         settings = Settings.load(self.data)
         self._redis = connect(settings)
         self._lanes = Lanes(self._redis, settings)

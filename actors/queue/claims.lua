@@ -161,6 +161,7 @@ function transitions.fail(epoch, id, tries, code, uncertain, retry_at)
     call('ZADD', HELD, retry_at + set_back(), id)
     write(id, sequence(), 'status', 'waiting', 'waiting_at', NOW, 'error', code,
         'retry_at', retry_at)
+    count('retries')
     -- Who waits for a claim has to learn when the next one is due.
     wake()
     return 'waiting'

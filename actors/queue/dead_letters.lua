@@ -11,6 +11,7 @@ local function redrive(id, chat, priority, accepted_at)
     call('PERSIST', message(id))
     write(id, seq, 'status', 'queued', 'attempts', 0, 'queued_at', NOW, 'redriven_at', NOW)
     place(id, chat, priority, seq)
+    count('redriven')
 end
 
 function transitions.retry(id)

@@ -18,6 +18,20 @@
 
 local PROOF = {sent = 1, delivered = 2, read = 3}
 
+-- Bounds in seconds of the counts of how long messages took from when they could leave first until
+-- they were sent: `record.py` has the same.
+local TOOK = {0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800}
+
+local function took(seconds)
+    seconds = math.max(0, seconds)
+    local bucket = 1
+    while TOOK[bucket] and seconds > TOOK[bucket] do
+        bucket = bucket + 1
+    end
+    call('HINCRBY', COUNTERS, 'took:' .. bucket, 1)
+    call('HINCRBY', COUNTERS, 'took:ms', math.floor(seconds * 1000 + 0.5))
+end
+
 -- How far the clock was set back, in all. `held` counts on from there: its scores are ahead of the
 -- clock by this much, so that a jump moves nothing in it (`follow_clock`).
 local function set_back()
@@ -66,7 +80,7 @@ local function prove(id, status, at)
         at = NOW
     end
     local record = call('HMGET', message(id), 'status', 'chat', 'sent_at', status .. '_at',
-        'delivered_at', 'sending_at')
+        'delivered_at', 'sending_at', 'accepted_at', 'send_at', 'redriven_at')
     for _, before in pairs({record[3], record[5], record[6]}) do
         if before and tonumber(before) > tonumber(at) then
             at = before
@@ -77,6 +91,11 @@ local function prove(id, status, at)
         return
     end
     if not known then
+        count('sent')
+        if record[1] == 'dead' or record[1] == 'cancelled' then
+            count('revived')
+        end
+        took(at - math.max(record[7] or at, record[8] or 0, record[9] or 0))
         leave(id, record[2])
         call('HDEL', message(id), 'uncertain', 'error', 'retry_at', 'ticket', 'expired_at')
         call('PEXPIRE', message(id), RETENTION)
@@ -85,6 +104,12 @@ local function prove(id, status, at)
     if not record[3] and status ~= 'sent' then
         table.insert(fields, 'sent_at')
         table.insert(fields, at)
+    end
+    if status ~= 'sent' and (not known or known < 2) then
+        count('delivered')
+    end
+    if status == 'read' and known ~= 3 then
+        count('read')
     end
     if not known or PROOF[status] > known then
         table.insert(fields, 'status')
@@ -117,6 +142,7 @@ function transitions.accept(
     end
     -- What was due before this was accepted goes before it.
     promote()
+    count('queued')
     local seq = sequence()
     local record = {'chat', chat, 'type', kind, 'text', text, 'priority', priority,
         'attempts', 0, 'accepted_at', NOW}
@@ -181,6 +207,7 @@ function transitions.cancel(id)
         leave(id, record[2])
         call('HDEL', message(id), 'retry_at', 'ticket')
         write(id, sequence(), 'status', 'cancelled', 'cancelled_at', NOW)
+        count('cancelled')
         call('PEXPIRE', message(id), RETENTION)
     elseif record[1] ~= 'cancelled' then
         return {'refused', record[1]}
@@ -198,6 +225,7 @@ function transitions.abandon(code, limit)
         leave(id, record[2])
         call('HDEL', message(id), 'retry_at', 'ticket')
         write(id, sequence(), 'status', 'cancelled', 'cancelled_at', NOW, 'error', code)
+        count('cancelled')
         call('PEXPIRE', message(id), RETENTION)
     end
     return call('ZCARD', OPEN)

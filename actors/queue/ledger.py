@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.record import Counts, Record, api_id, record_of, split_id
+from actors.queue.record import Counts, Flow, Record, api_id, flow_of, record_of, split_id
 from actors.queue.refusals import IdempotencyConflict
 from actors.redis import keys
 from actors.redis.client import reach, telling
@@ -77,6 +77,20 @@ class Ledger:
             answers = await pipeline.execute() if connections else []
         return {
             connection: _counts(answers[7 * number : 7 * number + 7])
+            for number, connection in enumerate(connections)
+        }
+
+    async def flows_many(self, connections: Sequence[str]) -> dict[str, Flow]:
+        """What became of each connection's messages, all in one round trip."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for connection in connections:
+            of = keys.of(connection)
+            pipeline.hgetall(of.counters)
+            pipeline.zcard(of.open)
+        async with reach():
+            answers = await pipeline.execute() if connections else []
+        return {
+            connection: flow_of(answers[2 * number], answers[2 * number + 1])
             for number, connection in enumerate(connections)
         }
 

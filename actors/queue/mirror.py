@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from actors.content import Change, Delete, Edit, UnknownContent, pack
+from actors.content import Change, Delete, Edit, PollVote, UnknownContent, pack
 from actors.state.changes import ME, noting
 from actors.state.documents import JOBS, MESSAGES, Document, Write
 from actors.state.fields import is_ahead
@@ -104,6 +104,8 @@ def _content(record: Record) -> Document | None:
     if said is None:
         return None
     packed = pack(said)
+    if isinstance(said, PollVote):
+        packed.pop("secret", None)  # it stands with the poll
     if isinstance(said, Edit) and record.status in PROVEN:
         del packed["text"]
     return packed

@@ -170,6 +170,56 @@ class Counts:
     oldest_at: float | None
 
 
+COUNTED = (
+    "queued",
+    "sent",
+    "delivered",
+    "read",
+    "dead",
+    "cancelled",
+    "retries",
+    "cut_off",
+    "redriven",
+    "revived",
+)
+"""What the scripts count of each connection; `revived` are finished ones that were sent after all."""
+
+TOOK = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+"""Bounds in seconds of `Flow.took`, as in `lanes.lua`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What became of a connection's messages since its queue began.
+
+    `counts` has each of `COUNTED`, `open` what is not finished. `took` says how many of those sent
+    took how long from when they could leave first: one number for each of `TOOK` and one for more;
+    `took_seconds` is the sum.
+    """
+
+    counts: Mapping[str, int]
+    open: int
+    took: tuple[int, ...]
+    took_seconds: float
+
+    @property
+    def unaccounted(self) -> int:
+        """Messages that were in the queue and are nowhere now: 0, or something was lost (G2)."""
+        of = self.counts
+        came = of["queued"] + of["redriven"] + of["revived"]
+        return came - of["sent"] - of["dead"] - of["cancelled"] - self.open
+
+
+def flow_of(counters: Mapping[str, str], opened: int) -> Flow:
+    """What the hash of counters says."""
+    return Flow(
+        counts={name: int(counters.get(f"count:{name}", 0)) for name in COUNTED},
+        open=opened,
+        took=tuple(int(counters.get(f"took:{n}", 0)) for n in range(1, len(TOOK) + 2)),
+        took_seconds=int(counters.get("took:ms", 0)) / 1000,
+    )
+
+
 def mint() -> str:
     """A WhatsApp message id as WhatsApp Web makes them: ``3EB0`` and 18 upper-case hex digits.
 

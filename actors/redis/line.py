@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from hiredis import pack_command
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
+from actors.measures import measures
 from actors.redis.client import DEADLINE, SOCKET_TIMEOUT
 
 if TYPE_CHECKING:
@@ -123,8 +125,10 @@ class Line:
 
     async def _send(self, batch: list[tuple[tuple[Any, ...], asyncio.Future[Any]]]) -> None:
         outcomes: list[Any]
+        began = time.monotonic()
         try:
             outcomes = await self.exchange([command for command, _ in batch])
+            measures.observe("teimoso_redis_seconds", time.monotonic() - began)
         except Exception as error:  # noqa: BLE001 - every caller gets it
             outcomes = [error] * len(batch)
         except asyncio.CancelledError:

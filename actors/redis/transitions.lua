@@ -61,6 +61,11 @@ local function sequence()
     return call('HINCRBY', COUNTERS, 'seq', 1)
 end
 
+-- Counts what became of messages, in the script that does it: so no count is lost, and none is twice.
+local function count(what)
+    call('HINCRBY', COUNTERS, 'count:' .. what, 1)
+end
+
 -- Changes a record and marks it for mirroring.
 local function write(id, revision, ...)
     call('HSET', message(id), 'revision', revision, ...)
@@ -150,6 +155,7 @@ local function bury(id, chat, code)
     leave(id, chat)
     call('ZADD', DEAD, seq, id)
     write(id, seq, 'status', 'dead', 'dead_at', NOW, 'error', code, 'died', seq)
+    count('dead')
 end
 
 -- Whether the message was in flight when an owner crashed. Such a one flies alone, so that the next
@@ -176,6 +182,7 @@ local function cut_off(crash)
         local record = call('HMGET', message(id), 'sending_at', 'crash_log')
         local poison = crash and #cut == 1 and suspect(id)
         call('HINCRBY', message(id), 'cut', 1)
+        count('cut_off')
         call('HSET', message(id), 'uncertain', '1')
         if crash then
             call('HINCRBY', message(id), 'crashes', 1)

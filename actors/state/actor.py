@@ -12,6 +12,7 @@ from actors.state.batcher import Batcher
 from actors.state.connections import Observed
 from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, Where, open_documents
 from actors.state.fencing import Superseded, fence
+from actors.state.media import settling
 from actors.state.messages import advancing, changing, content_of, incoming, moving, storing
 from actors.state.observing import Observing
 from actors.state.retention import Retention
@@ -80,6 +81,16 @@ class StateManager(Shell):
         """
         await self.start()
         return await self._write(connection, epoch, [advancing(connection, item) for item in items])
+
+    async def note_files(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        """Note what became of the files of messages; as `store_messages`.
+
+        Items have the fields of `engine.InboxFile`. One whose message is not stored waits for it.
+        """
+        await self.start()
+        return await self._write(connection, epoch, [settling(connection, item) for item in items])
 
     async def merge_chat(
         self, connection: str, epoch: int, old: str, new: str

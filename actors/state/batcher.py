@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 
+from actors.measures import measures
 from actors.state.documents import BATCH_LIMIT, StoreAway
 
 if TYPE_CHECKING:
@@ -152,9 +154,11 @@ class Batcher:
 
     async def _write(self, parts: list[_Part]) -> None:
         writes = [write for part in parts for write in part.writes]
+        began = time.monotonic()
         try:
             await self._commit(writes)
         except StoreAway:
+            measures.count("teimoso_state_store_failures", operation="write")
             raise
         except Exception as error:  # noqa: BLE001 - it is the caller's to see
             if len(parts) == 1:
@@ -167,6 +171,7 @@ class Batcher:
                 if not part.call.future.done():
                     await self._write([part])
             return
+        measures.observe("teimoso_state_store_seconds", time.monotonic() - began, operation="write")
         self.written += len(writes)
         self.batches += 1
         for part in parts:

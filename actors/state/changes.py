@@ -6,7 +6,8 @@ The changes of a message stand in its document under ``changes``, beside what it
     taken back stays with an empty ``emoji``, so that an older one does not come back
     ``votes`` of a poll by who voted: ``options`` ``at`` ``message_id``, the last of each
     ``edits`` the newest `EDITS` in the order of their time: ``text`` ``at`` ``message_id``
-    ``deleted`` ``at`` ``message_id``; what the message said, and its other changes, are gone then
+    ``deleted`` ``at`` ``message_id``; what the message said, its file, and its other changes, are gone
+    then
 
 The result is the same in whatever order changes arrive and however often (G5), also where one comes
 before its message: a document with ``changes`` alone stands for that until it is stored, and no
@@ -85,6 +86,7 @@ def settled(document: Mapping[str, Any], changes: Mapping[str, Any]) -> Document
     kept: Document = {**document, "changes": dict(changes)}
     if changes.get("deleted") and not is_early(document):
         kept |= {"text": None, "content": None}
+        kept.pop("media", None)
     return kept
 
 

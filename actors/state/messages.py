@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from actors.content import Change, Edit, decode, pack
+from actors.content import Change, Edit, decode, file_of, pack
 from actors.state.changes import ME, incoming_id, is_early, joined, noting, renamed, settled
 from actors.state.documents import MESSAGES, Write
+from actors.state.media import PENDING, later
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +63,8 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
         document["sent_at"] = at
     if (content := content_of(item)) is not None:
         document["content"] = shown(content)
+        if file_of(content) is not None:
+            document["media"] = dict(PENDING)
     return document
 
 
@@ -122,6 +125,11 @@ def storing(document: Document) -> Write:
 
     def change(there: Document | None) -> Document | None:
         stored = stand_in(there)
+        mine = there is not None and there.get("connection") == document["connection"]
+        if there is not None and mine and not (there.get("changes") or {}).get("deleted"):
+            media = later(there.get("media"), document.get("media"))
+            if media is not None and media != (stored or there).get("media"):
+                stored = {**(stored or there), "media": media}
         if there is None or stored is None:
             return stored
         if changes := joined(there.get("changes") or {}, document.get("changes") or {}):

@@ -180,6 +180,10 @@ def send(
     contact: Annotated[
         str | None, typer.Option("--contact", metavar="PHONE", help="A person, named TEXT.")
     ] = None,
+    vote: Annotated[
+        str | None,
+        typer.Option("--vote", metavar="ID", help="Vote in a poll for each --option, or none."),
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option("--option", help="A choice of the poll that asks TEXT; give two or more."),
@@ -205,6 +209,7 @@ def send(
         delete=delete,
         location=location,
         contact=contact,
+        vote=vote,
         options=option or (),
         choices=choices,
     )

@@ -29,6 +29,7 @@ class Asked:
     delete: str | None = None
     location: str | None = None
     contact: str | None = None
+    vote: str | None = None
     options: Sequence[str] = ()
     choices: int | None = None
 
@@ -41,7 +42,8 @@ def body(asked: Asked) -> dict[str, Any]:
         "--delete": asked.delete,
         "--location": asked.location,
         "--contact": asked.contact,
-        "--option": asked.options or None,
+        "--vote": asked.vote,
+        "--option": None if asked.vote is not None else asked.options or None,
     }
     given = [name for name, value in kinds.items() if value is not None]
     if len(given) > 1:
@@ -49,7 +51,7 @@ def body(asked: Asked) -> dict[str, Any]:
     if asked.choices is not None and given != ["--option"]:
         raise typer.BadParameter("--choices is for a poll: give its options with --option.")
     made: dict[str, Any] = {"connection": asked.connection, "to": asked.to}
-    if given and given[0] in {"--react", "--edit", "--delete"}:
+    if given and given[0] in {"--react", "--edit", "--delete", "--vote"}:
         if asked.priority is not None or asked.reply_to is not None:
             raise typer.BadParameter(f"{given[0]} takes neither --priority nor --reply-to.")
         return made | _change(asked, given[0])
@@ -66,7 +68,9 @@ def _change(asked: Asked, kind: str) -> dict[str, Any]:
     if kind == "--edit":
         return {"type": "edit", "message": asked.edit, "text": _needed(asked, "its new text")}
     if asked.text is not None:
-        raise typer.BadParameter("--delete takes no TEXT.")
+        raise typer.BadParameter(f"{kind} takes no TEXT.")
+    if kind == "--vote":
+        return {"type": "poll_vote", "message": asked.vote, "options": list(asked.options)}
     return {"type": "delete", "message": asked.delete}
 
 

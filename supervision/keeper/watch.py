@@ -7,6 +7,7 @@ import os
 import random
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -23,7 +24,6 @@ from supervision.roster import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from actors.settings import Settings
     from supervision.keeper.plan import Plan
@@ -168,7 +168,11 @@ class Keeper:
             where = await probe.get_json(self.plan.control_port, "/")
             if where is None:
                 raise Fallen("it does not say where it is")
-            update = {"whatsapp_url": where["ws_url"], "whatsapp_root_key": where["root_key"]}
+            update = {
+                "whatsapp_url": where["ws_url"],
+                "whatsapp_root_key": where["root_key"],
+                "whatsapp_media_authority": Path(where["media_authority"]),
+            }
             self._settings = self._settings.current().model_copy(update=update)
             try:
                 self._settings.save()

@@ -25,8 +25,6 @@ CLIENTS = Path(__file__).with_name("clients")
 # The environment that the Makefile makes for the client in Rust.
 RUST = ROOT / ".venv" / "tryx"
 KINDS = ("neonize", "tryx", "native", "whatsmeow")
-# Those whose programs speak more than texts; the others join the scenarios once theirs do.
-VERSATILE = ("neonize",)
 
 
 class JsonProcess:

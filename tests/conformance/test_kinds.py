@@ -23,7 +23,7 @@ def said(simulator: Simulator, friend: str, client: Client, kind: str, **more: A
     return simulator.say(friend, client.number, more.pop("text", "?"), type=kind, **more)
 
 
-@pytest.mark.differs(tryx="D9", native="D9")
+@pytest.mark.differs(tryx="D9")
 def test_replies(simulator: Simulator, versatile: Client, friend: str) -> None:
     asked = simulator.say(friend, versatile.number, "coming?")
     versatile.wait("message", id=asked)
@@ -35,7 +35,7 @@ def test_replies(simulator: Simulator, versatile: Client, friend: str) -> None:
     assert versatile.wait("message", text="good")["reply_to"] == reply["id"]
 
 
-@pytest.mark.differs(tryx="D9", native="D9")
+@pytest.mark.differs(tryx="D9")
 def test_reacts(simulator: Simulator, versatile: Client, friend: str) -> None:
     asked = simulator.say(friend, versatile.number, "look")
     versatile.wait("message", id=asked)
@@ -51,7 +51,7 @@ def test_reacts(simulator: Simulator, versatile: Client, friend: str) -> None:
     assert versatile.wait("message", type="reaction")["target"] == sent
 
 
-@pytest.mark.differs(tryx="D9", native="D9")
+@pytest.mark.differs(tryx="D9")
 def test_edits_and_deletes(simulator: Simulator, versatile: Client, friend: str) -> None:
     sent = versatile.send(friend, "frist")
     edit = simulator.item(friend, versatile.say(friend, "edit", target=sent, text="first"))
@@ -61,7 +61,7 @@ def test_edits_and_deletes(simulator: Simulator, versatile: Client, friend: str)
     assert (delete["type"], delete["content"]["target"]["id"]) == ("delete", sent)
 
 
-@pytest.mark.differs(tryx="D9", native="D9")
+@pytest.mark.differs(tryx="D9")
 @pytest.mark.parametrize("wrapped", [True, False], ids=["wrapped", "bare"])
 def test_hears_an_edit_and_a_deletion(
     simulator: Simulator, versatile: Client, friend: str, wrapped: bool
@@ -76,7 +76,7 @@ def test_hears_an_edit_and_a_deletion(
     simulator.settled(versatile.number)
 
 
-@pytest.mark.differs(tryx="D9", native="D9")
+@pytest.mark.differs(tryx="D9")
 def test_shares_a_place(simulator: Simulator, versatile: Client, friend: str) -> None:
     place = {"latitude": 38.7, "longitude": -9.1, "name": "Here"}
     item = simulator.item(friend, versatile.say(friend, "location", **place))
@@ -86,7 +86,7 @@ def test_shares_a_place(simulator: Simulator, versatile: Client, friend: str) ->
     assert (heard["place"], heard["text"]) == ([38.7, -9.1], "Here")
 
 
-@pytest.mark.differs(tryx="D9", native="D9")
+@pytest.mark.differs(tryx="D9")
 def test_shares_a_card(simulator: Simulator, versatile: Client, friend: str) -> None:
     card = {"name": "Ana", "vcard": VCARD}
     item = simulator.item(friend, versatile.say(friend, "contact", **card))
@@ -96,7 +96,7 @@ def test_shares_a_card(simulator: Simulator, versatile: Client, friend: str) -> 
     assert (heard["text"], heard["vcard"]) == ("Ana", VCARD)
 
 
-@pytest.mark.differs(tryx="D9", native="D9")
+@pytest.mark.differs(tryx="D9")
 @pytest.mark.parametrize("mode", ["pn", "lid"])
 def test_polls_and_votes(simulator: Simulator, versatile: Client, friend: str, mode: str) -> None:
     simulator.post(f"/contacts/{friend}/addressing", mode=mode)
@@ -127,7 +127,7 @@ def test_polls_and_votes(simulator: Simulator, versatile: Client, friend: str, m
     assert (vote["content"]["target"]["id"], vote["content"]["options"]) == (asked, ["red"])
 
 
-@pytest.mark.differs(tryx="D9", native="D9")
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
 @pytest.mark.parametrize("media", MEDIA)
 def test_sends_a_file(simulator: Simulator, versatile: Client, friend: str, media: str) -> None:
     data = f"a file for {friend}".encode() * 1000
@@ -140,7 +140,7 @@ def test_sends_a_file(simulator: Simulator, versatile: Client, friend: str, medi
     assert item["content"]["sha256"] == hashlib.sha256(data).hexdigest()
 
 
-@pytest.mark.differs(tryx="D9", native="D9")
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
 @pytest.mark.parametrize("media", MEDIA)
 def test_receives_a_file(simulator: Simulator, versatile: Client, friend: str, media: str) -> None:
     simulator.post(f"/contacts/{friend}/say", to=versatile.number, type=media, size=70_000)
@@ -152,7 +152,7 @@ def test_receives_a_file(simulator: Simulator, versatile: Client, friend: str, m
     assert (down["sha256"], down["length"]) == (item["content"]["sha256"], 70_000)
 
 
-@pytest.mark.differs(tryx="D9", native="D9")
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
 def test_finds_a_file_after_the_simulators_kill(
     simulator: Simulator, versatile: Client, friend: str
 ) -> None:
@@ -168,7 +168,7 @@ def test_finds_a_file_after_the_simulators_kill(
     assert versatile.wait("downloaded")["length"] == 1000
 
 
-@pytest.mark.differs(tryx="D9", native="D9")
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
 @pytest.mark.parametrize("status", [404, 410])
 def test_says_that_a_file_is_gone(
     simulator: Simulator, versatile: Client, friend: str, status: int

@@ -60,6 +60,7 @@ KINDS = [
         kinds.Location(1.5, 2.5, "Here"),
         kinds.Contact((kinds.Card("Ana", "BEGIN:VCARD"), kinds.Card("Ben", "BEGIN:VCARD"))),
         kinds.Poll("Tea?", ("yes", "no"), 1, "ab" * 32),
+        kinds.PollVote(TARGET, ("yes",), "ab" * 32),
         kinds.Reaction(TARGET, "+"),
         kinds.Edit(TARGET, "better"),
         kinds.Delete(TARGET),

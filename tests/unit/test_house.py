@@ -29,7 +29,7 @@ PORTS = {
     "queue": {"lanes"},
     "state": {"documents", "fields", "connections", "copies", "changes"},
     "health": {"summary"},
-    "media": {"store"},
+    "media": {"store", "opening"},
 }
 SHARED = {
     "backoff",
@@ -38,6 +38,7 @@ SHARED = {
     "files",
     "hosts",
     "logs",
+    "measures",
     "optional",
     "processes",
     "redis",
@@ -55,6 +56,7 @@ DOORS = {
         "actors/queue/spool.py",
         "actors/connection/session.py",
         "actors/connection/whatsmeow/store.py",
+        "actors/media/ledger.py",
     },
     "google.cloud.firestore_v1": {
         "actors/state/firestore.py",

@@ -8,17 +8,24 @@ from pathlib import Path
 from tests.scheduling import APART, LAST, LINES, rank, scope
 
 ROOT = Path(__file__).resolve().parents[2]
-STARTS = re.compile(r"with (Instance|ClusterInstance|Cluster|Head)\(")
+STARTS = re.compile(r"\b(with Cluster|\w*Instance|Head)\(")
+WHOLE = "tests/integration/whole/"
+"""All of this folder uses the instance that its `conftest.py` starts."""
 
 
 def test_what_starts_a_whole_instance_stands_in_a_line() -> None:
     files = [
         str(file.relative_to(ROOT))
         for file in (ROOT / "tests").rglob("test_*.py")
-        if STARTS.search(file.read_text()) and file.parent.name != "benchmarks"
+        if (STARTS.search(file.read_text()) or WHOLE in str(file))
+        and file.parent.name not in {"benchmarks", "unit"}
     ]
     assert len(files) > 10
     assert [file for file in files if scope(f"{file}::test") == file] == []
+
+
+def test_what_stands_apart_starts_none() -> None:
+    assert [file for file in APART if STARTS.search((ROOT / file).read_text())] == []
 
 
 def test_what_is_named_is_there() -> None:

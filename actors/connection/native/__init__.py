@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.engine import Engine, EngineEvents
+    from actors.media.store import MediaStore
     from actors.settings import Settings
 
 __all__ = ["open_engine", "renew_session"]
@@ -20,14 +21,21 @@ SESSION_FILE = "session.db"
 
 
 def open_engine(
-    settings: Settings, connection: str, epoch: int, events: EngineEvents, directory: Path
+    settings: Settings,
+    connection: str,
+    epoch: int,
+    events: EngineEvents,
+    directory: Path,
+    *,
+    media: MediaStore | None = None,
 ) -> Engine:
-    """The engine of one connection under this epoch, on ``session.db`` in `directory`.
+    """The engine of one connection under this epoch, on ``session.db`` in `directory`; files are in `media`.
 
     Raises what `Session.open` raises: `StaleEpoch` where a newer owner has the file (G6).
     """
     del connection  # the directory is the connection's; its name means nothing to WhatsApp
-    return NativeEngine(settings, Session.open(directory / SESSION_FILE, epoch), events)
+    session = Session.open(directory / SESSION_FILE, epoch)
+    return NativeEngine(settings, session, events, media=media)
 
 
 async def renew_session(file: Path, epoch: int) -> None:

@@ -18,7 +18,8 @@ class Received:
 
     `part` is the field of `message` that says what it is, `type` what that is called here, `text`
     its text, None for kinds without one. `destination` is the chat's address when the account's own
-    phone sent the message and this is its copy.
+    phone sent the message and this is its copy. `view_once`: its sender wants it seen once, and kept
+    nowhere.
     """
 
     type: str
@@ -26,6 +27,7 @@ class Received:
     destination: str | None
     part: str
     message: Any = field(repr=False, compare=False)
+    view_once: bool = False
 
 
 _TYPES = {
@@ -37,7 +39,6 @@ _TYPES = {
     "audioMessage": "audio",
     "documentMessage": "document",
     "stickerMessage": "sticker",
-    "lottieStickerMessage": "sticker",
     "locationMessage": "location",
     "liveLocationMessage": "location",
     "contactMessage": "contact",
@@ -57,14 +58,14 @@ _CHANGES = {
 }
 
 # Envelopes around a message that change how it is shown, not what it is.
+_VIEW_ONCE = ("viewOnceMessage", "viewOnceMessageV2", "viewOnceMessageV2Extension")
 _ENVELOPES = (
     "ephemeralMessage",
-    "viewOnceMessage",
-    "viewOnceMessageV2",
-    "viewOnceMessageV2Extension",
+    *_VIEW_ONCE,
     "documentWithCaptionMessage",
     "editedMessage",
     "pollCreationMessageV4",
+    "lottieStickerMessage",
 )
 
 # Parts that serve the protocol: a message that has nothing else is not one that a person sent.
@@ -96,7 +97,7 @@ def read(plaintext: bytes) -> Received | None:
         outer, message = message, message.deviceSentMessage.message
         if not message.HasField("messageContextInfo"):
             message.messageContextInfo.CopyFrom(outer.messageContextInfo)
-    message = _unwrapped(message)
+    message, envelopes = _unwrapped(message)
     names = [field.name for field, _ in message.ListFields()]
     if "protocolMessage" in names:
         kind = _CHANGES.get(message.protocolMessage.type)
@@ -106,7 +107,14 @@ def read(plaintext: bytes) -> Received | None:
     if not kinds:
         return None
     part = next((name for name in kinds if name in _TYPES), kinds[0])
-    return Received(_TYPES.get(part, part), text_of(message, part), destination, part, message)
+    return Received(
+        _TYPES.get(part, part),
+        text_of(message, part),
+        destination,
+        part,
+        message,
+        view_once=not envelopes.isdisjoint(_VIEW_ONCE),
+    )
 
 
 def text_of(message: Any, part: str | None = None) -> str | None:
@@ -143,13 +151,16 @@ def unpad(padded: bytes) -> bytes:
     return padded[:-count]
 
 
-def _unwrapped(message: Any) -> Any:
+def _unwrapped(message: Any) -> tuple[Any, set[str]]:
+    """The message, and the envelopes that it came in."""
+    opened = set[str]()
     for _ in range(4):
         envelope = next((name for name in _ENVELOPES if message.HasField(name)), None)
         if envelope is None:
             break
+        opened.add(envelope)
         message = getattr(message, envelope).message
-    return message
+    return message, opened
 
 
 def _text(message: Any, kind: str) -> str | None:

@@ -19,6 +19,7 @@ from actors.connection.native.addresses import Address, parse_optional
 from actors.connection.native.committing import SessionRefusal, cause_of
 from actors.connection.native.enrolment import Enrolment
 from actors.connection.native.linked import Linked
+from actors.connection.native.media.carrying import Carrying
 from actors.connection.native.nodes import Node
 from actors.connection.native.signal import new_credentials
 from actors.connection.native.socket import (
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from actors.connection.credentials import Credentials
     from actors.connection.engine import (
         EngineEvents,
+        InboxFile,
         InboxItem,
         InboxKind,
         InboxMerge,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
         InboxStatus,
         Outgoing,
     )
+    from actors.media.store import MediaStore
     from actors.settings import Settings
 
 log = structlog.get_logger()
@@ -84,7 +87,9 @@ class NativeEngine:
         events: EngineEvents,
         *,
         keepalive: Keepalive | None = None,
+        media: MediaStore | None = None,
     ) -> None:
+        """Files are in `media`; without it none is sent or fetched."""
         self._settings = settings
         self._session = session
         self._events = events
@@ -96,6 +101,18 @@ class NativeEngine:
         self.counts: Counter[str] = Counter()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._carrying = (
+            None
+            if media is None
+            else Carrying(
+                settings,
+                session,
+                media,
+                counts=self.counts,
+                events=events,
+                on_refusal=lambda refusal: self._end(cause_of(refusal)),
+            )
+        )
 
     @property
     def account(self) -> str | None:
@@ -108,6 +125,8 @@ class NativeEngine:
         if self._closing is not None:
             return self._closing
         self._idle.clear()
+        if self._carrying is not None:
+            self._carrying.start()
         try:
             cause = await self._run()
             if cause.kind is Kind.LOGGED_OUT:
@@ -153,6 +172,9 @@ class NativeEngine:
     @overload
     async def pending(self, kind: Literal["status"], limit: int) -> Sequence[InboxStatus]: ...
 
+    @overload
+    async def pending(self, kind: Literal["file"], limit: int) -> Sequence[InboxFile]: ...
+
     async def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
         """The oldest unsettled inbox items of that kind."""
         return self._session.pending(kind, limit)
@@ -196,6 +218,8 @@ class NativeEngine:
         if self._socket is not None:
             await self._socket.close(self._closing)
         await self._idle.wait()
+        if self._carrying is not None:
+            await self._carrying.close()
         self._session.close()
 
     def _end(self, cause: Cause) -> None:
@@ -293,6 +317,7 @@ class NativeEngine:
                 signed_prekey_age=self._settings.whatsapp_signed_prekey_age / 1000,
                 counts=self.counts,
                 hold=self._settings.session_storage_type == "cloud",
+                carrying=self._carrying,
             )
         tasks = [
             asyncio.create_task(part.run()),

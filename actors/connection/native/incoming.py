@@ -9,6 +9,9 @@ import structlog
 
 from actors.connection.native import bundles, content, receipts
 from actors.connection.native.addresses import GROUP, Address, parse_optional
+from actors.connection.native.media import asking
+from actors.connection.native.media.parts import is_path, transfer_of
+from actors.connection.native.media.verdict import GONE
 from actors.connection.native.nodes import MalformedMessage
 from actors.connection.native.ratchet import Undecryptable
 from actors.connection.native.reading import Forged, Scene, content_of
@@ -38,7 +41,7 @@ class Outcome:
     """What follows once the transaction is committed.
 
     `answers` are sent, where there is a `held` only once the inbox item of that key is settled; `news` says that the inbox may have grown; `wanted` is a message whose resend
-    was asked for; `task` is work that needs WhatsApp's answers: a retry receipt, or prekeys.
+    was asked for; `task` is work that needs WhatsApp's answers: a retry receipt, prekeys, or a file.
     `counted` names what the stanza turned out to be.
     """
 
@@ -46,7 +49,7 @@ class Outcome:
     answers: tuple[Node, ...] = ()
     news: bool = False
     wanted: Node | None = None
-    task: Literal["resend", "prekeys"] | None = None
+    task: Literal["resend", "prekeys", "file"] | None = None
     held: int | None = None
 
 
@@ -155,8 +158,20 @@ class Incoming:
             return Outcome("message.refused", answers)
         added = self._add(stanza, source, said, found.destination, plaintext)
         counted = "message.stored" if added else "message.repeated"
-        held = self._held(*self._named(stanza, source, found.destination))
-        return Outcome(counted, answers, news=added, held=held)
+        key = self._named(stanza, source, found.destination)
+        expected = added and self._expect_file(key, source, found)
+        task: Literal["file"] | None = "file" if expected else None
+        return Outcome(counted, answers, news=added, held=self._held(*key), task=task)
+
+    def _expect_file(self, key: Key, source: Source, found: content.Received) -> bool:
+        """Note with the message what its file takes, or why there will be none; True for the former."""
+        transfer = transfer_of(found, **key._asdict(), from_me=source.from_me)
+        if isinstance(transfer, str):
+            self._session.add_file(*key, "failed", transfer)
+        elif transfer is not None:
+            self._session.add_transfer(transfer)
+            return True
+        return False
 
     async def _decrypt(self, stanza: Node, source: Source) -> bytes:
         part = stanza.child("enc")
@@ -288,6 +303,8 @@ class Incoming:
         kind = stanza.attrs.get("type")
         if kind == "encrypt" and stanza.child("count") is not None:
             return Outcome("notification.prekeys", answers, task="prekeys")
+        if kind == "mediaretry":
+            return self._uploaded_again(stanza, answers)
         person = parse_optional(stanza.attrs.get("from"))
         if kind == "account_sync":
             self._devices.forget(self._people.account)
@@ -304,6 +321,20 @@ class Incoming:
         # not encrypted for the installation that is gone.
         self._signal.distrust(str(person))
         return Outcome("notification.identity", answers)
+
+    def _uploaded_again(self, stanza: Node, answers: tuple[Node, ...]) -> Outcome:
+        """The account's phone was asked for a file that the servers lost."""
+        for transfer in self._session.transfers_of(stanza.attrs["id"]):
+            found = asking.answer(stanza, transfer)
+            if found is None:
+                continue
+            if found.direct_path is None:
+                self._session.end_transfer(transfer, "failed", GONE)
+                return Outcome("notification.file_lost", answers, news=True)
+            if is_path(found.direct_path):
+                self._session.find_transfer_at(transfer, found.direct_path)
+                return Outcome("notification.file", answers, task="file")
+        return Outcome("notification.ignored", answers)
 
     def _source(self, stanza: Node) -> Source | None:
         """None for what is no message between people: channels, status updates, broadcasts."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
     from actors.connection.engine import EngineEvents, Outgoing
+    from actors.connection.native.media.carrying import Carrying
     from actors.connection.native.socket import Socket
     from actors.connection.session import Session
 
@@ -62,8 +63,10 @@ class Linked:
         signed_prekey_age: float,
         counts: Counter[str],
         hold: bool = False,
+        carrying: Carrying | None = None,
     ) -> None:
         """`hold`: what arrives is acknowledged only once it is stored elsewhere."""
+        self._carrying = carrying
         self._session = session
         self._socket = socket
         self._events = events
@@ -79,6 +82,7 @@ class Linked:
             self._devices,
             socket,
             ack_timeout=ack_timeout,
+            uploader=None if carrying is None else carrying.uploader,
         )
         self._resender = Resender(session, self._signal, self._people, socket, self._sender.turn)
         self._receiver = Receiver(
@@ -139,6 +143,8 @@ class Linked:
 
     async def close(self) -> None:
         """End what runs in the background."""
+        if self._carrying is not None:
+            self._carrying.detach()
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
@@ -174,6 +180,8 @@ class Linked:
         await self._prekeys.at_login()
         await login.activate(self._socket)
         self._logged_in = True
+        if self._carrying is not None:
+            self._carrying.attach(self._socket, str(self._people.account))
         await self._events.on_open()
         await self._prekeys.keep_fresh()
 
@@ -204,7 +212,10 @@ class Linked:
         await self._socket.send(receipts.ack(receipt))
 
     def _on_task(self, kind: str, stanza: Node) -> None:
-        self._start(kind, self._resend(stanza) if kind == "resend" else self._prekeys.top_up())
+        if kind != "file":
+            self._start(kind, self._resend(stanza) if kind == "resend" else self._prekeys.top_up())
+        elif self._carrying is not None:
+            self._carrying.look()
 
     def _reinstalled(self, address: str) -> None:
         person = self._people.canonical(Address.parse(address))

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.native import content
 from actors.connection.native.addresses import GROUP, Address, parse_optional
+from actors.connection.native.media.cipher import KINDS
+from actors.connection.native.media.parts import media_of
 from actors.connection.native.votes import chosen
 from actors.content import (
     MINTED,
@@ -97,6 +99,10 @@ def content_of(received: Received, scene: Scene) -> Content:
 
 def _text(received: Received, scene: Scene) -> Content | None:
     return Text(received.text or "", _quote(received, scene))
+
+
+def _media(received: Received, scene: Scene) -> Content | None:
+    return media_of(received, _quote(received, scene))
 
 
 def _location(received: Received, scene: Scene) -> Content | None:
@@ -194,4 +200,5 @@ _READERS: Final = {
     "edit": _edit,
     "delete": _delete,
     "poll_vote": _vote,
+    **dict.fromkeys(KINDS, _media),
 }

@@ -9,6 +9,8 @@ import structlog
 
 from actors.connection.native.committing import SessionRefusal, transaction
 from actors.connection.native.incoming import Outcome
+from actors.connection.native.socket import ConnectionLost
+from actors.measures import measures
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -86,13 +88,20 @@ class Receiver:
             self._due.clear()
             while (batch := self._batch()) or self._overdue:
                 overdue, self._overdue = self._overdue, []
-                await self._commit(batch, overdue)
+                try:
+                    outcomes = await self._commit(batch, overdue)
+                except ConnectionLost:
+                    measures.count("teimoso_acks_withheld", len(batch), reason="session")
+                    raise
+                await self._answer(outcomes)
 
     def _batch(self) -> list[Node]:
         count = min(BATCH, self._queue.qsize())
         return [self._queue.get_nowait() for _ in range(count)]
 
-    async def _commit(self, batch: Sequence[Node], overdue: Sequence[Node | None]) -> None:
+    async def _commit(
+        self, batch: Sequence[Node], overdue: Sequence[Node | None]
+    ) -> list[tuple[Node | None, Outcome]]:
         async with transaction(self._session, self._socket):
             outcomes: list[tuple[Node | None, Outcome]] = []
             for stanza in batch:
@@ -100,10 +109,17 @@ class Receiver:
                 # What a forged message costs, once for each in the batch, must not stop the rest.
                 await asyncio.sleep(0)
             outcomes += [(stanza, self._give_up(stanza)) for stanza in overdue]
+        return outcomes
+
+    async def _answer(self, outcomes: Sequence[tuple[Node | None, Outcome]]) -> None:
         # At once: whoever waits for the items may have settled them by the next pause.
         for _, outcome in outcomes:
             if outcome.held is not None and len(self._held) < HELD:
                 self._held[outcome.held] = outcome.answers
+            if outcome.held is not None:
+                measures.count("teimoso_acks_withheld", reason="store")
+            if outcome.counted == "message.placeholder":
+                measures.count("teimoso_messages_undecryptable")
         self._counts.update(outcome.counted for _, outcome in outcomes)
         if any(outcome.news for _, outcome in outcomes):
             await self._on_inbox()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -19,19 +19,22 @@ from actors.connection.native.departures import Departures
 from actors.connection.native.devices import NotOnWhatsApp
 from actors.connection.native.nodes import Node
 from actors.connection.native.socket import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.native.turns import Turns
 from actors.connection.native.writing import Dress, Place, dress, write
 from actors.connection.polls import PollKeys
-from actors.content import Poll
+from actors.content import Media, Poll
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from actors.connection.engine import Outgoing
     from actors.connection.native.devices import Devices
+    from actors.connection.native.media.upload import Uploader
     from actors.connection.native.people import People
     from actors.connection.native.signal import Signal
     from actors.connection.native.socket import Socket
     from actors.connection.session import Session
+    from actors.connection.uploads import Upload
     from actors.content import Content
 
 log = structlog.get_logger()
@@ -62,14 +65,6 @@ class Plaintext:
     poll: PollKeys | None = None
 
 
-@dataclass(slots=True)
-class _Turn:
-    """Whose turn it is in one chat; asyncio's lock wakes those who wait in their order."""
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    wanted: int = 0
-
-
 class _Outrun(Exception):  # noqa: N818 - reads as what it is
     """A session that was there is gone: its owner set up the phone anew meanwhile."""
 
@@ -78,7 +73,8 @@ class Sender:
     """Sends to persons over one socket, each message under the caller's id.
 
     Messages to one chat leave in the order of the calls (G4); no chat waits for another's
-    questions to WhatsApp. A ratchet step is on disk before the bytes that used it leave.
+    questions to WhatsApp, nor for its files. A ratchet step is on disk before the bytes that used it
+    leave. `turn` gives one writer to a chat at a time.
     """
 
     def __init__(
@@ -90,8 +86,11 @@ class Sender:
         socket: Socket,
         *,
         ack_timeout: float,
+        uploader: Uploader | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """Without an `uploader` no file is sent."""
+        self._uploader = uploader
         self._session = session
         self._signal = signal
         self._people = people
@@ -100,7 +99,8 @@ class Sender:
         self._ack_timeout = ack_timeout
         self._clock = clock
         self._departures = Departures(session, socket)
-        self._turns: dict[Address, _Turn] = {}
+        self.turn = Turns().of
+        self._order = Turns().of
         self._unreachable: dict[Address, float] = {}
 
     async def send(self, outgoing: Outgoing) -> float:
@@ -109,8 +109,17 @@ class Sender:
         if chat is None or not chat.is_person:
             raise SendError("unsupported_chat", permanent=True)
         chat = self._people.canonical(chat)
-        place = Place(str(chat), str(self._people.account), self._clock())
-        message = write(outgoing.content, place)
+        # Who comes later waits for the file of who came first.
+        async with self._order(chat):
+            upload = await self._upload(outgoing)
+        lid = self._people.lid
+        place = Place(
+            str(chat),
+            str(self._people.account),
+            self._clock(),
+            None if lid is None else str(lid.canonical),
+        )
+        message = write(outgoing.content, place, upload)
         if len(message) > MAX_MESSAGE:
             raise SendError("too_large", permanent=True)
         plaintext = Plaintext(
@@ -134,18 +143,16 @@ class Sender:
 
     async def _write(self, number: str, chat: Address, plaintext: Plaintext) -> tuple[Address, ...]:
         """Encrypt for all devices, commit, hand to the network; return the devices listed."""
-        try:
+        with _told():
             return await self._leave(number, chat, plaintext)
-        except NotOnWhatsApp:
-            raise SendError("not_on_whatsapp", permanent=True) from None
-        except RequestTimeout:
-            raise SendError("whatsapp_timeout") from None
-        except RequestFailed as failed:
-            raise SendError(f"request_failed_{failed.code}") from None
-        except ConnectionLost as lost:
-            if lost.written:
-                raise SendError("connection_lost", uncertain=True) from None
-            raise NotConnected from None
+
+    async def _upload(self, outgoing: Outgoing) -> Upload | None:
+        """Where the file of the message is, once it is there; None where it has none."""
+        said = outgoing.content
+        if self._uploader is None or not isinstance(said, Media):
+            return None
+        with _told():
+            return await self._uploader.upload(outgoing.message_id, said)
 
     async def _everyone(self, chat: Address) -> tuple[Address, ...]:
         """The devices of the chat's person and of the account, this one among them."""
@@ -341,19 +348,22 @@ class Sender:
                 error=type(error).__name__,
             )
 
-    @asynccontextmanager
-    async def turn(self, chat: Address) -> AsyncIterator[None]:
-        """One writer to a chat at a time, in the order in which they came."""
-        turn = self._turns.setdefault(chat, _Turn())
-        turn.wanted += 1
-        try:
-            async with turn.lock:
-                yield
-        finally:
-            turn.wanted -= 1
-            # A lock that was just released for somebody who waits does not say that it is locked.
-            if turn.wanted == 0:
-                del self._turns[chat]
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What a question or the network raises, as the `SendError` of whoever sends."""
+    try:
+        yield
+    except NotOnWhatsApp:
+        raise SendError("not_on_whatsapp", permanent=True) from None
+    except RequestTimeout:
+        raise SendError("whatsapp_timeout") from None
+    except RequestFailed as failed:
+        raise SendError(f"request_failed_{failed.code}") from None
+    except ConnectionLost as lost:
+        if lost.written:
+            raise SendError("connection_lost", uncertain=True) from None
+        raise NotConnected from None
 
 
 def _poll(said: Content) -> PollKeys | None:

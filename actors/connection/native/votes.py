@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 IV_BYTES = 12
 
 
+def sealed(
+    options: Sequence[str], *, poll_id: str, secret: bytes, author: str, voter: str, iv: bytes
+) -> bytes:
+    """The payload of a vote for these options; `iv` is 12 bytes that were never used before."""
+    named = [hashlib.sha256(one.encode()).digest() for one in options]
+    plaintext = proto.Message.PollVoteMessage(selectedOptions=named).SerializeToString()
+    under = key(secret, poll_id, author, voter)
+    return AESGCM(under).encrypt(iv, plaintext, aad(poll_id, voter))
+
+
 def chosen(
     vote: Any,
     *,

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.engine import SendError
+from actors.connection.native.addresses import LID
+from actors.connection.native.media import parts
 from actors.connection.native.nodes import Node, parse, proto
-from actors.content import Contact, Delete, Edit, Location, Poll, Reaction, Text
+from actors.connection.native.votes import IV_BYTES, sealed
+from actors.content import Contact, Delete, Edit, Location, Media, Poll, PollVote, Reaction, Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from actors.connection.uploads import Upload
     from actors.content import Content, Quote, Target
 
 SENDER_REVOKE: Final = "7"
@@ -22,7 +27,14 @@ _MEDIA: Final = {
     "locationMessage": "location",
     "contactMessage": "vcard",
     "contactsArrayMessage": "contact_array",
+    "imageMessage": "image",
+    "videoMessage": "video",
+    "audioMessage": "audio",
+    "documentMessage": "document",
+    "documentWithCaptionMessage": "document",
+    "stickerMessage": "sticker",
 }
+_VOICE: Final = "ptt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +51,41 @@ class Dress:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where it goes, by canonical addresses; `at` is the time in seconds."""
+    """Where it goes, by canonical addresses; `at` is the time in seconds.
+
+    `lid` is the account's other address, where it is known.
+    """
 
     chat: str
     account: str
     at: float
+    lid: str | None = None
 
     def key(self, target: Target) -> Any:
         """The key of a message of this chat, as the account sees it."""
         own = target.sender is None or target.sender == self.account
         return proto.MessageKey(remoteJid=self.chat, fromMe=own, id=target.message_id)
 
+    def author_and_self(self, target: Target) -> tuple[str, str]:
+        """Who wrote that message, and the account: both by LID, or both by phone number.
+
+        Known by its LID alone is who has shown no number; everybody else is meant by that.
+        """
+        own = target.sender is None or target.sender == self.account
+        other = self.chat if own else target.sender or ""
+        account = self.lid if self.lid is not None and other.endswith(f"@{LID}") else self.account
+        return account if own else other, account
+
     @property
     def milliseconds(self) -> int:
         return int(self.at * 1000)
 
 
-def write(content: Content, place: Place) -> bytes:
-    """The plaintext, not padded. Raises `SendError` for a kind that cannot be sent."""
+def write(content: Content, place: Place, upload: Upload | None = None) -> bytes:
+    """The plaintext, not padded; `upload` is where its file is, where it has one.
+
+    Raises `SendError` for a kind that cannot be sent.
+    """
     message = proto.Message()
     if isinstance(content, Text):
         _text(message, content, place)
@@ -69,8 +98,12 @@ def write(content: Content, place: Place) -> bytes:
         _poll(message, content, place)
     elif isinstance(content, Reaction):
         _reaction(message.reactionMessage, content, place)
+    elif isinstance(content, PollVote):
+        _vote(message.pollUpdateMessage, content, place)
     elif isinstance(content, Edit | Delete):
         _change(message, content, place)
+    elif isinstance(content, Media) and upload is not None:
+        _reply(parts.put(message, content, upload), content.reply_to, place)
     else:
         raise SendError("unsupported_type", permanent=True)
     plaintext: bytes = message.SerializeToString()
@@ -83,9 +116,13 @@ def dress(plaintext: bytes) -> Dress:
     names = [field.name for field, _ in message.ListFields()]
     for name in names:
         if name in _MEDIA:
-            return Dress({"type": "media"}, {"mediatype": _MEDIA[name]})
+            voice = name == "audioMessage" and message.audioMessage.ptt
+            return Dress({"type": "media"}, {"mediatype": _VOICE if voice else _MEDIA[name]})
         if name.startswith("pollCreation"):
             return Dress({"type": "poll"}, parts=(Node("meta", {"polltype": "creation"}),))
+        if name == "pollUpdateMessage":
+            parts = (Node("meta", {"polltype": "vote"}),)
+            return Dress({"type": "poll"}, {"decrypt-fail": "hide"}, parts)
         if name == "reactionMessage":
             taken_back = {} if message.reactionMessage.text else {"edit": SENDER_REVOKE}
             return Dress({"type": "reaction", **taken_back}, {"decrypt-fail": "hide"})
@@ -140,6 +177,24 @@ def _poll(message: Any, content: Poll, place: Place) -> None:
 def _reaction(part: Any, content: Reaction, place: Place) -> None:
     part.key.CopyFrom(place.key(content.target))
     part.text = content.emoji
+    part.senderTimestampMs = place.milliseconds
+
+
+def _vote(part: Any, content: PollVote, place: Place) -> None:
+    if content.secret is None or content.options is None:
+        raise SendError("poll_unreadable", permanent=True)
+    author, voter = place.author_and_self(content.target)
+    iv = secrets.token_bytes(IV_BYTES)
+    part.pollCreationMessageKey.CopyFrom(place.key(content.target))
+    part.vote.encIv = iv
+    part.vote.encPayload = sealed(
+        content.options,
+        poll_id=content.target.message_id,
+        secret=bytes.fromhex(content.secret),
+        author=author,
+        voter=voter,
+        iv=iv,
+    )
     part.senderTimestampMs = place.milliseconds
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.engine import Engine, EngineEvents
+    from actors.media.store import MediaStore
     from actors.settings import Settings
 
 __all__ = ["open_engine", "renew_session"]
@@ -25,7 +26,13 @@ SESSION_FILE = "session.db"
 
 
 def open_engine(
-    settings: Settings, connection: str, epoch: int, events: EngineEvents, directory: Path
+    settings: Settings,
+    connection: str,
+    epoch: int,
+    events: EngineEvents,
+    directory: Path,
+    *,
+    media: MediaStore | None = None,
 ) -> Engine:
     """The engine of one connection under this epoch, on the files in `directory`.
 
@@ -33,6 +40,7 @@ def open_engine(
     newer owner has the file (G6).
     """
     del connection  # the directory is the connection's; its name means nothing to WhatsApp
+    del media  # files are neither sent nor fetched
     if settings.session_storage_type != "local":
         raise EngineUnfit("keeps_no_copies")
     library = load()

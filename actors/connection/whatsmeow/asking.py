@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.causes import Cause, Kind
-from actors.connection.engine import SendError
+from actors.connection.engine import UNSUPPORTED, SendError
 from actors.connection.native.addresses import parse_optional
 from actors.connection.native.writing import Place, write
 from actors.connection.polls import PollKeys
 from actors.connection.whatsmeow import answers
 from actors.connection.whatsmeow.incoming import Departed, retargeted
-from actors.content import Poll
+from actors.content import Media, Poll
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,15 @@ class Asking:
         """When WhatsApp acknowledged the message, and as what it left. Raises `SendError`."""
         chat = self.people.canonical(_person(message.chat))
         said = retargeted(message.content, self.session.theirs)
-        place = Place(str(chat), str(self.people.account), time.time())
+        if isinstance(said, Media):
+            raise SendError(UNSUPPORTED, permanent=True)
+        lid = self.people.lid
+        place = Place(
+            str(chat),
+            str(self.people.account),
+            time.time(),
+            None if lid is None else str(lid.canonical),
+        )
         sent = await self._sent(self._jid(chat), write(said, place))
         left = Departed(str(chat), message.message_id, sent.ID, _poll(said))
         return float(sent.Timestamp or time.time()), left

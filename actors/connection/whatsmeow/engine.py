@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import (
         EngineEvents,
+        InboxFile,
         InboxItem,
         InboxKind,
         InboxMerge,
@@ -155,6 +156,9 @@ class WhatsmeowEngine:
 
     @overload
     async def pending(self, kind: Literal["status"], limit: int) -> Sequence[InboxStatus]: ...
+
+    @overload
+    async def pending(self, kind: Literal["file"], limit: int) -> Sequence[InboxFile]: ...
 
     async def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
         """The oldest unsettled inbox items of that kind."""

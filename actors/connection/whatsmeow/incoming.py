@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
 
+from actors.connection.engine import UNSUPPORTED
 from actors.connection.native import content
 from actors.connection.native.addresses import GROUP, Address
 from actors.connection.native.nodes import MalformedMessage
 from actors.connection.native.reading import Forged, Scene, content_of
 from actors.connection.polls import PollKeys
-from actors.content import Change, Poll, encode, is_plain, text_of
+from actors.content import Change, Media, Poll, encode, is_plain, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,6 +129,8 @@ class Incoming:
             body=None if said.type == "text" else plaintext,
             content=None if is_plain(said) else encode(said),
         )
+        if added and isinstance(said, Media):
+            self._session.add_file(str(chat), str(sender), event.Info.ID, "failed", UNSUPPORTED)
         return added or learned
 
     def _said(self, received: content.Received, chat: Address, sender: Address) -> Content:

@@ -6,6 +6,7 @@ It is driven through the engine's port alone, and reconnects as its owner in the
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib
 import json
 import secrets
@@ -14,12 +15,26 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.content import Text
+from actors.content import (
+    Card,
+    Contact,
+    Delete,
+    Edit,
+    Location,
+    Poll,
+    PollVote,
+    Quote,
+    Reaction,
+    Target,
+    Text,
+    decode,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.connection.engine import Engine, Qr
+    from actors.connection.engine import Engine, InboxMessage, Qr
+    from actors.content import Content
     from tests.conformance.clients import child
 else:
     import child  # by its place beside this program: `tests` is not a name to rely on
@@ -29,6 +44,29 @@ BACKOFF = 0.2
 
 def user(address: str) -> str:
     return address.partition("@")[0]
+
+
+def described(said: Content, text: str | None, named: Callable[[str], str]) -> dict[str, Any]:
+    """What a message says, in the words of `child.py`."""
+    words: dict[str, Any] = {"type": said.type, "text": text or ""}
+    if isinstance(said, Text) and said.reply_to is not None:
+        words["reply_to"] = named(said.reply_to.target.message_id)
+    if isinstance(said, Reaction | Edit | Delete | PollVote):
+        words["target"] = named(said.target.message_id)
+    if isinstance(said, Reaction):
+        words["text"] = said.emoji
+    elif isinstance(said, Edit):
+        words["text"] = said.text
+    elif isinstance(said, Location):
+        words |= {"text": said.name, "place": [said.latitude, said.longitude]}
+    elif isinstance(said, Contact):
+        words |= {"text": said.cards[0].name, "vcard": said.cards[0].vcard}
+    elif isinstance(said, Poll):
+        words |= {"text": said.question, "options": list(said.options)}
+    elif isinstance(said, PollVote):
+        chosen = [hashlib.sha256(one.encode()).hexdigest() for one in said.options or ("?",)]
+        words |= {"type": "vote", "chosen": chosen}
+    return words
 
 
 class Owner:
@@ -41,6 +79,8 @@ class Owner:
         self.named: Callable[[str], str] = str
         self.engine: Engine
         self._telling = asyncio.Lock()
+        self._seen: dict[str, InboxMessage] = {}
+        self._polls: dict[str, Poll] = {}
 
     async def on_qr(self, qr: Qr) -> None:
         child.emit("qr", qr=qr.text)
@@ -60,13 +100,7 @@ class Owner:
                     if one.type == "undecryptable":
                         child.emit("undecryptable", id=one.message_id)
                     else:
-                        child.emit(
-                            "message",
-                            id=one.message_id,
-                            text=one.text or "",
-                            sender=user(one.sender),
-                            from_me=one.from_me,
-                        )
+                        self._tell(one)
                 await self.engine.settle([one.key for one in messages])
             while receipts := await self.engine.pending("receipt", 1000):
                 for receipt in receipts:
@@ -76,6 +110,46 @@ class Owner:
                         type=receipt.status,
                     )
                 await self.engine.settle([one.key for one in receipts])
+
+    def _tell(self, message: InboxMessage) -> None:
+        said: Content = Text(message.text or "")
+        if message.content is not None:
+            said = decode(message.content)
+        self._seen[message.message_id] = message
+        if isinstance(said, Poll):
+            self._polls[message.message_id] = said
+        child.emit(
+            "message",
+            id=message.message_id,
+            chat=message.chat,
+            sender=user(message.sender),
+            from_me=message.from_me,
+            **described(said, message.text, self.named),
+        )
+
+    def _content(self, command: dict[str, Any]) -> Content:
+        """What a `say` command describes."""
+        kind, text = command["type"], command.get("text", "")
+        if kind == "text":
+            quoted = self._seen[command["reply_to"]]
+            return Text(text, Quote(self._target(quoted.message_id), quoted.text))
+        if kind == "location":
+            return Location(command["latitude"], command["longitude"], command["name"])
+        if kind == "contact":
+            return Contact((Card(command["name"], command["vcard"]),))
+        if kind == "poll":
+            return Poll(text, tuple(command["options"]), 1, secrets.token_hex(32))
+        target = self._target(command["target"])
+        if kind == "vote":
+            secret = self._polls[target.message_id].secret
+            return PollVote(target, tuple(command["options"]), secret)
+        if kind == "reaction":
+            return Reaction(target, text)
+        return Edit(target, text) if kind == "edit" else Delete(target)
+
+    def _target(self, message_id: str) -> Target:
+        seen = self._seen.get(message_id)
+        return Target(message_id, None if seen is None else seen.sender)
 
     async def run(self) -> None:
         from actors.connection.causes import Kind, Reconnect, consequence
@@ -98,17 +172,21 @@ class Owner:
             child.held.set()
             child.emit("held")
             return
-        if command["do"] != "send":
+        if command["do"] not in ("send", "say"):
             raise NotImplementedError
         message_id = f"3EB0{secrets.token_hex(9).upper()}"
         chat = f"{command['to']}@s.whatsapp.net"
+        said = self._content(command) if command["do"] == "say" else Text(command["text"])
         while True:
             try:
-                await self.engine.send(Outgoing(message_id, chat, Text(command["text"])))
+                await self.engine.send(Outgoing(message_id, chat, said))
                 break
             except NotConnected:  # nothing left: the queue would keep it until the next login
                 await asyncio.sleep(BACKOFF)
-        child.emit("sent", id=self.named(message_id), text=command["text"])
+        theirs = self.named(message_id)
+        if isinstance(said, Poll):
+            self._polls[theirs] = said
+        child.emit("sent", id=theirs, text=command.get("text"))
 
 
 async def main(engine: str = "native") -> None:

@@ -1,8 +1,9 @@
 """An engine in a process of its own, which kills itself at a step that the test names.
 
 Called with one argument, JSON: `settings` (values), `directory`, `epoch`, `point`, `at` (the how
-manieth time the step is reached), `sends` ([message id, chat, text] each) and `batch` (how many
-stanzas share a commit: few, so that at the kill some messages wait). The steps are
+manieth time the step is reached), `sends` ([message id, chat, text] each; instead of the text also
+content as an object) and `batch` (how many stanzas share a commit: few, so that at the kill some
+messages wait). The steps are
 replaced in here; the product knows nothing of them.
 """
 
@@ -20,16 +21,20 @@ from typing import TYPE_CHECKING, Any
 from actors.connection.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing
 from actors.connection.native import departures, open_engine, receive
+from actors.connection.native.media.cipher import Opening, Sealing
+from actors.connection.native.media.fetch import Fetcher
 from actors.connection.native.signal import Signal
 from actors.connection.native.socket import Socket
 from actors.connection.session import Session
-from actors.content import Text
+from actors.content import Text, unpack
+from actors.media.directory import DirectoryStore
 from actors.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from actors.connection.native.nodes import Node
+    from actors.content import Content
 
 
 class Step:
@@ -100,6 +105,16 @@ def around_writing(
     Socket.send = send  # type: ignore[method-assign]
 
 
+def before_calling(step: Step, kind: type, method: str) -> None:
+    original = getattr(kind, method)
+
+    def called(self: object, *arguments: Any) -> Any:
+        step.reached()
+        return original(self, *arguments)
+
+    setattr(kind, method, called)
+
+
 POINTS: dict[str, Callable[[Step], None]] = {
     "before_decrypting": before_decrypting,
     "before_inbox_commit": lambda step: before_commit(step, "add_message"),
@@ -113,8 +128,17 @@ POINTS: dict[str, Callable[[Step], None]] = {
     "after_question_left": lambda step: around_writing(step, "receipt", "retry", after=True),
     "before_ratchet_commit": lambda step: before_commit(step, "remember_sent"),
     "before_bytes_leave": lambda step: around_writing(step, "message", after=False),
+    "before_download": lambda step: before_calling(step, Fetcher, "fetch"),
+    "in_mid_download": lambda step: before_calling(step, Opening, "feed"),
+    "before_file_commit": lambda step: before_commit(step, "end_transfer"),
+    "in_mid_upload": lambda step: before_calling(step, Sealing, "feed"),
+    "before_upload_commit": lambda step: before_commit(step, "remember_upload"),
     "after_bytes_left": lambda step: around_writing(step, "message", after=True),
 }
+
+
+def content(said: str | dict[str, Any]) -> Content:
+    return Text(said) if isinstance(said, str) else unpack(said)
 
 
 async def main(asked: dict[str, Any]) -> None:
@@ -129,7 +153,8 @@ async def main(asked: dict[str, Any]) -> None:
 
     directory = Path(asked["directory"])
     events = EngineEvents(on_open=on_open)
-    engine = open_engine(settings, "shop", asked["epoch"], events, directory)
+    media = DirectoryStore(directory / "media")
+    engine = open_engine(settings, "shop", asked["epoch"], events, directory, media=media)
 
     async def run() -> None:
         while (await engine.run()).kind is Kind.NETWORK:
@@ -138,8 +163,8 @@ async def main(asked: dict[str, Any]) -> None:
     running = asyncio.create_task(run())
     await opened.wait()
     sends = [
-        asyncio.create_task(engine.send(Outgoing(number, chat, Text(text))))
-        for number, chat, text in asked["sends"]
+        asyncio.create_task(engine.send(Outgoing(number, chat, content(said))))
+        for number, chat, said in asked["sends"]
     ]
     for sent in sends:
         await sent

@@ -16,11 +16,19 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from actors.connection.causes import Kind
-from actors.connection.engine import EngineEvents, InboxMessage, InboxReceipt, Outgoing, Qr
+from actors.connection.engine import (
+    EngineEvents,
+    InboxFile,
+    InboxMessage,
+    InboxReceipt,
+    Outgoing,
+    Qr,
+)
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import Keepalive, NativeEngine
 from actors.connection.session import Session
 from actors.content import Text
+from actors.media.directory import DirectoryStore
 from actors.settings import Settings
 from tests.waiting import eventually
 
@@ -51,6 +59,7 @@ class Simulator:
         self.ws_url = ready["ws_url"]
         self.root_key = ready["root_key"]
         self.control = httpx.AsyncClient(base_url=ready["control_url"], timeout=30)
+        self.media_authority = httpx.get(ready["control_url"]).json()["media_authority"]
 
     @classmethod
     def start(cls, data: Path) -> Self:
@@ -203,6 +212,9 @@ class Device:
     async def receipts(self) -> list[InboxReceipt]:
         return list(await self.engine.pending("receipt", 10_000))
 
+    async def files(self) -> list[InboxFile]:
+        return list(await self.engine.pending("file", 10_000))
+
     async def settle_all(self) -> None:
         keys = [message.key for message in await self.messages()]
         await self.engine.settle(keys + [receipt.key for receipt in await self.receipts()])
@@ -214,6 +226,7 @@ def settings(simulator: Simulator, directory: Path, **more: Any) -> Settings:
         **{
             "whatsapp_url": simulator.ws_url,
             "whatsapp_root_key": simulator.root_key,
+            "whatsapp_media_authority": simulator.media_authority,
             "whatsapp_ack_timeout": 5000,
             **more,
         },
@@ -234,7 +247,11 @@ async def device(
     events = EngineEvents()
     session = Session.open(directory / SESSION_FILE, epoch)
     engine = NativeEngine(
-        settings(simulator, directory, **more), session, events, keepalive=keepalive
+        settings(simulator, directory, **more),
+        session,
+        events,
+        keepalive=keepalive,
+        media=DirectoryStore(directory / "media"),
     )
     made = Device(engine, reconnect=reconnect)
 

@@ -35,6 +35,7 @@ from tests.integration.engine.simulated import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 COUNT = 20
@@ -50,7 +51,7 @@ def start(
     point: str,
     *,
     at: int,
-    sends: list[tuple[str, str, str]],
+    sends: Sequence[tuple[str, str, str | dict[str, Any]]],
     batch: int = 4,
 ) -> subprocess.Popen[bytes]:
     asked = {
@@ -58,6 +59,7 @@ def start(
             "data": str(directory),
             "whatsapp_url": simulator.ws_url,
             "whatsapp_root_key": simulator.root_key,
+            "whatsapp_media_authority": simulator.media_authority,
         },
         "directory": str(directory),
         "epoch": 2,

@@ -54,6 +54,16 @@ async def arrived(simulator: Simulator, id_: str) -> dict[str, Any]:
     return found
 
 
+async def copied(simulator: Simulator, id_: str) -> dict[str, Any]:
+    """The copy that the account's phone got."""
+
+    async def look() -> dict[str, Any] | None:
+        return next((one for one in await simulator.copies() if one["id"] == id_), None)
+
+    found: dict[str, Any] = await until(look)
+    return found
+
+
 async def says(
     simulator: Simulator, mine: Device, speaker: str = f"contacts/{CONTACT}", **what: Any
 ) -> InboxMessage:
@@ -136,6 +146,39 @@ async def test_each_kind_that_a_contact_says(simulator: Simulator, tmp_path: Pat
         assert content(reply) == Text("why?", Quote(Target(ours, None)))
         reaction = await says(simulator, phone, type="reaction", target=ours, text="+")
         assert content(reaction) == Reaction(Target(ours, None), "+")
+
+
+@pytest.mark.parametrize("mode", ["pn", "lid"])
+async def test_votes_in_polls_of_either_side(
+    simulator: Simulator, tmp_path: Path, mode: str
+) -> None:
+    """The contact and the account's own phone read them; ours, and what the phone chose, too."""
+    secret = "ab" * 32
+    await simulator.address(CONTACT, mode)
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        theirs = await says(simulator, phone, type="poll", text="Tea?", options=["yes", "no"])
+        asked = content(theirs)
+        assert isinstance(asked, Poll)
+        ours = await sends(phone, 1, Poll("When?", ("now", "later"), 0, secret))
+        await arrived(simulator, ours)
+        votes = [
+            (Target(theirs.message_id, theirs.sender), ("no",), asked.secret),
+            (Target(theirs.message_id, theirs.sender), (), asked.secret),
+            (Target(ours, None), ("now", "later"), secret),
+        ]
+        for number, (target, options, key) in enumerate(votes, 10):
+            sent = await sends(phone, number, PollVote(target, options, key))
+            for got in (await arrived(simulator, sent), await copied(simulator, sent)):
+                assert got["type"] == "vote"
+                assert got["content"]["target"]["id"] == target.message_id
+                assert got["content"]["options"] == list(options)
+        speaker = f"phones/{ACCOUNT}"
+        for target, options, _ in (votes[0], votes[2]):
+            about = {"target": target.message_id, "options": list(options)}
+            chosen = await says(simulator, phone, speaker, type="vote", **about)
+            assert chosen.from_me
+            assert content(chosen) == PollVote(target, options)
 
 
 @pytest.mark.parametrize("wrapped", [False, True])

@@ -62,6 +62,9 @@ class Contract:
             assert not answer.content
             return
         media_type = answer.headers["content-type"].partition(";")[0]
+        if "*/*" in content and answer.is_success:
+            self.checked += 1
+            return
         assert media_type in content, media_type
         schema = content[media_type].get("schema")
         if schema is not None and request.method != "HEAD":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.engine import InboxMessage
-from actors.content import Delete, Edit, Reaction, Target, Text, encode
+from actors.content import Delete, Edit, Poll, PollVote, Reaction, Target, Text, encode
 from actors.queue.upkeep import Upkeep
 from actors.redis.lease import Leases, Owner
 from actors.state.documents import MESSAGES
@@ -229,6 +229,34 @@ async def test_reactions_of_both_sides(api: Api, rest: Rest) -> None:
     assert message(api, theirs)["reactions"] == []
 
 
+async def test_votes_in_polls_of_both_sides(api: Api, rest: Rest, documents: Documents) -> None:
+    """They stand behind their poll in the lane, with its priority (G4)."""
+    poll = {"type": "poll", "question": "Tea?", "options": ["yes", "no"], "priority": 7}
+    ours = api.post("/api/messages", json={"connection": "shop", "to": CHAT, **poll}).json()
+    theirs = await rest.receives("ASKED", Poll("When?", ("now", "later"), 0, "cd" * 32))
+    also = change(api, "poll_vote", theirs, options=["later", "now"])
+    mine = change(api, "poll_vote", ours["id"], options=["no"])
+    assert (also.status_code, mine.status_code) == (202, 202)
+    jobs = {job.id: job.said for job in await rest.sends()}
+    asked = jobs[ours["id"]]
+    assert isinstance(asked, Poll)
+    assert list(jobs).index(ours["id"]) < list(jobs).index(mine.json()["id"])
+    assert jobs[also.json()["id"]] == PollVote(Target("ASKED", CHAT), ("now", "later"), "cd" * 32)
+    assert jobs[mine.json()["id"]] == PollVote(
+        Target(ours["message_id"], None), ("no",), asked.secret
+    )
+    for identity, options in ((ours["id"], ["no"]), (theirs, ["now", "later"])):
+        for look in (message, listed):
+            (noted,) = look(api, identity)["votes"]
+            assert (noted["by"], noted["options"]) == ("me", options)
+    own = listed(api, also.json()["id"])["content"]
+    assert (own["message"]["id"], own["options"]) == (theirs, ["now", "later"])
+    assert "cd" * 32 not in str(await documents.get(MESSAGES, also.json()["id"]))
+    assert change(api, "poll_vote", theirs, options=[]).status_code == 202
+    await rest.sends()
+    assert message(api, theirs)["votes"][0]["options"] == []
+
+
 async def test_what_the_phone_did_to_a_message_of_this_service(api: Api, rest: Rest) -> None:
     ours = send(api, "typed too fast")
     await rest.sends()
@@ -254,6 +282,8 @@ async def test_what_comes_before_its_message_is_not_there_yet(api: Api, rest: Re
 
 async def test_what_cannot_be_spoken_of(api: Api, rest: Rest) -> None:
     ours, theirs = send(api, "hi"), await rest.receives("OTHERS", Text("hi"))
+    sealed = await rest.receives("SEALED", Poll("Tea?", ("yes", "no"), 1))
+    poll = await rest.receives("POLL", Poll("Tea?", ("x", "y"), 1, "ab" * 32))
     later = send(api, "later", send_at="2030-01-01T00:00:00Z")
     cancelled = send(api, "cancelled", send_at="2030-01-01T00:00:00Z")
     api.delete(f"/api/messages/{cancelled['id']}").raise_for_status()
@@ -263,6 +293,12 @@ async def test_what_cannot_be_spoken_of(api: Api, rest: Rest) -> None:
         json={"connection": "shop", "to": CHAT, "type": "location", "latitude": 1, "longitude": 1},
     ).json()
     reaction = change(api, "reaction", ours["id"], emoji="x").json()
+    more: dict[str, dict[str, Any]] = {
+        "reaction": {"emoji": "x"},
+        "edit": {"text": "x"},
+        "delete": {},
+        "poll_vote": {"options": ["yes"]},
+    }
     for kind, identity, status, code in (
         ("reaction", NOBODY, 404, "unknown_target"),
         ("reaction", NOBODY.replace("shop", "other"), 404, "unknown_target"),
@@ -274,10 +310,14 @@ async def test_what_cannot_be_spoken_of(api: Api, rest: Rest) -> None:
         ("edit", theirs, 409, "not_own_message"),
         ("delete", theirs, 409, "not_own_message"),
         ("edit", place["id"], 409, "not_editable"),
+        ("poll_vote", ours["id"], 409, "not_a_poll"),
+        ("poll_vote", sealed, 409, "poll_unreadable"),
+        ("poll_vote", poll, 422, "unknown_option"),
     ):
-        more = {"reaction": {"emoji": "x"}, "edit": {"text": "x"}, "delete": {}}[kind]
-        answer = change(api, kind, identity, **more)
+        answer = change(api, kind, identity, **more[kind])
         assert (answer.status_code, answer.json()["code"]) == (status, code), (kind, identity)
+    answer = change(api, "poll_vote", poll, options=["x", "y"])
+    assert (answer.status_code, answer.json()["code"]) == (422, "too_many_options")
     answer = api.post(
         "/api/messages",
         json={"connection": "shop", "to": CHAT, "text": "hi", "reply_to": elsewhere["id"]},

@@ -53,7 +53,7 @@ def refused(answer: httpx.Response) -> tuple[int, str]:
         ({"text": "x" * 65_537}, "text_too_long"),
         ({"text": "a\0b"}, "control_character"),
         ({"text": 5}, "invalid_field"),
-        ({"type": "image"}, "unsupported_type"),
+        ({"type": "fax"}, "unsupported_type"),
         ({"type": 1}, "unsupported_type"),
         ({"priority": 99}, "invalid_field"),
         ({"priority": 1.5}, "invalid_field"),

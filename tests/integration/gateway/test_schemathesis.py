@@ -48,7 +48,8 @@ expected-statuses = ["2xx", 400, 401, 403, 404]
 """
 
 # An Idempotency-Key that was used with another body is refused, as it should be (422), and no
-# schema can tell: each usable key is made one of its own.
+# schema can tell: each usable key is made one of its own. Neither can it tell what is behind a URL
+# (422): one that may be asked for becomes a file that was not uploaded (404).
 HOOKS = """\
 import itertools, re, schemathesis
 
@@ -59,6 +60,10 @@ def before_call(context, case, kwargs):
     key = (case.headers or {}).get("Idempotency-Key")
     if isinstance(key, str) and re.fullmatch("[!-~]([ -~]{0,238}[!-~])?", key):
         case.headers["Idempotency-Key"] = f"{key}#{next(numbers)}"
+    media = case.body.get("media") if isinstance(case.body, dict) else None
+    if isinstance(media, dict) and re.fullmatch("(?i)https?://[!-~]+", str(media.get("url"))):
+        if len(media) == 1:
+            case.body["media"] = {"sha256": "0" * 64}
 """
 
 
@@ -143,6 +148,6 @@ def test_the_document_is_kept(own_gateway: Gateway, tmp_path: Path) -> None:
         )
     print(ran.stdout[-1500:])
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "30 selected / 30 total" in ran.stdout
+    assert "32 selected / 32 total" in ran.stdout
     assert "internal_error" not in own_gateway.log()
     assert rest.sent > 10

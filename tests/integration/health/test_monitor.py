@@ -204,7 +204,7 @@ async def test_the_shell_looks_by_itself_until_it_is_stopped(
         assert (await shell.health())["status"] == "healthy"
     finally:
         await shell.stop()
-    assert await shell.watch() == {"reason": "stopped"}
+    assert (await shell.watch())["reason"] == "stopped"
 
 
 async def test_a_clock_that_is_set_forward_makes_no_owner_silent(

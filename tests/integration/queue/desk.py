@@ -166,6 +166,8 @@ class Desk:
             assert queued.get(message_id, chat) == chat
             finished = expired or status in {"sent", "delivered", "read", "cancelled"}
             assert (await read.ttl(key) > 0) == finished
+        flow = (await self.lanes.flows_many([SHOP]))[SHOP]
+        assert flow.unaccounted == 0, flow
         counts = await self.counts()
         assert counts.active == len(flight) + len(ahead)
         assert counts.delayed == len(held) + len(scheduled)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,7 +28,7 @@ from tests.integration.queue.desk import ANA, BEN, EVA, SHOP, Desk
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from tests.valkey import Valkey
 
@@ -64,15 +62,6 @@ async def desk(own_server: Valkey) -> AsyncIterator[Desk]:
     yield desk
     await lanes.close()
     await redis.aclose()
-
-
-@pytest.fixture(autouse=True)
-def _priority() -> Iterator[None]:
-    """A QueueActor stands back, and here its process is the one of all tests."""
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    yield
-    with suppress(PermissionError):  # only root gets it back
-        os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
 @pytest_asyncio.fixture
@@ -282,7 +271,7 @@ async def test_a_successor_mirrors_what_a_dead_one_left(
     first = QueueActor(str(own_server.directory), "queue")
     await first.start()
     await first.stop()
-    assert await asyncio.wait_for(first.watch(), 5) == {"reason": "stopped"}
+    assert (await asyncio.wait_for(first.watch(), 5))["reason"] == "stopped"
     await desk.claim()
     second = QueueActor(str(own_server.directory), "queue")
     await second.start()

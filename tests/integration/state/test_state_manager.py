@@ -193,7 +193,7 @@ async def test_stopping_stores_the_last_beat_and_ends_the_watch(
     await manager.report_state("shop", asdict(opened))
     await manager.report_state("shop", asdict(replace(opened, beat=130.0)))
     await asyncio.gather(manager.stop(), manager.stop())
-    assert await watch == {"reason": "stopped"}
+    assert (await watch)["reason"] == "stopped"
     found = await registry.get("shop")
     assert found is not None
     assert found.observed == replace(opened, beat=130.0)

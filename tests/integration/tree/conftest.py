@@ -1,4 +1,4 @@
-"""A real Valkey for the loops of a served connection, and a whole instance that serves ``shop``.
+"""A real Valkey for the loops of a served connection.
 
 The tree's own tests start a `Head`.
 """
@@ -16,11 +16,9 @@ from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.commands import Commands
 from actors.redis.lease import Leases, Owner
-from tests.instance import Instance
 from tests.integration.tree.scripted import ScriptedEngine, Shelf
-from tests.integration.tree.shop import ACCOUNT, SHOP, alerts, becomes
 from tests.valkey import Valkey
-from tests.waiting import eventually, until
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -133,20 +131,3 @@ async def served_apart(own_server: Valkey) -> AsyncIterator[Served]:
     """The same on a server that the test may kill."""
     async for each in _served(own_server):
         yield each
-
-
-@pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    """It serves all tests of a module; each leaves ``shop`` open."""
-    environment = {"HEALTH_CHECK_INTERVAL": "500"}
-    with Instance(tmp_path_factory.mktemp("shop"), environment) as running:
-        running.pair(SHOP, ACCOUNT)
-        yield running
-
-
-@pytest.fixture
-def is_open(instance: Instance) -> Iterator[None]:
-    becomes(instance, "open", None)
-    until("no alert is left", lambda: not alerts(instance), 20)
-    yield
-    instance.simulator.delete("/faults")

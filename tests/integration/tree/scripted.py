@@ -10,6 +10,7 @@ from actors.connection.causes import Cause, Kind
 from actors.connection.engine import (
     EngineEvents,
     Guarantees,
+    InboxFile,
     InboxMerge,
     InboxMessage,
     InboxReceipt,
@@ -106,6 +107,7 @@ class ScriptedEngine:
             "receipt": InboxReceipt,
             "merge": InboxMerge,
             "status": InboxStatus,
+            "file": InboxFile,
         }[kind]
         return [item for _, item in sorted(self.inbox.items()) if isinstance(item, of)][:limit]
 
@@ -152,6 +154,17 @@ class Shelf:
             return False
         for item in items:
             self.messages[f"{connection}.{item['message_id']}"]["status"] = item["status"]
+        return True
+
+    async def note_files(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        if self.away:
+            raise StateAway("away")
+        if epoch < self.epoch:
+            return False
+        for item in items:
+            self.messages[f"{connection}.{item['message_id']}"]["media"] = item["status"]
         return True
 
     async def merge_chat(

@@ -71,9 +71,7 @@ class Stage:
 
         async def look() -> bool:
             sent = [item["deliveries"] for item in self.tree.inbox(CONTACT)]
-            page = await self.tree.documents.query(
-                MESSAGES, where=[Where("direction", "==", "in")], limit=500
-            )
+            page = await self.tree.documents.query(MESSAGES, where=[Where("direction", "==", "in")])
             return len(sent) == len(page.items) == self.said
 
         await eventually(f"{self.said} messages arrived in each direction", look, 40)

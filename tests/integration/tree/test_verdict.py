@@ -60,6 +60,8 @@ async def test_the_note_of_a_fall_never_replaces_the_verdict(
             None,
             Reach(None),
             on_end=lambda _child, _end: None,
+            on_told=lambda _child, _told: None,
+            on_gone=lambda _child: None,
             on_change=lambda: None,
         )
         tending = Tending(

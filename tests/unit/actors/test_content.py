@@ -31,7 +31,7 @@ kinds = st.one_of(
     st.builds(content.Reaction, targets, words),
     st.builds(content.Edit, targets, words),
     st.builds(content.Delete, targets),
-    st.builds(content.PollVote, targets, st.none() | st.lists(words).map(tuple)),
+    st.builds(content.PollVote, targets, st.none() | st.lists(words).map(tuple), maybe),
     st.builds(content.Other, st.just("image"), maybe, quotes),
 )
 

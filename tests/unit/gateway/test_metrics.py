@@ -1,21 +1,37 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from actors.queue.record import Counts
+from actors.health.resources import Disk
+from actors.measures import FAST
+from actors.queue.record import Counts, flow_of
 from actors.queue.spool import Depth
 from gateway import shapes
-from gateway.metrics import Metrics, Snapshot
+from gateway.counted import Counted
+from gateway.metrics import Metrics
 from gateway.observation import Observation
+from gateway.snapshot import Snapshot
+from gateway.tree import NOTHING, Told
 from tests.unit.gateway.test_shapes import LEASE, REGISTERED
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def rendered(**changes: Any) -> dict[tuple[str, tuple[str, ...]], float]:
+    from actors.measures import Sample
+
+
+FLOW = flow_of({"count:queued": "5", "count:sent": "2", "took:2": "2", "took:ms": "150"}, 2)
+
+
+def rendered(
+    told: Told = NOTHING, own: Sequence[Sample] = (), **changes: Any
+) -> dict[tuple[str, tuple[str, ...]], float]:
     values: dict[str, Any] = {
         "connections": [shapes.connection(REGISTERED, LEASE)],
         "counts": {"shop": Counts(1, 2, 3, 4, 90.0)},
+        "flows": {"shop": FLOW},
         "redis": True,
         "durable": None,
         "store": True,
@@ -24,13 +40,15 @@ def rendered(**changes: Any) -> dict[tuple[str, tuple[str, ...]], float]:
         "latest": None,
         "cpu": 1.0,
         "memory": 1.0,
+        "disk": Disk(free=5, size=10),
         **changes,
     }
     metrics = Metrics()
     metrics.accepted("shop")
     metrics.accepted("shop")
     metrics.answered("POST", "/api/messages", 202, 0.003)
-    text = metrics.render(Snapshot(Observation(**values), now=100.0)).decode()
+    snapshot = Snapshot(Observation(**values), now=100.0)
+    text = metrics.render(snapshot, Counted(told, own)).decode()
     return {
         (sample.name, tuple(sample.labels.values())): sample.value
         for family in text_string_to_metric_families(text)
@@ -59,3 +77,40 @@ def test_what_is_not_known_has_no_series() -> None:
     assert series["teimoso_state_store_up", ()] == 0
     assert not [name for name, _ in series if name.startswith(("teimoso_queue", "teimoso_spool"))]
     assert series["teimoso_messages_accepted_total", ("shop",)] == 2
+
+
+def test_what_became_of_messages() -> None:
+    series = rendered()
+    assert series["teimoso_messages_queued_total", ("shop",)] == 5
+    assert series["teimoso_messages_sent_total", ("shop",)] == 2
+    assert series["teimoso_messages_dead_total", ("shop",)] == 0
+    assert series["teimoso_messages_unaccounted", ("shop",)] == 1
+    assert series["teimoso_message_sent_seconds_bucket", ("shop", "0.05")] == 0
+    assert series["teimoso_message_sent_seconds_bucket", ("shop", "0.1")] == 2
+    assert series["teimoso_message_sent_seconds_bucket", ("shop", "+Inf")] == 2
+    assert series["teimoso_message_sent_seconds_sum", ("shop",)] == 0.15
+
+
+def test_the_tree_and_this_process_share_a_family() -> None:
+    asked = [1.0, *[0.0] * len(FAST), 0.25]
+    told = Told(
+        up=True,
+        totals=[
+            ("teimoso_redis_seconds", {"role": "queue"}, asked),
+            ("teimoso_redis_seconds", {"role": "old"}, [1.0]),
+        ],
+        gauges=[("teimoso_process_memory_bytes", {"role": "root", "connection": ""}, 7.0)],
+    )
+    own: list[Sample] = [
+        ("teimoso_redis_seconds", {}, asked),
+        ("teimoso_process_memory_bytes", {}, 9.0),
+    ]
+    series = rendered(told, own)
+    assert series["teimoso_tree_up", ()] == 1
+    for role in ("queue", "gateway"):
+        assert series["teimoso_redis_seconds_count", (role,)] == 1
+        assert series["teimoso_redis_seconds_sum", (role,)] == 0.25
+    assert ("teimoso_redis_seconds_count", ("old",)) not in series
+    assert series["teimoso_process_memory_bytes", ("", "root")] == 7
+    assert series["teimoso_process_memory_bytes", ("", "gateway")] == 9
+    assert rendered()["teimoso_tree_up", ()] == 0

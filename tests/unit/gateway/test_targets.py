@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors.content import Delete, Edit, Reaction, Target
+from actors.content import Delete, Edit, Poll, PollVote, Reaction, Target
 from gateway import outgoing
 from gateway.problems import Problem
 from gateway.targets import Found, change
@@ -29,6 +29,15 @@ NAMED = {"connection": "shop", "to": CHAT, "message": "shop.3EB0A1B2C3D4E5F6A7B8
 REACTION = outgoing.NewReaction(**NAMED, type="reaction", emoji="👍")
 EDIT = outgoing.NewEdit(**NAMED, type="edit", text="ho")
 DELETE = outgoing.NewDelete(**NAMED, type="delete")
+POLL = Poll("Tea?", ("yes", "no", "no"), 0, "ab" * 32)
+
+
+def vote(*options: str) -> outgoing.NewPollVote:
+    return outgoing.NewPollVote(**NAMED, type="poll_vote", options=list(options))
+
+
+def asked(**changes: Any) -> dict[str, Any]:
+    return {"type": "poll", "sent_at": 1.0, "poll": replace(POLL, **changes)}
 
 
 @pytest.mark.parametrize(
@@ -36,6 +45,9 @@ DELETE = outgoing.NewDelete(**NAMED, type="delete")
     [
         (REACTION, {"own": False}, Reaction(OURS.target, "👍")),
         (REACTION, {"type": "poll", "sent_at": 1.0}, Reaction(OURS.target, "👍")),
+        (vote("no", "yes"), asked(), PollVote(OURS.target, ("yes", "no"), "ab" * 32)),
+        (vote("no"), {"own": False, **asked(choices=1)}, PollVote(OURS.target, ("no",), "ab" * 32)),
+        (vote(), asked(choices=1), PollVote(OURS.target, (), "ab" * 32)),
         (EDIT, {}, Edit(OURS.target, "ho")),
         (EDIT, {"sent_at": NOW - 900}, Edit(OURS.target, "ho")),
         (EDIT, {"sent_at": None, "status": "queued"}, Edit(OURS.target, "ho")),
@@ -49,6 +61,11 @@ def test_what_is_taken(wanted: outgoing.Changing, found: dict[str, Any], expecte
 @pytest.mark.parametrize(
     ("wanted", "found", "code"),
     [
+        (vote("yes"), {}, "not_a_poll"),
+        (vote("yes"), {"type": "poll"}, "poll_unreadable"),
+        (vote("yes"), asked(secret=None), "poll_unreadable"),
+        (vote("yes", "Yes"), asked(), "unknown_option"),
+        (vote("yes", "no"), asked(choices=1), "too_many_options"),
         (EDIT, {"own": False}, "not_own_message"),
         (DELETE, {"own": False}, "not_own_message"),
         (EDIT, {"type": "location"}, "not_editable"),

@@ -150,6 +150,8 @@ async def test_an_older_releases_file_is_brought_up_to_date(session: Session, pa
         older.execute("DROP TABLE aliases")
         older.execute("ALTER TABLE file DROP COLUMN commits")
         older.execute("ALTER TABLE ratchets DROP COLUMN spent")
+        older.execute("DROP TABLE transfers")
+        older.execute("DROP TABLE uploads")
         older.execute("PRAGMA user_version=1")
     for epoch in (4, 5):
         with closing(Session.open(path, epoch)) as newer:

@@ -28,6 +28,8 @@ def asked(text: str | None = None, **more: Any) -> Asked:
         (asked(location="-23.5, 46"), "location"),
         (asked("Ana", contact="15550100003"), "contact"),
         (asked("Tea?", options=["yes", "no"], choices=0), "poll"),
+        (asked(vote=MINE, options=["yes"]), "poll_vote"),
+        (asked(vote=MINE), "poll_vote"),
     ],
 )
 def test_words_make_a_body_that_is_taken(words: Asked, kind: str) -> None:
@@ -43,6 +45,8 @@ def test_words_make_a_body_that_is_taken(words: Asked, kind: str) -> None:
         (asked(edit=MINE), "TEXT is missing"),
         (asked(contact="15550100003"), "TEXT is missing: the contact's name."),
         (asked("x", delete=MINE), "takes no TEXT"),
+        (asked("x", vote=MINE), "--vote takes no TEXT"),
+        (asked(vote=MINE, options=["yes"], choices=1), "--choices is for a poll"),
         (asked("x", react=MINE, edit=MINE), "--react and --edit are two kinds"),
         (asked("x", edit=MINE, priority=1), "neither --priority nor --reply-to"),
         (asked("x", choices=1), "--choices is for a poll"),

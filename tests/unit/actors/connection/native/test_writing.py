@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from actors.connection.engine import SendError
 from actors.connection.native import content
 from actors.connection.native.nodes import Node
+from actors.connection.native.votes import aad, key
 from actors.connection.native.writing import Dress, Place, dress, write
 from actors.content import (
     Card,
@@ -19,6 +23,7 @@ from actors.content import (
     Location,
     Other,
     Poll,
+    PollVote,
     Quote,
     Reaction,
     Target,
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
 
 CHAT = "15550100002@s.whatsapp.net"
 ACCOUNT = "15550100001@s.whatsapp.net"
+HIDDEN_CHAT, LID = "90000000000002@lid", "90000000000001@lid"
 PLACE = Place(CHAT, ACCOUNT, 1_764_000_000.25)
 HIS, OURS, PHONES = Target("3EB0AA", CHAT), Target("3EB0BB", None), Target("3ACC", ACCOUNT)
 HIS_KEY = {"remoteJID": CHAT, "fromMe": False, "ID": "3EB0AA"}
@@ -159,6 +165,46 @@ def test_what_others_read(judge: Judge, said: Content, shown: dict[str, Any], wo
     plaintext = write(said, PLACE)
     assert judge.show(plaintext) == shown
     assert dress(plaintext) == words
+
+
+@pytest.mark.parametrize(
+    ("target", "chat", "author", "voter"),
+    [
+        (HIS, CHAT, CHAT, ACCOUNT),
+        (OURS, CHAT, ACCOUNT, ACCOUNT),
+        (PHONES, CHAT, ACCOUNT, ACCOUNT),
+        (Target("3EB0AA", HIDDEN_CHAT), HIDDEN_CHAT, HIDDEN_CHAT, LID),
+        (OURS, HIDDEN_CHAT, LID, LID),
+    ],
+)
+def test_a_vote_is_sealed_for_who_knows_the_poll(
+    judge: Judge, target: Target, chat: str, author: str, voter: str
+) -> None:
+    secret, number = b"s" * 32, target.message_id
+    said, place = PollVote(target, ("yes", "né"), secret.hex()), Place(chat, ACCOUNT, 1.25, LID)
+    plaintext = write(said, place)
+    part = judge.show(plaintext)["pollUpdateMessage"]
+    own = target.sender in {None, ACCOUNT}
+    assert part["pollCreationMessageKey"] == {"remoteJID": chat, "fromMe": own, "ID": number}
+    assert part["senderTimestampMS"] == "1250"
+    vote = {name: base64.b64decode(value) for name, value in part["vote"].items()}
+    opened = AESGCM(key(secret, number, author, voter)).decrypt(
+        vote["encIV"], vote["encPayload"], aad(number, voter)
+    )
+    # PollVoteMessage: field 1, repeated bytes.
+    named = (hashlib.sha256(one.encode()).digest() for one in ("yes", "né"))
+    assert opened == b"".join(b"\x0a\x20" + one for one in named)
+    assert dress(plaintext) == Dress(
+        {"type": "poll"}, HIDDEN, (Node("meta", {"polltype": "vote"}),)
+    )
+    assert write(said, place) != plaintext  # another IV
+
+
+@pytest.mark.parametrize("vote", [PollVote(HIS, ("yes",)), PollVote(HIS, None, "ab" * 32)])
+def test_a_vote_in_a_poll_without_its_secret_is_refused_for_good(vote: PollVote) -> None:
+    with pytest.raises(SendError) as failed:
+        write(vote, PLACE)
+    assert (failed.value.code, failed.value.permanent) == ("poll_unreadable", True)
 
 
 def test_the_copy_for_the_own_devices(judge: Judge) -> None:

@@ -10,7 +10,7 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from tests.instance import Instance
 
-SHOP, ACCOUNT, CONTACT, STRANGER = "shop", "15550107001", "15550107002", "15550107009"
+SHOP, ACCOUNT, CONTACT, STRANGER = "shop", "15550100001", "15550100002", "15550100009"
 
 
 def becomes(

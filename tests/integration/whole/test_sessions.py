@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.settings import Settings
-from tests.integration.tree.shop import (
+from tests.integration.whole.shop import (
     ACCOUNT,
     CONTACT,
     SHOP,

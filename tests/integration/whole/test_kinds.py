@@ -6,23 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.instance import Instance
+from tests.integration.whole.shop import ACCOUNT, CONTACT, start
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.instance import Instance
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("is_open")]
 
-ACCOUNT, ANA = "15550100001", "15550100002"
+ANA = CONTACT
 CHAT = f"{ANA}@s.whatsapp.net"
-
-
-@pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    with Instance(tmp_path_factory.mktemp("kinds")) as running:
-        running.pair("shop", ACCOUNT)
-        yield running
 
 
 def sends(instance: Instance, **body: Any) -> dict[str, Any]:
@@ -130,6 +123,29 @@ def test_what_a_contact_says_in_each_kind(instance: Instance) -> None:
     assert (poll["content"]["question"], poll["content"]["options"]) == ("Tea?", ["yes", "no"])
 
 
+def test_votes_in_polls_of_both_sides(instance: Instance) -> None:
+    theirs = says(instance, type="poll", text="Tea?", options=["yes", "no"], selectable=1)
+    ours = sends(instance, type="poll", question="When?", options=["now", "later"], choices=2)
+    for poll, number, options in (
+        (theirs["id"], theirs["message_id"], ["no"]),
+        (ours["id"], ours["message_id"], ["now", "later"]),
+        (ours["id"], ours["message_id"], []),
+    ):
+        vote = sends(instance, type="poll_vote", message=poll, options=options)
+        got = arrived(instance, vote["message_id"])
+        assert (got["type"], got["content"]["options"]) == ("vote", options)
+        assert got["content"]["target"]["id"] == number
+
+        def noted(poll: str = poll, options: list[str] = options) -> bool:
+            votes = instance.message(poll)["votes"]
+            return [(one["by"], one["options"]) for one in votes] == [("me", options)]
+
+        until("it is noted in its poll", noted, 15)
+    says(instance, f"phones/{ACCOUNT}", type="vote", target=ours["message_id"], options=["later"])
+    (vote,) = instance.message(ours["id"])["votes"]
+    assert (vote["by"], vote["options"]) == ("me", ["later"])
+
+
 @pytest.mark.parametrize("speaker", [f"contacts/{ANA}", f"phones/{ACCOUNT}"])
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_changes_from_either_side(instance: Instance, speaker: str, wrapped: bool) -> None:
@@ -174,3 +190,4 @@ def test_numbers_presence_and_typing(instance: Instance) -> None:
     until("it is stopped", lambda: instance.connection("shop")["state"] == "stopped", 15)
     refused = instance.api.get(f"/api/connections/shop/numbers/{ANA}")
     assert (refused.status_code, refused.json()["code"]) == (409, "connection_not_open")
+    start(instance)

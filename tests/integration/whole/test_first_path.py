@@ -6,29 +6,22 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.instance import PARTS, Instance
+from tests.integration.whole.shop import SHOP, becomes
 from tests.waiting import until
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 pytestmark = pytest.mark.timeout(240)
 
 
-@pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    with Instance(tmp_path_factory.mktemp("path")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def shop(instance: Instance) -> str:
-    instance.pair("shop", "15550100001")
-    return "shop"
+    """What a newcomer's connection is called here; the instance has linked it."""
+    becomes(instance, "open", None)
+    return SHOP
 
 
 def test_a_sent_message_is_read_by_the_contact(instance: Instance, shop: str) -> None:
@@ -147,7 +140,7 @@ def test_every_metric_of_the_dashboard_is_exported(instance: Instance, shop: str
         for line in instance.api.get("/metrics").text.splitlines()
         if not line.startswith("#")
     }
-    dashboards = [*(Path(__file__).resolve().parents[2] / "grafana").rglob("*.json")]
+    dashboards = [*(Path(__file__).resolve().parents[3] / "grafana").rglob("*.json")]
     asked = {
         metric
         for path in dashboards

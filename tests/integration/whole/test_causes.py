@@ -13,7 +13,7 @@ from actors.connection.causes import Kind
 from actors.connection.engine import EngineEvents
 from actors.connection.native import open_engine
 from actors.settings import Settings
-from tests.integration.tree.shop import (
+from tests.integration.whole.shop import (
     ACCOUNT,
     SHOP,
     alerted,

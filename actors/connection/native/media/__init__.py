@@ -1,0 +1,1 @@
+"""The files beside messages: sealed and uploaded, fetched and opened, by WhatsApp's media scheme."""

@@ -1,0 +1,137 @@
+"""Fetching one file from the media servers: opened and checked while it comes, into the store."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
+
+import structlog
+
+from actors.connection.native.media.cipher import Corrupt, Opening, sealed_size
+from actors.connection.native.media.hosts import NoLink
+from actors.connection.native.media.upload import way
+from actors.connection.native.media.verdict import Trouble
+from actors.connection.native.media.web import Unreachable, patience
+from actors.connection.native.socket import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.vault.bucket import BucketAway
+from actors.media.store import StoreUnavailable, TooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from actors.connection.native.media.hosts import Hosts
+    from actors.connection.native.media.web import Web
+    from actors.connection.transfers import Transfer
+    from actors.media.store import MediaStore
+
+log = structlog.get_logger()
+
+_GONE: Final = frozenset({404, 410})
+
+
+class Fetcher:
+    """Brings files into the media store. One that is there already is not fetched again.
+
+    The servers are those that WhatsApp names: whatever URL a message has, nothing else is asked.
+    """
+
+    def __init__(self, store: MediaStore, web: Web, hosts: Hosts, *, limit: int) -> None:
+        """`limit` is the size in bytes of the largest file that is fetched."""
+        self._store = store
+        self._web = web
+        self._hosts = hosts
+        self._limit = limit
+
+    async def fetch(self, transfer: Transfer) -> Trouble | None:
+        """None once the store has the file, on disk. Raises `NoLink`, and then nothing was tried."""
+        if await self._is_there(transfer):
+            return None
+        if transfer.size > self._limit:
+            return Trouble.TOO_LARGE
+        try:
+            connection = await self._hosts.get()
+        except ConnectionLost:
+            raise NoLink from None
+        except (RequestFailed, RequestTimeout):
+            return Trouble.UNREACHABLE
+        troubles = set[Trouble]()
+        for host in connection.hosts:
+            trouble = await self._from(host, transfer)
+            if trouble is None or trouble in _FINAL:
+                return trouble
+            troubles.add(trouble)
+            if trouble is not Trouble.GONE:
+                self._hosts.avoid(host)
+        return next(each for each in _ORDER if each in troubles)
+
+    async def _is_there(self, transfer: Transfer) -> bool:
+        try:
+            return await self._store.find(transfer.sha256.hex()) is not None
+        except (BucketAway, StoreUnavailable):
+            return False
+
+    async def _from(self, host: str, transfer: Transfer) -> Trouble | None:
+        try:
+            async with (
+                asyncio.timeout(patience(min(transfer.size, self._limit))),
+                self._web.get(_url(host, transfer)) as (status, chunks),
+            ):
+                if status in _GONE:
+                    return Trouble.GONE
+                if status != 200:
+                    log.warning("download failed", action="media.fetch", status=status)
+                    return Trouble.UNREACHABLE
+                await self._store.keep(
+                    _opened(chunks, transfer),
+                    limit=min(self._limit, transfer.size),
+                    expected=transfer.sha256.hex(),
+                )
+        except (Unreachable, TimeoutError) as error:
+            log.warning("download failed", action="media.fetch", reason=type(error).__name__)
+            return Trouble.UNREACHABLE
+        except Corrupt as error:
+            return Trouble.SEALED_SO if error.sealed_so else Trouble.DAMAGED
+        except TooLarge:
+            # More than the message says: it is not the file that it speaks of.
+            return Trouble.DAMAGED if transfer.size < self._limit else Trouble.TOO_LARGE
+        except (StoreUnavailable, BucketAway) as error:
+            log.error("not kept", action="media.keep", error=type(error).__name__)  # noqa: TRY400
+            return Trouble.LOCAL
+        return None
+
+
+_FINAL: Final = frozenset({Trouble.SEALED_SO, Trouble.TOO_LARGE, Trouble.LOCAL})
+"""What another server would not do better."""
+
+_ORDER: Final = (Trouble.DAMAGED, Trouble.UNREACHABLE, Trouble.GONE)
+"""What counts where servers differ: a file is gone only where every one of them says so."""
+
+
+async def _opened(chunks: AsyncIterator[bytes], transfer: Transfer) -> AsyncIterator[bytes]:
+    """The plain bytes. Raises `Corrupt` at the end, so whoever keeps them must not before that."""
+    opening = Opening(
+        transfer.kind,
+        transfer.key,
+        sha256=transfer.sha256,
+        sealed_sha256=transfer.sealed_sha256,
+    )
+    left = sealed_size(transfer.size)
+    async for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            raise Corrupt(sealed_so=False)
+        if plain := await asyncio.to_thread(opening.feed, chunk):
+            yield plain
+    yield await asyncio.to_thread(opening.finish)
+
+
+def _url(host: str, transfer: Transfer) -> str:
+    named = {
+        "hash": base64.urlsafe_b64encode(transfer.sealed_sha256).decode(),
+        "mms-type": way(transfer.kind),
+        "__wa-mms": "",
+    }
+    joint = "&" if "?" in transfer.direct_path else "?"
+    return f"https://{host}{transfer.direct_path}{joint}{urlencode(named)}"

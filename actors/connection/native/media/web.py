@@ -1,0 +1,123 @@
+"""HTTPS to the media servers. What that takes is loaded when the first file comes or goes."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, AsyncIterator
+    from pathlib import Path
+
+    import httpx
+
+CHUNK: Final = 256 * 1024
+"""Bytes that are handled at a time."""
+
+LONGEST_ANSWER: Final = 64 * 1024
+"""Bytes that are read of what a server says about an upload."""
+
+_CONNECT_SECONDS: Final = 10.0
+_SILENT_SECONDS: Final = 30.0
+_LEAST_RATE: Final = 8 * 1024
+"""Bytes a second; what is slower is given up."""
+
+_ORIGIN: Final = "https://web.whatsapp.com"
+
+
+class Unreachable(Exception):  # noqa: N818 - reads as what it is
+    """The server did not answer, or its answer broke off."""
+
+
+def patience(size: int) -> float:
+    """Seconds that a file of so many bytes may take."""
+    return 60.0 + size / _LEAST_RATE
+
+
+class Web:
+    """Asks servers over TLS, each time with bounds on time and on memory; follows no redirect.
+
+    `authority` is a PEM file that they are checked by instead of the public ones.
+    """
+
+    def __init__(self, authority: Path | None = None) -> None:
+        self._authority = authority
+        self._opening: asyncio.Task[httpx.AsyncClient] | None = None
+
+    @asynccontextmanager
+    async def get(self, url: str) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
+        """The status of the answer, and its bytes as they come. Raises `Unreachable`."""
+        client = await self._client()
+        async with AsyncExitStack() as stack:
+            try:
+                response = await stack.enter_async_context(client.stream("GET", url))
+            except _failures() as error:
+                raise Unreachable(type(error).__name__) from None
+            # What breaks while they are used is not the server's doing.
+            yield response.status_code, _chunks(response)
+
+    async def post(self, url: str, body: AsyncIterable[bytes], size: int) -> tuple[int, bytes]:
+        """Send `size` bytes; the status of the answer, and what it says. Raises `Unreachable`."""
+        client = await self._client()
+        headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
+        try:
+            async with (
+                asyncio.timeout(patience(size)),
+                client.stream("POST", url, content=body, headers=headers) as response,
+            ):
+                said = bytearray()
+                async for part in response.aiter_raw():
+                    said += part
+                    if len(said) > LONGEST_ANSWER:
+                        raise Unreachable("answers too much")
+                return response.status_code, bytes(said)
+        except TimeoutError:
+            raise Unreachable("too slow") from None
+        except _failures() as error:
+            raise Unreachable(type(error).__name__) from None
+
+    async def close(self) -> None:
+        """Close what is open."""
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            await (await opening).aclose()
+
+    async def _client(self) -> httpx.AsyncClient:
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(asyncio.to_thread(_open, self._authority))
+        return await asyncio.shield(self._opening)
+
+
+def _open(authority: Path | None) -> httpx.AsyncClient:
+    import httpx  # noqa: PLC0415 - most connections are idle, and pay nothing for it
+
+    trust = ssl.create_default_context(cafile=authority) if authority is not None else True
+    return httpx.AsyncClient(
+        verify=trust,
+        timeout=httpx.Timeout(_SILENT_SECONDS, connect=_CONNECT_SECONDS, pool=None),
+        limits=httpx.Limits(max_keepalive_connections=4, keepalive_expiry=30.0),
+        headers={"Origin": _ORIGIN, "Referer": f"{_ORIGIN}/", "Accept-Encoding": "identity"},
+        follow_redirects=False,
+    )
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    import httpx  # noqa: PLC0415
+
+    return (httpx.HTTPError, httpx.InvalidURL, OSError)
+
+
+async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    held = bytearray()
+    try:
+        async for part in response.aiter_raw():
+            held += part
+            if len(held) >= CHUNK:
+                yield bytes(held)
+                held.clear()
+    except _failures() as error:
+        raise Unreachable(type(error).__name__) from None
+    if held:
+        yield bytes(held)

@@ -1,0 +1,196 @@
+"""The files of messages in a directory of this host: ``ab/abcdef…``, under what they hold."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import hashlib
+import os
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.media.store import DIGEST, StoreFull, StoreUnavailable, TooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Awaitable, Callable
+
+BATCH: Final = 2**20
+"""Bytes that are collected before a thread writes them."""
+
+TEMPORARY: Final = ".tmp-"
+"""How the name of a file begins that is being written; its writer holds a lock on it."""
+
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class DirectoryStore:
+    """See the port. Files have mode 0600, and their directories 0700.
+
+    Several processes may keep files here, the same one at the same time too. A process that dies
+    leaves at most a temporary file, which the first `keep` of the next one removes. No step blocks
+    the event loop.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        before: Callable[[str, int], Awaitable[None]] | None = None,
+    ) -> None:
+        """`before` is awaited with digest and size before a file appears; what it raises, `keep` does."""
+        self._directory = directory
+        self._before = before
+        self._swept = False
+
+    async def keep(
+        self, chunks: AsyncIterable[bytes], *, limit: int, expected: str | None = None
+    ) -> tuple[str, int]:
+        """See the port."""
+        writing = _Writing(self._directory)
+        try:
+            await _step(self._prepare)
+            await _step(writing.open)
+            held = bytearray()
+            size = 0
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > limit:
+                    raise TooLarge
+                held += chunk
+                if len(held) >= BATCH:
+                    await _step(writing.write, bytes(held))
+                    held.clear()
+            await _step(writing.write, bytes(held))
+            digest = writing.digest
+            if expected is not None and digest != expected:
+                raise ValueError("not what was expected")
+            await _step(writing.sync)
+            if self._before is not None:
+                await self._before(digest, size)
+            await _step(writing.publish)
+        finally:
+            # Where this task is cancelled, a thread may still be at it: `drop` waits for that one.
+            await asyncio.shield(asyncio.to_thread(writing.drop))
+        return digest, size
+
+    async def find(self, sha256: str) -> Path | None:
+        """See the port."""
+        file = self.place(sha256)
+        return file if file is not None and await _step(file.is_file) else None
+
+    def place(self, sha256: str) -> Path | None:
+        """Where the file is if it is here; None for what is no digest."""
+        return place(self._directory, sha256)
+
+    def _prepare(self) -> None:
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._swept:
+            sweep(self._directory)
+            self._swept = True
+
+
+class _Writing:
+    """A file on its way in, for one thread at a time. `drop` ends it, whatever became of it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._hash = hashlib.sha256()
+        self._turn = threading.Lock()
+        self._descriptor = -1
+        self._name: str | None = None
+        self._dropped = False
+
+    @property
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+    def open(self) -> None:
+        with self._turn:
+            while self._descriptor < 0 and not self._dropped:
+                self._descriptor, self._name = tempfile.mkstemp(
+                    prefix=TEMPORARY, dir=self._directory
+                )
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+                # Who swept before it was locked took it for a dead process's.
+                if os.fstat(self._descriptor).st_nlink == 0:
+                    os.close(self._descriptor)
+                    self._descriptor, self._name = -1, None
+
+    def write(self, data: bytes) -> None:
+        self._hash.update(data)
+        with self._turn:
+            rest = memoryview(data)
+            while rest and not self._dropped:
+                rest = rest[os.write(self._descriptor, rest) :]
+
+    def sync(self) -> None:
+        with self._turn:
+            if not self._dropped:
+                os.fsync(self._descriptor)
+
+    def publish(self) -> None:
+        """Put it in its place, also over one that is there: that may have been damaged since."""
+        with self._turn:
+            if self._dropped or self._name is None:
+                return
+            file = place(self._directory, self.digest)
+            assert file is not None
+            file.parent.mkdir(mode=0o700, exist_ok=True)
+            Path(self._name).replace(file)
+            self._name = None
+            # Whoever made the directory may not have come to this before it died.
+            for directory in (file.parent, self._directory, self._directory.parent):
+                _sync(directory)
+
+    def drop(self) -> None:
+        with self._turn:
+            self._dropped = True
+            if self._name is not None:
+                with suppress(OSError):
+                    Path(self._name).unlink()
+                self._name = None
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+
+
+def place(directory: Path, sha256: str) -> Path | None:
+    """Where a file is kept; None for what is no digest, and so might lead elsewhere."""
+    return directory / sha256[:2] / sha256 if DIGEST.fullmatch(sha256) else None
+
+
+def sweep(directory: Path) -> None:
+    """Remove what processes left that died while they wrote; what one still writes is locked."""
+    for left in directory.glob(f"{TEMPORARY}*"):
+        with suppress(OSError):
+            descriptor = os.open(left, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                left.unlink()
+            finally:
+                os.close(descriptor)
+
+
+async def _step(work: Callable[..., Any], *arguments: object) -> Any:
+    try:
+        return await asyncio.to_thread(work, *arguments)
+    except OSError as error:
+        raise unavailable(error) from error
+
+
+def unavailable(error: OSError) -> StoreUnavailable:
+    """What the port raises for it."""
+    reason = errno.errorcode.get(error.errno or 0, "OSError")
+    return StoreFull(reason) if error.errno in _FULL else StoreUnavailable(reason)
+
+
+def _sync(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,268 @@
+"""What a host knows of the files: one SQLite file, shared by its processes.
+
+A file is in it before it appears, so none is kept that nobody would remove or copy. What it holds
+is how long each is needed, by which messages, and what is still to be copied to the bucket. Where
+several hosts share the directory each has a ledger of its own, and a file's time of change tells
+all of them when it was needed last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.committer import Committer
+from actors.media.directory import place
+from actors.media.store import DIGEST, StoreFull, StoreUnavailable
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+    from pathlib import Path
+
+SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS files (
+        sha256 TEXT PRIMARY KEY,
+        size INTEGER NOT NULL,
+        needed_at REAL NOT NULL,
+        copied_at REAL,
+        to_copy INTEGER NOT NULL DEFAULT 0,
+        mime TEXT,
+        name TEXT
+    ) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS uses (
+        sha256 TEXT NOT NULL,
+        message TEXT NOT NULL,
+        PRIMARY KEY (sha256, message)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS needed ON files (needed_at)",
+    "CREATE INDEX IF NOT EXISTS copying ON files (needed_at) WHERE to_copy",
+    "CREATE TABLE IF NOT EXISTS scanned (at REAL NOT NULL)",
+)
+
+RENEW: Final = 24 * 3600.0
+"""Seconds after which a copy in the bucket is told anew that its file is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of this host. `mime` and `name` are what its last uploader called it."""
+
+    sha256: str
+    size: int
+    needed_at: float
+    copied_at: float | None = None
+    mime: str | None = None
+    name: str | None = field(default=None, repr=False)
+
+
+class Ledger:
+    """The file in `path`. Every method raises `StoreUnavailable`; what returned is on disk.
+
+    With `copying` each file that is noted or used is to be copied, unless that was done lately.
+    """
+
+    def __init__(self, path: Path, directory: Path, *, copying: bool) -> None:
+        """`directory` is where the files are."""
+        self._path = path
+        self._directory = directory
+        self._copying = copying
+        self._committer: Committer | None = None
+
+    async def note(self, sha256: str, size: int, now: float | None = None) -> None:
+        """It is about to be kept, and needed from now on."""
+        now = time.time() if now is None else now
+        await self._ask(lambda database: self._note(database, sha256, size, now), writes=True)
+
+    async def call(self, sha256: str, mime: str | None, name: str | None) -> None:
+        """What its uploader calls it."""
+        await self._ask(
+            lambda database: database.execute(
+                "UPDATE files SET mime = ?, name = ? WHERE sha256 = ?", (mime, name, sha256)
+            ),
+            writes=True,
+        )
+
+    async def find(self, sha256: str) -> Entry | None:
+        """The file; None where there is none on this host."""
+        row = await self._ask(
+            lambda database: database.execute(
+                "SELECT sha256, size, needed_at, copied_at, mime, name FROM files WHERE sha256 = ?",
+                (sha256,),
+            ).fetchone(),
+            writes=False,
+        )
+        return None if row is None else Entry(*row)
+
+    async def use(self, sha256: str, message: str, now: float | None = None) -> bool:
+        """A message is about to be accepted with it; False where the file is not here."""
+        now = time.time() if now is None else now
+
+        def run(database: sqlite3.Connection) -> bool:
+            if not self._touch(database, sha256, now):
+                return False
+            database.execute("INSERT OR IGNORE INTO uses VALUES (?, ?)", (sha256, message))
+            return True
+
+        return bool(await self._ask(run, writes=True))
+
+    async def renew(self, sha256: str, now: float) -> None:
+        """A message still needs it."""
+        await self._ask(lambda database: self._touch(database, sha256, now), writes=True)
+
+    async def to_copy(self, limit: int) -> list[Entry]:
+        """What the bucket lacks, the oldest first."""
+        rows = await self._ask(
+            lambda database: database.execute(
+                "SELECT sha256, size, needed_at, copied_at, mime, name FROM files WHERE to_copy"
+                " ORDER BY needed_at LIMIT ?",
+                (limit,),
+            ).fetchall(),
+            writes=False,
+        )
+        return [Entry(*row) for row in rows]
+
+    async def copied(self, sha256: str, at: float) -> None:
+        """The bucket has it, and knows that it was needed at that time."""
+        await self._ask(
+            lambda database: database.execute(
+                "UPDATE files SET copied_at = ?, to_copy = 0 WHERE sha256 = ?", (at, sha256)
+            ),
+            writes=True,
+        )
+
+    async def lost(self, sha256: str) -> None:
+        """It is not here any more, whatever took it."""
+        await self._ask(partial(_forget, sha256=sha256), writes=True)
+
+    async def unneeded(self, since: float, limit: int) -> list[Entry]:
+        """What was last needed before `since`, the longest unneeded first."""
+        rows = await self._ask(
+            lambda database: database.execute(
+                "SELECT sha256, size, needed_at, copied_at, mime, name FROM files"
+                " WHERE needed_at < ? ORDER BY needed_at LIMIT ?",
+                (since, limit),
+            ).fetchall(),
+            writes=False,
+        )
+        return [Entry(*row) for row in rows]
+
+    async def uses(self, sha256: str) -> list[str]:
+        """The messages that were accepted with it on this host, by their ids of the API."""
+        rows = await self._ask(
+            lambda database: database.execute(
+                "SELECT message FROM uses WHERE sha256 = ?", (sha256,)
+            ).fetchall(),
+            writes=False,
+        )
+        return [message for (message,) in rows]
+
+    async def remove(self, sha256: str, since: float) -> bool:
+        """Remove the file and forget it; False where it was needed again after `since`.
+
+        Both in one transaction: a message that is accepted meanwhile finds it, or that it is gone.
+        """
+        file = self._place(sha256)
+
+        def run(database: sqlite3.Connection) -> bool:
+            row = database.execute(
+                "SELECT 1 FROM files WHERE sha256 = ? AND needed_at < ?", (sha256, since)
+            ).fetchone()
+            if row is None:
+                return False
+            with suppress(FileNotFoundError):
+                # Another host that shares the directory may have needed it.
+                if (touched := file.stat().st_mtime) >= since:
+                    database.execute(
+                        "UPDATE files SET needed_at = ? WHERE sha256 = ?", (touched, sha256)
+                    )
+                    return False
+                file.unlink()
+            _forget(database, sha256)
+            return True
+
+        return bool(await self._ask(run, writes=True))
+
+    async def scan(self, now: float) -> int:
+        """Note what is in the directory, once in the life of this ledger; how many that were.
+
+        For files whose ledger was lost, or which another host kept: each counts as needed now.
+        """
+
+        def found() -> list[tuple[str, int]]:
+            files = (each for each in self._directory.glob("??/*") if DIGEST.fullmatch(each.name))
+            return [(each.name, each.stat().st_size) for each in files]
+
+        done = await self._ask(
+            lambda database: database.execute("SELECT 1 FROM scanned").fetchone(), writes=False
+        )
+        if done is not None:
+            return 0
+        files = await asyncio.to_thread(found)
+
+        def run(database: sqlite3.Connection) -> None:
+            database.executemany(
+                "INSERT OR IGNORE INTO files (sha256, size, needed_at, to_copy) VALUES (?, ?, ?, ?)",
+                [(sha256, size, now, self._copying) for sha256, size in files],
+            )
+            database.execute("INSERT INTO scanned VALUES (?)", (now,))
+
+        await self._ask(run, writes=True)
+        return len(files)
+
+    async def close(self) -> None:
+        """Finish what is being written, then close the file."""
+        if self._committer is not None:
+            await asyncio.to_thread(self._committer.close)
+
+    def _touch(self, database: sqlite3.Connection, sha256: str, now: float) -> bool:
+        """Note that it is needed, also one that another host kept; False where it is not here."""
+        file = self._place(sha256)
+        try:
+            os.utime(file, (now, now))
+            size = file.stat().st_size
+        except FileNotFoundError:
+            return False
+        self._note(database, sha256, size, now)
+        return True
+
+    def _note(self, database: sqlite3.Connection, sha256: str, size: int, now: float) -> None:
+        database.execute(
+            "INSERT INTO files (sha256, size, needed_at) VALUES (?, ?, ?) ON CONFLICT (sha256)"
+            " DO UPDATE SET size = excluded.size, needed_at = max(needed_at, excluded.needed_at)",
+            (sha256, size, now),
+        )
+        self._let_copy(database, sha256, now)
+
+    def _place(self, sha256: str) -> Path:
+        file = place(self._directory, sha256)
+        assert file is not None
+        return file
+
+    def _let_copy(self, database: sqlite3.Connection, sha256: str, now: float) -> None:
+        if self._copying:
+            database.execute(
+                "UPDATE files SET to_copy = 1 WHERE sha256 = ?"
+                " AND (copied_at IS NULL OR copied_at < ?)",
+                (sha256, now - RENEW),
+            )
+
+    async def _ask(self, run: Callable[[sqlite3.Connection], Any], *, writes: bool) -> Any:
+        if self._committer is None:
+            # Not before it is needed: most processes never have a file in hand.
+            self._committer = Committer(self._path, SCHEMA, away=_away)
+        return await self._committer.ask(run, writes=writes)
+
+
+def _forget(database: sqlite3.Connection, sha256: str) -> None:
+    database.execute("DELETE FROM files WHERE sha256 = ?", (sha256,))
+    database.execute("DELETE FROM uses WHERE sha256 = ?", (sha256,))
+
+
+def _away(reason: str) -> StoreUnavailable:
+    return (StoreFull if reason == "SQLITE_FULL" else StoreUnavailable)(reason)

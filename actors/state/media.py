@@ -1,0 +1,47 @@
+"""What became of the file of a message, in the message's document. Pure.
+
+``media`` is a map: ``state`` is ``pending`` from the moment the message is stored, then ``stored``, or
+``failed`` with a stable code as ``error``. The result is the same in whatever order this comes, and
+however often (G5), also before the message: a document with ``media`` alone stands for that until it
+is stored, and no list shows it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.state.changes import incoming_id
+from actors.state.documents import MESSAGES, Write
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.state.documents import Document
+
+PENDING: Final[Mapping[str, Any]] = {"state": "pending", "error": None}
+
+_RANK: Final = {"pending": 0, "failed": 1, "stored": 2}
+
+
+def settling(connection: str, item: Mapping[str, Any]) -> Write:
+    """The write that notes what became of a file (the fields of `engine.InboxFile`)."""
+    chat, sender, message_id = (str(item[name]) for name in ("chat", "sender", "message_id"))
+    news = {"state": str(item["status"]), "error": item["error"]}
+
+    def change(there: Document | None) -> Document | None:
+        document = there or {"connection": connection, "chat": chat}
+        known = document.get("media")
+        deleted = (document.get("changes") or {}).get("deleted")
+        if deleted or document["connection"] != connection:
+            return None  # it says nothing any more, or is that of one who is gone
+        media = later(known, news)
+        return None if media == known else {**document, "media": media}
+
+    identity = incoming_id(connection, chat, sender, message_id)
+    return Write("change", MESSAGES, identity, change=change)
+
+
+def later(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> Document | None:
+    """Which of two states of a file counts: what is stored stays so."""
+    known = [dict(each) for each in (one, other) if each is not None]
+    return max(known, key=lambda each: _RANK.get(each["state"], -1), default=None)

@@ -1,0 +1,43 @@
+"""Which part of a file is asked for (RFC 9110, 13 and 14): one range of bytes, or all of it. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_RANGE: Final = re.compile(r"bytes=\s*([0-9]{0,19})-([0-9]{0,19})\s*", re.ASCII | re.IGNORECASE)
+
+
+class Unsatisfiable(Exception):  # noqa: N818 - reads as what it is
+    """The file has nothing of what is asked for."""
+
+
+def part(asked: str | None, condition: str | None, tag: str, size: int) -> tuple[int, int] | None:
+    """Where the part begins and where it is over; None for all of it. Raises `Unsatisfiable`.
+
+    What cannot be read is not asked for, and neither is a part of another file (`condition` is
+    If-Range). Several ranges at once are answered by all of it.
+    """
+    found = None if asked is None else _RANGE.fullmatch(asked.strip())
+    if found is None or (condition is not None and condition.strip() != f'"{tag}"'):
+        return None
+    first, last = found[1], found[2]
+    if not first:
+        if not last:
+            return None
+        start, end = max(0, size - int(last)), size
+    else:
+        start, end = int(first), min(size, int(last) + 1) if last else size
+        if last and int(last) < start:
+            return None
+    if start >= end:
+        raise Unsatisfiable
+    return start, end
+
+
+def is_known(asked: str | None, tag: str) -> bool:
+    """Whether the caller has this very file (`asked` is If-None-Match)."""
+    if asked is None:
+        return False
+    tags = [each.strip().removeprefix("W/") for each in asked.split(",")]
+    return "*" in tags or f'"{tag}"' in tags

@@ -1,0 +1,76 @@
+"""What the tree of actors counted, as the root wrote it last (`supervision/tally.py`)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from supervision import tally
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from actors.measures import Sample
+
+PATIENCE = 2.0  # seconds: a disk that hangs must not make a scrape hang
+SILENCE = 15.0
+"""Seconds without a new word after which the tree counts as down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Totals rise for ever; `gauges` are of living processes, and none where the tree is not `up`."""
+
+    up: bool
+    totals: Sequence[Sample]
+    gauges: Sequence[Sample]
+
+
+NOTHING = Told(up=False, totals=(), gauges=())
+
+
+class Tree:
+    """Answers within `PATIENCE`, without asking an actor: no scrape costs the tree anything.
+
+    Where the root is silent its totals stay as they were, and what was true of a moment is gone.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._written: int | None = None
+        self._seen_at = 0.0
+        self._last = NOTHING
+
+    async def look(self) -> Told:
+        """What was written last."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.to_thread(self._read)
+        except (OSError, TimeoutError):
+            pass
+        if self._last.up and time.monotonic() - self._seen_at > SILENCE:
+            self._last = Told(up=False, totals=self._last.totals, gauges=())
+        return self._last
+
+    def _read(self) -> None:
+        written = (self._data / tally.FILE).stat().st_mtime_ns
+        if written == self._written:
+            return
+        plain = tally.read(self._data)
+        if plain is None:
+            return
+        # Of the first file nobody here saw when it was written; the clock has to do.
+        fresh = self._written is not None or abs(time.time() - written / 1e9) < SILENCE
+        self._written, self._seen_at = written, time.monotonic()
+        self._last = Told(
+            up=fresh,
+            totals=_samples(plain.get("totals")),
+            gauges=_samples(plain.get("gauges")) if fresh else (),
+        )
+
+
+def _samples(rows: Any) -> list[Sample]:
+    return [(name, labels, value) for name, labels, value in rows or ()]

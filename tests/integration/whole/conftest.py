@@ -1,0 +1,31 @@
+"""One whole instance that serves ``shop`` for all of this folder: a start costs seconds of all cores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.instance import Instance
+from tests.integration.whole.shop import ACCOUNT, SHOP, alerts, becomes
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="package")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """Each test leaves ``shop`` open, and no other connection."""
+    environment = {"HEALTH_CHECK_INTERVAL": "500"}
+    with Instance(tmp_path_factory.mktemp("whole"), environment) as running:
+        running.pair(SHOP, ACCOUNT)
+        yield running
+
+
+@pytest.fixture
+def is_open(instance: Instance) -> Iterator[None]:
+    becomes(instance, "open", None)
+    until("no alert is left", lambda: not alerts(instance), 20)
+    yield
+    instance.simulator.delete("/faults")

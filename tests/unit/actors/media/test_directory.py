@@ -1,0 +1,195 @@
+"""The directory of files: each whole under what it holds, or nothing of it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import stat
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.media.directory import BATCH, TEMPORARY, DirectoryStore
+from actors.media.store import StoreFull, StoreUnavailable, TooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+LIMIT = 10 * 2**20
+
+
+async def pieces(*chunks: bytes, fails: Exception | None = None) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+    if fails is not None:
+        raise fails
+
+
+def everything(root: Path) -> list[Path]:
+    return sorted(file for file in root.rglob("*") if not file.is_dir())
+
+
+async def test_a_file_is_kept_under_what_it_holds_for_its_owner_alone(tmp_path: Path) -> None:
+    root = tmp_path / "media"
+    store = DirectoryStore(root)
+    content = os.urandom(3 * BATCH + 17)
+    digest, size = await store.keep(pieces(content[:10], b"", content[10:]), limit=LIMIT)
+    assert (digest, size) == (hashlib.sha256(content).hexdigest(), len(content))
+    file = await store.find(digest)
+    assert file == root / digest[:2] / digest
+    assert file.read_bytes() == content
+    assert everything(root) == [file]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert {stat.S_IMODE(each.stat().st_mode) for each in (root, file.parent)} == {0o700}
+
+
+async def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "media")
+    digest, size = await store.keep(pieces(), limit=0)
+    assert (digest, size) == (hashlib.sha256().hexdigest(), 0)
+    assert await store.find(digest)
+
+
+async def test_the_same_file_is_kept_once_however_often_it_comes(tmp_path: Path) -> None:
+    root = tmp_path / "media"
+    stores = [DirectoryStore(root) for _ in range(3)]
+    content = os.urandom(2 * BATCH)
+    kept = await asyncio.gather(
+        *(store.keep(pieces(content), limit=LIMIT) for store in stores for _ in range(5))
+    )
+    assert len(set(kept)) == 1
+    assert [file.read_bytes() for file in everything(root)] == [content]
+
+
+async def test_a_file_that_was_damaged_is_mended_by_the_next_upload(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "media")
+    digest, _ = await store.keep(pieces(b"whole"), limit=LIMIT)
+    file = await store.find(digest)
+    assert file is not None
+    file.write_bytes(b"")
+    await store.keep(pieces(b"whole"), limit=LIMIT)
+    assert file.read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize(
+    ("chunks", "fails", "expected", "raised"),
+    [
+        ((b"x" * LIMIT, b"x"), None, None, TooLarge),
+        ((b"x" * BATCH, b"x"), ConnectionResetError(), None, ConnectionResetError),
+        ((b"x" * BATCH, b"x"), None, "0" * 64, ValueError),
+    ],
+    ids=["more than allowed", "its sender went away", "another one than was told"],
+)
+async def test_nothing_is_left_of_what_was_not_kept(
+    tmp_path: Path,
+    chunks: tuple[bytes, ...],
+    fails: Exception | None,
+    expected: str | None,
+    raised: type[Exception],
+) -> None:
+    store = DirectoryStore(tmp_path / "media")
+    with pytest.raises(raised):
+        await store.keep(pieces(*chunks, fails=fails), limit=LIMIT, expected=expected)
+    assert everything(tmp_path) == []
+
+
+async def test_what_comes_before_a_file_appears_can_keep_it_from_that(tmp_path: Path) -> None:
+    seen: list[tuple[str, int, list[Path]]] = []
+
+    async def before(digest: str, size: int) -> None:
+        seen.append((digest, size, [file for file in everything(tmp_path) if file.parent.name]))
+        if len(seen) == 2:
+            raise StoreUnavailable("no")
+
+    store = DirectoryStore(tmp_path / "media", before=before)
+    digest, _ = await store.keep(pieces(b"one"), limit=LIMIT)
+    assert seen[0][:2] == (digest, 3)
+    assert [file.name.startswith(TEMPORARY) for file in seen[0][2]] == [True]
+    with pytest.raises(StoreUnavailable):
+        await store.keep(pieces(b"two"), limit=LIMIT)
+    assert [file.name for file in everything(tmp_path)] == [digest]
+
+
+async def test_one_that_is_cancelled_while_it_writes_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread goes on: what is closed under it must not be another file's by then."""
+    loop, writing, go = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    real = os.write
+
+    def slow(descriptor: int, data: bytes) -> int:
+        loop.call_soon_threadsafe(writing.set)
+        asyncio.run_coroutine_threadsafe(go.wait(), loop).result(10)
+        return real(descriptor, data)
+
+    monkeypatch.setattr(os, "write", slow)
+    store = DirectoryStore(tmp_path / "media")
+    keeping = asyncio.create_task(store.keep(pieces(b"x" * BATCH), limit=LIMIT))
+    await writing.wait()
+    keeping.cancel()
+    await asyncio.sleep(0.1)
+    assert not keeping.done(), "its thread still writes"
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await keeping
+    assert everything(tmp_path) == []
+
+
+async def test_what_a_dead_process_left_goes_and_what_is_being_written_stays(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "media"
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"x" * BATCH
+        begun.set()
+        await go.wait()
+        yield b"y"
+
+    keeping = asyncio.create_task(DirectoryStore(root).keep(slow(), limit=LIMIT))
+    await begun.wait()
+    (root / f"{TEMPORARY}left").write_bytes(b"half")
+    other, _ = await DirectoryStore(root).keep(pieces(b"another process"), limit=LIMIT)
+    assert not (root / f"{TEMPORARY}left").exists()
+    go.set()
+    digest, size = await keeping
+    assert size == BATCH + 1
+    assert {file.name for file in everything(root)} == {digest, other}
+
+
+@pytest.mark.parametrize("name", ["", "..", "../" * 3 + "x", "a" * 63, "A" * 64, "a" * 64 + "\n"])
+async def test_what_is_no_digest_is_nowhere(tmp_path: Path, name: str) -> None:
+    assert await DirectoryStore(tmp_path).find(name) is None
+
+
+async def test_a_directory_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "media").write_text("in the way")
+    with pytest.raises(StoreUnavailable) as raised:
+        await DirectoryStore(tmp_path / "media").keep(pieces(b"x"), limit=LIMIT)
+    assert (raised.value.code, raised.value.reason) == ("media_unavailable", "EEXIST")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 1 MB, which only root can mount."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+async def test_a_full_disk_keeps_what_it_has_and_nothing_of_the_rest(small_disk: Path) -> None:
+    store = DirectoryStore(small_disk / "media")
+    digest, _ = await store.keep(pieces(b"x" * 500_000), limit=LIMIT)
+    with pytest.raises(StoreFull) as raised:
+        await store.keep(pieces(b"y" * 500_000, b"z" * 500_000), limit=LIMIT)
+    assert (raised.value.code, raised.value.reason) == ("disk_full", "ENOSPC")
+    assert [file.name for file in everything(small_disk)] == [digest]
+    assert await store.keep(pieces(b"z" * 400_000), limit=LIMIT)

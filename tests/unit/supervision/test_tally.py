@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from actors.measures import FAST
+from supervision import tally
+from supervision.tally import Tally
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.measures import Sample
+
+
+def received(number: float) -> Sample:
+    return ("teimoso_messages_received", {}, number)
+
+
+def shown(tally: Tally, kind: str = "totals") -> dict[tuple[str, ...], Any]:
+    plain = json.loads(json.dumps(tally.plain))
+    return {(name, *labels.values()): value for name, labels, value in plain[kind]}
+
+
+def again(tally: Tally) -> Tally:
+    """As the next root reads it."""
+    return Tally.of(json.loads(json.dumps(tally.plain)))
+
+
+SHOP = ("teimoso_messages_received", "shop")
+
+
+def test_a_total_goes_on_after_a_restart() -> None:
+    tally = Tally()
+    tally.report("connection:a", "1", [received(3)], connection="shop")
+    tally.report("connection:a", "1", [received(3)], connection="shop")
+    tally.report("connection:a", "1", [received(5)], connection="shop")
+    tally.gone("connection:a")
+    tally.report("connection:b", "2", [received(2)], connection="shop")
+    assert shown(tally) == {SHOP: 7}
+
+
+def test_a_new_life_under_an_old_name_counts_from_its_beginning() -> None:
+    tally = Tally()
+    tally.report("queue", "1", [("teimoso_redis_seconds", {}, hist(4, 1.0))], role="queue")
+    tally.report("queue", "2", [("teimoso_redis_seconds", {}, hist(1, 0.5))], role="queue")
+    assert shown(tally)["teimoso_redis_seconds", "queue"] == hist(5, 1.5)
+
+
+def test_a_new_root_counts_nothing_twice_and_loses_nothing() -> None:
+    tally = Tally()
+    tally.report("connection:a", "1", [received(3)], connection="shop")
+    tally = again(tally)
+    tally.report("connection:a", "1", [received(4)], connection="shop")
+    assert shown(again(tally)) == {SHOP: 4}
+
+
+def test_what_a_standby_counted_is_not_counted_again_once_it_serves() -> None:
+    tally = Tally()
+    asked: Sample = ("teimoso_redis_seconds", {}, hist(2, 0.5))
+    tally.report("connection:a", "1", [asked], role="standby")
+    asked = ("teimoso_redis_seconds", {}, hist(3, 0.75))
+    tally.report("connection:a", "1", [asked], role="connection")
+    totals = shown(tally)
+    assert totals["teimoso_redis_seconds", "standby"] == hist(2, 0.5)
+    assert totals["teimoso_redis_seconds", "connection"] == hist(1, 0.25)
+
+
+def test_gauges_are_of_the_living() -> None:
+    tally = Tally()
+    for name, memory in (("connection:a", 7.0), ("connection:b", 9.0)):
+        tally.report(
+            name,
+            "1",
+            [],
+            [("teimoso_process_memory_bytes", {}, memory)],
+            role="standby",
+            connection="",
+        )
+    assert shown(tally, "gauges") == {("teimoso_process_memory_bytes", "", "standby"): 9.0}
+    tally.gone("connection:b")
+    assert shown(tally, "gauges") == {("teimoso_process_memory_bytes", "", "standby"): 7.0}
+    tally.only(["queue"])
+    assert shown(tally, "gauges") == {}
+
+
+def test_a_removed_connection_has_no_series() -> None:
+    tally = Tally()
+    tally.report("connection:a", "1", [received(3)], connection="shop")
+    tally.report("connection:b", "1", [received(3)], connection="kiosk")
+    tally.forget("shop")
+    assert shown(tally) == {("teimoso_messages_received", "kiosk"): 3}
+
+
+def test_what_another_release_counts_is_left_out() -> None:
+    tally = Tally()
+    tally.report("queue", "1", [("teimoso_of_tomorrow", {}, 1.0)])
+    assert shown(tally) == {}
+    tally.report("queue", "1", [("teimoso_redis_seconds", {}, [1.0, 2.0])], role="queue")
+    tally.report("queue", "2", [("teimoso_redis_seconds", {}, hist(1, 0.5))], role="queue")
+    assert shown(tally)["teimoso_redis_seconds", "queue"] == hist(1, 0.5)
+
+
+def test_a_file_that_says_nothing_begins_anew(tmp_path: Path) -> None:
+    assert shown(tally.resumed(tmp_path)) == {}
+    first = Tally()
+    first.report("connection:a", "1", [received(3)], connection="shop")
+    first.heard = {"gateway.1.restarted"}
+    tally.write(tmp_path, first.plain)
+    second = tally.resumed(tmp_path)
+    assert shown(second) == {SHOP: 3}
+    assert second.heard == {"gateway.1.restarted"}
+    for text in ("", "[]", '{"totals": 1}', '{"totals": [], "heard": []}', '{"totals": [[1]]}'):
+        (tmp_path / tally.FILE).write_text(text)
+        assert shown(tally.resumed(tmp_path)) == {}
+
+
+def hist(number: float, seconds: float) -> list[float]:
+    """That many observations in the lowest bucket."""
+    return [number, *[0.0] * len(FAST), seconds]
