@@ -121,7 +121,7 @@ class Incoming:
             self._session.remember_poll(**key, poll=poll)
         added = self._session.add_message(
             **key,
-            at=event.Info.Timestamp or int(self._clock()),
+            at=self._at(event.Info),
             type=said.type,
             text=text_of(said),
             from_me=event.Info.MessageSource.IsFromMe,
@@ -164,7 +164,7 @@ class Incoming:
             return False
         said = {
             **key,
-            "at": info.Timestamp or int(self._clock()),
+            "at": self._at(info),
             "from_me": info.MessageSource.IsFromMe,
             "push_name": info.Pushname or None,
         }
@@ -213,6 +213,10 @@ class Incoming:
             return None
         learned = self._learn(source)
         return learned, self._people.canonical(chat), self._people.canonical(sender)
+
+    def _at(self, info: Any) -> int:
+        # A message's time is in milliseconds, unlike all other times that neonize tells.
+        return int(info.Timestamp // 1000 or self._clock())
 
     def _learn(self, source: Any) -> bool:
         sender, chat = address(source.Sender), address(source.Chat)

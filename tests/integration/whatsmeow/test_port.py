@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
+import time
 from typing import TYPE_CHECKING, Any
 
 from actors.content import (
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
 def arrived(simulator: Simulator, friend: str, count: int) -> dict[str, Any]:
     until(lambda: len(simulator.inbox(friend)) >= count)
     return simulator.inbox(friend)[count - 1]
+
+
+def assert_now(told: dict[str, Any]) -> None:
+    """WhatsApp's time, in seconds."""
+    assert abs(told["at"] - time.time()) < 100
 
 
 def test_each_kind_reaches_the_contact_and_its_changes_find_it(
@@ -72,20 +78,22 @@ def test_each_kind_reaches_the_contact_and_its_changes_find_it(
 def test_what_speaks_of_a_sent_message_speaks_of_the_services_id(
     simulator: Simulator, phone: Device, friend: str
 ) -> None:
-    ours = phone.send(friend, "hi")
+    ours = phone.begin(friend, "hi")
+    assert_now(phone.wait("sent", id=ours))
     poll = phone.send(friend, Poll("Tea?", ("yes", "no"), 1, "ab" * 32))
     hi, asked = (arrived(simulator, friend, number)["id"] for number in (1, 2))
     statuses = {"delivered", "read"}
 
     def told(one: dict[str, Any]) -> bool:
+        assert_now(one)
         if one["message_ids"] == [ours]:
             statuses.discard(one["status"])
         return not statuses
 
     phone.until_pending("receipt", told)
-    assert phone.said(friend, {"text": "why?", "reply_to": hi}, ACCOUNT)[1] == Text(
-        "why?", Quote(Target(ours, None))
-    )
+    item, said = phone.said(friend, {"text": "why?", "reply_to": hi}, ACCOUNT)
+    assert said == Text("why?", Quote(Target(ours, None)))
+    assert_now(item)
     reaction = {"type": "reaction", "target": hi, "text": "+"}
     assert phone.said(friend, reaction, ACCOUNT)[1] == Reaction(Target(ours, None), "+")
     vote = {"type": "vote", "target": asked, "options": ["no"]}
