@@ -8,7 +8,7 @@ CONTROL_PORT ?=
 MINUTES ?= 10
 SEED ?= 1
 
-.PHONY: up down test chaos bench setup setup-test check debian lock clean
+.PHONY: up down test chaos bench setup setup-test whatsmeow check debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -40,6 +40,10 @@ check: setup-test
 ## the environment alone: .venv with the command `teimoso` in it
 setup: .venv/runtime
 setup-test: .venv/test .venv/tryx/installed
+
+## the second engine, docs/engines.md
+whatsmeow: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-whatsmeow.lock
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -78,6 +82,8 @@ lock: setup-test
 		--no-header --extra simulator --extra build pyproject.toml -o requirements.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --all-extras pyproject.toml -c requirements.lock -o requirements-dev.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-header --extra whatsmeow pyproject.toml -c requirements.lock -o requirements-whatsmeow.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --group tryx -o requirements-tryx.lock
 

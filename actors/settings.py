@@ -246,7 +246,7 @@ class Settings(BaseModel):
         from actors.connection.engine import installed  # noqa: PLC0415
 
         if not installed(value):
-            raise ValueError(f"{value} is not installed; `pip install 'teimoso[{value}]'` does it")
+            raise ValueError(f"{value} is not installed; `make {value}` does it")
         return value
 
     @field_validator("whatsapp_version")

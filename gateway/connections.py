@@ -54,7 +54,7 @@ def _usable(engine: str | None, settings: Settings) -> str:
     if not installed(chosen):
         raise Problem(
             "engine_not_installed",
-            f"Install its extra first: `pip install 'teimoso[{chosen}]'`.",
+            f"The engine {chosen} is an optional extra: `make {chosen}` installs it.",
         )
     kept = settings.session_storage_type
     if kept != "local" and chosen not in KEPT_IN_ONE_FILE:
