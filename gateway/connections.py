@@ -31,7 +31,7 @@ _ASKED = Gives("Noted; the connection as it is now.", answers.Connection)
 async def create(call: Call[NewConnection, None]) -> Response:
     wanted = call.body
     auth.require_connection(call.key, wanted.id)
-    engine = _usable(wanted.engine, call.backends.settings)
+    engine = usable(wanted.engine, call.backends.settings)
     try:
         registered = await call.backends.registry.create(wanted.id, engine=engine)
     except ConnectionExists as error:
@@ -48,7 +48,7 @@ async def create(call: Call[NewConnection, None]) -> Response:
     )
 
 
-def _usable(engine: str | None, settings: Settings) -> str:
+def usable(engine: str | None, settings: Settings) -> str:
     """The engine that is asked for, or the setting's. Raises `Problem` where it cannot serve here."""
     chosen = engine or settings.engine
     if not installed(chosen):
