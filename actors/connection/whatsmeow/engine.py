@@ -57,6 +57,13 @@ RESEND_PATIENCE: Final = 60.0
 
 LOGOUT_TIMEOUT: Final = 5.0
 
+MOST_STUCK = 100
+"""Pairings without a device after which the process is given up, half a day of QRs that nobody scans."""
+
+
+class WornOut(Exception):  # noqa: N818 - reads as what it is
+    """Too much of what Go does not give back is left in this process: another one goes on."""
+
 
 class WhatsmeowEngine:
     """Receives with a window of loss, sends at least once, one owner at a time (G6).
@@ -109,7 +116,7 @@ class WhatsmeowEngine:
         return None if self._people is None else str(self._people.account)
 
     async def run(self) -> Cause:
-        """Log in once, serve until that ends; see the port."""
+        """Log in once, serve until that ends; see the port. Raises `WornOut`, too."""
         if self._closing is not None:
             return self._closing
         self._idle.clear()
@@ -239,6 +246,8 @@ class WhatsmeowEngine:
                 self._session.prune(time.time())
             await self._retired.stop(self._silence)
             await self._write_down()
+            if self._retired.stuck > MOST_STUCK:
+                raise WornOut
             database = self._store.prepare()
         except SessionRefusal as refusal:
             return cause_of(refusal)

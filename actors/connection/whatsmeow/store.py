@@ -32,6 +32,7 @@ class Store:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / FILE
+        self._handed_over = False
 
     def prepare(self) -> str:
         """Make the file where there is none; the name that whatsmeow opens it by.
@@ -39,6 +40,7 @@ class Store:
         Go's driver makes files that others may read: SQLite gives those beside it the mode of this.
         One that is there is not opened: see `device`.
         """
+        self._handed_over = True
         if not self.path.exists():
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         return f"{quote(str(self.path))}?_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_"
@@ -50,6 +52,8 @@ class Store:
         one process, and the first to close takes the locks and the log of the other away. Raises
         `StoreDamaged`.
         """
+        if self._handed_over:
+            raise RuntimeError("whatsmeow may have the database open")
         if not self.path.exists() or not self.path.stat().st_size:
             return None
         uri = f"{self.path.resolve().as_uri()}?mode=ro"

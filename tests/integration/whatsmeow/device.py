@@ -41,6 +41,7 @@ class Device:
         epoch: int = 1,
         reconnect: bool = True,
         dies_at: int = 0,
+        most_stuck: int | None = None,
         **settings: Any,
     ) -> None:
         self.simulator, self.directory, self.epoch = simulator, directory, epoch
@@ -57,6 +58,7 @@ class Device:
             "epoch": epoch,
             "reconnect": reconnect,
             "dies_at": dies_at,
+            "most_stuck": most_stuck,
         }
         self.process = JsonProcess(
             [sys.executable, str(PROGRAM), json.dumps(asked)], self.log, PYTHONPATH=str(ROOT)

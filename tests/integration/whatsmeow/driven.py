@@ -2,7 +2,7 @@
 
 Called with one argument, JSON: `engine`, `settings` (values), `directory`, `epoch`, whether it is to
 `reconnect` after what may pass, and `dies_at`: before the commit of the how manieth message it kills
-itself (0: never). Go's library takes a process's output away, so it never runs inside a test's.
+itself (0: never); `most_stuck` as in the second engine. Go's library takes a process's output away, so it never runs inside a test's.
 """
 
 from __future__ import annotations
@@ -100,7 +100,11 @@ class Driven:
 
     async def run(self) -> None:
         while True:
-            cause = await self.engine.run()
+            try:
+                cause = await self.engine.run()
+            except Exception as error:  # noqa: BLE001 - what it is is what is asked
+                tell("raised", error=type(error).__name__)
+                return
             tell("ended", kind=cause.kind, detail=cause.detail, until=cause.until)
             if not self.asked["reconnect"] or cause.kind not in PASSING:
                 return
@@ -148,6 +152,10 @@ class Driven:
             from actors.connection.native import receive
 
             receive.BATCH = 4  # type: ignore[misc]
+        if self.asked["most_stuck"] is not None:
+            from actors.connection.whatsmeow import engine
+
+            engine.MOST_STUCK = self.asked["most_stuck"]
         if self.asked["dies_at"]:
             die_before_commit(self.asked["dies_at"])
         self.open()

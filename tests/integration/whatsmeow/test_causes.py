@@ -141,3 +141,17 @@ def test_a_device_that_is_unlinked_pairs_again(
     one.pair("15550100042")
     until(lambda: bool(simulator.account("15550100042")["online"]))
     one.close()
+
+
+def test_pairings_that_nobody_finishes_end_the_process(
+    simulator: Simulator, made: Callable[..., Device]
+) -> None:
+    """Each keeps a thread of Go's for ever: so many are enough for another process to go on."""
+    one = made(most_stuck=1)
+    for _ in range(2):
+        one.wait("qr")
+        simulator.kill()
+        ended = one.wait("ended")
+        assert (ended["kind"], ended["detail"]) == ("network", "qr_expired")
+        simulator.start()
+    assert one.wait("raised")["error"] == "WornOut"

@@ -185,6 +185,7 @@ def test_an_owner_whose_epoch_is_over_sends_nothing(
     assert stale.wait("failed")["code"] == "not_connected"
     ended = stale.wait("ended")
     assert (ended["kind"], ended["detail"]) == ("replaced", "stale_epoch")
+    until(lambda: not simulator.account("15550100023")["online"])
     assert simulator.texts(friend) == []
     simulator.http.delete("/faults", params={"id": fault})
 
