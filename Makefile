@@ -8,6 +8,12 @@ CONTROL_PORT ?=
 MINUTES ?= 10
 SEED ?= 1
 
+# Every process that a test starts would compile the project again, and pytest every test.
+unexport PYTHONDONTWRITEBYTECODE
+
+# What is installed, is installed side by side.
+MAKEFLAGS += -j2
+
 .PHONY: up down test chaos bench setup setup-test whatsmeow check debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
@@ -18,8 +24,14 @@ down: setup
 	$(BIN)/teimoso down --data $(DATA)
 
 ## lint, types and every test but the long ones, which `make chaos` runs; `make bench` gives figures
-test: setup-test debian check
-	$(BIN)/python -m pytest -n 3 --ignore=tests/benchmarks -m "not long"
+test: setup-test debian
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@# The types are checked while tests wait, with what these leave of the cores.
+	@nice -n 19 $(BIN)/mypy >.venv/mypy.log 2>&1 & mypy=$$!; \
+	$(BIN)/python -m pytest -n 3 --ignore=tests/benchmarks -m "not long"; tests=$$?; \
+	wait $$mypy; types=$$?; echo "mypy:"; cat .venv/mypy.log; \
+	exit $$((tests ? tests : types))
 
 ## kill everything at random while messages flow, for MINUTES; a SEED tells the faults and victims
 chaos: setup-test debian
@@ -51,14 +63,14 @@ whatsmeow: setup
 	$(PYTHON) -m venv .venv
 	@touch $@
 
-.venv/runtime: .venv/python requirements.lock pyproject.toml
-	@echo "Installing what Teimoso needs into .venv; this takes about a minute, once."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+.venv/runtime: .venv/python requirements.lock requirements-uv.lock pyproject.toml
+	@echo "Installing what Teimoso needs into .venv; this takes up to a minute, once."
+	@.ci/install $(BIN)/python requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/test: .venv/runtime requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@.ci/install $(BIN)/python requirements-dev.lock
 	@touch $@
 
 # A foreign client's own environment. It comes as a binary for some platforms only; on the others
@@ -74,7 +86,7 @@ whatsmeow: setup
 
 ## Debian packages that some tests need; without root the run names what is missing
 debian:
-	@.ci/debian strace
+	@.ci/debian strace prometheus
 
 ## resolve the locks again: hashes without addresses
 lock: setup-test
@@ -86,6 +98,8 @@ lock: setup-test
 		--no-header --extra whatsmeow pyproject.toml -c requirements.lock -o requirements-whatsmeow.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --group tryx -o requirements-tryx.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-header --group install -c requirements-dev.lock -o requirements-uv.lock
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,10 +1,16 @@
-"""Small files that a reader sees whole: the old one or the new one."""
+"""Small files that a reader sees whole, and files that one process at a time holds."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def write_atomically(file: Path, text: str, *, synced: bool = True) -> None:
@@ -25,3 +31,15 @@ def write_atomically(file: Path, text: str, *, synced: bool = True) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def held(path: Path) -> Iterator[bool]:
+    """Whether this process is the one that holds `path`; it ends with the block or the process."""
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True

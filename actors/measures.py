@@ -149,6 +149,12 @@ SERIES: Mapping[str, Series] = {
             "Age of the newest moment at which the bucket had the session as it was.",
             ("connection",),
         ),
+        Series(
+            "teimoso_backup_interval_seconds",
+            "gauge",
+            "How often a session that changed is copied (SESSION_BACKUP_INTERVAL).",
+            ("connection",),
+        ),
     )
 }
 

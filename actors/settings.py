@@ -149,6 +149,10 @@ class Settings(BaseModel):
     pacing_chat_gap: Pause = Field(0, validation_alias="PACING_CHAT_GAP")
     pacing_chat_jitter: Pause = Field(0, validation_alias="PACING_CHAT_JITTER")
 
+    # events and webhooks: a day's retries fit into what is kept
+    event_retention_days: int = Field(7, ge=2, le=365, validation_alias="EVENT_RETENTION_DAYS")
+    webhook_url_private: bool = Field(False, validation_alias="WEBHOOK_URL_PRIVATE")
+
     # What waits on a gateway's disk while Redis is away: messages.
     spool_limit: int = Field(100_000, ge=1, le=10_000_000, validation_alias="SPOOL_LIMIT")
 
@@ -230,23 +234,13 @@ class Settings(BaseModel):
             raise ValueError(f"{value} needs a bucket, named by STORAGE_BUCKET")
         return value
 
-    @field_validator("session_storage_type")
+    @field_validator("engine", "session_storage_type")
     @classmethod
-    def _copied(cls, value: str, info: ValidationInfo) -> str:
-        from actors.connection.engine import KEPT_IN_ONE_FILE  # noqa: PLC0415 - its doors are many
+    def _servable(cls, value: str, info: ValidationInfo) -> str:
+        from actors.connection.engine import obstacle  # noqa: PLC0415 - seldom needed
 
-        engine = info.data.get("engine")
-        if value != "local" and engine is not None and engine not in KEPT_IN_ONE_FILE:
-            raise ValueError(f"{value} needs copies of sessions, and ENGINE={engine} keeps none")
-        return value
-
-    @field_validator("engine")
-    @classmethod
-    def _installed(cls, value: str) -> str:
-        from actors.connection.engine import installed  # noqa: PLC0415
-
-        if not installed(value):
-            raise ValueError(f"{value} is not installed; `make {value}` does it")
+        if (found := obstacle(value, info.data.get("engine"))) is not None:
+            raise ValueError(found)
         return value
 
     @field_validator("whatsapp_version")

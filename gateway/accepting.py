@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from actors.media.store import StoreUnavailable
 from actors.queue.lanes import Accepted, RedisAway, mint
 from actors.queue.record import api_id, derive
 from actors.queue.spool import SpoolUnavailable
@@ -92,6 +93,18 @@ class Accepting:
         if record is None and missed is not None:
             raise missed
         return record or spooled
+
+    async def waits(self, id: str) -> bool:  # noqa: A002 - the field's word
+        """Whether the message may still be sent. Raises `StoreUnavailable` if nobody can say."""
+        try:
+            record = await self.get(id)
+        except (RedisAway, SpoolUnavailable):
+            raise StoreUnavailable("queue away") from None
+        if record is None or record.redacted:
+            return False
+        if record.status == "dead":  # it can be sent again as long as it is listed
+            return record.expired_at is None
+        return record.status in {"queued", "waiting", "sending"}
 
     async def waiting(self, id: str) -> Record | None:  # noqa: A002 - the field's word
         """The message if it waits in the spool. Raises `SpoolUnavailable`."""

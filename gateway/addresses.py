@@ -30,6 +30,20 @@ class InvalidAddress(ValueError):  # noqa: N818 - reads as what it is
         self.code = code
 
 
+_GROUP = re.compile(r"[1-9][0-9]{4,19}(-[0-9]{5,19})?@g\.us", re.ASCII)
+
+# What `chat` takes, for those who read it in JSON Schema.
+CHAT_PATTERN = PATTERN[:-2] + r"|[1-9][0-9]{4,19}(-[0-9]{5,19})?@g\.us)$"
+
+
+def chat(written: str) -> str:
+    """The canonical address of a chat: a group's as it is, a person's as `canonical` gives it.
+
+    Raises `InvalidAddress`.
+    """
+    return written if _GROUP.fullmatch(written) else canonical(written)
+
+
 def canonical(written: str) -> str:
     """The canonical chat address of a person, `15550100002@s.whatsapp.net`.
 
@@ -39,7 +53,10 @@ def canonical(written: str) -> str:
     if _CANONICAL.fullmatch(written):
         return written
     if written.endswith(_OTHER_SERVERS):
-        raise InvalidAddress("unsupported_chat", "only chats with a person are supported")
+        raise InvalidAddress(
+            "unsupported_chat",
+            "only chats with a person, and groups by their whole address, are supported",
+        )
     if len(written) > LONGEST or not _WRITTEN.fullmatch(written):
         raise InvalidAddress(
             "invalid_number",

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from gateway.engines import EngineGuarantees  # noqa: TC001 - pydantic reads it at run time
 from gateway.models import Status  # noqa: TC001 - pydantic reads it at run time
 
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -26,17 +27,6 @@ def rfc3339(seconds: float | None) -> str | None:
 
 class Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
-
-
-class EngineGuarantees(Answer):
-    """What the engine of a connection promises; docs/engines.md says what follows."""
-
-    persists_before_ack: bool = Field(
-        description="What arrives is on disk before WhatsApp is told that it arrived."
-    )
-    keeps_message_id: bool = Field(
-        description="Each attempt carries `message_id`, so that the recipient sees one message."
-    )
 
 
 class Connection(Answer):
@@ -68,10 +58,22 @@ class Qr(Answer):
     expires_at: Time
 
 
-class Number(Answer):
-    number: str
-    on_whatsapp: bool
-    chat: str | None = Field(description="Where to write to, if it is on WhatsApp.")
+class GroupMember(Answer):
+    address: str = Field(description="As `sender` of messages; a LID where no number is known.")
+    admin: bool
+
+
+class Group(Answer):
+    chat: str = Field(description="Where to write to.", examples=["120363000000000001@g.us"])
+    subject: str
+    members: list[GroupMember]
+
+
+class Groups(Answer):
+    """The groups that the account is in."""
+
+    items: list[Group]
+    next: None = None
 
 
 class Recovered(Answer):
@@ -236,6 +238,12 @@ class Message(Answer):
     chat: str
     sender: str | None
     direction: Literal["in", "out"]
+    source: Literal["api", "live", "offline", "history"] = Field(
+        description="How it came here. `history`: the account's phone told of it later."
+    )
+    at: Time | None = Field(
+        description="What lists are sorted by: WhatsApp's time of it, or when it was accepted."
+    )
     type: str
     text: str | None = Field(description="As it reads after its edits.")
     content: Content | None = Field(description="What a kind says that is more than a text.")
@@ -284,7 +292,9 @@ class Lane(Answer):
     active: int = Field(description="Being sent.")
     delayed: int = Field(description="Not before a time, or before the next attempt.")
     dead: int
-    oldest_at: Time | None = Field(description="When the oldest that waits was accepted.")
+    oldest_at: Time | None = Field(
+        description="Since when the oldest that waits may leave: accepted, due, or sent again."
+    )
 
 
 class Queue(Answer):

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from gateway import asking, connections, history, media, messages, openapi, operations, pages, queue
+from gateway import (
+    asking,
+    connections,
+    history,
+    media,
+    messages,
+    openapi,
+    operations,
+    pages,
+    queue,
+    stream,
+    webhooks,
+)
 from gateway.access import Access
 from gateway.backends import Backends
 from gateway.endpoint import Endpoint
@@ -31,6 +43,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *queue.OPERATIONS,
     *operations.OPERATIONS,
     *history.OPERATIONS,
+    *webhooks.OPERATIONS,
+    *stream.OPERATIONS,
     *pages.OPERATIONS,
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
 from starlette.responses import Response
 
 from actors.redis.commands import NoAnswer, TooMany
@@ -14,9 +15,16 @@ from gateway.models import Presence, Typing
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 PATIENCE = 10.0  # seconds
+
+
+class Number(answers.Answer):
+    number: str
+    on_whatsapp: bool
+    chat: str | None = Field(description="Where to write to, if it is on WhatsApp.")
+
 
 _REFUSES = (
     "connection_not_open",
@@ -31,9 +39,14 @@ async def number(call: Call[None, None]) -> Response:
     wanted = _chat(call.path["number"])
     told = await _ask(call, "lookup", {"chat": wanted})
     digits = wanted.partition("@")[0]
-    return written(
-        answers.Number(number=digits, on_whatsapp=told["chat"] is not None, chat=told["chat"])
-    )
+    return written(Number(number=digits, on_whatsapp=told["chat"] is not None, chat=told["chat"]))
+
+
+async def groups(call: Call[None, None]) -> Response:
+    await _reach(call)
+    told = await _ask(call, "groups", {})
+    found = [answers.Group.model_validate(one) for one in told["groups"]]
+    return written(answers.Groups(items=sorted(found, key=lambda one: (one.subject, one.chat))))
 
 
 async def presence(call: Call[Presence, None]) -> Response:
@@ -44,7 +57,7 @@ async def presence(call: Call[Presence, None]) -> Response:
 
 async def typing(call: Call[Typing, None]) -> Response:
     await _reach(call)
-    await _ask(call, "typing", {"chat": _chat(call.path["chat"]), "state": call.body.state})
+    await _ask(call, "typing", {"chat": _typed(call.path["chat"]), "state": call.body.state})
     return Response(status_code=204)
 
 
@@ -78,8 +91,16 @@ async def _ask(call: Call[Any, Any], kind: str, args: Mapping[str, str]) -> dict
 
 
 def _chat(given: str) -> str:
+    return _canonical(given, addresses.canonical)
+
+
+def _typed(given: str) -> str:
+    return _canonical(given, addresses.chat)
+
+
+def _canonical(given: str, of: Callable[[str], str]) -> str:
     try:
-        return addresses.canonical(given)
+        return of(given)
     except addresses.InvalidAddress as error:
         raise Problem(error.code, f"The path: {error}.") from None
 
@@ -93,9 +114,20 @@ OPERATIONS = (
         "Whether a number is on WhatsApp",
         _TAG,
         number,
-        {200: Gives("What WhatsApp says of it.", answers.Number)},
+        {200: Gives("What WhatsApp says of it.", Number)},
         "send",
         refuses=(*_REFUSES, "invalid_number", "unsupported_chat"),
+    ),
+    Operation(
+        "GET",
+        "/api/connections/{connection}/groups",
+        "listGroups",
+        "The groups that the account is in",
+        _TAG,
+        groups,
+        {200: Gives("What WhatsApp says of them.", answers.Groups)},
+        "read",
+        refuses=_REFUSES,
     ),
     Operation(
         "POST",

@@ -10,24 +10,33 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
+from actors.connection.vault.opening import open_bucket
 from actors.media.opening import open_store
 from actors.queue.lanes import Lanes
 from actors.queue.spool import Spool
-from actors.redis import lease
+from actors.redis import keys, lease
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
 from actors.redis.lease import Lease, Leases
+from actors.redis.turn import Turn
 from actors.shell import end_tasks
 from actors.state.connections import Connections
 from actors.state.copies import copy_of
 from actors.state.documents import API_KEYS, CONNECTIONS, open_documents
+from actors.state.event_log import EventLog
+from actors.state.webhooks import Webhooks
 from gateway.accepting import Accepting
+from gateway.deliverer import Deliverer
 from gateway.drain import Drain
 from gateway.fetching import Fetcher
 from gateway.keys import KeyRing
 from gateway.known import KnownConnections
 from gateway.metrics import Metrics
 from gateway.observation import Observer
+from gateway.posting import Poster
+from gateway.reach import Guarded
+from gateway.stream import Streams
+from gateway.tail import Tail
 from gateway.tree import Tree
 
 if TYPE_CHECKING:
@@ -60,6 +69,10 @@ class Backends:
     metrics: Metrics
     tree: Tree
     commands: Commands
+    tail: Tail
+    streams: Streams
+    webhooks: Webhooks
+    deliverer: Deliverer
     files: Files
     fetcher: Fetcher
     closing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -80,8 +93,15 @@ class Backends:
             copy_of(settings, CONNECTIONS),
             billed=documents.billed,
         )
+        alone = settings.session_storage_type == "local"
+        bucket = None if alone else await asyncio.to_thread(open_bucket, settings)
+        files = open_store(settings, bucket)
         spool = Spool(settings.spool_file, limit=settings.spool_limit)
         drain = Drain(spool, lanes, known, documents, settings.spool_file.with_suffix(".lock"))
+        tail = Tail(EventLog(documents), billed=documents.billed)
+        webhooks = Webhooks(documents)
+        poster = Poster(Guarded(private=settings.webhook_url_private))
+        deliverer = Deliverer(documents, webhooks, tail, poster, Turn(redis, keys.WEBHOOKS))
         backends = cls(
             settings=settings,
             redis=redis,
@@ -105,19 +125,28 @@ class Backends:
             accepting=Accepting(lanes, spool, drain),
             metrics=Metrics(),
             commands=Commands(redis, settings),
-            files=open_store(settings),
+            tail=tail,
+            streams=Streams(documents, days=settings.event_retention_days),
+            webhooks=webhooks,
+            deliverer=deliverer,
+            files=files,
             fetcher=Fetcher(private=settings.media_url_private),
         )
         await backends.known.refresh()
-        tasks = [
-            asyncio.create_task(backends.known.run()),
-            asyncio.create_task(drain.run()),
-            asyncio.create_task(backends.metrics.pulse()),
-        ]
+        running = (
+            backends.known.run(),
+            drain.run(),
+            files.upkeep(backends.accepting.waits).run(),
+            backends.metrics.pulse(),
+            tail.run(),
+            deliverer.run(),
+        )
+        tasks = [asyncio.create_task(each) for each in running]
         try:
             yield backends
         finally:
             await end_tasks(tasks, within=5)
+            await poster.close()
             await spool.close()
             await backends.fetcher.close()
             await backends.files.close()

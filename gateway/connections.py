@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from starlette.responses import Response
 
-from actors.connection.engine import KEPT_IN_ONE_FILE, installed
 from actors.redis.keys import is_connection
 from actors.state.connections import (
     ConnectionExists,
@@ -14,13 +13,13 @@ from actors.state.connections import (
     TooManyConnections,
 )
 from actors.state.documents import StoreAway
-from gateway import answers, auth, qr, shapes
+from actors.state.webhooks import TooManyWebhooks, creating
+from gateway import answers, auth, engines, event_answers, event_shapes, qr, shapes, webhooks
 from gateway.endpoint import Call, Gives, Operation, written
 from gateway.models import ListConnections, NewConnection, Recovery
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
-    from actors.settings import Settings
     from actors.state.connections import Connection as Registered
     from gateway.backends import Backends
 
@@ -31,9 +30,17 @@ _ASKED = Gives("Noted; the connection as it is now.", answers.Connection)
 async def create(call: Call[NewConnection, None]) -> Response:
     wanted = call.body
     auth.require_connection(call.key, wanted.id)
-    engine = usable(wanted.engine, call.backends.settings)
+    engine = engines.usable(wanted.engine, call.backends.settings)
+    webhook = None
+    if wanted.webhook is not None:
+        webhook = webhooks.made(call.backends, wanted.webhook, connections=[wanted.id])
     try:
-        registered = await call.backends.registry.create(wanted.id, engine=engine)
+        registered = await call.backends.registry.create(
+            wanted.id,
+            engine=engine,
+            webhook=None if webhook is None else webhook.id,
+            writes=() if webhook is None else creating(webhook),
+        )
     except ConnectionExists as error:
         detail = "It is still being removed; try again soon." if error.deleting else None
         raise Problem("connection_exists", detail) from None
@@ -42,27 +49,16 @@ async def create(call: Call[NewConnection, None]) -> Response:
         raise Problem(
             "too_many_connections", f"MAX_CONNECTIONS allows {limit} connections."
         ) from None
+    except TooManyWebhooks:
+        raise Problem("too_many_webhooks") from None
     await _noted(call.backends, registered)
-    return written(
-        shapes.connection(registered, None), 201, Location=f"/api/connections/{registered.id}"
-    )
-
-
-def usable(engine: str | None, settings: Settings) -> str:
-    """The engine that is asked for, or the setting's. Raises `Problem` where it cannot serve here."""
-    chosen = engine or settings.engine
-    if not installed(chosen):
-        raise Problem(
-            "engine_not_installed",
-            f"The engine {chosen} is an optional extra: `make {chosen}` installs it.",
-        )
-    kept = settings.session_storage_type
-    if kept != "local" and chosen not in KEPT_IN_ONE_FILE:
-        raise Problem(
-            "engine_keeps_no_copies",
-            f"SESSION_STORAGE_TYPE is {kept}: it needs copies, and {chosen} keeps none.",
-        )
-    return chosen
+    shown: answers.Answer = shapes.connection(registered, None)
+    if webhook is not None:
+        call.backends.deliverer.look()
+        told = event_shapes.webhook(webhook, webhook.progress.cursor)
+        added = event_answers.AddedWebhook(**told, secret=webhook.secrets[0].secret)
+        shown = event_answers.AddedConnection(**dict(shown), webhook=added)
+    return written(shown, 201, Location=f"/api/connections/{registered.id}")
 
 
 async def list_all(call: Call[None, ListConnections]) -> Response:
@@ -89,6 +85,10 @@ async def get(call: Call[None, None]) -> Response:
 
 async def delete(call: Call[None, None]) -> Response:
     registered = await _existing(call)
+    if registered.webhook is not None:
+        # First: whoever gets the id next would be told of to this endpoint.
+        await call.backends.webhooks.delete(registered.webhook)
+        call.backends.deliverer.look()
     try:
         deleted = await call.backends.registry.delete(registered.id)
     except ConnectionNotFound:
@@ -218,15 +218,24 @@ OPERATIONS = (
         "Add an account; it runs at once and asks for its QR to be scanned",
         "connections",
         create,
-        {201: Gives("Added.", answers.Connection, headers={"Location": "Where it is."})},
+        {
+            201: Gives(
+                "Added; where a webhook was asked for, with its secret.",
+                (answers.Connection, event_answers.AddedConnection),
+                headers={"Location": "Where it is."},
+            )
+        },
         "admin",
         body=NewConnection,
         refuses=(
             "connection_exists",
             "too_many_connections",
+            "too_many_webhooks",
             "unsupported_engine",
             "engine_not_installed",
             "engine_keeps_no_copies",
+            "invalid_url",
+            "private_url",
             "store_away",
         ),
     ),

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import socket
 import time
 from collections import defaultdict
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
+from actors.files import held
 from actors.queue import mirror
 from actors.queue.lanes import IdempotencyConflict, Lanes, RedisAway
 from actors.queue.spool import SpoolUnavailable
@@ -20,7 +19,6 @@ from actors.state.documents import HEALTH_STATUS, StoreAway
 from supervision.removal import DELETED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from actors.queue.spool import Spool
@@ -102,8 +100,8 @@ class Drain:
             self.away = False
             await self._tell()
             return 0
-        with _held(self._lock) as held:
-            if not held:
+        with held(self._lock) as ours:
+            if not ours:
                 return 0
             chats: defaultdict[tuple[str, str], list[Spooled]] = defaultdict(list)
             for spooled in await self._spool.oldest(BATCH, aside):
@@ -196,14 +194,3 @@ class Drain:
             times={**spooled.record.times, "cancelled": now},
         )
         await self._documents.batch(mirror.writes([record]))
-
-
-@contextmanager
-def _held(path: Path) -> Iterator[bool]:
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True

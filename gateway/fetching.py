@@ -1,16 +1,13 @@
 """Fetching a file from where a caller says it is, and from nowhere that he could not reach himself.
 
-A name is resolved once for each connection, every address that it has is judged, and the connection
-goes to one of those: an answer that changes in between reaches nothing (DNS rebinding). Redirects
-are followed here, so that each is judged like the first.
+What a name leads to is judged for each connection (`reach`). Redirects are followed here, so that
+each is judged like the first.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import re
-import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -19,18 +16,17 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 import httpcore
 import httpx
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from gateway.reach import Guarded, Private, Unknown, resolve
 
-    Resolve = Callable[[str, int], Awaitable[list[str]]]
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, AsyncIterator
+
+    from gateway.reach import Resolve
 
 REDIRECTS: Final = 5
 CONNECT, IDLE, WHOLE = 10.0, 20.0, 120.0
 """Seconds: for a connection, between two pieces, and for all of it."""
 
-_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
-_METADATA: Final = ipaddress.ip_address("168.63.129.16")
-"""Azure's, which looks like anybody's; those of the others are link-local or private."""
 _REDIRECT: Final = {301, 302, 303, 307, 308}
 
 
@@ -55,66 +51,6 @@ class Fetched:
     chunks: AsyncIterable[bytes]
 
 
-async def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host as this machine knows them."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
-
-
-def is_public(address: str) -> bool:
-    """Whether anybody can reach this address: no private, loopback, link-local or reserved one."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(found, ipaddress.IPv6Address):
-        inner = found.ipv4_mapped or found.sixtofour
-        if inner is None and found in _NAT64:
-            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-    return found.is_global and not found.is_multicast and found != _METADATA
-
-
-class _Guarded(httpcore.AsyncNetworkBackend):
-    """Connects only where every address of the name may be reached."""
-
-    def __init__(
-        self, resolve: Resolve, network: httpcore.AsyncNetworkBackend, *, private: bool
-    ) -> None:
-        self._resolve = resolve
-        self._network = network
-        self._private = private
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - its signature
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        try:
-            async with asyncio.timeout(timeout):
-                addresses = await self._resolve(host, port)
-        except (OSError, UnicodeError, TimeoutError):
-            raise Unreachable("its server's name is not known") from None
-        if not self._private and not all(is_public(each) for each in addresses):
-            raise Refused("its server has a private address")
-        for number, address in enumerate(addresses, 1):
-            try:
-                return await self._network.connect_tcp(
-                    address, port, timeout, local_address, socket_options
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                if number == len(addresses):
-                    raise
-        raise Unreachable("its server's name has no address")
-
-    async def sleep(self, seconds: float) -> None:
-        await self._network.sleep(seconds)
-
-
 class Fetcher:
     """Fetches over HTTP and HTTPS. With `private`, from any address."""
 
@@ -125,7 +61,7 @@ class Fetcher:
         resolve: Resolve = resolve,
         network: httpcore.AsyncNetworkBackend | None = None,
     ) -> None:
-        guarded = _Guarded(resolve, network or httpcore.AnyIOBackend(), private=private)
+        guarded = Guarded(private=private, resolve=resolve, network=network)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=httpx.create_ssl_context(trust_env=False),
             network_backend=guarded,
@@ -192,6 +128,10 @@ class _told:  # noqa: N801 - reads as what it does
         pass
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, Unknown):
+            raise Unreachable("its server's name is not known") from None
+        if isinstance(error, Private):
+            raise Refused("its server has a private address") from None
         if isinstance(error, httpcore.TimeoutException):
             raise Unreachable("its server does not answer in time") from None
         if isinstance(error, (httpcore.NetworkError, httpcore.ProtocolError)):

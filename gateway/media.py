@@ -47,6 +47,7 @@ async def upload(call: Call[None, Upload]) -> Response:
         raise _too_large(limit) from None
     mime = mime_told(declared)
     await backends.files.call(sha256, mime, call.query.name)
+    await backends.files.secure(sha256)
     answer = answers.Uploaded(sha256=sha256, size=size, mime=mime or _UNSAID, name=call.query.name)
     return written(answer, 201)
 

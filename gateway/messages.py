@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from actors.connection.engine import UNSUPPORTED, WITHOUT_FILES
-from actors.content import MEDIA_KINDS, file_of
+from actors.content import file_of
 from actors.queue.lanes import (
     IdempotencyConflict,
     NotCancellable,
@@ -28,7 +27,7 @@ from actors.redis.keys import CONNECTION_ID
 from actors.state.changes import is_early
 from actors.state.documents import MESSAGES, Order, StoreAway, Where
 from actors.state.messages import connection_of
-from gateway import answers, auth, shapes, targets
+from gateway import answers, auth, engines, shapes, targets
 from gateway.endpoint import Call, Gives, Operation, written
 from gateway.models import ListMessages, Wait
 from gateway.outgoing import Bringing, Changing, NewMessage, NewText
@@ -67,8 +66,7 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
     connection = await backends.known.find(wanted.connection)
     if connection is None:
         raise Problem("unknown_connection")
-    if wanted.type in MEDIA_KINDS and connection.engine in WITHOUT_FILES:
-        raise Problem(UNSUPPORTED, f"The engine {connection.engine} sends no files.")
+    engines.require_able(connection.engine, wanted.type, wanted.to)
     try:
         accepted = await _accept(backends, wanted, key)
     except IdempotencyConflict:
@@ -130,6 +128,7 @@ async def _accept_bringing(
     id = api_id(send.connection, message_id)  # noqa: A001 - the field's word
     if not await backends.files.use(sha256, id):
         raise Problem("unknown_media")
+    await backends.files.secure(sha256)
     accepted = await backends.accepting.accept(send, key, message_id=message_id, now=now)
     if accepted.record.id != id and not accepted.replayed:
         await backends.files.use(sha256, accepted.record.id)

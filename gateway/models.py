@@ -11,6 +11,7 @@ import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -26,11 +27,21 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from actors.redis.keys import CONNECTION_ID
+from actors.state.events import TYPES, EventType
 from gateway import addresses, text
 
 FIRST, LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+_TYPE = "(" + "|".join(map(re.escape, TYPES)) + ")"
+EVENTS_PATTERN = f"^{_TYPE}(,{_TYPE})*$"
 CONNECTION_PATTERN = f"^{CONNECTION_ID}$"
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+URL_LONGEST = 2048
+_URL = re.compile(
+    r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9.])?)(:[0-9]{1,5})?"
+    r"([/?][!$%&'()*+,./0-9:;=?@A-Z_a-z~-]*)?",
+    re.ASCII,
+)
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
@@ -52,6 +63,13 @@ Status = Literal[
 def _address(written: str) -> str:
     try:
         return addresses.canonical(written)
+    except addresses.InvalidAddress as error:
+        raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
+
+
+def _chat(written: str) -> str:
+    try:
+        return addresses.chat(written)
     except addresses.InvalidAddress as error:
         raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
 
@@ -97,6 +115,20 @@ def _tellable(moment: datetime) -> datetime:
     return moment
 
 
+def _url(value: str) -> str:
+    """One that every reader of URLs reads alike."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.port != 0 and parts.hostname is not None
+    except ValueError:
+        usable = False
+    if not usable or not _URL.fullmatch(value) or "@" in parts.netloc or len(value) > URL_LONGEST:
+        raise PydanticCustomError(
+            "invalid_url", "write it as https://HOST/PATH, without a user and a fragment"
+        )
+    return value
+
+
 Address = Annotated[
     str,
     AfterValidator(_address),
@@ -109,6 +141,21 @@ Address = Annotated[
             "description": "An international phone number of 7 to 15 digits (with at most +,"
             " spaces, dashes and parentheses), or a canonical address.",
             "examples": ["15550100002", "+1 (555) 010-0002", "15550100002@s.whatsapp.net"],
+        }
+    ),
+]
+Chat = Annotated[
+    str,
+    AfterValidator(_chat),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 7,
+            "maxLength": addresses.LONGEST,
+            "pattern": addresses.CHAT_PATTERN,
+            "description": "An international phone number of 7 to 15 digits (with at most +,"
+            " spaces, dashes and parentheses), a canonical address, or a group's.",
+            "examples": ["15550100002", "120363000000000001@g.us"],
         }
     ),
 ]
@@ -134,6 +181,23 @@ Limit = Annotated[int, BeforeValidator(_decimal)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_tellable)]
 
 
+WebhookUrl = Annotated[
+    str,
+    AfterValidator(_url),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "uri",
+            "minLength": 8,
+            "maxLength": URL_LONGEST,
+            "pattern": "^https?://[A-Za-z0-9]",
+            "description": "Where to POST to, over https or http. No user, no fragment.",
+            "examples": ["https://example.com/teimoso"],
+        }
+    ),
+]
+
+
 class Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -152,6 +216,30 @@ class NewConnection(Body):
         None,
         description="What speaks WhatsApp's protocol; without it, what `ENGINE` names. `whatsmeow`"
         " needs its optional extra, and guarantees less.",
+    )
+    webhook: WebhookUrl | None = Field(
+        None, description="An endpoint that is told of its events; the answer has the secret."
+    )
+
+
+class NewWebhook(Body):
+    """An endpoint that is told of what happens from now on."""
+
+    url: WebhookUrl
+    events: Annotated[list[EventType], Field(min_length=1, max_length=20)] | None = Field(
+        None, description="Of which it is told; without this of all.", examples=[["message.read"]]
+    )
+    connections: Annotated[list[ConnectionId], Field(min_length=1, max_length=1000)] | None = Field(
+        None, description="Whose events; without this all, also those of no connection."
+    )
+
+
+class ChangedWebhook(Body):
+    """What is to be different; what is not named stays."""
+
+    url: WebhookUrl | None = None
+    enabled: bool | None = Field(
+        None, description="`false` pauses it: what happens meanwhile is told later."
     )
 
 
@@ -183,7 +271,7 @@ class Redrive(Body):
     """Which dead letters to send again: those that fit everything that is given."""
 
     connection: ConnectionId | None = Field(None, examples=["shop"])
-    chat: Address | None = None
+    chat: Chat | None = None
     code: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9_]{1,100}$",
@@ -235,10 +323,25 @@ class ListConnections(Listing):
 
 class ListMessages(Listing):
     connection: ConnectionId | None = None
-    chat: Address | None = None
+    chat: Chat | None = None
     direction: Literal["in", "out"] | None = None
     status: Status | None = None
     order: Literal["newest", "oldest"] = Field("newest", description="What comes first.")
+
+
+class ListDeliveries(Listing):
+    status: Literal["waiting", "delivered", "dead"] | None = None
+
+
+class ReadEvents(Parameters):
+    connection: ConnectionId | None = None
+    events: Annotated[str, StringConstraints(pattern=EVENTS_PATTERN, max_length=500)] | None = (
+        Field(
+            None,
+            description="Only these types, with commas between.",
+            examples=["message.received"],
+        )
+    )
 
 
 class ListDead(Listing):

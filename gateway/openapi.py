@@ -23,12 +23,16 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 _PATH_PARAMETERS = {
     "connection": "The connection's id.",
     "id": "The message's id.",
+    "webhook": "The webhook's id.",
+    "delivery": "The delivery's id.",
     "number": "An international phone number of 7 to 15 digits.",
     "chat": "The person's phone number, or canonical address.",
 }
 _PATH_SCHEMAS = {
     "connection": {"type": "string", "pattern": CONNECTION_PATTERN},
     "id": {"type": "string", "minLength": 1},
+    "webhook": {"type": "string", "minLength": 1},
+    "delivery": {"type": "string", "minLength": 1},
     "number": {"type": "string", "pattern": r"^[1-9][0-9]{6,14}$"},
     "chat": {"type": "string", "pattern": r"^[1-9][0-9]{6,14}(@s\.whatsapp\.net)?$"},
 }

@@ -23,7 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from actors.content import KINDS
 from actors.redis.keys import CONNECTION_ID
-from gateway.models import Address, Body, ConnectionId, Line, Moment, Text, whole
+from gateway.models import Address, Body, Chat, ConnectionId, Line, Moment, Text, whole
 
 MESSAGE_ID = rf"^{CONNECTION_ID}\.(3EB0[0-9A-F]{{18}}|in\.[0-9a-f]{{24}})$"
 _LINE = r"^[^\x00-\x1f\x7f-\x9f]+$"
@@ -60,7 +60,7 @@ EMOJI = r"^[^\x00-\x20\x7f-\x9f]*$"
 
 class _New(Body):
     connection: ConnectionId = Field(examples=["shop"])
-    to: Address
+    to: Chat
 
 
 class _Standing(_New):

@@ -11,7 +11,6 @@ from gateway.answers import (
     Alert,
     Connection,
     Crash,
-    EngineGuarantees,
     Lane,
     Message,
     Queue,
@@ -19,6 +18,7 @@ from gateway.answers import (
     State,
     rfc3339,
 )
+from gateway.engines import EngineGuarantees
 from gateway.said import said_and_done, said_in
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ def queued(record: Record, changes: Document | None = None) -> Message:
         chat=record.chat,
         sender=None,
         direction="out",
+        source="api",
+        at=rfc3339(record.accepted_at),
         type=record.type,
         status=record.status,
         attempts=record.attempts,
@@ -135,6 +137,8 @@ def stored(document: Document) -> Message:
         chat=document["chat"],
         sender=document.get("sender"),
         direction=document["direction"],
+        source=document.get("source") or "api",
+        at=_time(document, "at"),
         type=document["type"],
         status=document.get("status") or ("queued" if outgoing else "received"),
         attempts=document.get("attempts") or 0,

@@ -60,6 +60,12 @@ class Snapshot(Collector):
             "Whether the state store answers.",
             value=float(seen.store),
         )
+        if seen.durable is not None:
+            yield GaugeMetricFamily(
+                "teimoso_redis_durable",
+                "Whether Redis is known to have on disk what it acknowledged.",
+                value=float(seen.durable.holds),
+            )
         if seen.spool is not None:
             yield from self._spool(seen.spool)
         if seen.redis:
@@ -87,7 +93,7 @@ class Snapshot(Collector):
         )
         age = GaugeMetricFamily(
             "teimoso_queue_oldest_age_seconds",
-            "Age of the oldest message that is not finished; 0 when there is none.",
+            "Time for which the oldest unfinished message could have left; 0 when there is none.",
             labels=["connection"],
         )
         for connection, of in counts.items():

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from gateway.answers import AlertAnswer, Answer, Connection, EngineGuarantees
+from gateway.answers import AlertAnswer, Answer, Connection
+from gateway.engines import EngineGuarantees
 
 
 class Alive(Answer):

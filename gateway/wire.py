@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 HEAD = 65_536  # bytes of request line, headers and trailers
 HEAD_TIMEOUT = 10.0  # seconds
+ABORT = "teimoso.abort"
+"""The extension of a request that ends its connection at once, whatever is still to be sent."""
 LINGER = 2.0  # seconds in which a client that was refused may read why
 
 
@@ -112,7 +114,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._unparsed = 0
-        self.scope["extensions"] = {body.WHOLE: {}}
+        extensions: dict[str, Any] = {body.WHOLE: {}, ABORT: self.transport.abort}
+        self.scope["extensions"] = extensions
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:

@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from actors.queue import mirror
-from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, Where
+from actors.state.documents import BATCH_LIMIT, MESSAGES, TELLING_LIMIT, Order, Where
 from actors.state.messages import retiring
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DELETED = "connection_deleted"
 """The error of messages that ended with their connection."""
 
-RECORDS = BATCH_LIMIT // 2  # two documents a record
+RECORDS = TELLING_LIMIT // 3  # three documents a record at most
 
 
 class Removal:

@@ -49,6 +49,7 @@ class Tallying:
         for cause in FALLS:
             measures.expect("teimoso_recovery_seconds", role="connection", cause=cause)
         measures.count("teimoso_epochs_lost", 0)
+        measures.count("teimoso_given_up", 0, cause="crash_loop")
 
     def told(self, child: Child, told: Mapping[str, Any]) -> None:
         """A child said how it is, or why it ended."""

@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from actors import logs
-from tests.scheduling import Scheduling, rank
+from tests.scheduling import Scheduling, rank, shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,4 +72,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if told:
         terminalreporter.section("figures")
         for text in told:
+            terminalreporter.line(f"  {text}")
+    ran = terminalreporter.stats.values()
+    if took := shares(each for kind in ran for each in kind if isinstance(each, pytest.TestReport)):
+        terminalreporter.section("processes")
+        for text in took:
             terminalreporter.line(f"  {text}")

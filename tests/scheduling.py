@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
 from xdist.scheduler import LoadScopeScheduling
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pytest
 
 LINES = (
     ("tests/chaos/test_storm.py", "tests/chaos/"),
     (
         "tests/integration/tree/",
         "tests/integration/keeper/",
+        "tests/integration/metrics/",
         "tests/integration/whole/",
     ),
 )
@@ -20,6 +29,7 @@ APART = (
     "tests/chaos/test_judging.py",
     "tests/integration/keeper/test_full_disk.py",
     "tests/integration/keeper/test_refused_starts.py",
+    "tests/integration/metrics/test_alerts.py",
     *(
         f"tests/integration/tree/test_{name}.py"
         for name in (
@@ -69,3 +79,25 @@ def rank(nodeid: str) -> tuple[int, int]:
         if file.startswith(line) and file not in APART:
             return number, next(at for at, each in enumerate(line) if file.startswith(each))
     return len(LINES) + file.startswith(LAST), 0
+
+
+def shares(reports: Iterable[pytest.TestReport]) -> list[str]:
+    """How long each process and each line took, in seconds; nothing of a run in one process.
+
+    A process that ends long before the last one, while a line goes on, says what to divide anew.
+    """
+    busy: dict[str, float] = defaultdict(float)
+    ended: dict[str, float] = {}
+    lines: dict[str, float] = defaultdict(float)
+    for report in reports:
+        if (process := getattr(report, "worker_id", None)) is None:
+            continue
+        busy[process] += report.duration
+        ended[process] = max(ended.get(process, 0.0), report.stop)
+        if (what := scope(report.nodeid)) != report.nodeid.partition("::")[0]:
+            lines[what] += report.duration
+    last = max(ended.values(), default=0.0)
+    return [
+        *(f"{one}: {busy[one]:.0f} s, idle for the last {last - ended[one]:.0f}" for one in ended),
+        *(f"{what}: {seconds:.0f} s" for what, seconds in lines.items()),
+    ]

@@ -29,13 +29,14 @@ from actors.connection.reporting import RemoteState
 from actors.connection.sending import Ticket
 from actors.connection.serving import Serving
 from actors.connection.vault.bucket import BucketAway
+from actors.measures import measures
 from actors.media.opening import open_store
 from actors.queue.lanes import Lanes, decide
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
 from actors.redis.lease import EXPIRES, Leases, Obstacle, Owner
 from actors.settings import Settings
-from actors.shell import Shell
+from actors.shell import Shell, end_tasks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +49,15 @@ if TYPE_CHECKING:
     from actors.redis.lease import Lease
 
 log = structlog.get_logger()
+
+COUNTED: tuple[tuple[str, dict[str, str]], ...] = (
+    ("teimoso_messages_received", {}),
+    ("teimoso_messages_undecryptable", {}),
+    ("teimoso_acks_withheld", {"reason": "store"}),
+    ("teimoso_acks_withheld", {"reason": "session"}),
+    ("teimoso_socket_closes", {"cause": "network"}),
+)
+"""Counters that are there before the first time, so that a rate sees that as well."""
 
 
 class UnknownEngine(ValueError):  # noqa: N818 - reads as what it is
@@ -77,6 +87,7 @@ class ConnectionActor(Shell):
         self._serving: Serving | None = None
         self._copies: Kept | None = None
         self._following: asyncio.Task[None] | None = None
+        self._tidying: asyncio.Task[None] | None = None
         self._state = RemoteState()
 
     async def _start(self) -> None:
@@ -86,7 +97,10 @@ class ConnectionActor(Shell):
         self._keeping = Keeping.of(self._settings, self._leases)
         self._lanes = Lanes(self._redis, self._settings)
         self._commands = Commands(self._redis, self._settings)
-        self._media = open_store(self._settings)
+        bucket = None if self._keeping is None else self._keeping.bucket
+        self._media = open_store(self._settings, bucket)
+        if self._settings.several_hosts:  # on a host without a gateway nobody else does it
+            self._tidying = asyncio.ensure_future(self._media.upkeep().run())
         for module in ("native", "session"):  # another engine is loaded by who serves with it
             await asyncio.to_thread(importlib.import_module, f"actors.connection.{module}")
         with suppress(RedisAway):  # a takeover finds the socket to Redis open
@@ -203,6 +217,9 @@ class ConnectionActor(Shell):
                 await opened.close()
                 raise
             self._copies = copies
+        for name, labels in COUNTED:
+            measures.count(name, 0, **labels)
+        measures.expect("teimoso_whatsapp_ack_seconds")
         serving.start(opened, connect=not forget)
         self._serving = serving
         self._following = asyncio.ensure_future(self._follow(serving))
@@ -287,7 +304,10 @@ class ConnectionActor(Shell):
         if self._serving is not None:
             await self._serving.stop()
             await self._follow_on()
+        if self._tidying is not None:
+            await end_tasks([self._tidying], within=5)
         if self._starting is not None and self._starting.done():
+            await self._media.close()
             await self._lanes.close()
             await self._commands.close()
             await self._redis.aclose()
@@ -303,7 +323,11 @@ class ConnectionActor(Shell):
             return []
         gauges: list[Sample] = [("teimoso_inbox_age_seconds", {}, serving.inbox_age)]
         if copies is not None:
-            gauges.append(("teimoso_backup_age_seconds", {}, copies.age))
+            every = self._settings.session_backup_interval / 1000
+            gauges += [
+                ("teimoso_backup_age_seconds", {}, copies.age),
+                ("teimoso_backup_interval_seconds", {}, every),
+            ]
         return gauges
 
     def _health(self) -> dict[str, Any]:

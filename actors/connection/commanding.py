@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -83,6 +84,8 @@ class Commander:
         args = command.args
         if command.kind == "lookup":
             return {"chat": await self._engine.lookup(args["chat"])}
+        if command.kind == "groups":
+            return {"groups": [asdict(one) for one in await self._engine.groups()]}
         if command.kind == "presence":
             await self._engine.presence(available=args["presence"] == "available")
         elif command.kind == "typing":

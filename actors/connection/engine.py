@@ -46,6 +46,9 @@ KEPT_IN_ONE_FILE = frozenset({"native"})
 WITHOUT_FILES = frozenset({"whatsmeow"})
 """The engines that neither send nor fetch files."""
 
+WITHOUT_GROUPS = frozenset({"whatsmeow"})
+"""The engines that write to persons alone; what is said in a group, they hear."""
+
 UNSUPPORTED: Final = "unsupported_by_engine"
 """The code of what an engine cannot do, and another can."""
 
@@ -54,6 +57,15 @@ def installed(engine: str) -> bool:
     """Whether what the engine needs is installed here; looked for, not loaded."""
     needed = NEEDS.get(engine)
     return needed is None or importlib.util.find_spec(needed) is not None
+
+
+def obstacle(chosen: str, engine: str | None) -> str | None:
+    """Why the settings cannot be met: `chosen` is an engine, or how sessions are kept by `engine`."""
+    if engine is None:
+        return None if installed(chosen) else f"{chosen} is not installed; `make {chosen}` does it"
+    if chosen == "local" or engine in KEPT_IN_ONE_FILE:
+        return None
+    return f"{chosen} needs copies of sessions, and ENGINE={engine} keeps none"
 
 
 class EngineNotInstalled(Exception):  # noqa: N818 - reads as what it is
@@ -155,7 +167,7 @@ class InboxFile:
 
 
 InboxItem = InboxMessage | InboxReceipt | InboxMerge | InboxStatus | InboxFile
-InboxKind = Literal["message", "receipt", "merge", "status", "file"]
+InboxKind = Literal["message", "history", "receipt", "merge", "status", "file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +176,23 @@ class Qr:
 
     text: str
     expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMember:
+    """One of a group, by a canonical address: a LID where no phone number is known."""
+
+    address: str
+    admin: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group that the account is in."""
+
+    chat: str
+    subject: str
+    members: tuple[GroupMember, ...]
 
 
 async def _ignore(*_: object) -> None:
@@ -229,8 +258,11 @@ class Engine(Protocol):
     async def lookup(self, number: str) -> str | None:
         """The chat of a phone number (a canonical address) that is on WhatsApp, None if it is not.
 
-        This and the next two raise `SendError`, and `NotConnected` where nothing left.
+        This and the next three raise `SendError`, and `NotConnected` where nothing left.
         """
+
+    async def groups(self) -> Sequence[Group]:
+        """The groups that the account is in."""
 
     async def presence(self, *, available: bool) -> None:
         """Show the account as online or not."""
@@ -239,7 +271,9 @@ class Engine(Protocol):
         """Show in a chat what the account does: ``composing``, ``recording`` or ``paused``."""
 
     @overload
-    async def pending(self, kind: Literal["message"], limit: int) -> Sequence[InboxMessage]: ...
+    async def pending(
+        self, kind: Literal["message", "history"], limit: int
+    ) -> Sequence[InboxMessage]: ...
 
     @overload
     async def pending(self, kind: Literal["receipt"], limit: int) -> Sequence[InboxReceipt]: ...

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import InboxFile, InboxItem, InboxKind, InboxStatus
 
+HISTORY = "history"
+"""The kind of a row with a message of the time before: it waits behind those of now."""
+
 WANTED = "wanted"
 """The kind of a row that stands for a message whose resend was asked for: not shown yet."""
 
@@ -85,7 +88,8 @@ class Inbox(Statuses, Transfers):
             *(chat, sender, message_id, at, type),
             *(text, int(from_me), push_name, source, body, content),
         )
-        self._put("message", row, readable=readable)
+        kind = HISTORY if source == "history" else "message"
+        self._put(kind, row, readable=readable)
         return True
 
     def want(
@@ -168,6 +172,33 @@ class Inbox(Statuses, Transfers):
         self.move_transfers(old, new)
         self._expect_moved_statuses(new)
 
+    def move_sender(self, lid: str, pn: str) -> None:
+        """What a member said in groups under the LID, the phone number said.
+
+        Without it what comes again would be taken for news, and be asked for again in vain.
+        """
+        moved = self._rows(
+            "SELECT chat, message_id, readable, inbox, at FROM tombstones WHERE sender = ?"
+            " AND sender GLOB '*@lid' AND chat GLOB '*@g.us'",
+            (lid,),
+        )
+        for chat, message_id, readable, inbox, at in moved:
+            self._write(
+                "INSERT OR IGNORE INTO tombstones (chat, sender, message_id, readable, inbox, at)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (chat, pn, message_id, readable, inbox, at),
+            )
+            self._write("UPDATE inbox SET sender = ? WHERE key = ?", (pn, inbox))
+            self._write(
+                "UPDATE OR IGNORE transfers SET sender = ?"
+                " WHERE chat = ? AND sender = ? AND message_id = ?",
+                (pn, chat, lid, message_id),
+            )
+            self._write(
+                "DELETE FROM tombstones WHERE chat = ? AND sender = ? AND message_id = ?",
+                (chat, lid, message_id),
+            )
+
     def bury(self, *, chat: str, sender: str, message_id: str) -> None:
         """Leave a tombstone alone: the message was for the protocol and shows nothing.
 
@@ -201,7 +232,7 @@ class Inbox(Statuses, Transfers):
         )
 
     @overload
-    def pending(self, kind: Literal["message"], limit: int) -> list[InboxMessage]: ...
+    def pending(self, kind: Literal["message", "history"], limit: int) -> list[InboxMessage]: ...
 
     @overload
     def pending(self, kind: Literal["receipt"], limit: int) -> list[InboxReceipt]: ...
@@ -321,6 +352,7 @@ def _merge(row: Any) -> InboxMerge:
 
 _READ: Final[Mapping[InboxKind, Callable[[Any], Any]]] = {
     "message": _message,
+    "history": _message,
     "receipt": _receipt,
     "merge": _merge,
 }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from actors.connection.reporting import State
     from actors.connection.sending import Ticket
+    from actors.connection.vault.bucket import Bucket
     from actors.connection.vault.vault import Vault
     from actors.queue.lanes import Lanes
     from actors.redis.lease import Lease, Leases
@@ -39,6 +40,11 @@ class Keeping:
         if way.bucket is None:
             return None
         return cls(settings, leases, open_vault(settings, way.bucket), way)
+
+    @property
+    def bucket(self) -> Bucket | None:
+        """The bucket as this process reaches it."""
+        return self._way.bucket
 
     def reach(self, handle: Any) -> None:
         """Reach the bucket through this actor from now on."""

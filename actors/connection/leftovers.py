@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +14,13 @@ import structlog
 from actors.backoff import persist
 from actors.connection.draining import Drain
 from actors.connection.restoring import OLDER
-from actors.connection.session import Session, SessionDamaged, SessionTooNew, StaleEpoch
+from actors.connection.session import (
+    Session,
+    SessionDamaged,
+    SessionTooNew,
+    SessionUnavailable,
+    StaleEpoch,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +33,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+LIVE: Final = "session.db"
+
 DRAINED: Final = "drained"
 """Where older files lie that hold nothing more."""
 
@@ -33,7 +43,8 @@ class Leftovers:
     """Drains the inbox of each older file of a connection, before and beside the live one's (G5).
 
     A file is done once the store has all of it; what a crash or an outage interrupts begins anew at
-    the next try or by the next owner, and what was stored twice is there once.
+    the next try or by the next owner, and what was stored twice is there once. Files that it was
+    still to fetch are the live session's to fetch.
     """
 
     def __init__(
@@ -70,12 +81,29 @@ class Leftovers:
             drain = Drain(self._ticket, held, self._lanes, self._state, on_lost=self.on_lost)
             if not await drain.once():
                 raise _NotAll
+            await self._hand_over(held.session)
         finally:
             held.session.close()
         done = self._directory / DRAINED
         await asyncio.to_thread(done.mkdir, mode=0o700, exist_ok=True)
         await asyncio.to_thread(file.parent.rename, done / file.parent.name)
         log.info("older session drained", action="leftovers", connection=self._ticket.connection)
+
+    async def _hand_over(self, older: Session) -> None:
+        """Let the live session fetch the files that the older one did not get to."""
+        transfers = older.due_transfers(math.inf, -1)
+        if not transfers:
+            return
+        try:
+            live = Session.open(self._directory / LIVE, self._ticket.epoch)
+        except SessionUnavailable:
+            raise _NotAll from None
+        try:
+            async with live.transaction():
+                for transfer in transfers:
+                    live.add_transfer(replace(transfer, next_at=time.time()))
+        finally:
+            live.close()
 
 
 class _NotAll(Exception):  # noqa: N818 - reads as what it is

@@ -10,6 +10,8 @@ from __future__ import annotations
 from actors.connection.aliases import Aliases
 from actors.connection.credentials import Credentials, SignedPrekey
 from actors.connection.directory import Directory
+from actors.connection.groups import Groups
+from actors.connection.histories import Histories
 from actors.connection.inbox import Inbox
 from actors.connection.keys import Keys
 from actors.connection.polls import Polls
@@ -37,7 +39,7 @@ __all__ = [
 ]
 
 
-class Session(Inbox, Sent, Uploads, Polls, Aliases, Directory, Keys):
+class Session(Inbox, Sent, Uploads, Polls, Groups, Histories, Aliases, Directory, Keys):
     """The session file of one account.
 
     Reading is allowed anywhere and sees what is committed; every method that changes something
@@ -55,6 +57,8 @@ class Session(Inbox, Sent, Uploads, Polls, Aliases, Directory, Keys):
         if news:
             self.move_ratchets(lid, pn)
             self.move_chat(lid, pn)
+            self.move_sender(lid, pn)
+            self.move_member(lid, pn)
             self.move_sent(lid, pn)
             self.move_polls(lid, pn)
             self.move_key_list(lid, pn)
@@ -62,25 +66,25 @@ class Session(Inbox, Sent, Uploads, Polls, Aliases, Directory, Keys):
         return news
 
     def prune(self, now: float) -> None:
-        """Drop what outlived its term: tombstones, receipts, what was sent, polls, ids, signed prekeys.
-
-        Files that are still to be fetched end by themselves.
-        """
+        """Drop what outlived its term. Files that are still to be fetched end by themselves."""
         self.prune_tombstones(now)
         self.prune_statuses(now)
         self.prune_sent(now)
+        self.prune_recipients(now)
         self.prune_uploads(now)
         self.prune_polls(now)
         self.prune_aliases(now)
         self.prune_signed_prekeys(now)
 
     def forget_credentials(self) -> None:
-        """Forget the account: credentials, prekeys, Signal sessions, identities, devices, plaintexts.
+        """Forget the account: its keys and sessions, devices, groups, plaintexts.
 
         The inbox, its tombstones and the files that are still to be fetched stay: those messages
         were acknowledged.
         """
         self.forget_keys()
         self.forget_directory()
+        self.forget_groups()
+        self.forget_histories()
         self.forget_sent()
         self.forget_uploads()

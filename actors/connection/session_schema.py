@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 8
+VERSION = 10
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -186,6 +186,90 @@ CREATE TABLE uploads (
 ) STRICT
 """,
     8: """
+-- Who is in a group, as it was last told.
+CREATE TABLE rosters (
+    chat TEXT PRIMARY KEY,
+    roster TEXT NOT NULL,
+    fetched_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The sender keys of others, by who sends with them: a device. AUTOINCREMENT tells which are newer.
+CREATE TABLE sender_keys (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    chat TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    key_id INTEGER NOT NULL,
+    signing BLOB NOT NULL,
+    iteration INTEGER NOT NULL,
+    chain BLOB NOT NULL,
+    skipped BLOB NOT NULL,
+    UNIQUE (chat, sender, key_id)
+) STRICT;
+
+-- This device's own sender key of each group.
+CREATE TABLE own_sender_keys (
+    chat TEXT PRIMARY KEY,
+    key_id INTEGER NOT NULL,
+    iteration INTEGER NOT NULL,
+    chain BLOB NOT NULL,
+    private BLOB NOT NULL,
+    public BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The devices that the own key was handed to, `certain` once WhatsApp acknowledged that message.
+CREATE TABLE key_holders (
+    chat TEXT NOT NULL,
+    device TEXT NOT NULL,
+    certain INTEGER NOT NULL,
+    PRIMARY KEY (chat, device)
+) STRICT, WITHOUT ROWID;
+
+-- Whom a message to a group was for, and how far it got with each: 0, 1 delivered, 2 read.
+CREATE TABLE recipients (
+    chat TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    person TEXT NOT NULL,
+    step INTEGER NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (chat, message_id, person)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX recipients_at ON recipients (at);
+
+-- Members whose phone number is not known yet: what is under the LID moves once it is.
+CREATE INDEX tombstones_members ON tombstones (sender)
+    WHERE sender GLOB '*@lid' AND chat GLOB '*@g.us';
+CREATE INDEX sender_keys_members ON sender_keys (sender) WHERE sender GLOB '*@lid';
+CREATE INDEX recipients_members ON recipients (person) WHERE person GLOB '*@lid'
+""",
+    9: """
+-- What the account's phone tells of the time before and is not stored yet: `done` messages of it
+-- are, and it is `told` once all are and the phone is still to hear of it.
+CREATE TABLE histories (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    message_id TEXT NOT NULL UNIQUE,
+    notification BLOB NOT NULL,
+    done INTEGER NOT NULL,
+    told INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    next_at REAL NOT NULL
+) STRICT;
+
+-- How people call themselves, as the phone told.
+CREATE TABLE push_names (
+    person TEXT PRIMARY KEY,
+    name TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What this device sent: it is stored under the id that the API gave it.
+CREATE TABLE sent_ids (
+    chat TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (chat, message_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sent_ids_at ON sent_ids (at)
+""",
+    10: """
 -- Under which id WhatsApp has a message of the service's, where that is not its own.
 CREATE TABLE aliases (
     ours TEXT NOT NULL,

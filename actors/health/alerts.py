@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from actors.state.documents import HEALTH_ALERTS, Write
+from actors.state.events import of_alert
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -80,7 +81,7 @@ class Alert:
             "cleared_at": self.cleared_at,
             "at": self.raised_at,
         }
-        return Write("set", HEALTH_ALERTS, self.id, data)
+        return Write("set", HEALTH_ALERTS, self.id, data, tells=of_alert)
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:

@@ -15,6 +15,7 @@ from actors.state.documents import (
     HEALTH_ALERTS,
     HEALTH_STATUS,
     LATEST,
+    TELLING_LIMIT,
     Order,
     StoreAway,
     Where,
@@ -131,7 +132,7 @@ class Monitor:
         return Alerts.resumed(Alert.of(item) for item in page.items)
 
     async def _write(self, sample: Sample, verdict: Verdict) -> None:
-        alerts = list(self._unwritten.values())[: BATCH_LIMIT - 1]
+        alerts = list(self._unwritten.values())[: TELLING_LIMIT - 1]
         active = None if self._alerts is None else self._alerts.active.values()
         word = document(sample, verdict, active, holds=self._quiet)
         gist = news(word)

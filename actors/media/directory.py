@@ -50,37 +50,46 @@ class DirectoryStore:
         self, chunks: AsyncIterable[bytes], *, limit: int, expected: str | None = None
     ) -> tuple[str, int]:
         """See the port."""
-        writing = _Writing(self._directory)
-        try:
-            await _step(self._prepare)
-            await _step(writing.open)
-            held = bytearray()
-            size = 0
+
+        async def fill(writing: Writing) -> None:
+            held, size = bytearray(), 0
             async for chunk in chunks:
                 size += len(chunk)
                 if size > limit:
                     raise TooLarge
                 held += chunk
                 if len(held) >= BATCH:
-                    await _step(writing.write, bytes(held))
+                    await step(writing.write, bytes(held))
                     held.clear()
-            await _step(writing.write, bytes(held))
+            await step(writing.write, bytes(held))
+
+        return await self.keep_filled(fill, expected=expected)
+
+    async def keep_filled(
+        self, fill: Callable[[Writing], Awaitable[None]], *, expected: str | None = None
+    ) -> tuple[str, int]:
+        """As `keep`, of what `fill` writes."""
+        writing = Writing(self._directory)
+        try:
+            await step(self._prepare)
+            await step(writing.open)
+            await fill(writing)
             digest = writing.digest
             if expected is not None and digest != expected:
                 raise ValueError("not what was expected")
-            await _step(writing.sync)
+            await step(writing.sync)
             if self._before is not None:
-                await self._before(digest, size)
-            await _step(writing.publish)
+                await self._before(digest, writing.size)
+            await step(writing.publish)
         finally:
             # Where this task is cancelled, a thread may still be at it: `drop` waits for that one.
             await asyncio.shield(asyncio.to_thread(writing.drop))
-        return digest, size
+        return digest, writing.size
 
     async def find(self, sha256: str) -> Path | None:
         """See the port."""
         file = self.place(sha256)
-        return file if file is not None and await _step(file.is_file) else None
+        return file if file is not None and await step(file.is_file) else None
 
     def place(self, sha256: str) -> Path | None:
         """Where the file is if it is here; None for what is no digest."""
@@ -93,12 +102,13 @@ class DirectoryStore:
             self._swept = True
 
 
-class _Writing:
+class Writing:
     """A file on its way in, for one thread at a time. `drop` ends it, whatever became of it."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._hash = hashlib.sha256()
+        self.size = 0
         self._turn = threading.Lock()
         self._descriptor = -1
         self._name: str | None = None
@@ -122,6 +132,7 @@ class _Writing:
 
     def write(self, data: bytes) -> None:
         self._hash.update(data)
+        self.size += len(data)
         with self._turn:
             rest = memoryview(data)
             while rest and not self._dropped:
@@ -175,7 +186,8 @@ def sweep(directory: Path) -> None:
                 os.close(descriptor)
 
 
-async def _step(work: Callable[..., Any], *arguments: object) -> Any:
+async def step(work: Callable[..., Any], *arguments: object) -> Any:
+    """What `work` returns, in a thread. Raises `StoreUnavailable` for an OSError."""
     try:
         return await asyncio.to_thread(work, *arguments)
     except OSError as error:

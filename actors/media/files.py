@@ -1,37 +1,57 @@
-"""The files of an instance on this host, as processes have them in hand."""
+"""The files of an instance on this host, as its processes have them in hand."""
 
 from __future__ import annotations
 
 import platform
-from typing import TYPE_CHECKING, Self
+import time
+from typing import TYPE_CHECKING, Final
 
-from actors.media.directory import DirectoryStore
+from actors.connection.vault.keyring import Keyring
+from actors.media.copies import Copies
+from actors.media.directory import DirectoryStore, step
 from actors.media.ledger import Ledger
+from actors.media.upkeep import Upkeep
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable
+    from collections.abc import AsyncIterable, Awaitable, Callable
     from pathlib import Path
 
+    from actors.connection.vault.bucket import Bucket
+    from actors.media.directory import Writing
     from actors.media.ledger import Entry
     from actors.settings import Settings
+
+DAY: Final = 24 * 3600.0
+
+
+class _Nowhere(Exception):  # noqa: N818 - it ends a writing that nothing came of
+    pass
 
 
 class Files:
     """See the port, and beside it what a gateway asks.
 
-    A file is in the ledger before it appears, so that it is copied and removed in its time.
+    A file is in the ledger before it appears, so that it is copied and removed in its time: whoever
+    runs `upkeep` on this host sees to that.
     """
 
-    def __init__(self, directory: Path, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._store = DirectoryStore(directory, before=ledger.note)
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """Those of the instance."""
+    def __init__(self, settings: Settings, bucket: Bucket | None) -> None:
         # Hosts may share the directory, but no SQLite file.
-        name = f"media-{platform.node()}.db" if settings.several_hosts else "media.db"
-        return cls(settings.media, Ledger(settings.data / name, settings.media, copying=False))
+        name = f"media-{platform.node()}" if settings.several_hosts else "media"
+        self._path = settings.data / name
+        self._directory = settings.media
+        self._ledger = Ledger(
+            self._path.with_suffix(".db"), settings.media, copying=bucket is not None
+        )
+        self._store = DirectoryStore(settings.media, before=self._ledger.note)
+        self._retention = settings.media_retention_days * DAY
+        # With `cloud` what was accepted outlives the disk.
+        self._at_once = settings.session_storage_type == "cloud"
+        self._copies: Copies | None = None
+        if bucket is not None:
+            assert settings.session_encryption_key is not None
+            keyring = Keyring.of(settings.session_encryption_key.get_secret_value())
+            self._copies = Copies(bucket, keyring)
 
     async def keep(
         self, chunks: AsyncIterable[bytes], *, limit: int, expected: str | None = None
@@ -41,6 +61,19 @@ class Files:
 
     async def find(self, sha256: str) -> Path | None:
         """See the port."""
+        file = await self._store.find(sha256)
+        if file is not None or self._copies is None or self._store.place(sha256) is None:
+            return file
+        copies = self._copies
+
+        async def fill(writing: Writing) -> None:
+            if not await copies.read(sha256, writing, self._directory):
+                raise _Nowhere
+
+        try:
+            await self._store.keep_filled(fill, expected=sha256)
+        except (_Nowhere, ValueError):
+            return None
         return await self._store.find(sha256)
 
     async def entry(self, sha256: str) -> Entry | None:
@@ -52,8 +85,8 @@ class Files:
         if file is None:
             return None
         entry = await self._ledger.find(sha256)
-        if entry is None:  # of a host whose ledger was lost
-            await self._ledger.note(sha256, file.stat().st_size)
+        if entry is None:  # another host kept it, or the ledger was lost
+            await self._ledger.note(sha256, (await step(file.stat)).st_size)
             entry = await self._ledger.find(sha256)
         return entry
 
@@ -67,6 +100,32 @@ class Files:
         To be asked before the message is accepted.
         """
         return await self._ledger.use(sha256, message)
+
+    async def secure(self, sha256: str) -> None:
+        """With SESSION_STORAGE_TYPE `cloud`, see that the bucket has it. Raises `BucketAway`."""
+        if self._copies is None or not self._at_once:
+            return
+        entry, file = await self._ledger.find(sha256), self._store.place(sha256)
+        if entry is None or file is None or entry.copied_at is not None:
+            return
+        await self._copies.write(sha256, file, entry.needed_at)
+        await self._ledger.copied(sha256, entry.needed_at)
+
+    def upkeep(
+        self,
+        waits: Callable[[str], Awaitable[bool]] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> Upkeep:
+        """What a process that lasts has to run (`Upkeep.run`)."""
+        return Upkeep(
+            self._ledger,
+            self._store,
+            self._path.with_suffix(".lock"),
+            retention=self._retention,
+            copies=self._copies,
+            waits=waits,
+            clock=clock,
+        )
 
     async def close(self) -> None:
         await self._ledger.close()

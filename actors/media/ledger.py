@@ -9,19 +9,22 @@ all of them when it was needed last.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+import sqlite3
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+
+import structlog
 
 from actors.committer import Committer
 from actors.media.directory import place
 from actors.media.store import DIGEST, StoreFull, StoreUnavailable
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable
     from pathlib import Path
 
@@ -45,6 +48,10 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS scanned (at REAL NOT NULL)",
 )
 
+_DAMAGED: Final = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+
+log = structlog.get_logger()
+
 RENEW: Final = 24 * 3600.0
 """Seconds after which a copy in the bucket is told anew that its file is needed."""
 
@@ -63,6 +70,9 @@ class Entry:
 
 class Ledger:
     """The file in `path`. Every method raises `StoreUnavailable`; what returned is on disk.
+
+    A damaged one is moved aside and begins anew: `scan` finds the files again, each as if it was
+    needed just now, so that nothing goes too early.
 
     With `copying` each file that is noted or used is to be copied, unless that was done lately.
     """
@@ -140,17 +150,33 @@ class Ledger:
         """It is not here any more, whatever took it."""
         await self._ask(partial(_forget, sha256=sha256), writes=True)
 
-    async def unneeded(self, since: float, limit: int) -> list[Entry]:
-        """What was last needed before `since`, the longest unneeded first."""
+    async def unneeded(self, since: float, limit: int, *, used: bool) -> list[Entry]:
+        """What was last needed before `since`, the longest unneeded first.
+
+        Those that messages were accepted with (`used`), or the others.
+        """
         rows = await self._ask(
             lambda database: database.execute(
                 "SELECT sha256, size, needed_at, copied_at, mime, name FROM files"
-                " WHERE needed_at < ? ORDER BY needed_at LIMIT ?",
-                (since, limit),
+                " WHERE needed_at < ? AND ? = EXISTS"
+                " (SELECT 1 FROM uses WHERE uses.sha256 = files.sha256)"
+                " ORDER BY needed_at LIMIT ?",
+                (since, used, limit),
             ).fetchall(),
             writes=False,
         )
         return [Entry(*row) for row in rows]
+
+    async def unused(self, sha256: str, since: float) -> None:
+        """No message that was accepted with it until `since` waits any more."""
+        await self._ask(
+            lambda database: database.execute(
+                "DELETE FROM uses WHERE sha256 = ? AND EXISTS (SELECT 1 FROM files"
+                " WHERE files.sha256 = uses.sha256 AND needed_at < ?)",
+                (sha256, since),
+            ),
+            writes=True,
+        )
 
     async def uses(self, sha256: str) -> list[str]:
         """The messages that were accepted with it on this host, by their ids of the API."""
@@ -166,12 +192,15 @@ class Ledger:
         """Remove the file and forget it; False where it was needed again after `since`.
 
         Both in one transaction: a message that is accepted meanwhile finds it, or that it is gone.
+        With a message that may wait, nothing is removed.
         """
         file = self._place(sha256)
 
         def run(database: sqlite3.Connection) -> bool:
             row = database.execute(
-                "SELECT 1 FROM files WHERE sha256 = ? AND needed_at < ?", (sha256, since)
+                "SELECT 1 FROM files WHERE sha256 = ? AND needed_at < ? AND NOT EXISTS"
+                " (SELECT 1 FROM uses WHERE uses.sha256 = files.sha256)",
+                (sha256, since),
             ).fetchone()
             if row is None:
                 return False
@@ -256,7 +285,32 @@ class Ledger:
         if self._committer is None:
             # Not before it is needed: most processes never have a file in hand.
             self._committer = Committer(self._path, SCHEMA, away=_away)
-        return await self._committer.ask(run, writes=writes)
+        try:
+            return await self._committer.ask(run, writes=writes)
+        except StoreUnavailable as error:
+            if error.reason not in _DAMAGED:
+                raise
+            await asyncio.to_thread(_set_aside, self._path)
+            return await self._committer.ask(run, writes=writes)
+
+
+def _set_aside(path: Path) -> None:
+    """Move what is damaged out of the way, unless another process has by now."""
+    with path.with_suffix(".aside").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            with closing(sqlite3.connect(path)) as database:
+                if database.execute("PRAGMA quick_check").fetchone() == ("ok",):
+                    return
+        except sqlite3.DatabaseError:
+            pass
+        moment = time.time_ns()
+        # The file itself last: what is left of a crash in between is damaged still.
+        for suffix in ("-shm", "-wal", ""):
+            with suppress(FileNotFoundError):
+                part = path.with_name(path.name + suffix)
+                part.rename(path.with_name(f"{path.name}.damaged-{moment}{suffix}"))
+    log.error("ledger damaged", action="media_ledger_damaged")
 
 
 def _forget(database: sqlite3.Connection, sha256: str) -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from actors.media.files import Files
 
 if TYPE_CHECKING:
+    from actors.connection.vault.bucket import Bucket
     from actors.settings import Settings
 
 
-def open_store(settings: Settings) -> Files:
-    """The files of this instance on this host."""
-    return Files.of(settings)
+def open_store(settings: Settings, bucket: Bucket | None = None) -> Files:
+    """The files of this instance on this host; with a `bucket`, those that it has copies of too."""
+    return Files(settings, bucket)

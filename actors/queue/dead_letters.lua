@@ -3,10 +3,10 @@
 --   redriven_at  when it was sent again: names a redrive, so that a repeated one is recognised
 --   expired_at   when it left the list for good; its record follows
 
-local function redrive(id, chat, priority, accepted_at)
+local function redrive(id, chat, priority)
     local seq = sequence()
     call('ZREM', DEAD, id)
-    call('ZADD', OPEN, accepted_at, id)
+    call('ZADD', OPEN, NOW, id)
     call('HDEL', message(id), 'error', 'cut', 'crashes', 'crash_log', 'expired_at')
     call('PERSIST', message(id))
     write(id, seq, 'status', 'queued', 'attempts', 0, 'queued_at', NOW, 'redriven_at', NOW)
@@ -15,14 +15,13 @@ local function redrive(id, chat, priority, accepted_at)
 end
 
 function transitions.retry(id)
-    local record = call('HMGET', message(id), 'status', 'chat', 'priority', 'accepted_at',
-        'redriven_at')
+    local record = call('HMGET', message(id), 'status', 'chat', 'priority', 'redriven_at')
     if not record[1] then
         return {'missing'}
     end
     if record[1] == 'dead' then
-        redrive(id, record[2], record[3], record[4])
-    elseif record[5] ~= NOW then
+        redrive(id, record[2], record[3])
+    elseif record[4] ~= NOW then
         return {'refused', record[1]}
     end
     return {'done', call('HGETALL', message(id))}
@@ -33,16 +32,16 @@ end
 function transitions.redrive(limit, chat, code, since, before, ...)
     local count, ids = 0, {...}
     for looked, id in ipairs(ids) do
-        local record = call('HMGET', message(id), 'status', 'chat', 'priority', 'accepted_at',
-            'redriven_at', 'error', 'dead_at')
+        local record = call('HMGET', message(id), 'status', 'chat', 'priority', 'redriven_at',
+            'error', 'dead_at')
         if record[1] == 'dead' then
-            if (chat == '' or record[2] == chat) and (code == '' or record[6] == code)
-                and (since == '' or tonumber(record[7]) >= tonumber(since))
-                and (before == '' or tonumber(record[7]) < tonumber(before)) then
-                redrive(id, record[2], record[3], record[4])
+            if (chat == '' or record[2] == chat) and (code == '' or record[5] == code)
+                and (since == '' or tonumber(record[6]) >= tonumber(since))
+                and (before == '' or tonumber(record[6]) < tonumber(before)) then
+                redrive(id, record[2], record[3])
                 count = count + 1
             end
-        elseif record[5] == NOW then
+        elseif record[4] == NOW then
             count = count + 1
         end
         if count >= tonumber(limit) then

@@ -150,8 +150,8 @@ function transitions.accept(
         table.insert(record, 'content')
         table.insert(record, content)
     end
-    call('ZADD', OPEN, NOW, id)
     if send_at ~= '' and tonumber(send_at) > tonumber(NOW) then
+        call('ZADD', OPEN, send_at, id)
         -- Equal times are due in the order of acceptance: members of one score sort by name.
         local ticket = string.format('%016d:%s', seq, id)
         call('ZADD', SCHEDULED, send_at, ticket)
@@ -160,6 +160,7 @@ function transitions.accept(
         wake()
         return {'accepted', id, seq, 'waiting'}
     end
+    call('ZADD', OPEN, NOW, id)
     if send_at ~= '' then
         table.insert(record, 'send_at')
         table.insert(record, send_at)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from actors.content import Change, Delete, Edit, PollVote, UnknownContent, pack
 from actors.state.changes import ME, noting
 from actors.state.documents import JOBS, MESSAGES, Document, Write
+from actors.state.events import of_message
 from actors.state.fields import is_ahead
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def writes(records: Sequence[Record], *, billed: bool = False) -> list[Write]:
                 message(record),
                 by=("at", "revision"),
                 keep=("changes",),
+                tells=of_message,
             ),
             *changing(record),
         )
@@ -72,6 +74,7 @@ def changing(record: Record) -> list[Write]:
             who=ME,
             at=record.times.get("sent", record.accepted_at),
             message_id=record.message_id,
+            news=True,
         )
     ]
 

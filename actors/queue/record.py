@@ -157,7 +157,9 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The queue of a connection. `oldest_at` is the acceptance of the oldest unfinished message.
+    """The queue of a connection. `oldest_at`: since when the oldest unfinished message may leave.
+
+    That is its acceptance, its send_at (maybe to come), or when it was sent again.
 
     `waiting` could be claimed or stands behind another; `active` is being sent; `delayed` waits
     for its retry or its send_at.

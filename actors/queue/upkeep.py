@@ -15,7 +15,7 @@ import structlog
 from actors.queue import mirror
 from actors.redis.client import RedisAway
 from actors.shell import end_tasks
-from actors.state.documents import BATCH_LIMIT, CONNECTIONS, StoreAway, Where
+from actors.state.documents import CONNECTIONS, TELLING_LIMIT, StoreAway, Where
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -37,7 +37,7 @@ GRACE = 5.0
 
 ALL_EVERY = 4
 """Rounds of mirroring, of which one takes also what is still changing: the view lags 2 s at most."""
-RECORDS = BATCH_LIMIT // 3  # three documents a record at most
+RECORDS = TELLING_LIMIT // 3  # three documents a record at most
 
 
 class Upkeep:

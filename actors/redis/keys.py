@@ -20,7 +20,7 @@ script may touch them together::
     teimoso:{shop}:scheduled          zset    messages with a send_at to come, by that time
     teimoso:{shop}:gaps               zset    chats, by the time from which they may be claimed again
     teimoso:{shop}:resting            zset    chats whose turn waits for their gap, by that time
-    teimoso:{shop}:open               zset    messages not finished, by the time of acceptance
+    teimoso:{shop}:open               zset    messages not finished, by when they may leave first
     teimoso:{shop}:dead               zset    dead letters, by order of death
     teimoso:{shop}:changed            zset    messages to mirror, by revision
     teimoso:{shop}:wake               list    at most one token: something may be claimed
@@ -30,6 +30,7 @@ script may touch them together::
     teimoso:{shop}:command:ID         string  what is asked; expires when nobody waits any more
     teimoso:{shop}:answer:ID          string  what came of it, for some seconds
     teimoso:poke                      channel desired state changed, look now
+    teimoso:webhooks                  string  token of the process that delivers to webhooks
 
 A chat with a lane is in exactly one of `ready`, `resting`, `flight` and `held` (there by its
 message).
@@ -43,6 +44,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 POKE = "teimoso:poke"
+WEBHOOKS = "teimoso:webhooks"
 
 CONNECTION_ID = r"[a-z0-9][a-z0-9_-]{0,63}"
 _CONNECTION = re.compile(CONNECTION_ID)

@@ -10,7 +10,7 @@ from actors.settings import Settings
 from actors.shell import Shell, end_tasks
 from actors.state.batcher import Batcher
 from actors.state.connections import Observed
-from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, Where, open_documents
+from actors.state.documents import MESSAGES, TELLING_LIMIT, Order, Where, open_documents
 from actors.state.fencing import Superseded, fence
 from actors.state.media import settling
 from actors.state.messages import advancing, changing, content_of, incoming, moving, storing
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 HOUR = 3600.0
 DAY = 24 * HOUR
-SHARE = (BATCH_LIMIT - 1) // 2
+SHARE = (TELLING_LIMIT - 1) // 2
 """Messages that one call moves at most: each takes two writes, and one goes before them all."""
 
 
@@ -49,6 +49,7 @@ class StateManager(Shell):
             history=settings.history_retention_days * DAY,
             jobs=settings.job_retention_days * DAY,
             letters=settings.dead_letter_retention_days * DAY,
+            events=settings.event_retention_days * DAY,
         )
         self._loops = [
             asyncio.create_task(self._observing.run()),

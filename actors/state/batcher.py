@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.measures import measures
-from actors.state.documents import BATCH_LIMIT, StoreAway
+from actors.state.documents import TELLING_LIMIT, StoreAway
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -53,7 +53,7 @@ class Batcher:
         self,
         commit: Callable[[Sequence[Write]], Awaitable[None]],
         *,
-        limit: int = BATCH_LIMIT,
+        limit: int = TELLING_LIMIT,
         answer_seconds: float = ANSWER_SECONDS,
         first_pause: float = FIRST_PAUSE,
         longest_pause: float = LONGEST_PAUSE,
@@ -70,6 +70,7 @@ class Batcher:
         self._closed = False
         self.away_since: float | None = None  # the loop's clock; None while the store answers
         self.written = 0
+        measures.count("teimoso_state_store_failures", 0, operation="write")
         self.batches = 0
 
     @property

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.content import Delete, Edit, PollVote, Reaction
 from actors.state.documents import MESSAGES, Write
+from actors.state.events import of_change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,11 +62,15 @@ def noting(
     who: str,
     at: float,
     message_id: str,
+    news: bool,
 ) -> Write:
     """The write that notes a change in the document of its target, there or yet to come.
 
-    `who` is `ME` or the address of who sent it, `at` its time, `message_id` its own id.
+    `who` is `ME` or the address of who sent it, `at` its time, `message_id` its own id. It tells of
+    it where it is `news`, and not what history brought.
     """
+    target = target_id(connection, chat, change.target)
+    event = of_change(change, who=who, at=at, message_id=message_id, target=target, chat=chat)
 
     def apply(there: Document | None) -> Document | None:
         document = there or {"connection": connection, "chat": chat}
@@ -73,7 +78,8 @@ def noting(
         changes = _with(before, change, who, {"at": at, "message_id": message_id})
         return None if changes == before else settled(document, changes)
 
-    return Write("change", MESSAGES, target_id(connection, chat, change.target), change=apply)
+    tells = (lambda _before, _after: (event,)) if news else None
+    return Write("change", MESSAGES, target, change=apply, tells=tells)
 
 
 def is_early(document: Mapping[str, Any]) -> bool:

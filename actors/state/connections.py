@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from actors.redis.keys import is_connection
-from actors.state.documents import CONNECTIONS
+from actors.state.documents import CONNECTIONS, Write
+from actors.state.events import of_connection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from actors.state.documents import Cursor, Document, Documents
 
@@ -118,8 +119,12 @@ class Connections:
         engine: str = DEFAULT_ENGINE,
         webhook: str | None = None,
         desired: Desired = "running",
+        writes: Sequence[Write] = (),
     ) -> Connection:
-        """Raises `InvalidConnectionId`, `ConnectionExists`, `TooManyConnections`."""
+        """With `writes` in the same batch.
+
+        Raises `InvalidConnectionId`, `ConnectionExists`, `TooManyConnections`.
+        """
         if not is_connection(connection):
             raise InvalidConnectionId("1 to 64 of a-z 0-9 _ -, a letter or digit first")
         if self._limit is not None:
@@ -137,9 +142,14 @@ class Connections:
             "created_at": self._clock(),
             "deleted": False,
         }
-        if not await self._documents.create(CONNECTIONS, connection, data):
-            there = await self.get(connection, deleted=True)
-            raise ConnectionExists(deleting=there is not None and there.deleted)
+
+        def made(there: Document | None) -> Document:
+            if there is not None:
+                raise ConnectionExists(deleting=there["deleted"])
+            return data
+
+        create = Write("change", CONNECTIONS, connection, change=made)
+        await self._documents.batch([create, *writes])
         return of_document({"id": connection, **data})
 
     async def get(self, connection: str, *, deleted: bool = False) -> Connection | None:
@@ -206,7 +216,9 @@ class Connections:
             written = changed is not None
             return changed
 
-        await self._documents.change(CONNECTIONS, connection, change)
+        await self._documents.batch(
+            [Write("change", CONNECTIONS, connection, change=change, tells=of_connection)]
+        )
         return written
 
     async def _change(

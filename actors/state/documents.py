@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from actors.settings import Settings
+    from actors.state.events import Event
 
 CONNECTIONS = "whatsapp_connection_states"
 MESSAGES = "whatsapp_messages"
@@ -22,10 +23,19 @@ RECOVERY_ACTIONS = "recovery_actions"
 HEALTH_STATUS = "health_status"
 HEALTH_ALERTS = "health_alerts"
 API_KEYS = "api_keys"
+EVENTS = "events"
+EVENT_LOG = "event_log"
+WEBHOOKS = "webhooks"
+DELIVERIES = "webhook_deliveries"
 
 LATEST = "latest"  # the one document of health_status
 
+HEAD = "head"  # the one document of event_log
+
 BATCH_LIMIT = 500  # Firestore's bound on the writes of one commit
+
+TELLING_LIMIT = BATCH_LIMIT - 16
+"""Of the writes of a batch that tells: room for what it tells of 10 MiB, which no commit exceeds."""
 
 # The queries that an index serves: equality on all but the last field, order and range on the
 # last. Each may carry further equalities, which are then filtered along the index.
@@ -41,6 +51,8 @@ QUERIES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     RECOVERY_ACTIONS: (("at",), ("connection", "at")),
     HEALTH_ALERTS: (("at",), ("subject", "at"), ("active", "at")),
     API_KEYS: (("hash",),),
+    EVENTS: (("last",), ("first",)),
+    DELIVERIES: (("at",), ("webhook", "seq"), ("webhook", "status", "seq")),
 }
 
 # By these too messages are listed, each alone or with others. SQLite filters them along an index of
@@ -55,6 +67,9 @@ Comparison = Literal["==", "<", "<=", ">", ">="]
 # Takes the document as it is (with its ``id``), None when there is none; returns the whole new
 # document, or None to leave it. Must be pure: it runs in another thread, and again on a conflict.
 Change = Callable[[Document | None], Mapping[str, Any] | None]
+
+# Takes the document before and after a write that changed it; returns what that tells. Pure as well.
+Tells = Callable[[Document | None, Document | None], Sequence["Event"]]
 
 
 class StoreAway(Exception):  # noqa: N818 - reads as what it is
@@ -106,6 +121,9 @@ class Write:
     ``advance`` replaces, unless the one that is there is ahead: in the numbers of the fields `by`,
     of which the first that differs decides, and one that is missing counts as 0. What is there
     under the names in `keep` stays.
+
+    What the write `tells` is in the outbox with it or not at all, and once: where it is repeated
+    and changes nothing, it tells nothing.
     """
 
     op: Op
@@ -115,6 +133,7 @@ class Write:
     change: Change | None = None
     by: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
+    tells: Tells | None = None
 
 
 class Documents(Protocol):
@@ -154,7 +173,10 @@ class Documents(Protocol):
         """Remove the document; harmless when there is none."""
 
     async def batch(self, writes: Sequence[Write]) -> None:
-        """Apply all writes in order, or none (also across a crash). At most 500."""
+        """Apply all writes in order, or none (also across a crash), and what they tell with them.
+
+        At most 500; `TELLING_LIMIT` where any tells.
+        """
 
     async def query(
         self,
@@ -174,6 +196,13 @@ class Documents(Protocol):
 
     async def close(self) -> None:
         """Finish what was asked and let go of the store. Harmless twice."""
+
+
+def check_batch(writes: Sequence[Write]) -> None:
+    """Raise `ValueError` for a batch that no store takes."""
+    limit = TELLING_LIMIT if any(write.tells for write in writes) else BATCH_LIMIT
+    if len(writes) > limit:
+        raise ValueError(f"such a batch has at most {limit} writes")
 
 
 def open_documents(settings: Settings) -> Documents:

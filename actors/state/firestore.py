@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import copy
 import random
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,11 @@ from google.cloud.firestore_v1.types import firestore as messages
 from google.cloud.firestore_v1.types import write as write_types
 
 from actors.backoff import backoff
-from actors.state.documents import BATCH_LIMIT, Page, StoreAway, Write
+from actors.state.documents import EVENT_LOG, HEAD, Page, StoreAway, Write, check_batch
 from actors.state.fields import is_ahead, merge
 from actors.state.firestore_channel import open_client
 from actors.state.firestore_values import decode, encode, paths, query
+from actors.state.outbox import packed
 from actors.state.queries import Request, check_address, check_field
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from actors.settings import Settings
     from actors.state.documents import Change, Cursor, Document, Order, Where
+    from actors.state.events import Event
 
 log = structlog.get_logger()
 
@@ -127,8 +130,7 @@ class FirestoreDocuments:
         await self.batch([Write("delete", collection, id)])
 
     async def batch(self, writes: Sequence[Write]) -> None:
-        if len(writes) > BATCH_LIMIT:
-            raise ValueError(f"a batch has at most {BATCH_LIMIT} writes")
+        check_batch(writes)
         steps = [_Step(self, write) for write in writes]
         if not steps:
             return
@@ -266,19 +268,30 @@ class FirestoreDocuments:
 
     async def _attempt(self, client: Any, steps: Sequence[_Step]) -> dict[str, Any]:
         names = list(dict.fromkeys(step.name for step in steps))
+        head = self._name(EVENT_LOG, HEAD)
+        if any(step.tells for step in steps) and head not in names:
+            names.append(head)
         before, transaction = await self._read(client, names, transaction=True)
         after = dict(before)
+        told: list[Event] = []
         try:
             for step in steps:
-                after[step.name] = step.apply(after[step.name])
+                there = after[step.name]
+                after[step.name] = step.apply(there)
+                told += step.told(there, after[step.name])
+            if told:
+                known = None if after[head] is None else decode(after[head])
+                for collection, identity, data in packed(known, told, time.time()):
+                    name = self._name(collection, identity)
+                    after[name] = encode(name, data)
         except BaseException:
             await self._roll_back(client, transaction)
             raise
         # Each document is written once at most, and only if it is another one then: each is billed.
         writes = [
             _Wire(delete=name) if after[name] is None else _Wire(update=after[name])
-            for name in names
-            if not _same(before[name], after[name])
+            for name in after
+            if not _same(before.get(name), after[name])
         ]
         await self._commit(client, writes, transaction)
         return after
@@ -296,7 +309,8 @@ class _Step:
         check_address(write.collection, write.id)
         self._write = write
         self.name = documents._name(write.collection, write.id)  # noqa: SLF001 - its own part
-        self.blind = write.op in ("set", "merge", "delete")
+        self.tells = write.tells is not None
+        self.blind = write.op in ("set", "merge", "delete") and not self.tells
         """Whether it needs not be known what is there."""
         # The caller may go on changing his own.
         self._data: Any = copy.deepcopy(write.data) if write.op in ("merge", "advance") else {}
@@ -334,6 +348,14 @@ class _Step:
         assert self._write.change is not None, "a change without its function"
         changed = self._write.change(None if there is None else decode(there))
         return there if changed is None else encode(self.name, changed)
+
+    def told(self, before: Any | None, after: Any | None) -> Sequence[Event]:
+        """What the write tells, having made `after` of `before`."""
+        if self._write.tells is None or _same(before, after):
+            return ()
+        return self._write.tells(
+            None if before is None else decode(before), None if after is None else decode(after)
+        )
 
     def _advance(self, there: Any | None) -> Any | None:
         if there is None:

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any
 from actors.content import Change, Edit, decode, file_of, pack
 from actors.state.changes import ME, incoming_id, is_early, joined, noting, renamed, settled
 from actors.state.documents import MESSAGES, Write
+from actors.state.events import HISTORY, UNDECRYPTABLE, of_message
 from actors.state.media import PENDING, later
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.content import Content
-    from actors.state.documents import Document
-
-UNDECRYPTABLE = "undecryptable"
+    from actors.state.documents import Document, Tells
 
 # WhatsApp's times are whole seconds. The order of arrival, in microseconds, tells apart what came
 # within one of them.
@@ -109,11 +108,12 @@ def changing(connection: str, document: Document, content: Content | None) -> li
             who=ME if document["from_me"] else document["sender"],
             at=document["at"],
             message_id=document["message_id"],
+            news=document["source"] != HISTORY,
         )
     ]
 
 
-def storing(document: Document) -> Write:
+def storing(document: Document, *, tells: Tells | None = of_message) -> Write:
     """The write that stores it: once, unless only a placeholder for it is there.
 
     One that is there of a connection that was deleted counts for nothing: it is another's now. Only
@@ -144,7 +144,7 @@ def storing(document: Document) -> Write:
             return _advanced(placed, there) or placed
         return _advanced(there, document) or (there if document.get("changes") else None)
 
-    return Write("change", MESSAGES, document["id"], change=change)
+    return Write("change", MESSAGES, document["id"], change=change, tells=tells)
 
 
 def advancing(connection: str, item: Mapping[str, Any]) -> Write:
@@ -160,7 +160,7 @@ def advancing(connection: str, item: Mapping[str, Any]) -> Write:
         return None if there is None or is_early(there) else _advanced(there, news)
 
     identity = incoming_id(connection, chat, sender, message_id)
-    return Write("change", MESSAGES, identity, change=change)
+    return Write("change", MESSAGES, identity, change=change, tells=of_message)
 
 
 def _advanced(there: Document, news: Mapping[str, Any]) -> Document | None:
@@ -195,7 +195,8 @@ def moving(document: Document, old: str, new: str) -> tuple[Write, Write]:
         moved["changes"] = renamed(document["changes"], old, new)
     if document.get("content"):
         moved["content"] = _renamed(document["content"], old, new)
-    return storing(moved), Write("delete", MESSAGES, document["id"])
+    # It was told of where it was.
+    return storing(moved, tells=None), Write("delete", MESSAGES, document["id"])
 
 
 def replaces(document: Document, there: Document | None) -> bool:

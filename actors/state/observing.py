@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from actors.state.connections import with_observed
-from actors.state.documents import BATCH_LIMIT, CONNECTIONS, StoreAway, Write
+from actors.state.documents import CONNECTIONS, TELLING_LIMIT, StoreAway, Write
+from actors.state.events import of_connection
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -53,8 +54,8 @@ class Observing:
         """Store the beats noted since the last time, in one batch; keep them if it is away."""
         beats, self._beats = self._beats, {}
         names = list(beats)
-        for start in range(0, len(names), BATCH_LIMIT):
-            part = names[start : start + BATCH_LIMIT]
+        for start in range(0, len(names), TELLING_LIMIT):
+            part = names[start : start + TELLING_LIMIT]
             try:
                 await self._write([observation(name, beats[name]) for name in part])
             except StoreAway:
@@ -80,4 +81,4 @@ def observation(connection: str, observed: Observed) -> Write:
     def change(document: Document | None) -> Document | None:
         return with_observed(document, observed)
 
-    return Write("change", CONNECTIONS, connection, change=change)
+    return Write("change", CONNECTIONS, connection, change=change, tells=of_connection)

@@ -1,4 +1,4 @@
-"""How long history is kept: recovery actions, alerts that are over, jobs that are finished."""
+"""How long history is kept: recovery actions, alerts that are over, finished jobs, events."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import structlog
 
 from actors.state.documents import (
     BATCH_LIMIT,
+    DELIVERIES,
+    EVENTS,
     HEALTH_ALERTS,
     JOBS,
     RECOVERY_ACTIONS,
+    Order,
     StoreAway,
     Where,
     Write,
@@ -28,6 +31,9 @@ log = structlog.get_logger()
 EVERY = 3600.0
 AGAIN = 60.0
 """Seconds between two rounds, and until the next while the store is away."""
+
+OLDEST = 20
+"""Documents of events that one look takes: each may have 700 kB."""
 
 PAUSE = 0.05
 """Seconds between two batches of one round."""
@@ -53,14 +59,16 @@ class Retention:
         history: float,
         jobs: float,
         letters: float,
+        events: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Seconds for which recovery and alerts, finished jobs, and dead letters are kept."""
+        """Seconds: recovery and alerts, finished jobs, dead letters, events are kept so long."""
         self._documents = documents
         self._history = history
         self._jobs = jobs
         # A dead letter can be sent again until its record is gone, and is open then.
         self._letters = max(jobs, letters + RECORD)
+        self._events = events
         self._clock = clock
 
     async def run(self) -> None:
@@ -86,7 +94,21 @@ class Retention:
             keep = self._letters if status == "dead" else self._jobs
             where = (Where("status", "==", status), Where("updated_at", "<", now - keep))
             removed += await self._remove(JOBS, where, "updated_at")
-        return removed
+        removed += await self._remove(DELIVERIES, (Where("at", "<", now - self._events),), "at")
+        return removed + await self._forget_events(now - self._events)
+
+    async def _forget_events(self, before: float) -> int:
+        """By their number, which is their age: a look at the oldest, however many there are."""
+        removed = 0
+        while True:
+            page = await self._documents.query(EVENTS, order=[Order("last")], limit=OLDEST)
+            old = [item for item in page.items if item["at"] < before]
+            if old:
+                await self._documents.batch([_removal(EVENTS, item) for item in old])
+            removed += len(old)
+            if len(old) < OLDEST:
+                return removed
+            await asyncio.sleep(PAUSE)
 
     async def _remove(self, collection: str, where: Sequence[Where], ended: str) -> int:
         """Of those that are found, what ended before the bound of the last condition."""

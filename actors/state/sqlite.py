@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 from actors.committer import Committer
-from actors.state.documents import BATCH_LIMIT, Page, StoreAway, Write
+from actors.state.documents import EVENT_LOG, HEAD, Page, StoreAway, Write, check_batch
 from actors.state.fields import merge
+from actors.state.outbox import packed
 from actors.state.queries import check_address
 from actors.state.sqlite_query import TABLE, compile_advance, compile_query, indexes
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.state.documents import Change, Cursor, Document, Order, Where
+    from actors.state.events import Event
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -65,13 +68,17 @@ class SqliteDocuments:
         await self.batch([Write("delete", collection, id)])
 
     async def batch(self, writes: Sequence[Write]) -> None:
-        if len(writes) > BATCH_LIMIT:
-            raise ValueError(f"a batch has at most {BATCH_LIMIT} writes")
-        applies = [_applier(write) for write in writes]
+        check_batch(writes)
+        applies = [(write, _applier(write)) for write in writes]
 
         def run(database: sqlite3.Connection) -> None:
-            for apply in applies:
-                apply(database)
+            told: list[Event] = []
+            for write, apply in applies:
+                told += _applied(database, write, apply)
+            if told:
+                head = _read(database, EVENT_LOG, HEAD)
+                for collection, identity, data in packed(head, told, time.time()):
+                    _put(database, collection, identity, _encode(identity, data))
 
         if applies:
             await self._committer.ask(run, writes=True)
@@ -97,6 +104,20 @@ class SqliteDocuments:
 
     async def close(self) -> None:
         await asyncio.to_thread(self._committer.close)
+
+
+def _applied(
+    database: sqlite3.Connection, write: Write, apply: Callable[[sqlite3.Connection], bool]
+) -> Sequence[Event]:
+    """Apply a write; what it tells."""
+    if write.tells is None:
+        apply(database)
+        return ()
+    before = _read(database, write.collection, write.id)
+    if not apply(database):
+        return ()
+    after = _read(database, write.collection, write.id)
+    return () if after == before else write.tells(before, after)
 
 
 def _applier(write: Write) -> Callable[[sqlite3.Connection], bool]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import quote
 
 import httpx
@@ -11,7 +12,8 @@ from actors.settings import Settings
 from gateway.cli.output import refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from httpx import Response
@@ -41,6 +43,22 @@ class Caller:
     def post(self, path: str, body: Mapping[str, Any] | None = None, params: Any = None) -> Any:
         return self._ask("POST", path, json=body, params=params)
 
+    def put_in(self, path: str, content: Iterable[bytes], headers: Mapping[str, str]) -> Any:
+        """POST a body that is no JSON, piece by piece."""
+        return self._ask("POST", path, content=content, headers=headers)
+
+    @contextmanager
+    def stream(self, path: str) -> Iterator[Response]:
+        """GET what may be large, piece by piece."""
+        try:
+            with self._client.stream("GET", path, headers={"Accept": "*/*"}) as response:
+                if not response.is_success:
+                    response.read()
+                    refuse(_sentence(response))
+                yield response
+        except httpx.TransportError:
+            refuse(self._absent)
+
     def delete(self, path: str) -> Any:
         return self._ask("DELETE", path)
 
@@ -49,6 +67,13 @@ class Caller:
         if response.is_success:
             return response.json() if response.content else {}
         return refuse(_sentence(response))
+
+    def follow(
+        self, path: str, params: Mapping[str, Any], headers: Mapping[str, str], silence: float
+    ) -> AbstractContextManager[Response]:
+        """The answer as it comes; raises `httpx.TransportError` after so many silent seconds."""
+        timeout = httpx.Timeout(TIMEOUT, read=silence)
+        return self._client.stream("GET", path, params=params, headers=headers, timeout=timeout)
 
     def raw(self, method: str, path: str, **request: Any) -> Response:
         """The answer as it came, a refusal included."""
@@ -75,6 +100,11 @@ class Api(Caller):
             {"X-Api-Key": key, "Accept": "application/json"},
             absent=f"The gateway does not answer on {reachable(settings)}: `teimoso up` starts it.",
         )
+
+
+def refusal(response: Response) -> NoReturn:
+    """End the command with the sentence of an answer that is no success."""
+    refuse(_sentence(response))
 
 
 def settings_of(data: Path) -> Settings:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import backup, connections, keys, queue, simulate
+from gateway.cli import backup, connections, keys, queue, simulate, webhooks
 from gateway.cli import settings as settings_commands
 from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.add_typer(connections.app, name="connections")
 app.add_typer(queue.app, name="queue")
 app.add_typer(keys.app, name="keys")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(backup.app, name="backup")
 app.add_typer(settings_commands.app, name="settings")
 app.add_typer(simulate.app, name="simulate")
@@ -146,6 +147,27 @@ def recoveries(
 
 
 @app.command()
+def events(
+    connection: Annotated[str | None, typer.Option("--connection")] = None,
+    event: Annotated[
+        list[str] | None, typer.Option("--event", help="Only this type; give one or more.")
+    ] = None,
+    after: Annotated[
+        int | None, typer.Option("--after", min=0, help="Begin behind this event; else now.")
+    ] = None,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Follow what happens until Ctrl-C, an event a line; with --json each as JSON on its line."""
+    from gateway.cli import events as following
+
+    types = ",".join(event) if event else None
+    asked = {"connection": connection, "events": types, "after": after}
+    following.follow(directory(data), key, asked, as_json)
+
+
+@app.command()
 def send(
     connection: Annotated[str, typer.Argument(metavar="CONNECTION", help="Whose account sends.")],
     to: Annotated[str, typer.Argument(metavar="TO", help="A phone number or a chat's address.")],
@@ -191,6 +213,14 @@ def send(
     choices: Annotated[
         int | None, typer.Option("--choices", min=0, max=12, help="How many to choose; 0 is any.")
     ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="PATH", help="A file, with TEXT beneath it.")
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--type", help="As what: image, video, audio, document or sticker."),
+    ] = None,
+    voice: Annotated[bool, typer.Option("--voice", help="Send sound as a voice note.")] = False,
     data: Data = DATA,
     key: Key = None,
     as_json: Json = False,
@@ -212,5 +242,30 @@ def send(
         vote=vote,
         options=option or (),
         choices=choices,
+        file=file,
+        kind=kind,
+        voice=voice,
     )
     run(directory(data), key, asked, wait=wait, as_json=as_json)
+
+
+@app.command()
+def media(
+    message: Annotated[str, typer.Argument(metavar="ID", help="The message that brought it.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where to; otherwise here, by its own name. - prints it.",
+        ),
+    ] = None,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch the file of a message."""
+    from gateway.cli.files import fetch
+
+    fetch(directory(data), key, message, output, as_json)

@@ -81,5 +81,9 @@ def _cell(value: object) -> str | Text:
         return ""
     if isinstance(value, list):
         value = ", ".join(map(str, value))
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return safe(str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def safe(text: str) -> str:
+    """What a terminal would obey is spelled out."""
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)

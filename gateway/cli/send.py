@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from gateway.cli.files import KINDS, kind_of, mime_of, upload
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -32,6 +34,9 @@ class Asked:
     vote: str | None = None
     options: Sequence[str] = ()
     choices: int | None = None
+    file: Path | None = None
+    kind: str | None = None
+    voice: bool = False
 
 
 def body(asked: Asked) -> dict[str, Any]:
@@ -43,6 +48,7 @@ def body(asked: Asked) -> dict[str, Any]:
         "--location": asked.location,
         "--contact": asked.contact,
         "--vote": asked.vote,
+        "--file": asked.file,
         "--option": None if asked.vote is not None else asked.options or None,
     }
     given = [name for name, value in kinds.items() if value is not None]
@@ -50,6 +56,8 @@ def body(asked: Asked) -> dict[str, Any]:
         raise typer.BadParameter(f"{given[0]} and {given[1]} are two kinds of message: give one.")
     if asked.choices is not None and given != ["--option"]:
         raise typer.BadParameter("--choices is for a poll: give its options with --option.")
+    if (asked.kind is not None or asked.voice) and given != ["--file"]:
+        raise typer.BadParameter("--type and --voice are for a file: name it with --file.")
     made: dict[str, Any] = {"connection": asked.connection, "to": asked.to}
     if given and given[0] in {"--react", "--edit", "--delete", "--vote"}:
         if asked.priority is not None or asked.reply_to is not None:
@@ -86,7 +94,28 @@ def _standing(asked: Asked, kind: str | None) -> dict[str, Any]:
         question = _needed(asked, "the question")
         choices = {} if asked.choices is None else {"choices": asked.choices}
         return {"type": "poll", "question": question, "options": list(asked.options), **choices}
+    if kind == "--file":
+        return _file(asked)
     return {"type": "text", "text": _needed(asked, "what it says")}
+
+
+def _file(asked: Asked) -> dict[str, Any]:
+    """All but the file itself, which has to be uploaded first."""
+    assert asked.file is not None
+    mime = mime_of(asked.file)
+    kind = asked.kind or ("audio" if asked.voice else kind_of(mime))
+    if kind not in KINDS:
+        raise typer.BadParameter(f"--type is one of {', '.join(KINDS)}.")
+    if asked.voice and kind != "audio":
+        raise typer.BadParameter("--voice is for sound.")
+    made: dict[str, Any] = {"type": kind}
+    if asked.text is not None:
+        if kind in {"audio", "sticker"}:
+            raise typer.BadParameter(f"A message of the type {kind} takes no TEXT.")
+        made["caption"] = asked.text
+    if kind == "document":
+        made["name"] = asked.file.name
+    return made | ({"voice": True} if asked.voice else {})
 
 
 def _needed(asked: Asked, what: str) -> str:
@@ -111,6 +140,8 @@ def run(data: Path, key: str | None, asked: Asked, *, wait: float, as_json: bool
 
     made = body(asked)
     with Api(data, key) as api:
+        if asked.file is not None:
+            made["media"] = {"sha256": upload(api, asked.file)["sha256"]}
         message = api.post("/api/messages", made, params={"wait": wait} if wait else None)
     if as_json:
         plain(message)

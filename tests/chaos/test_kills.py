@@ -1,4 +1,6 @@
-"""A root that hangs, everything killed at once, two chats that become one (G2 to G5, G7, G8).
+"""A root that hangs, everything killed at once, what comes meanwhile, two chats that become one.
+
+G2 to G5, G7, G8.
 
 `test_storm.py` kills each kind of process by itself. The bounds (G8) have room for a noisy machine; the figures are printed. Nothing may be lost, doubled or reordered, and no QR may be asked for.
 """
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(240)
 
 CONNECTION, ACCOUNT = "shop", "15550100001"
+MISSED = 1000
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +129,35 @@ def test_a_merge_of_two_chats_outlives_the_store_and_the_connection(instance: In
     everywhere = [one for one in arrived() if one["text"] in said]
     assert len(everywhere) == len(said)
     assert {one["sender"] for one in everywhere} == {f"{contact}@s.whatsapp.net"}
+
+
+def test_a_thousand_messages_that_came_while_all_was_dead(
+    instance: Instance, figure: Figure
+) -> None:
+    """G5: everything but WhatsApp is killed; people go on writing: all is there, once, in order."""
+    connection, account = "missed", "15550100020"
+    contacts = [f"1555017000{number}" for number in range(10)]
+
+    def stored() -> list[dict[str, str]]:
+        return instance.messages(connection=connection, direction="in", order="oldest", limit="500")
+
+    instance.pair(connection, account)
+    instance.say(contacts[0], account, "before")
+    until("it is stored", lambda: stored() or None, 15)
+    dead = instance.kill_everything(spare=[instance.process("simulator").pid])
+    assert len(dead) > 5
+    for number in range(MISSED):
+        instance.say(contacts[number % len(contacts)], account, f"missed {number}")
+    took = instance.up()
+    begun = time.monotonic()
+    until("all are stored", lambda: len(stored()) >= MISSED + 1 or None, 60)
+    took += time.monotonic() - begun
+    figure(f"{MISSED} messages while everything was dead: all stored {took:.1f} s after `up`")
+    found = stored()
+    for place, contact in enumerate(contacts):
+        texts = [item["text"] for item in found if item["chat"].startswith(contact)]
+        expected = [f"missed {number}" for number in range(place, MISSED, len(contacts))]
+        assert texts == ["before", *expected] if place == 0 else texts == expected
+    assert len(found) == MISSED + 1
+    asked = instance.simulator.get(f"/accounts/{account}").raise_for_status()
+    assert asked.json()["unacknowledged"] == 0

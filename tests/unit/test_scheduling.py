@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.scheduling import APART, LAST, LINES, rank, scope
+import pytest
+
+from tests.scheduling import APART, LAST, LINES, rank, scope, shares
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTS = re.compile(r"\b(with Cluster|\w*Instance|Head)\(")
@@ -49,3 +51,29 @@ def test_lines_begin_and_what_is_short_ends() -> None:
         "tests/chaos/test_storm.py::test_a",
     ]
     assert sorted(tests, key=rank) == tests[::-1]
+
+
+def test_what_each_process_and_each_line_took_is_told() -> None:
+    def report(test: str, process: str | None, start: float, stop: float) -> pytest.TestReport:
+        made = pytest.TestReport(
+            test, ("", 0, ""), {}, "passed", None, "call", (), stop - start, start, stop
+        )
+        if process is not None:
+            vars(made)["worker_id"] = process
+        return made
+
+    storm, clock = (f"tests/chaos/test_{name}.py::test_a" for name in ("storm", "clock"))
+    unit = "tests/unit/test_house.py::test_a"
+    told = shares(
+        [
+            report(storm, "gw0", 100, 160),
+            report(clock, "gw0", 160, 190),
+            report(unit, "gw1", 100, 110),
+        ]
+    )
+    assert told == [
+        "gw0: 90 s, idle for the last 0",
+        "gw1: 10 s, idle for the last 80",
+        f"{scope(storm)}: 90 s",
+    ]
+    assert shares([report(unit, None, 1, 2)]) == []

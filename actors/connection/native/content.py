@@ -90,7 +90,25 @@ def read(plaintext: bytes) -> Received | None:
 
     Raises `MalformedMessage`. A kind that is not known keeps its own name as type.
     """
+    return read_parsed(parse(proto.Message, plaintext))
+
+
+def history_in(plaintext: bytes) -> bytes | None:
+    """The notification of a history in an unpadded plaintext. Raises `MalformedMessage`."""
     message = parse(proto.Message, plaintext)
+    if message.HasField("deviceSentMessage"):
+        message = message.deviceSentMessage.message
+    told = message.protocolMessage
+    if told.type != proto.Message.ProtocolMessage.HISTORY_SYNC_NOTIFICATION:
+        return None
+    if not told.HasField("historySyncNotification"):
+        return None
+    serialized: bytes = told.historySyncNotification.SerializeToString()
+    return serialized
+
+
+def read_parsed(message: Any) -> Received | None:
+    """As `read`, of the message itself."""
     destination = None
     if message.HasField("deviceSentMessage"):
         destination = message.deviceSentMessage.destinationJid

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.native import key_index, usync
@@ -10,7 +11,7 @@ from actors.connection.native.addresses import Address
 from actors.connection.native.committing import transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from actors.connection.native.people import People
     from actors.connection.native.socket import Socket
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 FRESH: Final = 86_400.0
 """Seconds that a device list is trusted without being told that it changed."""
+
+
+AT_ONCE: Final = 250
+"""People whose devices are asked for in one request."""
 
 
 class NotOnWhatsApp(Exception):  # noqa: N818 - reads as what it is
@@ -65,8 +70,36 @@ class Devices:
         if asking is None:
             asking = asyncio.create_task(self._ask(person))
             self._asking[person] = asking
-            asking.add_done_callback(lambda done: self._asked(person, done))
+            asking.add_done_callback(partial(self._asked, person))
         return await asyncio.shield(asking)
+
+    async def of_all(
+        self, people: Sequence[Address], *, fresh: bool = False
+    ) -> dict[Address, tuple[Address, ...]]:
+        """As `of` (or `refresh`) for many, in few requests; who has no devices has none here."""
+        found: dict[Address, tuple[Address, ...]] = {}
+        missing = list[Address]()
+        for person in dict.fromkeys(people):
+            cached = None if fresh else self.cached(person)
+            if cached is not None:
+                found[person] = cached
+            else:
+                missing.append(person)
+        unasked = [one for one in missing if one not in self._asking]
+        for start in range(0, len(unasked), AT_ONCE):
+            share = unasked[start : start + AT_ONCE]
+            asking = asyncio.create_task(self._ask_all(share))
+            for person in share:
+                mine = asyncio.create_task(_part(asking, person))
+                self._asking[person] = mine
+                mine.add_done_callback(partial(self._asked, person))
+        answers = [self._asking[person] for person in missing]
+        for person, answer in zip(missing, answers, strict=True):
+            try:
+                found[person] = await asyncio.shield(answer)
+            except NotOnWhatsApp:
+                found[person] = ()
+        return found
 
     def forget(self, person: Address) -> None:
         """Ask again before the next message, inside a transaction of the session."""
@@ -92,29 +125,72 @@ class Devices:
                     await self._on_inbox()
                 return devices
 
-    async def _fetch(self, person: Address) -> tuple[usync.Listed, tuple[Address, ...], bytes]:
-        answer = usync.devices_answer(await self._socket.request(usync.devices_query([person])))
-        # One person was asked about, who may be listed under the other address.
-        listed = next(iter(answer.values()), usync.Listed((), None))
+    async def _ask_all(self, people: Sequence[Address]) -> dict[Address, tuple[Address, ...]]:
+        """The devices of those whom WhatsApp lists any for."""
+        answer = usync.devices_answer(await self._socket.request(usync.devices_query(people)))
+        wanted, found = set(people), dict[Address, tuple[Address, ...]]()
+        changed, learned = list[Address](), False
+        async with transaction(self._session, self._socket):
+            for named, listed in answer.items():
+                person = named if named in wanted else self._people.canonical(named)
+                numbers, believed = self._vouched(person, listed)
+                if person not in wanted or not numbers:
+                    continue
+                found[person] = _addresses(person, numbers)
+                if person in self._changed:
+                    changed.append(person)
+                    continue
+                self._session.save_key_list(str(person), believed)
+                learned |= self._people.learn(person, listed.lid)
+                self._session.save_devices(
+                    str(person), [str(device) for device in found[person]], self._clock()
+                )
+        if learned:
+            await self._on_inbox()
+        for person in changed:
+            self._changed.discard(person)
+            found[person] = await self._ask(person)
+        return found
+
+    def _vouched(self, person: Address, listed: usync.Listed) -> tuple[tuple[int, ...], bytes]:
+        """The devices that the person's phone vouches for, and the list that says so."""
         name = str(person)
-        numbers, believed = key_index.vouched(
+        return key_index.vouched(
             listed.devices,
             listed.indexes,
             listed.signed,
             self._session.identity(name),
             self._session.key_list(name),
         )
+
+    async def _fetch(self, person: Address) -> tuple[usync.Listed, tuple[Address, ...], bytes]:
+        answer = usync.devices_answer(await self._socket.request(usync.devices_query([person])))
+        # One person was asked about, who may be listed under the other address.
+        listed = next(iter(answer.values()), usync.Listed((), None))
+        numbers, believed = self._vouched(person, listed)
         if not numbers:
             if not usync.can_be_asked(person):
                 raise NotOnWhatsApp
             if not usync.is_contact(await self._socket.request(usync.contacts_query(person))):
                 raise NotOnWhatsApp
             numbers = (0,)
-        found = tuple(Address(person.user, person.server, number) for number in numbers)
-        return listed, found, believed
+        return listed, _addresses(person, numbers), believed
 
     def _asked(self, person: Address, done: asyncio.Task[tuple[Address, ...]]) -> None:
         del self._asking[person]
         self._changed.discard(person)
         if not done.cancelled():
             done.exception()  # seen, where everyone who waited was cancelled
+
+
+def _addresses(person: Address, numbers: Iterable[int]) -> tuple[Address, ...]:
+    return tuple(Address(person.user, person.server, number) for number in numbers)
+
+
+async def _part(
+    asking: asyncio.Task[dict[Address, tuple[Address, ...]]], person: Address
+) -> tuple[Address, ...]:
+    found = await asyncio.shield(asking)
+    if person not in found:
+        raise NotOnWhatsApp
+    return found[person]

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from actors.connection.credentials import Credentials
     from actors.connection.engine import (
         EngineEvents,
+        Group,
         InboxFile,
         InboxItem,
         InboxKind,
@@ -146,6 +147,10 @@ class NativeEngine:
         """Whether a number is on WhatsApp; see the port."""
         return await self._open_link.lookup(number)
 
+    async def groups(self) -> Sequence[Group]:
+        """The groups that the account is in; see the port."""
+        return await self._open_link.groups()
+
     async def presence(self, *, available: bool) -> None:
         """Show the account as online or not."""
         await self._open_link.presence(available=available)
@@ -161,7 +166,9 @@ class NativeEngine:
         return self._linked
 
     @overload
-    async def pending(self, kind: Literal["message"], limit: int) -> Sequence[InboxMessage]: ...
+    async def pending(
+        self, kind: Literal["message", "history"], limit: int
+    ) -> Sequence[InboxMessage]: ...
 
     @overload
     async def pending(self, kind: Literal["receipt"], limit: int) -> Sequence[InboxReceipt]: ...

@@ -38,12 +38,12 @@ class SignalMessage:
     def decode(cls, raw: bytes) -> SignalMessage:
         """Raises `Malformed`. The MAC is not checked here: that takes the ratchet's key."""
         # What is too short for a MAC leaves no body, in which fields are then missing.
-        found = _fields(_versioned(raw)[:-MAC_BYTES], numbers={2, 3}, blobs={1, 4})
+        found = fields(versioned(raw)[:-MAC_BYTES], numbers={2, 3}, blobs={1, 4})
         return cls(
-            _key(_blob(found, 1)),
-            _number(found, 2),
-            _number(found, 3, default=0),
-            _blob(found, 4),
+            curve_key(blob(found, 1)),
+            number(found, 2),
+            number(found, 3, default=0),
+            blob(found, 4),
             raw,
         )
 
@@ -51,15 +51,15 @@ class SignalMessage:
 def header(ratchet_key: bytes, counter: int, previous_counter: int) -> bytes:
     """The part of a ``msg``'s protobuf that the ratchet determines."""
     return (
-        _blob_field(1, KEY_TYPE + ratchet_key)
-        + _number_field(2, counter)
-        + _number_field(3, previous_counter)
+        blob_field(1, KEY_TYPE + ratchet_key)
+        + number_field(2, counter)
+        + number_field(3, previous_counter)
     )
 
 
 def unsigned_message(header_: bytes, ciphertext: bytes) -> bytes:
     """A ``msg`` without its MAC, which is over these bytes."""
-    return bytes([VERSION]) + header_ + _blob_field(4, ciphertext)
+    return bytes([VERSION]) + header_ + blob_field(4, ciphertext)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,32 +74,33 @@ class PrekeyMessage:
     message: bytes
 
     def encode(self) -> bytes:
-        prekey = b"" if self.prekey_id is None else _number_field(1, self.prekey_id)
+        prekey = b"" if self.prekey_id is None else number_field(1, self.prekey_id)
         return (
             bytes([VERSION])
             + prekey
-            + _blob_field(2, KEY_TYPE + self.base_key)
-            + _blob_field(3, KEY_TYPE + self.identity_key)
-            + _blob_field(4, self.message)
-            + _number_field(5, self.registration_id)
-            + _number_field(6, self.signed_prekey_id)
+            + blob_field(2, KEY_TYPE + self.base_key)
+            + blob_field(3, KEY_TYPE + self.identity_key)
+            + blob_field(4, self.message)
+            + number_field(5, self.registration_id)
+            + number_field(6, self.signed_prekey_id)
         )
 
     @classmethod
     def decode(cls, raw: bytes) -> PrekeyMessage:
         """Raises `Malformed`. The message inside is not decoded."""
-        found = _fields(_versioned(raw), numbers={1, 5, 6}, blobs={2, 3, 4})
+        found = fields(versioned(raw), numbers={1, 5, 6}, blobs={2, 3, 4})
         return cls(
-            registration_id=_number(found, 5, default=0),
-            prekey_id=_number(found, 1) if 1 in found else None,
-            signed_prekey_id=_number(found, 6),
-            base_key=_key(_blob(found, 2)),
-            identity_key=_key(_blob(found, 3)),
-            message=_blob(found, 4),
+            registration_id=number(found, 5, default=0),
+            prekey_id=number(found, 1) if 1 in found else None,
+            signed_prekey_id=number(found, 6),
+            base_key=curve_key(blob(found, 2)),
+            identity_key=curve_key(blob(found, 3)),
+            message=blob(found, 4),
         )
 
 
-def _versioned(raw: bytes) -> bytes:
+def versioned(raw: bytes) -> bytes:
+    """What follows the version byte. Raises `Malformed`, as all of these."""
     if len(raw) > MAX_BYTES:
         raise Malformed("too large")
     if not raw or raw[0] != VERSION:
@@ -107,7 +108,8 @@ def _versioned(raw: bytes) -> bytes:
     return raw[1:]
 
 
-def _fields(data: bytes, *, numbers: set[int], blobs: set[int]) -> dict[int, int | bytes]:
+def fields(data: bytes, *, numbers: set[int], blobs: set[int]) -> dict[int, int | bytes]:
+    """The protobuf's fields of these numbers, each of which may be there once."""
     found: dict[int, int | bytes] = {}
     position = 0
     while position < len(data):
@@ -152,21 +154,24 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
     raise Malformed("an overlong number")
 
 
-def _number(found: dict[int, int | bytes], field: int, *, default: int | None = None) -> int:
+def number(found: dict[int, int | bytes], field: int, *, default: int | None = None) -> int:
+    """A field of 32 bits."""
     value = found.get(field, default)
     if not isinstance(value, int) or value > _MAX_UINT32:
         raise Malformed("a number is missing or too large")
     return value
 
 
-def _blob(found: dict[int, int | bytes], field: int) -> bytes:
+def blob(found: dict[int, int | bytes], field: int) -> bytes:
+    """A field of bytes."""
     value = found.get(field)
     if not isinstance(value, bytes):
         raise Malformed("a field is missing")
     return value
 
 
-def _key(value: bytes) -> bytes:
+def curve_key(value: bytes) -> bytes:
+    """The 32 bytes of a Curve25519 key that comes with its type."""
     # X25519 ignores the highest bit: with it set, a used first message would pass for another one.
     if len(value) != 33 or value[:1] != KEY_TYPE or value[32] & 0x80:
         raise Malformed("not a Curve25519 key")
@@ -182,9 +187,11 @@ def _encode_varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _number_field(field: int, value: int) -> bytes:
+def number_field(field: int, value: int) -> bytes:
+    """A field as it is written."""
     return _encode_varint(field << 3 | _VARINT) + _encode_varint(value)
 
 
-def _blob_field(field: int, value: bytes) -> bytes:
+def blob_field(field: int, value: bytes) -> bytes:
+    """A field as it is written."""
     return _encode_varint(field << 3 | _BYTES) + _encode_varint(len(value)) + value

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import structlog
 
 from actors.connection.native import bundles, content, receipts
 from actors.connection.native.addresses import GROUP, Address, parse_optional
-from actors.connection.native.media import asking
-from actors.connection.native.media.parts import is_path, transfer_of
-from actors.connection.native.media.verdict import GONE
+from actors.connection.native.ciphers import Ciphers, Source, can_be_read
+from actors.connection.native.media.parts import transfer_of
 from actors.connection.native.nodes import MalformedMessage
+from actors.connection.native.notices import Notices, Outcome
 from actors.connection.native.ratchet import Undecryptable
-from actors.connection.native.reading import Forged, Scene, content_of
+from actors.connection.native.reading import Forged, Scene, content_of, takes_back_anothers
 from actors.connection.polls import PollKeys
 from actors.content import Other, Poll, encode, is_plain, text_of
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from actors.connection.native.devices import Devices
     from actors.connection.native.nodes import Node
     from actors.connection.native.people import People
+    from actors.connection.native.rosters import Rosters
     from actors.connection.native.signal import Signal
     from actors.connection.session import Session
     from actors.content import Content
@@ -36,23 +37,6 @@ MAX_RETRIES: Final = 5
 """How often the sender is asked to encrypt one message again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What follows once the transaction is committed.
-
-    `answers` are sent, where there is a `held` only once the inbox item of that key is settled; `news` says that the inbox may have grown; `wanted` is a message whose resend
-    was asked for; `task` is work that needs WhatsApp's answers: a retry receipt, prekeys, or a file.
-    `counted` names what the stanza turned out to be.
-    """
-
-    counted: str
-    answers: tuple[Node, ...] = ()
-    news: bool = False
-    wanted: Node | None = None
-    task: Literal["resend", "prekeys", "file"] | None = None
-    held: int | None = None
-
-
 class Key(NamedTuple):
     """What names a message at both ends, by canonical addresses."""
 
@@ -61,13 +45,8 @@ class Key(NamedTuple):
     message_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a message comes from; `sender` has a device."""
-
-    chat: Address
-    sender: Address
-    from_me: bool
+class _RosterWanted(Exception):  # noqa: N818 - reads as what it is
+    """Whether the message counts depends on who is in the group, which is not known."""
 
 
 class Incoming:
@@ -84,8 +63,9 @@ class Incoming:
         signal: Signal,
         people: People,
         devices: Devices,
-        clock: Callable[[], float],
+        rosters: Rosters,
         *,
+        clock: Callable[[], float],
         hold: bool = False,
     ) -> None:
         self._hold = hold
@@ -93,7 +73,12 @@ class Incoming:
         self._signal = signal
         self._people = people
         self._devices = devices
+        self._rosters = rosters
+        self._ciphers = Ciphers(session, signal, people)
+        self._notices = Notices(session, signal, people, devices, rosters, clock=clock)
         self._clock = clock
+        self.untold: set[Address] = set()
+        """Groups that WhatsApp does not tell of: nobody is taken for an admin there."""
 
     async def take(self, stanza: Node) -> Outcome:
         """Apply one stanza. Raises nothing for what a stanza may contain."""
@@ -108,9 +93,9 @@ class Incoming:
         if stanza.tag == "message":
             return await self._message(stanza)
         if stanza.tag == "receipt":
-            return self._receipt(stanza)
+            return self._notices.receipt(stanza)
         if stanza.tag == "notification":
-            return self._notification(stanza)
+            return self._notices.notification(stanza)
         # A call: it must not come again at every login.
         return Outcome("call.ignored", (receipts.ack(stanza),))
 
@@ -140,14 +125,22 @@ class Incoming:
         if self._session.seen(*self._key(stanza, source)):
             held = self._held(*self._key(stanza, source))
             return Outcome("message.repeated", answers, held=held)
+        await self._ciphers.take_keys(stanza, source)
         try:
             with self._session.savepoint():
-                plaintext = await self._decrypt(stanza, source)
+                plaintext = await self._ciphers.decrypt(stanza, source)
                 found = content.read(plaintext)
+                self._require_roster(source, found)
+        except _RosterWanted:
+            return Outcome("message.roster_wanted", task="roster")
         except (Undecryptable, MalformedMessage) as error:
             return self._undecryptable(stanza, source, error)
         if found is None:
             self._session.bury(**self._key(stanza, source)._asdict())
+            told = content.history_in(plaintext) if self._is_phone(source) else None
+            if told is not None:
+                self._session.add_history(stanza.attrs["id"], told)
+                return Outcome("message.history", answers, task="history")
             return Outcome("message.silent", answers)
         try:
             said = self._said(stanza, source, found)
@@ -173,16 +166,24 @@ class Incoming:
             return True
         return False
 
-    async def _decrypt(self, stanza: Node, source: Source) -> bytes:
-        part = stanza.child("enc")
-        if part is None or not _for_one_device(stanza):
-            raise Undecryptable("invalid_message")
-        padded = await self._signal.decrypt(
-            str(self._people.known_as(source.sender)),
-            cast("Literal['pkmsg', 'msg']", part.attrs["type"]),
-            part.data,
-        )
-        return padded if part.attrs.get("v") == "3" else content.unpad(padded)
+    def _require_roster(self, source: Source, found: content.Received | None) -> None:
+        """Raises `_RosterWanted` where it takes the roster to know whether the message counts."""
+        if (
+            found is not None
+            and source.chat.server == GROUP
+            and takes_back_anothers(found)
+            and source.chat not in self.untold
+            and self._rosters.cached(source.chat) is None
+        ):
+            raise _RosterWanted
+
+    def _is_phone(self, source: Source) -> bool:
+        return source.from_me and source.sender.device == 0
+
+    def _is_admin(self, source: Source) -> bool:
+        roster = self._rosters.cached(source.chat)
+        sender = self._people.canonical(source.sender)
+        return roster is not None and self._rosters.is_admin(roster, sender)
 
     def _undecryptable(
         self, stanza: Node, source: Source, error: Undecryptable | MalformedMessage
@@ -193,8 +194,8 @@ class Incoming:
         log.warning(
             "undecryptable message", action="message.undecryptable", reason=reason, count=count
         )
-        own = self._session.credentials()
-        if count > MAX_RETRIES or own is None or not _for_one_device(stanza):
+        own, in_group = self._session.credentials(), source.chat.server == GROUP
+        if count > MAX_RETRIES or own is None or not can_be_read(stanza, in_group=in_group):
             return self.give_up(stanza)
         self._session.want(
             **key._asdict(),
@@ -224,6 +225,7 @@ class Incoming:
             from_phone=lambda number: self._session.knows(str(chat), str(account), number),
             poll=lambda author, number: self._session.poll(str(chat), str(author), number),
             names=self._people.names,
+            is_admin=lambda: self._is_admin(source),
         )
         return content_of(found, scene)
 
@@ -249,6 +251,8 @@ class Incoming:
         if isinstance(said, Poll) and said.secret is not None:
             poll = PollKeys(bytes.fromhex(said.secret), said.options)
             self._session.remember_poll(*key, poll)
+        if source.from_me and source.chat.server == GROUP:
+            self._expect_receipts(key)
         return self._session.add_message(
             **key._asdict(),
             at=stanza.number("t") or int(self._clock()),
@@ -261,80 +265,20 @@ class Incoming:
             content=None if is_plain(said) else encode(said),
         )
 
+    def _expect_receipts(self, key: Key) -> None:
+        """The account's phone wrote to a group: those who are in it are to get it."""
+        roster = self._rosters.cached(Address.parse(key.chat))
+        if roster is not None:
+            others = (str(one) for one in self._rosters.persons(roster))
+            people = [one for one in others if one != key.sender]
+            self._session.expect_receipts(key.chat, key.message_id, people)
+
     def _named(self, stanza: Node, source: Source, destination: str | None) -> Key:
         chat = str(self._chat(stanza, source, destination))
         return self._key(stanza, source)._replace(chat=chat)
 
     def _held(self, *key: str) -> int | None:
         return self._session.unsettled(*key) if self._hold else None
-
-    def _receipt(self, stanza: Node) -> Outcome:
-        receipt = receipts.read(stanza)
-        if receipt.status == "retry":
-            return Outcome("receipt.retry", task="resend")
-        sender = parse_optional(stanza.attrs.get("from"))
-        answers = (receipts.ack(stanza),)
-        if (
-            receipt.status is None
-            or sender is None
-            or not sender.is_person
-            or self._people.is_account(sender)
-        ):
-            return Outcome("receipt.ignored", answers)
-        chat, at = str(self._people.canonical(sender)), receipt.at or int(self._clock())
-        self._session.add_receipt(
-            chat=chat, message_ids=receipt.message_ids, status=receipt.status, at=at
-        )
-        # WhatsApp tells every device of the account, whichever of them sent the message, and in
-        # the same words.
-        for message_id in receipt.message_ids:
-            if self._session.sent_plaintext(chat, message_id) is None:
-                self._session.add_status(
-                    chat=chat,
-                    sender=str(self._people.account),
-                    message_id=message_id,
-                    status=receipt.status,
-                    at=at,
-                )
-        return Outcome("receipt.stored", answers, news=True)
-
-    def _notification(self, stanza: Node) -> Outcome:
-        answers = (receipts.ack(stanza),)
-        kind = stanza.attrs.get("type")
-        if kind == "encrypt" and stanza.child("count") is not None:
-            return Outcome("notification.prekeys", answers, task="prekeys")
-        if kind == "mediaretry":
-            return self._uploaded_again(stanza, answers)
-        person = parse_optional(stanza.attrs.get("from"))
-        if kind == "account_sync":
-            self._devices.forget(self._people.account)
-            return Outcome("notification.devices", answers)
-        if kind not in ("encrypt", "devices") or person is None or not person.is_person:
-            return Outcome("notification.ignored", answers)
-        person = self._people.canonical(person)
-        self._devices.forget(person)
-        if kind == "devices":
-            return Outcome("notification.devices", answers)
-        if stanza.child("identity") is None:
-            return Outcome("notification.ignored", answers)
-        # As WhatsApp's own clients do: the next key is believed, and what goes out from now on is
-        # not encrypted for the installation that is gone.
-        self._signal.distrust(str(person))
-        return Outcome("notification.identity", answers)
-
-    def _uploaded_again(self, stanza: Node, answers: tuple[Node, ...]) -> Outcome:
-        """The account's phone was asked for a file that the servers lost."""
-        for transfer in self._session.transfers_of(stanza.attrs["id"]):
-            found = asking.answer(stanza, transfer)
-            if found is None:
-                continue
-            if found.direct_path is None:
-                self._session.end_transfer(transfer, "failed", GONE)
-                return Outcome("notification.file_lost", answers, news=True)
-            if is_path(found.direct_path):
-                self._session.find_transfer_at(transfer, found.direct_path)
-                return Outcome("notification.file", answers, task="file")
-        return Outcome("notification.ignored", answers)
 
     def _source(self, stanza: Node) -> Source | None:
         """None for what is no message between people: channels, status updates, broadcasts."""
@@ -360,9 +304,3 @@ class Incoming:
 
 def _arrival(stanza: Node) -> Literal["live", "offline"]:
     return "offline" if "offline" in stanza.attrs else "live"
-
-
-def _for_one_device(stanza: Node) -> bool:
-    """Whether the message is encrypted for this device alone, and not with a group's key."""
-    kinds = {part.attrs.get("type") for part in stanza.children("enc")}
-    return bool(kinds) and kinds <= {"pkmsg", "msg"}

@@ -12,25 +12,29 @@ import structlog
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import NotConnected
 from actors.connection.native import login, presence, receipts
-from actors.connection.native.addresses import SERVER, Address
+from actors.connection.native.addresses import GROUP, SERVER, Address, parse_optional
 from actors.connection.native.agreement import BadSignature
 from actors.connection.native.committing import SessionRefusal, cause_of
 from actors.connection.native.devices import Devices
+from actors.connection.native.group_send import GroupSender
+from actors.connection.native.history import History
 from actors.connection.native.incoming import Incoming
 from actors.connection.native.nodes import Node
+from actors.connection.native.outcomes import told
 from actors.connection.native.people import People
 from actors.connection.native.prekeys import Prekeys
 from actors.connection.native.receive import Receiver
 from actors.connection.native.resend import Resender
+from actors.connection.native.rosters import NotInGroup, Rosters, UnknownGroup
 from actors.connection.native.send import Sender
 from actors.connection.native.signal import Signal
-from actors.connection.native.socket import ConnectionLost
+from actors.connection.native.socket import ConnectionLost, RequestFailed, RequestTimeout
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Coroutine, Sequence
 
-    from actors.connection.engine import EngineEvents, Outgoing
+    from actors.connection.engine import EngineEvents, Group, Outgoing
     from actors.connection.native.media.carrying import Carrying
     from actors.connection.native.socket import Socket
     from actors.connection.session import Session
@@ -74,6 +78,7 @@ class Linked:
         self._people = People(session, device, lid)
         self._signal = Signal(session, on_identity_change=self._reinstalled)
         self._devices = Devices(session, self._people, socket, time.time, on_inbox=events.on_inbox)
+        self._rosters = Rosters(session, self._people, socket, time.time, on_inbox=events.on_inbox)
         self._prekeys = Prekeys(session, self._signal, socket, signed_prekey_age, time.time)
         self._sender = Sender(
             session,
@@ -84,14 +89,45 @@ class Linked:
             ack_timeout=ack_timeout,
             uploader=None if carrying is None else carrying.uploader,
         )
+        self._group_sender = GroupSender(
+            session,
+            self._people,
+            self._devices,
+            self._rosters,
+            socket,
+            fanout=self._sender.fanout,
+            turn=self._sender.turn,
+            departures=self._sender.departures,
+            upload=self._sender.upload,
+            ack_timeout=ack_timeout,
+        )
         self._resender = Resender(session, self._signal, self._people, socket, self._sender.turn)
+        self._incoming = Incoming(
+            session,
+            self._signal,
+            self._people,
+            self._devices,
+            self._rosters,
+            clock=time.time,
+            hold=hold,
+        )
         self._receiver = Receiver(
             session,
             socket,
-            Incoming(session, self._signal, self._people, self._devices, time.time, hold=hold),
+            self._incoming,
             counts=counts,
             on_inbox=events.on_inbox,
             on_task=self._on_task,
+        )
+        self._history = History(
+            session,
+            self._people,
+            self._rosters,
+            socket,
+            web=None if carrying is None else carrying.web,
+            hosts=None if carrying is None else carrying.hosts,
+            counts=counts,
+            on_inbox=events.on_inbox,
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._succeeded = asyncio.Event()
@@ -111,6 +147,9 @@ class Linked:
         """Send one message; see `Sender.send`. Raises `NotConnected` before the login is done."""
         self._require_login()
         try:
+            chat = parse_optional(message.chat)
+            if chat is not None and chat.server == GROUP:
+                return await self._group_sender.send(message, chat)
             return await self._sender.send(message)
         except SessionRefusal as refusal:
             # Read before anything left: once the stanza is written the session is not asked again.
@@ -121,6 +160,12 @@ class Linked:
         """See `presence.lookup`. Raises `NotConnected` before the login is done."""
         self._require_login()
         return await presence.lookup(self._socket, number)
+
+    async def groups(self) -> Sequence[Group]:
+        """See `Rosters.all`. Raises `NotConnected` before the login is done, else `SendError`."""
+        self._require_login()
+        with told():
+            return await self._rosters.all()
 
     async def presence(self, *, available: bool) -> None:
         """See `presence.show`. Raises `NotConnected` before the login is done."""
@@ -183,6 +228,7 @@ class Linked:
         if self._carrying is not None:
             self._carrying.attach(self._socket, str(self._people.account))
         await self._events.on_open()
+        self._start("history", self._history.run())
         await self._prekeys.keep_fresh()
 
     async def _information(self, stanza: Node) -> None:
@@ -212,16 +258,39 @@ class Linked:
         await self._socket.send(receipts.ack(receipt))
 
     def _on_task(self, kind: str, stanza: Node) -> None:
-        if kind != "file":
-            self._start(kind, self._resend(stanza) if kind == "resend" else self._prekeys.top_up())
-        elif self._carrying is not None:
-            self._carrying.look()
+        work: Coroutine[object, object, None]
+        if kind == "history":
+            self._history.look()
+            return
+        if kind == "file":
+            if self._carrying is not None:
+                self._carrying.look()
+            return
+        if kind == "resend":
+            work = self._resend(stanza)
+        elif kind == "roster":
+            work = self._learn_roster(stanza)
+        else:
+            work = self._prekeys.top_up()
+        self._start(kind, work)
+
+    async def _learn_roster(self, stanza: Node) -> None:
+        """Ask who is in the group, then judge the stanza again: it is not acknowledged yet."""
+        chat = Address.parse(stanza.attrs["from"])
+        try:
+            await self._rosters.refresh(chat)
+        except (NotInGroup, UnknownGroup, RequestFailed):
+            self._incoming.untold.add(chat)
+        except RequestTimeout:
+            return  # it comes again at the next login
+        await self._receiver.put(stanza)
 
     def _reinstalled(self, address: str) -> None:
         person = self._people.canonical(Address.parse(address))
         self._counts["identity.changed"] += 1
         log.info("another identity key", action="identity.changed")
         self._devices.forget(person)
+        self._session.drop_own_sender_keys(str(person))
 
     def _start(self, name: str, work: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(self._guarded(name, work))

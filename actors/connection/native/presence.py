@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native import usync
-from actors.connection.native.addresses import parse_optional
+from actors.connection.native.addresses import GROUP, parse_optional
 from actors.connection.native.nodes import Node
 from actors.connection.native.socket import ConnectionLost, RequestFailed, RequestTimeout
 
@@ -43,9 +43,9 @@ async def show(socket: Socket, *, available: bool) -> None:
 
 
 async def show_typing(socket: Socket, device: Address, chat: str, state: str) -> None:
-    """Tell a person what the account does in their chat. Raises `SendError`."""
+    """Tell a person, or a group, what the account does in their chat. Raises `SendError`."""
     person = parse_optional(chat)
-    if person is None or not person.is_person or state not in _STATES:
+    if person is None or not (person.is_person or person.server == GROUP) or state not in _STATES:
         raise SendError("unsupported_chat", permanent=True)
     attrs = {"from": str(device), "to": str(person.canonical)}
     await _tell(socket, Node("chatstate", attrs, (_STATES[state],)))

@@ -43,6 +43,7 @@ MAX_CHAINS = 5
 Reason = Literal[
     "no_session",
     "bad_mac",
+    "bad_signature",
     "old_counter",
     "too_far",
     "invalid_message",
@@ -54,7 +55,7 @@ Reason = Literal[
 class Undecryptable(Exception):  # noqa: N818 - reads as what it is
     """A message that yields no plaintext. Nothing was changed by trying.
 
-    ``no_session`` and ``bad_mac`` (also: another session's key), ``invalid_prekey`` and
+    ``no_session`` and ``bad_mac`` (also: another session's key), ``bad_signature`` (of a group's), ``invalid_prekey`` and
     ``invalid_signed_prekey`` (used up, or never ours), ``too_far`` (more messages missing than are
     bridged), ``invalid_message`` (malformed); ``old_counter`` was decrypted before.
     """

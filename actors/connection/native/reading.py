@@ -2,6 +2,7 @@
 
 Who sent a message is known from its session. What it claims about others is not: a reaction is its
 sender's own, and an edit or a delete is for a message of its sender in its chat, or it is `Forged`.
+An admin of a group may delete what others wrote there.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ class Scene:
 
     `canonical` resolves an address that a message names; `from_phone` says whether the account's
     message of that id in this chat is known to come from another device of the account; `poll` is
-    what reading the votes of an author's poll takes; `names` are all addresses of a person.
+    what reading the votes of an author's poll takes; `names` are all addresses of a person;
+    `is_admin` says whether the sender is an admin of the group that the chat is.
     """
 
     chat: Address
@@ -65,6 +67,7 @@ class Scene:
     from_phone: Callable[[str], bool]
     poll: Callable[[Address, str], PollKeys | None]
     names: Callable[[Address], Sequence[str]]
+    is_admin: Callable[[], bool] = lambda: False
 
     def target(self, message_id: str, author: Address) -> Target:
         """The message of this id. Raises `Forged`."""
@@ -86,6 +89,11 @@ class Scene:
                 raise Forged
             return self.canonical(named)
         return self.chat if self.sender == self.account else self.account
+
+
+def takes_back_anothers(received: Received) -> bool:
+    """Whether the message deletes one that somebody else wrote, as admins of groups may."""
+    return received.type == Delete.type and not received.message.protocolMessage.key.fromMe
 
 
 def content_of(received: Received, scene: Scene) -> Content:
@@ -167,7 +175,11 @@ def _edit(received: Received, scene: Scene) -> Content | None:
 
 
 def _delete(received: Received, scene: Scene) -> Content | None:
-    return Delete(_own(received.message.protocolMessage.key, scene))
+    key = received.message.protocolMessage.key
+    author = scene.author(key)
+    if author != scene.sender and not (scene.chat.server == GROUP and scene.is_admin()):
+        raise Forged
+    return Delete(scene.target(key.id, author))
 
 
 def _own(key: Any, scene: Scene) -> Target:
@@ -184,6 +196,8 @@ def _quote(received: Received, scene: Scene) -> Quote | None:
         return None
     context = part.contextInfo
     named = parse_optional(context.participant)
+    if named is None and scene.chat.server == GROUP:
+        return None
     author = scene.chat if named is None else scene.canonical(named)
     try:
         return Quote(scene.target(context.stanzaId, author))

@@ -94,6 +94,23 @@ _STATUSES: dict[str, Literal["delivered", "read", "retry"]] = {
 }
 
 
+def of_members(stanza: Node) -> list[tuple[str, Receipt]]:
+    """The receipts in one of a group's messages, each with the address of who it is of.
+
+    It is one member's, or names several of them by the message.
+    """
+    told = read(stanza)
+    if (participant := stanza.attrs.get("participant")) is not None:
+        return [(participant, told)]
+    return [
+        (user.attrs["jid"], Receipt((number,), told.status, user.number("t") or told.at))
+        for part in stanza.children("participants")
+        if (number := part.attrs.get("key") or part.attrs.get("message_id"))
+        for user in part.children("user")
+        if "jid" in user.attrs
+    ]
+
+
 def read(stanza: Node) -> Receipt:
     """The receipt in a stanza: one id, or several where it carries a list."""
     number = stanza.attrs.get("id", "")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from actors.connection.native.committing import SessionRefusal, transaction
-from actors.connection.native.incoming import Outcome
+from actors.connection.native.notices import Outcome
 from actors.connection.native.socket import ConnectionLost
 from actors.measures import measures
 

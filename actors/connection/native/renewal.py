@@ -30,6 +30,8 @@ async def renew(session: Session) -> None:
         session.spend_ratchets()
         session.skip_prekeys(SKIPPED)
         session.forget_all_devices()
+        session.drop_own_sender_keys()
+        session.forget_all_rosters()
         own = session.credentials()
         if own is not None and own.device is not None:
             fresh = new_signed_prekey(own.identity_private, own.signed_prekey.id + SKIPPED_SIGNED)

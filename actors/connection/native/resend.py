@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from actors.connection.native import bundles, content
-from actors.connection.native.addresses import Address, parse_optional
+from actors.connection.native.addresses import GROUP, Address, parse_optional
 from actors.connection.native.agreement import BadSignature
 from actors.connection.native.committing import transaction
+from actors.connection.native.group_keys import GroupKeys, handing
 from actors.connection.native.nodes import Node
 from actors.connection.native.writing import dress
 
@@ -32,6 +34,16 @@ FRESH_SESSION_FROM: Final = 2
 """A device that asks this often did not get the message on the session that there is."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """Whose device asks for a message of this chat again; `own` is one of the account's."""
+
+    chat: Address
+    device: Address
+    own: bool
+    in_group: bool = False
+
+
 class Resender:
     """Resends a message under its id, to who was sent it and to nobody else (G10).
 
@@ -51,6 +63,7 @@ class Resender:
         self._people = people
         self._socket = socket
         self._turn = turn
+        self._keys = GroupKeys(session)
 
     async def resend(self, receipt: Node) -> str:
         """Do what a retry receipt asks for, and return what was done.
@@ -59,19 +72,14 @@ class Resender:
         more), ``too_often``, ``no_keys``. Raises `BadSignature` where the keys in the receipt are
         not their owner's, and what the socket raises.
         """
-        device = parse_optional(receipt.attrs.get("from"))
-        asked = receipt.child("retry")
-        if device is None or not device.is_person or asked is None:
+        asked, claim = receipt.child("retry"), self._claim(receipt)
+        if claim is None or asked is None:
             return "malformed"
-        own = self._people.is_account(device)
-        # Whoever else asks was sent only what is in the chat with them, whatever they name.
-        named = parse_optional(receipt.attrs.get("recipient")) if own else None
-        chat = self._people.canonical(named or device)
+        chat, device = claim.chat, claim.device
         number = asked.attrs.get("id") or receipt.attrs.get("id", "")
         message = self._session.sent_plaintext(str(chat), number)
-        if message is None:
+        if message is None or not self._was_for(claim, number):
             return "unknown"
-        plaintext = content.device_sent(message, str(chat)) if own else message
         words = dress(message)
         name = str(self._people.known_as(device))
         bundle = await self._bundle(receipt, device, name)
@@ -86,15 +94,19 @@ class Resender:
                     await self._signal.establish(name, bundle)
                 if not self._signal.has_session(name):
                     return "no_keys"
+                plaintext = self._plaintext(claim, name, message)
                 kind, ciphertext = await self._signal.encrypt(name, content.pad(plaintext))
             attrs = {
                 "to": receipt.attrs.get("from", ""),
                 "id": number,
                 **words.attrs,
                 "t": asked.attrs.get("t", "0"),
-                "device_fanout": "false",
             }
-            if named is not None:
+            if claim.in_group:
+                attrs["participant"] = receipt.attrs["participant"]
+            else:
+                attrs["device_fanout"] = "false"
+            if claim.own and "recipient" in receipt.attrs:
                 attrs["recipient"] = receipt.attrs["recipient"]
             count = {"count": asked.attrs.get("count", "1")}
             parts = [
@@ -105,6 +117,39 @@ class Resender:
                 parts += bundles.device_identity(self._session.credentials())
             await self._socket.send(Node("message", attrs, parts))
         return "resent"
+
+    def _claim(self, receipt: Node) -> _Claim | None:
+        """Who asks for a message of which chat; None where the receipt does not say it."""
+        origin = parse_optional(receipt.attrs.get("from"))
+        if origin is not None and origin.server == GROUP:
+            device = parse_optional(receipt.attrs.get("participant"))
+            if device is None or not device.is_person:
+                return None
+            return _Claim(origin, device, self._people.is_account(device), in_group=True)
+        if origin is None or not origin.is_person:
+            return None
+        own = self._people.is_account(origin)
+        # Whoever else asks was sent only what is in the chat with them, whatever they name.
+        named = parse_optional(receipt.attrs.get("recipient")) if own else None
+        return _Claim(self._people.canonical(named or origin), origin, own)
+
+    def _was_for(self, claim: _Claim, number: str) -> bool:
+        """Whether the message was for whoever asks: of a group's, for who was in it then."""
+        if not claim.in_group or claim.own:
+            return True
+        person = self._people.canonical(claim.device)
+        return self._session.was_for(str(claim.chat), number, str(person))
+
+    def _plaintext(self, claim: _Claim, name: str, message: bytes) -> bytes:
+        """What the device gets, inside a transaction: in a group with the key for what follows."""
+        chat = str(claim.chat)
+        if not claim.in_group:
+            return content.device_sent(message, chat) if claim.own else message
+        key = self._keys.own(chat)
+        if key is None:
+            return message
+        self._session.hand_key(chat, [name])
+        return handing(chat, key, message)
 
     async def _bundle(self, receipt: Node, device: Address, name: str) -> Bundle | None:
         """Keys for a new session with a device that has lost the one there is; None to go on with it.

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.engine import SendError
-from actors.connection.native.addresses import LID
+from actors.connection.native.addresses import GROUP, LID
 from actors.connection.native.media import parts
 from actors.connection.native.nodes import Node, parse, proto
 from actors.connection.native.votes import IV_BYTES, sealed
 from actors.content import Contact, Delete, Edit, Location, Media, Poll, PollVote, Reaction, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from actors.connection.uploads import Upload
     from actors.content import Content, Quote, Target
@@ -53,18 +53,23 @@ class Dress:
 class Place:
     """Where it goes, by canonical addresses; `at` is the time in seconds.
 
-    `lid` is the account's other address, where it is known.
+    `lid` is the account's other address, where it is known; `named` gives the address by which the
+    chat knows a person: a group may have another one.
     """
 
     chat: str
     account: str
     at: float
     lid: str | None = None
+    named: Callable[[str], str] = str
 
     def key(self, target: Target) -> Any:
         """The key of a message of this chat, as the account sees it."""
         own = target.sender is None or target.sender == self.account
-        return proto.MessageKey(remoteJid=self.chat, fromMe=own, id=target.message_id)
+        key = proto.MessageKey(remoteJid=self.chat, fromMe=own, id=target.message_id)
+        if target.sender is not None and not own and self.chat.endswith(f"@{GROUP}"):
+            key.participant = self.named(target.sender)
+        return key
 
     def author_and_self(self, target: Target) -> tuple[str, str]:
         """Who wrote that message, and the account: both by LID, or both by phone number.
@@ -72,6 +77,9 @@ class Place:
         Known by its LID alone is who has shown no number; everybody else is meant by that.
         """
         own = target.sender is None or target.sender == self.account
+        if self.chat.endswith(f"@{GROUP}"):
+            account = self.named(self.account)
+            return account if own else self.named(target.sender or ""), account
         other = self.chat if own else target.sender or ""
         account = self.lid if self.lid is not None and other.endswith(f"@{LID}") else self.account
         return account if own else other, account
@@ -214,6 +222,6 @@ def _reply(part: Any, quote: Quote | None, place: Place) -> None:
         return
     context = part.contextInfo
     context.stanzaId = quote.target.message_id
-    context.participant = quote.target.sender or place.account
+    context.participant = place.named(quote.target.sender or place.account)
     # There has to be one: clients take a reply without it for no reply.
     context.quotedMessage.conversation = quote.text or ""

@@ -37,8 +37,8 @@ class VaultActor(Shell):
         outcome, found = await self._told((await self._ready()).list(prefix))
         return outcome, [astuple(each) for each in found] if outcome == "done" else found
 
-    async def delete(self, name: str) -> Outcome:
-        return await self._told((await self._ready()).delete(name))
+    async def delete(self, name: str, generation: int) -> Outcome:
+        return await self._told((await self._ready()).delete(name, generation))
 
     async def _start(self) -> None:
         settings = await asyncio.to_thread(Settings.load, self.data)

@@ -69,8 +69,11 @@ class Bucket(Protocol):
     async def list(self, prefix: str) -> Sequence[Entry]:
         """The objects whose names begin with `prefix`, in the order of their names."""
 
-    async def delete(self, name: str) -> None:
-        """Remove the object; harmless where there is none."""
+    async def delete(self, name: str, generation: int = 0) -> None:
+        """Remove the object; harmless where there is none.
+
+        With a `generation` only that one; raises `Conflict` where there is another.
+        """
 
 
 def check_name(name: str) -> str:

@@ -49,9 +49,9 @@ class DirectoryBucket:
         """See the port."""
         return await self._do(self._list, prefix)
 
-    async def delete(self, name: str) -> None:
+    async def delete(self, name: str, generation: int = 0) -> None:
         """See the port."""
-        await self._do(self._delete, check_name(name))
+        await self._do(self._delete, check_name(name), generation)
 
     async def _do(self, step: Callable[..., Any], *arguments: object) -> Any:
         try:
@@ -109,9 +109,13 @@ class DirectoryBucket:
                 found.append(Entry(name, _of(status), status.st_size, status.st_mtime))
         return sorted(found, key=lambda entry: entry.name)
 
-    def _delete(self, name: str) -> None:
+    def _delete(self, name: str, generation: int) -> None:
         self._demand()
-        (self._root / name).unlink(missing_ok=True)
+        file = self._root / name
+        with self._locked():
+            if generation and _generation(file) not in {0, generation}:
+                raise Conflict
+            file.unlink(missing_ok=True)
 
     def _demand(self) -> None:
         """A directory that is not there is a disk that is not mounted, not an empty bucket."""

@@ -17,7 +17,7 @@ import os
 import re
 import zlib
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -78,8 +78,17 @@ class Header:
         return _dump(replace(self, key_id=""))
 
 
-def seal(session: BinaryIO, header: Header, keyring: Keyring) -> Iterator[bytes]:
-    """The backup of a session, piece by piece. Raises `TooLarge`; then it is to be thrown away."""
+class Sink(Protocol):
+    """What is unsealed is written to it."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+def seal(session: BinaryIO, header: Header, keyring: Keyring, *, level: int = 6) -> Iterator[bytes]:
+    """The backup of a session, piece by piece. Raises `TooLarge`; then it is to be thrown away.
+
+    `level` is how hard it is compressed, 0 not at all.
+    """
     header = replace(header, key_id=keyring.newest)
     plain = _dump(header)
     data_key = os.urandom(KEY_BYTES)
@@ -88,7 +97,7 @@ def seal(session: BinaryIO, header: Header, keyring: Keyring) -> Iterator[bytes]
     cipher, context = AESGCM(data_key), header.context
     written = number = 0
     held = b""
-    for piece in _compressed(session):
+    for piece in _compressed(session, level):
         held += piece
         # The last chunk is marked, so one is always held back.
         while len(held) > CHUNK:
@@ -105,7 +114,7 @@ def peek(sealed: BinaryIO) -> Header:
     return _read_header(sealed)[0]
 
 
-def unseal(sealed: BinaryIO, keyring: Keyring, session: BinaryIO) -> Header:
+def unseal(sealed: BinaryIO, keyring: Keyring, session: Sink) -> Header:
     """Write the session that is in the backup; return what it is of, proven.
 
     Raises `Tampered` or `WrongKey`; what was written until then is to be thrown away.
@@ -161,8 +170,8 @@ def rewrap(sealed: bytes, keyring: Keyring) -> bytes:
     )
 
 
-def _compressed(session: BinaryIO) -> Iterator[bytes]:
-    deflate, size = zlib.compressobj(6), 0
+def _compressed(session: BinaryIO, level: int) -> Iterator[bytes]:
+    deflate, size = zlib.compressobj(level), 0
     while plaintext := session.read(CHUNK * 16):
         size += len(plaintext)
         if size > MAX_SESSION:

@@ -46,9 +46,9 @@ class GcsBucket:
         """See the port."""
         return await self._do(self._list, prefix)
 
-    async def delete(self, name: str) -> None:
+    async def delete(self, name: str, generation: int = 0) -> None:
         """See the port."""
-        await self._do(self._delete, check_name(name))
+        await self._do(self._delete, check_name(name), generation)
 
     async def _do(self, step: Callable[..., Any], *arguments: object) -> Any:
         try:
@@ -112,9 +112,10 @@ class GcsBucket:
         ]
         return sorted(found, key=lambda entry: entry.name)
 
-    def _delete(self, name: str) -> None:
+    def _delete(self, name: str, generation: int) -> None:
+        only = {"if_generation_match": generation} if generation else {}
         try:
-            self._bucket().blob(name).delete(**_bounds())
+            self._bucket().blob(name).delete(**only, **_bounds())
         except NotFound:
             self._demand()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import os
 import re
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 WRAPPED_BYTES: Final = NONCE_BYTES + KEY_BYTES + 16
 
-_ID, _WRAP = b"teimoso vault key id", b"teimoso vault key wrap"
+_ID, _WRAP, _NAME = b"teimoso vault key id", b"teimoso vault key wrap", b"teimoso vault names"
 
 
 class NotAKey(ValueError):  # noqa: N818 - reads as what it is
@@ -49,6 +50,7 @@ class Keyring:
 
     newest: str
     _keys: Mapping[str, AESGCM] = field(repr=False)
+    _names: Mapping[str, bytes] = field(repr=False)
 
     @classmethod
     def of(cls, text: str) -> Self:
@@ -57,6 +59,7 @@ class Keyring:
         Each has 32 bytes, as 64 hex digits or in base64.
         """
         keys: dict[str, AESGCM] = {}
+        names: dict[str, bytes] = {}
         for number, each in enumerate(text.split(","), 1):
             master = _read(each.strip())
             if master is None:
@@ -65,13 +68,21 @@ class Keyring:
                     f"must be 32 bytes as 64 hex digits or in base64{which};"
                     " `openssl rand -hex 32` makes one"
                 )
-            keys.setdefault(_derive(master, _ID)[:8].hex(), AESGCM(_derive(master, _WRAP)))
-        return cls(next(iter(keys)), keys)
+            key_id = _derive(master, _ID)[:8].hex()
+            keys.setdefault(key_id, AESGCM(_derive(master, _WRAP)))
+            names.setdefault(key_id, _derive(master, _NAME))
+        return cls(next(iter(keys)), keys, names)
 
     @property
     def ids(self) -> tuple[str, ...]:
         """The ids of all keys, the newest first."""
         return tuple(self._keys)
+
+    def pseudonyms(self, name: str) -> tuple[str, ...]:
+        """What stands for a name where it must not be read: by each key, the newest first."""
+        return tuple(
+            hmac.new(key, name.encode(), "sha256").hexdigest() for key in self._names.values()
+        )
 
     def wrap(self, data_key: bytes, context: bytes) -> bytes:
         """The data key under the newest key, bound to `context`."""

@@ -33,9 +33,9 @@ class RemoteBucket:
         """See the port."""
         return [Entry(*each) for each in await self._call("list", prefix)]
 
-    async def delete(self, name: str) -> None:
+    async def delete(self, name: str, generation: int = 0) -> None:
         """See the port."""
-        await self._call("delete", check_name(name))
+        await self._call("delete", check_name(name), generation)
 
     async def _call(self, method: str, *arguments: object) -> Any:
         if self.handle is None:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 WAITING: Final = 128
 """Events that are told and not dealt with, at most: then Go waits, as its sender does by and by."""
 
+MOST_STUCK = 100
+"""Pairings without a device after which the process is given up, half a day of QRs that nobody scans."""
+
 QUIET, MOST_QUIET = 0.2, 3.0
 """Seconds for which a client has to say nothing before it is taken for silent; no longer is waited."""
 
@@ -207,16 +210,20 @@ class Client:
         return await outcome
 
 
+class WornOut(Exception):  # noqa: N818 - reads as what it is
+    """Too much of what Go does not give back is left in this process: another one goes on."""
+
+
 class Retired:
     """Clients whose socket is closed: they are heard out before Go forgets them.
 
     Go closes nothing of their database: each leaves two open files and 0.3 MB behind. Those that
-    are `stuck` keep a thread, too.
+    are stuck keep a thread, too.
     """
 
     def __init__(self) -> None:
         self._clients: list[Client] = []
-        self.stuck = 0
+        self._stuck = 0
 
     def add(self, client: Client) -> None:
         self._clients.append(client)
@@ -229,7 +236,12 @@ class Retired:
             await asyncio.sleep(QUIET / 4)
         clients, self._clients = self._clients, []
         for client in clients:
-            self.stuck += not await client.stop()
+            self._stuck += not await client.stop()
+
+    def check(self) -> None:
+        """Raise `WornOut` where too many are stuck."""
+        if self._stuck > MOST_STUCK:
+            raise WornOut
 
 
 def _string(pointer: int) -> str:

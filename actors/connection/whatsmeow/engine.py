@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 import structlog
 
 from actors.connection.causes import Cause, Kind
-from actors.connection.engine import ENGINES, NotConnected, Qr
+from actors.connection.engine import ENGINES, UNSUPPORTED, NotConnected, Qr, SendError
 from actors.connection.native.committing import SessionRefusal, cause_of
 from actors.connection.native.people import People
 from actors.connection.session import SessionDamaged, StaleEpoch
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import (
         EngineEvents,
+        Group,
         InboxFile,
         InboxItem,
         InboxKind,
@@ -56,13 +57,6 @@ RESEND_PATIENCE: Final = 60.0
 """Seconds until a placeholder stands for a message whose resend was asked for and did not come."""
 
 LOGOUT_TIMEOUT: Final = 5.0
-
-MOST_STUCK = 100
-"""Pairings without a device after which the process is given up, half a day of QRs that nobody scans."""
-
-
-class WornOut(Exception):  # noqa: N818 - reads as what it is
-    """Too much of what Go does not give back is left in this process: another one goes on."""
 
 
 class WhatsmeowEngine:
@@ -144,6 +138,10 @@ class WhatsmeowEngine:
         """Whether a number is on WhatsApp; see the port."""
         return await self._asking.lookup(number)
 
+    async def groups(self) -> Sequence[Group]:
+        """No groups are told of."""
+        raise SendError(UNSUPPORTED, permanent=True)
+
     async def presence(self, *, available: bool) -> None:
         """Show the account as online or not."""
         await self._asking.presence(available=available)
@@ -153,7 +151,9 @@ class WhatsmeowEngine:
         await self._asking.typing(chat, state)
 
     @overload
-    async def pending(self, kind: Literal["message"], limit: int) -> Sequence[InboxMessage]: ...
+    async def pending(
+        self, kind: Literal["message", "history"], limit: int
+    ) -> Sequence[InboxMessage]: ...
 
     @overload
     async def pending(self, kind: Literal["receipt"], limit: int) -> Sequence[InboxReceipt]: ...
@@ -246,8 +246,7 @@ class WhatsmeowEngine:
                 self._session.prune(time.time())
             await self._retired.stop(self._silence)
             await self._write_down()
-            if self._retired.stuck > MOST_STUCK:
-                raise WornOut
+            self._retired.check()
             database = self._store.prepare()
         except SessionRefusal as refusal:
             return cause_of(refusal)

@@ -108,6 +108,19 @@ async def test_what_was_deleted_is_gone(bucket: Bucket, prefix: str) -> None:
     assert await bucket.write(name, b"second") > first
 
 
+async def test_a_removal_may_say_what_it_removes(bucket: Bucket, prefix: str) -> None:
+    name = f"{prefix}/one"
+    first = await bucket.write(name, b"first")
+    second = await bucket.write(name, b"second", first)
+    if hasattr(bucket, "_root"):  # fake-gcs-server does not read the condition of a removal
+        with pytest.raises(Conflict):
+            await bucket.delete(name, first)
+    assert await bucket.read(name) is not None
+    await bucket.delete(name, second)
+    assert await bucket.read(name) is None
+    await bucket.delete(name, second)
+
+
 @pytest.mark.parametrize("name", ["", "/etc/passwd", "../x", "a/../../x", "a//b", ".lock", "a/.x"])
 async def test_no_name_leads_out_of_it(bucket: Bucket, name: str) -> None:
     for step in (bucket.write(name, b"x"), bucket.read(name), bucket.delete(name)):

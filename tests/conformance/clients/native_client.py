@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import importlib
 import json
+import os
 import secrets
 import sys
 import time
@@ -21,6 +22,7 @@ from actors.content import (
     Delete,
     Edit,
     Location,
+    Media,
     Poll,
     PollVote,
     Quote,
@@ -35,15 +37,22 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import Engine, InboxMessage, Qr
     from actors.content import Content
-    from tests.conformance.clients import child
+    from tests.conformance.clients import child, native_files, native_groups
 else:
-    import child  # by its place beside this program: `tests` is not a name to rely on
+    import child
+    import native_files
+    import native_groups  # by their place beside this program: `tests` is not a name to rely on
 
 BACKOFF = 0.2
 
 
 def user(address: str) -> str:
     return address.partition("@")[0]
+
+
+def address(named: str) -> str:
+    """Of a person by the number, or of a group."""
+    return named if "@" in named else f"{named}@s.whatsapp.net"
 
 
 def described(said: Content, text: str | None, named: Callable[[str], str]) -> dict[str, Any]:
@@ -66,6 +75,8 @@ def described(said: Content, text: str | None, named: Callable[[str], str]) -> d
     elif isinstance(said, PollVote):
         chosen = [hashlib.sha256(one.encode()).hexdigest() for one in said.options or ("?",)]
         words |= {"type": "vote", "chosen": chosen}
+    elif isinstance(said, Media):
+        words |= {"mimetype": said.file.mime, "length": said.file.size}
     return words
 
 
@@ -78,6 +89,8 @@ class Owner:
     def __init__(self) -> None:
         self.named: Callable[[str], str] = str
         self.engine: Engine
+        self.files: native_files.Files
+        self.groups: native_groups.Groups
         self._telling = asyncio.Lock()
         self._seen: dict[str, InboxMessage] = {}
         self._polls: dict[str, Poll] = {}
@@ -102,6 +115,12 @@ class Owner:
                     else:
                         self._tell(one)
                 await self.engine.settle([one.key for one in messages])
+            while files := await self.engine.pending("file", 1000):
+                await self.engine.settle([one.key for one in files])
+                await self.files.tell(files)
+            while past := await self.engine.pending("history", 1000):
+                native_groups.tell_history(past)
+                await self.engine.settle([one.key for one in past])
             while receipts := await self.engine.pending("receipt", 1000):
                 for receipt in receipts:
                     child.emit(
@@ -127,9 +146,11 @@ class Owner:
             **described(said, message.text, self.named),
         )
 
-    def _content(self, command: dict[str, Any]) -> Content:
+    async def _content(self, command: dict[str, Any]) -> Content:
         """What a `say` command describes."""
         kind, text = command["type"], command.get("text", "")
+        if kind in native_files.MIMETYPES:
+            return await self.files.content(command)
         if kind == "text":
             quoted = self._seen[command["reply_to"]]
             return Text(text, Quote(self._target(quoted.message_id), quoted.text))
@@ -172,11 +193,22 @@ class Owner:
             child.held.set()
             child.emit("held")
             return
+        if command["do"] in ("group", "groups"):
+            await self.groups.obey(command)
+            return
+        if command["do"] == "download":
+            number = command["id"]
+            brought = decode(self._seen[number].content or "")
+            assert isinstance(brought, Media)
+            child.emit("downloaded", id=number, **await self.files.downloaded(number, brought))
+            return
         if command["do"] not in ("send", "say"):
             raise NotImplementedError
         message_id = f"3EB0{secrets.token_hex(9).upper()}"
-        chat = f"{command['to']}@s.whatsapp.net"
-        said = self._content(command) if command["do"] == "say" else Text(command["text"])
+        chat = address(command["to"])
+        said: Content = Text(command.get("text", ""))
+        if command["do"] == "say":
+            said = await self._content(command)
         while True:
             try:
                 await self.engine.send(Outgoing(message_id, chat, said))
@@ -194,25 +226,36 @@ async def main(engine: str = "native") -> None:
     asked = child.options()
     sys.path.insert(0, str(Path(__file__).parents[3]))
     from actors.connection.engine import EngineEvents
+    from actors.media.directory import DirectoryStore
     from actors.settings import Settings
 
     directory, owner = Path(asked["directory"]), Owner()
     settings = Settings.resolve(
-        data=directory, whatsapp_url=asked["ws_url"], whatsapp_root_key=asked["root_key"]
+        data=directory,
+        whatsapp_url=asked["ws_url"],
+        whatsapp_root_key=asked["root_key"],
+        whatsapp_media_authority=os.environ["SSL_CERT_FILE"],
     )
     events = EngineEvents(owner.on_qr, owner.on_paired, owner.on_open, owner.on_inbox)
+    store = DirectoryStore(settings.media)
+    owner.files = native_files.Files(store)
     package = importlib.import_module(f"actors.connection.{engine}")
-    owner.engine = package.open_engine(settings, "conformance", time.time_ns(), events, directory)
+    owner.engine = package.open_engine(
+        settings, "conformance", time.time_ns(), events, directory, media=store
+    )
     if not owner.engine.guarantees.keeps_message_id:
         theirs = owner.engine._session.theirs  # type: ignore[attr-defined]
         owner.named = lambda number: theirs(number) or number
     running = asyncio.create_task(owner.run())
+    owner.groups = native_groups.Groups(owner.engine)
+    watching = asyncio.create_task(owner.groups.watch())
     while line := await asyncio.to_thread(sys.stdin.readline):
         command = json.loads(line)
         try:
             await owner.obey(command)
         except Exception as error:  # noqa: BLE001 - the parent is told whatever failed
             child.emit("failed", do=command["do"], error=repr(error))
+    watching.cancel()
     await owner.engine.close()
     await running
 

@@ -126,6 +126,12 @@ POINTS: dict[str, Callable[[Step], None]] = {
     "before_question_commit": lambda step: before_commit(step, "want"),
     "before_question_leaves": lambda step: around_writing(step, "receipt", "retry", after=False),
     "after_question_left": lambda step: around_writing(step, "receipt", "retry", after=True),
+    "before_history_commit": lambda step: before_commit(step, "note_history"),
+    "before_history_is_told": lambda step: around_writing(
+        step, "receipt", "hist_sync", after=False
+    ),
+    "after_history_was_told": lambda step: around_writing(step, "receipt", "hist_sync", after=True),
+    "before_group_commit": lambda step: before_commit(step, "save_sender_key"),
     "before_ratchet_commit": lambda step: before_commit(step, "remember_sent"),
     "before_bytes_leave": lambda step: around_writing(step, "message", after=False),
     "before_download": lambda step: before_calling(step, Fetcher, "fetch"),

@@ -44,7 +44,8 @@ PATIENCE = 20.0
 
 
 def chat(number: str) -> str:
-    return f"{number}@s.whatsapp.net"
+    """The address of a person, or of a group that is one already."""
+    return number if "@" in number else f"{number}@s.whatsapp.net"
 
 
 def message_id(number: int, space: int = 0) -> str:
@@ -108,6 +109,10 @@ class Simulator:
     async def say(self, contact: str, to: str, text: str, **more: Any) -> Any:
         """The contact says it; `device` from which, `count` how often (`text 1` to `text count`)."""
         return await self._call("POST", f"/contacts/{contact}/say", to=to, text=text, **more)
+
+    async def says(self, contact: str, to: str, **message: Any) -> str:
+        """The contact says a message of any kind; its id."""
+        return str((await self._call("POST", f"/contacts/{contact}/say", to=to, **message))["id"])
 
     async def phone_says(self, to: str, text: str, account: str = ACCOUNT) -> Any:
         """The account's own phone sends."""
@@ -175,6 +180,27 @@ class Simulator:
         query = f"notify={str(notify).lower()}"
         await self._call("DELETE", f"/contacts/{number}/devices/{gone}?{query}")
 
+    async def group(self, creator: str, *participants: str, addressing: str = "lid") -> str:
+        """A new group; its address."""
+        made = await self._call(
+            "POST",
+            "/groups",
+            subject="Us",
+            creator=creator,
+            participants=list(participants),
+            addressing=addressing,
+        )
+        return str(made["id"])
+
+    async def members(self, group: str, **who: Any) -> None:
+        """Members join (`add`) and leave (`remove`), `by` whom."""
+        await self._call("POST", f"/groups/{group}/participants", **who)
+
+    async def history(self, account: str = ACCOUNT, **told: Any) -> dict[str, Any]:
+        """The account's phone tells of what was; the answer has the messages' `ids`."""
+        made: dict[str, Any] = await self._call("POST", f"/phones/{account}/history", **told)
+        return made
+
     async def heal(self) -> None:
         await self._call("DELETE", "/faults")
 
@@ -208,6 +234,10 @@ class Device:
 
     async def messages(self) -> list[InboxMessage]:
         return list(await self.engine.pending("message", 10_000))
+
+    async def past(self) -> list[InboxMessage]:
+        """What the phone told of the time before."""
+        return list(await self.engine.pending("history", 100_000))
 
     async def receipts(self) -> list[InboxReceipt]:
         return list(await self.engine.pending("receipt", 10_000))

@@ -96,7 +96,7 @@ async def test_what_cannot_be_sent(simulator: Simulator, tmp_path: Path) -> None
             await phone.send(1, "too early")
         await pair(simulator, phone)
         with pytest.raises(SendError, match="unsupported_chat") as refused:
-            await phone.engine.send(Outgoing("3EB0", "120363000000000001@g.us", Text("group")))
+            await phone.engine.send(Outgoing("3EB0", "1@newsletter", Text("channel")))
         assert refused.value.permanent
         with pytest.raises(SendError, match="too_large") as refused:
             await phone.send(1, "x" * 600_000)

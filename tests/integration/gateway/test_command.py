@@ -15,10 +15,12 @@ import pytest
 
 from actors.redis.client import connect
 from actors.redis.lease import Leases, Owner
+from gateway.cli import main
 from supervision.keeper.plan import Plan
 from tests.integration.gateway.served import KEY, ROOT, Gateway
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.integration.gateway.served import Api
@@ -38,6 +40,28 @@ def start(data: Path, *words: str | bytes, key: str | bytes | None = KEY) -> sub
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@pytest.fixture
+def refused(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """The one sentence of a command that is refused: `main` runs in this process, which is cheap."""
+
+    def run(data: Path, *words: str, key: str | None = KEY) -> str:
+        monkeypatch.delenv("TEIMOSO_API_KEY", raising=False)
+        flags = () if key is None else (f"--key={key}",)
+        monkeypatch.setattr("sys.argv", ["teimoso", *words, *flags, "--data", str(data)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        output, errors = capfd.readouterr()
+        assert ended.value.code == 1, output + errors
+        assert not output
+        [sentence] = errors.splitlines()
+        return str(sentence)
+
+    return run
 
 
 def said(process: subprocess.Popen[str], status: int = 1) -> str:
@@ -61,7 +85,7 @@ def _nothing_is_accepted(api: Api) -> object:
     ("words", "sentence"),
     [
         (("shop", "12", "hi"), "The field to: a phone number has 7 to 15 digits. (422)"),
-        (("shop", "x@g.us", "hi"), "The field to: only chats with a person are supported. (422)"),
+        (("shop", "x@g.us", "hi"), "The field to: only chats with a person, and groups by their"),
         (("shop", TO, ""), "The field text: the text has nothing but white space. (422)"),
         (("shop", TO, "a\x1bb"), "The field text: character 2 is the control character U+001B."),
         (("shop", TO, "x" * 65_537), "WhatsApp allows 65536. (422)"),
@@ -69,8 +93,10 @@ def _nothing_is_accepted(api: Api) -> object:
         (("../x", TO, "hi"), "The field connection: "),
     ],
 )
-def test_sends(gateway: Gateway, words: tuple[str, ...], sentence: str) -> None:
-    assert sentence in said(start(gateway.data, "send", *words))
+def test_sends(
+    gateway: Gateway, refused: Callable[..., str], words: tuple[str, ...], sentence: str
+) -> None:
+    assert sentence in refused(gateway.data, "send", *words)
 
 
 def test_arguments_that_are_no_text(gateway: Gateway) -> None:
@@ -78,12 +104,13 @@ def test_arguments_that_are_no_text(gateway: Gateway) -> None:
         assert said(start(gateway.data, *words), 2) == "An argument is not text in UTF-8."
 
 
-def test_keys_that_open_nothing(gateway: Gateway) -> None:
+def test_keys_that_open_nothing(gateway: Gateway, refused: Callable[..., str]) -> None:
     send = ("send", "shop", TO, "hi")
     assert said(start(gateway.data, *send, key="tmo_wrong")) == "There is no such API key. (401)"
     assert "TEIMOSO_API_KEY" in said(start(gateway.data, *send, key=None))
-    for key in ("ä", "a\nb", " tmo", "a\tb"):
-        assert "printable ASCII" in said(start(gateway.data, *send, key=key))
+    assert "printable ASCII" in said(start(gateway.data, *send, key="ä"))
+    for key in ("a\nb", " tmo", "a\tb"):
+        assert "printable ASCII" in refused(gateway.data, *send, key=key)
 
 
 @pytest.mark.parametrize(
@@ -101,8 +128,10 @@ def test_keys_that_open_nothing(gateway: Gateway) -> None:
         (("queue", "redrive", "--died-after", "noon"), "The field died_after: "),
     ],
 )
-def test_other_commands(gateway: Gateway, words: tuple[str, ...], sentence: str) -> None:
-    assert sentence in said(start(gateway.data, *words))
+def test_other_commands(
+    gateway: Gateway, refused: Callable[..., str], words: tuple[str, ...], sentence: str
+) -> None:
+    assert sentence in refused(gateway.data, *words)
 
 
 @pytest.mark.parametrize(
@@ -116,8 +145,10 @@ def test_other_commands(gateway: Gateway, words: tuple[str, ...], sentence: str)
         (("revoke", "nobody"), "There is no key nobody."),
     ],
 )
-def test_keys(gateway: Gateway, words: tuple[str, ...], sentence: str) -> None:
-    assert sentence in said(start(gateway.data, "keys", *words, key=None))
+def test_keys(
+    gateway: Gateway, refused: Callable[..., str], words: tuple[str, ...], sentence: str
+) -> None:
+    assert sentence in refused(gateway.data, "keys", *words, key=None)
 
 
 def test_a_copied_directory_is_an_instance_of_its_own(gateway: Gateway, tmp_path: Path) -> None:

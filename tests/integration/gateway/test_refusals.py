@@ -46,7 +46,7 @@ def refused(answer: httpx.Response) -> tuple[int, str]:
         ({"connection": "NO"}, "invalid_field"),
         ({"connection": None}, "invalid_field"),
         ({"to": "12"}, "invalid_number"),
-        ({"to": "120363000000000000@g.us"}, "unsupported_chat"),
+        ({"to": "120363000000000000@newsletter"}, "unsupported_chat"),
         ({"to": ["15550100002"]}, "invalid_field"),
         ({"text": ""}, "text_empty"),
         ({"text": "\n"}, "text_empty"),
@@ -132,12 +132,87 @@ def test_a_cursor_of_another_connections_dead_letters(api: Api) -> None:
         ({"id": "shop\n"}, "invalid_field"),
         ({"id": 5}, "invalid_field"),
         ({"id": "ok", "engine": "steam"}, "unsupported_engine"),
-        ({"id": "ok", "webhook": "http://example.org"}, "unknown_field"),
+        ({"id": "ok", "colour": "red"}, "unknown_field"),
+        ({"id": "ok", "webhook": "ftp://example.org"}, "invalid_url"),
+        ({"id": "ok", "webhook": "http://127.0.0.1/x"}, "private_url"),
         ({}, "missing_field"),
     ],
 )
 def test_bodies_of_a_connection(api: Api, body: dict[str, Any], code: str) -> None:
     assert refused(api.post("/api/connections", json=body)) == (422, code)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, "missing_field"),
+        ({"url": 5}, "invalid_field"),
+        ({"url": "example.org"}, "invalid_url"),
+        ({"url": "http://"}, "invalid_url"),
+        ({"url": "http://u:p@example.org/"}, "invalid_url"),
+        ({"url": "http://example.org/#x"}, "invalid_url"),
+        ({"url": "http://example.org:0/"}, "invalid_url"),
+        ({"url": "http://example.org:99999/"}, "invalid_url"),
+        ({"url": "http://example.org/a b"}, "invalid_url"),
+        ({"url": "http://example.org\\@127.0.0.1/"}, "invalid_url"),
+        ({"url": "http://example.org/" + "x" * 2048}, "invalid_url"),
+        ({"url": "http://localhost/"}, "private_url"),
+        ({"url": "http://127.1/"}, "private_url"),
+        ({"url": "http://2130706433/"}, "private_url"),
+        ({"url": "http://[::1]/"}, "private_url"),
+        ({"url": "http://[::ffff:10.0.0.1]/"}, "private_url"),
+        ({"url": "http://169.254.169.254/latest"}, "private_url"),
+        ({"url": "http://example.org", "events": []}, "invalid_field"),
+        ({"url": "http://example.org", "events": ["message.eaten"]}, "invalid_field"),
+        ({"url": "http://example.org", "connections": ["-"]}, "invalid_field"),
+        ({"url": "http://example.org", "secret": "x"}, "unknown_field"),
+    ],
+)
+def test_bodies_of_a_webhook(api: Api, body: dict[str, Any], code: str) -> None:
+    assert refused(api.post("/api/webhooks", json=body)) == (422, code)
+    assert api.get("/api/webhooks").json()["items"] == []
+
+
+def test_webhooks_and_deliveries_that_are_not_there(api: Api) -> None:
+    body = {"url": "http://example.org", "connections": ["nowhere"]}
+    assert refused(api.post("/api/webhooks", json=body)) == (404, "unknown_connection")
+    path = "/api/webhooks/wh_0"
+    assert refused(api.get(path)) == (404, "unknown_webhook")
+    assert refused(api.patch(path, json={})) == (404, "unknown_webhook")
+    assert refused(api.delete(path)) == (404, "unknown_webhook")
+    assert refused(api.post(f"{path}/secret")) == (404, "unknown_webhook")
+    assert refused(api.get(f"{path}/deliveries")) == (404, "unknown_webhook")
+    assert refused(api.post(f"{path}/deliveries/1/redeliver")) == (404, "unknown_webhook")
+    made = api.post("/api/webhooks", json={"url": "http://example.org"}).json()
+    path = f"/api/webhooks/{made['id']}"
+    try:
+        for delivery in ("0", "1", "x", "9" * 30):
+            answer = api.post(f"{path}/deliveries/{delivery}/redeliver")
+            assert refused(answer) == (404, "unknown_delivery")
+        for cursor in ("x", "-1", "9" * 30):
+            answer = api.get(f"{path}/deliveries", params={"after": cursor})
+            assert refused(answer) == (400, "invalid_cursor")
+        answer = api.get(f"{path}/deliveries", params={"status": "eaten"})
+        assert refused(answer) == (422, "invalid_parameter")
+    finally:
+        api.delete(path)
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "refusal"),
+    [
+        ("", {"Last-Event-ID": "x"}, (400, "invalid_cursor")),
+        ("", {"Last-Event-ID": "9" * 19}, (400, "invalid_cursor")),
+        ("?events=message.eaten", {}, (422, "invalid_parameter")),
+        ("?events=", {}, (422, "invalid_parameter")),
+        ("?connection=nowhere", {}, (404, "unknown_connection")),
+        ("?limit=1", {}, (422, "unknown_parameter")),
+    ],
+)
+def test_streams_that_cannot_be_read(
+    api: Api, query: str, headers: dict[str, str], refusal: tuple[int, str]
+) -> None:
+    assert refused(api.get(f"/api/events{query}", headers=headers)) == refusal
 
 
 def test_a_body_that_says_that_it_is_too_large(api: Api) -> None:

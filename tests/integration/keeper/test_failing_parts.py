@@ -71,25 +71,17 @@ def test_a_valkey_that_is_not_installed(data: Path, tmp_path: Path) -> None:
     assert said.endswith("REDIS_HOST.")  # and no log that there is not
 
 
-def test_a_directory_with_an_odd_name(tmp_path: Path) -> None:
-    """The name stands in the server's configuration, and in words that tell where the logs are."""
-    data = tmp_path / 'a "quoted" ünd \\ back'
-    try:
-        done = teimoso("up", "--detach", "--port", str(free_port()), "--data", data)
-        assert done.returncode == 0, done.stdout + done.stderr
-    finally:
-        stopped = teimoso("down", "--data", data)
-    assert stopped.returncode == 0, stopped.stderr
-    assert process.strays(data) == []
+def test_a_session_that_is_garbage_in_a_directory_with_an_odd_name(tmp_path: Path) -> None:
+    """`up` starts all the same; the connection says why it asks for a QR, and nothing is deleted.
 
-
-def test_a_session_that_is_garbage(tmp_path: Path) -> None:
-    """`up` starts all the same; the connection says why it asks for a QR, and nothing is deleted."""
+    The name stands in Valkey's configuration, and in words that tell where the logs are.
+    """
     garbage = b"garbage" * 5000
-    with Instance(tmp_path / "data") as instance:
+    with Instance(tmp_path / 'a "quoted" ünd \\ back') as instance:
         assert instance.api.post("/api/connections", json={"id": "shop"}).status_code == 201
         until("a QR", lambda: instance.qr("shop"), 30)
         assert instance.teimoso("down").returncode == 0
+        assert process.strays(instance.data) == []
         session = instance.data / "sessions" / "shop" / "session.db"
         for beside in session.parent.glob("session.db-*"):
             beside.unlink()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import (
     EngineEvents,
+    Group,
+    GroupMember,
     Guarantees,
     InboxFile,
     InboxMerge,
@@ -79,6 +81,11 @@ class ScriptedEngine:
             raise NotConnected
         return None if number in self.strangers else number
 
+    async def groups(self) -> list[Group]:
+        if not self.opens or self.closed:
+            raise NotConnected
+        return [Group("120363000000000001@g.us", "Us", (GroupMember("1@s.whatsapp.net", True),))]
+
     async def presence(self, *, available: bool) -> None:
         self.told.append(f"available={available}")
 
@@ -104,12 +111,19 @@ class ScriptedEngine:
     async def pending(self, kind: InboxKind, limit: int) -> Any:
         of = {
             "message": InboxMessage,
+            "history": InboxMessage,
             "receipt": InboxReceipt,
             "merge": InboxMerge,
             "status": InboxStatus,
             "file": InboxFile,
         }[kind]
-        return [item for _, item in sorted(self.inbox.items()) if isinstance(item, of)][:limit]
+        found = [item for _, item in sorted(self.inbox.items()) if isinstance(item, of)]
+        past = kind == "history"
+        return [
+            item
+            for item in found
+            if not isinstance(item, InboxMessage) or (item.source == "history") is past
+        ][:limit]
 
     async def settle(self, keys: Sequence[int]) -> None:
         for key in keys:

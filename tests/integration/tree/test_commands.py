@@ -27,6 +27,8 @@ async def test_an_open_connection_answers(served: Served) -> None:
     assert await ask("shop", "lookup", {"chat": NOBODY}, 5) == {"chat": None}
     assert await ask("shop", "presence", {"presence": "available"}, 5) == {}
     assert await ask("shop", "typing", {"chat": ANA, "state": "paused"}, 5) == {}
+    (group,) = (await ask("shop", "groups", {}, 5))["groups"]
+    assert (group["subject"], group["members"][0]["admin"]) == ("Us", True)
     assert served.engine.told == ["available=True", f"{ANA} paused"]
 
 

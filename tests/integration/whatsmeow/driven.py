@@ -153,9 +153,9 @@ class Driven:
 
             receive.BATCH = 4  # type: ignore[misc]
         if self.asked["most_stuck"] is not None:
-            from actors.connection.whatsmeow import engine
+            from actors.connection.whatsmeow import client
 
-            engine.MOST_STUCK = self.asked["most_stuck"]
+            client.MOST_STUCK = self.asked["most_stuck"]
         if self.asked["dies_at"]:
             die_before_commit(self.asked["dies_at"])
         self.open()

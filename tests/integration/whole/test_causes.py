@@ -135,10 +135,10 @@ async def test_replaced_does_not_fight_and_is_taken_back_by_a_person(
 
 def test_a_temporary_ban_is_waited_out_whatever_dies(instance: Instance) -> None:
     """No login before its end, by no successor; what waits costs no attempt."""
-    number = fault(instance, "ban", seconds=80)
+    number = fault(instance, "ban", seconds=60)
     banned = becomes(instance, "reconnecting", "temporarily_banned")
     end, tries = seconds(banned["retry_at"]), struck(instance, number)
-    assert 60 < end - time.time() <= 80
+    assert 40 < end - time.time() <= 60
     message = send(instance, "while it is banned")
     alerted(instance, "for a time. It logs in again by itself at")
 

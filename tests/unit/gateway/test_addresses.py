@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.addresses import InvalidAddress, canonical
+from gateway.addresses import CHAT_PATTERN, InvalidAddress, canonical, chat
 
 CANONICAL = "15550100002@s.whatsapp.net"
 
@@ -52,6 +54,23 @@ def test_what_is_no_number(written: str, code: str) -> None:
     with pytest.raises(InvalidAddress) as refused:
         canonical(written)
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    "group", ["120363000000000001@g.us", "15550100001-1600000000@g.us", "12345@g.us"]
+)
+def test_a_group_is_a_chat(group: str) -> None:
+    assert chat(group) == group
+    assert re.search(CHAT_PATTERN, group)
+
+
+@pytest.mark.parametrize(
+    "written", ["1@g.us", "12345@g.us ", "12345-1@g.us", "012345@g.us", "@g.us"]
+)
+def test_what_is_no_group(written: str) -> None:
+    with pytest.raises(InvalidAddress):
+        chat(written)
+    assert not re.search(CHAT_PATTERN, written)
 
 
 @given(st.text(max_size=80))

@@ -8,7 +8,7 @@ import pytest
 
 from actors.connection import engine
 from actors.settings import InvalidSettings, Settings
-from gateway.connections import usable
+from gateway.engines import require_able, usable
 from gateway.problems import Problem
 
 KEY = "ab" * 32
@@ -55,3 +55,14 @@ def test_a_start_that_could_serve_nobody_is_refused(monkeypatch: pytest.MonkeyPa
     without_extra(monkeypatch)
     with pytest.raises(InvalidSettings, match="ENGINE is not valid: whatsmeow is not installed"):
         Settings.resolve(engine="whatsmeow")
+
+
+@pytest.mark.parametrize(
+    ("kind", "to"), [("image", "15550100002@s.whatsapp.net"), ("text", "120363000000000001@g.us")]
+)
+def test_what_one_cannot_send_is_refused_at_once(kind: str, to: str) -> None:
+    with pytest.raises(Problem) as refused:
+        require_able("whatsmeow", kind, to)
+    assert refused.value.kind.code == "unsupported_by_engine"
+    require_able("native", kind, to)
+    require_able("whatsmeow", "text", "15550100002@s.whatsapp.net")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from gateway.messages import _asked
 from gateway.outgoing import NewMessage
 
 TO = {"connection": "shop", "to": "15550100002"}
@@ -46,6 +48,19 @@ def test_what_is_taken(body: dict[str, Any], kind: str) -> None:
         {"type": "contact", "contacts": [{"name": "Ana", "phone": "15550100002", "vcard": CARD}]},
         {"type": "contact", "contacts": [{"name": "Ana", "vcard": "FN:Ana"}]},
         {"type": "contact", "contacts": [{"name": "Ana\n", "phone": "15550100002"}]},
+        {"type": "image"},
+        {"type": "image", "media": "0" * 64},
+        {"type": "image", "media": {}},
+        {"type": "image", "media": {"sha256": None}},
+        {"type": "image", "media": {"sha256": "0" * 64, "url": "https://a.example/x"}},
+        {"type": "image", "media": {"sha256": "0" * 64, "url": None}},
+        {"type": "image", "media": {"sha256": "A" * 64}},
+        {"type": "image", "media": {"url": "https://a.example/ x"}},
+        {"type": "image", "media": {"url": "https://a.example/" + "x" * 4096}},
+        {"type": "image", "media": {"sha256": "0" * 64}, "mime": "picture"},
+        {"type": "image", "media": {"sha256": "0" * 64}, "name": "a.png"},
+        {"type": "video", "media": {"sha256": "0" * 64}, "seconds": -1},
+        {"type": "sticker", "media": {"sha256": "0" * 64}, "caption": "hi"},
         {"type": "poll", "question": "Tea?", "options": ["yes"]},
         {"type": "poll", "question": "Tea?", "options": ["yes", "yes"]},
         {"type": "poll", "question": "", "options": ["yes", "no"]},
@@ -63,3 +78,16 @@ def test_what_is_taken(body: dict[str, Any], kind: str) -> None:
 def test_what_is_refused(body: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         NewMessage.model_validate_json(json.dumps({**TO, **body}))
+
+
+def test_a_url_stays_nowhere() -> None:
+    """It may let in whoever has it. What was asked for is told from another all the same."""
+
+    def asked(url: str) -> Any:
+        body = {**TO, "type": "image", "media": {"url": url}}
+        return _asked(NewMessage.model_validate(body).root)
+
+    one, other = asked("https://a.example/?token=sesame"), asked("https://a.example/?token=x")
+    assert "sesame" not in json.dumps(asdict(one))
+    assert one.fingerprint != other.fingerprint
+    assert one.fingerprint == asked("https://a.example/?token=sesame").fingerprint

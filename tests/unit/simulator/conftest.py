@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from websockets.asyncio.server import serve
 
+from simulator import connection
 from simulator.world import World
 from tests.unit.simulator.device import Device
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    # For clients that handle a stanza late: the devices of these tests read as it comes.
+    monkeypatch.setattr(connection, "FAREWELL_SECONDS", 0.05)
     world = World(tmp_path / "world")
     yield world
     world.close()

@@ -39,11 +39,11 @@ class Carrying:
         events: EngineEvents,
         on_refusal: Callable[[Exception], None],
     ) -> None:
-        self._web = Web(settings.whatsapp_media_authority)
-        self._hosts = Hosts()
+        self.web = Web(settings.whatsapp_media_authority)
+        self.hosts = Hosts()
         self._on_refusal = on_refusal
-        self.uploader = Uploader(session, store, self._web, self._hosts)
-        fetcher = Fetcher(store, self._web, self._hosts, limit=settings.media_max_bytes)
+        self.uploader = Uploader(session, store, self.web, self.hosts)
+        fetcher = Fetcher(store, self.web, self.hosts, limit=settings.media_max_bytes)
         self._courier = Courier(session, fetcher, counts=counts, events=events)
         self._fetching: asyncio.Task[None] | None = None
 
@@ -54,12 +54,12 @@ class Carrying:
 
     def attach(self, socket: Socket, account: str) -> None:
         """The device is logged in over this socket."""
-        self._hosts.attach(socket)
+        self.hosts.attach(socket)
         self._courier.attach(socket, account)
 
     def detach(self) -> None:
         """It is not any more."""
-        self._hosts.attach(None)
+        self.hosts.attach(None)
         self._courier.detach()
 
     def look(self) -> None:
@@ -71,7 +71,7 @@ class Carrying:
         if self._fetching is not None:
             self._fetching.cancel()
             await asyncio.gather(self._fetching, return_exceptions=True)
-        await self._web.close()
+        await self.web.close()
 
     async def _fetch(self) -> None:
         try:

@@ -31,6 +31,11 @@ _WORDS: Final = {
 KINDS: Final = frozenset(_WORDS)
 """The kinds of message that bring a file."""
 
+HISTORY: Final = "history"
+"""The kind of the file in which the account's phone tells of the time before."""
+
+_ALL_WORDS: Final = {**_WORDS, HISTORY: b"WhatsApp History Keys"}
+
 
 class Corrupt(Exception):  # noqa: N818 - reads as what it is
     """The bytes are not the file that the message names.
@@ -136,5 +141,5 @@ class Opening:
 
 
 def _derived(kind: str, key: bytes) -> tuple[bytes, bytes, bytes]:
-    made = HKDF(SHA256(), 112, None, _WORDS[kind]).derive(key)
+    made = HKDF(SHA256(), 112, None, _ALL_WORDS[kind]).derive(key)
     return made[:16], made[16:48], made[48:80]

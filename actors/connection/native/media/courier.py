@@ -34,7 +34,8 @@ AT_ONCE: Final = 3
 """Files of one connection that are fetched at once."""
 
 LONGEST_LOOK: Final = 60.0
-"""Seconds after which it looks again in any case: times are the wall clock's, which may be set."""
+"""Seconds after which it looks in any case: the clock may have been set, or another session's
+transfers put into this one."""
 
 
 class Courier:
@@ -95,7 +96,7 @@ class Courier:
             await asyncio.gather(*running, return_exceptions=True)
 
     def _begin(self) -> float | None:
-        """Begin what is due; the seconds until more is, None where nothing is waited for."""
+        """Begin what is due; the seconds until more may be, None where whoever is done looks."""
         try:
             # As many more as run: those are due as well.
             due = self._session.due_transfers(self._clock(), AT_ONCE + len(self._running))
@@ -107,7 +108,9 @@ class Courier:
             next_at = self._session.next_transfer_at(self._clock())
         except SessionUnavailable:
             return LOCAL_PAUSE
-        return None if next_at is None else min(LONGEST_LOOK, next_at - self._clock() + 0.01)
+        if next_at is None:
+            return LONGEST_LOOK
+        return min(LONGEST_LOOK, next_at - self._clock() + 0.01)
 
     def _start(self, transfer: Transfer) -> None:
         task = asyncio.ensure_future(self._guarded(transfer))

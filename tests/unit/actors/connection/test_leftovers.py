@@ -9,6 +9,7 @@ from actors.connection.leftovers import DRAINED, Leftovers
 from actors.connection.restoring import OLDER
 from actors.connection.sending import Ticket
 from actors.connection.session import Session
+from actors.connection.transfers import Transfer
 from actors.content import Edit, Target, decode, encode
 from tests.integration.tree.scripted import Shelf
 
@@ -39,4 +40,36 @@ async def test_changes_leave_it_as_messages_do(tmp_path: Path) -> None:
     await Leftovers(Ticket("shop", 2), tmp_path, cast("Lanes", None), shelf).run()
     assert list(shelf.messages) == ["shop.WORDS", "shop.CHANGE"]
     assert decode(shelf.messages["shop.CHANGE"]["content"]) == said
+    assert (tmp_path / DRAINED / "1" / "session.db").is_file()
+
+
+async def test_files_that_it_was_still_to_fetch_are_the_live_sessions(tmp_path: Path) -> None:
+    fetched, waiting = (
+        Transfer(CHAT, CHAT, name, False, "image", b"k" * 32, "/p", b"h" * 32, b"s" * 32, 5)
+        for name in ("FETCHED", "WAITING")
+    )
+    file = tmp_path / OLDER / "1" / "session.db"
+    with closing(Session.open(file, 1)) as older:
+        async with older.transaction():
+            for transfer in (fetched, waiting):
+                older.add_message(
+                    chat=CHAT,
+                    sender=CHAT,
+                    message_id=transfer.message_id,
+                    at=900,
+                    type="image",
+                    text=None,
+                )
+                older.add_transfer(transfer)
+            older.put_off(waiting, 2e9, attempts=3, asked=1)
+            older.end_transfer(fetched, "stored")
+    shelf = Shelf()
+    with closing(Session.open(tmp_path / "session.db", 2)) as live:
+        await Leftovers(Ticket("shop", 2), tmp_path, cast("Lanes", None), shelf).run()
+        assert shelf.messages["shop.FETCHED"]["media"] == "stored"
+        (found,) = live.due_transfers(2e9, 9)
+        assert (found.name, found.attempts, found.asked) == (waiting.name, 3, 1)
+        assert found.next_at < 2e9
+        async with live.transaction():
+            assert live.end_transfer(found, "stored")
     assert (tmp_path / DRAINED / "1" / "session.db").is_file()

@@ -140,14 +140,19 @@ def test_a_newer_releases_file_is_left_as_it_is(session: Session, path: Path) ->
         Session.open(path, 4)
 
 
+GROUPS = ("rosters", "sender_keys", "own_sender_keys", "key_holders", "recipients")
+HISTORIES = ("histories", "push_names", "sent_ids")
+
+
 async def test_an_older_releases_file_is_brought_up_to_date(session: Session, path: Path) -> None:
     await put(session, "KEPT")
     session.close()
     with closing(sqlite3.connect(path)) as older:
         older.execute("DROP TABLE key_lists")
         older.execute("ALTER TABLE inbox DROP COLUMN content")
-        older.execute("DROP TABLE polls")
-        older.execute("DROP TABLE aliases")
+        for table in ("polls", "aliases", *GROUPS, *HISTORIES):
+            older.execute(f"DROP TABLE {table}")
+        older.execute("DROP INDEX tombstones_members")
         older.execute("ALTER TABLE file DROP COLUMN commits")
         older.execute("ALTER TABLE ratchets DROP COLUMN spent")
         older.execute("DROP TABLE transfers")

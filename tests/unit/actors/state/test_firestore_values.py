@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from actors.state.documents import FILTERS, MESSAGES, QUERIES, Order, Where
+from actors.state.documents import DELIVERIES, EVENTS, FILTERS, MESSAGES, QUERIES, Order, Where
 from actors.state.firestore_values import decode, encode, paths, query
 from actors.state.queries import Request
 from tests.firestore import INDEXES
@@ -83,6 +83,8 @@ def test_the_file_of_indexes_has_what_the_queries_need() -> None:
     there = json.loads(INDEXES.read_text())
     assert there["indexes"] == needed
     # Nobody looks for a text, and an index of it is paid for with each message.
+    texts = ((MESSAGES, "text"), (EVENTS, "events"), (DELIVERIES, "event"))
     assert there["fieldOverrides"] == [
-        {"collectionGroup": MESSAGES, "fieldPath": "text", "indexes": []}
+        {"collectionGroup": collection, "fieldPath": field, "indexes": []}
+        for collection, field in texts
     ]

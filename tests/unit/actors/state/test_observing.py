@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.state.connections import Connections, Observed
-from actors.state.documents import StoreAway
+from actors.state.documents import TELLING_LIMIT, StoreAway
 from actors.state.observing import Observing
 from actors.state.sqlite import SqliteDocuments
 
@@ -86,12 +86,12 @@ async def test_beats_of_all_connections_are_one_batch_an_interval(store: Counted
 
 async def test_more_beats_than_a_batch_holds(store: Counted) -> None:
     observing = Observing(store.write, interval=60)
-    for n in range(501):
+    for n in range(TELLING_LIMIT + 1):
         await observing.report(f"c{n}", OPEN)
         await observing.report(f"c{n}", replace(OPEN, beat=110.0))
     store.sizes.clear()
     await observing.flush()
-    assert store.sizes == [500, 1]
+    assert store.sizes == [TELLING_LIMIT, 1]
 
 
 async def test_a_change_overtakes_the_beat_that_waited(store: Counted) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -10,6 +10,8 @@ import pytest_asyncio
 from actors.health.alerts import Alert
 from actors.state.documents import (
     BATCH_LIMIT,
+    DELIVERIES,
+    EVENTS,
     HEALTH_ALERTS,
     JOBS,
     MESSAGES,
@@ -24,10 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from actors.state.documents import Documents
+    from actors.state.documents import Documents, Page
 
 NOW, KEEP = 10_000_000.0, 1000.0
 JOBS_KEEP, LETTERS = 500.0, 2000.0
+EVENTS_KEEP = 100.0
 RECORD = 7 * 86_400.0
 
 
@@ -39,7 +42,14 @@ async def documents(tmp_path: Path) -> AsyncIterator[Documents]:
 
 
 def retaining(documents: Documents) -> Retention:
-    return Retention(documents, history=KEEP, jobs=JOBS_KEEP, letters=LETTERS, clock=lambda: NOW)
+    return Retention(
+        documents,
+        history=KEEP,
+        jobs=JOBS_KEEP,
+        letters=LETTERS,
+        events=EVENTS_KEEP,
+        clock=lambda: NOW,
+    )
 
 
 def job(status: str, age: float) -> Write:
@@ -120,6 +130,53 @@ async def test_dead_letters_stay_for_as_long_as_they_can_be_sent_again(
     assert await retaining(documents).prune() == 1
     assert await jobs(documents) == {("dead", over - 1), ("dead", LETTERS + 1)}
     longer = Retention(
-        documents, history=KEEP, jobs=2 * over, letters=LETTERS, clock=lambda: NOW + over
+        documents,
+        history=KEEP,
+        jobs=2 * over,
+        letters=LETTERS,
+        events=EVENTS_KEEP,
+        clock=lambda: NOW + over,
     )
     assert await longer.prune() == 0, "a longer time for jobs counts for letters too"
+
+
+def pack(first: int, age: float) -> Write:
+    """Number `first` and one more."""
+    document = {"first": first, "last": first + 1, "at": NOW - age, "events": "[]"}
+    return Write("set", EVENTS, f"{first:016d}", document)
+
+
+async def test_events_go_after_their_time_the_oldest_first(documents: Documents) -> None:
+    old = [pack(2 * number, EVENTS_KEEP + 1) for number in range(50)]
+    await documents.batch([*old, pack(100, EVENTS_KEEP - 1), pack(102, 0)])
+    assert await retaining(documents).prune() == 50
+    assert await left(documents, EVENTS) == {EVENTS_KEEP - 1, 0}
+    assert await retaining(documents).prune() == 0
+
+
+async def test_looking_for_old_events_costs_the_same_however_many_are_kept(
+    documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once an hour a store that is paid by the document is asked for a page of them, not for all."""
+    for begin in range(0, 2000, BATCH_LIMIT):
+        young = [pack(2 * number, 0) for number in range(begin, begin + BATCH_LIMIT)]
+        await documents.batch(young)
+    read = 0
+    query = documents.query
+
+    async def counting(collection: str, **asked: Any) -> Page:
+        nonlocal read
+        page = await query(collection, **asked)
+        read += len(page.items)
+        return page
+
+    monkeypatch.setattr(documents, "query", counting)
+    assert await retaining(documents).prune() == 0
+    assert 0 < read <= 20
+
+
+async def test_deliveries_go_after_the_time_of_their_event(documents: Documents) -> None:
+    for age in (EVENTS_KEEP + 1, EVENTS_KEEP - 1):
+        await documents.set(DELIVERIES, f"wh.{age}", {"at": NOW - age})
+    assert await retaining(documents).prune() == 1
+    assert await left(documents, DELIVERIES) == {EVENTS_KEEP - 1}

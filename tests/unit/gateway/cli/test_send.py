@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,11 +31,20 @@ def asked(text: str | None = None, **more: Any) -> Asked:
         (asked("Tea?", options=["yes", "no"], choices=0), "poll"),
         (asked(vote=MINE, options=["yes"]), "poll_vote"),
         (asked(vote=MINE), "poll_vote"),
+        (asked("look", file=Path("a.JPG")), "image"),
+        (asked(file=Path("a.mp4")), "video"),
+        (asked(file=Path("a.ogg"), voice=True), "audio"),
+        (asked("look", file=Path("a.pdf")), "document"),
+        (asked(file=Path("a")), "document"),
+        (asked(file=Path("a.png"), kind="document"), "document"),
+        (asked(file=Path("a.webp"), kind="sticker"), "sticker"),
     ],
 )
 def test_words_make_a_body_that_is_taken(words: Asked, kind: str) -> None:
     made = body(words)
     assert made["type"] == kind
+    if words.file is not None:
+        made["media"] = {"sha256": "0" * 64}  # what the upload says of it
     NewMessage.model_validate_json(json.dumps(made))
 
 
@@ -47,6 +57,10 @@ def test_words_make_a_body_that_is_taken(words: Asked, kind: str) -> None:
         (asked("x", delete=MINE), "takes no TEXT"),
         (asked("x", vote=MINE), "--vote takes no TEXT"),
         (asked(vote=MINE, options=["yes"], choices=1), "--choices is for a poll"),
+        (asked(kind="image"), "--type and --voice are for a file"),
+        (asked(file=Path("a.png"), kind="fax"), "--type is one of image, video"),
+        (asked(file=Path("a.png"), kind="image", voice=True), "--voice is for sound"),
+        (asked("x", file=Path("a.ogg")), "takes no TEXT"),
         (asked("x", react=MINE, edit=MINE), "--react and --edit are two kinds"),
         (asked("x", edit=MINE, priority=1), "neither --priority nor --reply-to"),
         (asked("x", choices=1), "--choices is for a poll"),

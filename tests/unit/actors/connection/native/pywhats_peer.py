@@ -26,6 +26,13 @@ from pywhats.signal.experimental.ratchet import (  # noqa: E402
     ratchet_init_alice,
     ratchet_init_bob,
 )
+from pywhats.signal.experimental.sender_key import (  # noqa: E402
+    build_distribution_message,
+    create_sender_key_state,
+    group_decrypt,
+    group_encrypt,
+    process_distribution_message,
+)
 from pywhats.signal.experimental.types import PreKeySignalMessage, SignalMessage  # noqa: E402
 from pywhats.signal.experimental.x3dh import x3dh_initiator, x3dh_responder  # noqa: E402
 
@@ -43,6 +50,9 @@ class Peer:
     identity: Any = field(default_factory=IdentityKeyPair.generate)
     prekeys: dict[int, Any] = field(default_factory=dict)
     sessions: list[PeerSession] = field(default_factory=list)
+
+    own_key: Any = None
+    their_key: Any = None
 
     def __post_init__(self) -> None:
         self.signed = SignedPreKey.generate(self.identity, 7)
@@ -134,6 +144,22 @@ class Peer:
             self.sessions.insert(0, self.sessions.pop(position))
             return {"plaintext": plaintext.hex(), "session": position}
         return {"refused": failures}
+
+    def make_key(self, key_id: int) -> dict[str, str]:
+        self.own_key = create_sender_key_state(key_id)
+        return {"handed": build_distribution_message(self.own_key).hex()}
+
+    def group_encrypt(self, plaintext: str) -> dict[str, str]:
+        message, self.own_key = group_encrypt(self.own_key, bytes.fromhex(plaintext))
+        return {"data": message.hex()}
+
+    def take_key(self, handed: str) -> dict[str, int]:
+        self.their_key = process_distribution_message(bytes.fromhex(handed))
+        return {"key_id": self.their_key.key_id}
+
+    def group_decrypt(self, data: str) -> dict[str, str]:
+        plaintext, self.their_key = group_decrypt(self.their_key, bytes.fromhex(data))
+        return {"plaintext": plaintext.hex()}
 
 
 def main() -> None:

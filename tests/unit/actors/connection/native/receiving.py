@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, cast
 from actors.connection.native import content
 from actors.connection.native.addresses import Address
 from actors.connection.native.agreement import Bundle
-from actors.connection.native.incoming import Incoming, Outcome
+from actors.connection.native.incoming import Incoming
 from actors.connection.native.nodes import Node
 from actors.connection.native.people import People
+from actors.connection.native.rosters import Rosters
 from actors.connection.native.signal import Signal, new_credentials
 from actors.connection.native.writing import Place, write
 from actors.connection.session import Session
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import InboxMessage
     from actors.connection.native.devices import Devices
+    from actors.connection.native.notices import Outcome
+    from actors.connection.native.socket import Socket
 
 ACCOUNT = "15550100001@s.whatsapp.net"
 DEVICE = "15550100001:4@s.whatsapp.net"
@@ -41,6 +44,16 @@ class Forgotten:
         self.people.append(str(person))
 
 
+def unasked(session: Session, people: People) -> Rosters:
+    """Rosters without a socket: nobody asks WhatsApp in here."""
+
+    async def ignore() -> None:
+        return None
+
+    nowhere = cast("Socket", None)
+    return Rosters(session, people, nowhere, lambda: 1000.0, on_inbox=ignore)
+
+
 class World:
     def __init__(self, session: Session, other: Session, *, hold: bool = False) -> None:
         self.session, self.other = session, other
@@ -48,7 +61,10 @@ class World:
         self.lists = Forgotten()
         people = People(session, Address.parse(DEVICE), Address.parse("90000000000001:4@lid"))
         devices = cast("Devices", self.lists)
-        self.incoming = Incoming(session, self.signal, people, devices, lambda: 1000.0, hold=hold)
+        rosters = unasked(session, people)
+        self.incoming = Incoming(
+            session, self.signal, people, devices, rosters, clock=lambda: 1000.0, hold=hold
+        )
         self.number = 0
 
     async def meet(self) -> None:

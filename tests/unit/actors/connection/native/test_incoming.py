@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.native import content
-from actors.connection.native.incoming import Outcome
 from actors.connection.native.nodes import Node, proto
+from actors.connection.native.notices import Outcome
 from actors.connection.native.signal import new_credentials
 from actors.content import Edit, Reaction, Target, decode
+from tests.unit.actors.connection.native.media.test_asking import notification
 from tests.unit.actors.connection.native.receiving import (
     ACCOUNT,
     CONTACT,
@@ -322,3 +323,76 @@ async def test_which_of_the_accounts_messages_is_meant(receiver: World, known: b
     assert said is not None
     sender = ACCOUNT if known else None
     assert decode(said) == Reaction(Target(copy.attrs["id"], sender), "+")
+
+
+def image(**fields: Any) -> bytes:
+    part = {
+        "directPath": "/old",
+        "mediaKey": bytes(range(32)),
+        "fileSha256": b"h" * 32,
+        "fileEncSha256": b"s" * 32,
+        "fileLength": 5,
+        **fields,
+    }
+    plaintext: bytes = proto.Message(imageMessage=part).SerializeToString()
+    return plaintext
+
+
+async def settled(receiver: World) -> list[tuple[str, str, str | None]]:
+    async with receiver.session.transaction():
+        receiver.session.settle([one.key for one in receiver.messages()])
+    found = receiver.session.pending("file", 9)
+    return [(one.message_id, one.status, one.error) for one in found]
+
+
+async def test_a_message_brings_a_transfer_once(receiver: World) -> None:
+    stanza = await receiver.message(image())
+    outcome = await receiver.take(stanza)
+    assert (outcome.counted, outcome.task) == ("message.stored", "file")
+    again = await receiver.take(garbled(stanza))
+    assert (again.counted, again.task) == ("message.repeated", None)
+    (transfer,) = receiver.session.transfers_of(stanza.attrs["id"])
+    assert (transfer.chat, transfer.sender, transfer.kind) == (CONTACT, CONTACT, "image")
+    assert await settled(receiver) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"mediaKey": b""}, "media_unusable"),
+        ({"fileSha256": b""}, "media_unusable"),
+        ({"viewOnce": True}, "media_view_once"),
+    ],
+)
+async def test_why_there_will_be_no_file_is_told_with_the_message(
+    receiver: World, fields: dict[str, Any], code: str
+) -> None:
+    stanza = await receiver.message(image(**fields))
+    outcome = await receiver.take(stanza)
+    assert (outcome.counted, outcome.task, outcome.news) == ("message.stored", None, True)
+    (message,) = receiver.messages()
+    assert message.type == "image"
+    assert await settled(receiver) == [(stanza.attrs["id"], "failed", code)]
+    assert receiver.session.transfers_of(stanza.attrs["id"]) == []
+
+
+async def test_the_phones_answer_is_for_the_transfer_whose_key_it_has(receiver: World) -> None:
+    stanza = await receiver.message(image())
+    await receiver.take(stanza)
+    id_ = stanza.attrs["id"]
+    attrs = {"id": id_, "from": ACCOUNT, "type": "mediaretry"}
+    for said, counted, path in (
+        (notification(id_=id_, inner=id_, key=bytes(32)), "notification.ignored", "/old"),
+        (notification(path="no path", id_=id_, inner=id_), "notification.ignored", "/old"),
+        (notification(id_=id_, inner=id_), "notification.file", "/new"),
+    ):
+        outcome = await receiver.take(Node("notification", attrs, said.content))
+        assert (told(outcome), outcome.counted) == ([("ack", "mediaretry")], counted)
+        (transfer,) = receiver.session.transfers_of(id_)
+        assert transfer.direct_path == path
+    lost = notification(proto.MediaRetryNotification.NOT_FOUND, None, id_=id_, inner=id_)
+    outcome = await receiver.take(Node("notification", attrs, lost.content))
+    assert (outcome.counted, outcome.news) == ("notification.file_lost", True)
+    assert await settled(receiver) == [(id_, "failed", "media_gone")]
+    again = await receiver.take(Node("notification", attrs, lost.content))
+    assert again.counted == "notification.ignored"

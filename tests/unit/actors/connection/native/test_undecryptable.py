@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.native.incoming import MAX_RETRIES, Outcome
+from actors.connection.native.incoming import MAX_RETRIES
 from actors.connection.native.nodes import Node
+from actors.connection.native.notices import Outcome
 from actors.state.messages import incoming, storing
 from tests.unit.actors.connection.native.receiving import (
     CONTACT,
     CONTACT_LID,
-    GROUP,
     World,
     garbled,
     text,
@@ -187,10 +187,10 @@ async def test_a_failed_message_does_not_spoil_the_next_in_the_same_transaction(
     [
         pytest.param({"from": CONTACT}, (), [CONTACT], id="nothing encrypted for this device"),
         pytest.param(
-            {"from": GROUP, "participant": CONTACT},
+            {"from": CONTACT},
             (Node("enc", {"v": "2", "type": "skmsg"}, b"x"),),
-            [GROUP],
-            id="a group's key",
+            [CONTACT],
+            id="a group's key outside of groups",
         ),
         pytest.param({"from": "1@newsletter"}, (), [], id="a channel"),
         pytest.param({"from": "status@broadcast"}, (), [], id="a status update"),

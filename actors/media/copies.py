@@ -1,0 +1,184 @@
+"""Encrypted copies of files in the bucket, in parts that never need a file whole in memory.
+
+``media/NAME/index`` says which ``media/NAME/UPLOAD.NUMBER`` make the copy, and when its file was
+last needed. NAME tells nothing of what the file holds. The parts of an upload are one envelope, as
+backups are; the index is written when all of them are there, so a copy is whole or is none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from actors.connection.vault.bucket import Conflict
+from actors.connection.vault.envelope import Header, Tampered, TooLarge, seal, unseal
+from actors.connection.vault.keyring import WrongKey
+from actors.media.directory import step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from actors.connection.vault.bucket import Bucket
+    from actors.connection.vault.keyring import Keyring
+    from actors.media.directory import Writing
+
+PART: Final = 4 * 2**20
+"""Bytes of a part, about."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """`at` is when the file was last needed, in seconds since the epoch; `parts` is how many."""
+
+    upload: str
+    parts: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    name: str
+    generation: int
+    index: Index
+
+
+class Copies:
+    """Every method raises `BucketAway`; what it was asked may be asked again, and nothing is lost.
+
+    Two hosts may copy, renew and forget the same file: what counts is one index, and each write or
+    removal of it says which one it replaces.
+    """
+
+    def __init__(self, bucket: Bucket, keyring: Keyring) -> None:
+        self._bucket = bucket
+        self._keyring = keyring
+
+    async def write(self, sha256: str, file: Path, at: float) -> None:
+        """See that the bucket has the file and knows that it was needed then.
+
+        Raises FileNotFoundError, `StoreUnavailable`.
+        """
+        while True:
+            found = await self._find(sha256)
+            if found is not None:
+                if found.index.at >= at:
+                    return
+                index, replaces = replace(found.index, at=at), found.generation
+                name = found.name
+            else:
+                name, replaces = self._keyring.pseudonyms(sha256)[0], 0
+                index = await self._upload(name, file, at)
+            try:
+                await self._bucket.write(f"media/{name}/index", _dump(index), replaces)
+            except Conflict:  # another host was there first: what it did may be all that is needed
+                continue
+            if found is None:
+                await self._sweep(name, index)
+            return
+
+    async def read(self, sha256: str, writing: Writing, scratch: Path) -> bool:
+        """Write what the copy holds; False where there is none that can be read.
+
+        Whether that is the file its digest says. What is encrypted lies in the directory `scratch` meanwhile. Raises `StoreUnavailable`.
+        """
+        found = await self._find(sha256)
+        if found is None:
+            return False
+        sealed = await step(partial(tempfile.TemporaryFile, dir=scratch))
+        try:
+            for number in range(found.index.parts):
+                part = await self._bucket.read(_part(found.name, found.index.upload, number))
+                if part is None:
+                    return False  # it is being forgotten
+                await step(sealed.write, part.data)
+            await step(sealed.seek, 0)
+            await step(unseal, sealed, self._keyring, writing)
+        except (Tampered, WrongKey, TooLarge) as error:
+            _damaged(error.code)
+            return False
+        finally:
+            await asyncio.shield(asyncio.to_thread(sealed.close))
+        return True
+
+    async def forget(self, sha256: str, since: float) -> bool:
+        """Remove the copy; False where its file was needed after `since`, on whatever host."""
+        found = await self._find(sha256)
+        if found is None:
+            return True
+        if found.index.at >= since:
+            return False
+        try:
+            await self._bucket.delete(f"media/{found.name}/index", found.generation)
+        except Conflict:
+            return False
+        await self._remove(found.name, found.index.upload)
+        return True
+
+    async def _upload(self, name: str, file: Path, at: float) -> Index:
+        index = Index(secrets.token_hex(8), 0, at)
+        stream = await asyncio.to_thread(file.open, "rb")
+        try:
+            header = Header(name, 0, 0, at)
+            # What phones and cameras make is compressed already.
+            pieces = seal(stream, header, self._keyring, level=0)
+            while part := await step(_some, pieces):
+                await self._bucket.write(_part(name, index.upload, index.parts), part)
+                index = replace(index, parts=index.parts + 1)
+        finally:
+            await asyncio.shield(asyncio.to_thread(stream.close))
+        return index
+
+    async def _find(self, sha256: str) -> _Found | None:
+        for name in self._keyring.pseudonyms(sha256):
+            content = await self._bucket.read(f"media/{name}/index")
+            if content is None:
+                continue
+            try:
+                index = Index(**json.loads(content.data))
+            except (ValueError, TypeError):
+                _damaged("index")
+                continue
+            return _Found(name, content.generation, index)
+        return None
+
+    async def _sweep(self, name: str, index: Index) -> None:
+        """Remove what uploads left that were cut off, or came second."""
+        for entry in await self._bucket.list(f"media/{name}/"):
+            part = entry.name.rpartition("/")[2]
+            if part != "index" and not part.startswith(f"{index.upload}."):
+                await self._bucket.delete(entry.name)
+
+    async def _remove(self, name: str, upload: str) -> None:
+        for entry in await self._bucket.list(f"media/{name}/{upload}."):
+            await self._bucket.delete(entry.name)
+
+
+def _damaged(error: str) -> None:
+    log.error("copy of a file damaged", action="media_copy_damaged", error=error)
+
+
+def _part(name: str, upload: str, number: int) -> str:
+    return f"media/{name}/{upload}.{number:05d}"
+
+
+def _some(pieces: Iterator[bytes]) -> bytes:
+    part = bytearray()
+    for piece in pieces:
+        part += piece
+        if len(part) >= PART:
+            break
+    return bytes(part)
+
+
+def _dump(index: Index) -> bytes:
+    return json.dumps(asdict(index)).encode()

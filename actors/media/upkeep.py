@@ -1,0 +1,155 @@
+"""What has to be done about files in time: copied to the bucket, and removed when nobody needs them.
+
+Both follow the ledger of this host and cost nothing for files that lie there. One process of the
+host at a time does it, a round each; where one dies, the next goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from actors.backoff import backoff
+from actors.connection.vault.bucket import BucketAway
+from actors.files import held
+from actors.media.ledger import RENEW
+from actors.media.store import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from actors.media.copies import Copies
+    from actors.media.directory import DirectoryStore
+    from actors.media.ledger import Ledger
+
+LOOK: Final = 2.0
+"""Seconds between looks at what is to be copied, of a gateway."""
+
+SELDOM: Final = 10.0
+"""The same of others, of which there may be many on a host."""
+
+TIDY: Final = 3600.0
+"""Seconds between looks at what is not needed any more."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
+"""Seconds after a failure; it doubles with each one, up to the second."""
+
+PAGE: Final = 100
+
+log = structlog.get_logger()
+
+
+class Upkeep:
+    """A file that is to be copied is, also after a crash and a bucket that was away (G11).
+
+    A file goes once it was not needed for the retention, and a day more: the hosts that share the
+    directory have that long to say that a message of theirs still waits with it.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: DirectoryStore,
+        lock: Path,
+        *,
+        retention: float,
+        copies: Copies | None,
+        waits: Callable[[str], Awaitable[bool]] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`retention` is in seconds. `waits` tells whether a message may still be sent.
+
+        Without `waits` no file goes that a message was accepted with.
+        """
+        self._ledger = ledger
+        self._store = store
+        self._lock = lock
+        self._retention = retention
+        self._copies = copies
+        self._waits = waits
+        self._clock = clock
+        self._every = SELDOM if waits is None else LOOK
+        self._tidied: float | None = None
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        failures = 0
+        while True:
+            pause = self._every
+            try:
+                # Round by round: whoever knows which messages wait gets his turn.
+                with held(self._lock) as ours:
+                    if ours:
+                        await self.round()
+                failures = 0
+            except (BucketAway, StoreUnavailable, OSError) as error:
+                failures += 1
+                if failures == 1:
+                    reason = getattr(error, "code", type(error).__name__)
+                    log.warning("files wait", action="media_upkeep", error=reason)
+                chance = random.random()  # noqa: S311 - jitter
+                pause = backoff(failures, FIRST_PAUSE, LONGEST_PAUSE, chance, floor=0.5)
+            except Exception:  # not foreseen; without this loop nothing would be copied again
+                log.exception("files wait", action="media_upkeep")
+                pause = LONGEST_PAUSE
+            await asyncio.sleep(pause)
+
+    async def round(self) -> None:
+        """Copy all that is to be copied, and now and then remove what nobody needs.
+
+        Raises `BucketAway` and `StoreUnavailable`; the rest waits for the next round.
+        """
+        await self._ledger.scan(self._clock())
+        await self.copy()
+        if self._tidied is None or time.monotonic() - self._tidied > TIDY:
+            await self.tidy()
+            self._tidied = time.monotonic()
+
+    async def copy(self) -> None:
+        """Copy all that is to be copied."""
+        copies = self._copies
+        while copies is not None and (entries := await self._ledger.to_copy(PAGE)):
+            done = 0
+            for entry in entries:
+                file = self._store.place(entry.sha256)
+                assert file is not None
+                try:
+                    await copies.write(entry.sha256, file, entry.needed_at)
+                except FileNotFoundError:
+                    if self._clock() - entry.needed_at < TIDY:
+                        continue  # it is about to appear
+                    await self._ledger.lost(entry.sha256)
+                else:
+                    await self._ledger.copied(entry.sha256, entry.needed_at)
+                done += 1
+            if not done:
+                return
+
+    async def tidy(self) -> None:
+        """Remove what nobody needs any more, here and in the bucket."""
+        since = self._clock() - self._retention
+        if self._waits is not None:
+            while used := await self._ledger.unneeded(since, PAGE, used=True):
+                for entry in used:
+                    await self._let_go(entry.sha256, self._waits)
+        copies, gone = self._copies, 0
+        while entries := await self._ledger.unneeded(since - RENEW, PAGE, used=False):
+            for entry in entries:
+                # The bucket first: what is not here any more is not asked for there again.
+                if copies is not None and not await copies.forget(entry.sha256, since - RENEW):
+                    log.info("needed elsewhere", action="media_kept")
+                gone += await self._ledger.remove(entry.sha256, since - RENEW)
+        if gone:
+            log.info("files removed", action="media_removed", count=gone)
+
+    async def _let_go(self, sha256: str, waits: Callable[[str], Awaitable[bool]]) -> None:
+        for message in await self._ledger.uses(sha256):
+            if await waits(message):
+                await self._ledger.renew(sha256, self._clock())
+                return
+        await self._ledger.unused(sha256, self._clock() - self._retention)

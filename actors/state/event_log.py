@@ -1,0 +1,67 @@
+"""The log of events as those see it who tell others: read behind a number, wanted until a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from actors.state.documents import EVENT_LOG, EVENTS, HEAD, Order, Where
+from actors.state.outbox import Head, unpacked
+
+if TYPE_CHECKING:
+    from actors.state.documents import Document, Documents
+    from actors.state.outbox import Told
+
+PACKS = 20
+"""Documents that one look reads at most."""
+
+
+class Look(NamedTuple):
+    """Events behind a number, oldest first, and whether there may be more behind those."""
+
+    events: list[Told]
+    more: bool
+
+
+class EventLog:
+    """Events in the order in which their batches were committed, none left out between two looks.
+
+    What is older than its time is gone: a first event that is not the next number says so. Raises
+    `StoreAway`.
+    """
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+
+    async def head(self) -> Head:
+        """How far it is."""
+        return Head.of(await self._documents.get(EVENT_LOG, HEAD))
+
+    async def after(self, seq: int, *, packs: int = PACKS) -> Look:
+        """The next events behind the number `seq`."""
+        page = await self._documents.query(
+            EVENTS, where=[Where("last", ">", seq)], order=[Order("last")], limit=packs
+        )
+        told = [each for pack in page.items for each in unpacked(pack) if each.seq > seq]
+        return Look(told, page.next is not None)
+
+    async def before(self, seq: int, *, packs: int = PACKS) -> Look:
+        """The last events that come before the number `seq`, the newest first."""
+        page = await self._documents.query(
+            EVENTS,
+            where=[Where("first", "<", seq)],
+            order=[Order("first", descending=True)],
+            limit=packs,
+        )
+        told = [each for pack in page.items for each in unpacked(pack) if each.seq < seq]
+        return Look(sorted(told, key=lambda each: -each.seq), page.next is not None)
+
+    async def want(self, until: float) -> Head:
+        """Have events written until then, at least, for those who read; how far it is."""
+
+        def change(document: Document | None) -> Document | None:
+            head = Head.of(document)
+            if head.until >= until:
+                return None
+            return Head(head.seq, head.webhooks, until).document
+
+        return Head.of(await self._documents.change(EVENT_LOG, HEAD, change))

@@ -1,0 +1,156 @@
+"""What a write tells: from a document before and after to the events that happened. Pure.
+
+A write that changes nothing tells nothing, so an event is told once however often its cause is
+repeated; its id follows from what happened, not from who wrote it when. What came with a history
+sync (``source: history``) is old and tells nothing.
+
+    ``message.received``    it was stored; once more where it takes a placeholder's place
+    ``message.sent`` ``.delivered`` ``.read`` ``.dead`` ``.cancelled``
+                            it came there; each is told, also where several are noted at once
+    ``message.changed``     a reaction, an edit, a delete or a vote; it is no message besides
+    ``connection.state``    the state, or its cause, is another one
+    ``alert.raised`` ``alert.cleared``
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+from actors.content import Delete, Edit, PollVote, Reaction
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actors.content import Change
+    from actors.state.documents import Document
+
+EventType = Literal[
+    "message.received",
+    "message.sent",
+    "message.delivered",
+    "message.read",
+    "message.dead",
+    "message.cancelled",
+    "message.changed",
+    "connection.state",
+    "alert.raised",
+    "alert.cleared",
+]
+TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
+
+HISTORY: Final = "history"
+UNDECRYPTABLE: Final = "undecryptable"
+_STEPS: Final[tuple[EventType, ...]] = (
+    "message.sent",
+    "message.delivered",
+    "message.read",
+    "message.dead",
+    "message.cancelled",
+)
+_CHANGES: Final = frozenset(kind.type for kind in (Reaction, Edit, Delete, PollVote))
+_KINDS: Final = {Reaction: "reaction", Edit: "edit", Delete: "delete", PollVote: "vote"}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened. `connection` None: to the instance as a whole.
+
+    `at` is when it happened, in seconds since the epoch. `data` is what is known of it: of a
+    message its document as it was then.
+    """
+
+    id: str
+    type: EventType
+    connection: str | None
+    at: float
+    data: Document
+
+
+def of_message(before: Document | None, after: Document | None) -> Sequence[Event]:
+    """What a write of a message's document tells."""
+    if after is None or "type" not in after or after.get("source") == HISTORY:
+        return ()
+    known = before is not None and "type" in before
+    if before is None or not known or before["connection"] != after["connection"]:
+        before = {}
+    if after["direction"] == "in":
+        placeholder = before.get("type") == UNDECRYPTABLE != after["type"]
+        if after["type"] in _CHANGES or (before and not placeholder):
+            return ()
+        return (_event("message.received", after, float(after["received_at"]), after["type"]),)
+    if after["type"] in _CHANGES and after.get("source") != "api":
+        return ()
+    steps = []
+    for step in _STEPS:
+        name = f"{step.partition('.')[2]}_at"
+        at = after.get(name)
+        if at is not None and at != before.get(name):
+            steps.append(_event(step, after, float(at)))
+    return sorted(steps, key=lambda event: event.at)
+
+
+def of_change(
+    change: Change, *, who: str, at: float, message_id: str, target: str, chat: str
+) -> Event:
+    """That a message, whose id is `target`, was changed; `message_id` is that of the change."""
+    connection = target.partition(".")[0]
+    data: dict[str, Any] = {
+        "id": target,
+        "message_id": change.target.message_id,
+        "connection": connection,
+        "chat": chat,
+        "change": _KINDS[type(change)],
+        "by": who,
+        "change_id": message_id,
+        "at": at,
+    }
+    if isinstance(change, Reaction):
+        data["emoji"] = change.emoji
+    elif isinstance(change, Edit):
+        data["text"] = change.text
+    elif isinstance(change, PollVote):
+        data["options"] = None if change.options is None else list(change.options)
+    key = _key("message.changed", target, who, data["change"], message_id)
+    return Event(key, "message.changed", connection, at, data)
+
+
+def of_connection(before: Document | None, after: Document | None) -> Sequence[Event]:
+    """What a write of a connection's document tells."""
+    seen = None if after is None else after.get("observed")
+    if after is None or seen is None:
+        return ()
+    known = (before or {}).get("observed") or {}
+    if (known.get("state"), known.get("cause")) == (seen["state"], seen["cause"]):
+        return ()
+    names = ("state", "cause", "epoch", "since", "account", "retry_at")
+    data = {"id": after["id"], **{name: seen.get(name) for name in names}}
+    key = _key("connection.state", after["id"], *(seen.get(each) for each in names[:4]))
+    return (Event(key, "connection.state", after["id"], float(seen["since"]), data),)
+
+
+def of_alert(before: Document | None, after: Document | None) -> Sequence[Event]:
+    """What a write of an alert's document tells."""
+    if after is None:
+        return ()
+    told: list[Event] = []
+    if before is None:
+        told.append(_alert("alert.raised", after, after["raised_at"]))
+    if not after["active"] and (before is None or before["active"]):
+        told.append(_alert("alert.cleared", after, after["cleared_at"]))
+    return told
+
+
+def _alert(kind: EventType, document: Document, at: float) -> Event:
+    return Event(_key(kind, document["id"]), kind, document["subject"], float(at), document)
+
+
+def _event(kind: EventType, document: Document, at: float, *more: object) -> Event:
+    key = _key(kind, document["id"], at, *more)
+    return Event(key, kind, document["connection"], at, document)
+
+
+def _key(*parts: object) -> str:
+    subject = "|".join(map(str, parts))
+    return f"evt_{hashlib.sha256(subject.encode()).hexdigest()[:32]}"

@@ -1,0 +1,131 @@
+"""The outbox: events numbered and packed, to be written in the batch that they tell of. Pure.
+
+Events of one batch are one document of ``events``, and ``event_log/head`` has the last number: two
+documents a batch and not one an event, where each is paid for. Who numbers reads and raises the head
+in his own transaction, so numbers rise in the order in which batches were committed, without a hole,
+whichever process wrote them: whoever read up to a number has missed nothing.
+
+Nothing is written while nobody wants it: no webhook is set up, and no reader came for a while.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.state.documents import EVENT_LOG, EVENTS, HEAD
+from actors.state.events import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from actors.state.documents import Document
+
+PACK_BYTES: Final = 700_000
+"""Of events in one document: Firestore takes 1 MiB."""
+
+DIGITS: Final = 16
+_BULKY: Final = ("text", "content", "changes", "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event with its number, and when it was written. `cut`: too long, its words are left out."""
+
+    seq: int
+    at: float
+    event: Event
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far the log is, and who wants it: webhooks by id, or readers until a time."""
+
+    seq: int = 0
+    webhooks: tuple[str, ...] = ()
+    until: float = 0.0
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any] | None) -> Head:
+        known = document or {}
+        return cls(
+            int(known.get("seq", 0)),
+            tuple(known.get("webhooks") or ()),
+            float(known.get("until", 0.0)),
+        )
+
+    @property
+    def document(self) -> Document:
+        return {"seq": self.seq, "webhooks": list(self.webhooks), "until": self.until}
+
+    def wanted(self, now: float) -> bool:
+        return bool(self.webhooks) or now < self.until
+
+
+@dataclass(slots=True)
+class _Pack:
+    first: int
+    texts: list[str] = field(default_factory=list)
+    size: int = 0
+
+    def document(self, at: float) -> Document:
+        last = self.first + len(self.texts) - 1
+        return {"first": self.first, "last": last, "at": at, "events": f"[{','.join(self.texts)}]"}
+
+
+def packed(
+    head: Document | None, events: Sequence[Event], now: float
+) -> list[tuple[str, str, Document]]:
+    """The documents to set, by collection and id; none where nobody wants the events."""
+    log = Head.of(head)
+    if not events or not log.wanted(now):
+        return []
+    packs = [_Pack(log.seq + 1)]
+    for seq, event in enumerate(events, log.seq + 1):
+        text = _text(event)
+        size = len(text.encode())
+        if packs[-1].texts and packs[-1].size + size > PACK_BYTES:
+            packs.append(_Pack(seq))
+        packs[-1].texts.append(text)
+        packs[-1].size += size
+    raised = Head(log.seq + len(events), log.webhooks, log.until)
+    named = [(EVENTS, f"{pack.first:0{DIGITS}d}", pack.document(now)) for pack in packs]
+    return [(EVENT_LOG, HEAD, raised.document), *named]
+
+
+def unpacked(document: Mapping[str, Any]) -> Iterable[Told]:
+    """The events of a document of ``events``, in order."""
+    for seq, known in enumerate(json.loads(document["events"]), document["first"]):
+        cut = bool(known.pop("cut", False))
+        yield Told(seq, document["at"], Event(**known), cut)
+
+
+def written(told: Told) -> str:
+    """One event as text, by itself; `read` has it again."""
+    return json.dumps(
+        {"seq": told.seq, "at": told.at, "cut": told.cut, "event": asdict(told.event)},
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
+
+
+def read(text: str) -> Told:
+    """What `written` wrote."""
+    known = json.loads(text)
+    return Told(known["seq"], known["at"], Event(**known["event"]), known["cut"])
+
+
+def _text(event: Event) -> str:
+    known = asdict(event)
+    text = _json(known)
+    if len(text.encode()) > PACK_BYTES:
+        # Told all the same; what it said is in the document that it tells of.
+        data = {name: None if name in _BULKY else value for name, value in event.data.items()}
+        text = _json({**known, "data": data, "cut": True})
+    return text
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

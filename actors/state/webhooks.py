@@ -1,0 +1,261 @@
+"""Which endpoints are told of events, and how far each was told: webhooks on the documents port.
+
+What is wanted of a webhook the API writes; its `progress` who delivers, and nobody else. That a
+webhook exists and that events are written for it is one batch: it is told of everything from then on.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from actors.state.documents import BATCH_LIMIT, DELIVERIES, EVENT_LOG, HEAD, WEBHOOKS, Where, Write
+from actors.state.outbox import Head
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.state.documents import Document, Documents
+    from actors.state.events import Event
+
+LIMIT = 50
+"""Webhooks that an instance has at most."""
+
+OLD_SECRET = 86_400.0
+"""Seconds for which the secret before the last one signs too."""
+
+Why = Literal["paused", "gone"]
+
+
+class WebhookNotFound(LookupError):  # noqa: N818 - reads as what it is
+    """There is no such webhook, or it was deleted."""
+
+
+class TooManyWebhooks(Exception):  # noqa: N818 - reads as what it is
+    """`LIMIT` exist already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """What signs, until a time (seconds since the epoch), where that is set."""
+
+    secret: str
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """All up to the number `cursor` was delivered, is dead, or was not for this one.
+
+    `attempts` at the next one failed, for `error`; the next is due at `retry_at`. Nothing got
+    through since `failing_since`. `missed` events were gone before they were delivered.
+    """
+
+    cursor: int = 0
+    attempts: int = 0
+    error: str | None = None
+    retry_at: float | None = None
+    failing_since: float | None = None
+    delivered_at: float | None = None
+    missed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """One endpoint. `events` and `connections` None: all. Off for a reason (`off`), else on.
+
+    `begun` is the number behind which it is told; `asked` rises when a delivery is to be repeated.
+    """
+
+    id: str
+    url: str
+    secrets: tuple[Secret, ...]
+    created_at: float
+    events: tuple[str, ...] | None = None
+    connections: tuple[str, ...] | None = None
+    off: Why | None = None
+    begun: int = 0
+    asked: int = 0
+    progress: Progress = Progress()
+
+    @classmethod
+    def of(cls, document: Document) -> Webhook:
+        """The webhook that a document of ``webhooks`` describes."""
+        events, connections = document["events"], document["connections"]
+        return cls(
+            id=document["id"],
+            url=document["url"],
+            secrets=tuple(Secret(**each) for each in document["secrets"]),
+            created_at=document["created_at"],
+            events=None if events is None else tuple(events),
+            connections=None if connections is None else tuple(connections),
+            off=document["off"],
+            begun=document["begun"],
+            asked=document["asked"],
+            progress=Progress(**document["progress"]),
+        )
+
+    @property
+    def document(self) -> Document:
+        known: dict[str, Any] = asdict(self)
+        known["secrets"] = list(known["secrets"])
+        for name in ("events", "connections"):
+            known[name] = None if known[name] is None else list(known[name])
+        return known
+
+    def wants(self, event: Event) -> bool:
+        """Whether it is told of this."""
+        if self.events is not None and event.type not in self.events:
+            return False
+        return self.connections is None or event.connection in self.connections
+
+    def signs(self, now: float) -> list[str]:
+        """The secrets that sign now, the newest first."""
+        return [each.secret for each in self.secrets if each.until is None or now < each.until]
+
+
+class Webhooks:
+    """The webhooks. Every method raises `StoreAway` when the store cannot answer."""
+
+    def __init__(self, documents: Documents, *, clock: Callable[[], float] = time.time) -> None:
+        self._documents = documents
+        self._clock = clock
+
+    async def list(self) -> list[Webhook]:
+        """All of them, by id."""
+        page = await self._documents.query(WEBHOOKS, limit=LIMIT + 1)
+        return [Webhook.of(each) for each in page.items]
+
+    async def get(self, webhook: str) -> Webhook | None:
+        found = await self._documents.get(WEBHOOKS, webhook)
+        return None if found is None else Webhook.of(found)
+
+    async def create(self, webhook: Webhook) -> None:
+        """Raises `TooManyWebhooks`."""
+        await self._documents.batch(creating(webhook))
+
+    async def delete(self, webhook: str) -> None:
+        """It is told nothing more, and its deliveries are forgotten. Harmless twice."""
+        await self._documents.batch(
+            [
+                Write("change", EVENT_LOG, HEAD, change=lambda head: _listed(head, webhook, False)),
+                Write("delete", WEBHOOKS, webhook),
+            ]
+        )
+        while True:
+            page = await self._documents.query(
+                DELIVERIES, where=[Where("webhook", "==", webhook)], limit=BATCH_LIMIT
+            )
+            await self._documents.batch(
+                [Write("delete", DELIVERIES, each["id"]) for each in page.items]
+            )
+            if page.next is None:
+                return
+
+    async def change(self, webhook: str, *, url: str | None, on: bool | None) -> Webhook:
+        """Another address; on or off. Raises `WebhookNotFound`.
+
+        What happened while it was paused is told once it is on again. One that was gone begins anew.
+        """
+        seq = 0
+
+        def listed(head: Document | None) -> Document | None:
+            nonlocal seq
+            seq = Head.of(head).seq
+            return _listed(head, webhook, True) if on else None
+
+        def changed(there: Webhook) -> Webhook:
+            new = there if url is None else replace(there, url=url)
+            if on is False and there.off is None:
+                return replace(new, off="paused")
+            if on and there.off == "gone":
+                new = replace(new, begun=seq, progress=Progress(cursor=seq))
+            if on:
+                return replace(new, off=None, progress=replace(new.progress, retry_at=None))
+            return new
+
+        return await self._change(webhook, changed, Write("change", EVENT_LOG, HEAD, change=listed))
+
+    async def rotate(self, webhook: str, secret: str) -> Webhook:
+        """Sign by this one from now on, and by the one before for a day. Raises `WebhookNotFound`."""
+        now = self._clock()
+
+        def changed(there: Webhook) -> Webhook:
+            last = replace(there.secrets[0], until=now + OLD_SECRET)
+            return replace(there, secrets=(Secret(secret), last))
+
+        return await self._change(webhook, changed)
+
+    async def ask(self, webhook: str, *writes: Write) -> None:
+        """Have who delivers look for what is to be repeated, which `writes` say. As `rotate`."""
+        await self._change(webhook, lambda there: replace(there, asked=there.asked + 1), *writes)
+
+    async def gone(self, webhook: str, progress: Progress) -> None:
+        """The endpoint said that there is nobody any more: it is off, and events are not for it."""
+        await self._documents.batch(
+            [
+                Write("change", EVENT_LOG, HEAD, change=lambda head: _listed(head, webhook, False)),
+                progressing(webhook, progress, off="gone"),
+            ]
+        )
+
+    async def _change(
+        self, webhook: str, change: Callable[[Webhook], Webhook], *writes: Write
+    ) -> Webhook:
+        changed: Webhook | None = None
+
+        def run(document: Document | None) -> Document:
+            nonlocal changed
+            if document is None:
+                raise WebhookNotFound
+            changed = change(Webhook.of(document))
+            return changed.document
+
+        await self._documents.batch([*writes, Write("change", WEBHOOKS, webhook, change=run)])
+        assert changed is not None
+        return changed
+
+
+def creating(webhook: Webhook) -> list[Write]:
+    """The writes that add it: it is told what is numbered behind the last number of then.
+
+    Fails its batch with `TooManyWebhooks`.
+    """
+    seq = 0
+
+    def listed(head: Document | None) -> Document | None:
+        nonlocal seq
+        known = Head.of(head)
+        seq = known.seq
+        if len(known.webhooks) >= LIMIT and webhook.id not in known.webhooks:
+            raise TooManyWebhooks
+        return _listed(head, webhook.id, True)
+
+    def made(there: Document | None) -> Document | None:
+        if there is not None:
+            return None  # a repeat
+        return replace(webhook, begun=seq, progress=Progress(cursor=seq)).document
+
+    return [
+        Write("change", EVENT_LOG, HEAD, change=listed),
+        Write("change", WEBHOOKS, webhook.id, change=made),
+    ]
+
+
+def progressing(webhook: str, progress: Progress, *, off: Why | None = None) -> Write:
+    """The write that notes how far it is. One that is further stays; one that is gone stays gone."""
+
+    def change(there: Document | None) -> Document | None:
+        if there is None or there["progress"]["cursor"] > progress.cursor:
+            return None
+        return {**there, "progress": asdict(progress), "off": off or there["off"]}
+
+    return Write("change", WEBHOOKS, webhook, change=change)
+
+
+def _listed(head: Document | None, webhook: str, there: bool) -> Document | None:
+    known = Head.of(head)
+    others = tuple(each for each in known.webhooks if each != webhook)
+    webhooks = (*others, webhook) if there else others
+    return None if webhooks == known.webhooks else replace(known, webhooks=webhooks).document

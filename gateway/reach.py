@@ -1,0 +1,119 @@
+"""Where what a caller names may lead: to addresses that anybody can reach, and to no other.
+
+A name is resolved once for each connection, every address that it has is judged, and the connection
+goes to one of those: an answer that changes in between reaches nothing (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from typing import TYPE_CHECKING, Final
+
+import httpcore
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+_GLOBAL: Final = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is routed; what Python calls global has more."""
+_METADATA: Final = ipaddress.ip_address("168.63.129.16")
+"""Azure's, which looks like anybody's; those of the others are link-local or private."""
+
+
+class Private(Exception):  # noqa: N818 - reads as what it is
+    """A name has an address that is not for everybody."""
+
+
+class Unknown(Exception):  # noqa: N818 - reads as what it is
+    """A name has no address that is known here."""
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """The addresses of a host as this machine knows them."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in found]
+
+
+def is_public(address: str) -> bool:
+    """Whether anybody can reach this address: no private, loopback, link-local or reserved one."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour
+        if inner is None and found in _NAT64:
+            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+        if found not in _GLOBAL:
+            return False
+    return found.is_global and not found.is_multicast and found != _METADATA
+
+
+def is_private_host(host: str) -> bool:
+    """Whether that is so without asking anybody: an address that is private, or this machine."""
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        # Also as 127.1, 0x7f000001 or 2130706433, which resolvers take for addresses.
+        return not is_public(socket.inet_ntoa(socket.inet_aton(name)))
+    except (OSError, UnicodeError):
+        pass
+    try:
+        ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    return not is_public(name)
+
+
+class Guarded(httpcore.AsyncNetworkBackend):
+    """Connects only where every address of the name may be reached, unless `private` ones may.
+
+    Raises `Private` and `Unknown`.
+    """
+
+    def __init__(
+        self,
+        *,
+        private: bool,
+        resolve: Resolve = resolve,
+        network: httpcore.AsyncNetworkBackend | None = None,
+    ) -> None:
+        self._private = private
+        self._resolve = resolve
+        self._network = network or httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - its signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            async with asyncio.timeout(timeout):
+                addresses = await self._resolve(host, port)
+        except (OSError, UnicodeError, TimeoutError):
+            raise Unknown from None
+        if not self._private and not all(is_public(each) for each in addresses):
+            raise Private
+        for number, address in enumerate(addresses, 1):
+            try:
+                return await self._network.connect_tcp(
+                    address, port, timeout, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if number == len(addresses):
+                    raise
+        raise Unknown
+
+    async def sleep(self, seconds: float) -> None:
+        await self._network.sleep(seconds)

@@ -1,0 +1,117 @@
+"""The end of the log of events, read once for all in this process who follow it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+
+from actors.state.documents import StoreAway
+from actors.state.event_log import Look
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from actors.state.event_log import EventLog
+    from actors.state.outbox import Told
+
+EVERY, BILLED_EVERY = 0.2, 1.0
+"""Seconds between two looks while somebody follows; the second where each look is paid for."""
+
+AWAY_EVERY = 1.0
+KEPT = 500
+"""Events that are kept in memory; who is further behind reads the store."""
+
+PACKS = 3
+"""Documents that one who is behind reads at a time."""
+
+log = structlog.get_logger()
+
+
+class Tail:
+    """Whoever follows sees every event once, in order, from wherever he begins.
+
+    Nothing is kept for anybody: each has his own place, and asks for what is behind it. While
+    nobody follows nothing is read; while the store is away there is no news.
+    """
+
+    def __init__(self, events: EventLog, *, billed: bool) -> None:
+        self._log = events
+        self._every = BILLED_EVERY if billed else EVERY
+        self._kept: deque[Told] = deque(maxlen=KEPT)
+        self._seq: int | None = None
+        self._followers = 0
+        self._wanted = asyncio.Event()
+        self._news = asyncio.Event()
+        self.away = False
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """Somebody follows."""
+        self._followers += 1
+        self._wanted.set()
+        try:
+            yield
+        finally:
+            self._followers -= 1
+
+    async def after(self, seq: int) -> Look:
+        """What comes behind a number. Raises `StoreAway`."""
+        kept = self._kept
+        if self._seq is not None and seq >= self._seq:
+            return Look([], more=False)
+        if kept and kept[0].seq <= seq + 1:
+            return Look([told for told in kept if told.seq > seq], more=False)
+        return await self._log.after(seq, packs=PACKS)
+
+    async def news(self, seq: int) -> None:
+        """Wait until there is something behind a number, or may be."""
+        while self._seq is None or self._seq <= seq:
+            await self._news.wait()
+
+    async def run(self) -> None:
+        """Read on until cancelled."""
+        while True:
+            if not self._followers:
+                # Where it begins again is asked for then.
+                self._seq = None
+                self._kept.clear()
+                self._wanted.clear()
+                await self._wanted.wait()
+            try:
+                more = await self._look()
+            except StoreAway:
+                self._tell(away=True)
+                await asyncio.sleep(AWAY_EVERY)
+                continue
+            except Exception:  # not foreseen; without this loop nobody would be told any more
+                log.exception("events not read", action="read_events")
+                await asyncio.sleep(AWAY_EVERY)
+                continue
+            self._tell(away=False)
+            if not more:
+                await asyncio.sleep(self._every)
+
+    async def _look(self) -> bool:
+        if self._seq is None:
+            self._seq = (await self._log.head()).seq
+            self._wake()
+            return False
+        look = await self._log.after(self._seq, packs=PACKS)
+        if look.events:
+            self._kept.extend(look.events)
+            self._seq = look.events[-1].seq
+            self._wake()
+        return look.more
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+    def _tell(self, *, away: bool) -> None:
+        if self.away != away:
+            self.away = away
+            log.warning("store away" if away else "store back", action="read_events")

@@ -1,0 +1,367 @@
+"""Groups: both ways, who joins and who leaves, and what cannot be read at first.
+
+The simulator is the oracle: its members decrypt for themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+from contextlib import asynccontextmanager, closing
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.connection.engine import Outgoing, SendError
+from actors.connection.native import SESSION_FILE, renew_session
+from actors.content import Delete, Edit, Quote, Reaction, Target, Text, decode
+from tests.integration.engine.simulated import (
+    ACCOUNT,
+    CONTACT,
+    Device,
+    Simulator,
+    chat,
+    device,
+    message_id,
+    pair,
+    until,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from actors.content import Content
+
+ANN, BEN, CARA = CONTACT, "15550100003", "15550100004"
+
+
+@asynccontextmanager
+async def in_group(
+    simulator: Simulator, directory: Path, addressing: str
+) -> AsyncIterator[tuple[Device, str]]:
+    """A paired device in a group of Ann's, who has two devices, and of Ben's."""
+    await simulator.link(ANN)
+    async with device(simulator, directory) as phone:
+        await pair(simulator, phone)
+        group = await simulator.group(ANN, ACCOUNT, BEN, addressing=addressing)
+        yield phone, group
+
+
+async def reached(simulator: Simulator, number: str, group: str) -> list[str]:
+    """What a member was sent in the group by the account, in the order of its arrival."""
+    items = await simulator.inbox(number)
+    return [one["text"] for one in items if one["group"] == group and one["from"] == ACCOUNT]
+
+
+async def has(phone: Device, *texts: str) -> bool:
+    return {one.text for one in await phone.messages()} >= set(texts)
+
+
+async def settled(simulator: Simulator) -> None:
+    async def idle() -> bool:
+        return bool((await simulator.account(ACCOUNT))["unacknowledged"] == 0)
+
+    await until(idle)
+
+
+@pytest.mark.parametrize("addressing", ["lid", "pn"])
+async def test_both_ways_among_three_with_four_devices(
+    simulator: Simulator, tmp_path: Path, addressing: str
+) -> None:
+    async with in_group(simulator, tmp_path, addressing) as (phone, group):
+        for number in range(5):
+            await simulator.say(ANN, group, f"ann {number}", device=number % 2)
+            await simulator.say(BEN, group, f"ben {number}")
+            await phone.send(number, f"out {number}", to=group)
+        texts = [f"{who} {number}" for who in ("ann", "ben") for number in range(5)]
+        await until(lambda: has(phone, *texts))
+        for member in (ANN, BEN):
+            await until(partial(_kinds, simulator, member, group, 5))
+            assert await reached(simulator, member, group) == [f"out {n}" for n in range(5)]
+        items = await simulator.inbox(ANN)
+        ours = [one for one in items if one["from"] == ACCOUNT]
+        assert [len(one["devices"]) for one in ours] == [2] * 5
+        assert {one["deliveries"] for one in ours} == {1}
+        heard = await phone.messages()
+        assert {one.chat for one in heard} == {group}
+        assert {one.text: one.sender for one in heard}["ben 3"] == chat(BEN)
+        assert {one.text: one.sender for one in heard}["ann 3"] == chat(ANN)
+        assert [one.text for one in heard if one.sender == chat(BEN)] == texts[5:]
+        assert phone.engine.counts["message.asked_for"] == 0
+        assert phone.engine.counts["resend.resent"] == 0
+        await settled(simulator)
+
+
+async def test_who_joined_reads_and_who_left_does_not(simulator: Simulator, tmp_path: Path) -> None:
+    """The oracle: Cara's devices go on trying, and have no key for what came after her."""
+    async with in_group(simulator, tmp_path, "lid") as (phone, group):
+        await phone.send(1, "before", to=group)
+        await simulator.members(group, add=[CARA])
+        await simulator.say(CARA, group, "hello all")
+        await until(lambda: has(phone, "hello all"))
+        await phone.send(2, "welcome", to=group)
+        await until(partial(_reads, simulator, CARA, group, ["welcome"]))
+        key = _own_key(tmp_path, group)
+        await simulator.members(group, remove=[CARA], by=ANN)
+        await simulator.say(BEN, group, "without her")
+        await until(lambda: has(phone, "without her"))
+        await phone.send(3, "after", to=group)
+        for member in (ANN, BEN):
+            await until(partial(_reads, simulator, member, group, ["before", "welcome", "after"]))
+        assert await reached(simulator, CARA, group) == ["welcome"]
+        assert _own_key(tmp_path, group) != key
+        assert not any(CARA in holder for holder in _holders(tmp_path, group))
+        await settled(simulator)
+
+
+async def test_a_device_that_is_unlinked_takes_its_key_with_it(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    async with in_group(simulator, tmp_path, "lid") as (phone, group):
+        await phone.send(1, "one", to=group)
+        key = _own_key(tmp_path, group)
+        await phone.send(2, "two", to=group)
+        assert _own_key(tmp_path, group) == key
+        await simulator.unlink(1, ANN)
+        await until(lambda: phone.engine.counts["notification.devices"])
+        await phone.send(3, "three", to=group)
+        assert _own_key(tmp_path, group) != key
+        await until(partial(_reads, simulator, ANN, group, ["one", "two", "three"]))
+
+
+async def test_a_new_device_of_a_member_gets_the_key(simulator: Simulator, tmp_path: Path) -> None:
+    async with in_group(simulator, tmp_path, "lid") as (phone, group):
+        await phone.send(1, "one", to=group)
+        await simulator.link(BEN)
+        await until(lambda: phone.engine.counts["notification.devices"])
+        await phone.send(2, "two", to=group)
+        await until(partial(_reads, simulator, BEN, group, ["one", "two"]))
+        items = await simulator.inbox(BEN)
+        assert [len(one["devices"]) for one in items if one["from"] == ACCOUNT] == [1, 2]
+
+
+async def test_a_new_device_that_nobody_told_of_gets_the_message(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """WhatsApp's `phash` tells of it, and the message at hand goes to it as well."""
+    async with in_group(simulator, tmp_path, "lid") as (phone, group):
+        await phone.send(1, "one", to=group)
+        await simulator.link(BEN, notify=False)
+        await phone.send(2, "two", to=group)
+        await phone.send(3, "three", to=group)
+
+        async def devices() -> bool:
+            items = await simulator.inbox(BEN)
+            ours = [len(one["devices"]) for one in items if one["from"] == ACCOUNT]
+            return ours == [1, 2, 2]
+
+        await until(devices)
+
+
+async def test_what_is_garbled_is_asked_for_and_comes_again(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    async with in_group(simulator, tmp_path, "lid") as (phone, group):
+        await simulator.say(ANN, group, "opens")
+        await until(lambda: has(phone, "opens"))
+        fault = await simulator.fault("garble", count=2)
+        await simulator.say(ANN, group, "garbled")
+        await simulator.say(BEN, group, "garbled first")
+        await until(lambda: has(phone, "garbled", "garbled first"))
+        assert await simulator.struck(fault) >= 2
+        await simulator.say(ANN, group, "and on")
+        await simulator.say(BEN, group, "on as well")
+        await until(lambda: has(phone, "and on", "on as well"))
+        assert phone.engine.counts["message.asked_for"] >= 2
+        assert "undecryptable" not in {one.type for one in await phone.messages()}
+        await settled(simulator)
+
+
+async def test_members_who_forgot_get_it_again(simulator: Simulator, tmp_path: Path) -> None:
+    async with in_group(simulator, tmp_path, "lid") as (phone, group):
+        await phone.send(1, "opens", to=group)
+        for member in (ANN, BEN):
+            await until(partial(_reads, simulator, member, group, ["opens"]))
+            await simulator.forget(member)
+        await phone.send(2, "once more", to=group)
+        for member in (ANN, BEN):
+            await until(partial(_reads, simulator, member, group, ["opens", "once more"]))
+        assert phone.engine.counts["resend.resent"] >= 2
+        await phone.send(3, "and on", to=group)
+        for member in (ANN, BEN):
+            await until(partial(_reads, simulator, member, group, ["opens", "once more", "and on"]))
+
+
+async def test_a_member_who_reinstalled_gets_another_key(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    async with in_group(simulator, tmp_path, "lid") as (phone, group):
+        await phone.send(1, "one", to=group)
+        key = _own_key(tmp_path, group)
+        await simulator.reinstall(BEN)
+        await until(lambda: phone.engine.counts["notification.identity"])
+        await phone.send(2, "two", to=group)
+        assert _own_key(tmp_path, group) != key
+        await until(partial(_reads, simulator, BEN, group, ["one", "two"]))
+        await until(partial(_reads, simulator, ANN, group, ["one", "two"]))
+
+
+async def test_delivered_and_read_are_told_when_all_have_it(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    async with in_group(simulator, tmp_path, "lid") as (phone, group):
+        await simulator.contact(BEN, receipts="none")
+        await phone.send(1, "one", to=group)
+        await until(lambda: _steps(tmp_path, group) == {chat(ANN): 2, chat(BEN): 0})
+        assert await phone.receipts() == []
+        # Who waits for nothing any more is not waited for.
+        await simulator.members(group, remove=[BEN], by=ANN)
+        await until(phone.receipts)
+        told = [(one.chat, one.message_ids, one.status) for one in await phone.receipts()]
+        assert told == [(group, (message_id(1),), kind) for kind in ("delivered", "read")]
+
+
+async def test_the_phones_messages_are_outgoing(simulator: Simulator, tmp_path: Path) -> None:
+    async with in_group(simulator, tmp_path, "lid") as (phone, group):
+        await simulator.phone_says(group, "from my pocket")
+        await until(lambda: has(phone, "from my pocket"))
+        (heard,) = await phone.messages()
+        assert (heard.from_me, heard.chat, heard.sender) == (True, group, chat(ACCOUNT))
+        await settled(simulator)
+
+
+async def test_a_group_that_is_none_and_one_that_was_left(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    async with in_group(simulator, tmp_path, "lid") as (phone, group):
+        await phone.send(1, "one", to=group)
+        await simulator.members(group, remove=[ACCOUNT], by=ANN)
+        await until(lambda: phone.engine.counts["notification.group"] >= 2)
+        for where, code in ((group, "not_in_group"), ("120363999999999999@g.us", "unknown_group")):
+            with pytest.raises(SendError, match=code) as refused:
+                await phone.send(2, "two", to=where)
+            assert refused.value.permanent
+            assert not refused.value.uncertain
+        await simulator.members(group, add=[CARA], by=ANN)  # of which the account hears nothing
+        await simulator.members(group, add=[ACCOUNT], by=ANN)
+        await until(lambda: phone.engine.counts["notification.group"] >= 3)
+        await phone.send(3, "three", to=group)
+        await until(partial(_reads, simulator, BEN, group, ["one", "three"]))
+        await until(partial(_reads, simulator, CARA, group, ["three"]))
+        assert phone.engine.counts["resend.resent"] == 0
+
+
+async def test_what_is_done_to_messages_of_a_group(simulator: Simulator, tmp_path: Path) -> None:
+    async with in_group(simulator, tmp_path, "lid") as (phone, group):
+        asked = (await simulator.say(BEN, group, "what do you think?"))["id"]
+        await until(lambda: has(phone, "what do you think?"))
+        await phone.send(1, "first", to=group)
+        target = Target(asked, chat(BEN))
+        ours: list[Content] = [
+            Reaction(target, "👍"),
+            Text("I do", reply_to=Quote(target, "what do you think?")),
+            Edit(Target(message_id(1), None), "second"),
+        ]
+        for number, said in enumerate(ours, 2):
+            await phone.engine.send(Outgoing(message_id(number), group, said))
+        await until(partial(_kinds, simulator, ANN, group, 4))
+        reaction, reply, edit = [
+            one for one in await simulator.inbox(ANN) if one["from"] == ACCOUNT
+        ][1:]
+        assert reaction["content"]["target"]["id"] == asked
+        assert reaction["content"]["target"]["participant"]
+        assert not reaction["content"]["target"]["from_me"]
+        assert reply["content"]["reply_to"]["id"] == asked
+        assert edit["content"]["target"]["id"] == message_id(1)
+        # And of theirs: whose message a reaction, a reply and a delete speak of.
+        await simulator.says(ANN, group, type="reaction", target=message_id(1), text="🎉")
+        await simulator.says(ANN, group, type="text", text="me too", reply_to=asked)
+        await simulator.says(BEN, group, type="delete", target=asked)
+        await until(lambda: _has_kinds(phone, "reaction", "delete"))
+        await until(lambda: has(phone, "me too"))
+        heard = {one.type: one for one in await phone.messages() if one.content}
+        said_ = {kind: decode(one.content or "") for kind, one in heard.items()}
+        assert said_["reaction"] == Reaction(Target(message_id(1), None), "🎉")
+        assert said_["delete"] == Delete(target)
+        answer = said_["text"]
+        assert isinstance(answer, Text)
+        assert answer.reply_to is not None
+        assert answer.reply_to.target == target
+
+
+async def test_conversations_go_on_after_an_old_copy(simulator: Simulator, tmp_path: Path) -> None:
+    """G7: what the copy knows of the own key was sent with since; nobody reads two with one."""
+    kept = tmp_path / "kept.db"
+    async with in_group(simulator, tmp_path, "lid") as (phone, group):
+        await phone.send(1, "one", to=group)
+        await simulator.say(ANN, group, "ann one")
+        await until(lambda: has(phone, "ann one"))
+        key = _own_key(tmp_path, group)
+    shutil.copy(tmp_path / SESSION_FILE, kept)
+    async with device(simulator, tmp_path, epoch=2) as phone:
+        await asyncio.wait_for(phone.opened.wait(), 10)
+        await phone.send(2, "lost to the copy", to=group)
+        await simulator.say(ANN, group, "ann two")
+        await simulator.say(BEN, group, "ben one")
+        await until(lambda: has(phone, "ann two", "ben one"))
+        await simulator.members(group, add=[CARA])
+        await until(lambda: phone.engine.counts["notification.group"])
+        await settled(simulator)
+    shutil.copy(kept, tmp_path / SESSION_FILE)
+    for stray in ("-wal", "-shm"):
+        (tmp_path / f"{SESSION_FILE}{stray}").unlink(missing_ok=True)
+    await simulator.say(ANN, group, "while away")
+    await renew_session(tmp_path / SESSION_FILE, 3)
+    async with device(simulator, tmp_path, epoch=3) as phone:
+        await asyncio.wait_for(phone.opened.wait(), 10)
+        await until(lambda: has(phone, "while away"))
+        await phone.send(3, "again", to=group)
+        assert _own_key(tmp_path, group) != key
+        await phone.send(4, "and again", to=group)
+        for member in (ANN, BEN, CARA):
+            await until(partial(_ends, simulator, member, group, ["again", "and again"]))
+        for member in (ANN, BEN, CARA):
+            await simulator.say(member, group, f"again from {member}")
+        await until(lambda: has(phone, *(f"again from {one}" for one in (ANN, BEN, CARA))))
+        assert phone.engine.counts["resend.resent"] == 0
+        assert "undecryptable" not in {one.type for one in await phone.messages()}
+        await settled(simulator)
+
+
+async def _reads(simulator: Simulator, member: str, group: str, texts: list[str]) -> bool:
+    """Whether the member was sent these, each once, in whatever order those came again."""
+    return sorted(await reached(simulator, member, group)) == sorted(texts)
+
+
+async def _ends(simulator: Simulator, member: str, group: str, texts: list[str]) -> bool:
+    return (await reached(simulator, member, group))[-len(texts) :] == texts
+
+
+async def _kinds(simulator: Simulator, member: str, group: str, count: int) -> bool:
+    items = await simulator.inbox(member)
+    return sum(one["group"] == group and one["from"] == ACCOUNT for one in items) == count
+
+
+async def _has_kinds(phone: Device, *kinds: str) -> bool:
+    return {one.type for one in await phone.messages()} >= set(kinds)
+
+
+def _steps(directory: Path, group: str) -> dict[str, int]:
+    with closing(sqlite3.connect(directory / SESSION_FILE)) as file:
+        rows = file.execute("SELECT person, step FROM recipients WHERE chat = ?", (group,))
+        return dict(rows.fetchall())
+
+
+def _own_key(directory: Path, group: str) -> int:
+    with closing(sqlite3.connect(directory / SESSION_FILE)) as file:
+        (found,) = file.execute("SELECT key_id FROM own_sender_keys WHERE chat = ?", (group,))
+        return int(found[0])
+
+
+def _holders(directory: Path, group: str) -> list[str]:
+    with closing(sqlite3.connect(directory / SESSION_FILE)) as file:
+        rows = file.execute("SELECT device FROM key_holders WHERE chat = ?", (group,))
+        return [str(device) for (device,) in rows]

@@ -1,0 +1,108 @@
+"""An endpoint of webhooks on loopback: takes what it is told to, checks each signature, keeps all."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Self
+
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from tests.valkey import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Receiver:
+    """Answers each delivery with what `answer` says (204 where it says None); may be down.
+
+    `taken` are the events that were answered 2xx, `refused` those that were not, in their order;
+    `forged` counts what no secret in `secrets` had signed. At most `most` were ever on their way.
+    """
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.secrets: list[str] = []
+        self.taken: list[dict[str, Any]] = []
+        self.refused: list[dict[str, Any]] = []
+        self.forged = 0
+        self.most = 0
+        self.answer: Callable[[dict[str, Any]], int | None] = lambda _: None
+        self.location = ""
+        self._now = 0
+        self._gate = threading.Lock()
+        self._server: ThreadingHTTPServer | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/hook"
+
+    @property
+    def seqs(self) -> list[int]:
+        return [each["seq"] for each in self.taken]
+
+    def take(self, body: bytes, headers: dict[str, str]) -> int:
+        with self._gate:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        try:
+            event = json.loads(body)
+            if not any(_signed(secret, body, headers) for secret in self.secrets):
+                self.forged += 1
+                return 401
+            assert headers["webhook-id"] == event["id"]
+            assert headers["content-type"] == "application/json"
+            status = self.answer(event) or 204
+            (self.taken if 200 <= status < 300 else self.refused).append(event)
+            return status
+        finally:
+            with self._gate:
+                self._now -= 1
+
+    def start(self) -> None:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                status = receiver.take(body, headers)
+                self.send_response(status)
+                if receiver.location:
+                    self.send_header("location", receiver.location)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self._server.daemon_threads = True
+        self._server.block_on_close = False
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Nobody listens any more."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.shutdown()
+            server.server_close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def _signed(secret: str, body: bytes, headers: dict[str, str]) -> bool:
+    try:
+        Webhook(secret).verify(body, headers)
+    except WebhookVerificationError:
+        return False
+    return True

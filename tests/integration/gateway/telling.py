@@ -1,0 +1,38 @@
+"""What tells: messages that arrive, written as the StateManager writes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.state.messages import incoming, storing
+
+if TYPE_CHECKING:
+    from actors.state.documents import Documents, Write
+
+ANA = "15550100002@s.whatsapp.net"
+
+
+def arriving(number: int, connection: str = "shop", source: str = "live") -> Write:
+    """The write that stores the message of this number; its text is ``text NUMBER``."""
+    item = {
+        "key": number,
+        "chat": ANA,
+        "sender": ANA,
+        "message_id": f"3EB0{number:06d}",
+        "at": 1_764_000_000 + number,
+        "type": "text",
+        "text": f"text {number}",
+        "source": source,
+    }
+    return storing(incoming(connection, item, 1_764_000_000.5 + number))
+
+
+async def tell(
+    documents: Documents, first: int, count: int = 1, connection: str = "shop", size: int = 10
+) -> list[str]:
+    """Store messages of these numbers, `size` in a batch; their texts."""
+    numbers = range(first, first + count)
+    for begin in range(0, count, size):
+        part = numbers[begin : begin + size]
+        await documents.batch([arriving(number, connection) for number in part])
+    return [f"text {number}" for number in numbers]

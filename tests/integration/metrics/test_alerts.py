@@ -1,0 +1,106 @@
+"""The alert rules and dashboards as files: sound, tested, and told of in the documents."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from tests.integration.metrics import panels
+from tests.prometheus import needed
+
+CASES = Path(__file__).with_name("alerts.yml")
+
+
+def promtool(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [needed("promtool"), *map(str, words)], capture_output=True, text=True, check=False
+    )
+
+
+def test_promtool_takes_the_rules() -> None:
+    done = promtool("check", "rules", panels.RULES)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_promtool_takes_the_configuration(tmp_path: Path) -> None:
+    text = (panels.GRAFANA / "prometheus.yml").read_text()
+    (tmp_path / "alerts").mkdir()
+    (tmp_path / "alerts" / "rules.yml").write_text(panels.RULES.read_text())
+    (tmp_path / "teimoso.key").touch()
+    (tmp_path / "prometheus.yml").write_text(text)
+    done = promtool("check", "config", tmp_path / "prometheus.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_alert_fires_when_it_should_and_not_before() -> None:
+    done = promtool("test", "rules", CASES)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_alert_is_tested_both_ways() -> None:
+    cases = [
+        case
+        for test in yaml.safe_load(CASES.read_text())["tests"]
+        for case in test["alert_rule_test"]
+    ]
+    alerts = {rule["alert"] for rule in panels.rules()}
+    assert {case["alertname"] for case in cases if case["exp_alerts"]} == alerts
+    assert {case["alertname"] for case in cases if not case["exp_alerts"]} == alerts
+
+
+def test_each_alert_leads_to_its_section_of_the_runbook() -> None:
+    runbook = (panels.ROOT / "docs" / "runbook.md").read_text()
+    sections = {heading.lower() for heading in re.findall(r"^## (\w+)$", runbook, re.MULTILINE)}
+    linked = set()
+    for rule in panels.rules():
+        page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+        assert page == "docs/runbook.md"
+        assert anchor == rule["alert"].lower()
+        assert rule["labels"]["severity"] in {"warning", "critical"}
+        linked.add(anchor)
+    assert linked == sections
+
+
+def test_no_query_says_something_where_nothing_is_known() -> None:
+    for query in (*panels.of_panels("shop"), *panels.of_rules()):
+        assert "vector(" not in query.text, query.where
+        assert "absent(" not in query.text, query.where
+        assert panels.metrics(query.text) or "up{" in query.text, query.where
+
+
+def test_each_panel_has_a_place_and_a_title_of_its_own() -> None:
+    found = dict(panels.dashboards())
+    assert set(found) == {"overview", "connection", "machine"}
+    assert len({dashboard["uid"] for dashboard in found.values()}) == len(found)
+    for dashboard in found.values():
+        taken: set[tuple[int, int]] = set()
+        for panel in dashboard["panels"]:
+            at = panel["gridPos"]
+            cells = {
+                (x, y)
+                for x in range(at["x"], at["x"] + at["w"])
+                for y in range(at["y"], at["y"] + at["h"])
+            }
+            assert at["x"] + at["w"] <= 24
+            assert not cells & taken, panel["title"]
+            taken |= cells
+        titles = [panel["title"] for panel in dashboard["panels"]]
+        ids = [panel["id"] for panel in dashboard["panels"]]
+        assert len(set(titles)) == len(titles)
+        assert len(set(ids)) == len(ids)
+
+
+def test_the_provisioning_leads_to_the_dashboards() -> None:
+    provisioning = panels.GRAFANA / "provisioning"
+    [source] = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())[
+        "datasources"
+    ]
+    assert source["type"] == "prometheus"
+    [provider] = yaml.safe_load((provisioning / "dashboards" / "teimoso.yml").read_text())[
+        "providers"
+    ]
+    assert provider["type"] == "file"
+    assert provider["options"]["path"].endswith(panels.DASHBOARDS[0].parent.name)

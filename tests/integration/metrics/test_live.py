@@ -1,0 +1,165 @@
+"""What a real Prometheus sees of a live service under load while its processes are killed."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.instance import API_KEY, Instance
+from tests.integration.metrics import panels
+from tests.prometheus import Prometheus, needed
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.timeout(240)
+
+ACCOUNT, ANA = "15550100001", "15550100002"
+TEXT = "a text that nobody may see"
+SECONDS = 30.0
+"""Within which every query has points; scrapes and the tree's words take some of them."""
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    needed("prometheus")
+    place = tmp_path_factory.mktemp("metrics")
+    settings = {
+        "STORAGE_BUCKET": str(place / "bucket"),
+        "SESSION_ENCRYPTION_KEY": "5" * 64,
+        "SESSION_BACKUP_INTERVAL": "2000",
+        "HEALTH_CHECK_INTERVAL": "2000",
+    }
+    with Instance(place / "data", settings) as running:
+        running.pair("shop", ACCOUNT)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def prometheus(
+    instance: Instance, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    """With messages both ways all the time, after each kind of process that counts was killed."""
+    made = instance.teimoso("keys", "create", "prometheus", "--scope", "metrics", "--json")
+    key = json.loads(made.stdout)["key"]
+    directory = tmp_path_factory.mktemp("prometheus") / "server"
+    done = threading.Event()
+    traffic = threading.Thread(target=flow, args=(instance, done))
+    traffic.start()
+    try:
+        with Prometheus(directory, f"127.0.0.1:{instance.port}", key, panels.RULES) as server:
+            counted = 'teimoso_messages_received_total{connection="shop"} > 2'
+            until("messages are counted", lambda: server.points(counted), SECONDS)
+            instance.kill("connection", "shop")
+            until("it is seen", partial(server.points, restarted("connection")), SECONDS)
+            drop = {"account": ACCOUNT, "kind": "drop"}
+            instance.simulator.post("/faults", json=drop).raise_for_status()
+            for role in ("state", "root"):
+                instance.kill(role)
+                until(f"{role} is seen", partial(server.points, restarted(role)), SECONDS)
+            yield server
+    finally:
+        done.set()
+        traffic.join()
+
+
+def restarted(role: str) -> str:
+    return f'increase(teimoso_restarts_total{{role="{role}",cause="crashed"}}[1m]) > 0'
+
+
+def exported(instance: Instance) -> set[str]:
+    families = text_string_to_metric_families(instance.api.get("/metrics").text)
+    return {sample.name for family in families for sample in family.samples}
+
+
+def flow(instance: Instance, done: threading.Event) -> None:
+    headers = {"X-Api-Key": API_KEY}
+    with httpx.Client(base_url=str(instance.api.base_url), headers=headers, timeout=15) as api:
+        while not done.wait(0.1):
+            body = {"connection": "shop", "to": ANA, "type": "text", "text": TEXT}
+            api.post("/api/messages", json=body)
+            instance.say(ANA, ACCOUNT, TEXT)
+
+
+def test_every_query_has_points(prometheus: Prometheus) -> None:
+    queries = {*panels.of_panels("shop"), *panels.of_rules()}
+    assert len(queries) > 80
+    end = time.monotonic() + SECONDS
+    while queries := {query for query in queries if not prometheus.points(query.text)}:
+        assert time.monotonic() < end, "no points: " + "\n".join(map(str, sorted(queries)))
+        time.sleep(1)
+
+
+def test_prometheus_judges_every_rule(prometheus: Prometheus) -> None:
+    def judged() -> bool:
+        found = prometheus.rules()
+        assert {rule["name"] for rule in found} == {rule["alert"] for rule in panels.rules()}
+        return all(rule["health"] == "ok" for rule in found)
+
+    until("every rule was judged", judged, SECONDS)
+
+
+def test_a_socket_that_closed_is_counted(prometheus: Prometheus, instance: Instance) -> None:
+    [fault] = instance.simulator.get("/faults").json()["items"]
+    assert fault["struck"] == 1
+    closed = 'increase(teimoso_socket_closes_total{connection="shop"}[1m]) > 0'
+    until("a closed socket is counted", partial(prometheus.points, closed), SECONDS)
+
+
+def test_nothing_is_lost(prometheus: Prometheus) -> None:
+    """Seen at one of the scrapes at least: between two counts messages move."""
+    until(
+        "nothing is missing",
+        lambda: prometheus.points("min_over_time(sum(teimoso_messages_unaccounted)[5s:1s]) == 0"),
+        SECONDS,
+    )
+
+
+def test_no_total_ever_falls_or_jumps(prometheus: Prometheus, instance: Instance) -> None:
+    """The gateway lived all the time, so nothing may look like a restart of what it shows."""
+    names = {name for name in exported(instance) if re.search("_(total|count|sum|bucket)$", name)}
+    assert len(names) > 40
+    for name in names:
+        assert prometheus.points(f"resets({name}[5m]) == 0"), name
+        assert not prometheus.points(f"resets({name}[5m]) > 0"), name
+    [restarts] = prometheus.points('max(teimoso_restarts_total{role="connection",cause="crashed"})')
+    assert float(restarts["value"][1]) == 1, "a new root counted again what the old one had"
+
+
+def test_every_series_is_documented(instance: Instance, prometheus: Prometheus) -> None:
+    text = (panels.ROOT / "docs" / "metrics.md").read_text()
+    row = re.compile(r"^\| `(teimoso_\w+)` \| (\w+) \| .*? \| (.*) \|$", re.MULTILINE)
+    documented = set(row.findall(text))
+    shown = {
+        (
+            family.name + ("_total" if family.type == "counter" else ""),
+            family.type,
+            family.documentation,
+        )
+        for family in text_string_to_metric_families(instance.api.get("/metrics").text)
+        if family.name.startswith("teimoso_")
+    }
+    assert shown == documented
+
+
+def test_no_panel_asks_for_what_nobody_exports(instance: Instance, prometheus: Prometheus) -> None:
+    names = exported(instance)
+    for query in (*panels.of_panels("shop"), *panels.of_rules()):
+        missing = panels.metrics(query.text) - names
+        assert not missing, f"{query.where}: {missing}"
+
+
+def test_no_series_names_anybody(instance: Instance, prometheus: Prometheus) -> None:
+    text = instance.api.get("/metrics").text
+    assert "teimoso_messages_sent_total" in text
+    assert "1555" not in text
+    assert "nobody may see" not in text

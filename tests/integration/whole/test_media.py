@@ -1,0 +1,101 @@
+"""Files, both ways, on a whole instance; the simulator is the judge of what leaves."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.whole.shop import ACCOUNT, CONTACT
+from tests.integration.whole.test_kinds import arrived, becomes, says, sends
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from tests.instance import Instance
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("is_open")]
+
+STORED = {"state": "stored", "error": None}
+
+
+def settles(instance: Instance, identity: str) -> dict[str, Any]:
+    """The message's file, once what became of it is told."""
+
+    def look() -> dict[str, Any] | None:
+        media: dict[str, Any] = instance.message(identity)["media"]
+        return media if media["state"] != "pending" else None
+
+    found: dict[str, Any] = until("its file is settled", look, 30)
+    return found
+
+
+def test_a_file_goes_out_and_comes_in(instance: Instance) -> None:
+    data = os.urandom(300_000)
+    up = instance.api.post(
+        "/api/media", content=data, headers={"Content-Type": "application/pdf"}
+    ).json()
+    sent = sends(
+        instance,
+        type="document",
+        media={"sha256": up["sha256"]},
+        name="bill.pdf",
+        caption="a bill",
+    )
+    got = arrived(instance, sent["message_id"])
+    assert (got["type"], got["text"], got["content"]["media"]) == ("document", "a bill", "ok")
+    assert got["content"]["sha256"] == up["sha256"] == hashlib.sha256(data).hexdigest()
+    assert got["content"]["file_name"] == "bill.pdf"
+    theirs = os.urandom(200_000)
+    came = says(
+        instance,
+        type="image",
+        data=base64.b64encode(theirs).decode(),
+        text="look",
+        reply_to=got["id"],
+    )
+    assert (came["type"], came["text"], came["reply_to"]["message_id"]) == (
+        "image",
+        "look",
+        got["id"],
+    )
+    media = settles(instance, came["id"])
+    assert (media["state"], media["size"]) == ("stored", len(theirs))
+    assert instance.api.get(media["url"]).content == theirs
+    own = says(instance, f"phones/{ACCOUNT}", type="audio", size=5000, ptt=True)
+    assert (own["direction"], own["content"]["voice"]) == ("out", True)
+    assert settles(instance, own["id"])["state"] == "stored"
+
+
+def test_a_killed_connection_fetches_what_waits(instance: Instance) -> None:
+    """G5, G8: the message says `pending` until its file is there, whoever fetches it."""
+    (pid,) = instance.pids("connection")
+    os.kill(pid, signal.SIGSTOP)
+    sizes = [20 * 2**20 + number for number in range(3)]
+    ids = []
+    for size in sizes:
+        said = instance.simulator.post(
+            f"/contacts/{CONTACT}/say", json={"to": ACCOUNT, "type": "document", "size": size}
+        )
+        ids.append(said.json()["id"])
+    os.kill(pid, signal.SIGCONT)
+
+    def stored() -> list[dict[str, Any]] | None:
+        listed = [one for one in instance.messages(connection="shop") if one["message_id"] in ids]
+        return listed if len(listed) == len(ids) else None
+
+    listed: list[dict[str, Any]] = until("the messages are stored", stored, 30)
+    assert instance.kill("connection", "shop") == pid
+    waiting = [one for one in listed if instance.message(one["id"])["media"]["state"] == "pending"]
+    print(f"{len(waiting)} of {len(ids)} files in flight at the kill")
+    assert waiting
+    for one in listed:
+        media = settles(instance, one["id"])
+        assert media["state"] == "stored"
+        assert media["size"] in sizes
+        head = instance.api.head(media["url"])
+        assert head.headers["content-length"] == str(media["size"])
+    becomes(instance, listed[0]["id"], status="received")

@@ -1,0 +1,242 @@
+"""What each write of the service tells: once, in whatever order and however often it comes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+
+from actors.connection.engine import InboxMessage
+from actors.content import Delete, Edit, PollVote, Reaction, Target, encode
+from actors.health.alerts import Alert
+from actors.queue import mirror
+from actors.queue.record import record_of
+from actors.state.connections import Connections, Observed
+from actors.state.event_log import EventLog
+from actors.state.events import TYPES
+from actors.state.messages import advancing, changing, content_of, incoming, moving, storing
+from actors.state.observing import observation
+from actors.state.sqlite import SqliteDocuments
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from actors.content import Content
+    from actors.queue.record import Record
+    from actors.state.documents import Documents, Write
+
+ANA = "15550100002@s.whatsapp.net"
+LID = "90000000000002@lid"
+ACCOUNT = "15550100001@s.whatsapp.net"
+HELLO = InboxMessage(7, ANA, ANA, "A", 1_764_000_000, "text", "hello")
+OWN = replace(HELLO, sender=ACCOUNT, from_me=True)
+ITS = Target("A", ANA)
+
+
+@pytest_asyncio.fixture
+async def documents(tmp_path: Path) -> AsyncIterator[Documents]:
+    store = SqliteDocuments(tmp_path / "state.db")
+    await EventLog(store).want(time.time() + 1000)
+    yield store
+    await store.close()
+
+
+def saying(content: Content, **more: Any) -> InboxMessage:
+    said = InboxMessage(8, ANA, ANA, "C", HELLO.at + 9, content.type, None, content=encode(content))
+    return replace(said, **more)
+
+
+def storing_it(item: InboxMessage) -> list[Write]:
+    """As the StateManager does."""
+    document = incoming("shop", asdict(item), 5.0)
+    return [storing(document), *changing("shop", document, content_of(asdict(item)))]
+
+
+def record(status: str, **times: float) -> Record:
+    fields: dict[str, str] = {
+        "status": status,
+        "chat": ANA,
+        "type": "text",
+        "text": "hi",
+        "priority": "5",
+        "attempts": "1",
+        "accepted_at": "1",
+        "revision": str(1 + len(times)),
+    }
+    named = {f"{name}_at": str(at) for name, at in times.items()}
+    return record_of("shop", "3EB0", {**fields, **named})
+
+
+async def told(documents: Documents, *writes: Sequence[Write]) -> list[str]:
+    """The types that these batches tell, each written twice."""
+    before = (await EventLog(documents).head()).seq
+    for batch in writes:
+        await documents.batch(batch)
+        await documents.batch(batch)
+    return [each.event.type for each in (await EventLog(documents).after(before)).events]
+
+
+async def last(documents: Documents) -> dict[str, Any]:
+    events = (await EventLog(documents).after(0)).events
+    return events[-1].event.data
+
+
+async def test_a_message_that_came_is_told_with_what_it_says(documents: Documents) -> None:
+    assert await told(documents, storing_it(HELLO)) == ["message.received"]
+    assert await last(documents) == incoming("shop", asdict(HELLO), 5.0)
+    (only,) = (await EventLog(documents).after(0)).events
+    assert (only.event.connection, only.event.at) == ("shop", 5.0)
+
+
+@pytest.mark.parametrize("item", [HELLO, OWN, saying(Reaction(ITS, "x"))])
+async def test_history_tells_nothing(documents: Documents, item: InboxMessage) -> None:
+    old = replace(item, source="history")
+    assert await told(documents, storing_it(old)) == []
+    receipt = {**asdict(old), "status": "read", "at": HELLO.at + 1}
+    assert await told(documents, [advancing("shop", receipt)]) == []
+
+
+async def test_what_takes_a_placeholders_place_is_told(documents: Documents) -> None:
+    placeholder = replace(HELLO, type="undecryptable", text=None)
+    assert await told(documents, storing_it(placeholder)) == ["message.received"]
+    assert await told(documents, storing_it(HELLO)) == ["message.received"]
+    assert await told(documents, storing_it(placeholder)) == []
+    ids = [each.event.id for each in (await EventLog(documents).after(0)).events]
+    assert len(set(ids)) == 2
+
+
+async def test_what_the_own_phone_sent_is_told_as_sent(documents: Documents) -> None:
+    assert await told(documents, storing_it(OWN)) == ["message.sent"]
+    receipt = {**asdict(OWN), "at": OWN.at + 1}
+    steps = [[advancing("shop", {**receipt, "status": each})] for each in ("read", "delivered")]
+    assert await told(documents, *steps) == ["message.read", "message.delivered"]
+
+
+async def test_each_step_of_a_sent_message_is_told_also_where_several_come_at_once(
+    documents: Documents,
+) -> None:
+    assert await told(documents, mirror.writes([record("queued", queued=1)])) == []
+    read = record("read", queued=1, sending=2, sent=3, delivered=4, read=5)
+    sent = record("sent", queued=1, sending=2, sent=3)
+    assert await told(documents, mirror.writes([sent])) == ["message.sent"]
+    assert await told(documents, mirror.writes([read])) == ["message.delivered", "message.read"]
+    assert await told(documents, mirror.writes([sent])) == [], "an older revision"
+
+
+async def test_a_letter_that_dies_twice_is_told_twice(documents: Documents) -> None:
+    dead = record("dead", queued=1, sending=2, dead=3)
+    again = record("queued", queued=4, sending=2, dead=3, x=0)
+    twice = replace(record("dead", queued=4, sending=5, dead=6, x=0, y=0), error="ack_timeout")
+    assert await told(documents, mirror.writes([dead])) == ["message.dead"]
+    assert await told(documents, mirror.writes([again])) == []
+    assert await told(documents, mirror.writes([twice])) == ["message.dead"]
+    assert (await last(documents))["error"] == "ack_timeout"
+
+
+async def test_a_cancelled_message_is_told(documents: Documents) -> None:
+    assert await told(documents, mirror.writes([record("cancelled", queued=1, cancelled=2)])) == [
+        "message.cancelled"
+    ]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["after its message", "before it"])
+@pytest.mark.parametrize(
+    ("said", "more"),
+    [
+        (
+            Reaction(ITS, "\N{THUMBS UP SIGN}"),
+            {"change": "reaction", "emoji": "\N{THUMBS UP SIGN}"},
+        ),
+        (Edit(ITS, "hallo"), {"change": "edit", "text": "hallo"}),
+        (Delete(ITS), {"change": "delete"}),
+        (PollVote(ITS, ("a",)), {"change": "vote", "options": ["a"]}),
+    ],
+    ids=lambda value: value.type if hasattr(value, "type") else "",
+)
+async def test_a_change_is_told_once_and_is_no_message(
+    documents: Documents, said: Content, more: dict[str, Any], first: bool
+) -> None:
+    if first:
+        await documents.batch(storing_it(HELLO))
+    assert await told(documents, storing_it(saying(said))) == ["message.changed"]
+    assert await last(documents) == {
+        "id": incoming("shop", asdict(HELLO), 5.0)["id"],
+        "message_id": "A",
+        "connection": "shop",
+        "chat": ANA,
+        "by": ANA,
+        "change_id": "C",
+        "at": HELLO.at + 9 + 8 / 1_000_000,
+        **more,
+    }
+    if not first:
+        assert await told(documents, storing_it(HELLO)) == ["message.received"]
+
+
+async def test_a_change_by_the_own_phone_is_told_as_a_change_alone(documents: Documents) -> None:
+    own = saying(Reaction(ITS, "x"), sender=ACCOUNT, from_me=True)
+    assert await told(documents, storing_it(own)) == ["message.changed"]
+    assert (await last(documents))["by"] == "me"
+
+
+async def test_an_older_reaction_that_comes_late_changes_nothing(documents: Documents) -> None:
+    newer = saying(Reaction(ITS, "x"), message_id="D", at=HELLO.at + 20)
+    assert await told(documents, storing_it(HELLO), storing_it(newer)) == [
+        "message.received",
+        "message.changed",
+    ]
+    assert await told(documents, storing_it(saying(Reaction(ITS, "y")))) == []
+
+
+async def test_a_message_that_moves_to_another_chat_is_not_told_again(documents: Documents) -> None:
+    item = replace(HELLO, chat=LID, sender=LID)
+    await documents.batch(storing_it(item))
+    found = incoming("shop", asdict(item), 5.0)
+    assert await told(documents, list(moving(found, LID, ANA))) == []
+
+
+async def test_a_state_is_told_when_it_or_its_cause_changes(documents: Documents) -> None:
+    await Connections(documents).create("shop")
+    opened = Observed("open", epoch=2, since=10.0, beat=11.0, account=ACCOUNT)
+
+    def seen(**new: Any) -> list[Write]:
+        return [observation("shop", replace(opened, **new))]
+
+    assert await told(documents, seen()) == ["connection.state"]
+    assert await last(documents) == {
+        "id": "shop",
+        "state": "open",
+        "cause": None,
+        "epoch": 2,
+        "since": 10.0,
+        "account": ACCOUNT,
+        "retry_at": None,
+    }
+    assert await told(documents, seen(beat=40.0)) == []
+    fallen = seen(state="reconnecting", cause="network", since=50.0)
+    again = seen(state="reconnecting", cause="keepalive", since=60.0)
+    assert await told(documents, fallen, again) == ["connection.state"] * 2
+    assert await told(documents, seen(state="stopped", epoch=1, since=99.0)) == [], "an old owner"
+    assert await Connections(documents).observe("shop", Observed("failed", epoch=3, since=70.0))
+    assert (await last(documents))["state"] == "failed"
+
+
+async def test_an_alert_is_told_when_it_is_raised_and_when_it_is_over(
+    documents: Documents,
+) -> None:
+    alert = Alert("connection_failed", "shop", "critical", "It failed.", 10.0)
+    other = replace(alert, reason="It failed again.")
+    assert await told(documents, [alert.write], [other.write]) == ["alert.raised"]
+    over = replace(other, cleared_at=20.0)
+    assert await told(documents, [over.write]) == ["alert.cleared"]
+    (*_, cleared) = (await EventLog(documents).after(0)).events
+    assert (cleared.event.connection, cleared.event.at) == ("shop", 20.0)
+
+
+def test_every_type_is_named_by_a_noun_and_what_became_of_it() -> None:
+    assert len(TYPES) == 10
+    assert {name.partition(".")[0] for name in TYPES} == {"message", "connection", "alert"}
