@@ -14,6 +14,7 @@ from gateway.content_answers import (  # noqa: TC001 - pydantic reads them at ru
     Referred,
     Vote,
 )
+from gateway.engines import EngineGuarantees  # noqa: TC001
 from gateway.models import Status  # noqa: TC001
 
 State = Literal["pairing", "connecting", "open", "reconnecting", "stopped", "failed", "logged_out"]
@@ -26,6 +27,7 @@ class Connection(Answer):
     state: State
     cause: str | None = Field(description="Why it is in this state, where there is a reason.")
     engine: str
+    guarantees: EngineGuarantees | None = Field(description="null for an unknown engine.")
     epoch: int = Field(description="Rises whenever another actor takes the connection over.")
     restarts: int
     since: Time | None = Field(description="Since when it is in this state.")
@@ -45,12 +47,6 @@ class Qr(Answer):
 
     qr: str = Field(description="The text that the QR image shows.")
     expires_at: Time
-
-
-class Number(Answer):
-    number: str
-    on_whatsapp: bool
-    chat: str | None = Field(description="Where to write to, if it is on WhatsApp.")
 
 
 class GroupMember(Answer):

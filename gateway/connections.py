@@ -14,7 +14,7 @@ from actors.state.connections import (
 )
 from actors.state.documents import StoreAway
 from actors.state.webhooks import TooManyWebhooks, creating
-from gateway import answers, auth, event_answers, event_shapes, qr, shapes, webhooks
+from gateway import answers, auth, engines, event_answers, event_shapes, qr, shapes, webhooks
 from gateway.endpoint import Call, Gives, Operation, written
 from gateway.models import ListConnections, NewConnection, Recovery
 from gateway.problems import Problem
@@ -31,13 +31,14 @@ _ASKED = Gives("Noted; the connection as it is now.", answers.Connection)
 async def create(call: Call[NewConnection, None]) -> Response:
     wanted = call.body
     auth.require_connection(call.key, wanted.id)
+    engine = engines.usable(wanted.engine, call.backends.settings)
     webhook = None
     if wanted.webhook is not None:
         webhook = webhooks.made(call.backends, wanted.webhook, connections=[wanted.id])
     try:
         registered = await call.backends.registry.create(
             wanted.id,
-            engine=wanted.engine,
+            engine=engine,
             webhook=None if webhook is None else webhook.id,
             writes=() if webhook is None else creating(webhook),
         )
@@ -232,6 +233,8 @@ OPERATIONS = (
             "too_many_connections",
             "too_many_webhooks",
             "unsupported_engine",
+            "engine_not_installed",
+            "engine_keeps_no_copies",
             "invalid_url",
             "private_url",
             "store_away",

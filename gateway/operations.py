@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from actors.connection.engine import ENGINES
+from actors.connection.engine import ENGINES, installed
 from actors.health import summary
 from gateway import answers, auth, vitals
 from gateway.answer import rfc3339
@@ -76,7 +76,7 @@ async def health(call: Call[None, None]) -> Response:
             oldest_at=rfc3339(seen.spool.oldest_at) if seen.spool else None,
         ),
         "engines": [
-            vitals.EngineHealth(name=name, **asdict(guarantees))
+            vitals.EngineHealth(name=name, installed=installed(name), **asdict(guarantees))
             for name, guarantees in ENGINES.items()
         ],
         "items": [each for each in seen.connections if key.reaches(each.id)],
