@@ -21,6 +21,7 @@ from gateway.problems import Problem
 
 if TYPE_CHECKING:
     from actors.state.connections import Connection as Registered
+    from gateway.answer import Answer
     from gateway.backends import Backends
 
 _ONE = Gives("The connection.", answers.Connection)
@@ -52,7 +53,7 @@ async def create(call: Call[NewConnection, None]) -> Response:
     except TooManyWebhooks:
         raise Problem("too_many_webhooks") from None
     await _noted(call.backends, registered)
-    shown: answers.Answer = shapes.connection(registered, None)
+    shown: Answer = shapes.connection(registered, None)
     if webhook is not None:
         call.backends.deliverer.look()
         told = event_shapes.webhook(webhook, webhook.progress.cursor)

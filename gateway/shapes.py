@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.engine import ENGINES
 from actors.state.messages import connection_of
+from gateway.answer import rfc3339
 from gateway.answers import (
     Alert,
     Connection,
@@ -16,7 +17,6 @@ from gateway.answers import (
     Queue,
     RecoveryAction,
     State,
-    rfc3339,
 )
 from gateway.engines import EngineGuarantees
 from gateway.said import said_and_done, said_in

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from gateway.answers import AlertAnswer, Answer, Connection
+from gateway.answer import Answer
+from gateway.answers import AlertAnswer, Connection  # noqa: TC001 - pydantic reads them
 from gateway.engines import EngineGuarantees
 
 

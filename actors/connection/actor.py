@@ -35,6 +35,7 @@ from actors.queue.lanes import Lanes, decide
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
 from actors.redis.lease import EXPIRES, Leases, Obstacle, Owner
+from actors.redis.presence import Presences
 from actors.settings import Settings
 from actors.shell import Shell, end_tasks
 
@@ -97,6 +98,7 @@ class ConnectionActor(Shell):
         self._keeping = Keeping.of(self._settings, self._leases)
         self._lanes = Lanes(self._redis, self._settings)
         self._commands = Commands(self._redis, self._settings)
+        self._presences = Presences(self._redis)
         bucket = None if self._keeping is None else self._keeping.bucket
         self._media = open_store(self._settings, bucket)
         if self._settings.several_hosts:  # on a host without a gateway nobody else does it
@@ -270,6 +272,7 @@ class ConnectionActor(Shell):
             ),
             taken_at=self._taken_at,
             commands=self._commands,
+            presences=self._presences,
             copies=copies,
         )
         if copies is not None:

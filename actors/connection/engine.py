@@ -171,6 +171,20 @@ InboxKind = Literal["message", "history", "receipt", "merge", "status", "file"]
 
 
 @dataclass(frozen=True, slots=True)
+class Presence:
+    """What a person is seen doing now: online or not, or typing or not in a chat.
+
+    `who` is the person's canonical address, `chat` the same or a group's. `last_seen` is WhatsApp's
+    time in seconds since the epoch, where it tells.
+    """
+
+    chat: str
+    who: str
+    state: Literal["available", "unavailable", "composing", "recording", "paused"]
+    last_seen: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Qr:
     """What a phone has to scan: the string that the QR image encodes, and when it expires."""
 
@@ -204,13 +218,15 @@ class EngineEvents:
     """What an engine tells its owner; each is awaited by the engine's own loop, so keep it short.
 
     `on_qr` a new QR to show; `on_paired` credentials are committed (canonical address of the
-    account); `on_open` logged in; `on_inbox` at least one new item was committed.
+    account); `on_open` logged in; `on_inbox` at least one new item was committed; `on_presence`
+    somebody came, went, types or stopped.
     """
 
     on_qr: Callable[[Qr], Awaitable[None]] = field(default=_ignore)
     on_paired: Callable[[str], Awaitable[None]] = field(default=_ignore)
     on_open: Callable[[], Awaitable[None]] = field(default=_ignore)
     on_inbox: Callable[[], Awaitable[None]] = field(default=_ignore)
+    on_presence: Callable[[Presence], Awaitable[None]] = field(default=_ignore)
 
 
 class SendError(Exception):
@@ -269,6 +285,9 @@ class Engine(Protocol):
 
     async def typing(self, chat: str, state: str) -> None:
         """Show in a chat what the account does: ``composing``, ``recording`` or ``paused``."""
+
+    async def subscribe(self, chat: str) -> None:
+        """Ask WhatsApp to tell of a person's presence (`on_presence`), as long as the socket lasts."""
 
     @overload
     async def pending(

@@ -296,7 +296,7 @@ class Ledger:
 
 def _set_aside(path: Path) -> None:
     """Move what is damaged out of the way, unless another process has by now."""
-    with path.with_suffix(".aside").open("a") as lock:
+    with path.with_name(f"{path.name}.aside").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             with closing(sqlite3.connect(path)) as database:

@@ -35,7 +35,7 @@ from actors.content import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.connection.engine import Engine, InboxMessage, Qr
+    from actors.connection.engine import Engine, InboxMessage, Presence, Qr
     from actors.content import Content
     from tests.conformance.clients import child, native_files, native_groups
 else:
@@ -130,6 +130,12 @@ class Owner:
                     )
                 await self.engine.settle([one.key for one in receipts])
 
+    async def on_presence(self, heard: Presence) -> None:
+        if heard.state in ("available", "unavailable"):
+            child.emit("presence", who=heard.who, available=heard.state == "available")
+        else:
+            child.emit("typing", chat=heard.chat, state=heard.state)
+
     def _tell(self, message: InboxMessage) -> None:
         said: Content = Text(message.text or "")
         if message.content is not None:
@@ -186,6 +192,14 @@ class Owner:
             if not follows.at_once:
                 await asyncio.sleep(BACKOFF)
 
+    async def _show(self, command: dict[str, Any]) -> None:
+        if command["do"] == "online":
+            await self.engine.presence(available=command["online"])
+        elif command["do"] == "subscribe":
+            await self.engine.subscribe(address(command["to"]))
+        else:
+            await self.engine.typing(address(command["to"]), command["state"])
+
     async def obey(self, command: dict[str, Any]) -> None:
         from actors.connection.engine import NotConnected, Outgoing
 
@@ -202,10 +216,13 @@ class Owner:
             assert isinstance(brought, Media)
             child.emit("downloaded", id=number, **await self.files.downloaded(number, brought))
             return
+        if command["do"] in ("online", "subscribe", "type"):
+            await self._show(command)
+            return
         if command["do"] not in ("send", "say"):
             raise NotImplementedError
-        message_id = f"3EB0{secrets.token_hex(9).upper()}"
         chat = address(command["to"])
+        message_id = f"3EB0{secrets.token_hex(9).upper()}"
         said: Content = Text(command.get("text", ""))
         if command["do"] == "say":
             said = await self._content(command)
@@ -236,7 +253,9 @@ async def main(engine: str = "native") -> None:
         whatsapp_root_key=asked["root_key"],
         whatsapp_media_authority=os.environ["SSL_CERT_FILE"],
     )
-    events = EngineEvents(owner.on_qr, owner.on_paired, owner.on_open, owner.on_inbox)
+    events = EngineEvents(
+        owner.on_qr, owner.on_paired, owner.on_open, owner.on_inbox, owner.on_presence
+    )
     store = DirectoryStore(settings.media)
     owner.files = native_files.Files(store)
     package = importlib.import_module(f"actors.connection.{engine}")

@@ -61,6 +61,7 @@ IN_PATHS = {
     "id": "shop.3EB0" + "0" * 18,
     "number": "15550100002",
     "chat": "15550100002",
+    "who": "15550100002",
 }
 OTHER_JSON = (b"[]", b"null", b"1", b"1e400", b"NaN", b"-Infinity", b'"psst"', b"[[]]", b"true")
 OF_ANY_TYPE: tuple[Any, ...] = (True, 1.5, -1, 10**30, [], [NUMBER], {}, {TEXT: TEXT})
@@ -312,7 +313,7 @@ def test_paths_that_are_nearly_right(gateway: Gateway, api: Api, path: str) -> N
         f"{concrete}//",
         f"{concrete}/%2e%2e/{TEXT}",
         f"{concrete}%2f",
-        f"{concrete}/{NUMBER}",
+        *(() if f"{path}/{{who}}" in PATHS else (f"{concrete}/{NUMBER}",)),
         concrete.replace("/", "//"),
         concrete.replace("/", "/%2e/", 1),
         f"{concrete}%00/x",

@@ -125,6 +125,19 @@ def test_a_program_that_does_not_know_what_it_sends_says_it_with_the_message(api
             assert api.get(f"/api/messages/{id_}").json()["media"]["mime"] == mime
 
 
+@pytest.mark.parametrize(
+    ("declared", "kept_as"),
+    [
+        ('text/plain; charset="utf-8"', "text/plain"),
+        ("text/plain;charset=utf-8", "text/plain;charset=utf-8"),
+        ("application/x-www-form-urlencoded; charset=x", "application/octet-stream"),
+        ("application/pdf; " + "x" * 300, "application/pdf"),
+    ],
+)
+def test_what_an_upload_says_it_is(api: Api, declared: str, kept_as: str) -> None:
+    assert upload(api, unlike(), declared)["mime"] == kept_as
+
+
 def test_parts_of_a_file(api: Api) -> None:
     content = unlike()
     id_ = send(api, {"sha256": upload(api, content)["sha256"]}).json()["id"]
