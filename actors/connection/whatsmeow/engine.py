@@ -49,8 +49,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-FIRST_QR: Final = 60.0
-NEXT_QR: Final = 20.0
+FIRST_QR, NEXT_QR = 60.0, 20.0
 """Seconds for which a QR can be scanned."""
 
 RESEND_PATIENCE: Final = 60.0
@@ -97,8 +96,7 @@ class WhatsmeowEngine:
         self._heard: deque[tuple[Client, Heard]] = deque()
         self._departed: deque[Departed] = deque()
         self._news = asyncio.Event()
-        self._last_heard = 0.0
-        self._codes = 0
+        self._last_heard, self._codes = 0.0, 0
         with suppress(StoreDamaged):  # Go tells
             self._know(store.device())
         self._told = self.account
@@ -139,6 +137,10 @@ class WhatsmeowEngine:
 
     async def groups(self) -> Sequence[Group]:
         """No groups are told of."""
+        raise SendError(UNSUPPORTED, permanent=True)
+
+    async def subscribe(self, chat: str) -> None:  # noqa: ARG002 - the port's
+        """Nobody's presence is told."""
         raise SendError(UNSUPPORTED, permanent=True)
 
     async def presence(self, *, available: bool) -> None:
