@@ -156,14 +156,14 @@ async def redeliver(call: Call[None, None]) -> Response:
     backends = call.backends
     webhook = await _existing(call)
     number = call.path["delivery"]
-    if not _is_number(number) or int(number) <= webhook.begun:
+    if not _is_number(number):
         raise Problem("unknown_delivery")
     seq = int(number)
     document = await backends.documents.get(DELIVERIES, courier.delivery_id(webhook.id, seq))
     if document is None:
         look = await EventLog(backends.documents).after(seq - 1, packs=1)
         told = look.events[0] if look.events and look.events[0].seq == seq else None
-        if told is None or not webhook.wants(told.event):
+        if told is None or seq <= webhook.begun or not webhook.wants(told.event):
             raise Problem("unknown_delivery")
         if seq > webhook.progress.cursor:
             raise Problem("still_waiting")
