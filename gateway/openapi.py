@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import models_json_schema
 
-from gateway import answers, problems
+from gateway import answers, event_answers, problems
 from gateway.models import CONNECTION_PATTERN
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "paths": paths,
+        "webhooks": {"event": {"post": _told()}},
         "components": {
             "schemas": _schemas(operations),
             "securitySchemes": {
@@ -139,6 +140,36 @@ def _operation(operation: Operation) -> dict[str, Any]:
             "content": {"application/octet-stream": {"schema": {"type": "string", "minLength": 1}}},
         }
     return described
+
+
+def _told() -> dict[str, Any]:
+    """What endpoints of webhooks are told; readers of `/api/events` are told the same."""
+    named = ("webhook-id", "webhook-timestamp", "webhook-signature")
+    return {
+        "operationId": "event",
+        "summary": "Something happened",
+        "description": "Signed as Standard Webhooks has it. Told again under the same `webhook-id`.",
+        "tags": ["webhooks"],
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
+            for name in named
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"oneOf": [_reference(model) for model in event_answers.MODELS]},
+                    "example": event_answers.example(),
+                }
+            },
+        },
+        "responses": {
+            "2XX": {"description": "It arrived."},
+            "410": {"description": "Nobody is there any more: the webhook is switched off."},
+            "default": {"description": "It is told again later."},
+        },
+        "security": [],
+    }
 
 
 def _given(gives: Gives) -> dict[str, Any]:
@@ -231,6 +262,7 @@ def _headers(operation: Operation) -> Iterator[dict[str, Any]]:
 def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
     requests = {operation.body for operation in operations if operation.body is not None}
     given: set[type[BaseModel]] = {answers.ProblemAnswer, answers.InvalidAnswer}
+    given.update(event_answers.MODELS)
     for operation in operations:
         for gives in operation.gives.values():
             given.update(gives.models)
