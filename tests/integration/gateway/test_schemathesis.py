@@ -159,6 +159,6 @@ def test_the_document_is_kept(own_gateway: Gateway, tmp_path: Path) -> None:
         )
     print(ran.stdout[-1500:])
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "32 selected / 32 total" in ran.stdout
+    assert "41 selected / 42 total" in ran.stdout
     assert "internal_error" not in own_gateway.log()
     assert rest.sent > 10
