@@ -242,6 +242,12 @@ class Message(Answer):
     chat: str
     sender: str | None
     direction: Literal["in", "out"]
+    source: Literal["api", "live", "offline", "history"] = Field(
+        description="How it came here. `history`: the account's phone told of it later."
+    )
+    at: Time | None = Field(
+        description="What lists are sorted by: WhatsApp's time of it, or when it was accepted."
+    )
     type: str
     text: str | None = Field(description="As it reads after its edits.")
     content: Content | None = Field(description="What a kind says that is more than a text.")

@@ -40,6 +40,7 @@ _USUAL: Final = {
     "sticker": "image/webp",
 }
 _VOICE: Final = "audio/ogg; codecs=opus"
+_MIME: Final = re.compile(outgoing.MIME)
 _NAME: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]")
 
 
@@ -101,10 +102,12 @@ def mime_of(kind: str, told: str | None, *, voice: bool = False) -> str:
 
 def mime_told(header: str | None) -> str | None:
     """A Content-Type as it may be kept; None where it says nothing."""
-    if header is None or not re.fullmatch(outgoing.MIME, header.strip()) or len(header) > 255:
+    whole = "" if header is None else header.strip()
+    plain = whole.partition(";")[0].strip()
+    if plain.lower() in UNKNOWN:
         return None
-    told = header.strip()
-    return None if told.partition(";")[0].strip().lower() in UNKNOWN else told
+    fit = (each for each in (whole, plain) if len(each) <= 255 and _MIME.fullmatch(each))
+    return next(fit, None)
 
 
 async def _fetch(backends: Backends, wanted: Bringing) -> tuple[str, int, str | None, str | None]:

@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from actors.media.store import TooLarge
 from gateway import answers, messages, ranges
-from gateway.attaching import mime_told
+from gateway.attaching import UNKNOWN, mime_told
 from gateway.body import chunks
 from gateway.endpoint import Call, Gives, Operation, written
 from gateway.models import Upload
@@ -33,7 +33,8 @@ async def upload(call: Call[None, Upload]) -> Response:
     declared = headers.get("content-type", "").strip()
     if declared.lower().startswith("multipart/"):
         raise Problem("unsupported_media_type", "Send the file itself as the body, not a form.")
-    if declared and mime_told(declared) is None and not declared.startswith("application/"):
+    mime = mime_told(declared)
+    if declared and mime is None and declared.partition(";")[0].strip().lower() not in UNKNOWN:
         raise Problem("unsupported_media_type", "The Content-Type is none.")
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise Problem("unsupported_media_type", "Send the file as it is, without an encoding.")
@@ -45,7 +46,6 @@ async def upload(call: Call[None, Upload]) -> Response:
         sha256, size = await backends.files.keep(_some(chunks(call.request)), limit=limit)
     except TooLarge:
         raise _too_large(limit) from None
-    mime = mime_told(declared)
     await backends.files.call(sha256, mime, call.query.name)
     await backends.files.secure(sha256)
     answer = answers.Uploaded(sha256=sha256, size=size, mime=mime or _UNSAID, name=call.query.name)

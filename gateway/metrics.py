@@ -62,6 +62,11 @@ class Metrics:
         self._accepted_by: dict[str, Counter] = {}
         self._answered_by: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
+    def expect(self, connection: str) -> None:
+        """Have the counter of a connection before its first message."""
+        if connection not in self._accepted_by:
+            self._accepted_by[connection] = self._accepted.labels(connection)
+
     def accepted(self, connection: str) -> None:
         counter = self._accepted_by.get(connection)
         if counter is None:

@@ -36,6 +36,7 @@ EVENTS_PATTERN = f"^{_TYPE}(,{_TYPE})*$"
 CONNECTION_PATTERN = f"^{CONNECTION_ID}$"
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
+WEBHOOK_PATTERN = "^wh_[0-9a-f]{24}$"
 URL_LONGEST = 2048
 URL_PATTERN = (
     r"^https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9.])?)(:[0-9]{1,5})?"

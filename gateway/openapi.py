@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import models_json_schema
 
 from gateway import answers, event_answers, problems
-from gateway.models import CONNECTION_PATTERN
+from gateway.models import CONNECTION_PATTERN, WEBHOOK_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,8 +31,8 @@ _PATH_PARAMETERS = {
 _PATH_SCHEMAS = {
     "connection": {"type": "string", "pattern": CONNECTION_PATTERN},
     "id": {"type": "string", "minLength": 1},
-    "webhook": {"type": "string", "minLength": 1},
-    "delivery": {"type": "string", "minLength": 1},
+    "webhook": {"type": "string", "pattern": WEBHOOK_PATTERN},
+    "delivery": {"type": "string", "pattern": "^[0-9]{1,18}$"},
     "number": {"type": "string", "pattern": r"^[1-9][0-9]{6,14}$"},
     "chat": {"type": "string", "pattern": r"^[1-9][0-9]{6,14}(@s\.whatsapp\.net)?$"},
 }

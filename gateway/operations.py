@@ -122,6 +122,8 @@ async def _shown(call: Call[None, None]) -> Key | None:
 async def metrics(call: Call[None, None]) -> Response:
     backends = call.backends
     seen, told = await asyncio.gather(backends.observer.look(), backends.tree.look())
+    for connection in seen.connections:
+        backends.metrics.expect(connection.id)
     return Response(
         backends.metrics.render(Snapshot(seen), Counted(told, backends.metrics.own)),
         headers={"Content-Type": CONTENT_TYPE},

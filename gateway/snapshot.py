@@ -60,6 +60,12 @@ class Snapshot(Collector):
             "Whether the state store answers.",
             value=float(seen.store),
         )
+        if seen.durable is not None:
+            yield GaugeMetricFamily(
+                "teimoso_redis_durable",
+                "Whether Redis is known to have on disk what it acknowledged.",
+                value=float(seen.durable.holds),
+            )
         if seen.spool is not None:
             yield from self._spool(seen.spool)
         if seen.redis:

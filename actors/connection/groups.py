@@ -28,6 +28,9 @@ class KeyRow(NamedTuple):
     chain: bytes
     skipped: bytes
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.key_id})"  # the rest is secret
+
 
 class OwnKeyRow(NamedTuple):
     """The own sender key of a group."""
@@ -37,6 +40,9 @@ class OwnKeyRow(NamedTuple):
     chain: bytes
     private: bytes
     public: bytes
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.key_id})"
 
 
 @dataclass(frozen=True, slots=True)

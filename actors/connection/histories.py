@@ -16,6 +16,9 @@ class Told(NamedTuple):
     told: bool
     attempts: int
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.message_id})"  # it names keys
+
 
 class Histories(SessionFile):
     """A notification is there from the commit that it is acknowledged by until all is stored (G5)."""

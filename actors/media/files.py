@@ -38,10 +38,10 @@ class Files:
     def __init__(self, settings: Settings, bucket: Bucket | None) -> None:
         # Hosts may share the directory, but no SQLite file.
         name = f"media-{platform.node()}" if settings.several_hosts else "media"
-        self._path = settings.data / name
+        self._lock = settings.data / f"{name}.lock"
         self._directory = settings.media
         self._ledger = Ledger(
-            self._path.with_suffix(".db"), settings.media, copying=bucket is not None
+            settings.data / f"{name}.db", settings.media, copying=bucket is not None
         )
         self._store = DirectoryStore(settings.media, before=self._ledger.note)
         self._retention = settings.media_retention_days * DAY
@@ -120,7 +120,7 @@ class Files:
         return Upkeep(
             self._ledger,
             self._store,
-            self._path.with_suffix(".lock"),
+            self._lock,
             retention=self._retention,
             copies=self._copies,
             waits=waits,

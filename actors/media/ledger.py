@@ -9,19 +9,22 @@ all of them when it was needed last.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+import sqlite3
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+
+import structlog
 
 from actors.committer import Committer
 from actors.media.directory import place
 from actors.media.store import DIGEST, StoreFull, StoreUnavailable
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable
     from pathlib import Path
 
@@ -45,6 +48,10 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS scanned (at REAL NOT NULL)",
 )
 
+_DAMAGED: Final = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+
+log = structlog.get_logger()
+
 RENEW: Final = 24 * 3600.0
 """Seconds after which a copy in the bucket is told anew that its file is needed."""
 
@@ -63,6 +70,9 @@ class Entry:
 
 class Ledger:
     """The file in `path`. Every method raises `StoreUnavailable`; what returned is on disk.
+
+    A damaged one is moved aside and begins anew: `scan` finds the files again, each as if it was
+    needed just now, so that nothing goes too early.
 
     With `copying` each file that is noted or used is to be copied, unless that was done lately.
     """
@@ -275,7 +285,32 @@ class Ledger:
         if self._committer is None:
             # Not before it is needed: most processes never have a file in hand.
             self._committer = Committer(self._path, SCHEMA, away=_away)
-        return await self._committer.ask(run, writes=writes)
+        try:
+            return await self._committer.ask(run, writes=writes)
+        except StoreUnavailable as error:
+            if error.reason not in _DAMAGED:
+                raise
+            await asyncio.to_thread(_set_aside, self._path)
+            return await self._committer.ask(run, writes=writes)
+
+
+def _set_aside(path: Path) -> None:
+    """Move what is damaged out of the way, unless another process has by now."""
+    with path.with_name(f"{path.name}.aside").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            with closing(sqlite3.connect(path)) as database:
+                if database.execute("PRAGMA quick_check").fetchone() == ("ok",):
+                    return
+        except sqlite3.DatabaseError:
+            pass
+        moment = time.time_ns()
+        # The file itself last: what is left of a crash in between is damaged still.
+        for suffix in ("-shm", "-wal", ""):
+            with suppress(FileNotFoundError):
+                part = path.with_name(path.name + suffix)
+                part.rename(path.with_name(f"{path.name}.damaged-{moment}{suffix}"))
+    log.error("ledger damaged", action="media_ledger_damaged")
 
 
 def _forget(database: sqlite3.Connection, sha256: str) -> None:

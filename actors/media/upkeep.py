@@ -31,7 +31,7 @@ LOOK: Final = 2.0
 """Seconds between looks at what is to be copied, of a gateway."""
 
 SELDOM: Final = 10.0
-"""The same of others, of which there may be many on a host."""
+"""The same of others, of which there may be many on a host; and where nothing is copied."""
 
 TIDY: Final = 3600.0
 """Seconds between looks at what is not needed any more."""
@@ -73,7 +73,7 @@ class Upkeep:
         self._copies = copies
         self._waits = waits
         self._clock = clock
-        self._every = SELDOM if waits is None else LOOK
+        self._every = SELDOM if waits is None or copies is None else LOOK
         self._tidied: float | None = None
 
     async def run(self) -> None:
@@ -104,8 +104,7 @@ class Upkeep:
 
         Raises `BucketAway` and `StoreUnavailable`; the rest waits for the next round.
         """
-        if self._tidied is None:
-            await self._ledger.scan(self._clock())
+        await self._ledger.scan(self._clock())
         await self.copy()
         if self._tidied is None or time.monotonic() - self._tidied > TIDY:
             await self.tidy()

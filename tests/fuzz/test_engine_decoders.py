@@ -23,6 +23,7 @@ from actors.connection.native.agreement import BadSignature, Bundle
 from actors.connection.native.certificates import HandshakeRefused, verify_chain
 from actors.connection.native.envelope import Malformed, PrekeyMessage, SignalMessage
 from actors.connection.native.frames import FrameBuffer, FrameTooLarge, frame
+from actors.connection.native.history_file import Unusable, inflate, split
 from actors.connection.native.incoming import Incoming
 from actors.connection.native.nodes import (
     MalformedMessage,
@@ -37,6 +38,7 @@ from actors.connection.native.noise import Handshake, Resumption
 from actors.connection.native.pairing import Keys, PairingRefused, prove, qr_codes
 from actors.connection.native.people import People
 from actors.connection.native.reading import Forged, Scene, content_of
+from actors.connection.native.sender_keys import Distribution, GroupMessage, OwnSenderKey
 from actors.connection.native.signal import Signal, Undecryptable, new_credentials, new_key_pair
 from actors.connection.native.writing import Place, write
 from actors.connection.polls import PollKeys
@@ -50,6 +52,9 @@ if TYPE_CHECKING:
     from actors.connection.native.devices import Devices
 
 ACCOUNT = "15550100001@s.whatsapp.net"
+_OWN = OwnSenderKey.make(new_key_pair())
+HANDED, GROUP_MESSAGE = _OWN.distribution.encode(), _OWN.encrypt(b"hi all")[0]
+HISTORY = bytes.fromhex("12080a0631406c6964203a060a0131120131")
 DEVICE = "15550100001:1@s.whatsapp.net"
 CONTACT = "15550100002@s.whatsapp.net"
 
@@ -241,6 +246,24 @@ def test_an_end_has_a_cause_and_a_consequence(stanza: Node) -> None:
 def test_an_address_is_the_same_after_writing_it(text: str) -> None:
     address = parse_optional(text)
     assert address is None or Address.parse(str(address)) == address
+
+
+@fuzzed(300)
+@given(st.binary(max_size=200) | damaged([HANDED, GROUP_MESSAGE]))
+def test_a_groups_key_and_message_decode_or_are_refused(raw: bytes) -> None:
+    for decode_ in (Distribution.decode, GroupMessage.decode):
+        with contextlib.suppress(Malformed):
+            decode_(raw)
+
+
+@fuzzed(300)
+@given(st.binary(max_size=200) | damaged([HISTORY]))
+def test_a_history_is_split_or_refused(raw: bytes) -> None:
+    with contextlib.suppress(Unusable):
+        for _, part in split(raw):
+            assert len(part) <= len(raw)
+    with contextlib.suppress(Unusable):
+        inflate([raw])
 
 
 # what changes the session

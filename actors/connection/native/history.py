@@ -44,7 +44,7 @@ MAX_ATTEMPTS: Final = 60
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0
 """Tries of a file that cannot be had, over two days, and the seconds between them."""
 
-NOT_FETCHED: Final = "not_fetched"
+NOT_FETCHED: Final = "media_not_fetched"
 """What is said of the file of such a message: most are gone from the servers."""
 
 _LONGEST_NAME: Final = 256

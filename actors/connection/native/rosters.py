@@ -218,11 +218,15 @@ class Rosters:
         news, gone = False, list[Address]()
         roster = self.cached(chat)
         for change in notification.children():
+            back = False
             for one in _members(change):
                 news |= self._people.learn(one.address, one.other)
+                person = self._people.canonical(one.other or one.address)
                 if change.tag == "remove":
-                    gone.append(self._people.canonical(one.other or one.address))
-            roster = None if roster is None else changed(roster, change)
+                    gone.append(person)
+                back |= change.tag == "add" and person == self._people.account
+            # Who was out heard nothing of who came and went.
+            roster = None if roster is None or back else changed(roster, change)
         stored = self._session.roster(str(chat))
         if roster is None:
             self._session.forget_roster(str(chat))

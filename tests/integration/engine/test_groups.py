@@ -245,10 +245,13 @@ async def test_a_group_that_is_none_and_one_that_was_left(
                 await phone.send(2, "two", to=where)
             assert refused.value.permanent
             assert not refused.value.uncertain
+        await simulator.members(group, add=[CARA], by=ANN)  # of which the account hears nothing
         await simulator.members(group, add=[ACCOUNT], by=ANN)
         await until(lambda: phone.engine.counts["notification.group"] >= 3)
         await phone.send(3, "three", to=group)
         await until(partial(_reads, simulator, BEN, group, ["one", "three"]))
+        await until(partial(_reads, simulator, CARA, group, ["three"]))
+        assert phone.engine.counts["resend.resent"] == 0
 
 
 async def test_what_is_done_to_messages_of_a_group(simulator: Simulator, tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ async def test_kinds_names_and_groups(simulator: Simulator, tmp_path: Path) -> N
         assert isinstance(decode(image.content or ""), Image)
         await phone.engine.settle([one.key, mine.key, image.key])
         (file,) = await phone.files()
-        assert (file.message_id, file.error) == (image.message_id, "not_fetched")
+        assert (file.message_id, file.error) == (image.message_id, "media_not_fetched")
         # What speaks of a message of the phone's is for that, though its id could be ours.
         target = Target(mine.message_id, chat(ACCOUNT))
         await phone.engine.send(Outgoing(message_id(1), group, Reaction(target, "👍")))

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.connection.causes import Kind
 from actors.connection.engine import Outgoing, SendError
+from actors.connection.native import SESSION_FILE
 from actors.connection.native.media import hosts
 from actors.connection.native.media.web import Web
+from actors.connection.session import Session
 from actors.content import Document, Image, Text
 from actors.media.directory import DirectoryStore
 from actors.media.store import StoreFull
@@ -43,15 +46,18 @@ OTHER = "15550100003"
 NOWHERE = "127.0.0.1:9"
 
 
-async def said_meanwhile(simulator: Simulator, directory: Path, **more: Any) -> str:
-    """Pair, close, and let the contact send a file that waits for the next login; its message's id."""
+async def said_meanwhile(
+    simulator: Simulator, directory: Path, speaker: str = f"contacts/{CONTACT}", **more: Any
+) -> str:
+    """Pair, close, and let somebody send a file that waits for the next login; its message's id."""
     async with device(simulator, directory) as phone:
         await pair(simulator, phone)
         await simulator.say(CONTACT, ACCOUNT, "opening")
         await until(phone.messages)
         await phone.settle_all()
     what = more or {"type": "image", "data": base64.b64encode(DATA).decode()}
-    said = await simulator._call("POST", f"/contacts/{CONTACT}/say", to=ACCOUNT, **what)
+    to = CONTACT if speaker.startswith("phones") else ACCOUNT
+    said = await simulator._call("POST", f"/{speaker}/say", to=to, **what)
     return str(said["id"])
 
 
@@ -63,11 +69,19 @@ async def message_of(phone: Device, id_: str) -> InboxMessage:
     return found
 
 
-@pytest.mark.parametrize("status", [404, 410])
+@pytest.mark.parametrize(
+    ("status", "speaker", "mode"),
+    [
+        (404, f"contacts/{CONTACT}", "pn"),
+        (404, f"contacts/{CONTACT}", "lid"),
+        (410, f"phones/{ACCOUNT}", "pn"),
+    ],
+)
 async def test_what_the_servers_lost_the_phone_uploads_again(
-    simulator: Simulator, tmp_path: Path, status: int
+    simulator: Simulator, tmp_path: Path, status: int, speaker: str, mode: str
 ) -> None:
-    id_ = await said_meanwhile(simulator, tmp_path)
+    await simulator.address(CONTACT, mode)
+    id_ = await said_meanwhile(simulator, tmp_path, speaker)
     await simulator._call("POST", f"/media/{id_}", status=status)
     async with device(simulator, tmp_path, epoch=2) as phone:
         file = await became(phone, await message_of(phone, id_))
@@ -266,6 +280,20 @@ async def test_a_download_outlives_its_socket(
         assert phone.engine.counts["file.stored"] == 0, "it was done before the socket went"
         assert (await became(phone, message)).status == "stored"
     assert asked == 1
+
+
+async def test_a_stale_owner_ends_no_transfer(simulator: Simulator, tmp_path: Path) -> None:
+    """G6: what it fetched meanwhile is in the store, and its successor tells of it."""
+    id_ = await said_meanwhile(simulator, tmp_path, size=30 * 2**20, type="document")
+    async with device(simulator, tmp_path, epoch=2) as phone:
+        await until(lambda: any((tmp_path / "media").glob(".tmp*")))
+        message = await message_of(phone, id_)
+        Session.open(tmp_path / SESSION_FILE, 3).close()
+        await until(lambda: phone.causes)
+        assert phone.causes[-1].kind is Kind.REPLACED
+        assert phone.engine.counts["file.stored"] == 0
+    async with device(simulator, tmp_path, epoch=4) as phone:
+        assert (await became(phone, message)).status == "stored"
 
 
 async def test_a_disk_that_is_full_is_waited_for(

@@ -80,3 +80,14 @@ async def documents(gateway: Gateway) -> AsyncIterator[Documents]:
     store = open_documents(gateway.settings)
     yield store
     await store.close()
+
+
+@pytest.fixture(scope="module")
+def small(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One that keeps files of 200 kB and fetches from anywhere."""
+    with Gateway(
+        tmp_path_factory.mktemp("small"), valkey, media_max_bytes=200_000, media_url_private=True
+    ) as served:
+        made = served.api.post("/api/connections", json={"id": "shop"})
+        assert made.status_code == 201, made.text
+        yield served

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.gateway.test_media import digest, kept, send, upload
+from tests.integration.gateway.files import digest, kept, send, upload
 from tests.tracing import CALLS, STRACE, calls
 
 if TYPE_CHECKING:

@@ -61,6 +61,8 @@ def prometheus(
             until("messages are counted", lambda: server.points(counted), SECONDS)
             instance.kill("connection", "shop")
             until("it is seen", partial(server.points, restarted("connection")), SECONDS)
+            drop = {"account": ACCOUNT, "kind": "drop"}
+            instance.simulator.post("/faults", json=drop).raise_for_status()
             for role in ("state", "root"):
                 instance.kill(role)
                 until(f"{role} is seen", partial(server.points, restarted(role)), SECONDS)
@@ -104,6 +106,13 @@ def test_prometheus_judges_every_rule(prometheus: Prometheus) -> None:
         return all(rule["health"] == "ok" for rule in found)
 
     until("every rule was judged", judged, SECONDS)
+
+
+def test_a_socket_that_closed_is_counted(prometheus: Prometheus, instance: Instance) -> None:
+    [fault] = instance.simulator.get("/faults").json()["items"]
+    assert fault["struck"] == 1
+    closed = 'increase(teimoso_socket_closes_total{connection="shop"}[1m]) > 0'
+    until("a closed socket is counted", partial(prometheus.points, closed), SECONDS)
 
 
 def test_nothing_is_lost(prometheus: Prometheus) -> None:

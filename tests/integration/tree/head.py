@@ -24,7 +24,7 @@ from actors.redis.lease import Leases, poke
 from actors.settings import Settings
 from actors.state.connections import Connections
 from actors.state.documents import open_documents
-from supervision import roster
+from supervision import roster, tally
 from supervision.keeper import ports, python, rayhead
 from tests.valkey import PASSWORD, Valkey, free_port
 from tests.waiting import eventually, until
@@ -180,6 +180,16 @@ class Tree:
             for entry in entries
             if entry.role != "standby"
         } | {f"standby:{number}": pid for number, pid in enumerate(standbys)}
+
+    def counted(self, name: str, **labels: str) -> float | None:
+        """What the root wrote last of a counter for Prometheus; None where there is no such series."""
+        plain = tally.read(self.head.data) or {"totals": []}
+        found = [
+            value
+            for series, known, value in plain["totals"]
+            if series == name and labels.items() <= known.items()
+        ]
+        return sum(found) if found else None
 
     async def pair(self, connection: str, number: str) -> None:
         """Scan the connection's QR with a phone."""

@@ -109,16 +109,21 @@ class ScriptedEngine:
         return time.time()
 
     async def pending(self, kind: InboxKind, limit: int) -> Any:
-        if kind == "history":
-            return []
         of = {
             "message": InboxMessage,
+            "history": InboxMessage,
             "receipt": InboxReceipt,
             "merge": InboxMerge,
             "status": InboxStatus,
             "file": InboxFile,
         }[kind]
-        return [item for _, item in sorted(self.inbox.items()) if isinstance(item, of)][:limit]
+        found = [item for _, item in sorted(self.inbox.items()) if isinstance(item, of)]
+        past = kind == "history"
+        return [
+            item
+            for item in found
+            if not isinstance(item, InboxMessage) or (item.source == "history") is past
+        ][:limit]
 
     async def settle(self, keys: Sequence[int]) -> None:
         for key in keys:

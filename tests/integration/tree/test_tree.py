@@ -151,12 +151,19 @@ async def test_a_connection_that_dies_with_the_root_is_found(tree: Tree) -> None
 async def test_a_hung_connection_is_replaced(tree: Tree, figure: Figure) -> None:
     """G8: a stopped process, within fifteen seconds; it is dead before its successor begins."""
     before, lease = tree.pids(), await tree.lease("shop")
+    hung = {"role": "connection", "cause": "hung"}
+    counted = tree.counted("teimoso_restarts", **hung)
     os.kill(before["connection:shop"], signal.SIGSTOP)
     after, seconds = await tree.newer("shop", lease, 15)
     figure(f"connection stopped: replaced after {seconds:.1f} s")
     assert roster.start_of(before["connection:shop"]) is None
     assert after.owner is not None
     await tree.state("shop", "open")
+
+    async def told() -> bool:
+        return tree.counted("teimoso_restarts", **hung) == (counted or 0) + 1
+
+    await eventually("it is counted", told, 10)
 
 
 @pytest.mark.parametrize("role", ["queue", "state", "health"])
@@ -200,7 +207,7 @@ async def test_what_arrives_while_the_state_manager_is_dead_is_stored(
 
 async def test_an_owner_that_lost_its_lease_is_ended(tree: Tree) -> None:
     """G6: somebody else took the lease; the old process has no business any more."""
-    before = tree.pids()
+    before, counted = tree.pids(), tree.counted("teimoso_epochs_lost")
     lease = await tree.leases.take("shop", Owner("somebody", 1, "elsewhere"))
 
     async def ended() -> bool:
@@ -209,6 +216,11 @@ async def test_an_owner_that_lost_its_lease_is_ended(tree: Tree) -> None:
     await eventually("the old owner is dead", ended, 10)
     await tree.newer("shop", lease, 10)
     await tree.state("shop", "open")
+
+    async def told() -> bool:
+        return tree.counted("teimoso_epochs_lost") == (counted or 0) + 1
+
+    await eventually("it is counted", told, 10)
 
 
 async def test_without_redis_the_living_go_on_and_the_dead_wait(
@@ -251,6 +263,11 @@ async def test_stop_start_and_restart(tree: Tree) -> None:
 async def test_a_deleted_connection_leaves_nothing(tree: Tree, head: Head) -> None:
     await tree.create("gone")
     await tree.pair("gone", "15550100021")
+
+    async def told() -> bool:
+        return tree.counted("teimoso_messages_received", connection="gone") == 0
+
+    await eventually("it is counted", told, 10)
     await tree.connections.delete("gone")
     await poke(tree.redis)
 
@@ -265,6 +282,11 @@ async def test_a_deleted_connection_leaves_nothing(tree: Tree, head: Head) -> No
         return "connection:gone" not in tree.pids()
 
     await eventually("its process ended", ended, 10)
+
+    async def untold() -> bool:
+        return tree.counted("teimoso_messages_received", connection="gone") is None
+
+    await eventually("its series ended", untold, 10)
 
 
 @contextmanager

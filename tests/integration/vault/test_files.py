@@ -248,31 +248,53 @@ async def test_files_go_once_nobody_needs_them(tmp_path: Path, bucket: Path) -> 
     assert await host.bucket.list("media/") == []
 
 
-async def test_what_is_accepted_while_it_is_tidied_keeps_its_file(
-    tmp_path: Path, bucket: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("comes", ["a message", "the file again"])
+async def test_what_comes_while_it_is_tidied_has_its_file(
+    tmp_path: Path, bucket: Path, monkeypatch: pytest.MonkeyPatch, comes: str
 ) -> None:
-    """Between the look at what nobody needs and its removal a message comes."""
+    """Between the look at what nobody needs and its removal somebody does need it.
+
+    A file that comes again is in the ledger before it replaces the one that lies there.
+    """
     host = Host(tmp_path / "a", bucket)
     sha256 = await host.keep(b"tea")
     host.now += RETENTION + RENEW + 1
-    forget, came = host.upkeep._copies, []
-    assert forget is not None
-    real: Callable[..., Any] = forget.forget
+    copies, came = host.upkeep._copies, []
+    assert copies is not None
+    real: Callable[..., Any] = copies.forget
 
     async def interrupted(*arguments: Any) -> bool:
-        came.append(await host.files.use(sha256, "shop.1"))
-        host.waiting = {"shop.1"}
+        if comes == "a message":
+            assert await host.files.use(sha256, "shop.1")
+            host.waiting = {"shop.1"}
+        else:
+            await host.files._ledger.note(sha256, 3)
+        came.append(comes)
         return bool(await real(*arguments))
 
-    monkeypatch.setattr(forget, "forget", interrupted)
-    # The message is accepted by the clock of everybody, which is not this test's.
+    monkeypatch.setattr(copies, "forget", interrupted)
+    # It comes by the clock of everybody, which is not this test's.
     monkeypatch.setattr(time, "time", lambda: host.now)
     await host.upkeep.tidy()
-    assert came == [True]
+    assert came == [comes]
     assert host.here == {sha256}
+    assert await host.files._ledger.find(sha256)
     await host.upkeep.copy()
     host.lose_disk()
     assert await host.files.find(sha256), "it is copied again"
+
+
+async def test_what_is_kept_again_while_it_is_tidied_stays_known(
+    tmp_path: Path, bucket: Path
+) -> None:
+    """It is in the ledger before it appears: its file is an old one still."""
+    host = Host(tmp_path / "a", bucket)
+    sha256 = await host.keep(b"tea")
+    host.now += RETENTION + RENEW + 1
+    await host.files._ledger.note(sha256, 3, host.now)
+    await host.upkeep.tidy()
+    assert host.here == {sha256}
+    assert await host.files._ledger.find(sha256)
 
 
 async def test_a_file_that_is_gone_is_not_accepted(tmp_path: Path, bucket: Path) -> None:
@@ -333,6 +355,34 @@ async def test_a_ledger_that_was_lost_is_written_anew(tmp_path: Path, bucket: Pa
     assert await again.bucket.list("media/")
     await again.later(RETENTION + RENEW + 1)
     assert sha256 not in again.here
+
+
+@pytest.mark.parametrize("how", ["overwritten", "a page"])
+async def test_a_ledger_that_is_damaged_is_written_anew(
+    tmp_path: Path, bucket: Path, how: str
+) -> None:
+    """While two processes have it open: neither refuses a file, and what is there goes in its time."""
+    host, other = Host(tmp_path / "a", bucket), Host(tmp_path / "a", bucket)
+    names = [f"{number}".encode() for number in range(50)]
+    sha256s = {await host.keep(name) for name in names}
+    assert await other.files.use(min(sha256s), "shop.1")
+    await host.files.close()
+    await other.files.close()
+    database = host.data / "media.db"
+    with database.open("r+b") as stream:
+        if how == "overwritten":
+            stream.write(b"no database" * 100)
+        else:
+            stream.seek(4096)
+            stream.write(b"x" * (database.stat().st_size - 4096))
+    host, other = Host(tmp_path / "a", bucket), Host(tmp_path / "a", bucket)
+    more = await asyncio.gather(host.keep(b"tea"), other.keep(b"coffee"))
+    assert len(list(host.data.glob("media.db.damaged-*"))) == 1
+    assert host.here == sha256s | set(more)
+    await host.upkeep.round()
+    assert len(list(bucket.glob("media/*/index"))) == 52
+    await host.later(RETENTION + RENEW + 1)
+    assert host.here == set()
 
 
 async def test_cloud_has_it_in_the_bucket_at_once(tmp_path: Path, bucket: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.fetching import Fetcher, Refused, TooLarge, Unreachable, checked
@@ -181,6 +181,7 @@ def test_addresses_that_are_not(address: str) -> None:
 
 
 @given(st.from_regex(URL, fullmatch=True).filter(str.isascii))
+@settings(deadline=None)
 def test_any_url_is_refused_or_asked_for_as_it_is(url: str) -> None:
     try:
         asked = checked(url)
@@ -192,6 +193,7 @@ def test_any_url_is_refused_or_asked_for_as_it_is(url: str) -> None:
 
 
 @given(st.from_regex(URL, fullmatch=True).filter(str.isascii))
+@settings(deadline=None)
 async def test_no_url_breaks_anything(url: str) -> None:
     names, network = Names([PUBLIC]), Network(OK)
     try:

@@ -8,6 +8,7 @@ from actors.health.resources import Disk
 from actors.measures import FAST
 from actors.queue.record import Counts, flow_of
 from actors.queue.spool import Depth
+from actors.redis.client import Durability
 from gateway import shapes
 from gateway.counted import Counted
 from gateway.metrics import Metrics
@@ -89,6 +90,24 @@ def test_what_became_of_messages() -> None:
     assert series["teimoso_message_sent_seconds_bucket", ("shop", "0.1")] == 2
     assert series["teimoso_message_sent_seconds_bucket", ("shop", "+Inf")] == 2
     assert series["teimoso_message_sent_seconds_sum", ("shop",)] == 0.15
+
+
+def test_a_connection_is_there_before_its_first_message() -> None:
+    """A rate does not see a series' first value."""
+    metrics = Metrics()
+    metrics.expect("shop")
+    metrics.expect("shop")
+    assert b'teimoso_messages_accepted_total{connection="shop"} 0.0' in metrics.render()
+    metrics.accepted("shop")
+    metrics.expect("shop")
+    assert b'teimoso_messages_accepted_total{connection="shop"} 1.0' in metrics.render()
+
+
+def test_whether_redis_is_durable_is_shown_once_known() -> None:
+    assert ("teimoso_redis_durable", ()) not in rendered()
+    for holds, appendfsync in ((1, "always"), (0, "everysec")):
+        durable = Durability("yes", appendfsync, "noeviction")
+        assert rendered(durable=durable)["teimoso_redis_durable", ()] == holds
 
 
 def test_the_tree_and_this_process_share_a_family() -> None:

@@ -14,7 +14,7 @@ from actors.connection.native.addresses import GROUP, parse_optional
 from actors.connection.native.committing import SessionRefusal
 from actors.connection.native.media import asking
 from actors.connection.native.media.hosts import NoLink
-from actors.connection.native.media.verdict import LOCAL_PAUSE, Again, Failed, verdict
+from actors.connection.native.media.verdict import LOCAL_PAUSE, Again, Failed, Trouble, verdict
 from actors.connection.native.socket import ConnectionLost
 from actors.connection.session import SessionUnavailable
 
@@ -142,6 +142,9 @@ class Courier:
             if self._link is link:  # the next one may be there already
                 self.detach()
             return
+        except Exception as error:  # noqa: BLE001 - it must not be in front of all others for ever
+            log.error("fetching broke", action="media.fetch", error=type(error).__name__)  # noqa: TRY400
+            trouble = Trouble.UNREACHABLE
         if trouble is None:
             await self._end(transfer, None)
             return

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_GONE: Final = frozenset({404, 410})
+_GONE: Final = frozenset({403, 404, 410})
+"""What servers say of a file that they have no more, or that its path is too old for."""
 
 
 class Fetcher:
@@ -64,7 +65,10 @@ class Fetcher:
             troubles.add(trouble)
             if trouble is not Trouble.GONE:
                 self._hosts.avoid(host)
-        return next(each for each in _ORDER if each in troubles)
+        trouble = next(each for each in _ORDER if each in troubles)
+        if trouble is Trouble.UNREACHABLE:
+            self._hosts.refuse(connection)  # there may be others by now
+        return trouble
 
     async def _is_there(self, transfer: Transfer) -> bool:
         try:
@@ -105,8 +109,8 @@ class Fetcher:
 _FINAL: Final = frozenset({Trouble.SEALED_SO, Trouble.TOO_LARGE, Trouble.LOCAL})
 """What another server would not do better."""
 
-_ORDER: Final = (Trouble.DAMAGED, Trouble.UNREACHABLE, Trouble.GONE)
-"""What counts where servers differ: a file is gone only where every one of them says so."""
+_ORDER: Final = (Trouble.GONE, Trouble.DAMAGED, Trouble.UNREACHABLE)
+"""What counts where servers differ: what one of them lost is asked for, which mends the others' too."""
 
 
 async def _opened(chunks: AsyncIterator[bytes], transfer: Transfer) -> AsyncIterator[bytes]:

@@ -56,8 +56,8 @@ class Hosts:
             return self._known
 
     def refuse(self, connection: MediaConnection) -> None:
-        """It does not let this device in: ask WhatsApp anew."""
-        if self._known is connection:
+        """It serves no more: ask WhatsApp anew. Harmless where that was done meanwhile."""
+        if self._known is not None and self._known.auth == connection.auth:
             self._known = None
 
     def avoid(self, host: str) -> None:

@@ -164,6 +164,7 @@ class Uploader:
             finally:
                 await chunks.aclose()
             self._hosts.avoid(host)
+        self._hosts.refuse(connection)  # there may be others by now
         raise SendError(UPLOAD_FAILED)
 
 

@@ -2,7 +2,7 @@
 
 | what happened | what follows |
 |---|---|
-| the servers do not have it | the account's phone is asked to upload it again, thrice; then ``media_gone`` |
+| the servers do not have it | the account's phone is asked to upload it again; then ``media_gone`` |
 | the phone says that it has it no more | ``media_gone`` |
 | it was damaged on the way | another try, thrice; then ``media_corrupt`` |
 | its sender sealed it so | ``media_corrupt`` |
@@ -36,13 +36,14 @@ MAX_ATTEMPTS: Final = 24
 DAMAGE: Final = 8
 """As so many of these counts a try that brought something else than the file: the third is the last."""
 
-MAX_ASKED: Final = 3
+MAX_ASKED: Final = 12
+"""How often: over some hours, for phones are switched off at night."""
 
 FIRST_PAUSE: Final = 2.0
 LOCAL_PAUSE: Final = 30.0
 
 PATIENCE: Final = 60.0
-"""Seconds that the phone has to upload a file again before it is asked again; doubled each time."""
+"""Seconds that the phone has to upload a file again before it is asked again; longer each time."""
 
 
 class Trouble(Enum):
@@ -89,7 +90,8 @@ def verdict(transfer: Transfer, trouble: Trouble, now: float, chance: float) -> 
     if trouble is Trouble.GONE:
         if asked >= MAX_ASKED:
             return Failed(GONE)
-        return Again(now + PATIENCE * 2**asked, attempts, asked + 1, ask=True)
+        patience = min(LONGEST_WAIT, PATIENCE * 5**asked)
+        return Again(now + patience, attempts, asked + 1, ask=True)
     damaged = trouble is Trouble.DAMAGED
     attempts += DAMAGE if damaged else 1
     if attempts >= MAX_ATTEMPTS:

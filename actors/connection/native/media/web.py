@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ LONGEST_ANSWER: Final = 64 * 1024
 
 _CONNECT_SECONDS: Final = 10.0
 _SILENT_SECONDS: Final = 30.0
-_LEAST_RATE: Final = 8 * 1024
+_LEAST_RATE: Final = 32 * 1024
 """Bytes a second; what is slower is given up."""
 
 _ORIGIN: Final = "https://web.whatsapp.com"
@@ -82,12 +82,19 @@ class Web:
         """Close what is open."""
         opening, self._opening = self._opening, None
         if opening is not None:
-            await (await opening).aclose()
+            with suppress(OSError):
+                await (await opening).aclose()
 
     async def _client(self) -> httpx.AsyncClient:
         if self._opening is None:
             self._opening = asyncio.ensure_future(asyncio.to_thread(_open, self._authority))
-        return await asyncio.shield(self._opening)
+        opening = self._opening
+        try:
+            return await asyncio.shield(opening)
+        except OSError as error:  # the authority cannot be read, or is none
+            if self._opening is opening:
+                self._opening = None
+            raise Unreachable(type(error).__name__) from None
 
 
 def _open(authority: Path | None) -> httpx.AsyncClient:

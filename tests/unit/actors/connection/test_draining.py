@@ -10,6 +10,7 @@ from actors.content import Delete, Target, encode
 from actors.redis.client import RedisAway
 from actors.shell import end_tasks
 from tests.integration.tree.scripted import ScriptedEngine, Shelf
+from tests.measured import Measured
 
 if TYPE_CHECKING:
     from actors.queue.lanes import Lanes
@@ -87,5 +88,46 @@ async def test_without_redis_only_what_needs_it_waits() -> None:
     }
     lanes = cast("Lanes", Away())
     drain = Drain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
+    assert drain.age == 0
+    measured = Measured()
     assert not await drain.once()
     assert list(engine.inbox) == [2]
+    assert measured.rise("teimoso_messages_received") == 3
+    assert drain.age > 0
+
+
+async def test_an_inbox_is_as_old_as_what_waits_longest_in_it() -> None:
+    progress = [Progress.AWAY, Progress.AWAY, Progress.SETTLED, Progress.EMPTY]
+
+    async def step() -> Progress:
+        return progress.pop(0)
+
+    stage = Stage(step)
+    assert stage.age == 0
+    stage.look()
+    await asyncio.sleep(0.01)
+    assert not await stage.once()
+    first = stage.age
+    assert first >= 0.01
+    stage.look()
+    assert not await stage.once()
+    assert stage.age >= first
+    stage._look.clear()
+    assert await stage.once()
+    assert stage.age == 0
+
+
+async def test_what_is_of_now_does_not_wait_for_the_time_before() -> None:
+    """Of a thousand messages of a history a batch at most is on its way when one arrives."""
+    engine, shelf = ScriptedEngine(), Shelf()
+    engine.inbox = {
+        number: InboxMessage(number, CHAT, CHAT, f"OLD{number}", 1, "text", "x", source="history")
+        for number in range(1000)
+    }
+    engine.inbox[2000] = InboxMessage(2000, CHAT, CHAT, "NEW", 2, "text", "y")
+    drain = Drain(Ticket("shop", 1), engine, cast("Lanes", Away()), shelf, on_lost=lambda _: None)
+    assert await drain._messages._step() is Progress.SETTLED
+    assert 2000 not in engine.inbox
+    assert len(engine.inbox) == 1000
+    assert await drain._messages.once()
+    assert engine.inbox == {}

@@ -10,6 +10,7 @@ import pytest
 
 from actors.state.batcher import Batcher
 from actors.state.documents import StoreAway, Write
+from tests.measured import Measured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -195,3 +196,15 @@ async def test_closing_does_not_wait_for_ever_for_a_store_that_hangs() -> None:
     await batcher.close()
     with pytest.raises(StoreAway):
         await asked
+
+
+async def test_what_the_store_takes_and_does_not_take_is_measured() -> None:
+    store, measured = Store(), Measured()
+    batcher = Batcher(store.commit)
+    await batcher.add(writes("a", "b"))
+    store.away = True
+    with pytest.raises(StoreAway):
+        await batcher.add(writes("c"))
+    assert measured.rise("teimoso_state_store_seconds", operation="write") == 1
+    assert measured.rise("teimoso_state_store_failures", operation="write") == 1
+    await batcher.close()

@@ -16,6 +16,7 @@ from actors.connection.native.notices import Outcome
 from actors.connection.native.receive import Receiver
 from actors.connection.native.socket import ConnectionLost, Socket
 from actors.connection.session import Session
+from tests.measured import Measured
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -57,7 +58,11 @@ class Meaning:
         number = stanza.attrs["id"]
         if number.startswith("wanted"):
             return Outcome("asked", wanted=stanza)
+        if number.startswith("lost"):
+            return Outcome("message.placeholder")
         self.store(number)
+        if number.startswith("held"):
+            return Outcome("stored", (Node("ack", {"id": number}),), held=int(number[4:]))
         if number.startswith("bad"):
             raise KeyError(number)
         task = "prekeys" if number.startswith("task") else None
@@ -191,11 +196,25 @@ async def test_what_a_rollback_undoes_was_not_counted(session: Session, tmp_path
 async def test_a_stale_epoch_ends_it_without_an_answer(session: Session, tmp_path: Path) -> None:
     """G6: what was refused is neither stored nor acknowledged, and the socket is ended."""
     pipeline = Pipeline(session)
+    measured = Measured()
     Session.open(tmp_path / "session.db", 2).close()
-    await pipeline.put("1")
+    await pipeline.put("1", "2")
     async with pipeline.running() as task:
         with pytest.raises(ConnectionLost):
             await asyncio.wait_for(task, 5)
+    assert measured.rise("teimoso_acks_withheld", reason="session") == 2
     assert pipeline.wire.cause == Cause(Kind.REPLACED, "stale_epoch")
     assert pipeline.wire.sent == []
     assert session.pending("message", 10) == []
+
+
+async def test_what_is_withheld_or_cannot_be_read_is_measured(session: Session) -> None:
+    pipeline, measured = Pipeline(session), Measured()
+    await pipeline.put("1", "held2", "lost", "held3", "4")
+    async with pipeline.running():
+        assert await pipeline.sent(2) == [("1", True), ("4", True)]
+        assert measured.rise("teimoso_acks_withheld", reason="store") == 2
+        assert measured.rise("teimoso_acks_withheld", reason="session") == 0
+        assert measured.rise("teimoso_messages_undecryptable") == 1
+        await pipeline.receiver.settled([2, 3])
+        assert len(await pipeline.sent(4)) == 4

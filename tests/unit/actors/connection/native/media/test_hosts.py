@@ -62,6 +62,9 @@ async def test_who_is_not_let_in_asks_anew() -> None:
     assert (second.auth, wire.asked) == ("word 2", 2)
     made.refuse(first)  # told late
     assert await made.get() is second
+    made.avoid("one.example")
+    made.refuse(second)
+    assert (await made.get()).auth == "word 3", "in whatever order they are tried"
 
 
 async def test_without_a_socket_nobody_knows() -> None:

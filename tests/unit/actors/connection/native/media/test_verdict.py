@@ -52,6 +52,7 @@ def test_a_file_that_the_servers_lost_is_asked_for_with_growing_patience() -> No
     tries, _ = until_it_fails(Trouble.GONE)
     assert [each.ask for each in tries] == [True] * MAX_ASKED
     assert tries[0].at == NOW + PATIENCE
+    assert tries[-1].at - NOW > 8 * 3600, "a night"
     assert [each.attempts for each in tries] == [0] * MAX_ASKED
 
 
@@ -74,5 +75,5 @@ def test_what_failed_together_does_not_return_together() -> None:
         assert len(at) == 2
 
 
-def test_asked_thrice_it_is_gone() -> None:
+def test_asked_long_enough_it_is_gone() -> None:
     assert verdict(replace(FRESH, asked=MAX_ASKED), Trouble.GONE, NOW, 0.0) == Failed("media_gone")

@@ -1,0 +1,98 @@
+"""Groups, and the time before, on a whole instance; the simulator is the judge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from tests.instance import Instance
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("is_open")]
+
+BEN = "15550100003"
+
+
+def asked(instance: Instance, path: str, **body: Any) -> dict[str, Any]:
+    answer = instance.simulator.post(path, json=body)
+    assert answer.status_code < 300, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def listed(instance: Instance, **wanted: Any) -> dict[str, Any]:
+    """The one message that is so, once it is stored."""
+
+    def look() -> dict[str, Any] | None:
+        found = instance.messages(connection=SHOP)
+        return next((one for one in found if all(one[k] == v for k, v in wanted.items())), None)
+
+    seen: dict[str, Any] = until(f"{wanted} is stored", look, 15)
+    return seen
+
+
+def test_a_group_both_ways_through_the_api(instance: Instance) -> None:
+    group = asked(instance, "/groups", subject="Us", creator=CONTACT, participants=[ACCOUNT, BEN])[
+        "id"
+    ]
+    sent = instance.api.post(
+        "/api/messages?wait=20", json={"connection": SHOP, "to": group, "text": "to all"}
+    )
+    assert sent.status_code == 202, sent.text
+    assert sent.json()["status"] in {"sent", "delivered", "read"}
+
+    def reached() -> bool:
+        return all(
+            [one["group"] for one in instance.inbox(member) if one["text"] == "to all"] == [group]
+            for member in (CONTACT, BEN)
+        )
+
+    until("both have it", reached, 15)
+
+    def is_read() -> bool:
+        return bool(instance.message(sent.json()["id"])["status"] == "read")
+
+    until("it is read", is_read, 15)
+    asked(instance, f"/contacts/{BEN}/say", to=group, text="to you all")
+    heard = listed(instance, text="to you all")
+    assert (heard["chat"], heard["sender"]) == (group, f"{BEN}@s.whatsapp.net")
+    reaction = {"connection": SHOP, "to": group, "type": "reaction", "emoji": "👍"}
+    done = instance.api.post("/api/messages?wait=20", json=reaction | {"message": heard["id"]})
+    assert done.status_code == 202, done.text
+    groups = instance.api.get(f"/api/connections/{SHOP}/groups").raise_for_status().json()["items"]
+    (found,) = [one for one in groups if one["chat"] == group]
+    assert found["subject"] == "Us"
+    assert {one["address"]: one["admin"] for one in found["members"]} == {
+        f"{ACCOUNT}@s.whatsapp.net": False,
+        f"{CONTACT}@s.whatsapp.net": True,
+        f"{BEN}@s.whatsapp.net": False,
+    }
+    gone = {"connection": SHOP, "to": "120363999999999999@g.us", "text": "nobody"}
+    refused = instance.api.post("/api/messages?wait=20", json=gone).json()
+    seen = instance.message(refused["id"])
+    assert (seen["status"], seen["error"]) == ("dead", "unknown_group")
+
+
+def test_the_time_before_is_listed_where_it_belongs(instance: Instance) -> None:
+    told = asked(
+        instance,
+        f"/phones/{ACCOUNT}/history",
+        conversations=[
+            {
+                "chat": BEN,
+                "messages": [
+                    {"text": "long ago", "at": 1_700_000_000},
+                    {"text": "an answer", "at": 1_700_000_100, "from_me": True},
+                ],
+            }
+        ],
+    )
+    first = listed(instance, message_id=told["ids"][0])
+    assert (first["text"], first["source"], first["direction"]) == ("long ago", "history", "in")
+    assert first["at"].startswith("2023-11-14T22:13:20")
+    second = listed(instance, message_id=told["ids"][1])
+    assert (second["text"], second["direction"], second["status"]) == ("an answer", "out", "sent")

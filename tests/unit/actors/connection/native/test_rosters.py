@@ -1,0 +1,77 @@
+"""Who is in a group, as WhatsApp says it and as it says that it changed."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.connection.native.addresses import Address
+from actors.connection.native.nodes import Node
+from actors.connection.native.rosters import Member, Roster, changed, read
+
+ANN, ANN_LID = Address.parse("15550100002@s.whatsapp.net"), Address.parse("2@lid")
+BEN, BEN_LID = Address.parse("15550100003@s.whatsapp.net"), Address.parse("3@lid")
+US = Roster("Us", "lid", (Member(ANN_LID, ANN, "superadmin"), Member(BEN_LID, BEN)))
+
+
+def participant(**attrs: str) -> Node:
+    return Node("participant", attrs)
+
+
+def test_reads_what_whatsapp_says() -> None:
+    told = Node(
+        "group",
+        {"id": "1", "subject": "Us", "addressing_mode": "lid"},
+        (
+            participant(jid=str(ANN_LID), phone_number=str(ANN), type="superadmin"),
+            Node("description"),
+            participant(jid=str(BEN_LID), phone_number=str(BEN)),
+            participant(jid="nobody"),
+            participant(),
+        ),
+    )
+    assert read(told) == US
+    assert Roster.decode(US.encode()) == US
+
+
+def test_a_group_by_number() -> None:
+    told = Node("group", {}, (participant(jid=str(ANN), lid=str(ANN_LID), type="admin"),))
+    assert read(told) == Roster("", "pn", (Member(ANN, ANN_LID, "admin"),))
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        (Node("add", {}, (participant(jid="4@lid"),)), ["2", "3", "4"]),
+        (Node("add", {}, (participant(jid=str(BEN_LID)),)), ["2", "3"]),
+        (Node("remove", {}, (participant(jid=str(BEN_LID)),)), ["2"]),
+        # By the other address than the roster has.
+        (Node("remove", {}, (participant(jid=str(BEN)),)), ["2"]),
+        (Node("remove", {}, (participant(jid="4@lid"),)), ["2", "3"]),
+        (Node("announcement"), ["2", "3"]),
+    ],
+)
+def test_who_joins_and_who_leaves(change: Node, names: list[str]) -> None:
+    after = changed(US, change)
+    assert after is not None
+    assert [one.address.user for one in after.members] == names
+
+
+@pytest.mark.parametrize(
+    ("tag", "ranks"), [("promote", ["superadmin", "admin"]), ("demote", ["superadmin", ""])]
+)
+def test_ranks(tag: str, ranks: list[str]) -> None:
+    after = changed(US, Node(tag, {}, (participant(jid=str(BEN)),)))
+    assert after is not None
+    assert [one.rank for one in after.members] == ranks
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Node("modify", {}, (participant(jid="9@lid"),)),
+        Node("create", {}, (Node("group"),)),
+        Node("something_new", {}, (participant(jid="9@lid"),)),
+    ],
+)
+def test_what_is_not_understood_is_asked_anew(change: Node) -> None:
+    assert changed(US, change) is None

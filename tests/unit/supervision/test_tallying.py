@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from actors.measures import Lag
+from actors.shell import end_tasks
+from supervision import tally
+from supervision.children import Child
+from supervision.cluster import Handle
+from supervision.keeper.restarts import Restart
+from supervision.tallying import Tallying
+from tests.measured import Measured
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GATEWAY = Restart("gateway", "crashed", at=100.0, seconds=1.5)
+ROOT = Restart("root", "hung", at=100.0, seconds=1.5)
+
+
+def child(role: str = "connection", connection: str | None = "shop") -> Child:
+    epoch = None if connection is None else 1
+    return Child(role, Handle(f"{role}:a", None), pid=7, connection=connection, epoch=epoch)
+
+
+def health(received: int) -> dict[str, Any]:
+    return {
+        "memory": 5,
+        "lag": 0.0,
+        "lagged": 0.25,
+        "uptime": 9.0,
+        "measures": [("teimoso_messages_received", {}, received)],
+        "gauges": [("teimoso_inbox_age_seconds", {}, 0.5)],
+    }
+
+
+async def written(tallying: Tallying, data: Path, *children: Child) -> dict[tuple[str, ...], Any]:
+    """Series by name and labels, from the file."""
+    (data / tally.FILE).unlink(missing_ok=True)
+    keeping = asyncio.ensure_future(tallying.keep(children))
+    async with asyncio.timeout(10):
+        while (plain := tally.read(data)) is None:  # noqa: ASYNC110 - a file tells nobody
+            await asyncio.sleep(0.01)
+    await end_tasks([keeping], 1.0)
+    return {
+        (name, *(f"{key}={value}" for key, value in sorted(labels.items()))): value
+        for name, labels, value in (*plain["totals"], *plain["gauges"])
+    }
+
+
+async def test_a_child_is_shown_with_what_the_root_knows_of_it(tmp_path: Path) -> None:
+    tallying, shop = Tallying(tmp_path, Lag()), child()
+    tallying.told(shop, health(3))
+    tallying.told(child("queue", None), health(0) | {"measures": [], "gauges": []})
+    series = await written(tallying, tmp_path, shop)
+    assert series["teimoso_messages_received", "connection=shop"] == 3
+    assert series["teimoso_inbox_age_seconds", "connection=shop"] == 0.5
+    mine = ("connection=shop", "role=connection")
+    assert series["teimoso_process_memory_bytes", *mine] == 5
+    assert series["teimoso_event_loop_lag_seconds", *mine] == 0.25
+    assert series["teimoso_process_memory_bytes", "connection=", "role=root"] > 1e6
+    gone = ("teimoso_process_memory_bytes", "connection=", "role=queue")
+    assert gone not in series, "it is no child of the root's any more"
+
+
+async def test_a_standby_is_one(tmp_path: Path) -> None:
+    tallying, standby = Tallying(tmp_path, Lag()), child(connection=None)
+    tallying.told(standby, health(0) | {"measures": [], "gauges": []})
+    series = await written(tallying, tmp_path, standby)
+    assert ("teimoso_process_memory_bytes", "connection=", "role=standby") in series
+
+
+async def test_the_last_word_of_who_ends_on_purpose_counts(tmp_path: Path) -> None:
+    tallying, shop = Tallying(tmp_path, Lag()), child()
+    tallying.told(shop, health(3))
+    last: dict[str, Any] = {"reason": "stopped", "measures": [("teimoso_messages_received", {}, 5)]}
+    tallying.told(shop, last)
+    tallying.gone(shop)
+    series = await written(tallying, tmp_path)
+    assert series["teimoso_messages_received", "connection=shop"] == 5
+    assert ("teimoso_inbox_age_seconds", "connection=shop") not in series
+
+
+async def test_what_the_keeper_started_again_counts_once(tmp_path: Path) -> None:
+    tallying, measured = Tallying(tmp_path, Lag()), Measured()
+    for _ in range(2):
+        tallying.heard([GATEWAY, ROOT])
+    await written(tallying, tmp_path)
+    Tallying(tmp_path, Lag()).heard([GATEWAY, ROOT])
+    assert measured.rise("teimoso_restarts", role="gateway", cause="crashed") == 1
+    assert measured.rise("teimoso_recovery_seconds", role="gateway", cause="crashed") == 1
+    assert measured.rise("teimoso_restarts", role="root", cause="hung") == 0
+
+
+async def test_a_full_disk_ends_nothing(tmp_path: Path) -> None:
+    tallying = Tallying(tmp_path, Lag())
+    (tmp_path / "run").write_text("no directory")
+    keeping = asyncio.ensure_future(tallying.keep([]))
+    await asyncio.sleep(0.1)
+    assert not keeping.done()
+    await end_tasks([keeping], 1.0)
