@@ -119,7 +119,7 @@ Progress = Literal["waiting", "delivered", "dead"]
 class Webhook(Answer):
     """An endpoint that is told of events."""
 
-    id: str = Field(examples=["wh_Zb3kq0RWl2v8TnQy"])
+    id: str = Field(examples=["wh_0c5a7b1e9d3f42868d17a2b4"])
     url: str = Field(examples=["https://example.com/teimoso"])
     events: list[EventType] | None = Field(description="Of which it is told; null is all.")
     connections: list[str] | None = Field(

@@ -36,12 +36,13 @@ EVENTS_PATTERN = f"^{_TYPE}(,{_TYPE})*$"
 CONNECTION_PATTERN = f"^{CONNECTION_ID}$"
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
+WEBHOOK_PATTERN = "^wh_[0-9a-f]{24}$"
 URL_LONGEST = 2048
-_URL = re.compile(
-    r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9.])?)(:[0-9]{1,5})?"
-    r"([/?][!$%&'()*+,./0-9:;=?@A-Z_a-z~-]*)?",
-    re.ASCII,
+URL_PATTERN = (
+    r"^https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9.])?)(:[0-9]{1,5})?"
+    r"([/?][!$%&'()*+,./0-9:;=?@A-Z_a-z~-]*)?$"
 )
+_URL = re.compile(URL_PATTERN[1:-1], re.ASCII)
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
@@ -187,10 +188,9 @@ WebhookUrl = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "format": "uri",
             "minLength": 8,
             "maxLength": URL_LONGEST,
-            "pattern": "^https?://[A-Za-z0-9]",
+            "pattern": URL_PATTERN,
             "description": "Where to POST to, over https or http. No user, no fragment.",
             "examples": ["https://example.com/teimoso"],
         }

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import models_json_schema
 
-from gateway import answers, problems
-from gateway.models import CONNECTION_PATTERN
+from gateway import answers, event_answers, problems
+from gateway.models import CONNECTION_PATTERN, WEBHOOK_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,8 +32,8 @@ _PATH_PARAMETERS = {
 _PATH_SCHEMAS = {
     "connection": {"type": "string", "pattern": CONNECTION_PATTERN},
     "id": {"type": "string", "minLength": 1},
-    "webhook": {"type": "string", "minLength": 1},
-    "delivery": {"type": "string", "minLength": 1},
+    "webhook": {"type": "string", "pattern": WEBHOOK_PATTERN},
+    "delivery": {"type": "string", "pattern": "^[0-9]{1,18}$"},
     "number": {"type": "string", "pattern": r"^[1-9][0-9]{6,14}$"},
     "chat": {"type": "string", "pattern": r"^[1-9][0-9]{6,14}(@s\.whatsapp\.net)?$"},
     "who": {
@@ -77,6 +77,7 @@ def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "paths": paths,
+        "webhooks": {"event": {"post": _told()}},
         "components": {
             "schemas": _schemas(operations),
             "securitySchemes": {
@@ -144,6 +145,36 @@ def _operation(operation: Operation) -> dict[str, Any]:
             "content": {"application/octet-stream": {"schema": {"type": "string", "minLength": 1}}},
         }
     return described
+
+
+def _told() -> dict[str, Any]:
+    """What endpoints of webhooks are told; readers of `/api/events` are told the same."""
+    named = ("webhook-id", "webhook-timestamp", "webhook-signature")
+    return {
+        "operationId": "event",
+        "summary": "Something happened",
+        "description": "Signed as Standard Webhooks has it. Told again under the same `webhook-id`.",
+        "tags": ["webhooks"],
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
+            for name in named
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"oneOf": [_reference(model) for model in event_answers.MODELS]},
+                    "example": event_answers.example(),
+                }
+            },
+        },
+        "responses": {
+            "2XX": {"description": "It arrived."},
+            "410": {"description": "Nobody is there any more: the webhook is switched off."},
+            "default": {"description": "It is told again later."},
+        },
+        "security": [],
+    }
 
 
 def _given(gives: Gives) -> dict[str, Any]:
@@ -236,6 +267,7 @@ def _headers(operation: Operation) -> Iterator[dict[str, Any]]:
 def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
     requests = {operation.body for operation in operations if operation.body is not None}
     given: set[type[BaseModel]] = {answers.ProblemAnswer, answers.InvalidAnswer}
+    given.update(event_answers.MODELS)
     for operation in operations:
         for gives in operation.gives.values():
             given.update(gives.models)

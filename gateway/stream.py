@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -47,6 +48,7 @@ AGAIN_MS = 1000
 
 DAY = 86_400.0
 MEDIA_TYPE = "text/event-stream"
+_NUMBER = re.compile("[0-9]{1,18}", re.ASCII)
 
 log = structlog.get_logger()
 
@@ -213,8 +215,9 @@ async def read(call: Call[None, ReadEvents]) -> Response:
         auth.require_connection(call.key, query.connection)
         if await backends.known.find(query.connection) is None:
             raise Problem("unknown_connection")
-    given = call.request.headers.get("last-event-id")
-    if given is not None and not (given.isascii() and given.isdecimal() and len(given) < 19):
+    headers = call.request.headers.getlist("last-event-id")
+    given = headers[0] if headers else None
+    if given is not None and not (_NUMBER.fullmatch(given) and len(headers) == 1):
         raise Problem("invalid_cursor", "Last-Event-ID is the id of an event that was sent here.")
     await backends.streams.want()
     last = await backends.streams.seq()

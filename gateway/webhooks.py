@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +16,7 @@ from actors.state.outbox import read
 from actors.state.webhooks import Secret, TooManyWebhooks, Webhook, WebhookNotFound
 from gateway import auth, courier, event_answers, event_shapes, signatures
 from gateway.endpoint import Call, Gives, Operation, written
-from gateway.models import ChangedWebhook, ListDeliveries, NewWebhook
+from gateway.models import WEBHOOK_PATTERN, ChangedWebhook, ListDeliveries, NewWebhook
 from gateway.problems import Problem
 from gateway.reach import is_private_host
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from actors.state.outbox import Told
     from gateway.backends import Backends
+
+WEBHOOK_ID = re.compile(WEBHOOK_PATTERN)
 
 LOOKS = 5
 """Looks at the log that one page of deliveries takes at most; of what does not fit it has less."""
@@ -122,8 +125,8 @@ async def rotate(call: Call[None, None]) -> Response:
 async def deliveries(call: Call[None, ListDeliveries]) -> Response:
     """The newest first. What got through at once is in the log of events alone."""
     query = call.query
-    webhook = await _existing(call)
     before = _number(query.after) if query.after is not None else None
+    webhook = await _existing(call)
     if query.status == "dead":
         return written(await _buried(call, webhook, before))
     log = EventLog(call.backends.documents)
@@ -156,14 +159,14 @@ async def redeliver(call: Call[None, None]) -> Response:
     backends = call.backends
     webhook = await _existing(call)
     number = call.path["delivery"]
-    if not _is_number(number) or int(number) <= webhook.begun:
+    if not _is_number(number):
         raise Problem("unknown_delivery")
     seq = int(number)
     document = await backends.documents.get(DELIVERIES, courier.delivery_id(webhook.id, seq))
     if document is None:
         look = await EventLog(backends.documents).after(seq - 1, packs=1)
         told = look.events[0] if look.events and look.events[0].seq == seq else None
-        if told is None or not webhook.wants(told.event):
+        if told is None or seq <= webhook.begun or not webhook.wants(told.event):
             raise Problem("unknown_delivery")
         if seq > webhook.progress.cursor:
             raise Problem("still_waiting")
@@ -239,7 +242,8 @@ def _reaches(call: Call[Any, Any], webhook: Webhook) -> bool:
 
 
 async def _existing(call: Call[Any, Any]) -> Webhook:
-    webhook = await call.backends.webhooks.get(call.path["webhook"])
+    named = call.path["webhook"]
+    webhook = await call.backends.webhooks.get(named) if WEBHOOK_ID.fullmatch(named) else None
     if webhook is None or not _reaches(call, webhook):
         raise Problem("unknown_webhook")
     return webhook

@@ -30,12 +30,25 @@ def list_(data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def add(connection: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
-    """Add a connection; pair it with `qr`."""
+def add(
+    connection: Id,
+    webhook: Annotated[
+        str | None, typer.Option("--webhook", metavar="URL", help="Told of its events.")
+    ] = None,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Add a connection; pair it with `qr`. Shows the secret of its webhook, once."""
     from gateway.cli.api import Api
 
+    body = {"id": connection, **({} if webhook is None else {"webhook": webhook})}
     with Api(directory(data), key) as api:
-        _tell(api.post("/api/connections", {"id": connection}), as_json=as_json)
+        answer = api.post("/api/connections", body)
+    _tell(answer, as_json=as_json)
+    if webhook is not None and not as_json:
+        made = answer["webhook"]
+        output.console().print(f"{made['id']} signs by {made['secret']}")
 
 
 @app.command()

@@ -25,6 +25,7 @@ from actors.state.observing import Observing
 from tests.benchmarks.figures import Figure, Figures
 from tests.firestore import Firestore
 from tests.instance import Instance, until
+from tests.integration.gateway.receiver import Receiver
 from tests.valkey import Valkey
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def firestore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firestore]:
 
 @pytest.fixture(scope="module")
 def instance(firestore: Firestore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    environment = {"FIRESTORE_EMULATOR_HOST": firestore.host}
+    environment = {"FIRESTORE_EMULATOR_HOST": firestore.host, "WEBHOOK_URL_PRIVATE": "true"}
     with Instance(tmp_path_factory.mktemp("i") / "data", environment) as running:
         for name, account in ACCOUNTS.items():
             running.pair(name, account)
@@ -71,32 +72,16 @@ def quiet(firestore: Firestore) -> dict[str, Any]:
     return firestore.counts()
 
 
-def all_stored(instance: Instance, name: str) -> bool:
-    return len(instance.messages(connection=name, direction="in")) == MESSAGES
+def all_stored(instance: Instance, name: str, count: int) -> bool:
+    return len(instance.messages(connection=name, direction="in")) == count
 
 
 @pytest.mark.timeout(300)
 def test_a_message(figures: Figures, firestore: Firestore, instance: Instance) -> None:
     """Each sent one is delivered and read by its contact, each received one is stored."""
-    quiet(firestore)
-    firestore.counts(reset=True)
-    sent = []
-    for number in range(MESSAGES):
-        contact = CONTACTS[number % len(CONTACTS)]
-        for name, account in ACCOUNTS.items():
-            asked = {"connection": name, "to": contact, "type": "text", "text": f"m {number}"}
-            sent.append(instance.api.post("/api/messages", json=asked).json()["id"])
-            instance.say(contact, account, f"i {number}")
-        time.sleep(PAUSE)
-    for name in ACCOUNTS:
-        until(
-            "all is stored",
-            partial(all_stored, instance, name),
-            60,
-        )
-    until("the last is read", lambda: instance.message(sent[-1])["status"] == "read", 30)
-    counts = quiet(firestore)
+    counts = traffic(firestore, instance, rounds=1)
     messages = 2 * MESSAGES * len(ACCOUNTS)
+    assert "writes events" not in counts["by_collection"]
     figures.add(
         Figure(
             "documents written for a message",
@@ -110,6 +95,55 @@ def test_a_message(figures: Figures, firestore: Firestore, instance: Instance) -
             },
         )
     )
+
+
+def traffic(firestore: Firestore, instance: Instance, *, rounds: int) -> dict[str, Any]:
+    """What all of it cost; `rounds` is how often it was there then."""
+    quiet(firestore)
+    firestore.counts(reset=True)
+    sent = []
+    for number in range(MESSAGES):
+        contact = CONTACTS[number % len(CONTACTS)]
+        for name, account in ACCOUNTS.items():
+            asked = {"connection": name, "to": contact, "type": "text", "text": f"m {number}"}
+            sent.append(instance.api.post("/api/messages", json=asked).json()["id"])
+            instance.say(contact, account, f"i {number}")
+        time.sleep(PAUSE)
+    for name in ACCOUNTS:
+        until("all is stored", partial(all_stored, instance, name, rounds * MESSAGES), 60)
+    until("the last is read", lambda: instance.message(sent[-1])["status"] == "read", 30)
+    return quiet(firestore)
+
+
+@pytest.mark.timeout(300)
+def test_a_message_that_is_told(figures: Figures, firestore: Firestore, instance: Instance) -> None:
+    """The same with a webhook, which is told of each step of each message."""
+    steps = 1 + 3  # received; sent, delivered, read
+    with Receiver() as receiver:
+        made = instance.api.post("/api/webhooks", json={"url": receiver.url}).json()
+        receiver.secrets.append(made["secret"])
+        counts = traffic(firestore, instance, rounds=2)
+        until("all is told", lambda: len(told(receiver)) == steps * MESSAGES * len(ACCOUNTS), 60)
+        instance.api.delete(f"/api/webhooks/{made['id']}")
+    assert receiver.seqs == sorted(receiver.seqs)
+    messages = 2 * MESSAGES * len(ACCOUNTS)
+    figures.add(
+        Figure(
+            "documents written for a message that a webhook is told of",
+            (counts["writes"] + counts["deletes"]) / messages,
+            "writes",
+            at_most=2.5,
+            remarks={
+                "read": counts["reads"] / messages,
+                "events": len(receiver.taken) / messages,
+                **{name: each / messages for name, each in counts["by_collection"].items()},
+            },
+        )
+    )
+
+
+def told(receiver: Receiver) -> set[str]:
+    return {each["id"] for each in receiver.taken if each["type"].startswith("message.")}
 
 
 @pytest.mark.timeout(300)

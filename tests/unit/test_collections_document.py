@@ -16,15 +16,22 @@ from actors.state.connections import Connections, Observed
 from actors.state.documents import (
     API_KEYS,
     CONNECTIONS,
+    DELIVERIES,
+    EVENT_LOG,
+    EVENTS,
     HEALTH_ALERTS,
     HEALTH_STATUS,
     JOBS,
     MESSAGES,
     RECOVERY_ACTIONS,
+    WEBHOOKS,
 )
+from actors.state.event_log import EventLog
 from actors.state.messages import incoming
 from actors.state.recovery import recovery_action
 from actors.state.sqlite import SqliteDocuments
+from actors.state.webhooks import Secret, Webhook, Webhooks
+from gateway.courier import kept
 from gateway.keys import create
 
 if TYPE_CHECKING:
@@ -99,6 +106,19 @@ async def test_connections_and_keys(tmp_path: Path) -> None:
     assert await connections.observe("shop", Observed("open"))
     await create(store, name="x", scopes=["read"], connections=None)
     for collection in (CONNECTIONS, API_KEYS):
+        (found,) = (await store.query(collection)).items
+        check(collection, found)
+    await store.close()
+
+
+async def test_events_webhooks_and_deliveries(tmp_path: Path) -> None:
+    store = SqliteDocuments(tmp_path / "state.db")
+    webhook = Webhook("wh_1", "x", (Secret("x", 1.0),), 1.0)
+    await Webhooks(store).create(webhook)
+    await store.batch([Alert("x", None, "warning", "x", 1.0).write])
+    (told,) = (await EventLog(store).after(0)).events
+    await store.batch([kept("wh_1", told, "dead", attempts=1, outcome=500, tried_at=1.0)])
+    for collection in (EVENTS, EVENT_LOG, WEBHOOKS, DELIVERIES):
         (found,) = (await store.query(collection)).items
         check(collection, found)
     await store.close()

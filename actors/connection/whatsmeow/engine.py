@@ -149,10 +149,6 @@ class WhatsmeowEngine:
     async def typing(self, chat: str, state: str) -> None:
         await self._asking.typing(chat, state)
 
-    async def subscribe(self, chat: str) -> None:  # noqa: ARG002
-        """No presence of others is told of."""
-        raise SendError(UNSUPPORTED, permanent=True)
-
     @overload
     async def pending(
         self, kind: Literal["message", "history"], limit: int

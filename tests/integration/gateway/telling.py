@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actors.state.messages import incoming, storing
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 ANA = "15550100002@s.whatsapp.net"
 
 
-def arriving(number: int, connection: str = "shop", source: str = "live") -> Write:
-    """The write that stores the message of this number; its text is ``text NUMBER``."""
-    item = {
+def received(number: int, source: str = "live") -> dict[str, Any]:
+    """What a connection's inbox has of the message of this number."""
+    return {
         "key": number,
         "chat": ANA,
         "sender": ANA,
@@ -24,7 +24,11 @@ def arriving(number: int, connection: str = "shop", source: str = "live") -> Wri
         "text": f"text {number}",
         "source": source,
     }
-    return storing(incoming(connection, item, 1_764_000_000.5 + number))
+
+
+def arriving(number: int, connection: str = "shop", source: str = "live") -> Write:
+    """The write that stores the message of this number; its text is ``text NUMBER``."""
+    return storing(incoming(connection, received(number, source), 1_764_000_000.5 + number))
 
 
 async def tell(

@@ -105,8 +105,11 @@ def test_both_headers_open(gateway: Gateway) -> None:
 def test_a_scope_opens_only_its_own(gateway: Gateway, scope: Scope) -> None:
     with made(gateway, [scope]) as client:
         for operation in GUARDED:
-            answer = client.request(operation.method, concrete(operation.path))
-            if operation.scope == scope:
+            own = operation.scope == scope
+            # What it opens has no end; its head has.
+            method = "HEAD" if own and operation.id == "readEvents" else operation.method
+            answer = client.request(method, concrete(operation.path))
+            if own:
                 assert answer.status_code not in {401, 403}, operation.id
             else:
                 assert answer.status_code == 403, operation.id

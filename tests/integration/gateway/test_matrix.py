@@ -62,6 +62,8 @@ IN_PATHS = {
     "number": "15550100002",
     "chat": "15550100002",
     "who": "15550100002",
+    "webhook": "wh_" + "0" * 24,
+    "delivery": "1",
 }
 OTHER_JSON = (b"[]", b"null", b"1", b"1e400", b"NaN", b"-Infinity", b'"psst"', b"[[]]", b"true")
 OF_ANY_TYPE: tuple[Any, ...] = (True, 1.5, -1, 10**30, [], [NUMBER], {}, {TEXT: TEXT})
@@ -324,6 +326,7 @@ def test_paths_that_are_nearly_right(gateway: Gateway, api: Api, path: str) -> N
             (404, "not_found"),
             (404, "unknown_message"),
             (404, "unknown_connection"),
+            (404, "unknown_webhook"),
             (405, "method_not_allowed"),
         }, wrong
 
@@ -355,9 +358,9 @@ def test_things_that_do_not_exist(gateway: Gateway, api: Api, operation: Operati
             raw_path=f"{start}{name}{end}".encode()
         )
         status, code = refused(ask(api, operation, path=url))
-        expected = {
-            (404, f"unknown_{'connection' if '{connection}' in operation.path else 'message'}")
-        }
+        nouns = {"connection": "connection", "webhook": "webhook", "id": "message"}
+        noun = next(noun for part, noun in nouns.items() if f"{{{part}}}" in operation.path)
+        expected = {(404, f"unknown_{noun}")}
         if operation.id == "cancelMessage" and name == "shop.in." + "0" * 24:
             expected = {(409, "not_cancellable")}
         assert (status, code) in expected, name
@@ -365,16 +368,16 @@ def test_things_that_do_not_exist(gateway: Gateway, api: Api, operation: Operati
 
 @pytest.mark.parametrize("operation", [each for each in OPERATIONS if each.headers], ids=_name)
 def test_headers_that_an_operation_reads(api: Api, operation: Operation) -> None:
+    body = json.dumps(good(operation)) if operation.body is not None else None
     for name in operation.headers:
         for value in (b"", b"\xff", b"a\tb", b"x" * 256, "ä".encode(), b"\x7f"):
             answer = api.request(
                 operation.method,
                 path_of(operation),
-                content=json.dumps(good(operation)),
+                content=body,
                 headers=[(b"Content-Type", b"application/json"), (name.encode(), value)],
             )
             assert refused(answer)[0] == 400, value
         twice = [("Content-Type", "application/json"), (name, "a"), (name, "b")]
-        content = json.dumps(good(operation))
-        answer = api.request(operation.method, path_of(operation), content=content, headers=twice)
+        answer = api.request(operation.method, path_of(operation), content=body, headers=twice)
         assert refused(answer)[0] == 400

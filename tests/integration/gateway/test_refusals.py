@@ -176,7 +176,7 @@ def test_bodies_of_a_webhook(api: Api, body: dict[str, Any], code: str) -> None:
 def test_webhooks_and_deliveries_that_are_not_there(api: Api) -> None:
     body = {"url": "http://example.org", "connections": ["nowhere"]}
     assert refused(api.post("/api/webhooks", json=body)) == (404, "unknown_connection")
-    path = "/api/webhooks/wh_0"
+    path = "/api/webhooks/wh_" + "0" * 24
     assert refused(api.get(path)) == (404, "unknown_webhook")
     assert refused(api.patch(path, json={})) == (404, "unknown_webhook")
     assert refused(api.delete(path)) == (404, "unknown_webhook")

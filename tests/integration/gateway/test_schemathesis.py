@@ -34,6 +34,7 @@ EXAMPLES = 25  # a path, in the phase that looks for what nobody thought of
 
 # positive_data_acceptance: a cursor is opaque, no schema can tell one that was given here from one
 # that was not. Those that were not are answered with 400, and the document says so.
+# Nor can it tell which addresses are private (422). A stream of events has no end.
 CONFIGURATION = """\
 hooks = "hooks.py"
 
@@ -41,8 +42,18 @@ hooks = "hooks.py"
 expected-statuses = ["2xx", 401, 403, 404, 406, 409]
 
 [[operations]]
+include-operation-id = "readEvents"
+enabled = false
+
+[[operations]]
+include-operation-id = ["createConnection", "createWebhook", "changeWebhook"]
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", 401, 403, 404, 409, 422]
+
+[[operations]]
 include-operation-id = [
-    "listMessages", "listConnections", "listDead", "redrive", "listAlerts", "listRecoveries"
+    "listMessages", "listConnections", "listDead", "redrive", "listAlerts", "listRecoveries",
+    "listDeliveries"
 ]
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 401, 403, 404]
@@ -149,6 +160,7 @@ def test_the_document_is_kept(own_gateway: Gateway, tmp_path: Path) -> None:
         )
     print(ran.stdout[-1500:])
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert f"{len(OPERATIONS)} selected / {len(OPERATIONS)} total" in ran.stdout
+    total = len(OPERATIONS)  # all but the stream
+    assert f"{total - 1} selected / {total} total" in ran.stdout
     assert "internal_error" not in own_gateway.log()
     assert rest.sent > 10

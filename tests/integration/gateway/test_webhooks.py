@@ -16,6 +16,7 @@ import pytest_asyncio
 from actors.health.alerts import Alert
 from actors.state.documents import DELIVERIES, EVENTS, open_documents
 from actors.state.event_log import EventLog
+from gateway import keys
 from tests.integration.gateway.receiver import Receiver
 from tests.integration.gateway.served import KEY, ROOT, Gateway
 from tests.integration.gateway.telling import arriving, tell
@@ -339,6 +340,35 @@ async def test_a_connections_own_webhook_comes_and_goes_with_it(
     assert len(api.get("/api/webhooks").json()["items"]) == 1, "nothing is left of what was refused"
     assert api.delete("/api/connections/own").status_code == 204
     assert api.get("/api/webhooks").json()["items"] == []
+
+
+async def test_a_key_for_some_connections_has_webhooks_for_those_alone(
+    documents: Documents, gateway: Gateway, receiver: Receiver, hook: str
+) -> None:
+    _, key = await keys.create(documents, name="x", scopes=["admin"], connections=["other"])
+    with gateway.client(key) as client:
+        until("the key is known", lambda: client.get("/api/webhooks").status_code == 200, SOON)
+        assert client.get("/api/webhooks").json()["items"] == []
+        path = f"/api/webhooks/{hook}"
+        for answer in (
+            client.get(path),
+            client.patch(path, json={"enabled": False}),
+            client.delete(path),
+            client.post(f"{path}/secret"),
+            client.get(f"{path}/deliveries"),
+            client.post(f"{path}/deliveries/1/redeliver"),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (404, "unknown_webhook")
+        for connections in (None, ["shop"], ["other", "shop"]):
+            body = {"url": receiver.url, "connections": connections}
+            assert client.post("/api/webhooks", json=body).status_code == 403
+        made = client.post("/api/webhooks", json={"url": receiver.url, "connections": ["other"]})
+        assert made.status_code == 201
+        own = f"/api/webhooks/{made.json()['id']}"
+        assert [each["id"] for each in client.get("/api/webhooks").json()["items"]] == [
+            made.json()["id"]
+        ]
+        assert client.delete(own).status_code == 204
 
 
 async def test_the_commands(
