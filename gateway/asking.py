@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from actors.redis.commands import NoAnswer, TooMany
 from actors.redis.keys import is_connection
-from gateway import addresses, answers, auth
+from gateway import addresses, auth, heard
 from gateway.endpoint import Call, Gives, Operation, written
 from gateway.models import Presence, Typing
 from gateway.problems import Problem
@@ -32,15 +32,15 @@ async def number(call: Call[None, None]) -> Response:
     told = await ask(call, "lookup", {"chat": wanted})
     digits = wanted.partition("@")[0]
     return written(
-        answers.Number(number=digits, on_whatsapp=told["chat"] is not None, chat=told["chat"])
+        heard.Number(number=digits, on_whatsapp=told["chat"] is not None, chat=told["chat"])
     )
 
 
 async def groups(call: Call[None, None]) -> Response:
     await reach(call)
     told = await ask(call, "groups", {})
-    found = [answers.Group.model_validate(one) for one in told["groups"]]
-    return written(answers.Groups(items=sorted(found, key=lambda one: (one.subject, one.chat))))
+    found = [heard.Group.model_validate(one) for one in told["groups"]]
+    return written(heard.Groups(items=sorted(found, key=lambda one: (one.subject, one.chat))))
 
 
 async def presence(call: Call[Presence, None]) -> Response:
@@ -108,7 +108,7 @@ OPERATIONS = (
         "Whether a number is on WhatsApp",
         _TAG,
         number,
-        {200: Gives("What WhatsApp says of it.", answers.Number)},
+        {200: Gives("What WhatsApp says of it.", heard.Number)},
         "send",
         refuses=(*REFUSES, "invalid_number", "unsupported_chat"),
     ),
@@ -119,7 +119,7 @@ OPERATIONS = (
         "The groups that the account is in",
         _TAG,
         groups,
-        {200: Gives("What WhatsApp says of them.", answers.Groups)},
+        {200: Gives("What WhatsApp says of them.", heard.Groups)},
         "read",
         refuses=REFUSES,
     ),
