@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
 from starlette.responses import Response
 
 from actors.redis.commands import NoAnswer, TooMany
 from actors.redis.keys import is_connection
-from gateway import addresses, auth, heard
+from gateway import addresses, answers, auth
+from gateway.answer import Answer
 from gateway.endpoint import Call, Gives, Operation, written
 from gateway.models import Presence, Typing
 from gateway.problems import Problem
@@ -17,6 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 PATIENCE = 10.0  # seconds
+
+
+class Number(Answer):
+    number: str
+    on_whatsapp: bool
+    chat: str | None = Field(description="Where to write to, if it is on WhatsApp.")
+
 
 REFUSES = (
     "connection_not_open",
@@ -31,16 +40,14 @@ async def number(call: Call[None, None]) -> Response:
     wanted = _chat(call.path["number"])
     told = await ask(call, "lookup", {"chat": wanted})
     digits = wanted.partition("@")[0]
-    return written(
-        heard.Number(number=digits, on_whatsapp=told["chat"] is not None, chat=told["chat"])
-    )
+    return written(Number(number=digits, on_whatsapp=told["chat"] is not None, chat=told["chat"]))
 
 
 async def groups(call: Call[None, None]) -> Response:
     await reach(call)
     told = await ask(call, "groups", {})
-    found = [heard.Group.model_validate(one) for one in told["groups"]]
-    return written(heard.Groups(items=sorted(found, key=lambda one: (one.subject, one.chat))))
+    found = [answers.Group.model_validate(one) for one in told["groups"]]
+    return written(answers.Groups(items=sorted(found, key=lambda one: (one.subject, one.chat))))
 
 
 async def presence(call: Call[Presence, None]) -> Response:
@@ -108,7 +115,7 @@ OPERATIONS = (
         "Whether a number is on WhatsApp",
         _TAG,
         number,
-        {200: Gives("What WhatsApp says of it.", heard.Number)},
+        {200: Gives("What WhatsApp says of it.", Number)},
         "send",
         refuses=(*REFUSES, "invalid_number", "unsupported_chat"),
     ),
@@ -119,7 +126,7 @@ OPERATIONS = (
         "The groups that the account is in",
         _TAG,
         groups,
-        {200: Gives("What WhatsApp says of them.", heard.Groups)},
+        {200: Gives("What WhatsApp says of them.", answers.Groups)},
         "read",
         refuses=REFUSES,
     ),

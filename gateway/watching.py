@@ -9,7 +9,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from gateway import addresses
-from gateway.answers import Answer, Time, rfc3339
+from gateway.answer import Answer, Time, rfc3339
 from gateway.asking import REFUSES, ask, canonical, reach
 from gateway.endpoint import Call, Gives, Operation, written
 from gateway.models import Address, Body
@@ -101,7 +101,7 @@ OPERATIONS = (
         },
         "send",
         body=Subscription,
-        refuses=(*REFUSES, "invalid_number", "unsupported_chat"),
+        refuses=(*REFUSES, "invalid_number", "unsupported_chat", "unsupported_by_engine"),
     ),
     Operation(
         "GET",

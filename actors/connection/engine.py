@@ -8,8 +8,9 @@ items until the owner has stored them elsewhere and settles them.
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, overload
+from typing import TYPE_CHECKING, Final, Literal, Protocol, overload
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -26,11 +27,57 @@ class Guarantees:
     keeps_message_id: bool
 
 
-ENGINES = {"native": Guarantees(persists_before_ack=True, keeps_message_id=True)}
+ENGINES = {
+    "native": Guarantees(persists_before_ack=True, keeps_message_id=True),
+    "whatsmeow": Guarantees(persists_before_ack=False, keeps_message_id=False),
+}
 """What each engine declares; it is the package of its name beside this module.
 
 Declared here, because loading an engine to ask it costs 50 MB.
 """
+
+NEEDS = {"whatsmeow": "neonize"}
+"""The package of the engine's optional extra, for those that have one."""
+
+KEPT_IN_ONE_FILE = frozenset({"native"})
+"""The engines whose session is its file alone, so that a copy of it serves."""
+
+
+WITHOUT_FILES = frozenset({"whatsmeow"})
+"""The engines that neither send nor fetch files."""
+
+WITHOUT_GROUPS = frozenset({"whatsmeow"})
+"""The engines that write to persons alone; what is said in a group, they hear."""
+
+UNSUPPORTED: Final = "unsupported_by_engine"
+"""The code of what an engine cannot do, and another can."""
+
+
+def installed(engine: str) -> bool:
+    """Whether what the engine needs is installed here; looked for, not loaded."""
+    needed = NEEDS.get(engine)
+    return needed is None or importlib.util.find_spec(needed) is not None
+
+
+def obstacle(chosen: str, engine: str | None) -> str | None:
+    """Why the settings cannot be met: `chosen` is an engine, or how sessions are kept by `engine`."""
+    if engine is None:
+        return None if installed(chosen) else f"{chosen} is not installed; `make {chosen}` does it"
+    if chosen == "local" or engine in KEPT_IN_ONE_FILE:
+        return None
+    return f"{chosen} needs copies of sessions, and ENGINE={engine} keeps none"
+
+
+class EngineNotInstalled(Exception):  # noqa: N818 - reads as what it is
+    """What the engine needs is not installed on this host."""
+
+    code: Final = "engine_not_installed"
+
+
+class EngineUnfit(Exception):  # noqa: N818
+    """The engine cannot serve under these settings; the word that it has says why."""
+
+    code: Final = "engine_unfit"
 
 
 @dataclass(frozen=True, slots=True)
