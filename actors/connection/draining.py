@@ -178,11 +178,14 @@ class Drain:
 
 
 def _deleted(messages: Sequence[InboxMessage]) -> dict[int, str]:
-    """By key, WhatsApp's id of what this service sent and that message of the phone deleted."""
+    """By key, WhatsApp's id of what this service sent and that message deleted.
+
+    It is the phone's, or an admin's of the group: whoever else deletes others' messages is not read.
+    """
     said = {
         each.key: decode(each.content)
         for each in messages
-        if each.from_me and each.type == Delete.type and each.content is not None
+        if each.type == Delete.type and each.content is not None
     }
     return {
         key: each.target.message_id

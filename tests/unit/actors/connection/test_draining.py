@@ -96,6 +96,28 @@ async def test_without_redis_only_what_needs_it_waits() -> None:
     assert drain.age > 0
 
 
+async def test_what_an_admin_deletes_is_gone_from_the_queue_as_well() -> None:
+    """Or the next receipt for it would bring its words back into the document."""
+    group, redacted = "120363000000000001@g.us", list[str]()
+
+    class Queue:
+        async def redact(self, connection: str, message_id: str) -> None:
+            redacted.append(f"{connection}.{message_id}")
+
+    engine, shelf = ScriptedEngine(), Shelf()
+    targets = Target("3EB0A1B2C3D4E5F6A7B8C9", None), Target("THEIRS", CHAT)
+    engine.inbox = {
+        key: InboxMessage(
+            key, group, CHAT, f"D{key}", key, "delete", None, content=encode(Delete(target))
+        )
+        for key, target in enumerate(targets)
+    }
+    lanes = cast("Lanes", Queue())
+    drain = Drain(Ticket("shop", 1), engine, lanes, shelf, on_lost=lambda _: None)
+    assert await drain._messages.once()
+    assert redacted == ["shop.3EB0A1B2C3D4E5F6A7B8C9"]
+
+
 async def test_an_inbox_is_as_old_as_what_waits_longest_in_it() -> None:
     progress = [Progress.AWAY, Progress.AWAY, Progress.SETTLED, Progress.EMPTY]
 
