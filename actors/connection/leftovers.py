@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -95,15 +96,12 @@ class Leftovers:
         if not transfers:
             return
         try:
-            live = Session.open(self._directory / LIVE, self._ticket.epoch)
-        except SessionUnavailable:
+            with closing(Session.open(self._directory / LIVE, self._ticket.epoch)) as live:
+                async with live.transaction():
+                    for transfer in transfers:
+                        live.add_transfer(replace(transfer, next_at=time.time()))
+        except SessionUnavailable:  # the live session is being written, or the disk is full
             raise _NotAll from None
-        try:
-            async with live.transaction():
-                for transfer in transfers:
-                    live.add_transfer(replace(transfer, next_at=time.time()))
-        finally:
-            live.close()
 
 
 class _NotAll(Exception):  # noqa: N818 - reads as what it is

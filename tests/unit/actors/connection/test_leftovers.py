@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, cast
 from actors.connection.leftovers import DRAINED, Leftovers
 from actors.connection.restoring import OLDER
 from actors.connection.sending import Ticket
-from actors.connection.session import Session
+from actors.connection.session import Session, SessionUnavailable
 from actors.connection.transfers import Transfer
 from actors.content import Edit, Target, decode, encode
 from tests.integration.tree.scripted import Shelf
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from actors.queue.lanes import Lanes
 
@@ -73,3 +75,25 @@ async def test_files_that_it_was_still_to_fetch_are_the_live_sessions(tmp_path: 
         async with live.transaction():
             assert live.end_transfer(found, "stored")
     assert (tmp_path / DRAINED / "1" / "session.db").is_file()
+
+
+async def test_a_live_session_that_takes_nothing_now_is_given_them_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transfer = Transfer(CHAT, CHAT, "A", False, "image", b"k" * 32, "/p", b"h" * 32, b"s" * 32, 5)
+    with closing(Session.open(tmp_path / OLDER / "1" / "session.db", 1)) as older:
+        async with older.transaction():
+            older.add_transfer(transfer)
+    real, refused = Session.add_transfer, list[str]()
+
+    def full(session: Session, one: Transfer) -> None:
+        if not refused:
+            refused.append(one.message_id)
+            raise SessionUnavailable("SQLITE_FULL")
+        real(session, one)
+
+    with closing(Session.open(tmp_path / "session.db", 2)) as live:
+        monkeypatch.setattr(Session, "add_transfer", full)
+        await Leftovers(Ticket("shop", 2), tmp_path, cast("Lanes", None), Shelf()).run()
+        assert refused == ["A"]
+        assert [one.name for one in live.due_transfers(2e9, 9)] == [transfer.name]
