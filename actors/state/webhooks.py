@@ -192,11 +192,25 @@ class Webhooks:
         await self._change(webhook, lambda there: replace(there, asked=there.asked + 1), *writes)
 
     async def gone(self, webhook: str, progress: Progress) -> None:
-        """The endpoint said that there is nobody any more: it is off, and events are not for it."""
+        """The endpoint said that there is nobody any more: it is off, and events are not for it.
+
+        Not where somebody is further than who heard that: events go on being written for it then.
+        """
+        ended = False
+
+        def end(there: Document | None) -> Document | None:
+            nonlocal ended
+            after = _progressed(there, progress, "gone")
+            ended = after is not None
+            return after
+
+        def listed(head: Document | None) -> Document | None:
+            return _listed(head, webhook, False) if ended else None
+
         await self._documents.batch(
             [
-                Write("change", EVENT_LOG, HEAD, change=lambda head: _listed(head, webhook, False)),
-                progressing(webhook, progress, off="gone"),
+                Write("change", WEBHOOKS, webhook, change=end),
+                Write("change", EVENT_LOG, HEAD, change=listed),
             ]
         )
 
@@ -243,15 +257,17 @@ def creating(webhook: Webhook) -> list[Write]:
     ]
 
 
-def progressing(webhook: str, progress: Progress, *, off: Why | None = None) -> Write:
+def progressing(webhook: str, progress: Progress) -> Write:
     """The write that notes how far it is. One that is further stays; one that is gone stays gone."""
+    return Write("change", WEBHOOKS, webhook, change=lambda there: _progressed(there, progress))
 
-    def change(there: Document | None) -> Document | None:
-        if there is None or there["progress"]["cursor"] > progress.cursor:
-            return None
-        return {**there, "progress": asdict(progress), "off": off or there["off"]}
 
-    return Write("change", WEBHOOKS, webhook, change=change)
+def _progressed(
+    there: Document | None, progress: Progress, off: Why | None = None
+) -> Document | None:
+    if there is None or there["progress"]["cursor"] > progress.cursor:
+        return None
+    return {**there, "progress": asdict(progress), "off": off or there["off"]}
 
 
 def _listed(head: Document | None, webhook: str, there: bool) -> Document | None:
