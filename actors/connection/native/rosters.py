@@ -249,6 +249,8 @@ class Rosters:
                 # One that is being asked for has an answer of its own, which may be newer.
                 if chat not in self._asking:
                     news |= self._keep(chat, roster)
+                # Hundreds of groups must not hold up what else there is to do.
+                await asyncio.sleep(0)
         if news:
             await self._on_inbox()
         return [self._shown(chat, roster) for chat, roster in told.items()]

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, cast
+
 import pytest
 
 from actors.connection.native.addresses import Address
 from actors.connection.native.nodes import Node
-from actors.connection.native.rosters import Member, Roster, changed, read
+from actors.connection.native.people import People
+from actors.connection.native.rosters import Member, Roster, Rosters, changed, read
+from actors.connection.session import Session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.connection.native.socket import Socket
 
 ANN, ANN_LID = Address.parse("15550100002@s.whatsapp.net"), Address.parse("2@lid")
 BEN, BEN_LID = Address.parse("15550100003@s.whatsapp.net"), Address.parse("3@lid")
@@ -75,3 +87,33 @@ def test_ranks(tag: str, ranks: list[str]) -> None:
 )
 def test_what_is_not_understood_is_asked_anew(change: Node) -> None:
     assert changed(US, change) is None
+
+
+async def test_what_is_told_of_hundreds_of_groups_holds_nothing_up(tmp_path: Path) -> None:
+    groups = [
+        Node("group", {"id": f"{number}"}, (participant(jid=str(ANN)),)) for number in range(200)
+    ]
+
+    class Told:
+        async def request(self, _: Node) -> Node:
+            return Node("iq", {}, (Node("groups", {}, tuple(groups)),))
+
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def on_inbox() -> None:
+        return None
+
+    with closing(Session.open(tmp_path / "session.db", 1)) as session:
+        people = People(session, Address.parse("15550100001:1@s.whatsapp.net"), None)
+        socket = cast("Socket", Told())
+        rosters = Rosters(session, people, socket, time.time, on_inbox=on_inbox)
+        beside = asyncio.ensure_future(others())
+        assert len(await rosters.all()) == 200
+        beside.cancel()
+    assert turns >= 200
