@@ -47,9 +47,11 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
+    """`index` None: there is one, and nobody can read it."""
+
     name: str
     generation: int
-    index: Index
+    index: Index | None
 
 
 class Copies:
@@ -70,20 +72,23 @@ class Copies:
         """
         while True:
             found = await self._find(sha256)
-            if found is not None:
+            if found is not None and found.index is not None:
                 if found.index.at >= at:
                     return
-                index, replaces = replace(found.index, at=at), found.generation
-                name = found.name
+                index = replace(found.index, at=at)
             else:
-                name, replaces = self._keyring.pseudonyms(sha256)[0], 0
-                index = await self._upload(name, file, at)
+                found = found or _Found(self._keyring.pseudonyms(sha256)[0], 0, None)
+                index = await self._upload(found.name, file, at)
             try:
-                await self._bucket.write(f"media/{name}/index", _dump(index), replaces)
+                await self._bucket.write(
+                    f"media/{found.name}/index", _dump(index), found.generation
+                )
             except Conflict:  # another host was there first: what it did may be all that is needed
+                if found.index is None:
+                    await self._remove(found.name, index.upload)
                 continue
-            if found is None:
-                await self._sweep(name, index)
+            if found.index is None:
+                await self._sweep(found.name, index)
             return
 
     async def read(self, sha256: str, writing: Writing, scratch: Path) -> bool:
@@ -92,7 +97,7 @@ class Copies:
         Whether that is the file its digest says. What is encrypted lies in the directory `scratch` meanwhile. Raises `StoreUnavailable`.
         """
         found = await self._find(sha256)
-        if found is None:
+        if found is None or found.index is None:
             return False
         sealed = await step(partial(tempfile.TemporaryFile, dir=scratch))
         try:
@@ -115,13 +120,13 @@ class Copies:
         found = await self._find(sha256)
         if found is None:
             return True
-        if found.index.at >= since:
+        if found.index is not None and found.index.at >= since:
             return False
         try:
             await self._bucket.delete(f"media/{found.name}/index", found.generation)
         except Conflict:
             return False
-        await self._remove(found.name, found.index.upload)
+        await self._remove(found.name, "" if found.index is None else found.index.upload)
         return True
 
     async def _upload(self, name: str, file: Path, at: float) -> Index:
@@ -139,6 +144,7 @@ class Copies:
         return index
 
     async def _find(self, sha256: str) -> _Found | None:
+        damaged: _Found | None = None
         for name in self._keyring.pseudonyms(sha256):
             content = await self._bucket.read(f"media/{name}/index")
             if content is None:
@@ -147,9 +153,10 @@ class Copies:
                 index = Index(**json.loads(content.data))
             except (ValueError, TypeError):
                 _damaged("index")
+                damaged = damaged or _Found(name, content.generation, None)
                 continue
             return _Found(name, content.generation, index)
-        return None
+        return damaged
 
     async def _sweep(self, name: str, index: Index) -> None:
         """Remove what uploads left that were cut off, or came second."""
@@ -159,7 +166,8 @@ class Copies:
                 await self._bucket.delete(entry.name)
 
     async def _remove(self, name: str, upload: str) -> None:
-        for entry in await self._bucket.list(f"media/{name}/{upload}."):
+        """Remove the parts of an upload; of all where none is named."""
+        for entry in await self._bucket.list(f"media/{name}/{upload}"):
             await self._bucket.delete(entry.name)
 
 

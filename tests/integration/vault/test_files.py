@@ -297,6 +297,46 @@ async def test_what_is_kept_again_while_it_is_tidied_stays_known(
     assert await host.files._ledger.find(sha256)
 
 
+async def test_an_index_that_nobody_can_read_is_written_anew(tmp_path: Path, bucket: Path) -> None:
+    host = Host(tmp_path / "a", bucket)
+    sha256 = await host.keep(b"tea")
+    await host.upkeep.copy()
+    (index,) = bucket.glob("media/*/index")
+    index.write_text("[]")
+    await host.files._ledger.renew(sha256, host.now + 2 * RENEW)
+    async with asyncio.timeout(30):
+        await host.upkeep.copy()
+    assert len(await host.bucket.list("media/")) == 2
+    host.lose_disk()
+    assert await host.files.find(sha256)
+    index.write_text("[]")
+    await host.later(RETENTION + 4 * RENEW)
+    assert host.here == set()
+    assert await host.bucket.list("media/") == []
+
+
+async def test_who_copies_second_leaves_nothing(
+    tmp_path: Path, bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = Host(tmp_path / "a", bucket), Host(tmp_path / "b", bucket)
+    for host in (first, second):
+        await host.keep(b"tea")
+    copies = second.upkeep._copies
+    assert copies is not None
+    real, outrun = copies._upload, list[Any]()
+
+    async def late(*arguments: Any) -> Any:
+        if not outrun:
+            await first.upkeep.copy()
+        outrun.append(arguments)
+        return await real(*arguments)
+
+    monkeypatch.setattr(copies, "_upload", late)
+    await second.upkeep.copy()
+    assert len(outrun) == 1
+    assert len(await second.bucket.list("media/")) == 2
+
+
 async def test_a_file_that_is_gone_is_not_accepted(tmp_path: Path, bucket: Path) -> None:
     host = Host(tmp_path / "a", bucket)
     sha256 = await host.keep(b"tea")
