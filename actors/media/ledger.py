@@ -121,9 +121,20 @@ class Ledger:
 
         return bool(await self._ask(run, writes=True))
 
-    async def renew(self, sha256: str, now: float) -> None:
-        """A message still needs it."""
-        await self._ask(lambda database: self._touch(database, sha256, now), writes=True)
+    async def renew(self, sha256: str, now: float) -> bool:
+        """A message needs it still, or again; False where the file is not here."""
+
+        def run(database: sqlite3.Connection) -> bool:
+            if self._touch(database, sha256, now):
+                return True
+            # Only the bucket may have it: there, too, it is to stay.
+            database.execute(
+                "UPDATE files SET needed_at = max(needed_at, ?) WHERE sha256 = ?", (now, sha256)
+            )
+            self._let_copy(database, sha256, now)
+            return False
+
+        return bool(await self._ask(run, writes=True))
 
     async def to_copy(self, limit: int) -> list[Entry]:
         """What the bucket lacks, the oldest first."""

@@ -297,6 +297,25 @@ async def test_what_is_kept_again_while_it_is_tidied_stays_known(
     assert await host.files._ledger.find(sha256)
 
 
+async def test_a_file_that_was_lost_while_its_message_waits(tmp_path: Path, bucket: Path) -> None:
+    """It is the bucket's to give, for as long as the message waits, and nothing stands still."""
+    host = Host(tmp_path / "a", bucket)
+    sha256 = await host.keep(b"tea")
+    await host.upkeep.copy()
+    assert await host.files.use(sha256, "shop.1")
+    host.waiting = {"shop.1"}
+    host.lose_disk()
+    async with asyncio.timeout(30):
+        await host.later(RETENTION + 1)
+        await host.later(2 * RENEW)
+    assert await host.files.find(sha256)
+    host.lose_disk()
+    host.waiting = set()
+    for _ in range(2):
+        await host.later(RETENTION + RENEW + 1)
+    assert await host.bucket.list("media/") == []
+
+
 async def test_an_index_that_nobody_can_read_is_written_anew(tmp_path: Path, bucket: Path) -> None:
     host = Host(tmp_path / "a", bucket)
     sha256 = await host.keep(b"tea")
