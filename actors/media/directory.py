@@ -91,6 +91,10 @@ class DirectoryStore:
         file = self.place(sha256)
         return file if file is not None and await step(file.is_file) else None
 
+    async def need(self, sha256: str) -> bool:
+        """See the port: nothing goes from here by itself."""
+        return await self.find(sha256) is not None
+
     def place(self, sha256: str) -> Path | None:
         """Where the file is if it is here; None for what is no digest."""
         return place(self._directory, sha256)

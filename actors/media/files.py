@@ -76,6 +76,10 @@ class Files:
             return None
         return await self._store.find(sha256)
 
+    async def need(self, sha256: str) -> bool:
+        """See the port."""
+        return await self.find(sha256) is not None and await self._ledger.renew(sha256, time.time())
+
     async def entry(self, sha256: str) -> Entry | None:
         """What is known of a file that can be sent; None where there is none.
 

@@ -61,3 +61,9 @@ class MediaStore(Protocol):
 
         Raises `BucketAway` where only the bucket could tell, and `StoreUnavailable`.
         """
+
+    async def need(self, sha256: str) -> bool:
+        """Keep a file that is somewhere as if it came just now; False where it is nowhere.
+
+        Raises as `find`.
+        """

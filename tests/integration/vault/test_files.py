@@ -17,6 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.connection.native.media.fetch import Fetcher
+from actors.connection.native.media.hosts import Hosts
+from actors.connection.native.media.web import Web
+from actors.connection.transfers import Transfer
 from actors.connection.vault.bucket import BucketAway
 from actors.connection.vault.opening import open_bucket
 from actors.media import upkeep
@@ -295,6 +299,28 @@ async def test_what_is_kept_again_while_it_is_tidied_stays_known(
     await host.upkeep.tidy()
     assert host.here == {sha256}
     assert await host.files._ledger.find(sha256)
+
+
+async def test_what_arrives_again_is_kept_as_what_arrives(
+    tmp_path: Path, bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not fetched, for it is there; its message needs it for as long as any other."""
+    host = Host(tmp_path / "a", bucket)
+    sha256 = bytes.fromhex(await host.keep(b"tea"))
+    await host.upkeep.copy()
+    host.now += RETENTION
+    monkeypatch.setattr(time, "time", lambda: host.now)
+    chat = "15550100002@s.whatsapp.net"
+    transfer = Transfer(chat, chat, "A", False, "image", bytes(32), "/", sha256, bytes(32), 3)
+    assert await Fetcher(host.files, Web(), Hosts(), limit=9).fetch(transfer) is None
+    await host.later(2 * RENEW)
+    assert host.here == {sha256.hex()}
+    host.lose_disk()
+    await host.later(RETENTION - 3 * RENEW)
+    assert await host.files.need(sha256.hex()), "the bucket's copy was renewed, too"
+    host.lose_disk()
+    shutil.rmtree(bucket / "media")
+    assert not await host.files.need(sha256.hex())
 
 
 async def test_a_file_that_was_lost_while_its_message_waits(tmp_path: Path, bucket: Path) -> None:

@@ -72,7 +72,7 @@ class Fetcher:
 
     async def _is_there(self, transfer: Transfer) -> bool:
         try:
-            return await self._store.find(transfer.sha256.hex()) is not None
+            return await self._store.need(transfer.sha256.hex())
         except (BucketAway, StoreUnavailable):
             return False
 
