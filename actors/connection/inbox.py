@@ -188,12 +188,19 @@ class Inbox(Statuses, Transfers):
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 (chat, pn, message_id, readable, inbox, at),
             )
-            self._write("UPDATE inbox SET sender = ? WHERE key = ?", (pn, inbox))
-            self._write(
-                "UPDATE OR IGNORE transfers SET sender = ?"
-                " WHERE chat = ? AND sender = ? AND message_id = ?",
-                (pn, chat, lid, message_id),
-            )
+            if inbox is not None:
+                # What is stored already stays under the LID, and so does what becomes of its file.
+                self._write("UPDATE inbox SET sender = ? WHERE key = ?", (pn, inbox))
+                self._write(
+                    "UPDATE inbox SET sender = ?"
+                    " WHERE kind = ? AND chat = ? AND sender = ? AND message_id = ?",
+                    (pn, FILE, chat, lid, message_id),
+                )
+                self._write(
+                    "UPDATE OR IGNORE transfers SET sender = ?"
+                    " WHERE chat = ? AND sender = ? AND message_id = ?",
+                    (pn, chat, lid, message_id),
+                )
             self._write(
                 "DELETE FROM tombstones WHERE chat = ? AND sender = ? AND message_id = ?",
                 (chat, lid, message_id),

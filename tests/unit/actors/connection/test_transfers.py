@@ -118,6 +118,30 @@ async def test_it_moves_with_its_chat_whoever_has_it_in_hand(session: Session) -
     ]
 
 
+async def test_it_follows_its_message_where_a_members_number_becomes_known(
+    session: Session,
+) -> None:
+    """What is stored stays in the document that it is in, whoever is known to have said it by now."""
+    group = "120363000000000001@g.us"
+    names = ("STORED", "WAITS", "DONE")
+    files = [replace(FILE, chat=group, sender=LID, message_id=name) for name in names]
+    await put(session, "STORED", chat=group, sender=LID)
+    await settle(session)
+    for name in ("WAITS", "DONE"):
+        await put(session, name, chat=group, sender=LID)
+    await expect(session, *files)
+    async with session.transaction():
+        assert session.end_transfer(files[2], "stored")
+        session.learn_lid(LID, ALICE)
+        assert session.end_transfer(files[0], "stored")
+        assert session.end_transfer(files[1], "stored")
+    said = {one.message_id: one.sender for one in session.pending("message", 9)}
+    assert said == {"WAITS": ALICE, "DONE": ALICE}
+    await settle(session)
+    became = {one.message_id: one.sender for one in session.pending("file", 9)}
+    assert became == {"STORED": LID, **said}
+
+
 async def test_an_upload_is_kept_for_a_day(session: Session, clock: Clock) -> None:
     made = Upload("image", b"k" * 32, "https://x/y", "/y", b"h" * 32, b"s" * 32, 5, clock.now)
     async with session.transaction():
