@@ -164,9 +164,12 @@ class Inbox(Statuses, Transfers):
                     (new, target, message_id, readable, inbox, at),
                 )
         self._write("DELETE FROM tombstones WHERE chat = ?", (old,))
+        # Where no message of the chat ever came there are receipts at most: of a group's members
+        # hundreds may become known at once, and thousands of messages wait.
+        receipts = "" if moved else " AND kind IN ('receipt', 'early')"
         self._write(
-            "UPDATE inbox SET chat = ?1, sender = CASE sender WHEN ?2 THEN ?1 ELSE sender END"
-            " WHERE chat = ?2",
+            "UPDATE inbox SET chat = ?1, sender = CASE sender WHEN ?2 THEN ?1 ELSE sender END"  # noqa: S608
+            f" WHERE chat = ?2{receipts}",
             (new, old),
         )
         self.move_transfers(old, new)

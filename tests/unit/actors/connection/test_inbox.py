@@ -272,3 +272,34 @@ async def test_tombstones_of_a_lid_end_when_it_is_known(session: Session, clock:
     async with session.transaction():
         session.prune(clock.now)
     assert not session.seen(ALICE, ALICE, "A")
+
+
+async def test_a_number_that_becomes_known_is_no_look_at_all_that_waits(session: Session) -> None:
+    """Of a group's members hundreds may become known in one transaction."""
+    lid = "90000000000003@lid"
+    await put(session, "A")
+    steps = list[int]()
+
+    async def learn() -> int:
+        steps.clear()
+        session._writer.set_progress_handler(lambda: steps.append(1), 100)
+        async with session.transaction():
+            session.learn_lid(lid, "15550100003@s.whatsapp.net")
+            session.learn_lid(lid, "15550100004@s.whatsapp.net")
+        session._writer.set_progress_handler(None, 0)
+        return len(steps)
+
+    before = await learn()
+    async with session.transaction():
+        for number in range(1000):
+            session.add_message(
+                chat=ALICE,
+                sender=ALICE,
+                message_id=f"M{number}",
+                at=1,
+                type="text",
+                text="x",
+            )
+        session.add_receipt(chat=lid, message_ids=["R"], status="read", at=1)
+    assert await learn() < before + 10, "a thousand rows take fifty"
+    assert [one.chat for one in session.pending("receipt", 9)] == ["15550100003@s.whatsapp.net"]
