@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from actors.connection.engine import InboxMerge, InboxMessage, InboxReceipt
 from actors.connection.statuses import Statuses
-from actors.connection.transfers import FILE, Transfers
+from actors.connection.transfers import FILE, PAST_FILE, Transfers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -196,8 +196,8 @@ class Inbox(Statuses, Transfers):
                 self._write("UPDATE inbox SET sender = ? WHERE key = ?", (pn, inbox))
                 self._write(
                     "UPDATE inbox SET sender = ?"
-                    " WHERE kind = ? AND chat = ? AND sender = ? AND message_id = ?",
-                    (pn, FILE, chat, lid, message_id),
+                    " WHERE kind IN (?, ?) AND chat = ? AND sender = ? AND message_id = ?",
+                    (pn, FILE, PAST_FILE, chat, lid, message_id),
                 )
                 self._write(
                     "UPDATE OR IGNORE transfers SET sender = ?"

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 FILE: Final = "file"
 """The kind of an inbox item that says what became of a file."""
 
+PAST_FILE: Final = "past_file"
+"""The same of a message of the time before: it waits until all of those are stored."""
+
 LONGEST_WAIT: Final = 3600.0
 """Seconds until the next try at most; a time beyond that was noted before the clock was set back."""
 
@@ -135,22 +138,37 @@ class Transfers(SessionFile):
         message_id: str,
         status: Literal["stored", "failed"],
         error: str | None = None,
+        *,
+        past: bool = False,
     ) -> None:
-        """Put what became of a message's file into the inbox."""
+        """Put what became of a message's file into the inbox; `past`: of one of the time before."""
         self._write(
             "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, source)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, 0, 'live')",
-            (FILE, chat, sender, message_id, int(self._clock()), status, error),
+            (
+                PAST_FILE if past else FILE,
+                *(chat, sender, message_id, int(self._clock()), status, error),
+            ),
         )
 
     def due_files(self, limit: int) -> list[InboxFile]:
-        """The oldest ones whose message is not waiting itself, oldest first."""
+        """The oldest ones whose message is not waiting itself, oldest first.
+
+        Of the time before, once no message of it waits: there may be thousands, and this is asked
+        for with each batch of them.
+        """
         rows = self._rows(
             "SELECT inbox.key, inbox.chat, inbox.sender, inbox.message_id, inbox.type, inbox.text"
             " FROM inbox LEFT JOIN tombstones USING (chat, sender, message_id)"
             " WHERE inbox.kind = ? AND tombstones.inbox IS NULL ORDER BY inbox.key LIMIT ?",
             (FILE, limit),
         )
+        if not rows and self._row("SELECT 1 FROM inbox WHERE kind = 'history' LIMIT 1") is None:
+            rows = self._rows(
+                "SELECT key, chat, sender, message_id, type, text FROM inbox WHERE kind = ?"
+                " ORDER BY key LIMIT ?",
+                (PAST_FILE, limit),
+            )
         return [InboxFile(*row) for row in rows]
 
     def move_transfers(self, old: str, new: str) -> None:

@@ -310,7 +310,7 @@ class History:
             content=_encoded(said),
         )
         if added and said.type in KINDS:
-            self._session.add_file(chat, sender, past.message_id, "failed", NOT_FETCHED)
+            self._session.add_file(chat, sender, past.message_id, "failed", NOT_FETCHED, past=True)
         return added
 
     def _scene(self, past: Past) -> Scene:

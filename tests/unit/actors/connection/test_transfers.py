@@ -99,6 +99,24 @@ async def test_where_it_is_now_counts_also_for_who_looked_elsewhere(
     assert session.transfers_of("A") == [found]
 
 
+async def test_those_of_the_time_before_wait_for_all_of_it(session: Session) -> None:
+    """So that the look for what is due costs nothing for thousands that are not."""
+    for name in ("OLD", "OLDER"):
+        await put(session, name, source="history")
+    await put(session, "A")
+    async with session.transaction():
+        session.add_file(ALICE, ALICE, "OLD", "failed", "media_not_fetched", past=True)
+        session.add_file(ALICE, ALICE, "A", "stored")
+    await settle(session)
+    (file,) = session.pending("file", 9)
+    assert file.message_id == "A"
+    old, older = session.pending("history", 9)
+    for settled, due in ((file, []), (old, []), (older, ["OLD"])):
+        async with session.transaction():
+            session.settle([settled.key])
+        assert [one.message_id for one in session.pending("file", 9)] == due
+
+
 async def test_it_moves_with_its_chat_whoever_has_it_in_hand(session: Session) -> None:
     in_hand = replace(FILE, chat=LID, sender=LID)
     double = replace(FILE, message_id="B")
