@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed, is installed side by side.
 MAKEFLAGS += -j2
 
-.PHONY: up down test chaos bench setup setup-test check debian lock clean
+.PHONY: up down test chaos bench setup setup-test whatsmeow check debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -53,6 +53,10 @@ check: setup-test
 setup: .venv/runtime
 setup-test: .venv/test .venv/tryx/installed
 
+## the second engine, docs/engines.md
+whatsmeow: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-whatsmeow.lock
+
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Teimoso needs Python 3.11 or newer; name one with PYTHON=…" >&2; exit 1; }
@@ -90,6 +94,8 @@ lock: setup-test
 		--no-header --extra simulator --extra build pyproject.toml -o requirements.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --all-extras pyproject.toml -c requirements.lock -o requirements-dev.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-header --extra whatsmeow pyproject.toml -c requirements.lock -o requirements-whatsmeow.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --group tryx -o requirements-tryx.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

@@ -117,6 +117,9 @@ class Settings(BaseModel):
     whatsapp_media_authority: Path | None = Field(None, validation_alias="WHATSAPP_MEDIA_AUTHORITY")
     whatsapp_ack_timeout: Milliseconds = Field(20_000, validation_alias="WHATSAPP_ACK_TIMEOUT")
 
+    # What speaks WhatsApp's protocol for connections that name no engine.
+    engine: Literal["native", "whatsmeow"] = Field("native", validation_alias="ENGINE")
+
     # sessions
     storage_bucket: str | None = Field(None, min_length=1, validation_alias="STORAGE_BUCKET")
     session_encryption_key: SecretStr | None = Field(
@@ -124,6 +127,7 @@ class Settings(BaseModel):
     )
     session_storage_type: Literal["local", "hybrid", "cloud"] = Field(
         default_factory=lambda known: "hybrid" if known.get("storage_bucket") else "local",
+        validate_default=True,
         validation_alias="SESSION_STORAGE_TYPE",
     )
     session_backup_interval: Annotated[int, Field(ge=1_000, le=86_400_000)] = Field(
@@ -228,6 +232,15 @@ class Settings(BaseModel):
         named = info.data.get("storage_bucket") is not None
         if value in {"hybrid", "cloud"} and not named and "storage_bucket" in info.data:
             raise ValueError(f"{value} needs a bucket, named by STORAGE_BUCKET")
+        return value
+
+    @field_validator("engine", "session_storage_type")
+    @classmethod
+    def _servable(cls, value: str, info: ValidationInfo) -> str:
+        from actors.connection.engine import obstacle  # noqa: PLC0415 - seldom needed
+
+        if (found := obstacle(value, info.data.get("engine"))) is not None:
+            raise ValueError(found)
         return value
 
     @field_validator("whatsapp_version")

@@ -12,6 +12,7 @@ _SEPARATORS = str.maketrans("", "", "+ ()-")
 _OTHER_SERVERS = ("@g.us", "@lid", "@broadcast", "@newsletter", "@c.us")
 LONGEST = 64  # characters
 
+
 # What `canonical` takes, for those who read it in JSON Schema.
 PATTERN = (
     r"^(\+?[ ()-]*[1-9]([ ()-]*[0-9]){6,14}[ ()-]*"

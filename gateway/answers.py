@@ -1,31 +1,23 @@
-"""What callers get: the models that answers are written with, and the OpenAPI document made from.
-
-Times are RFC 3339 in UTC. Every field is always there; what is unknown is null.
-"""
+"""What callers get: the models that answers are written with, and the OpenAPI document made from."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.models import Status  # noqa: TC001 - pydantic reads it at run time
+from gateway.answer import Answer, Time
+from gateway.content_answers import (  # noqa: TC001 - pydantic reads them at run time
+    Content,
+    Former,
+    MessageReaction,
+    Referred,
+    Vote,
+)
+from gateway.engines import EngineGuarantees  # noqa: TC001
+from gateway.models import Status  # noqa: TC001
 
-Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 State = Literal["pairing", "connecting", "open", "reconnecting", "stopped", "failed", "logged_out"]
-
-
-def rfc3339(seconds: float | None) -> str | None:
-    """`seconds` since the epoch as RFC 3339 in UTC with milliseconds; None stays None."""
-    if seconds is None:
-        return None
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-class Answer(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
 
 class Connection(Answer):
@@ -35,6 +27,7 @@ class Connection(Answer):
     state: State
     cause: str | None = Field(description="Why it is in this state, where there is a reason.")
     engine: str
+    guarantees: EngineGuarantees | None = Field(description="null for an unknown engine.")
     epoch: int = Field(description="Rises whenever another actor takes the connection over.")
     restarts: int
     since: Time | None = Field(description="Since when it is in this state.")
@@ -54,12 +47,6 @@ class Qr(Answer):
 
     qr: str = Field(description="The text that the QR image shows.")
     expires_at: Time
-
-
-class Number(Answer):
-    number: str
-    on_whatsapp: bool
-    chat: str | None = Field(description="Where to write to, if it is on WhatsApp.")
 
 
 class GroupMember(Answer):
@@ -104,13 +91,6 @@ class Crash(Answer):
     cause: str = Field(description="`crashed`, `hung` or `broke`; `unseen` where nobody saw it.")
 
 
-class Referred(Answer):
-    """Another message of the same chat."""
-
-    id: str = Field(description="By which it can be asked for, if it is known here.")
-    message_id: str
-
-
 class Uploaded(Answer):
     """A file that is kept, for messages to name by its SHA-256."""
 
@@ -132,105 +112,6 @@ class MessageMedia(Answer):
     )
     error: str | None = Field(description="The code of what went wrong with it last.")
     url: str = Field(description="Where it can be had from this service.")
-
-
-class VideoContent(Answer):
-    type: Literal["video"] = "video"
-    seconds: int | None
-
-
-class AudioContent(Answer):
-    type: Literal["audio"] = "audio"
-    voice: bool
-    seconds: int | None
-
-
-class StickerContent(Answer):
-    type: Literal["sticker"] = "sticker"
-    animated: bool
-
-
-class LocationContent(Answer):
-    type: Literal["location"] = "location"
-    latitude: float
-    longitude: float
-    name: str | None
-    address: str | None
-
-
-class SentCard(Answer):
-    name: str
-    vcard: str
-
-
-class ContactContent(Answer):
-    type: Literal["contact"] = "contact"
-    contacts: list[SentCard]
-
-
-class PollContent(Answer):
-    type: Literal["poll"] = "poll"
-    question: str
-    options: list[str]
-    choices: int = Field(description="How many options one may choose; 0 is any number.")
-
-
-class ReactionContent(Answer):
-    type: Literal["reaction"] = "reaction"
-    message: Referred
-    emoji: str = Field(description="Empty where a reaction was taken back.")
-
-
-class PollVoteContent(Answer):
-    type: Literal["poll_vote"] = "poll_vote"
-    message: Referred
-    options: list[str] | None = Field(description="null where the vote could not be read.")
-
-
-class EditContent(Answer):
-    """The new words are the `text` of the message that was edited."""
-
-    type: Literal["edit"] = "edit"
-    message: Referred
-
-
-class DeleteContent(Answer):
-    type: Literal["delete"] = "delete"
-    message: Referred
-
-
-Content = Annotated[
-    LocationContent
-    | ContactContent
-    | VideoContent
-    | AudioContent
-    | StickerContent
-    | PollContent
-    | PollVoteContent
-    | ReactionContent
-    | EditContent
-    | DeleteContent,
-    Field(discriminator="type"),
-]
-
-
-class MessageReaction(Answer):
-    by: str = Field(description="`me` for the account, else the address of who reacted.")
-    emoji: str
-    at: Time
-
-
-class Vote(Answer):
-    by: str = Field(description="`me` for the account, else the address of who voted.")
-    options: list[str]
-    at: Time
-
-
-class Former(Answer):
-    """What a text was before an edit."""
-
-    text: str
-    until: Time
 
 
 class Message(Answer):

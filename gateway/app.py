@@ -20,6 +20,7 @@ from gateway import (
     pages,
     queue,
     stream,
+    watching,
     webhooks,
 )
 from gateway.access import Access
@@ -40,6 +41,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *media.OPERATIONS,
     *connections.OPERATIONS,
     *asking.OPERATIONS,
+    *watching.OPERATIONS,
     *queue.OPERATIONS,
     *operations.OPERATIONS,
     *history.OPERATIONS,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
 from starlette.responses import Response
 
 from actors.redis.commands import NoAnswer, TooMany
 from actors.redis.keys import is_connection
 from gateway import addresses, answers, auth
+from gateway.answer import Answer
 from gateway.endpoint import Call, Gives, Operation, written
 from gateway.models import Presence, Typing
 from gateway.problems import Problem
@@ -18,7 +20,14 @@ if TYPE_CHECKING:
 
 PATIENCE = 10.0  # seconds
 
-_REFUSES = (
+
+class Number(Answer):
+    number: str
+    on_whatsapp: bool
+    chat: str | None = Field(description="Where to write to, if it is on WhatsApp.")
+
+
+REFUSES = (
     "connection_not_open",
     "connection_busy",
     "not_answered",
@@ -27,35 +36,33 @@ _REFUSES = (
 
 
 async def number(call: Call[None, None]) -> Response:
-    await _reach(call)
+    await reach(call)
     wanted = _chat(call.path["number"])
-    told = await _ask(call, "lookup", {"chat": wanted})
+    told = await ask(call, "lookup", {"chat": wanted})
     digits = wanted.partition("@")[0]
-    return written(
-        answers.Number(number=digits, on_whatsapp=told["chat"] is not None, chat=told["chat"])
-    )
+    return written(Number(number=digits, on_whatsapp=told["chat"] is not None, chat=told["chat"]))
 
 
 async def groups(call: Call[None, None]) -> Response:
-    await _reach(call)
-    told = await _ask(call, "groups", {})
+    await reach(call)
+    told = await ask(call, "groups", {})
     found = [answers.Group.model_validate(one) for one in told["groups"]]
     return written(answers.Groups(items=sorted(found, key=lambda one: (one.subject, one.chat))))
 
 
 async def presence(call: Call[Presence, None]) -> Response:
-    await _reach(call)
-    await _ask(call, "presence", {"presence": call.body.presence})
+    await reach(call)
+    await ask(call, "presence", {"presence": call.body.presence})
     return Response(status_code=204)
 
 
 async def typing(call: Call[Typing, None]) -> Response:
-    await _reach(call)
-    await _ask(call, "typing", {"chat": _typed(call.path["chat"]), "state": call.body.state})
+    await reach(call)
+    await ask(call, "typing", {"chat": _typed(call.path["chat"]), "state": call.body.state})
     return Response(status_code=204)
 
 
-async def _reach(call: Call[Any, Any]) -> None:
+async def reach(call: Call[Any, Any]) -> None:
     """The connection exists, and the key reaches it."""
     connection = call.path["connection"]
     if not is_connection(connection):
@@ -65,8 +72,8 @@ async def _reach(call: Call[Any, Any]) -> None:
         raise Problem("unknown_connection")
 
 
-async def _ask(call: Call[Any, Any], kind: str, args: Mapping[str, str]) -> dict[str, Any]:
-    """What the connection's owner answers. Problems: those of `_REFUSES`."""
+async def ask(call: Call[Any, Any], kind: str, args: Mapping[str, str]) -> dict[str, Any]:
+    """What the connection's owner answers. Problems: those of `REFUSES`."""
     connection, backends = call.path["connection"], call.backends
     lease = (await backends.leases.read_all([connection])).get(connection)
     if lease is None or lease.state != "open":
@@ -85,14 +92,14 @@ async def _ask(call: Call[Any, Any], kind: str, args: Mapping[str, str]) -> dict
 
 
 def _chat(given: str) -> str:
-    return _canonical(given, addresses.canonical)
+    return canonical(given, addresses.canonical)
 
 
 def _typed(given: str) -> str:
-    return _canonical(given, addresses.chat)
+    return canonical(given, addresses.chat)
 
 
-def _canonical(given: str, of: Callable[[str], str]) -> str:
+def canonical(given: str, of: Callable[[str], str]) -> str:
     try:
         return of(given)
     except addresses.InvalidAddress as error:
@@ -108,9 +115,9 @@ OPERATIONS = (
         "Whether a number is on WhatsApp",
         _TAG,
         number,
-        {200: Gives("What WhatsApp says of it.", answers.Number)},
+        {200: Gives("What WhatsApp says of it.", Number)},
         "send",
-        refuses=(*_REFUSES, "invalid_number", "unsupported_chat"),
+        refuses=(*REFUSES, "invalid_number", "unsupported_chat"),
     ),
     Operation(
         "GET",
@@ -121,7 +128,7 @@ OPERATIONS = (
         groups,
         {200: Gives("What WhatsApp says of them.", answers.Groups)},
         "read",
-        refuses=_REFUSES,
+        refuses=REFUSES,
     ),
     Operation(
         "POST",
@@ -130,10 +137,10 @@ OPERATIONS = (
         "Show the account as online, or not",
         _TAG,
         presence,
-        {204: Gives("WhatsApp was told.")},
+        {204: Gives("WhatsApp was told; `available` holds for 24 hours, over reconnections too.")},
         "send",
         body=Presence,
-        refuses=_REFUSES,
+        refuses=REFUSES,
     ),
     Operation(
         "POST",
@@ -145,6 +152,6 @@ OPERATIONS = (
         {204: Gives("WhatsApp was told.")},
         "send",
         body=Typing,
-        refuses=(*_REFUSES, "invalid_number", "unsupported_chat"),
+        refuses=(*REFUSES, "invalid_number", "unsupported_chat"),
     ),
 )

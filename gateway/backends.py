@@ -18,6 +18,7 @@ from actors.redis import keys, lease
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
 from actors.redis.lease import Lease, Leases
+from actors.redis.presence import Presences
 from actors.redis.turn import Turn
 from actors.shell import end_tasks
 from actors.state.connections import Connections
@@ -69,6 +70,7 @@ class Backends:
     metrics: Metrics
     tree: Tree
     commands: Commands
+    presences: Presences
     tail: Tail
     streams: Streams
     webhooks: Webhooks
@@ -125,6 +127,7 @@ class Backends:
             accepting=Accepting(lanes, spool, drain),
             metrics=Metrics(),
             commands=Commands(redis, settings),
+            presences=Presences(redis),
             tail=tail,
             streams=Streams(documents, days=settings.event_retention_days),
             webhooks=webhooks,

@@ -14,13 +14,14 @@ from actors.state.connections import (
 )
 from actors.state.documents import StoreAway
 from actors.state.webhooks import TooManyWebhooks, creating
-from gateway import answers, auth, event_answers, event_shapes, qr, shapes, webhooks
+from gateway import answers, auth, engines, event_answers, event_shapes, qr, shapes, webhooks
 from gateway.endpoint import Call, Gives, Operation, written
 from gateway.models import ListConnections, NewConnection, Recovery
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
     from actors.state.connections import Connection as Registered
+    from gateway.answer import Answer
     from gateway.backends import Backends
 
 _ONE = Gives("The connection.", answers.Connection)
@@ -30,13 +31,14 @@ _ASKED = Gives("Noted; the connection as it is now.", answers.Connection)
 async def create(call: Call[NewConnection, None]) -> Response:
     wanted = call.body
     auth.require_connection(call.key, wanted.id)
+    engine = engines.usable(wanted.engine, call.backends.settings)
     webhook = None
     if wanted.webhook is not None:
         webhook = webhooks.made(call.backends, wanted.webhook, connections=[wanted.id])
     try:
         registered = await call.backends.registry.create(
             wanted.id,
-            engine=wanted.engine,
+            engine=engine,
             webhook=None if webhook is None else webhook.id,
             writes=() if webhook is None else creating(webhook),
         )
@@ -51,7 +53,7 @@ async def create(call: Call[NewConnection, None]) -> Response:
     except TooManyWebhooks:
         raise Problem("too_many_webhooks") from None
     await _noted(call.backends, registered)
-    shown: answers.Answer = shapes.connection(registered, None)
+    shown: Answer = shapes.connection(registered, None)
     if webhook is not None:
         call.backends.deliverer.look()
         told = event_shapes.webhook(webhook, webhook.progress.cursor)
@@ -231,6 +233,8 @@ OPERATIONS = (
             "too_many_connections",
             "too_many_webhooks",
             "unsupported_engine",
+            "engine_not_installed",
+            "engine_keeps_no_copies",
             "invalid_url",
             "private_url",
             "store_away",

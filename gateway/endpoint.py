@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Send
     from starlette.types import Scope as AsgiScope
 
-    from gateway.answers import Answer
+    from gateway.answer import Answer
     from gateway.backends import Backends
     from gateway.keys import Key, Scope
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from actors.state.events import EventType  # noqa: TC001 - pydantic reads it at run time
-from gateway.answers import Alert, Answer, Connection, Message, State, Time
+from gateway.answer import Answer, Time
+from gateway.answers import Alert, Connection, Message, State
 
 Step = Literal["sent", "delivered", "read", "dead", "cancelled"]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from gateway import event_answers as answers
 from gateway import shapes
-from gateway.answers import rfc3339
+from gateway.answer import rfc3339
 
 if TYPE_CHECKING:
     from actors.state.documents import Document

@@ -27,7 +27,7 @@ from actors.redis.keys import CONNECTION_ID
 from actors.state.changes import is_early
 from actors.state.documents import MESSAGES, Order, StoreAway, Where
 from actors.state.messages import connection_of
-from gateway import answers, auth, shapes, targets
+from gateway import answers, auth, engines, shapes, targets
 from gateway.endpoint import Call, Gives, Operation, written
 from gateway.models import ListMessages, Wait
 from gateway.outgoing import Bringing, Changing, NewMessage, NewText
@@ -63,8 +63,10 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
     wanted, backends = call.body.root, call.backends
     auth.require_connection(call.key, wanted.connection)
     key = _idempotency_key(call)
-    if await backends.known.find(wanted.connection) is None:
+    connection = await backends.known.find(wanted.connection)
+    if connection is None:
         raise Problem("unknown_connection")
+    engines.require_able(connection.engine, wanted.type, wanted.to)
     try:
         accepted = await _accept(backends, wanted, key)
     except IdempotencyConflict:
@@ -320,6 +322,7 @@ OPERATIONS = (
             "invalid_number",
             "unsupported_chat",
             "unsupported_type",
+            "unsupported_by_engine",
             "text_empty",
             "text_too_long",
             "control_character",

@@ -47,7 +47,7 @@ _URL = re.compile(URL_PATTERN[1:-1], re.ASCII)
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 ConnectionId = Annotated[str, StringConstraints(pattern=CONNECTION_PATTERN)]
-Engine = Literal["native"]
+Engine = Literal["native", "whatsmeow"]
 Status = Literal[
     "queued",
     "waiting",
@@ -212,7 +212,11 @@ class NewConnection(Body):
     id: ConnectionId = Field(
         description="The name of the connection from now on.", examples=["shop"]
     )
-    engine: Engine = Field("native", description="What speaks WhatsApp's protocol.")
+    engine: Engine | None = Field(
+        None,
+        description="What speaks WhatsApp's protocol; without it, what `ENGINE` names. `whatsmeow`"
+        " needs its optional extra, and guarantees less.",
+    )
     webhook: WebhookUrl | None = Field(
         None, description="An endpoint that is told of its events; the answer has the secret."
     )

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from actors.connection.engine import ENGINES
+from actors.connection.engine import ENGINES, installed
 from actors.health import summary
 from gateway import answers, auth, vitals
+from gateway.answer import rfc3339
 from gateway.counted import Counted
 from gateway.endpoint import Call, Gives, Operation, written
 from gateway.metrics import CONTENT_TYPE
@@ -72,10 +73,10 @@ async def health(call: Call[None, None]) -> Response:
         "spool": vitals.SpoolHealth(
             up=seen.spool is not None,
             waiting=spooled,
-            oldest_at=answers.rfc3339(seen.spool.oldest_at) if seen.spool else None,
+            oldest_at=rfc3339(seen.spool.oldest_at) if seen.spool else None,
         ),
         "engines": [
-            vitals.EngineHealth(name=name, **asdict(guarantees))
+            vitals.EngineHealth(name=name, installed=installed(name), **asdict(guarantees))
             for name, guarantees in ENGINES.items()
         ],
         "items": [each for each in seen.connections if key.reaches(each.id)],
@@ -92,7 +93,7 @@ def _alerts(seen: Observation, key: Key) -> list[answers.AlertAnswer]:
             connection=alert["subject"],
             severity=alert["severity"],
             reason=alert["reason"],
-            raised_at=answers.rfc3339(alert["raised_at"]) or "",
+            raised_at=rfc3339(alert["raised_at"]) or "",
         )
         for alert in sorted(told, key=lambda alert: -alert["raised_at"])
         if alert["subject"] is None or key.reaches(alert["subject"])

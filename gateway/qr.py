@@ -8,6 +8,7 @@ import segno
 from starlette.responses import Response
 
 from gateway import answers
+from gateway.answer import rfc3339
 from gateway.endpoint import written
 from gateway.problems import Problem
 
@@ -33,7 +34,7 @@ def chosen(accept: str) -> str:
 
 def shown(media_type: str, text: str, expires_at: float) -> Response:
     """The QR as `media_type`; `expires_at` is in seconds since the epoch."""
-    expires = answers.rfc3339(expires_at)
+    expires = rfc3339(expires_at)
     assert expires is not None
     if media_type == "application/json":
         return written(answers.Qr(qr=text, expires_at=expires), Vary="Accept")

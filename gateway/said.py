@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from actors.content import Target, UnknownContent, pack
 from actors.state.changes import former, target_id, text_now
 from actors.state.messages import connection_of
-from gateway import answers
-from gateway.answers import rfc3339
+from gateway import answers, content_answers
+from gateway.answer import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,42 +43,49 @@ def said_and_done(document: Mapping[str, Any]) -> dict[str, Any]:
         "reply_to": _reply(document, packed or {}),
         "reactions": [] if deleted else _reactions(changes.get("reactions") or {}),
         "votes": [] if deleted else _votes(changes.get("votes") or {}),
-        "edits": [answers.Former(text=text, until=rfc3339(at) or "") for text, at in edits],
+        "edits": [content_answers.Former(text=text, until=rfc3339(at) or "") for text, at in edits],
         "edited_at": rfc3339(edits[-1][1]) if edits else None,
         "deleted_at": rfc3339(deleted["at"]) if deleted else None,
     }
 
 
-def _content(document: Mapping[str, Any], packed: Mapping[str, Any]) -> answers.Content | None:
+def _content(
+    document: Mapping[str, Any], packed: Mapping[str, Any]
+) -> content_answers.Content | None:
     kind = packed.get("type")
     if kind == "location":
-        return answers.LocationContent(
+        return content_answers.LocationContent(
             latitude=packed["latitude"],
             longitude=packed["longitude"],
             name=packed.get("name"),
             address=packed.get("address"),
         )
     if kind == "contact":
-        cards = [answers.SentCard(name=one["name"], vcard=one["vcard"]) for one in packed["cards"]]
-        return answers.ContactContent(contacts=cards)
+        cards = [
+            content_answers.SentCard(name=one["name"], vcard=one["vcard"])
+            for one in packed["cards"]
+        ]
+        return content_answers.ContactContent(contacts=cards)
     if kind == "poll":
-        return answers.PollContent(
+        return content_answers.PollContent(
             question=packed["question"], options=packed["options"], choices=packed["choices"]
         )
     if kind == "video":
-        return answers.VideoContent(seconds=packed.get("seconds"))
+        return content_answers.VideoContent(seconds=packed.get("seconds"))
     if kind == "audio":
-        return answers.AudioContent(voice=packed["voice"], seconds=packed.get("seconds"))
+        return content_answers.AudioContent(voice=packed["voice"], seconds=packed.get("seconds"))
     if kind == "sticker":
-        return answers.StickerContent(animated=packed["animated"])
+        return content_answers.StickerContent(animated=packed["animated"])
     if kind not in ("reaction", "edit", "delete", "poll_vote"):
         return None
     message = _referred(document, packed["target"])
     if kind == "reaction":
-        return answers.ReactionContent(message=message, emoji=packed["emoji"])
+        return content_answers.ReactionContent(message=message, emoji=packed["emoji"])
     if kind == "poll_vote":
-        return answers.PollVoteContent(message=message, options=packed.get("options"))
-    return (answers.EditContent if kind == "edit" else answers.DeleteContent)(message=message)
+        return content_answers.PollVoteContent(message=message, options=packed.get("options"))
+    return (content_answers.EditContent if kind == "edit" else content_answers.DeleteContent)(
+        message=message
+    )
 
 
 def _media(document: Mapping[str, Any], packed: Mapping[str, Any]) -> answers.MessageMedia | None:
@@ -98,27 +105,29 @@ def _media(document: Mapping[str, Any], packed: Mapping[str, Any]) -> answers.Me
     )
 
 
-def _reply(document: Mapping[str, Any], packed: Mapping[str, Any]) -> answers.Referred | None:
+def _reply(
+    document: Mapping[str, Any], packed: Mapping[str, Any]
+) -> content_answers.Referred | None:
     quote = packed.get("reply_to")
     return None if quote is None else _referred(document, quote["target"])
 
 
-def _referred(document: Mapping[str, Any], packed: Mapping[str, Any]) -> answers.Referred:
+def _referred(document: Mapping[str, Any], packed: Mapping[str, Any]) -> content_answers.Referred:
     target = Target(packed["message_id"], packed.get("sender"))
     id_ = target_id(connection_of(document), document["chat"], target)
-    return answers.Referred(id=id_, message_id=target.message_id)
+    return content_answers.Referred(id=id_, message_id=target.message_id)
 
 
-def _votes(noted: Mapping[str, Any]) -> list[answers.Vote]:
+def _votes(noted: Mapping[str, Any]) -> list[content_answers.Vote]:
     return [
-        answers.Vote(by=who, options=one["options"], at=rfc3339(one["at"]) or "")
+        content_answers.Vote(by=who, options=one["options"], at=rfc3339(one["at"]) or "")
         for who, one in sorted(noted.items(), key=lambda pair: pair[1]["at"])
     ]
 
 
-def _reactions(noted: Mapping[str, Any]) -> list[answers.MessageReaction]:
+def _reactions(noted: Mapping[str, Any]) -> list[content_answers.MessageReaction]:
     present = [(who, one) for who, one in noted.items() if one["emoji"]]
     return [
-        answers.MessageReaction(by=who, emoji=one["emoji"], at=rfc3339(one["at"]) or "")
+        content_answers.MessageReaction(by=who, emoji=one["emoji"], at=rfc3339(one["at"]) or "")
         for who, one in sorted(present, key=lambda pair: pair[1]["at"])
     ]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
+from actors.connection.engine import ENGINES
 from actors.state.messages import connection_of
+from gateway.answer import rfc3339
 from gateway.answers import (
     Alert,
     Connection,
@@ -15,8 +17,8 @@ from gateway.answers import (
     Queue,
     RecoveryAction,
     State,
-    rfc3339,
 )
+from gateway.engines import EngineGuarantees
 from gateway.said import said_and_done, said_in
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ def connection(registered: Registered, lease: Lease | None) -> Connection:
         state=state,
         cause=cause,
         engine=registered.engine,
+        guarantees=_guarantees(registered.engine),
         epoch=0 if seen is None else seen.epoch,
         restarts=0 if seen is None else seen.restarts,
         since=rfc3339(since),
@@ -63,6 +66,11 @@ def connection(registered: Registered, lease: Lease | None) -> Connection:
         desired=registered.desired,
         created_at=rfc3339(registered.created_at),
     )
+
+
+def _guarantees(engine: str) -> EngineGuarantees | None:
+    declared = ENGINES.get(engine)
+    return None if declared is None else EngineGuarantees(**asdict(declared))
 
 
 def _newer(lease: Lease | None, observed: Observed | None) -> Lease | Observed | None:

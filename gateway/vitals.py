@@ -6,7 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from gateway.answers import AlertAnswer, Answer, Connection
+from gateway.answer import Answer
+from gateway.answers import AlertAnswer, Connection  # noqa: TC001 - pydantic reads them
+from gateway.engines import EngineGuarantees
 
 
 class Alive(Answer):
@@ -65,12 +67,11 @@ class StoreHealth(Answer):
     up: bool
 
 
-class EngineHealth(Answer):
-    """What an engine guarantees."""
+class EngineHealth(EngineGuarantees):
+    """An engine, and what it guarantees."""
 
     name: str
-    persists_before_ack: bool
-    keeps_message_id: bool
+    installed: bool
 
 
 class SpoolHealth(Answer):

@@ -23,11 +23,21 @@ CRASH_LOOP = "crash_loop"
 CRASHED = "crashed"
 HUNG = "hung"
 
-UNREADABLE = frozenset({"session_blocked", "session_too_new", "unknown_engine"})
+UNREADABLE = frozenset(
+    {
+        "engine_not_installed",
+        "engine_unfit",
+        "session_blocked",
+        "session_too_new",
+        "unknown_engine",
+    }
+)
 """The causes of connections of which not even the session can be opened, until a person helps."""
 
 FOR_GOOD = frozenset(
     {
+        "EngineNotInstalled",
+        "EngineUnfit",
         "SessionBlocked",
         "SessionDamaged",
         "SessionTooNew",

@@ -170,9 +170,9 @@ class Instance:
         self.simulator.close()
         assert not left, f"`teimoso down` left {left} running"
 
-    def pair(self, connection: str, number: str) -> None:
+    def pair(self, connection: str, number: str, **more: str) -> None:
         """Create a connection and scan its QR with the simulator's phone."""
-        made = self.api.post("/api/connections", json={"id": connection})
+        made = self.api.post("/api/connections", json={"id": connection, **more})
         assert made.status_code == 201, made.text
         self.simulator.post("/phones", json={"number": number}).raise_for_status()
         qr = until("a QR to scan", lambda: self.qr(connection), 20)

@@ -16,7 +16,13 @@ import structlog
 from actors import hosts
 from actors.connection.aside import move_aside
 from actors.connection.causes import Kind
-from actors.connection.engine import ENGINES
+from actors.connection.engine import (
+    ENGINES,
+    KEPT_IN_ONE_FILE,
+    EngineNotInstalled,
+    EngineUnfit,
+    installed,
+)
 from actors.connection.keeping import Keeping
 from actors.connection.pace import Pace
 from actors.connection.reporting import RemoteState
@@ -29,6 +35,7 @@ from actors.queue.lanes import Lanes, decide
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
 from actors.redis.lease import EXPIRES, Leases, Obstacle, Owner
+from actors.redis.presence import Presences
 from actors.settings import Settings
 from actors.shell import Shell, end_tasks
 
@@ -91,11 +98,12 @@ class ConnectionActor(Shell):
         self._keeping = Keeping.of(self._settings, self._leases)
         self._lanes = Lanes(self._redis, self._settings)
         self._commands = Commands(self._redis, self._settings)
+        self._presences = Presences(self._redis)
         bucket = None if self._keeping is None else self._keeping.bucket
         self._media = open_store(self._settings, bucket)
         if self._settings.several_hosts:  # on a host without a gateway nobody else does it
             self._tidying = asyncio.ensure_future(self._media.upkeep().run())
-        for module in (*ENGINES, "session"):
+        for module in ("native", "session"):  # another engine is loaded by who serves with it
             await asyncio.to_thread(importlib.import_module, f"actors.connection.{module}")
         with suppress(RedisAway):  # a takeover finds the socket to Redis open
             await self._leases.read("standby")
@@ -106,7 +114,7 @@ class ConnectionActor(Shell):
         With `forget` it does not connect: it forgets the device here and ends as ``logged_out``.
         A damaged session is moved aside, and where that of an account that was linked is gone there is
         nothing to move: either way the account has to be linked again. Raises `Busy`,
-        `UnknownEngine`, `RedisAway` (no epoch was given), `BucketAway` (only the vault has the
+        `UnknownEngine`, `EngineNotInstalled`, `EngineUnfit`, `RedisAway` (no epoch was given), `BucketAway` (only the vault has the
         session, and it is away), or what opening the session raises besides (the lease is then given
         back as ``failed``, with its code as the cause).
         """
@@ -142,6 +150,11 @@ class ConnectionActor(Shell):
         try:
             if engine not in ENGINES:
                 raise UnknownEngine(engine)  # noqa: TRY301
+            if not installed(engine):
+                raise EngineNotInstalled(engine)  # noqa: TRY301
+            if self._keeping is not None and engine not in KEPT_IN_ONE_FILE:
+                raise EngineUnfit("keeps_no_copies")  # noqa: TRY301
+            await asyncio.to_thread(importlib.import_module, f"actors.connection.{engine}")
             there = known > 0 or damage is not None
             if restorer is not None and damage is None and not forget:
                 there = await restorer.place(lease)
@@ -158,7 +171,7 @@ class ConnectionActor(Shell):
             raise
 
     def _restorer(self, connection: str, engine: str, file: Path) -> Restorer | None:
-        if self._keeping is None or engine not in ENGINES:
+        if self._keeping is None or engine not in KEPT_IN_ONE_FILE:
             return None
         renew = importlib.import_module(f"actors.connection.{engine}").renew_session
         return self._keeping.restorer(connection, file, renew)
@@ -259,6 +272,7 @@ class ConnectionActor(Shell):
             ),
             taken_at=self._taken_at,
             commands=self._commands,
+            presences=self._presences,
             copies=copies,
         )
         if copies is not None:

@@ -14,6 +14,7 @@ from actors.shell import end_tasks
 
 if TYPE_CHECKING:
     from actors.connection.engine import Engine
+    from actors.connection.watching import Watch
     from actors.redis.commands import Command, Commands
 
 log = structlog.get_logger()
@@ -36,7 +37,8 @@ class Commander:
     ends no other.
     """
 
-    def __init__(self, connection: str, engine: Engine, commands: Commands) -> None:
+    def __init__(self, connection: str, engine: Engine, commands: Commands, watch: Watch) -> None:
+        self._watch = watch
         self._connection = connection
         self._engine = engine
         self._commands = commands
@@ -66,6 +68,8 @@ class Commander:
                 told = await self._done(command)
         except SendError as error:
             told = {"error": error.code}
+        except RedisAway:
+            told = {"error": "redis_away"}
         except Exception as error:  # noqa: BLE001 - whatever it is, the asker is told
             log.error(  # noqa: TRY400 - a traceback may quote who was asked about
                 "command broke",
@@ -87,9 +91,14 @@ class Commander:
         if command.kind == "groups":
             return {"groups": [asdict(one) for one in await self._engine.groups()]}
         if command.kind == "presence":
-            await self._engine.presence(available=args["presence"] == "available")
+            available = args["presence"] == "available"
+            await self._engine.presence(available=available)
+            await self._watch.show(available=available)
         elif command.kind == "typing":
             await self._engine.typing(args["chat"], args["state"])
+        elif command.kind == "subscribe":
+            await self._engine.subscribe(args["chat"])
+            await self._watch.watch(args["chat"])
         else:
             return {"error": "unknown_command"}
         return {}

@@ -8,8 +8,9 @@ items until the owner has stored them elsewhere and settles them.
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, overload
+from typing import TYPE_CHECKING, Final, Literal, Protocol, overload
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -26,11 +27,57 @@ class Guarantees:
     keeps_message_id: bool
 
 
-ENGINES = {"native": Guarantees(persists_before_ack=True, keeps_message_id=True)}
+ENGINES = {
+    "native": Guarantees(persists_before_ack=True, keeps_message_id=True),
+    "whatsmeow": Guarantees(persists_before_ack=False, keeps_message_id=False),
+}
 """What each engine declares; it is the package of its name beside this module.
 
 Declared here, because loading an engine to ask it costs 50 MB.
 """
+
+NEEDS = {"whatsmeow": "neonize"}
+"""The package of the engine's optional extra, for those that have one."""
+
+KEPT_IN_ONE_FILE = frozenset({"native"})
+"""The engines whose session is its file alone, so that a copy of it serves."""
+
+
+WITHOUT_FILES = frozenset({"whatsmeow"})
+"""The engines that neither send nor fetch files."""
+
+WITHOUT_GROUPS = frozenset({"whatsmeow"})
+"""The engines that write to persons alone; what is said in a group, they hear."""
+
+UNSUPPORTED: Final = "unsupported_by_engine"
+"""The code of what an engine cannot do, and another can."""
+
+
+def installed(engine: str) -> bool:
+    """Whether what the engine needs is installed here; looked for, not loaded."""
+    needed = NEEDS.get(engine)
+    return needed is None or importlib.util.find_spec(needed) is not None
+
+
+def obstacle(chosen: str, engine: str | None) -> str | None:
+    """Why the settings cannot be met: `chosen` is an engine, or how sessions are kept by `engine`."""
+    if engine is None:
+        return None if installed(chosen) else f"{chosen} is not installed; `make {chosen}` does it"
+    if chosen == "local" or engine in KEPT_IN_ONE_FILE:
+        return None
+    return f"{chosen} needs copies of sessions, and ENGINE={engine} keeps none"
+
+
+class EngineNotInstalled(Exception):  # noqa: N818 - reads as what it is
+    """What the engine needs is not installed on this host."""
+
+    code: Final = "engine_not_installed"
+
+
+class EngineUnfit(Exception):  # noqa: N818
+    """The engine cannot serve under these settings; the word that it has says why."""
+
+    code: Final = "engine_unfit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +171,20 @@ InboxKind = Literal["message", "history", "receipt", "merge", "status", "file"]
 
 
 @dataclass(frozen=True, slots=True)
+class Presence:
+    """What a person is seen doing now: online or not, or typing or not in a chat.
+
+    `who` is the person's canonical address, `chat` the same or a group's. `last_seen` is WhatsApp's
+    time in seconds since the epoch, where it tells.
+    """
+
+    chat: str
+    who: str
+    state: Literal["available", "unavailable", "composing", "recording", "paused"]
+    last_seen: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Qr:
     """What a phone has to scan: the string that the QR image encodes, and when it expires."""
 
@@ -157,13 +218,15 @@ class EngineEvents:
     """What an engine tells its owner; each is awaited by the engine's own loop, so keep it short.
 
     `on_qr` a new QR to show; `on_paired` credentials are committed (canonical address of the
-    account); `on_open` logged in; `on_inbox` at least one new item was committed.
+    account); `on_open` logged in; `on_inbox` at least one new item was committed; `on_presence`
+    somebody came, went, types or stopped.
     """
 
     on_qr: Callable[[Qr], Awaitable[None]] = field(default=_ignore)
     on_paired: Callable[[str], Awaitable[None]] = field(default=_ignore)
     on_open: Callable[[], Awaitable[None]] = field(default=_ignore)
     on_inbox: Callable[[], Awaitable[None]] = field(default=_ignore)
+    on_presence: Callable[[Presence], Awaitable[None]] = field(default=_ignore)
 
 
 class SendError(Exception):
@@ -222,6 +285,9 @@ class Engine(Protocol):
 
     async def typing(self, chat: str, state: str) -> None:
         """Show in a chat what the account does: ``composing``, ``recording`` or ``paused``."""
+
+    async def subscribe(self, chat: str) -> None:
+        """Ask WhatsApp to tell of a person's presence (`on_presence`), as long as the socket lasts."""
 
     @overload
     async def pending(

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from actors.backoff import backoff
+from actors.connection.causes import PairAgain, Reconnect
+
+if TYPE_CHECKING:
+    from actors.connection.causes import Consequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +28,15 @@ class Pace:
     last_copy: float = 4.0
     release: float = 2.0
     open_to_log_out: float = 10.0
+
+    def pause(self, follows: Consequence, failures: int, spread: float) -> float:
+        """Seconds until the next socket, after so many in a row that did not last.
+
+        `spread` is a random number from 0 to 1, so that not all try at the same time.
+        """
+        at_once = isinstance(follows, PairAgain) or (
+            isinstance(follows, Reconnect) and follows.at_once
+        )
+        if at_once and failures <= 2:  # at once, but not in a circle
+            return 0.0
+        return backoff(failures, self.reconnect_base, self.reconnect_cap, spread, floor=0.5)

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.backoff import backoff
-from actors.connection.causes import Kind, PairAgain, Reconnect, Wait, consequence
+from actors.connection.causes import Kind, PairAgain, Wait, consequence
 from actors.connection.commanding import Commander
 from actors.connection.draining import Drain
 from actors.connection.ending import LEASE_GONE, Ending, ending_of
@@ -24,6 +23,7 @@ from actors.connection.holding import Hold
 from actors.connection.pace import Pace
 from actors.connection.reporting import Reporter
 from actors.connection.sending import Sender, Ticket
+from actors.connection.watching import Watch
 from actors.measures import measures
 from actors.redis.lease import Obstacle
 from actors.shell import end_tasks
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from actors.queue.lanes import Lanes
     from actors.redis.commands import Commands
     from actors.redis.lease import Lease, Leases
+    from actors.redis.presence import Presences
 
 log = structlog.get_logger()
 
@@ -74,6 +75,7 @@ class Serving:
         clock: Callable[[], float] = time.time,
         taken_at: float | None = None,
         commands: Commands | None = None,
+        presences: Presences | None = None,
         copies: Kept | None = None,
     ) -> None:
         """`lease.obstacle` is what stood in the way of the owner before: it still does.
@@ -84,7 +86,7 @@ class Serving:
         self._obstacle, self._copies = lease.obstacle, copies
         self._belongs_to = lease.account
         self._lanes = lanes
-        self._commands = commands
+        self._commands, self._watch = commands, Watch(lease.connection, presences, clock)
         self._state = state
         self._concurrency = concurrency
         self._retry_at = retry_at
@@ -115,6 +117,7 @@ class Serving:
             on_paired=self._on_paired,
             on_open=self._on_open,
             on_inbox=self._on_inbox,
+            on_presence=self._watch.heard,
         )
 
     @property
@@ -159,10 +162,11 @@ class Serving:
             self._reporter.tell_state(),
             self._hold.beat(),
             self._hold.expire(),
+            self._watch.run(engine),
             *([] if self._copies is None else [self._copies.run()]),
         ]
         if self._commands is not None:
-            loops.append(Commander(ticket.connection, engine, self._commands).run())
+            loops.append(Commander(ticket.connection, engine, self._commands, self._watch).run())
         self._tasks = [
             asyncio.create_task(self._guard(loop), name=getattr(loop, "__qualname__", None))
             for loop in loops
@@ -203,6 +207,7 @@ class Serving:
         self._is_open.set()
         self._report("open", account=account)
         self._sender.opened()
+        self._watch.opened()
 
     async def _on_inbox(self) -> None:
         self._drain.look()
@@ -257,18 +262,8 @@ class Serving:
         if isinstance(follows, Wait):
             self._obstacle = Obstacle(str(cause.kind), follows.until)
             return
-        at_once = isinstance(follows, PairAgain) or (
-            isinstance(follows, Reconnect) and follows.at_once
-        )
-        pause = 0.0
-        if not at_once or failures > 2:  # at once, but not in a circle
-            pause = backoff(
-                failures,
-                self._pace.reconnect_base,
-                self._pace.reconnect_cap,
-                random.random(),  # noqa: S311 - spreads tries, hides nothing
-                floor=0.5,
-            )
+        spread = random.random()  # noqa: S311 - spreads tries, hides nothing
+        pause = self._pace.pause(follows, failures, spread)
         state, why = "reconnecting", str(cause.kind)
         if isinstance(follows, PairAgain):
             if self._obstacle is None or self._obstacle.until is not None:

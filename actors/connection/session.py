@@ -7,6 +7,7 @@ happened or none (G5).
 
 from __future__ import annotations
 
+from actors.connection.aliases import Aliases
 from actors.connection.credentials import Credentials, SignedPrekey
 from actors.connection.directory import Directory
 from actors.connection.groups import Groups
@@ -38,7 +39,7 @@ __all__ = [
 ]
 
 
-class Session(Inbox, Sent, Uploads, Polls, Groups, Histories, Directory, Keys):
+class Session(Inbox, Sent, Uploads, Polls, Groups, Histories, Aliases, Directory, Keys):
     """The session file of one account.
 
     Reading is allowed anywhere and sees what is committed; every method that changes something
@@ -72,6 +73,7 @@ class Session(Inbox, Sent, Uploads, Polls, Groups, Histories, Directory, Keys):
         self.prune_recipients(now)
         self.prune_uploads(now)
         self.prune_polls(now)
+        self.prune_aliases(now)
         self.prune_signed_prekeys(now)
 
     def forget_credentials(self) -> None:

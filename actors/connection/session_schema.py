@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 9
+VERSION = 10
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -268,6 +268,15 @@ CREATE TABLE sent_ids (
     PRIMARY KEY (chat, message_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sent_ids_at ON sent_ids (at)
+""",
+    10: """
+-- Under which id WhatsApp has a message of the service's, where that is not its own.
+CREATE TABLE aliases (
+    ours TEXT NOT NULL,
+    theirs TEXT NOT NULL UNIQUE,
+    at REAL NOT NULL,
+    PRIMARY KEY (ours, theirs)
+) STRICT, WITHOUT ROWID
 """,
 }
 """What each version has beside the one before; `SCHEMA` is the first."""

@@ -29,6 +29,10 @@ script may touch them together::
     teimoso:{shop}:commands           list    ids of what its owner is asked to do now
     teimoso:{shop}:command:ID         string  what is asked; expires when nobody waits any more
     teimoso:{shop}:answer:ID          string  what came of it, for some seconds
+    teimoso:{shop}:presence:CHAT      hash    presence, at, last_seen of a person, for a day
+    teimoso:{shop}:typing:CHAT        hash    who -> what he types and since when, for some seconds
+    teimoso:{shop}:watched            zset    people whose presence is to be seen, by the time until when
+    teimoso:{shop}:shown              string  the account is to be seen online, for a day
     teimoso:poke                      channel desired state changed, look now
     teimoso:webhooks                  string  token of the process that delivers to webhooks
 
@@ -70,6 +74,8 @@ class ConnectionKeys:
     changed: str
     wake: str
     commands: str
+    watched: str
+    shown: str
 
     @property
     def scripted(self) -> tuple[str, ...]:
@@ -98,6 +104,14 @@ class ConnectionKeys:
     def answer(self, id: str) -> str:  # noqa: A002 - the field's word
         """What came of it."""
         return f"{self.base}:answer:{id}"
+
+    def presence(self, chat: str) -> str:
+        """Whether a person is online. It names the person, as the next one does."""
+        return f"{self.base}:presence:{chat}"
+
+    def typing(self, chat: str) -> str:
+        """Who types in a chat."""
+        return f"{self.base}:typing:{chat}"
 
     def lane(self, chat: str) -> str:
         """The lane of a chat. It names the chat: keep it out of logs."""
@@ -148,4 +162,6 @@ def of(connection: str) -> ConnectionKeys:
         changed=f"{base}:changed",
         wake=f"{base}:wake",
         commands=f"{base}:commands",
+        watched=f"{base}:watched",
+        shown=f"{base}:shown",
     )

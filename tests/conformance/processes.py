@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = Path(__file__).with_name("clients")
 # The environment that the Makefile makes for the client in Rust.
 RUST = ROOT / ".venv" / "tryx"
-KINDS = ("neonize", "tryx", "native")
+KINDS = ("neonize", "tryx", "native", "whatsmeow")
 
 
 class JsonProcess:
@@ -244,6 +244,11 @@ class Client:
         return str(self.wait("sent", text=text)["id"])
 
 
+def runs_whatsmeow(kind: str) -> bool:
+    """Whether this kind of client is whatsmeow inside."""
+    return kind in ("neonize", "whatsmeow")
+
+
 def as_handed_over(kind: str, items: list[Any]) -> list[Any]:
     """Items in the order in which this kind of client hands them over: tryx in none (D8)."""
     return sorted(items) if kind == "tryx" else items
@@ -259,7 +264,7 @@ def absent(kind: str) -> str | None:
     if kind == "tryx" and not (RUST / "installed").exists():
         return "tryx is not installed: `make setup-test` does it where there is a wheel of it"
     # Looked for, not imported: its protobuf classes stay out of this process.
-    if kind == "neonize" and importlib.util.find_spec("neonize") is None:
+    if runs_whatsmeow(kind) and importlib.util.find_spec("neonize") is None:
         return "neonize is not installed: `make setup-test` does it"
     return None
 

@@ -36,7 +36,7 @@ def reached(simulator: Simulator, number: str, group: str) -> list[str]:
     return [item["text"] for item in simulator.inbox(number) if item["group"] == group]
 
 
-@pytest.mark.differs(tryx="D9")
+@pytest.mark.differs(tryx="D9", whatsmeow="D9")
 def test_hears_and_writes_in_a_group(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:
@@ -57,7 +57,7 @@ def test_hears_and_writes_in_a_group(
     simulator.settled(versatile.number)
 
 
-@pytest.mark.differs(tryx="D9")
+@pytest.mark.differs(tryx="D9", whatsmeow="D9")
 def test_tells_a_group_what_it_has(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:
@@ -71,7 +71,7 @@ def test_tells_a_group_what_it_has(
     until(delivered)
 
 
-@pytest.mark.differs(tryx="D9")
+@pytest.mark.differs(tryx="D9", whatsmeow="D9")
 def test_knows_who_is_in_a_group(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:
@@ -83,7 +83,7 @@ def test_knows_who_is_in_a_group(
     assert group in versatile.wait("groups")["groups"]
 
 
-@pytest.mark.differs(tryx="D9")
+@pytest.mark.differs(tryx="D9", whatsmeow="D9")
 def test_writes_to_who_joined_and_not_to_who_left(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:
@@ -105,7 +105,7 @@ def test_writes_to_who_joined_and_not_to_who_left(
     assert reached(simulator, other, group) == ["welcome"]
 
 
-@pytest.mark.differs(tryx="D9")
+@pytest.mark.differs(tryx="D9", whatsmeow="D9")
 def test_reads_in_a_group_what_it_first_could_not(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:
@@ -120,7 +120,7 @@ def test_reads_in_a_group_what_it_first_could_not(
     simulator.settled(versatile.number)
 
 
-@pytest.mark.differs(tryx="D9")
+@pytest.mark.differs(tryx="D9", whatsmeow="D9")
 def test_writes_again_to_a_member_who_forgot(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:
@@ -131,7 +131,7 @@ def test_writes_again_to_a_member_who_forgot(
     until(lambda: reached(simulator, friend, group) == ["opens", "once more"])
 
 
-@pytest.mark.differs(tryx="D9")
+@pytest.mark.differs(tryx="D9", whatsmeow="D9")
 def test_reacts_and_sends_a_file_in_a_group(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:
@@ -145,7 +145,7 @@ def test_reacts_and_sends_a_file_in_a_group(
     assert (item["text"], item["content"]["media"]) == ("here", "ok")
 
 
-@pytest.mark.differs(tryx="D9")
+@pytest.mark.differs(tryx="D9", whatsmeow="D9")
 def test_sees_what_the_phone_wrote_in_a_group(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:

@@ -127,7 +127,7 @@ def test_polls_and_votes(simulator: Simulator, versatile: Client, friend: str, m
     assert (vote["content"]["target"]["id"], vote["content"]["options"]) == (asked, ["red"])
 
 
-@pytest.mark.differs(tryx="D9")
+@pytest.mark.differs(tryx="D9", whatsmeow="D9")
 @pytest.mark.parametrize("media", MEDIA)
 def test_sends_a_file(simulator: Simulator, versatile: Client, friend: str, media: str) -> None:
     data = f"a file for {friend}".encode() * 1000
@@ -140,7 +140,7 @@ def test_sends_a_file(simulator: Simulator, versatile: Client, friend: str, medi
     assert item["content"]["sha256"] == hashlib.sha256(data).hexdigest()
 
 
-@pytest.mark.differs(tryx="D9")
+@pytest.mark.differs(tryx="D9", whatsmeow="D9")
 @pytest.mark.parametrize("media", MEDIA)
 def test_receives_a_file(simulator: Simulator, versatile: Client, friend: str, media: str) -> None:
     simulator.post(f"/contacts/{friend}/say", to=versatile.number, type=media, size=70_000)
@@ -152,7 +152,7 @@ def test_receives_a_file(simulator: Simulator, versatile: Client, friend: str, m
     assert (down["sha256"], down["length"]) == (item["content"]["sha256"], 70_000)
 
 
-@pytest.mark.differs(tryx="D9")
+@pytest.mark.differs(tryx="D9", whatsmeow="D9")
 def test_finds_a_file_after_the_simulators_kill(
     simulator: Simulator, versatile: Client, friend: str
 ) -> None:
@@ -168,7 +168,7 @@ def test_finds_a_file_after_the_simulators_kill(
     assert versatile.wait("downloaded")["length"] == 1000
 
 
-@pytest.mark.differs(tryx="D9", native="D10")
+@pytest.mark.differs(tryx="D9", native="D10", whatsmeow="D9")
 @pytest.mark.parametrize("status", [404, 410])
 def test_says_that_a_file_is_gone(
     simulator: Simulator, versatile: Client, friend: str, status: int

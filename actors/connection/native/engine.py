@@ -159,6 +159,10 @@ class NativeEngine:
         """Show what the account does in a chat."""
         await self._open_link.typing(chat, state)
 
+    async def subscribe(self, chat: str) -> None:
+        """Ask to be told of a person's presence."""
+        await self._open_link.subscribe(chat)
+
     @property
     def _open_link(self) -> Linked:
         if self._linked is None:

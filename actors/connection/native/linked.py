@@ -177,6 +177,11 @@ class Linked:
         self._require_login()
         await presence.show_typing(self._socket, self._people.device, chat, state)
 
+    async def subscribe(self, chat: str) -> None:
+        """See `presence.subscribe`. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        await presence.subscribe(self._socket, chat)
+
     def _require_login(self) -> None:
         if not self._logged_in:
             raise NotConnected
@@ -209,8 +214,11 @@ class Linked:
             elif stanza.tag == "iq" and stanza.attrs.get("type") == "get":
                 answer = {"to": SERVER, "type": "result", "id": stanza.attrs.get("id", "")}
                 await self._socket.send(Node("iq", answer))
+            elif (heard := presence.heard(stanza, self._people)) is not None:
+                self._counts[f"{stanza.tag}.heard"] += 1
+                await self._events.on_presence(heard)
             else:
-                # Presence, typing and whatever else WhatsApp says: nothing waits for an answer.
+                # Whatever else WhatsApp says: nothing waits for an answer.
                 self._counts["stanza.dropped"] += 1
 
     async def _expect_success(self) -> None:

@@ -1,10 +1,14 @@
-"""What passes at once and is kept nowhere: who is on WhatsApp, who is online, who writes."""
+"""What passes at once and is kept nowhere: who is on WhatsApp, who is online, who writes.
+
+``<presence>`` of somebody else has no type where they are available; ``last`` is a time, or ``deny``
+where they do not show it. ``<chatstate>`` comes from a person, or from a group with a participant.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
-from actors.connection.engine import NotConnected, SendError
+from actors.connection.engine import NotConnected, Presence, SendError
 from actors.connection.native import usync
 from actors.connection.native.addresses import GROUP, parse_optional
 from actors.connection.native.nodes import Node
@@ -12,6 +16,7 @@ from actors.connection.native.socket import ConnectionLost, RequestFailed, Reque
 
 if TYPE_CHECKING:
     from actors.connection.native.addresses import Address
+    from actors.connection.native.people import People
     from actors.connection.native.socket import Socket
 
 _STATES: Final = {
@@ -49,6 +54,46 @@ async def show_typing(socket: Socket, device: Address, chat: str, state: str) ->
         raise SendError("unsupported_chat", permanent=True)
     attrs = {"from": str(device), "to": str(person.canonical)}
     await _tell(socket, Node("chatstate", attrs, (_STATES[state],)))
+
+
+async def subscribe(socket: Socket, chat: str) -> None:
+    """Ask to be told whether a person is online, while this socket lasts. Raises `SendError`."""
+    person = parse_optional(chat)
+    if person is None or not person.is_person:
+        raise SendError("unsupported_chat", permanent=True)
+    await _tell(socket, Node("presence", {"type": "subscribe", "to": str(person.canonical)}))
+
+
+def heard(stanza: Node, people: People) -> Presence | None:
+    """What a stanza says that somebody does; None where it says nothing of the kind."""
+    origin = parse_optional(stanza.attrs.get("from"))
+    if origin is None:
+        return None
+    if stanza.tag == "presence":
+        kind = stanza.attrs.get("type", "available")
+        if not origin.is_person or kind not in ("available", "unavailable"):
+            return None
+        who = str(people.canonical(origin))
+        available = kind == "available"
+        last = None if available else stanza.number("last")
+        return Presence(who, who, "available" if available else "unavailable", last)
+    if stanza.tag != "chatstate":
+        return None
+    person = parse_optional(stanza.attrs.get("participant")) if origin.server == GROUP else origin
+    state = _state(stanza)
+    if state is None or person is None or not person.is_person or people.is_account(person):
+        return None
+    who = str(people.canonical(person))
+    return Presence(str(origin) if origin.server == GROUP else who, who, state)
+
+
+def _state(stanza: Node) -> Literal["composing", "recording", "paused"] | None:
+    for part in stanza.children():
+        if part.tag == "composing":
+            return "recording" if part.attrs.get("media") == "audio" else "composing"
+        if part.tag in ("recording", "paused"):
+            return "recording" if part.tag == "recording" else "paused"
+    return None
 
 
 async def _tell(socket: Socket, node: Node) -> None:

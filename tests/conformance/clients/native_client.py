@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib
 import json
 import os
 import secrets
@@ -32,7 +33,9 @@ from actors.content import (
 )
 
 if TYPE_CHECKING:
-    from actors.connection.engine import Engine, InboxMessage, Qr
+    from collections.abc import Callable
+
+    from actors.connection.engine import Engine, InboxMessage, Presence, Qr
     from actors.content import Content
     from tests.conformance.clients import child, native_files, native_groups
 else:
@@ -52,13 +55,13 @@ def address(named: str) -> str:
     return named if "@" in named else f"{named}@s.whatsapp.net"
 
 
-def described(said: Content, text: str | None) -> dict[str, Any]:
+def described(said: Content, text: str | None, named: Callable[[str], str]) -> dict[str, Any]:
     """What a message says, in the words of `child.py`."""
     words: dict[str, Any] = {"type": said.type, "text": text or ""}
     if isinstance(said, Text) and said.reply_to is not None:
-        words["reply_to"] = said.reply_to.target.message_id
+        words["reply_to"] = named(said.reply_to.target.message_id)
     if isinstance(said, Reaction | Edit | Delete | PollVote):
-        words["target"] = said.target.message_id
+        words["target"] = named(said.target.message_id)
     if isinstance(said, Reaction):
         words["text"] = said.emoji
     elif isinstance(said, Edit):
@@ -78,9 +81,13 @@ def described(said: Content, text: str | None) -> dict[str, Any]:
 
 
 class Owner:
-    """Runs the engine again where the cause says so, and tells what it tells."""
+    """Runs the engine again where the cause says so, and tells what it tells.
+
+    `named` gives the id under which others know a message that was sent.
+    """
 
     def __init__(self) -> None:
+        self.named: Callable[[str], str] = str
         self.engine: Engine
         self.files: native_files.Files
         self.groups: native_groups.Groups
@@ -116,8 +123,18 @@ class Owner:
                 await self.engine.settle([one.key for one in past])
             while receipts := await self.engine.pending("receipt", 1000):
                 for receipt in receipts:
-                    child.emit("receipt", ids=list(receipt.message_ids), type=receipt.status)
+                    child.emit(
+                        "receipt",
+                        ids=[self.named(one) for one in receipt.message_ids],
+                        type=receipt.status,
+                    )
                 await self.engine.settle([one.key for one in receipts])
+
+    async def on_presence(self, heard: Presence) -> None:
+        if heard.state in ("available", "unavailable"):
+            child.emit("presence", who=heard.who, available=heard.state == "available")
+        else:
+            child.emit("typing", chat=heard.chat, state=heard.state)
 
     def _tell(self, message: InboxMessage) -> None:
         said: Content = Text(message.text or "")
@@ -132,7 +149,7 @@ class Owner:
             chat=message.chat,
             sender=user(message.sender),
             from_me=message.from_me,
-            **described(said, message.text),
+            **described(said, message.text, self.named),
         )
 
     async def _content(self, command: dict[str, Any]) -> Content:
@@ -175,6 +192,14 @@ class Owner:
             if not follows.at_once:
                 await asyncio.sleep(BACKOFF)
 
+    async def _show(self, command: dict[str, Any]) -> None:
+        if command["do"] == "online":
+            await self.engine.presence(available=command["online"])
+        elif command["do"] == "subscribe":
+            await self.engine.subscribe(address(command["to"]))
+        else:
+            await self.engine.typing(address(command["to"]), command["state"])
+
     async def obey(self, command: dict[str, Any]) -> None:
         from actors.connection.engine import NotConnected, Outgoing
 
@@ -191,30 +216,33 @@ class Owner:
             assert isinstance(brought, Media)
             child.emit("downloaded", id=number, **await self.files.downloaded(number, brought))
             return
+        if command["do"] in ("online", "subscribe", "type"):
+            await self._show(command)
+            return
         if command["do"] not in ("send", "say"):
             raise NotImplementedError
-        message_id = f"3EB0{secrets.token_hex(9).upper()}"
         chat = address(command["to"])
+        message_id = f"3EB0{secrets.token_hex(9).upper()}"
         said: Content = Text(command.get("text", ""))
         if command["do"] == "say":
             said = await self._content(command)
-        if isinstance(said, Poll):
-            self._polls[message_id] = said
         while True:
             try:
                 await self.engine.send(Outgoing(message_id, chat, said))
                 break
             except NotConnected:  # nothing left: the queue would keep it until the next login
                 await asyncio.sleep(BACKOFF)
-        child.emit("sent", id=message_id, text=command.get("text"))
+        theirs = self.named(message_id)
+        if isinstance(said, Poll):
+            self._polls[theirs] = said
+        child.emit("sent", id=theirs, text=command.get("text"))
 
 
-async def main() -> None:
+async def main(engine: str = "native") -> None:
     """Connects, reports events, and does what it is told to, until standard input closes."""
     asked = child.options()
     sys.path.insert(0, str(Path(__file__).parents[3]))
     from actors.connection.engine import EngineEvents
-    from actors.connection.native import open_engine
     from actors.media.directory import DirectoryStore
     from actors.settings import Settings
 
@@ -225,12 +253,18 @@ async def main() -> None:
         whatsapp_root_key=asked["root_key"],
         whatsapp_media_authority=os.environ["SSL_CERT_FILE"],
     )
-    events = EngineEvents(owner.on_qr, owner.on_paired, owner.on_open, owner.on_inbox)
+    events = EngineEvents(
+        owner.on_qr, owner.on_paired, owner.on_open, owner.on_inbox, owner.on_presence
+    )
     store = DirectoryStore(settings.media)
     owner.files = native_files.Files(store)
-    owner.engine = open_engine(
+    package = importlib.import_module(f"actors.connection.{engine}")
+    owner.engine = package.open_engine(
         settings, "conformance", time.time_ns(), events, directory, media=store
     )
+    if not owner.engine.guarantees.keeps_message_id:
+        theirs = owner.engine._session.theirs  # type: ignore[attr-defined]
+        owner.named = lambda number: theirs(number) or number
     running = asyncio.create_task(owner.run())
     owner.groups = native_groups.Groups(owner.engine)
     watching = asyncio.create_task(owner.groups.watch())

@@ -22,6 +22,7 @@ from actors.connection.engine import (
     InboxMessage,
     InboxReceipt,
     Outgoing,
+    Presence,
     Qr,
 )
 from actors.connection.native import SESSION_FILE
@@ -212,6 +213,7 @@ class Device:
     engine: NativeEngine
     opened: asyncio.Event = field(default_factory=asyncio.Event)
     qrs: asyncio.Queue[Qr] = field(default_factory=asyncio.Queue)
+    presences: asyncio.Queue[Presence] = field(default_factory=asyncio.Queue)
     causes: list[Cause] = field(default_factory=list)
     paired: str | None = None
     reconnect: bool = True
@@ -296,6 +298,7 @@ async def device(
 
     events.on_qr, events.on_open = made.qrs.put, on_open
     events.on_paired, events.on_inbox = on_paired, on_inbox
+    events.on_presence = made.presences.put
     running = asyncio.create_task(made.run())
     try:
         yield made

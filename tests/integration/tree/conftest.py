@@ -16,6 +16,7 @@ from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.commands import Commands
 from actors.redis.lease import Leases, Owner
+from actors.redis.presence import Presences
 from tests.integration.tree.scripted import ScriptedEngine, Shelf
 from tests.valkey import Valkey
 from tests.waiting import eventually
@@ -49,6 +50,7 @@ class Served:
     def __init__(self, redis: Redis, lanes: Lanes, leases: Leases, settings: Settings) -> None:
         self.redis, self.lanes, self.leases = redis, lanes, leases
         self.commands = Commands(redis, settings)
+        self.presences = Presences(redis)
         self.engine, self.shelf = ScriptedEngine(), Shelf()
         self.retry_in: float = 60.0
 
@@ -69,6 +71,7 @@ class Served:
             retry_at=retry_at,
             pace=pace,
             commands=self.commands,
+            presences=self.presences,
         )
         self.engine.events = self.serving.events
         self.serving.start(self.engine, connect=connect)

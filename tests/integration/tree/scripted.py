@@ -92,6 +92,11 @@ class ScriptedEngine:
     async def typing(self, chat: str, state: str) -> None:
         self.told.append(f"{chat} {state}")
 
+    async def subscribe(self, chat: str) -> None:
+        if not self.opens or self.closed:
+            raise NotConnected
+        self.told.append(f"subscribed {chat}")
+
     async def send(self, message: Outgoing) -> float:
         self.asked += 1
         if not self.opens or self.closed:

@@ -186,8 +186,45 @@ def test_numbers_presence_and_typing(instance: Instance) -> None:
         told = instance.api.post(f"/api/connections/shop/{path}", json=body)
         assert told.status_code == 204, told.text
     assert instance.connection("shop")["state"] == "open"
+
+
+def test_who_is_online_and_types_is_seen_over_a_reconnection(instance: Instance) -> None:
+    base = "/api/connections/shop/presence"
+
+    def posted(path: str, **body: Any) -> None:
+        answer = instance.simulator.post(path, json=body)
+        assert answer.status_code < 300, answer.text
+
+    def sees(**fields: Any) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            told: dict[str, Any] = instance.api.get(f"{base}/{ANA}").json()
+            return told if fields.items() <= told.items() else None
+
+        seen: dict[str, Any] = until(f"it sees {fields}", look, 20)
+        return seen
+
+    instance.api.post(base, json={"presence": "available"}).raise_for_status()
+    instance.api.post("/api/connections/shop/subscriptions", json={"chat": ANA}).raise_for_status()
+    sees(presence="unavailable")
+    posted(f"/contacts/{ANA}/presence", available=True)
+    before = sees(presence="available")
+    posted(f"/contacts/{ANA}/typing", to=ACCOUNT, state="recording")
+    sees(presence="available", typing="recording")
+    posted(f"/contacts/{ANA}/typing", to=ACCOUNT, state="paused")
+    sees(typing=None)
+    posted("/faults", account=ACCOUNT, kind="drop")
+    until("a new socket was told", lambda: sees(presence="available")["at"] > before["at"], 30)
+    posted(f"/contacts/{ANA}/presence", available=False)
+    assert sees(presence="unavailable")["last_seen"] is not None
+
+
+def test_a_closed_connection_is_not_asked(instance: Instance) -> None:
     instance.api.post("/api/connections/shop/stop")
     until("it is stopped", lambda: instance.connection("shop")["state"] == "stopped", 15)
-    refused = instance.api.get(f"/api/connections/shop/numbers/{ANA}")
-    assert (refused.status_code, refused.json()["code"]) == (409, "connection_not_open")
+    for refused in (
+        instance.api.get(f"/api/connections/shop/numbers/{ANA}"),
+        instance.api.post("/api/connections/shop/subscriptions", json={"chat": ANA}),
+    ):
+        assert (refused.status_code, refused.json()["code"]) == (409, "connection_not_open")
+    assert instance.api.get(f"/api/connections/shop/presence/{ANA}").json()["presence"] == "unknown"
     start(instance)

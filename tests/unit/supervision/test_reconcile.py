@@ -222,7 +222,13 @@ ROWS: list[tuple[str, Connection, Lease | None, int | None, Fall | None, Step]] 
             None,
             Settle("logged_out", "asked"),
         )
-        for cause in ("session_too_new", "session_blocked", "unknown_engine")
+        for cause in (
+            "session_too_new",
+            "session_blocked",
+            "unknown_engine",
+            "engine_not_installed",
+            "engine_unfit",
+        )
     ),
     ("logged out", wanted("logged_out"), lease("logged_out"), None, None, NOTHING),
     # deleted

@@ -20,6 +20,8 @@ def every_key(of: keys.ConnectionKeys) -> list[str]:
         of.message("3EB0"),
         of.command("1"),
         of.answer("1"),
+        of.presence("15550100002@s.whatsapp.net"),
+        of.typing("a}{b"),
         of.idempotency("any key } {"),
     ]
 

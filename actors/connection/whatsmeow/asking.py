@@ -1,0 +1,126 @@
+"""What an open client is asked: to send, to look a number up, to show what the account does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.connection.causes import Cause, Kind
+from actors.connection.engine import UNSUPPORTED, SendError
+from actors.connection.native.addresses import parse_optional
+from actors.connection.native.writing import Place, write
+from actors.connection.polls import PollKeys
+from actors.connection.whatsmeow import answers
+from actors.connection.whatsmeow.incoming import Departed, retargeted
+from actors.content import Media, Poll
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.connection.engine import Outgoing
+    from actors.connection.native.addresses import Address
+    from actors.connection.native.people import People
+    from actors.connection.session import Session
+    from actors.connection.whatsmeow.client import Client
+    from actors.content import Content
+
+_TYPING: Final = {"composing": (0, 0), "recording": (0, 1), "paused": (1, 0)}
+"""whatsmeow's numbers: what is done, and in which medium."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Asks one client; `events` has the classes of its answers, `end` ends its socket."""
+
+    client: Client
+    people: People
+    session: Session
+    events: Any
+    end: Callable[[Cause], None]
+    ack_timeout: float
+
+    async def send(self, message: Outgoing) -> tuple[float, Departed]:
+        """When WhatsApp acknowledged the message, and as what it left. Raises `SendError`."""
+        chat = self.people.canonical(_person(message.chat))
+        said = retargeted(message.content, self.session.theirs)
+        if isinstance(said, Media):
+            raise SendError(UNSUPPORTED, permanent=True)
+        lid = self.people.lid
+        place = Place(
+            str(chat),
+            str(self.people.account),
+            time.time(),
+            None if lid is None else str(lid.canonical),
+        )
+        sent = await self._sent(self._jid(chat), write(said, place))
+        left = Departed(str(chat), message.message_id, sent.ID, _poll(said))
+        return float(sent.Timestamp or time.time()), left
+
+    async def lookup(self, number: str) -> str | None:
+        """See the port."""
+        person = _person(number)
+        if not person.user.isdigit():
+            raise SendError("unsupported_chat", permanent=True)
+        answered = await self.client.answer("IsOnWhatsApp", f"+{person.user}".encode())
+        reply = self.events.IsOnWhatsAppReturnFunction.FromString(answered)
+        if not reply.IsOnWhatsAppResponse:
+            raise answers.error_of(reply.Error)
+        there = any(one.IsIn for one in reply.IsOnWhatsAppResponse)
+        return str(person.canonical) if there else None
+
+    async def presence(self, *, available: bool) -> None:
+        """See the port."""
+        state = b"available" if available else b"unavailable"
+        _raise(await self.client.text("SendPresence", state))
+
+    async def typing(self, chat: str, state: str) -> None:
+        """See the port."""
+        person = _person(chat)
+        if state not in _TYPING:
+            raise SendError("unsupported_chat", permanent=True)
+        to = self._jid(person)
+        _raise(await self.client.text("SendChatPresence", to, len(to), *_TYPING[state]))
+
+    async def _sent(self, to: bytes, plaintext: bytes) -> Any:
+        """Under which id and when WhatsApp has it. Raises `SendError`."""
+        answering = asyncio.ensure_future(
+            self.client.answer("SendMessage", to, len(to), plaintext, len(plaintext))
+        )
+        late = False
+        try:
+            async with asyncio.timeout(self.ack_timeout):
+                answered = await asyncio.shield(answering)
+        except TimeoutError:
+            # Others wait for its turn to be over, which is soon once the socket is closed.
+            late = True
+            self.end(Cause(Kind.KEEPALIVE, "ack_timeout"))
+            answered = await answering
+        reply = self.events.SendMessageReturnFunction.FromString(answered)
+        if not reply.Error:
+            return reply.SendResponse
+        raise SendError("ack_timeout", uncertain=True) if late else answers.error_of(reply.Error)
+
+    def _jid(self, address: Address) -> bytes:
+        empty = {"RawAgent": 0, "Device": 0, "Integrator": 0, "IsEmpty": False}
+        jid = self.events.JID(User=address.user, Server=address.server, **empty)
+        return bytes(jid.SerializeToString())
+
+
+def _person(named: str) -> Address:
+    person = parse_optional(named)
+    if person is None or not person.is_person:
+        raise SendError("unsupported_chat", permanent=True)
+    return person.canonical
+
+
+def _poll(said: Content) -> PollKeys | None:
+    if not isinstance(said, Poll) or said.secret is None:
+        return None
+    return PollKeys(bytes.fromhex(said.secret), said.options)
+
+
+def _raise(error: str) -> None:
+    if error:
+        raise answers.error_of(error)

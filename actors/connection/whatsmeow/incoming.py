@@ -1,0 +1,246 @@
+"""What whatsmeow's events change, inside a transaction of the session."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import structlog
+
+from actors.connection.engine import UNSUPPORTED
+from actors.connection.native import content
+from actors.connection.native.addresses import GROUP, Address
+from actors.connection.native.nodes import MalformedMessage
+from actors.connection.native.reading import Forged, Scene, content_of
+from actors.connection.polls import PollKeys
+from actors.content import Change, Media, Poll, encode, is_plain, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.connection.native.people import People
+    from actors.connection.session import Session
+    from actors.content import Content, Target
+
+log = structlog.get_logger()
+
+UNDECRYPTABLE: Final = "undecryptable"
+
+MAX_RETRIES: Final = 4
+"""How often whatsmeow asks a sender to encrypt one message again."""
+
+EARLY: Final = 1000
+"""Receipts that wait for the id that they speak of to be known, at most."""
+
+# neonize's numbers for the types of a receipt.
+_STATUSES: Final[dict[int, Literal["delivered", "read"]]] = {
+    1: "delivered",
+    4: "read",
+    6: "read",
+    9: "delivered",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Departed:
+    """WhatsApp acknowledged the message `ours` of this chat as `theirs`; `poll` where it is one."""
+
+    chat: str
+    ours: str
+    theirs: str
+    poll: PollKeys | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Receipt:
+    chat: str
+    status: Literal["delivered", "read"]
+    at: int
+
+
+class Incoming:
+    """Puts what arrived into the inbox, once however often it comes, under the service's ids.
+
+    whatsmeow acknowledged it to WhatsApp before it came here: what is lost on the way is lost.
+    """
+
+    def __init__(self, session: Session, people: People, clock: Callable[[], float]) -> None:
+        self._session = session
+        self._people = people
+        self._clock = clock
+        # WhatsApp may tell of a receipt before Go tells which id the message got.
+        self._early: OrderedDict[str, list[_Receipt]] = OrderedDict()
+
+    def take(self, event: Any) -> bool:
+        """Apply an event; whether the inbox may have grown. Raises nothing for what it may hold."""
+        kind = event.DESCRIPTOR.name
+        if kind == "Message":
+            return self._message(event)
+        if kind == "UndecryptableMessage":
+            return self._undecryptable(event)
+        return kind == "Receipt" and self._receipt(event)
+
+    def departed(self, sent: Departed) -> bool:
+        """Note under which id a message left; whether receipts had come for it."""
+        self._session.note_alias(sent.ours, sent.theirs)
+        if sent.poll is not None:
+            account = str(self._people.account)
+            self._session.remember_poll(sent.chat, account, sent.theirs, sent.poll)
+        waiting = self._early.pop(sent.theirs, [])
+        for each in waiting:
+            self._session.add_receipt(
+                chat=each.chat, message_ids=(sent.ours,), status=each.status, at=each.at
+            )
+        return bool(waiting)
+
+    def lapse(self, patience: float) -> bool:
+        """Show placeholders for what nobody sent again for so many seconds; whether there are any."""
+        return self._session.show_wanted(self._clock() - patience) > 0
+
+    def _message(self, event: Any) -> bool:
+        found = self._source(event.Info)
+        if found is None:
+            return False
+        learned, chat, sender = found
+        key = {"chat": str(chat), "sender": str(sender), "message_id": event.Info.ID}
+        plaintext = event.Message.SerializeToString()
+        try:
+            received = content.read(plaintext)
+            said = None if received is None else self._said(received, chat, sender)
+        except MalformedMessage:
+            return self._want(event.Info, key) or learned
+        except Forged:
+            log.warning("refused message", action="message.refused")
+            said = None
+        if said is None:
+            self._session.bury(**key)
+            return learned
+        if isinstance(said, Poll) and said.secret is not None:
+            poll = PollKeys(bytes.fromhex(said.secret), said.options)
+            self._session.remember_poll(**key, poll=poll)
+        added = self._session.add_message(
+            **key,
+            at=self._at(event.Info),
+            type=said.type,
+            text=text_of(said),
+            from_me=event.Info.MessageSource.IsFromMe,
+            push_name=event.Info.Pushname or None,
+            body=None if said.type == "text" else plaintext,
+            content=None if is_plain(said) else encode(said),
+        )
+        if added and isinstance(said, Media):
+            self._session.add_file(str(chat), str(sender), event.Info.ID, "failed", UNSUPPORTED)
+        return added or learned
+
+    def _said(self, received: content.Received, chat: Address, sender: Address) -> Content:
+        """Raises `Forged`."""
+        session, account = self._session, self._people.account
+        scene = Scene(
+            chat=chat,
+            sender=sender,
+            account=account,
+            canonical=self._people.canonical,
+            from_phone=lambda number: session.knows(str(chat), str(account), number),
+            poll=lambda author, number: session.poll(str(chat), str(author), number),
+            names=self._people.names,
+        )
+        return retargeted(content_of(received, scene), session.ours)
+
+    def _undecryptable(self, event: Any) -> bool:
+        found = self._source(event.Info)
+        if found is None:
+            return False
+        learned, chat, sender = found
+        key = {"chat": str(chat), "sender": str(sender), "message_id": event.Info.ID}
+        return self._want(event.Info, key) or learned
+
+    def _want(self, info: Any, key: dict[str, str]) -> bool:
+        """Go asks for it again by itself; until that comes, or lapses, it is not shown.
+
+        After so many tries Go asks no more.
+        """
+        if self._session.seen(**key):
+            return False
+        said = {
+            **key,
+            "at": self._at(info),
+            "from_me": info.MessageSource.IsFromMe,
+            "push_name": info.Pushname or None,
+        }
+        if self._session.count_retry("asked", *key.values()) > MAX_RETRIES:
+            return self._session.add_message(**said, type=UNDECRYPTABLE, text=None)
+        self._session.want(**said, source="live")
+        return False
+
+    def _receipt(self, event: Any) -> bool:
+        status = _STATUSES.get(event.Type)
+        source = event.MessageSource
+        if status is None or source.IsFromMe or not address(source.Chat).is_person:
+            return False
+        learned = self._learn(source)
+        chat = str(self._people.canonical(address(source.Chat)))
+        receipt = _Receipt(chat, status, event.Timestamp or int(self._clock()))
+        ours = []
+        for number in event.MessageIDs:
+            known = self._session.ours(number)
+            if known is not None:
+                ours.append(known)
+            else:
+                self._wait_for(number, receipt)
+        if ours:
+            self._session.add_receipt(chat=chat, message_ids=ours, status=status, at=receipt.at)
+        return learned or len(ours) > 0
+
+    def _wait_for(self, number: str, receipt: _Receipt) -> None:
+        """Of this device's, the id of which is not known yet; or of the account's phone."""
+        self._early.setdefault(number, []).append(receipt)
+        while len(self._early) > EARLY:
+            self._early.popitem(last=False)
+        self._session.add_status(
+            chat=receipt.chat,
+            sender=str(self._people.account),
+            message_id=number,
+            status=receipt.status,
+            at=receipt.at,
+        )
+
+    def _source(self, info: Any) -> tuple[bool, Address, Address] | None:
+        """Whether somebody's other address is news, the chat and who wrote; None for no chat."""
+        source = info.MessageSource
+        chat, sender = address(source.Chat), address(source.Sender)
+        if not info.ID or not sender.is_person or not (chat.is_person or chat.server == GROUP):
+            return None
+        learned = self._learn(source)
+        return learned, self._people.canonical(chat), self._people.canonical(sender)
+
+    def _at(self, info: Any) -> int:
+        # A message's time is in milliseconds, unlike all other times that neonize tells.
+        return int(info.Timestamp // 1000 or self._clock())
+
+    def _learn(self, source: Any) -> bool:
+        sender, chat = address(source.Sender), address(source.Chat)
+        learned = self._people.learn(sender, address(source.SenderAlt))
+        return self._people.learn(chat, address(source.RecipientAlt)) or learned
+
+
+def retargeted(said: Content, known_as: Callable[[str], str | None]) -> Content:
+    """The content with the ids of this service's own messages translated, where they are known."""
+    if isinstance(said, Change):
+        return replace(said, target=_translated(said.target, known_as))
+    quote = said.reply_to
+    if quote is None:
+        return said
+    return replace(said, reply_to=replace(quote, target=_translated(quote.target, known_as)))
+
+
+def _translated(target: Target, known_as: Callable[[str], str | None]) -> Target:
+    if target.sender is not None:
+        return target
+    return replace(target, message_id=known_as(target.message_id) or target.message_id)
+
+
+def address(jid: Any) -> Address:
+    """The address of one of the library's JIDs; of none, one that is nobody's."""
+    named = Address(jid.User, jid.Server or "", jid.Device)
+    return Address.parse(str(named)) if named.is_person or named.server == GROUP else named

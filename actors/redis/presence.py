@@ -1,0 +1,163 @@
+"""Who is online and who types, for a while: what an owner sees of others, and others ask about.
+
+Nothing of it is durable. It is in no log and on no replica of Redis, so that no message waits for
+its fsync, and every key expires by itself. Whom somebody wants to see is kept for a day, so that the
+next socket, or the next owner, asks WhatsApp for them again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from actors.redis import keys
+from actors.redis.client import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from redis.asyncio import Redis
+
+State = Literal["available", "unavailable", "composing", "recording", "paused"]
+
+DAY: Final = 86_400.0
+"""Seconds for which somebody is watched, and for which the last that was seen of them is kept."""
+
+TYPING: Final = 25.0
+"""Seconds after which nobody types any more who did not say so again."""
+
+WATCHED: Final = 256
+"""People whom one connection watches at most; the longest watched make room."""
+
+NOTED: Final = 1000
+"""Chats of which one owner has something noted at most; the longest silent are forgotten."""
+
+TEXT: Final = files("actors.redis").joinpath("presence.lua").read_text()
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a person is seen doing since `at`; `chat` is the person's, or a group. Never logged."""
+
+    chat: str = field(repr=False)
+    who: str = field(repr=False)
+    state: State
+    at: float
+    last_seen: int | None = None
+
+    @property
+    def types(self) -> bool:
+        """It is about the chat, rather than about the person."""
+        return self.state not in {"available", "unavailable"}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of a chat. `at` is when `presence` was told of; both may be unknown.
+
+    `typing` is who types what, and since when.
+    """
+
+    presence: str | None = None
+    at: float | None = None
+    last_seen: int | None = None
+    typing: Mapping[str, tuple[str, float]] = field(default_factory=dict, repr=False)
+
+
+class Presences:
+    """Both ends of it. Raises `RedisAway` where Redis does not serve; all is safe to repeat."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._script = redis.register_script(TEXT)
+        self._noted: OrderedDict[str, None] = OrderedDict()
+
+    async def note(self, connection: str, notes: Sequence[Note]) -> None:
+        """Note these, in their order."""
+        of = keys.of(connection)
+        written: dict[str, dict[str, Any]] = {}
+        for one in notes:
+            key = of.typing(one.chat) if one.types else of.presence(one.chat)
+            lasts = TYPING if one.types else DAY
+            into = written.setdefault(key, _nothing(lasts))
+            if one.state == "paused":
+                into["gone"].append(one.who)
+            elif one.types:
+                into["fields"] += [one.who, f"{one.state} {one.at!r}"]
+            else:
+                into["fields"] += ["presence", one.state, "at", repr(one.at)]
+                if one.last_seen is not None:
+                    into["fields"] += ["last_seen", str(one.last_seen)]
+            self._noted[key] = None
+            self._noted.move_to_end(key)
+        while len(self._noted) > NOTED:
+            key, _ = self._noted.popitem(last=False)
+            written[key] = {**_nothing(0), "forget": True}
+        async with reach():
+            await self._script(
+                keys=list(written), args=[json.dumps(one) for one in written.values()]
+            )
+
+    async def read(self, connection: str, chat: str, now: float) -> Seen:
+        """What is known of this chat."""
+        of = keys.of(connection)
+        async with reach():
+            asked = self._redis.pipeline(transaction=False)
+            asked.hgetall(of.presence(chat))
+            asked.hgetall(of.typing(chat))
+            person, typing = await asked.execute()
+        return Seen(
+            presence=person.get("presence"),
+            at=float(person["at"]) if "at" in person else None,
+            last_seen=int(person["last_seen"]) if "last_seen" in person else None,
+            typing=_typing(typing, now),
+        )
+
+    async def watch(self, connection: str, chat: str, now: float) -> None:
+        """Whoever serves the connection is to see this person, for a day from now."""
+        key = keys.of(connection).watched
+        async with reach():
+            asked = self._redis.pipeline(transaction=True)
+            asked.zadd(key, {chat: now + DAY})
+            asked.zremrangebyscore(key, "-inf", now)
+            asked.zremrangebyrank(key, 0, -WATCHED - 1)
+            asked.pexpire(key, int(DAY * 1000))
+            await asked.execute()
+
+    async def watched(self, connection: str, now: float) -> list[str]:
+        """Whom the connection is to see now."""
+        async with reach():
+            found: Any = await self._redis.zrangebyscore(
+                keys.of(connection).watched, f"({now!r}", "+inf"
+            )
+        return list(found)
+
+    async def show(self, connection: str, *, available: bool) -> None:
+        """Whoever serves the connection is to show the account as online, for a day; or not."""
+        key = keys.of(connection).shown
+        async with reach():
+            if available:
+                await self._redis.set(key, "available", px=int(DAY * 1000))
+            else:
+                await self._redis.delete(key)
+
+    async def shown(self, connection: str) -> bool:
+        """Whether the account is to be shown as online."""
+        async with reach():
+            return bool(await self._redis.exists(keys.of(connection).shown))
+
+
+def _nothing(seconds: float) -> dict[str, Any]:
+    return {"milliseconds": int(seconds * 1000), "fields": [], "gone": []}
+
+
+def _typing(fields: Mapping[str, str], now: float) -> dict[str, tuple[str, float]]:
+    found = {}
+    for who, value in fields.items():
+        state, _, at = value.partition(" ")
+        if float(at) + TYPING > now:
+            found[who] = (state, float(at))
+    return found

@@ -1,0 +1,116 @@
+"""A driven engine on the simulator, as tests hold it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actors.content import Content, Text, decode, pack
+from tests.conformance.processes import JsonProcess, Simulator, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROGRAM = Path(__file__).with_name("driven.py")
+ROOT = Path(__file__).parents[3]
+
+_numbers = itertools.count(1)
+
+
+def chat(number: str) -> str:
+    return f"{number}@s.whatsapp.net"
+
+
+def minted() -> str:
+    """An id as the queue mints it."""
+    return f"3EB0{next(_numbers):018X}"
+
+
+class Device:
+    """An engine in its process, with one session directory."""
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        directory: Path,
+        *,
+        engine: str = "whatsmeow",
+        epoch: int = 1,
+        reconnect: bool = True,
+        dies_at: int = 0,
+        most_stuck: int | None = None,
+        **settings: Any,
+    ) -> None:
+        self.simulator, self.directory, self.epoch = simulator, directory, epoch
+        self.log = directory / "child.log"
+        asked = {
+            "engine": engine,
+            "settings": {
+                "data": str(directory),
+                "whatsapp_url": simulator.ws_url,
+                "whatsapp_root_key": simulator.root_key,
+                **settings,
+            },
+            "directory": str(directory),
+            "epoch": epoch,
+            "reconnect": reconnect,
+            "dies_at": dies_at,
+            "most_stuck": most_stuck,
+        }
+        self.process = JsonProcess(
+            [sys.executable, str(PROGRAM), json.dumps(asked)], self.log, PYTHONPATH=str(ROOT)
+        )
+
+    def wait(self, event: str, seconds: float = 20.0, **values: Any) -> dict[str, Any]:
+        return self.process.await_event(event, seconds, **values)
+
+    def pair(self, number: str) -> None:
+        self.simulator.post("/phones", number=number)
+        self.simulator.post(f"/phones/{number}/scan", qr=self.wait("qr")["qr"])
+        self.wait("open")
+
+    def send(self, to: str, said: Content | str) -> str:
+        """Send, and wait for WhatsApp's acknowledgement; the service's id."""
+        id_ = self.begin(to, said)
+        self.wait("sent", id=id_)
+        return id_
+
+    def begin(self, to: str, said: Content | str) -> str:
+        id_ = minted()
+        content = pack(Text(said) if isinstance(said, str) else said)
+        self.process.command(do="send", id=id_, chat=chat(to), content=content)
+        return id_
+
+    def pending(self, kind: str) -> list[dict[str, Any]]:
+        self.process.command(do="pending", kind=kind)
+        items: list[dict[str, Any]] = self.wait("pending")["items"]
+        return items
+
+    def until_pending(
+        self, kind: str, found: Callable[[dict[str, Any]], bool], seconds: float = 10.0
+    ) -> dict[str, Any]:
+        """The first item of that kind that is looked for, once it is there."""
+        matching: list[dict[str, Any]] = []
+
+        def look() -> bool:
+            matching[:] = [one for one in self.pending(kind) if found(one)]
+            return bool(matching)
+
+        until(look, seconds)
+        return matching[0]
+
+    def said(self, speaker: str, what: dict[str, Any], to: str) -> tuple[dict[str, Any], Content]:
+        """What a person says, as the inbox has it, and its content."""
+        id_ = self.simulator.post(f"/contacts/{speaker}/say", to=to, **what)["id"]
+        item = self.until_pending("message", lambda one: bool(one["message_id"] == id_))
+        content = decode(item["content"]) if item["content"] else Text(item["text"])
+        return item, content
+
+    def logins(self, number: str) -> int:
+        return sum(self.simulator.account(number)["logins"].values())
+
+    def close(self) -> None:
+        assert self.process.stop() == 0, self.log.read_text()[-2000:]

@@ -1,0 +1,172 @@
+"""An engine in a process of its own, driven through its port: commands in, events out, JSON a line.
+
+Called with one argument, JSON: `engine`, `settings` (values), `directory`, `epoch`, whether it is to
+`reconnect` after what may pass, and `dies_at`: before the commit of the how manieth message it kills
+itself (0: never); `most_stuck` as in the second engine. Go's library takes a process's output away, so it never runs inside a test's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import os
+import signal
+import sys
+import time
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actors.connection.causes import Kind
+from actors.connection.engine import EngineEvents, Outgoing, SendError
+from actors.connection.session import Session
+from actors.content import unpack
+from actors.logs import log_to
+from actors.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from actors.connection.engine import Engine, Qr
+
+said = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)  # what anybody prints is in the log
+STALL = 1.0
+"""Seconds that the last commit takes, as on a busy disk, before the process dies in it."""
+
+PASSING = (Kind.NETWORK, Kind.KEEPALIVE, Kind.RESTART_REQUIRED)
+
+
+def tell(event: str, **values: Any) -> None:
+    said.write(json.dumps({"event": event, **values}) + "\n")
+    said.flush()
+
+
+def die_before_commit(at: int) -> None:
+    """As `before_inbox_commit` of the native engine's own crash test."""
+    original, added = Session.transaction, Session.add_message
+    left, calls = at, 0
+
+    def counted(self: Session, **message: Any) -> bool:
+        nonlocal calls
+        calls += 1
+        return added(self, **message)
+
+    @asynccontextmanager
+    async def transaction(self: Session) -> AsyncIterator[None]:
+        nonlocal calls, left
+        async with original(self):
+            calls = 0
+            yield
+            left -= calls
+            if calls and left <= 0:
+                time.sleep(STALL)  # noqa: ASYNC251 - nothing goes on meanwhile
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    Session.add_message = counted  # type: ignore[method-assign,assignment]
+    Session.transaction = transaction  # type: ignore[assignment,method-assign]
+
+
+class Driven:
+    def __init__(self, asked: dict[str, Any]) -> None:
+        self.asked = asked
+        self.engine: Engine
+
+    def open(self) -> None:
+        events = EngineEvents(self.on_qr, self.on_paired, self.on_open, self.on_inbox)
+        package = importlib.import_module(f"actors.connection.{self.asked['engine']}")
+        self.engine = package.open_engine(
+            Settings.resolve(**self.asked["settings"]),
+            "shop",
+            self.asked["epoch"],
+            events,
+            Path(self.asked["directory"]),
+        )
+        tell("opened", account=self.engine.account)
+
+    async def on_qr(self, qr: Qr) -> None:
+        tell("qr", qr=qr.text)
+
+    async def on_paired(self, account: str) -> None:
+        tell("paired", account=account)
+
+    async def on_open(self) -> None:
+        tell("open")
+
+    async def on_inbox(self) -> None:
+        tell("inbox")
+
+    async def run(self) -> None:
+        while True:
+            try:
+                cause = await self.engine.run()
+            except Exception as error:  # noqa: BLE001 - what it is is what is asked
+                tell("raised", error=type(error).__name__)
+                return
+            tell("ended", kind=cause.kind, detail=cause.detail, until=cause.until)
+            if not self.asked["reconnect"] or cause.kind not in PASSING:
+                return
+            await asyncio.sleep(0.1)
+
+    async def obey(self, command: dict[str, Any]) -> None:
+        do, engine = command.pop("do"), self.engine
+        if do == "send":
+            outgoing = Outgoing(command["id"], command["chat"], unpack(command["content"]))
+            tell("sent", id=command["id"], at=await engine.send(outgoing))
+        elif do == "pending":
+            items = await engine.pending(command["kind"], 10_000)
+            tell("pending", items=[asdict(one) for one in items])
+        elif do == "settle":
+            await engine.settle(command["keys"])
+            tell("settled")
+        elif do == "lookup":
+            tell("looked", chat=await engine.lookup(command["number"]))
+        elif do == "typing":
+            await engine.typing(command["chat"], command["state"])
+            tell("typed")
+        elif do == "logout":
+            await engine.logout()
+            tell("logged_out", account=engine.account)
+        elif do == "run":
+            self.running = asyncio.create_task(self.run())
+
+    async def one(self, command: dict[str, Any]) -> None:
+        do = command["do"]
+        try:
+            await self.obey(command)
+        except SendError as error:
+            tell(
+                "failed",
+                do=do,
+                code=error.code,
+                permanent=error.permanent,
+                uncertain=error.uncertain,
+            )
+
+    async def main(self) -> None:
+        log_to(Path(self.asked["directory"]) / "engine.log", "info", "driven")
+        if self.asked["engine"] == "native":
+            # As in its own crash test: few stanzas share a commit, so that some wait at the kill.
+            from actors.connection.native import receive
+
+            receive.BATCH = 4  # type: ignore[misc]
+        if self.asked["most_stuck"] is not None:
+            from actors.connection.whatsmeow import client
+
+            client.MOST_STUCK = self.asked["most_stuck"]
+        if self.asked["dies_at"]:
+            die_before_commit(self.asked["dies_at"])
+        self.open()
+        self.running = asyncio.create_task(self.run())
+        tasks = set()
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            tasks.add(asyncio.create_task(self.one(json.loads(line))))
+        await self.engine.close()
+        await self.running
+        tell("closed")
+
+
+if __name__ == "__main__":
+    asyncio.run(Driven(json.loads(sys.argv[1])).main())
