@@ -111,8 +111,8 @@ class Upkeep:
             self._tidied = time.monotonic()
 
     async def copy(self) -> None:
-        """Copy all that is to be copied."""
-        copies = self._copies
+        """Copy all that is to be copied; one that cannot be read holds up no other."""
+        copies, broken = self._copies, None
         while copies is not None and (entries := await self._ledger.to_copy(PAGE)):
             done = 0
             for entry in entries:
@@ -124,11 +124,16 @@ class Upkeep:
                     if self._clock() - entry.needed_at < TIDY:
                         continue  # it is about to appear
                     await self._ledger.lost(entry.sha256)
+                except (OSError, StoreUnavailable) as error:
+                    broken = error
+                    continue
                 else:
                     await self._ledger.copied(entry.sha256, entry.needed_at)
                 done += 1
             if not done:
-                return
+                break
+        if broken is not None:
+            raise broken
 
     async def tidy(self) -> None:
         """Remove what nobody needs any more, here and in the bucket."""

@@ -360,6 +360,19 @@ async def test_an_index_that_nobody_can_read_is_written_anew(tmp_path: Path, buc
     assert await host.bucket.list("media/") == []
 
 
+async def test_a_file_that_cannot_be_read_holds_up_no_other(tmp_path: Path, bucket: Path) -> None:
+    host = Host(tmp_path / "a", bucket)
+    broken, whole = await host.keep(b"tea"), await host.keep(b"coffee")
+    (file,) = host.settings.media.glob(f"*/{broken}")
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(IsADirectoryError):
+        await host.upkeep.copy()
+    host.lose_disk()
+    assert await host.files.find(whole)
+    assert await host.files.find(broken) is None
+
+
 async def test_who_copies_second_leaves_nothing(
     tmp_path: Path, bucket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
