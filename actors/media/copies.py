@@ -21,6 +21,7 @@ from actors.connection.vault.bucket import Conflict
 from actors.connection.vault.envelope import Header, Tampered, TooLarge, seal, unseal
 from actors.connection.vault.keyring import WrongKey
 from actors.media.directory import step
+from actors.media.store import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,6 +140,9 @@ class Copies:
             while part := await step(_some, pieces):
                 await self._bucket.write(_part(name, index.upload, index.parts), part)
                 index = replace(index, parts=index.parts + 1)
+        except StoreUnavailable:  # it is tried again, and what lies there would be more each time
+            await self._remove(name, index.upload)
+            raise
         finally:
             await asyncio.shield(asyncio.to_thread(stream.close))
         return index

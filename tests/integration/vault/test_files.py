@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import shutil
@@ -23,10 +24,11 @@ from actors.connection.native.media.web import Web
 from actors.connection.transfers import Transfer
 from actors.connection.vault.bucket import BucketAway
 from actors.connection.vault.opening import open_bucket
-from actors.media import upkeep
+from actors.media import copies, upkeep
 from actors.media.copies import PART
 from actors.media.ledger import RENEW
 from actors.media.opening import open_store
+from actors.media.store import StoreUnavailable
 from actors.settings import Settings
 from tests.gcs import BUCKET, Gcs
 from tests.waiting import eventually
@@ -371,6 +373,26 @@ async def test_a_file_that_cannot_be_read_holds_up_no_other(tmp_path: Path, buck
     host.lose_disk()
     assert await host.files.find(whole)
     assert await host.files.find(broken) is None
+
+
+async def test_a_file_that_breaks_off_leaves_nothing_in_the_bucket(
+    tmp_path: Path, bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = Host(tmp_path / "a", bucket)
+    await host.keep(os.urandom(2 * PART))
+    real, broken = copies._some, list[int]()
+
+    def some(pieces: Iterator[bytes]) -> bytes:
+        if any(bucket.glob("media/*/*")):
+            broken.append(errno.EIO)
+            raise OSError(errno.EIO, "a bad sector")
+        return real(pieces)
+
+    monkeypatch.setattr(copies, "_some", some)
+    with pytest.raises(StoreUnavailable):
+        await host.upkeep.copy()
+    assert broken
+    assert await host.bucket.list("media/") == []
 
 
 async def test_who_copies_second_leaves_nothing(
