@@ -105,10 +105,12 @@ class Upkeep:
         Raises `BucketAway` and `StoreUnavailable`; the rest waits for the next round.
         """
         await self._ledger.scan(self._clock())
-        await self.copy()
-        if self._tidied is None or time.monotonic() - self._tidied > TIDY:
-            await self.tidy()
-            self._tidied = time.monotonic()
+        try:
+            await self.copy()
+        finally:  # or a file that cannot be copied would keep all others for ever
+            if self._tidied is None or time.monotonic() - self._tidied > TIDY:
+                await self.tidy()
+                self._tidied = time.monotonic()
 
     async def copy(self) -> None:
         """Copy all that is to be copied; one that cannot be read holds up no other."""

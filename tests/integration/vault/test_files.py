@@ -368,8 +368,14 @@ async def test_a_file_that_cannot_be_read_holds_up_no_other(tmp_path: Path, buck
     (file,) = host.settings.media.glob(f"*/{broken}")
     file.unlink()
     file.mkdir()
+    host.now += RETENTION + RENEW + 1
+    old = await host.keep(b"old")
+    await host.files._ledger.note(broken, 3, host.now)
+    await host.files._ledger.note(whole, 6, host.now)
     with pytest.raises(IsADirectoryError):
-        await host.upkeep.copy()
+        await host.upkeep.round()
+    assert host.here == {whole}
+    assert not await host.files.find(old)
     host.lose_disk()
     assert await host.files.find(whole)
     assert await host.files.find(broken) is None
