@@ -48,7 +48,13 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS scanned (at REAL NOT NULL)",
 )
 
-_DAMAGED: Final = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+_DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+_TAKEN: Final = ("SQLITE_IOERR", "SQLITE_READONLY_DBMOVED", "FileNotFoundError")
+"""What there is to see while another process sets it aside, from under this one's hands."""
+
+TRIES: Final = 3
+"""Looks whether that is what happened, and waits until it is done."""
 
 log = structlog.get_logger()
 
@@ -296,14 +302,14 @@ class Ledger:
         if self._committer is None:
             # Not before it is needed: most processes never have a file in hand.
             self._committer = Committer(self._path, SCHEMA, away=_away)
-        try:
-            return await self._committer.ask(run, writes=writes)
-        except StoreUnavailable as error:
-            # Another process that is setting it aside takes it from under this one's hands.
-            if error.reason not in _DAMAGED and not error.reason.startswith("SQLITE_IOERR"):
-                raise
-            await asyncio.to_thread(_set_aside, self._path)
-            return await self._committer.ask(run, writes=writes)
+        for _ in range(TRIES):
+            try:
+                return await self._committer.ask(run, writes=writes)
+            except StoreUnavailable as error:
+                if not error.reason.startswith(_DAMAGED + _TAKEN):
+                    raise
+                await asyncio.to_thread(_set_aside, self._path)
+        return await self._committer.ask(run, writes=writes)
 
 
 def _set_aside(path: Path) -> None:

@@ -503,7 +503,8 @@ async def test_a_ledger_that_is_damaged_is_written_anew(
             stream.write(b"x" * (database.stat().st_size - 4096))
     host, other = Host(tmp_path / "a", bucket), Host(tmp_path / "a", bucket)
     more = await asyncio.gather(host.keep(b"tea"), other.keep(b"coffee"))
-    assert len(list(host.data.glob("media.db.damaged-*"))) == 1
+    # Beside it may lie the log of who had it open still.
+    assert len(list(host.data.glob("media.db.damaged-*[0-9]"))) == 1
     assert host.here == sha256s | set(more)
     await host.upkeep.round()
     assert len(list(bucket.glob("media/*/index"))) == 52
