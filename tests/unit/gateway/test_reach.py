@@ -157,6 +157,17 @@ async def test_odd_answers(answer: bytes | None, code: int | str) -> None:
             await poster.close()
 
 
+async def test_an_answer_that_never_ends_is_what_its_status_says() -> None:
+    """It arrived: to be told again for ever would hold up all that is behind it."""
+    begun = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"
+    async with serving(begun, b"{}", leaves=False) as port:
+        poster = Poster(Guarded(private=True), whole=0.5)
+        try:
+            assert await poster.post(f"http://127.0.0.1:{port}/", b"{}", []) == 200
+        finally:
+            await poster.close()
+
+
 async def test_what_is_no_tls_is_told_apart() -> None:
     async with serving(b"no TLS at all\r\n", b"\x16") as port:
         poster = Poster(Guarded(private=True))
@@ -167,8 +178,10 @@ async def test_what_is_no_tls_is_told_apart() -> None:
 
 
 @asynccontextmanager
-async def serving(answer: bytes | None, after: bytes) -> AsyncIterator[int]:
-    """Answers once it read `after`; None waits until the caller leaves. Gives its port."""
+async def serving(
+    answer: bytes | None, after: bytes, *, leaves: bool = True
+) -> AsyncIterator[int]:
+    """Answers once it read `after`, and `leaves` or waits until the caller does. Gives its port."""
     served = set[asyncio.Task[None]]()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -177,10 +190,9 @@ async def serving(answer: bytes | None, after: bytes) -> AsyncIterator[int]:
         served.add(task)
         with suppress(OSError):
             await reader.readuntil(after)
-            if answer is None:
+            writer.write(answer or b"")
+            if answer is None or not leaves:
                 await reader.read()
-            else:
-                writer.write(answer)
             writer.close()
             await writer.wait_closed()
 
