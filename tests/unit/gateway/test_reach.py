@@ -178,9 +178,7 @@ async def test_what_is_no_tls_is_told_apart() -> None:
 
 
 @asynccontextmanager
-async def serving(
-    answer: bytes | None, after: bytes, *, leaves: bool = True
-) -> AsyncIterator[int]:
+async def serving(answer: bytes | None, after: bytes, *, leaves: bool = True) -> AsyncIterator[int]:
     """Answers once it read `after`, and `leaves` or waits until the caller does. Gives its port."""
     served = set[asyncio.Task[None]]()
 
