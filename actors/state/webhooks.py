@@ -65,7 +65,8 @@ class Progress:
 class Webhook:
     """One endpoint. `events` and `connections` None: all. Off for a reason (`off`), else on.
 
-    `begun` is the number behind which it is told; `asked` rises when a delivery is to be repeated.
+    `begun` is the number behind which it is told; `asked` rises when something is to be tried now:
+    a delivery that is to be repeated, or the next one.
     """
 
     id: str
@@ -167,6 +168,8 @@ class Webhooks:
 
         def changed(there: Webhook) -> Webhook:
             new = there if url is None else replace(there, url=url)
+            if on or url is not None:
+                new = replace(new, asked=there.asked + 1)
             if on is False and there.off is None:
                 return replace(new, off="paused")
             if on and there.off == "gone":

@@ -18,7 +18,7 @@ from actors.shell import end_tasks
 from actors.state.documents import DELIVERIES, StoreAway, Where
 from actors.state.event_log import EventLog
 from actors.state.sqlite import SqliteDocuments
-from actors.state.webhooks import Secret, Webhook, Webhooks
+from actors.state.webhooks import Progress, Secret, Webhook, Webhooks, progressing
 from gateway import signatures
 from gateway.courier import Courier
 from gateway.delivery import PATIENCE
@@ -137,3 +137,24 @@ async def test_one_that_ends_before_a_dead_delivery_is_kept_does_not_pass_it(
     assert await delivering.dead() == 0
     async with delivering.courier():
         await eventually("it is kept", delivering.dead, SOON)
+
+
+@pytest.mark.parametrize("how", ["another address", "on"])
+async def test_one_that_fails_is_tried_at_once_where_a_person_changes_it(
+    delivering: Delivering, receiver: Receiver, how: str
+) -> None:
+    await delivering.add(receiver)
+    (wanted,) = await tell(delivering.documents, 1)
+    failing = Progress(attempts=9, error="unreachable", retry_at=time.time() + 300)
+    await delivering.documents.batch([progressing(ID, failing)])
+    async with delivering.courier() as courier:
+        await asyncio.sleep(0.3)
+        assert receiver.taken == []
+        changed = await (
+            delivering.webhooks.change(ID, url=None, on=True)
+            if how == "on"
+            else delivering.webhooks.change(ID, url=f"{receiver.url}/new", on=None)
+        )
+        courier.update(changed)
+        await eventually("it is told", lambda: receiver.taken, SOON)
+    assert [each["data"]["text"] for each in receiver.taken] == [wanted]
