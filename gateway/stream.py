@@ -38,7 +38,8 @@ READERS = 100
 """Of one gateway process at a time."""
 
 HEARTBEAT = 15.0
-"""Seconds of silence after which a comment tells that the stream lives, and how far it is."""
+"""Seconds of silence after which a comment tells that the stream lives, and how far it is: also
+where much happens of which the reader wants nothing."""
 
 PATIENCE = 10.0
 """Seconds that a reader may take for what it was sent; then it is cut, and nothing waits for it."""
@@ -165,28 +166,34 @@ class Stream(Response):
 
     async def _texts(self) -> AsyncIterator[bytes]:
         yield f"retry: {AGAIN_MS}\n: from here\nid: {self._cursor}\n\n".encode()
+        spoke = time.monotonic()
         while True:
             try:
                 await self._streams.want()
                 look = await self._tail.after(self._cursor)
             except StoreAway:
                 yield b": the store is away\n\n"
+                spoke = time.monotonic()
                 await asyncio.sleep(HEARTBEAT / 3)
                 continue
             for told in look.events:
                 if told.seq > self._cursor + 1:
                     yield _gap(self._cursor, told.seq)
+                    spoke = time.monotonic()
                 self._cursor = told.seq
                 if self._wanted.takes(told.event) and (text := _written(told)):
                     yield text
-            if not look.events:
-                try:
-                    async with asyncio.timeout(HEARTBEAT):
+                    spoke = time.monotonic()
+            left = spoke + HEARTBEAT - time.monotonic()
+            if left <= 0:
+                # An id without data is noted by readers and seen by nobody.
+                how = "the store is away" if self._tail.away else "here"
+                yield f": {how}\nid: {self._cursor}\n\n".encode()
+                spoke = time.monotonic()
+            elif not look.events:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(left):
                         await self._tail.news(self._cursor)
-                except TimeoutError:
-                    # An id without data is noted by readers and seen by nobody.
-                    how = "the store is away" if self._tail.away else "here"
-                    yield f": {how}\nid: {self._cursor}\n\n".encode()
 
 
 def _written(told: Told) -> bytes | None:
