@@ -18,6 +18,7 @@ from actors.state.event_log import EventLog
 from gateway import auth, event_shapes
 from gateway.endpoint import Call, Gives, Operation
 from gateway.event_shapes import Unreadable
+from gateway.keys import FRESH
 from gateway.models import ReadEvents
 from gateway.problems import Problem
 from gateway.wire import ABORT
@@ -111,7 +112,8 @@ class Stream(Response):
     """Each event behind `cursor` once, in order; the id of each is the place behind it.
 
     Where some are gone already a ``gap`` says so. While the store is away the stream stays. A
-    reader that does not take what it is sent is cut off, and goes on from the last id it has.
+    reader that does not take what it is sent is cut off, and goes on from the last id it has; one
+    whose key is revoked is told nothing more within twice `FRESH`.
     """
 
     media_type = MEDIA_TYPE
@@ -121,6 +123,7 @@ class Stream(Response):
         del self.headers["content-length"]
         self._tail: Tail = backends.tail
         self._streams: Streams = backends.streams
+        self._ring = backends.ring
         self._closing = backends.closing
         self._wanted = wanted
         self._cursor = cursor
@@ -141,7 +144,7 @@ class Stream(Response):
                     tasks[0].cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await tasks[0]
-            if self._closing.is_set():
+            if self._closing.is_set() and tasks[0].cancelled():
                 await send({"type": "http.response.body", "body": b""})
 
     async def _tell(self, scope: Scope, send: Send) -> None:
@@ -163,12 +166,15 @@ class Stream(Response):
                 if abort is not None:
                     abort()
                 return
+        await send({"type": "http.response.body", "body": b""})
 
     async def _texts(self) -> AsyncIterator[bytes]:
         yield f"retry: {AGAIN_MS}\n: from here\nid: {self._cursor}\n\n".encode()
         spoke = time.monotonic()
         while True:
             try:
+                if not await self._ring.holds(self._wanted.key):
+                    return
                 await self._streams.want()
                 look = await self._tail.after(self._cursor)
             except StoreAway:
@@ -192,7 +198,7 @@ class Stream(Response):
                 spoke = time.monotonic()
             elif not look.events:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(left):
+                    async with asyncio.timeout(min(left, FRESH)):
                         await self._tail.news(self._cursor)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest_asyncio
 
 from actors.shell import end_tasks
+from actors.state.documents import API_KEYS
 from actors.state.event_log import EventLog
 from actors.state.sqlite import SqliteDocuments
 from gateway import keys, stream
@@ -103,3 +104,18 @@ async def test_one_who_wants_nothing_of_all_that_happens_is_told_that_it_lives(
             await asyncio.sleep(0.05)
         assert "data:" not in told.text
         assert told.last <= number
+
+
+async def test_one_whose_key_is_revoked_is_told_nothing_more(
+    documents: SqliteDocuments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "FRESH", 0.1)
+    async with reading(documents) as told:
+        (said,) = await tell(documents, 1)
+        await eventually("it is told", lambda: said in told.text, SOON)
+        (key,) = (await documents.query(API_KEYS)).items
+        await documents.delete(API_KEYS, key["id"])
+        await eventually("its stream ends", lambda: told.over, SOON)
+        await tell(documents, 2)
+        await asyncio.sleep(0.5)
+        assert "text 2" not in told.text
