@@ -89,23 +89,29 @@ class Deliverer:
     async def _round(self) -> None:
         try:
             await self._list()
-            on = {each.id: each for each in self._listed if each.off is None}
+            held = self._turn.held
             # Who has nothing to deliver asks nobody whose turn it is.
-            mine = bool(on) and await self._turn.hold()
+            mine = bool(self._on()) and await self._turn.hold()
+            if mine and not held:
+                self._listed_at = None  # whose turn it was before has noted since how far he is
+                await self._list()
         except (StoreAway, RedisAway):
             if not self._turn.held:
                 await self._end(list(self._couriers))
             raise
-        wanted = on if mine else {}
+        wanted = self._on() if mine else {}
         await self._end([each for each in self._couriers if each not in wanted])
         for webhook in wanted.values():
             self._serve(webhook)
 
     async def _list(self) -> None:
         now = asyncio.get_running_loop().time()
-        if self._listed_at is None or now - self._listed_at >= self._every or not self._turn.held:
+        if self._listed_at is None or now - self._listed_at >= self._every:
             self._listed_at = now
             self._listed = await self._webhooks.list()
+
+    def _on(self) -> dict[str, Webhook]:
+        return {each.id: each for each in self._listed if each.off is None}
 
     def _serve(self, webhook: Webhook) -> None:
         known = self._couriers.get(webhook.id)

@@ -24,7 +24,7 @@ from actors.state.documents import EVENT_LOG, HEAD, Page, StoreAway, Write, chec
 from actors.state.fields import is_ahead, merge
 from actors.state.firestore_channel import open_client
 from actors.state.firestore_values import decode, encode, paths, query
-from actors.state.outbox import packed
+from actors.state.outbox import is_wanted, packed
 from actors.state.queries import Request, check_address, check_field
 
 if TYPE_CHECKING:
@@ -274,16 +274,18 @@ class FirestoreDocuments:
         before, transaction = await self._read(client, names, transaction=True)
         after = dict(before)
         told: list[Event] = []
+        now = time.time()
+        known = None if before.get(head) is None else decode(before[head])
+        wanted = is_wanted(known, now)
         try:
             for step in steps:
                 there = after[step.name]
                 after[step.name] = step.apply(there)
-                told += step.told(there, after[step.name])
-            if told:
-                known = None if after[head] is None else decode(after[head])
-                for collection, identity, data in packed(known, told, time.time()):
-                    name = self._name(collection, identity)
-                    after[name] = encode(name, data)
+                if wanted:
+                    told += step.told(there, after[step.name])
+            for collection, identity, data in packed(known, told, now):
+                name = self._name(collection, identity)
+                after[name] = encode(name, data)
         except BaseException:
             await self._roll_back(client, transaction)
             raise

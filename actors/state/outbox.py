@@ -75,6 +75,11 @@ class _Pack:
         return {"first": self.first, "last": last, "at": at, "events": f"[{','.join(self.texts)}]"}
 
 
+def is_wanted(head: Document | None, now: float) -> bool:
+    """Whether anybody wants events; where not, what a write tells need not be found out."""
+    return Head.of(head).wanted(now)
+
+
 def packed(
     head: Document | None, events: Sequence[Event], now: float
 ) -> list[tuple[str, str, Document]]:
@@ -84,8 +89,7 @@ def packed(
         return []
     packs = [_Pack(log.seq + 1)]
     for seq, event in enumerate(events, log.seq + 1):
-        text = _text(event)
-        size = len(text.encode())
+        text, size = _text(event)
         if packs[-1].texts and packs[-1].size + size > PACK_BYTES:
             packs.append(_Pack(seq))
         packs[-1].texts.append(text)
@@ -117,15 +121,23 @@ def read(text: str) -> Told:
     return Told(known["seq"], known["at"], Event(**known["event"]), known["cut"])
 
 
-def _text(event: Event) -> str:
-    known = asdict(event)
+def _text(event: Event) -> tuple[str, int]:
+    """An event as text, and its size in bytes."""
+    known = {
+        "id": event.id,
+        "type": event.type,
+        "connection": event.connection,
+        "at": event.at,
+        "data": event.data,
+    }
     text = _json(known)
-    if len(text.encode()) > PACK_BYTES:
-        # Told all the same; what it said is in the document that it tells of.
-        data = {name: None if name in _BULKY else value for name, value in event.data.items()}
-        text = _json({**known, "data": data, "cut": True})
-    return text
+    size = len(text.encode())
+    if size <= PACK_BYTES:
+        return text, size
+    # Told all the same; what it said is in the document that it tells of.
+    data = {name: None if name in _BULKY else value for name, value in event.data.items()}
+    text = _json({**known, "data": data, "cut": True})
+    return text, len(text.encode())
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode

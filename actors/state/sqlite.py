@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from actors.committer import Committer
 from actors.state.documents import EVENT_LOG, HEAD, Page, StoreAway, Write, check_batch
 from actors.state.fields import merge
-from actors.state.outbox import packed
+from actors.state.outbox import is_wanted, packed
 from actors.state.queries import check_address
 from actors.state.sqlite_query import TABLE, compile_advance, compile_query, indexes
 
@@ -70,15 +70,20 @@ class SqliteDocuments:
     async def batch(self, writes: Sequence[Write]) -> None:
         check_batch(writes)
         applies = [(write, _applier(write)) for write in writes]
+        telling = any(write.tells for write in writes)
 
         def run(database: sqlite3.Connection) -> None:
+            now = time.time()
+            head = _read(database, EVENT_LOG, HEAD) if telling else None
+            if not is_wanted(head, now):
+                for _, apply in applies:
+                    apply(database)
+                return
             told: list[Event] = []
             for write, apply in applies:
                 told += _applied(database, write, apply)
-            if told:
-                head = _read(database, EVENT_LOG, HEAD)
-                for collection, identity, data in packed(head, told, time.time()):
-                    _put(database, collection, identity, _encode(identity, data))
+            for collection, identity, data in packed(head, told, now):
+                _put(database, collection, identity, _encode(identity, data))
 
         if applies:
             await self._committer.ask(run, writes=True)

@@ -32,6 +32,7 @@ class Reader:
         self.events: list[tuple[int, str, dict[str, Any]]] = []
         self.comments: list[str] = []
         self.status: int | None = None
+        self.whole = False  # the stream was ended, and not cut
         self.over = threading.Event()
         self.open = threading.Event()
         self._socket: socket.socket | None = None
@@ -71,6 +72,7 @@ class Reader:
                 self.status = answer.status_code
                 self._socket = answer.extensions["network_stream"].get_extra_info("socket")
                 self._read(answer)
+                self.whole = True
         except (httpx.HTTPError, RuntimeError, OSError):
             pass  # cut, or closed by the test
         finally:

@@ -208,7 +208,7 @@ def test_a_stop_ends_streams(valkey: Valkey, tmp_path: Path) -> None:
     with Gateway(tmp_path, valkey) as served, Reader(served, KEY) as reader:
         assert served.stop() == 0
         assert reader.over.wait(1)
-        assert reader.status == 200
+        assert reader.whole, "it was ended, and not cut after the time for that was over"
 
 
 async def test_a_stream_stays_while_the_store_is_away(
@@ -224,7 +224,6 @@ async def test_a_stream_stays_while_the_store_is_away(
             await came(reader, wanted)
             firestore.kill()
             await eventually("it is noticed", lambda: "store away" in served.log(), 30)
-            await eventually("it is said", lambda: ": the store is away" in reader.comments, 30)
             assert not reader.over.is_set()
             await asyncio.to_thread(firestore.start)
             behind = await eventually("it is back", partial(telling_again, store, 3), 30)
@@ -271,9 +270,11 @@ async def test_a_reader_that_takes_nothing_is_cut_and_holds_up_nobody(
     documents: Documents, gateway: Gateway
 ) -> None:
     """Its socket is full; the gateway keeps no more for it than that, and lets go of it."""
-    count = 20_000
-    with socket.create_connection(("127.0.0.1", gateway.port)) as slow:
+    count = 9_000
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)  # soon full
         slow.settimeout(30)
+        slow.connect(("127.0.0.1", gateway.port))
         asked = f"GET /api/events HTTP/1.1\r\nHost: x\r\nX-Api-Key: {KEY}\r\n\r\n"
         slow.sendall(asked.encode())
         assert b"200" in slow.recv(100)
