@@ -7,7 +7,7 @@ webhook exists and that events are written for it is one batch: it is told of ev
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from actors.state.documents import BATCH_LIMIT, DELIVERIES, EVENT_LOG, HEAD, WEBHOOKS, Where, Write
@@ -40,7 +40,7 @@ class TooManyWebhooks(Exception):  # noqa: N818 - reads as what it is
 class Secret:
     """What signs, until a time (seconds since the epoch), where that is set."""
 
-    secret: str
+    secret: str = field(repr=False)
     until: float | None = None
 
 
