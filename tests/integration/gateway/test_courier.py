@@ -21,6 +21,7 @@ from actors.state.sqlite import SqliteDocuments
 from actors.state.webhooks import Progress, Secret, Webhook, Webhooks, progressing
 from gateway import signatures
 from gateway.courier import Courier
+from gateway.deliverer import Deliverer
 from gateway.delivery import PATIENCE
 from gateway.posting import Poster
 from gateway.reach import Guarded
@@ -43,18 +44,24 @@ ID = "wh_" + "0" * 24
 
 
 class Store(SqliteDocuments):
-    """A store that takes no batch while it is `away`; `refused` counts them."""
+    """A store that takes no batch while it is `away`, and `slow` seconds for each when it is not.
+
+    `refused` and `taken` count them.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.away = False
-        self.refused = 0
+        self.slow = 0.0
+        self.refused = self.taken = 0
 
     async def batch(self, writes: Sequence[Write]) -> None:
         if self.away:
             self.refused += 1
             raise StoreAway
+        await asyncio.sleep(self.slow)
         await super().batch(writes)
+        self.taken += 1
 
 
 @dataclass
@@ -158,3 +165,31 @@ async def test_one_that_fails_is_tried_at_once_where_a_person_changes_it(
         courier.update(changed)
         await eventually("it is told", lambda: receiver.taken, SOON)
     assert [each["data"]["text"] for each in receiver.taken] == [wanted]
+
+
+async def test_one_that_is_stopped_notes_how_far_it_is_and_lets_go_of_the_turn(
+    delivering: Delivering, receiver: Receiver
+) -> None:
+    """Also where that takes longer than whoever ends it waits before he says so again."""
+    await delivering.add(receiver)
+    documents = delivering.documents
+    tail = Tail(EventLog(documents), billed=False)
+    poster = Poster(Guarded(private=True))
+    turn = Turn(delivering.redis, keys.WEBHOOKS)
+    deliverer = Deliverer(documents, delivering.webhooks, tail, poster, turn)
+    tasks = [asyncio.create_task(each) for each in (tail.run(), deliverer.run())]
+    try:
+        await tell(documents, 1, 3)
+        await eventually("all is told", lambda: len(receiver.taken) == 3, SOON)
+        documents.slow = 0.3
+        await tell(documents, 4, 3)
+        await eventually("the rest is told", lambda: len(receiver.taken) == 6, SOON)
+        before = documents.taken
+    finally:
+        await end_tasks(tasks, 5)
+        await deliverer.close()
+        await poster.close()
+    assert documents.taken > before, "it was noted as it ended"
+    # The answer to the last one may have been on its way.
+    assert (await delivering.webhook()).progress.cursor >= receiver.seqs[-2]
+    assert await delivering.redis.get(keys.WEBHOOKS) is None
