@@ -37,7 +37,7 @@ test: setup-test debian
 chaos: setup-test debian
 	@MINUTES=$(MINUTES) SEED=$(SEED) $(BIN)/python -m pytest -q -s -m long tests/chaos/test_storm.py; \
 	storm=$$?; \
-	$(BIN)/python -m pytest -q -s -m long tests/chaos --ignore=tests/chaos/test_storm.py \
+	$(BIN)/python -m pytest -q -s -m long --ignore=tests/benchmarks --ignore=tests/chaos/test_storm.py \
 		&& exit $$storm
 
 ## figures, side by side in one run; nothing here fails for being slow

@@ -288,7 +288,8 @@ class Ledger:
         try:
             return await self._committer.ask(run, writes=writes)
         except StoreUnavailable as error:
-            if error.reason not in _DAMAGED:
+            # Another process that is setting it aside takes it from under this one's hands.
+            if error.reason not in _DAMAGED and not error.reason.startswith("SQLITE_IOERR"):
                 raise
             await asyncio.to_thread(_set_aside, self._path)
             return await self._committer.ask(run, writes=writes)
@@ -302,6 +303,8 @@ def _set_aside(path: Path) -> None:
             with closing(sqlite3.connect(path)) as database:
                 if database.execute("PRAGMA quick_check").fetchone() == ("ok",):
                     return
+        except sqlite3.OperationalError:
+            return  # a disk that fails says nothing of what is on it
         except sqlite3.DatabaseError:
             pass
         moment = time.time_ns()

@@ -81,6 +81,9 @@ def test_nothing_turns_every_error_into_an_answer() -> None:
         ("keys.py", "_read"),  # in the background; callers are told what the store said last
         ("known.py", "run"),  # in the background
         ("known.py", "_listen"),  # in the background
+        ("deliverer.py", "run"),  # in the background; what waits stays in the outbox
+        ("tail.py", "run"),  # in the background; readers go on where they were
+        ("cli/files.py", "_write"),  # leaves no half of a file, and raises it
         ("cli/view.py", "_connections"),  # closing a client whose answer was read
     }
 

@@ -42,9 +42,10 @@ def test_health_with_a_key_tells_why(api: Api) -> None:
     health = api.get("/health").json()
     assert health["redis"] == {"up": True, "durable": True, "reason": None}  # G1 holds
     assert health["store"] == {"up": True}
-    assert health["engines"] == [
-        {"name": "native", "persists_before_ack": True, "keeps_message_id": True}
-    ]
+    assert [
+        (each["name"], each["installed"], each["persists_before_ack"], each["keeps_message_id"])
+        for each in health["engines"]
+    ] == [("native", True, True, True), ("whatsmeow", True, False, False)]
     assert [each["id"] for each in health["items"]] == ["shop"]
 
 
