@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 from starlette.responses import Response
 
+from actors.connection.engine import UNSUPPORTED
 from actors.redis.commands import NoAnswer, TooMany
 from actors.redis.keys import is_connection
 from gateway import addresses, answers, auth
@@ -32,6 +33,7 @@ REFUSES = (
     "connection_busy",
     "not_answered",
     "redis_away",
+    UNSUPPORTED,
 )
 
 
@@ -73,7 +75,7 @@ async def reach(call: Call[Any, Any]) -> None:
 
 
 async def ask(call: Call[Any, Any], kind: str, args: Mapping[str, str]) -> dict[str, Any]:
-    """What the connection's owner answers. Problems: those of `REFUSES`."""
+    """What the connection's owner answers. Problems: those of `REFUSES`, and `unsupported_chat`."""
     connection, backends = call.path["connection"], call.backends
     lease = (await backends.leases.read_all([connection])).get(connection)
     if lease is None or lease.state != "open":
@@ -86,6 +88,8 @@ async def ask(call: Call[Any, Any], kind: str, args: Mapping[str, str]) -> dict[
         raise Problem("not_answered") from None
     if told.get("error") == "not_connected":
         raise Problem("connection_not_open")
+    if told.get("error") in {UNSUPPORTED, "unsupported_chat"}:
+        raise Problem(told["error"])  # asked again, it is answered the same
     if "error" in told:
         raise Problem("not_answered", "WhatsApp did not do it.", reason=told["error"])
     return told

@@ -149,6 +149,7 @@ class Backends:
             yield backends
         finally:
             await end_tasks(tasks, within=5)
+            await deliverer.close()
             await poster.close()
             await spool.close()
             await backends.fetcher.close()

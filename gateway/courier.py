@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actors.redis.turn import Turn
     from actors.state.documents import Document, Documents
     from actors.state.outbox import Told
-    from actors.state.webhooks import Webhook, Webhooks
+    from actors.state.webhooks import Progress, Webhook, Webhooks
     from gateway.posting import Poster
     from gateway.tail import Tail
 
@@ -133,10 +133,11 @@ class Courier:
         now = self._clock()
         verdict = delivery.judged(outcome, told, now)
         attempts = self.progress.attempts + 1
-        self.progress = delivery.advanced(
+        progress = delivery.advanced(
             self.progress, verdict, outcome, told, now=now, chance=self._chance()
         )
         if verdict == "delivered":
+            self.progress = progress
             if self._now() - self._saved[1] >= self._every:
                 await self.save()
             return True
@@ -149,7 +150,9 @@ class Courier:
             attempts=attempts,
         )
         if verdict != "retry":
-            await self._bury(told, attempts, outcome, now)
+            # Whoever is ended meanwhile notes how far he is: not past what is not buried.
+            await self._bury(told, attempts, outcome, now, progress)
+        self.progress = progress
         if verdict == "gone":
             await self._webhooks.gone(self._webhook.id, self.progress)
             self.over = True
@@ -157,13 +160,15 @@ class Courier:
         await self.save()
         return verdict == "dead"
 
-    async def _bury(self, told: Told, attempts: int, outcome: int | str, now: float) -> None:
+    async def _bury(
+        self, told: Told, attempts: int, outcome: int | str, now: float, progress: Progress
+    ) -> None:
         buried = kept(
             self._webhook.id, told, "dead", attempts=attempts, outcome=outcome, tried_at=now
         )
         while True:
             try:
-                await self._documents.batch([buried, progressing(self._webhook.id, self.progress)])
+                await self._documents.batch([buried, progressing(self._webhook.id, progress)])
             except StoreAway:
                 await asyncio.sleep(AWAY)
             else:

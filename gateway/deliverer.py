@@ -27,8 +27,8 @@ LIST_EVERY, LIST_BILLED_EVERY = 2.0, 30.0
 """Seconds until a webhook that another gateway added is noticed."""
 
 HOLD_EVERY = 2.0
-END = 2.0
-"""Seconds that a courier has to end."""
+END, CLOSE = 2.0, 5.0
+"""Seconds that a courier has to end, and all of them to note how far they are."""
 
 log = structlog.get_logger()
 
@@ -68,23 +68,29 @@ class Deliverer:
         self._wake.set()
 
     async def run(self) -> None:
-        """Deliver until cancelled."""
-        try:
-            while True:
-                self._wake.clear()
-                try:
-                    await self._round()
-                except (StoreAway, RedisAway):
-                    pass  # what is known goes on for as long as the turn is held
-                except Exception:  # not foreseen; without this loop nothing would be delivered
-                    log.exception("not delivered", action="webhooks")
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(HOLD_EVERY):
-                        await self._wake.wait()
-        finally:
-            await self._end(list(self._couriers))
-            with contextlib.suppress(RedisAway):
-                await self._turn.release()
+        """Deliver until cancelled; `close` ends what is on its way then."""
+        while True:
+            self._wake.clear()
+            try:
+                await self._round()
+            except (StoreAway, RedisAway):
+                pass  # what is known goes on for as long as the turn is held
+            except Exception:  # not foreseen; without this loop nothing would be delivered
+                log.exception("not delivered", action="webhooks")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(HOLD_EVERY):
+                    await self._wake.wait()
+
+    async def close(self) -> None:
+        """Note how far each is, and let another have the turn now.
+
+        Not at the end of `run`: who is cancelled again and again would not come to it.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE):
+                await self._end(list(self._couriers))
+        with contextlib.suppress(RedisAway):
+            await self._turn.release()
 
     async def _round(self) -> None:
         try:

@@ -161,7 +161,13 @@ class KeyRing:
 
         Raises `StoreAway` when the store cannot say and no keys have ever been read.
         """
-        hashed = digest(token)
+        return await self._find(digest(token))
+
+    async def holds(self, key: Key) -> bool:
+        """Whether a key that was found is still one; as `find`."""
+        return await self._find(key.hash) is not None
+
+    async def _find(self, hashed: str) -> Key | None:
         found = self._keys.get(hashed)
         if found is None:
             if self._due(0):

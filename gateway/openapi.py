@@ -26,8 +26,12 @@ _PATH_PARAMETERS = {
     "webhook": "The webhook's id.",
     "delivery": "The delivery's id.",
     "number": "An international phone number of 7 to 15 digits.",
-    "chat": "The person's phone number, or canonical address.",
+    "chat": "The person's phone number or canonical address, or the address of a group.",
     "who": "The person's phone number or canonical address, or the address of a group.",
+}
+_ANY_CHAT = {
+    "type": "string",
+    "pattern": r"^([1-9][0-9]{6,14}(@s\.whatsapp\.net)?|[1-9][0-9]{4,19}(-[0-9]{5,19})?@g\.us)$",
 }
 _PATH_SCHEMAS = {
     "connection": {"type": "string", "pattern": CONNECTION_PATTERN},
@@ -35,11 +39,8 @@ _PATH_SCHEMAS = {
     "webhook": {"type": "string", "pattern": WEBHOOK_PATTERN},
     "delivery": {"type": "string", "pattern": "^[0-9]{1,18}$"},
     "number": {"type": "string", "pattern": r"^[1-9][0-9]{6,14}$"},
-    "chat": {"type": "string", "pattern": r"^[1-9][0-9]{6,14}(@s\.whatsapp\.net)?$"},
-    "who": {
-        "type": "string",
-        "pattern": r"^([1-9][0-9]{6,14}(@s\.whatsapp\.net)?|[1-9][0-9]{4,19}(-[0-9]{5,19})?@g\.us)$",
-    },
+    "chat": _ANY_CHAT,
+    "who": _ANY_CHAT,
 }
 _EVERYWHERE = ("malformed_request", "head_timeout", "head_too_large", "internal_error")
 _WITH_KEY = ("unauthorized", "missing_scope", "store_away", "unknown_parameter")

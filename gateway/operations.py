@@ -122,6 +122,8 @@ async def _shown(call: Call[None, None]) -> Key | None:
 
 async def metrics(call: Call[None, None]) -> Response:
     backends = call.backends
+    if call.key.connections is not None:
+        raise Problem("connection_forbidden", "This tells of all: the key is for some only.")
     seen, told = await asyncio.gather(backends.observer.look(), backends.tree.look())
     for connection in seen.connections:
         backends.metrics.expect(connection.id)
@@ -177,5 +179,6 @@ OPERATIONS = (
         metrics,
         {200: Gives("Prometheus' text format.", media_types=("text/plain",))},
         "metrics",
+        refuses=("connection_forbidden",),
     ),
 )

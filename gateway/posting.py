@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 CONNECT, WHOLE = 5.0, 15.0
 """Seconds: for a connection, and until the answer's status."""
 
-READ = 65_536
-"""Bytes of an answer that are read, and dropped, so that its connection can be used again."""
+READ, REST = 65_536, 1.0
+"""Bytes of an answer, and seconds of it, that are read and dropped: its connection serves again."""
 
 IDLE = 30.0
 """Seconds for which a connection is kept."""
@@ -47,8 +48,7 @@ class Poster:
         ``malformed_answer``
         """
         try:
-            async with asyncio.timeout(self._whole):
-                return await self._post(url, body, headers)
+            return await self._post(url, body, headers)
         except reach.Unknown:
             return "unknown_host"
         except reach.Private:
@@ -83,14 +83,18 @@ class Poster:
             content=body,
             extensions={"timeout": {"connect": CONNECT}},
         )
-        async with asked as response:
-            status = int(response.status)
+        async with asyncio.timeout(self._whole) as patience, asked as response:
+            patience.reschedule(None)  # the status was said: what follows changes nothing
             left = READ
-            try:
-                async for chunk in response.aiter_stream():
-                    left -= len(chunk)
-                    if left < 0:
-                        break
-            except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException):
-                pass  # the status was said
-        return status
+            with contextlib.suppress(
+                TimeoutError,
+                httpcore.NetworkError,
+                httpcore.ProtocolError,
+                httpcore.TimeoutException,
+            ):
+                async with asyncio.timeout(REST):
+                    async for chunk in response.aiter_stream():
+                        left -= len(chunk)
+                        if left < 0:
+                            break
+            return int(response.status)

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _GLOBAL: Final = ipaddress.ip_network("2000::/3")
 """All of IPv6 that is routed; what Python calls global has more."""
-_METADATA: Final = ipaddress.ip_address("168.63.129.16")
-"""Azure's, which looks like anybody's; those of the others are link-local or private."""
+_NOBODYS: Final = tuple(
+    map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32"))
+)
+"""What looks like anybody's, to some releases of Python at least: protocols' own (Oracle's metadata
+were at 192.0.0.192), relays into IPv6, and Azure's metadata. Those of others are link-local or private."""
 
 
 class Private(Exception):  # noqa: N818 - reads as what it is
@@ -53,7 +56,8 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if found not in _GLOBAL:
             return False
-    return found.is_global and not found.is_multicast and found != _METADATA
+    kept = any(found in network for network in _NOBODYS)
+    return found.is_global and not found.is_multicast and not kept
 
 
 def is_private_host(host: str) -> bool:

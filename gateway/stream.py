@@ -18,6 +18,7 @@ from actors.state.event_log import EventLog
 from gateway import auth, event_shapes
 from gateway.endpoint import Call, Gives, Operation
 from gateway.event_shapes import Unreadable
+from gateway.keys import FRESH
 from gateway.models import ReadEvents
 from gateway.problems import Problem
 from gateway.wire import ABORT
@@ -38,7 +39,8 @@ READERS = 100
 """Of one gateway process at a time."""
 
 HEARTBEAT = 15.0
-"""Seconds of silence after which a comment tells that the stream lives, and how far it is."""
+"""Seconds of silence after which a comment tells that the stream lives, and how far it is: also
+where much happens of which the reader wants nothing."""
 
 PATIENCE = 10.0
 """Seconds that a reader may take for what it was sent; then it is cut, and nothing waits for it."""
@@ -110,7 +112,8 @@ class Stream(Response):
     """Each event behind `cursor` once, in order; the id of each is the place behind it.
 
     Where some are gone already a ``gap`` says so. While the store is away the stream stays. A
-    reader that does not take what it is sent is cut off, and goes on from the last id it has.
+    reader that does not take what it is sent is cut off, and goes on from the last id it has; one
+    whose key is revoked is told nothing more within twice `FRESH`.
     """
 
     media_type = MEDIA_TYPE
@@ -120,6 +123,7 @@ class Stream(Response):
         del self.headers["content-length"]
         self._tail: Tail = backends.tail
         self._streams: Streams = backends.streams
+        self._ring = backends.ring
         self._closing = backends.closing
         self._wanted = wanted
         self._cursor = cursor
@@ -140,7 +144,7 @@ class Stream(Response):
                     tasks[0].cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await tasks[0]
-            if self._closing.is_set():
+            if self._closing.is_set() and tasks[0].cancelled():
                 await send({"type": "http.response.body", "body": b""})
 
     async def _tell(self, scope: Scope, send: Send) -> None:
@@ -162,31 +166,40 @@ class Stream(Response):
                 if abort is not None:
                     abort()
                 return
+        await send({"type": "http.response.body", "body": b""})
 
     async def _texts(self) -> AsyncIterator[bytes]:
         yield f"retry: {AGAIN_MS}\n: from here\nid: {self._cursor}\n\n".encode()
+        spoke = time.monotonic()
         while True:
             try:
+                if not await self._ring.holds(self._wanted.key):
+                    return
                 await self._streams.want()
                 look = await self._tail.after(self._cursor)
             except StoreAway:
                 yield b": the store is away\n\n"
+                spoke = time.monotonic()
                 await asyncio.sleep(HEARTBEAT / 3)
                 continue
             for told in look.events:
                 if told.seq > self._cursor + 1:
                     yield _gap(self._cursor, told.seq)
+                    spoke = time.monotonic()
                 self._cursor = told.seq
                 if self._wanted.takes(told.event) and (text := _written(told)):
                     yield text
-            if not look.events:
-                try:
-                    async with asyncio.timeout(HEARTBEAT):
+                    spoke = time.monotonic()
+            left = spoke + HEARTBEAT - time.monotonic()
+            if left <= 0:
+                # An id without data is noted by readers and seen by nobody.
+                how = "the store is away" if self._tail.away else "here"
+                yield f": {how}\nid: {self._cursor}\n\n".encode()
+                spoke = time.monotonic()
+            elif not look.events:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(left, FRESH)):
                         await self._tail.news(self._cursor)
-                except TimeoutError:
-                    # An id without data is noted by readers and seen by nobody.
-                    how = "the store is away" if self._tail.away else "here"
-                    yield f": {how}\nid: {self._cursor}\n\n".encode()
 
 
 def _written(told: Told) -> bytes | None:

@@ -101,7 +101,7 @@ OPERATIONS = (
         },
         "send",
         body=Subscription,
-        refuses=(*REFUSES, "invalid_number", "unsupported_chat", "unsupported_by_engine"),
+        refuses=(*REFUSES, "invalid_number", "unsupported_chat"),
     ),
     Operation(
         "GET",

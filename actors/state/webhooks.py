@@ -7,7 +7,7 @@ webhook exists and that events are written for it is one batch: it is told of ev
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from actors.state.documents import BATCH_LIMIT, DELIVERIES, EVENT_LOG, HEAD, WEBHOOKS, Where, Write
@@ -40,7 +40,7 @@ class TooManyWebhooks(Exception):  # noqa: N818 - reads as what it is
 class Secret:
     """What signs, until a time (seconds since the epoch), where that is set."""
 
-    secret: str
+    secret: str = field(repr=False)
     until: float | None = None
 
 
@@ -65,7 +65,8 @@ class Progress:
 class Webhook:
     """One endpoint. `events` and `connections` None: all. Off for a reason (`off`), else on.
 
-    `begun` is the number behind which it is told; `asked` rises when a delivery is to be repeated.
+    `begun` is the number behind which it is told; `asked` rises when something is to be tried now:
+    a delivery that is to be repeated, or the next one.
     """
 
     id: str
@@ -167,6 +168,8 @@ class Webhooks:
 
         def changed(there: Webhook) -> Webhook:
             new = there if url is None else replace(there, url=url)
+            if on or url is not None:
+                new = replace(new, asked=there.asked + 1)
             if on is False and there.off is None:
                 return replace(new, off="paused")
             if on and there.off == "gone":

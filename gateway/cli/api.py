@@ -26,7 +26,7 @@ class Caller:
 
     def __init__(self, base: str, headers: Mapping[str, str], *, absent: str) -> None:
         """`absent` is what a person is told when nobody listens there."""
-        self._absent = absent
+        self.absent = absent
         self._client = httpx.Client(
             base_url=base, headers=dict(headers), timeout=TIMEOUT, trust_env=False
         )
@@ -57,7 +57,7 @@ class Caller:
                     refuse(_sentence(response))
                 yield response
         except httpx.TransportError:
-            refuse(self._absent)
+            refuse(self.absent)
 
     def delete(self, path: str) -> Any:
         return self._ask("DELETE", path)
@@ -80,7 +80,7 @@ class Caller:
         try:
             return self._client.request(method, path, **request)
         except httpx.TransportError:
-            refuse(self._absent)
+            refuse(self.absent)
 
 
 class Api(Caller):

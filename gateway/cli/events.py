@@ -24,26 +24,30 @@ SILENCE = 60.0
 
 
 def follow(data: Path, key: str | None, asked: dict[str, Any], as_json: bool) -> None:
-    """Each event once, also where the gateway is restarted meanwhile."""
-    last = asked.pop("after")
+    """Each event once, also where the gateway is restarted meanwhile.
+
+    Ends the command where the stream cannot begin.
+    """
+    last, begun = asked.pop("after"), False
     given = {name: value for name, value in asked.items() if value is not None}
     with Api(data, key) as api:
         while True:
             headers = {} if last is None else {"Last-Event-ID": str(last)}
             try:
                 with api.follow("/api/events", given, headers, SILENCE) as answer:
-                    if answer.status_code >= 500:
+                    if not answer.is_success:
                         answer.read()
-                    elif not answer.is_success:
-                        answer.read()
-                        refusal(answer)
+                        if not begun or answer.status_code < 500:
+                            refusal(answer)
                     else:
+                        begun = True
                         for block in _blocks(answer.iter_lines()):
                             last = block.get("id", last)
                             if "data" in block:
                                 _show(block["event"], block["data"], as_json)
             except httpx.TransportError:
-                pass
+                if not begun:
+                    output.refuse(api.absent)
             time.sleep(AGAIN)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +130,9 @@ def _place(written: str) -> tuple[float, float]:
     try:
         latitude, longitude = (float(part) for part in parts)
     except ValueError:
-        raise typer.BadParameter("Write a location as LATITUDE,LONGITUDE in degrees.") from None
+        latitude = longitude = math.nan
+    if not (math.isfinite(latitude) and math.isfinite(longitude)):
+        raise typer.BadParameter("Write a location as LATITUDE,LONGITUDE in degrees.")
     return latitude, longitude
 
 

@@ -149,6 +149,13 @@ def test_a_key_for_one_connection(gateway: Gateway, api: Api) -> None:
             client.post("/api/queue/dead/other.3EB0" + "0" * 18 + "/retry"),
             client.post("/api/queue/retry-failed", json={"connection": "other"}),
             client.post("/api/queue/redrive", json={"connection": "other"}),
+            client.get("/api/messages/other.3EB0" + "0" * 18 + "/media"),
+            client.get("/api/events", params={"connection": "other"}),
+            client.get("/api/connections/other/groups"),
+            client.get("/api/connections/other/presence/15550100002"),
+            client.post("/api/connections/other/subscriptions", json={"chat": "15550100002"}),
+            client.post("/api/webhooks", json={"url": "https://example.com"}),
+            client.get("/metrics"),  # it names them all
         ):
             assert (answer.status_code, answer.json()["code"]) == (403, "connection_forbidden")
 

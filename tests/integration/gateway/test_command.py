@@ -126,6 +126,17 @@ def test_keys_that_open_nothing(gateway: Gateway, refused: Callable[..., str]) -
         (("queue", "dead", "--connection", "NO"), "The parameter connection: "),
         (("queue", "redrive", "--connection", "nobody"), "There is no such connection. (404)"),
         (("queue", "redrive", "--died-after", "noon"), "The field died_after: "),
+        (("webhooks", "add", "nowhere"), "The field url: write it as https://HOST/PATH"),
+        (("webhooks", "add", "http://127.0.0.1/"), "WEBHOOK_URL_PRIVATE allows it. (422)"),
+        (("webhooks", "remove", "x y"), "There is no such webhook. (404)"),
+        (("webhooks", "deliveries", "x", "--status", "odd"), "The parameter status: "),
+        (("webhooks", "redeliver", "x", "1"), "There is no such webhook. (404)"),
+        (("events", "--event", "odd"), "The parameter events: "),
+        (("events", "--connection", "nobody"), "There is no such connection. (404)"),
+        (("media", "x"), "There is no such message. (404)"),
+        (("send", "shop", TO, "--file", "/nowhere"), "/nowhere cannot be read: "),
+        (("send", "shop", TO, "--file", "/"), "/ cannot be read: "),
+        (("send", "shop", TO, "--vote", "x"), "The field message: "),
     ],
 )
 def test_other_commands(
@@ -218,5 +229,5 @@ def test_ctrl_c_while_it_waits(own_gateway: Gateway) -> None:
 
 def test_a_gateway_that_is_down(own_gateway: Gateway) -> None:
     own_gateway.kill()
-    sentence = said(start(own_gateway.data, "send", "shop", TO, "hi"))
-    assert sentence.endswith("`teimoso up` starts it.")
+    for words in (("send", "shop", TO, "hi"), ("events",), ("media", "shop.3EB0")):
+        assert said(start(own_gateway.data, *words)).endswith("`teimoso up` starts it.")

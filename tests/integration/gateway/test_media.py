@@ -162,8 +162,9 @@ def test_parts_of_a_file(api: Api) -> None:
     assert (other.status_code, other.content) == (200, content)
     known = api.get(path, headers={"If-None-Match": f'"{digest(content)}"'})
     assert (known.status_code, known.content) == (304, b"")
-    head = api.head(path)
-    assert (head.status_code, head.headers["content-length"]) == (200, str(size))
+    for ignored in ("bytes=0-3", f"bytes={size}-"):
+        head = api.head(path, headers={"Range": ignored})
+        assert (head.status_code, head.headers["content-length"]) == (200, str(size))
 
 
 async def test_what_arrived_is_there_once_it_is_here(

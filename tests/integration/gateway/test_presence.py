@@ -122,6 +122,34 @@ async def test_the_owner_is_asked_to_subscribe(
         await owner.close()
 
 
+@pytest.mark.usefixtures("presences")
+@pytest.mark.parametrize(
+    ("error", "refusal"),
+    [
+        ("unsupported_by_engine", (422, "unsupported_by_engine")),
+        ("unsupported_chat", (422, "unsupported_chat")),
+        ("not_connected", (409, "connection_not_open")),
+        ("ack_timeout", (504, "not_answered")),
+    ],
+)
+async def test_what_the_owner_cannot_do_is_told_apart(
+    gateway: Gateway, api: Api, redis: Redis, error: str, refusal: tuple[int, str]
+) -> None:
+    """What would be answered the same again is none of the server's failures."""
+    owner = Commands(redis, gateway.settings)
+    try:
+        path = f"/api/connections/shop/chats/{GROUP}/typing"
+        asking = asyncio.to_thread(api.post, path, json={"state": "composing"})
+        asked = asyncio.ensure_future(asking)
+        command = await owner.next("shop", 10)
+        assert command is not None
+        await owner.answer(command, {"error": error})
+        answer = await asked
+        assert (answer.status_code, answer.json()["code"]) == refusal
+    finally:
+        await owner.close()
+
+
 def test_what_is_refused(api: Api) -> None:
     for chat, code in (
         (GROUP, "unsupported_chat"),

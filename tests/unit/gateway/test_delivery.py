@@ -107,3 +107,7 @@ def test_a_webhook_comes_back_from_its_document() -> None:
     assert Webhook.of(more.document) == more
     assert more.signs(1.0) == ["a", "b"]
     assert more.signs(2.0) == ["a"]
+
+
+def test_no_log_gets_to_see_what_signs() -> None:
+    assert "whsec_a" not in repr(WEBHOOK)

@@ -26,6 +26,8 @@ PRIVATE = (
     "100.64.0.1",
     "169.254.169.254",
     "168.63.129.16",
+    "192.0.0.192",
+    "192.88.99.1",
     "192.0.2.1",
     "198.18.0.1",
     "224.0.0.1",
@@ -39,7 +41,9 @@ PRIVATE = (
     "::ffff:127.0.0.1",
     "::ffff:10.0.0.1",
     "64:ff9b::7f00:1",
+    "64:ff9b:1::7f00:1",
     "2002:7f00:1::",
+    "2001:0:4136:e378:8000:63bf:3fff:fdd2",
 )
 
 
@@ -157,6 +161,17 @@ async def test_odd_answers(answer: bytes | None, code: int | str) -> None:
             await poster.close()
 
 
+async def test_an_answer_that_never_ends_is_what_its_status_says() -> None:
+    """It arrived: to be told again for ever would hold up all that is behind it."""
+    begun = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"
+    async with serving(begun, b"{}", leaves=False) as port:
+        poster = Poster(Guarded(private=True), whole=0.5)
+        try:
+            assert await poster.post(f"http://127.0.0.1:{port}/", b"{}", []) == 200
+        finally:
+            await poster.close()
+
+
 async def test_what_is_no_tls_is_told_apart() -> None:
     async with serving(b"no TLS at all\r\n", b"\x16") as port:
         poster = Poster(Guarded(private=True))
@@ -167,8 +182,8 @@ async def test_what_is_no_tls_is_told_apart() -> None:
 
 
 @asynccontextmanager
-async def serving(answer: bytes | None, after: bytes) -> AsyncIterator[int]:
-    """Answers once it read `after`; None waits until the caller leaves. Gives its port."""
+async def serving(answer: bytes | None, after: bytes, *, leaves: bool = True) -> AsyncIterator[int]:
+    """Answers once it read `after`, and `leaves` or waits until the caller does. Gives its port."""
     served = set[asyncio.Task[None]]()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -177,10 +192,9 @@ async def serving(answer: bytes | None, after: bytes) -> AsyncIterator[int]:
         served.add(task)
         with suppress(OSError):
             await reader.readuntil(after)
-            if answer is None:
+            writer.write(answer or b"")
+            if answer is None or not leaves:
                 await reader.read()
-            else:
-                writer.write(answer)
             writer.close()
             await writer.wait_closed()
 

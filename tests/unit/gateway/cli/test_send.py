@@ -66,6 +66,8 @@ def test_words_make_a_body_that_is_taken(words: Asked, kind: str) -> None:
         (asked("x", choices=1), "--choices is for a poll"),
         (asked(location="here"), "LATITUDE,LONGITUDE"),
         (asked(location="1,2,3"), "LATITUDE,LONGITUDE"),
+        (asked(location="nan,0"), "LATITUDE,LONGITUDE"),
+        (asked(location="0,-inf"), "LATITUDE,LONGITUDE"),
     ],
 )
 def test_words_that_make_none(words: Asked, sentence: str) -> None:
