@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 SKIPPED: Final = 65_536
 """Prekey ids that are left out: more than any session gave away between two backups."""
 
+SKIPPED_ARRIVALS: Final = 65_536
+"""Places in the order of arrival that are left out: those of what only the lost file had."""
+
 SKIPPED_SIGNED: Final = 64
 """The same of signed prekeys, of which there is one a week."""
 
@@ -24,11 +27,13 @@ async def renew(session: Session) -> None:
     ratchet only decrypts from now on, and the next message to a device sets up a fresh one. No id
     of a prekey comes again with another key. The server holds what it was last given, sees another
     signed prekey at the next login, and is given fresh ones of both. What a peer encrypts with keys
-    that are gone is asked for again.
+    that are gone is asked for again. What arrives now is behind what the lost file had stored, also
+    where WhatsApp's times, which are whole seconds, do not tell them apart.
     """
     async with session.transaction():
         session.spend_ratchets()
         session.skip_prekeys(SKIPPED)
+        session.skip_arrivals(SKIPPED_ARRIVALS)
         session.forget_all_devices()
         session.drop_own_sender_keys()
         session.forget_all_rosters()

@@ -34,6 +34,18 @@ async def test_a_message_is_there_once(session: Session) -> None:
     assert session._rows("SELECT body FROM inbox WHERE key = 1") == [(b"body",)]
 
 
+@pytest.mark.parametrize("before", [0, 1])
+async def test_what_arrives_after_an_older_copy_is_behind_what_was_lost_with_the_newer(
+    session: Session, before: int
+) -> None:
+    for number in range(before):
+        await put(session, f"BEFORE{number}")
+    async with session.transaction():
+        session.skip_arrivals(1000)
+    await put(session, "AFTER")
+    assert session.pending("message", 10)[-1].key == before + 1001
+
+
 async def test_settled_messages_leave_a_tombstone_for_30_days(
     session: Session, clock: Clock, path: Path
 ) -> None:
