@@ -137,6 +137,7 @@ def test_killed_in_the_middle_of_commits(
 
 
 @pytest.mark.usefixtures("undisturbed")
+@pytest.mark.long
 def test_answers_that_get_lost(instance: Instance, firestore: Firestore, figure: Figure) -> None:
     """What was written is written again, and is there once."""
     with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
@@ -168,6 +169,7 @@ def test_the_state_manager_killed_while_firestore_is_slow(
 
 
 @pytest.mark.usefixtures("undisturbed")
+@pytest.mark.long
 def test_quota(instance: Instance, firestore: Firestore, figure: Figure) -> None:
     """While the quota is exceeded it is asked seldom, and what arrives waits."""
     with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
@@ -188,6 +190,7 @@ def test_quota(instance: Instance, firestore: Firestore, figure: Figure) -> None
     assert asked < 60
 
 
+@pytest.mark.long
 def test_a_start_while_firestore_is_away(
     instance: Instance, firestore: Firestore, figure: Figure
 ) -> None:

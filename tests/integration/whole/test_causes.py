@@ -133,6 +133,7 @@ async def test_replaced_does_not_fight_and_is_taken_back_by_a_person(
     until("it is sent", lambda: arrived(instance, "while it is used elsewhere") or None, 20)
 
 
+@pytest.mark.long
 def test_a_temporary_ban_is_waited_out_whatever_dies(instance: Instance) -> None:
     """No login before its end, by no successor; what waits costs no attempt."""
     number = fault(instance, "ban", seconds=60)
