@@ -23,7 +23,7 @@ COUNTED = ("lost", "duplicated", "reordered")
 
 @dataclass(frozen=True)
 class Row:
-    """One fault over the whole run; recovery in seconds."""
+    """One fault over the whole run; recovery in seconds. A strike that met nobody does not count."""
 
     fault: str
     bound: float
@@ -53,14 +53,15 @@ def rows(outcome: Outcome) -> list[Row]:
     found = []
     for fault in dict.fromkeys(strike.fault for strike in outcome.strikes):
         strikes = [one for one in outcome.strikes if one.fault == fault]
-        recoveries = [one.recovery for one in strikes if one.recovery is not None]
+        counted = [one for one in strikes if outcome.counts(one)]
+        recoveries = [one.recovery for one in counted if one.recovery is not None]
         kinds = Counter(violation.kind for one in strikes for violation in one.violations)
         found.append(
             Row(
                 fault=fault.name,
                 bound=fault.bound,
-                times=len(strikes),
-                in_flight=sum(outcome.in_flight(one) for one in strikes),
+                times=len(counted),
+                in_flight=sum(outcome.in_flight(one) for one in counted),
                 p50=quantile(recoveries, 0.5),
                 p95=quantile(recoveries, 0.95),
                 max=quantile(recoveries, 1.0),
@@ -106,7 +107,7 @@ def summary(outcome: Outcome) -> str:
     """One line."""
     said = plain(outcome)
     return (
-        f"{len(outcome.strikes)} faults in {outcome.seconds:.0f} s:"
+        f"{sum(map(outcome.counts, outcome.strikes))} faults in {outcome.seconds:.0f} s:"
         f" {said['sent']} sent, {said['received']} received, {said['dead']} dead,"
         f" {said['delivered_again']} ids delivered again, {len(outcome.violations)} violations"
     )

@@ -54,6 +54,19 @@ class Outcome:
             if strike.touches(fate.lane.party.connection)
         )
 
+    def counts(self, strike: Strike) -> bool:
+        """Whether it struck messages: what strikes an idle process proves nothing."""
+        return strike.met or self.in_flight(strike) > 0
+
+    def idle(self) -> list[Violation]:
+        """Each fault of which no strike counts; pure."""
+        proven = {one.fault.name for one in self.strikes if self.counts(one)}
+        return [
+            Violation("idle", f"{name}: nothing was in flight", one.party.connection, one.at)
+            for one in self.strikes
+            if (name := one.fault.name) not in proven
+        ]
+
 
 def storm(
     instance: Instance,
@@ -81,11 +94,7 @@ def storm(
             *_alerts(watch, strikes, dead),
         ]
     outcome = Outcome(lasted, strikes, fates, dead, load.refused, list(watch.alerts.values()))
-    violations += [
-        Violation("idle", f"{one.fault.name}: nothing was in flight", one.party.connection, one.at)
-        for one in strikes
-        if not one.met and not outcome.in_flight(one)
-    ]
+    violations += outcome.idle()
     killer.assess(strikes)
     killer.attribute(violations, strikes)
     outcome.violations = [one for strike in strikes for one in strike.violations]

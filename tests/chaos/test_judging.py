@@ -149,6 +149,16 @@ def test_a_violation_is_put_to_the_fault_near_which_it_happened() -> None:
     assert [len(one.violations) for one in (early, late, elsewhere)] == [1, 0, 1]
 
 
+def test_what_struck_nobody_does_not_count() -> None:
+    """And a fault that never struck anybody is a violation."""
+    busy, idle = strike(KILL, 0.5, 1.0), strike(KILL, 150, 3.0)
+    never = Strike(DROP, WHOM[0], 160, 160, 160, 1)
+    outcome = Outcome(60, [busy, idle, never], fates(0), {}, Counter(), [])
+    assert [outcome.counts(one) for one in (busy, idle, never)] == [True, False, False]
+    assert [(one.kind, one.at) for one in outcome.idle()] == [("idle", 160)]
+    assert [(row.times, row.p50) for row in report.rows(outcome)] == [(1, 1.0), (0, None)]
+
+
 def test_the_table_tells_what_happened() -> None:
     one, two = strike(KILL, 0.5, 1.0), strike(KILL, 50, 3.0)
     two.violations.append(Violation("lost", "token 1", None, 50))
