@@ -29,6 +29,8 @@ from tests.instance import Instance, until
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import psutil
+
 HERE = Path(__file__).parent
 CONNECTIONS = int(os.environ.get("CONNECTIONS", "10"))
 ROUNDS = 3
@@ -157,10 +159,10 @@ def logged(instance: Instance, action: str, connection: str, after: float) -> fl
     raise AssertionError(f"the root said nothing of {action}")
 
 
-async def first_message(instance: Instance, connection: str) -> tuple[float, float]:
+async def first_message(
+    settings: Settings, connection: str, victim: psutil.Process
+) -> tuple[float, float]:
     """Kill the actor and send at once: when it was killed, and when WhatsApp acknowledged."""
-    settings = Settings.load(instance.data)
-    victim = instance.process("connection", connection)
     redis = connect(settings)
     lanes = Lanes(redis, settings)
     killed = time.time()
@@ -190,7 +192,8 @@ def test_first_message_after_a_kill(figures: Figures, instance: Instance, tmp_pa
             until("a standby waits", lambda: instance.process("standby"), 30)
             time.sleep(2)  # it is idle, and so is the machine
             asyncio.run(through(Settings.load(instance.data), [name], 1))
-            killed, sent = asyncio.run(first_message(instance, name))
+            victim = instance.process("connection", name)
+            killed, sent = asyncio.run(first_message(Settings.load(instance.data), name, victim))
             noticed = logged(instance, "end", name, killed)
             serves = logged(instance, "serve", name, killed)
             ours.append(sent - killed)
