@@ -71,6 +71,8 @@ class Settings(BaseModel):
         "info", validation_alias="LOG_LEVEL"
     )
     teimoso_api_key: SecretStr | None = Field(None, validation_alias="TEIMOSO_API_KEY")
+    # What each API key may ask of one gateway process in a minute; 0 for no limit.
+    rate_limit: int = Field(120_000, ge=0, le=100_000_000, validation_alias="RATE_LIMIT")
 
     # Redis: embedded Valkey unless one is named
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
