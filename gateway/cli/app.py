@@ -104,11 +104,18 @@ def status(data: Data = DATA, as_json: Json = False) -> None:
 
 
 @app.command()
-def doctor(data: Data = DATA, as_json: Json = False) -> None:
+def doctor(
+    settings: Annotated[
+        Path | None,
+        typer.Option("--settings", metavar="FILE", help="What the next start would be given."),
+    ] = None,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
     """Look for what would keep the service from running well. Exit status 1 if something would."""
     from gateway.cli.doctor import run
 
-    run(directory(data), as_json)
+    run(directory(data), settings, as_json)
 
 
 @app.command()
