@@ -11,7 +11,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from gateway import logs
-from gateway.endpoint import Endpoint
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
@@ -50,8 +49,9 @@ class Access:
                 message["headers"] += (
                     (b"x-request-id", request_id.encode()),
                     (b"x-content-type-options", b"nosniff"),
-                    (b"cache-control", b"no-store"),
                 )
+                if all(name != b"cache-control" for name, _ in message["headers"]):
+                    message["headers"] += ((b"cache-control", b"no-store"),)
             await send(message)
 
         try:
@@ -71,8 +71,7 @@ class Access:
             self._note(scope, request_id, status, time.perf_counter() - started)
 
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
-        endpoint = scope.get("endpoint")
-        route = endpoint.path if isinstance(endpoint, Endpoint) else "unmatched"
+        route = getattr(scope.get("endpoint"), "path", "unmatched")
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         scope["app"].state.backends.metrics.answered(method, route, status, seconds)
         if self._logs and (route not in _QUIET or status >= 400):
