@@ -299,7 +299,7 @@ def test_only_the_newest_copies_of_redis_stay(place: Place) -> None:
 def test_a_redis_that_gives_no_snapshot_is_said_so(place: Place) -> None:
     def acl(rule: str) -> None:
         async def set_rule(redis: Redis, _: Documents) -> None:
-            await redis.acl_setuser("default", commands=[rule])
+            await redis.acl_setuser("default", enabled=True, commands=[rule], reset=False)
 
         place.do(set_rule)
 
