@@ -181,6 +181,7 @@ BY_HAND: Mapping[str, str] = {
     "hung": "Its process hung and was ended; start tries it again.",
     "outdated": "WhatsApp refuses the announced version; set WHATSAPP_VERSION to a newer one, then"
     " start the connection.",
+    "zombie": "It was open and carried nothing, and was ended; start tries it again.",
 }
 
 
