@@ -152,8 +152,7 @@ async def test_a_connection_that_dies_with_the_root_is_found(tree: Tree) -> None
         return next((each for each in actions if each["epoch_after"] == after.epoch), None)
 
     action = await eventually("it is in the history", noted, 10)
-    # It was not called open until then, although nobody saw it fall.
-    assert (action["cause"], action["before"]) == ("crashed", "reconnecting")
+    assert (action["cause"], action["before"]) == ("crashed", "open")
 
 
 async def test_a_hung_connection_is_replaced(tree: Tree, figure: Figure) -> None:
