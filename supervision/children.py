@@ -49,6 +49,8 @@ CLOSE = 4.0
 class Child:
     """An actor of the root's. `connection` and `epoch` are what it serves; `since` is monotonic.
 
+    `state` is the connection's, as the child told it last.
+
     `large` counts the probes in a row that found it too large; `outgrown` once it is drained for it.
     `pid` says nothing without `node`, on which it is one (`hosts.here()`).
     """
@@ -59,6 +61,7 @@ class Child:
     node: str | None = None
     connection: str | None = None
     epoch: int | None = None
+    state: str | None = None
     since: float = field(default_factory=time.monotonic)
     ready: bool = False
     hung: bool = False
@@ -216,7 +219,7 @@ class Children:
             log.warning("adopted silent", action="adopt", actor=name)
         else:
             child.pid, child.node = health["pid"], health.get("node")
-            child.connection = health.get("connection")
+            child.connection, child.state = health.get("connection"), health.get("state")
             child.epoch = health.get("epoch")
             child.since -= health.get("served", health.get("uptime", 0.0))
         self._take_in(child)
@@ -349,6 +352,7 @@ class Children:
         else:
             lag = float(health["lag"])
             child.pid, child.node = health["pid"], health.get("node")
+            child.state = health.get("state")
             if self._memory is not None:
                 child.large = self._memory.over(child.large, health["memory"])
             self._on_told(child, health)

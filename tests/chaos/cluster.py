@@ -25,6 +25,7 @@ from actors.redis.client import connect
 from actors.redis.lease import Leases
 from actors.settings import Settings
 from supervision.keeper import ports, rayhead
+from tests import leaks
 from tests.instance import Instance, gone, until
 
 if TYPE_CHECKING:
@@ -290,6 +291,7 @@ class Cluster:
         if self._head is not None:
             self._head.kill()
             self._head.wait()
+        leaks.closing(self.place, rayhead.temporary(self.place))
         shutil.rmtree(rayhead.temporary(self.place), ignore_errors=True)
         shutil.rmtree(self.place, ignore_errors=True)
 
