@@ -254,7 +254,7 @@ class ConnectionActor(Shell):
             "session moved aside",
             action="move_aside",
             connection=lease.connection,
-            to=str(place.relative_to(self._settings.data)),
+            place=str(place.relative_to(self._settings.data)),
             reason=reason,
         )
         return blamed
