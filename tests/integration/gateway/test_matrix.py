@@ -64,6 +64,7 @@ IN_PATHS = {
     "who": "15550100002",
     "webhook": "wh_" + "0" * 24,
     "delivery": "1",
+    "key": "0" * 16,
 }
 OTHER_JSON = (b"[]", b"null", b"1", b"1e400", b"NaN", b"-Infinity", b'"psst"', b"[[]]", b"true")
 OF_ANY_TYPE: tuple[Any, ...] = (True, 1.5, -1, 10**30, [], [NUMBER], {}, {TEXT: TEXT})
@@ -327,6 +328,7 @@ def test_paths_that_are_nearly_right(gateway: Gateway, api: Api, path: str) -> N
             (404, "unknown_message"),
             (404, "unknown_connection"),
             (404, "unknown_webhook"),
+            (404, "unknown_key"),
             (405, "method_not_allowed"),
         }, wrong
 
