@@ -360,7 +360,7 @@ def test_things_that_do_not_exist(gateway: Gateway, api: Api, operation: Operati
             raw_path=f"{start}{name}{end}".encode()
         )
         status, code = refused(ask(api, operation, path=url))
-        nouns = {"connection": "connection", "webhook": "webhook", "id": "message"}
+        nouns = {"connection": "connection", "webhook": "webhook", "key": "key", "id": "message"}
         noun = next(noun for part, noun in nouns.items() if f"{{{part}}}" in operation.path)
         expected = {(404, f"unknown_{noun}")}
         if operation.id == "cancelMessage" and name == "shop.in." + "0" * 24:
