@@ -176,6 +176,21 @@ class KeyRing:
             await asyncio.shield(self._reading)
         await asyncio.shield(self._refresh())
 
+    async def by_id(self, identifier: str) -> Key | None:
+        """The key of that id, None if there is none (any more); as `find`."""
+        hashed = self._hash_of(identifier)
+        if hashed is None and self._due(0):
+            await asyncio.shield(self._refresh())
+            hashed = self._hash_of(identifier)
+        if hashed is not None:
+            return await self._find(hashed)
+        if self._read_at is None:
+            raise StoreAway("no keys were read yet")
+        return None
+
+    def _hash_of(self, identifier: str) -> str | None:
+        return next((key.hash for key in self._keys.values() if key.id == identifier), None)
+
     async def _find(self, hashed: str) -> Key | None:
         found = self._keys.get(hashed)
         if found is None:
