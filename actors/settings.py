@@ -184,6 +184,9 @@ class Settings(BaseModel):
     history_retention_days: int = Field(
         90, ge=1, le=3650, validation_alias="HISTORY_RETENTION_DAYS"
     )
+    alert_repeat_interval: Pause = Field(3_600_000, validation_alias="ALERT_REPEAT_INTERVAL")
+    zombie_threshold: Milliseconds = Field(30_000, ge=5_000, validation_alias="ZOMBIE_THRESHOLD")
+    queue_threshold: int = Field(100, ge=1, le=10_000_000, validation_alias="QUEUE_THRESHOLD")
     cpu_threshold: Percent = Field(80, validation_alias="CPU_THRESHOLD")
     memory_threshold: Percent = Field(85, validation_alias="MEMORY_THRESHOLD")
 

@@ -10,7 +10,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from gateway import limits, logs, request_ids
-from gateway.endpoint import Endpoint
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
@@ -50,9 +49,10 @@ class Access:
                 message["headers"] += (
                     (request_ids.HEADER, request_id.encode()),
                     (b"x-content-type-options", b"nosniff"),
-                    (b"cache-control", b"no-store"),
                     *scope.get(limits.FIELDS, ()),
                 )
+                if all(name != b"cache-control" for name, _ in message["headers"]):
+                    message["headers"] += ((b"cache-control", b"no-store"),)
             await send(message)
 
         try:
@@ -72,8 +72,7 @@ class Access:
             self._note(scope, request_id, status, time.perf_counter() - started)
 
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
-        endpoint = scope.get("endpoint")
-        route = endpoint.path if isinstance(endpoint, Endpoint) else "unmatched"
+        route = getattr(scope.get("endpoint"), "path", "unmatched")
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         scope["app"].state.backends.metrics.answered(method, route, status, seconds)
         if self._logs and (route not in _QUIET or status >= 400):

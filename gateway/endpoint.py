@@ -6,6 +6,7 @@ what it does not do. The order of refusals is fixed: method, key, rate, scope, q
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -23,7 +24,7 @@ from gateway import auth, body, limits, problems
 from gateway.problems import Problem, from_validation
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from pydantic import BaseModel
     from starlette.types import Receive, Send
@@ -112,28 +113,29 @@ class Endpoint:
 
     async def _answer(self, request: Request) -> Response:
         operation = self._operations[request.method]
-        try:
+        with telling_what_is_away():
             return await operation.handler(await _let_in(operation, request))
-        except RedisAway:
-            raise Problem("redis_away", "Redis does not answer; try again soon.") from None
-        except SpoolUnavailable:
-            raise Problem(
-                "spool_unavailable", "The disk does not answer; try again soon."
-            ) from None
-        except StoreAway:
-            raise Problem(
-                "store_away", "The state store does not answer; try again soon."
-            ) from None
-        except StoreFull:
-            raise Problem("disk_full") from None
-        except StoreUnavailable:
-            raise Problem(
-                "media_unavailable", "The disk does not answer; try again soon."
-            ) from None
-        except BucketAway:
-            raise Problem("vault_away", "The bucket does not answer; try again soon.") from None
-        except InvalidCursor:
-            raise Problem("invalid_cursor") from None
+
+
+@contextmanager
+def telling_what_is_away() -> Iterator[None]:
+    """What does not answer becomes the `Problem` that says so."""
+    try:
+        yield
+    except RedisAway:
+        raise Problem("redis_away", "Redis does not answer; try again soon.") from None
+    except SpoolUnavailable:
+        raise Problem("spool_unavailable", "The disk does not answer; try again soon.") from None
+    except StoreAway:
+        raise Problem("store_away", "The state store does not answer; try again soon.") from None
+    except StoreFull:
+        raise Problem("disk_full") from None
+    except StoreUnavailable:
+        raise Problem("media_unavailable", "The disk does not answer; try again soon.") from None
+    except BucketAway:
+        raise Problem("vault_away", "The bucket does not answer; try again soon.") from None
+    except InvalidCursor:
+        raise Problem("invalid_cursor") from None
 
 
 async def _let_in(operation: Operation, request: Request) -> Call[Any, Any]:

@@ -53,6 +53,7 @@ KINDS = _kinds(
     Kind(400, "invalid_idempotency_key", "The Idempotency-Key header cannot be used"),
     Kind(401, "unauthorized", "An API key is needed"),
     Kind(403, "missing_scope", "The API key lacks the scope for this"),
+    Kind(403, "cross_site", "This did not come from a page of this service that is still valid"),
     Kind(403, "connection_forbidden", "The API key is not for this connection"),
     Kind(404, "not_found", "There is nothing at this path"),
     Kind(404, "unknown_connection", "There is no such connection"),

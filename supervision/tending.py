@@ -52,9 +52,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-SERVE = 20.0
-STOP = 20.0
-AGAIN = 1.0
+SERVE, STOP, AGAIN = 20.0, 20.0, 1.0
 """Seconds that a child has to begin, or to finish; and until Redis is asked again."""
 
 
@@ -81,21 +79,18 @@ class Tending:
         settings_at: Callable[[], float],
     ) -> None:
         """`settings_at` says when the settings were last written."""
-        self._registry = registry
-        self._leases = leases
-        self._children = children
-        self._standbys = standbys
-        self._gate = gate
-        self._budgets = budgets
+        self._registry, self._leases = registry, leases
+        self._children, self._standbys = children, standbys
+        self._gate, self._budgets = gate, budgets
         self._recovery = recovery
         self._auto_recovery = auto_recovery
         self._limit = limit
-        self._removal = removal
-        self._owners = owners
+        self._removal, self._owners = removal, owners
         self._settings_at = settings_at
         self._falls: dict[str, str] = {}
         self._gave_up: dict[str, tuple[int, str]] = {}
         self._fell_at: dict[str, float] = {}
+        self._before: dict[str, str | None] = {}
         self._ready_at: dict[str, float] = {}
         self._tending: dict[str, asyncio.Task[None]] = {}
         self._again: dict[str, asyncio.Event] = {}
@@ -138,6 +133,7 @@ class Tending:
             self._gave_up[connection] = (child.epoch or 0, end.cause or end.reason)
         elif end.reason not in {"stopped", "logged_out"}:
             self._fall(connection, end.reason, child.lived, child.epoch)
+            self._before.setdefault(connection, child.state)
         self.tend(connection)
 
     def orphaned(self, lease: Lease) -> None:
@@ -147,6 +143,7 @@ class Tending:
         else:
             lived = max(0.0, time.time() - lease.since)  # since its last change of state, at most
             self._fall(lease.connection, CRASHED, lived, lease.epoch)
+            self._before.setdefault(lease.connection, lease.state)
 
     async def stop(self) -> None:
         """Begin nothing any more."""
@@ -282,6 +279,7 @@ class Tending:
         # At once: what falls from here on is a fall of the new one.
         fall = self._falls.pop(connection, None)
         fell_at = self._fell_at.pop(connection, began)
+        before = self._was(connection, lease)
         await self._registry.apply(wanted)
         log.info(
             "serves",
@@ -299,7 +297,7 @@ class Tending:
                 connection=connection,
                 cause=fall or step.reason,
                 action="recovered" if at_last else "restarted",
-                before=None if lease is None else lease.state,
+                before=before,
                 after="connecting",
                 epoch_before=None if lease is None else lease.epoch,
                 epoch_after=child.epoch,
@@ -345,7 +343,7 @@ class Tending:
                 cause=cause or "failed",
                 action="gave_up",
                 seconds=time.monotonic() - self._fell_at.get(connection, time.monotonic()),
-                before=None if lease is None else lease.state,
+                before=self._was(connection, lease),
                 after="failed",
                 epoch_before=None if lease is None else lease.epoch,
             )
@@ -373,10 +371,15 @@ class Tending:
         if epoch is not None:
             self._unmarked[connection] = (epoch, cause)
 
+    def _was(self, connection: str, lease: Lease | None) -> str | None:
+        """The state in which it fell: the lease says what followed from that."""
+        return self._before.pop(connection, None) or (None if lease is None else lease.state)
+
     def _forgive(self, connection: str) -> None:
         self._budgets.forgive(connection)
         self._falls.pop(connection, None)
         self._gave_up.pop(connection, None)
+        self._before.pop(connection, None)
         self._ready_at.pop(connection, None)
 
     async def _mark(self, connection: str) -> None:

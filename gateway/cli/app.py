@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import backup, connections, keys, queue, service, simulate, webhooks
+from gateway.cli import backup, connections, jobs, keys, queue, service, simulate, webhooks
 from gateway.cli import settings as settings_commands
 from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
 
@@ -28,6 +28,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(backup.app, name="backup")
 app.add_typer(settings_commands.app, name="settings")
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(service.app, name="service")
 app.add_typer(simulate.app, name="simulate")
 
