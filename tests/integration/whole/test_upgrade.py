@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.instance import API_KEY
-from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP
+from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP, becomes, fault, start, struck
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -149,3 +149,30 @@ def heard(instance: Instance, connection: str, said: set[str]) -> list[dict[str,
     """What the connection has received, once all that was said to it is in it."""
     found = instance.messages(connection=connection, direction="in")
     return found if {one["text"] for one in found} >= said else None
+
+
+@pytest.mark.long
+def test_it_stops_at_a_connection_that_is_not_back_and_goes_on_from_there(
+    instance: Instance,
+) -> None:
+    number = fault(instance, "reject_login", reason=403)
+    before = pids(instance, ("keeper", "root", "gateway"))
+    done = instance.teimoso("upgrade", "--json", "--within", "5", timeout=240)
+    told = json.loads(done.stdout)
+    assert struck(instance, number) == 1
+    assert (done.returncode, told["complete"]) == (1, False)
+    assert told["done"] == ["keeper", "root", "standbys, queue, state, health"]
+    assert told["reason"].startswith("shop was open and is failed after 5 s")
+    now = pids(instance, ("keeper", "root", "gateway"))
+    assert now["gateway"] == before["gateway"], "it comes last"
+    assert not now["keeper"] & before["keeper"]
+
+    instance.simulator.delete("/faults")
+    start(instance)
+    becomes(instance, "open", None)
+    owner = owners(instance)
+    done = instance.teimoso("upgrade", "--json", timeout=240)
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["done"]) == (0, ["standbys, queue, state, health", "gateway"])
+    assert pids(instance, ("keeper", "root")) == {each: now[each] for each in ("keeper", "root")}
+    assert owners(instance) == owner, "it runs the new code already"
