@@ -153,7 +153,7 @@ class Settings(BaseModel):
     pacing_chat_gap: Pause = Field(0, validation_alias="PACING_CHAT_GAP")
     pacing_chat_jitter: Pause = Field(0, validation_alias="PACING_CHAT_JITTER")
 
-    # events and webhooks: a day's retries fit into what is kept
+    # a day's retries fit into what is kept
     event_retention_days: int = Field(7, ge=2, le=365, validation_alias="EVENT_RETENTION_DAYS")
     webhook_url_private: bool = Field(False, validation_alias="WEBHOOK_URL_PRIVATE")
 
@@ -261,7 +261,11 @@ class Settings(BaseModel):
 
         A `file` that is given must exist. Flags that are ``None`` count as not given.
         """
-        from actors.setting_sources import SettingsError, read  # noqa: PLC0415 - heavy, used once
+        from actors.setting_sources import (  # noqa: PLC0415 - heavy, used once
+            SettingsError,
+            read,
+            sentences,
+        )
 
         if file is not None and not file.is_file():
             raise InvalidSettings(f"The settings file {file} does not exist.")
@@ -269,7 +273,7 @@ class Settings(BaseModel):
         try:
             found = read(file, given)
         except ValidationError as error:
-            raise InvalidSettings("\n".join(_sentences(error))) from None
+            raise InvalidSettings("\n".join(sentences(error))) from None
         except SettingsError as error:
             raise InvalidSettings(str(error)) from None
         # Which ones were given stays known: a start changes no port that is left open.
@@ -382,17 +386,3 @@ def _path(bucket: str) -> Path | None:
     if bucket.startswith("file://"):
         return Path(unquote(urlsplit(bucket).path))
     return Path(bucket) if bucket.startswith(("/", "./", "../", "~")) else None
-
-
-def _sentences(error: ValidationError) -> list[str]:
-    sentences = []
-    for problem in error.errors(include_url=False, include_input=False):
-        if problem["type"] == "default_factory_not_called":
-            continue  # it follows from another one
-        name = ".".join(str(part) for part in problem["loc"]).upper()
-        if problem["type"] == "extra_forbidden":
-            sentences.append(f"{name} is not a setting of Teimoso.")
-        else:
-            reason = problem["msg"].removeprefix("Value error, ")
-            sentences.append(f"{name} is not valid: {reason}.")
-    return sentences
