@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from gateway import logs
-from gateway.endpoint import Endpoint
+from gateway import limits, logs, request_ids
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ _CLIENT_GONE = 499
 
 
 class Access:
-    """Every request gets one answer, one count and one log line (G10).
+    """Every request gets one answer, one count and one log line (G10), all under its id.
 
     The line has the route, never the path or the query: a path that somebody mistyped may hold a
     number or a key. What the router refuses is a problem; an error that nobody expected becomes a logged 500, without its message.
@@ -40,7 +38,8 @@ class Access:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id = secrets.token_hex(8)
+        request_id = request_ids.chosen(scope["headers"])
+        logs.request_id.set(request_id)
         status = 0
 
         async def sending(message: Message) -> None:
@@ -48,10 +47,12 @@ class Access:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] += (
-                    (b"x-request-id", request_id.encode()),
+                    (request_ids.HEADER, request_id.encode()),
                     (b"x-content-type-options", b"nosniff"),
-                    (b"cache-control", b"no-store"),
+                    *scope.get(limits.FIELDS, ()),
                 )
+                if all(name != b"cache-control" for name, _ in message["headers"]):
+                    message["headers"] += ((b"cache-control", b"no-store"),)
             await send(message)
 
         try:
@@ -63,7 +64,7 @@ class Access:
         except ClientDisconnect:
             status = _CLIENT_GONE
         except Exception:
-            log.exception("unexpected error", action="internal_error", request_id=request_id)
+            log.exception("unexpected error", action="internal_error")
             if not status:
                 problem = Problem("internal_error", f"The log names it as {request_id}.")
                 await problem.response()(scope, receive, sending)
@@ -71,8 +72,7 @@ class Access:
             self._note(scope, request_id, status, time.perf_counter() - started)
 
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
-        endpoint = scope.get("endpoint")
-        route = endpoint.path if isinstance(endpoint, Endpoint) else "unmatched"
+        route = getattr(scope.get("endpoint"), "path", "unmatched")
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         scope["app"].state.backends.metrics.answered(method, route, status, seconds)
         if self._logs and (route not in _QUIET or status >= 400):

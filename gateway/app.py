@@ -25,6 +25,7 @@ from gateway import (
 )
 from gateway.access import Access
 from gateway.backends import Backends
+from gateway.console.routes import routes as console
 from gateway.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -90,6 +91,9 @@ def _routes() -> list[Route]:
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
     return [
-        Route(path, Endpoint(path, methods), methods=list(methods))
-        for path, methods in by_path.items()
+        *(
+            Route(path, Endpoint(path, methods), methods=list(methods))
+            for path, methods in by_path.items()
+        ),
+        *console(OPERATIONS),
     ]

@@ -1,11 +1,12 @@
 """One path of the API: what each of its methods takes, gives and refuses, and how it is asked.
 
 An `Operation` is both what runs and what the OpenAPI document is made from: it cannot promise
-what it does not do. The order of refusals is fixed: method, key, scope, query, body.
+what it does not do. The order of refusals is fixed: method, key, rate, scope, query, body.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -19,11 +20,11 @@ from actors.media.store import StoreFull, StoreUnavailable
 from actors.queue.spool import SpoolUnavailable
 from actors.redis.client import RedisAway
 from actors.state.documents import InvalidCursor, StoreAway
-from gateway import auth, body, problems
+from gateway import auth, body, limits, problems
 from gateway.problems import Problem, from_validation
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from pydantic import BaseModel
     from starlette.types import Receive, Send
@@ -112,28 +113,29 @@ class Endpoint:
 
     async def _answer(self, request: Request) -> Response:
         operation = self._operations[request.method]
-        try:
+        with telling_what_is_away():
             return await operation.handler(await _let_in(operation, request))
-        except RedisAway:
-            raise Problem("redis_away", "Redis does not answer; try again soon.") from None
-        except SpoolUnavailable:
-            raise Problem(
-                "spool_unavailable", "The disk does not answer; try again soon."
-            ) from None
-        except StoreAway:
-            raise Problem(
-                "store_away", "The state store does not answer; try again soon."
-            ) from None
-        except StoreFull:
-            raise Problem("disk_full") from None
-        except StoreUnavailable:
-            raise Problem(
-                "media_unavailable", "The disk does not answer; try again soon."
-            ) from None
-        except BucketAway:
-            raise Problem("vault_away", "The bucket does not answer; try again soon.") from None
-        except InvalidCursor:
-            raise Problem("invalid_cursor") from None
+
+
+@contextmanager
+def telling_what_is_away() -> Iterator[None]:
+    """What does not answer becomes the `Problem` that says so."""
+    try:
+        yield
+    except RedisAway:
+        raise Problem("redis_away", "Redis does not answer; try again soon.") from None
+    except SpoolUnavailable:
+        raise Problem("spool_unavailable", "The disk does not answer; try again soon.") from None
+    except StoreAway:
+        raise Problem("store_away", "The state store does not answer; try again soon.") from None
+    except StoreFull:
+        raise Problem("disk_full") from None
+    except StoreUnavailable:
+        raise Problem("media_unavailable", "The disk does not answer; try again soon.") from None
+    except BucketAway:
+        raise Problem("vault_away", "The bucket does not answer; try again soon.") from None
+    except InvalidCursor:
+        raise Problem("invalid_cursor") from None
 
 
 async def _let_in(operation: Operation, request: Request) -> Call[Any, Any]:
@@ -141,6 +143,9 @@ async def _let_in(operation: Operation, request: Request) -> Call[Any, Any]:
     key: Any = None
     if operation.scope is not None:
         key = await auth.authenticate(backends.ring, request.headers)
+        request.scope[limits.FIELDS], refusal = backends.limits.take(key.id)
+        if refusal is not None:
+            raise refusal
         auth.require(key, operation.scope)
     query = _query(operation.query, request) if operation.scope is not None else None
     content = None if operation.body is None else await _body(operation, operation.body, request)

@@ -167,6 +167,21 @@ class KeyRing:
         """Whether a key that was found is still one; as `find`."""
         return await self._find(key.hash) is not None
 
+    async def by_id(self, identifier: str) -> Key | None:
+        """The key of that id, None if there is none (any more); as `find`."""
+        hashed = self._hash_of(identifier)
+        if hashed is None and self._due(0):
+            await asyncio.shield(self._refresh())
+            hashed = self._hash_of(identifier)
+        if hashed is not None:
+            return await self._find(hashed)
+        if self._read_at is None:
+            raise StoreAway("no keys were read yet")
+        return None
+
+    def _hash_of(self, identifier: str) -> str | None:
+        return next((key.hash for key in self._keys.values() if key.id == identifier), None)
+
     async def _find(self, hashed: str) -> Key | None:
         found = self._keys.get(hashed)
         if found is None:

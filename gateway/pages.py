@@ -1,16 +1,19 @@
-"""The pages for a person: a first page, the API's documentation, and the document behind it."""
+"""The API's documentation for a person, and the document behind it."""
 
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader
 from starlette.responses import HTMLResponse, Response
 
 from gateway import problems
 from gateway.endpoint import Call, Gives, Operation
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 # Nothing is loaded from anywhere and nothing runs: the pages are text and style.
 _HEADERS = {
@@ -18,16 +21,18 @@ _HEADERS = {
     " form-action 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
 }
-_templates = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 
 
-async def landing(_: Call[None, None]) -> Response:
-    return _page("landing.html")
+@cache
+def _templates() -> Environment:
+    from jinja2 import Environment, FileSystemLoader  # noqa: PLC0415 - loaded where it is asked for
+
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 async def docs(call: Call[None, None]) -> Response:
@@ -47,21 +52,11 @@ async def openapi(call: Call[None, None]) -> Response:
 
 
 def _page(name: str, **values: Any) -> Response:
-    return HTMLResponse(_templates.get_template(name).render(**values), headers=_HEADERS)
+    return HTMLResponse(_templates().get_template(name).render(**values), headers=_HEADERS)
 
 
 _HTML = ("text/html",)
 OPERATIONS = (
-    Operation(
-        "GET",
-        "/",
-        "getFirstPage",
-        "The first page",
-        "pages",
-        landing,
-        {200: Gives("A page.", media_types=_HTML)},
-        None,
-    ),
     Operation(
         "GET",
         "/docs",

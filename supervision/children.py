@@ -104,7 +104,8 @@ class End:
 class Children:
     """All children by name.
 
-    `reach` is how the root itself comes to the bucket. `on_end` is called once for each child that ended by itself, `on_change` whenever it may have
+    `reach` is how the root itself comes to the bucket. `offer` says with which settings, where a
+    child's host may not have them. `on_end` is called once for each child that ended by itself, `on_change` whenever it may have
     changed who there is or what it serves, `on_told` with what a child
     says of itself, `on_gone` with each that is a child no more.
     """
@@ -116,6 +117,7 @@ class Children:
         memory: Memory | None,
         reach: Reach,
         *,
+        offer: Callable[[], str | None] = lambda: None,
         on_end: Callable[[Child, End], None],
         on_change: Callable[[], None],
         on_told: Callable[[Child, Mapping[str, Any]], None],
@@ -126,6 +128,8 @@ class Children:
         self._memory = memory
         self._draining = asyncio.Lock()
         self.reach = reach
+        self._offer = offer
+        self._offered: str | None = None
         self._on_end = on_end
         self._on_change = on_change
         self._on_told = on_told
@@ -173,7 +177,8 @@ class Children:
             handle = await self._cluster.create(role, name)
             child = Child(role, handle)
             try:
-                started = await handle.call("start", NICE.get(role, 0), within=START)
+                nice, offered = NICE.get(role, 0), await self._now_offered()
+                started = await handle.call("start", nice, offered, within=START)
                 child.pid, child.node = started["pid"], started.get("node")
                 if self._closed:
                     raise NoAnswer("stopping")  # noqa: TRY301 - ended as one that is silent
@@ -250,6 +255,20 @@ class Children:
                 self._pushing.add(pushing)
                 pushing.add_done_callback(self._pushing.discard)
 
+    async def look(self) -> None:
+        """Give everybody the settings where they were written anew, and handles to who lacks them."""
+        offered = await self._now_offered()
+        if offered != self._offered:
+            self._offered = offered
+            self._version += 1
+        self.push()
+
+    async def _now_offered(self) -> str | None:
+        try:
+            return await asyncio.to_thread(self._offer)
+        except OSError:
+            return self._offered
+
     def _take_in(self, child: Child) -> None:
         child.ready = True
         self._all[child.name] = child
@@ -274,7 +293,8 @@ class Children:
     async def _introduce(self, child: Child) -> None:
         version = self._version
         try:
-            await child.handle.call("peers", within=PEERS, **self._handles)
+            more = {} if self._offered is None else {"settings": self._offered}
+            await child.handle.call("peers", within=PEERS, **more, **self._handles)
         except (ActorDead, NoAnswer):
             return  # the next look tries again, if it still lives
         except Refused as error:

@@ -29,13 +29,13 @@ def test_every_problem_is_promised_somewhere() -> None:
         for kinds in refusals(operation).values()
         for kind in kinds
     }
-    # what the router refuses belongs to no operation
-    assert set(KINDS) - promised == {"not_found", "method_not_allowed"}
+    # what the router and the console refuse belongs to no operation
+    assert set(KINDS) - promised == {"not_found", "method_not_allowed", "cross_site"}
 
 
 def test_without_a_key_nothing_is_told_but_health_and_pages() -> None:
     anybody = {operation.path for operation in OPERATIONS if operation.scope is None}
-    assert anybody == {"/", "/docs", "/openapi.json", "/health", "/health/live", "/health/ready"}
+    assert anybody == {"/docs", "/openapi.json", "/health", "/health/live", "/health/ready"}
 
 
 def test_the_scopes_that_open_an_operation_are_named_once() -> None:

@@ -1,0 +1,98 @@
+"""Logging in and out, and the files that every page loads."""
+
+from __future__ import annotations
+
+import mimetypes
+import time
+from typing import TYPE_CHECKING
+
+from starlette.responses import RedirectResponse, Response
+
+from actors.state.documents import StoreAway
+from gateway import ranges
+from gateway.console import rendering, session
+from gateway.console.page import LOGIN, Ask, key_of
+from gateway.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+    from gateway.backends import Backends
+    from gateway.console.view import View
+
+STATIC = frozenset({"console.css", "console.js", "icon.svg"})
+
+
+async def show(request: Request, _: Mapping[str, str], secret: bytes) -> Response:
+    found = session.opened(secret, request.cookies.get(session.COOKIE), time.time())
+    try:
+        if found is not None and await key_of(request, found.key_id) is not None:
+            return RedirectResponse("/", status_code=303, headers=rendering.HEADERS)
+    except Problem as problem:
+        return _again(problem)
+    return rendering.page("login.html", {"problem": None})
+
+
+async def log_in(request: Request, form: Mapping[str, str], secret: bytes) -> Response:
+    backends: Backends = request.app.state.backends
+    token = form.get("key", "").strip()
+    try:
+        key = await backends.ring.find(token) if token else None
+    except StoreAway:
+        return _again(Problem("store_away", "The API key cannot be checked now; try again soon."))
+    if key is None:
+        return _again(Problem("unauthorized", "There is no such API key."))
+    if not key.may("read"):
+        return _again(Problem("missing_scope", "The console needs an API key that may read."))
+    cookie = session.sealed(secret, key.id, time.time())
+    return _with_cookie(RedirectResponse("/", status_code=303), request, cookie)
+
+
+async def log_out(view: View) -> Response:
+    return _with_cookie(RedirectResponse(LOGIN, status_code=303), view.request, None)
+
+
+async def static(request: Request, _: Mapping[str, str], __: bytes) -> Response:
+    """Of a version that the address names it may be kept for good."""
+    name = request.path_params["name"]
+    if name not in STATIC:
+        raise Problem("not_found", "There is no such file.")
+    content, tag = rendering.static_file(name)
+    current = request.query_params.get("v") == tag
+    headers = {
+        "ETag": f'"{tag}"',
+        "Cache-Control": "public, max-age=31536000, immutable" if current else "no-cache",
+    }
+    if ranges.is_known(request.headers.get("if-none-match"), tag):
+        return Response(status_code=304, headers=headers)
+    return Response(content, 200, headers, mimetypes.guess_type(name)[0])
+
+
+async def nothing(_: View) -> Response:
+    raise Problem("not_found", "There is no such page.")
+
+
+def _again(problem: Problem) -> Response:
+    return rendering.page("login.html", {"problem": problem}, status=problem.kind.status)
+
+
+def _with_cookie(response: Response, request: Request, value: str | None) -> Response:
+    response.set_cookie(
+        session.COOKIE,
+        value or "",
+        max_age=session.LASTS if value else 0,
+        path="/",
+        secure=session.is_encrypted(request),
+        httponly=True,
+        samesite="strict",
+    )
+    return response
+
+
+ASKS: Mapping[str, Mapping[str, Ask]] = {
+    LOGIN: {"GET": Ask(show, outside=True), "POST": Ask(log_in, outside=True)},
+    "/console/logout": {"POST": Ask(log_out)},
+    "/console/static/{name}": {"GET": Ask(static, outside=True)},
+}

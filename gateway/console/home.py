@@ -1,0 +1,131 @@
+"""The first page: which connections there are, and how each of them is; and what is done to one."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from typing import TYPE_CHECKING, Final
+
+from pydantic import ValidationError
+
+from actors.connection.engine import ENGINES
+from gateway.console.page import Ask
+from gateway.console.view import Part
+from gateway.problems import Problem, from_validation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from starlette.responses import Response
+
+    from gateway.console.view import View
+
+VERBS: Final = frozenset({"start", "stop", "restart", "recover", "logout", "delete"})
+HOME: Final = "/"
+
+
+async def connections(view: View, problem: Problem | None = None) -> Response:
+    listed, queue, health = await asyncio.gather(
+        view.part("listConnections"), view.part("getQueue"), view.part("getHealth")
+    )
+    lanes = {lane["connection"]: lane for lane in (queue.data or {"items": []})["items"]}
+    return await view.page(
+        "connections.html",
+        live=HOME,
+        problem=problem,
+        listed=listed,
+        lanes=lanes,
+        queue=queue.data,
+        alerts=_alerts(health),
+        engine=view.backends.settings.engine,
+        engines=list(ENGINES),
+        given=view.form,
+    )
+
+
+async def add(view: View) -> Response:
+    body = {"id": view.form.get("id", "").strip()}
+    if view.form.get("engine"):
+        body["engine"] = view.form["engine"]
+    try:
+        made = await view.ask("createConnection", body=body)
+    except ValidationError as error:
+        return await connections(view, from_validation(error))
+    except Problem as problem:
+        return await connections(view, problem)
+    return view.to(f"/console/connections/{made['id']}")
+
+
+async def connection(view: View, problem: Problem | None = None) -> Response:
+    name = view.path["connection"]
+    found = await view.ask("getConnection", path={"connection": name})
+    queue, health, recoveries = await asyncio.gather(
+        view.part("getQueue"),
+        view.part("getHealth"),
+        view.part("listRecoveries", query={"connection": name, "limit": 5}),
+    )
+    lanes = [] if queue.data is None else queue.data["items"]
+    return await view.page(
+        "connection.html",
+        live=f"/console/connections/{name}",
+        problem=problem,
+        connection=found,
+        lane=next((lane for lane in lanes if lane["connection"] == name), None),
+        alerts=[alert for alert in _alerts(health) if alert["connection"] == name],
+        recoveries=recoveries,
+        scan=await _scan(view, name) if found["state"] == "pairing" else None,
+    )
+
+
+async def act(view: View) -> Response:
+    """Start, stop, restart, log out, recover or remove a connection."""
+    name, verb = view.path["connection"], view.path["verb"]
+    if verb not in VERBS:
+        raise Problem("not_found", "There is no such page.")
+    try:
+        if verb == "recover":
+            await view.ask("recoverConnections", body={"connection": name})
+        else:
+            await view.ask(f"{verb}Connection", path={"connection": name})
+    except Problem as problem:
+        if problem.kind.status != 503:
+            raise
+        return await connection(view, problem)
+    return view.to(HOME if verb == "delete" else f"/console/connections/{name}")
+
+
+async def _scan(view: View, name: str) -> Part:
+    """The QR as a picture that a page holds; None while there is none to scan yet."""
+    if not view.may("getQr"):
+        return Part(None, Problem("missing_scope", "Only an admin's key shows the QR."))
+    try:
+        qr = await view.ask("getQr", path={"connection": name})
+    except Problem as problem:
+        return Part(None, None if problem.kind.code == "nothing_to_scan" else problem)
+    return Part({"svg": picture(qr["qr"]), "expires_at": qr["expires_at"]})
+
+
+def picture(text: str) -> str:
+    """A QR as SVG without a colour or a size of its own: the style sheet gives both."""
+    import segno  # noqa: PLC0415 - loaded where a QR is shown
+
+    drawn = io.BytesIO()
+    segno.make_qr(text, error="l").save(
+        drawn, kind="svg", xmldecl=False, svgns=False, omitsize=True, border=0, svgclass="qr",
+        lineclass=None, title="QR to scan", nl=False,
+    )  # fmt: skip
+    return drawn.getvalue().decode()
+
+
+def _alerts(health: Part) -> list[dict[str, Any]]:
+    """Those that are active; while health is not told, none is known."""
+    return (health.data or {}).get("alerts") or []
+
+
+ASKS: Mapping[str, Mapping[str, Ask]] = {
+    HOME: {"GET": Ask(connections)},
+    "/console/connections": {"POST": Ask(add), "GET": Ask(connections)},
+    "/console/connections/{connection}": {"GET": Ask(connection)},
+    "/console/connections/{connection}/{verb}": {"POST": Ask(act)},
+}

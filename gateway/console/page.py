@@ -1,0 +1,133 @@
+"""Around every page: who asks, whether a page of this site did, and what is shown where it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from actors.state.documents import StoreAway
+from gateway import body
+from gateway.console import rendering, session
+from gateway.console.view import PART, View
+from gateway.problems import Problem, from_validation
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from starlette.types import Receive, Scope, Send
+
+    from gateway.backends import Backends
+    from gateway.endpoint import Operation
+    from gateway.keys import Key
+
+    Handler = Callable[[View], Awaitable[Response]]
+    Outside = Callable[[Request, Mapping[str, str], bytes], Awaitable[Response]]
+
+LOGIN = "/console/login"
+FORM = "application/x-www-form-urlencoded"
+TOKEN_HEADER = "x-teimoso-token"  # noqa: S105 - its name
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One method of a page. With `outside` nobody has to be logged in; an `upload` is no form."""
+
+    handler: Any
+    outside: bool = False
+    upload: bool = False
+
+
+class Page:
+    """The ASGI application of one page; who is not logged in is sent to the login.
+
+    What changes anything is refused unless a page of this site asked (`cross_site`). A problem that
+    no handler shows within its page becomes a page of its own.
+    """
+
+    def __init__(
+        self, path: str, asks: Mapping[str, Ask], operations: Mapping[str, Operation]
+    ) -> None:
+        self.path = path
+        self._asks = {**asks, "HEAD": asks["GET"]} if "GET" in asks else dict(asks)
+        self._operations = operations
+        self._secret: bytes | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            response = await self._answer(request)
+        except ValidationError as error:
+            response = _refused(request, from_validation(error))
+        except Problem as problem:
+            response = _refused(request, problem)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        ask = self._asks[request.method]
+        secret = await self._key_of_cookies(request)
+        changes = request.method == "POST"
+        if changes and not session.of_this_site(request.headers):
+            raise Problem("cross_site")
+        form = await _form(request) if changes and not ask.upload else {}
+        if ask.outside:
+            return await ask.handler(request, form, secret)
+        found = session.opened(secret, request.cookies.get(session.COOKIE), time.time())
+        key = None if found is None else await key_of(request, found.key_id)
+        if found is None or key is None:
+            return _to_login(request)
+        token = request.headers.get(TOKEN_HEADER) or form.get("token", "")
+        if changes and not session.genuine(found, token):
+            raise Problem("cross_site")
+        backends: Backends = request.app.state.backends
+        return await ask.handler(View(backends, request, key, found, self._operations, form))
+
+    async def _key_of_cookies(self, request: Request) -> bytes:
+        if self._secret is None:
+            data = request.app.state.backends.settings.data
+            self._secret = await asyncio.to_thread(session.secret_of, data)
+        return self._secret
+
+
+async def key_of(request: Request, key_id: str) -> Key | None:
+    """The key of a session, if it is still one that may read. Problem `store_away`."""
+    try:
+        key = await request.app.state.backends.ring.by_id(key_id)
+    except StoreAway:
+        raise Problem("store_away", "The API key cannot be checked now.") from None
+    return key if key is not None and key.may("read") else None
+
+
+async def _form(request: Request) -> Mapping[str, str]:
+    content = await body.read(request)
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content and media_type != FORM:
+        raise Problem("unsupported_media_type", f"A form is sent as {FORM}.")
+    try:
+        return dict(
+            parse_qsl(content.decode(), keep_blank_values=True, errors="strict", max_num_fields=50)
+        )
+    except ValueError:
+        raise Problem("malformed_request") from None
+
+
+def _to_login(request: Request) -> Response:
+    if PART in request.headers:
+        # The script of a page that lay open goes there.
+        return Response(status_code=401, headers={**rendering.HEADERS, "Location": LOGIN})
+    return RedirectResponse(LOGIN, status_code=303, headers=rendering.HEADERS)
+
+
+def _refused(request: Request, problem: Problem) -> Response:
+    return rendering.page(
+        "problem.html",
+        {"problem": problem, "address": request.url.path},
+        status=problem.kind.status,
+        part=PART in request.headers,
+    )

@@ -1,0 +1,26 @@
+"""Where each page is."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from starlette.routing import Route
+
+from gateway.console import entrance, home
+from gateway.console.page import Ask, Page
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.endpoint import Operation
+
+ROOMS = (entrance, home)
+_ELSE = {"/console/{rest:path}": {"GET": Ask(entrance.nothing)}}
+
+
+def routes(operations: Sequence[Operation]) -> list[Route]:
+    """The pages, which ask these operations."""
+    by_id = {operation.id: operation for operation in operations}
+    pages = chain(*(room.ASKS.items() for room in ROOMS), _ELSE.items())
+    return [Route(path, Page(path, asks, by_id), methods=list(asks)) for path, asks in pages]

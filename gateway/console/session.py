@@ -1,0 +1,104 @@
+"""Who is logged in: a sealed cookie that names a key and when it ends (pure, but for the secret).
+
+The cookie holds no key. What it may do is looked up with each request, so that a key that is
+revoked, or loses a scope, is that for the console too.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+    from starlette.requests import Request
+
+COOKIE: Final = "teimoso_console"
+LASTS: Final = 12 * 3600
+"""Seconds after which one has to log in again."""
+
+SECRET_FILE: Final = "console.secret"  # noqa: S105 - its name
+_SECRET_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A person who is logged in; `token` is what proves that a form is of a page of theirs."""
+
+    key_id: str
+    ends_at: float
+    token: str
+
+
+def sealed(secret: bytes, key_id: str, now: float) -> str:
+    """The cookie of a new session."""
+    said = f"{key_id}.{int(now + LASTS)}.{secrets.token_hex(8)}"
+    return f"{said}.{_mac(secret, 'session', said)}"
+
+
+def opened(secret: bytes, cookie: str | None, now: float) -> Session | None:
+    """The session of a cookie; None where there is none, it is over, or nobody here sealed it."""
+    said, _, mac = (cookie or "").rpartition(".")
+    if not cookie or not cookie.isascii():
+        return None
+    if not hmac.compare_digest(mac, _mac(secret, "session", said)):
+        return None
+    key_id, ends_at, _ = said.split(".")
+    if int(ends_at) <= now:
+        return None
+    return Session(key_id, float(ends_at), _mac(secret, "form", said))
+
+
+def genuine(session: Session, token: str) -> bool:
+    """Whether the token is the one of this session's pages."""
+    return hmac.compare_digest(token.encode(), session.token.encode())
+
+
+def of_this_site(headers: Headers) -> bool:
+    """Whether a page of this site asked, as far as the browser says (Fetch metadata, Origin)."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == headers.get("host")
+
+
+def is_encrypted(request: Request) -> bool:
+    """Whether the person came over https; behind a proxy, as that says.
+
+    A lie only makes the liar's own cookie stricter.
+    """
+    told = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    return "https" in (request.url.scheme, told)
+
+
+def secret_of(data: Path) -> bytes:
+    """The instance's secret, made where there is none; also for processes that ask at once.
+
+    It outlives the gateway, so that its death logs nobody out. Raises OSError.
+    """
+    file = data / SECRET_FILE
+    with suppress(FileNotFoundError):
+        if len(found := file.read_bytes()) == _SECRET_BYTES:
+            return found
+        file.unlink()  # a power cut left a part of it
+    with tempfile.NamedTemporaryFile(dir=data, prefix=f".{SECRET_FILE}.") as made:
+        made.write(secrets.token_bytes(_SECRET_BYTES))
+        made.flush()
+        # Of two that make one at once, both take the first.
+        with suppress(FileExistsError):
+            file.hardlink_to(Path(made.name))
+    return file.read_bytes()
+
+
+def _mac(secret: bytes, purpose: str, said: str) -> str:
+    digest = hmac.new(secret, f"{purpose}:{said}".encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")

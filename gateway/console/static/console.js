@@ -1,0 +1,235 @@
+"use strict";
+// A page is what the server wrote. This keeps it fresh: it asks for what is between the page's bars
+// again and again, and changes only what is different, so that focus and what was typed stay.
+
+const main = document.getElementById("main");
+const lost = document.getElementById("lost");
+const PART = { "X-Teimoso-Part": "1" };
+let asking = 0;
+let shown = "";
+
+function alike(a, b) {
+  return a.nodeType === b.nodeType && a.nodeName === b.nodeName && (a.id || "") === (b.id || "");
+}
+
+function become(here, there) {
+  if (here.nodeType !== Node.ELEMENT_NODE) {
+    if (here.nodeValue !== there.nodeValue) here.nodeValue = there.nodeValue;
+    return;
+  }
+  // What is kept is the person's: what they typed, chose or opened.
+  if (here.hasAttribute("data-keep")) return;
+  for (const { name } of [...here.attributes]) {
+    if (!there.hasAttribute(name) && name !== "open") here.removeAttribute(name);
+  }
+  for (const { name, value } of there.attributes) {
+    if (here.getAttribute(name) !== value && name !== "open") here.setAttribute(name, value);
+  }
+  become_children(here, there);
+}
+
+function become_children(here, there) {
+  let next = here.firstChild;
+  for (const wanted of [...there.childNodes]) {
+    // One with an id is looked for among those that follow, so that a new one pushes none away.
+    let found = next;
+    if (wanted.id) {
+      while (found && !alike(found, wanted)) found = found.nextSibling;
+    } else if (found && !alike(found, wanted)) {
+      found = null;
+    }
+    if (!found) {
+      here.insertBefore(document.importNode(wanted, true), next);
+      continue;
+    }
+    while (next !== found) {
+      const gone = next;
+      next = next.nextSibling;
+      gone.remove();
+    }
+    next = found.nextSibling;
+    become(found, wanted);
+  }
+  while (next) {
+    const gone = next;
+    next = next.nextSibling;
+    gone.remove();
+  }
+}
+
+function ago(at, now) {
+  const seconds = Math.round((now - at) / 1000);
+  const [amount, unit] = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]]
+    .map(([length, name]) => [Math.trunc(seconds / length), name])
+    .find(([count, name]) => count !== 0 || name === "second");
+  return new Intl.RelativeTimeFormat("en", { numeric: "auto" }).format(-amount, unit);
+}
+
+function tell_times(root) {
+  const now = new Date();
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    const how = time.dataset.how;
+    const clock = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    const date = at.toLocaleDateString([], { day: "numeric", month: "short" });
+    if (how === "ago") time.textContent = ago(at, now);
+    else if (how === "clock") time.textContent = at.toLocaleTimeString();
+    else if (how === "short") time.textContent = clock;
+    else time.textContent = at.toDateString() === now.toDateString() ? clock : `${date}, ${clock}`;
+    time.title = at.toLocaleString();
+  }
+}
+
+function put(html) {
+  if (html !== shown) {
+    shown = html;
+    const page = new DOMParser().parseFromString(`<main>${html}</main>`, "text/html");
+    tell_times(page);
+    const list = main.querySelector("[data-follow]");
+    const follows = list && list.scrollHeight - list.scrollTop - list.clientHeight < 80;
+    become_children(main, page.querySelector("main"));
+    if (follows) to_the_end();
+  }
+  tell_times(main);
+}
+
+function to_the_end() {
+  const list = main.querySelector("[data-follow]");
+  if (list) list.scrollTop = list.scrollHeight;
+}
+
+async function answered(response) {
+  if (response.status === 401) {
+    location.assign("/console/login");
+    return false;
+  }
+  put(await response.text());
+  return response.ok;
+}
+
+async function refresh() {
+  const turn = ++asking;
+  try {
+    const response = await fetch(main.dataset.live, { headers: PART, cache: "no-store" });
+    // An answer that was overtaken by what the person did is older than what is shown.
+    if (turn !== asking) return;
+    lost.hidden = true;
+    // A page that is gone, or that fails, is said within it.
+    await answered(response);
+  } catch {
+    lost.hidden = turn !== asking;
+  }
+}
+
+async function keep_fresh() {
+  for (;;) {
+    await new Promise((done) => setTimeout(done, Number(main.dataset.every) * 1000));
+    if (!document.hidden && !busy) await refresh();
+  }
+}
+
+let busy = 0;
+
+async function send(form, button) {
+  busy += 1;
+  asking += 1;
+  if (button) button.disabled = true;
+  try {
+    if (!(await attach(form))) return;
+    const response = await fetch(form.action, {
+      method: "POST",
+      headers: PART,
+      body: new URLSearchParams(new FormData(form)),
+    });
+    lost.hidden = true;
+    const done = await answered(response);
+    if (done && form.hasAttribute("data-once")) begin_anew(form);
+    if (form.hasAttribute("data-once")) to_the_end();
+  } catch {
+    lost.hidden = false;
+  } finally {
+    busy -= 1;
+    if (button) button.disabled = false;
+  }
+}
+
+// The next message is another one: what is sent again after a lost answer carries the old number.
+function begin_anew(form) {
+  form.reset();
+  for (const name of ["sha256", "mime", "name"]) form.elements[name].value = "";
+  const random = crypto.getRandomValues(new Uint8Array(16));
+  form.elements.once.value = [...random].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  fit(form.elements.text);
+  say_file(form);
+}
+
+async function attach(form) {
+  const file = form.elements.file && form.elements.file.files[0];
+  if (!file || form.elements.sha256.value) return true;
+  const told = form.querySelector("[data-file]");
+  told.textContent = `Uploading ${file.name}`;
+  const response = await fetch(`/console/media?name=${encodeURIComponent(file.name.slice(0, 255))}`, {
+    method: "POST",
+    headers: {
+      "Content-Type": file.type || "application/octet-stream",
+      "X-Teimoso-Token": document.body.dataset.token,
+      ...PART,
+    },
+    body: file,
+  });
+  if (!response.ok) {
+    told.textContent = response.status === 401 ? "You were logged out." : (await response.json()).detail;
+    return false;
+  }
+  const kept = await response.json();
+  form.elements.sha256.value = kept.sha256;
+  form.elements.mime.value = kept.mime;
+  form.elements.name.value = kept.name || "";
+  return true;
+}
+
+function say_file(form) {
+  const file = form.elements.file.files[0];
+  form.querySelector("[data-file]").textContent = file ? file.name : "";
+  form.elements.text.required = !file;
+}
+
+function fit(area) {
+  area.style.height = "auto";
+  area.style.height = `${Math.min(area.scrollHeight + 2, 160)}px`;
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.hasAttribute("data-act")) return;
+  event.preventDefault();
+  send(form, event.submitter || form.querySelector("button"));
+});
+
+document.addEventListener("change", (event) => {
+  if (event.target.type !== "file") return;
+  const form = event.target.form;
+  for (const name of ["sha256", "mime", "name"]) form.elements[name].value = "";
+  say_file(form);
+});
+
+document.addEventListener("input", (event) => {
+  if (event.target.tagName === "TEXTAREA") fit(event.target);
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.target.tagName !== "TEXTAREA" || event.isComposing) return;
+  if (event.key === "Enter" && !event.shiftKey) {
+    event.preventDefault();
+    event.target.form.requestSubmit();
+  }
+});
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) refresh();
+});
+
+document.documentElement.classList.add("scripted");
+tell_times(main);
+to_the_end();
+keep_fresh();

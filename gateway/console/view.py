@@ -1,0 +1,165 @@
+"""One request of a person who is logged in, and what a page asks the service for.
+
+Pages ask the operations of the API with the person's key: they show and do what that key may,
+and nothing besides.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from actors.health import summary
+from gateway import auth
+from gateway.console import rendering
+from gateway.endpoint import Call, telling_what_is_away
+from gateway.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.backends import Backends
+    from gateway.console.session import Session
+    from gateway.endpoint import Operation
+    from gateway.keys import Key
+
+PART = "x-teimoso-part"
+"""The header by which a page's script asks for what is between its bars."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a page shows of one thing, or why it cannot."""
+
+    data: Any
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A request of a person; `form` is what was sent with it."""
+
+    backends: Backends
+    request: Request
+    key: Key
+    session: Session
+    operations: Mapping[str, Operation]
+    form: Mapping[str, str]
+
+    @property
+    def path(self) -> dict[str, str]:
+        return self.request.path_params
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        return self.request.query_params
+
+    def may(self, operation: str) -> bool:
+        """Whether the person's key has the scope for it."""
+        scope = self.operations[operation].scope
+        return scope is None or self.key.may(scope)
+
+    async def response(
+        self,
+        operation: str,
+        *,
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """What the API answers to the person's key. Raises `Problem`, and ValidationError."""
+        asked = self.operations[operation]
+        if asked.scope is not None:
+            auth.require(self.key, asked.scope)
+        parameters = None if asked.query is None else asked.query.model_validate(query or {})
+        content = None
+        if asked.body is not None:
+            content = asked.body.model_validate_json(json.dumps(body or {}))
+        request = self._inner(path or {}, headers or {})
+        with telling_what_is_away():
+            return await asked.handler(Call(self.backends, request, self.key, content, parameters))
+
+    async def ask(self, operation: str, **asked: Any) -> Any:
+        """The API's answer, as it would be read from JSON. Raises as `response`."""
+        answer = await self.response(operation, **asked)
+        return json.loads(bytes(answer.body)) if answer.body else None
+
+    async def part(self, operation: str, **asked: Any) -> Part:
+        """The API's answer, or why there is none: the rest of the page is shown all the same."""
+        try:
+            return Part(await self.ask(operation, **asked))
+        except Problem as problem:
+            return Part(None, problem)
+
+    async def page(
+        self, name: str, *, problem: Problem | None = None, live: str | None = None, **values: Any
+    ) -> Response:
+        """The page `name`; `live` is where its script asks for it anew.
+
+        A `problem` is what came of what the person asked for last.
+        """
+        seen = await self.backends.observer.look()
+        interval = self.backends.settings.health_check_interval / 1000
+        status, _ = summary.overall(
+            seen.latest, redis=seen.redis, store=seen.store, now=time.time(), interval=interval
+        )
+        common = {
+            "live": self._address if live is None else live,
+            # Where reading is paid for, a page that lies open costs little.
+            "every": 15 if self.backends.documents.billed else 2,
+            "may": self.may,
+            "token": self.session.token,
+            "redis_up": seen.redis,
+            "store_up": seen.store,
+            "spool_up": seen.spool is not None,
+            "health": status,
+            "problem": problem,
+            "now": time.time(),
+        }
+        return rendering.page(
+            name,
+            {**common, **values},
+            status=200 if problem is None else problem.kind.status,
+            part=PART in self.request.headers,
+        )
+
+    def to(self, address: str) -> Response:
+        """Send the person's browser to another page, once what was asked for is done."""
+        return RedirectResponse(address, status_code=303)
+
+    @property
+    def names(self) -> list[str]:
+        """The connections that the key reaches. Problem `store_away`."""
+        with telling_what_is_away():
+            return [one.id for one in self.backends.known.all() if self.key.reaches(one.id)]
+
+    @property
+    def _address(self) -> str:
+        query = self.request.url.query
+        return self.request.url.path + (f"?{query}" if query else "")
+
+    def _inner(self, path: Mapping[str, str], headers: Mapping[str, str]) -> Request:
+        own = self.request.scope
+        kept = [pair for pair in own["headers"] if pair[0] in _PASSED_ON]
+        given = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        scope = {**own, "path_params": dict(path), "query_string": b"", "headers": kept + given}
+        return Request(scope, self.request.receive)
+
+
+# What a browser says of a file that it sends or wants.
+_PASSED_ON = frozenset(
+    {
+        b"range",
+        b"if-range",
+        b"if-none-match",
+        b"content-length",
+        b"content-type",
+        b"content-encoding",
+    }
+)

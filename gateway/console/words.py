@@ -1,0 +1,181 @@
+"""What codes mean, in words for a person (pure)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STATES: Final[Mapping[str, str]] = {
+    "pairing": "Waiting for a phone",
+    "connecting": "Connecting",
+    "open": "Open",
+    "reconnecting": "Reconnecting",
+    "stopped": "Stopped",
+    "failed": "Failed",
+    "logged_out": "Logged out",
+}
+
+TONES: Final[Mapping[str, str]] = {
+    "open": "good",
+    "pairing": "busy",
+    "connecting": "busy",
+    "reconnecting": "warn",
+    "failed": "bad",
+    "stopped": "idle",
+    "logged_out": "idle",
+    "healthy": "good",
+    "degraded": "warn",
+    "unhealthy": "bad",
+    "warning": "warn",
+    "critical": "bad",
+    "restarted": "good",
+    "recovered": "good",
+    "gave_up": "bad",
+}
+"""How a state, a health, a severity or an action is coloured; its word always stands beside."""
+
+CAUSES: Final[Mapping[str, str]] = {
+    "network": "The network broke off. It tries again by itself.",
+    "keepalive": "WhatsApp did not answer for a while. It tries again by itself.",
+    "disk_full": "The disk is full, so that nothing that arrives is acknowledged. Make room.",
+    "lease_expired": "Redis is away; it opens again once that answers.",
+    "restart_required": "WhatsApp asked to connect anew.",
+    "temporarily_banned": "WhatsApp banned the account for a while. It waits until that is over.",
+    "banned": "WhatsApp banned the account. Start tries again.",
+    "outdated": "WhatsApp takes this version of the protocol no more. Set WHATSAPP_VERSION.",
+    "replaced": "Another device took the account over. Start takes it back.",
+    "logged_out": "The device was unlinked. Scan the QR with the same number.",
+    "bad_session": "WhatsApp does not know the session, or its file is damaged.",
+    "backup_damaged": "No copy of the session in the bucket can be read.",
+    "wrong_key": "No configured key opens the session's copies. Add the key, then start.",
+    "engine_not_installed": "The engine is not installed here.",
+    "engine_unfit": "The engine cannot serve under these settings.",
+    "session_blocked": "Something else is where the session's file belongs. Move it away.",
+    "other_account": "Another number scanned. Scan with the number of before.",
+    "crash_loop": "It fell too often, and is left alone for a while. Recover tries at once.",
+}
+
+ERRORS: Final[Mapping[str, str]] = {
+    "ack_timeout": "WhatsApp did not acknowledge it, at any attempt.",
+    "not_on_whatsapp": "The number is not on WhatsApp.",
+    "poison": "Two processes ended while they were sending it.",
+    "target_not_sent": "The message that it is about was not sent.",
+    "not_in_group": "The account is not in the group.",
+    "unknown_group": "There is no such group.",
+    "unknown_media": "Its file is gone.",
+    "media_gone": "Its file is gone.",
+    "connection_deleted": "Its connection was removed.",
+    "unsupported_by_engine": "The engine of the connection cannot send it.",
+}
+
+STATUSES: Final[Mapping[str, str]] = {
+    "queued": "Queued",
+    "waiting": "Waiting",
+    "sending": "Sending",
+    "sent": "Sent",
+    "delivered": "Delivered",
+    "read": "Read",
+    "dead": "Not sent",
+    "cancelled": "Cancelled",
+    "received": "Received",
+}
+
+ROLES: Final[Mapping[str, str]] = {
+    "connection": "Connection",
+    "queue": "Queue actor",
+    "state": "State actor",
+    "health": "Health monitor",
+    "vault": "Vault actor",
+    "root": "Supervisor",
+    "gateway": "Gateway",
+    "valkey": "Valkey",
+    "ray": "Ray head",
+    "simulator": "Simulator",
+}
+
+ACTIONS: Final[Mapping[str, str]] = {
+    "restarted": "got up again",
+    "recovered": "recovered",
+    "gave_up": "was left alone",
+}
+
+FELL: Final[Mapping[str, str]] = {
+    "crashed": "Its process ended.",
+    "hung": "It hung, and was ended.",
+    "broke": "It broke.",
+    "memory": "It had grown too large.",
+    "asked": "Somebody asked for it.",
+}
+
+PROMISES: Final[Mapping[str, tuple[str, str]]] = {
+    "persists_before_ack": (
+        "What arrives is on disk before WhatsApp is told that it arrived.",
+        "WhatsApp is told that a message arrived before it is on disk: a crash may lose it.",
+    ),
+    "keeps_message_id": (
+        "Each attempt carries the same id, so that the recipient sees one message.",
+        "An attempt that is repeated may reach the recipient as a second message.",
+    ),
+}
+
+KINDS: Final[Mapping[str, str]] = {
+    "image": "Picture",
+    "video": "Video",
+    "audio": "Audio",
+    "document": "File",
+    "sticker": "Sticker",
+    "location": "Place",
+    "contact": "Contact",
+    "poll": "Poll",
+    "poll_vote": "Vote",
+    "reaction": "Reaction",
+    "edit": "Edit",
+    "delete": "Deletion",
+    "undecryptable": "Could not be read yet",
+}
+
+
+def told(meanings: Mapping[str, str], code: str | None) -> str:
+    """The words for a code; of a code without any, the code as words."""
+    return "" if code is None else meanings.get(code) or code.replace("_", " ").capitalize()
+
+
+def number(address: str | None) -> str:
+    """A WhatsApp address as a person knows it."""
+    user, _, server = (address or "").partition("@")
+    if server == "g.us":
+        return f"Group {user[-6:]}"
+    if server == "lid":
+        return f"Hidden number {user[-4:]}"
+    return f"+{user}" if user.isdigit() else user
+
+
+def excerpt(message: Mapping[str, Any], longest: int = 80) -> str:
+    """What a message says, on one line."""
+    if message["deleted_at"]:
+        return "Deleted"
+    text = " ".join((message["text"] or "").split())
+    if not text:
+        return told(KINDS, message["type"])
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def size(count: int) -> str:
+    """Bytes, as much as a person wants to know of them."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            break
+        amount /= 1000
+    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 10 else f"{amount:.1f} {unit}"
+
+
+def took(seconds: float) -> str:
+    """A duration."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min"

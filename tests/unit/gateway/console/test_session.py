@@ -1,0 +1,102 @@
+"""The console's cookie: what was sealed here opens until it ends, and nothing else does."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from starlette.datastructures import Headers
+
+from gateway.console import session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECRET, OTHER, NOW = b"s" * 32, b"o" * 32, 1_790_000_000.0
+
+
+def test_what_was_sealed_opens_until_it_ends() -> None:
+    cookie = session.sealed(SECRET, "0123456789abcdef", NOW)
+    found = session.opened(SECRET, cookie, NOW + session.LASTS - 1)
+    assert found is not None
+    assert found.key_id == "0123456789abcdef"
+    assert session.genuine(found, found.token)
+    assert session.opened(SECRET, cookie, NOW + session.LASTS) is None
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        lambda cookie: cookie.replace("0123", "3210"),
+        lambda cookie: cookie[:-1] + ("A" if cookie[-1] != "A" else "B"),
+        lambda cookie: cookie.rpartition(".")[0],
+        lambda cookie: "." + cookie,
+        lambda cookie: cookie.replace(str(int(NOW + session.LASTS)), str(int(NOW * 2))),
+        lambda cookie: cookie + "é",
+        lambda _: "",
+        lambda _: "...",
+    ],
+)
+def test_what_was_changed_opens_nothing(spoiled: object) -> None:
+    assert callable(spoiled)
+    cookie = session.sealed(SECRET, "0123456789abcdef", NOW)
+    assert session.opened(SECRET, spoiled(cookie), NOW) is None
+
+
+def test_another_instance_takes_neither_cookie_nor_form() -> None:
+    mine = session.sealed(SECRET, "0123456789abcdef", NOW)
+    assert session.opened(OTHER, mine, NOW) is None
+    found = session.opened(SECRET, mine, NOW)
+    again = session.opened(SECRET, session.sealed(SECRET, "0123456789abcdef", NOW), NOW)
+    assert found is not None
+    assert again is not None
+    assert not session.genuine(found, again.token), "a form is of one session"
+
+
+@pytest.mark.parametrize(
+    ("headers", "ours"),
+    [
+        ({"sec-fetch-site": "same-origin"}, True),
+        ({"sec-fetch-site": "same-site"}, False),
+        (
+            {"sec-fetch-site": "cross-site", "origin": "http://a.example", "host": "a.example"},
+            False,
+        ),
+        ({"sec-fetch-site": "none"}, False),
+        ({"origin": "http://a.example:8090", "host": "a.example:8090"}, True),
+        ({"origin": "http://b.example", "host": "a.example"}, False),
+        ({"origin": "null", "host": "a.example"}, False),
+        ({"host": "a.example"}, True),
+    ],
+)
+def test_which_pages_are_of_this_site(headers: dict[str, str], ours: bool) -> None:
+    assert session.of_this_site(Headers(headers)) is ours
+
+
+def test_who_asks_at_once_gets_one_secret(tmp_path: Path) -> None:
+    found: list[bytes] = []
+    start = threading.Barrier(8)
+
+    def ask() -> None:
+        start.wait()
+        found.append(session.secret_of(tmp_path))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert len(set(found)) == 1
+    assert len(found[0]) == 32
+    file = tmp_path / session.SECRET_FILE
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in tmp_path.iterdir()] == [file.name]
+
+
+def test_half_a_secret_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / session.SECRET_FILE).write_bytes(b"half")
+    made = session.secret_of(tmp_path)
+    assert len(made) == 32
+    assert session.secret_of(tmp_path) == made
