@@ -28,7 +28,8 @@ EVENT_LOG = "event_log"
 WEBHOOKS = "webhooks"
 DELIVERIES = "webhook_deliveries"
 
-LATEST = "latest"  # the one document of health_status
+LATEST = "latest"  # the word of the monitor in health_status
+HOUR = "hour"  # CPU and memory of the last hour there
 
 HEAD = "head"  # the one document of event_log
 
