@@ -120,27 +120,6 @@ async def test_each_minute_is_in_the_hour_and_another_monitor_goes_on(documents:
     assert found["cpu"] == [20, 50, 70]
 
 
-async def test_minutes_that_the_store_missed_are_written_later(
-    documents: Documents, settings: Settings
-) -> None:
-    start = time.time() // MINUTE * MINUTE
-    trend = Trend(documents)
-    await trend.look(start, 10, 20, 1, 1000)
-    holder = sqlite3.connect(settings.state_file, isolation_level=None)
-    try:
-        holder.execute("BEGIN EXCLUSIVE")
-        await trend.look(start + MINUTE, 20, 20, 1, 1000)
-    finally:
-        holder.close()
-    found = await documents.get(HEALTH_STATUS, HOUR)
-    assert found is not None
-    assert found["cpu"] == [10], "the store was away"
-    await trend.look(start + 2 * MINUTE, 30, 20, 1, 1000)
-    found = await documents.get(HEALTH_STATUS, HOUR)
-    assert found is not None
-    assert found["cpu"] == [10, 20, 30]
-
-
 async def test_redis_goes_and_comes_back(
     monitor: Monitor, valkey: Valkey, settings: Settings, documents: Documents, redis: Redis
 ) -> None:
