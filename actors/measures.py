@@ -69,6 +69,18 @@ SERIES: Mapping[str, Series] = {
             ("connection", "cause"),
         ),
         Series(
+            "teimoso_zombies",
+            "counter",
+            "Connections that were open, carried nothing, and were restarted for it.",
+            ("connection",),
+        ),
+        Series(
+            "teimoso_traffic_age_seconds",
+            "gauge",
+            "Time since something of WhatsApp's was read last; only while the connection is open.",
+            ("connection",),
+        ),
+        Series(
             "teimoso_backups",
             "counter",
             "Looks after the copy of a session: kept (the bucket has it as it is) or failed.",

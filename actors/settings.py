@@ -70,7 +70,12 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", validation_alias="LOG_LEVEL"
     )
+    log_max_bytes: Annotated[Bytes, Field(ge=2**16, le=2**34)] = Field(
+        2**25, validation_alias="LOG_MAX_BYTES"
+    )
     teimoso_api_key: SecretStr | None = Field(None, validation_alias="TEIMOSO_API_KEY")
+    # What each API key may ask of one gateway process in a minute; 0 for no limit.
+    rate_limit: int = Field(120_000, ge=0, le=100_000_000, validation_alias="RATE_LIMIT")
 
     # Redis: embedded Valkey unless one is named
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
@@ -179,6 +184,9 @@ class Settings(BaseModel):
     history_retention_days: int = Field(
         90, ge=1, le=3650, validation_alias="HISTORY_RETENTION_DAYS"
     )
+    alert_repeat_interval: Pause = Field(3_600_000, validation_alias="ALERT_REPEAT_INTERVAL")
+    zombie_threshold: Milliseconds = Field(30_000, ge=5_000, validation_alias="ZOMBIE_THRESHOLD")
+    queue_threshold: int = Field(100, ge=1, le=10_000_000, validation_alias="QUEUE_THRESHOLD")
     cpu_threshold: Percent = Field(80, validation_alias="CPU_THRESHOLD")
     memory_threshold: Percent = Field(85, validation_alias="MEMORY_THRESHOLD")
 

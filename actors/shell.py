@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors import hosts, processes
+from actors import handover, hosts, processes
 from actors.logs import log_to
 from actors.measures import Lag, measures
 from actors.settings import Settings
@@ -46,17 +46,18 @@ class Shell:
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
-    async def start(self, nice: int = 0) -> dict[str, Any]:
+    async def start(self, nice: int = 0, settings: str | None = None) -> dict[str, Any]:
         """Be ready; idempotent, also when called again while it still starts.
 
         The process steps back to the priority `nice`, never forwards: only root may do that.
+        `settings` are handed over, where this host may have a directory of its own.
         """
         if self._starting is None:
             # Before any thread is made: a priority is a thread's.
             back = max(nice, os.getpriority(os.PRIO_PROCESS, 0))
             os.setpriority(os.PRIO_PROCESS, 0, back)
             self._pulsing = asyncio.ensure_future(self._pulse())
-            self._starting = asyncio.ensure_future(self._begin())
+            self._starting = asyncio.ensure_future(self._begin(settings))
         await asyncio.shield(self._starting)
         return {"pid": os.getpid(), "node": hosts.here()}
 
@@ -91,9 +92,14 @@ class Shell:
         """
         return processes.end(pid, since, within)
 
-    async def peers(self, **handles: Any) -> None:
-        """Take the handles of the others; again whenever one of them was replaced."""
+    async def peers(self, *, settings: str | None = None, **handles: Any) -> None:
+        """Take the handles of the others; again whenever one of them was replaced.
+
+        With `settings` where they were written anew. Raises what `handover.take` raises.
+        """
         await self._peers(**handles)
+        if settings is not None:
+            await asyncio.to_thread(handover.take, self.data, settings)
 
     async def stop(self) -> None:
         """End on purpose: finish what is begun, let go, end `watch`. Idempotent."""
@@ -109,7 +115,9 @@ class Shell:
             self._reason = {"reason": reason, **more}
             self._ended.set()
 
-    async def _begin(self) -> None:
+    async def _begin(self, handed: str | None) -> None:
+        if handed is not None:
+            await asyncio.to_thread(handover.take, self.data, handed)
         settings = Settings.load(self.data)
         log_to(settings.logs / f"{self.name.partition(':')[0]}.log", settings.log_level, self.name)
         await self._start()

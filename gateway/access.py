@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from gateway import logs
+from gateway import limits, logs, request_ids
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ _CLIENT_GONE = 499
 
 
 class Access:
-    """Every request gets one answer, one count and one log line (G10).
+    """Every request gets one answer, one count and one log line (G10), all under its id.
 
     The line has the route, never the path or the query: a path that somebody mistyped may hold a
     number or a key. What the router refuses is a problem; an error that nobody expected becomes a logged 500, without its message.
@@ -39,7 +38,8 @@ class Access:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id = secrets.token_hex(8)
+        request_id = request_ids.chosen(scope["headers"])
+        logs.request_id.set(request_id)
         status = 0
 
         async def sending(message: Message) -> None:
@@ -47,8 +47,9 @@ class Access:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] += (
-                    (b"x-request-id", request_id.encode()),
+                    (request_ids.HEADER, request_id.encode()),
                     (b"x-content-type-options", b"nosniff"),
+                    *scope.get(limits.FIELDS, ()),
                 )
                 if all(name != b"cache-control" for name, _ in message["headers"]):
                     message["headers"] += ((b"cache-control", b"no-store"),)
@@ -63,7 +64,7 @@ class Access:
         except ClientDisconnect:
             status = _CLIENT_GONE
         except Exception:
-            log.exception("unexpected error", action="internal_error", request_id=request_id)
+            log.exception("unexpected error", action="internal_error")
             if not status:
                 problem = Problem("internal_error", f"The log names it as {request_id}.")
                 # A page says it as a page.

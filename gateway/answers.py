@@ -220,6 +220,8 @@ class Alert(AlertAnswer):
     id: str
     active: bool
     cleared_at: Time | None = Field(description="When it was over.")
+    told_at: Time | None = Field(description="When it was told last: raised, or told again.")
+    repeats: int = Field(description="How often it was told again while it lasts.")
 
 
 class Alerts(Answer):

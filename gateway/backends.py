@@ -32,6 +32,7 @@ from gateway.drain import Drain
 from gateway.fetching import Fetcher
 from gateway.keys import KeyRing
 from gateway.known import KnownConnections
+from gateway.limits import Limits
 from gateway.metrics import Metrics
 from gateway.observation import Observer
 from gateway.posting import Poster
@@ -64,6 +65,7 @@ class Backends:
     registry: Connections
     known: KnownConnections
     ring: KeyRing
+    limits: Limits
     observer: Observer
     spool: Spool
     accepting: Accepting
@@ -113,6 +115,7 @@ class Backends:
             registry=registry,
             known=known,
             ring=KeyRing(documents, copy=copy_of(settings, API_KEYS)),
+            limits=Limits(settings.rate_limit),
             observer=Observer(
                 redis,
                 documents,

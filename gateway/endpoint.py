@@ -1,7 +1,7 @@
 """One path of the API: what each of its methods takes, gives and refuses, and how it is asked.
 
 An `Operation` is both what runs and what the OpenAPI document is made from: it cannot promise
-what it does not do. The order of refusals is fixed: method, key, scope, query, body.
+what it does not do. The order of refusals is fixed: method, key, rate, scope, query, body.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from actors.media.store import StoreFull, StoreUnavailable
 from actors.queue.spool import SpoolUnavailable
 from actors.redis.client import RedisAway
 from actors.state.documents import InvalidCursor, StoreAway
-from gateway import auth, body, problems
+from gateway import auth, body, limits, problems
 from gateway.problems import Problem, from_validation
 
 if TYPE_CHECKING:
@@ -143,6 +143,9 @@ async def _let_in(operation: Operation, request: Request) -> Call[Any, Any]:
     key: Any = None
     if operation.scope is not None:
         key = await auth.authenticate(backends.ring, request.headers)
+        request.scope[limits.FIELDS], refusal = backends.limits.take(key.id)
+        if refusal is not None:
+            raise refusal
         auth.require(key, operation.scope)
     query = _query(operation.query, request) if operation.scope is not None else None
     content = None if operation.body is None else await _body(operation, operation.body, request)

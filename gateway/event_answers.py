@@ -96,9 +96,9 @@ class StateEvent(EventAnswer):
 
 
 class AlertEvent(EventAnswer):
-    """Something lasting that somebody should know of began, or is over."""
+    """Something lasting that somebody should know of began, lasts, or is over."""
 
-    type: Literal["alert.raised", "alert.cleared"]
+    type: Literal["alert.raised", "alert.repeated", "alert.cleared"]
     data: Alert
 
 

@@ -45,7 +45,7 @@ def _event(told: Told) -> answers.EventAnswer:
             return answers.ChangedEvent(**common, data=_change(document))
         case "connection.state":
             return answers.StateEvent(**common, data=_state(document))
-        case "alert.raised" | "alert.cleared":
+        case "alert.raised" | "alert.repeated" | "alert.cleared":
             return answers.AlertEvent(**common, data=shapes.alert(_readable(document)))
     return answers.StepEvent(**common, data=_step(told))
 

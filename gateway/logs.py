@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from contextlib import suppress
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,17 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict
 
 
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""The request that is being answered; tasks that it starts are part of it."""
+
+
 def configure(level: str) -> None:
     """Send this process's logs, and those of the libraries that it uses, to stderr as JSON."""
-    logs.configure(sys.stderr, level)
+    logs.configure(sys.stderr, level, _of_request)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[_library, *logs.PROCESSORS],
+            foreign_pre_chain=[_library, _of_request, *logs.PROCESSORS],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(),
@@ -45,6 +50,13 @@ def request(**fields: object) -> None:
     }
     with suppress(OSError):  # a full disk is no reason to refuse a request
         sys.stderr.write(json.dumps(line | fields) + "\n")
+
+
+def _of_request(_: object, __: str, event: EventDict) -> EventDict:
+    answering = request_id.get()
+    if answering is not None:
+        event.setdefault("request_id", answering)
+    return event
 
 
 def _library(_: object, __: str, event: EventDict) -> EventDict:

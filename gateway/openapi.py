@@ -43,7 +43,7 @@ _PATH_SCHEMAS = {
     "who": _ANY_CHAT,
 }
 _EVERYWHERE = ("malformed_request", "head_timeout", "head_too_large", "internal_error")
-_WITH_KEY = ("unauthorized", "missing_scope", "store_away", "unknown_parameter")
+_WITH_KEY = ("unauthorized", "missing_scope", "rate_limited", "store_away", "unknown_parameter")
 _WITH_QUERY = ("invalid_parameter",)
 _WITH_BODY = (
     "malformed_json",
@@ -59,7 +59,10 @@ _WITH_UPLOAD = ("body_timeout", "unsupported_media_type")
 _DESCRIPTION = """\
 A service that holds WhatsApp accounts open, sends what it is given and keeps what it receives.
 
-Every refusal is a problem (RFC 9457) with a stable `code`. Times are RFC 3339 in UTC. Lists are
+Every refusal is a problem (RFC 9457) with a stable `code`. Every answer has an `X-Request-Id`, which is in
+each line that the log has of its request: the caller's own where it sent one of 8 to 64 letters, digits,
+dots, dashes and underscores with no phone number in it. Each API key has a quota of requests, and each
+answer tells what is left of it (`RateLimit`, `RateLimit-Policy`). Times are RFC 3339 in UTC. Lists are
 `{"items": [...], "next": cursor or null}`; the cursor goes into `after`."""
 
 
@@ -217,7 +220,7 @@ def _refused(status: int, kinds: list[problems.Kind]) -> dict[str, Any]:
         "description": "; ".join(f"{kind.title} (`{kind.code}`)" for kind in kinds) + ".",
         "content": {problems.MEDIA_TYPE: {"schema": schema}},
     }
-    if status == 503:
+    if status in (429, 503):
         refused["headers"] = {
             "Retry-After": {
                 "description": "Seconds after which it is worth trying again.",

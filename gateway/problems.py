@@ -116,6 +116,7 @@ KINDS = _kinds(
     Kind(422, "media_unreachable", "The URL cannot be fetched"),
     Kind(422, "unknown_parameter", "There is no such query parameter"),
     Kind(422, "invalid_parameter", "A query parameter has a value that cannot be used"),
+    Kind(429, "rate_limited", "The API key asked too often"),
     Kind(431, "head_too_large", "The request line and the headers are too long"),
     Kind(500, "internal_error", "Something failed that should not"),
     Kind(503, "connection_busy", "Too much is asked of the connection at once"),

@@ -170,6 +170,8 @@ def alert(document: Document) -> Alert:
         active=document["active"],
         raised_at=rfc3339(document["raised_at"]) or "",
         cleared_at=rfc3339(document["cleared_at"]),
+        told_at=_time(document, "told_at") or rfc3339(document["raised_at"]),
+        repeats=document.get("repeats", 0),
     )
 
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from gateway import body
+from gateway import body, request_ids
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle, Transport
     from collections.abc import Callable
+
+log = structlog.get_logger()
 
 HEAD = 65_536  # bytes of request line, headers and trailers
 HEAD_TIMEOUT = 10.0  # seconds
@@ -137,7 +140,10 @@ class Protocol(HttpToolsProtocol):
             cycle.message_event.set()
         response = Problem(self._refusal).response()
         lines = [STATUS_LINE[response.status_code]]
-        named = (*self.server_state.default_headers, *response.raw_headers)
+        request_id = request_ids.made()
+        log.info("refused", action="unreadable", code=self._refusal, request_id=request_id)
+        own = (request_ids.HEADER, request_id.encode())
+        named = (*self.server_state.default_headers, *response.raw_headers, own)
         lines += [name + b": " + value + b"\r\n" for name, value in named]
         lines += [b"connection: close\r\n\r\n", bytes(response.body)]
         self.transport.write(b"".join(lines))

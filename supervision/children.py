@@ -49,6 +49,8 @@ CLOSE = 4.0
 class Child:
     """An actor of the root's. `connection` and `epoch` are what it serves; `since` is monotonic.
 
+    `state` is the connection's, as the child told it last.
+
     `large` counts the probes in a row that found it too large; `outgrown` once it is drained for it.
     `pid` says nothing without `node`, on which it is one (`hosts.here()`).
     """
@@ -59,6 +61,7 @@ class Child:
     node: str | None = None
     connection: str | None = None
     epoch: int | None = None
+    state: str | None = None
     since: float = field(default_factory=time.monotonic)
     ready: bool = False
     hung: bool = False
@@ -101,7 +104,8 @@ class End:
 class Children:
     """All children by name.
 
-    `reach` is how the root itself comes to the bucket. `on_end` is called once for each child that ended by itself, `on_change` whenever it may have
+    `reach` is how the root itself comes to the bucket. `offer` says with which settings, where a
+    child's host may not have them. `on_end` is called once for each child that ended by itself, `on_change` whenever it may have
     changed who there is or what it serves, `on_told` with what a child
     says of itself, `on_gone` with each that is a child no more.
     """
@@ -113,6 +117,7 @@ class Children:
         memory: Memory | None,
         reach: Reach,
         *,
+        offer: Callable[[], str | None] = lambda: None,
         on_end: Callable[[Child, End], None],
         on_change: Callable[[], None],
         on_told: Callable[[Child, Mapping[str, Any]], None],
@@ -123,6 +128,8 @@ class Children:
         self._memory = memory
         self._draining = asyncio.Lock()
         self.reach = reach
+        self._offer = offer
+        self._offered: str | None = None
         self._on_end = on_end
         self._on_change = on_change
         self._on_told = on_told
@@ -170,7 +177,8 @@ class Children:
             handle = await self._cluster.create(role, name)
             child = Child(role, handle)
             try:
-                started = await handle.call("start", NICE.get(role, 0), within=START)
+                nice, offered = NICE.get(role, 0), await self._now_offered()
+                started = await handle.call("start", nice, offered, within=START)
                 child.pid, child.node = started["pid"], started.get("node")
                 if self._closed:
                     raise NoAnswer("stopping")  # noqa: TRY301 - ended as one that is silent
@@ -211,7 +219,7 @@ class Children:
             log.warning("adopted silent", action="adopt", actor=name)
         else:
             child.pid, child.node = health["pid"], health.get("node")
-            child.connection = health.get("connection")
+            child.connection, child.state = health.get("connection"), health.get("state")
             child.epoch = health.get("epoch")
             child.since -= health.get("served", health.get("uptime", 0.0))
         self._take_in(child)
@@ -247,6 +255,20 @@ class Children:
                 self._pushing.add(pushing)
                 pushing.add_done_callback(self._pushing.discard)
 
+    async def look(self) -> None:
+        """Give everybody the settings where they were written anew, and handles to who lacks them."""
+        offered = await self._now_offered()
+        if offered != self._offered:
+            self._offered = offered
+            self._version += 1
+        self.push()
+
+    async def _now_offered(self) -> str | None:
+        try:
+            return await asyncio.to_thread(self._offer)
+        except OSError:
+            return self._offered
+
     def _take_in(self, child: Child) -> None:
         child.ready = True
         self._all[child.name] = child
@@ -271,7 +293,8 @@ class Children:
     async def _introduce(self, child: Child) -> None:
         version = self._version
         try:
-            await child.handle.call("peers", within=PEERS, **self._handles)
+            more = {} if self._offered is None else {"settings": self._offered}
+            await child.handle.call("peers", within=PEERS, **more, **self._handles)
         except (ActorDead, NoAnswer):
             return  # the next look tries again, if it still lives
         except Refused as error:
@@ -329,6 +352,7 @@ class Children:
         else:
             lag = float(health["lag"])
             child.pid, child.node = health["pid"], health.get("node")
+            child.state = health.get("state")
             if self._memory is not None:
                 child.large = self._memory.over(child.large, health["memory"])
             self._on_told(child, health)

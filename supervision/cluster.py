@@ -208,9 +208,11 @@ def _create(role: str, name: str, data: Path) -> Any:
 
 
 def _place(role: str) -> Any:
-    """Connections everywhere; root and services on this host, whose files they share, if it lives.
+    """Connections everywhere; root and services on this host, whose files they share.
 
-    The keeper sees a root by its files, and the root is who makes the services.
+    The keeper sees a root by its files, and the root is who makes the services. The root alone may
+    be made again elsewhere, once this host is dead. It makes its services where it is: a node that has
+    only just heard of the others would take one for itself that may go anywhere.
     """
     if role == "connection":
         return "SPREAD"
@@ -219,7 +221,8 @@ def _place(role: str) -> Any:
         NodeAffinitySchedulingStrategy,
     )
 
-    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    here = ray.get_runtime_context().get_node_id()
+    return NodeAffinitySchedulingStrategy(here, soft=role == "root")
 
 
 def _names() -> list[str]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.state.connections import Connections, of_document
+from actors.state.connections import Connections, Observed, of_document
 from actors.state.documents import CONNECTIONS, StoreAway
 from supervision.reconcile import Applied
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.state.connections import Connection, Observed
+    from actors.redis.lease import Lease
+    from actors.state.connections import Connection
     from actors.state.copies import Copy
     from actors.state.documents import Document, Documents
     from supervision.budgets import Budgets
@@ -98,8 +100,19 @@ class Registry:
         except StoreAway:
             log.warning("store away", action="apply", connection=wanted.id)
 
-    async def observe(self, connection: str, observed: Observed) -> None:
-        """Say what a connection without an actor is."""
+    async def observe(
+        self, connection: str, state: str, cause: str | None, lease: Lease | None
+    ) -> None:
+        """Say what a connection without an actor is, after the owner that the lease tells of."""
+        observed = Observed(state, cause, since=time.time())
+        if lease is not None:
+            observed = replace(
+                observed,
+                epoch=lease.epoch,
+                account=lease.account,
+                restarts=lease.restarts,
+                beat=lease.beat,
+            )
         try:
             await self._connections.observe(connection, observed)
         except StoreAway:

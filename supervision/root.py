@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from actors import handover
 from actors.connection.ending import LEASE_GONE
 from actors.connection.vault.opening import open_vault
 from actors.connection.vault.reach import Reach
@@ -62,7 +63,8 @@ STOP_SERVICE = 3.0
 class RootSupervisor(Shell):
     """Keeps every connection, service and standby as it should be, for ever.
 
-    When it dies, the children go on; the next one adopts them.
+    When it dies, the children go on; the next one adopts them. On a host with a directory of its own
+    it ends at once, for it has neither the state nor the keeper's ear there.
     """
 
     def __init__(self, data: str, name: str = ROOT) -> None:
@@ -106,6 +108,8 @@ class RootSupervisor(Shell):
 
     async def _start(self) -> None:
         settings = self._settings = Settings.load(self.data)
+        if settings.several_hosts and handover.is_own(self.data):
+            raise handover.NotShared
         self._redis = connect(settings)
         self._leases = Leases(self._redis)
         documents = open_documents(settings)
@@ -122,6 +126,7 @@ class RootSupervisor(Shell):
             # Without AUTO_RECOVERY nobody would start again what was drained.
             Memory.of(settings) if settings.auto_recovery else None,
             way := Reach.of(settings),
+            offer=partial(handover.offer, self.data) if settings.several_hosts else lambda: None,
             on_end=self._child_ended,
             on_change=self._changed.set,
             on_told=self._tallying.told,
@@ -221,7 +226,7 @@ class RootSupervisor(Shell):
             self._look_now.clear()
             await self._registry.refresh(asked=asked)
             await self._tending.look()
-            self._children.push()
+            await self._children.look()
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY):
                     await self._look_now.wait()

@@ -46,6 +46,7 @@ class Tallying:
             # There before the first: a rate sees no series' first step.
             for cause in FALLS:
                 measures.count("teimoso_restarts", 0, role=role, cause=cause)
+        measures.count("teimoso_restarts", 0, role="connection", cause="zombie")
         for cause in FALLS:
             measures.expect("teimoso_recovery_seconds", role="connection", cause=cause)
         measures.count("teimoso_epochs_lost", 0)

@@ -16,7 +16,6 @@ import structlog
 from actors.connection.vault.bucket import BucketAway
 from actors.redis.client import RedisAway
 from actors.shell import end_tasks
-from actors.state.connections import Observed
 from actors.state.documents import StoreAway
 from supervision.cluster import ActorDead, NoAnswer, Refused
 from supervision.reconcile import (
@@ -53,9 +52,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-SERVE = 20.0
-STOP = 20.0
-AGAIN = 1.0
+SERVE, STOP, AGAIN = 20.0, 20.0, 1.0
 """Seconds that a child has to begin, or to finish; and until Redis is asked again."""
 
 
@@ -82,21 +79,18 @@ class Tending:
         settings_at: Callable[[], float],
     ) -> None:
         """`settings_at` says when the settings were last written."""
-        self._registry = registry
-        self._leases = leases
-        self._children = children
-        self._standbys = standbys
-        self._gate = gate
-        self._budgets = budgets
+        self._registry, self._leases = registry, leases
+        self._children, self._standbys = children, standbys
+        self._gate, self._budgets = gate, budgets
         self._recovery = recovery
         self._auto_recovery = auto_recovery
         self._limit = limit
-        self._removal = removal
-        self._owners = owners
+        self._removal, self._owners = removal, owners
         self._settings_at = settings_at
         self._falls: dict[str, str] = {}
         self._gave_up: dict[str, tuple[int, str]] = {}
         self._fell_at: dict[str, float] = {}
+        self._before: dict[str, str | None] = {}
         self._ready_at: dict[str, float] = {}
         self._tending: dict[str, asyncio.Task[None]] = {}
         self._again: dict[str, asyncio.Event] = {}
@@ -138,9 +132,8 @@ class Tending:
             # It said so in the lease, unless Redis was away.
             self._gave_up[connection] = (child.epoch or 0, end.cause or end.reason)
         elif end.reason not in {"stopped", "logged_out"}:
-            self._fall(connection, end.reason, child.lived)
-            if child.epoch is not None:
-                self._unmarked[connection] = (child.epoch, end.reason)
+            self._fall(connection, end.reason, child.lived, child.epoch)
+            self._before.setdefault(connection, child.state)
         self.tend(connection)
 
     def orphaned(self, lease: Lease) -> None:
@@ -149,7 +142,8 @@ class Tending:
             self._falls[lease.connection] = lease.cause
         else:
             lived = max(0.0, time.time() - lease.since)  # since its last change of state, at most
-            self._fall(lease.connection, CRASHED, lived)
+            self._fall(lease.connection, CRASHED, lived, lease.epoch)
+            self._before.setdefault(lease.connection, lease.state)
 
     async def stop(self) -> None:
         """Begin nothing any more."""
@@ -238,11 +232,22 @@ class Tending:
             log.warning("too many connections", action="start", connection=connection)
             await self._pause(connection, 30.0)
             return
-        if lease is not None and (left := await self._owners.end(lease)) > 0:
-            await self._pause(connection, left)
+        if await self._may_serve(connection, lease):
             return
         async with self._gate.turn(connection):
             await self._serve(wanted, step, lease)
+
+    async def _may_serve(self, connection: str, lease: Lease | None) -> bool:
+        """Whether its owner of before may serve yet; that is waited out, or less, and told."""
+        left = 0.0 if lease is None else await self._owners.end(lease)
+        if lease is None or left <= 0:
+            return False
+        if connection not in self._falls and lease.cause not in {CRASHED, HUNG}:
+            # Nobody saw it fall: a root that found nobody alive, say.
+            self._unmarked[connection] = (lease.epoch, CRASHED)
+            await self._mark(connection)
+        await self._pause(connection, left)
+        return True
 
     async def _serve(self, wanted: Connection, step: Start, lease: Lease | None) -> None:
         connection = wanted.id
@@ -274,6 +279,7 @@ class Tending:
         # At once: what falls from here on is a fall of the new one.
         fall = self._falls.pop(connection, None)
         fell_at = self._fell_at.pop(connection, began)
+        before = self._was(connection, lease)
         await self._registry.apply(wanted)
         log.info(
             "serves",
@@ -291,7 +297,7 @@ class Tending:
                 connection=connection,
                 cause=fall or step.reason,
                 action="recovered" if at_last else "restarted",
-                before=None if lease is None else lease.state,
+                before=before,
                 after="connecting",
                 epoch_before=None if lease is None else lease.epoch,
                 epoch_after=child.epoch,
@@ -313,9 +319,7 @@ class Tending:
         if error.kind in FOR_GOOD:
             await self._settle(connection, Settle("failed", error.code), lease)
             return
-        self._fall(connection, error.code, 0.0)
-        if lease is not None:
-            await self._leases.mark(connection, lease.epoch, state="reconnecting", cause=error.code)
+        self._fall(connection, error.code, 0.0, None if lease is None else lease.epoch)
 
     async def _end(self, child: Child, how: str) -> None:
         try:
@@ -339,47 +343,43 @@ class Tending:
                 cause=cause or "failed",
                 action="gave_up",
                 seconds=time.monotonic() - self._fell_at.get(connection, time.monotonic()),
-                before=None if lease is None else lease.state,
+                before=self._was(connection, lease),
                 after="failed",
                 epoch_before=None if lease is None else lease.epoch,
             )
         self._falls.pop(connection, None)
         self._fell_at.pop(connection, None)
         await self._registry.apply(self._registry.wanted[connection])
-        await self._registry.observe(
-            connection,
-            Observed(
-                state=step.state,
-                cause=cause,
-                epoch=0 if lease is None else lease.epoch,
-                since=time.time(),
-                account=None if lease is None else lease.account,
-                restarts=0 if lease is None else lease.restarts,
-                beat=0.0 if lease is None else lease.beat,
-            ),
-        )
+        await self._registry.observe(connection, step.state, cause, lease)
 
     async def _forget(self, connection: str, lease: Lease | None) -> None:
         """Remove what is left of a deleted connection; the id is free only at the very end."""
         if not await self._registry.is_deleted(connection):
             return  # the copy in memory was old, and the id may be somebody else's by now
-        if lease is not None and (left := await self._owners.end(lease)) > 0:
-            await self._pause(connection, left)
+        if await self._may_serve(connection, lease):
             return
         await self._removal.remove(connection)
         self._forgive(connection)
 
-    def _fall(self, connection: str, cause: str, lived: float) -> None:
+    def _fall(self, connection: str, cause: str, lived: float, epoch: int | None = None) -> None:
+        """Its owner fell; the lease is to say so, where `epoch` is known."""
         now = time.monotonic()
         self._budgets.fell(connection, lived)
         self._falls[connection] = cause
         self._fell_at.setdefault(connection, now)
         self._ready_at[connection] = now + self._budgets.delay(connection)
+        if epoch is not None:
+            self._unmarked[connection] = (epoch, cause)
+
+    def _was(self, connection: str, lease: Lease | None) -> str | None:
+        """The state in which it fell: the lease says what followed from that."""
+        return self._before.pop(connection, None) or (None if lease is None else lease.state)
 
     def _forgive(self, connection: str) -> None:
         self._budgets.forgive(connection)
         self._falls.pop(connection, None)
         self._gave_up.pop(connection, None)
+        self._before.pop(connection, None)
         self._ready_at.pop(connection, None)
 
     async def _mark(self, connection: str) -> None:

@@ -9,10 +9,11 @@ import pytest
 import structlog
 
 from actors import logs
+from tests import leaks
 from tests.scheduling import Scheduling, rank, shares
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from tests.figures import Figure
 
@@ -25,6 +26,7 @@ def pytest_configure() -> None:
     Both signals have a handler, so that programs begun here heed them, also where this run is one in
     the background that a shell has told to ignore interrupts.
     """
+    leaks.listen()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
@@ -39,6 +41,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     return Scheduling(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_leaked_at_last(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What files started together, and what logged as it ended."""
+    yield
+    _require_no_leak(tmp_path_factory)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_leaked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No log of what this file started has a phone number or a message's text (G10)."""
+    yield
+    _require_no_leak(tmp_path_factory)
+
+
+def _require_no_leak(tmp_path_factory: pytest.TempPathFactory) -> None:
+    leaks.SEARCH.files(tmp_path_factory.getbasetemp())
+    leaked = leaks.SEARCH.taken()
+    assert not leaked, "\n".join(leaked[:20])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that logged in its own process what no log may have has failed."""
+    report = yield
+    if report.passed and (leaked := leaks.captured(report.sections)):
+        report.outcome = "failed"
+        report.longrepr = "\n".join(leaked[:20])
+    return report
 
 
 @pytest.fixture

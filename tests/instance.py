@@ -19,6 +19,8 @@ import httpx
 import psutil
 
 from gateway.cli import view
+from supervision.keeper import rayhead
+from tests import leaks
 from tests.waiting import until as until  # noqa: PLC0414 - also for who uses an instance
 
 if TYPE_CHECKING:
@@ -166,6 +168,7 @@ class Instance:
         with suppress(subprocess.TimeoutExpired):
             self.teimoso("down", timeout=60)
         left = self.kill_everything()
+        leaks.closing(self.data, rayhead.temporary(self.data))
         self.api.close()
         self.simulator.close()
         assert not left, f"`teimoso down` left {left} running"

@@ -17,6 +17,7 @@ from actors import hosts
 from actors.connection.aside import move_aside
 from actors.connection.causes import Kind
 from actors.connection.engine import (
+    ASKED_AFTER,
     ENGINES,
     KEPT_IN_ONE_FILE,
     EngineNotInstalled,
@@ -57,6 +58,7 @@ COUNTED: tuple[tuple[str, dict[str, str]], ...] = (
     ("teimoso_acks_withheld", {"reason": "store"}),
     ("teimoso_acks_withheld", {"reason": "session"}),
     ("teimoso_socket_closes", {"cause": "network"}),
+    ("teimoso_zombies", {}),
 )
 """Counters that are there before the first time, so that a rate sees that as well."""
 
@@ -86,6 +88,7 @@ class ConnectionActor(Shell):
         self._lease: Lease | None = None
         self._taken_at = 0.0
         self._serving: Serving | None = None
+        self._engine: Engine | None = None
         self._copies: Kept | None = None
         self._following: asyncio.Task[None] | None = None
         self._tidying: asyncio.Task[None] | None = None
@@ -223,7 +226,7 @@ class ConnectionActor(Shell):
             measures.count(name, 0, **labels)
         measures.expect("teimoso_whatsapp_ack_seconds")
         serving.start(opened, connect=not forget)
-        self._serving = serving
+        self._serving, self._engine = serving, opened
         self._following = asyncio.ensure_future(self._follow(serving))
 
     async def _set_aside(self, lease: Lease, file: Path, reason: str) -> Lease:
@@ -269,6 +272,7 @@ class ConnectionActor(Shell):
                 min_uptime=settings.min_uptime / 1000,
                 heartbeat=settings.heartbeat_interval / 1000,
                 lease=EXPIRES if settings.several_hosts else None,
+                silence=max(settings.zombie_threshold / 1000, ASKED_AFTER[engine]),
             ),
             taken_at=self._taken_at,
             commands=self._commands,
@@ -325,6 +329,8 @@ class ConnectionActor(Shell):
         if serving is None:
             return []
         gauges: list[Sample] = [("teimoso_inbox_age_seconds", {}, serving.inbox_age)]
+        if self._engine is not None and (traffic := self._engine.traffic) is not None:
+            gauges.append(("teimoso_traffic_age_seconds", {}, traffic.age))
         if copies is not None:
             every = self._settings.session_backup_interval / 1000
             gauges += [

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from actors.connection.causes import Cause, Consequence
 
 LEASE_GONE = frozenset({"lost", "lease_missing"})
+FALLS = frozenset({"broke", "zombie"})
+"""Another actor may do better: the lease is given back in the state ``reconnecting``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +20,8 @@ class Ending:
     """Why serving ended.
 
     `reason` is ``stopped``, ``failed`` or ``logged_out`` (the lease was given back in that state),
-    ``lost`` or ``lease_missing`` (the lease was taken away), or ``broke`` (a loop ended that never
-    should: another actor may do better).
+    ``lost`` or ``lease_missing`` (the lease was taken away), ``broke`` (a loop ended that never
+    should) or ``zombie`` (the socket was open and carried nothing).
     """
 
     reason: str

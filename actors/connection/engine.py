@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from actors.connection.causes import Cause
     from actors.content import Content
@@ -48,6 +48,12 @@ WITHOUT_FILES = frozenset({"whatsmeow"})
 
 WITHOUT_GROUPS = frozenset({"whatsmeow"})
 """The engines that write to persons alone; what is said in a group, they hear."""
+
+ASKED_AFTER: Mapping[str, float] = {"native": 0.0, "whatsmeow": 300.0}
+"""Seconds of silence before which an engine is asked for no sign of life.
+
+What a library asks WhatsApp by itself is a sign of life too, and is not told.
+"""
 
 UNSUPPORTED: Final = "unsupported_by_engine"
 """The code of what an engine cannot do, and another can."""
@@ -185,6 +191,17 @@ class Presence:
 
 
 @dataclass(frozen=True, slots=True)
+class Traffic:
+    """How many seconds ago something of WhatsApp's was read last.
+
+    `listening`: nothing else keeps the engine, it would read what came.
+    """
+
+    age: float
+    listening: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Qr:
     """What a phone has to scan: the string that the QR image encodes, and when it expires."""
 
@@ -269,6 +286,16 @@ class Engine(Protocol):
 
         Raises `NotConnected` before anything left, `SendError` otherwise. Safe to call
         concurrently; several messages are in flight at once.
+        """
+
+    @property
+    def traffic(self) -> Traffic | None:
+        """What was read last from the socket; None where none is open and logged in."""
+
+    async def probe(self, within: float) -> bool:
+        """Ask WhatsApp for a sign of life; whether it answered within so many seconds.
+
+        Any answer will do. Raises `NotConnected` where no socket is open, or it ended meanwhile.
         """
 
     async def lookup(self, number: str) -> str | None:

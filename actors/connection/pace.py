@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The seconds that serving goes by; `lease` is how long a hold lasts, None for ever."""
+    """The seconds that serving goes by; `lease` is how long a hold lasts, None for ever.
+
+    After a `silence` WhatsApp is asked for a sign of life, and has a `probe` to answer.
+    """
 
     reconnect_base: float = 0.5
     reconnect_cap: float = 60.0
@@ -28,6 +31,8 @@ class Pace:
     last_copy: float = 4.0
     release: float = 2.0
     open_to_log_out: float = 10.0
+    silence: float = 30.0
+    probe: float = 10.0
 
     def pause(self, follows: Consequence, failures: int, spread: float) -> float:
         """Seconds until the next socket, after so many in a row that did not last.

@@ -17,12 +17,13 @@ import structlog
 from actors.connection.causes import Kind, PairAgain, Wait, consequence
 from actors.connection.commanding import Commander
 from actors.connection.draining import Drain
-from actors.connection.ending import LEASE_GONE, Ending, ending_of
+from actors.connection.ending import FALLS, LEASE_GONE, Ending, ending_of
 from actors.connection.engine import EngineEvents
 from actors.connection.holding import Hold
 from actors.connection.pace import Pace
 from actors.connection.reporting import Reporter
 from actors.connection.sending import Sender, Ticket
+from actors.connection.vigil import Vigil
 from actors.connection.watching import Watch
 from actors.measures import measures
 from actors.redis.lease import Obstacle
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 LONGEST_SLEEP = 60.0
-
 LEASE_EXPIRED = "lease_expired"
 """The cause while the lease cannot be renewed and others may therefore serve."""
 
@@ -163,6 +163,7 @@ class Serving:
             self._hold.beat(),
             self._hold.expire(),
             self._watch.run(engine),
+            Vigil(ticket.connection, engine, self._pace, on_lost=self.lose).run(),
             *([] if self._copies is None else [self._copies.run()]),
         ]
         if self._commands is not None:
@@ -348,7 +349,7 @@ class Serving:
         if self._copies is not None:  # nobody writes into the session any more
             await self._attempt("backup", self._copies.finish(), pace.last_copy)
         state, cause = ending.reason, ending.cause
-        if state == "broke":
+        if state in FALLS:
             state, cause = "reconnecting", state
         await self._reporter.finish(state, cause, within=pace.release)
 

@@ -1,8 +1,10 @@
-"""When an alert is raised and when it is cleared: pure.
+"""When an alert is raised, told again and cleared: pure.
 
 An alert is one lasting condition on one subject. It is raised once the condition was there for
 some rounds in a row (a peak of the CPU is no news) and cleared after two rounds without it, so
-that what flaps stays one alert. A round that could not judge the condition changes nothing.
+that what flaps stays one alert. While it lasts it is told again, each time after twice as long:
+nobody forgets it, and nobody is drowned. A round that could not judge the condition changes
+nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ Key = tuple[str, str | None]  # the reason's name and its subject
 PATIENT = frozenset({"cpu_high", "memory_high", "redis_slow", "store_slow", "queue_backlog"})
 RAISE_AFTER = 2  # rounds, for those that have peaks; the others are raised at once
 CLEAR_AFTER = 2  # rounds
+LONGEST = 86_400.0  # seconds from one telling to the next, unless the first pause is longer
 CRITICAL = frozenset(
     {
         "redis_away",
@@ -42,7 +45,10 @@ FOLLOWED = frozenset({"connection_failed", "connection_blocked"})
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert; active until `cleared_at`. Times in seconds since the epoch."""
+    """One alert; active until `cleared_at`. Times in seconds since the epoch.
+
+    It was told last at `told_at`, `repeats` times since it was raised.
+    """
 
     name: str
     subject: str | None
@@ -50,6 +56,27 @@ class Alert:
     reason: str
     raised_at: float
     cleared_at: float | None = None
+    told_at: float | None = None
+    repeats: int = 0
+
+    def due(self, at: float, every: float) -> bool:
+        """Whether it is to be told again; `every` is the first pause in seconds, 0 is never."""
+        pause = max(every, min(LONGEST, every * 2.0 ** min(self.repeats, 32)))
+        told_at = self.raised_at if self.told_at is None else self.told_at
+        # What lies in the future was told before the clock was set back.
+        return every > 0 and not 0 <= at - told_at < pause
+
+    def again(self, at: float) -> Alert:
+        """The same, told once more."""
+        return replace(self, told_at=at, repeats=self.repeats + 1)
+
+    def became(self, before: Alert | None) -> str:
+        """What a change from `before` is, for the log."""
+        if before is None:
+            return "alert_raised"
+        if self.cleared_at is not None:
+            return "alert_cleared"
+        return "alert_repeated" if self.repeats > before.repeats else "alert_changed"
 
     @property
     def id(self) -> str:
@@ -79,6 +106,8 @@ class Alert:
             "reason": self.reason,
             "raised_at": self.raised_at,
             "cleared_at": self.cleared_at,
+            "told_at": self.raised_at if self.told_at is None else self.told_at,
+            "repeats": self.repeats,
             "at": self.raised_at,
         }
         return Write("set", HEALTH_ALERTS, self.id, data, tells=of_alert)
@@ -93,6 +122,8 @@ class Alert:
             reason=document["reason"],
             raised_at=document["raised_at"],
             cleared_at=document["cleared_at"],
+            told_at=document.get("told_at"),  # one of an older release was never told again
+            repeats=document.get("repeats", 0),
         )
 
 
@@ -110,8 +141,13 @@ class Alerts:
         by_age = sorted(active, key=lambda alert: -alert.raised_at)
         return cls(active={(alert.name, alert.subject): alert for alert in by_age})
 
-    def judged(self, verdict: Verdict, at: float) -> tuple[Alerts, tuple[Alert, ...]]:
-        """The alerts after a round, and those that were raised, changed or cleared by it."""
+    def judged(
+        self, verdict: Verdict, at: float, every: float = 0.0
+    ) -> tuple[Alerts, tuple[Alert, ...]]:
+        """The alerts after a round, and those that were raised, told again, changed or cleared by it.
+
+        `every`: seconds after which an alert is told again for the first time, 0 for never.
+        """
         reasons = {(reason.name, reason.subject): reason for reason in verdict.reasons}
         active = dict(self.active)
         changed: list[Alert] = []
@@ -123,9 +159,13 @@ class Alerts:
                 severity: Severity = "critical" if key[0] in CRITICAL else "warning"
                 active[key] = Alert(*key, severity, reason.detail, at)
                 changed.append(active[key])
-            elif key in active and key[0] in FOLLOWED and active[key].reason != reason.detail:
-                active[key] = replace(active[key], reason=reason.detail)
-                changed.append(active[key])
+            elif key in active:
+                now = active[key].again(at) if active[key].due(at, every) else active[key]
+                if key[0] in FOLLOWED or now is not active[key]:
+                    now = replace(now, reason=reason.detail)
+                if now != active[key]:
+                    active[key] = now
+                    changed.append(now)
         for key in self.active:
             if key in reasons or key[0] in verdict.unknown:
                 continue

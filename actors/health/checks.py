@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from actors.settings import Settings
 
 STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent
-BACKLOG = 100  # messages; more waiting than that is worth a look
 DISK_FULL = 64 * 2**20  # bytes; with less left, commits begin to fail
 FAILED_SHARE = 0.25  # of the connections that should run; more than that is no single account's
 REDIS_SLOW = 0.25  # seconds for a ping
@@ -29,12 +28,18 @@ STORE_SLOW = 1.0  # seconds for reading one document
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Percent of the machine, seconds between heartbeats, and whether the service recovers alone."""
+    """From where on something is worth a word.
+
+    Percent of the machine, seconds between heartbeats, whether the service recovers alone, how many
+    messages may wait, and after how many seconds an alert is told again (0 for never).
+    """
 
     cpu: float
     memory: float
     heartbeat: float
     auto_recovery: bool = True
+    waiting: int = 100
+    repeat: float = 0.0
 
     @classmethod
     def of(cls, settings: Settings) -> Thresholds:
@@ -44,6 +49,8 @@ class Thresholds:
             settings.memory_threshold,
             settings.heartbeat_interval / 1000,
             settings.auto_recovery,
+            settings.queue_threshold,
+            settings.alert_repeat_interval / 1000,
         )
 
 
@@ -181,6 +188,7 @@ BY_HAND: Mapping[str, str] = {
     "hung": "Its process hung and was ended; start tries it again.",
     "outdated": "WhatsApp refuses the announced version; set WHATSAPP_VERSION to a newer one, then"
     " start the connection.",
+    "zombie": "It was open and carried nothing, and was ended; start tries it again.",
 }
 
 
@@ -198,7 +206,7 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
     if sample.queue is None:
         unknown |= OF_QUEUE
     else:
-        reasons += _queue(sample.queue)
+        reasons += _queue(sample.queue, thresholds)
     if sample.spools is None:
         unknown |= OF_SPOOLS
     else:
@@ -280,10 +288,10 @@ def _sentence(seen: Seen, auto_recovery: bool) -> str:
     return known
 
 
-def _queue(queue: Backlog) -> list[Reason]:
+def _queue(queue: Backlog, thresholds: Thresholds) -> list[Reason]:
     reasons = []
-    if queue.waiting > BACKLOG:
-        detail = f"{queue.waiting} messages wait."
+    if queue.waiting > thresholds.waiting:
+        detail = f"{queue.waiting} messages wait, QUEUE_THRESHOLD is {thresholds.waiting}."
         reasons.append(Reason("queue_backlog", "healthy", detail))
     if queue.dead:
         reasons.append(Reason("dead_letters", "healthy", f"{queue.dead} dead letters."))

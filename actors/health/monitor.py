@@ -76,12 +76,13 @@ class Monitor:
         self.last = verdict
         alerts = await self._resumed()
         if alerts is not None:
-            self._alerts, changed = alerts.judged(verdict, sample.at)
+            every = self._thresholds.repeat
+            self._alerts, changed = alerts.judged(verdict, sample.at, every)
             for alert in changed:
                 self._unwritten[alert.id] = alert
                 log.warning(
                     "alert",
-                    action="alert_raised" if alert.cleared_at is None else "alert_cleared",
+                    action=alert.became(alerts.active.get((alert.name, alert.subject))),
                     alert=alert.name,
                     connection=alert.subject,
                     severity=alert.severity,

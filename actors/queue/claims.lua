@@ -7,28 +7,34 @@ local function job(id)
     return record
 end
 
--- Gives out a message of a chat, as the one in flight there (`FLIGHT`) or to follow it (`AHEAD`).
-local function give(where, id, chat, turn)
+local function crashed(job)
+    return suspect(job[8])
+end
+
+-- Gives a job out, as the one in flight in its chat (`FLIGHT`) or to follow it (`AHEAD`).
+local function give(where, job, chat, turn)
+    local id = job[1]
+    job[6] = tostring(job[6] + 1)
+    job[9] = tostring((job[9] or 0) + 1)
     call('HSET', where, chat, id .. ' ' .. turn)
-    local record = call('HMGET', message(id), 'attempts', 'tries')
     write(id, sequence(), 'status', 'sending', 'sending_at', NOW,
-        'attempts', record[1] + 1, 'tries', (record[2] or 0) + 1)
-    return job(id)
+        'attempts', job[6], 'tries', job[9])
+    return job
 end
 
 -- Gives each chat whose flight is `known` to the claimer its next message too; not one that an
 -- owner crashed with, for that one flies alone.
-local function look_ahead(jobs, known)
-    local flights = call('HGETALL', FLIGHT)
-    for i = 1, #flights, 2 do
-        local chat, flying = flights[i], string.match(flights[i + 1], '^%S+')
-        if known[flying] and call('HEXISTS', AHEAD, chat) == 0 then
-            local first = call('ZRANGE', lane(chat), 0, 1)
-            local id = first[first[1] == flying and 2 or 1]
-            if id and not suspect(id) then
-                local turn = call('HINCRBY', COUNTERS, 'turn', 1)
-                    + call('HGET', message(id), 'priority') * LEVEL
-                table.insert(jobs, give(AHEAD, id, chat, turn))
+local function look_ahead(jobs, flights, followed, known)
+    for _, flight in ipairs(flights) do
+        local chat, flying = unpack(flight)
+        if known[flying] and not followed[chat] then
+            local first = call('ZRANGE', lane(chat), 0, 1, 'WITHSCORES')
+            local next = first[1] == flying and 3 or 1
+            local found = first[next] and job(first[next])
+            if found and not crashed(found) then
+                local level = math.floor(tonumber(first[next + 1]) / PRIORITY) * LEVEL
+                local turn = following('turn') + level
+                table.insert(jobs, give(AHEAD, found, chat, turn))
             end
         end
     end
@@ -40,8 +46,8 @@ function transitions.claim(epoch, limit, ahead, concurrency, interval, longest, 
     if not owns(epoch) then
         return {'lost'}
     end
-    promote()
-    rested(tonumber(longest))
+    local held_back = promote()
+    held_back = rested(tonumber(longest)) or held_back
     limit = tonumber(limit)
     local jobs = {}
     -- What an earlier claim of this epoch took whose answer never arrived.
@@ -49,26 +55,31 @@ function transitions.claim(epoch, limit, ahead, concurrency, interval, longest, 
     for i = rests + 1, #given do
         known[given[i]] = true
     end
-    local flights = call('HVALS', FLIGHT)
-    for _, flying in ipairs(flights) do
-        local id = string.match(flying, '^%S+')
+    -- Pairs of chat and message, and by its chat the message.
+    local flights, flying = {}, {}
+    local found = call('HGETALL', FLIGHT)
+    for i = 1, #found, 2 do
+        local chat, id = found[i], string.match(found[i + 1], '^%S+')
+        table.insert(flights, {chat, id})
+        flying[chat] = id
         if not known[id] and #jobs < limit then
             table.insert(jobs, job(id))
             known[id] = true
         end
     end
-    local followers = call('HGETALL', AHEAD)
-    for i = 1, #followers, 2 do
-        local id = string.match(followers[i + 1], '^%S+')
-        local before = string.match(call('HGET', FLIGHT, followers[i]), '^%S+')
+    local followed = {}
+    found = call('HGETALL', AHEAD)
+    for i = 1, #found, 2 do
+        local chat, id = found[i], string.match(found[i + 1], '^%S+')
+        followed[chat] = true
         -- Whoever has it in hand must know what it follows.
-        if not known[id] and known[before] then
+        if not known[id] and known[flying[chat]] then
             table.insert(jobs, job(id))
         end
     end
     local room, paced = pace(math.min(limit - #jobs, concurrency - #flights), tonumber(interval))
     local taken, set_aside = 0, 0
-    local alone = #flights == 1 and suspect(string.match(flights[1], '^%S+'))
+    local alone = #flights == 1 and crashed(job(flights[1][2]))
     while taken < room and set_aside < PROMOTE and not alone do
         local chats = call('ZPOPMIN', READY, room - taken)
         if #chats == 0 then
@@ -76,36 +87,38 @@ function transitions.claim(epoch, limit, ahead, concurrency, interval, longest, 
         end
         for i = 1, #chats, 2 do
             local chat, turn = chats[i], chats[i + 1]
-            local id = call('ZRANGE', lane(chat), 0, 0)[1]
-            local suspected = not alone and suspect(id)
-            if alone or (suspected and #flights + taken > 0) then
+            local first = not alone and job(call('ZRANGE', lane(chat), 0, 0)[1])
+            if alone or (crashed(first) and #flights > 0) then
                 -- It keeps its turn, and nothing passes it: what flies lands, and then it may.
                 call('ZADD', READY, turn, chat)
                 alone = true
             elseif rest(chat) then
                 set_aside = set_aside + 1
+                held_back = true
             else
                 taken = taken + 1
-                table.insert(jobs, give(FLIGHT, id, chat, turn))
-                known[id] = true
+                table.insert(jobs, give(FLIGHT, first, chat, turn))
+                table.insert(flights, {chat, first[1]})
+                known[first[1]] = true
                 keep_apart(chat, given[taken <= tonumber(rests) and taken or 0])
-                alone = suspected
+                alone = crashed(first)
             end
         end
     end
     if taken > 0 then
         paced = spend(tonumber(interval))
     end
+    local more = call('EXISTS', READY) == 1
     -- Only where no other chat waits for its turn.
-    if ahead == '1' and not alone and call('EXISTS', READY) == 0 then
-        look_ahead(jobs, known)
+    if ahead == '1' and not alone and not more then
+        look_ahead(jobs, flights, followed, known)
     end
     if set_aside >= PROMOTE then
         paced = NOW
-    elseif call('EXISTS', READY) == 0 then
+    elseif not more then
         paced = nil
     end
-    return {'claimed', sooner(paced, next_due()) or '', jobs}
+    return {'claimed', sooner(paced, held_back and next_due()) or '', jobs}
 end
 
 -- What WhatsApp acknowledged (`count` pairs of id and time), then the next claim: an owner that is
@@ -187,4 +200,4 @@ function transitions.unclaim(epoch, ...)
     return 'kept'
 end
 
-return transitions[TRANSITION](unpack(ARGV, 4))
+return run()

@@ -28,8 +28,8 @@ local function took(seconds)
     while TOOK[bucket] and seconds > TOOK[bucket] do
         bucket = bucket + 1
     end
-    call('HINCRBY', COUNTERS, 'took:' .. bucket, 1)
-    call('HINCRBY', COUNTERS, 'took:ms', math.floor(seconds * 1000 + 0.5))
+    add('took:' .. bucket, 1)
+    add('took:ms', math.floor(seconds * 1000 + 0.5))
 end
 
 -- How far the clock was set back, in all. `held` counts on from there: its scores are ahead of the
@@ -38,7 +38,11 @@ local function set_back()
     return tonumber(call('HGET', COUNTERS, 'set_back') or 0)
 end
 
+-- Readies what is due of what is held back; whether anything may be left.
 local function promote()
+    if call('EXISTS', HELD, SCHEDULED) == 0 then
+        return false
+    end
     for _, id in ipairs(call('ZRANGEBYSCORE', HELD, '-inf', NOW + set_back(), 'LIMIT', 0, PROMOTE)) do
         call('ZREM', HELD, id)
         call('HDEL', message(id), 'retry_at')
@@ -54,6 +58,7 @@ local function promote()
         write(id, seq, 'status', 'queued', 'queued_at', NOW)
         place(id, record[1], record[2], seq)
     end
+    return true
 end
 
 local function sooner(one, other)
@@ -80,7 +85,8 @@ local function prove(id, status, at)
         at = NOW
     end
     local record = call('HMGET', message(id), 'status', 'chat', 'sent_at', status .. '_at',
-        'delivered_at', 'sending_at', 'accepted_at', 'send_at', 'redriven_at')
+        'delivered_at', 'sending_at', 'accepted_at', 'send_at', 'redriven_at', 'uncertain',
+        'error', 'retry_at', 'ticket', 'expired_at')
     for _, before in pairs({record[3], record[5], record[6]}) do
         if before and tonumber(before) > tonumber(at) then
             at = before
@@ -96,8 +102,10 @@ local function prove(id, status, at)
             count('revived')
         end
         took(at - math.max(record[7] or at, record[8] or 0, record[9] or 0))
-        leave(id, record[2])
-        call('HDEL', message(id), 'uncertain', 'error', 'retry_at', 'ticket', 'expired_at')
+        leave(id, record[2], record[1] == 'dead')
+        if record[10] or record[11] or record[12] or record[13] or record[14] then
+            call('HDEL', message(id), 'uncertain', 'error', 'retry_at', 'ticket', 'expired_at')
+        end
         call('PEXPIRE', message(id), RETENTION)
     end
     local fields = {status .. '_at', at}

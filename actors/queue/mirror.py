@@ -126,7 +126,7 @@ def job(record: Record) -> Document:
         "priority": record.priority,
         "expired_at": record.expired_at,
         "accepted_at": record.accepted_at,
-        "updated_at": max([record.accepted_at, *record.times.values()]),
+        "updated_at": record.changed_at,
         "revision": record.revision,
     }
 

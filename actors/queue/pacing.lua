@@ -13,10 +13,10 @@ local function after(seconds)
 end
 
 -- Gives the chats whose gap is over their turn. Nothing rests longer than `longest` from now on:
--- the clock was put back, or the gap made smaller.
+-- the clock was put back, or the gap made smaller. Whether any may be left.
 local function rested(longest)
     if call('EXISTS', GAPS, RESTING) == 0 then
-        return
+        return false
     end
     local function ready_all(from, to)
         for _, chat in ipairs(call('ZRANGEBYSCORE', RESTING, from, to, 'LIMIT', 0, PROMOTE)) do
@@ -29,6 +29,7 @@ local function rested(longest)
     if longest then
         ready_all('(' .. after(longest), '+inf')
     end
+    return true
 end
 
 -- How many of `room` may leave now, and from when the next may, where none may.

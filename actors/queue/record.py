@@ -119,6 +119,11 @@ class Record:
         """The whole content; None once it is `redacted`. Raises `UnknownContent`."""
         return None if self.redacted else _said(self.content, self.text)
 
+    @property
+    def changed_at(self) -> float:
+        """When its status changed last."""
+        return max([self.accepted_at, *self.times.values()])
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

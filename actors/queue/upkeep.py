@@ -6,6 +6,7 @@ None of it is on the path of a message: without it sends go on, and what is miss
 from __future__ import annotations
 
 import asyncio
+import time
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -35,8 +36,12 @@ LONGEST_PAUSE = 5.0
 GRACE = 5.0
 """Seconds that the loops have to end."""
 
-ALL_EVERY = 4
-"""Rounds of mirroring, of which one takes also what is still changing: the view lags 2 s at most."""
+ALL_EVERY = 2.0
+"""Seconds after which a round takes also what is still changing."""
+SHARE = 0.02
+"""The part of its time that mirroring takes while messages are being sent: they go before it."""
+LAG = 10.0
+"""Seconds after which a change does not wait for that any more."""
 RECORDS = TELLING_LIMIT // 3  # three documents a record at most
 
 
@@ -49,7 +54,7 @@ class Upkeep:
         self._lanes = lanes
         self._documents = documents
         self._connections: Sequence[str] = ()
-        self._rounds = 0
+        self._all_at = time.monotonic()
         self._newest: dict[str, int] = {}
         self.counts: dict[str, Counts] = {}
         self.away: set[str] = set()
@@ -91,14 +96,18 @@ class Upkeep:
         """Store changed records, those of all connections together, and forget that they changed.
 
         What changed since the last round waits for the next, for its owner is at it: a message
-        that takes all its steps within a second is stored once, and not after each.
+        that takes all its steps within a second is stored once, and not after each. While messages
+        are being sent most of the time is left to them, and what changes meanwhile is stored once
+        too: the view lags 2 s, and `LAG` where messages leave as fast as they can.
         """
-        self._rounds += 1
         records: list[Record] = []
         before, self._newest = self._newest, await self._lanes.unmirrored(self._connections)
+        everything = time.monotonic() - self._all_at >= ALL_EVERY
+        if everything:
+            self._all_at = time.monotonic()
         for connection, newest in self._newest.items():
             # What changes on while this runs is left for later here too, or it might never end.
-            upto = newest if self._rounds % ALL_EVERY == 0 else before.get(connection)
+            upto = newest if everything else before.get(connection)
             while upto is not None:
                 records += await self._lanes.changed(connection, RECORDS - len(records), upto)
                 if len(records) < RECORDS:
@@ -107,9 +116,19 @@ class Upkeep:
                 records = []
         await self._store(records)
 
+    async def _give_way(self, records: Sequence[Record], took: float) -> None:
+        """Leave the machine to what is being sent, unless the first of `records` has waited long."""
+        left = LAG - (time.time() - records[0].changed_at)
+        if left <= 0:
+            return
+        counts = await self._lanes.counts_many(list({each.connection for each in records}))
+        if any(each.active for each in counts.values()):
+            await asyncio.sleep(min(left, took / SHARE - took))
+
     async def _store(self, records: Sequence[Record]) -> None:
         if not records:
             return
+        begun = time.monotonic()
         await self._documents.batch(mirror.writes(records, billed=self._documents.billed))
         for connection, message_id in mirror.deleted(records):
             await self._lanes.redact(connection, message_id)
@@ -118,6 +137,7 @@ class Upkeep:
         await asyncio.gather(
             *(self._lanes.mirrored(connection, list(group)) for connection, group in each)
         )
+        await self._give_way(records, time.monotonic() - begun)
 
     async def prune(self) -> None:
         """Forget the dead letters whose time is over."""

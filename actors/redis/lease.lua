@@ -109,4 +109,4 @@ function transitions.mark(epoch, state, cause)
     return 'kept'
 end
 
-return transitions[TRANSITION](unpack(ARGV, 4))
+return run()

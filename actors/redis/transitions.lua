@@ -57,13 +57,39 @@ local function wake()
     end
 end
 
+-- What this script adds to `counters`: each is written once, at its end (`run`), and not for each
+-- message; and what those have been before, that are numbers to give.
+local added, before = {}, {}
+
+local function add(counter, by)
+    added[counter] = (added[counter] or 0) + by
+end
+
+local function following(counter)
+    before[counter] = before[counter] or tonumber(call('HGET', COUNTERS, counter) or 0)
+    add(counter, 1)
+    return before[counter] + added[counter]
+end
+
 local function sequence()
-    return call('HINCRBY', COUNTERS, 'seq', 1)
+    return following('seq')
 end
 
 -- Counts what became of messages, in the script that does it: so no count is lost, and none is twice.
 local function count(what)
-    call('HINCRBY', COUNTERS, 'count:' .. what, 1)
+    add('count:' .. what, 1)
+end
+
+-- The transition. What it counted counts also where it ends in an error: no number is given twice.
+local function run()
+    local fine, answer = pcall(transitions[TRANSITION], unpack(ARGV, 4))
+    for counter, by in pairs(added) do
+        call('HINCRBY', COUNTERS, counter, by)
+    end
+    if not fine then
+        error(answer, 0)
+    end
+    return answer
 end
 
 -- Changes a record and marks it for mirroring.
@@ -77,7 +103,7 @@ end
 local function ready(chat)
     local head = call('ZRANGE', lane(chat), 0, 0, 'WITHSCORES')
     if head[1] then
-        local turn = call('HINCRBY', COUNTERS, 'turn', 1)
+        local turn = following('turn')
         call('ZADD', READY, turn + math.floor(tonumber(head[2]) / PRIORITY) * LEVEL, chat)
         wake()
     else
@@ -91,24 +117,32 @@ local function place(id, chat, priority, seq)
     local key = lane(chat)
     priority = tonumber(priority)
     call('ZADD', key, priority * PRIORITY + seq, id)
-    if call('ZCARD', key) == 1 then
+    if call('ZRANK', key, id) > 0 then
+        return
+    elseif call('ZCARD', key) == 1 then
         ready(chat)
-    elseif call('ZRANK', key, id) == 0 then
+    else
         -- More urgent than all before it. XX: only if the chat waits for its turn.
-        local turn = call('HINCRBY', COUNTERS, 'turn', 1)
+        local turn = following('turn')
         call('ZADD', READY, 'XX', 'LT', turn + priority * LEVEL, chat)
     end
 end
 
--- Takes a message out of the queue for good, and gives its chat its turn if it held it.
-local function leave(id, chat)
+-- Takes a message out of the queue for good, and gives its chat its turn if it held it. One that
+-- was `dead` is out of it, and forgotten there.
+local function leave(id, chat, dead)
+    if dead then
+        call('ZREM', DEAD, id)
+        return
+    end
     local flying = call('HGET', FLIGHT, chat)
-    local freed = false
+    local freed, followed = false, false
     local follower = call('HGET', AHEAD, chat)
     if flying and string.match(flying, '^%S+') == id then
-        call('HDEL', AHEAD, chat)
         if follower then
+            call('HDEL', AHEAD, chat)
             call('HSET', FLIGHT, chat, follower)
+            followed = true
         else
             call('HDEL', FLIGHT, chat)
             freed = true
@@ -125,8 +159,7 @@ local function leave(id, chat)
     end
     call('ZREM', lane(chat), id)
     call('ZREM', OPEN, id)
-    call('ZREM', DEAD, id)
-    if freed or call('EXISTS', lane(chat)) == 0 then
+    if freed or not followed and call('EXISTS', lane(chat)) == 0 then
         ready(chat)
     end
 end
@@ -158,10 +191,10 @@ local function bury(id, chat, code)
     count('dead')
 end
 
--- Whether the message was in flight when an owner crashed. Such a one flies alone, so that the next
--- crash is its own doing and no other's.
-local function suspect(id)
-    return tonumber(call('HGET', message(id), 'crashes') or 0) > 0
+-- Whether a message with so many `crashes` was in flight when an owner crashed. Such a one flies
+-- alone, so that the next crash is its own doing and no other's.
+local function suspect(crashes)
+    return tonumber(crashes or 0) > 0
 end
 
 -- Queues again all that an owner had in flight: bytes may have left, so it is uncertain. An
@@ -179,8 +212,8 @@ local function cut_off(crash)
     call('DEL', AHEAD)
     for _, each in ipairs(cut) do
         local id, chat = unpack(each)
-        local record = call('HMGET', message(id), 'sending_at', 'crash_log')
-        local poison = crash and #cut == 1 and suspect(id)
+        local record = call('HMGET', message(id), 'sending_at', 'crash_log', 'crashes')
+        local poison = crash and #cut == 1 and suspect(record[3])
         call('HINCRBY', message(id), 'cut', 1)
         count('cut_off')
         call('HSET', message(id), 'uncertain', '1')

@@ -10,6 +10,7 @@ sync (``source: history``) is old and tells nothing.
     ``message.changed``     a reaction, an edit, a delete or a vote; it is no message besides
     ``connection.state``    the state, or its cause, is another one
     ``alert.raised`` ``alert.cleared``
+    ``alert.repeated``      it lasts, and is told again
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ EventType = Literal[
     "message.changed",
     "connection.state",
     "alert.raised",
+    "alert.repeated",
     "alert.cleared",
 ]
 TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
@@ -137,13 +139,15 @@ def of_alert(before: Document | None, after: Document | None) -> Sequence[Event]
     told: list[Event] = []
     if before is None:
         told.append(_alert("alert.raised", after, after["raised_at"]))
+    elif after["active"] and after.get("repeats", 0) > before.get("repeats", 0):
+        told.append(_alert("alert.repeated", after, after["told_at"], after["repeats"]))
     if not after["active"] and (before is None or before["active"]):
         told.append(_alert("alert.cleared", after, after["cleared_at"]))
     return told
 
 
-def _alert(kind: EventType, document: Document, at: float) -> Event:
-    return Event(_key(kind, document["id"]), kind, document["subject"], float(at), document)
+def _alert(kind: EventType, document: Document, at: float, *more: object) -> Event:
+    return Event(_key(kind, document["id"], *more), kind, document["subject"], float(at), document)
 
 
 def _event(kind: EventType, document: Document, at: float, *more: object) -> Event:

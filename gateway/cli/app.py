@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import backup, connections, keys, queue, simulate, webhooks
+from gateway.cli import backup, connections, jobs, keys, queue, service, simulate, webhooks
 from gateway.cli import settings as settings_commands
 from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
 
@@ -28,6 +28,8 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(backup.app, name="backup")
 app.add_typer(settings_commands.app, name="settings")
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(service.app, name="service")
 app.add_typer(simulate.app, name="simulate")
 
 
@@ -103,11 +105,18 @@ def status(data: Data = DATA, as_json: Json = False) -> None:
 
 
 @app.command()
-def doctor(data: Data = DATA, as_json: Json = False) -> None:
+def doctor(
+    settings: Annotated[
+        Path | None,
+        typer.Option("--settings", metavar="FILE", help="What the next start would be given."),
+    ] = None,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
     """Look for what would keep the service from running well. Exit status 1 if something would."""
     from gateway.cli.doctor import run
 
-    run(directory(data), as_json)
+    run(directory(data), settings, as_json)
 
 
 @app.command()

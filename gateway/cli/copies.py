@@ -26,6 +26,7 @@ from actors.redis.position import Position
 from actors.settings import InvalidSettings, Settings
 from gateway.cli import output
 from gateway.cli.instance import running
+from supervision.jobs.copies import verified
 from supervision.keeper.plan import Plan, Unreadable
 
 if TYPE_CHECKING:
@@ -102,7 +103,9 @@ class Desk:
         if not every:
             copies = list({copy.connection: copy for copy in copies}.values())
         with tempfile.TemporaryDirectory(prefix="teimoso-verify-") as scratch:
-            return [await self._verified(copy, Path(scratch)) for copy in copies]
+            return [
+                _shown(copy) | await verified(self._vault, copy, Path(scratch)) for copy in copies
+            ]
 
     async def restore(self, connection: str, which: str | None) -> dict[str, Any]:
         """Put a copy in the place of the session, under a lease where anybody may take one."""
@@ -167,22 +170,6 @@ class Desk:
         named = self._settings.redis_url is not None or self._settings.redis_host is not None
         own = plan.valkey if plan is not None else not named
         return own and not running(self._settings.data)
-
-    async def _verified(self, copy: Copy, scratch: Path) -> dict[str, Any]:
-        target = scratch / SESSION_FILE
-        shown: dict[str, Any] = _shown(copy)
-        try:
-            await self._vault.restore(copy, target)
-            session = Session.open(target, copy.position.epoch)
-        except (Tampered, WrongKey) as refusal:
-            return {**shown, "ok": False, "code": refusal.code, "why": str(refusal)}
-        try:
-            own = session.credentials()
-            waiting = len(session.pending("message", 1_000_000))
-        finally:
-            session.close()
-        linked = own is not None and own.account is not None
-        return {**shown, "ok": True, "linked": linked, "waiting": waiting, "why": None}
 
     async def _copies(self, connection: str | None) -> list[Copy]:
         if connection is not None:

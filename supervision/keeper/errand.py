@@ -2,7 +2,8 @@
 
 The keeper itself never loads Ray, so it sends a process that lives for seconds. ``start`` makes
 the root where there is none, or one that hangs: on another host the keeper can end no process, and
-Ray calls no actor dead that only hangs. ``stop`` lets it stop its children and let go of their leases, and
+Ray calls no actor dead that only hangs. One on a host that does not share the directory hangs for
+whoever looks into it. ``stop`` lets it stop its children and let go of their leases, and
 ends it.
 """
 
@@ -14,8 +15,9 @@ import sys
 import time
 from pathlib import Path
 
+from actors import hosts
 from actors.settings import Settings
-from supervision import cluster
+from supervision import cluster, roster
 
 DRAIN = 25.0  # seconds that the tree has to stop
 ANSWER = 20.0  # seconds that a root has to answer, also one that Ray is making again just now
@@ -38,9 +40,9 @@ def main() -> int:
 
 async def _end_hung(data: Path) -> None:
     root = cluster.find_root()
-    if root is None or not await _hangs(root):
+    if root is None or not await _hangs(root, data):
         return
-    sys.stderr.write("The root hung and is replaced.\n")
+    sys.stderr.write("The root hung, or was astray, and is replaced.\n")
     await cluster.Cluster(data).kill(root)
     for _ in range(GONE):
         if cluster.find_root() is None:
@@ -48,16 +50,24 @@ async def _end_hung(data: Path) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _hangs(root: cluster.Handle) -> bool:
+async def _hangs(root: cluster.Handle, data: Path) -> bool:
     deadline = time.monotonic() + ANSWER
     while (left := deadline - time.monotonic()) > 0:
         try:
-            return float((await root.health(left))["lag"]) > LAG
+            health = await root.health(left)
+            return float(health["lag"]) > LAG or _is_astray(health.get("node"), data)
         except cluster.ActorDead:
             return False
         except (cluster.NoAnswer, cluster.Refused):
             await asyncio.sleep(0.5)  # Ray may have lost sight of it for a moment
     return True
+
+
+def _is_astray(node: str | None, data: Path) -> bool:
+    """Whether it runs on another host and writes into another directory than this one."""
+    return node not in {None, hosts.here()} and not any(
+        entry.role == "root" for entry in roster.read(data)
+    )
 
 
 async def _stop(data: Path) -> int:

@@ -72,10 +72,10 @@ def _simulator(data: Path, _settings: Settings, plan: Plan) -> Part:
     )
 
 
-def _ray(data: Path, _settings: Settings, plan: Plan) -> Part:
+def _ray(data: Path, settings: Settings, plan: Plan) -> Part:
     return Part(
         "ray",
-        lambda: rayhead.command(data, plan.ports),
+        lambda: rayhead.command(data, plan.ports, settings.log_max_bytes),
         lambda: rayhead.ready(plan.ports),
         patience=120.0,
         silence=None,  # Ray ends its head when one of its parts dies

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from supervision.keeper import rotation
 from supervision.roster import Entry
 
 if TYPE_CHECKING:
@@ -44,14 +45,13 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 def start(data: Path, role: str, command: Command) -> Entry:
     """Run it in a session of its own, so that no signal to the keeper's group reaches it.
 
-    Its output goes to the role's log; the log of the run before is kept beside it. Raises OSError.
+    Its output goes to the role's log; those of the runs before are kept beside it. Raises OSError.
     """
     log = log_of(data, role)
     log.parent.mkdir(parents=True, exist_ok=True)
-    if log.exists():
-        log.replace(log.with_suffix(".log.1"))
+    rotation.set_aside(log)
     environment = {**os.environ, **command.environment, INSTANCE: str(data), PART: role}
-    with log.open("wb") as output:
+    with log.open("ab") as output:  # appended to, as it is cut when it has grown
         child = subprocess.Popen(  # noqa: S603 - the command is the keeper's own
             command.arguments,
             stdin=subprocess.DEVNULL,

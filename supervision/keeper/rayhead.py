@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.files import write_atomically
-from supervision.keeper import probe, python, secret
+from supervision.keeper import probe, python, rotation, secret
 from supervision.keeper.process import Command
 
 if TYPE_CHECKING:
@@ -60,8 +60,11 @@ def environment(data: Path) -> dict[str, str]:
     }
 
 
-def command(data: Path, ports: Mapping[str, int]) -> Command:
-    """Make token, address and directories, and say what to run; no other head may run now."""
+def command(data: Path, ports: Mapping[str, int], log_bytes: int = 2**25) -> Command:
+    """Make token, address and directories, and say what to run; no other head may run now.
+
+    Ray itself cuts each of its logs at `log_bytes`.
+    """
     _prepare(data, ports["ray_gcs"])
     options = {
         "node-ip-address": "127.0.0.1",
@@ -93,6 +96,8 @@ def command(data: Path, ports: Mapping[str, int]) -> Command:
             "RAY_gcs_storage": "rocksdb",
             "RAY_gcs_storage_path": str(data / STORAGE),
             "RAY_kill_worker_timeout_milliseconds": "500",
+            "RAY_ROTATION_MAX_BYTES": str(log_bytes),
+            "RAY_ROTATION_BACKUP_COUNT": str(rotation.KEPT),
             "AUTOSCALER_METRIC_PORT": str(ports["ray_autoscaler_metrics"]),
             "DASHBOARD_METRIC_PORT": str(ports["ray_dashboard_metrics"]),
         },

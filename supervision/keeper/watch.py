@@ -14,7 +14,7 @@ import structlog
 from pydantic import SecretStr
 
 from supervision import roster
-from supervision.keeper import ports, probe, process, python, rayhead, valkey
+from supervision.keeper import ports, probe, process, python, rayhead, rotation, valkey
 from supervision.keeper.board import Board, State
 from supervision.keeper.decisions import Falls, hung, lived
 from supervision.keeper.parts import PROCESSES, Part, parts
@@ -87,6 +87,8 @@ class Keeper:
             ]
             tasks.append(group.create_task(self._keep_root(), name="root"))
             tasks.append(group.create_task(self._write_again(), name="files"))
+            rotating = rotation.keep(self._settings.logs, self._settings.log_max_bytes)
+            tasks.append(group.create_task(rotating, name="logs"))
             await self._left.wait()
             for task in tasks:
                 task.cancel()

@@ -69,7 +69,10 @@ def load(port: int) -> dict[str, float]:
 def test_accepts_over_http(figures: Figures, tmp_path: Path) -> None:
     ours: list[dict[str, float]] = []
     theirs: list[dict[str, float]] = []
-    with Valkey(tmp_path / "valkey") as valkey, Gateway(tmp_path / "gateway", valkey) as gateway:
+    with (
+        Valkey(tmp_path / "valkey") as valkey,
+        Gateway(tmp_path / "gateway", valkey, rate_limit=100_000_000) as gateway,
+    ):
         gateway.api.post("/api/connections", json={"id": "shop"}).raise_for_status()
         assert gateway.process is not None
         with bare(gateway.data) as least:

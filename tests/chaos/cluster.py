@@ -25,6 +25,7 @@ from actors.redis.client import connect
 from actors.redis.lease import Leases
 from actors.settings import Settings
 from supervision.keeper import ports, rayhead
+from tests import leaks
 from tests.instance import Instance, gone, until
 
 if TYPE_CHECKING:
@@ -49,8 +50,17 @@ command.main()
 class Node:
     """One host of a cluster: a raylet, its agents and its workers."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], *, apart: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        process: subprocess.Popen[bytes],
+        *,
+        apart: bool,
+        disk: Path | None = None,
+    ) -> None:
+        """`disk`: what lies there in the place of the instance's directory, if that is not shared."""
         self.name = name
+        self.disk = disk
         self._process = process
         self._apart = apart
 
@@ -97,6 +107,12 @@ class Node:
         """Stop all of it at once, and see that it stands still."""
         return self._all(signal.SIGSTOP, lambda each: each.status() == psutil.STATUS_STOPPED)
 
+    def lose_disk(self) -> None:
+        """All that lay on it is gone, once nobody there lives who would write it anew."""
+        assert self.disk is not None, f"{self.name} has none of its own"
+        assert not self.processes(), f"{self.name} lives"
+        shutil.rmtree(self.disk)
+
     def thaw(self, processes: Iterable[psutil.Process] | None = None) -> None:
         """Let these go on, or all of it."""
         for each in self.processes() if processes is None else processes:
@@ -130,9 +146,14 @@ def join(
     name: str,
     *,
     apart: str | None = None,
+    instead_of: Path | None = None,
 ) -> Node:
-    """A raylet more, once it listens; `apart` is its address if it is to be a host of its own."""
+    """A raylet more, once it listens; `apart` is its address if it is to be a host of its own.
+
+    Such a one has a directory of its own under the path `instead_of`, an empty one.
+    """
     of = ports.settle({}, (), ports.candidates(place / name), ports.free)
+    disk = None
     flags = {
         "address": address,
         "node-ip-address": apart or "127.0.0.1",
@@ -154,10 +175,16 @@ def join(
         user = () if os.getuid() == 0 else ("--user", "--map-root-user")
         wall = ["unshare", *user, "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
         # A directory of its own over Ray's: by what lies there a program finds its own raylet.
-        alone = 'hostname "$0" && mount -t tmpfs none "$1" && shift && exec "$@"'
-        words = [*wall, "sh", "-c", alone, name, str(rayhead.temporary(place)), *words]
+        alone = 'hostname "$0" && mount -t tmpfs none "$1" && shift && '
+        over = [str(rayhead.temporary(place))]
+        if instead_of is not None:
+            disk = place / f"{name}-data"
+            disk.mkdir(mode=0o700)
+            alone += 'mount --bind "$1" "$2" && shift 2 && '
+            over += [str(disk), str(instead_of)]
+        words = [*wall, "sh", "-c", alone + 'exec "$@"', name, *over, *words]
     process = _run(place, words, environment, name)
-    node = Node(name, process, apart=apart is not None)
+    node = Node(name, process, apart=apart is not None, disk=disk)
     try:
         _await(place, of["ray_node_manager"], process, name, apart or "127.0.0.1")
     except BaseException:
@@ -196,7 +223,9 @@ def _await(
 class Cluster:
     """A head on this host, and as many nodes as `join` is called for."""
 
-    def __init__(self) -> None:
+    def __init__(self, **environment: str) -> None:
+        """`environment` is what every process on every host finds in its own, besides."""
+        self._more = environment
         # Ray's sockets have paths of 107 bytes at most.
         self.place = Path(tempfile.mkdtemp(prefix="tmo-", dir="/tmp"))
         self.nodes: list[Node] = []
@@ -209,7 +238,7 @@ class Cluster:
             words = [
                 word.replace("dashboard=true", "dashboard=false") for word in command.arguments
             ]
-            self._environment = {**command.environment}
+            self._environment = {**command.environment, **self._more}
             self._head = _run(self.place, words, self._environment, "head")
             _await(self.place, self._ports["ray_gcs"], self._head, "head")
         except BaseException:
@@ -227,12 +256,26 @@ class Cluster:
     @property
     def environment(self) -> Mapping[str, str]:
         """What a process has to have that joins it."""
-        return {**rayhead.environment(self.place), "RAY_ADDRESS": self.address}
+        return {
+            **rayhead.environment(self.place),
+            **self._more,
+            "RAY_ADDRESS": self.address,
+        }
 
-    def join(self, name: str) -> Node:
-        """Another host; returns when its raylet listens."""
+    def join(self, name: str, *, instead_of: Path | None = None) -> Node:
+        """Another host; returns when its raylet listens.
+
+        It shares the instance's directory, or has one of its own `instead_of` that.
+        """
         address = f"127.0.0.{len(self.nodes) + 2}"  # Ray tells hosts apart by their addresses
-        node = join(self.place, self.address, self._environment, name, apart=address)
+        node = join(
+            self.place,
+            self.address,
+            self._environment,
+            name,
+            apart=address,
+            instead_of=instead_of,
+        )
         self.nodes.append(node)
         return node
 
@@ -248,6 +291,7 @@ class Cluster:
         if self._head is not None:
             self._head.kill()
             self._head.wait()
+        leaks.closing(self.place, rayhead.temporary(self.place))
         shutil.rmtree(rayhead.temporary(self.place), ignore_errors=True)
         shutil.rmtree(self.place, ignore_errors=True)
 

@@ -160,10 +160,7 @@ def test_sees_what_the_phone_sent(simulator: Simulator, client: Client, friend: 
     simulator.settled(client.number)
 
 
-@pytest.mark.differs(native="D6", whatsmeow="D6")
 def test_checks_a_number(simulator: Simulator, client: Client, friend: str) -> None:
-    if client.kind in ("native", "whatsmeow"):
-        pytest.skip("the engines' program has no number check yet")
     simulator.post(f"/contacts/{friend}", registered=False)
     for number, registered in (("15550109999", True), (friend, False)):
         client.process.command(do="check", number=number)

@@ -37,6 +37,7 @@ SHARED = {
     "committer",
     "content",
     "files",
+    "handover",
     "hosts",
     "logs",
     "measures",

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal, overload
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -40,14 +40,9 @@ if TYPE_CHECKING:
     from actors.connection.engine import (
         EngineEvents,
         Group,
-        InboxFile,
-        InboxItem,
         InboxKind,
-        InboxMerge,
-        InboxMessage,
-        InboxReceipt,
-        InboxStatus,
         Outgoing,
+        Traffic,
     )
     from actors.media.store import MediaStore
     from actors.settings import Settings
@@ -143,6 +138,15 @@ class NativeEngine:
         """Send one message; see the port."""
         return await self._open_link.send(message)
 
+    @property
+    def traffic(self) -> Traffic | None:
+        """What was read last; see the port."""
+        return None if self._linked is None else self._linked.traffic
+
+    async def probe(self, within: float) -> bool:
+        """Whether WhatsApp answers a ping; see the port."""
+        return await self._open_link.probe(within)
+
     async def lookup(self, number: str) -> str | None:
         """Whether a number is on WhatsApp; see the port."""
         return await self._open_link.lookup(number)
@@ -169,24 +173,7 @@ class NativeEngine:
             raise NotConnected
         return self._linked
 
-    @overload
-    async def pending(
-        self, kind: Literal["message", "history"], limit: int
-    ) -> Sequence[InboxMessage]: ...
-
-    @overload
-    async def pending(self, kind: Literal["receipt"], limit: int) -> Sequence[InboxReceipt]: ...
-
-    @overload
-    async def pending(self, kind: Literal["merge"], limit: int) -> Sequence[InboxMerge]: ...
-
-    @overload
-    async def pending(self, kind: Literal["status"], limit: int) -> Sequence[InboxStatus]: ...
-
-    @overload
-    async def pending(self, kind: Literal["file"], limit: int) -> Sequence[InboxFile]: ...
-
-    async def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
+    async def pending(self, kind: InboxKind, limit: int) -> Sequence[Any]:
         """The oldest unsettled inbox items of that kind."""
         return self._session.pending(kind, limit)
 
@@ -353,14 +340,10 @@ class NativeEngine:
         while True:
             # Not the same for all connections: a thousand of them would ping in step.
             await asyncio.sleep(random.uniform(self._keepalive.least, self._keepalive.most))  # noqa: S311
-            try:
-                await socket.request(iq("get", "w:p", (Node("ping"),)), self._keepalive.deadline)
-            except RequestFailed:
+            if await socket.ping(self._keepalive.deadline):
                 continue
-            except RequestTimeout:
-                # What is read only after a long commit was not late.
-                if socket.silence < self._keepalive.deadline:
-                    continue
+            # What is read only after a long commit was not late.
+            if socket.silence >= self._keepalive.deadline:
                 socket.fail(Cause(Kind.KEEPALIVE))
                 return
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Coroutine, Sequence
 
-    from actors.connection.engine import EngineEvents, Group, Outgoing
+    from actors.connection.engine import EngineEvents, Group, Outgoing, Traffic
     from actors.connection.native.media.carrying import Carrying
     from actors.connection.native.socket import Socket
     from actors.connection.session import Session
@@ -155,6 +155,19 @@ class Linked:
             # Read before anything left: once the stanza is written the session is not asked again.
             self._socket.fail(cause_of(refusal))
             raise NotConnected from refusal
+
+    @property
+    def traffic(self) -> Traffic | None:
+        """What was read last; None before the login is done."""
+        return self._socket.traffic if self._logged_in else None
+
+    async def probe(self, within: float) -> bool:
+        """See `Socket.ping`. Raises `NotConnected` also once the socket ended."""
+        self._require_login()
+        try:
+            return await self._socket.ping(within)
+        except ConnectionLost:
+            raise NotConnected from None
 
     async def lookup(self, number: str) -> str | None:
         """See `presence.lookup`. Raises `NotConnected` before the login is done."""

@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from actors.connection import causes
 from actors.connection.causes import Cause, Kind
+from actors.connection.engine import Traffic
 from actors.connection.native.addresses import SERVER
 from actors.connection.native.certificates import HandshakeRefused
 from actors.connection.native.frames import (
@@ -113,6 +114,7 @@ class Socket:
         self._cause: Cause | None = None
         self._writer: asyncio.Task[None] | None = None
         self._waiting_since: float | None = None
+        self._read_at = time.monotonic()
         self.server_key = b""
         """The Noise key that the server proved in the handshake."""
 
@@ -166,6 +168,11 @@ class Socket:
             return 0.0
         return asyncio.get_running_loop().time() - self._waiting_since
 
+    @property
+    def traffic(self) -> Traffic:
+        """How long ago a stanza was read, and whether the next one would be."""
+        return Traffic(time.monotonic() - self._read_at, self._waiting_since is not None)
+
     async def send(self, *nodes: Node) -> None:
         """Return when the stanzas were handed to the network, in order.
 
@@ -199,6 +206,19 @@ class Socket:
             error = reply.child("error")
             raise RequestFailed((error.number("code") if error is not None else None) or 0)
         return reply
+
+    async def ping(self, within: float) -> bool:
+        """Whether WhatsApp answered within so many seconds; a refusal is an answer.
+
+        Raises `ConnectionLost`.
+        """
+        try:
+            await self.request(iq("get", "w:p", (Node("ping"),)), within)
+        except RequestFailed:
+            return True
+        except RequestTimeout:
+            return False
+        return True
 
     @contextlib.contextmanager
     def acknowledgement(self, message_id: str) -> Iterator[asyncio.Future[Node]]:
@@ -287,13 +307,16 @@ class Socket:
         assert self._transport is not None
         data = await self._next_frame()
         try:
-            return decode(self._transport.decrypt(data))
+            node = decode(self._transport.decrypt(data))
         except BadFrame:
             # A lost or corrupted frame: nothing after it can be read, so a new connection is the
             # only way on. What was not acknowledged comes again.
             self.fail(Cause(Kind.NETWORK, "bad_frame"))
         except MalformedNode:
             self.fail(Cause(Kind.NETWORK, "malformed_node"))
+        else:
+            self._read_at = time.monotonic()
+            return node
         raise self._lost()
 
     async def _next_frame(self) -> bytes:

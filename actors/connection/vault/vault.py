@@ -113,13 +113,18 @@ class Vault:
             raise Tampered("it is gone")
         return await asyncio.to_thread(self._unseal, copy, content.data, target)
 
+    async def is_old(self, copy: Copy) -> bool:
+        """Whether its data key is under another key than the newest. Raises `Tampered`."""
+        content = await self._bucket.read(copy.name)
+        return content is not None and self._old(content.data)
+
     async def rewrap(self, copy: Copy) -> bool:
         """Put the copy's data key under the newest key; False where it was already.
 
         Raises `Tampered` or `WrongKey`.
         """
         content = await self._bucket.read(copy.name)
-        if content is None or peek(io.BytesIO(content.data)).key_id == self._keyring.newest:
+        if content is None or not self._old(content.data):
             return False
         try:
             await self._bucket.write(
@@ -139,6 +144,9 @@ class Vault:
         """Remove every copy of a deleted connection."""
         for copy in await self.copies(connection):
             await self._bucket.delete(copy.name)
+
+    def _old(self, sealed: bytes) -> bool:
+        return peek(io.BytesIO(sealed)).key_id != self._keyring.newest
 
     def _seal(
         self, connection: str, file: Path, scratch: Path, known: Position | None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.causes import Cause, Kind
-from actors.connection.engine import UNSUPPORTED, SendError
+from actors.connection.engine import UNSUPPORTED, NotConnected, SendError
 from actors.connection.native.addresses import parse_optional
 from actors.connection.native.writing import Place, write
 from actors.connection.polls import PollKeys
@@ -69,6 +69,18 @@ class Asking:
             raise answers.error_of(reply.Error)
         there = any(one.IsIn for one in reply.IsOnWhatsAppResponse)
         return str(person.canonical) if there else None
+
+    async def probe(self, within: float) -> bool:
+        """See the port. What is asked is of no interest: it is short, and about nobody."""
+        try:
+            async with asyncio.timeout(within):
+                answered = await self.client.answer("GetBlocklist")
+        except TimeoutError:
+            return False
+        said = self.events.GetBlocklistReturnFunction.FromString(answered).Error
+        if isinstance(gone := answers.error_of(said), NotConnected) or "disconnected" in said:
+            raise NotConnected from gone
+        return "timed out" not in said
 
     async def presence(self, *, available: bool) -> None:
         """See the port."""

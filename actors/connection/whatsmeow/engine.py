@@ -7,12 +7,12 @@ import time
 from collections import deque
 from contextlib import suppress
 from errno import ENOSPC
-from typing import TYPE_CHECKING, Any, Final, Literal, overload
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from actors.connection.causes import Cause, Kind
-from actors.connection.engine import ENGINES, UNSUPPORTED, NotConnected, Qr, SendError
+from actors.connection.engine import ENGINES, UNSUPPORTED, NotConnected, Qr, SendError, Traffic
 from actors.connection.native.committing import SessionRefusal, cause_of
 from actors.connection.native.people import People
 from actors.connection.session import SessionDamaged, StaleEpoch
@@ -31,13 +31,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import (
         EngineEvents,
         Group,
-        InboxFile,
-        InboxItem,
         InboxKind,
-        InboxMerge,
-        InboxMessage,
-        InboxReceipt,
-        InboxStatus,
         Outgoing,
     )
     from actors.connection.native.addresses import Address
@@ -132,6 +126,18 @@ class WhatsmeowEngine:
             self._end(cause_of(refusal))
         return at
 
+    @property
+    def traffic(self) -> Traffic | None:
+        """What whatsmeow told last, of which its own keepalive is no part."""
+        age = time.monotonic() - self._last_heard
+        return Traffic(age, listening=not self._heard) if self._open else None
+
+    async def probe(self, within: float) -> bool:
+        answered = await self._asking.probe(within)
+        if answered:
+            self._last_heard = time.monotonic()
+        return answered
+
     async def lookup(self, number: str) -> str | None:
         return await self._asking.lookup(number)
 
@@ -149,24 +155,7 @@ class WhatsmeowEngine:
     async def typing(self, chat: str, state: str) -> None:
         await self._asking.typing(chat, state)
 
-    @overload
-    async def pending(
-        self, kind: Literal["message", "history"], limit: int
-    ) -> Sequence[InboxMessage]: ...
-
-    @overload
-    async def pending(self, kind: Literal["receipt"], limit: int) -> Sequence[InboxReceipt]: ...
-
-    @overload
-    async def pending(self, kind: Literal["merge"], limit: int) -> Sequence[InboxMerge]: ...
-
-    @overload
-    async def pending(self, kind: Literal["status"], limit: int) -> Sequence[InboxStatus]: ...
-
-    @overload
-    async def pending(self, kind: Literal["file"], limit: int) -> Sequence[InboxFile]: ...
-
-    async def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
+    async def pending(self, kind: InboxKind, limit: int) -> Sequence[Any]:
         """The oldest unsettled inbox items of that kind."""
         return self._session.pending(kind, limit)
 

@@ -59,6 +59,7 @@ _TEXTS: Final[dict[str, tuple[Any, ...]]] = {
     "SetProxyAddress": (_CHARS, ctypes.POINTER(Proxy)),
 }
 _ANSWERS: Final[dict[str, tuple[Any, ...]]] = {
+    "GetBlocklist": (_CHARS,),
     "IsOnWhatsApp": (_CHARS, _CHARS),
     "SendMessage": (_CHARS, _CHARS, _INT, _CHARS, _INT),
 }

@@ -219,8 +219,11 @@ class Owner:
         if command["do"] in ("online", "subscribe", "type"):
             await self._show(command)
             return
-        if command["do"] not in ("send", "say"):
-            raise NotImplementedError
+        if command["do"] == "check":
+            found = await self.engine.lookup(address(command["number"]))
+            child.emit("checked", registered=[found is not None])
+            return
+        assert command["do"] in ("send", "say"), f"no command {command['do']}"
         chat = address(command["to"])
         message_id = f"3EB0{secrets.token_hex(9).upper()}"
         said: Content = Text(command.get("text", ""))

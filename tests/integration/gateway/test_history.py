@@ -80,6 +80,8 @@ def test_alerts_are_told_with_all_that_is_known(api: Api) -> None:
                 "active": True,
                 "raised_at": "2100-01-01T00:33:20.000Z",
                 "cleared_at": None,
+                "told_at": "2100-01-01T00:33:20.000Z",
+                "repeats": 0,
             }
         ],
         "next": None,

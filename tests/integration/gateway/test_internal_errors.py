@@ -60,6 +60,7 @@ def test_an_error_that_nobody_expected(
     lines = [line for line in gateway.log().splitlines() if identity in line]
     [told] = [found for line in lines if (found := json.loads(line))["action"] == "internal_error"]
     assert type_ in json.dumps(told)
+    assert told["request_id"] == identity
     assert SECRET not in gateway.log()
     # and it is nobody else's trouble
     assert api.get("/api/connections/shop").status_code == 200

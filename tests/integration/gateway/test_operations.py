@@ -132,3 +132,11 @@ def test_every_answer_names_its_request(gateway: Gateway) -> None:
     assert len(seen) == 4
     log = gateway.log()
     assert all(request in log for request in seen if request) or "/health" in log
+
+
+def test_a_caller_names_its_request_unless_the_name_may_be_a_number(gateway: Gateway) -> None:
+    for own, taken in (("checkout-42.a_b", True), ("order-15550100001", False)):
+        answer = gateway.api.get("/api/queue", headers={"X-Request-Id": own})
+        assert (answer.headers["x-request-id"] == own) is taken
+        assert f'"{answer.headers["x-request-id"]}"' in gateway.log()
+    assert "15550100001" not in gateway.log()

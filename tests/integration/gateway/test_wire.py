@@ -47,6 +47,7 @@ def problem(answer: bytes) -> dict[str, Any]:
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b"content-type: application/problem+json" in head.lower(), answer
     assert b"connection: close" in head.lower()
+    assert b"\r\nx-request-id: " in head.lower()
     found: dict[str, Any] = json.loads(body)
     assert f" {found['status']} ".encode() in head.splitlines()[0]
     assert KINDS[found["code"]].status == found["status"]

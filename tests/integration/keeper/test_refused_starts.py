@@ -246,7 +246,8 @@ def test_status_when_nothing_runs(data: Path) -> None:
 
 
 def test_a_doctor_leaves_nothing_behind(data: Path) -> None:
-    assert teimoso("doctor", "--data", data / "a" / "b").returncode == 0
+    done = teimoso("doctor", "--json", "--data", data / "a" / "b")
+    assert "data directory" in done.stdout
     assert not data.exists()
 
 

@@ -4,11 +4,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from redis.exceptions import ResponseError
 
 from actors.content import Quote, Target, Text, encode
 from actors.queue.lanes import IdempotencyConflict, Send
-from actors.queue.record import mint
+from actors.queue.ledger import SCRIPT
+from actors.queue.record import api_id, mint
 from actors.redis import keys
+from actors.redis.line import Line
 from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
 
@@ -28,6 +31,20 @@ async def test_g1_what_is_accepted_is_there_as_it_was_answered(desk: Desk) -> No
     assert (record.status, record.chat, record.text) == ("queued", ANA, "hello")
     assert (record.content, record.priority, record.accepted_at) == (REPLY, 2, 5.0)
     assert record.times == {"queued": 5.0}
+
+
+async def test_a_script_that_ends_in_an_error_gives_no_number_twice(
+    desk: Desk, redis: Redis
+) -> None:
+    """It has written one message, and stumbles over the receipt of the next, that has no time."""
+    written = (await desk.accept("a")).message_id
+    unfinished = ("receipts", 9.0, written, "sent", "9.0", written, "delivered")
+    with pytest.raises(ResponseError):
+        await SCRIPT.run(Line(redis), keys.of(SHOP), *unfinished)
+    record = await desk.lanes.get(api_id(SHOP, written))
+    assert record is not None
+    assert record.status == "sent"
+    assert (await desk.lanes.accept(HELLO)).record.revision > record.revision
 
 
 async def test_any_text_is_kept_as_it_is(desk: Desk) -> None:

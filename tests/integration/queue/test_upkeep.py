@@ -166,11 +166,41 @@ async def test_what_rests_in_several_connections_shares_a_commit(
 async def test_what_never_rests_is_mirrored_all_the_same(desk: Desk, documents: Documents) -> None:
     keeping = await mirroring(desk, documents)
     record = await desk.accept("hello")
-    for _ in range(upkeep.ALL_EVERY):
+
+    async def shown() -> object:
         await desk.claim()
         await desk.unclaim("hello")
         await keeping.mirror()
-    assert await documents.get(JOBS, record.id) is not None
+        return await documents.get(JOBS, record.id)
+
+    await until(shown)
+
+
+async def test_mirroring_leaves_most_of_its_time_to_what_is_being_sent(
+    desk: Desk, documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless what changed has waited long."""
+    keeping = await mirroring(desk, documents)
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+
+    async def pause_for(text: str, now: float) -> list[float]:
+        await desk.lanes.accept(Send(SHOP, ANA, text), now=now)
+        for _ in range(2):
+            await keeping.mirror()
+        found, pauses[:] = list(pauses), []
+        return found
+
+    assert await pause_for("nothing is being sent", time.time()) == []
+    await desk.claim()
+    [pause] = await pause_for("soon", time.time())
+    assert 0 < pause <= upkeep.LAG
+    assert await pause_for("long ago", time.time() - upkeep.LAG) == []
+    assert await desk.lanes.unmirrored([SHOP]) == {}
 
 
 async def test_what_is_due_is_readied_and_counted(desk: Desk, actor: QueueActor) -> None:

@@ -26,6 +26,7 @@ from actors.state.connections import Connections
 from actors.state.documents import open_documents
 from supervision import roster, tally
 from supervision.keeper import ports, python, rayhead
+from tests import leaks
 from tests.valkey import PASSWORD, Valkey, free_port
 from tests.waiting import eventually, until
 
@@ -148,6 +149,7 @@ class Head:
             self._simulator.wait()
             self.simulator.close()
         self.valkey.kill()
+        leaks.closing(self.data, rayhead.temporary(self.data))
         shutil.rmtree(rayhead.temporary(self.data), ignore_errors=True)
         shutil.rmtree(self.data, ignore_errors=True)
 

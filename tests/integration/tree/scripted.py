@@ -19,6 +19,7 @@ from actors.connection.engine import (
     InboxStatus,
     NotConnected,
     Qr,
+    Traffic,
 )
 from actors.connection.reporting import StateAway
 
@@ -47,6 +48,9 @@ class ScriptedEngine:
         self.closed = self.logged_out = False
         self.strangers: set[str] = set()
         self.told: list[str] = []
+        self.read: Traffic | None = None
+        self.probed = 0
+        self.live: Callable[[float], Awaitable[bool]] = self._lives
         self.answer: Callable[[Outgoing], Awaitable[float]] = self._acknowledge
         self._causes: asyncio.Queue[Cause] = asyncio.Queue()
 
@@ -75,6 +79,19 @@ class ScriptedEngine:
         self.account = account
         await self.events.on_paired(account)
         self.close_socket(Kind.RESTART_REQUIRED)
+
+    @property
+    def traffic(self) -> Traffic | None:
+        return self.read
+
+    async def probe(self, within: float) -> bool:
+        if self.read is None:
+            raise NotConnected
+        self.probed += 1
+        return await self.live(within)
+
+    async def _lives(self, _: float) -> bool:
+        return True
 
     async def lookup(self, number: str) -> str | None:
         if not self.opens or self.closed:

@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -144,8 +144,16 @@ async def test_a_connection_that_dies_with_the_root_is_found(tree: Tree) -> None
     before, lease = tree.pids(), await tree.lease("shop")
     os.kill(before["root"], signal.SIGKILL)
     kill(before["connection:shop"])
-    await tree.newer("shop", lease, 10)
+    after, _ = await tree.newer("shop", lease, 10)
     await tree.state("shop", "open")
+
+    async def noted() -> dict[str, Any] | None:
+        actions = (await tree.documents.query(RECOVERY_ACTIONS)).items
+        return next((each for each in actions if each["epoch_after"] == after.epoch), None)
+
+    action = await eventually("it is in the history", noted, 10)
+    # It was not called open until then, although nobody saw it fall.
+    assert (action["cause"], action["before"]) == ("crashed", "reconnecting")
 
 
 async def test_a_hung_connection_is_replaced(tree: Tree, figure: Figure) -> None:

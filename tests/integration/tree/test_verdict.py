@@ -1,37 +1,23 @@
-"""The last fall of a connection ends as `failed`, however slow the line to Redis is (G9)."""
+"""What the root writes down about a connection whose owner is gone."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.vault.reach import Reach
-from actors.queue.lanes import Lanes
-from actors.redis.client import connect
-from actors.redis.lease import Leases, Owner
-from actors.state.connections import Connections
-from actors.state.copies import Copy
-from actors.state.documents import open_documents
-from supervision.budgets import Budgets
-from supervision.children import Child, Children, End
-from supervision.cluster import Cluster, Handle
-from supervision.gate import Gate
-from supervision.owners import Owners
-from supervision.policy import Intensity, Lives, Probes, Wave
-from supervision.recovery import Recovery
-from supervision.registry import Registry
-from supervision.removal import Removal
-from supervision.standbys import Standbys
-from supervision.tending import Tending
-from tests.valkey import Valkey
+from actors.redis.lease import EXPIRES, Leases, Owner
+from supervision.children import Child, End
+from supervision.cluster import Handle
+from supervision.policy import Expiry, Intensity
+from tests.integration.tree.tended import tended
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from actors.redis.lease import Lease
+    from tests.valkey import Valkey
 
 
 class SlowToMark(Leases):
@@ -43,66 +29,52 @@ class SlowToMark(Leases):
         return await super().mark(*args, state=state, **named)
 
 
-@pytest.mark.parametrize("slow", [Leases, SlowToMark])
+async def becomes(leases: Leases, state: str) -> Lease:
+    async def look() -> Lease | None:
+        now = await leases.read("shop")
+        return now if now is not None and now.state == state else None
+
+    return await eventually(f"shop is {state}", look, 10)
+
+
+@pytest.mark.parametrize("through", [Leases, SlowToMark])
 async def test_the_note_of_a_fall_never_replaces_the_verdict(
-    tmp_path: Path, slow: type[Leases]
+    own_server: Valkey, through: type[Leases]
 ) -> None:
-    """It would be started once more, then, and its whole budget of falls forgotten."""
-    with Valkey(tmp_path / "valkey") as valkey:
-        settings = valkey.settings()
-        redis, documents = connect(settings), open_documents(settings)
-        leases = slow(redis)
-        budgets = Budgets(Lives(Intensity(0, 10.0), 0.1, 1.0), documents)
-        registry = Registry(documents, budgets, Copy(None))
-        children = Children(
-            Cluster(settings.data),
-            Probes(),
-            None,
-            Reach(None),
-            on_end=lambda _child, _end: None,
-            on_told=lambda _child, _told: None,
-            on_gone=lambda _child: None,
-            on_change=lambda: None,
-        )
-        tending = Tending(
-            registry=registry,
-            leases=leases,
-            children=children,
-            standbys=Standbys(children, 0),
-            gate=Gate(Wave()),
-            budgets=budgets,
-            recovery=Recovery(documents),
-            removal=Removal(
-                registry,
-                leases,
-                Lanes(redis, settings),
-                documents,
-                settings.sessions,
-                vault=None,
-            ),
-            owners=Owners(children, None),
-            auto_recovery=True,
-            limit=10,
-            settings_at=lambda: 0.0,
-        )
-        try:
-            await Connections(documents).create("shop")
-            await registry.refresh()
-            await registry.apply(registry.wanted["shop"])
-            lease = await leases.take("shop", Owner("connection:a", 1, "here"))
-            child = Child("connection", Handle("connection:a", None), connection="shop", epoch=1)
-            tending.ended(child, End("crashed"))
+    """The last fall ends as `failed`, however slow the line to Redis is (G9).
 
-            async def failed() -> Lease | None:
-                now = await leases.read("shop")
-                return now if now is not None and now.state == "failed" else None
+    It would be started once more, then, and its whole budget of falls forgotten.
+    """
+    async with tended(own_server, through=through, intensity=Intensity(0, 10.0)) as (
+        tending,
+        leases,
+    ):
+        lease = await leases.take("shop", Owner("connection:a", 1, "here"))
+        child = Child("connection", Handle("connection:a", None), connection="shop", epoch=1)
+        tending.ended(child, End("crashed"))
+        await becomes(leases, "failed")
+        await asyncio.sleep(0.5)
+        now = await leases.read("shop")
+        assert now is not None
+        assert (now.state, now.cause, now.epoch) == ("failed", "crash_loop", lease.epoch)
 
-            await eventually("shop is failed", failed, 10)
-            await asyncio.sleep(0.5)
-            now = await leases.read("shop")
-            assert now is not None
-            assert (now.state, now.cause, now.epoch) == ("failed", "crash_loop", lease.epoch)
-        finally:
-            await tending.stop()
-            await redis.aclose()
-            await documents.close()
+
+@pytest.mark.parametrize("others", [True, False], ids=["others live", "nobody lives"])
+async def test_an_owner_out_of_reach_is_not_called_open_while_its_lease_runs_out(
+    own_server: Valkey, others: bool
+) -> None:
+    """G6: a root that has only just begun saw nobody fall, and waits as long as any other."""
+    async with tended(own_server, expiry=Expiry(EXPIRES)) as (tending, leases):
+        lease = await leases.take("shop", Owner("connection:a", 1, "elsewhere"))
+        await leases.report("shop", lease.epoch, state="open", cause=None, since=time.time())
+        found = await leases.read("shop")
+        assert found is not None
+        assert found.state == "open"
+        if others:  # or it is a cold start, at which nobody fell
+            tending.orphaned(found)
+        await tending.look()
+        now = await becomes(leases, "reconnecting")
+        assert (now.cause, now.epoch, now.owner) == ("crashed", lease.epoch, lease.owner)
+        tending.tend("shop")  # it looks again, and has nothing new to say
+        await asyncio.sleep(0.3)
+        assert await leases.read("shop") == now

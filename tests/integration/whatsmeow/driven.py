@@ -123,6 +123,8 @@ class Driven:
             tell("settled")
         elif do == "lookup":
             tell("looked", chat=await engine.lookup(command["number"]))
+        elif do == "probe":
+            tell("probed", lives=await engine.probe(command["within"]))
         elif do == "typing":
             await engine.typing(command["chat"], command["state"])
             tell("typed")

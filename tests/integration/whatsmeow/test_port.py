@@ -116,6 +116,18 @@ def test_what_is_asked_is_answered(simulator: Simulator, phone: Device, friend: 
     until(lambda: seen() == ["recording"])
 
 
+def test_a_socket_that_carries_nothing_gives_no_sign_of_life(
+    simulator: Simulator, phone: Device
+) -> None:
+    phone.process.command(do="probe", within=10)
+    assert phone.wait("probed")["lives"]
+    fault = simulator.fault(ACCOUNT, "freeze")
+    phone.process.command(do="probe", within=1)
+    assert not phone.wait("probed")["lives"]
+    assert simulator.struck(fault) >= 1
+    simulator.http.delete("/faults", params={"account": ACCOUNT})
+
+
 def test_a_send_that_fails_says_how(simulator: Simulator, phone: Device, friend: str) -> None:
     phone.send(friend, "opens")
     for code, permanent in ((463, False), (400, True)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from actors.health.alerts import Alert, Alerts
@@ -72,10 +74,12 @@ def test_an_alert_is_one_document_from_its_raising_to_its_clearing() -> None:
         "reason": "A sentence.",
         "raised_at": 5.0,
         "cleared_at": None,
+        "told_at": 5.0,
+        "repeats": 0,
         "at": 5.0,
     }
     assert cleared.write.data == {**raised.write.data, "active": False, "cleared_at": 7.0}
-    assert Alert.of(dict(cleared.write.data)) == cleared
+    assert Alert.of(dict(cleared.write.data)).write == cleared.write
 
 
 def test_a_new_monitor_goes_on_with_the_alerts_of_the_old_one() -> None:
@@ -97,3 +101,63 @@ def test_a_reason_that_says_what_to_do_is_kept_up_to_date() -> None:
     alerts, changed = alerts.judged(Verdict("healthy", (second,)), at=6.0)
     assert [(alert.id, alert.reason) for alert in changed] == [(raised.id, "Two.")]
     assert alerts.judged(Verdict("healthy", (second,)), at=7.0)[1] == ()
+
+
+HOUR = 3600.0
+
+
+def told_again(
+    hours: float, alerts: Alerts, *, every: float = HOUR, what: str = "1", since: float = 0
+) -> list[float]:
+    """In which hours the alert was told again, by a round each quarter of an hour `since` one."""
+    again = []
+    for quarter in range(int(since * 4) + 1, int(hours * 4) + 1):
+        at = quarter * HOUR / 4
+        alerts, changed = alerts.judged(seen("redis_away", what), at=at, every=every)
+        again += [at / HOUR for alert in changed if alert.told_at == at]
+    return again
+
+
+def test_while_it_lasts_it_is_told_again_with_growing_patience() -> None:
+    raised, _ = Alerts().judged(seen("redis_away", "1"), at=0.0, every=HOUR)
+    assert told_again(100, raised) == [1, 3, 7, 15, 31, 55, 79]
+    assert told_again(100, raised, every=0) == []
+    assert told_again(100, raised, every=48 * HOUR) == [48, 96]
+
+
+@pytest.mark.parametrize("what", ["0", "?"])
+def test_what_is_not_seen_is_not_told_again(what: str) -> None:
+    raised, _ = Alerts().judged(seen("redis_away", "1"), at=0.0, every=HOUR)
+    assert told_again(10, raised, what=what) == []
+
+
+def test_a_new_monitor_is_as_patient_as_the_old_one() -> None:
+    alerts, (raised,) = Alerts().judged(seen("redis_away", "1"), at=0.0, every=HOUR)
+    alerts, (again,) = alerts.judged(seen("redis_away", "1"), at=HOUR, every=HOUR)
+    assert (again.id, again.repeats, again.reason) == (raised.id, 1, "A sentence.")
+    resumed = Alerts.resumed([Alert.of(dict(again.write.data))])
+    assert told_again(10, resumed, since=1) == [3, 7]
+
+
+def test_a_clock_that_is_set_back_keeps_nobody_waiting() -> None:
+    alerts, _ = Alerts().judged(seen("redis_away", "1"), at=1000 * HOUR, every=HOUR)
+    assert told_again(4, alerts) == [0.25, 2.25]
+
+
+def test_an_alert_of_an_older_release_is_told_again() -> None:
+    _, (raised,) = Alerts().judged(seen("redis_away", "1"), at=0.0)
+    document = {k: v for k, v in raised.write.data.items() if k not in {"told_at", "repeats"}}
+    assert told_again(2, Alerts.resumed([Alert.of(document)])) == [1]
+
+
+def test_the_log_says_what_became_of_it() -> None:
+    _, (raised,) = Alerts().judged(seen("redis_away", "1"), at=0.0, every=HOUR)
+    again = raised.again(HOUR)
+    changes = [(raised, None), (again, raised), (replace(raised, reason="So."), raised)]
+    changes.append((replace(again, cleared_at=9.0), again))
+    assert [after.became(before) for after, before in changes] == [
+        "alert_raised",
+        "alert_repeated",
+        "alert_changed",
+        "alert_cleared",
+    ]

@@ -155,8 +155,18 @@ def test_the_thresholds_are_settings() -> None:
         memory_threshold=75,
         heartbeat_interval=1500,
         auto_recovery=False,
+        queue_threshold=50,
+        alert_repeat_interval=250,
     )
-    assert Thresholds.of(settings) == Thresholds(70, 75, 1.5, auto_recovery=False)
+    assert Thresholds.of(settings) == Thresholds(
+        70, 75, 1.5, auto_recovery=False, waiting=50, repeat=0.25
+    )
+    assert "queue_backlog" in {
+        reason.name
+        for reason in judge(
+            replace(WELL, queue=Backlog(waiting=51)), Thresholds.of(settings)
+        ).reasons
+    }
 
 
 def test_the_document() -> None:

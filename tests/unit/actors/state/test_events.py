@@ -237,6 +237,18 @@ async def test_an_alert_is_told_when_it_is_raised_and_when_it_is_over(
     assert (cleared.event.connection, cleared.event.at) == ("shop", 20.0)
 
 
+async def test_an_alert_that_lasts_is_told_again(documents: Documents) -> None:
+    alert = Alert("redis_away", None, "critical", "It is.", 10.0)
+    once, twice = alert.again(3610.0), alert.again(3610.0).again(10_810.0)
+    assert await told(documents, [alert.write], [once.write]) == ["alert.raised", "alert.repeated"]
+    assert await told(documents, [once.write]) == [], "a write that is repeated"
+    over = replace(twice, cleared_at=10_900.0)
+    assert await told(documents, [twice.write], [over.write]) == ["alert.repeated", "alert.cleared"]
+    events = [each.event for each in (await EventLog(documents).after(0)).events]
+    assert [each.at for each in events] == [10.0, 3610.0, 10_810.0, 10_900.0]
+    assert len({each.id for each in events}) == 4
+
+
 def test_every_type_is_named_by_a_noun_and_what_became_of_it() -> None:
-    assert len(TYPES) == 10
+    assert len(TYPES) == 11
     assert {name.partition(".")[0] for name in TYPES} == {"message", "connection", "alert"}

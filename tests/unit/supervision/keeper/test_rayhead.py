@@ -53,6 +53,12 @@ def test_sockets_have_short_paths_whatever_the_data_directory_is() -> None:
         assert len(str(rayhead.temporary(data)) + SOCKET) <= 103
 
 
+def test_no_log_of_it_grows_for_ever(short: Path) -> None:
+    environment = rayhead.command(short, PORTS, 70_000).environment
+    assert environment["RAY_ROTATION_MAX_BYTES"] == "70000"
+    assert environment["RAY_ROTATION_BACKUP_COUNT"] == "4"
+
+
 def test_old_logs_do_not_pile_up(short: Path) -> None:
     place = rayhead.temporary(short)
     for number in range(4):

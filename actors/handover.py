@@ -1,0 +1,51 @@
+"""The settings on a host whose data directory is its own: handed over by the root.
+
+The keeper writes the settings beside what it runs. Where other hosts share that directory they read
+them there. One that does not share it is given them with every call that begins something there, and
+keeps them for whoever runs there next.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from actors.files import write_atomically
+from actors.settings import RUNTIME_FILE, Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+INSTANCE: Final = "instance.json"
+"""What the keeper writes of what it runs: where it lies, the settings are not another's to write."""
+
+
+class NotShared(Exception):  # noqa: N818 - reads as what it is
+    """The host has a directory of its own, and sessions are kept in the instance's alone."""
+
+    code = "directory_not_shared"
+
+
+def is_own(data: Path) -> bool:
+    """Whether `data` is this host's alone, and not the directory of the keeper."""
+    return not (data / INSTANCE).exists()
+
+
+def offer(data: Path) -> str:
+    """The settings in `data`, to be handed over. It holds secrets. Raises OSError."""
+    return (data / RUNTIME_FILE).read_text()
+
+
+def take(data: Path, text: str) -> None:
+    """Let `text` be the settings in `data`, where that is this host's own directory.
+
+    Raises `NotShared`, or OSError and then the ones of before are as they were.
+    """
+    if not is_own(data):
+        return
+    settings = Settings.model_validate_json(text)
+    if settings.session_storage_type == "local":
+        raise NotShared
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = data / RUNTIME_FILE
+    if not file.exists() or file.read_text() != text:
+        write_atomically(file, text)

@@ -1,0 +1,109 @@
+"""All that a Redis holds at one moment, over the wire: what a new replica is given first.
+
+So it needs no access to the server's disk, and the server goes on serving meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.redis.client import connect, telling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from actors.settings import Settings
+
+CHUNK: Final = 1 << 16
+SILENCE: Final = 120.0
+"""Seconds without a byte: a server that forks and writes first says so by line ends meanwhile."""
+
+
+class NotGiven(Exception):  # noqa: N818 - reads as what it is
+    """The server gives no snapshot, or broke off; managed ones may forbid it."""
+
+    code = "no_snapshot"
+
+
+async def snapshot(settings: Settings, target: Path, tell: Callable[[int], None]) -> int:
+    """Write it to `target`, on disk when this returns; its bytes. `tell` hears how many there are.
+
+    Raises `RedisAway`, `NotGiven` or OSError, and then nothing is at `target` that was not.
+    """
+    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    client = connect(settings, blocking=True)
+    pool = client.connection_pool
+    try:
+        with telling:
+            connection: Any = await pool.get_connection()  # type: ignore[no-untyped-call]
+            await connection.send_command("SYNC")
+        reader: asyncio.StreamReader = connection._reader  # noqa: SLF001 - what comes is no answer
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            size = await _copy(reader, stream, tell)
+            stream.flush()
+            await asyncio.to_thread(os.fsync, stream.fileno())
+        scratch.replace(target)
+        await connection.disconnect(nowait=True)
+        return size
+    finally:
+        scratch.unlink(missing_ok=True)
+        with suppress(Exception):
+            await client.aclose()
+
+
+async def _copy(reader: asyncio.StreamReader, stream: Any, tell: Callable[[int], None]) -> int:
+    try:
+        head = await _head(reader)
+        if head.startswith(b"EOF:"):
+            return await _until(reader, stream, tell, head[4:])
+        left = total = int(head)
+        while left:
+            async with asyncio.timeout(SILENCE):
+                part = await reader.read(min(CHUNK, left))
+            if not part:
+                raise NotGiven("Redis broke off its snapshot.")
+            await asyncio.to_thread(stream.write, part)
+            left -= len(part)
+            tell(total - left)
+    except (TimeoutError, ValueError, ConnectionError):
+        raise NotGiven("Redis broke off its snapshot.") from None
+    return total
+
+
+async def _head(reader: asyncio.StreamReader) -> bytes:
+    """The length, or the mark behind which it ends: `$1234` or `$EOF:…40 bytes…`."""
+    while True:
+        async with asyncio.timeout(SILENCE):
+            line = await reader.readline()
+        if not line:
+            raise NotGiven("Redis broke off its snapshot.")
+        if line.startswith(b"-"):
+            raise NotGiven("Redis gives no snapshot: its SYNC is forbidden or fails.")
+        if line.startswith(b"$"):
+            return line[1:].rstrip()
+
+
+async def _until(
+    reader: asyncio.StreamReader, stream: Any, tell: Callable[[int], None], mark: bytes
+) -> int:
+    """A server without a disk for it does not know the length before."""
+    total, tail = 0, b""
+    while True:
+        async with asyncio.timeout(SILENCE):
+            part = await reader.read(CHUNK)
+        if not part:
+            raise NotGiven("Redis broke off its snapshot.")
+        held = tail + part
+        if held.endswith(mark):
+            held = held[: -len(mark)]
+            await asyncio.to_thread(stream.write, held)
+            return total + len(held)
+        ready, tail = held[: -len(mark)], held[-len(mark) :]
+        await asyncio.to_thread(stream.write, ready)
+        total += len(ready)
+        tell(total)

@@ -1,0 +1,60 @@
+"""Removing old messages from ``whatsapp_messages``, when somebody asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, Where, Write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.state.documents import Document, Documents
+
+PAUSE = 0.05
+"""Seconds between two batches, for whoever else writes."""
+
+DONE = frozenset({"received", "sent", "delivered", "read", "cancelled"})
+
+
+async def prune(
+    documents: Documents,
+    *,
+    before: float,
+    letters: float,
+    connection: str | None,
+    dry_run: bool,
+    tell: Callable[[int, int], None],
+) -> int:
+    """Remove what is from before that time and done; how many, or how many it would be.
+
+    Dead letters go that are from before `letters` too. `tell` hears after each batch how many were
+    looked at and how many went. A run that breaks off leaves the rest to the next. Raises
+    `StoreAway`.
+    """
+    where = [Where("at", "<", before)]
+    if connection is not None:
+        where.insert(0, Where("connection", "==", connection))
+    looked, removed = 0, 0
+    after: Any = None
+    while True:
+        page = await documents.query(
+            MESSAGES, where=where, order=[Order("at")], limit=BATCH_LIMIT, after=after
+        )
+        old = [item["id"] for item in page.items if _may_go(item, letters)]
+        if old and not dry_run:
+            await documents.batch([Write("delete", MESSAGES, id_) for id_ in old])
+        looked, removed = looked + len(page.items), removed + len(old)
+        tell(looked, removed)
+        after = page.next
+        if after is None:
+            return removed
+        await asyncio.sleep(PAUSE)
+
+
+def _may_go(message: Document, letters: float) -> bool:
+    """Of an unknown status nobody knows whether it is done."""
+    if message.get("status") == "dead":
+        return float(message.get("dead_at") or message["at"]) < letters
+    return message.get("status") in DONE

@@ -1,0 +1,86 @@
+"""`python -m supervision.jobs NAME --data DIR [--dry-run] …`: run one job to its end.
+
+The last line that it prints has its `result`, or the `code` and the sentence for which it could not
+be done; then its exit status is 1, and Ray calls the job failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from actors.connection.vault.bucket import BucketAway
+from actors.connection.vault.envelope import Tampered
+from actors.connection.vault.keyring import WrongKey
+from actors.redis.client import RedisAway
+from actors.settings import InvalidSettings, Settings
+from actors.state.documents import StoreAway
+from supervision.jobs import backup_redis, copies, export, prune, recover, redrive, rewrap
+from supervision.jobs.job import CannotDo, Job
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+JOBS: dict[str, ModuleType] = {
+    "redrive": redrive,
+    "rewrap-keys": rewrap,
+    "verify-backups": copies,
+    "prune-messages": prune,
+    "export-connection": export,
+    "recover-connection": recover,
+    "backup-redis": backup_redis,
+}
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    os.umask(0o077)
+    parser = argparse.ArgumentParser(prog="python -m supervision.jobs")
+    commands = parser.add_subparsers(dest="job", required=True, metavar="JOB")
+    for name, module in JOBS.items():
+        command = commands.add_parser(name, help=(module.__doc__ or "").strip())
+        command.add_argument("--data", type=Path, required=True, help="the instance's directory")
+        command.add_argument("--dry-run", action="store_true", help="say what would be done")
+        module.options(command)
+    given = parser.parse_args(words)
+    try:
+        job = Job(given.job, _settings(given.data), given.dry_run)
+    except InvalidSettings as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return asyncio.run(_run(job, given))
+
+
+async def _run(job: Job, given: argparse.Namespace) -> int:
+    try:
+        result = await JOBS[job.name].run(job, given)
+    except CannotDo as refusal:
+        return _failed(job, refusal.code, str(refusal))
+    except (RedisAway, StoreAway, BucketAway, WrongKey, Tampered) as error:
+        return _failed(job, getattr(error, "code", "redis_away"), str(error))
+    finally:
+        await job.close()
+    job.tell(dry_run=job.dry_run, result=result)
+    return 0
+
+
+def _failed(job: Job, code: str, sentence: str) -> int:
+    job.tell(code=code, error=sentence)
+    return 1
+
+
+def _settings(data: Path) -> Settings:
+    """What the instance goes by; where none was ever started, what the environment says."""
+    data = data.expanduser().absolute()
+    try:
+        return Settings.load(data)
+    except (OSError, ValueError):
+        return Settings.resolve(data=data)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""Restore every copy of a session into a scratch place, and read it back."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actors.connection.session import Session
+from actors.connection.vault.envelope import Tampered
+from actors.connection.vault.keyring import WrongKey
+from actors.connection.vault.opening import open_bucket, open_vault
+from supervision.jobs.job import CannotDo, only
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from actors.connection.vault.vault import Copy, Vault
+    from actors.settings import Settings
+    from supervision.jobs.job import Job
+
+
+def options(parser: ArgumentParser) -> None:
+    parser.add_argument("--connection", help="of this one alone")
+
+
+async def run(job: Job, given: Namespace) -> dict[str, Any]:
+    """Nothing is changed, so a trial only counts. A copy that cannot be read fails the job."""
+    vault = vault_of(job.settings)
+    copies = await vault.copies()
+    chosen = only(given.connection, sorted({copy.connection for copy in copies}))
+    copies = [copy for copy in copies if copy.connection in chosen]
+    if job.dry_run:
+        return {"copies": len(copies), "damaged": 0}
+    damaged = 0
+    with tempfile.TemporaryDirectory(prefix="teimoso-verify-") as scratch:
+        for number, copy in enumerate(copies, 1):
+            found = await verified(vault, copy, Path(scratch))
+            damaged += not found["ok"]
+            position = "-".join(map(str, copy.position))
+            job.tell(
+                connection=copy.connection, copy=position, done=number, of=len(copies), **found
+            )
+    if damaged:
+        raise CannotDo("backup_damaged", f"{damaged} of {len(copies)} copies cannot be read.")
+    return {"copies": len(copies), "damaged": 0}
+
+
+async def verified(vault: Vault, copy: Copy, scratch: Path) -> dict[str, Any]:
+    """Whether the copy can be restored, whether its device is linked, and what waits in its inbox.
+
+    Raises `BucketAway`.
+    """
+    target = scratch / "session"
+    try:
+        await vault.restore(copy, target)
+        session = Session.open(target, copy.position.epoch)
+    except (Tampered, WrongKey) as refusal:
+        return {"ok": False, "code": refusal.code, "why": str(refusal)}
+    try:
+        own = session.credentials()
+        waiting = len(session.pending("message", 1_000_000))
+    finally:
+        session.close()
+    linked = own is not None and own.account is not None
+    return {"ok": True, "linked": linked, "waiting": waiting, "why": None}
+
+
+def vault_of(settings: Settings) -> Vault:
+    """The vault that the settings name; raises `CannotDo` where they name none."""
+    if settings.session_storage_type == "local":
+        raise CannotDo("no_bucket", "There is no bucket: STORAGE_BUCKET names one.")
+    return open_vault(settings, open_bucket(settings))

@@ -1,0 +1,87 @@
+"""Write all messages of a connection into a file, a JSON object a line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actors.state.connections import Connections
+from actors.state.documents import MESSAGES, Order, Where
+from supervision.jobs.job import CannotDo
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from supervision.jobs.job import Job
+
+PAGE = 500
+
+
+def options(parser: ArgumentParser) -> None:
+    parser.add_argument("connection", help="which one")
+    parser.add_argument("--to", type=Path, help="the file; exports/ID.jsonl in the data directory")
+
+
+async def run(job: Job, given: Namespace) -> dict[str, Any]:
+    """The file is there whole, for its owner alone, or the one of before is there as it was.
+
+    The first line is the connection, without what links its device; then its messages by time.
+    """
+    documents = job.documents()
+    found = await Connections(documents).get(given.connection)
+    if found is None:
+        raise CannotDo("unknown_connection", f"There is no connection {given.connection!r}.")
+    target = given.to or job.settings.data / "exports" / f"{found.id}.jsonl"
+    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    where = [Where("connection", "==", found.id)]
+    count, after = 0, None
+    stream = None if job.dry_run else await asyncio.to_thread(_begin, scratch)
+    try:
+        if stream is not None:
+            stream.write(json.dumps({"connection": asdict(found)}, ensure_ascii=False) + "\n")
+        while True:
+            page = await documents.query(
+                MESSAGES, where=where, order=[Order("at")], limit=PAGE, after=after
+            )
+            if stream is not None:
+                await asyncio.to_thread(_write, stream, page.items)
+            count += len(page.items)
+            job.tell(messages=count)
+            after = page.next
+            if after is None:
+                break
+        if stream is not None:
+            await asyncio.to_thread(_finish, stream, scratch, target)
+    except OSError as error:
+        raise _unwritable(target, error) from None
+    finally:
+        if stream is not None:
+            stream.close()
+            scratch.unlink(missing_ok=True)
+    return {"messages": count, "file": None if job.dry_run else str(target)}
+
+
+def _begin(scratch: Path) -> Any:
+    try:
+        scratch.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w")
+    except OSError as error:
+        raise _unwritable(scratch.parent, error) from None
+
+
+def _unwritable(place: Path, error: OSError) -> CannotDo:
+    return CannotDo("not_written", f"{place} cannot be written: {error.strerror}.")
+
+
+def _write(stream: Any, items: Any) -> None:
+    stream.writelines(json.dumps(item, ensure_ascii=False) + "\n" for item in items)
+
+
+def _finish(stream: Any, scratch: Path, target: Path) -> None:
+    stream.flush()
+    os.fsync(stream.fileno())
+    scratch.replace(target)

@@ -1,0 +1,69 @@
+"""What every job is given, and how it tells of itself."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from actors.redis.client import connect
+from actors.state.documents import open_documents
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from actors.settings import Settings
+    from actors.state.documents import Documents
+
+
+class CannotDo(Exception):  # noqa: N818 - reads as what it is
+    """The reason, in a sentence for a person, and a stable `code`."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+@dataclass
+class Job:
+    """One run: the instance's settings, whether it is a trial, and what it opened.
+
+    `tell` writes a JSON object a line, which Ray keeps as the job's log: counts and ids, never what a
+    message says, a number or a key (G10).
+    """
+
+    name: str
+    settings: Settings
+    dry_run: bool = False
+    _opened: list[Any] = field(default_factory=list)
+
+    def tell(self, **facts: object) -> None:
+        """How far it is."""
+        sys.stdout.write(json.dumps({"job": self.name, **facts}) + "\n")
+        sys.stdout.flush()
+
+    def redis(self) -> Redis:
+        """The instance's Redis, closed when the job ends."""
+        client = connect(self.settings)
+        self._opened.append(client.aclose)
+        return client
+
+    def documents(self) -> Documents:
+        """The instance's state store, closed when the job ends."""
+        store = open_documents(self.settings)
+        self._opened.append(store.close)
+        return store
+
+    async def close(self) -> None:
+        while self._opened:
+            await self._opened.pop()()
+
+
+def only(chosen: str | None, there: list[str]) -> list[str]:
+    """The connections that are meant; raises `CannotDo` for one that there is not."""
+    if chosen is None:
+        return there
+    if chosen not in there:
+        raise CannotDo("unknown_connection", f"There is no connection {chosen!r}.")
+    return [chosen]

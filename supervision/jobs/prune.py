@@ -1,0 +1,44 @@
+"""Remove messages from the state store that are older than a number of days."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from actors.state.connections import Connections
+from actors.state.pruning import prune
+from supervision.jobs.job import CannotDo, only
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from supervision.jobs.job import Job
+
+DAY = 86_400.0
+LEAST = 30
+"""Days: a message that WhatsApp brings again is known by its tombstone for so long."""
+
+
+def options(parser: ArgumentParser) -> None:
+    parser.add_argument("--days", type=int, required=True, help="how many days stay, 30 at least")
+    parser.add_argument("--connection", help="of this one alone")
+
+
+async def run(job: Job, given: Namespace) -> dict[str, Any]:
+    """What waits to be sent stays, and so does a dead letter that can be sent again."""
+    if given.days < LEAST:
+        raise CannotDo("too_few_days", f"--days must be {LEAST} or more.")
+    documents = job.documents()
+    connection = given.connection
+    if connection is not None:
+        only(connection, [one.id for one in (await Connections(documents).list()).items])
+    now = time.time()
+    removed = await prune(
+        documents,
+        before=now - given.days * DAY,
+        letters=now - (job.settings.dead_letter_retention_days + 7) * DAY,
+        connection=connection,
+        dry_run=job.dry_run,
+        tell=lambda looked, count: job.tell(looked=looked, removed=count),
+    )
+    return {"removed": removed}

@@ -1,0 +1,56 @@
+"""Recover connections now, without waiting for backoff or restart intensity, and see them open."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from actors.redis.lease import Leases, poke
+from actors.state.connections import Connections
+from supervision.jobs.job import CannotDo, only
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from supervision.jobs.job import Job
+
+LOOK = 0.5  # seconds
+WELL = frozenset({"open", "pairing"})
+"""States in which there is nothing to recover: `pairing` waits for a person."""
+
+
+def options(parser: ArgumentParser) -> None:
+    parser.add_argument("connection", nargs="?", help="which one; all that should run without it")
+    parser.add_argument("--within", type=float, default=60.0, help="seconds to wait for them")
+
+
+async def run(job: Job, given: Namespace) -> dict[str, Any]:
+    """One that is open is left alone. A connection that is not back in time fails the job."""
+    registry, redis = Connections(job.documents()), job.redis()
+    leases = Leases(redis)
+    there = [one.id for one in (await registry.list()).items if one.desired == "running"]
+    chosen = only(given.connection, there)
+    asked = [one for one in chosen if await _state(leases, one) not in WELL]
+    if job.dry_run:
+        return {"connections": len(chosen), "asked": asked}
+    for connection in asked:
+        await registry.ask_recover(connection)
+        job.tell(connection=connection, asked=True)
+    await poke(redis)
+    left, deadline = list(asked), time.monotonic() + given.within
+    while left and time.monotonic() < deadline:
+        await asyncio.sleep(LOOK)
+        back = [one for one in left if await _state(leases, one) in WELL]
+        left = [one for one in left if one not in back]
+        for connection in back:
+            job.tell(connection=connection, done=len(asked) - len(left), of=len(asked))
+    if left:
+        raise CannotDo("not_recovered", f"Not back within {given.within:g} s: {', '.join(left)}.")
+    return {"connections": len(chosen), "asked": asked}
+
+
+async def _state(leases: Leases, connection: str) -> str | None:
+    """What its owner says; None where nobody serves it."""
+    lease = await leases.read(connection)
+    return None if lease is None or lease.owner is None else lease.state

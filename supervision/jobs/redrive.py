@@ -1,0 +1,53 @@
+"""Send dead letters again: all of them, or those of a connection or with an error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actors.queue.dead_letters import Which
+from actors.queue.lanes import Lanes
+from actors.state.connections import Connections
+from supervision.jobs.job import only
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from supervision.jobs.job import Job
+
+PAGE = 500
+
+
+def options(parser: ArgumentParser) -> None:
+    parser.add_argument("--connection", help="of this one alone")
+    parser.add_argument("--code", help="the error they died of")
+
+
+async def run(job: Job, given: Namespace) -> dict[str, Any]:
+    """Each letter goes back into its lane once: what was sent again is no dead letter any more."""
+    lanes = Lanes(job.redis(), job.settings)
+    there = [one.id for one in (await Connections(job.documents()).list()).items]
+    which = Which(code=given.code)
+    total = 0
+    for connection in only(given.connection, there):
+        count = await (_count if job.dry_run else _redrive)(lanes, connection, which)
+        total += count
+        job.tell(connection=connection, letters=count)
+    return {"letters": total}
+
+
+async def _redrive(lanes: Lanes, connection: str, which: Which) -> int:
+    count, behind = 0, 0
+    while True:
+        done = await lanes.redrive(connection, which, behind=behind)
+        count += done.count
+        if done.behind is None:
+            return count
+        behind = done.behind
+
+
+async def _count(lanes: Lanes, connection: str, which: Which) -> int:
+    count, after = 0, None
+    while page := await lanes.dead(connection, after, PAGE):
+        count += sum(which.code is None or record.error == which.code for record in page)
+        after = page[-1].id
+    return count

@@ -1,0 +1,324 @@
+"""Each job: a trial changes nothing, a run does it and tells how far it is, a second run harms nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.connection.session import Session
+from actors.connection.vault.opening import open_bucket, open_vault
+from actors.queue.lanes import Lanes, Send
+from actors.redis.client import connect
+from actors.redis.lease import Leases, Owner
+from actors.state.connections import Connections
+from actors.state.documents import MESSAGES, open_documents
+from supervision.jobs.__main__ import JOBS, main
+from tests.valkey import PASSWORD, Valkey
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from redis.asyncio import Redis
+
+    from actors.settings import Settings
+    from actors.state.documents import Documents
+
+SHOP, DAY = "shop", 86_400.0
+ANA, SECRET = "15550100002@s.whatsapp.net", "nobody but the recipient reads this"
+OLD, NEW = "5e" * 32, "6f" * 32
+
+
+@pytest.fixture(scope="module")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    with Valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+class Place:
+    """An instance's directory with a real Redis and SQLite, in which jobs run."""
+
+    def __init__(self, data: Path, valkey: Valkey, capfd: pytest.CaptureFixture[str]) -> None:
+        self.data, self._valkey, self._capfd = data, valkey, capfd
+        self.settings = self.set()
+        self.do(lambda redis, _: redis.flushall())
+
+    def set(self, **flags: Any) -> Settings:
+        settings = self._valkey.settings(**flags).model_copy(update={"data": self.data})
+        settings.save()
+        self.settings = settings
+        return settings
+
+    def do(self, work: Callable[[Redis, Documents], Awaitable[Any]]) -> Any:
+        async def done() -> Any:
+            redis, documents = connect(self.settings), open_documents(self.settings)
+            try:
+                return await work(redis, documents)
+            finally:
+                await documents.close()
+                await redis.aclose()
+
+        return asyncio.run(done())
+
+    def run(self, *words: str, status: int = 0) -> list[dict[str, Any]]:
+        """What the job said, line by line."""
+        self._capfd.readouterr()
+        assert main([*words, "--data", str(self.data)]) == status
+        said = self._capfd.readouterr().out
+        assert SECRET not in said
+        assert PASSWORD not in said
+        return [json.loads(line) for line in said.splitlines()]
+
+    def result(self, *words: str) -> dict[str, Any]:
+        last = self.run(*words)[-1]
+        assert last["dry_run"] == ("--dry-run" in words)
+        found: dict[str, Any] = last["result"]
+        return found
+
+    def refused(self, code: str, *words: str) -> str:
+        last = self.run(*words, status=1)[-1]
+        assert last["code"] == code, last
+        return str(last["error"])
+
+
+@pytest.fixture
+def place(tmp_path: Path, valkey: Valkey, capfd: pytest.CaptureFixture[str]) -> Place:
+    made = Place(tmp_path, valkey, capfd)
+
+    async def create(_: Redis, documents: Documents) -> None:
+        await Connections(documents).create(SHOP)
+
+    made.do(create)
+    return made
+
+
+def test_dead_letters_are_sent_again(place: Place) -> None:
+    async def die(redis: Redis, _: Documents) -> None:
+        lanes = Lanes(redis, place.settings)
+        lease = await Leases(redis).take(SHOP, Owner("connection:1", 7, "node"))
+        for number in range(12):
+            record = (await lanes.accept(Send(SHOP, ANA, SECRET))).record
+            await lanes.claim(SHOP, lease.epoch, 1, time.time())
+            code = "not_on_whatsapp" if number < 5 else "ack_timeout"
+            await lanes.fail(
+                SHOP,
+                lease.epoch,
+                record.id,
+                code=code,
+                permanent=True,
+                uncertain=False,
+                retry_at=None,
+                now=time.time(),
+            )
+
+    async def dead(redis: Redis, _: Documents) -> int:
+        return len(await Lanes(redis, place.settings).dead(SHOP, None, 100))
+
+    place.do(die)
+    assert place.do(dead) == 12
+    assert place.result("redrive", "--dry-run") == {"letters": 12}
+    assert place.result("redrive", "--code", "ack_timeout", "--dry-run") == {"letters": 7}
+    assert place.do(dead) == 12, "a trial sends none"
+    assert place.result("redrive", "--code", "ack_timeout", "--connection", SHOP) == {"letters": 7}
+    assert place.do(dead) == 5
+    told = place.run("redrive")
+    assert told[0] == {"job": "redrive", "connection": SHOP, "letters": 5}
+    assert place.result("redrive") == {"letters": 0}
+    place.refused("unknown_connection", "redrive", "--connection", "other")
+
+
+async def _store(documents: Documents) -> dict[str, float]:
+    """Messages of every status, each of them a hundred days old but one."""
+    now = time.time()
+    statuses = ("received", "sent", "delivered", "read", "cancelled")
+    kept = ("queued", "waiting", "sending", "accepted", "a status of tomorrow")
+    ages = dict.fromkeys((*statuses, *kept), 100.0) | {"dead": 100.0}
+    for status, age in ages.items():
+        message = {"at": now - age * DAY, "status": status, "connection": SHOP, "text": SECRET}
+        await documents.set(MESSAGES, f"old {status}", message)
+    for name, status, age in (("young", "sent", 10.0), ("young dead", "dead", 35.0)):
+        message = {"at": now - age * DAY, "status": status, "connection": SHOP, "text": SECRET}
+        await documents.set(MESSAGES, name, message)
+    return ages
+
+
+def test_old_messages_are_removed_and_what_is_open_stays(place: Place) -> None:
+    async def there(_: Redis, documents: Documents) -> set[str]:
+        return {item["id"] for item in (await documents.query(MESSAGES)).items}
+
+    ages = place.do(lambda _, documents: _store(documents))
+    before = place.do(there)
+    gone = {f"old {one}" for one in ("received", "sent", "delivered", "read", "cancelled", "dead")}
+    assert len(before) == len(ages) + 2
+    assert place.result("prune-messages", "--days", "30", "--dry-run") == {"removed": len(gone)}
+    assert place.do(there) == before
+    assert place.result("prune-messages", "--days", "30", "--connection", SHOP) == {
+        "removed": len(gone)
+    }
+    assert place.do(there) == before - gone, "a letter of 35 days can still be sent again"
+    assert place.result("prune-messages", "--days", "30") == {"removed": 0}
+    place.refused("too_few_days", "prune-messages", "--days", "29")
+
+
+def test_a_connection_is_exported_whole(place: Place) -> None:
+    place.do(lambda _, documents: _store(documents))
+    trial = place.result("export-connection", SHOP, "--dry-run")
+    assert trial == {"messages": 13, "file": None}
+    assert not (place.data / "exports").exists()
+    file = place.data / "exports" / "shop.jsonl"
+    for _ in range(2):
+        done = place.result("export-connection", SHOP)
+        assert done == {"messages": 13, "file": str(file)}
+        first, *messages = map(json.loads, file.read_text().splitlines())
+        assert first["connection"]["id"] == SHOP
+        times = [message["at"] for message in messages]
+        assert (len(times), times) == (13, sorted(times))
+        assert {message["text"] for message in messages} == {SECRET}
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert list(file.parent.iterdir()) == [file]
+    place.refused("unknown_connection", "export-connection", "other")
+    blocked = place.data / "file"
+    blocked.touch()
+    place.refused("not_written", "export-connection", SHOP, "--to", str(blocked / "below"))
+
+
+def test_copies_are_verified_and_put_under_the_newest_key(place: Place) -> None:
+    place.refused("no_bucket", "verify-backups")
+    bucket = place.data / "bucket"
+    bucket.mkdir()
+    place.set(storage_bucket=str(bucket), session_encryption_key=OLD)
+    for name in (SHOP, "other"):
+        session = place.data / "sessions" / name / "session.db"
+        session.parent.mkdir(parents=True)
+        Session.open(session, 1).close()
+        vault = open_vault(place.settings, open_bucket(place.settings))
+        assert asyncio.run(vault.keep(name, session, place.data / "scratch"))
+    assert place.result("verify-backups", "--dry-run") == {"copies": 2, "damaged": 0}
+    told = place.run("verify-backups")
+    assert [(one["done"], one["of"], one["ok"]) for one in told[:2]] == [(1, 2, True), (2, 2, True)]
+    assert place.result("verify-backups", "--connection", SHOP) == {"copies": 1, "damaged": 0}
+
+    place.set(storage_bucket=str(bucket), session_encryption_key=f"{NEW},{OLD}")
+    assert place.result("rewrap-keys", "--dry-run") == {"copies": 2, "rewrapped": 2}
+    assert place.result("rewrap-keys") == {"copies": 2, "rewrapped": 2}
+    assert place.result("rewrap-keys") == {"copies": 2, "rewrapped": 0}
+    place.set(storage_bucket=str(bucket), session_encryption_key=NEW)
+    assert place.result("verify-backups") == {"copies": 2, "damaged": 0}
+
+    (sealed,) = (bucket / "sessions" / SHOP).glob("*-*")
+    sealed.write_bytes(sealed.read_bytes()[:-1])
+    place.refused("backup_damaged", "verify-backups")
+    place.set(storage_bucket=str(bucket), session_encryption_key=OLD)
+    place.refused("backup_damaged", "verify-backups", "--connection", "other")  # its key is gone
+
+
+def test_a_connection_that_is_not_back_fails_the_job(place: Place) -> None:
+    async def asked(_: Redis, documents: Documents) -> int:
+        found = await Connections(documents).get(SHOP)
+        assert found is not None
+        return found.recover
+
+    async def serve(redis: Redis, _: Documents) -> None:
+        leases = Leases(redis)
+        lease = await leases.take(SHOP, Owner("connection:1", 7, "node"))
+        await leases.report(SHOP, lease.epoch, state="open", cause=None, since=1.0)
+
+    assert place.result("recover-connection", "--dry-run") == {"connections": 1, "asked": [SHOP]}
+    assert place.do(asked) == 0
+    said = place.refused("not_recovered", "recover-connection", SHOP, "--within", "0.6")
+    assert said == "Not back within 0.6 s: shop."
+    assert place.do(asked) == 1
+    place.do(serve)
+    assert place.result("recover-connection") == {"connections": 1, "asked": []}
+    assert place.do(asked) == 1, "one that is open is left alone"
+    place.refused("unknown_connection", "recover-connection", "other")
+
+
+def test_redis_is_copied_and_the_copy_loads(
+    place: Place, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    async def fill(redis: Redis, _: Documents) -> None:
+        for number in range(200):
+            await redis.hset(f"h{number}", mapping={"field": "x" * 1000 + str(number)})
+        await redis.zadd("z", {"a": 1.5, "b": 2})
+        await redis.set("short", "lived", ex=3600)
+
+    place.do(fill)
+    assert place.result("backup-redis", "--dry-run")["file"] is None
+    assert not (place.data / "backups").exists()
+    done = place.result("backup-redis")
+    (file,) = (place.data / "backups").iterdir()
+    assert done == {"bytes": file.stat().st_size, "file": str(file), "removed": 0}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_bytes().startswith((b"REDIS", b"VALKEY"))
+
+    # As docs/operations.md tells: the log begins with the copy.
+    restored = tmp_path_factory.mktemp("restored")
+    log = restored / "appendonlydir"
+    log.mkdir()
+    (log / "appendonly.aof.1.base.rdb").write_bytes(file.read_bytes())
+    manifest = "file appendonly.aof.1.base.rdb seq 1 type b\n"
+    (log / "appendonly.aof.manifest").write_text(manifest)
+    with Valkey(restored) as second:
+
+        async def look(redis: Redis) -> tuple[Any, ...]:
+            return (
+                len(await redis.keys()),
+                await redis.zrange("z", 0, -1),
+                await redis.hget("h7", "field"),
+                3000 < await redis.ttl("short") <= 3600,
+            )
+
+        async def reach() -> tuple[Any, ...]:
+            redis = connect(second.settings())
+            try:
+                return await look(redis)
+            finally:
+                await redis.aclose()
+
+        assert asyncio.run(reach()) == (202, ["a", "b"], "x" * 1000 + "7", True)
+
+
+def test_only_the_newest_copies_of_redis_stay(place: Place) -> None:
+    directory = place.data / "elsewhere"
+    directory.mkdir()
+    for day in range(1, 6):
+        (directory / f"redis-2026010{day}T000000Z.rdb").touch()
+    (directory / "redis.conf").touch()
+    done = place.result("backup-redis", "--to", str(directory), "--keep", "3")
+    assert done["removed"] == 3
+    assert len(list(directory.iterdir())) == 4
+    place.refused("too_few", "backup-redis", "--keep", "0")
+
+
+def test_a_redis_that_gives_no_snapshot_is_said_so(place: Place) -> None:
+    def acl(rule: str) -> None:
+        async def set_rule(redis: Redis, _: Documents) -> None:
+            await redis.acl_setuser("default", enabled=True, commands=[rule], reset=False)
+
+        place.do(set_rule)
+
+    acl("-sync")
+    try:
+        said = place.refused("no_snapshot", "backup-redis")
+    finally:
+        acl("+sync")
+    assert "SYNC is forbidden" in said
+    assert list((place.data / "backups").iterdir()) == []
+
+
+def test_a_redis_that_is_away_is_said_so(place: Place, tmp_path: Path) -> None:
+    away = Valkey(tmp_path / "none")
+    away.settings().model_copy(update={"data": place.data}).save()
+    for words in (("backup-redis",), ("redrive",), ("recover-connection",)):
+        assert place.refused("redis_away", *words)
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_every_job_says_what_it_is(job: str) -> None:
+    assert (JOBS[job].__doc__ or "").strip().endswith(".")

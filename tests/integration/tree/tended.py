@@ -1,0 +1,87 @@
+"""The root's tending over a real Valkey and a real store, where no actor has to be made."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from actors.connection.vault.reach import Reach
+from actors.queue.lanes import Lanes
+from actors.redis.client import connect
+from actors.redis.lease import Leases
+from actors.state.connections import Connections
+from actors.state.copies import Copy
+from actors.state.documents import open_documents
+from supervision.budgets import Budgets
+from supervision.children import Children
+from supervision.cluster import Cluster
+from supervision.gate import Gate
+from supervision.owners import Owners
+from supervision.policy import Intensity, Lives, Probes, Wave
+from supervision.recovery import Recovery
+from supervision.registry import Registry
+from supervision.removal import Removal
+from supervision.standbys import Standbys
+from supervision.tending import Tending
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from supervision.policy import Expiry
+    from tests.valkey import Valkey
+
+
+@asynccontextmanager
+async def tended(
+    server: Valkey,
+    *,
+    through: type[Leases] = Leases,
+    intensity: Intensity | None = None,
+    expiry: Expiry | None = None,
+) -> AsyncIterator[tuple[Tending, Leases]]:
+    """``shop``, which should run; the tending, and the `through` by which it sees the leases."""
+    settings = server.settings()
+    redis, documents = connect(settings), open_documents(settings)
+    leases = through(redis)
+    budgets = Budgets(Lives(intensity or Intensity(10, 10.0), 0.1, 1.0), documents)
+    registry = Registry(documents, budgets, Copy(None))
+    children = Children(
+        Cluster(settings.data),
+        Probes(),
+        None,
+        Reach(None),
+        on_end=lambda _child, _end: None,
+        on_told=lambda _child, _told: None,
+        on_gone=lambda _child: None,
+        on_change=lambda: None,
+    )
+    tending = Tending(
+        registry=registry,
+        leases=leases,
+        children=children,
+        standbys=Standbys(children, 0),
+        gate=Gate(Wave()),
+        budgets=budgets,
+        recovery=Recovery(documents),
+        removal=Removal(
+            registry,
+            leases,
+            Lanes(redis, settings),
+            documents,
+            settings.sessions,
+            vault=None,
+        ),
+        owners=Owners(children, expiry),
+        auto_recovery=True,
+        limit=10,
+        settings_at=lambda: 0.0,
+    )
+    try:
+        await Connections(documents).create("shop")
+        await registry.refresh()
+        await registry.apply(registry.wanted["shop"])
+        yield tending, leases
+    finally:
+        await tending.stop()
+        await redis.aclose()
+        await documents.close()

@@ -1,0 +1,131 @@
+"""A connection that says that it is open, and whose socket carries nothing any more (G2, G3, G8)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest_asyncio
+
+from actors.connection.engine import Traffic
+from actors.connection.native import SESSION_FILE
+from actors.connection.native.engine import Keepalive, NativeEngine
+from actors.connection.serving import Serving
+from actors.connection.session import Session
+from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator, settings
+from tests.integration.tree.conftest import OWNER, PACE
+from tests.integration.tree.scripted import Shelf
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.integration.tree.conftest import Served
+
+WATCHFUL = replace(PACE, silence=0.5, probe=1.0)
+TRUSTING = Keepalive(least=3600, most=3600)
+"""The engine asks for no sign of life by itself."""
+
+
+@pytest_asyncio.fixture
+async def simulator(tmp_path: Path) -> AsyncIterator[Simulator]:
+    started = Simulator.start(tmp_path / "simulator")
+    yield started
+    await started.stop()
+
+
+def serve(served: Served, simulator: Simulator, directory: Path) -> Serving:
+    """``shop`` under a fresh epoch, by the native engine on the session file in `directory`."""
+    serving = Serving(
+        served.lease,
+        served.leases,
+        served.lanes,
+        Shelf(),
+        concurrency=5,
+        retry_at=lambda _, __, now: now + 60,
+        pace=WATCHFUL,
+    )
+    serving.start(
+        NativeEngine(
+            settings(simulator, directory, whatsapp_ack_timeout=60_000),
+            Session.open(directory / SESSION_FILE, served.lease.epoch),
+            serving.events,
+            keepalive=TRUSTING,
+        )
+    )
+    return serving
+
+
+async def test_half_dead_it_is_found_and_the_next_owner_sends_what_it_swallowed(
+    served: Served, simulator: Simulator, tmp_path: Path
+) -> None:
+    served.lease = await served.leases.take("shop", OWNER)
+    serving = serve(served, simulator, tmp_path)
+    qr = await eventually("a QR", lambda: served.leases.qr("shop"), 10)
+    await simulator.scan(ACCOUNT, qr[0])
+    await served.becomes(await served.accept("through", CONTACT), "sent")
+    # Quiet for several times as long as it is left alone: asked, and alive.
+    await asyncio.sleep(4 * WATCHFUL.silence)
+    assert serving.now.state == "open"
+
+    fault = await simulator.fault("freeze")
+    record = await served.becomes(await served.accept("swallowed", CONTACT), "sending")
+    assert serving.now.state == "open"
+    ending = await asyncio.wait_for(serving.ended(), 15)
+    assert await simulator.struck(fault) >= 1
+    assert ending.reason == "zombie"
+    lease = await served.leases.read("shop")
+    assert lease is not None
+    assert (lease.state, lease.cause, lease.owner) == ("reconnecting", "zombie", None)
+    assert (await served.becomes(record, "queued")).uncertain
+
+    await simulator.heal()
+    served.lease = await served.leases.take("shop", OWNER)
+    serving = serve(served, simulator, tmp_path)
+    try:
+        await served.becomes(record, "sent")
+        arrived = [item["text"] for item in await simulator.inbox(CONTACT)]
+        assert arrived == ["through", "swallowed"]
+    finally:
+        await serving.stop()
+
+
+async def test_an_engine_that_is_held_up_is_left_alone(served: Served) -> None:
+    """Its disk is slow: what WhatsApp answered lies unread, for three times as long as it has."""
+    began = time.monotonic()
+
+    async def unread(within: float) -> bool:
+        await asyncio.sleep(within)
+        busy = time.monotonic() - began < 3
+        served.engine.read = Traffic(0.0 if not busy else 60.0, listening=not busy)
+        return not busy
+
+    served.engine.read, served.engine.live = Traffic(60.0, listening=False), unread
+    serving = await served.begin(pace=replace(WATCHFUL, probe=0.2))
+    await eventually("it was asked", lambda: served.engine.probed >= 3, 10)
+    await asyncio.sleep(3)
+    assert serving.now.state == "open"
+    assert len(served.engine.runs) == 1
+
+
+async def test_a_process_that_was_blocked_blames_nobody(served: Served) -> None:
+    async def blocked(within: float) -> bool:
+        time.sleep(within + 1.2)  # noqa: ASYNC251 - the whole process
+        return False
+
+    served.engine.read, served.engine.live = Traffic(60.0, listening=True), blocked
+    serving = await served.begin(pace=replace(WATCHFUL, probe=0.1))
+    await eventually("it was asked", lambda: served.engine.probed >= 3, 15)
+    assert serving.now.state == "open"
+    served.engine.live = served.engine._lives
+
+
+async def test_traffic_is_sign_enough(served: Served) -> None:
+    served.engine.read = Traffic(0.1, listening=True)
+    await served.begin(pace=WATCHFUL)
+    await served.becomes(await served.accept(), "sent")
+    await asyncio.sleep(3 * WATCHFUL.silence)
+    assert served.engine.probed == 0

@@ -1,0 +1,140 @@
+"""What the suite logs is searched for phone numbers and for the texts that its messages say (G10).
+
+Searched are the log files of everything that a test started (the service's, the simulator's, Ray's and
+Valkey's), whatever ended it, and what was logged in the test's own process. Of the texts those
+count which the test's process sent over HTTP and which nothing else could say: a `hi` is in many
+words. The foreign clients of `tests/conformance` log as they like.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NUMBER: Final = re.compile(rb"(?<![\w.])1555\d{7}(?!\d)|@s\.whatsapp\.net")
+_FIELD: Final = re.compile(
+    rb'"(text|body|caption|chat|sender|recipient|to|number|phone|jid|token)": ?"'
+)
+_LINE: Final = re.compile(rb'"action"|\baction=')
+"""What the service and the simulator log has this; prints of tests, and what others log, have not."""
+_ENDINGS: Final = (".log", ".out", ".err")
+_FOREIGN: Final = re.compile(r"(neonize|tryx)\d+")
+_MOST: Final = 500
+"""Texts that are looked for at once: a storm sends thousands, all in the same way."""
+
+
+class Search:
+    """Finds what leaked since it looked last; a file that is gone by then was not searched."""
+
+    def __init__(self) -> None:
+        self._read: dict[Path, int] = {}
+        self._texts: dict[bytes, None] = {}
+        self._found: list[str] = []
+        self.lines = 0
+
+    def heard(self, said: object) -> None:
+        """Keeps the texts of a request's JSON."""
+        if isinstance(said, list):
+            for each in said:
+                self.heard(each)
+        elif isinstance(said, dict):
+            for name, value in said.items():
+                if name in ("text", "caption", "question") and isinstance(value, str):
+                    self._keep(value)
+                else:
+                    self.heard(value)
+
+    def _keep(self, text: str) -> None:
+        """Also as JSON writes it."""
+        telling = len(text) >= 12 or (len(text) >= 8 and " " in text.strip())
+        if telling and len(self._texts) < _MOST:
+            for form in (text[:200], json.dumps(text[:200])[1:-1]):
+                with suppress(UnicodeEncodeError):
+                    self._texts[form.encode()] = None
+
+    def files(self, root: Path) -> None:
+        """Look through what was logged below `root` since the last look."""
+        for path in _logs(root):
+            with suppress(OSError), path.open("rb") as log:
+                log.seek(self._read.get(path, 0))
+                content = log.read()
+                whole = content.rfind(b"\n") + 1
+                self._read[path] = self._read.get(path, 0) + whole
+                self.lines += content.count(b"\n")
+                # What a killed process wrote last may lack its end.
+                self._found += self.leaks(content, f"{path.parent.name}/{path.name}")
+
+    def leaks(self, content: bytes, where: str) -> Iterator[str]:
+        """A sentence for each line that tells what it must not, without telling it again."""
+        suspects = [text for text in self._texts if text in content]
+        if not suspects and not NUMBER.search(content) and not _FIELD.search(content):
+            return
+        for line in content.splitlines():
+            ours = _LINE.search(line) is not None
+            if NUMBER.search(line):
+                yield f"{where} has a phone number: {masked(line)}"
+            elif ours and (field := _FIELD.search(line)):
+                yield f"{where} has a field {field[1].decode()}: {masked(line)}"
+            elif any(text in line for text in suspects):
+                yield f"{where} has a message's text"
+
+    def taken(self) -> list[str]:
+        """What was found, once; the texts are forgotten with it."""
+        found, self._found = self._found, []
+        self._texts.clear()
+        return found
+
+
+SEARCH: Final = Search()
+"""That of this process of the run."""
+
+
+def closing(*roots: Path) -> None:
+    """For who ends an instance and removes its directory, which lies outside pytest's."""
+    for root in roots:
+        SEARCH.files(root)
+
+
+def captured(report_sections: list[tuple[str, str]]) -> list[str]:
+    """What leaked into the captured output of a test: only lines of a log, no prints of the test's."""
+    leaked: list[str] = []
+    for name, text in report_sections:
+        logged = [
+            line for line in text.encode().splitlines() if " log " in name or _LINE.search(line)
+        ]
+        leaked += SEARCH.leaks(b"\n".join(logged), name)
+    return leaked
+
+
+def masked(line: bytes) -> str:
+    told = NUMBER.sub(b"(number)", line[:300]).decode(errors="replace")
+    return re.sub(r"\d{5,}", "(digits)", told)
+
+
+def listen() -> None:
+    """From now on the texts of every request of this process are known."""
+    build = httpx.Client.build_request
+
+    def heard(self: Any, *args: Any, **named: Any) -> httpx.Request:
+        SEARCH.heard(named.get("json"))
+        return build(self, *args, **named)
+
+    for client in (httpx.Client, httpx.AsyncClient):
+        client.build_request = heard  # type: ignore[method-assign]
+
+
+def _logs(root: Path) -> Iterator[Path]:
+    if not root.is_dir():
+        return
+    for path in root.rglob("*"):
+        named = path.name.endswith(_ENDINGS) or path.parent.name == "logs"
+        if named and not _FOREIGN.search(str(path)) and path.is_file() and not path.is_symlink():
+            yield path

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors import hosts
+from supervision import roster
+from supervision.keeper.errand import _is_astray
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("node", "shows", "astray"),
+    [
+        (hosts.here(), False, False),  # it has only not said so yet
+        (None, False, False),  # an older release does not say where it is
+        ("far/1/2", True, False),  # the directory is shared
+        ("far/1/2", False, True),
+    ],
+)
+def test_a_root_that_writes_elsewhere(
+    tmp_path: Path, node: str | None, shows: bool, astray: bool
+) -> None:
+    if shows:
+        root = roster.Entry.of("root", os.getpid(), None, node)
+        assert root is not None
+        roster.write(tmp_path, [root])
+        roster.beat(tmp_path)
+    assert _is_astray(node, tmp_path) is astray

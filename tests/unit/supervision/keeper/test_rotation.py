@@ -1,0 +1,57 @@
+"""Logs are cut under those who write them, and a few older ones are kept."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from supervision.keeper import rotation
+from supervision.keeper.process import Command, outcome, start
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WRITER = "import sys\nfor line in sys.stdin: sys.stdout.write(line); sys.stdout.flush()"
+
+
+def test_who_has_it_open_goes_on_in_the_same_file(tmp_path: Path) -> None:
+    log = tmp_path / "gateway.log"
+    (tmp_path / "small.log").write_text("x" * 100)
+    with log.open("ab") as output:
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER], stdin=subprocess.PIPE, stdout=output, text=True
+        )
+    assert writer.stdin is not None
+    with writer:
+        for number in range(7):
+            writer.stdin.write(f"{number}" * 200 + "\n")
+            writer.stdin.flush()
+            while not log.read_bytes().startswith(f"{number}".encode() * 200 + b"\n"):
+                pass
+            assert log.stat().st_size == 201, "no hole where the writer was before"
+            assert rotation.rotate(tmp_path, 200) == ["gateway.log"]
+        writer.stdin.close()
+    assert (log.read_text(), (tmp_path / "small.log").read_text()) == ("", "x" * 100)
+    kept = [rotation.older(log, number) for number in range(1, rotation.KEPT + 1)]
+    assert [file.read_text()[0] for file in kept] == ["6", "5", "4", "3"]
+    assert len(list(tmp_path.iterdir())) == 2 + rotation.KEPT
+    assert all(file.stat().st_mode & 0o077 == 0 for file in kept)
+
+
+def test_what_cannot_be_copied_is_cut_all_the_same(tmp_path: Path) -> None:
+    log = tmp_path / "state.log"
+    log.write_text("x" * 300)
+    for number in range(1, rotation.KEPT + 1):
+        (rotation.older(log, number) / "in the way").mkdir(parents=True)
+    assert rotation.rotate(tmp_path, 200) == ["state.log"]
+    assert log.read_text() == ""
+
+
+async def test_a_start_sets_the_log_of_the_run_before_aside(tmp_path: Path) -> None:
+    for number in range(3):
+        entry = start(tmp_path, "part", Command((sys.executable, "-c", f"print({number})")))
+        assert await outcome(tmp_path, entry) is None
+    log = tmp_path / "logs" / "part.log"
+    shown = [log, rotation.older(log, 1), rotation.older(log, 2)]
+    assert [file.read_text() for file in shown] == ["2\n", "1\n", "0\n"]
