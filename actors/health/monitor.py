@@ -10,7 +10,6 @@ import structlog
 
 from actors.health.alerts import Alert, Alerts
 from actors.health.checks import Sample, document, judge, news
-from actors.health.trend import Trend
 from actors.state.documents import (
     BATCH_LIMIT,
     HEALTH_ALERTS,
@@ -61,7 +60,6 @@ class Monitor:
         self._clock = clock
         self._alerts: Alerts | None = None
         self._unwritten: dict[str, Alert] = {}
-        self._trend = Trend(documents)
         self._quiet = QUIET if documents.billed else 0.0
         self._said: tuple[float, object] | None = None
         self.last: Verdict | None = None
@@ -88,9 +86,6 @@ class Monitor:
                     severity=alert.severity,
                 )
         await self._write(sample, verdict)
-        await self._trend.look(
-            sample.at, sample.cpu, sample.memory, sample.own_cpu, sample.own_memory
-        )
         return verdict
 
     async def _sample(self) -> Sample:

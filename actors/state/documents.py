@@ -28,8 +28,7 @@ EVENT_LOG = "event_log"
 WEBHOOKS = "webhooks"
 DELIVERIES = "webhook_deliveries"
 
-LATEST = "latest"  # the word of the monitor in health_status
-HOUR = "hour"  # CPU and memory of the last hour there
+LATEST = "latest"  # the one document of health_status
 
 HEAD = "head"  # the one document of event_log
 

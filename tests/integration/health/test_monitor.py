@@ -16,12 +16,11 @@ from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
 from actors.health.probes import Probes
 from actors.health.resources import Resources
-from actors.health.trend import MINUTE, Trend
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.lease import Leases, Owner
 from actors.state.connections import Connections
-from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, HOUR, LATEST, Order, open_documents
+from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, Order, open_documents
 from tests.valkey import Valkey
 
 if TYPE_CHECKING:
@@ -102,22 +101,6 @@ async def test_a_round_sees_connections_queue_redis_and_store(
     assert found["redis"]["ok"] is found["store"]["ok"] is True
     assert found["own"]["processes"] >= 1
     assert await alerts(documents) == [("connection_failed", "d", True)]
-
-
-async def test_each_minute_is_in_the_hour_and_another_monitor_goes_on(documents: Documents) -> None:
-    start = time.time() // MINUTE * MINUTE
-    trend = Trend(documents)
-    await trend.look(start, 10, 20, 1, 1000)
-    await trend.look(start + 30, 30, 20, 1, 1000)
-    found = await documents.get(HEALTH_STATUS, HOUR)
-    assert found is not None
-    assert found["cpu"] == [10], "once a minute"
-    await trend.look(start + MINUTE, 50, 20, 1, 1000)
-    await Trend(documents).look(start + 2 * MINUTE, 70, 20, 1, 1000)
-    found = await documents.get(HEALTH_STATUS, HOUR)
-    assert found is not None
-    assert found["minutes"] == [start, start + MINUTE, start + 2 * MINUTE]
-    assert found["cpu"] == [20, 50, 70]
 
 
 async def test_redis_goes_and_comes_back(
