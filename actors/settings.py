@@ -82,9 +82,7 @@ class Settings(BaseModel):
     redis_host: str | None = Field(None, validation_alias="REDIS_HOST")
     redis_port: Port = Field(6379, validation_alias="REDIS_PORT")
     redis_password: SecretStr | None = Field(None, validation_alias="REDIS_PASSWORD")
-    redis_max_clients: int = Field(
-        10_000, ge=16, le=1_000_000, validation_alias="REDIS_MAX_CLIENTS"
-    )
+    redis_max_clients: int = Field(10_000, ge=16, le=10**6, validation_alias="REDIS_MAX_CLIENTS")
 
     # Firestore: the state store where a project or an emulator is named, else a file of SQLite.
     google_cloud_project: str | None = Field(

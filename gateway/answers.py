@@ -17,6 +17,7 @@ from gateway.content_answers import (  # noqa: TC001 - pydantic reads them at ru
 from gateway.engines import EngineGuarantees  # noqa: TC001
 from gateway.models import Status  # noqa: TC001
 
+BreakerState = Literal["closed", "open", "half_open"]
 State = Literal["pairing", "connecting", "open", "reconnecting", "stopped", "failed", "logged_out"]
 
 
@@ -30,6 +31,10 @@ class Connection(Answer):
     guarantees: EngineGuarantees | None = Field(description="null for an unknown engine.")
     epoch: int = Field(description="Rises whenever another actor takes the connection over.")
     restarts: int
+    breaker: BreakerState = Field(
+        description="`open`: it fell again and again and is left alone for five minutes;"
+        " `half_open`: it is tried once more."
+    )
     since: Time | None = Field(description="Since when it is in this state.")
     retry_at: Time | None = Field(description="When it tries again, where it waits for that.")
     account: str | None = Field(description="The address of the paired account.")

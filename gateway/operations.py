@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, cast
 from starlette.responses import Response
 
 from actors.connection.engine import ENGINES, installed
-from actors.health import summary
+from actors.health import hour, summary
+from actors.health.breaker import LEVELS
 from gateway import answers, auth, vitals
 from gateway.answer import rfc3339
 from gateway.counted import Counted
@@ -22,6 +23,7 @@ from gateway.snapshot import Snapshot
 if TYPE_CHECKING:
     from gateway.keys import Key
     from gateway.observation import Observation
+    from gateway.tree import Told
 
 
 async def live(_: Call[None, None]) -> Response:
@@ -43,7 +45,7 @@ async def health(call: Call[None, None]) -> Response:
     """Without a key the short form; with one, what stands behind it too."""
     backends = call.backends
     key = await _shown(call)
-    seen = await backends.observer.look()
+    seen, told = await asyncio.gather(backends.observer.look(), backends.tree.look())
     status, reasons = _status(seen, backends.settings.health_check_interval / 1000)
     spooled = seen.spool.count if seen.spool else 0
     plain = summary.summary(
@@ -63,7 +65,7 @@ async def health(call: Call[None, None]) -> Response:
         **plain,
         "reasons": reasons,
         "alerts": _alerts(seen, key),
-        "breaker": (seen.latest or {}).get("breaker"),
+        "breakers": _breakers(told),
         "redis": vitals.RedisHealth(
             up=seen.redis,
             durable=None if durable is None else durable.holds,
@@ -82,6 +84,16 @@ async def health(call: Call[None, None]) -> Response:
         "items": [each for each in seen.connections if key.reaches(each.id)],
     }
     return written(vitals.FullHealth.model_validate(full))
+
+
+def _breakers(told: Told) -> dict[str, str]:
+    """From the tree, not from the state store: that one may be what is left alone."""
+    of_level = {level: state for state, level in LEVELS.items()}
+    return {
+        labels["of"]: of_level[int(value)]
+        for name, labels, value in told.gauges
+        if name == "teimoso_breaker_state" and isinstance(value, int | float)
+    }
 
 
 def _alerts(seen: Observation, key: Key) -> list[answers.AlertAnswer]:
@@ -121,6 +133,13 @@ async def _shown(call: Call[None, None]) -> Key | None:
         if problem.kind.code == "store_away" or auth.presented(call.request.headers) is None:
             return None
         raise
+
+
+async def load(call: Call[None, None]) -> Response:
+    """The last hour, by the monitor's file: no store is asked."""
+    points = await asyncio.to_thread(hour.read, call.backends.settings.data)
+    loads = [vitals.Load(**{**asdict(each), "at": rfc3339(each.at)}) for each in points]
+    return written(vitals.Loads(items=loads))
 
 
 async def metrics(call: Call[None, None]) -> Response:
@@ -172,6 +191,16 @@ OPERATIONS = (
             503: Gives("It would not.", vitals.Ready),
         },
         None,
+    ),
+    Operation(
+        "GET",
+        "/api/system/metrics",
+        "getLoad",
+        "What machine and service used within the last hour, for each look of the monitor",
+        _TAG,
+        load,
+        {200: Gives("The last hour.", vitals.Loads)},
+        "read",
     ),
     Operation(
         "GET",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 
+from tests import forked
 from tests.valkey import free_port
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Firestore:
         self.file = directory / "firestore.db"
         self.port = free_port()
         self._indexes = indexes
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: forked.Popen | None = None
 
     @property
     def host(self) -> str:
@@ -54,7 +54,7 @@ class Firestore:
         if self._indexes is not None:
             words += ["--indexes", str(self._indexes)]
         with self.file.with_suffix(".log").open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = forked.Popen(
                 [sys.executable, "-m", "tests.emulators.firestore", *words],
                 cwd=ROOT,
                 env={**os.environ, "GRPC_VERBOSITY": "ERROR"},

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests import waiting
+from tests import forked, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +30,13 @@ KINDS = ("neonize", "tryx", "native", "whatsmeow")
 class JsonProcess:
     """A process that prints one JSON object a line and takes one a line."""
 
-    def __init__(self, command: list[str], log: Path, **environment: str) -> None:
+    def __init__(
+        self, command: list[str], log: Path, *, forks: bool = False, **environment: str
+    ) -> None:
+        """`forks`: it is Python through and through, so that it starts cheaply."""
+        start = forked.Popen if forks else subprocess.Popen
         with log.open("ab") as errors:
-            self._process = subprocess.Popen(
+            self._process: forked.Popen | subprocess.Popen[str] = start(
                 command,
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
@@ -125,6 +129,7 @@ class Simulator:
                 *("--data", str(self.directory)),
             ],
             self.directory.with_suffix(".log"),
+            forks=True,
         )
         ready = self.process.line()
         self.ws_url: str = ready["ws_url"]
@@ -209,6 +214,7 @@ class Client:
         self.process = JsonProcess(
             [interpreter(self.kind), str(CLIENTS / f"{self.kind}_client.py"), json.dumps(options)],
             self._directory / "client.log",
+            forks=self.kind == "native",
             # what Go takes for the authorities that it trusts
             SSL_CERT_FILE=self._simulator.media_authority,
         )

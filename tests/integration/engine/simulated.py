@@ -31,6 +31,7 @@ from actors.connection.session import Session
 from actors.content import Text
 from actors.media.directory import DirectoryStore
 from actors.settings import Settings
+from tests import forked
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def message_id(number: int, space: int = 0) -> str:
 class Simulator:
     """A WhatsApp server on loopback; ended by its pid."""
 
-    def __init__(self, process: subprocess.Popen[str], ready: dict[str, str]) -> None:
+    def __init__(self, process: forked.Popen, ready: dict[str, str]) -> None:
         self.process = process
         self.ws_url = ready["ws_url"]
         self.root_key = ready["root_key"]
@@ -67,7 +68,7 @@ class Simulator:
     def start(cls, data: Path) -> Self:
         log = (data.parent / f"{data.name}.log").open("a")
         with log:
-            process = subprocess.Popen(
+            process = forked.Popen(
                 [
                     sys.executable,
                     "-m",

@@ -20,6 +20,7 @@ import pytest
 
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.incoming import MAX_RETRIES
+from tests import forked
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
@@ -53,7 +54,7 @@ def start(
     at: int,
     sends: Sequence[tuple[str, str, str | dict[str, Any]]],
     batch: int = 4,
-) -> subprocess.Popen[bytes]:
+) -> forked.Popen:
     asked = {
         "settings": {
             "data": str(directory),
@@ -69,7 +70,7 @@ def start(
         "batch": batch,
     }
     with (directory / "child.log").open("wb") as log:
-        return subprocess.Popen(
+        return forked.Popen(
             [sys.executable, str(CHILD), json.dumps(asked)],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -78,7 +79,7 @@ def start(
         )
 
 
-async def died(child: subprocess.Popen[bytes], directory: Path) -> None:
+async def died(child: forked.Popen, directory: Path) -> None:
     """The child killed itself: without that the test proves nothing."""
     try:
         await asyncio.to_thread(child.wait, PATIENCE)

@@ -19,7 +19,7 @@ from actors.state.documents import open_documents
 from gateway.app import OPERATIONS
 from gateway.keys import ensure_first
 from gateway.openapi import document
-from tests import waiting
+from tests import forked, waiting
 from tests.valkey import free_port
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Gateway:
             update={"data": data}
         )
         self.settings.save()
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: forked.Popen | None = None
         self.api = self.client(KEY)
 
     def client(self, key: str | None, timeout: float = 30) -> Api:
@@ -125,7 +125,7 @@ class Gateway:
     def start(self) -> None:
         asyncio.run(self._first_key())
         with (self.data / "gateway.log").open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = forked.Popen(
                 [sys.executable, "-m", "gateway", "--data", str(self.data)],
                 cwd=ROOT,
                 stdout=log,

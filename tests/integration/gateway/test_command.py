@@ -17,6 +17,7 @@ from actors.redis.client import connect
 from actors.redis.lease import Leases, Owner
 from gateway.cli import main
 from supervision.keeper.plan import Plan
+from tests import forked
 from tests.integration.gateway.served import KEY, ROOT, Gateway
 
 if TYPE_CHECKING:
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 TO = "15550100002"
 
 
-def start(data: Path, *words: str | bytes, key: str | bytes | None = KEY) -> subprocess.Popen[str]:
+def start(data: Path, *words: str | bytes, key: str | bytes | None = KEY) -> forked.Popen:
     environment = {name: value for name, value in os.environ.items() if name != "TEIMOSO_API_KEY"}
     flags = () if key is None else (b"--key=" + (key if isinstance(key, bytes) else key.encode()),)
-    return subprocess.Popen(
+    return forked.Popen(
         [sys.executable, "-m", "gateway.cli", *words, *flags, "--data", str(data)],
         cwd=ROOT,
         env=environment,
@@ -64,7 +65,7 @@ def refused(
     return run
 
 
-def said(process: subprocess.Popen[str], status: int = 1) -> str:
+def said(process: forked.Popen, status: int = 1) -> str:
     """The one sentence of a command that ends with `status`, and prints nothing else."""
     with process:
         output, errors = process.communicate(timeout=60)
@@ -193,7 +194,7 @@ def test_a_simulator_that_has_nothing_to_do(own_gateway: Gateway, tmp_path: Path
     """A connection that is open already is not waited for."""
     command = ("-m", "simulator", "--port", "0", "--control-port", "0", "--data")
     asyncio.run(be_open("shop", own_gateway))
-    with subprocess.Popen(
+    with forked.Popen(
         [sys.executable, *command, str(tmp_path / "simulator")],
         cwd=ROOT,
         stdout=subprocess.PIPE,

@@ -22,6 +22,7 @@ from actors.state.documents import EVENT_LOG, EVENTS, HEAD, StoreAway, Write, op
 from actors.state.event_log import EventLog
 from gateway import keys
 from gateway.stream import READERS
+from tests import forked
 from tests.firestore import Firestore
 from tests.integration.gateway.reader import Reader
 from tests.integration.gateway.served import KEY, ROOT, Gateway
@@ -297,8 +298,8 @@ def _drained(end: socket.socket) -> bytes:
     return bytes(left)
 
 
-def command(gateway: Gateway, *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+def command(gateway: Gateway, *words: str) -> forked.Popen:
+    return forked.Popen(
         [sys.executable, "-m", "gateway.cli", *words, "--key", KEY, "--data", str(gateway.data)],
         cwd=ROOT,
         stdout=subprocess.PIPE,

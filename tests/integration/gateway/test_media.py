@@ -15,6 +15,7 @@ import pytest
 
 from actors.content import Document, File, encode
 from actors.state.documents import MESSAGES
+from tests import forked
 from tests.integration.gateway.files import ANA, PNG, code, digest, kept, send, unlike, upload
 from tests.integration.gateway.served import KEY, ROOT, Gateway
 
@@ -312,14 +313,13 @@ def test_redis_away_does_not_matter(own_gateway: Gateway, own_valkey: Valkey) ->
 
 
 def command(gateway: Gateway, *words: str, cwd: Path) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
+    return forked.run(
         [sys.executable, "-m", "gateway.cli", *words, "--key", KEY, "--data", str(gateway.data)],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=60,
-        check=False,
     )
 
 

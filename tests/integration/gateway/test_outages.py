@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
@@ -17,10 +16,12 @@ from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.state.connections import Connections
 from actors.state.documents import open_documents
+from tests import forked
 from tests.integration.gateway.served import ROOT, Gateway
 from tests.valkey import Valkey
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
     from actors.queue.lanes import Record
@@ -295,13 +296,12 @@ def test_another_gateways_connection_is_known_at_once(
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return forked.run(
         [sys.executable, "-m", "gateway", *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=30,
-        check=False,
     )
 
 

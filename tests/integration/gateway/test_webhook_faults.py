@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import pytest
 
 from actors.state.documents import open_documents
 from actors.state.webhooks import Webhooks
+from tests import forked
 from tests.firestore import Firestore
 from tests.integration.gateway.receiver import Receiver
 from tests.integration.gateway.served import ROOT, Gateway
@@ -53,12 +53,11 @@ def texts(receiver: Receiver) -> list[str]:
 
 
 def child(gateway: Gateway, point: str, first: int, count: int) -> int:
-    ran = subprocess.run(
+    ran = forked.run(
         [sys.executable, str(CHILD), str(gateway.data), point, str(first), str(count)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         timeout=60,
-        check=False,
     )
     return ran.returncode
 

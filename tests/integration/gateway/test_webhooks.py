@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -17,6 +16,7 @@ from actors.health.alerts import Alert
 from actors.state.documents import DELIVERIES, EVENTS, open_documents
 from actors.state.event_log import EventLog
 from gateway import keys
+from tests import forked
 from tests.integration.gateway.receiver import Receiver
 from tests.integration.gateway.served import KEY, ROOT, Gateway
 from tests.integration.gateway.telling import arriving, tell
@@ -377,14 +377,14 @@ async def test_the_commands(
     command = [sys.executable, "-m", "gateway.cli", "webhooks"]
 
     def run(*words: str) -> Any:
-        ran = subprocess.run(
+        ran = forked.run(
             [*command, *words, "--json", "--key", KEY, "--data", str(gateway.data)],
             cwd=ROOT,
             capture_output=True,
             text=True,
-            check=True,
             timeout=60,
         )
+        assert ran.returncode == 0, ran.stderr
         return json.loads(ran.stdout)
 
     made = run("add", receiver.url, "--event", "message.received", "--connection", "shop")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
 from collections import Counter
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from actors.queue.lanes import Lanes
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.lease import Leases
+from tests import forked
 from tests.integration.queue.desk import SHOP, Desk
 from tests.waiting import eventually
 
@@ -33,8 +33,8 @@ CHATS = [f"1555030{number:04}@s.whatsapp.net" for number in range(6)]
 
 
 @contextmanager
-def owner(data: Path) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
+def owner(data: Path) -> Iterator[forked.Popen]:
+    process = forked.Popen(
         [sys.executable, str(CHILD), str(data)], env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
     try:
@@ -44,7 +44,7 @@ def owner(data: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-async def died(process: subprocess.Popen[bytes]) -> None:
+async def died(process: forked.Popen) -> None:
     await eventually("it is dead", lambda: process.poll() is not None, SECONDS)
     assert process.returncode == -9
 

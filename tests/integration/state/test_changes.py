@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from contextlib import closing
@@ -22,6 +21,7 @@ from actors.redis.client import connect
 from actors.redis.lease import Leases, Owner
 from actors.state.connections import Connections
 from actors.state.documents import MESSAGES, Order, Where, open_documents
+from tests import forked
 from tests.valkey import PASSWORD, Valkey
 
 if TYPE_CHECKING:
@@ -105,14 +105,13 @@ def drained(settings: Settings, file: Path, epoch: int, point: str) -> int:
         "point": point,
     }
     with (settings.data / "child.log").open("ab") as log:
-        return subprocess.run(
+        return forked.run(
             [sys.executable, str(CHILD), json.dumps(asked)],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=log,
             stderr=log,
             timeout=60,
-            check=False,
         ).returncode
 
 

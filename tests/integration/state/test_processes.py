@@ -6,7 +6,6 @@ import asyncio
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.state.sqlite import SqliteDocuments
+from tests import forked
 from tests.integration.state.writer import SIZE
 from tests.waiting import until
 
@@ -29,9 +29,9 @@ WRITER = Path(__file__).with_name("writer.py")
 
 
 @contextmanager
-def writer(file: Path, name: str, batches: int, shown: Path) -> Iterator[subprocess.Popen[bytes]]:
+def writer(file: Path, name: str, batches: int, shown: Path) -> Iterator[forked.Popen]:
     with shown.open("wb") as output:
-        process = subprocess.Popen(
+        process = forked.Popen(
             [sys.executable, str(WRITER), str(file), name, str(batches)],
             stdout=output,
             cwd=ROOT,

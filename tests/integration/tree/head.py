@@ -26,7 +26,7 @@ from actors.state.connections import Connections
 from actors.state.documents import open_documents
 from supervision import roster, tally
 from supervision.keeper import ports, python, rayhead
-from tests import leaks
+from tests import forked, leaks
 from tests.valkey import PASSWORD, Valkey, free_port
 from tests.waiting import eventually, until
 
@@ -45,7 +45,7 @@ class Head:
         self.valkey = Valkey(self.data / "valkey")
         self._flags = flags
         self._head: subprocess.Popen[bytes] | None = None
-        self._simulator: subprocess.Popen[bytes] | None = None
+        self._simulator: forked.Popen | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -88,7 +88,7 @@ class Head:
         control = free_port()
         words = [sys.executable, "-m", "simulator", "--port", "0", "--control-port", str(control)]
         with (self.data / "simulator.log").open("wb") as log:
-            self._simulator = subprocess.Popen(
+            self._simulator = forked.Popen(
                 [*words, "--data", str(self.data / "simulator")], stderr=log, cwd=PROJECT
             )
         self.simulator = httpx.Client(base_url=f"http://127.0.0.1:{control}", timeout=10)

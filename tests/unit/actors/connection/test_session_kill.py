@@ -15,6 +15,7 @@ from typing import Any
 
 from actors.connection.native.signal import Bundle, Signal, Undecryptable, new_credentials
 from actors.connection.session import Session
+from tests import forked
 
 BOB = "15550100001@s.whatsapp.net"
 KILLS = 12
@@ -25,7 +26,7 @@ class Receiver:
     """The child, and what it said. The pipe is read to its end: what was said before the kill counts."""
 
     def __init__(self, path: Path, epoch: int) -> None:
-        self.process = subprocess.Popen(
+        self.process = forked.Popen(
             [sys.executable, str(Path(__file__).with_name("receiving_child.py")), path, str(epoch)],
             cwd=Path(__file__).resolve().parents[4],
             env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[4])},

@@ -1,0 +1,159 @@
+"""`python -m tests.nursery SOCKET`: the process that `forked.py` asks for programs.
+
+It imports what a program imports, once, and forks; it has no thread and runs nothing itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import gc
+import importlib.util
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import struct
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+LATER = {
+    "gateway": ("actors.state.sqlite", "anyio._backends._asyncio", "encodings.idna"),
+    "gateway.cli": ("gateway.cli.api", "gateway.cli.app", "gateway.cli.view"),
+    "simulator": (
+        "cryptography.hazmat.backends.openssl.backend",
+        "uvicorn.lifespan.off",
+        "uvicorn.protocols.http.httptools_impl",
+        "uvicorn.protocols.websockets.websockets_sansio_impl",
+    ),
+    "native_client.py": ("actors.connection.native",),
+}
+"""What a program imports only once it runs."""
+
+
+class Nursery:
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._children: dict[int, socket.socket] = {}
+        self._known: set[str] = set()
+
+    def serve(self) -> list[str] | None:
+        """Returns in a child, with its words; in the nursery None, once nobody can ask any more."""
+        woken, wakes = socket.socketpair()
+        for end in (woken, wakes):
+            end.setblocking(False)
+        signal.set_wakeup_fd(wakes.fileno())
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: who asks ends first
+        while True:
+            ready, _, _ = select.select([self._control, woken], [], [])
+            if woken in ready:
+                woken.recv(4096)
+                self._reap()
+            if self._control in ready:
+                head, files, _, _ = socket.recv_fds(self._control, 4, 4)
+                if not head:
+                    self._end()
+                    return None
+                body = b""
+                while len(body) < int.from_bytes(head):
+                    body += self._control.recv(int.from_bytes(head) - len(body))
+                asked = json.loads(body)
+                self._learn(asked["words"])
+                if not self._fork(files):
+                    for each in (self._control, woken, wakes, *self._children.values()):
+                        each.detach()
+                    _become(asked, files)
+                    words: list[str] = asked["words"]
+                    return words
+
+    def _fork(self, files: list[int]) -> int:
+        """The pid; 0 in the child, which has the files still."""
+        if pid := os.fork():
+            for file in files[:3]:
+                os.close(file)
+            self._children[pid] = socket.socket(fileno=files[3])
+            _say(self._children[pid], pid)
+        return pid
+
+    def _learn(self, words: list[str]) -> None:
+        """Import what the program will."""
+        name = words[1] if words[0] == "-m" else words[0]
+        if name in self._known:
+            return
+        self._known.add(name)
+        for each in ast.parse(_file(words).read_bytes()).body:
+            if isinstance(each, ast.Import):
+                for alias in each.names:
+                    importlib.import_module(alias.name)
+            elif isinstance(each, ast.ImportFrom) and each.module and not each.level:
+                importlib.import_module(each.module)
+        for later in LATER.get(Path(name).name, ()):
+            importlib.import_module(later)
+        gc.collect()
+        gc.freeze()
+        threads = [*Path("/proc/self/task").iterdir()]
+        assert len(threads) == 1, f"{name} has threads: it cannot be forked"
+
+    def _reap(self) -> None:
+        with suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if not pid:
+                    return
+                with self._children.pop(pid) as told:
+                    _say(told, os.waitstatus_to_exitcode(status))
+
+    def _end(self) -> None:
+        for pid in self._children:
+            os.kill(pid, signal.SIGKILL)
+
+
+def _file(words: list[str]) -> Path:
+    """What runs as `__main__`: it is looked into, not imported."""
+    if words[0] != "-m":
+        return Path(words[0])
+    spec = importlib.util.find_spec(words[1])
+    if spec is not None and spec.submodule_search_locations is not None:
+        spec = importlib.util.find_spec(f"{words[1]}.__main__")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin)
+
+
+def _say(asker: socket.socket, number: int) -> None:
+    with suppress(OSError):  # nobody waits for it any more
+        asker.sendall(struct.pack("!i", number))
+
+
+def _become(asked: dict[str, Any], files: list[int]) -> None:
+    """What a new process would have, and nothing of the nursery's."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, file in enumerate(files[:3]):
+        os.dup2(file, number)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    os.chdir(asked["cwd"])
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+
+
+def main() -> None:
+    words = Nursery(socket.socket(fileno=int(sys.argv[1]))).serve()
+    if words is None:
+        return
+    if words[0] == "-m":
+        sys.argv = words[1:]
+        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = words
+        sys.path.insert(0, str(Path(words[0]).parent))
+        runpy.run_path(words[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
