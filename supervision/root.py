@@ -37,6 +37,7 @@ from supervision.children import RENEWED, Children
 from supervision.cluster import ROOT, ActorDead, Cluster, NoAnswer, Refused
 from supervision.gate import Gate
 from supervision.keeper import restarts
+from supervision.newest import Newest
 from supervision.owners import Owners
 from supervision.policy import Expiry, Intensity, Lives, Memory, Probes, Wave
 from supervision.recovery import Recovery
@@ -129,6 +130,7 @@ class RootSupervisor(Shell):
             raise handover.NotShared
         self._redis = connect(settings)
         self._leases = Leases(self._redis)
+        self._newest = Newest(self._redis)
         documents = open_documents(settings)
         self._cluster = Cluster(self.data)
         intensity = Intensity(settings.max_restarts, settings.min_uptime / 1000)
@@ -177,6 +179,7 @@ class RootSupervisor(Shell):
             auto_recovery=settings.auto_recovery,
             limit=settings.max_connections,
             settings_at=partial(written_at, self.data),
+            confirm=self._confirm,
         )
         self._deciding = self._begin_loops(self._reconcile, self._listen, self._keep_standbys)
         self._telling = self._begin_loops(
@@ -241,12 +244,20 @@ class RootSupervisor(Shell):
         while True:
             asked = self._look_now.is_set()
             self._look_now.clear()
+            with suppress(RedisAway):
+                await self._confirm()
             await self._registry.refresh(asked=asked)
             await self._tending.look()
             await self._children.look()
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY):
                     await self._look_now.wait()
+
+    async def _confirm(self) -> None:
+        """End this process if it has been replaced. Raises `RedisAway`."""
+        if not await self._newest.still():
+            log.error("replaced", action="end")
+            os._exit(1)
 
     async def _keep_standbys(self) -> None:
         await self._adopted.wait()

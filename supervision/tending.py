@@ -37,7 +37,7 @@ from supervision.reconcile import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from actors.redis.lease import Lease, Leases
     from actors.state.connections import Connection
@@ -77,8 +77,9 @@ class Tending:
         auto_recovery: bool,
         limit: int,
         settings_at: Callable[[], float],
+        confirm: Callable[[], Awaitable[None]],
     ) -> None:
-        """`settings_at` says when the settings were last written."""
+        """`settings_at`: when they were last written; `confirm` ends a root that is replaced."""
         self._registry, self._leases = registry, leases
         self._children, self._standbys = children, standbys
         self._gate, self._budgets = gate, budgets
@@ -86,7 +87,7 @@ class Tending:
         self._auto_recovery = auto_recovery
         self._limit = limit
         self._removal, self._owners = removal, owners
-        self._settings_at = settings_at
+        self._settings_at, self._confirm = settings_at, confirm
         self._falls: dict[str, str] = {}
         self._gave_up: dict[str, tuple[int, str]] = {}
         self._fell_at: dict[str, float] = {}
@@ -186,6 +187,7 @@ class Tending:
                     if self._again[connection].is_set():
                         continue
                     return
+                await self._confirm()
                 await self._take(connection, step, lease)
             except (RedisAway, StoreAway, BucketAway):
                 await asyncio.sleep(AGAIN)

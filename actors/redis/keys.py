@@ -35,6 +35,7 @@ script may touch them together::
     teimoso:{shop}:shown              string  the account is to be seen online, for a day
     teimoso:poke                      channel desired state changed, look now
     teimoso:webhooks                  string  token of the process that delivers to webhooks
+    teimoso:root                      string  token of the root that began last
 
 A chat with a lane is in exactly one of `ready`, `resting`, `flight` and `held` (there by its
 message).
@@ -49,6 +50,7 @@ from functools import lru_cache
 
 POKE = "teimoso:poke"
 WEBHOOKS = "teimoso:webhooks"
+ROOT = "teimoso:root"
 
 CONNECTION_ID = r"[a-z0-9][a-z0-9_-]{0,63}"
 _CONNECTION = re.compile(CONNECTION_ID)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from actors.connection.vault.reach import Reach
@@ -75,6 +77,7 @@ async def tended(
         auto_recovery=True,
         limit=10,
         settings_at=lambda: 0.0,
+        confirm=partial(asyncio.sleep, 0),
     )
     try:
         await Connections(documents).create("shop")

@@ -1,0 +1,27 @@
+"""G6: of two roots the one that began last acts, and the other is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from supervision.newest import Newest
+
+if TYPE_CHECKING:
+    from tests.integration.tree.conftest import Served
+
+
+async def test_a_root_learns_that_another_has_begun(served: Served) -> None:
+    first, second = Newest(served.redis), Newest(served.redis)
+    assert await first.still()
+    assert await first.still()
+    assert await second.still()
+    assert not await first.still()
+    assert await second.still()
+
+
+async def test_an_emptied_redis_ends_no_root(served: Served) -> None:
+    root = Newest(served.redis)
+    assert await root.still()
+    await served.redis.flushdb()
+    assert await root.still()
+    assert await root.still()
