@@ -29,7 +29,7 @@ from tests import leaks
 from tests.instance import Instance, gone, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 START = 60.0
 
@@ -97,6 +97,11 @@ class Node:
         [first, *_] = psutil.Process(self._process.pid).children()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
         return f"{self.name}/{boot}/{Path(f'/proc/{first.pid}/ns/pid').stat().st_ino}"
+
+    @property
+    def pid(self) -> int:
+        """The process that began it."""
+        return self._process.pid
 
     def processes(self) -> list[psutil.Process]:
         """All of it that lives."""
@@ -327,6 +332,11 @@ class ClusterInstance(Instance):
     def __init__(self, data: Path, cluster: Cluster, **settings: str) -> None:
         super().__init__(data, {**cluster.environment, **settings})
         self.cluster = cluster
+
+    def family(self) -> Iterator[psutil.Process]:
+        """Not the hosts themselves, though what began one may name the directory."""
+        began = {node.pid for node in self.cluster.nodes}
+        return (each for each in super().family() if each.pid not in began)
 
     def hosts(self) -> dict[str, tuple[str, int]]:
         """Where each connection is served, and under which pid there.

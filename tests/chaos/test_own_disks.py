@@ -70,7 +70,8 @@ def instance(
 
 def restored(instance: ClusterInstance) -> Counter[str]:
     """How often each connection was restored from the bucket, on the instance's own host."""
-    lines = map(json.loads, (instance.data / "logs" / "connection.log").read_text().splitlines())
+    log = instance.data / "logs" / "connection.log"  # none where all of them are elsewhere
+    lines = map(json.loads, log.read_text().splitlines() if log.exists() else ())
     return Counter(
         line["connection"]
         for line in lines
