@@ -162,6 +162,7 @@ class Settings(BaseModel):
     media_max_bytes: Annotated[Bytes, Field(ge=1024, le=250 * 2**20)] = Field(
         100 * 2**20, validation_alias="MEDIA_MAX_BYTES"
     )
+    media_limit: Annotated[Bytes, Field(ge=0, le=2**60)] = Field(0, validation_alias="MEDIA_LIMIT")
     media_retention_days: Days = Field(30, validation_alias="MEDIA_RETENTION_DAYS")
     media_url_private: bool = Field(False, validation_alias="MEDIA_URL_PRIVATE")
 

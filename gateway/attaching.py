@@ -117,7 +117,7 @@ async def _fetch(backends: Backends, wanted: Bringing) -> tuple[str, int, str | 
         async with backends.fetcher.fetch(wanted.media.url, limit=limit) as found:
             mime = mime_told(found.mime)
             mime_of(wanted.type, wanted.mime or mime)  # before a byte is kept
-            sha256, size = await backends.files.keep(found.chunks, limit=limit)
+            sha256, size = await backends.files.keep_given(found.chunks, limit=limit)
     except fetching.Refused as error:
         raise Problem("media_refused", f"The URL is refused: {error}.") from None
     except fetching.Unreachable as error:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from actors.connection.vault.bucket import BucketAway
-from actors.media.store import StoreFull, StoreUnavailable
+from actors.media.store import LimitReached, StoreFull, StoreUnavailable
 from actors.queue.spool import SpoolUnavailable
 from actors.redis.client import RedisAway
 from actors.state.documents import InvalidCursor, StoreAway
@@ -128,6 +128,11 @@ def telling_what_is_away() -> Iterator[None]:
         raise Problem("spool_unavailable", "The disk does not answer; try again soon.") from None
     except StoreAway:
         raise Problem("store_away", "The state store does not answer; try again soon.") from None
+    except LimitReached:
+        raise Problem(
+            "media_limit_reached",
+            "MEDIA_LIMIT allows no more; files go MEDIA_RETENTION_DAYS after they were needed last.",
+        ) from None
     except StoreFull:
         raise Problem("disk_full") from None
     except StoreUnavailable:

@@ -43,7 +43,7 @@ async def upload(call: Call[None, Upload]) -> Response:
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
     try:
-        sha256, size = await backends.files.keep(_some(chunks(call.request)), limit=limit)
+        sha256, size = await backends.files.keep_given(_some(chunks(call.request)), limit=limit)
     except TooLarge:
         raise _too_large(limit) from None
     await backends.files.call(sha256, mime, call.query.name)
@@ -140,7 +140,7 @@ def _too_large(limit: int) -> Problem:
 
 
 _TAG = "messages"
-_KEPT = ("media_unavailable", "disk_full", "vault_away")
+_KEPT = ("media_unavailable", "disk_full", "media_limit_reached", "vault_away")
 OPERATIONS = (
     Operation(
         "POST",

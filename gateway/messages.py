@@ -346,6 +346,7 @@ OPERATIONS = (
             "media_unreachable",
             "media_unavailable",
             "disk_full",
+            "media_limit_reached",
             "vault_away",
             "redis_away",
             "invalid_idempotency_key",

@@ -252,7 +252,9 @@ class ChangedWebhook(Body):
 
     url: WebhookUrl | None = None
     enabled: bool | None = Field(
-        None, description="`false` pauses it: what happens meanwhile is told later."
+        None,
+        examples=[False],
+        description="`false` pauses it: what happens meanwhile is told later.",
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import models_json_schema
 
-from gateway import answers, event_answers, problems
+from gateway import answers, event_answers, examples, problems
 from gateway.models import CONNECTION_PATTERN, KEY_PATTERN, WEBHOOK_PATTERN
 
 if TYPE_CHECKING:
@@ -142,7 +142,15 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.body is not None:
         described["requestBody"] = {
             "required": not operation.body_optional,
-            "content": {"application/json": {"schema": _reference(operation.body)}},
+            "content": {
+                "application/json": {
+                    "schema": _reference(operation.body),
+                    "examples": {
+                        name: {"value": value}
+                        for name, value in examples.of_bodies(operation.body).items()
+                    },
+                }
+            },
         }
     if operation.upload:
         described["requestBody"] = {
@@ -196,7 +204,10 @@ def _given(gives: Gives) -> dict[str, Any]:
         if media_type == "application/json" and gives.models:
             references = [_reference(model) for model in gives.models]
             content[media_type] = {
-                "schema": references[0] if len(references) == 1 else {"oneOf": references}
+                "schema": references[0] if len(references) == 1 else {"oneOf": references},
+                "examples": {
+                    _name(model): {"value": examples.of_answer(model)} for model in gives.models
+                },
             }
         else:
             content[media_type] = {}
@@ -240,6 +251,7 @@ def _path_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
             "required": True,
             "description": _PATH_PARAMETERS[name],
             "schema": _PATH_SCHEMAS[name],
+            "example": examples.PATH[name],
         }
 
 

@@ -128,6 +128,7 @@ KINDS = _kinds(
     Kind(503, "store_away", "The state store does not answer"),
     Kind(503, "too_many_readers", "Too many read events at once"),
     Kind(507, "disk_full", "The disk has no room for the file"),
+    Kind(507, "media_limit_reached", "The room for files is used up"),
     Kind(504, "not_answered", "The connection did not answer in time, or WhatsApp did not"),
 )
 

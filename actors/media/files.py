@@ -44,6 +44,8 @@ class Files:
             settings.data / f"{name}.db", settings.media, copying=bucket is not None
         )
         self._store = DirectoryStore(settings.media, before=self._ledger.note)
+        self._limit = settings.media_limit
+        self._given = DirectoryStore(settings.media, before=self._admit)
         self._retention = settings.media_retention_days * DAY
         # With `cloud` what was accepted outlives the disk.
         self._at_once = settings.session_storage_type == "cloud"
@@ -58,6 +60,16 @@ class Files:
     ) -> tuple[str, int]:
         """See the port."""
         return await self._store.keep(chunks, limit=limit, expected=expected)
+
+    async def keep_given(self, chunks: AsyncIterable[bytes], *, limit: int) -> tuple[str, int]:
+        """As `keep`, of what a caller gives: MEDIA_LIMIT holds for it. Raises `LimitReached`.
+
+        What arrives from WhatsApp is kept all the same: nobody could send it again.
+        """
+        return await self._given.keep(chunks, limit=limit)
+
+    async def _admit(self, sha256: str, size: int) -> None:
+        await self._ledger.note(sha256, size, most=self._limit)
 
     async def find(self, sha256: str) -> Path | None:
         """See the port."""

@@ -22,7 +22,7 @@ import structlog
 
 from actors.committer import Committer
 from actors.media.directory import place
-from actors.media.store import DIGEST, StoreFull, StoreUnavailable
+from actors.media.store import DIGEST, LimitReached, StoreFull, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,10 +90,28 @@ class Ledger:
         self._copying = copying
         self._committer: Committer | None = None
 
-    async def note(self, sha256: str, size: int, now: float | None = None) -> None:
-        """It is about to be kept, and needed from now on."""
+    async def note(
+        self, sha256: str, size: int, now: float | None = None, *, most: int = 0
+    ) -> None:
+        """It is about to be kept, and needed from now on.
+
+        Raises `LimitReached`, and notes nothing, where all files would have more than `most` bytes
+        with it (0: no limit); one that is there already adds nothing.
+        """
         now = time.time() if now is None else now
-        await self._ask(lambda database: self._note(database, sha256, size, now), writes=True)
+
+        def run(database: sqlite3.Connection) -> bool:
+            if most:
+                others = "SELECT coalesce(sum(size), 0) FROM files WHERE sha256 != ?"
+                known = "SELECT 1 FROM files WHERE sha256 = ?"
+                (used,) = database.execute(others, (sha256,)).fetchone()
+                if used + size > most and database.execute(known, (sha256,)).fetchone() is None:
+                    return False
+            self._note(database, sha256, size, now)
+            return True
+
+        if not await self._ask(run, writes=True):
+            raise LimitReached("MEDIA_LIMIT")
 
     async def call(self, sha256: str, mime: str | None, name: str | None) -> None:
         """What its uploader calls it."""

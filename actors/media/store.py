@@ -39,6 +39,12 @@ class StoreFull(StoreUnavailable):
     code: str = "disk_full"
 
 
+class LimitReached(StoreFull):
+    """What callers may put here is used up. Nothing was kept."""
+
+    code: str = "media_limit_reached"
+
+
 class MediaStore(Protocol):
     """Files by the SHA-256 (hex) of their bytes, so the same file is kept once.
 

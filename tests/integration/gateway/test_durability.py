@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.gateway.files import digest, kept, send, upload
+from tests.integration.gateway.served import Gateway
 from tests.tracing import CALLS, STRACE, calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.integration.gateway.served import Gateway
+    from tests.valkey import Valkey
 
 MARK = b"token-of-the-durability-test"
 NEEDED = ("file", "ledger", "its directory", "media")
@@ -96,6 +97,21 @@ def test_a_full_disk_refuses_and_keeps_nothing_of_it(
     assert kept(own_gateway) == {sha256}
     assert send(api, {"sha256": sha256}).status_code == 202
     upload(api, os.urandom(400_000))
+
+
+def test_no_more_is_taken_than_all_files_may_have(valkey: Valkey, tmp_path: Path) -> None:
+    with Gateway(tmp_path / "limited", valkey, media_limit=1_000_000) as limited:
+        api, first = limited.api, os.urandom(600_000)
+        assert api.post("/api/connections", json={"id": "shop"}).status_code == 201
+        sha256 = upload(api, first)["sha256"]
+        headers = {"Content-Type": "image/png"}
+        refused = api.post("/api/media", content=os.urandom(400_001), headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (507, "media_limit_reached")
+        assert kept(limited) == {sha256}
+        upload(api, first)  # it is there already
+        last = upload(api, os.urandom(400_000))["sha256"]
+        assert kept(limited) == {sha256, last}
+        assert send(api, {"sha256": last}).status_code == 202
 
 
 def test_no_file_is_ever_whole_in_memory(own_gateway: Gateway) -> None:
