@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 ACCOUNT = "15550100001@s.whatsapp.net"
 COMING = stanzas("to_client")
 ANSWERS = [one for one in COMING if one.tag == "iq" and one.attrs.get("type") == "result"]
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 # What something that nobody handled is told as: each of these would be a fault of the engine.
 BROKEN = {"engine_failed", "login_failed", "prekeys_failed", "resend_failed", "qr_failed"}
