@@ -116,7 +116,7 @@ def test_a_paired_device(runner: asyncio.Runner, said: list[Node], answers: list
 @given(answers=st.lists(changed(ANSWERS), min_size=3, max_size=12))
 def test_a_device_that_sends(runner: asyncio.Runner, answers: list[Node]) -> None:
     sound = [one for one in ANSWERS if one.child("count") is not None][:1]
-    server = Hostile(answers=[*sound, *answers])
+    server = Hostile(answers=[*sound, *answers], asked=True)
     cause = runner.run(served(server, paired=True, sends=3))
     assert cause == Cause(Kind.NETWORK, "stream_error_503")
     assert server.answered > 0
