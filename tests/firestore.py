@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 INDEXES = ROOT / "firestore.indexes.json"
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 ANSWER_SECONDS = 10.0
 
 

@@ -22,7 +22,9 @@ from typing import Any
 
 LATER = {
     "gateway": ("actors.state.sqlite", "anyio._backends._asyncio", "encodings.idna"),
-    "gateway.cli": ("gateway.cli.api", "gateway.cli.app", "gateway.cli.view"),
+    "gateway.cli": tuple(
+        f"gateway.cli.{name}" for name in ("api", "app", "events", "send", "up", "view")
+    ),
     "simulator": (
         "cryptography.hazmat.backends.openssl.backend",
         "uvicorn.lifespan.off",

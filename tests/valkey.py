@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 PASSWORD = "a password of the tests"
-START_SECONDS = 15.0
+START_SECONDS = 60.0
 
 
 def binary() -> Path:

@@ -58,7 +58,7 @@ def client(kind: str, simulator: Simulator, started: dict[str, Client]) -> Itera
     """The paired client of this kind that all tests share, logged in; each has its own friends."""
     one = started[kind]
     if not one.paired:
-        one.wait("connected", 30.0)
+        one.wait("connected")
         one.paired = True
     if not simulator.account(one.number)["online"]:
         one.process.kill()

@@ -67,7 +67,7 @@ class JsonProcess:
             said.append(self.line())
         return said
 
-    def line(self, seconds: float = 20.0) -> dict[str, Any]:
+    def line(self, seconds: float = 60.0) -> dict[str, Any]:
         """The next object. Fails when the process ends or says nothing for `seconds`."""
         try:
             line = self._lines.get(timeout=seconds)
@@ -77,7 +77,7 @@ class JsonProcess:
         self.seen.append(line)
         return line
 
-    def await_event(self, event: str, seconds: float = 20.0, **values: Any) -> dict[str, Any]:
+    def await_event(self, event: str, seconds: float = 60.0, **values: Any) -> dict[str, Any]:
         """The next object of that event and with those values; others are passed over."""
         end = time.monotonic() + seconds
         while True:
@@ -163,7 +163,7 @@ class Simulator:
         contact: dict[str, Any] = self.http.get(f"/contacts/{number}").json()
         return contact
 
-    def item(self, number: str, message_id: str, seconds: float = 10.0) -> dict[str, Any]:
+    def item(self, number: str, message_id: str, seconds: float = 30.0) -> dict[str, Any]:
         """What a contact's inbox shows of a message, once it is there."""
         found: list[dict[str, Any]] = []
 
@@ -186,7 +186,7 @@ class Simulator:
         items = self.http.get("/faults").json()["items"]
         return next(int(item["struck"]) for item in items if item["id"] == fault)
 
-    def settled(self, number: str, seconds: float = 10.0) -> None:
+    def settled(self, number: str, seconds: float = 30.0) -> None:
         """Waits until the account has acknowledged everything."""
         until(lambda: self.account(number)["unacknowledged"] == 0, seconds)
 
@@ -219,7 +219,7 @@ class Client:
             SSL_CERT_FILE=self._simulator.media_authority,
         )
 
-    def wait(self, event: str, seconds: float = 20.0, **values: Any) -> dict[str, Any]:
+    def wait(self, event: str, seconds: float = 60.0, **values: Any) -> dict[str, Any]:
         """The next event of that kind and with those values; others before it are passed over."""
         return self.process.await_event(event, seconds, **values)
 
@@ -231,7 +231,7 @@ class Client:
 
     def pair(self, number: str) -> None:
         self.scan(number)
-        self.wait("connected", 30.0)
+        self.wait("connected")
         self.paired = True
 
     def restart(self) -> None:
@@ -275,6 +275,6 @@ def absent(kind: str) -> str | None:
     return None
 
 
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     """Waits until the condition holds; fails after `seconds`."""
     waiting.until("the condition holds", condition, seconds)

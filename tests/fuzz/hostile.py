@@ -23,13 +23,17 @@ END = Node("stream:error", {"code": "503"})
 QUIET = 0.03
 """Seconds without a word from the client after which the server ends the stream."""
 
+FIRST = 30.0
+"""The same before the first question of one that is sure to ask."""
+
 
 @dataclass
 class Hostile:
     """What the server says to whoever connects.
 
     `first` and `stanzas` and `frames` (plaintexts that need not be stanzas) are sent in this order,
-    `answers` in turn to what is asked, under the asker's id. Then the stream ends.
+    `answers` in turn to what is asked, under the asker's id. Then the stream ends; where it is `asked`
+    for sure, not before the first question.
     """
 
     root: bytes = field(default_factory=new_private_key)
@@ -38,6 +42,7 @@ class Hostile:
     frames: Sequence[bytes] = ()
     answers: Sequence[Node] = ()
     raw: bytes | None = None
+    asked: bool = False
     answered: int = 0
 
     def __post_init__(self) -> None:
@@ -70,7 +75,8 @@ class Hostile:
             answers = itertools.cycle(self.answers)
             while True:
                 try:
-                    async with asyncio.timeout(QUIET):
+                    awaited = self.asked and not self.answered
+                    async with asyncio.timeout(FIRST if awaited else QUIET):
                         asked = decode(transport.decrypt(await reader.frame()))
                 except TimeoutError:
                     break

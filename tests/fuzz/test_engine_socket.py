@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 ACCOUNT = "15550100001@s.whatsapp.net"
 COMING = stanzas("to_client")
 ANSWERS = [one for one in COMING if one.tag == "iq" and one.attrs.get("type") == "result"]
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 # What something that nobody handled is told as: each of these would be a fault of the engine.
 BROKEN = {"engine_failed", "login_failed", "prekeys_failed", "resend_failed", "qr_failed"}
@@ -116,7 +116,7 @@ def test_a_paired_device(runner: asyncio.Runner, said: list[Node], answers: list
 @given(answers=st.lists(changed(ANSWERS), min_size=3, max_size=12))
 def test_a_device_that_sends(runner: asyncio.Runner, answers: list[Node]) -> None:
     sound = [one for one in ANSWERS if one.child("count") is not None][:1]
-    server = Hostile(answers=[*sound, *answers])
+    server = Hostile(answers=[*sound, *answers], asked=True)
     cause = runner.run(served(server, paired=True, sends=3))
     assert cause == Cause(Kind.NETWORK, "stream_error_503")
     assert server.answered > 0

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 ACCOUNT = "15550100001"
 CONTACT = "15550100002"
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def chat(number: str) -> str:

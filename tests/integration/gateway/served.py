@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 KEY = "tmo_" + "k" * 43
 ROOT = Path(__file__).resolve().parents[3]
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 
 class Contract:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Write
     from tests.valkey import Valkey
 
-SOON = 10.0
+SOON = 30.0
 ID = "wh_" + "0" * 24
 
 

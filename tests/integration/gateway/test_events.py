@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Documents
     from tests.valkey import Valkey
 
-SOON = 10.0
+SOON = 30.0
 
 
 @pytest.fixture(scope="module")

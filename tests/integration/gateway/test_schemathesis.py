@@ -134,7 +134,7 @@ class Rest:
             self.sent += 1
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 @pytest.mark.parametrize("examples", EXAMPLES)
 def test_the_document_is_kept(own_gateway: Gateway, tmp_path: Path, examples: int) -> None:
     configuration = tmp_path / "schemathesis.toml"
@@ -157,7 +157,7 @@ def test_the_document_is_kept(own_gateway: Gateway, tmp_path: Path, examples: in
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=420,
             check=False,
         )
     print(ran.stdout[-1500:])

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.integration.gateway.served import Api
     from tests.valkey import Valkey
 
-SOON = 10.0
+SOON = 30.0
 
 
 @pytest.fixture(scope="module")

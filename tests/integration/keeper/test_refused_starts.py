@@ -16,6 +16,7 @@ import pytest
 
 from supervision.keeper import process
 from supervision.keeper.plan import FILE, Plan
+from tests import forked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,10 +29,14 @@ def teimoso(
     *words: str | Path, unprivileged: bool = False, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    environment = {**inherited, **environment}
+    command: list[str | bytes | Path] = [sys.executable, "-m", "gateway.cli", *words]
+    if not unprivileged and not environment.get("PYTHONPATH"):
+        return forked.run(command, env=environment, capture_output=True, text=True)
     return subprocess.run(
-        [sys.executable, "-m", "gateway.cli", *words],
+        command,
         cwd=ROOT,
-        env={**inherited, **environment},
+        env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

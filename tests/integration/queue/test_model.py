@@ -355,6 +355,7 @@ class Machine(RuleBasedStateMachine):
         assert all([":message:" in key async for key in self.desk.redis.scan_iter("*")])
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("share", [0.3, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize(("interval", "gap"), [(0, 0), (2, 0), (0, 5), (1, 3)])
 def test_the_scripts_do_what_the_model_does(

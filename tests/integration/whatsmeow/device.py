@@ -64,7 +64,7 @@ class Device:
             [sys.executable, str(PROGRAM), json.dumps(asked)], self.log, PYTHONPATH=str(ROOT)
         )
 
-    def wait(self, event: str, seconds: float = 20.0, **values: Any) -> dict[str, Any]:
+    def wait(self, event: str, seconds: float = 60.0, **values: Any) -> dict[str, Any]:
         return self.process.await_event(event, seconds, **values)
 
     def pair(self, number: str) -> None:
@@ -90,7 +90,7 @@ class Device:
         return items
 
     def until_pending(
-        self, kind: str, found: Callable[[dict[str, Any]], bool], seconds: float = 10.0
+        self, kind: str, found: Callable[[dict[str, Any]], bool], seconds: float = 30.0
     ) -> dict[str, Any]:
         """The first item of that kind that is looked for, once it is there."""
         matching: list[dict[str, Any]] = []

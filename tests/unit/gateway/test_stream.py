@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from gateway.backends import Backends
 
-SOON = 10.0
+SOON = 30.0
 
 
 @pytest_asyncio.fixture

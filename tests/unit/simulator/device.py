@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from simulator.world import World
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Device:
