@@ -90,7 +90,7 @@ whatsmeow: setup
 
 ## Debian packages that some tests need; without root the run names what is missing
 debian:
-	@.ci/debian strace prometheus systemd
+	@.ci/debian strace prometheus systemd chromium
 
 ## resolve the locks again: hashes without addresses
 lock: setup-test

@@ -107,6 +107,12 @@ SERIES: Mapping[str, Series] = {
             ("operation",),
         ),
         Series(
+            "teimoso_breaker_state",
+            "gauge",
+            "The circuit breaker of what the monitor asks: 0 closed, 1 half-open, 2 open.",
+            ("of",),
+        ),
+        Series(
             "teimoso_restarts",
             "counter",
             "Processes that were started again, by what ended them.",

@@ -36,6 +36,7 @@ LIVE = frozenset({"whatsapp_version"})
 Port = Annotated[int, Field(ge=0, le=65535)]
 Milliseconds = Annotated[int, Field(ge=100, le=86_400_000)]
 Pause = Annotated[int, Field(ge=0, le=86_400_000)]
+Days = Annotated[int, Field(ge=1, le=3650)]
 Percent = Annotated[float, Field(gt=0, le=100)]
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
@@ -82,9 +83,7 @@ class Settings(BaseModel):
     redis_host: str | None = Field(None, validation_alias="REDIS_HOST")
     redis_port: Port = Field(6379, validation_alias="REDIS_PORT")
     redis_password: SecretStr | None = Field(None, validation_alias="REDIS_PASSWORD")
-    redis_max_clients: int = Field(
-        10_000, ge=16, le=1_000_000, validation_alias="REDIS_MAX_CLIENTS"
-    )
+    redis_max_clients: int = Field(10_000, ge=16, le=10**6, validation_alias="REDIS_MAX_CLIENTS")
 
     # Firestore: the state store where a project or an emulator is named, else a file of SQLite.
     google_cloud_project: str | None = Field(
@@ -144,10 +143,8 @@ class Settings(BaseModel):
     max_retry_attempts: int = Field(5, ge=1, le=100, validation_alias="MAX_RETRY_ATTEMPTS")
     retry_backoff_base: Milliseconds = Field(1_000, validation_alias="RETRY_BACKOFF_BASE")
     retry_backoff_cap: Milliseconds = Field(300_000, validation_alias="RETRY_BACKOFF_CAP")
-    dead_letter_retention_days: int = Field(
-        30, ge=1, le=3650, validation_alias="DEAD_LETTER_RETENTION_DAYS"
-    )
-    job_retention_days: int = Field(30, ge=1, le=3650, validation_alias="JOB_RETENTION_DAYS")
+    dead_letter_retention_days: Days = Field(30, validation_alias="DEAD_LETTER_RETENTION_DAYS")
+    job_retention_days: Days = Field(30, validation_alias="JOB_RETENTION_DAYS")
     pacing_messages_per_minute: int = Field(
         0, ge=0, le=60_000, validation_alias="PACING_MESSAGES_PER_MINUTE"
     )
@@ -165,7 +162,7 @@ class Settings(BaseModel):
     media_max_bytes: Annotated[Bytes, Field(ge=1024, le=250 * 2**20)] = Field(
         100 * 2**20, validation_alias="MEDIA_MAX_BYTES"
     )
-    media_retention_days: int = Field(30, ge=1, le=3650, validation_alias="MEDIA_RETENTION_DAYS")
+    media_retention_days: Days = Field(30, validation_alias="MEDIA_RETENTION_DAYS")
     media_url_private: bool = Field(False, validation_alias="MEDIA_URL_PRIVATE")
 
     # supervision and health
@@ -181,9 +178,7 @@ class Settings(BaseModel):
     restart_backoff_cap: Milliseconds = Field(60_000, validation_alias="RESTART_BACKOFF_CAP")
     heartbeat_interval: Milliseconds = Field(30_000, validation_alias="HEARTBEAT_INTERVAL")
     health_check_interval: Milliseconds = Field(30_000, validation_alias="HEALTH_CHECK_INTERVAL")
-    history_retention_days: int = Field(
-        90, ge=1, le=3650, validation_alias="HISTORY_RETENTION_DAYS"
-    )
+    history_retention_days: Days = Field(90, validation_alias="HISTORY_RETENTION_DAYS")
     alert_repeat_interval: Pause = Field(3_600_000, validation_alias="ALERT_REPEAT_INTERVAL")
     zombie_threshold: Milliseconds = Field(30_000, ge=5_000, validation_alias="ZOMBIE_THRESHOLD")
     queue_threshold: int = Field(100, ge=1, le=10_000_000, validation_alias="QUEUE_THRESHOLD")

@@ -17,7 +17,29 @@ from gateway.content_answers import (  # noqa: TC001 - pydantic reads them at ru
 from gateway.engines import EngineGuarantees  # noqa: TC001
 from gateway.models import Status  # noqa: TC001
 
+BreakerState = Literal["closed", "open", "half_open"]
 State = Literal["pairing", "connecting", "open", "reconnecting", "stopped", "failed", "logged_out"]
+
+
+class ApiKey(Answer):
+    """An API key, but for what it is."""
+
+    id: str = Field(examples=["0c5a7b1e9d3f4286"])
+    name: str
+    scopes: list[Literal["admin", "send", "read", "metrics"]]
+    connections: list[str] | None = Field(description="For which; null is all.")
+    created_at: Time
+
+
+class AddedKey(ApiKey):
+    """The key, which nothing shows again."""
+
+    key: str = Field(description="What callers send.", examples=["tmo_…"])
+
+
+class ApiKeys(Answer):
+    items: list[ApiKey]
+    next: None = None
 
 
 class Connection(Answer):
@@ -30,6 +52,10 @@ class Connection(Answer):
     guarantees: EngineGuarantees | None = Field(description="null for an unknown engine.")
     epoch: int = Field(description="Rises whenever another actor takes the connection over.")
     restarts: int
+    breaker: BreakerState = Field(
+        description="`open`: it fell again and again and is left alone for five minutes;"
+        " `half_open`: it is tried once more."
+    )
     since: Time | None = Field(description="Since when it is in this state.")
     retry_at: Time | None = Field(description="When it tries again, where it waits for that.")
     account: str | None = Field(description="The address of the paired account.")

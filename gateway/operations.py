@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, cast
 from starlette.responses import Response
 
 from actors.connection.engine import ENGINES, installed
-from actors.health import summary
+from actors.health import hour, summary
+from actors.health.breaker import LEVELS
 from gateway import answers, auth, vitals
 from gateway.answer import rfc3339
+from gateway.backlog import Backlog
 from gateway.counted import Counted
 from gateway.endpoint import Call, Gives, Operation, written
 from gateway.metrics import CONTENT_TYPE
@@ -22,6 +24,7 @@ from gateway.snapshot import Snapshot
 if TYPE_CHECKING:
     from gateway.keys import Key
     from gateway.observation import Observation
+    from gateway.tree import Told
 
 
 async def live(_: Call[None, None]) -> Response:
@@ -43,7 +46,7 @@ async def health(call: Call[None, None]) -> Response:
     """Without a key the short form; with one, what stands behind it too."""
     backends = call.backends
     key = await _shown(call)
-    seen = await backends.observer.look()
+    seen, told = await asyncio.gather(backends.observer.look(), backends.tree.look())
     status, reasons = _status(seen, backends.settings.health_check_interval / 1000)
     spooled = seen.spool.count if seen.spool else 0
     plain = summary.summary(
@@ -63,7 +66,7 @@ async def health(call: Call[None, None]) -> Response:
         **plain,
         "reasons": reasons,
         "alerts": _alerts(seen, key),
-        "breaker": (seen.latest or {}).get("breaker"),
+        "breakers": _breakers(told),
         "redis": vitals.RedisHealth(
             up=seen.redis,
             durable=None if durable is None else durable.holds,
@@ -82,6 +85,16 @@ async def health(call: Call[None, None]) -> Response:
         "items": [each for each in seen.connections if key.reaches(each.id)],
     }
     return written(vitals.FullHealth.model_validate(full))
+
+
+def _breakers(told: Told) -> dict[str, str]:
+    """From the tree, not from the state store: that one may be what is left alone."""
+    of_level = {level: state for state, level in LEVELS.items()}
+    return {
+        labels["of"]: of_level[int(value)]
+        for name, labels, value in told.gauges
+        if name == "teimoso_breaker_state" and isinstance(value, int | float)
+    }
 
 
 def _alerts(seen: Observation, key: Key) -> list[answers.AlertAnswer]:
@@ -123,6 +136,13 @@ async def _shown(call: Call[None, None]) -> Key | None:
         raise
 
 
+async def load(call: Call[None, None]) -> Response:
+    """The last hour, by the monitor's file: no store is asked."""
+    points = await asyncio.to_thread(hour.read, call.backends.settings.data)
+    loads = [vitals.Load(**{**asdict(each), "at": rfc3339(each.at)}) for each in points]
+    return written(vitals.Loads(items=loads))
+
+
 async def metrics(call: Call[None, None]) -> Response:
     backends = call.backends
     if call.key.connections is not None:
@@ -131,7 +151,11 @@ async def metrics(call: Call[None, None]) -> Response:
     for connection in seen.connections:
         backends.metrics.expect(connection.id)
     return Response(
-        backends.metrics.render(Snapshot(seen), Counted(told, backends.metrics.own)),
+        backends.metrics.render(
+            Snapshot(seen),
+            Counted(told, backends.metrics.own),
+            Backlog(backends.deliverer.behind(), time.time()),
+        ),
         headers={"Content-Type": CONTENT_TYPE},
     )
 
@@ -172,6 +196,16 @@ OPERATIONS = (
             503: Gives("It would not.", vitals.Ready),
         },
         None,
+    ),
+    Operation(
+        "GET",
+        "/api/system/metrics",
+        "getLoad",
+        "What machine and service used within the last hour, for each look of the monitor",
+        _TAG,
+        load,
+        {200: Gives("The last hour.", vitals.Loads)},
+        "read",
     ),
     Operation(
         "GET",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +21,7 @@ from gateway.answers import (
 )
 from gateway.engines import EngineGuarantees
 from gateway.said import said_and_done, said_in
+from supervision.reconcile import breaker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,7 +40,7 @@ _BEFORE_ANY_OWNER: Mapping[str, State] = {
 FINAL = frozenset({"sent", "delivered", "read", "dead", "cancelled"})
 
 
-def connection(registered: Registered, lease: Lease | None) -> Connection:
+def connection(registered: Registered, lease: Lease | None, now: float | None = None) -> Connection:
     """A connection as it should be and as it was last seen.
 
     The lease and the stored observation describe the same thing; the newer (epoch, since) wins, so
@@ -60,6 +62,7 @@ def connection(registered: Registered, lease: Lease | None) -> Connection:
         guarantees=_guarantees(registered.engine),
         epoch=0 if seen is None else seen.epoch,
         restarts=0 if seen is None else seen.restarts,
+        breaker=breaker(state, cause, since, registered.falls, time.time() if now is None else now),
         since=rfc3339(since),
         retry_at=rfc3339(retry_at),
         account=next((account for account in accounts if account), None),

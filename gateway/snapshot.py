@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from actors.health.breaker import LEVELS
 from actors.queue.record import COUNTED, TOOK
 from gateway.answers import State
 
@@ -120,6 +121,11 @@ class Snapshot(Collector):
         epoch = GaugeMetricFamily(
             "teimoso_connection_epoch", "The connection's epoch.", labels=["connection"]
         )
+        breaker = GaugeMetricFamily(
+            "teimoso_connection_breaker_state",
+            "The circuit breaker of the connection: 0 closed, 1 half-open, 2 open.",
+            labels=["connection"],
+        )
         restarts = CounterMetricFamily(
             "teimoso_connection_restarts",
             "Times that the connection was taken over from an owner that had died.",
@@ -132,10 +138,12 @@ class Snapshot(Collector):
             wanted.add_metric([connection.id], float(linked and connection.desired == "running"))
             epoch.add_metric([connection.id], connection.epoch)
             restarts.add_metric([connection.id], connection.restarts)
+            breaker.add_metric([connection.id], LEVELS[connection.breaker])
         yield state
         yield wanted
         yield epoch
         yield restarts
+        yield breaker
 
 
 def _flows(flows: Mapping[str, Flow]) -> Iterator[Metric]:

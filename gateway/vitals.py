@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from gateway.answer import Answer
-from gateway.answers import AlertAnswer, Connection  # noqa: TC001 - pydantic reads them
+from gateway.answer import Answer, Time
+from gateway.answers import AlertAnswer, BreakerState, Connection  # noqa: TC001 - pydantic reads them
 from gateway.engines import EngineGuarantees
 
 
@@ -85,13 +85,30 @@ class FullHealth(Health):
 
     reasons: list[str] = Field(description="The codes of what keeps it from being healthy.")
     alerts: list[AlertAnswer] = Field(description="Those that are active, the newest first.")
-    breaker: Literal["closed", "open", "half_open"] | None = Field(
-        description="Of the monitor's look at all connections: `open` while that is left alone"
-        " because it failed again and again, `half_open` before it is tried once more. null where"
-        " there is no monitor's word."
+    breakers: dict[str, BreakerState] = Field(
+        description="Of what the monitor asks, `redis`, `store`, `bucket` and the look at all"
+        " `connections`: `open` while that is left alone because it failed again and again,"
+        " `half_open` before it is tried once more. Empty while the tree of actors is silent."
     )
     redis: RedisHealth
     store: StoreHealth
     spool: SpoolHealth
     engines: list[EngineHealth]
     items: list[Connection]
+
+
+class Load(Answer):
+    """What the machine and this instance used at one moment."""
+
+    at: Time
+    cpu: float = Field(description="Percent of the machine.")
+    memory: float = Field(description="Percent of the machine.")
+    own_cpu: float = Field(description="Of this instance, percent of the machine.")
+    own_memory: int = Field(description="Of this instance, bytes; what is shared counts each time.")
+    processes: int = Field(description="Of this instance.")
+    disk: int | None = Field(description="Bytes that are left on the fullest disk.")
+
+
+class Loads(Answer):
+    items: list[Load] = Field(description="Oldest first; none before the monitor looked.")
+    next: None = None

@@ -9,7 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from supervision.policy import QUIET
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actors.health.breaker import State
     from actors.redis.lease import Lease
     from actors.state.connections import Connection
 
@@ -162,6 +167,21 @@ def decide(
     if asked:
         return Start("asked", forgive=True)
     return _to_run(lease, fall, auto_recovery=auto_recovery, now=now, settings_at=settings_at)
+
+
+def breaker(
+    state: str, cause: str | None, since: float, falls: Sequence[float], now: float
+) -> State:
+    """The circuit breaker of a connection, as the root treats it.
+
+    ``open``: it fell too often and is left alone. ``half_open``: it is tried once, and the next
+    short life opens it again; a connection on trial has as many falls as it may, all at the moment
+    at which the trial began (`Intensity.on_trial`).
+    """
+    if state == "failed" and cause == CRASH_LOOP:
+        return "open" if 0 <= now - since < HALF_OPEN else "half_open"
+    on_trial = len(falls) > 1 and len(set(falls)) == 1 and now - falls[0] < QUIET
+    return "half_open" if on_trial else "closed"
 
 
 def _with_actor(wanted: Connection, applied: Applied, lease: Lease | None, serving: int) -> Step:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from actors.connection.vault.reach import Reach
+from actors.health.breaker import LEVELS
 from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
 from actors.health.probes import Probes
@@ -20,6 +21,9 @@ from actors.settings import Settings
 from actors.shell import Shell
 from actors.state.connections import Connections
 from actors.state.documents import open_documents
+
+if TYPE_CHECKING:
+    from actors.measures import Sample
 
 log = structlog.get_logger()
 
@@ -38,19 +42,21 @@ class HealthMonitor(Shell):
         self._redis = connect(settings)
         self._documents = open_documents(settings)
         self._reach = Reach.of(settings)
-        probes = Probes(
+        self._probes = probes = Probes(
             self._redis,
             Leases(self._redis),
             Lanes(self._redis, settings),
             self._documents,
             Connections(self._documents),
             bucket=self._reach.bucket,
+            interval=settings.health_check_interval / 1000,
         )
         self._monitor = Monitor(
             probes,
             Resources(settings.data, (settings.sessions, settings.spool_file, settings.state_file)),
             self._documents,
             Thresholds.of(settings),
+            data=settings.data,
         )
         self._looking = asyncio.create_task(self._look(settings.health_check_interval / 1000))
 
@@ -77,6 +83,11 @@ class HealthMonitor(Shell):
     async def _peers(self, vault: Any = None, **_: Any) -> None:
         await self.start()
         self._reach.through(vault)
+
+    def _gauges(self) -> list[Sample]:
+        probes: Probes | None = getattr(self, "_probes", None)
+        states = {} if probes is None else probes.breakers
+        return [("teimoso_breaker_state", {"of": of}, LEVELS[at]) for of, at in states.items()]
 
     def _health(self) -> dict[str, Any]:
         monitor: Monitor | None = getattr(self, "_monitor", None)

@@ -8,9 +8,15 @@ for twice as long, up to `longest`. `now` is a monotonic clock in seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 State = Literal["closed", "open", "half_open"]
+
+LEVELS: Mapping[State, int] = {"closed": 0, "half_open": 1, "open": 2}
+"""As numbers, for Prometheus."""
 
 
 @dataclass(frozen=True, slots=True)

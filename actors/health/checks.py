@@ -6,7 +6,7 @@ an alert of its own; the service's status follows from how many are hit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +104,7 @@ class Sample:
 
     `cpu` and `memory` are percent of the machine; `own_cpu` too, `own_memory` is bytes, both of
     the processes of this instance. `durability` says why Redis may lose what it acknowledged,
-    `breaker` whether the look at all connections is left out, `disk` how many bytes are left where
+    `breakers` what is left alone because it failed again and again, `disk` how many bytes are left where
     there are fewest, `vault` why the bucket is away,
     `spools` what cannot leave them, None where nobody could say.
     """
@@ -120,7 +120,7 @@ class Sample:
     durability: str | None
     connections: Mapping[str, Seen] | None
     queue: Backlog | None
-    breaker: State = "closed"
+    breakers: Mapping[str, State] = field(default_factory=dict)
     disk: int | None = None
     vault: str | None = None
     spools: Spools | None = Spools()
@@ -341,7 +341,7 @@ def document(
             "processes": sample.processes,
         },
         "disk": sample.disk,
-        "breaker": sample.breaker,
+        "breakers": dict(sample.breakers),
         "redis": {"ok": sample.redis.ok, "seconds": round(sample.redis.seconds, 4)},
         "store": {"ok": sample.store.ok, "seconds": round(sample.store.seconds, 4)},
         "connections": None
@@ -365,4 +365,4 @@ def document(
 def news(word: Mapping[str, Any]) -> object:
     """What of ``health_status/latest`` is news when it changes; figures that drift are none."""
     reasons = [(each["name"], each["status"], each["subject"]) for each in word["reasons"]]
-    return word["status"], reasons, word["breaker"], word["connections"]
+    return word["status"], reasons, word["breakers"], word["connections"]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 
+from actors.health import hour
 from actors.health.alerts import Alert, Alerts
 from actors.health.checks import Sample, document, judge, news
+from actors.health.hour import Point
 from actors.state.documents import (
     BATCH_LIMIT,
     HEALTH_ALERTS,
@@ -24,6 +27,7 @@ from actors.state.documents import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from actors.health.checks import Thresholds, Verdict
     from actors.health.probes import Probes
@@ -51,8 +55,11 @@ class Monitor:
         documents: Documents,
         thresholds: Thresholds,
         *,
+        data: Path | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """In `data` what the machine uses is kept for an hour; without it nowhere."""
+        self._data, self._hour = data, () if data is None else hour.read(data)
         self._probes = probes
         self._resources = resources
         self._documents = documents
@@ -98,8 +105,10 @@ class Monitor:
                 self._probes.sweep(), self._probes.durability()
             )
         usage = await asyncio.to_thread(self._resources.measure, swept.owners if swept else ())
+        at = self._clock()
+        await self._keep(Point.of(usage, at))
         return Sample(
-            at=self._clock(),
+            at=at,
             cpu=usage.cpu,
             memory=usage.memory,
             own_cpu=usage.own_cpu,
@@ -110,15 +119,23 @@ class Monitor:
             durability=durability,
             connections=swept.connections if swept else None,
             queue=swept.queue if swept else None,
-            breaker=self._probes.breaker_state,
+            breakers=self._probes.breakers,
             disk=usage.disk,
             vault=vault,
             spools=spools,
         )
 
+    async def _keep(self, point: Point) -> None:
+        points = hour.grown(self._hour, point)
+        if self._data is None or points == self._hour:
+            return
+        self._hour = points
+        with suppress(OSError):  # a full disk: the next round tries again
+            await asyncio.to_thread(hour.write, self._data, points)
+
     async def _resumed(self) -> Alerts | None:
         """The alerts so far. An earlier monitor's are read once; without them none is judged."""
-        if self._alerts is not None:
+        if self._alerts is not None or self._probes.leaves_alone("store"):
             return self._alerts
         try:
             async with asyncio.timeout(WRITE):
@@ -141,6 +158,9 @@ class Monitor:
             quiet_for = sample.at - self._said[0]
             if 0 <= quiet_for < self._quiet:
                 return
+        if self._probes.leaves_alone("store"):
+            self._said = None
+            return
         latest = Write("set", HEALTH_STATUS, LATEST, word)
         try:
             async with asyncio.timeout(WRITE):

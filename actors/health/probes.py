@@ -42,8 +42,9 @@ class Swept:
 class Probes:
     """What each probe cannot see it says is unknown (None); none raises, none takes long.
 
-    The sweep over all connections is the one probe that is work for Redis: where it fails again
-    and again a circuit breaker leaves it out for a while.
+    What fails again and again is left alone for a while by a circuit breaker of its own, and counts
+    as away meanwhile: Redis, the state store, the bucket, and the sweep over all connections, which
+    is the one probe that is work for Redis. Of a store it is never for longer than four rounds.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Probes:
         registry: Connections,
         *,
         bucket: Bucket | None = None,
+        interval: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -67,33 +69,68 @@ class Probes:
         self._clock, self._wall = clock, wall
         self._known: Sequence[Connection] | None = None
         self._beats: dict[str, tuple[float, float]] = {}
-        self.breaker = Breaker()
+        store = Breaker(cooldown=interval, longest=4 * interval)
+        self._breakers = {"redis": store, "store": store, "connections": Breaker()}
+        if bucket is not None:
+            self._breakers["bucket"] = store
+        self._vault: str | None = None
+
+    @property
+    def breakers(self) -> dict[str, State]:
+        """Where each breaker stands now."""
+        now = self._clock()
+        return {of: breaker.state(now) for of, breaker in self._breakers.items()}
+
+    def leaves_alone(self, of: str) -> bool:
+        """Whether nothing is to be asked of it now, but for the one trial."""
+        return self._breakers[of].state(self._clock()) != "closed"
+
+    def _may(self, of: str) -> bool:
+        now = self._clock()
+        allowed = self._breakers[of].allows(now)
+        if allowed:
+            self._breakers[of] = self._breakers[of].tried(now)
+        return allowed
+
+    def _went(self, of: str, *, well: bool) -> None:
+        breaker = self._breakers[of]
+        self._breakers[of] = breaker.succeeded() if well else breaker.failed(self._clock())
 
     async def ping(self) -> Answer:
         """Redis, and how long a ping takes."""
         began = self._clock()
+        if not self._may("redis"):
+            return Answer(ok=False, seconds=0.0)
         try:
             async with reach(PATIENCE):
                 await self._redis.ping()
         except RedisAway:
+            self._went("redis", well=False)
             return Answer(ok=False, seconds=self._clock() - began)
+        self._went("redis", well=True)
         return Answer(ok=True, seconds=self._clock() - began)
 
     async def read(self) -> Answer:
         """The store, and how long one document takes."""
         began = self._clock()
+        if not self._may("store"):
+            return Answer(ok=False, seconds=0.0)
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._documents.get(HEALTH_STATUS, LATEST)
         except (StoreAway, TimeoutError):
             measures.count("teimoso_state_store_failures", operation="read")
+            self._went("store", well=False)
             return Answer(ok=False, seconds=self._clock() - began)
+        self._went("store", well=True)
         seconds = self._clock() - began
         measures.observe("teimoso_state_store_seconds", seconds, operation="read")
         return Answer(ok=True, seconds=seconds)
 
     async def spools(self) -> Spools | None:
         """What cannot leave the spools of all hosts; None while the store is away."""
+        if self.leaves_alone("store"):
+            return None
         try:
             async with asyncio.timeout(PATIENCE):
                 page = await self._documents.query(HEALTH_STATUS, where=[Where("stuck", ">=", 0)])
@@ -106,21 +143,18 @@ class Probes:
 
     async def vault(self) -> str | None:
         """Why the bucket is away, in a word; None where it answers, or there is none."""
-        if self._bucket is None:
-            return None
+        if self._bucket is None or not self._may("bucket"):
+            return self._vault
+        self._vault = None
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._bucket.list("probe/")
         except BucketAway as away:
-            return away.reason
+            self._vault = away.reason
         except TimeoutError:
-            return "no_answer"
-        return None
-
-    @property
-    def breaker_state(self) -> State:
-        """Where the breaker of the sweep stands now."""
-        return self.breaker.state(self._clock())
+            self._vault = "no_answer"
+        self._went("bucket", well=self._vault is None)
+        return self._vault
 
     async def durability(self) -> str | None:
         """Why Redis may lose what it acknowledged (G1); None where it does not, or is away."""
@@ -136,24 +170,22 @@ class Probes:
         While only the store is away the connections that were known stay known.
         """
         try:
-            async with asyncio.timeout(PATIENCE):
-                self._known = (await self._registry.list()).items
+            if not self.leaves_alone("store"):
+                async with asyncio.timeout(PATIENCE):
+                    self._known = (await self._registry.list()).items
         except (StoreAway, TimeoutError):
-            if self._known is None:
-                return None
-        now = self._clock()
-        if not self.breaker.allows(now):
+            pass
+        if self._known is None or not self._may("connections"):
             return None
-        self.breaker = self.breaker.tried(now)
         names = [connection.id for connection in self._known]
         try:
             async with asyncio.timeout(SWEEP):
                 leases = await self._leases.read_all(names)
                 counts = await self._lanes.counts_many(names)
         except (RedisAway, TimeoutError):
-            self.breaker = self.breaker.failed(self._clock())
+            self._went("connections", well=False)
             return None
-        self.breaker = self.breaker.succeeded()
+        self._went("connections", well=True)
         connections, owners = {}, []
         for connection in self._known:
             lease = leases.get(connection.id)

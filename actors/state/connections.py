@@ -7,7 +7,7 @@ what is observed lies beside it in a map of its own that nothing here writes but
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from actors.redis.keys import is_connection
@@ -71,7 +71,8 @@ class Connection:
     """One WhatsApp account that the service shall hold.
 
     `generation` and `recover` are counters: a higher number than the one last acted upon asks for
-    a restart, or for a recovery now (out of ``failed``, without waiting for the backoff).
+    a restart, or for a recovery now (out of ``failed``, without waiting for the backoff). `falls`
+    are the times of its short lives, as the root noted them last.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Connection:
     created_at: float
     deleted: bool
     observed: Observed | None
+    falls: tuple[float, ...] = field(default=(), compare=False)
 
 
 class ConnectionPage(NamedTuple):
@@ -270,6 +272,7 @@ def of_document(document: Document) -> Connection:
         created_at=document["created_at"],
         deleted=document["deleted"],
         observed=_observed(document),
+        falls=tuple((document.get("falls") or {}).get("at", ())),
     )
 
 

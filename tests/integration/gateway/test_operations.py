@@ -9,10 +9,16 @@ import httpx
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from prometheus_client.parser import text_string_to_metric_families
 
+from actors.health import hour
+from actors.health.hour import Point
+from actors.health.resources import Usage
 from actors.redis.lease import Owner
 from actors.state.documents import HEALTH_STATUS, LATEST
+from supervision import tally
+from supervision.tally import Tally
 
 if TYPE_CHECKING:
+    from actors.measures import Sample
     from actors.redis.lease import Leases
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway
@@ -63,6 +69,40 @@ async def test_health_believes_the_monitor_while_it_speaks(
         {"reasons": [{"name": "cpu_high", "status": "degraded"}], "at": time.time()},
     )
     gateway.until(lambda: api.get("/health").json()["reasons"] == ["cpu_high"], 5)
+
+
+def test_health_shows_the_breakers_that_the_tree_told(api: Api, gateway: Gateway) -> None:
+    """Also while the store is the one that is left alone: it comes past it."""
+    assert api.get("/health").json()["breakers"] == {}
+    told = Tally()
+    levels = {"redis": 0, "store": 2, "bucket": 1}
+    gauges: list[Sample] = [("teimoso_breaker_state", {"of": of}, at) for of, at in levels.items()]
+    told.report("health", "1", (), gauges)
+    tally.write(gateway.data, told.plain)
+    health = api.get("/health").json()
+    assert health["breakers"] == {"redis": "closed", "store": "open", "bucket": "half_open"}
+    assert [each["breaker"] for each in health["items"]] == ["closed"]
+    with gateway.client(None) as client:
+        assert "breaker" not in client.get("/health").text
+
+
+def test_the_load_of_the_last_hour(api: Api, gateway: Gateway) -> None:
+    assert api.get("/api/system/metrics").json() == {"items": [], "next": None}
+    usage = Usage(cpu=12.5, memory=50.0, own_cpu=1.0, own_memory=900, processes=7, disk=None)
+    hour.write(gateway.data, (Point.of(usage, 1.0), Point.of(usage, 31.0)))
+    first, second = api.get("/api/system/metrics").json()["items"]
+    assert first == {
+        "at": "1970-01-01T00:00:01.000Z",
+        "cpu": 12.5,
+        "memory": 50.0,
+        "own_cpu": 1.0,
+        "own_memory": 900,
+        "processes": 7,
+        "disk": None,
+    }
+    assert second["at"] == "1970-01-01T00:00:31.000Z"
+    with gateway.client(None) as client:
+        assert client.get("/api/system/metrics").status_code == 401
 
 
 def test_live_and_ready(gateway: Gateway) -> None:

@@ -7,10 +7,12 @@ import os
 import signal
 import sqlite3
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from actors.connection.vault.bucket import BucketAway
+from actors.health import hour
 from actors.health.actor import HealthMonitor
 from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
@@ -69,7 +71,8 @@ def monitor(settings: Settings, documents: Documents, redis: Redis) -> Monitor:
 def made(settings: Settings, documents: Documents, redis: Redis) -> Monitor:
     lanes, registry = Lanes(redis, settings), Connections(documents)
     probes = Probes(redis, Leases(redis), lanes, documents, registry)
-    return Monitor(probes, Resources(settings.data), documents, Thresholds.of(settings))
+    resources, thresholds = Resources(settings.data), Thresholds.of(settings)
+    return Monitor(probes, resources, documents, thresholds, data=settings.data)
 
 
 async def latest(documents: Documents) -> dict[str, Any]:
@@ -178,12 +181,85 @@ async def test_a_sweep_that_fails_again_and_again_is_left_out_for_a_while(
     monkeypatch.undo()
     monitor = Monitor(probes, Resources(settings.data), documents, Thresholds.of(settings))
     assert (await monitor.round()).unknown >= {"connection_failed"}
-    assert (await latest(documents))["breaker"] == "open"
-    now = probes.breaker.pause
-    assert probes.breaker_state == "half_open"
+    assert (await latest(documents))["breakers"]["connections"] == "open"
+    now = 31.0
+    assert probes.breakers["connections"] == "half_open"
     assert await probes.sweep() is not None
     await monitor.round()
-    assert (await latest(documents))["breaker"] == "closed"
+    assert (await latest(documents))["breakers"]["connections"] == "closed"
+
+
+async def test_a_new_monitor_goes_on_with_the_hour_of_the_old_one(
+    monitor: Monitor,
+    settings: Settings,
+    documents: Documents,
+    redis: Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hour, "APART", 0.0)
+    await monitor.round()
+    [first] = hour.read(settings.data)
+    assert first.processes >= 1
+    assert first.own_memory > 0
+    await made(settings, documents, redis).round()
+    points = hour.read(settings.data)
+    assert points[0] == first
+    assert len(points) == 2
+
+
+class Bucket:
+    """One that is asked, and does not answer while it is `away`."""
+
+    def __init__(self) -> None:
+        self.asked, self.away = 0, False
+
+    async def list(self, _: str) -> list[str]:
+        self.asked += 1
+        if self.away:
+            raise BucketAway("forbidden")
+        return []
+
+
+async def test_a_store_that_is_away_again_and_again_is_left_alone_for_a_while(
+    settings: Settings, documents: Documents, redis: Redis, valkey: Valkey
+) -> None:
+    """It counts as away meanwhile, and is never left for longer than four rounds."""
+    now, bucket = 0.0, Bucket()
+    probes = Probes(
+        redis,
+        Leases(redis),
+        Lanes(redis, settings),
+        documents,
+        Connections(documents),
+        bucket=cast("Any", bucket),
+        interval=30,
+        clock=lambda: now,
+    )
+    monitor = Monitor(probes, Resources(settings.data), documents, Thresholds.of(settings))
+    await monitor.round()
+    assert set(probes.breakers.items()) == {
+        (of, "closed") for of in ("redis", "store", "bucket", "connections")
+    }
+    valkey.kill()
+    bucket.away = True
+    asked = []
+    for _ in range(12):
+        now += 30
+        before = bucket.asked
+        verdict = await monitor.round()
+        asked.append(bucket.asked - before)
+        assert {"redis_away", "vault_away"} <= {reason.name for reason in verdict.reasons}
+    # Three times, then after one round, after two, and after four.
+    assert asked == [1, 1, 1, 1, 0, 1, 0, 0, 0, 1, 0, 0]
+    assert probes.breakers["redis"] == probes.breakers["bucket"] == "open"
+    assert (await latest(documents))["breakers"]["bucket"] == "open"
+    assert probes.breakers["store"] == "closed"
+    valkey.start()
+    bucket.away = False
+    now += 4 * 30
+    verdict = await monitor.round()
+    assert not {"redis_away", "vault_away"} & {reason.name for reason in verdict.reasons}
+    assert set(probes.breakers.values()) == {"closed"}
 
 
 async def test_the_shell_looks_by_itself_until_it_is_stopped(

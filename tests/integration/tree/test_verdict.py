@@ -59,6 +59,46 @@ async def test_the_note_of_a_fall_never_replaces_the_verdict(
         assert (now.state, now.cause, now.epoch) == ("failed", "crash_loop", lease.epoch)
 
 
+class Standby(Handle):
+    """An actor that takes the lease, and serves nothing."""
+
+    def __init__(self, leases: Leases) -> None:
+        super().__init__("connection:b", None)
+        self._leases = leases
+
+    async def call(self, method: str, *args: Any, **_: Any) -> Any:
+        assert (method, args[0]) == ("serve", "shop")
+        return (await self._leases.take("shop", Owner("connection:b", 2, "here"))).epoch
+
+
+async def test_what_was_done_about_a_zombie_says_what_it_was_and_became(
+    own_server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It said that it was open; what the lease says by now followed from that."""
+    async with tended(own_server) as (tending, leases):
+
+        async def take() -> Child:
+            return Child("connection", Standby(leases))
+
+        monkeypatch.setattr(tending._standbys, "take", take)
+        lease = await leases.take("shop", Owner("connection:a", 1, "here"))
+        await leases.release("shop", lease.epoch, state="reconnecting", cause="zombie")
+        handle = Handle("connection:a", None)
+        child = Child("connection", handle, connection="shop", epoch=1, state="open")
+        tending.ended(child, End("zombie"))
+        waiting = tending._recovery._waiting
+        await eventually("it is on record", lambda: len(waiting) == 1, 10)
+        [action] = waiting
+        told = {name: action[name] for name in ("cause", "action", "before", "after")}
+        assert told == {
+            "cause": "zombie",
+            "action": "restarted",
+            "before": "open",
+            "after": "connecting",
+        }
+        assert (action["epoch_before"], action["epoch_after"]) == (1, 2)
+
+
 @pytest.mark.parametrize("others", [True, False], ids=["others live", "nobody lives"])
 async def test_an_owner_out_of_reach_is_not_called_open_while_its_lease_runs_out(
     own_server: Valkey, others: bool

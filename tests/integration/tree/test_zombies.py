@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import pytest
 import pytest_asyncio
 
 from actors.connection.engine import Traffic
@@ -14,14 +16,16 @@ from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import Keepalive, NativeEngine
 from actors.connection.serving import Serving
 from actors.connection.session import Session
-from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator, settings
+from actors.queue.lanes import Lanes, Send
+from actors.state.documents import RECOVERY_ACTIONS
+from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator, chat, settings
 from tests.integration.tree.conftest import OWNER, PACE
+from tests.integration.tree.head import Head, Tree
 from tests.integration.tree.scripted import Shelf
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from tests.integration.tree.conftest import Served
 
@@ -129,3 +133,56 @@ async def test_traffic_is_sign_enough(served: Served) -> None:
     await served.becomes(await served.accept(), "sent")
     await asyncio.sleep(3 * WATCHFUL.silence)
     assert served.engine.probed == 0
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+async def test_in_a_whole_tree_it_is_restarted_and_on_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """G2, G8, by the settings' own times: the silence and two answers that do not come."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).with_name("trusting")))
+    with Head(zombie_threshold=5000) as head:
+        tree = Tree(head)
+        lanes = Lanes(tree.redis, head.settings)
+        try:
+            await tree.complete()
+            await tree.create("shop")
+            await tree.pair("shop", ACCOUNT)
+            before, pids = await tree.lease("shop"), await tree.complete("shop")
+            fault = {"account": ACCOUNT, "kind": "freeze"}
+            number = head.simulator.post("/faults", json=fault).raise_for_status().json()["id"]
+            accepted = await lanes.accept(Send("shop", chat(CONTACT), "swallowed"))
+            after, _ = await tree.newer("shop", before, 60)
+            struck = {each["id"]: each["struck"] for each in faults(head)}
+            assert struck[number] >= 1
+            head.simulator.delete("/faults").raise_for_status()
+            await tree.state("shop", "open", 60)
+
+            async def recorded() -> list[dict[str, Any]]:
+                page = await tree.documents.query(RECOVERY_ACTIONS)
+                return [each for each in page.items if each["cause"] == "zombie"]
+
+            first = (await eventually("it is on record", recorded, 20))[-1]
+            assert (first["before"], first["after"]) == ("open", "connecting")
+            assert first["epoch_before"] == before.epoch
+            assert after.owner is not None
+            assert after.owner.pid != pids["connection:shop"]
+
+            async def counted() -> bool:
+                return (tree.counted("teimoso_zombies", connection="shop") or 0) >= 1
+
+            await eventually("it is counted", counted, 20)
+
+            async def arrived() -> bool:
+                return [item["text"] for item in tree.inbox(CONTACT)] == ["swallowed"]
+
+            await eventually(f"{accepted.record.id} arrived once", arrived, 60)
+        finally:
+            await lanes.close()
+            await tree.close()
+
+
+def faults(head: Head) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = head.simulator.get("/faults").raise_for_status().json()["items"]
+    return items

@@ -9,6 +9,7 @@ import pytest
 
 from actors.redis.lease import Lease, Owner
 from actors.state.connections import Connection
+from supervision.policy import QUIET, Intensity
 from supervision.reconcile import (
     CRASH_LOOP,
     HALF_OPEN,
@@ -24,6 +25,7 @@ from supervision.reconcile import (
     Start,
     Step,
     Stop,
+    breaker,
     decide,
 )
 
@@ -277,3 +279,33 @@ def test_without_auto_recovery(
 def test_what_was_acted_upon_is_not_asked_again() -> None:
     wish, done = wanted(generation=2, recover=5), Applied(2, 5)
     assert decide(wish, done, lease("open"), 3, None, auto_recovery=True, now=NOW) == NOTHING
+
+
+TRIAL = (1000.0,) * 11
+
+
+@pytest.mark.parametrize(
+    ("state", "cause", "since", "falls", "expected"),
+    [
+        ("open", None, 0.0, (), "closed"),
+        ("open", None, 900.0, (900.0, 950.0), "closed"),
+        ("failed", "banned", 990.0, (), "closed"),
+        ("failed", "crash_loop", 990.0, (980.0, 985.0, 990.0), "open"),
+        ("failed", "crash_loop", 1010.0 - HALF_OPEN, (1.0, 2.0), "half_open"),
+        ("failed", "crash_loop", 2000.0, (1.0, 2.0), "half_open"),  # the clock was set back
+        ("open", None, 1001.0, TRIAL, "half_open"),
+        ("open", None, 1001.0, (*TRIAL, 1005.0)[1:], "closed"),
+        ("open", None, 500.0, (1010.0 - QUIET,) * 11, "closed"),  # it stood the trial
+        ("open", None, 1001.0, (1000.0,), "closed"),
+    ],
+)
+def test_the_breaker_of_a_connection(
+    state: str, cause: str | None, since: float, falls: tuple[float, ...], expected: str
+) -> None:
+    assert breaker(state, cause, since, falls, 1010.0) == expected
+
+
+def test_a_record_on_trial_is_known_as_one() -> None:
+    record = Intensity(limit=10, min_uptime=10).on_trial(5.0)
+    assert breaker("connecting", None, 5.0, record.falls, 6.0) == "half_open"
+    assert breaker("connecting", None, 5.0, record.fell(1.0, 7.0).falls, 8.0) == "closed"

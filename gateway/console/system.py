@@ -1,0 +1,53 @@
+"""How the service is: what it stands on, the machine over the last hour, what engines promise."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway.answer import rfc3339
+from gateway.console.charts import Curve, curve
+from gateway.console.page import Ask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.responses import Response
+
+    from gateway.console.view import Part, View
+
+ADDRESS: Final = "/console/system"
+
+
+async def show(view: View) -> Response:
+    health, load, seen = await asyncio.gather(
+        view.part("getHealth"), view.part("getLoad"), view.backends.observer.look()
+    )
+    now, settings = time.time(), view.backends.settings
+    gap = 3 * settings.health_check_interval / 1000
+    latest: Mapping[str, Any] = seen.latest or {}
+    return await view.page(
+        "system.html",
+        full=health,
+        load=load,
+        curves=[
+            ("cpu", "CPU", _curve(load, "cpu", now, gap), settings.cpu_threshold),
+            ("memory", "Memory", _curve(load, "memory", now, gap), settings.memory_threshold),
+        ],
+        told=latest.get("reasons") or [],
+        own=latest.get("own"),
+        told_at=rfc3339(latest.get("at")),
+        disk=seen.disk,
+        rfc3339=rfc3339,
+    )
+
+
+def _curve(load: Part, field: str, now: float, gap: float) -> Curve | None:
+    items = [] if load.data is None else load.data["items"]
+    times = [datetime.fromisoformat(one["at"]).timestamp() for one in items]
+    return curve(times, [one[field] for one in items], now, gap)
+
+
+ASKS: Mapping[str, Mapping[str, Ask]] = {ADDRESS: {"GET": Ask(show)}}
