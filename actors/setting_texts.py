@@ -67,8 +67,9 @@ SECTIONS = (
             "REDIS_PASSWORD": "its password",
             "REDIS_MAX_CLIENTS": "how many connections the own Valkey takes",
             "RAY_ADDRESS": (
-                "a cluster, which may have several hosts: each needs the data directory, "
-                "shared, under the same path"
+                "a cluster, which may have several hosts: each has the data directory "
+                "under the same path, shared, or [one of its "
+                "own](architecture.md#several-hosts), which takes a bucket"
             ),
         },
     ),
@@ -116,9 +117,9 @@ the data directory; with a bucket an encrypted copy lies there as well. See
                 "`local`: the data directory alone. `hybrid`: copies in the bucket as "
                 "well; the default as soon as one is named. `cloud`: as `hybrid`, and a "
                 "message is acknowledged to WhatsApp only when the state store has it, so "
-                "that the loss of the disk loses none; receiving takes longer. Receipts, "
-                "and what the phone tells of the time before, are acknowledged from the "
-                "disk"
+                "that the loss of the disk loses none; receiving takes longer. So is what "
+                "the phone tells of the time before, once all of it is stored. Receipts "
+                "are acknowledged from the disk"
             ),
             "STORAGE_BUCKET": (
                 "a bucket of Google Cloud Storage (`NAME` or `gs://NAME`), or a directory "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +17,7 @@ from gateway.cli import output
 from gateway.cli.options import DATA, Data, directory
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
 app = typer.Typer(help="What is done now and then, as jobs of Ray.", no_args_is_help=True)
 
@@ -55,9 +56,24 @@ def run(
     place = directory(data)
     if job not in NAMES:
         output.refuse(f"{job!r} is no job; {', '.join(NAMES)} are.")
-    entry = [sys.executable, "-P", "-m", "supervision.jobs", job, *context.args]
+    words = placed(context.args)
+    entry = [sys.executable, "-P", "-m", "supervision.jobs", job, *words]
     flags = () if wait else ("--no-wait",)
     _ray(place, dashboard, "submit", *flags, "--", *entry, "--data", str(place))
+
+
+def placed(words: Sequence[str]) -> list[str]:
+    """The job's options; what `--to` names is here, and not where Ray runs the job."""
+    found: list[str] = []
+    for word in words:
+        option, equals, value = word.partition("=")
+        if found[-1:] == ["--to"]:
+            found.append(str(Path(word).absolute()))
+        elif option == "--to" and equals:
+            found.append(f"--to={Path(value).absolute()}")
+        else:
+            found.append(word)
+    return found
 
 
 @app.command("list")
