@@ -67,7 +67,10 @@ class Access:
             log.exception("unexpected error", action="internal_error")
             if not status:
                 problem = Problem("internal_error", f"The log names it as {request_id}.")
-                await problem.response()(scope, receive, sending)
+                # A page says it as a page.
+                shown = getattr(scope.get("endpoint"), "shown", None)
+                response = problem.response() if shown is None else shown(scope, problem)
+                await response(scope, receive, sending)
         finally:
             self._note(scope, request_id, status, time.perf_counter() - started)
 

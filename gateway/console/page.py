@@ -64,10 +64,19 @@ class Page:
         try:
             response = await self._answer(request)
         except ValidationError as error:
-            response = _refused(request, from_validation(error))
+            response = self.shown(scope, from_validation(error))
         except Problem as problem:
-            response = _refused(request, problem)
+            response = self.shown(scope, problem)
         await response(scope, receive, send)
+
+    def shown(self, scope: Scope, problem: Problem) -> Response:
+        """The problem as a page, or as what is between its bars."""
+        return rendering.page(
+            "problem.html",
+            {"problem": problem},
+            status=problem.kind.status,
+            part=PART in Request(scope).headers,
+        )
 
     async def _answer(self, request: Request) -> Response:
         ask = self._asks[request.method]
@@ -122,12 +131,3 @@ def _to_login(request: Request) -> Response:
         # The script of a page that lay open goes there.
         return Response(status_code=401, headers={**rendering.HEADERS, "Location": LOGIN})
     return RedirectResponse(LOGIN, status_code=303, headers=rendering.HEADERS)
-
-
-def _refused(request: Request, problem: Problem) -> Response:
-    return rendering.page(
-        "problem.html",
-        {"problem": problem, "address": request.url.path},
-        status=problem.kind.status,
-        part=PART in request.headers,
-    )

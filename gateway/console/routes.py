@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
-from gateway.console import entrance, home
+from gateway.console import conversations, entrance, home, queue, recovery, system
 from gateway.console.page import Ask, Page
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from gateway.endpoint import Operation
 
-ROOMS = (entrance, home)
+ROOMS = (entrance, home, conversations, queue, recovery, system)
 _ELSE = {"/console/{rest:path}": {"GET": Ask(entrance.nothing)}}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 STATES: Final[Mapping[str, str]] = {
     "pairing": "Waiting for a phone",
@@ -69,6 +69,8 @@ ERRORS: Final[Mapping[str, str]] = {
     "connection_deleted": "Its connection was removed.",
     "unsupported_by_engine": "The engine of the connection cannot send it.",
 }
+
+ALERTS: Final[Mapping[str, str]] = {"cpu_high": "CPU high"}
 
 STATUSES: Final[Mapping[str, str]] = {
     "queued": "Queued",
@@ -160,6 +162,11 @@ def excerpt(message: Mapping[str, Any], longest: int = 80) -> str:
     if not text:
         return told(KINDS, message["type"])
     return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def votes(cast: Sequence[Mapping[str, Any]], option: str) -> int:
+    """How many chose the option of a poll."""
+    return sum(option in vote["options"] for vote in cast)
 
 
 def size(count: int) -> str:

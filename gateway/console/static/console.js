@@ -74,6 +74,7 @@ function tell_times(root) {
     const date = at.toLocaleDateString([], { day: "numeric", month: "short" });
     if (how === "ago") time.textContent = ago(at, now);
     else if (how === "clock") time.textContent = at.toLocaleTimeString();
+    else if (how === "day") time.textContent = at.toDateString() === now.toDateString() ? clock : date;
     else if (how === "short") time.textContent = clock;
     else time.textContent = at.toDateString() === now.toDateString() ? clock : `${date}, ${clock}`;
     time.title = at.toLocaleString();
@@ -143,6 +144,8 @@ async function send(form, button) {
     });
     lost.hidden = true;
     const done = await answered(response);
+    // What was just sent is shown from there until the list has it.
+    if (done && response.redirected && form.hasAttribute("data-once")) main.dataset.live = response.url;
     if (done && form.hasAttribute("data-once")) begin_anew(form);
     if (form.hasAttribute("data-once")) to_the_end();
   } catch {
@@ -198,6 +201,13 @@ function fit(area) {
   area.style.height = "auto";
   area.style.height = `${Math.min(area.scrollHeight + 2, 160)}px`;
 }
+
+// A picture that came makes the list longer: whoever reads its end goes on reading the end.
+document.addEventListener("load", (event) => {
+  const list = event.target.closest && event.target.closest("[data-follow]");
+  if (!list || event.target.tagName !== "IMG") return;
+  if (list.scrollHeight - list.scrollTop - list.clientHeight < event.target.height + 80) to_the_end();
+}, true);
 
 document.addEventListener("submit", (event) => {
   const form = event.target;

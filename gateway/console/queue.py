@@ -1,0 +1,68 @@
+"""What waits, per connection, and the dead letters."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway.console.page import Ask
+from gateway.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.responses import Response
+
+    from gateway.console.view import View
+
+ADDRESS: Final = "/console/queue"
+PAGE: Final = 50
+
+
+async def show(view: View, problem: Problem | None = None) -> Response:
+    one = view.query.get("connection") or view.form.get("only") or None
+    query: dict[str, Any] = {"limit": PAGE}
+    if one is not None:
+        query["connection"] = one
+    if view.query.get("after"):
+        query["after"] = view.query["after"]
+    queue, dead = await asyncio.gather(view.part("getQueue"), view.part("listDead", query=query))
+    return await view.page(
+        "queue.html",
+        problem=problem,
+        live=None if view.request.method == "GET" else _address(one),
+        queue=queue,
+        dead=dead,
+        one=one,
+        longest=max(1, *(_depth(lane) for lane in (queue.data or {"items": []})["items"]), 1),
+    )
+
+
+async def retry(view: View) -> Response:
+    """Send one dead letter again, those of one connection, or all."""
+    form = view.form
+    one = form.get("only") or None
+    try:
+        if form.get("id"):
+            await view.ask("retryDead", path={"id": form["id"]})
+        else:
+            await view.ask("retryFailed", body={} if one is None else {"connection": one})
+    except Problem as problem:
+        if problem.kind.status == 403:
+            raise
+        return await show(view, problem)
+    return view.to(_address(one))
+
+
+def _address(one: str | None) -> str:
+    return ADDRESS if one is None else f"{ADDRESS}?connection={one}"
+
+
+def _depth(lane: Mapping[str, Any]) -> int:
+    return int(lane["waiting"] + lane["active"] + lane["delayed"])
+
+
+ASKS: Mapping[str, Mapping[str, Ask]] = {
+    ADDRESS: {"GET": Ask(show)},
+    f"{ADDRESS}/retry": {"POST": Ask(retry)},
+}

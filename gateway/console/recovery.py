@@ -1,0 +1,57 @@
+"""Alerts, and what fell and got up again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway.console.page import Ask
+from gateway.console.view import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.responses import Response
+
+    from gateway.console.view import View
+
+ADDRESS: Final = "/console/recovery"
+SHOWN: Final = 50
+
+
+async def show(view: View) -> Response:
+    health, over, recoveries = await asyncio.gather(
+        view.part("getHealth"),
+        _of_all(view, "listAlerts", "raised_at", active=False),
+        _of_all(view, "listRecoveries", "at"),
+    )
+    return await view.page(
+        "recovery.html", alerts=health, over=over, recoveries=recoveries, one=_one(view)
+    )
+
+
+def _one(view: View) -> str | None:
+    return view.query.get("connection") or None
+
+
+async def _of_all(view: View, operation: str, by: str, **query: Any) -> Part:
+    """The newest of all that the key reaches; one for some connections has to name each."""
+    one = _one(view)
+    if one is None and view.key.connections is None:
+        return await view.part(operation, query={"limit": SHOWN, **query})
+    names = view.names if one is None else [one]
+    parts = await asyncio.gather(
+        *(
+            view.part(operation, query={"connection": name, "limit": SHOWN, **query})
+            for name in names
+        )
+    )
+    problem = next((part.problem for part in parts if part.problem is not None), None)
+    if problem is not None:
+        return Part(None, problem)
+    items = [item for part in parts for item in part.data["items"]]
+    items.sort(key=lambda item: item[by], reverse=True)
+    return Part({"items": items[:SHOWN]})
+
+
+ASKS: Mapping[str, Mapping[str, Ask]] = {ADDRESS: {"GET": Ask(show)}}

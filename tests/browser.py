@@ -1,0 +1,58 @@
+"""A headless Chromium, of Debian's package, as a person would use it."""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser, Page, ViewportSize
+
+T = TypeVar("T")
+
+PACKAGE = "Debian's package chromium is not installed here (make debian, as root)"
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESK: ViewportSize = {"width": 1280, "height": 800}
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser; skips the test, and says why, where there is none."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip(PACKAGE)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # Chromium has no sandbox for root; the pages are ours.
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def apart(act: Callable[..., T], *arguments: object) -> T:
+    """Call what runs an event loop of its own: Playwright has one in this thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(act, *arguments).result()
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds wrong with the page as it is shown now: the rule, and where."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    page.evaluate(Axe().axe_script)
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")
+    assert found["passes"], "axe looked at something"
+    return [
+        f"{rule['id']}: {node['target']} {node['html'][:160]}"
+        for rule in found["violations"]
+        for node in rule["nodes"]
+    ]

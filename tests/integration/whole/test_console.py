@@ -1,0 +1,267 @@
+"""The console in a browser, on a whole instance: a person links, writes, reads, and sees it get up."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.console.home import picture
+from tests.browser import DESK, PHONE, apart, chromium, violations
+from tests.instance import API_KEY, Instance
+from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP, STRANGER, arrived, becomes
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page, ViewportSize
+
+pytestmark = pytest.mark.timeout(240)
+
+PATIENCE = 20_000  # milliseconds
+PAGES = (
+    "/",
+    f"/console/connections/{SHOP}",
+    f"/console/conversations/{SHOP}",
+    f"/console/conversations/{SHOP}/{CONTACT}@s.whatsapp.net",
+    "/console/queue",
+    "/console/recovery",
+    "/console/system",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def page(instance: Instance, browser: Browser) -> Iterator[Page]:
+    """Somebody who is logged in; whatever runs wrong in a page fails the test that it ran in."""
+    becomes(instance, "open", None)
+    context = browser.new_context(viewport=DESK, base_url=f"http://127.0.0.1:{instance.port}")
+    context.set_default_timeout(PATIENCE)
+    opened = context.new_page()
+    opened.goto("/")
+    assert opened.url.endswith("/console/login")
+    # By the keyboard alone: the field has the focus.
+    opened.keyboard.type("tmo_" + "wrong" * 9)
+    opened.keyboard.press("Enter")
+    opened.get_by_role("alert").get_by_text("There is no such API key").wait_for()
+    opened.keyboard.type(API_KEY)
+    opened.keyboard.press("Enter")
+    opened.get_by_role("heading", name="Connections").wait_for()
+    yield opened
+    context.close()
+
+
+@pytest.fixture
+def errors(page: Page) -> Iterator[list[str]]:
+    found: list[str] = []
+
+    def hear(error: object) -> None:
+        found.append(str(error))
+
+    page.on("pageerror", hear)
+    yield found
+    page.remove_listener("pageerror", hear)
+    assert not found
+
+
+def stay(page: Page) -> None:
+    """Mark the page as it was loaded: `stayed` tells that it was not loaded again."""
+    page.evaluate("window.stayed = true")
+
+
+def stayed(page: Page) -> bool:
+    return bool(page.evaluate("window.stayed === true"))
+
+
+def png(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + check
+
+    rows = (b"\0" + b"\x20\x80\x60" * width) * height
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + data
+
+
+def test_a_connection_is_added_and_linked_without_a_reload(
+    instance: Instance, page: Page, errors: list[str]
+) -> None:
+    page.goto("/")
+    page.get_by_label("Name").fill("desk")
+    page.get_by_role("button", name="Add").click()
+    code = page.locator("svg.qr path")
+    code.wait_for()
+    stay(page)
+    shown = code.get_attribute("d")
+    assert shown
+    qr = until("the QR of the page", lambda: instance.qr("desk"), 10)
+    until("the page shows that QR", lambda: f'd="{code.get_attribute("d")}"' in picture(qr), 10)
+    # Another code is shown in its place, as when one expires.
+    instance.api.post("/api/connections/desk/restart").raise_for_status()
+    page.wait_for_function(
+        "before => { const now = document.querySelector('svg.qr path');"
+        " return now && now.getAttribute('d') !== before; }",
+        arg=shown,
+    )
+    number = "15550100021"
+    instance.simulator.post("/phones", json={"number": number}).raise_for_status()
+    until("a QR to scan", lambda: (qr := instance.qr("desk")) and instance.simulator.post(
+        f"/phones/{number}/scan", json={"qr": qr}).is_success, 20)  # fmt: skip
+    page.locator("#state").get_by_text("Open").wait_for()
+    page.get_by_text(f"+{number}").wait_for()
+    assert page.locator("svg.qr").count() == 0
+    assert stayed(page)
+    page.get_by_text("Log out or remove").click()
+    page.get_by_role("button", name="Remove desk").click()
+    page.get_by_role("heading", name="Connections").wait_for()
+    page.locator("#c-desk").wait_for(state="detached")
+    until("it is gone", lambda: instance.api.get("/api/connections/desk").status_code == 404, 20)
+
+
+def test_what_is_written_arrives_and_what_arrives_is_shown(
+    instance: Instance, page: Page, errors: list[str]
+) -> None:
+    page.goto(f"/console/conversations/{SHOP}")
+    page.get_by_label("Number or group to write to").fill("+1 (555) 010-0002")
+    page.get_by_role("button", name="Write").click()
+    page.get_by_role("heading", name=f"+{CONTACT}").wait_for()
+    stay(page)
+    words = "written on the page <b>as it is</b>"
+    composer = page.get_by_label(f"Message to +{CONTACT}")
+    composer.fill(words)
+    composer.press("Enter")
+    mine = page.locator(".message.out", has_text=words)
+    mine.wait_for()
+    assert composer.input_value() == ""
+    mine.locator(".tick.read").wait_for()
+    assert arrived(instance, words) == [ACCOUNT]
+    assert mine.locator("b").count() == 0
+    # What is being typed stays while the page changes around it.
+    composer.fill("half a sent")
+    instance.say(CONTACT, ACCOUNT, "answered by the contact")
+    page.locator(".message.in", has_text="answered by the contact").wait_for()
+    assert composer.input_value() == "half a sent"
+    assert page.evaluate("document.activeElement.id") == "text"
+    composer.fill("with a picture")
+    page.locator("#file").set_input_files(
+        {"name": "green.png", "mimeType": "image/png", "buffer": png(60, 40)}
+    )
+    page.get_by_role("button", name="Send").click()
+    sent = page.locator(".message.out", has_text="with a picture")
+    sent.locator("img").wait_for()
+    page.wait_for_function("document.querySelector('.message.out img').naturalWidth === 60")
+    sent.locator(".tick:is(.delivered, .read)").wait_for()
+    asked = {"to": ACCOUNT, "type": "document", "size": 2000, "file_name": "list.txt"}
+    instance.simulator.post(f"/contacts/{CONTACT}/say", json=asked).raise_for_status()
+    link = page.locator(".message.in a[download]").last
+    link.wait_for()
+    with page.expect_download() as download:
+        link.click()
+    assert len(download.value.path().read_bytes()) == 2000
+    assert stayed(page)
+
+
+def test_an_actor_that_is_killed_gets_up_on_the_page(
+    instance: Instance, page: Page, errors: list[str]
+) -> None:
+    page.goto(f"/console/connections/{SHOP}")
+    epoch = instance.connection(SHOP)["epoch"]
+    stay(page)
+    apart(instance.kill, "connection", SHOP)
+    page.locator(".timeline li").first.get_by_text(f"epoch {epoch} → {epoch + 1}").wait_for()
+    page.locator("#state").get_by_text("Open").wait_for()
+    assert stayed(page)
+    assert instance.connection(SHOP)["epoch"] == epoch + 1
+
+
+def test_a_gateway_that_is_killed_is_missed_and_found_again(
+    instance: Instance, page: Page, errors: list[str]
+) -> None:
+    page.goto("/")
+    page.get_by_text(SHOP, exact=True).wait_for()
+    stay(page)
+    lost = page.get_by_text("The service does not answer")
+    assert not lost.is_visible()
+    apart(instance.kill, "gateway")
+    lost.wait_for(state="visible")
+    lost.wait_for(state="hidden")
+    assert stayed(page), "and nobody had to log in again"
+    assert page.locator("#connections").is_visible()
+
+
+def test_a_dead_letter_tells_why_and_is_sent_again(
+    instance: Instance, page: Page, errors: list[str]
+) -> None:
+    instance.simulator.post(f"/contacts/{STRANGER}", json={"registered": False}).raise_for_status()
+    for words in ("to nobody", "to nobody either"):
+        send = {"connection": SHOP, "to": STRANGER, "text": words}
+        instance.api.post("/api/messages", json=send).raise_for_status()
+    page.goto("/console/queue")
+    letter = page.locator(".letter", has_text=re.compile("to nobody$|to nobody\\s"))
+    page.locator(".letter", has_text="to nobody either").wait_for()
+    assert page.locator(".letter .why", has_text="The number is not on WhatsApp").count() >= 2
+    instance.simulator.post(f"/contacts/{STRANGER}", json={"registered": True}).raise_for_status()
+    stay(page)
+    letter.first.get_by_role("button", name="Send again").click()
+
+    def came() -> bool:
+        return any(item["text"].startswith("to nobody") for item in instance.inbox(STRANGER))
+
+    until("it arrived", came, 20)
+    page.wait_for_function("document.querySelectorAll('.letter').length === 1")
+    assert stayed(page)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "size"), [("light", DESK), ("dark", PHONE)], ids=["light", "dark"]
+)
+def test_axe_finds_nothing_on_pages_that_are_full(
+    page: Page, errors: list[str], scheme: str, size: ViewportSize
+) -> None:
+    page.emulate_media(
+        color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce"
+    )
+    page.set_viewport_size(size)
+    found = []
+    for address in PAGES:
+        page.goto(address)
+        assert page.locator("main :is(li, tr, dd, .message)").count() > 1, f"{address} is full"
+        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{address} is wider than the screen"
+        found += [f"{address} {one}" for one in violations(page)]
+    assert not found, "\n".join(found)
+
+
+def test_the_keyboard_reaches_everything_and_logs_out(page: Page, errors: list[str]) -> None:
+    page.set_viewport_size(DESK)
+    page.goto("/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    reached = []
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        seen = page.evaluate(
+            "() => { const one = document.activeElement; const style = getComputedStyle(one);"
+            " return [one.textContent.trim() || one.id, style.outlineStyle]; }"
+        )
+        reached.append(seen[0])
+        assert seen[1] != "none", f"{seen[0]}: where the focus is cannot be seen"
+        if seen[0] == "Add":
+            break
+    assert {"Connections", "System", "Log out", SHOP, "Add"} <= set(reached)
+    page.get_by_role("button", name="Log out").focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("API key").wait_for()
+    assert not violations(page)
+    page.goto("/console/queue")
+    assert page.url.endswith("/console/login")

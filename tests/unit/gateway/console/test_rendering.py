@@ -1,0 +1,34 @@
+"""Templates escape what others wrote, and cost nothing where nobody asks for a page."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from gateway.console import rendering
+from gateway.console.home import picture
+from gateway.problems import Problem
+
+
+def test_what_others_wrote_is_no_markup() -> None:
+    problem = Problem("not_found", "<script>alert(1)</script>\"'")
+    page = rendering.page("problem.html", {"problem": problem}, status=404)
+    assert page.status_code == 404
+    assert b"&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;" in page.body
+
+
+def test_a_gateway_that_shows_no_page_loads_no_templates() -> None:
+    asked = "import sys, gateway.app; print([n for n in ('jinja2', 'segno.writers') if n in sys.modules])"
+    told = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "jinja2" not in told.stdout
+
+
+def test_a_qr_has_no_style_of_its_own() -> None:
+    drawn = picture("2@abc,def")
+    assert drawn.startswith('<svg viewBox="')
+    assert 'class="qr"' in drawn
+    assert "style" not in drawn
+    assert "2@abc" not in drawn
+    assert drawn != picture("2@abc,deg")

@@ -1,0 +1,68 @@
+"""Codes, addresses, sizes and times in words; each code that a page may meet has some."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, get_args
+
+import pytest
+
+from actors.connection.causes import Kind
+from actors.connection.engine import Guarantees
+from gateway import models
+from gateway.answers import RecoveryAction, State
+from gateway.console import words
+
+
+def test_every_code_has_words() -> None:
+    assert set(words.STATES) == set(get_args(State))
+    assert set(words.STATES) <= set(words.TONES)
+    assert set(words.STATUSES) == set(get_args(models.Status))
+    assert set(words.ACTIONS) == set(get_args(RecoveryAction.model_fields["action"].annotation))
+    assert set(words.PROMISES) == {field.name for field in fields(Guarantees)}
+    assert {str(kind) for kind in Kind} - set(words.CAUSES) == {"closed"}
+
+
+def test_an_unknown_code_is_its_own_word() -> None:
+    assert words.told(words.CAUSES, "some_new_code") == "Some new code"
+    assert words.told(words.CAUSES, None) == ""
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("15550100002@s.whatsapp.net", "+15550100002"),
+        ("120363000000000001@g.us", "Group 000001"),
+        ("123456789012345@lid", "Hidden number 2345"),
+        ("status@broadcast", "status"),
+        (None, ""),
+    ],
+)
+def test_an_address_as_a_person_knows_it(address: str | None, shown: str) -> None:
+    assert words.number(address) == shown
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ({"text": " two\n lines "}, "two lines"),
+        ({"text": "x" * 100}, "x" * 79 + "…"),
+        ({"text": None, "type": "image"}, "Picture"),
+        ({"text": None, "type": "something_new"}, "Something new"),
+        ({"text": "gone", "deleted_at": "2030-01-01T09:00:00Z"}, "Deleted"),
+    ],
+)
+def test_what_a_message_says_on_a_line(message: dict[str, Any], shown: str) -> None:
+    assert words.excerpt({"type": "text", "deleted_at": None, **message}) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (82_000_000_000, "82 GB")]
+)
+def test_sizes(count: int, shown: str) -> None:
+    assert words.size(count) == shown
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0.032, "32 ms"), (5.44, "5.4 s"), (600, "10 min")])
+def test_durations(seconds: float, shown: str) -> None:
+    assert words.took(seconds) == shown
