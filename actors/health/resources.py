@@ -7,7 +7,7 @@ import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -43,7 +43,7 @@ class Resources:
         self._places = (data, *places)
         self._spent: dict[tuple[int, float], float] = {}  # (pid, start) -> CPU seconds
         self._at = time.monotonic()
-        psutil.cpu_percent()  # the first call only marks the beginning
+        self._times = psutil.cpu_times()
 
     def measure(self, owners: Iterable[int] = ()) -> Usage:
         """`owners` are pids of this instance that the keeper does not know (the actors)."""
@@ -61,15 +61,29 @@ class Resources:
         passed, self._at = max(now - self._at, 1e-3), now
         used = sum(total - self._spent[key] for key, total in spent.items() if key in self._spent)
         self._spent = spent
+        machine, before = psutil.cpu_times(), self._times
+        self._times = machine
         cores = psutil.cpu_count() or 1
         return Usage(
-            cpu=psutil.cpu_percent(),
+            cpu=busy(before, machine),
             memory=psutil.virtual_memory().percent,
             own_cpu=max(0.0, min(100.0, 100 * used / passed / cores)),
             own_memory=resident,
             processes=len(spent),
             disk=left(self._places),
         )
+
+
+def busy(before: Any, after: Any) -> float:
+    """Percent of the machine's time between two `psutil.cpu_times` that was not idle.
+
+    `psutil.cpu_percent` goes by the last call of the same thread, and a look is any thread's.
+    """
+    passed = {name: getattr(after, name) - getattr(before, name) for name in after._fields}
+    # On Linux what guests use is in `user` and `nice` already.
+    total = sum(passed.values()) - passed.get("guest", 0.0) - passed.get("guest_nice", 0.0)
+    idle = passed["idle"] + passed.get("iowait", 0.0)
+    return max(0.0, min(100.0, 100 * (total - idle) / total)) if total > 0 else 0.0
 
 
 def trees(roots: Iterable[int]) -> Iterator[psutil.Process]:

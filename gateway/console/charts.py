@@ -14,7 +14,7 @@ HEIGHT: Final = 100
 HOUR: Final = 3600.0
 DOT: Final = 6
 GAP: Final = 150.0
-"""Seconds without a figure after which a curve breaks off: nobody looked then."""
+"""Seconds without a figure after which a curve breaks off at the soonest: nobody looked then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,9 @@ class Curve:
     highest_at: float
 
 
-def curve(times: Sequence[float], values: Sequence[float], now: float) -> Curve | None:
+def curve(
+    times: Sequence[float], values: Sequence[float], now: float, gap: float = 0.0
+) -> Curve | None:
     """The curve of these figures, None where there are none; times in seconds since the epoch."""
     figures = [
         (at, value)
@@ -38,7 +40,10 @@ def curve(times: Sequence[float], values: Sequence[float], now: float) -> Curve 
     ]
     if not figures:
         return None
-    runs = [[(_across(at, now), _up(value)) for at, value in run] for run in _runs(figures)]
+    runs = [
+        [(_across(at, now), _up(value)) for at, value in run]
+        for run in _runs(figures, max(gap, GAP))
+    ]
     # One figure alone is seen as well.
     runs = [run if len(run) > 1 else [(run[0][0] - DOT, run[0][1]), *run] for run in runs]
     highest_at, highest = max(figures, key=lambda figure: figure[1])
@@ -55,10 +60,12 @@ def curve(times: Sequence[float], values: Sequence[float], now: float) -> Curve 
     )
 
 
-def _runs(figures: Sequence[tuple[float, float]]) -> Iterator[list[tuple[float, float]]]:
+def _runs(
+    figures: Sequence[tuple[float, float]], gap: float
+) -> Iterator[list[tuple[float, float]]]:
     run = [figures[0]]
     for before, figure in pairwise(figures):
-        if figure[0] - before[0] > GAP:
+        if figure[0] - before[0] > gap:
             yield run
             run = []
         run.append(figure)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
+from actors.health import hour
+from actors.health.hour import Point
 from actors.redis.lease import Owner
-from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, HOUR, LATEST, RECOVERY_ACTIONS
+from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, RECOVERY_ACTIONS
 from actors.state.messages import incoming
 from actors.state.recovery import recovery_action
 from gateway.console import charts
@@ -178,12 +180,16 @@ async def test_alerts_and_recoveries_are_told(admin: Person, documents: Document
     assert "Queue actor" not in of_shop
 
 
-async def test_the_last_hour_is_drawn(admin: Person, documents: Documents) -> None:
+async def test_the_last_hour_is_drawn(
+    gateway: Gateway, admin: Person, documents: Documents
+) -> None:
     assert "No figures yet" in admin.get("/console/system").text
     now = time.time()
-    minutes = [now - 60 * back for back in range(30, -1, -1)]
-    hour: dict[str, Any] = {"minutes": minutes, "memory": [40.0] * 31, "cpu": [20.0] * 30 + [60.0]}
-    await documents.set(HEALTH_STATUS, HOUR, hour)
+    points = tuple(
+        Point(now - 60 * back, 20.0 if back else 60.0, 40.0, 1.0, 1, 1, None)
+        for back in range(30, -1, -1)
+    )
+    hour.write(gateway.data, points)
     page = admin.get("/console/system").text
     assert page.count("<polyline") == 2
     assert "60 %" in page

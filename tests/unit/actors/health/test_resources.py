@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -58,3 +60,16 @@ def test_the_fullest_disk_counts(tmp_path: Path) -> None:
     (tmp_path / "away").symlink_to(elsewhere)
     assert left([yet_to_come, tmp_path / "away"]) == shutil.disk_usage(elsewhere).free == 0
     assert left([]) is None
+
+
+def test_the_machine_is_measured_from_whatever_thread(tmp_path: Path) -> None:
+    resources = Resources(tmp_path)
+    found = []
+    for _ in range(2):
+        until = time.monotonic() + 0.2
+        while time.monotonic() < until:
+            pass
+        looking = threading.Thread(target=lambda: found.append(resources.measure().cpu))
+        looking.start()
+        looking.join()
+    assert all(0 < cpu <= 100 for cpu in found), found
