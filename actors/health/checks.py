@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from actors.health.breaker import State
     from actors.settings import Settings
 
+ZOMBIES = 3  # times within half an hour that a connection was one: that is no accident
 STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent
 DISK_FULL = 64 * 2**20  # bytes; with less left, commits begin to fail
 FAILED_SHARE = 0.25  # of the connections that should run; more than that is no single account's
@@ -106,7 +107,8 @@ class Sample:
     the processes of this instance. `durability` says why Redis may lose what it acknowledged,
     `breakers` what is left alone because it failed again and again, `disk` how many bytes are left where
     there are fewest, `vault` why the bucket is away,
-    `spools` what cannot leave them, None where nobody could say.
+    `spools` what cannot leave them, `zombies` how often each connection was one within the last half
+    hour, both None where nobody could say.
     """
 
     at: float
@@ -124,6 +126,7 @@ class Sample:
     disk: int | None = None
     vault: str | None = None
     spools: Spools | None = Spools()
+    zombies: Mapping[str, int] | None = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,10 @@ def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
         unknown |= OF_CONNECTIONS
     else:
         reasons += _connections(sample.connections, thresholds)
+    if sample.zombies is None:
+        unknown |= {"connection_zombie"}
+    else:
+        reasons += _zombies(sample.zombies)
     if sample.vault is not None:
         detail = f"The bucket does not answer ({sample.vault}); sessions wait to be backed up."
         reasons.append(Reason("vault_away", "degraded", detail))
@@ -296,6 +303,20 @@ def _queue(queue: Backlog, thresholds: Thresholds) -> list[Reason]:
     if queue.dead:
         reasons.append(Reason("dead_letters", "healthy", f"{queue.dead} dead letters."))
     return reasons
+
+
+def _zombies(zombies: Mapping[str, int]) -> list[Reason]:
+    return [
+        Reason(
+            "connection_zombie",
+            "healthy",
+            f"It was open and dead {times} times within half an hour, and was restarted each time;"
+            " see what is between the service and WhatsApp.",
+            name,
+        )
+        for name, times in zombies.items()
+        if times >= ZOMBIES
+    ]
 
 
 def _spools(spools: Spools) -> list[Reason]:

@@ -96,8 +96,12 @@ class Monitor:
         return verdict
 
     async def _sample(self) -> Sample:
-        redis, store, spools, vault = await asyncio.gather(
-            self._probes.ping(), self._probes.read(), self._probes.spools(), self._probes.vault()
+        redis, store, spools, zombies, vault = await asyncio.gather(
+            self._probes.ping(),
+            self._probes.read(),
+            self._probes.spools(),
+            self._probes.zombies(),
+            self._probes.vault(),
         )
         swept, durability = None, None
         if redis.ok:
@@ -123,6 +127,7 @@ class Monitor:
             disk=usage.disk,
             vault=vault,
             spools=spools,
+            zombies=zombies,
         )
 
     async def _keep(self, point: Point) -> None:

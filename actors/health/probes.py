@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,14 @@ from actors.health.breaker import Breaker
 from actors.health.checks import Answer, Backlog, Seen, Spools
 from actors.measures import measures
 from actors.redis.client import RedisAway, durability, reach
-from actors.state.documents import HEALTH_STATUS, LATEST, StoreAway, Where
+from actors.state.documents import (
+    HEALTH_STATUS,
+    LATEST,
+    RECOVERY_ACTIONS,
+    Order,
+    StoreAway,
+    Where,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +35,8 @@ if TYPE_CHECKING:
     from actors.state.documents import Documents
 
 PATIENCE = 3.0  # seconds after which something counts as away
+OF_LATE = 1800.0  # seconds for which it counts that a connection was a zombie
+MOST = 50  # recovery actions that are read for that: a storm of falls is another alert's
 SWEEP = 10.0  # seconds for reading the leases and queues of all connections
 
 
@@ -140,6 +150,22 @@ class Probes:
             stuck=sum(item["stuck"] for item in page.items),
             unreadable=sum(item.get("unreadable", 0) for item in page.items),
         )
+
+    async def zombies(self) -> Mapping[str, int] | None:
+        """How often each connection was restarted as a zombie of late; None while the store is away."""
+        if self.leaves_alone("store"):
+            return None
+        try:
+            async with asyncio.timeout(PATIENCE):
+                page = await self._documents.query(
+                    RECOVERY_ACTIONS,
+                    where=[Where("at", ">=", self._wall() - OF_LATE)],
+                    order=[Order("at", descending=True)],
+                    limit=MOST,
+                )
+        except (StoreAway, TimeoutError):
+            return None
+        return Counter(each["connection"] for each in page.items if each["cause"] == "zombie")
 
     async def vault(self) -> str | None:
         """Why the bucket is away, in a word; None where it answers, or there is none."""

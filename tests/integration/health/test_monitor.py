@@ -23,6 +23,7 @@ from actors.redis.client import connect
 from actors.redis.lease import Leases, Owner
 from actors.state.connections import Connections
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, Order, open_documents
+from actors.state.recovery import noting, recovery_action
 from tests.valkey import Valkey
 
 if TYPE_CHECKING:
@@ -205,6 +206,34 @@ async def test_a_new_monitor_goes_on_with_the_hour_of_the_old_one(
     points = hour.read(settings.data)
     assert points[0] == first
     assert len(points) == 2
+
+
+async def test_a_connection_that_is_a_zombie_again_and_again_is_an_alert(
+    monitor: Monitor, documents: Documents
+) -> None:
+    """Twice is an accident; what was long ago, or fell otherwise, does not count."""
+
+    async def fell(*, ago: float, cause: str = "zombie", connection: str = "shop") -> None:
+        action = recovery_action(
+            role="connection",
+            connection=connection,
+            action="restarted",
+            cause=cause,
+            at=time.time() - ago,
+            seconds=1.0,
+        )
+        await documents.batch([noting(action)])
+
+    for ago in (3, 2):
+        await fell(ago=ago)
+    await fell(ago=4, connection="kiosk")
+    await fell(ago=5, cause="crashed")
+    await fell(ago=2000)
+    await monitor.round()
+    assert await alerts(documents) == []
+    await fell(ago=1)
+    await monitor.round()
+    assert await alerts(documents) == [("connection_zombie", "shop", True)]
 
 
 class Bucket:

@@ -81,12 +81,12 @@ class Served:
         accepted = await self.lanes.accept(Send("shop", f"{chat}@s.whatsapp.net", text))
         return accepted.record
 
-    async def becomes(self, record: Record, status: str) -> Record:
+    async def becomes(self, record: Record, status: str, seconds: float = 10) -> Record:
         async def look() -> Record | None:
             found = await self.lanes.get(record.id)
             return found if found is not None and found.status == status else None
 
-        return await eventually(f"{record.id} {status}", look, 10)
+        return await eventually(f"{record.id} {status}", look, seconds)
 
     async def state(self, state: str) -> Lease:
         async def look() -> Lease | None:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from tests.integration.tree.conftest import Served
 
-WATCHFUL = replace(PACE, silence=0.5, probe=1.0)
+WATCHFUL = replace(PACE, silence=0.5, probe=3.0)
+"""A simulator that has to wait for the CPU answers in time all the same."""
 TRUSTING = Keepalive(least=3600, most=3600)
 """The engine asks for no sign of life by itself."""
 
@@ -49,7 +50,7 @@ def serve(served: Served, simulator: Simulator, directory: Path) -> Serving:
         served.lanes,
         Shelf(),
         concurrency=5,
-        retry_at=lambda _, __, now: now + 60,
+        retry_at=lambda _, __, now: now + 0.5,
         pace=WATCHFUL,
     )
     serving.start(
@@ -68,9 +69,9 @@ async def test_half_dead_it_is_found_and_the_next_owner_sends_what_it_swallowed(
 ) -> None:
     served.lease = await served.leases.take("shop", OWNER)
     serving = serve(served, simulator, tmp_path)
-    qr = await eventually("a QR", lambda: served.leases.qr("shop"), 10)
+    qr = await eventually("a QR", lambda: served.leases.qr("shop"), 60)
     await simulator.scan(ACCOUNT, qr[0])
-    await served.becomes(await served.accept("through", CONTACT), "sent")
+    await served.becomes(await served.accept("through", CONTACT), "sent", 60)
     # Quiet for several times as long as it is left alone: asked, and alive.
     await asyncio.sleep(4 * WATCHFUL.silence)
     assert serving.now.state == "open"
@@ -78,7 +79,7 @@ async def test_half_dead_it_is_found_and_the_next_owner_sends_what_it_swallowed(
     fault = await simulator.fault("freeze")
     record = await served.becomes(await served.accept("swallowed", CONTACT), "sending")
     assert serving.now.state == "open"
-    ending = await asyncio.wait_for(serving.ended(), 15)
+    ending = await asyncio.wait_for(serving.ended(), 60)
     assert await simulator.struck(fault) >= 1
     assert ending.reason == "zombie"
     lease = await served.leases.read("shop")
@@ -90,7 +91,7 @@ async def test_half_dead_it_is_found_and_the_next_owner_sends_what_it_swallowed(
     served.lease = await served.leases.take("shop", OWNER)
     serving = serve(served, simulator, tmp_path)
     try:
-        await served.becomes(record, "sent")
+        await served.becomes(record, "sent", 60)
         arrived = [item["text"] for item in await simulator.inbox(CONTACT)]
         assert arrived == ["through", "swallowed"]
     finally:

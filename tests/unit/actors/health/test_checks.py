@@ -88,6 +88,8 @@ def four(**others: Seen) -> dict[str, Seen]:
         ({"connections": four(x=replace(OPEN, silent=90.0))}, "healthy", []),
         ({"connections": four(x=replace(OPEN, silent=91.0))}, "degraded", ["connection_stale"]),
         ({"queue": Backlog(waiting=101)}, "healthy", ["queue_backlog"]),
+        ({"zombies": {"a": 2, "b": 2}}, "healthy", []),
+        ({"zombies": {"a": 3, "b": 2}}, "healthy", ["connection_zombie"]),
         ({"queue": Backlog(dead=1)}, "healthy", ["dead_letters"]),
     ],
 )
