@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed, is installed side by side.
 MAKEFLAGS += -j2
 
-.PHONY: up down test chaos bench setup setup-test whatsmeow check debian lock clean
+.PHONY: up down test chaos bench setup setup-test whatsmeow check docs debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -48,6 +48,10 @@ check: setup-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+## what is made of the settings: docs/settings.md and .env.example
+docs: setup
+	$(BIN)/python -m gateway.cli.reference
 
 ## the environment alone: .venv with the command `teimoso` in it
 setup: .venv/runtime

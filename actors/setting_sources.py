@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-__all__ = ["SettingsError", "read"]
+    from pydantic import ValidationError
+
+__all__ = ["SettingsError", "read", "sentences"]
 
 _HOST = re.compile(r"[\w.-]+")
 _DATABASE = re.compile(r"(/\d*)?", re.ASCII)
@@ -107,3 +109,18 @@ def _host(written: str) -> bool:
 def read(file: Path | None, flags: dict[str, Any]) -> Settings:
     """The settings, strongest source first; raises ValidationError or `SettingsError`."""
     return _Sourced(_env_file=file, **flags)  # type: ignore[call-arg]
+
+
+def sentences(error: ValidationError) -> list[str]:
+    """What is wrong, a sentence each that names the setting and quotes no value."""
+    found = []
+    for problem in error.errors(include_url=False, include_input=False):
+        if problem["type"] == "default_factory_not_called":
+            continue  # it follows from another one
+        name = ".".join(str(part) for part in problem["loc"]).upper()
+        if problem["type"] == "extra_forbidden":
+            found.append(f"{name} is not a setting of Teimoso.")
+        else:
+            reason = problem["msg"].removeprefix("Value error, ")
+            found.append(f"{name} is not valid: {reason}.")
+    return found

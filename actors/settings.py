@@ -36,6 +36,7 @@ LIVE = frozenset({"whatsapp_version"})
 Port = Annotated[int, Field(ge=0, le=65535)]
 Milliseconds = Annotated[int, Field(ge=100, le=86_400_000)]
 Pause = Annotated[int, Field(ge=0, le=86_400_000)]
+Days = Annotated[int, Field(ge=1, le=3650)]
 Percent = Annotated[float, Field(gt=0, le=100)]
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
@@ -142,17 +143,15 @@ class Settings(BaseModel):
     max_retry_attempts: int = Field(5, ge=1, le=100, validation_alias="MAX_RETRY_ATTEMPTS")
     retry_backoff_base: Milliseconds = Field(1_000, validation_alias="RETRY_BACKOFF_BASE")
     retry_backoff_cap: Milliseconds = Field(300_000, validation_alias="RETRY_BACKOFF_CAP")
-    dead_letter_retention_days: int = Field(
-        30, ge=1, le=3650, validation_alias="DEAD_LETTER_RETENTION_DAYS"
-    )
-    job_retention_days: int = Field(30, ge=1, le=3650, validation_alias="JOB_RETENTION_DAYS")
+    dead_letter_retention_days: Days = Field(30, validation_alias="DEAD_LETTER_RETENTION_DAYS")
+    job_retention_days: Days = Field(30, validation_alias="JOB_RETENTION_DAYS")
     pacing_messages_per_minute: int = Field(
         0, ge=0, le=60_000, validation_alias="PACING_MESSAGES_PER_MINUTE"
     )
     pacing_chat_gap: Pause = Field(0, validation_alias="PACING_CHAT_GAP")
     pacing_chat_jitter: Pause = Field(0, validation_alias="PACING_CHAT_JITTER")
 
-    # events and webhooks: a day's retries fit into what is kept
+    # a day's retries fit into what is kept
     event_retention_days: int = Field(7, ge=2, le=365, validation_alias="EVENT_RETENTION_DAYS")
     webhook_url_private: bool = Field(False, validation_alias="WEBHOOK_URL_PRIVATE")
 
@@ -163,7 +162,7 @@ class Settings(BaseModel):
     media_max_bytes: Annotated[Bytes, Field(ge=1024, le=250 * 2**20)] = Field(
         100 * 2**20, validation_alias="MEDIA_MAX_BYTES"
     )
-    media_retention_days: int = Field(30, ge=1, le=3650, validation_alias="MEDIA_RETENTION_DAYS")
+    media_retention_days: Days = Field(30, validation_alias="MEDIA_RETENTION_DAYS")
     media_url_private: bool = Field(False, validation_alias="MEDIA_URL_PRIVATE")
 
     # supervision and health
@@ -179,9 +178,7 @@ class Settings(BaseModel):
     restart_backoff_cap: Milliseconds = Field(60_000, validation_alias="RESTART_BACKOFF_CAP")
     heartbeat_interval: Milliseconds = Field(30_000, validation_alias="HEARTBEAT_INTERVAL")
     health_check_interval: Milliseconds = Field(30_000, validation_alias="HEALTH_CHECK_INTERVAL")
-    history_retention_days: int = Field(
-        90, ge=1, le=3650, validation_alias="HISTORY_RETENTION_DAYS"
-    )
+    history_retention_days: Days = Field(90, validation_alias="HISTORY_RETENTION_DAYS")
     alert_repeat_interval: Pause = Field(3_600_000, validation_alias="ALERT_REPEAT_INTERVAL")
     zombie_threshold: Milliseconds = Field(30_000, ge=5_000, validation_alias="ZOMBIE_THRESHOLD")
     queue_threshold: int = Field(100, ge=1, le=10_000_000, validation_alias="QUEUE_THRESHOLD")
@@ -262,7 +259,11 @@ class Settings(BaseModel):
 
         A `file` that is given must exist. Flags that are ``None`` count as not given.
         """
-        from actors.setting_sources import SettingsError, read  # noqa: PLC0415 - heavy, used once
+        from actors.setting_sources import (  # noqa: PLC0415 - heavy, used once
+            SettingsError,
+            read,
+            sentences,
+        )
 
         if file is not None and not file.is_file():
             raise InvalidSettings(f"The settings file {file} does not exist.")
@@ -270,7 +271,7 @@ class Settings(BaseModel):
         try:
             found = read(file, given)
         except ValidationError as error:
-            raise InvalidSettings("\n".join(_sentences(error))) from None
+            raise InvalidSettings("\n".join(sentences(error))) from None
         except SettingsError as error:
             raise InvalidSettings(str(error)) from None
         # Which ones were given stays known: a start changes no port that is left open.
@@ -383,17 +384,3 @@ def _path(bucket: str) -> Path | None:
     if bucket.startswith("file://"):
         return Path(unquote(urlsplit(bucket).path))
     return Path(bucket) if bucket.startswith(("/", "./", "../", "~")) else None
-
-
-def _sentences(error: ValidationError) -> list[str]:
-    sentences = []
-    for problem in error.errors(include_url=False, include_input=False):
-        if problem["type"] == "default_factory_not_called":
-            continue  # it follows from another one
-        name = ".".join(str(part) for part in problem["loc"]).upper()
-        if problem["type"] == "extra_forbidden":
-            sentences.append(f"{name} is not a setting of Teimoso.")
-        else:
-            reason = problem["msg"].removeprefix("Value error, ")
-            sentences.append(f"{name} is not valid: {reason}.")
-    return sentences

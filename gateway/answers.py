@@ -21,6 +21,27 @@ BreakerState = Literal["closed", "open", "half_open"]
 State = Literal["pairing", "connecting", "open", "reconnecting", "stopped", "failed", "logged_out"]
 
 
+class ApiKey(Answer):
+    """An API key, but for what it is."""
+
+    id: str = Field(examples=["0c5a7b1e9d3f4286"])
+    name: str
+    scopes: list[Literal["admin", "send", "read", "metrics"]]
+    connections: list[str] | None = Field(description="For which; null is all.")
+    created_at: Time
+
+
+class AddedKey(ApiKey):
+    """The key, which nothing shows again."""
+
+    key: str = Field(description="What callers send.", examples=["tmo_…"])
+
+
+class ApiKeys(Answer):
+    items: list[ApiKey]
+    next: None = None
+
+
 class Connection(Answer):
     """A connection as it should be (`desired`) and as it is (`state` and what follows)."""
 

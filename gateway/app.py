@@ -13,6 +13,7 @@ from gateway import (
     asking,
     connections,
     history,
+    issuing,
     media,
     messages,
     openapi,
@@ -47,6 +48,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *operations.OPERATIONS,
     *history.OPERATIONS,
     *webhooks.OPERATIONS,
+    *issuing.OPERATIONS,
     *stream.OPERATIONS,
     *pages.OPERATIONS,
 )

@@ -68,6 +68,8 @@ class Courier:
         self._answered = -1  # the last `asked` that was done
         self._saved = (webhook.progress, 0.0)
         self._wake = asyncio.Event()
+        self.oldest_at: float | None = None
+        """When what is to be delivered next happened; None where nothing is known to wait."""
         self.over = False
         """The endpoint said that it is gone."""
 
@@ -103,6 +105,7 @@ class Courier:
             if not self._webhook.wants(told.event):
                 self.progress = delivery.skipped(self.progress, told.seq)
                 continue
+            self.oldest_at = told.event.at
             if not await self._due():
                 return
             outcome = await self._attempt(told)
@@ -111,6 +114,7 @@ class Courier:
         if self._now() - self._saved[1] >= self._every:
             await self.save()
         if not look.events:
+            self.oldest_at = None
             await self._rest()
 
     async def _due(self) -> bool:

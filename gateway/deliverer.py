@@ -12,6 +12,7 @@ import structlog
 from actors.redis.client import RedisAway
 from actors.shell import end_tasks
 from actors.state.documents import StoreAway
+from gateway.backlog import Behind
 from gateway.courier import Courier
 
 if TYPE_CHECKING:
@@ -60,12 +61,28 @@ class Deliverer:
         self._couriers: dict[str, tuple[Courier, asyncio.Task[None]]] = {}
         self._listed: list[Webhook] = []
         self._listed_at: float | None = None
+        self._known = False
         self._wake = asyncio.Event()
 
     def look(self) -> None:
         """A webhook was added, changed or deleted, or is to deliver something again."""
         self._listed_at = None
         self._wake.set()
+
+    def behind(self) -> list[Behind] | None:
+        """How far each webhook is that is on; None before it is known which there are.
+
+        Of those that another process delivers to, what that one noted last.
+        """
+        if not self._known:
+            return None
+        return [self._behind(each) for each in self._on().values()]
+
+    def _behind(self, webhook: Webhook) -> Behind:
+        courier, _ = self._couriers.get(webhook.id, (None, None))
+        if courier is None:
+            return Behind(webhook.progress.failing_since, None)
+        return Behind(courier.progress.failing_since, courier.oldest_at)
 
     async def run(self) -> None:
         """Deliver until cancelled; `close` ends what is on its way then."""
@@ -115,6 +132,7 @@ class Deliverer:
         if self._listed_at is None or now - self._listed_at >= self._every:
             self._listed_at = now
             self._listed = await self._webhooks.list()
+            self._known = True
 
     def _on(self) -> dict[str, Webhook]:
         return {each.id: each for each in self._listed if each.off is None}

@@ -167,6 +167,15 @@ class KeyRing:
         """Whether a key that was found is still one; as `find`."""
         return await self._find(key.hash) is not None
 
+    async def renew(self) -> None:
+        """Know in this process what was just made or taken back; elsewhere it takes `FRESH`.
+
+        While the store does not answer it takes as long here.
+        """
+        if self._reading is not None:  # what is being read may be of before
+            await asyncio.shield(self._reading)
+        await asyncio.shield(self._refresh())
+
     async def by_id(self, identifier: str) -> Key | None:
         """The key of that id, None if there is none (any more); as `find`."""
         hashed = self._hash_of(identifier)

@@ -36,6 +36,7 @@ EVENTS_PATTERN = f"^{_TYPE}(,{_TYPE})*$"
 CONNECTION_PATTERN = f"^{CONNECTION_ID}$"
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
+KEY_PATTERN = "^[0-9a-f]{16}$"
 WEBHOOK_PATTERN = "^wh_[0-9a-f]{24}$"
 URL_LONGEST = 2048
 URL_PATTERN = (
@@ -219,6 +220,18 @@ class NewConnection(Body):
     )
     webhook: WebhookUrl | None = Field(
         None, description="An endpoint that is told of its events; the answer has the secret."
+    )
+
+
+class NewKey(Body):
+    """An API key. It is shown once, and kept as a hash."""
+
+    name: Line = Field(description="What it is for.", examples=["checkout"])
+    scopes: Annotated[
+        list[Literal["admin", "send", "read", "metrics"]], Field(min_length=1, max_length=4)
+    ] = Field(description="What it may do; `admin` is all of it.", examples=[["send", "read"]])
+    connections: Annotated[list[ConnectionId], Field(min_length=1, max_length=1000)] | None = Field(
+        None, description="For which connections; without this for all."
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import models_json_schema
 
 from gateway import answers, event_answers, problems
-from gateway.models import CONNECTION_PATTERN, WEBHOOK_PATTERN
+from gateway.models import CONNECTION_PATTERN, KEY_PATTERN, WEBHOOK_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,6 +24,7 @@ _PATH_PARAMETERS = {
     "connection": "The connection's id.",
     "id": "The message's id.",
     "webhook": "The webhook's id.",
+    "key": "The id of the API key, not the key.",
     "delivery": "The delivery's id.",
     "number": "An international phone number of 7 to 15 digits.",
     "chat": "The person's phone number or canonical address, or the address of a group.",
@@ -37,6 +38,7 @@ _PATH_SCHEMAS = {
     "connection": {"type": "string", "pattern": CONNECTION_PATTERN},
     "id": {"type": "string", "minLength": 1},
     "webhook": {"type": "string", "pattern": WEBHOOK_PATTERN},
+    "key": {"type": "string", "pattern": KEY_PATTERN},
     "delivery": {"type": "string", "pattern": "^[0-9]{1,18}$"},
     "number": {"type": "string", "pattern": r"^[1-9][0-9]{6,14}$"},
     "chat": _ANY_CHAT,

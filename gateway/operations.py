@@ -14,6 +14,7 @@ from actors.health import hour, summary
 from actors.health.breaker import LEVELS
 from gateway import answers, auth, vitals
 from gateway.answer import rfc3339
+from gateway.backlog import Backlog
 from gateway.counted import Counted
 from gateway.endpoint import Call, Gives, Operation, written
 from gateway.metrics import CONTENT_TYPE
@@ -150,7 +151,11 @@ async def metrics(call: Call[None, None]) -> Response:
     for connection in seen.connections:
         backends.metrics.expect(connection.id)
     return Response(
-        backends.metrics.render(Snapshot(seen), Counted(told, backends.metrics.own)),
+        backends.metrics.render(
+            Snapshot(seen),
+            Counted(told, backends.metrics.own),
+            Backlog(backends.deliverer.behind(), time.time()),
+        ),
         headers={"Content-Type": CONTENT_TYPE},
     )
 

@@ -58,6 +58,7 @@ KINDS = _kinds(
     Kind(404, "not_found", "There is nothing at this path"),
     Kind(404, "unknown_connection", "There is no such connection"),
     Kind(404, "unknown_delivery", "There is no such delivery"),
+    Kind(404, "unknown_key", "There is no such API key"),
     Kind(404, "unknown_message", "There is no such message"),
     Kind(404, "unknown_media", "There is no such file"),
     Kind(404, "no_media", "The message brings no file"),

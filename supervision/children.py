@@ -40,7 +40,8 @@ The view of the queue may lag; what is sent and received goes first.
 PEERS = 5.0
 DRAIN = 20.0
 OUTGROWN = "memory"
-"""How a child ended that was drained because it had grown too large."""
+RENEWED = "upgrade"
+"""How a child ended that was drained: it had grown too large, or there is newer code to run."""
 
 CLOSE = 4.0
 
@@ -51,7 +52,7 @@ class Child:
 
     `state` is the connection's, as the child told it last.
 
-    `large` counts the probes in a row that found it too large; `outgrown` once it is drained for it.
+    `large` counts the probes in a row that found it too large; `drained` says why, once it is drained.
     `pid` says nothing without `node`, on which it is one (`hosts.here()`).
     """
 
@@ -66,7 +67,7 @@ class Child:
     ready: bool = False
     hung: bool = False
     large: int = 0
-    outgrown: bool = False
+    drained: str | None = None
     peers: int = -1
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -311,8 +312,8 @@ class Children:
         else:
             self._on_told(child, told)
             end = End(str(told.get("reason", "stopped")), told.get("cause"))
-            if child.outgrown and end.reason == "stopped":
-                end = End(OUTGROWN)
+            if child.drained is not None and end.reason == "stopped":
+                end = End(child.drained)
         if self._let_go(child):
             log.warning(
                 "ended",
@@ -338,7 +339,7 @@ class Children:
                     await self._cluster.kill(child.handle)
                 failed = 0  # the pending watch reports the death
             elif self._outgrew(child):
-                await self._drain(child)
+                await self.drain(child, OUTGROWN)
 
     async def _fails(self, child: Child) -> bool:
         began = time.monotonic()
@@ -366,10 +367,10 @@ class Children:
             and not self._draining.locked()
         )
 
-    async def _drain(self, child: Child) -> None:
+    async def drain(self, child: Child, why: str) -> None:
         """Let it finish and let go; its end, which the pending watch tells, begins another."""
-        child.outgrown = True
-        log.warning("outgrown", action="drain", actor=child.name, pid=child.pid)
+        child.drained = why
+        log.warning("drained", action="drain", actor=child.name, pid=child.pid, why=why)
         async with self._draining:
             try:
                 await child.handle.call("stop", within=DRAIN)

@@ -200,6 +200,8 @@ def _create(role: str, name: str, data: Path) -> Any:
             lifetime="detached",
             get_if_exists=True,
             num_cpus=0,
+            # One byte: what needs nothing at all is put anywhere, whatever the strategy prefers.
+            memory=None if role == "connection" else 1,
             scheduling_strategy=_place(role),
             **({"max_restarts": 0} | forever),
         )

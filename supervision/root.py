@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import time
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ from actors.state.copies import copy_of
 from actors.state.documents import CONNECTIONS, open_documents
 from supervision import roster
 from supervision.budgets import Budgets
-from supervision.children import Children
+from supervision.children import RENEWED, Children
 from supervision.cluster import ROOT, ActorDead, Cluster, NoAnswer, Refused
 from supervision.gate import Gate
 from supervision.keeper import restarts
@@ -58,6 +59,7 @@ LOOK_EVERY = 2.0
 AGAIN = 1.0
 STOP_CONNECTION = 12.0
 STOP_SERVICE = 3.0
+RENEW_SERVICE = 60.0
 
 
 class RootSupervisor(Shell):
@@ -96,6 +98,21 @@ class RootSupervisor(Shell):
                 for child in self._children
             ),
         ]
+
+    async def renew(self) -> None:
+        """Make standbys and services anew, one after the other, of the code that is there now.
+
+        Nobody waits for either. Connections are renewed by who asks for their restart.
+        """
+        await self._adopted.wait()
+        await self._standbys.renew()
+        for old in [child for role in ROLES for child in self._children if child.role == role]:
+            await self._children.drain(old, RENEWED)
+            deadline = time.monotonic() + RENEW_SERVICE
+            while not any(one.role == old.role and one is not old for one in self._children):
+                if time.monotonic() > deadline:
+                    raise NoAnswer(f"{old.role} is not back within {RENEW_SERVICE:.0f} s")
+                await asyncio.sleep(0.1)
 
     async def _boot(self) -> None:
         try:

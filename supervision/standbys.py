@@ -73,6 +73,13 @@ class Standbys:
         self._busy -= 1
         self._look.set()
 
+    async def renew(self) -> None:
+        """End those that are ready: others are made in their place, of the code that is there now."""
+        while self._ready:
+            old = self._ready.pop()
+            self._look.set()
+            await self._children.dismiss(old)
+
     async def keep(self) -> None:
         """Make standbys whenever one is missing, for ever; one at a time."""
         while True:

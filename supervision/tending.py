@@ -256,7 +256,7 @@ class Tending:
         try:
             child = await self._standbys.take()
             self._children.assign(child, connection)
-            asked = (connection, wanted.engine, step.forget)
+            asked = (connection, wanted.engine, step.forget, wanted.created_at)
             epoch = await child.handle.call("serve", *asked, within=SERVE)
             self._children.assign(child, connection, epoch)
         except ActorDead:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from actors import hosts
+from actors import handover, hosts
+from actors.connection import lives
 from actors.connection.aside import move_aside
 from actors.connection.causes import Kind
 from actors.connection.engine import (
@@ -111,10 +112,13 @@ class ConnectionActor(Shell):
         with suppress(RedisAway):  # a takeover finds the socket to Redis open
             await self._leases.read("standby")
 
-    async def serve(self, connection: str, engine: str, forget: bool = False) -> int:
+    async def serve(
+        self, connection: str, engine: str, forget: bool = False, created_at: float | None = None
+    ) -> int:
         """Take the lease of `connection`, begin to serve it, return the epoch.
 
-        With `forget` it does not connect: it forgets the device here and ends as ``logged_out``.
+        Where this host has a directory of its own, what a connection that had the id before left in
+        it is removed: `created_at` tells one from the other. With `forget` it does not connect: it forgets the device here and ends as ``logged_out``.
         A damaged session is moved aside, and where that of an account that was linked is gone there is
         nothing to move: either way the account has to be linked again. Raises `Busy`,
         `UnknownEngine`, `EngineNotInstalled`, `EngineUnfit`, `RedisAway` (no epoch was given), `BucketAway` (only the vault has the
@@ -127,6 +131,8 @@ class ConnectionActor(Shell):
         self._connection = connection
         directory = self._settings.sessions / connection
         try:
+            if created_at is not None:
+                await self._begin_life(connection, directory, created_at)
             await self._take_over(connection, engine, directory, forget=forget)
         except (RedisAway, BucketAway):
             self._connection = self._lease = None
@@ -139,6 +145,17 @@ class ConnectionActor(Shell):
         if self._serving is not None:
             await self._serving.logout()
             await self._follow_on()
+
+    async def _begin_life(self, connection: str, directory: Path, created_at: float) -> None:
+        if not (self._settings.several_hosts and handover.is_own(self._settings.data)):
+            return
+        if await asyncio.to_thread(lives.is_anothers, directory, created_at):
+            # Who was asked to serve, and stood still since, is the one that is of before.
+            lease = await self._leases.read(connection)
+            if lease is not None and lease.owner is not None and lease.owner.node == hosts.here():
+                raise Busy(connection)
+            log.warning("session of a deleted one", action="begin_life", connection=connection)
+        await asyncio.to_thread(lives.begin, directory, created_at)
 
     async def _take_over(
         self, connection: str, engine: str, directory: Path, *, forget: bool
@@ -237,7 +254,7 @@ class ConnectionActor(Shell):
             "session moved aside",
             action="move_aside",
             connection=lease.connection,
-            to=str(place.relative_to(self._settings.data)),
+            place=str(place.relative_to(self._settings.data)),
             reason=reason,
         )
         return blamed

@@ -8,12 +8,11 @@ from actors.connection.session_file import SessionFile
 
 
 class Told(NamedTuple):
-    """One notification; `done` messages of it are stored, `told` once all are."""
+    """One notification; `done` messages of it are stored here."""
 
     message_id: str
     notification: bytes
     done: int
-    told: bool
     attempts: int
 
     def __repr__(self) -> str:
@@ -21,7 +20,7 @@ class Told(NamedTuple):
 
 
 class Histories(SessionFile):
-    """A notification is there from the commit that it is acknowledged by until all is stored (G5)."""
+    """A notification is there from the commit that keeps it until all it tells is stored (G5)."""
 
     def add_history(self, message_id: str, notification: bytes) -> None:
         """Keep one; a repeat changes nothing."""
@@ -31,19 +30,28 @@ class Histories(SessionFile):
             (message_id, notification),
         )
 
+    def has_history(self, message_id: str) -> bool:
+        """Whether the notification is kept, for not all that it tells is stored."""
+        return self._row("SELECT 1 FROM histories WHERE message_id = ?", (message_id,)) is not None
+
     def due_history(self, now: float) -> Told | None:
-        """The oldest that is due. One put off to beyond an hour was so before the clock was set."""
+        """The oldest to be read. One put off to beyond an hour was so before the clock was set."""
         row = self._row(
-            "SELECT message_id, notification, done, told, attempts FROM histories"
-            " WHERE next_at <= ? OR next_at > ? ORDER BY number LIMIT 1",
+            "SELECT message_id, notification, done, attempts FROM histories"
+            " WHERE told = 0 AND (next_at <= ? OR next_at > ?) ORDER BY number LIMIT 1",
             (now, now + 3600.0 + 1.0),
         )
-        return None if row is None else Told(row[0], row[1], row[2], bool(row[3]), row[4])
+        return None if row is None else Told(*row)
 
     def next_history_at(self) -> float | None:
-        """When the next one is due; None where there is none."""
-        row = self._row("SELECT min(next_at) FROM histories")
+        """When the next one is to be read; None where there is none."""
+        row = self._row("SELECT min(next_at) FROM histories WHERE told = 0")
         return None if row is None else row[0]
+
+    def ended_histories(self) -> list[str]:
+        """Those all of which is stored here, and whose phone is still to hear of it."""
+        rows = self._rows("SELECT message_id FROM histories WHERE told = 1 ORDER BY number")
+        return [row[0] for row in rows]
 
     def note_history(self, message_id: str, done: int) -> None:
         """So many of its messages are stored."""
@@ -57,7 +65,7 @@ class Histories(SessionFile):
         )
 
     def end_history(self, message_id: str) -> None:
-        """All of it is stored; forget what it was."""
+        """All of it is stored here; forget what it was."""
         self._write(
             "UPDATE histories SET told = 1, notification = x'' WHERE message_id = ?", (message_id,)
         )

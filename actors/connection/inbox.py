@@ -92,6 +92,16 @@ class Inbox(Statuses, Transfers):
         self._put(kind, row, readable=readable)
         return True
 
+    def last_arrival(self) -> int:
+        """The key of the newest item; 0 where there is none."""
+        row = self._row("SELECT max(key) FROM inbox")
+        return 0 if row is None or row[0] is None else int(row[0])
+
+    def keeps_any(self, until: int) -> bool:
+        """Whether a message with a key up to that one is stored here alone."""
+        query = "SELECT 1 FROM inbox WHERE kind IN ('message', ?) AND key <= ? LIMIT 1"
+        return self._row(query, (HISTORY, until)) is not None
+
     def skip_arrivals(self, count: int) -> None:
         """Leave out the next `count` keys: what comes now came after all that had one of them."""
         self._write(

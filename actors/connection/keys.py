@@ -17,8 +17,12 @@ MAX_ARCHIVED = 40
 SIGNED_PREKEY_SECONDS = 90 * 86_400.0
 """How long a replaced signed prekey still serves peers who fetched it."""
 
-MAX_GIVEN = 1000
-"""How many prekeys of retry receipts are kept: not every sender comes back with the one it got."""
+MAX_GIVEN = 10_000
+"""How many prekeys of retry receipts are kept: not every sender comes back with the one it got.
+
+After an old copy was restored all that waits may be asked for at once. With fewer than that, each
+request would take the key of one before, and none could be answered.
+"""
 
 MAX_PREKEY_ID = 0xFF_FFFF
 """Ids are three bytes on the wire."""

@@ -150,7 +150,7 @@ class Restorer:
                 "session moved aside",
                 action="move_aside",
                 connection=self._connection,
-                to=aside,
+                place=aside,
                 reason=self._damage,
             )
         elif self._there is not None:

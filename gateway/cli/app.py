@@ -97,6 +97,26 @@ def down(data: Data = DATA, as_json: Json = False) -> None:
 
 
 @app.command()
+def upgrade(
+    pause: Annotated[
+        float, typer.Option("--pause", min=0, help="Seconds between two connections.")
+    ] = 1.0,
+    within: Annotated[
+        float, typer.Option("--within", min=1, help="Seconds that each has to be open again.")
+    ] = 60.0,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Have what runs run the code that is installed now, a connection at a time.
+
+    It stops at the first connection that is not back as it was; called again, it goes on.
+    """
+    from gateway.cli.upgrade import Asked, run
+
+    run(directory(data), Asked(pause, within), as_json)
+
+
+@app.command()
 def status(data: Data = DATA, as_json: Json = False) -> None:
     """Say what runs, and whether that is all that should. Exit status 3 when nothing runs."""
     from gateway.cli.status import run

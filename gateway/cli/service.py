@@ -80,7 +80,7 @@ def install(
         done = not show
         commands = _installing(name, scope, root, start=start)
         if done:
-            _write(file, text)
+            _write(file, text, here=str(root) == "/")
             _run(commands)
     except CannotInstall as refusal:
         output.refuse(str(refusal))
@@ -225,10 +225,10 @@ def _systemctl(scope: Scope, root: Path, *words: str) -> list[str]:
     return ["systemctl", *(("--user",) if scope == "user" else ()), *words]
 
 
-def _write(file: Path, text: str) -> None:
+def _write(file: Path, text: str, *, here: bool) -> None:
     from actors.files import write_atomically
 
-    if str(file).startswith(("/etc/", str(Path.home()))) and not BOOTED.exists():
+    if here and not BOOTED.exists():
         raise CannotInstall(
             "systemd does not run this machine: --print shows the unit, --root DIR puts it into"
             " another one's tree."

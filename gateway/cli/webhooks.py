@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.cli import output
 from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 app = typer.Typer(help="Endpoints that are told of what happens.", no_args_is_help=True)
 
@@ -69,6 +72,44 @@ def remove(webhook: Id, data: Data = DATA, key: Key = None, as_json: Json = Fals
         output.plain(answer)
     else:
         output.console().print(f"{webhook} is removed.")
+
+
+@app.command()
+def pause(webhook: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """Tell an endpoint nothing for now; what happens meanwhile is told once it is resumed."""
+    _switch(webhook, data, key, as_json, on=False)
+
+
+@app.command()
+def resume(webhook: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """Go on telling an endpoint; what failed is tried at once."""
+    _switch(webhook, data, key, as_json, on=True)
+
+
+def _switch(webhook: str, data: Path, key: str | None, as_json: bool, *, on: bool) -> None:
+    from gateway.cli.api import Api, segment
+
+    with Api(directory(data), key) as api:
+        answer = api.patch(f"/api/webhooks/{segment(webhook)}", {"enabled": on})
+    if as_json:
+        output.plain(answer)
+    else:
+        output.console().print(
+            f"{webhook} {'goes on' if on else 'is paused'}; {answer['waiting']} events wait."
+        )
+
+
+@app.command("rotate-secret")
+def rotate_secret(webhook: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """Sign by a new secret, shown once; the one before signs too for a day."""
+    from gateway.cli.api import Api, segment
+
+    with Api(directory(data), key) as api:
+        answer = api.post(f"/api/webhooks/{segment(webhook)}/secret")
+    if as_json:
+        output.plain(answer)
+    else:
+        output.console().print(f"It signs by {answer['secret']}", soft_wrap=True)
 
 
 @app.command()

@@ -1,10 +1,10 @@
-"""`python -m supervision.keeper.errand start|stop --data DIR`: what needs Ray, done and over.
+"""`python -m supervision.keeper.errand start|stop|renew --data DIR`: what needs Ray, done and over.
 
 The keeper itself never loads Ray, so it sends a process that lives for seconds. ``start`` makes
 the root where there is none, or one that hangs: on another host the keeper can end no process, and
 Ray calls no actor dead that only hangs. One on a host that does not share the directory hangs for
 whoever looks into it. ``stop`` lets it stop its children and let go of their leases, and
-ends it.
+ends it. ``renew`` has it make standbys and services anew.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from actors import hosts
 from actors.settings import Settings
 from supervision import cluster, roster
 
+RENEW = 280.0  # seconds that it may take to make standbys and services anew
 DRAIN = 25.0  # seconds that the tree has to stop
 ANSWER = 20.0  # seconds that a root has to answer, also one that Ray is making again just now
 LAG = 10.0  # seconds for which its main loop may be held up
@@ -27,7 +28,7 @@ GONE = 100  # looks, ten a second, until Ray has forgotten the name of one that 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m supervision.keeper.errand")
-    parser.add_argument("errand", choices=("start", "stop"))
+    parser.add_argument("errand", choices=("start", "stop", "renew"))
     parser.add_argument("--data", type=Path, required=True)
     arguments = parser.parse_args()
     cluster.connect(Settings.load(arguments.data))
@@ -35,6 +36,8 @@ def main() -> int:
         asyncio.run(_end_hung(arguments.data))
         cluster.start_root(arguments.data)
         return 0
+    if arguments.errand == "renew":
+        return asyncio.run(_renew())
     return asyncio.run(_stop(arguments.data))
 
 
@@ -61,6 +64,19 @@ async def _hangs(root: cluster.Handle, data: Path) -> bool:
         except (cluster.NoAnswer, cluster.Refused):
             await asyncio.sleep(0.5)  # Ray may have lost sight of it for a moment
     return True
+
+
+async def _renew() -> int:
+    root = cluster.find_root()
+    if root is None:
+        sys.stderr.write("There is no root.\n")
+        return 1
+    try:
+        await root.call("renew", within=RENEW)
+    except (cluster.ActorDead, cluster.NoAnswer, cluster.Refused) as error:
+        sys.stderr.write(f"Not all was made anew: {error or type(error).__name__}.\n")
+        return 1
+    return 0
 
 
 def _is_astray(node: str | None, data: Path) -> bool:

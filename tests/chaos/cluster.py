@@ -46,6 +46,27 @@ command.ray_constants = Joining()
 command.main()
 """
 
+MOVE = """
+import sys, time
+from pathlib import Path
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from actors.settings import Settings
+from supervision import cluster
+
+data, address = Path(sys.argv[1]), sys.argv[2]
+cluster.connect(Settings.load(data))
+there = None
+while there is None:
+    known = {each["NodeManagerAddress"]: each["NodeID"] for each in ray.nodes()}
+    there = known.get(address)
+cluster._place = lambda role: NodeAffinitySchedulingStrategy(there, soft=True)
+ray.kill(cluster.find_root().raw, no_restart=True)
+while cluster.find_root() is not None:
+    time.sleep(0.05)
+cluster.start_root(data)
+"""
+
 
 class Node:
     """One host of a cluster: a raylet, its agents and its workers."""
@@ -55,14 +76,18 @@ class Node:
         name: str,
         process: subprocess.Popen[bytes],
         *,
-        apart: bool,
+        apart: str | None,
         disk: Path | None = None,
     ) -> None:
-        """`disk`: what lies there in the place of the instance's directory, if that is not shared."""
+        """`apart` is its address if it is a host of its own.
+
+        `disk`: what lies there in the place of the instance's directory, if that is not shared.
+        """
         self.name = name
+        self.address = apart
         self.disk = disk
         self._process = process
-        self._apart = apart
+        self._apart = apart is not None
 
     @cached_property
     def host(self) -> str:
@@ -81,12 +106,12 @@ class Node:
             return [each for each in family if not gone(each)]
         return []
 
-    def actors(self) -> list[psutil.Process]:
-        """Its connections and standbys, by the titles of their processes."""
+    def actors(self, kind: str = "ConnectionActor") -> list[psutil.Process]:
+        """Its connections and standbys, or those of another kind, by the titles of their processes."""
         found = []
         for each in self.processes():
             with suppress(psutil.Error):
-                if "ray::ConnectionActor" in " ".join(each.cmdline()):
+                if f"ray::{kind}" in " ".join(each.cmdline()):
                     found.append(each)
         return found
 
@@ -184,7 +209,7 @@ def join(
             over += [str(disk), str(instead_of)]
         words = [*wall, "sh", "-c", alone + 'exec "$@"', name, *over, *words]
     process = _run(place, words, environment, name)
-    node = Node(name, process, apart=apart is not None, disk=disk)
+    node = Node(name, process, apart=apart, disk=disk)
     try:
         _await(place, of["ray_node_manager"], process, name, apart or "127.0.0.1")
     except BaseException:
@@ -320,6 +345,16 @@ class ClusterInstance(Instance):
             await redis.aclose()
         owners = {name: lease.owner for name, lease in leases.items()}
         return {name: (one.node, one.pid) for name, one in owners.items() if one is not None}
+
+    def move_root(self, node: Node) -> None:
+        """End the root, and have Ray make it over there, as if it had been begun there."""
+        assert node.address is not None
+        environment = {**os.environ, **self.cluster.environment}
+        words = [sys.executable, "-P", "-c", MOVE, str(self.data), node.address]
+        subprocess.run(words, env=environment, check=True, timeout=60)
+        until("the root is over there", lambda: node.actors("RootSupervisor"), 30)
+        roster = self.data / "run" / "tree.json"
+        until("it has adopted", lambda: node.host in roster.read_text() or None, 30)
 
     def served_on(self, node: Node) -> list[str]:
         return [name for name, (host, _) in self.hosts().items() if host == node.host]

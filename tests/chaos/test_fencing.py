@@ -11,6 +11,7 @@ import json
 import sqlite3
 import time
 from contextlib import closing, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
 
 CONNECTIONS = {f"shop{number}": f"1555010000{number}" for number in range(1, 5)}
+
+SERVICES = ("RootSupervisor", "StateManager", "QueueActor", "HealthMonitor")
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +116,18 @@ def test_connections_are_placed_on_both(instance: ClusterInstance, node: Node) -
     assert 0 < len(far) < len(CONNECTIONS), instance.hosts()
 
 
+def test_the_root_and_the_services_stay_where_the_keeper_is(
+    instance: ClusterInstance, node: Node
+) -> None:
+    """They share its files; they were put there, and are again when they die."""
+    for _ in range(2):
+        assert not any(node.actors(kind) for kind in SERVICES)
+        root = instance.kill("root")
+        until("the next root is there", partial(instance.pids, "root"), 20)
+        assert root not in instance.pids("root")
+    assert not any(node.actors(kind) for kind in SERVICES)
+
+
 def test_a_killed_owner_elsewhere_is_replaced_at_once(
     instance: ClusterInstance, node: Node, figure: Figure
 ) -> None:
@@ -133,9 +148,14 @@ def test_a_killed_owner_elsewhere_is_replaced_at_once(
         trial.told = f"owner on another host killed: next epoch after {seconds:.1f} s"
 
 
+@pytest.mark.parametrize("root", ["here", "there"])
 def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
-    instance: ClusterInstance, node: Node, figure: Figure
+    instance: ClusterInstance, cluster: Cluster, node: Node, figure: Figure, root: str
 ) -> None:
+    """Also where the root stands still with it, and the next one saw nobody fall."""
+    if root == "there":
+        node = cluster.join("beyond")  # Ray takes no host back that it has given up
+        instance.move_root(node)
     connection = restart_until(instance, CONNECTIONS, lambda: instance.served_on(node))
     far = {(name, pid) for name, (host, pid) in instance.hosts().items() if host == node.host}
     near = CONNECTIONS.keys() - {name for name, _ in far}
@@ -147,6 +167,7 @@ def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
         frozen_at = time.monotonic()
         old = node.actors()
         assert old
+        assert bool(node.actors("RootSupervisor")) == (root == "there")
 
         until(
             "it is noticed",
@@ -180,14 +201,16 @@ def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
         # Ray's own part in them ends them, too, once it hears that their host is given up.
         assert far <= let_go(instance), "it was not they who ended it"
         node.thaw()
-        until("nothing of them is left", lambda: not node.actors() or None, 60)
+        until("nothing of them is left", lambda: not node.actors("") or None, 60)
         traffic.calm()
         traffic.flow()
         trial.told = (
-            f"host of {len(still)} processes frozen: noticed after {noticed:.1f} s, "
+            f"host of {len(still)} processes frozen, root {root}: noticed after {noticed:.1f} s, "
             f"{len(CONNECTIONS) - len(near)} connections open elsewhere after {seconds:.1f} s; "
             f"thawed: let go by themselves after {ended:.1f} s"
         )
+    [process] = instance.pids("root")
+    assert "ray::RootSupervisor" in " ".join(psutil.Process(process).cmdline())
     for name in CONNECTIONS:
         after = instance.connection(name)
         assert after["state"] == "open"

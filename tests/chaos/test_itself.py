@@ -162,6 +162,13 @@ BREAKS = (
         f"{ACCEPTING}::test_g4_what_follows_in_the_chat_waits_behind_it_and_other_chats_do_not",
     ),
     Break(
+        "what a dead owner had in flight not queued again",
+        "actors/redis/transitions.lua",
+        "call('HGETALL', FLIGHT), call('HGETALL', AHEAD), {}",
+        "{}, {}, {}",
+        f"{QUEUE}/test_leases.py::test_g2_g4_a_new_epoch_queues_again_at_the_old_place[once]",
+    ),
+    Break(
         "the claim not atomic: it looks, and takes in a later step",
         "actors/queue/claims.lua",
         "call('ZPOPMIN', READY, room - taken)",

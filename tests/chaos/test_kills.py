@@ -51,6 +51,7 @@ def back(instance: Instance, role: str, old: int) -> float:
     return time.monotonic() - begun
 
 
+@pytest.mark.long
 def test_a_root_that_hangs_is_replaced(instance: Instance, figure: Figure) -> None:
     """G8: whatever dies while the root stands still is brought back all the same."""
     root = instance.process("root")
@@ -89,6 +90,7 @@ def test_everything_killed_at_once_comes_back_with_one_command(
         assert instance.connection(connection)["state"] == "open"
 
 
+@pytest.mark.long
 def test_a_merge_of_two_chats_outlives_the_store_and_the_connection(instance: Instance) -> None:
     """G5: what was stored under a LID is listed under the phone number, once and in order."""
     contact = "15550120900"  # none of those who write under load

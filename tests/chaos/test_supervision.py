@@ -65,6 +65,7 @@ def settled(instance: Instance) -> dict[tuple[str, str | None], int]:
     return pids(instance)
 
 
+@pytest.mark.long
 def test_a_killed_keeper_stops_nothing(instance: Instance, figure: Figure) -> None:
     before = settled(instance)
     with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
@@ -79,6 +80,7 @@ def test_a_killed_keeper_stops_nothing(instance: Instance, figure: Figure) -> No
     assert pids(instance) == before
 
 
+@pytest.mark.long
 def test_of_two_keepers_one_is_refused(instance: Instance, figure: Figure) -> None:
     """Also when both begin in the same instant, and also right after one was killed."""
     before = settled(instance)

@@ -162,9 +162,8 @@ def not_by(instance: Instance, pid: int) -> bool:
     )
 
 
-@pytest.mark.parametrize(
-    "seconds", [6, pytest.param(90, marks=pytest.mark.long)], ids=["thawed", "replaced"]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("seconds", [6, 90], ids=["thawed", "replaced"])
 def test_frozen(instance: Instance, seconds: float, figure: Figure) -> None:
     """It answers nobody and refuses nobody; the keeper replaces it after half a minute."""
     process = instance.process("valkey")

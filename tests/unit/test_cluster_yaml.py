@@ -1,10 +1,19 @@
-"""`cluster.yaml` is what Ray's launcher accepts."""
+"""`cluster.yaml` is what Ray's launcher accepts, and starts Ray as the keeper starts its own."""
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from supervision.keeper import rayhead
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECK = """
@@ -29,3 +38,44 @@ def test_ray_refuses_an_unknown_key(tmp_path: Path) -> None:
     broken = tmp_path / "cluster.yaml"
     broken.write_text((ROOT / "cluster.yaml").read_text() + "\nnodes: 3\n")
     assert check(broken).returncode != 0
+
+
+def written() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / "cluster.yaml").read_text())
+    return found
+
+
+def schema() -> dict[str, Any]:
+    """Ray's own, found without loading Ray."""
+    spec = importlib.util.find_spec("ray")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    file = Path(spec.submodule_search_locations[0]) / "autoscaler" / "ray-schema.json"
+    found: dict[str, Any] = json.loads(file.read_text())
+    return found
+
+
+def test_it_is_what_ray_s_schema_wants() -> None:
+    jsonschema.validate(written(), schema())
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"max_workers": "two"}, {"auth": "teimoso"}, {"setup_commands": 3}, {"nodes": 3}]
+)
+def test_the_schema_refuses_what_is_wrong(wrong: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(written() | wrong, schema())
+
+
+def test_a_dead_node_is_noticed_as_by_the_instance_s_own_head() -> None:
+    head = " ".join(written()["head_start_ray_commands"])
+    for name, value in rayhead.HEALTH.items():
+        assert f"{name}={value}" in head
+    own = rayhead.environment(Path("/srv/teimoso"))
+    for command in (head, " ".join(written()["worker_start_ray_commands"])):
+        for name in ("RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED", "RAY_worker_niceness"):
+            assert f"{name}={own[name]}" in command
+
+
+def test_the_head_keeps_its_state_outside_of_itself() -> None:
+    assert "RAY_REDIS_ADDRESS=" in " ".join(written()["head_start_ray_commands"])

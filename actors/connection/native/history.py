@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from actors.connection.native import receipts
 from actors.connection.native.addresses import GROUP, LID, PHONE_NUMBER, Address, parse_optional
 from actors.connection.native.committing import SessionRefusal, transaction
 from actors.connection.native.content import read_parsed
@@ -21,6 +22,7 @@ from actors.connection.native.rosters import NotInGroup, UnknownGroup
 from actors.connection.native.socket import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.polls import PollKeys
 from actors.content import Poll, encode, is_plain, text_of
+from actors.measures import measures
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -69,6 +71,9 @@ class History:
     A notification is in the session file until all of it is; how far it got commits with what was
     stored. What came by itself, or was sent from here, stays as it is. The phone is told once all
     is stored.
+
+    With `hold` that is once all is stored elsewhere, and only then the notification is acknowledged:
+    where the disk is lost before, WhatsApp tells it again. Nothing else waits for that.
     """
 
     def __init__(
@@ -83,6 +88,7 @@ class History:
         counts: Counter[str],
         on_inbox: Callable[[], Awaitable[None]],
         clock: Callable[[], float] = time.time,
+        hold: bool = False,
     ) -> None:
         """Without `web` and `hosts` nothing is fetched, and waits."""
         self._session = session
@@ -93,18 +99,27 @@ class History:
         self._counts = counts
         self._on_inbox = on_inbox
         self._clock = clock
+        self._hold = hold
+        self._unanswered: dict[str, Node] = {}
+        self._until: dict[str, int] = {}
         self._look = asyncio.Event()
 
-    def look(self) -> None:
-        """The phone told something."""
-        self._look.set()
+    def look(self, stanza: Node | None = None) -> None:
+        """The phone told something, in that stanza; or something was stored elsewhere."""
+        if stanza is not None and self._hold:
+            self._unanswered[stanza.attrs["id"]] = stanza
+            measures.count("teimoso_acks_withheld", reason="store")
+        if stanza is not None or self._until:
+            self._look.set()
 
     async def run(self) -> None:
         """Store what there is, and what comes, until the socket ends. Raises `ConnectionLost`."""
         while True:
             self._look.clear()
+            await self._finish()
             while (told := self._session.due_history(self._clock())) is not None:
                 await self._take(told)
+                await self._finish()
             next_at = self._session.next_history_at()
             pause = None if next_at is None else max(0.1, min(60.0, next_at - self._clock()))
             with suppress(TimeoutError):
@@ -112,28 +127,43 @@ class History:
                     await self._look.wait()
 
     async def _take(self, told: Told) -> None:
-        if not told.told:
-            try:
-                await self._store(told)
-            except (ConnectionLost, *SessionRefusal):
-                raise
-            except (Unusable, MalformedMessage) as error:
-                await self._give_up(told, str(error))
-                return
-            except Exception as error:  # noqa: BLE001 - what a phone tells must not end the connection
-                await self._put_off(told, error)
-                return
-            async with transaction(self._session, self._socket):
-                self._session.end_history(told.message_id)
-            self._counts["history.stored"] += 1
-        await self._socket.send(
-            Node(
-                "receipt",
-                {"id": told.message_id, "to": str(self._people.account), "type": "hist_sync"},
-            )
-        )
+        try:
+            await self._store(told)
+        except (ConnectionLost, *SessionRefusal):
+            raise
+        except (Unusable, MalformedMessage) as error:
+            await self._give_up(told, str(error))
+            return
+        except Exception as error:  # noqa: BLE001 - what a phone tells must not end the connection
+            await self._put_off(told, error)
+            return
         async with transaction(self._session, self._socket):
-            self._session.forget_history(told.message_id)
+            self._session.end_history(told.message_id)
+        self._counts["history.stored"] += 1
+
+    async def _finish(self) -> None:
+        """Tell the phone of what is stored as it has to be, and forget it."""
+        for message_id in self._session.ended_histories():
+            if self._hold and self._session.keeps_any(
+                self._until.setdefault(message_id, self._session.last_arrival())
+            ):
+                continue
+            told = {"id": message_id, "to": str(self._people.account), "type": "hist_sync"}
+            await self._socket.send(Node("receipt", told))
+            await self._forget(message_id)
+
+    async def _forget(self, message_id: str) -> None:
+        """Nothing more is to come of it: answer it, where that was held back.
+
+        Where it did not come on this socket it comes again, and is answered then.
+        """
+        async with transaction(self._session, self._socket):
+            self._session.forget_history(message_id)
+        self._until.pop(message_id, None)
+        stanza = self._unanswered.pop(message_id, None)
+        if stanza is not None:
+            answers = (receipts.ack(stanza), receipts.delivery(stanza, from_me=True))
+            await self._socket.send(*answers)
 
     async def _put_off(self, told: Told, error: Exception) -> None:
         """Try it again later; not for ever."""
@@ -150,8 +180,7 @@ class History:
     async def _give_up(self, told: Told, reason: str) -> None:
         self._counts["history.lost"] += 1
         log.warning("history not read", action="history.lost", reason=reason)
-        async with transaction(self._session, self._socket):
-            self._session.forget_history(told.message_id)
+        await self._forget(told.message_id)
 
     async def _store(self, told: Told) -> None:
         notification = parse(proto.Message.HistorySyncNotification, told.notification)

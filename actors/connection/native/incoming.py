@@ -123,6 +123,8 @@ class Incoming:
             receipts.delivery(stanza, from_me=source.from_me),
         )
         if self._session.seen(*self._key(stanza, source)):
+            if self._hold and self._session.has_history(stanza.attrs["id"]):
+                return Outcome("message.repeated", task="history")
             held = self._held(*self._key(stanza, source))
             return Outcome("message.repeated", answers, held=held)
         await self._ciphers.take_keys(stanza, source)
@@ -140,7 +142,8 @@ class Incoming:
             told = content.history_in(plaintext) if self._is_phone(source) else None
             if told is not None:
                 self._session.add_history(stanza.attrs["id"], told)
-                return Outcome("message.history", answers, task="history")
+                # With `hold` it is answered by whoever stores what it tells.
+                return Outcome("message.history", () if self._hold else answers, task="history")
             return Outcome("message.silent", answers)
         try:
             said = self._said(stanza, source, found)

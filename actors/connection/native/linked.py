@@ -128,6 +128,7 @@ class Linked:
             hosts=None if carrying is None else carrying.hosts,
             counts=counts,
             on_inbox=events.on_inbox,
+            hold=hold,
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._succeeded = asyncio.Event()
@@ -203,6 +204,7 @@ class Linked:
         """Inbox items are stored elsewhere."""
         with suppress(ConnectionLost):  # what was held for that comes again
             await self._receiver.settled(keys)
+        self._history.look()
 
     async def close(self) -> None:
         """End what runs in the background."""
@@ -281,7 +283,7 @@ class Linked:
     def _on_task(self, kind: str, stanza: Node) -> None:
         work: Coroutine[object, object, None]
         if kind == "history":
-            self._history.look()
+            self._history.look(stanza)
             return
         if kind == "file":
             if self._carrying is not None:

@@ -11,7 +11,6 @@ import pytest
 from actors.connection.causes import Kind
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native import linked, socket
-from actors.connection.native.engine import Keepalive
 from actors.connection.session import SessionUnavailable
 from tests.integration.engine.simulated import (
     ACCOUNT,
@@ -117,16 +116,6 @@ async def test_a_send_that_the_socket_dies_under(simulator: Simulator, tmp_path:
         await until(lambda: phone.causes[-1].kind is Kind.NETWORK)
         with pytest.raises(NotConnected):
             await phone.send(2, "down")
-
-
-async def test_a_server_that_freezes_is_noticed(simulator: Simulator, tmp_path: Path) -> None:
-    pace = Keepalive(least=0.2, most=0.3, deadline=0.5)
-    async with device(simulator, tmp_path, reconnect=False, keepalive=pace) as phone:
-        await pair(simulator, phone)
-        await asyncio.sleep(1)
-        assert phone.opened.is_set()
-        await simulator.fault("freeze")
-        assert (await until(lambda: phone.causes[1:]))[0].kind is Kind.KEEPALIVE
 
 
 async def test_a_login_that_breaks_is_tried_again(simulator: Simulator, tmp_path: Path) -> None:

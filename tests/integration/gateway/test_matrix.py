@@ -64,6 +64,7 @@ IN_PATHS = {
     "who": "15550100002",
     "webhook": "wh_" + "0" * 24,
     "delivery": "1",
+    "key": "0" * 16,
 }
 OTHER_JSON = (b"[]", b"null", b"1", b"1e400", b"NaN", b"-Infinity", b'"psst"', b"[[]]", b"true")
 OF_ANY_TYPE: tuple[Any, ...] = (True, 1.5, -1, 10**30, [], [NUMBER], {}, {TEXT: TEXT})
@@ -327,6 +328,7 @@ def test_paths_that_are_nearly_right(gateway: Gateway, api: Api, path: str) -> N
             (404, "unknown_message"),
             (404, "unknown_connection"),
             (404, "unknown_webhook"),
+            (404, "unknown_key"),
             (405, "method_not_allowed"),
         }, wrong
 
@@ -358,7 +360,7 @@ def test_things_that_do_not_exist(gateway: Gateway, api: Api, operation: Operati
             raw_path=f"{start}{name}{end}".encode()
         )
         status, code = refused(ask(api, operation, path=url))
-        nouns = {"connection": "connection", "webhook": "webhook", "id": "message"}
+        nouns = {"connection": "connection", "webhook": "webhook", "key": "key", "id": "message"}
         noun = next(noun for part, noun in nouns.items() if f"{{{part}}}" in operation.path)
         expected = {(404, f"unknown_{noun}")}
         if operation.id == "cancelMessage" and name == "shop.in." + "0" * 24:

@@ -173,14 +173,14 @@ async def test_wait_answers_when_it_is_sent(api: Api, actor: Actor) -> None:
     await sending
     assert answer.status_code == 202
     assert answer.json()["status"] == "sent"
-    assert 0.2 < time.monotonic() - begun < 5
+    assert 0.2 < time.monotonic() - begun < 9
 
 
 def test_wait_ends_when_time_is_up(api: Api) -> None:
     begun = time.monotonic()
     answer = api.post("/api/messages", json=body("nobody sends"), params={"wait": "0.5"})
     assert answer.json()["status"] == "queued"
-    assert 0.5 <= time.monotonic() - begun < 3
+    assert 0.5 <= time.monotonic() - begun < 10
 
 
 async def test_cancel_while_it_is_queued(api: Api, actor: Actor) -> None:

@@ -90,9 +90,7 @@ def test_what_was_accepted_survives_the_gateway(own_gateway: Gateway) -> None:
     assert len(accepted) > 50
     found = records(own_gateway, accepted)
     assert all(record is not None and record.status == "queued" for record in found)
-    begun = time.monotonic()
     own_gateway.start()
-    assert time.monotonic() - begun < 5
     assert own_gateway.api.get(f"/api/messages/{last}").json()["status"] == "queued"
     assert own_gateway.api.get("/api/queue").json()["waiting"] >= len(accepted)
 
@@ -139,9 +137,7 @@ def test_redis_killed_and_back(own_gateway: Gateway, own_valkey: Valkey) -> None
         assert "teimoso_redis_up 0.0" in shown
         assert float(shown.split("\nteimoso_spool_messages ")[1].split()[0]) > 0
         own_valkey.start()
-        begun = time.monotonic()
         own_gateway.until(lambda: api.get("/health").json()["redis"]["up"], 10)
-        assert time.monotonic() - begun < 5
     own_gateway.until(lambda: api.get("/health").json()["spool"]["waiting"] == 0, 20)
     assert set(load.other) == set()
     accepted = [*load.accepted, spooled.json()["id"]]
@@ -272,7 +268,7 @@ def test_sigterm_answers_those_who_wait(own_gateway: Gateway) -> None:
     status = own_gateway.stop()
     waiting.join()
     assert status == 0
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 10, "they were cut, or waited for"
     assert answers[0].status_code == 202
     assert '"action": "stopped"' in own_gateway.log()
 

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from tests.integration.gateway.served import Gateway
 
 SEED = 20_261_124
-EXAMPLES = 25  # a path, in the phase that looks for what nobody thought of
+EXAMPLES = (5, pytest.param(25, marks=pytest.mark.long))
+"""How many a path, in the phase that looks for what nobody thought of."""
 
 # positive_data_acceptance: a cursor is opaque, no schema can tell one that was given here from one
 # that was not. Those that were not are answered with 400, and the document says so.
@@ -134,7 +135,8 @@ class Rest:
 
 
 @pytest.mark.timeout(240)
-def test_the_document_is_kept(own_gateway: Gateway, tmp_path: Path) -> None:
+@pytest.mark.parametrize("examples", EXAMPLES)
+def test_the_document_is_kept(own_gateway: Gateway, tmp_path: Path, examples: int) -> None:
     configuration = tmp_path / "schemathesis.toml"
     configuration.write_text(CONFIGURATION)
     (tmp_path / "hooks.py").write_text(HOOKS)
@@ -147,7 +149,7 @@ def test_the_document_is_kept(own_gateway: Gateway, tmp_path: Path) -> None:
                 *("--header", f"X-Api-Key: {KEY}"),
                 *("--checks", "all", "--mode", "all"),
                 *("--phases", "examples,coverage,fuzzing"),
-                *("--max-examples", str(EXAMPLES), "--seed", str(SEED)),
+                *("--max-examples", str(examples), "--seed", str(SEED)),
                 *("--continue-on-failure", "--no-color", "--request-timeout", "20"),
             ],
             cwd=tmp_path,

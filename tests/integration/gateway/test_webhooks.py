@@ -149,9 +149,19 @@ async def test_an_endpoint_that_is_down_gets_all_in_order_once_it_is_back(
     shown = api.get(f"/api/webhooks/{hook}").json()
     assert (shown["error"], shown["waiting"]) == ("unreachable", 40)
     assert shown["attempts"] >= 1
+    measured = _behind(api)
+    assert measured["teimoso_webhooks_failing"] == 1
+    assert measured["teimoso_webhook_failing_seconds"] > 0
+    assert measured["teimoso_webhook_oldest_age_seconds"] > 0
     receiver.start()
     await arrived(receiver, wanted, 30)
     assert texts(receiver) == wanted
+    await eventually("nothing is behind", lambda: set(_behind(api).values()) == {0.0}, SOON)
+
+
+def _behind(api: Api) -> dict[str, float]:
+    lines = [line.split(" ") for line in api.get("/metrics").text.splitlines()]
+    return {line[0]: float(line[1]) for line in lines if line[0].startswith("teimoso_webhook")}
 
 
 async def test_a_head_that_fails_holds_what_is_behind_it_and_keeps_its_id(

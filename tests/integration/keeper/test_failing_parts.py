@@ -71,6 +71,7 @@ def test_a_valkey_that_is_not_installed(data: Path, tmp_path: Path) -> None:
     assert said.endswith("REDIS_HOST.")  # and no log that there is not
 
 
+@pytest.mark.long
 def test_a_session_that_is_garbage_in_a_directory_with_an_odd_name(tmp_path: Path) -> None:
     """`up` starts all the same; the connection says why it asks for a QR, and nothing is deleted.
 

@@ -355,20 +355,22 @@ class Machine(RuleBasedStateMachine):
         assert all([":message:" in key async for key in self.desk.redis.scan_iter("*")])
 
 
+@pytest.mark.parametrize("share", [0.3, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize(("interval", "gap"), [(0, 0), (2, 0), (0, 5), (1, 3)])
 def test_the_scripts_do_what_the_model_does(
-    own_server: Valkey, interval: float, gap: float
+    own_server: Valkey, interval: float, gap: float, share: float
 ) -> None:
+    """`share` of the runs, and more of them until everything that is wanted has happened."""
     seen: Counter[str] = Counter()
     given = {"server": own_server, "interval": interval, "gap": gap, "seen": seen}
     machine = type("Machine", (Machine,), given)
     wanted = WANTED | ({"paced"} if interval or gap else UNPACED)
-    for number in range(5):
+    for number in range(int(5 / share)):
         # What is drawn depends on the modules that are loaded, so on the tests that ran before.
         run_state_machine_as_test(
             seed(number)(machine),
             settings=settings(
-                max_examples=10 if interval or gap else 30,
+                max_examples=int(share * (10 if interval or gap else 30)),
                 stateful_step_count=60,
                 deadline=None,
                 phases=[Phase.generate],  # add Phase.shrink for the shortest way there: minutes

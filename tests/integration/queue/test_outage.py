@@ -92,7 +92,7 @@ async def test_g11_a_dead_server_is_told_soon_and_a_restarted_one_just_serves(
         await desk.leases.renew(SHOP, desk.epoch)
     with pytest.raises(RedisAway):
         await desk.counts()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 10
     own_server.start()
     await desk.accept("after")
     assert await desk.leases.renew(SHOP, desk.epoch)
@@ -159,7 +159,7 @@ async def test_g1_an_acceptance_that_timed_out_and_was_applied_is_not_done_twice
             await desk.lanes.accept(send, idempotency_key="k", now=1.0)
     finally:
         os.kill(own_server.pid, signal.SIGCONT)
-    assert time.monotonic() - begun < 12
+    assert time.monotonic() - begun < 20
     applied = api_id(SHOP, derive(send, "k", 1.0))
     async with asyncio.timeout(5):
         while await desk.lanes.get(applied) is None:  # noqa: ASYNC110 - the server does it alone

@@ -86,7 +86,7 @@ async def test_a_server_that_hangs_is_away_within_bounded_time(
     began = time.monotonic()
     with pytest.raises(StoreAway, match="no answer"):
         await documents.set("things", "x", {})
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
     assert server.heal() == 1
     await documents.set("things", "x", {})
 

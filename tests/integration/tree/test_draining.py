@@ -30,8 +30,7 @@ async def test_an_item_is_settled_when_it_is_stored_elsewhere(served: Served) ->
     asked = served.shelf.asked
     served.engine.inbox[3] = incoming(3)
     await served.engine.events.on_inbox()
-    await asyncio.sleep(0.3)
-    assert served.shelf.asked > asked
+    await eventually("it is asked again", lambda: served.shelf.asked > asked, 10)
     assert len(served.engine.inbox) == 4
     served.shelf.away = False
 

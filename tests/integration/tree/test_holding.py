@@ -49,6 +49,7 @@ async def test_a_newer_epoch_ends_it(served: Served) -> None:
     served.engine.answer = answer
     serving = await served.begin()
     record = await served.becomes(await served.accept(), "sending")
+    await eventually("it is under way", lambda: served.engine.in_flight == 1, 10)
     newer = await served.leases.take("shop", OTHER)
     ending = await asyncio.wait_for(serving.ended(), 5)
     assert ending.reason == "lost"

@@ -129,8 +129,6 @@ async def test_an_outcome_is_told_once_redis_is_back(
     await asyncio.sleep(0.5)
     assert served.serving.in_flight >= 1  # two where the other was in hand to follow
     own_server.start()
-    back = time.monotonic()
     await served.becomes(record, "sent")
     await served.becomes(behind, "sent")
-    assert time.monotonic() - back < 5
     assert [text_of(message.content) for message in served.engine.sent] == ["one", "two"]

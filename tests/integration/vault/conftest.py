@@ -46,13 +46,15 @@ class Host:
         shutil.rmtree(self.settings.sessions)
 
     @asynccontextmanager
-    async def serves(self, *, clean: bool = True) -> AsyncIterator[ConnectionActor]:
+    async def serves(
+        self, *, clean: bool = True, created_at: float | None = None
+    ) -> AsyncIterator[ConnectionActor]:
         """An actor that serves the shop; without `clean` it is cut off as by a kill."""
         actor = ConnectionActor(str(self.data), f"connection:{self.data.name}")
         await actor.start()
         actor._state = self.world.shelf  # type: ignore[assignment]
         try:
-            await actor.serve(SHOP, "native")
+            await actor.serve(SHOP, "native", created_at=created_at)
             yield actor
         finally:
             serving = actor._serving

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 COUNT = 150
+LONG_AGO = 1_790_000_000
 
 
 async def test_nothing_is_acknowledged_that_the_store_has_not(world: World) -> None:
@@ -53,6 +54,46 @@ async def test_every_message_that_was_acknowledged_outlives_the_disk(world: Worl
     assert sorted(world.texts) == sorted(
         ["stored", *(f"on the disk alone {number}" for number in range(1, 21))]
     )
+
+
+async def test_what_the_phone_tells_of_the_time_before_outlives_the_disk(world: World) -> None:
+    """It is the phone's last word: acknowledged once the store has all of it, and holding up nothing."""
+    host = Host(world, "a", session_storage_type="cloud")
+    past = [{"text": f"then {number}", "at": LONG_AGO + number} for number in range(COUNT)]
+    async with host.serves(clean=False) as actor:
+        first = await world.pair()
+        await world.copied(first.epoch)
+        await world.hear("stored")
+        await until(_unacknowledged(world, 0))
+        world.shelf.away = True
+        await world.simulator.history(
+            inline=True, conversations=[{"chat": CONTACT, "messages": past}]
+        )
+        assert actor._serving is not None
+        counts = actor._serving._engine.counts  # type: ignore[attr-defined]
+        await until(lambda: counts["history.stored"] == 1)
+        await world.send(actor, "goes on meanwhile")
+        await until(_unacknowledged(world, 1))
+        world.shelf.away = False
+        await world.hear("and this way")
+        await until(lambda: len(world.texts) == COUNT + 2)
+        await until(_unacknowledged(world, 0))
+        world.shelf.away = True
+        await world.simulator.history(
+            inline=True,
+            conversations=[{"chat": CONTACT, "messages": [{**past[0], "text": "also then"}]}],
+        )
+        await until(lambda: counts["history.stored"] == 2)
+        assert await _unacknowledged(world, 1)()
+    host.lose_disk()
+    world.shelf.away = False
+    assert "also then" not in world.texts
+    async with host.serves() as actor:
+        await world.opened()
+        await until(lambda: "also then" in world.texts)
+        await until(_unacknowledged(world, 0))
+        await world.send(actor, "goes on")
+    assert len(world.texts) == COUNT + 3
 
 
 async def test_hybrid_acknowledges_what_is_on_the_disk(world: World) -> None:

@@ -97,6 +97,26 @@ async def test_a_session_that_moved_on_is_not_woken_where_it_was(world: World) -
     assert texts == ["from a", "from b", "from a again"]
 
 
+@pytest.mark.parametrize("deleted", [True, False])
+async def test_a_host_that_missed_a_deletion_wakes_nothing_of_it(
+    world: World, deleted: bool
+) -> None:
+    """Who gets the id next is another account's; nobody could reach this host's disk meanwhile."""
+    host = Host(world, "a", ray_address="127.0.0.1:1")
+    async with host.serves(created_at=1.0):
+        await world.pair()
+        await world.hear("one")
+    if deleted:
+        await world.vault.forget(SHOP)
+        await world.leases.forget(SHOP)
+    async with host.serves(created_at=2.0 if deleted else 1.0):
+        if deleted:
+            await until(lambda: world.leases.qr(SHOP))
+            assert not list(host.file.parent.glob("*/*/session.db"))
+        else:
+            await world.opened()
+
+
 async def test_an_emptied_redis_locks_nobody_out(world: World) -> None:
     """The new epoch is above the vault's, and the vault's session is live, not the old file."""
     a, b = Host(world, "a"), Host(world, "b")

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="package")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    """Each test leaves ``shop`` open, and no other connection."""
+    """Each test leaves ``shop`` open, and no other connection.
+
+    The directory's odd name stands in Valkey's configuration, and in words that tell where logs are.
+    """
     environment = {"HEALTH_CHECK_INTERVAL": "500"}
-    with Instance(tmp_path_factory.mktemp("whole"), environment) as running:
+    place = tmp_path_factory.mktemp("whole") / 'a "quoted" ünd \\ back'
+    with Instance(place, environment) as running:
         running.pair(SHOP, ACCOUNT)
         yield running
 

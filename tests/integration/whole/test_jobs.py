@@ -50,7 +50,7 @@ def test_each_job_runs_on_the_head(instance: Instance, tmp_path: Path) -> None:
 
     copied = submit(instance, "backup-redis", "--to", str(tmp_path / "copies"))["result"]
     assert (tmp_path / "copies").exists()
-    assert copied["bytes"] > 1000
+    assert copied["bytes"] > 100
     assert submit(instance, "redrive", "--dry-run")["result"] == {"letters": 0}
     assert submit(instance, "redrive")["result"] == {"letters": 0}
     assert submit(instance, "prune-messages", "--days", "30")["result"] == {"removed": 0}

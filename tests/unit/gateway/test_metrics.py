@@ -10,6 +10,7 @@ from actors.queue.record import Counts, flow_of
 from actors.queue.spool import Depth
 from actors.redis.client import Durability
 from gateway import shapes
+from gateway.backlog import Backlog, Behind
 from gateway.counted import Counted
 from gateway.metrics import Metrics
 from gateway.observation import Observation
@@ -70,6 +71,22 @@ def test_the_first_series() -> None:
     assert series["teimoso_redis_up", ()] == 1
     assert series["teimoso_spool_messages", ()] == 7
     assert series["teimoso_spool_oldest_age_seconds", ()] == 60
+
+
+def backlog(*webhooks: Behind) -> dict[str, float]:
+    return {each.name: each.samples[0].value for each in Backlog(webhooks, now=100.0).collect()}
+
+
+def test_how_far_webhooks_are_behind() -> None:
+    nothing = Behind(None, None)
+    assert set(backlog().values()) == set(backlog(nothing).values()) == {0}
+    assert not list(Backlog(None, now=100.0).collect())
+    told = backlog(nothing, Behind(60.0, 40.0), Behind(90.0, 95.0), Behind(None, 30.0))
+    assert told == {
+        "teimoso_webhooks_failing": 2,
+        "teimoso_webhook_failing_seconds": 40,
+        "teimoso_webhook_oldest_age_seconds": 70,
+    }
 
 
 def test_what_is_not_known_has_no_series() -> None:

@@ -1,0 +1,37 @@
+"""Of which of the connections that had an id, one after the other, a directory of sessions is.
+
+Who deletes a connection reaches one directory. On a host that has its own, what lies there is found
+to be another's once the id is served again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Final
+
+from actors.files import write_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MARK: Final = "created_at"
+
+
+def is_anothers(directory: Path, created_at: float) -> bool:
+    """Whether it is of a connection of the same id that was created at another time."""
+    try:
+        return (directory / MARK).read_text() != repr(created_at)
+    except FileNotFoundError:
+        return False
+
+
+def begin(directory: Path, created_at: float) -> None:
+    """Remove what is another's, and let the directory be of the connection created then.
+
+    Raises OSError. After a crash in between the next one begins anew.
+    """
+    if is_anothers(directory, created_at):
+        shutil.rmtree(directory)
+    if not (directory / MARK).exists():
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomically(directory / MARK, repr(created_at))

@@ -1,0 +1,49 @@
+"""How far webhooks are behind, as series for Prometheus: of all together, so that no URL is a label."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from prometheus_client.core import Metric
+
+
+class Behind(NamedTuple):
+    """Of a webhook that is on: since when nothing gets through, and when what it is told next happened."""
+
+    failing_since: float | None
+    oldest_at: float | None
+
+
+class Backlog(Collector):
+    """The webhooks at one moment; None while it is not known which there are."""
+
+    def __init__(self, webhooks: Sequence[Behind] | None, now: float) -> None:
+        self._webhooks = webhooks
+        self._now = now
+
+    def collect(self) -> Iterator[Metric]:
+        if self._webhooks is None:
+            return
+        failing = [each.failing_since for each in self._webhooks if each.failing_since is not None]
+        waiting = [each.oldest_at for each in self._webhooks if each.oldest_at is not None]
+        yield GaugeMetricFamily(
+            "teimoso_webhooks_failing",
+            "Webhooks to which nothing gets through; those that are paused do not count.",
+            value=len(failing),
+        )
+        yield GaugeMetricFamily(
+            "teimoso_webhook_failing_seconds",
+            "Time for which nothing has got through to the worst of them; 0 when there is none.",
+            value=max(0.0, self._now - min(failing, default=self._now)),
+        )
+        yield GaugeMetricFamily(
+            "teimoso_webhook_oldest_age_seconds",
+            "Age of the oldest event that this gateway has still to deliver; 0 when there is none.",
+            value=max(0.0, self._now - min(waiting, default=self._now)),
+        )

@@ -1,0 +1,253 @@
+"""`teimoso upgrade`: have all that runs run the code that lies here now, a connection at a time.
+
+Keeper, root, standbys and services first, then the connections, the gateway last: whoever is asked
+is newer than who asks. Valkey, Ray and the simulator go on; a new release of those needs `teimoso
+down` and `up`. Nothing is lost however it ends: each step is one that the service survives at any
+time, and where it broke off the next `upgrade` goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from actors.files import write_atomically
+from actors.redis.client import RedisAway, connect
+from actors.redis.lease import Leases, poke
+from actors.settings import Settings
+from actors.state.connections import ConnectionNotFound, Connections
+from actors.state.documents import StoreAway, open_documents
+from gateway.cli import instance, output
+from supervision import roster
+from supervision.keeper import board, process, python, rayhead
+from supervision.keeper.lock import held
+from supervision.keeper.parts import PROCESSES
+from supervision.keeper.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from redis.asyncio import Redis
+
+    from actors.redis.lease import Lease
+
+    Old = set[tuple[int, str]]
+
+MARK = "run/upgrade"
+"""What ran when an upgrade began, while it goes on: whatever else runs has the new code already."""
+
+MODULES = "actors.connection.actor, gateway.__main__, supervision.root, supervision.keeper.watch"
+LOOK = 0.2  # seconds
+BACK = 90.0  # seconds that a part has to be back
+ERRAND = 300.0
+
+
+class Stopped(Exception):  # noqa: N818 - reads as what it is
+    """Why the upgrade did not go on, in a sentence for a person; what is left runs as it did."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the upgrade is to do: pause between connections, and wait so long for each, in seconds."""
+
+    pause: float = 1.0
+    within: float = 60.0
+
+
+def run(data: Path, asked: Asked, as_json: bool) -> None:
+    done: list[str] = []
+
+    def tell(what: str) -> None:
+        done.append(what)
+        if not as_json:
+            output.console().print(f"{what} runs the new code")
+
+    try:
+        asyncio.run(_upgrade(data, asked, tell))
+    except (Stopped, RedisAway, StoreAway) as error:
+        why = str(error) if isinstance(error, Stopped) else "Redis or the state store is away."
+        if as_json:
+            output.plain({"done": done, "complete": False, "reason": why})
+        output.refuse(f"{why} `teimoso upgrade` goes on from there.")
+    if as_json:
+        output.plain({"done": done, "complete": True, "reason": None})
+
+
+async def _upgrade(data: Path, asked: Asked, tell: Callable[[str], None]) -> None:
+    plan = Plan.load(data)
+    if plan is None or not instance.running(data):
+        raise Stopped(f"Nothing of {data} runs: `teimoso up` starts it with the new code.")
+    _check()
+    old = _old(data)
+    await _keeper(data, old, tell)
+    if await _root(data, old):
+        tell("root")
+    await _services(data, plan)
+    tell("standbys, queue, state, health")
+    await _connections(data, old, asked, tell)
+    if await _gateway(data, old):
+        tell("gateway")
+    (data / MARK).unlink(missing_ok=True)
+
+
+def _check() -> None:
+    """Refuse code that does not even load, before anything is ended."""
+    command = python.module("-")
+    loads = (command.arguments[0], "-P", "-c", f"import {MODULES}")
+    done = subprocess.run(  # noqa: S603 - this interpreter, our own modules
+        loads,
+        env={**os.environ, **command.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or ["it ended"])[-1]
+        raise Stopped(f"The code that lies here does not load: {why}.")
+
+
+def _old(data: Path) -> Old:
+    """What ran when this upgrade began, or the one that it goes on with.
+
+    By pid and start, and not by times: the wall clock may be set meanwhile.
+    """
+    try:
+        return {(pid, start) for pid, start in json.loads((data / MARK).read_text())}
+    except (OSError, ValueError, TypeError):
+        pass
+    there = [*roster.read(data, PROCESSES), *roster.read(data)]
+    old = {(one.pid, one.started) for one in there}
+    write_atomically(data / MARK, json.dumps(sorted(old)))
+    return old
+
+
+async def _keeper(data: Path, old: Old, tell: Callable[[str], None]) -> None:
+    there = _there(data, "keeper", PROCESSES)
+    if not any(map(partial(_is_old, old), there)) and held(data):
+        return
+    await process.stop(there, 10.0)  # it ends alone, and all that it kept goes on
+    if not held(data):
+        instance.launch_keeper(data)
+    await _until("the keeper", lambda: _renewed(data, "keeper", old, PROCESSES))
+    await _until("each part", lambda: all(one.state == "ready" for one in board.read(data)))
+    tell("keeper")
+
+
+async def _root(data: Path, old: Old) -> bool:
+    there = [one for one in _there(data, "root") if _is_old(old, one)]
+    if not there:
+        return False
+    await process.kill(there)  # it keeps nothing that the next one does not find again
+    await _until("the root", lambda: _renewed(data, "root", old))
+    return True
+
+
+async def _services(data: Path, plan: Plan) -> None:
+    command = python.module(
+        "supervision.keeper.errand",
+        "renew",
+        "--data",
+        str(data),
+        environment=rayhead.environment(data) if plan.ray else None,
+    )
+    entry = process.start(data, "errand", command)
+    try:
+        async with asyncio.timeout(ERRAND):
+            reason = await process.outcome(data, entry)
+    except TimeoutError:
+        await process.kill([entry])
+        reason = f"the errand to the cluster took longer than {ERRAND:.0f} s"
+    if reason is not None:
+        raise Stopped(f"The services were not made anew: {reason}.")
+
+
+async def _connections(data: Path, old: Old, asked: Asked, tell: Callable[[str], None]) -> None:
+    """Each one has to be back as it was before the next is touched."""
+    settings = Settings.load(data)
+    documents, redis = open_documents(settings), connect(settings)
+    registry, leases = Connections(documents), Leases(redis)
+    try:
+        chosen = [one.id for one in (await registry.list()).items if one.desired == "running"]
+        for connection in chosen:
+            before = await leases.read(connection)
+            if before is None or before.owner is None or _serves_new(data, before, old):
+                continue
+            await _one(registry, redis, leases, before, asked.within)
+            tell(f"connection {connection}")
+            await asyncio.sleep(asked.pause)
+    finally:
+        await documents.close()
+        await redis.aclose()
+
+
+async def _one(
+    registry: Connections, redis: Redis, leases: Leases, before: Lease, within: float
+) -> None:
+    try:
+        await registry.raise_generation(before.connection)
+    except ConnectionNotFound:
+        return
+    await poke(redis)
+    wanted = {before.state} if before.state in {"open", "pairing"} else None
+    deadline = time.monotonic() + within
+    while True:
+        now = await leases.read(before.connection)
+        served = now is not None and now.owner is not None and now.epoch > before.epoch
+        if now is not None and served and (wanted is None or now.state in wanted):
+            return
+        if time.monotonic() > deadline:
+            state = "gone" if now is None else now.state
+            raise Stopped(
+                f"{before.connection} was {before.state} and is {state} after {within:.0f} s,"
+                " so the others go on with the old code."
+            )
+        await asyncio.sleep(LOOK)
+
+
+def _serves_new(data: Path, lease: Lease, old: Old) -> bool:
+    """Of an owner on another host nobody here knows."""
+    owner = lease.owner
+    assert owner is not None
+    return any(one.pid == owner.pid and not _is_old(old, one) for one in _there(data, "connection"))
+
+
+async def _gateway(data: Path, old: Old) -> bool:
+    there = [one for one in _there(data, "gateway", PROCESSES) if _is_old(old, one)]
+    if not there:
+        return False
+    await process.stop(there, 15.0)  # it answers what it was asked, and the keeper starts the next
+
+    def back() -> bool:
+        ready = any(one.role == "gateway" and one.state == "ready" for one in board.read(data))
+        return ready and _renewed(data, "gateway", old, PROCESSES)
+
+    await _until("the gateway", back)
+    return True
+
+
+def _renewed(data: Path, role: str, old: Old, file: Path | None = None) -> bool:
+    return any(not _is_old(old, one) for one in _there(data, role, file))
+
+
+def _is_old(old: Old, entry: roster.Entry) -> bool:
+    return (entry.pid, entry.started) in old
+
+
+def _there(data: Path, role: str, file: Path | None = None) -> list[roster.Entry]:
+    found = roster.read(data) if file is None else roster.read(data, file)
+    return [one for one in found if one.role == role and one.here]
+
+
+async def _until(what: str, there: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + BACK
+    while not there():
+        if time.monotonic() > deadline:
+            raise Stopped(f"{what.capitalize()} is not back within {BACK:.0f} s.")
+        await asyncio.sleep(LOOK)

@@ -1,0 +1,113 @@
+"""API keys over the API: made, listed and taken back. `keys` says how they are kept."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from actors.state.documents import API_KEYS
+from gateway import answers, auth, keys
+from gateway.answer import rfc3339
+from gateway.endpoint import Call, Gives, Operation, written
+from gateway.models import KEY_PATTERN, NewKey
+from gateway.problems import Problem
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from actors.state.documents import Document
+
+_ID = re.compile(KEY_PATTERN)
+
+
+async def create(call: Call[NewKey, None]) -> Response:
+    """No key makes one that reaches further than itself."""
+    wanted, backends = call.body, call.backends
+    if wanted.connections is None:
+        if call.key.connections is not None:
+            raise Problem(
+                "connection_forbidden", "Name the connections: this key is for some only."
+            )
+    else:
+        for connection in wanted.connections:
+            auth.require_connection(call.key, connection)
+    identifier, token = await keys.create(
+        backends.documents,
+        name=wanted.name,
+        scopes=[scope for scope in keys.SCOPES if scope in wanted.scopes],
+        connections=wanted.connections and sorted(set(wanted.connections)),
+    )
+    made = await backends.documents.get(API_KEYS, identifier)
+    await backends.ring.renew()
+    assert made is not None
+    return written(answers.AddedKey(**_shown(made), key=token), 201)
+
+
+async def list_all(call: Call[None, None]) -> Response:
+    found = (await call.backends.documents.query(API_KEYS)).items
+    items = [answers.ApiKey(**_shown(each)) for each in found if _reaches(call, each)]
+    return written(answers.ApiKeys(items=items))
+
+
+async def revoke(call: Call[None, None]) -> Response:
+    named, documents = call.path["key"], call.backends.documents
+    known = await documents.get(API_KEYS, named) if _ID.fullmatch(named) else None
+    if known is None or not _reaches(call, known):
+        raise Problem("unknown_key")
+    await documents.delete(API_KEYS, named)
+    await call.backends.ring.renew()
+    return Response(status_code=204)
+
+
+def _shown(document: Document) -> dict[str, Any]:
+    shown = {name: document[name] for name in ("id", "name", "scopes", "connections")}
+    return {**shown, "created_at": rfc3339(document["created_at"])}
+
+
+def _reaches(call: Call[Any, Any], document: Document) -> bool:
+    """A key for some connections knows of those keys alone that reach no further."""
+    if call.key.connections is None:
+        return True
+    others = document["connections"]
+    return others is not None and all(map(call.key.reaches, others))
+
+
+_TAG = "keys"
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/api/keys",
+        "createKey",
+        "Make an API key",
+        _TAG,
+        create,
+        {201: Gives("Made. The key is shown this once.", answers.AddedKey)},
+        "admin",
+        body=NewKey,
+        refuses=("store_away",),
+    ),
+    Operation(
+        "GET",
+        "/api/keys",
+        "listKeys",
+        "All API keys, without what they are",
+        _TAG,
+        list_all,
+        {200: Gives("The keys.", answers.ApiKeys)},
+        "admin",
+        refuses=("store_away",),
+    ),
+    Operation(
+        "DELETE",
+        "/api/keys/{key}",
+        "revokeKey",
+        "Take an API key back; other gateway processes refuse it within seconds",
+        _TAG,
+        revoke,
+        {204: Gives("Revoked.")},
+        "admin",
+        refuses=("unknown_key", "store_away"),
+    ),
+)

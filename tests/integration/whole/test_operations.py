@@ -1,0 +1,126 @@
+"""The commands of `docs/operations.md`: the guide's three scenarios and its checklist, as they stand there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.instance import API_KEY, TEIMOSO
+from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP, arrived, becomes
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from tests.instance import Instance
+
+pytestmark = [pytest.mark.usefixtures("is_open"), pytest.mark.timeout(240)]
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "operations.md").read_text()
+
+
+def commands(title: str) -> list[str]:
+    section = PAGE.partition(f"\n### {title}")[2].partition("\n##")[0]
+    blocks = re.findall(r"```console\n(.*?)```", section, re.DOTALL)
+    found = [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    assert found, title
+    return found
+
+
+def run(instance: Instance, command: str) -> str:
+    """In a shell, as a person has it; what it printed. One that fails fails the test."""
+    done = subprocess.run(
+        ["bash", "-c", command],
+        env={
+            **os.environ,
+            "PATH": f"{TEIMOSO.parent}{os.pathsep}{os.environ['PATH']}",
+            "TEIMOSO_DATA": str(instance.data),
+            "TEIMOSO_API_KEY": API_KEY,
+            "URL": f"http://127.0.0.1:{instance.port}",
+            **instance.environment,
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.long
+def test_scenario_1_graceful_shutdown(instance: Instance) -> None:
+    down, up, listed = commands("Scenario 1")
+    run(instance, down)
+    assert not instance.status()["processes"]
+    run(instance, up)
+    becomes(instance, "open", None, 60)
+    assert instance.qr(SHOP) is None
+    assert SHOP in run(instance, listed)
+
+
+def test_scenario_2_crash(instance: Instance) -> None:
+    before = {role: instance.process(role).pid for role in ("connection", "root")}
+    begun = time.time()
+    *rest, recoveries = commands("Scenario 2")
+    for command in rest:
+        run(instance, command)
+
+    def renewed() -> bool:
+        return all(
+            instance.pids(role) - {pid} and pid not in instance.pids(role)
+            for role, pid in before.items()
+        )
+
+    until("both are back", renewed, 60)
+    becomes(instance, "open", None, 60)
+    shown = until("it is listed", lambda: _listed(run(instance, recoveries)), 30)
+    assert SHOP in shown
+    instance.say(CONTACT, ACCOUNT, f"after the crash {begun}")
+    until("it goes on", lambda: _heard(instance, f"after the crash {begun}"), 20)
+
+
+def _listed(shown: str) -> str | None:
+    return shown if SHOP in shown else None
+
+
+def _heard(instance: Instance, text: str) -> bool:
+    return any(one["text"] == text for one in instance.messages(connection=SHOP, direction="in"))
+
+
+def test_scenario_3_redis_fails(instance: Instance) -> None:
+    stop, pause, away, send, go_on, wait, back = commands("Scenario 3")
+    (valkey,) = instance.pids("valkey")
+    run(instance, stop)
+    try:
+        assert _state(valkey) == "T", "it is stopped"
+        run(instance, pause)
+        assert json.loads(run(instance, away))["status"] != "healthy"
+        assert instance.api.get("/health").json()["redis"]["up"] is False
+        accepted = json.loads(run(instance, send))
+    finally:
+        run(instance, go_on)
+    assert instance.pids("valkey") == {valkey}
+    run(instance, wait)
+    until("it arrived", lambda: arrived(instance, "while Redis is away") or None, 30)
+    assert accepted["id"].startswith(f"{SHOP}.")
+    until("it answers", lambda: instance.api.get("/health").json()["redis"]["up"], 20)
+    assert json.loads(run(instance, back))["connections"]["active"] == 1
+    becomes(instance, "open", None)
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.mark.parametrize("when", ["Daily", "Weekly", "Monthly"])
+def test_the_maintenance_checklist(instance: Instance, when: str) -> None:
+    for command in commands(when):
+        if "jobs run" in command:
+            continue  # test_jobs submits it
+        run(instance, command)

@@ -1,0 +1,54 @@
+"""What `teimoso upgrade` refuses before it ends anything, and what it takes for old."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.cli import upgrade
+from supervision import roster
+from supervision.keeper.parts import PROCESSES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_code_that_does_not_load_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upgrade, "MODULES", "supervision.no_such_module")
+    with pytest.raises(upgrade.Stopped, match="does not load: ModuleNotFoundError"):
+        upgrade._check()
+
+
+def test_what_does_not_run_is_refused(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway.cli", "upgrade", "--json", "--data", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["complete"] is False
+    assert done.stderr.startswith(f"Nothing of {tmp_path} runs")
+    assert not list(tmp_path.iterdir())
+
+
+def test_old_is_what_ran_when_it_began_also_for_the_one_that_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    me = roster.Entry.of("gateway", os.getpid())
+    assert me is not None
+    roster.write(tmp_path, [me], PROCESSES)
+    old = upgrade._old(tmp_path)
+    assert upgrade._is_old(old, me)
+    with subprocess.Popen(["sleep", "60"]) as later:
+        new = roster.Entry.of("gateway", later.pid)
+        assert new is not None
+        roster.write(tmp_path, [new], PROCESSES)
+        assert upgrade._old(tmp_path) == old
+        assert not upgrade._is_old(old, new)
+        assert upgrade._renewed(tmp_path, "gateway", old, PROCESSES)
+        later.kill()
