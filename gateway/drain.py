@@ -15,6 +15,7 @@ from actors.files import held
 from actors.queue import mirror
 from actors.queue.lanes import IdempotencyConflict, Lanes, RedisAway
 from actors.queue.spool import SpoolUnavailable
+from actors.queue.spooled import UNREADABLE
 from actors.state.documents import HEALTH_STATUS, StoreAway
 from supervision.removal import DELETED
 
@@ -166,7 +167,12 @@ class Drain:
                 return
             if records:
                 await self._documents.batch(mirror.writes(records))
-            log.error("not a send", action="drain_spool", count=len(records))
+            log.error(
+                "damaged in the spool, never to be sent",
+                action="drain_spool",
+                messages=[each.id for each in records],
+                error=UNREADABLE,
+            )
             self._ended = number
 
     async def _accept(self, spooled: Spooled) -> None:

@@ -335,6 +335,8 @@ def test_a_row_that_is_no_send_ends_visibly_and_holds_up_nothing(
     for identity in (behind, other):
         assert api.get(f"/api/messages/{identity}").json()["status"] == "queued"
     own_gateway.until(lambda: asyncio.run(_told(own_gateway, "unreadable")) == 1, 20)
+    named = [line for line in own_gateway.log().splitlines() if damaged in line]
+    assert any("drain_spool" in line and "spool_unreadable" in line for line in named)
     assert claimed(own_gateway) == {CHATS[0]: ["behind"], CHATS[1]: ["other"]}
 
 
