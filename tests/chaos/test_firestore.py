@@ -159,7 +159,7 @@ def test_the_state_manager_killed_while_firestore_is_slow(
         received = stored(instance, CONNECTION)
         trial.kill(instance.process("state"))
         took = healed(trial.traffic, received)
-        assert firestore.heal() > 5
+        assert firestore.heal() > 0, "commits were slow"
         trial.traffic.flow()
         trial.told = (
             "StateManager killed while each commit took half a second: stored again after"

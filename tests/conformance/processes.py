@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests import forked, waiting
+from tests import forked, leaks, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,8 @@ CLIENTS = Path(__file__).with_name("clients")
 # The environment that the Makefile makes for the client in Rust.
 RUST = ROOT / ".venv" / "tryx"
 KINDS = ("neonize", "tryx", "native", "whatsmeow")
+OURS = ("native", "whatsmeow")
+"""The engines of the project; what they log is searched for leaks."""
 
 
 class JsonProcess:
@@ -213,7 +215,7 @@ class Client:
         }
         self.process = JsonProcess(
             [interpreter(self.kind), str(CLIENTS / f"{self.kind}_client.py"), json.dumps(options)],
-            self._directory / "client.log",
+            self._directory / ("client.log" if self.kind in OURS else leaks.FOREIGN_LOG),
             forks=self.kind == "native",
             # what Go takes for the authorities that it trusts
             SSL_CERT_FILE=self._simulator.media_authority,

@@ -65,14 +65,20 @@ def test_the_last_line_of_what_was_killed(search: leaks.Search, place: Path) -> 
     assert search.taken()
 
 
+def test_our_own_client_beside_foreign_ones(search: leaks.Search, place: Path) -> None:
+    (place / "neonize0").mkdir()
+    (place / "neonize0" / "client.log").write_text("15550100001\n")
+    search.files(place)
+    assert search.taken()
+
+
 def test_what_is_no_leak(search: leaks.Search, place: Path) -> None:
     (place / "gateway.log").write_text(
         '{"action": "sent", "connection": "shop", "at": 1795550100001.25, "hi": 115550100001}\n'
         'another\'s log: "text": "hi"\n'
     )
     (place / "notes.txt").write_text("15550100001\n")
-    (place / "neonize0").mkdir()
-    (place / "neonize0" / "client.log").write_text("15550100001\n")
+    (place / leaks.FOREIGN_LOG).write_text("15550100001\n")
     search.files(place)
     assert search.lines == 2
     assert not search.taken()

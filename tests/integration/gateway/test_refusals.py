@@ -9,6 +9,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from gateway.body import LIMIT
@@ -16,8 +17,6 @@ from tests.integration.gateway.served import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import httpx
 
     from tests.integration.gateway.served import Api, Gateway
 
@@ -329,10 +328,24 @@ def test_unknown_methods(api: Api, method: str, path: str, allow: str) -> None:
 
 
 def test_head_is_get_without_a_body(api: Api) -> None:
-    for path in ("/health", "/api/connections", "/api/queue", "/"):
+    for path in ("/health", "/api/connections", "/api/queue"):
         answer = api.head(path)
         assert answer.status_code == 200
         assert not answer.content
+    # The console's pages are no operations of the API: no contract has them.
+    with httpx.Client(base_url=api.base_url) as person:
+        for path, status in (("/", 303), ("/console/login", 200)):
+            answer, whole = person.head(path), person.get(path)
+            assert answer.status_code == whole.status_code == status
+            assert _lasting(answer) == _lasting(whole)
+            assert not answer.content
+        assert whole.content
+
+
+def _lasting(answer: httpx.Response) -> dict[str, str]:
+    """The headers that two answers to the same have in common."""
+    once = {"date", "x-request-id"}
+    return {name: value for name, value in answer.headers.items() if name not in once}
 
 
 def test_logs_hold_no_number_no_text_no_key(api: Api, gateway: Gateway) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.valkey import Valkey
 
 CHILD = Path(__file__).with_name("telling_child.py")
-SOON, TURN = 10.0, 30.0
+SOON = TURN = 30.0
 
 
 @pytest.fixture
