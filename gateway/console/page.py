@@ -67,6 +67,9 @@ class Page:
             response = self.shown(scope, from_validation(error))
         except Problem as problem:
             response = self.shown(scope, problem)
+        if PART in request.headers:
+            # Without it the script takes an answer for that of something in between.
+            response.headers[PART] = "1"
         await response(scope, receive, send)
 
     def shown(self, scope: Scope, problem: Problem) -> Response:
