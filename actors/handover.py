@@ -20,7 +20,11 @@ INSTANCE: Final = "instance.json"
 
 
 class NotShared(Exception):  # noqa: N818 - reads as what it is
-    """The host has a directory of its own, and sessions are kept in the instance's alone."""
+    """The host has a directory of its own, and what is acknowledged is kept in the instance's.
+
+    Only with ``cloud`` the loss of a directory loses nothing. Elsewhere one that is not there may be
+    one that is not mounted yet: what was written below it would be out of reach later.
+    """
 
     code = "directory_not_shared"
 
@@ -43,7 +47,7 @@ def take(data: Path, text: str) -> None:
     if not is_own(data):
         return
     settings = Settings.model_validate_json(text)
-    if settings.session_storage_type == "local":
+    if settings.session_storage_type != "cloud":
         raise NotShared
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = data / RUNTIME_FILE

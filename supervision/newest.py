@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from actors.redis import keys
@@ -16,20 +16,28 @@ class Newest:
     """The root that began last is the only one that starts and ends owners (G6).
 
     One that thaws after the next one began would take that one's owners for strangers, and end
-    them. While Redis is away nobody is told anything: then no owner is made either.
+    them. Each has a number above those before it, taken once: who asks late takes it from nobody.
+    While Redis is away nobody is told anything: then no owner is made either.
     """
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Any = redis
-        self._token = secrets.token_hex(16)
-        self._begun = False
+        self._beginning = asyncio.Lock()
+        self._number: int | None = None
+
+    async def begin(self) -> int:
+        """The number of this root; begins at the first call. Raises `RedisAway`."""
+        async with self._beginning:
+            if self._number is None:
+                async with reach():
+                    self._number = int(await self._redis.incr(keys.ROOT))
+            return self._number
 
     async def still(self) -> bool:
-        """False once another root has begun. The first call begins. Raises `RedisAway`."""
+        """False once another root has begun; begins if that was not done. Raises `RedisAway`."""
+        number = await self.begin()
         async with reach():
-            newest = await self._redis.get(keys.ROOT) if self._begun else None
-            if newest is None:  # or Redis was emptied
-                await self._redis.set(keys.ROOT, self._token)
-                newest = self._token
-        self._begun = True
-        return bool(newest == self._token)
+            newest = int(await self._redis.get(keys.ROOT) or 0)
+            if newest < number:  # Redis was emptied: the next root's number has to be above
+                await self._redis.set(keys.ROOT, number)
+        return newest <= number

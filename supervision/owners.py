@@ -40,6 +40,11 @@ class Owners:
         self._expiry = expiry
         self._gone: dict[str, int] = {}
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether there may be owners on other hosts."""
+        return self._expiry is not None
+
     def saw(self, leases: Iterable[Lease]) -> None:
         """Note how the leases stand now."""
         if self._expiry is not None:

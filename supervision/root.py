@@ -58,6 +58,8 @@ log = structlog.get_logger()
 BEAT_EVERY = 2.0
 LOOK_EVERY = 2.0
 AGAIN = 1.0
+BEGIN = 1.0
+"""Seconds after which a Redis that says nothing no longer holds up the adoption."""
 STOP_CONNECTION = 12.0
 STOP_SERVICE = 3.0
 RENEW_SERVICE = 60.0
@@ -189,6 +191,10 @@ class RootSupervisor(Shell):
             self._show_life,
             self._tell_restarts,
         )
+        # Before: from then on a root that this one replaces begins nothing that is not adopted.
+        with suppress(RedisAway, TimeoutError):
+            async with asyncio.timeout(BEGIN):
+                await self._newest.begin()
         if await self._adopt():
             self._tallying.back()
         else:
@@ -286,6 +292,8 @@ class RootSupervisor(Shell):
             ]
             entries = [entry for entry in there if entry is not None]
             if entries != written:
+                with suppress(RedisAway):
+                    await self._confirm()
                 await asyncio.to_thread(roster.write, self.data, entries)
                 written = entries
             await asyncio.sleep(0.05)

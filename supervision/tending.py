@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -107,7 +108,8 @@ class Tending:
             return
         self._owners.saw(leases.values())
         for connection in wanted:
-            if self._decide(connection, leases.get(connection)) != NOTHING:
+            step = self._decide(connection, leases.get(connection))
+            if step != NOTHING or connection in self._unmarked:
                 self.tend(connection)
 
     def tend(self, connection: str) -> None:
@@ -180,6 +182,7 @@ class Tending:
         while not self._stopped:
             self._again[connection].clear()
             try:
+                await self._confirm()
                 await self._mark(connection)
                 lease = await self._leases.read(connection)
                 step = self._decide(connection, lease)
@@ -187,7 +190,6 @@ class Tending:
                     if self._again[connection].is_set():
                         continue
                     return
-                await self._confirm()
                 await self._take(connection, step, lease)
             except (RedisAway, StoreAway, BucketAway):
                 await asyncio.sleep(AGAIN)
@@ -258,7 +260,8 @@ class Tending:
         try:
             child = await self._standbys.take()
             self._children.assign(child, connection)
-            asked = (connection, wanted.engine, step.forget, wanted.created_at)
+            life = [wanted.created_at] if self._owners.elsewhere else []  # new; old ones take none
+            asked = (connection, wanted.engine, step.forget, *life)
             epoch = await child.handle.call("serve", *asked, within=SERVE)
             self._children.assign(child, connection, epoch)
         except ActorDead:
@@ -320,8 +323,8 @@ class Tending:
         lease = await self._leases.read(connection)
         if error.kind in FOR_GOOD:
             await self._settle(connection, Settle("failed", error.code), lease)
-            return
-        self._fall(connection, error.code, 0.0, None if lease is None else lease.epoch)
+        else:
+            self._fall(connection, error.code, 0.0, None if lease is None else lease.epoch)
 
     async def _end(self, child: Child, how: str) -> None:
         try:
@@ -374,15 +377,13 @@ class Tending:
             self._unmarked[connection] = (epoch, cause)
 
     def _was(self, connection: str, lease: Lease | None) -> str | None:
-        """The state in which it fell: the lease says what followed from that."""
+        # The lease says what followed from the state in which it fell.
         return self._before.pop(connection, None) or (None if lease is None else lease.state)
 
     def _forgive(self, connection: str) -> None:
         self._budgets.forgive(connection)
-        self._falls.pop(connection, None)
-        self._gave_up.pop(connection, None)
-        self._before.pop(connection, None)
-        self._ready_at.pop(connection, None)
+        for of in (self._falls, self._gave_up, self._before, self._ready_at):
+            of.pop(connection, None)
 
     async def _mark(self, connection: str) -> None:
         """Write down a fall before what follows from it, or it could replace the verdict."""
@@ -393,8 +394,6 @@ class Tending:
                 del self._unmarked[connection]
 
     async def _pause(self, connection: str, seconds: float) -> None:
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._again[connection].wait()
-        except TimeoutError:
-            return

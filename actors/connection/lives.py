@@ -28,10 +28,15 @@ def is_anothers(directory: Path, created_at: float) -> bool:
 def begin(directory: Path, created_at: float) -> None:
     """Remove what is another's, and let the directory be of the connection created then.
 
-    Raises OSError. After a crash in between the next one begins anew.
+    Raises OSError. After a crash in between it is another's still, for the mark goes last.
     """
     if is_anothers(directory, created_at):
-        shutil.rmtree(directory)
+        for entry in directory.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name != MARK:
+                entry.unlink()
+        (directory / MARK).unlink()
     if not (directory / MARK).exists():
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomically(directory / MARK, repr(created_at))

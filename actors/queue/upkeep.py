@@ -117,8 +117,9 @@ class Upkeep:
         await self._store(records)
 
     async def _give_way(self, records: Sequence[Record], took: float) -> None:
-        """Leave the machine to what is being sent, unless the first of `records` has waited long."""
-        left = LAG - (time.time() - records[0].changed_at)
+        """Leave the machine to what is being sent, unless one of `records` has waited long."""
+        oldest = min(record.changed_at for record in records)
+        left = min(LAG, LAG - (time.time() - oldest))
         if left <= 0:
             return
         counts = await self._lanes.counts_many(list({each.connection for each in records}))

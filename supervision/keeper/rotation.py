@@ -36,8 +36,13 @@ def rotate(directory: Path, limit: int) -> list[str]:
     the cut is lost. On a full disk, where nothing can be copied, it is cut all the same: a log is
     worth less than the messages that have no room.
     """
-    cut = []
-    for file in sorted(directory.glob("*.log")):
+    cut: list[str] = []
+    try:
+        files = sorted(directory.glob("*.log"))
+    except OSError as error:
+        log.warning("not cut", action="rotate", error=error.strerror)
+        return cut
+    for file in files:
         try:
             if file.stat().st_size > limit:
                 _cut(file)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 START = 60.0
+STARTED = "Ray runtime started"
 
 JOIN = """
 import ray.scripts.scripts as command
@@ -250,6 +251,11 @@ def _await(
     until(f"{name} listens", listens, START)
 
 
+def _began(log: Path) -> bool:
+    said = log.read_text(errors="replace")
+    return STARTED in said or "Exception: " in said
+
+
 class Cluster:
     """A head on this host, and as many nodes as `join` is called for."""
 
@@ -293,21 +299,26 @@ class Cluster:
         }
 
     def join(self, name: str, *, instead_of: Path | None = None) -> Node:
-        """Another host; returns when its raylet listens.
+        """Another host; returns when Ray has taken it in.
 
-        It shares the instance's directory, or has one of its own `instead_of` that.
+        It shares the instance's directory, or has one of its own `instead_of` that. On a busy
+        machine a raylet may end while it starts, and another one is tried.
         """
-        address = f"127.0.0.{len(self.nodes) + 2}"  # Ray tells hosts apart by their addresses
-        node = join(
-            self.place,
-            self.address,
-            self._environment,
-            name,
-            apart=address,
-            instead_of=instead_of,
-        )
-        self.nodes.append(node)
-        return node
+        for attempt in range(3):
+            node = join(
+                self.place,
+                self.address,
+                self._environment,
+                called := f"{name}{attempt or ''}",
+                apart=f"127.0.0.{len(self.nodes) + 2}",  # Ray tells hosts apart by their addresses
+                instead_of=instead_of,
+            )
+            self.nodes.append(node)
+            log = self.place / f"{called}.log"
+            until("it has begun, or has ended", partial(_began, log), START)
+            if STARTED in log.read_text(errors="replace"):
+                return node
+        raise AssertionError(f"{name} does not join")
 
     def end(self) -> None:
         for node in self.nodes:

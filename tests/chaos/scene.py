@@ -107,7 +107,7 @@ class Scene:
     def burst(self, *whom: Party) -> None:
         """Much at once for these, so that it is not through when the next line strikes."""
         for party in whom:
-            self.load.burst(party, BURST)
+            self.load.strike_into(party, BURST)
 
     @contextmanager
     def crowded(self) -> Iterator[None]:
@@ -118,7 +118,7 @@ class Scene:
             for party in cycle(self.parties):
                 if stop.is_set():
                     return
-                self.burst(party)
+                self.load.burst(party, BURST)
 
         thread = threading.Thread(target=run, name="crowds")
         thread.start()

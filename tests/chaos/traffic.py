@@ -103,6 +103,8 @@ class Load:
             party.connection: Lane(party, party.crowd, "in") for party in parties if party.crowd
         }
         self.incoming += self._crowds.values()
+        self._crowding = {connection: threading.Lock() for connection in self._crowds}
+        self._saying: list[threading.Thread] = []
         self._bursts = count(1)
         self.refused: Counter[str] = Counter()
         self.failure: str | None = None
@@ -118,6 +120,8 @@ class Load:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.calm()
         self._stopping = True
+        for saying in self._saying:
+            saying.join()
         self._thread.join(PATIENCE + 15)
         assert not self._thread.is_alive(), "a program is still asking"
         if kind is None:
@@ -142,10 +146,20 @@ class Load:
             self._hurried[connection] = end
         time.sleep(0.5)
 
+    def strike_into(self, party: Party, size: int) -> None:
+        """The party's crowd begins to say so much: most of it is to come when this returns."""
+        saying = threading.Thread(target=self.burst, args=(party, size), name="crowd")
+        self._saying.append(saying)
+        saying.start()
+        time.sleep(0.01)
+
     def burst(self, party: Party, size: int) -> None:
-        """The party's crowd says so much at once; it is on its way when this returns."""
+        """The party's crowd says so much at once, behind what it says already."""
         lane = self._crowds[party.connection]
-        text = lane.token(next(self._bursts))
+        with self._crowding[party.connection]:
+            self._burst(party, lane, lane.token(next(self._bursts)), size)
+
+    def _burst(self, party: Party, lane: Lane, text: str, size: int) -> None:
         tokens = [f"{text} {number}" for number in range(1, size + 1)]
         asked = time.time()
         try:

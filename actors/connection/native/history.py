@@ -151,6 +151,10 @@ class History:
             told = {"id": message_id, "to": str(self._people.account), "type": "hist_sync"}
             await self._socket.send(Node("receipt", told))
             await self._forget(message_id)
+        for message_id in list(self._unanswered):
+            # It ended before its stanza was told here.
+            if not self._session.has_history(message_id):
+                await self._answer(message_id)
 
     async def _forget(self, message_id: str) -> None:
         """Nothing more is to come of it: answer it, where that was held back.
@@ -160,6 +164,9 @@ class History:
         async with transaction(self._session, self._socket):
             self._session.forget_history(message_id)
         self._until.pop(message_id, None)
+        await self._answer(message_id)
+
+    async def _answer(self, message_id: str) -> None:
         stanza = self._unanswered.pop(message_id, None)
         if stanza is not None:
             answers = (receipts.ack(stanza), receipts.delivery(stanza, from_me=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from supervision.newest import Newest
@@ -17,6 +18,14 @@ async def test_a_root_learns_that_another_has_begun(served: Served) -> None:
     assert await second.still()
     assert not await first.still()
     assert await second.still()
+
+
+async def test_a_root_that_asks_late_takes_it_from_nobody(served: Served) -> None:
+    late, successor = Newest(served.redis), Newest(served.redis)
+    await late.begin()
+    await asyncio.gather(successor.begin(), successor.still())
+    assert not await late.still()
+    assert await successor.still()
 
 
 async def test_an_emptied_redis_ends_no_root(served: Served) -> None:

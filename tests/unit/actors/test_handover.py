@@ -12,7 +12,11 @@ from actors.shell import Shell
 if TYPE_CHECKING:
     from pathlib import Path
 
-KEPT = {"storage_bucket": "sessions", "session_encryption_key": "5e" * 32}
+KEPT = {
+    "storage_bucket": "sessions",
+    "session_encryption_key": "5e" * 32,
+    "session_storage_type": "cloud",
+}
 
 
 def written(data: Path, **settings: Any) -> str:
@@ -45,10 +49,12 @@ def test_the_directory_of_a_keeper_is_not_written_to(tmp_path: Path) -> None:
     assert handover.offer(tmp_path / "other") == other
 
 
-def test_sessions_that_lie_in_one_directory_alone_are_not_served_from_another(
-    tmp_path: Path,
+@pytest.mark.parametrize("settings", [{}, KEPT | {"session_storage_type": "hybrid"}])
+def test_what_lies_in_one_directory_alone_is_not_served_from_another(
+    tmp_path: Path, settings: dict[str, str]
 ) -> None:
-    text = written(tmp_path / "home")
+    """It may be one that is not mounted yet."""
+    text = written(tmp_path / "home", **settings)
     with pytest.raises(NotShared) as refused:
         handover.take(tmp_path / "away", text)
     assert refused.value.code == "directory_not_shared"
