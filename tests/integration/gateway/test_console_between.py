@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 THREAD = "/console/conversations/shop/15550100002@s.whatsapp.net"
 PROXY = "<html><body><h1>502 Bad Gateway</h1></body></html>"
 OURS = '<div class="notice bad" role="alert"><p>The state store does not answer.</p></div>'
-PATIENCE = 10_000
+PATIENCE = 30_000
 
 
 @pytest.fixture(scope="module")
