@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,3 +44,32 @@ def held(path: Path) -> Iterator[bool]:
             yield False
         else:
             yield True
+
+
+def begin_scratch(target: Path) -> tuple[int, Path]:
+    """A new file beside `target` to write it in, for its owner alone: descriptor, and where it is.
+
+    It is held while the descriptor is open, so that `clear_scratch` tells it from what a killed
+    process left. Raises OSError.
+    """
+    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor, scratch
+
+
+def clear_scratch(directory: Path, targets: re.Pattern[str]) -> int:
+    """Remove what killed processes left of `begin_scratch` for such targets; how many there were.
+
+    Raises OSError.
+    """
+    left = 0
+    for file in directory.iterdir():
+        parts = re.fullmatch(r"\.(.+)\.\d+", file.name)
+        if parts is None or not targets.fullmatch(parts[1]) or file.is_symlink():
+            continue
+        with suppress(FileNotFoundError), held(file) as ours:
+            if ours:
+                file.unlink()
+                left += 1
+    return left

@@ -27,6 +27,7 @@ from actors.state.documents import API_KEYS, CONNECTIONS, open_documents
 from actors.state.event_log import EventLog
 from actors.state.webhooks import Webhooks
 from gateway.accepting import Accepting
+from gateway.console.guesses import Guesses
 from gateway.deliverer import Deliverer
 from gateway.drain import Drain
 from gateway.fetching import Fetcher
@@ -66,6 +67,7 @@ class Backends:
     known: KnownConnections
     ring: KeyRing
     limits: Limits
+    guesses: Guesses
     observer: Observer
     spool: Spool
     accepting: Accepting
@@ -116,6 +118,7 @@ class Backends:
             known=known,
             ring=KeyRing(documents, copy=copy_of(settings, API_KEYS)),
             limits=Limits(settings.rate_limit),
+            guesses=Guesses(),
             observer=Observer(
                 redis,
                 documents,

@@ -56,7 +56,7 @@ async def revoke(call: Call[None, None]) -> Response:
     known = await documents.get(API_KEYS, named) if _ID.fullmatch(named) else None
     if known is None or not _reaches(call, known):
         raise Problem("unknown_key")
-    await documents.delete(API_KEYS, named)
+    await keys.revoke(documents, named)
     await call.backends.ring.renew()
     return Response(status_code=204)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 import structlog
 
 from actors.state.copies import Copy
-from actors.state.documents import API_KEYS, StoreAway
+from actors.state.documents import API_KEYS, REVOKED_KEYS, StoreAway, Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +42,12 @@ class InvalidKey(ValueError):  # noqa: N818 - reads as what it is
     """A key that no header can carry, or that is far too short."""
 
     code = "invalid_key"
+
+
+class RevokedKey(ValueError):  # noqa: N818 - reads as what it is
+    """A key that was taken back, where no other would let anybody in."""
+
+    code = "revoked_key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +83,17 @@ async def ensure_first(documents: Documents, given: str | None) -> str | None:
     """Make sure that somebody can get in; returns a new key in clear, once, if one was made.
 
     A `given` key (TEIMOSO_API_KEY) is added as an admin key if it is unknown, and then none is
-    made. Safe to repeat and to run in two processes at once. Raises `InvalidKey` or `StoreAway`.
+    made. One that was revoked stays revoked, so that a setting that was left does not bring it
+    back: others let people in. Safe to repeat and to run in two processes at once.
+    Raises `InvalidKey`, `RevokedKey` or `StoreAway`.
     """
     if given is not None:
         check(given)
+        if await documents.get(REVOKED_KEYS, _id(digest(given))) is not None:
+            there = (await documents.query(API_KEYS)).items
+            if not any("admin" in key["scopes"] for key in there):
+                raise RevokedKey("it was revoked, and there is no other admin key")
+            return None
         await _add(documents, given, name="TEIMOSO_API_KEY", scopes=("admin",))
         return None
     if (await documents.query(API_KEYS, limit=1)).items:
@@ -102,6 +115,21 @@ async def create(
     return await _add(documents, token, name=name, scopes=scopes, connections=connections), token
 
 
+async def revoke(documents: Documents, identifier: str) -> None:
+    """Take the key back for good: what is left of it is that it was. Harmless if there is none."""
+    await documents.batch(
+        [
+            Write("set", REVOKED_KEYS, identifier, {"revoked_at": time.time()}),
+            Write("delete", API_KEYS, identifier),
+        ]
+    )
+
+
+def _id(hashed: str) -> str:
+    """Of the hash, so that adding the same key twice is one document."""
+    return hashed[:16]
+
+
 async def _add(
     documents: Documents,
     token: str,
@@ -110,9 +138,8 @@ async def _add(
     scopes: Sequence[Scope],
     connections: Sequence[str] | None = None,
 ) -> str:
-    # The id comes from the hash, so that adding the same key twice is one document.
     hashed = digest(token)
-    identifier = hashed[:16]
+    identifier = _id(hashed)
     await documents.create(
         API_KEYS,
         identifier,

@@ -142,17 +142,24 @@ class Monitor:
         """The alerts so far. An earlier monitor's are read once; without them none is judged."""
         if self._alerts is not None or self._probes.leaves_alone("store"):
             return self._alerts
+        found: list[Alert] = []
+        after = None
         try:
-            async with asyncio.timeout(WRITE):
-                page = await self._documents.query(
-                    HEALTH_ALERTS,
-                    where=[Where("active", "==", value=True)],
-                    order=[Order("at", descending=True)],
-                    limit=BATCH_LIMIT,
-                )
+            while True:
+                async with asyncio.timeout(WRITE):
+                    page = await self._documents.query(
+                        HEALTH_ALERTS,
+                        where=[Where("active", "==", value=True)],
+                        order=[Order("at", descending=True)],
+                        limit=BATCH_LIMIT,
+                        after=after,
+                    )
+                found += map(Alert.of, page.items)
+                after = page.next
+                if after is None:
+                    return Alerts.resumed(found)
         except (StoreAway, TimeoutError):
             return None
-        return Alerts.resumed(Alert.of(item) for item in page.items)
 
     async def _write(self, sample: Sample, verdict: Verdict) -> None:
         alerts = list(self._unwritten.values())[: TELLING_LIMIT - 1]

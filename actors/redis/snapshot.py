@@ -6,10 +6,12 @@ So it needs no access to the server's disk, and the server goes on serving meanw
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from actors.files import begin_scratch
 from actors.redis.client import connect, telling
 
 if TYPE_CHECKING:
@@ -32,9 +34,10 @@ class NotGiven(Exception):  # noqa: N818 - reads as what it is
 async def snapshot(settings: Settings, target: Path, tell: Callable[[int], None]) -> int:
     """Write it to `target`, on disk when this returns; its bytes. `tell` hears how many there are.
 
-    Raises `RedisAway`, `NotGiven` or OSError, and then nothing is at `target` that was not.
+    Raises `RedisAway`, `NotGiven` or OSError, and then nothing is at `target` that was not; a file
+    that is there is never replaced.
     """
-    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    scratch: Path | None = None
     client = connect(settings, blocking=True)
     pool = client.connection_pool
     try:
@@ -42,18 +45,25 @@ async def snapshot(settings: Settings, target: Path, tell: Callable[[int], None]
             connection: Any = await pool.get_connection()  # type: ignore[no-untyped-call]
             await connection.send_command("SYNC")
         reader: asyncio.StreamReader = connection._reader  # noqa: SLF001 - what comes is no answer
-        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor, scratch = begin_scratch(target)
         with os.fdopen(descriptor, "wb") as stream:
             size = await _copy(reader, stream, tell)
             stream.flush()
             await asyncio.to_thread(os.fsync, stream.fileno())
-        scratch.replace(target)
+            await asyncio.to_thread(_put, scratch, target)
         await connection.disconnect(nowait=True)
         return size
     finally:
-        scratch.unlink(missing_ok=True)
+        if scratch is not None:
+            scratch.unlink(missing_ok=True)
         with suppress(Exception):
             await client.aclose()
+
+
+def _put(scratch: Path, target: Path) -> None:
+    if target.exists():
+        raise FileExistsError(errno.EEXIST, "there is such a file already")
+    scratch.replace(target)
 
 
 async def _copy(reader: asyncio.StreamReader, stream: Any, tell: Callable[[int], None]) -> int:

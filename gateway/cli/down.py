@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from gateway.cli import output
+from gateway.cli import output, upgrade
 from gateway.cli.instance import running
 from supervision.keeper import shutdown
 from supervision.keeper.lock import Held, held
@@ -28,6 +28,7 @@ def run(data: Path, as_json: bool) -> None:
 
 def stop(data: Path, *, quiet: bool) -> tuple[list[str], list[str]]:
     """Stop the instance; what was stopped, and which of it had to be killed."""
+    upgrade.forget(data)
     console = output.console()
     stopped: list[str] = []
 

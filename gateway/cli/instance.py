@@ -273,6 +273,10 @@ async def _first_key(settings: Settings) -> str | None:
     given = None if secret is None else secret.get_secret_value()
     try:
         return await keys.ensure_first(documents, given)
+    except keys.RevokedKey as error:
+        raise CannotStart(
+            f"TEIMOSO_API_KEY lets nobody in: {error}. Set another one, or none to have one made."
+        ) from None
     except StoreAway:
         if await keys.admits(copy_of(settings, API_KEYS), given):
             return None

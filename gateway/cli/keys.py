@@ -112,13 +112,14 @@ async def _create(
 
 async def _revoke(data: Path, key: str) -> bool:
     from actors.state.documents import API_KEYS
+    from gateway import keys
 
     if not key.isalnum():
         return False
     async with _documents(data) as documents:
         if await documents.get(API_KEYS, key) is None:
             return False
-        await documents.delete(API_KEYS, key)
+        await keys.revoke(documents, key)
     return True
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from gateway.cli import instance, output, progress
+from gateway.cli import instance, output, progress, upgrade
 from gateway.cli.down import stop
 from gateway.cli.instance import CannotStart, Wish
 from gateway.cli.welcome import facts, welcome
@@ -82,6 +82,7 @@ def _prepare(data: Path, wish: Wish) -> Begun:
         if held(data):
             raise CannotStart(f"The instance in {data} is being stopped: wait until it is.")
         shutdown.forget(data)
+    upgrade.forget(data)
     known = Plan.load(data)
     attached = tuple(entry.role for entry in roster.read(data, PROCESSES))
     settings, plan = instance.wanted(data, wish, known)

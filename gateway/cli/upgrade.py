@@ -9,12 +9,16 @@ time, and where it broke off the next `upgrade` goes on.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import subprocess
 import time
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
+from importlib.metadata import distributions
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.files import write_atomically
@@ -32,7 +36,6 @@ from supervision.keeper.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from redis.asyncio import Redis
 
@@ -41,9 +44,13 @@ if TYPE_CHECKING:
     Old = set[tuple[int, str]]
 
 MARK = "run/upgrade"
-"""What ran when an upgrade began, while it goes on: whatever else runs has the new code already."""
+"""What ran when an upgrade began, while it goes on: whatever else runs has the new code already.
+
+It tells of the code that it was begun with alone: for any other, all that runs is old.
+"""
 
 MODULES = "actors.connection.actor, gateway.__main__, supervision.root, supervision.keeper.watch"
+PACKAGES = ("actors", "gateway", "supervision")
 LOOK = 0.2  # seconds
 BACK = 90.0  # seconds that a part has to be back
 ERRAND = 300.0
@@ -94,7 +101,7 @@ async def _upgrade(data: Path, asked: Asked, tell: Callable[[str], None]) -> Non
     await _connections(data, old, asked, tell)
     if await _gateway(data, old):
         tell("gateway")
-    (data / MARK).unlink(missing_ok=True)
+    forget(data)
 
 
 def _check() -> None:
@@ -118,14 +125,36 @@ def _old(data: Path) -> Old:
 
     By pid and start, and not by times: the wall clock may be set meanwhile.
     """
+    code = _fingerprint()
     try:
-        return {(pid, start) for pid, start in json.loads((data / MARK).read_text())}
-    except (OSError, ValueError, TypeError):
+        begun = json.loads((data / MARK).read_text())
+        if begun["code"] == code:
+            return {(pid, start) for pid, start in begun["old"]}
+    except (OSError, ValueError, TypeError, KeyError):
         pass
     there = [*roster.read(data, PROCESSES), *roster.read(data)]
     old = {(one.pid, one.started) for one in there}
-    write_atomically(data / MARK, json.dumps(sorted(old)))
+    write_atomically(data / MARK, json.dumps({"code": code, "old": sorted(old)}))
     return old
+
+
+def forget(data: Path) -> None:
+    """Drop the mark of an upgrade that did not come to its end."""
+    (data / MARK).unlink(missing_ok=True)
+
+
+def _fingerprint() -> str:
+    """Tells the code that lies here, and what is installed beside it, from any other."""
+    told = hashlib.sha256()
+    for package in PACKAGES:
+        root = Path(import_module(package).__path__[0])
+        for file in sorted(root.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                content = hashlib.sha256(file.read_bytes()).hexdigest()
+                told.update(f"{package}/{file.relative_to(root)} {content}\n".encode())
+    for installed in sorted(f"{one.name}=={one.version}" for one in distributions()):
+        told.update(f"{installed}\n".encode())
+    return told.hexdigest()
 
 
 async def _keeper(data: Path, old: Old, tell: Callable[[str], None]) -> None:

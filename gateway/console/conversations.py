@@ -28,6 +28,10 @@ LOOKED_AT: Final = 300
 """Messages, of which the newest tell which conversations there are."""
 
 PAGE: Final = 50
+ALREADY_SENT: Final = (
+    "Your first text was accepted and is on its way, only its answer was lost;"
+    " what you wrote now was not sent. Send it again to send it as a message of its own."
+)
 
 
 async def first(view: View) -> Response:
@@ -94,6 +98,8 @@ async def say(view: View) -> Response:
     except Problem as problem:
         if problem.kind.status in {403, 404}:
             raise
+        if problem.kind.code == "idempotency_conflict":
+            problem = Problem("idempotency_conflict", ALREADY_SENT)
         return await conversation(view, problem)
     return view.to(f"{_address(name, chat)}?sent={quote(accepted['id'])}")
 
@@ -160,8 +166,15 @@ async def _shown(
         files=found is not None and found["engine"] not in WITHOUT_FILES,
         shown_kinds=chats.SHOWN,
         given=view.form,
-        once=view.form.get("once") or secrets.token_hex(16),
+        once=_once(view, problem),
     )
+
+
+def _once(view: View, problem: Problem | None) -> str:
+    """The number of the form's next message: the same where what was sent may have arrived."""
+    taken = problem is not None and problem.kind.code == "idempotency_conflict"
+    given = None if taken else view.form.get("once")
+    return given or secrets.token_hex(16)
 
 
 def _address(name: str, chat: str) -> str:

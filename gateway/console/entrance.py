@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import mimetypes
 import time
 from typing import TYPE_CHECKING
@@ -10,8 +11,8 @@ from starlette.responses import RedirectResponse, Response
 
 from actors.state.documents import StoreAway
 from gateway import ranges
-from gateway.console import rendering, session
-from gateway.console.page import LOGIN, Ask, key_of
+from gateway.console import ended, rendering, session
+from gateway.console.page import LOGIN, Ask, key_of, opened
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ STATIC = frozenset({"console.css", "console.js", "icon.svg"})
 
 
 async def show(request: Request, _: Mapping[str, str], secret: bytes) -> Response:
-    found = session.opened(secret, request.cookies.get(session.COOKIE), time.time())
+    found = await opened(request, secret)
     try:
         if found is not None and await key_of(request, found.key_id) is not None:
             return RedirectResponse("/", status_code=303, headers=rendering.HEADERS)
@@ -38,11 +39,17 @@ async def show(request: Request, _: Mapping[str, str], secret: bytes) -> Respons
 async def log_in(request: Request, form: Mapping[str, str], secret: bytes) -> Response:
     backends: Backends = request.app.state.backends
     token = form.get("key", "").strip()
+    address = request.client.host if request.client else ""
+    try:
+        backends.guesses.check(address)
+    except Problem as problem:
+        return _again(problem)
     try:
         key = await backends.ring.find(token) if token else None
     except StoreAway:
         return _again(Problem("store_away", "The API key cannot be checked now; try again soon."))
     if key is None:
+        backends.guesses.wrong(address)
         return _again(Problem("unauthorized", "There is no such API key."))
     if not key.may("read"):
         return _again(Problem("missing_scope", "The console needs an API key that may read."))
@@ -51,6 +58,11 @@ async def log_in(request: Request, form: Mapping[str, str], secret: bytes) -> Re
 
 
 async def log_out(view: View) -> Response:
+    data = view.backends.settings.data
+    try:
+        await asyncio.to_thread(ended.end, data, view.session, time.time())
+    except OSError:
+        raise Problem("spool_unavailable", "The disk does not take that you log out.") from None
     return _with_cookie(RedirectResponse(LOGIN, status_code=303), view.request, None)
 
 
@@ -75,7 +87,9 @@ async def nothing(_: View) -> Response:
 
 
 def _again(problem: Problem) -> Response:
-    return rendering.page("login.html", {"problem": problem}, status=problem.kind.status)
+    answer = rendering.page("login.html", {"problem": problem}, status=problem.kind.status)
+    answer.headers.update(problem.headers)
+    return answer
 
 
 def _with_cookie(response: Response, request: Request, value: str | None) -> Response:

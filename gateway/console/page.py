@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from actors.state.documents import StoreAway
 from gateway import body
-from gateway.console import rendering, session
+from gateway.console import ended, rendering, session
 from gateway.console.view import PART, View
 from gateway.problems import Problem, from_validation
 
@@ -67,16 +67,21 @@ class Page:
             response = self.shown(scope, from_validation(error))
         except Problem as problem:
             response = self.shown(scope, problem)
+        if PART in request.headers:
+            # Without it the script takes an answer for that of something in between.
+            response.headers[PART] = "1"
         await response(scope, receive, send)
 
     def shown(self, scope: Scope, problem: Problem) -> Response:
         """The problem as a page, or as what is between its bars."""
-        return rendering.page(
+        answer = rendering.page(
             "problem.html",
             {"problem": problem},
             status=problem.kind.status,
             part=PART in Request(scope).headers,
         )
+        answer.headers.update(problem.headers)
+        return answer
 
     async def _answer(self, request: Request) -> Response:
         ask = self._asks[request.method]
@@ -87,7 +92,7 @@ class Page:
         form = await _form(request) if changes and not ask.upload else {}
         if ask.outside:
             return await ask.handler(request, form, secret)
-        found = session.opened(secret, request.cookies.get(session.COOKIE), time.time())
+        found = await opened(request, secret)
         key = None if found is None else await key_of(request, found.key_id)
         if found is None or key is None:
             return _to_login(request)
@@ -102,6 +107,15 @@ class Page:
             data = request.app.state.backends.settings.data
             self._secret = await asyncio.to_thread(session.secret_of, data)
         return self._secret
+
+
+async def opened(request: Request, secret: bytes) -> session.Session | None:
+    """The session of who asks; None where there is none, or it is over, or was logged out."""
+    found = session.opened(secret, request.cookies.get(session.COOKIE), time.time())
+    if found is None:
+        return None
+    data = request.app.state.backends.settings.data
+    return None if await asyncio.to_thread(ended.is_ended, data, found) else found
 
 
 async def key_of(request: Request, key_id: str) -> Key | None:

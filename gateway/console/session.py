@@ -31,11 +31,15 @@ _SECRET_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A person who is logged in; `token` is what proves that a form is of a page of theirs."""
+    """A person who is logged in; `token` is what proves that a form is of a page of theirs.
+
+    `name` tells the session from all others, and begins with when it ends.
+    """
 
     key_id: str
     ends_at: float
     token: str
+    name: str
 
 
 def sealed(secret: bytes, key_id: str, now: float) -> str:
@@ -51,10 +55,10 @@ def opened(secret: bytes, cookie: str | None, now: float) -> Session | None:
         return None
     if not hmac.compare_digest(mac, _mac(secret, "session", said)):
         return None
-    key_id, ends_at, _ = said.split(".")
+    key_id, ends_at, nonce = said.split(".")
     if int(ends_at) <= now:
         return None
-    return Session(key_id, float(ends_at), _mac(secret, "form", said))
+    return Session(key_id, float(ends_at), _mac(secret, "form", said), f"{ends_at}.{nonce}")
 
 
 def genuine(session: Session, token: str) -> bool:

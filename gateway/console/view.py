@@ -76,6 +76,9 @@ class View:
         """What the API answers to the person's key. Raises `Problem`, and ValidationError."""
         asked = self.operations[operation]
         if asked.scope is not None:
+            _, refusal = self.backends.limits.take(self.key.id)
+            if refusal is not None:
+                raise refusal
             auth.require(self.key, asked.scope)
         parameters = None if asked.query is None else asked.query.model_validate(query or {})
         content = None

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actors.files import clear_scratch, write_atomically
 from actors.redis.client import RedisAway
 from actors.redis.snapshot import NotGiven, snapshot
 from supervision.jobs.job import CannotDo
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 
     from supervision.jobs.job import Job
 
+NAME = "redis-{}-%Y%m%dT%H%M%SZ.rdb"
+MARK = "backups.mark"
 STEP = 1 << 22  # bytes between two words about the progress
 
 
@@ -35,9 +41,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
     if job.dry_run:
         size = await _size(job)
         return {"bytes": size, "file": None}
-    name = time.strftime("redis-%Y%m%dT%H%M%SZ.rdb", time.gmtime())
-    target = directory / name
-    told = 0
+    target, told = directory, 0
 
     def tell(done: int) -> None:
         nonlocal told
@@ -47,8 +51,11 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
 
     try:
         await asyncio.to_thread(directory.mkdir, mode=0o700, parents=True, exist_ok=True)
+        mark = await asyncio.to_thread(_mark, job.settings.data)
+        await asyncio.to_thread(clear_scratch, directory, _names(mark))
+        target = await asyncio.to_thread(_free, directory, mark)
         size = await snapshot(job.settings, target, tell)
-        removed = await asyncio.to_thread(_forget, directory, given.keep)
+        removed = await asyncio.to_thread(_forget, directory, _names(mark), given.keep)
     except RedisAway:
         raise CannotDo("redis_away", "Redis does not answer.") from None
     except NotGiven as refusal:
@@ -65,8 +72,32 @@ async def _size(job: Job) -> int:
     return int((await job.redis().info("memory"))["used_memory"])
 
 
-def _forget(directory: Path, keep: int) -> int:
-    old = sorted(directory.glob("redis-*.rdb"))[:-keep]
+def _mark(data: Path) -> str:
+    """What tells this instance's copies from others in the same place; made where there is none.
+
+    It is the data directory's, wherever that goes. Raises OSError.
+    """
+    file = data / MARK
+    with suppress(FileNotFoundError):
+        if re.fullmatch("[0-9a-f]{8}", known := file.read_text().strip()):
+            return known
+    write_atomically(file, made := secrets.token_hex(4))
+    return made
+
+
+def _free(directory: Path, mark: str) -> Path:
+    while (target := directory / time.strftime(NAME.format(mark), time.gmtime())).exists():
+        time.sleep(0.1)  # there is one of this second
+    return target
+
+
+def _names(mark: str) -> re.Pattern[str]:
+    return re.compile(rf"redis-{mark}-\d{{8}}T\d{{6}}Z\.rdb")
+
+
+def _forget(directory: Path, names: re.Pattern[str], keep: int) -> int:
+    """Only what this job wrote for this instance goes."""
+    old = sorted(file for file in directory.iterdir() if names.fullmatch(file.name))[:-keep]
     for file in old:
         file.unlink()
     return len(old)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actors.files import begin_scratch, clear_scratch
 from actors.state.connections import Connections
 from actors.state.documents import MESSAGES, Order, Where
 from supervision.jobs.job import CannotDo
@@ -36,10 +38,11 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
     if found is None:
         raise CannotDo("unknown_connection", f"There is no connection {given.connection!r}.")
     target = given.to or job.settings.data / "exports" / f"{found.id}.jsonl"
-    scratch = target.with_name(f".{target.name}.{os.getpid()}")
     where = [Where("connection", "==", found.id)]
     count, after = 0, None
-    stream = None if job.dry_run else await asyncio.to_thread(_begin, scratch)
+    stream, scratch = None, target
+    if not job.dry_run:
+        stream, scratch = await asyncio.to_thread(_begin, target)
     try:
         if stream is not None:
             stream.write(json.dumps({"connection": asdict(found)}, ensure_ascii=False) + "\n")
@@ -65,12 +68,14 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
     return {"messages": count, "file": None if job.dry_run else str(target)}
 
 
-def _begin(scratch: Path) -> Any:
+def _begin(target: Path) -> tuple[Any, Path]:
     try:
-        scratch.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w")
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        clear_scratch(target.parent, re.compile(re.escape(target.name)))
+        descriptor, scratch = begin_scratch(target)
     except OSError as error:
-        raise _unwritable(scratch.parent, error) from None
+        raise _unwritable(target.parent, error) from None
+    return os.fdopen(descriptor, "w"), scratch
 
 
 def _unwritable(place: Path, error: OSError) -> CannotDo:

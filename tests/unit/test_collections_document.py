@@ -24,6 +24,7 @@ from actors.state.documents import (
     JOBS,
     MESSAGES,
     RECOVERY_ACTIONS,
+    REVOKED_KEYS,
     WEBHOOKS,
 )
 from actors.state.event_log import EventLog
@@ -32,7 +33,7 @@ from actors.state.recovery import recovery_action
 from actors.state.sqlite import SqliteDocuments
 from actors.state.webhooks import Secret, Webhook, Webhooks
 from gateway.courier import kept
-from gateway.keys import create
+from gateway.keys import create, revoke
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,7 +106,10 @@ async def test_connections_and_keys(tmp_path: Path) -> None:
     await connections.create("shop")
     assert await connections.observe("shop", Observed("open"))
     await create(store, name="x", scopes=["read"], connections=None)
-    for collection in (CONNECTIONS, API_KEYS):
+    (key,) = (await store.query(API_KEYS)).items
+    check(API_KEYS, key)
+    await revoke(store, key["id"])
+    for collection in (CONNECTIONS, REVOKED_KEYS):
         (found,) = (await store.query(collection)).items
         check(collection, found)
     await store.close()

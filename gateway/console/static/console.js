@@ -4,6 +4,7 @@
 
 const main = document.getElementById("main");
 const lost = document.getElementById("lost");
+const failed = document.getElementById("failed");
 const PART = { "X-Teimoso-Part": "1" };
 let asking = 0;
 let shown = "";
@@ -81,10 +82,30 @@ function tell_times(root) {
   }
 }
 
+// What the console did not write says nothing of it: a proxy before it may answer in its place.
+function ours(response) {
+  if (response.headers.get("X-Teimoso-Part") !== "1") throw new Error("no answer of the console");
+  lost.hidden = true;
+  return response;
+}
+
+function parsed(html) {
+  return new DOMParser().parseFromString(`<main>${html}</main>`, "text/html");
+}
+
+// Why something failed, above the page: what is typed in it stays.
+function say_failed(page, sent) {
+  const alert = page && page.querySelector("[role=alert]");
+  if (!page && failed.hasAttribute("data-sent") && !sent) return;
+  failed.textContent = alert ? alert.textContent : "That failed; try it again soon.";
+  failed.hidden = !page;
+  failed.toggleAttribute("data-sent", Boolean(page && sent));
+}
+
 function put(html) {
   if (html !== shown) {
     shown = html;
-    const page = new DOMParser().parseFromString(`<main>${html}</main>`, "text/html");
+    const page = parsed(html);
     tell_times(page);
     const list = main.querySelector("[data-follow]");
     const follows = list && list.scrollHeight - list.scrollTop - list.clientHeight < 80;
@@ -99,13 +120,29 @@ function to_the_end() {
   if (list) list.scrollTop = list.scrollHeight;
 }
 
-async function answered(response) {
-  if (response.status === 401) {
+// Whether it was done. An answer that refuses what was sent, or that only for now cannot say how
+// the page is, puts nothing in its place.
+async function answered(response, sent) {
+  if (ours(response).status === 401) {
     location.assign("/console/login");
     return false;
   }
-  put(await response.text());
+  const html = await response.text();
+  if (!response.ok && (sent || response.status >= 500 || response.status === 429)) {
+    const page = parsed(html);
+    say_failed(page, sent);
+    if (sent && sent.hasAttribute("data-once")) take_number(sent, page);
+    return false;
+  }
+  say_failed(null, sent);
+  put(html);
   return response.ok;
+}
+
+// The server gives a new number where the old one stands for a text that was sent already.
+function take_number(form, page) {
+  const given = page.querySelector("[data-once] [name=once]");
+  if (given) form.elements.once.value = given.value;
 }
 
 async function refresh() {
@@ -114,8 +151,7 @@ async function refresh() {
     const response = await fetch(main.dataset.live, { headers: PART, cache: "no-store" });
     // An answer that was overtaken by what the person did is older than what is shown.
     if (turn !== asking) return;
-    lost.hidden = true;
-    // A page that is gone, or that fails, is said within it.
+    // A page that is gone is said within it.
     await answered(response);
   } catch {
     lost.hidden = turn !== asking;
@@ -142,8 +178,7 @@ async function send(form, button) {
       headers: PART,
       body: new URLSearchParams(new FormData(form)),
     });
-    lost.hidden = true;
-    const done = await answered(response);
+    const done = await answered(response, form);
     // What was just sent is shown from there until the list has it.
     if (done && response.redirected && form.hasAttribute("data-once")) main.dataset.live = response.url;
     if (done && form.hasAttribute("data-once")) begin_anew(form);
@@ -180,6 +215,7 @@ async function attach(form) {
     },
     body: file,
   });
+  ours(response);
   if (!response.ok) {
     told.textContent = response.status === 401 ? "You were logged out." : (await response.json()).detail;
     return false;

@@ -78,9 +78,33 @@ def test_what_cannot_be_sent_is_said_and_kept_in_the_form(admin: Person) -> None
     conflict = admin.submit(THREAD, text="another text, of one number", once="one")
     assert conflict.status_code == 422
     assert "another text, of one number</textarea>" in conflict.text
+    assert "Your first text was accepted" in conflict.text
+    given = re.search(r'name="once" value="([^"]+)"', conflict.text)
+    assert given
+    assert given[1] != "one"
+    anew = admin.submit(THREAD, text="another text, of one number", once=given[1])
+    assert anew.status_code == 200
     odd = admin.get("/console/conversations/shop?to=12")
     assert (odd.status_code, 'role="alert"' in odd.text) == (422, True)
     assert admin.get("/console/conversations/shop?to=%2B1 (555) 010-0002").url.path == THREAD
+
+
+def test_each_answer_to_a_script_says_that_the_console_wrote_it(
+    gateway: Gateway, admin: Person
+) -> None:
+    upload = {"X-Teimoso-Token": admin.token, "X-Teimoso-Part": "1"}
+    with Person(gateway, None) as nobody:
+        answers = [
+            admin.part(THREAD),
+            admin.part("/console/conversations"),
+            admin.part("/console/conversations/nobody"),
+            admin.post("/console/media", content=PNG, headers=upload),
+            admin.post("/console/media", content=b"", headers=upload),
+            nobody.part(THREAD),
+        ]
+    assert [one.status_code for one in answers] == [200, 200, 404, 201, 422, 401]
+    assert {one.headers.get("x-teimoso-part") for one in answers} == {"1"}
+    assert "x-teimoso-part" not in admin.get(THREAD).headers
 
 
 def test_a_file_is_taken_in_sent_and_given_out(gateway: Gateway, admin: Person) -> None:

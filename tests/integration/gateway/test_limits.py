@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.app import OPERATIONS
-from tests.integration.gateway.served import Gateway
+from tests.integration.gateway.person import Person
+from tests.integration.gateway.served import KEY, Gateway
 from tests.integration.gateway.test_access import made
 from tests.integration.gateway.test_matrix import ask
 
@@ -67,3 +68,24 @@ def test_a_limit_is_not_for_who_has_no_key(gateway: Gateway) -> None:
             answer = nobody.get("/health")
             assert answer.status_code == 200
             assert "ratelimit" not in answer.headers
+
+
+def test_the_console_asks_within_the_quota_of_its_key(gateway: Gateway) -> None:
+    made = gateway.api.post("/api/keys", json={"name": "person", "scopes": ["read"]}).json()
+    with Person(gateway, made["key"]) as person:
+        answers = [person.part("/console/conversations/shop") for _ in range(QUOTA + 1)]
+    refused = next(one for one in answers if one.status_code == 429)
+    assert int(refused.headers["Retry-After"]) > 0
+    assert "asked" in refused.text
+
+
+def test_wrong_keys_at_the_login_are_slowed_down(gateway: Gateway) -> None:
+    with Person(gateway, None) as nobody:
+        wrong = [nobody.post("/console/login", data={"key": "x" * 20}) for _ in range(25)]
+        right = nobody.post("/console/login", data={"key": KEY})
+    statuses = [one.status_code for one in wrong]
+    assert statuses[0] == 401
+    assert statuses[-1] == 429
+    assert "Too many wrong keys" in wrong[-1].text
+    assert int(wrong[-1].headers["Retry-After"]) > 0
+    assert right.status_code == 429, "who guesses hears nothing meanwhile"

@@ -13,7 +13,9 @@ import pytest
 
 from actors.connection.vault.bucket import BucketAway
 from actors.health import hour
+from actors.health import monitor as monitoring
 from actors.health.actor import HealthMonitor
+from actors.health.alerts import Alert
 from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
 from actors.health.probes import Probes
@@ -372,3 +374,18 @@ async def test_what_was_no_send_in_the_spool_is_an_alert_until_it_is_taken_out(
     await monitor.round()
     await monitor.round()
     assert await alerts(documents) == [("spool_unreadable", None, False)]
+
+
+async def test_however_many_alerts_an_earlier_monitor_left_each_is_gone_on_with(
+    monitor: Monitor, documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitoring, "BATCH_LIMIT", 2)
+    left = [
+        Alert("connection_failed", f"c{each}", "warning", "it fell", time.time() - each)
+        for each in range(5)
+    ]
+    await documents.batch([alert.write for alert in left])
+    assert [active for _, _, active in await alerts(documents)] == [True] * 5
+    for _ in range(10):
+        await monitor.round()
+    assert [active for _, _, active in await alerts(documents)] == [False] * 5

@@ -171,6 +171,10 @@ def test_a_connection_is_exported_whole(place: Place) -> None:
     assert trial == {"messages": 13, "file": None}
     assert not (place.data / "exports").exists()
     file = place.data / "exports" / "shop.jsonl"
+    file.parent.mkdir(mode=0o700)
+    another = file.with_name(".shop2.jsonl.1")
+    another.touch()
+    file.with_name(".shop.jsonl.1").touch()  # a killed one left it
     for _ in range(2):
         done = place.result("export-connection", SHOP)
         assert done == {"messages": 13, "file": str(file)}
@@ -180,7 +184,7 @@ def test_a_connection_is_exported_whole(place: Place) -> None:
         assert (len(times), times) == (13, sorted(times))
         assert {message["text"] for message in messages} == {SECRET}
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        assert list(file.parent.iterdir()) == [file]
+        assert set(file.parent.iterdir()) == {file, another}
     place.refused("unknown_connection", "export-connection", "other")
     blocked = place.data / "file"
     blocked.touch()
@@ -287,12 +291,26 @@ def test_redis_is_copied_and_the_copy_loads(
 def test_only_the_newest_copies_of_redis_stay(place: Place) -> None:
     directory = place.data / "elsewhere"
     directory.mkdir()
+    place.result("backup-redis")
+    mark = (place.data / "backups.mark").read_text()
     for day in range(1, 6):
-        (directory / f"redis-2026010{day}T000000Z.rdb").touch()
-    (directory / "redis.conf").touch()
+        (directory / f"redis-{mark}-2026010{day}T000000Z.rdb").touch()
+    others = {
+        "redis.conf",
+        "redis-20260101T000000Z.rdb",
+        "redis-0a0a0a0a-20260101T000000Z.rdb",
+        f"redis-{mark}-before-the-move.rdb",
+        f".redis-{mark}-notes.rdb.1",
+    }
+    for name in others:
+        (directory / name).touch()
+    (directory / f".redis-{mark}-20260101T000000Z.rdb.1").touch()  # a killed one left it
     done = place.result("backup-redis", "--to", str(directory), "--keep", "3")
     assert done["removed"] == 3
-    assert len(list(directory.iterdir())) == 4
+    left = {file.name for file in directory.iterdir()}
+    assert left >= others
+    own = {f"redis-{mark}-2026010{day}T000000Z.rdb" for day in (4, 5)}
+    assert left - others == own | {done["file"].rpartition("/")[2]}
     place.refused("too_few", "backup-redis", "--keep", "0")
 
 

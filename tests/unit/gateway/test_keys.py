@@ -132,6 +132,26 @@ async def test_a_revoked_key_stops_working(documents: Documents) -> None:
     assert await ring.find(token) is None
 
 
+async def test_a_setting_brings_no_revoked_key_back(documents: Documents) -> None:
+    await ensure_first(documents, GIVEN)
+    [given] = (await documents.query(API_KEYS)).items
+    await keys.revoke(documents, given["id"])
+    await create(documents, name="a", scopes=["read"])
+    with pytest.raises(keys.RevokedKey):
+        await ensure_first(documents, GIVEN)
+    await create(documents, name="b", scopes=["admin"])
+    assert await ensure_first(documents, GIVEN) is None
+    assert await KeyRing(documents).find(GIVEN) is None
+
+
+async def test_a_revoked_first_key_leaves_room_for_another(documents: Documents) -> None:
+    await ensure_first(documents, GIVEN)
+    [given] = (await documents.query(API_KEYS)).items
+    await keys.revoke(documents, given["id"])
+    assert await ensure_first(documents, None) is not None
+    assert await ensure_first(documents, GIVEN) is None
+
+
 async def test_unknown_keys_do_not_hammer_the_store(documents: Documents) -> None:
     await ensure_first(documents, GIVEN)
     clock = Clock()

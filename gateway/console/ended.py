@@ -1,0 +1,33 @@
+"""Sessions that were logged out before their time, as empty files of the data directory."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.console.session import Session
+
+DIRECTORY: Final = "console.ended"
+
+
+def is_ended(data: Path, session: Session) -> bool:
+    """Whether the session was logged out: a copy of its cookie opens nothing either."""
+    return (data / DIRECTORY / session.name).exists()
+
+
+def end(data: Path, session: Session, now: float) -> None:
+    """End the session, also for the gateways that come; forgets those that are over anyway.
+
+    Raises OSError.
+    """
+    directory = data / DIRECTORY
+    directory.mkdir(mode=0o700, exist_ok=True)
+    (directory / session.name).touch()
+    for one in directory.iterdir():
+        until = one.name.partition(".")[0]
+        if until.isdecimal() and int(until) <= now:
+            with suppress(FileNotFoundError):  # another gateway forgot it
+                one.unlink()

@@ -1,0 +1,63 @@
+"""How often somebody may try a key at the login."""
+
+from __future__ import annotations
+
+import math
+import time
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING, Final
+
+from gateway.limits import judge
+from gateway.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+QUOTA: Final = 20
+"""Wrong keys of an address at once, and a minute."""
+
+KNOWN: Final = 4096
+"""Addresses beyond which those are forgotten that may try as often as ever."""
+
+
+class Guesses:
+    """No address tries more than its quota of wrong keys; right ones cost nothing.
+
+    Counted in the memory of one gateway process. Whoever shares an address, as all behind one proxy
+    do, shares the quota; who is logged in does not feel it.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._full_at: dict[str, float] = {}
+
+    def check(self, address: str) -> None:
+        """Raises the problem `rate_limited` while the address may not try."""
+        now = self._clock()
+        verdict = judge(self._full_at.get(_who(address), now), now, QUOTA)
+        if verdict.wait:
+            wait = math.ceil(verdict.wait)
+            raise Problem(
+                "rate_limited",
+                f"Too many wrong keys came from your address; try again in {wait} s.",
+                headers={"Retry-After": str(wait)},
+            )
+
+    def wrong(self, address: str) -> None:
+        """One more wrong key of the address."""
+        now = self._clock()
+        if len(self._full_at) >= KNOWN:
+            self._full_at = {who: at for who, at in self._full_at.items() if at > now}
+        who = _who(address)
+        self._full_at[who] = judge(self._full_at.get(who, now), now, QUOTA).full_at
+
+
+def _who(address: str) -> str:
+    """Of IPv6 the network: one person has all the addresses in it."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is None:
+        return str(ip_network(f"{found}/64", strict=False))
+    return address

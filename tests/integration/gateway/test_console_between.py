@@ -1,0 +1,109 @@
+"""What a page does with answers that are not the console's, or that come after one was lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser import chromium
+from tests.integration.gateway.served import KEY, Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Page, Route
+
+THREAD = "/console/conversations/shop/15550100002@s.whatsapp.net"
+PROXY = "<html><body><h1>502 Bad Gateway</h1></body></html>"
+OURS = '<div class="notice bad" role="alert"><p>The state store does not answer.</p></div>'
+PATIENCE = 30_000
+
+
+@pytest.fixture(scope="module")
+def page(gateway: Gateway) -> Iterator[Page]:
+    with chromium() as browser:
+        context = browser.new_context(base_url=f"http://127.0.0.1:{gateway.port}")
+        context.set_default_timeout(PATIENCE)
+        opened = context.new_page()
+        opened.goto("/")
+        opened.keyboard.type(KEY)
+        opened.keyboard.press("Enter")
+        opened.get_by_role("heading", name="Connections").wait_for()
+        yield opened
+
+
+def text_of(gateway: Gateway, address: str | None) -> str:
+    """The text of the message that the address says was sent."""
+    assert address
+    text: str = gateway.api.get(f"/api/messages/{address.partition('sent=')[2]}").json()["text"]
+    return text
+
+
+def test_what_a_proxy_answers_leaves_the_composer_as_it_was(page: Page) -> None:
+    page.goto(THREAD)
+    text = page.locator("#text")
+    number = page.locator("#composer [name=once]").input_value()
+    text.fill("typed before")
+    answered: list[str] = []
+
+    def bad_gateway(route: Route) -> None:
+        answered.append(route.request.method)
+        route.fulfill(status=502, content_type="text/html", body=PROXY)
+
+    page.route("**/console/conversations/**", bad_gateway)
+    page.get_by_text("The service does not answer").wait_for()
+    page.get_by_role("button", name="Send").click()
+    page.wait_for_function("!document.querySelector('#composer button').disabled")
+    page.unroute("**/console/conversations/**")
+    assert set(answered) == {"GET", "POST"}
+    assert text.input_value() == "typed before"
+    assert page.locator("#composer [name=once]").input_value() == number
+    page.get_by_text("The service does not answer").wait_for(state="hidden")
+
+
+def test_a_problem_of_the_service_is_said_above_the_page(page: Page) -> None:
+    page.goto(THREAD)
+    page.locator("#text").fill("typed before")
+    headers = {"X-Teimoso-Part": "1"}
+    page.route(
+        "**/console/conversations/**",
+        lambda route: route.fulfill(
+            status=503, content_type="text/html", body=OURS, headers=headers
+        ),
+    )
+    said = page.locator("#failed")
+    said.get_by_text("The state store does not answer.").wait_for()
+    assert page.locator("#text").input_value() == "typed before"
+    page.unroute("**/console/conversations/**")
+    said.wait_for(state="hidden")
+    assert page.locator("#text").input_value() == "typed before"
+
+
+def test_a_text_corrected_after_a_lost_answer_is_not_sent_in_its_place(
+    gateway: Gateway, page: Page
+) -> None:
+    page.goto(THREAD)
+    text, send = page.locator("#text"), page.get_by_role("button", name="Send")
+    lost: list[str] = []
+
+    def lose(route: Route) -> None:
+        if route.request.method == "POST":
+            lost.append(route.fetch(max_redirects=0).headers["location"])
+        route.abort()
+
+    page.route("**/console/conversations/**", lose)
+    text.fill("see you at fife")
+    send.click()
+    page.get_by_text("The service does not answer").wait_for()
+    page.unroute("**/console/conversations/**")
+    [first] = lost
+    text.fill("see you at five")
+    send.click()
+    page.locator("#failed").get_by_text("Your first text was accepted").wait_for()
+    assert text.input_value() == "see you at five"
+    assert text_of(gateway, first) == "see you at fife"
+    send.click()
+    page.wait_for_function("document.querySelector('#text').value === ''")
+    assert page.locator("#failed").is_hidden()
+    assert text_of(gateway, page.locator("main").get_attribute("data-live")) == "see you at five"
