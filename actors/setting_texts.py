@@ -180,11 +180,6 @@ the data directory; with a bucket an encrypted copy lies there as well. See
         "Files",
         """See [media](media.md).""",
         {
-            "MEDIA_LIMIT": (
-                "bytes (also `20G`) that all files of this host may have together before no more is "
-                "taken from callers (507 `media_limit_reached`); what arrives from WhatsApp is kept "
-                "all the same; `0` for no limit but the disk's"
-            ),
             "MEDIA_MAX_BYTES": "bytes (also `16M`) that a file may have, `250M` at most",
             "MEDIA_LIMIT": (
                 "bytes (also `20G`) that all files of this host may have together before no more "
