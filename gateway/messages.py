@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -27,7 +28,7 @@ from actors.redis.keys import CONNECTION_ID
 from actors.state.changes import is_early
 from actors.state.documents import MESSAGES, Order, StoreAway, Where
 from actors.state.messages import connection_of
-from gateway import answers, auth, engines, shapes, targets
+from gateway import answers, auth, direct, engines, shapes, targets
 from gateway.endpoint import Call, Gives, Operation, written
 from gateway.models import ListMessages, Wait
 from gateway.outgoing import Bringing, Changing, NewMessage, NewText
@@ -67,10 +68,17 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
     if connection is None:
         raise Problem("unknown_connection")
     engines.require_able(connection.engine, wanted.type, wanted.to)
+    queued = backends.settings.message_queue_enabled
+    if not queued:
+        direct.require_now(wanted)
     try:
         accepted = await _accept(backends, wanted, key)
     except IdempotencyConflict:
         raise Problem("idempotency_conflict") from None
+    except RedisAway:
+        if queued:
+            raise
+        raise direct.lost() from None
     except SpoolUnavailable:
         # The script may have run before the answer was lost: only a key makes a repeat harmless.
         raise Problem("spool_unavailable", _AGAIN if key else _ONCE_MORE, uncertain=True) from None
@@ -80,7 +88,10 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
         headers["Idempotency-Replayed"] = "true"
     else:
         backends.metrics.accepted(record.connection)
-    if call.query.wait:
+    if not queued:
+        outcome = partial(_outcome, backends)
+        status = (await direct.settle(backends.lanes, record, outcome, call.query.wait)).status
+    elif call.query.wait:
         status = (await _outcome(backends, record, call.query.wait)).status
     else:
         status = shapes.first_status(record)
@@ -353,6 +364,8 @@ OPERATIONS = (
             "idempotency_conflict",
             "spool_unavailable",
             "store_away",
+            "queue_disabled",
+            "not_sent",
         ),
     ),
     Operation(
