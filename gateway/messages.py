@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import re
 import time
-from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -17,7 +15,6 @@ from actors.queue.lanes import (
     IdempotencyConflict,
     NotCancellable,
     NotFound,
-    Record,
     RedisAway,
     Send,
     mint,
@@ -28,7 +25,7 @@ from actors.redis.keys import CONNECTION_ID
 from actors.state.changes import is_early
 from actors.state.documents import MESSAGES, Order, StoreAway, Where
 from actors.state.messages import connection_of
-from gateway import answers, auth, direct, engines, shapes, targets
+from gateway import answers, auth, engines, outcome, shapes, targets
 from gateway.endpoint import Call, Gives, Operation, written
 from gateway.models import ListMessages, Wait
 from gateway.outgoing import Bringing, Changing, NewMessage, NewText
@@ -53,7 +50,6 @@ _ONCE_MORE = (
     " may be sent twice. With an Idempotency-Key from the first request on, it would be sent once."
 )
 _ON_DISK = "The message waits on disk for the queue, which can cancel it then; try again soon."
-_FIRST_LOOK, _LAST_LOOK = 0.05, 0.25  # seconds between looks while a caller waits
 
 
 async def send(call: Call[NewMessage, Wait]) -> Response:
@@ -70,7 +66,7 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
     engines.require_able(connection.engine, wanted.type, wanted.to)
     queued = backends.settings.message_queue_enabled
     if not queued:
-        direct.require_now(wanted)
+        outcome.require_now(wanted)
     try:
         accepted = await _accept(backends, wanted, key)
     except IdempotencyConflict:
@@ -78,7 +74,7 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
     except RedisAway:
         if queued:
             raise
-        raise direct.lost() from None
+        raise outcome.lost() from None
     except SpoolUnavailable:
         # The script may have run before the answer was lost: only a key makes a repeat harmless.
         raise Problem("spool_unavailable", _AGAIN if key else _ONCE_MORE, uncertain=True) from None
@@ -89,10 +85,9 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
     else:
         backends.metrics.accepted(record.connection)
     if not queued:
-        outcome = partial(_outcome, backends)
-        status = (await direct.settle(backends.lanes, record, outcome, call.query.wait)).status
+        status = (await outcome.settled(backends, record, call.query.wait)).status
     elif call.query.wait:
-        status = (await _outcome(backends, record, call.query.wait)).status
+        status = (await outcome.reached(backends, record, call.query.wait)).status
     else:
         status = shapes.first_status(record)
     return Response(
@@ -271,29 +266,6 @@ def _idempotency_key(call: Call[NewMessage, Wait]) -> str | None:
         )
     # Two programs with keys of their own may count their orders alike.
     return f"{call.key.id}:{given[0]}"
-
-
-async def _outcome(backends: Backends, record: Record, seconds: float) -> Record:
-    """The record once it is sent, dead or cancelled, or as it is when time is up.
-
-    It was accepted: whatever happens to Redis or to this process now is no refusal any more.
-    """
-    if record.send_at is not None and record.send_at > time.time() + seconds:
-        return record  # nothing can come of waiting
-    deadline = time.monotonic() + seconds
-    pause = _FIRST_LOOK
-    while record.status not in shapes.FINAL and (left := deadline - time.monotonic()) > 0:
-        try:
-            async with asyncio.timeout(min(pause, left)):
-                await backends.closing.wait()
-            break
-        except TimeoutError:
-            pause = min(pause * 1.5, _LAST_LOOK)
-        try:
-            record = await backends.lanes.get(record.id) or record
-        except RedisAway:
-            continue
-    return record
 
 
 _TAG = "messages"

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,7 +21,7 @@ from gateway.cli.options import DATA, Data, Json, directory
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ray.job_submission import JobSubmissionClient
+    from supervision.jobs.client import Client
 
 app = typer.Typer(help="What is done now and then, as jobs of Ray.", no_args_is_help=True)
 
@@ -69,7 +68,7 @@ def run(
     words = placed(context.args)
     entry = [sys.executable, "-P", "-m", "supervision.jobs", job, *words, "--data", str(place)]
     if as_json:
-        _run(_client(place, dashboard), shlex.join(entry), wait=wait)
+        _run(_client(place, dashboard), entry, wait=wait)
         return
     address, environment = _where(place, dashboard)
     ray = (sys.executable, "-P", "-m", "ray.scripts.scripts", "job", "submit")
@@ -82,23 +81,17 @@ def run(
     raise typer.Exit(done.returncode)
 
 
-def _run(client: JobSubmissionClient, entry: str, *, wait: bool) -> None:
-    """Print what became of the job: its id, Ray's status, and the lines that it wrote itself."""
-    identity = client.submit_job(entrypoint=entry)
-    while wait and not client.get_job_status(identity).is_terminal():
+def _run(client: Client, entry: Sequence[str], *, wait: bool) -> None:
+    """Print what became of the job: its id, Ray's status, and what it wrote of itself."""
+    identity = client.submit(entry)
+    status, ended = client.status(identity)
+    while wait and not ended:
         time.sleep(POLL)
-    status = client.get_job_status(identity).value
-    said = client.get_job_logs(identity).splitlines() if wait else []
-    told = [json.loads(line) for line in said if line.startswith('{"job"')]
-    last = told.pop() if told else {}
-    output.plain(
-        {
-            "id": identity,
-            "status": status,
-            "progress": told,
-            **{name: last[name] for name in ("dry_run", "result", "code", "error") if name in last},
-        }
-    )
+        status, ended = client.status(identity)
+    progress = client.told(identity) if wait else []
+    last = progress.pop() if progress else {}
+    end = {name: last[name] for name in ("dry_run", "result", "code", "error") if name in last}
+    output.plain({"id": identity, "status": status, "progress": progress, **end})
     if wait and status != "SUCCEEDED":
         raise typer.Exit(1)
 
@@ -120,23 +113,12 @@ def placed(words: Sequence[str]) -> list[str]:
 @app.command("list")
 def list_(dashboard: Dashboard = None, data: Data = DATA, as_json: Json = False) -> None:
     """List the jobs that there are and were."""
-    listed: list[dict[str, Any]] = [
-        {
-            "id": one.submission_id,
-            "status": one.status.value,
-            "job": _name(one.entrypoint),
-            "started_at": None if one.start_time is None else one.start_time / 1000,
-            "ended_at": None if one.end_time is None else one.end_time / 1000,
-        }
-        for one in _client(directory(data), dashboard).list_jobs()
-        if one.submission_id is not None
-    ]
-    listed.sort(key=lambda one: one["started_at"] or 0, reverse=True)
+    listed = _client(directory(data), dashboard).list()
     if as_json:
-        output.plain({"items": listed})
+        output.plain({"items": [asdict(one) for one in listed]})
         return
     rows = (
-        (one["id"], one["status"], one["job"], _moment(one["started_at"]), _moment(one["ended_at"]))
+        (one.id, one.status, one.job, _moment(one.started_at), _moment(one.ended_at))
         for one in listed
     )
     output.table(("id", "status", "job", "started at", "ended at"), rows, "There was no job yet.")
@@ -146,22 +128,14 @@ def _moment(seconds: float | None) -> str | None:
     return None if seconds is None else output.moment(seconds)
 
 
-def _name(entry: str) -> str:
-    """Of which of our jobs this is the command; the command itself where it is none."""
-    words = shlex.split(entry)
-    if "supervision.jobs" in words[:-1]:
-        return words[words.index("supervision.jobs") + 1]
-    return entry
-
-
-def _client(data: Path, dashboard: str | None) -> JobSubmissionClient:
+def _client(data: Path, dashboard: str | None) -> Client:
     """Ray's own client; ends the command where Ray does not answer."""
     address, environment = _where(data, dashboard)
     os.environ.update({name: value for name, value in environment.items() if value})
-    from ray.job_submission import JobSubmissionClient
+    from supervision.jobs.client import Client
 
     try:
-        return JobSubmissionClient(address)
+        return Client(address)
     except ConnectionError:
         output.refuse(f"Ray does not answer at {address}: `teimoso status` says what runs.")
 
