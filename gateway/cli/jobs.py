@@ -11,7 +11,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -89,7 +89,7 @@ def _run(client: Client, entry: Sequence[str], *, wait: bool) -> None:
         time.sleep(POLL)
         status, ended = client.status(identity)
     progress = client.told(identity) if wait else []
-    last = progress.pop() if progress else {}
+    last: dict[str, Any] = progress.pop() if progress else {}
     end = {name: last[name] for name in ("dry_run", "result", "code", "error") if name in last}
     output.plain({"id": identity, "status": status, "progress": progress, **end})
     if wait and status != "SUCCEEDED":
