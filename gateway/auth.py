@@ -5,23 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.state.documents import StoreAway
+from gateway.fields import every
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
-    from starlette.datastructures import Headers
-
+    from gateway.fields import Fields
     from gateway.keys import Key, KeyRing, Scope
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="teimoso"'}
 
 
-def presented(headers: Headers) -> str | None:
+def presented(fields: Fields) -> str | None:
     """The key in `X-Api-Key` or `Authorization: Bearer`; never one in the URL.
 
     Problem `unauthorized` where there are several: whoever added the second one must not decide
     whose rights count. The same key in both headers is one key.
     """
-    own, standard = headers.getlist("x-api-key"), headers.getlist("authorization")
+    own, standard = every(fields, b"x-api-key"), every(fields, b"authorization")
+    if len(own) == 1 and not standard:
+        return own[0] or None
     tokens = {token for token in own if token} | {_bearer(value) for value in standard} - {None}
     if len(own) > 1 or len(standard) > 1 or len(tokens) > 1:
         raise Problem(
@@ -37,9 +39,9 @@ def _bearer(value: str) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-async def authenticate(ring: KeyRing, headers: Headers) -> Key:
+async def authenticate(ring: KeyRing, fields: Fields) -> Key:
     """The caller's key. Problems: `unauthorized`, `store_away`."""
-    token = presented(headers)
+    token = presented(fields)
     if token is None:
         raise Problem(
             "unauthorized",
