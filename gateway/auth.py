@@ -9,6 +9,8 @@ from gateway.fields import every
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.fields import Fields
     from gateway.keys import Key, KeyRing, Scope
 
@@ -70,3 +72,14 @@ def require_connection(key: Key, connection: str) -> None:
     """
     if not key.reaches(connection):
         raise Problem("connection_forbidden")
+
+
+def require_connections(key: Key, named: Sequence[str] | None) -> None:
+    """Problem `connection_forbidden` unless the key is for all that are named; None names every one.
+
+    So what a key makes reaches no further than the key.
+    """
+    if named is None and not key.covers(None):
+        raise Problem("connection_forbidden", "Name the connections: this key is for some only.")
+    for connection in named or ():
+        require_connection(key, connection)
