@@ -89,9 +89,11 @@ def _run(client: Client, entry: Sequence[str], *, wait: bool) -> None:
         time.sleep(POLL)
         status, ended = client.status(identity)
     progress = client.told(identity) if wait else []
-    last: dict[str, Any] = progress.pop() if progress else {}
-    end = {name: last[name] for name in ("dry_run", "result", "code", "error") if name in last}
-    output.plain({"id": identity, "status": status, "progress": progress, **end})
+    last: dict[str, Any] = {}
+    if progress:
+        last = progress.pop()
+    ended_as = {each: last[each] for each in ("dry_run", "result", "code", "error") if each in last}
+    output.plain({"id": identity, "status": status, "progress": progress, **ended_as})
     if wait and status != "SUCCEEDED":
         raise typer.Exit(1)
 
