@@ -92,8 +92,11 @@ def _run(client: Client, entry: Sequence[str], *, wait: bool) -> None:
     last: dict[str, Any] = {}
     if progress:
         last = progress.pop()
-    ended_as = {each: last[each] for each in ("dry_run", "result", "code", "error") if each in last}
-    output.plain({"id": identity, "status": status, "progress": progress, **ended_as})
+    told: dict[str, Any] = {"id": identity, "status": status, "progress": progress}
+    for each in ("dry_run", "result", "code", "error"):
+        if each in last:
+            told[each] = last[each]
+    output.plain(told)
     if wait and status != "SUCCEEDED":
         raise typer.Exit(1)
 
