@@ -1,6 +1,6 @@
 -- What the transitions of a connection share: their keys, the record of a message, and the place
--- of a message and of its chat in the queue. `lease.lua` or `lanes.lua` is put behind this file,
--- and both run as one script (`script.py`).
+-- of a message and of its chat in the queue. What a script is to do besides is put behind
+-- this file (`script.py`): `lease.lua`, or some of the queue's files (`ledger.py`).
 --
 -- KEYS[1..14]  the fixed keys of one connection, explained in `keys.py`
 -- ARGV[1]      teimoso:{connection}, the base of the keys made here: `BASE:message:ID`,
@@ -58,17 +58,22 @@ local function wake()
 end
 
 -- What this script adds to `counters`: each is written once, at its end (`run`), and not for each
--- message; and what those have been before, that are numbers to give.
-local added, before = {}, {}
+-- message; and the last number that was given of those that are numbers to give.
+local added, last = {}, {}
 
 local function add(counter, by)
     added[counter] = (added[counter] or 0) + by
 end
 
+-- The first is taken at once, which reads what the others count on from.
 local function following(counter)
-    before[counter] = before[counter] or tonumber(call('HGET', COUNTERS, counter) or 0)
-    add(counter, 1)
-    return before[counter] + added[counter]
+    if last[counter] then
+        last[counter] = last[counter] + 1
+        add(counter, 1)
+    else
+        last[counter] = call('HINCRBY', COUNTERS, counter, 1)
+    end
+    return last[counter]
 end
 
 local function sequence()
