@@ -199,5 +199,3 @@ function transitions.unclaim(epoch, ...)
     end
     return 'kept'
 end
-
-return run()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from actors.queue.dead_letters import ALL, DeadLetters, Redriven, Which
 from actors.queue.hands import Hands, Outcome
-from actors.queue.ledger import clock, pairs
+from actors.queue.ledger import ACCEPT, clock, pairs
 from actors.queue.pacing import Pacing
 from actors.queue.record import (
     Accepted,
@@ -107,8 +107,9 @@ class Lanes(DeadLetters):
             spare = "" if message_id else mint()
             message_id = message_id or derive(send, idempotency_key, now)
         message_id = message_id or mint()
-        outcome, *answer = await self._run(
-            send.connection,
+        outcome, *answer = await ACCEPT.run(
+            self._line,
+            keys.of(send.connection),
             "accept",
             now,
             message_id,

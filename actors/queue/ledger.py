@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 
 SCRIPT = Script.of(
     "transitions.lua",
+    "flight.lua",
+    "actors.queue:accepting.lua",
     "actors.queue:pacing.lua",
     "actors.queue:dead_letters.lua",
     "actors.queue:lanes.lua",
     "actors.queue:claims.lua",
     package="actors.redis",
 )
+ACCEPT = Script.of("transitions.lua", "actors.queue:accepting.lua", package="actors.redis")
 
 
 class Ledger:

@@ -3,7 +3,8 @@
 EVALSHA and not FUNCTION: functions must be loaded into every node of a cluster beforehand and are
 gone with an emptied server, where a script comes back by itself with the first EVAL. One script
 for all transitions of a room means one text to load and one place for what they share; the first
-argument names the transition.
+argument names the transition. What runs most often is a script of its own, since Lua makes all
+functions of a script anew for each run.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ class Script:
 
     @classmethod
     def of(cls, *names: str, package: str) -> Script:
-        """Put the Lua files of `package` (or ``package:file``) behind one another."""
+        """Put the Lua files of `package` (or ``package:file``) behind one another, and run them."""
         texts = []
         for name in names:
             room, _, file = name.rpartition(":")
             texts.append(files(room or package).joinpath(file).read_text())
-        text = "\n".join(texts)
+        text = "\n".join([*texts, "return run()\n"])
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
     async def run(
