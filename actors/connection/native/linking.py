@@ -65,16 +65,13 @@ class Linking:
             return code
 
     def heard(self, stanza: Node) -> None:
-        """A notification about a code: it was typed, or a new one has to be asked for."""
-        about = stanza.child(link_code.STANZA)
+        """A notification about the code that is open: it was typed, or is void."""
         opened = self._opened
-        if about is None or opened is None or link_code.ref_of(stanza) != opened.ref:
+        if opened is None or link_code.ref_of(stanza) != opened.ref:
             return
         # One at a time: each costs processor time, and whoever repeats it is told the same.
         if self._finishing is None or self._finishing.done():
-            stale = about.attrs.get("stage") == "refresh_code"
-            doing = self._void() if stale else self._finish(opened, stanza)
-            self._finishing = asyncio.create_task(self._guard(doing))
+            self._finishing = asyncio.create_task(self._guard(self._finish(opened, stanza)))
 
     async def close(self) -> None:
         """The socket is of no use any more, or a device was paired."""
@@ -105,7 +102,8 @@ class Linking:
             self.adv_secret = finish.adv_secret
             await self._socket.request(finish.request)
         except (link_code.Unusable, RequestFailed, RequestTimeout) as error:
-            log.warning("code void", action="link_code.failed", error=type(error).__name__)
+            # WhatsApp's word that another code has to be made has no phone's key in it.
+            log.warning("code void", action="link_code.void", error=type(error).__name__)
             await self._void()
 
     async def _void(self) -> None:

@@ -64,8 +64,8 @@ class Linking:
 
 def error_of(said: str) -> SendError:
     """Why there is no code. What is said may name the phone: only a code comes out of it."""
-    if "error 429" in said:
+    if "status 429:" in said:
         return SendError("pairing_code_limited")
-    if "not connected" in said or "disconnected" in said or "timed out" in said:
+    if any(sign in said for sign in ("not connected", "disconnected", "timed out")):
         return NotConnected()
     return SendError("pairing_code_refused")
