@@ -140,6 +140,11 @@ the data directory; with a bucket an encrypted copy lies there as well. See
         "Messages",
         """""",
         {
+            "MESSAGE_QUEUE_ENABLED": (
+                "whether messages wait until they can be sent; with `false` each is sent while its"
+                " caller waits, or cancelled: nothing is kept for a connection or a Redis that is"
+                " away, and nothing is sent later"
+            ),
             "QUEUE_CONCURRENCY": (
                 "messages of one connection that are on their way at a time, each in another chat"
             ),

@@ -139,6 +139,7 @@ class Settings(BaseModel):
     )
 
     # queue
+    message_queue_enabled: bool = Field(True, validation_alias="MESSAGE_QUEUE_ENABLED")
     queue_concurrency: int = Field(10, ge=1, le=1000, validation_alias="QUEUE_CONCURRENCY")
     max_retry_attempts: int = Field(5, ge=1, le=100, validation_alias="MAX_RETRY_ATTEMPTS")
     retry_backoff_base: Milliseconds = Field(1_000, validation_alias="RETRY_BACKOFF_BASE")

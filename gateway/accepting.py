@@ -24,7 +24,9 @@ class Accepting:
     Redis again, and in the same chat until the drain has moved what is before it.
     """
 
-    def __init__(self, lanes: Lanes, spool: Spool, drain: Drain) -> None:
+    def __init__(self, lanes: Lanes, spool: Spool, drain: Drain, *, spools: bool = True) -> None:
+        """`spools`: whether what Redis does not take waits on disk; else it is refused."""
+        self._spools = spools
         self._lanes = lanes
         self._spool = spool
         self._drain = drain
@@ -39,6 +41,8 @@ class Accepting:
     ) -> Accepted:
         """Raises `IdempotencyConflict`, and `SpoolUnavailable` when neither takes it.
 
+        Where nothing waits on disk it raises `RedisAway`.
+
         `message_id` is one that was minted before; what a key names has its own.
         """
         # An id that is known before: a script whose answer was lost may have run.
@@ -51,6 +55,9 @@ class Accepting:
                 )
             except RedisAway:
                 self._drain.away = True
+        if not self._spools:
+            self._drain.look()
+            raise RedisAway
         spooled, replayed = await self._spool.put(
             send, message_id=message_id, idempotency_key=idempotency_key, now=now
         )

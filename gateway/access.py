@@ -20,6 +20,8 @@ log = structlog.get_logger()
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _QUIET = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 _CLIENT_GONE = 499
+_NO_STORE = (b"cache-control", b"no-store")
+_NO_SNIFF = (b"x-content-type-options", b"nosniff")
 
 
 class Access:
@@ -46,13 +48,11 @@ class Access:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] += (
-                    (request_ids.HEADER, request_id.encode()),
-                    (b"x-content-type-options", b"nosniff"),
-                    *scope.get(limits.FIELDS, ()),
-                )
-                if all(name != b"cache-control" for name, _ in message["headers"]):
-                    message["headers"] += ((b"cache-control", b"no-store"),)
+                fields = message["headers"]
+                if b"cache-control" not in dict(fields):
+                    fields.append(_NO_STORE)
+                fields += ((request_ids.HEADER, request_id.encode()), _NO_SNIFF)
+                fields += scope.get(limits.FIELDS, ())
             await send(message)
 
         try:
@@ -84,7 +84,7 @@ class Access:
                 method=method,
                 route=route,
                 status=status,
-                seconds=round(seconds, 6),
+                seconds=seconds,
             )
 
 

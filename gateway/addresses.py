@@ -30,6 +30,7 @@ class InvalidAddress(ValueError):  # noqa: N818 - reads as what it is
         self.code = code
 
 
+_PLAIN = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
 _GROUP = re.compile(r"[1-9][0-9]{4,19}(-[0-9]{5,19})?@g\.us", re.ASCII)
 
 # What `chat` takes, for those who read it in JSON Schema.
@@ -41,7 +42,9 @@ def chat(written: str) -> str:
 
     Raises `InvalidAddress`.
     """
-    return written if _GROUP.fullmatch(written) else canonical(written)
+    return (
+        written if written.endswith("@g.us") and _GROUP.fullmatch(written) else canonical(written)
+    )
 
 
 def canonical(written: str) -> str:
@@ -50,6 +53,8 @@ def canonical(written: str) -> str:
     Takes an international number of 7 to 15 digits (E.164), optionally with a leading +, spaces,
     dashes and parentheses, or a canonical address. Raises `InvalidAddress` for anything else.
     """
+    if _PLAIN.fullmatch(written):
+        return f"{written}@{PERSON}"
     if _CANONICAL.fullmatch(written):
         return written
     if written.endswith(_OTHER_SERVERS):

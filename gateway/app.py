@@ -7,7 +7,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
 from gateway import (
     asking,
@@ -33,7 +33,7 @@ from gateway.endpoint import Endpoint
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from starlette.types import ASGIApp, Lifespan
+    from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
     from actors.settings import Settings
     from gateway.endpoint import Operation
@@ -56,6 +56,30 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 
+class Paths:
+    """The router, but that an operation whose path has no parameters is found without a search."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        routes = [each for each in router.routes if isinstance(each, Route)]
+        self._endpoints = {
+            each.path: each.endpoint
+            for each in routes
+            if isinstance(each.endpoint, Endpoint)
+            # Whatever the router would choose of several.
+            and next(one for one in routes if one.path_regex.match(each.path)) is each
+            and not each.param_convertors
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self._endpoints.get(scope["path"]) if scope["type"] == "http" else None
+        if endpoint is None or scope["method"] not in endpoint.operations:
+            await self._router(scope, receive, send)
+            return
+        scope["endpoint"], scope["path_params"] = endpoint, {}
+        await endpoint(scope, receive, send)
+
+
 class Application(Starlette):
     """Routes within `Access` and nothing between: what Starlette's own layers catch, it answers."""
 
@@ -65,7 +89,7 @@ class Application(Starlette):
         self.router.redirect_slashes = False
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Access(self.router, logs_requests=self._logs_requests)
+        return Access(Paths(self.router), logs_requests=self._logs_requests)
 
 
 def application(settings: Settings) -> Starlette:

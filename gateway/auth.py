@@ -5,23 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.state.documents import StoreAway
+from gateway.fields import every
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
-    from starlette.datastructures import Headers
+    from collections.abc import Sequence
 
+    from gateway.fields import Fields
     from gateway.keys import Key, KeyRing, Scope
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="teimoso"'}
 
 
-def presented(headers: Headers) -> str | None:
+def presented(fields: Fields) -> str | None:
     """The key in `X-Api-Key` or `Authorization: Bearer`; never one in the URL.
 
     Problem `unauthorized` where there are several: whoever added the second one must not decide
     whose rights count. The same key in both headers is one key.
     """
-    own, standard = headers.getlist("x-api-key"), headers.getlist("authorization")
+    own, standard = every(fields, b"x-api-key"), every(fields, b"authorization")
+    if len(own) == 1 and not standard:
+        return own[0] or None
     tokens = {token for token in own if token} | {_bearer(value) for value in standard} - {None}
     if len(own) > 1 or len(standard) > 1 or len(tokens) > 1:
         raise Problem(
@@ -37,9 +41,9 @@ def _bearer(value: str) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-async def authenticate(ring: KeyRing, headers: Headers) -> Key:
+async def authenticate(ring: KeyRing, fields: Fields) -> Key:
     """The caller's key. Problems: `unauthorized`, `store_away`."""
-    token = presented(headers)
+    token = presented(fields)
     if token is None:
         raise Problem(
             "unauthorized",
@@ -68,3 +72,14 @@ def require_connection(key: Key, connection: str) -> None:
     """
     if not key.reaches(connection):
         raise Problem("connection_forbidden")
+
+
+def require_connections(key: Key, named: Sequence[str] | None) -> None:
+    """Problem `connection_forbidden` unless the key is for all that are named; None names every one.
+
+    So what a key makes reaches no further than the key.
+    """
+    if named is None and not key.covers(None):
+        raise Problem("connection_forbidden", "Name the connections: this key is for some only.")
+    for connection in named or ():
+        require_connection(key, connection)

@@ -130,7 +130,7 @@ class Backends:
             ),
             tree=Tree(settings.data),
             spool=spool,
-            accepting=Accepting(lanes, spool, drain),
+            accepting=Accepting(lanes, spool, drain, spools=settings.message_queue_enabled),
             metrics=Metrics(),
             commands=Commands(redis, settings),
             presences=Presences(redis),

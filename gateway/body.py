@@ -6,6 +6,9 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+from starlette.requests import ClientDisconnect
+
+from gateway.fields import first
 from gateway.problems import Problem, named
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ WHOLE = "teimoso.whole_body"
 
 async def read(request: Request) -> bytes:
     """The body. Problems: `body_too_large` as soon as it is known, `body_timeout`."""
-    announced = request.headers.get("content-length")
+    announced = first(request.scope["headers"], b"content-length")
     if announced is not None and announced.isdigit() and int(announced) > LIMIT:
         raise _too_large()
     if WHOLE in request.scope.get("extensions", ()):
@@ -39,12 +42,17 @@ async def read(request: Request) -> bytes:
 
 async def _bounded(request: Request) -> bytes:
     chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
+    size, more = 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
         size += len(chunk)
         if size > LIMIT:
             raise _too_large()
         chunks.append(chunk)
+        more = message.get("more_body", False)
     return b"".join(chunks)
 
 
@@ -68,16 +76,19 @@ async def chunks(request: Request) -> AsyncIterator[bytes]:
 
 def require_json(request: Request) -> None:
     """Problem `unsupported_media_type` unless the body is declared to be JSON, as it is."""
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+    fields = request.scope["headers"]
+    encoding = first(fields, b"content-encoding")
+    if encoding is not None and encoding.strip().lower() != "identity":
         raise Problem(
             "unsupported_media_type", "Send the body as it is, without a Content-Encoding."
         )
-    if request.headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
+    encoding = first(fields, b"transfer-encoding")
+    if encoding is not None and encoding.strip().lower() != "chunked":
         raise Problem(
             "unsupported_media_type",
             "Send the body as it is, with no Transfer-Encoding but chunked.",
         )
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = (first(fields, b"content-type") or "").partition(";")[0].strip().lower()
     if media_type != "application/json" and not (
         media_type.startswith("application/") and media_type.endswith("+json")
     ):

@@ -6,7 +6,6 @@ what it does not do. The order of refusals is fixed: method, key, rate, scope, q
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -24,7 +23,7 @@ from gateway import auth, body, limits, problems
 from gateway.problems import Problem, from_validation
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from pydantic import BaseModel
     from starlette.types import Receive, Send
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from gateway.answer import Answer
     from gateway.backends import Backends
+    from gateway.fields import Fields
     from gateway.keys import Key, Scope
 
 B = TypeVar("B")
@@ -51,6 +51,12 @@ class Call(Generic[B, Q]):
     @property
     def path(self) -> dict[str, str]:
         return self.request.path_params
+
+    @property
+    def fields(self) -> Fields:
+        """The header fields."""
+        found: Fields = self.request.scope["headers"]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,54 +106,56 @@ class Endpoint:
 
     def __init__(self, path: str, operations: Mapping[str, Operation]) -> None:
         self.path = path
-        self._operations = dict(operations)
+        self.operations = dict(operations)
         if "GET" in operations:
-            self._operations["HEAD"] = operations["GET"]
+            self.operations["HEAD"] = operations["GET"]
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        operation = self.operations[scope["method"]]
         try:
-            response = await self._answer(Request(scope, receive))
+            with telling_what_is_away:
+                call = await _let_in(operation, Request(scope, receive))
+                response = await operation.handler(call)
         except Problem as problem:
             response = problem.response()
         await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
-        operation = self._operations[request.method]
-        with telling_what_is_away():
-            return await operation.handler(await _let_in(operation, request))
 
-
-@contextmanager
-def telling_what_is_away() -> Iterator[None]:
+class _TellingWhatIsAway:
     """What does not answer becomes the `Problem` that says so."""
-    try:
-        yield
-    except RedisAway:
-        raise Problem("redis_away", "Redis does not answer; try again soon.") from None
-    except SpoolUnavailable:
-        raise Problem("spool_unavailable", "The disk does not answer; try again soon.") from None
-    except StoreAway:
-        raise Problem("store_away", "The state store does not answer; try again soon.") from None
-    except LimitReached:
-        raise Problem(
-            "media_limit_reached",
-            "MEDIA_LIMIT allows no more; files go MEDIA_RETENTION_DAYS after they were needed last.",
-        ) from None
-    except StoreFull:
-        raise Problem("disk_full") from None
-    except StoreUnavailable:
-        raise Problem("media_unavailable", "The disk does not answer; try again soon.") from None
-    except BucketAway:
-        raise Problem("vault_away", "The bucket does not answer; try again soon.") from None
-    except InvalidCursor:
-        raise Problem("invalid_cursor") from None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is not None:
+            for kind, (code, detail) in _AWAY.items():
+                if isinstance(error, kind):
+                    raise Problem(code, detail) from None
+
+
+# Of two that fit, the first: what is full is a kind of what is unavailable.
+_AWAY: Mapping[type[Exception], tuple[str, str | None]] = {
+    RedisAway: ("redis_away", "Redis does not answer; try again soon."),
+    SpoolUnavailable: ("spool_unavailable", "The disk does not answer; try again soon."),
+    StoreAway: ("store_away", "The state store does not answer; try again soon."),
+    LimitReached: (
+        "media_limit_reached",
+        "MEDIA_LIMIT allows no more; files go MEDIA_RETENTION_DAYS after they were needed last.",
+    ),
+    StoreFull: ("disk_full", None),
+    StoreUnavailable: ("media_unavailable", "The disk does not answer; try again soon."),
+    BucketAway: ("vault_away", "The bucket does not answer; try again soon."),
+    InvalidCursor: ("invalid_cursor", None),
+}
+telling_what_is_away = _TellingWhatIsAway()
 
 
 async def _let_in(operation: Operation, request: Request) -> Call[Any, Any]:
     backends: Backends = request.app.state.backends
     key: Any = None
     if operation.scope is not None:
-        key = await auth.authenticate(backends.ring, request.headers)
+        key = await auth.authenticate(backends.ring, request.scope["headers"])
         request.scope[limits.FIELDS], refusal = backends.limits.take(key.id)
         if refusal is not None:
             raise refusal
@@ -204,11 +212,19 @@ async def _body(operation: Operation, model: type[BaseModel], request: Request) 
     return validated
 
 
+class Json(Response):
+    """An answer whose JSON is written already, so that nothing is to be found out of its headers."""
+
+    def __init__(self, content: bytes, status: int, headers: Mapping[str, str]) -> None:
+        self.status_code, self.body, self.background = status, content, None
+        self.raw_headers = [
+            *((name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()),
+            (b"content-length", b"%d" % len(content)),
+            (b"content-type", b"application/json"),
+        ]
+
+
 def written(answer: Answer, status: int = 200, **headers: str) -> Response:
     """An answer as JSON; `headers` with underscores for dashes."""
-    return Response(
-        answer.__pydantic_serializer__.to_json(answer),
-        status_code=status,
-        headers={name.replace("_", "-"): value for name, value in headers.items()},
-        media_type="application/json",
-    )
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Json(answer.__pydantic_serializer__.to_json(answer), status, named)

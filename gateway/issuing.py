@@ -25,14 +25,7 @@ _ID = re.compile(KEY_PATTERN)
 async def create(call: Call[NewKey, None]) -> Response:
     """No key makes one that reaches further than itself."""
     wanted, backends = call.body, call.backends
-    if wanted.connections is None:
-        if call.key.connections is not None:
-            raise Problem(
-                "connection_forbidden", "Name the connections: this key is for some only."
-            )
-    else:
-        for connection in wanted.connections:
-            auth.require_connection(call.key, connection)
+    auth.require_connections(call.key, wanted.connections)
     identifier, token = await keys.create(
         backends.documents,
         name=wanted.name,
@@ -46,15 +39,18 @@ async def create(call: Call[NewKey, None]) -> Response:
 
 
 async def list_all(call: Call[None, None]) -> Response:
+    """A key for some connections knows of those keys alone that reach no further."""
     found = (await call.backends.documents.query(API_KEYS)).items
-    items = [answers.ApiKey(**_shown(each)) for each in found if _reaches(call, each)]
+    items = [
+        answers.ApiKey(**_shown(each)) for each in found if call.key.covers(each["connections"])
+    ]
     return written(answers.ApiKeys(items=items))
 
 
 async def revoke(call: Call[None, None]) -> Response:
     named, documents = call.path["key"], call.backends.documents
     known = await documents.get(API_KEYS, named) if _ID.fullmatch(named) else None
-    if known is None or not _reaches(call, known):
+    if known is None or not call.key.covers(known["connections"]):
         raise Problem("unknown_key")
     await keys.revoke(documents, named)
     await call.backends.ring.renew()
@@ -64,14 +60,6 @@ async def revoke(call: Call[None, None]) -> Response:
 def _shown(document: Document) -> dict[str, Any]:
     shown = {name: document[name] for name in ("id", "name", "scopes", "connections")}
     return {**shown, "created_at": rfc3339(document["created_at"])}
-
-
-def _reaches(call: Call[Any, Any], document: Document) -> bool:
-    """A key for some connections knows of those keys alone that reach no further."""
-    if call.key.connections is None:
-        return True
-    others = document["connections"]
-    return others is not None and all(map(call.key.reaches, others))
 
 
 _TAG = "keys"

@@ -21,7 +21,7 @@ from actors.state.copies import Copy
 from actors.state.documents import API_KEYS, REVOKED_KEYS, StoreAway, Write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from actors.state.documents import Document, Documents
 
@@ -66,6 +66,12 @@ class Key:
 
     def reaches(self, connection: str) -> bool:
         return self.connections is None or connection in self.connections
+
+    def covers(self, connections: Iterable[str] | None) -> bool:
+        """Whether the key is for all of those; None is every connection, also those to come."""
+        if self.connections is None or connections is None:
+            return self.connections is None
+        return all(map(self.reaches, connections))
 
 
 def digest(token: str) -> str:

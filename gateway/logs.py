@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from contextlib import suppress
@@ -40,16 +39,18 @@ def configure(level: str) -> None:
     root.setLevel(max(logging.getLevelNamesMapping()[level.upper()], logging.INFO))
 
 
-def request(**fields: object) -> None:
-    """The line of one request, in the shape of the others but written for its frequency."""
-    line: dict[str, object] = {
-        "action": "request",
-        "event": "request",
-        "level": "info",
-        "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-    }
+def request(*, request_id: str, method: str, route: str, status: int, seconds: float) -> None:
+    """The line of one request, in the shape of the others but written for its frequency.
+
+    None of its words has anything that JSON would escape.
+    """
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
     with suppress(OSError):  # a full disk is no reason to refuse a request
-        sys.stderr.write(json.dumps(line | fields) + "\n")
+        sys.stderr.write(
+            f'{{"action": "request", "event": "request", "level": "info", "timestamp": "{now[:-6]}Z",'
+            f' "request_id": "{request_id}", "method": "{method}", "route": "{route}",'
+            f' "status": {status}, "seconds": {seconds:.6f}}}\n'
+        )
 
 
 def _of_request(_: object, __: str, event: EventDict) -> EventDict:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import json
 import re
 import time
 from typing import TYPE_CHECKING
-
-from starlette.responses import Response
 
 from actors.content import file_of
 from actors.queue.lanes import (
     IdempotencyConflict,
     NotCancellable,
     NotFound,
-    Record,
     RedisAway,
     Send,
     mint,
@@ -27,13 +22,16 @@ from actors.redis.keys import CONNECTION_ID
 from actors.state.changes import is_early
 from actors.state.documents import MESSAGES, Order, StoreAway, Where
 from actors.state.messages import connection_of
-from gateway import answers, auth, engines, shapes, targets
-from gateway.endpoint import Call, Gives, Operation, written
+from gateway import answers, auth, engines, outcome, shapes, targets
+from gateway.endpoint import Call, Gives, Json, Operation, written
+from gateway.fields import every
 from gateway.models import ListMessages, Wait
 from gateway.outgoing import Bringing, Changing, NewMessage, NewText
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
+    from starlette.responses import Response
+
     from actors.queue.lanes import Accepted
     from actors.state.documents import Document
     from gateway.backends import Backends
@@ -52,7 +50,6 @@ _ONCE_MORE = (
     " may be sent twice. With an Idempotency-Key from the first request on, it would be sent once."
 )
 _ON_DISK = "The message waits on disk for the queue, which can cancel it then; try again soon."
-_FIRST_LOOK, _LAST_LOOK = 0.05, 0.25  # seconds between looks while a caller waits
 
 
 async def send(call: Call[NewMessage, Wait]) -> Response:
@@ -67,10 +64,17 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
     if connection is None:
         raise Problem("unknown_connection")
     engines.require_able(connection.engine, wanted.type, wanted.to)
+    queued = backends.settings.message_queue_enabled
+    if not queued:
+        outcome.require_now(wanted)
     try:
         accepted = await _accept(backends, wanted, key)
     except IdempotencyConflict:
         raise Problem("idempotency_conflict") from None
+    except RedisAway:
+        if queued:
+            raise
+        raise outcome.lost() from None
     except SpoolUnavailable:
         # The script may have run before the answer was lost: only a key makes a repeat harmless.
         raise Problem("spool_unavailable", _AGAIN if key else _ONCE_MORE, uncertain=True) from None
@@ -80,16 +84,15 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
         headers["Idempotency-Replayed"] = "true"
     else:
         backends.metrics.accepted(record.connection)
-    if call.query.wait:
-        status = (await _outcome(backends, record, call.query.wait)).status
+    if not queued:
+        status = (await outcome.settled(backends, record, call.query.wait)).status
+    elif call.query.wait:
+        status = (await outcome.reached(backends, record, call.query.wait)).status
     else:
         status = shapes.first_status(record)
-    return Response(
-        json.dumps({"id": record.id, "message_id": record.message_id, "status": status}),
-        202,
-        headers,
-        "application/json",
-    )
+    # None of it has anything that JSON would escape.
+    content = f'{{"id":"{record.id}","message_id":"{record.message_id}","status":"{status}"}}'
+    return Json(content.encode(), 202, headers)
 
 
 async def _accept(backends: Backends, wanted: Standing | Changing, key: str | None) -> Accepted:
@@ -251,7 +254,7 @@ def _named(call: Call[None, None]) -> tuple[str, str]:
 
 
 def _idempotency_key(call: Call[NewMessage, Wait]) -> str | None:
-    given = call.request.headers.getlist("idempotency-key")
+    given = every(call.fields, b"idempotency-key")
     if not given:
         return None
     if len(given) > 1 or not _KEY.fullmatch(given[0]):
@@ -260,29 +263,6 @@ def _idempotency_key(call: Call[NewMessage, Wait]) -> str | None:
         )
     # Two programs with keys of their own may count their orders alike.
     return f"{call.key.id}:{given[0]}"
-
-
-async def _outcome(backends: Backends, record: Record, seconds: float) -> Record:
-    """The record once it is sent, dead or cancelled, or as it is when time is up.
-
-    It was accepted: whatever happens to Redis or to this process now is no refusal any more.
-    """
-    if record.send_at is not None and record.send_at > time.time() + seconds:
-        return record  # nothing can come of waiting
-    deadline = time.monotonic() + seconds
-    pause = _FIRST_LOOK
-    while record.status not in shapes.FINAL and (left := deadline - time.monotonic()) > 0:
-        try:
-            async with asyncio.timeout(min(pause, left)):
-                await backends.closing.wait()
-            break
-        except TimeoutError:
-            pause = min(pause * 1.5, _LAST_LOOK)
-        try:
-            record = await backends.lanes.get(record.id) or record
-        except RedisAway:
-            continue
-    return record
 
 
 _TAG = "messages"
@@ -353,6 +333,8 @@ OPERATIONS = (
             "idempotency_conflict",
             "spool_unavailable",
             "store_away",
+            "queue_disabled",
+            "not_sent",
         ),
     ),
     Operation(

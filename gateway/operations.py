@@ -129,9 +129,9 @@ async def _shown(call: Call[None, None]) -> Key | None:
     if known is not None:
         return known
     try:
-        return await auth.authenticate(call.backends.ring, call.request.headers)
+        return await auth.authenticate(call.backends.ring, call.fields)
     except Problem as problem:
-        if problem.kind.code == "store_away" or auth.presented(call.request.headers) is None:
+        if problem.kind.code == "store_away" or auth.presented(call.fields) is None:
             return None
         raise
 

@@ -32,7 +32,7 @@ def sendable(text: str) -> str:
         raise InvalidText(
             "text_too_long", f"the text has {len(text)} characters, WhatsApp allows {LONGEST}"
         )
-    found = _CONTROL.search(text)
+    found = None if text.isprintable() else _CONTROL.search(text)
     if found:
         raise InvalidText(
             "control_character",

@@ -55,16 +55,10 @@ def made(
 
 async def create(call: Call[NewWebhook, None]) -> Response:
     backends, wanted = call.backends, call.body
-    if wanted.connections is None:
-        if call.key.connections is not None:
-            raise Problem(
-                "connection_forbidden", "Name the connections: this key is for some only."
-            )
-    else:
-        for connection in wanted.connections:
-            auth.require_connection(call.key, connection)
-            if await backends.known.find(connection) is None:
-                raise Problem("unknown_connection")
+    auth.require_connections(call.key, wanted.connections)
+    for connection in wanted.connections or ():
+        if await backends.known.find(connection) is None:
+            raise Problem("unknown_connection")
     webhook = made(backends, wanted.url, events=wanted.events, connections=wanted.connections)
     try:
         await backends.webhooks.create(webhook)
@@ -80,7 +74,8 @@ async def create(call: Call[NewWebhook, None]) -> Response:
 
 
 async def list_all(call: Call[None, None]) -> Response:
-    found = [each for each in await call.backends.webhooks.list() if _reaches(call, each)]
+    listed = await call.backends.webhooks.list()
+    found = [each for each in listed if call.key.covers(each.connections)]
     seq = await call.backends.streams.seq() if found else 0
     items = [event_answers.Webhook(**event_shapes.webhook(each, seq)) for each in found]
     return written(event_answers.Webhooks(items=items))
@@ -235,16 +230,10 @@ def _require_public(backends: Backends, url: str) -> None:
         raise Problem("private_url", "WEBHOOK_URL_PRIVATE allows it.")
 
 
-def _reaches(call: Call[Any, Any], webhook: Webhook) -> bool:
-    if call.key.connections is None:
-        return True
-    return webhook.connections is not None and all(map(call.key.reaches, webhook.connections))
-
-
 async def _existing(call: Call[Any, Any]) -> Webhook:
     named = call.path["webhook"]
     webhook = await call.backends.webhooks.get(named) if WEBHOOK_ID.fullmatch(named) else None
-    if webhook is None or not _reaches(call, webhook):
+    if webhook is None or not call.key.covers(webhook.connections):
         raise Problem("unknown_webhook")
     return webhook
 

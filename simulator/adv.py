@@ -59,7 +59,7 @@ def own_identity(phone: Any, device: Any, *, raw_id: int, key_index: int, now: f
 
 
 def sealed_identity(signed: bytes, secret: bytes) -> bytes:
-    """`signed` under the secret that only the QR showed: a server in between cannot swap it."""
+    """`signed` under the secret that only phone and client know: a server in between cannot swap it."""
     mac = hmac.digest(secret, signed, hashlib.sha256)
     return bytes(ADVSignedDeviceIdentityHMAC(details=signed, hmac=mac).SerializeToString())
 

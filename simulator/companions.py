@@ -1,4 +1,4 @@
-"""Companions: devices linked by QR. The simulator knows only what they published."""
+"""Companions: linked devices. The simulator knows only what they published."""
 
 from __future__ import annotations
 

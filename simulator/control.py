@@ -37,10 +37,12 @@ from simulator.pairing import ScanError
 from simulator.people import UnknownNumberError
 from simulator.phone_routes import PhoneRoutes
 from simulator.problems import ProblemError, body_of, field, number_in, optional, problem
+from simulator.protocol import PN_SERVER
 from simulator.schema import Message
 from simulator.world import Certificate
 
 if TYPE_CHECKING:
+    from simulator.companions import Companion
     from simulator.world import World
 
 
@@ -84,14 +86,13 @@ class Control:
     async def scan(self, request: Request) -> JSONResponse:
         body = await body_of(request)
         number = self._number(request)
-        companion = await self._world.pairing.scan(number, field(body, "qr", str))
-        return JSONResponse(
-            {
-                "number": number,
-                "device": companion.device,
-                "jid": f"{number}:{companion.device}@s.whatsapp.net",
-            }
-        )
+        return _linked(await self._world.pairing.scan(number, field(body, "qr", str)))
+
+    async def link_code(self, request: Request) -> JSONResponse:
+        """The phone's owner types the code that a client shows for this number."""
+        body = await body_of(request)
+        code = field(body, "code", str)
+        return _linked(await self._world.linking.enter(self._number(request), code))
 
     async def account(self, request: Request) -> JSONResponse:
         world, number = self._world, self._number(request)
@@ -181,6 +182,12 @@ class Control:
         return self._world.people.named(request.path_params["number"].lstrip("+")).number
 
 
+def _linked(companion: Companion) -> JSONResponse:
+    number, device = companion.key
+    jid = f"{number}:{device}@{PN_SERVER}"
+    return JSONResponse({"number": number, "device": device, "jid": jid})
+
+
 def application(world: World, ws_url: Callable[[], str]) -> Starlette:
     """The Starlette application of the control API; every error is problem+json."""
     control = Control(world, ws_url)
@@ -222,6 +229,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/rotate", control.rotate, ["POST"]),
         ("/phones", control.create_phone, ["POST"]),
         ("/phones/{number}/scan", control.scan, ["POST"]),
+        ("/phones/{number}/link-code", control.link_code, ["POST"]),
         ("/phones/{number}/say", contacts.phone_say, ["POST"]),
         ("/phones/{number}/inbox", contacts.copies, ["GET"]),
         ("/phones/{number}/history", phones.history, ["POST"]),

@@ -1,4 +1,4 @@
-"""The devices of a person: the phone, those linked by QR, and those that the simulator plays."""
+"""The devices of a person: the phone, those linked to it, and those that the simulator plays."""
 
 from __future__ import annotations
 

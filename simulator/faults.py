@@ -27,6 +27,9 @@ RULES: Final = (
     "garble",  # a message arrives with a ciphertext that no session reads
     "conceal",  # a stanza names people by one address, without the other beside it
     "refuse_upload",  # the media servers refuse a file with `code`
+    "refuse_link_code",  # a client that asks for a code to be linked by is refused with `code`
+    "expire_link_code",  # … or its code is worth something for `seconds` only
+    "refuse_link_finish",  # the keys that it sends once the code was typed are refused with `code`
     "lose",  # a frame to the client is lost on the way
     "corrupt",  # a frame to the client is altered on the way
     "reject_login",  # <failure reason=…>, with `code` and `expire` where they are given
@@ -50,6 +53,9 @@ _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "stream_error": {"code": 515},
     "error_acks": {"code": 500},
     "refuse_upload": {"code": 503},
+    "refuse_link_code": {"code": 429},
+    "expire_link_code": {"seconds": 0},
+    "refuse_link_finish": {"code": 400},
     "reject_login": {"reason": 503},
     "lose": {"count": 1},
     "corrupt": {"count": 1},
@@ -57,8 +63,8 @@ _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "reorder": {"count": 2},
     "ban": {"seconds": 60, "code": 101, "reason": 402},
 }
-# What `seconds` of a rule is, unless it is how long the rule lasts.
-_DELAYING: Final = ("delay_acks",)
+# Their `seconds` are not how long the rule lasts.
+TIMING: Final = ("delay_acks", "expire_link_code")
 
 
 class FaultError(ValueError):
@@ -91,7 +97,7 @@ class Fault:
     @property
     def lasts(self) -> float | None:
         """After how many seconds a rule ends by itself; None when it does not."""
-        return self.seconds if self.kind in RULES and self.kind not in _DELAYING else None
+        return self.seconds if self.kind in RULES and self.kind not in TIMING else None
 
     def left_at(self, now: float) -> int | None:
         """What a refused login is told: whole seconds until a ban is over, at least 1.

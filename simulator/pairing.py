@@ -1,4 +1,7 @@
-"""Pairing: QR refs for a client that registers, the phone's scan, the signatures of both."""
+"""Pairing: QR refs for a client that registers, the phone's scan, the signatures of both.
+
+By a code instead of the QR: `linking.py`.
+"""
 
 from __future__ import annotations
 
@@ -83,9 +86,16 @@ class Pairing:
 
         Returns once its signature is verified and stored. Raises ScanError.
         """
-        connection, secret = self._shown(qr)
+        return await self.link(number, *self._shown(qr))
+
+    async def link(self, number: str, connection: Connection, secret: bytes) -> Companion:
+        """Links the client to the account of `number`, whose phone shares a secret with it.
+
+        Returns once its signature is verified and stored. Raises ScanError.
+        """
         if connection in self._pending:
-            raise ScanError(409, "pairing_in_progress", "another scan of this QR is under way")
+            raise ScanError(409, "pairing_in_progress", "this client is being paired already")
+        _check_prekey(connection.registration)
         pending = self._begin(number, connection, secret)
         try:
             async with asyncio.timeout(SIGN_SECONDS):
@@ -206,13 +216,6 @@ class Pairing:
         data = connection.registration
         if noise != connection.client_static or identity != bytes(data.e_ident):
             raise ScanError(409, "qr_mismatch", "the QR's keys are not those of the client")
-        signed = b"\x05" + bytes(data.e_skey_val)
-        if bytes(data.e_keytype) != b"\x05" or not xeddsa_verify(
-            identity, signed, bytes(data.e_skey_sig)
-        ):
-            raise ScanError(
-                409, "bad_prekey_signature", "the client's signed prekey does not verify"
-            )
         return connection, secret
 
     def _expire(self, connection: Connection) -> None:
@@ -222,6 +225,14 @@ class Pairing:
     @staticmethod
     def _fail(pending: _Pending, code: str, detail: str) -> None:
         pending.done.set_exception(ScanError(409, code, detail))
+
+
+def _check_prekey(data: Any) -> None:
+    signed = b"\x05" + bytes(data.e_skey_val)
+    if bytes(data.e_keytype) != b"\x05" or not xeddsa_verify(
+        bytes(data.e_ident), signed, bytes(data.e_skey_sig)
+    ):
+        raise ScanError(409, "bad_prekey_signature", "the client's signed prekey does not verify")
 
 
 def _decoded(part: str) -> bytes:

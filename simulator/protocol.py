@@ -15,7 +15,7 @@ with warnings.catch_warnings():
     # The library warns at import that its Signal part is unaudited. Here it guards nothing: every
     # key in this process belongs to people whom the simulator plays.
     warnings.simplefilter("ignore", DeprecationWarning)
-    from pywhats.binary import Node, encode
+    from pywhats.binary import Node, decoder, encode
     from pywhats.binary import decode as _decode_unbounded
     from pywhats.binary.jid import parse_jid
     from pywhats.events import JID
@@ -110,12 +110,32 @@ LID_SERVER: Final = "lid"
 GROUP_SERVER: Final = "g.us"
 SERVER: Final = JID("", PN_SERVER)
 
+# The bytes with which a word of the dictionary begins, one of 235 or of four more pages.
+_LAST_WORD: Final = 239
+
 MAX_STANZA: Final = 4 << 20
 """Bytes, once inflated."""
 MAX_NODES: Final = 20_000
 MAX_DEVICE: Final = 0xFFFF
 MAX_TEXT: Final = 254
 """Characters of a tag or an attribute: what fits where two share a byte."""
+
+
+_read_content: Final = decoder._read_content  # noqa: SLF001
+
+
+def _content(reader: Any) -> Any:
+    """The content of a node, also where a client writes it as a word of the dictionary.
+
+    The library knows words as attributes only; a client writes any text so that is in there.
+    """
+    tag = reader.buf[reader.pos] if not reader.at_end() else 0
+    if 1 <= tag <= _LAST_WORD:
+        return decoder._read_string(reader).encode()  # noqa: SLF001
+    return _read_content(reader)
+
+
+decoder._read_content = _content  # noqa: SLF001
 
 
 def decode(data: bytes) -> Any:

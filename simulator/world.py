@@ -20,6 +20,8 @@ from simulator.group_messages import GroupMessages
 from simulator.group_speech import GroupSpeech
 from simulator.groups import Groups
 from simulator.history import History
+from simulator.linking import TAG as LINK_CODE
+from simulator.linking import Linking
 from simulator.media_retries import MediaRetries
 from simulator.media_store import MediaStore
 from simulator.messages import Messages
@@ -86,6 +88,7 @@ class World:
         self.media = MediaStore(self.store, data / "media")
         self.media_retries = MediaRetries(self)
         self.pairing = Pairing(self)
+        self.linking = Linking(self)
         self._queries = Queries(self)
         self._messages = Messages(self)
         self._receipts = Receipts(self)
@@ -116,6 +119,7 @@ class World:
             self.presence.left(device)
         self.switchboard.left(connection)
         self.pairing.left(connection)
+        self.linking.left(connection)
 
     def handle(self, connection: Connection, stanza: Any) -> None:
         """Handles a stanza at the end of the loop's turn, together with all that came in it.
@@ -152,12 +156,7 @@ class World:
             return
         if companion is None:
             if stanza.tag == "iq":
-                connection.send(
-                    Node(
-                        "iq",
-                        {"from": SERVER, "type": "result", "id": stanza.attrs.get("id", "")},
-                    )
-                )
+                self._asked_before_login(connection, stanza)
             return
         match stanza.tag:
             case "iq":
@@ -173,6 +172,13 @@ class World:
             case _:
                 # ib, call …: nothing that the server answers
                 pass
+
+    def _asked_before_login(self, connection: Connection, query: Any) -> None:
+        if connection.registration is not None and query.get_child(LINK_CODE) is not None:
+            self.linking.answer(connection, query)
+            return
+        attrs = {"from": SERVER, "type": "result", "id": query.attrs.get("id", "")}
+        connection.send(Node("iq", attrs))
 
     def log_out(self, companion: Companion) -> None:
         """Unlinks the device, as the phone's owner or the device itself asked: it must pair anew.

@@ -20,7 +20,7 @@ from actors import hosts, processes
 from supervision.cluster import ActorDead, NoAnswer, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from actors.connection.vault.reach import Reach
     from supervision.cluster import Cluster, Handle
@@ -106,7 +106,8 @@ class Children:
     """All children by name.
 
     `reach` is how the root itself comes to the bucket. `offer` says with which settings, where a
-    child's host may not have them. `on_end` is called once for each child that ended by itself, `on_change` whenever it may have
+    child's host may not have them. `confirm` ends a root that is replaced: nobody is made, or ended
+    for what a probe found, before it was asked. `on_end` is called once for each child that ended by itself, `on_change` whenever it may have
     changed who there is or what it serves, `on_told` with what a child
     says of itself, `on_gone` with each that is a child no more.
     """
@@ -119,6 +120,7 @@ class Children:
         reach: Reach,
         *,
         offer: Callable[[], str | None] = lambda: None,
+        confirm: Callable[[], Awaitable[None]],
         on_end: Callable[[Child, End], None],
         on_change: Callable[[], None],
         on_told: Callable[[Child, Mapping[str, Any]], None],
@@ -131,6 +133,7 @@ class Children:
         self.reach = reach
         self._offer = offer
         self._offered: str | None = None
+        self._confirm = confirm
         self._on_end = on_end
         self._on_change = on_change
         self._on_told = on_told
@@ -171,6 +174,7 @@ class Children:
         return await asyncio.shield(asyncio.ensure_future(self._create(role)))
 
     async def _create(self, role: str) -> Child:
+        await self._confirm()
         name = f"connection:{uuid.uuid4().hex[:12]}" if role == "connection" else role
         self._making.add(name)
         self._made.clear()
@@ -333,12 +337,14 @@ class Children:
             await asyncio.sleep(self._probes.pause(failed))
             failed = failed + 1 if await self._fails(child) else 0
             if failed >= self._probes.failures:
+                await self._confirm()
                 child.hung = True
                 log.error("hung", action="probe", actor=child.name, pid=child.pid)
                 if not child.kill():
                     await self._cluster.kill(child.handle)
                 failed = 0  # the pending watch reports the death
             elif self._outgrew(child):
+                await self._confirm()
                 await self.drain(child, OUTGROWN)
 
     async def _fails(self, child: Child) -> bool:

@@ -59,7 +59,7 @@ BEAT_EVERY = 2.0
 LOOK_EVERY = 2.0
 AGAIN = 1.0
 BEGIN = 1.0
-"""Seconds after which a Redis that says nothing no longer holds up the adoption."""
+"""Seconds after which a Redis that says nothing no longer holds up what needs none."""
 STOP_CONNECTION = 12.0
 STOP_SERVICE = 3.0
 RENEW_SERVICE = 60.0
@@ -148,6 +148,7 @@ class RootSupervisor(Shell):
             Memory.of(settings) if settings.auto_recovery else None,
             way := Reach.of(settings),
             offer=partial(handover.offer, self.data) if settings.several_hosts else lambda: None,
+            confirm=self._confirm_if_told,
             on_end=self._child_ended,
             on_change=self._changed.set,
             on_told=self._tallying.told,
@@ -250,8 +251,7 @@ class RootSupervisor(Shell):
         while True:
             asked = self._look_now.is_set()
             self._look_now.clear()
-            with suppress(RedisAway):
-                await self._confirm()
+            await self._confirm_if_told()
             await self._registry.refresh(asked=asked)
             await self._tending.look()
             await self._children.look()
@@ -264,6 +264,12 @@ class RootSupervisor(Shell):
         if not await self._newest.still():
             log.error("replaced", action="end")
             os._exit(1)
+
+    async def _confirm_if_told(self) -> None:
+        """The same; without Redis the tree is kept as it is known (G11)."""
+        with suppress(RedisAway, TimeoutError):
+            async with asyncio.timeout(BEGIN):
+                await self._confirm()
 
     async def _keep_standbys(self) -> None:
         await self._adopted.wait()
@@ -292,8 +298,7 @@ class RootSupervisor(Shell):
             ]
             entries = [entry for entry in there if entry is not None]
             if entries != written:
-                with suppress(RedisAway):
-                    await self._confirm()
+                await self._confirm_if_told()
                 await asyncio.to_thread(roster.write, self.data, entries)
                 written = entries
             await asyncio.sleep(0.05)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NOISE = 3
+"""How many times a recovery bound may take while other tests share the cores."""
+
 
 def until(what: str, look: Callable[[], T | None], seconds: float) -> T:
     """The first true value of `look`; fails naming `what` after `seconds`.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -49,10 +50,10 @@ class Script:
         to repeat.
         """
         parameters: Any = (*keys.scripted, keys.base, transition, repr(now), *args)
-        end = asyncio.get_running_loop().time() + DEADLINE
+        began = time.monotonic()
         with telling:
             try:
                 return await line.evalsha(self.sha, len(keys.scripted), *parameters)
             except NoScriptError:
-                async with asyncio.timeout_at(end):
+                async with asyncio.timeout(began + DEADLINE - time.monotonic()):
                     return await line.eval(self.text, len(keys.scripted), *parameters)

@@ -58,17 +58,21 @@ local function wake()
 end
 
 -- What this script adds to `counters`: each is written once, at its end (`run`), and not for each
--- message; and what those have been before, that are numbers to give.
-local added, before = {}, {}
+-- message; and the first number that it gave of each, which is written at once, since a script that
+-- gives no other then needs no second command.
+local added, given = {}, {}
 
 local function add(counter, by)
     added[counter] = (added[counter] or 0) + by
 end
 
 local function following(counter)
-    before[counter] = before[counter] or tonumber(call('HGET', COUNTERS, counter) or 0)
+    if not given[counter] then
+        given[counter] = call('HINCRBY', COUNTERS, counter, 1)
+        return given[counter]
+    end
     add(counter, 1)
-    return before[counter] + added[counter]
+    return given[counter] + added[counter]
 end
 
 local function sequence()
@@ -98,14 +102,18 @@ local function write(id, revision, ...)
     call('ZADD', CHANGED, revision, id)
 end
 
+-- Gives a chat its turn behind the others; its next message has this priority.
+local function line_up(chat, priority)
+    call('ZADD', READY, following('turn') + priority * LEVEL, chat)
+    wake()
+end
+
 -- Gives a chat that is neither in flight nor held its turn behind the others; a chat without
 -- messages leaves.
 local function ready(chat)
     local head = call('ZRANGE', lane(chat), 0, 0, 'WITHSCORES')
     if head[1] then
-        local turn = following('turn')
-        call('ZADD', READY, turn + math.floor(tonumber(head[2]) / PRIORITY) * LEVEL, chat)
-        wake()
+        line_up(chat, math.floor(tonumber(head[2]) / PRIORITY))
     else
         call('ZREM', READY, chat)
         call('ZREM', RESTING, chat)
@@ -120,7 +128,7 @@ local function place(id, chat, priority, seq)
     if call('ZRANK', key, id) > 0 then
         return
     elseif call('ZCARD', key) == 1 then
-        ready(chat)
+        line_up(chat, priority)
     else
         -- More urgent than all before it. XX: only if the chat waits for its turn.
         local turn = following('turn')

@@ -8,16 +8,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.cli import output
-from gateway.cli.options import DATA, Data, directory
+from gateway.cli.options import DATA, Data, Json, directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from supervision.jobs.client import Client
 
 app = typer.Typer(help="What is done now and then, as jobs of Ray.", no_args_is_help=True)
 
@@ -30,6 +34,9 @@ NAMES = (
     "recover-connection",
     "backup-redis",
 )
+
+POLL = 0.5
+"""Seconds between two looks at a job."""
 
 Dashboard = Annotated[
     str | None,
@@ -50,16 +57,48 @@ def run(
     context: typer.Context,
     job: Annotated[str, typer.Argument(metavar="JOB")],
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Until it is done.")] = True,
+    *,
     dashboard: Dashboard = None,
     data: Data = DATA,
+    as_json: Json = False,
 ) -> None:
     place = directory(data)
     if job not in NAMES:
         output.refuse(f"{job!r} is no job; {', '.join(NAMES)} are.")
     words = placed(context.args)
-    entry = [sys.executable, "-P", "-m", "supervision.jobs", job, *words]
+    entry = [sys.executable, "-P", "-m", "supervision.jobs", job, *words, "--data", str(place)]
+    if as_json:
+        _run(_client(place, dashboard), entry, wait=wait)
+        return
+    address, environment = _where(place, dashboard)
+    ray = (sys.executable, "-P", "-m", "ray.scripts.scripts", "job", "submit")
     flags = () if wait else ("--no-wait",)
-    _ray(place, dashboard, "submit", *flags, "--", *entry, "--data", str(place))
+    done = subprocess.run(  # noqa: S603 - Ray's own command, and our own module
+        [*ray, "--address", address, *flags, "--", *entry],
+        env={name: value for name, value in {**os.environ, **environment}.items() if value},
+        check=False,
+    )
+    raise typer.Exit(done.returncode)
+
+
+def _run(client: Client, entry: Sequence[str], *, wait: bool) -> None:
+    """Print what became of the job: its id, Ray's status, and what it wrote of itself."""
+    identity = client.submit(entry)
+    status, ended = client.status(identity)
+    while wait and not ended:
+        time.sleep(POLL)
+        status, ended = client.status(identity)
+    progress = client.told(identity) if wait else []
+    last: dict[str, Any] = {}
+    if progress:
+        last = progress.pop()
+    told: dict[str, Any] = {"id": identity, "status": status, "progress": progress}
+    for each in ("dry_run", "result", "code", "error"):
+        if each in last:
+            told[each] = last[each]
+    output.plain(told)
+    if wait and status != "SUCCEEDED":
+        raise typer.Exit(1)
 
 
 def placed(words: Sequence[str]) -> list[str]:
@@ -77,32 +116,47 @@ def placed(words: Sequence[str]) -> list[str]:
 
 
 @app.command("list")
-def list_(dashboard: Dashboard = None, data: Data = DATA) -> None:
+def list_(dashboard: Dashboard = None, data: Data = DATA, as_json: Json = False) -> None:
     """List the jobs that there are and were."""
-    _ray(directory(data), dashboard, "list")
+    listed = _client(directory(data), dashboard).list()
+    if as_json:
+        output.plain({"items": [asdict(one) for one in listed]})
+        return
+    rows = (
+        (one.id, one.status, one.job, _moment(one.started_at), _moment(one.ended_at))
+        for one in listed
+    )
+    output.table(("id", "status", "job", "started at", "ended at"), rows, "There was no job yet.")
 
 
-def _ray(data: Path, dashboard: str | None, verb: str, *words: str) -> None:
-    """Have Ray's own command do it; ends with its exit status."""
+def _moment(seconds: float | None) -> str | None:
+    return None if seconds is None else output.moment(seconds)
+
+
+def _client(data: Path, dashboard: str | None) -> Client:
+    """Ray's own client; ends the command where Ray does not answer."""
+    address, environment = _where(data, dashboard)
+    os.environ.update({name: value for name, value in environment.items() if value})
+    from supervision.jobs.client import Client
+
+    try:
+        return Client(address)
+    except ConnectionError:
+        output.refuse(f"Ray does not answer at {address}: `teimoso status` says what runs.")
+
+
+def _where(data: Path, dashboard: str | None) -> tuple[str, dict[str, str]]:
+    """Ray's dashboard, and what has to be in the environment of whoever asks it."""
     from supervision.keeper import python, rayhead
     from supervision.keeper.plan import Plan
 
     plan = Plan.load(data)
     if plan is None:
         output.refuse(f"Nothing was ever started in {data}: `teimoso up` does.")
-    added = dict(python.paths())
     if plan.ray:
-        dashboard = f"http://127.0.0.1:{plan.ports['ray_dashboard']}"
-        added = rayhead.environment(data)
+        return f"http://127.0.0.1:{plan.ports['ray_dashboard']}", rayhead.environment(data)
     if dashboard is None:
         output.refuse(
             "Where is the dashboard of the cluster? --dashboard http://HOST:8265 says it."
         )
-    ray = (sys.executable, "-P", "-m", "ray.scripts.scripts", "job", verb)
-    environment = {**os.environ, **added}
-    done = subprocess.run(  # noqa: S603 - Ray's own command, and our own module
-        [*ray, "--address", dashboard, *words],
-        env={name: value for name, value in environment.items() if value},
-        check=False,
-    )
-    raise typer.Exit(done.returncode)
+    return dashboard, dict(python.paths())

@@ -85,7 +85,7 @@ class View:
         if asked.body is not None:
             content = asked.body.model_validate_json(json.dumps(body or {}))
         request = self._inner(path or {}, headers or {})
-        with telling_what_is_away():
+        with telling_what_is_away:
             return await asked.handler(Call(self.backends, request, self.key, content, parameters))
 
     async def ask(self, operation: str, **asked: Any) -> Any:
@@ -139,7 +139,7 @@ class View:
     @property
     def names(self) -> list[str]:
         """The connections that the key reaches. Problem `store_away`."""
-        with telling_what_is_away():
+        with telling_what_is_away:
             return [one.id for one in self.backends.known.all() if self.key.reaches(one.id)]
 
     @property

@@ -71,11 +71,18 @@ def client(kind: str, simulator: Simulator, started: dict[str, Client]) -> Itera
 
 
 @pytest.fixture
-def versatile(kind: str, request: pytest.FixtureRequest) -> Client:
-    """The paired client, where its program knows what the scenario is about."""
+def knowing(kind: str, request: pytest.FixtureRequest) -> str:
+    """The kind of client, where its program knows what the scenario is about."""
     differs = request.node.get_closest_marker("differs")
     if differs is not None and differs.kwargs.get(kind) == "D9":
         pytest.skip(f"the program of {kind} does not know this yet (D9)")
+    return kind
+
+
+@pytest.fixture
+def versatile(knowing: str, request: pytest.FixtureRequest) -> Client:
+    """The paired client, where its program knows what the scenario is about."""
+    del knowing
     one: Client = request.getfixturevalue("client")
     return one
 

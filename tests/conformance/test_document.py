@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.conformance.processes import KINDS, ROOT
 
-SCENARIOS = ("logins", "messages", "keys", "devices", "kinds", "groups", "history")
+SCENARIOS = ("logins", "linking", "messages", "keys", "devices", "kinds", "groups", "history")
 DOCUMENT = ROOT / "docs" / "conformance.md"
 
 

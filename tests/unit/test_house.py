@@ -51,7 +51,7 @@ SHARED = {
 
 # Each outside system has one door.
 DOORS = {
-    "ray": {"supervision/cluster.py"},
+    "ray": {"supervision/cluster.py", "supervision/jobs/client.py"},
     "sqlite3": {
         "actors/committer.py",
         "actors/state/sqlite.py",

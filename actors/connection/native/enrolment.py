@@ -82,7 +82,7 @@ class Enrolment:
             stanza = await self._socket.receive()
             if stanza.tag == "notification":
                 await self._socket.send(ack(stanza))
-                self.linking.heard(stanza)
+                await self.linking.heard(stanza)
             elif stanza.tag != "iq":
                 continue
             elif stanza.child("pair-device") is not None:

@@ -64,13 +64,15 @@ class Linking:
             await self._events.on_code(code)
             return code
 
-    def heard(self, stanza: Node) -> None:
+    async def heard(self, stanza: Node) -> None:
         """A notification about the code that is open: it was typed, or is void."""
-        opened = self._opened
-        if opened is None or link_code.ref_of(stanza) != opened.ref:
+        about, opened = stanza.child(link_code.STANZA), self._opened
+        if about is None or opened is None or link_code.ref_of(stanza) != opened.ref:
             return
+        if about.attrs.get("stage") == "refresh_code":
+            await self._void()
         # One at a time: each costs processor time, and whoever repeats it is told the same.
-        if self._finishing is None or self._finishing.done():
+        elif self._finishing is None or self._finishing.done():
             self._finishing = asyncio.create_task(self._guard(self._finish(opened, stanza)))
 
     async def close(self) -> None:
@@ -102,7 +104,6 @@ class Linking:
             self.adv_secret = finish.adv_secret
             await self._socket.request(finish.request)
         except (link_code.Unusable, RequestFailed, RequestTimeout) as error:
-            # WhatsApp's word that another code has to be made has no phone's key in it.
             log.warning("code void", action="link_code.void", error=type(error).__name__)
             await self._void()
 

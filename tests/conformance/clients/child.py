@@ -19,6 +19,8 @@ words:
 * events `history` (`type`, `conversations` with `chat`, `name` and `messages`, `names`), `presence`
   (`who`, `available`) and `typing` (`chat`, `state`); commands `online` (`online`), `subscribe`
   (`to`) and `type` (`to`, `state`), which are not answered;
+* command `link` (`number`), answered by `link_code` (`code`): what is to be typed on the phone, asked
+  for once a `qr` was shown;
 * command `hold`, answered by `held`: from now on the user is busy for ever with a message that it
   is given, as one whose own store hangs;
 * commands `send` (`to`, `text`) and `check` (`number`), which answers `checked` (`registered`).

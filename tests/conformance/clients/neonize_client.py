@@ -141,6 +141,9 @@ def obey(client: Any, command: dict[str, Any]) -> None:
             subject=group.GroupName.Name,
             members=sorted(one.PhoneNumber.User for one in group.Participants),
         )
+    elif command["do"] == "link":
+        code = client.PairPhone(command["number"], show_push_notification=True)
+        child.emit("link_code", code=code)
     elif command["do"] in ("online", "subscribe", "type"):
         neonize_kinds.show(client, command)
     elif command["do"] == "groups":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser import chromium
 from tests.integration.gateway.served import KEY, Gateway
@@ -27,8 +28,8 @@ def page(gateway: Gateway) -> Iterator[Page]:
         context.set_default_timeout(PATIENCE)
         opened = context.new_page()
         opened.goto("/")
-        opened.keyboard.type(KEY)
-        opened.keyboard.press("Enter")
+        opened.get_by_label("API key").fill(KEY)
+        opened.get_by_role("button", name="Log in").click()
         opened.get_by_role("heading", name="Connections").wait_for()
         yield opened
 
@@ -54,7 +55,7 @@ def test_what_a_proxy_answers_leaves_the_composer_as_it_was(page: Page) -> None:
     page.route("**/console/conversations/**", bad_gateway)
     page.get_by_text("The service does not answer").wait_for()
     page.get_by_role("button", name="Send").click()
-    page.wait_for_function("!document.querySelector('#composer button').disabled")
+    expect(page.locator("#composer button")).to_be_enabled(timeout=PATIENCE)
     page.unroute("**/console/conversations/**")
     assert set(answered) == {"GET", "POST"}
     assert text.input_value() == "typed before"
@@ -104,6 +105,6 @@ def test_a_text_corrected_after_a_lost_answer_is_not_sent_in_its_place(
     assert text.input_value() == "see you at five"
     assert text_of(gateway, first) == "see you at fife"
     send.click()
-    page.wait_for_function("document.querySelector('#text').value === ''")
+    expect(text).to_have_value("", timeout=PATIENCE)
     assert page.locator("#failed").is_hidden()
     assert text_of(gateway, page.locator("main").get_attribute("data-live")) == "see you at five"

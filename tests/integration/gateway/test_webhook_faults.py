@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 
+from actors.redis import keys
 from actors.state.documents import open_documents
 from actors.state.webhooks import Webhooks
 from tests import forked
@@ -18,6 +20,7 @@ from tests.firestore import Firestore
 from tests.integration.gateway.receiver import Receiver
 from tests.integration.gateway.served import ROOT, Gateway
 from tests.integration.gateway.telling import tell
+from tests.valkey import PASSWORD
 from tests.waiting import eventually, until
 
 if TYPE_CHECKING:
@@ -37,6 +40,9 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def served(valkey: Valkey, tmp_path: Path) -> Iterator[Gateway]:
+    # A gateway that a test killed had the turn to deliver, and nobody waits for it to run out.
+    with redis.Redis(port=valkey.port, password=PASSWORD) as server:
+        server.delete(keys.WEBHOOKS)
     with Gateway(tmp_path / "g", valkey, webhook_url_private=True) as gateway:
         assert gateway.api.post("/api/connections", json={"id": "shop"}).status_code in {201, 409}
         yield gateway

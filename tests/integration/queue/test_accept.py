@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis.exceptions import ResponseError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 REPLY = encode(Text("hello", Quote(Target("3EB0", None))))
 HELLO = Send(SHOP, ANA, "hello", content=REPLY, priority=2)
 DAY = 24 * 3600
+_COUNTED = ("evalsha", "hget", "hincrby")
 
 
 async def test_g1_what_is_accepted_is_there_as_it_was_answered(desk: Desk) -> None:
@@ -45,6 +46,23 @@ async def test_a_script_that_ends_in_an_error_gives_no_number_twice(
     assert record is not None
     assert record.status == "sent"
     assert (await desk.lanes.accept(HELLO)).record.revision > record.revision
+
+
+async def test_each_number_of_an_acceptance_is_one_command(desk: Desk, redis: Redis) -> None:
+    """Its order, its chat's turn, and its count."""
+    await desk.accept("a")
+    before = await _counted(redis)
+    await desk.accept("b", BEN)
+    after = await _counted(redis)
+    scripts = after["evalsha"] - before["evalsha"]
+    assert scripts in {1, 2}  # the second is one that runs twice
+    assert after["hget"] == before["hget"]
+    assert after["hincrby"] - before["hincrby"] == 3
+
+
+async def _counted(redis: Redis) -> dict[str, int]:
+    stats: Any = await redis.info("commandstats")
+    return {name: stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in _COUNTED}
 
 
 async def test_any_text_is_kept_as_it_is(desk: Desk) -> None:

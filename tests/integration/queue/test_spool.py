@@ -72,6 +72,19 @@ async def test_many_at_once_keep_their_order_and_another_process_sees_them(tmp_p
     await other.close()
 
 
+async def test_what_another_process_put_is_seen_by_who_asks_after_it(tmp_path: Path) -> None:
+    spool, other = (Spool(tmp_path / "spool.db", limit=10) for _ in range(2))
+    assert (await spool.depth()).count == 0  # there is a file
+    for _ in range(3):
+        assert not spool.holds(SHOP, ANA)
+        assert not spool.holds(SHOP, BEN)
+        await other.put(Send(SHOP, ANA, "a"))
+        assert (spool.holds(SHOP, ANA), spool.holds(SHOP, BEN)) == (True, False)
+        await other.remove(await other.oldest(10))
+    await spool.close()
+    await other.close()
+
+
 async def test_a_key_names_one_body(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool.db", limit=10)
     first = await spool.put(Send(SHOP, ANA, "a"), idempotency_key="k")

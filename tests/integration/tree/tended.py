@@ -47,11 +47,13 @@ async def tended(
     leases = through(redis)
     budgets = Budgets(Lives(intensity or Intensity(10, 10.0), 0.1, 1.0), documents)
     registry = Registry(documents, budgets, Copy(None))
+    confirm = partial(asyncio.sleep, 0)
     children = Children(
         Cluster(settings.data),
         Probes(),
         None,
         Reach(None),
+        confirm=confirm,
         on_end=lambda _child, _end: None,
         on_told=lambda _child, _told: None,
         on_gone=lambda _child: None,
@@ -77,7 +79,7 @@ async def tended(
         auto_recovery=True,
         limit=10,
         settings_at=lambda: 0.0,
-        confirm=partial(asyncio.sleep, 0),
+        confirm=confirm,
     )
     try:
         await Connections(documents).create("shop")

@@ -25,7 +25,7 @@ from actors.state.documents import JOBS, MESSAGES, RECOVERY_ACTIONS, Where
 from actors.state.messages import FORMER
 from supervision import roster
 from tests.integration.tree.head import Head, Tree, kill
-from tests.waiting import eventually
+from tests.waiting import NOISE, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -100,7 +100,7 @@ async def test_a_killed_connection_goes_on_on_a_standby(
     kill(before["connection:shop"])
     seconds = await sent(lanes, await accept(lanes, "after the kill"))
     figure(f"connection killed: first message after {seconds * 1000:.0f} ms")
-    assert seconds <= 1
+    assert seconds <= 1 * NOISE
     after = await tree.lease("shop")
     assert after.epoch == lease.epoch + 1
     assert after.restarts == lease.restarts + 1
@@ -189,7 +189,7 @@ async def test_a_killed_service_is_back(
     await eventually(f"{role} is back", back, 10)
     seconds = time.monotonic() - began
     figure(f"{role} killed: back after {seconds:.2f} s")
-    assert seconds <= 3
+    assert seconds <= 3 * NOISE
     assert (await tree.lease("shop")).epoch == lease.epoch
 
 
@@ -245,7 +245,7 @@ async def test_without_redis_the_living_go_on_and_the_dead_wait(
     await tree.state("shop", "open")
     seconds = time.monotonic() - began
     figure(f"Redis back: the dead connection open after {seconds:.1f} s")
-    assert seconds <= 5
+    assert seconds <= 5 * NOISE
     after = await tree.lease("kiosk")
     assert (after.epoch, after.since) == (kiosk.epoch, kiosk.since)
 

@@ -144,8 +144,10 @@ async def test_a_host_whose_disk_is_gone_comes_back_without_a_qr(stage: Stage) -
     before = await tree.lease("shop")
     assert before.owner is not None
     began = time.monotonic()
+    # At once, and before the death: whoever comes next must not find a part of it.
+    gone = stage.file.parent.rename(stage.file.parent.parent.parent / "gone")
     kill(before.owner.pid)
-    shutil.rmtree(stage.file.parent)
+    shutil.rmtree(gone)
     await poke(tree.redis)
     await tree.newer("shop", before, 30)
     after = await tree.state("shop", "open", 30)

@@ -8,6 +8,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from gateway.console.home import picture
 from tests.browser import DESK, PHONE, apart, chromium, violations
@@ -51,9 +52,12 @@ def page(instance: Instance, browser: Browser) -> Iterator[Page]:
     opened.goto("/")
     assert opened.url.endswith("/console/login")
     # By the keyboard alone: the field has the focus.
+    focused = opened.locator("#key:focus")
+    focused.wait_for()
     opened.keyboard.type("tmo_" + "wrong" * 9)
     opened.keyboard.press("Enter")
     opened.get_by_role("alert").get_by_text("There is no such API key").wait_for()
+    focused.wait_for()
     opened.keyboard.type(API_KEY)
     opened.keyboard.press("Enter")
     opened.get_by_role("heading", name="Connections").wait_for()
@@ -109,11 +113,7 @@ def test_a_connection_is_added_and_linked_without_a_reload(
     until("the page shows that QR", lambda: f'd="{code.get_attribute("d")}"' in picture(qr), 10)
     # Another code is shown in its place, as when one expires.
     instance.api.post("/api/connections/desk/restart").raise_for_status()
-    page.wait_for_function(
-        "before => { const now = document.querySelector('svg.qr path');"
-        " return now && now.getAttribute('d') !== before; }",
-        arg=shown,
-    )
+    expect(code).not_to_have_attribute("d", shown, timeout=PATIENCE)
     number = "15550100021"
     instance.simulator.post("/phones", json={"number": number}).raise_for_status()
     until("a QR to scan", lambda: (qr := instance.qr("desk")) and instance.simulator.post(
@@ -160,7 +160,7 @@ def test_what_is_written_arrives_and_what_arrives_is_shown(
     page.get_by_role("button", name="Send").click()
     sent = page.locator(".message.out", has_text="with a picture")
     sent.locator("img").wait_for()
-    page.wait_for_function("document.querySelector('.message.out img').naturalWidth === 60")
+    expect(sent.locator("img")).to_have_js_property("naturalWidth", 60, timeout=PATIENCE)
     sent.locator(".tick:is(.delivered, .read)").wait_for()
     asked = {"to": ACCOUNT, "type": "document", "size": 2000, "file_name": "list.txt"}
     instance.simulator.post(f"/contacts/{CONTACT}/say", json=asked).raise_for_status()
@@ -222,7 +222,7 @@ def test_a_dead_letter_tells_why_and_is_sent_again(
         return any(item["text"].startswith("to nobody") for item in instance.inbox(STRANGER))
 
     until("it arrived", came, 20)
-    page.wait_for_function("document.querySelectorAll('.letter').length === 1")
+    expect(page.locator(".letter")).to_have_count(1, timeout=PATIENCE)
     assert stayed(page)
 
 

@@ -32,11 +32,16 @@ def test_a_connection_that_was_given_up_is_recovered_by_a_job(instance: Instance
     refused(instance, 403)
     becomes(instance, "failed", "banned")
     instance.simulator.delete("/faults")
-    assert submit(instance, "recover-connection", SHOP)["result"] == {
-        "connections": 1,
-        "asked": [SHOP],
-    }
+    done = instance.teimoso("jobs", "run", "--json", "recover-connection", SHOP)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert told["result"] == {"connections": 1, "asked": [SHOP]}
+    assert (told["status"], told["dry_run"]) == ("SUCCEEDED", False)
     becomes(instance, "open", None)
+    listed = instance.teimoso("jobs", "list", "--json")
+    [job] = [one for one in json.loads(listed.stdout)["items"] if one["id"] == told["id"]]
+    assert (job["status"], job["job"]) == ("SUCCEEDED", "recover-connection")
+    assert job["ended_at"] >= job["started_at"] > 1_600_000_000
 
 
 @pytest.mark.long
@@ -71,7 +76,10 @@ def test_each_job_runs_on_the_head(instance: Instance, tmp_path: Path) -> None:
     assert ended["verify-backups"]["code"] == ended["rewrap-keys"]["code"] == "no_bucket"
     listed = instance.teimoso("jobs", "list")
     assert listed.returncode == 0
-    assert listed.stdout.count("supervision.jobs") >= len(runs)
+    assert all(words[0] in listed.stdout for words in runs)
+    failed = instance.teimoso("jobs", "run", "--json", "verify-backups")
+    told = json.loads(failed.stdout)
+    assert (failed.returncode, told["status"], told["code"]) == (1, "FAILED", "no_bucket")
 
 
 def test_what_is_no_job_is_refused(instance: Instance) -> None:

@@ -9,7 +9,7 @@ import pytest_asyncio
 from actors.state.documents import API_KEYS, StoreAway
 from actors.state.sqlite import SqliteDocuments
 from gateway import keys
-from gateway.keys import InvalidKey, KeyRing, create, digest, ensure_first
+from gateway.keys import InvalidKey, Key, KeyRing, create, digest, ensure_first
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -165,3 +165,22 @@ async def test_unknown_keys_do_not_hammer_the_store(documents: Documents) -> Non
     clock.now += keys.PATIENCE
     assert await ring.find("tmo_b") is None
     assert ring._tried_at == clock.now
+
+
+@pytest.mark.parametrize(
+    ("own", "named", "covered"),
+    [
+        (None, None, True),
+        (None, ["shop"], True),
+        (["shop", "cafe"], ["shop"], True),
+        (["shop", "cafe"], ["cafe", "shop"], True),
+        (["shop"], ["shop", "cafe"], False),
+        (["shop"], None, False),  # every connection, also those to come
+    ],
+)
+def test_a_key_covers_what_it_is_for(
+    own: list[str] | None, named: list[str] | None, covered: bool
+) -> None:
+    connections = None if own is None else frozenset(own)
+    key = Key("id", "hash", frozenset({"admin"}), connections, 0.0, "test")
+    assert key.covers(named) is covered

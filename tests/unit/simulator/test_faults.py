@@ -10,7 +10,7 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from websockets.exceptions import ConnectionClosed
 
-from simulator.faults import RULES, FaultError, Faults, requested
+from simulator.faults import RULES, TIMING, FaultError, Faults, requested
 from simulator.people import ADDRESSINGS
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def test_clearing() -> None:
     assert faults.strike(FRIEND, "swallow") is None
 
 
-async def test_every_rule_but_a_delay_ends_after_its_seconds(world: World) -> None:
+async def test_every_rule_whose_seconds_are_its_own_ends_after_them(world: World) -> None:
     """For many accounts at once, each by its own clock, and however often it had struck."""
     accounts = [f"1555010002{number}" for number in range(3)]
     bodies = [
@@ -79,7 +79,7 @@ async def test_every_rule_but_a_delay_ends_after_its_seconds(world: World) -> No
         (fault["account"], fault["kind"]) for fault in world.faults.everything() if fault["active"]
     }
     asked = {(body["account"], body["kind"]) for body in bodies}
-    ended = {(accounts[0], kind) for kind in RULES if kind != "delay_acks"}
+    ended = {(accounts[0], kind) for kind in RULES if kind not in TIMING}
     assert left == asked - ended
     assert world.faults.strike(accounts[0], "swallow") is None
     assert world.faults.strike(accounts[1], "swallow") is not None

@@ -1,4 +1,4 @@
-"""A pid is one on its own host only: elsewhere it is somebody else's process."""
+"""Whom the root may end, and when it may begin or end anybody."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors import hosts
-from supervision.children import Child
+from actors.connection.vault.reach import Reach
+from supervision.children import Child, Children
+from supervision.cluster import Cluster, NoAnswer
+from supervision.policy import Probes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -43,4 +47,50 @@ def test_a_stranger_that_has_the_pid_here_is_left_alone(
 ) -> None:
     assert not child(actor.pid, node).kill()
     time.sleep(0.05)
+    assert actor.poll() is None
+
+
+class ReplacedError(Exception):
+    """Where a root that another one replaced would end."""
+
+
+def children(tmp_path: Path) -> Children:
+    async def confirm() -> None:
+        raise ReplacedError
+
+    return Children(
+        Cluster(tmp_path),
+        Probes(interval=0.01, failures=1),
+        None,
+        Reach(None),
+        confirm=confirm,
+        on_end=lambda _child, _end: None,
+        on_told=lambda _child, _told: None,
+        on_gone=lambda _child: None,
+        on_change=lambda: None,
+    )
+
+
+async def test_a_replaced_root_begins_nobody(tmp_path: Path) -> None:
+    """G6: its successor has them already, under the same names."""
+    with pytest.raises(ReplacedError):
+        await children(tmp_path).create("state")
+
+
+class Silent:
+    """A handle of an actor that answers nothing."""
+
+    async def health(self, _within: float) -> dict[str, Any]:
+        raise NoAnswer("silent")
+
+
+async def test_a_replaced_root_ends_nobody_for_its_silence(
+    tmp_path: Path, actor: subprocess.Popen[bytes]
+) -> None:
+    """G6: what did not answer a root that stood still may answer its successor."""
+    silent: Any = Silent()
+    probed = Child("connection", silent, pid=actor.pid, node=hosts.here())
+    with pytest.raises(ReplacedError):
+        await children(tmp_path)._probe(probed)
+    assert not probed.hung
     assert actor.poll() is None

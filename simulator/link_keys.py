@@ -1,0 +1,94 @@
+"""The phone's cryptography when its owner types the code that a client shows.
+
+The code wraps an ephemeral key of either side; from the two the client's bundle is opened, and from
+that and both identities the secret is derived under which the phone sends its signature. Lengths,
+labels and the count of iterations are those of whatsmeow `pair-code.go` and WhatsApp Web's
+`WAWebAltDeviceLinkingAlgorithm`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+KEY: Final = 32
+_SALT: Final = 32
+_COUNTER: Final = 16
+_NONCE: Final = 12
+_TAG: Final = 16
+WRAPPED: Final = _SALT + _COUNTER + KEY
+"""Bytes of an ephemeral key under a code: salt, first counter block, and the key itself."""
+BUNDLE: Final = _SALT + _NONCE + 3 * KEY + _TAG
+"""Bytes of the client's bundle: salt, nonce, and both identities with a random part, sealed."""
+_ITERATIONS: Final = 1 << 17
+
+
+class WrongCodeError(Exception):
+    """What was typed is not the code that the client shows."""
+
+
+@dataclass(frozen=True)
+class PrimaryHello:
+    """The phone's ephemeral key under the code, and what it agreed with the client's."""
+
+    wrapped: bytes
+    shared: bytes
+
+
+def primary_hello(code: str, wrapped: bytes) -> PrimaryHello:
+    """The phone's answer to a client's ephemeral key, which was `wrapped` under the code.
+
+    Nothing shows yet whether the code is right: under another one a key of noise comes out. Takes
+    as long as it is meant to, some hundredths of a second. Raises WrongCodeError for the rare noise
+    that is no key.
+    """
+    theirs = _crypted(code, wrapped[:_SALT], wrapped[_SALT:-KEY], wrapped[-KEY:])
+    ephemeral = X25519PrivateKey.generate()
+    salt, counter = os.urandom(_SALT), os.urandom(_COUNTER)
+    mine = _crypted(code, salt, counter, ephemeral.public_key().public_bytes_raw())
+    return PrimaryHello(salt + counter + mine, _agreed(ephemeral, theirs))
+
+
+def adv_secret(shared: bytes, phone: Any, companion: bytes, bundle: bytes) -> bytes:
+    """The secret that only phone and client know.
+
+    `phone` is its identity key pair, `companion` the client's identity, `bundle` what the client
+    sealed under `shared`. Raises WrongCodeError when it does not open, or is not about these two.
+    """
+    salt, nonce, sealed = bundle[:_SALT], bundle[_SALT:][:_NONCE], bundle[_SALT + _NONCE :]
+    key = _derived(shared, salt, b"link_code_pairing_key_bundle_encryption_key")
+    try:
+        opened = AESGCM(key).decrypt(nonce, sealed, None)
+    except InvalidTag:
+        raise WrongCodeError from None
+    if opened[:-KEY] != companion + phone.public:
+        raise WrongCodeError
+    own = X25519PrivateKey.from_private_bytes(phone.private)
+    return _derived(shared + _agreed(own, companion) + opened[-KEY:], None, b"adv_secret")
+
+
+def _crypted(code: str, salt: bytes, counter: bytes, key: bytes) -> bytes:
+    """The key under the code, or out from under it: both are the same operation."""
+    secret = hashlib.pbkdf2_hmac("sha256", code.encode(), salt, _ITERATIONS, KEY)
+    cipher = Cipher(algorithms.AES(secret), modes.CTR(counter)).encryptor()
+    return cipher.update(key) + cipher.finalize()
+
+
+def _agreed(private: X25519PrivateKey, public: bytes) -> bytes:
+    try:
+        return private.exchange(X25519PublicKey.from_public_bytes(public))
+    except ValueError:
+        raise WrongCodeError from None
+
+
+def _derived(secret: bytes, salt: bytes | None, label: bytes) -> bytes:
+    return HKDF(hashes.SHA256(), KEY, salt, label).derive(secret)

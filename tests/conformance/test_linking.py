@@ -1,0 +1,128 @@
+"""Linking by a code: the client shows it, the phone's owner types it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conformance.processes import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conformance.processes import Client, Simulator
+
+
+@pytest.fixture
+def client(knowing: str, another: Callable[..., Client]) -> Client:
+    """A client that registers, and shows a QR already."""
+    one = another(knowing)
+    one.wait("qr")
+    return one
+
+
+def shown(client: Client, number: str) -> str:
+    """The code that the client shows for this number."""
+    client.process.command(do="link", number=number)
+    return str(client.wait("link_code")["code"])
+
+
+def refused(client: Client, number: str) -> str:
+    """What the client says when it gets no code."""
+    client.process.command(do="link", number=number)
+    return str(client.wait("failed", do="link")["error"])
+
+
+def typed(simulator: Simulator, number: str, code: str) -> str | None:
+    """Types it on the phone; what the phone says instead of linking the client."""
+    answer = simulator.http.post(f"/phones/{number}/link-code", json={"code": code})
+    return None if answer.is_success else str(answer.json()["code"])
+
+
+def mistyped(code: str) -> str:
+    return code[:-1] + ("1" if code[-1] != "1" else "2")
+
+
+def links(simulator: Simulator, client: Client, number: str) -> None:
+    """The client shows a code that links it, and logs in."""
+    assert typed(simulator, number, shown(client, number)) is None
+    client.number = number
+    client.wait("connected")
+    (device,) = simulator.account(number)["devices"]
+    assert device["online"]
+
+
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
+def test_pairs_by_code_and_restarts(simulator: Simulator, client: Client, friend: str) -> None:
+    """What it says first carries the signature that it got under the secret of both."""
+    number = f"{int(friend) + 5_000}"
+    links(simulator, client, number)
+    client.send(friend, "linked by a code")
+    until(lambda: simulator.texts(friend) == ["linked by a code"])
+    client.restart()
+    simulator.say(friend, number, "welcome")
+    client.wait("message", text="welcome")
+
+
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
+def test_shows_another_code_after_a_wrong_one(
+    simulator: Simulator, client: Client, friend: str
+) -> None:
+    """The first is used up: the phone cannot open what the client sealed under its own code."""
+    code = shown(client, friend)
+    assert typed(simulator, friend, mistyped(code)) == "wrong_link_code"
+    assert typed(simulator, friend, code) == "no_link_code"
+    assert simulator.account(friend)["devices"] == []
+    links(simulator, client, friend)
+
+
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
+def test_shows_another_code_after_one_that_expired(
+    simulator: Simulator, client: Client, friend: str
+) -> None:
+    fault = simulator.fault(friend, "expire_link_code", count=1)
+    assert typed(simulator, friend, shown(client, friend)) == "link_code_expired"
+    assert simulator.struck(fault) == 1
+    links(simulator, client, friend)
+
+
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
+def test_says_that_it_gets_no_code(simulator: Simulator, client: Client, friend: str) -> None:
+    for status in ("429", "452"):
+        fault = simulator.fault(friend, "refuse_link_code", count=1, code=int(status))
+        assert status in refused(client, friend)
+        assert simulator.struck(fault) == 1
+    links(simulator, client, friend)
+
+
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
+def test_says_that_a_number_has_no_whatsapp(
+    simulator: Simulator, client: Client, friend: str
+) -> None:
+    simulator.post(f"/contacts/{friend}", registered=False)
+    assert "400" in refused(client, friend)
+    simulator.post(f"/contacts/{friend}", registered=True)
+    links(simulator, client, friend)
+
+
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
+def test_shows_another_code_after_its_keys_were_refused(
+    simulator: Simulator, client: Client, friend: str
+) -> None:
+    fault = simulator.fault(friend, "refuse_link_finish", count=1)
+    assert typed(simulator, friend, shown(client, friend)) == "link_code_refused"
+    assert simulator.struck(fault) == 1
+    links(simulator, client, friend)
+
+
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
+def test_is_scanned_while_it_shows_a_code(
+    simulator: Simulator, client: Client, friend: str
+) -> None:
+    """Both are on the screen, and the phone's owner takes either."""
+    code = shown(client, friend)
+    qr = next(line["qr"] for line in client.process.seen if line["event"] == "qr")
+    simulator.post(f"/phones/{friend}/scan", qr=qr)
+    client.wait("connected")
+    assert typed(simulator, friend, code) == "no_link_code"
