@@ -32,9 +32,13 @@ def test_codes_are_of_the_alphabet_and_of_all_bits() -> None:
     assert link_code.new_code(lambda size: bytes.fromhex("00443214c7")[:size]) == "12345678"
     assert link_code.new_code(lambda size: b"\xff" * size) == "Z" * 8
     fives = [int("".join(f"{n + first:05b}" for n in range(8)), 2) for first in (0, 8, 16, 24)]
-    written = [
-        link_code.new_code(lambda size, five=five: five.to_bytes(size, "big")) for five in fives
-    ]
+    written = []
+    for five in fives:
+
+        def draw(size: int, five: int = five) -> bytes:
+            return five.to_bytes(size, "big")
+
+        written.append(link_code.new_code(draw))
     assert "".join(written) == "123456789ABCDEFGHJKLMNPQRSTVWXYZ" == ALPHABET
     codes = {link_code.new_code() for _ in range(500)}
     assert len(codes) == 500
