@@ -70,9 +70,10 @@ class PairingCode(Answer):
 
 async def request(call: Call[Phone, None]) -> Response:
     registered = await existing(call)
-    leases = await call.backends.seen([registered.id])
+    lease = await call.backends.leases.read(registered.id)
     phone = call.body.phone_number
-    _check(shapes.connection(registered, leases.get(registered.id)), phone)
+    served = lease is not None and lease.owner is not None
+    _check(shapes.connection(registered, lease), phone, served=served)
     told = await answered(call, "pairing_code", {"phone": phone})
     if "error" in told:
         raise _refusal(told)
@@ -87,10 +88,10 @@ async def get(call: Call[None, None]) -> Response:
     return written(_shown(*found))
 
 
-def _check(now: Connection, phone: str) -> None:
+def _check(now: Connection, phone: str, *, served: bool) -> None:
     if now.state == "open":
         raise Problem("already_linked")
-    if now.state not in WAITING:
+    if now.state not in WAITING or not served:
         raise Problem("not_pairing", f"The connection is {now.state}.", state=now.state)
     if now.account not in {None, phone}:
         raise Problem("other_account", "It was linked to another number before.")

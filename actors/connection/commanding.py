@@ -6,12 +6,13 @@ import asyncio
 import math
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from actors.connection.engine import SendError
+from actors.connection.engine import NotConnected, SendError
 from actors.redis.client import RedisAway
 from actors.shell import end_tasks
 
@@ -118,4 +119,9 @@ class Commander:
         if len(self._codes_at) == CODES and (wait := self._codes_at[0] + CODES_WITHIN - now) > 0:
             return {"error": "pairing_code_limited", "wait": math.ceil(wait)}
         self._codes_at.append(now)
-        return asdict(await self._engine.pairing_code(phone))
+        try:
+            return asdict(await self._engine.pairing_code(phone))
+        except NotConnected:  # nobody was asked
+            with suppress(ValueError):
+                self._codes_at.remove(now)
+            raise

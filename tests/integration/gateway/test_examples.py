@@ -22,7 +22,6 @@ TO = "15550100002"
 OFFLINE = {
     "getQr": 409,
     "getPairingCode": 409,
-    "requestPairingCode": 409,
     "listGroups": 409,
     "checkNumber": 409,
     "setPresence": 409,

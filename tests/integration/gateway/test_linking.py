@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from actors.connection.engine import PairingCode, Qr
+from actors.redis import keys
 from actors.redis.commands import Commands
 from actors.redis.lease import Leases, Owner
 from tests.integration.gateway.person import Person
@@ -127,6 +128,18 @@ async def test_what_does_not_wait_for_a_phone_is_not_asked(
     await owner.shows(state=state)
     told = ask(api)()
     assert (told.status_code, told.json()["code"]) == (409, code)
+
+
+async def test_what_nobody_serves_is_not_asked(
+    api: Api, owner: Played, leases: Leases, redis: Redis
+) -> None:
+    await leases.release("typed", owner.epoch, state="reconnecting", cause="crashed")
+    told = ask(api)()
+    assert (told.status_code, told.json()["code"]) == (409, "not_pairing")
+    assert await redis.llen(keys.of("typed").commands) == 0
+    await leases.forget("typed")
+    told = ask(api)()
+    assert (told.status_code, told.json()["code"]) == (409, "not_pairing")
 
 
 async def test_another_number_than_the_connections_is_refused(api: Api, owner: Played) -> None:
