@@ -13,11 +13,10 @@ _OTHER_SERVERS = ("@g.us", "@lid", "@broadcast", "@newsletter", "@c.us")
 LONGEST = 64  # characters
 
 
-# What `canonical` takes, for those who read it in JSON Schema.
-PATTERN = (
-    r"^(\+?[ ()-]*[1-9]([ ()-]*[0-9]){6,14}[ ()-]*"
-    r"|[1-9][0-9]{6,14}@s\.whatsapp\.net)$"
-)
+# What `number` and `canonical` take, for those who read it in JSON Schema.
+_NUMBER = r"\+?[ ()-]*[1-9]([ ()-]*[0-9]){6,14}[ ()-]*"
+NUMBER_PATTERN = f"^{_NUMBER}$"
+PATTERN = rf"^({_NUMBER}|[1-9][0-9]{{6,14}}@s\.whatsapp\.net)$"
 
 
 class InvalidAddress(ValueError):  # noqa: N818 - reads as what it is
@@ -63,6 +62,11 @@ def canonical(written: str) -> str:
             "unsupported_chat",
             "only chats with a person, and groups by their whole address, are supported",
         )
+    return number(written)
+
+
+def number(written: str) -> str:
+    """As `canonical`, of a phone number alone."""
     if len(written) > LONGEST or not _WRITTEN.fullmatch(written):
         raise InvalidAddress(
             "invalid_number",

@@ -76,16 +76,11 @@ async def reach(call: Call[Any, Any]) -> None:
 
 async def ask(call: Call[Any, Any], kind: str, args: Mapping[str, str]) -> dict[str, Any]:
     """What the connection's owner answers. Problems: those of `REFUSES`, and `unsupported_chat`."""
-    connection, backends = call.path["connection"], call.backends
-    lease = (await backends.leases.read_all([connection])).get(connection)
+    connection = call.path["connection"]
+    lease = (await call.backends.leases.read_all([connection])).get(connection)
     if lease is None or lease.state != "open":
         raise Problem("connection_not_open")
-    try:
-        told = await backends.commands.ask(connection, kind, args, PATIENCE)
-    except TooMany:
-        raise Problem("connection_busy") from None
-    except NoAnswer:
-        raise Problem("not_answered") from None
+    told = await answered(call, kind, args)
     if told.get("error") == "not_connected":
         raise Problem("connection_not_open")
     if told.get("error") in {UNSUPPORTED, "unsupported_chat"}:
@@ -93,6 +88,16 @@ async def ask(call: Call[Any, Any], kind: str, args: Mapping[str, str]) -> dict[
     if "error" in told:
         raise Problem("not_answered", "WhatsApp did not do it.", reason=told["error"])
     return told
+
+
+async def answered(call: Call[Any, Any], kind: str, args: Mapping[str, str]) -> dict[str, Any]:
+    """What the owner says, whatever it is. Problems `connection_busy` and `not_answered`."""
+    try:
+        return await call.backends.commands.ask(call.path["connection"], kind, args, PATIENCE)
+    except TooMany:
+        raise Problem("connection_busy") from None
+    except NoAnswer:
+        raise Problem("not_answered") from None
 
 
 def _chat(given: str) -> str:

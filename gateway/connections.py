@@ -81,11 +81,11 @@ async def list_all(call: Call[None, ListConnections]) -> Response:
 
 
 async def get(call: Call[None, None]) -> Response:
-    return await _as_it_is(call.backends, await _existing(call))
+    return await _as_it_is(call.backends, await existing(call))
 
 
 async def delete(call: Call[None, None]) -> Response:
-    registered = await _existing(call)
+    registered = await existing(call)
     if registered.webhook is not None:
         # First: whoever gets the id next would be told of to this endpoint.
         await call.backends.webhooks.delete(registered.webhook)
@@ -100,7 +100,7 @@ async def delete(call: Call[None, None]) -> Response:
 
 async def start(call: Call[None, None]) -> Response:
     """Also of a connection that gave up or was logged out, though it was to run all along."""
-    registered = await _existing(call)
+    registered = await existing(call)
     try:
         await call.backends.registry.ask_recover(registered.id)
     except ConnectionNotFound:
@@ -117,7 +117,7 @@ async def logout(call: Call[None, None]) -> Response:
 
 
 async def restart(call: Call[None, None]) -> Response:
-    registered = await _existing(call)
+    registered = await existing(call)
     try:
         await call.backends.registry.raise_generation(registered.id)
     except ConnectionNotFound:
@@ -151,7 +151,7 @@ async def recover(call: Call[Recovery, None]) -> Response:
 
 
 async def scan(call: Call[None, None]) -> Response:
-    registered = await _existing(call)
+    registered = await existing(call)
     media_type = qr.chosen(call.request.headers.get("accept", ""))
     found = await call.backends.leases.qr(registered.id)
     if found is None:
@@ -161,7 +161,8 @@ async def scan(call: Call[None, None]) -> Response:
     return qr.shown(media_type, *found)
 
 
-async def _existing(call: Call[Any, Any]) -> Registered:
+async def existing(call: Call[Any, Any]) -> Registered:
+    """The connection of the path, which the key reaches. Problem `unknown_connection`."""
     connection = call.path["connection"]
     auth.require_connection(call.key, connection)
     backends = call.backends
@@ -182,7 +183,7 @@ async def _as_it_is(backends: Backends, registered: Registered, status: int = 20
 async def _desire(
     call: Call[Any, Any], desired: Literal["running", "stopped", "logged_out"]
 ) -> Response:
-    registered = await _existing(call)
+    registered = await existing(call)
     try:
         changed = await call.backends.registry.set_desired(registered.id, desired)
     except ConnectionNotFound:

@@ -1,14 +1,18 @@
-"""What is asked of an open connection now: who is on WhatsApp, presence, typing."""
+"""What is asked of a connection now: who is on WhatsApp, presence, typing; a code to link it."""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
+from collections import deque
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from actors.connection.engine import SendError
+from actors.connection.engine import NotConnected, SendError
 from actors.redis.client import RedisAway
 from actors.shell import end_tasks
 
@@ -30,6 +34,10 @@ WITHIN = 15.0
 """Seconds after which nobody waits for what is still being done."""
 
 
+CODES, CODES_WITHIN = 5, 300.0
+"""So many codes are asked of WhatsApp within so many seconds: each rings on somebody's phone."""
+
+
 class Commander:
     """Does what is asked, for as long as `run` runs, and answers with what came of it.
 
@@ -43,6 +51,7 @@ class Commander:
         self._engine = engine
         self._commands = commands
         self._doing: set[asyncio.Task[None]] = set()
+        self._codes_at: deque[float] = deque(maxlen=CODES)
 
     async def run(self) -> None:
         try:
@@ -94,6 +103,8 @@ class Commander:
             available = args["presence"] == "available"
             await self._engine.presence(available=available)
             await self._watch.show(available=available)
+        elif command.kind == "pairing_code":
+            return await self._pairing_code(args["phone"])
         elif command.kind == "typing":
             await self._engine.typing(args["chat"], args["state"])
         elif command.kind == "subscribe":
@@ -102,3 +113,15 @@ class Commander:
         else:
             return {"error": "unknown_command"}
         return {}
+
+    async def _pairing_code(self, phone: str) -> dict[str, Any]:
+        now = time.monotonic()
+        if len(self._codes_at) == CODES and (wait := self._codes_at[0] + CODES_WITHIN - now) > 0:
+            return {"error": "pairing_code_limited", "wait": math.ceil(wait)}
+        self._codes_at.append(now)
+        try:
+            return asdict(await self._engine.pairing_code(phone))
+        except NotConnected:  # nobody was asked
+            with suppress(ValueError):
+                self._codes_at.remove(now)
+            raise

@@ -210,6 +210,18 @@ class Qr:
 
 
 @dataclass(frozen=True, slots=True)
+class PairingCode:
+    """What to type on the phone in place of scanning: ``XXXX-XXXX``, and when it is void."""
+
+    text: str = field(repr=False)
+    expires_at: float
+
+
+NO_CODE: Final = PairingCode("", 0.0)
+"""The code of before is void."""
+
+
+@dataclass(frozen=True, slots=True)
 class GroupMember:
     """One of a group, by a canonical address: a LID where no phone number is known."""
 
@@ -234,7 +246,7 @@ async def _ignore(*_: object) -> None:
 class EngineEvents:
     """What an engine tells its owner; each is awaited by the engine's own loop, so keep it short.
 
-    `on_qr` a new QR to show; `on_paired` credentials are committed (canonical address of the
+    `on_qr` a new QR to show; `on_code` a new code to type, or `NO_CODE`; `on_paired` credentials are committed (canonical address of the
     account); `on_open` logged in; `on_inbox` at least one new item was committed; `on_presence`
     somebody came, went, types or stopped.
     """
@@ -244,6 +256,7 @@ class EngineEvents:
     on_open: Callable[[], Awaitable[None]] = field(default=_ignore)
     on_inbox: Callable[[], Awaitable[None]] = field(default=_ignore)
     on_presence: Callable[[Presence], Awaitable[None]] = field(default=_ignore)
+    on_code: Callable[[PairingCode], Awaitable[None]] = field(default=_ignore)
 
 
 class SendError(Exception):
@@ -296,6 +309,14 @@ class Engine(Protocol):
         """Ask WhatsApp for a sign of life; whether it answered within so many seconds.
 
         Any answer will do. Raises `NotConnected` where no socket is open, or it ended meanwhile.
+        """
+
+    async def pairing_code(self, phone: str) -> PairingCode:
+        """A code that links the device, typed on the phone of this canonical address.
+
+        The one before is void then. It goes with the socket; QRs go on being shown. Raises
+        `NotConnected` where WhatsApp is not reached, and `SendError`: `already_linked`,
+        `pairing_code_limited`, `pairing_code_refused`.
         """
 
     async def lookup(self, number: str) -> str | None:

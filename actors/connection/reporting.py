@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import structlog
 
 from actors.backoff import persist
+from actors.connection.engine import PairingCode, Qr
 from actors.redis.client import RedisAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Literal
 
-    from actors.connection.engine import Qr
     from actors.redis.lease import Lease, Leases, Obstacle
 
 log = structlog.get_logger()
@@ -157,6 +157,7 @@ class Reporter:
             beat=lease.beat,
         )
         self._qr: Qr | None = None
+        self._code: PairingCode | None = None
         self._obstacle = lease.obstacle
         self._for_lease = asyncio.Event()
         self._for_state = asyncio.Event()
@@ -171,13 +172,17 @@ class Reporter:
         self,
         state: str,
         cause: str | None = None,
+        shown: Qr | PairingCode | None = None,
         *,
         account: str | None = None,
-        qr: Qr | None = None,
         retry_at: float | None = None,
         obstacle: Obstacle | None = None,
     ) -> None:
-        """Replace the report; returns at once."""
+        """Replace the report; returns at once.
+
+        What is `shown` to whoever links the device replaces what was of its kind; without it
+        nothing is shown any more.
+        """
         changed = state != self._now.state or cause != self._now.cause
         self._now = replace(
             self._now,
@@ -187,7 +192,9 @@ class Reporter:
             account=account or self._now.account,
             retry_at=retry_at,
         )
-        self._qr, self._obstacle = qr, obstacle
+        self._obstacle = obstacle
+        self._qr = shown if isinstance(shown, Qr) else self._qr if shown else None
+        self._code = shown if isinstance(shown, PairingCode) else self._code if shown else None
         if changed:
             log.info("state", action="state", connection=self._connection, state=state, cause=cause)
         self._for_lease.set()
@@ -237,6 +244,7 @@ class Reporter:
             since=now.since,
             account=now.account,
             qr=self._qr,
+            code=self._code,
             retry_at=now.retry_at,
             obstacle=self._obstacle,
         )

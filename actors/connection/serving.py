@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from actors.connection.causes import Cause, Consequence
-    from actors.connection.engine import Engine, Qr
+    from actors.connection.engine import Engine, PairingCode, Qr
     from actors.connection.keeping import Kept
     from actors.connection.reporting import Observed, State
     from actors.queue.lanes import Lanes
@@ -113,7 +113,8 @@ class Serving:
     def events(self) -> EngineEvents:
         """What the engine of this connection has to be opened with."""
         return EngineEvents(
-            on_qr=self._on_qr,
+            on_qr=self._on_shown,
+            on_code=self._on_shown,
             on_paired=self._on_paired,
             on_open=self._on_open,
             on_inbox=self._on_inbox,
@@ -191,8 +192,8 @@ class Serving:
 
     # what the engine tells
 
-    async def _on_qr(self, qr: Qr) -> None:
-        self._report("pairing", self._unlinked_by, qr=qr)
+    async def _on_shown(self, shown: Qr | PairingCode) -> None:
+        self._report("pairing", self._unlinked_by, shown=shown)
 
     async def _on_paired(self, account: str) -> None:
         if self._is_mine(account):
@@ -303,14 +304,14 @@ class Serving:
         cause: str | None = None,
         *,
         account: str | None = None,
-        qr: Qr | None = None,
+        shown: Qr | PairingCode | None = None,
         retry_at: float | None = None,
     ) -> None:
         if self._copies is not None and account is not None:
             self._copies.look()  # the keys of a device that was just linked
         if self._asked is None:
             self._reporter.report(
-                state, cause, account=account, qr=qr, retry_at=retry_at, obstacle=self._obstacle
+                state, cause, shown, account=account, retry_at=retry_at, obstacle=self._obstacle
             )
 
     # the end

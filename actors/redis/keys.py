@@ -5,6 +5,7 @@ script may touch them together::
 
     teimoso:{shop}:lease              hash    who serves the connection (see `lease.py`)
     teimoso:{shop}:qr                 hash    the QR to scan, expires with it
+    teimoso:{shop}:pairing_code       hash    the code to type instead, expires with it
     teimoso:{shop}:counters           hash    seq: order and revisions; turn: fair turns of chats;
                                               paced: when the connection may claim again;
                                               clock, set_back: the last second, and how far it
@@ -63,6 +64,7 @@ class ConnectionKeys:
     base: str
     lease: str
     qr: str
+    pairing_code: str
     counters: str
     ready: str
     flight: str
@@ -97,6 +99,7 @@ class ConnectionKeys:
             self.dead,
             self.changed,
             self.wake,
+            self.pairing_code,
         )
 
     def command(self, id: str) -> str:  # noqa: A002 - the field's word
@@ -151,6 +154,7 @@ def of(connection: str) -> ConnectionKeys:
         base=base,
         lease=f"{base}:lease",
         qr=f"{base}:qr",
+        pairing_code=f"{base}:pairing_code",
         counters=f"{base}:counters",
         ready=f"{base}:ready",
         flight=f"{base}:flight",

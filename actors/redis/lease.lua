@@ -27,7 +27,7 @@ function transitions.take(known, actor, pid, node, token)
         'token', token, 'released', 0, 'state', 'connecting', 'cause', '', 'since', NOW,
         'beat', NOW, 'restarts', restarts, 'retry_at', '')
     call('HDEL', LEASE, 'fell')
-    call('DEL', QR)
+    call('DEL', QR, PAIRING_CODE)
     cut_off({epoch = old[1] or 0, how = old[5] or 'unseen'})
     -- An older owner may still block on the token: let it wake and learn that it lost, or it
     -- would swallow the next one, which is for the new owner.
@@ -46,8 +46,18 @@ function transitions.renew(epoch)
     return 'kept'
 end
 
+-- Of a socket that is closed there is nothing to scan or to type any more.
+local function show(key, state, text, expires_at, left)
+    if state ~= 'pairing' or text == '' then
+        call('DEL', key)
+    else
+        call('HSET', key, 'text', text, 'expires_at', expires_at)
+        call('PEXPIRE', key, left)
+    end
+end
+
 function transitions.report(epoch, state, cause, account, qr, expires_at, left, retry_at,
-    obstacle, until_)
+    obstacle, until_, code, code_expires_at, code_left)
     if not owns(epoch) then
         return 'lost'
     end
@@ -56,13 +66,8 @@ function transitions.report(epoch, state, cause, account, qr, expires_at, left, 
     if account ~= '' then
         call('HSET', LEASE, 'account', account)
     end
-    if state ~= 'pairing' or qr == '' then
-        -- Of a socket that is closed there is nothing to scan any more.
-        call('DEL', QR)
-    else
-        call('HSET', QR, 'text', qr, 'expires_at', expires_at)
-        call('PEXPIRE', QR, left)
-    end
+    show(QR, state, qr, expires_at, left)
+    show(PAIRING_CODE, state, code, code_expires_at, code_left)
     return 'kept'
 end
 
@@ -84,7 +89,7 @@ local function settle(state, cause)
     if state == 'logged_out' then
         call('HSET', LEASE, 'obstacle', state, 'until', '')
     end
-    call('DEL', QR)
+    call('DEL', QR, PAIRING_CODE)
 end
 
 function transitions.release(epoch, state, cause)

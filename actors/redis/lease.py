@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.connection.engine import Qr
+    from actors.connection.engine import PairingCode, Qr
 
 SCRIPT = Script.of("transitions.lua", "flight.lua", "lease.lua", package="actors.redis")
 FORGET_BATCH = 1_000
@@ -133,16 +133,15 @@ class Leases:
         since: float,
         account: str | None = None,
         qr: Qr | None = None,
+        code: PairingCode | None = None,
         retry_at: float | None = None,
         obstacle: Obstacle | None = None,
     ) -> bool:
         """Write what the owner sees; False when the lease is lost, and then nothing is written.
 
-        `account` None keeps the known one, `obstacle` None says that there is none. `qr` is shown
-        until it expires, or a report without one.
+        `account` None keeps the known one, `obstacle` None says that there is none. `qr` and `code` are
+        shown until they expire, or a report without them.
         """
-        left = 0 if qr is None else max(0, int((qr.expires_at - time.time()) * 1000))
-        text, expires_at = ("", 0.0) if qr is None or left == 0 else (qr.text, qr.expires_at)
         outcome = await self._run(
             connection,
             "report",
@@ -151,12 +150,11 @@ class Leases:
             state,
             cause or "",
             account or "",
-            text,
-            expires_at,
-            left,
+            *_lasting(qr),
             retry_at or "",
             "" if obstacle is None else obstacle.cause,
             "" if obstacle is None else obstacle.until or "",
+            *_lasting(code),
         )
         return bool(outcome == "kept")
 
@@ -241,6 +239,12 @@ class Leases:
             fields: Any = await self._redis.hgetall(keys.of(connection).qr)
         return (fields["text"], float(fields["expires_at"])) if fields else None
 
+    async def pairing_code(self, connection: str) -> tuple[str, float] | None:
+        """The code to type and when it is void; None when none is open."""
+        async with reach():
+            fields: Any = await self._redis.hgetall(keys.of(connection).pairing_code)
+        return (fields["text"], float(fields["expires_at"])) if fields else None
+
     async def forget(self, connection: str) -> None:
         """Remove every key of a deleted connection. Safe to repeat."""
         of = keys.of(connection)
@@ -283,6 +287,12 @@ def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         final=fields.get("final") == "1",
         behind=_time(fields.get("behind")),
     )
+
+
+def _lasting(shown: Qr | PairingCode | None) -> tuple[str, float, int]:
+    """Its text, when it expires, and in how many milliseconds; no text where it did."""
+    left = 0 if shown is None else max(0, int((shown.expires_at - time.time()) * 1000))
+    return ("", 0.0, 0) if shown is None or left == 0 else (shown.text, shown.expires_at, left)
 
 
 def _obstacle(fields: Mapping[str, str]) -> Obstacle | None:

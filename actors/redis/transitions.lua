@@ -3,7 +3,7 @@
 -- one script (`script.py`). A script is made of what it needs and no more: Lua makes all of its
 -- functions anew for each run.
 --
--- KEYS[1..14]  the fixed keys of one connection, explained in `keys.py`
+-- KEYS[1..15]  the fixed keys of one connection, explained in `keys.py`
 -- ARGV[1]      teimoso:{connection}, the base of the keys made here: `BASE:message:ID`,
 --              `BASE:lane:CHAT`, `BASE:idempotency:HASH`. They carry the hash tag of KEYS, so they
 --              are in the same slot of a cluster. They are not in KEYS because which chat is next,
@@ -22,7 +22,7 @@
 -- leaves the queue, and goes back to its place, unattempted, when that one does.
 
 local LEASE, QR, COUNTERS, READY, FLIGHT, AHEAD, HELD, SCHEDULED, GAPS, RESTING, OPEN, DEAD, CHANGED,
-    WAKE = unpack(KEYS)
+    WAKE, PAIRING_CODE = unpack(KEYS)
 local BASE, TRANSITION, NOW = ARGV[1], ARGV[2], ARGV[3]
 local call = redis.call
 local transitions = {}

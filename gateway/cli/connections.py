@@ -39,7 +39,7 @@ def add(
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Add a connection; pair it with `qr`. Shows the secret of its webhook, once."""
+    """Add a connection; pair it with `qr` or `pairing-code`. Shows the secret of its webhook, once."""
     from gateway.cli.api import Api
 
     body = {"id": connection, **({} if webhook is None else {"webhook": webhook})}
@@ -66,6 +66,33 @@ def qr(connection: Id, data: Data = DATA, key: Key = None, as_json: Json = False
     segno.make(code["qr"], error="l", micro=False).terminal(sys.stdout, border=2, compact=True)
     output.console().print(
         f"In WhatsApp: Linked devices, Link a device. Until {code['expires_at']}."
+    )
+
+
+@app.command("pairing-code")
+def pairing_code(
+    connection: Id,
+    phone_number: Annotated[
+        str, typer.Option("--phone-number", metavar="NUMBER", help="Of the phone to type it on.")
+    ],
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Get a code to type on the account's phone, in place of scanning the QR code."""
+    from gateway.cli.api import Api, segment
+
+    with Api(directory(data), key) as api:
+        code = api.post(
+            f"/api/connections/{segment(connection)}/pairing-code", {"phone_number": phone_number}
+        )
+    if as_json:
+        output.plain(code)
+        return
+    output.console().print(code["code"], style="bold", highlight=False)
+    output.console().print(
+        "In WhatsApp: Linked devices, Link a device, Link with phone number instead."
+        f" Until {code['expires_at']}."
     )
 
 

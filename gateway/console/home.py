@@ -75,7 +75,24 @@ async def connection(view: View, problem: Problem | None = None) -> Response:
         alerts=[alert for alert in _alerts(health) if alert["connection"] == name],
         recoveries=recoveries,
         scan=await _scan(view, name) if found["state"] == "pairing" else None,
+        code=await _code(view, name) if found["state"] == "pairing" else None,
+        given=view.form,
     )
+
+
+async def link(view: View) -> Response:
+    """Ask for a code to type on the phone; the page shows it from then on."""
+    name = view.path["connection"]
+    body = {"phone_number": view.form.get("phone_number", "").strip()}
+    try:
+        await view.ask("requestPairingCode", path={"connection": name}, body=body)
+    except ValidationError as error:
+        return await connection(view, from_validation(error))
+    except Problem as problem:
+        if problem.kind.status in {403, 404}:
+            raise
+        return await connection(view, problem)
+    return view.to(f"/console/connections/{name}")
 
 
 async def act(view: View) -> Response:
@@ -106,6 +123,11 @@ async def _scan(view: View, name: str) -> Part:
     return Part({"svg": picture(qr["qr"]), "expires_at": qr["expires_at"]})
 
 
+async def _code(view: View, name: str) -> Any:
+    """The code that is open; None where there is none, or the key may not see it."""
+    return (await view.part("getPairingCode", path={"connection": name})).data
+
+
 def picture(text: str) -> str:
     """A QR as SVG without a colour or a size of its own: the style sheet gives both."""
     import segno  # noqa: PLC0415 - loaded where a QR is shown
@@ -127,5 +149,9 @@ ASKS: Mapping[str, Mapping[str, Ask]] = {
     HOME: {"GET": Ask(connections)},
     "/console/connections": {"POST": Ask(add), "GET": Ask(connections)},
     "/console/connections/{connection}": {"GET": Ask(connection)},
+    "/console/connections/{connection}/pairing-code": {
+        "POST": Ask(link),
+        "GET": Ask(connection),
+    },
     "/console/connections/{connection}/{verb}": {"POST": Ask(act)},
 }

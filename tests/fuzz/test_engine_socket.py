@@ -38,7 +38,14 @@ ANSWERS = [one for one in COMING if one.tag == "iq" and one.attrs.get("type") ==
 PATIENCE = 60.0
 
 # What something that nobody handled is told as: each of these would be a fault of the engine.
-BROKEN = {"engine_failed", "login_failed", "prekeys_failed", "resend_failed", "qr_failed"}
+BROKEN = {
+    "engine_failed",
+    "login_failed",
+    "prekeys_failed",
+    "resend_failed",
+    "qr_failed",
+    "code_failed",
+}
 
 
 async def served(server: Hostile, *, paired: bool, sends: int = 0) -> Cause:

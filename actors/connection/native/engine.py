@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from actors.connection.causes import Cause, Kind
-from actors.connection.engine import ENGINES, NotConnected
+from actors.connection.engine import ENGINES, NotConnected, SendError
 from actors.connection.native import payload
 from actors.connection.native.addresses import Address, parse_optional
 from actors.connection.native.committing import SessionRefusal, cause_of
@@ -31,6 +31,7 @@ from actors.connection.native.socket import (
     Socket,
     iq,
 )
+from actors.connection.offering import Offering
 from actors.connection.session import Session, SessionDamaged, StaleEpoch
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         Group,
         InboxKind,
         Outgoing,
+        PairingCode,
         Traffic,
     )
     from actors.media.store import MediaStore
@@ -92,6 +94,8 @@ class NativeEngine:
         self._keepalive = keepalive or Keepalive()
         self._socket: Socket | None = None
         self._linked: Linked | None = None
+        self._enrolment: Enrolment | None = None
+        self._offering = Offering()
         self._opening: asyncio.Task[Socket] | None = None
         self._closing: Cause | None = None
         self.counts: Counter[str] = Counter()
@@ -146,6 +150,19 @@ class NativeEngine:
     async def probe(self, within: float) -> bool:
         """Whether WhatsApp answers a ping; see the port."""
         return await self._open_link.probe(within)
+
+    async def pairing_code(self, phone: str) -> PairingCode:
+        """A code to type on that phone; see the port."""
+        if self.account is not None:
+            raise SendError("already_linked")
+        seconds = await self._offering.left(self._renew)
+        if self._enrolment is None:
+            raise NotConnected
+        return await self._enrolment.linking.open(phone, seconds)
+
+    def _renew(self) -> None:
+        if self._socket is not None:
+            self._socket.fail(Cause(Kind.RESTART_REQUIRED, "code_asked"))
 
     async def lookup(self, number: str) -> str | None:
         """Whether a number is on WhatsApp; see the port."""
@@ -303,7 +320,9 @@ class NativeEngine:
             return self._closing
         part: Linked | Enrolment
         if own.device is None:
-            part = Enrolment(self._session, socket, own, self._events)
+            part = self._enrolment = Enrolment(
+                self._session, socket, own, self._events, self._offering
+            )
         else:
             part = self._linked = Linked(
                 self._session,
@@ -328,7 +347,7 @@ class NativeEngine:
         except ConnectionLost as lost:
             return socket.cause or lost.cause
         finally:
-            self._linked = None
+            self._linked = self._enrolment = None
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""A device that is not paired yet, on an open socket: it shows QR codes until a phone scans one."""
+"""A device that is not paired yet, on an open socket: it shows QR codes until a phone links it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,18 @@ from actors.connection.engine import Qr
 from actors.connection.native import pairing
 from actors.connection.native.addresses import SERVER
 from actors.connection.native.committing import transaction
+from actors.connection.native.linking import Linking
 from actors.connection.native.nodes import Node
 from actors.connection.native.pairing import Keys, PairingRefused
+from actors.connection.native.receipts import ack
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from actors.connection.credentials import Credentials
     from actors.connection.engine import EngineEvents
     from actors.connection.native.socket import Socket
+    from actors.connection.offering import Offering
     from actors.connection.session import Session
 
 log = structlog.get_logger()
@@ -40,12 +45,19 @@ class Enrolment:
     """
 
     def __init__(
-        self, session: Session, socket: Socket, own: Credentials, events: EngineEvents
+        self,
+        session: Session,
+        socket: Socket,
+        own: Credentials,
+        events: EngineEvents,
+        offering: Offering,
     ) -> None:
+        """`offering` is told how long WhatsApp waits for a phone."""
         self._session = session
         self._socket = socket
         self._own = own
         self._events = events
+        self._offering = offering
         noise = X25519PrivateKey.from_private_bytes(own.noise_private)
         self._keys = Keys(
             noise_public=noise.public_key().public_bytes_raw(),
@@ -53,6 +65,7 @@ class Enrolment:
             identity_private=own.identity_private,
             adv_secret=own.adv_secret,
         )
+        self.linking = Linking(socket, self._keys, events)
         self._showing: asyncio.Task[None] | None = None
         self._offered = False
 
@@ -67,9 +80,12 @@ class Enrolment:
     async def _answer(self) -> None:
         while True:
             stanza = await self._socket.receive()
-            if stanza.tag != "iq":
+            if stanza.tag == "notification":
+                await self._socket.send(ack(stanza))
+                await self.linking.heard(stanza)
+            elif stanza.tag != "iq":
                 continue
-            if stanza.child("pair-device") is not None:
+            elif stanza.child("pair-device") is not None:
                 await self._offer(stanza)
             elif stanza.child("pair-success") is not None:
                 await self._paired(stanza)
@@ -77,7 +93,12 @@ class Enrolment:
                 await self._socket.send(_result(stanza))
 
     async def close(self) -> None:
-        """Show no more QR codes."""
+        """Show no more QR codes; the code to type is void as well."""
+        self._offering.end()
+        await self.linking.close()
+        await self._hide()
+
+    async def _hide(self) -> None:
         if self._showing is not None:
             self._showing.cancel()
             with suppress(asyncio.CancelledError):
@@ -90,14 +111,17 @@ class Enrolment:
     async def _offer(self, stanza: Node) -> None:
         self._offered = True
         await self._socket.send(_result(stanza))
-        await self.close()
-        self._showing = asyncio.create_task(self._show(stanza))
+        await self._hide()
+        codes = list(pairing.qr_codes(stanza, self._keys))
+        self._showing = asyncio.create_task(self._show(codes))
+        if codes:
+            self._offering.begin(sum(lifetime for _, lifetime in codes))
 
-    async def _show(self, stanza: Node) -> None:
+    async def _show(self, codes: Sequence[tuple[str, float]]) -> None:
         # Without a single code a new connection at once would be a tight loop.
         cause = Cause(Kind.NETWORK, "no_qr")
         try:
-            for text, lifetime in pairing.qr_codes(stanza, self._keys):
+            for text, lifetime in codes:
                 await self._events.on_qr(Qr(text, time.time() + lifetime))
                 await asyncio.sleep(lifetime)
                 cause = Cause(Kind.RESTART_REQUIRED, "qr_expired")
@@ -109,7 +133,8 @@ class Enrolment:
     async def _paired(self, stanza: Node) -> None:
         await self.close()
         try:
-            paired = pairing.prove(stanza, self._keys)
+            keys = replace(self._keys, link_secret=self.linking.adv_secret)
+            paired = pairing.prove(stanza, keys)
         except PairingRefused as refused:
             log.error("pairing refused", action="pairing.refused", check=refused.code)  # noqa: TRY400
             await self._socket.send(refused.answer)

@@ -1,6 +1,7 @@
 """Pairing: the QR codes a phone scans, and the proof that the phone which scanned them sends.
 
-The device gives the phone a secret through the QR code. The phone signs the device's identity key
+The device gives the phone a secret through the QR code (or through a code that is typed, as in
+`link_code.py`). The phone signs the device's identity key
 with the account's and authenticates that with the secret; the device signs back. Together the two
 signatures are the device identity that later goes along with the first message to anybody.
 """
@@ -38,12 +39,16 @@ _HOSTED_DEVICE_SIGNATURE = b"\x06\x06"
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What a device that wants to be paired made up: 32 bytes each."""
+    """What a device that wants to be paired made up: 32 bytes each.
+
+    `link_secret` stands for `adv_secret` where a code was typed; either proves a pairing.
+    """
 
     noise_public: bytes
     identity_public: bytes
     identity_private: bytes
     adv_secret: bytes
+    link_secret: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,8 @@ def prove(stanza: Node, keys: Keys) -> Paired:
         details = parse(proto.ADVDeviceIdentity, bytes(signed.details))
     except MalformedMessage:
         raise _refused("malformed", number, 500, "internal-error") from None
-    if not _authentic(sealed, keys.adv_secret):
+    secrets = (keys.adv_secret, keys.link_secret)
+    if not any(_authentic(sealed, secret) for secret in secrets if secret is not None):
         raise _refused("hmac", number, 401, "hmac-mismatch")
     account_key = bytes(signed.accountSignatureKey)
     if not _signed(signed, details, keys.identity_public, account_key):

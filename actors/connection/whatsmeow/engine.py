@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from actors.connection.causes import Cause, Kind
-from actors.connection.engine import ENGINES, UNSUPPORTED, NotConnected, Qr, SendError, Traffic
+from actors.connection.engine import ENGINES, UNSUPPORTED, NotConnected, SendError, Traffic
+from actors.connection.native.addresses import Address
 from actors.connection.native.committing import SessionRefusal, cause_of
 from actors.connection.native.people import People
 from actors.connection.session import SessionDamaged, StaleEpoch
@@ -21,6 +22,7 @@ from actors.connection.whatsmeow.asking import Asking
 from actors.connection.whatsmeow.client import Client, Code, Event, Over, Retired
 from actors.connection.whatsmeow.client import Paired as PairingOver
 from actors.connection.whatsmeow.incoming import Departed, Incoming, address
+from actors.connection.whatsmeow.linking import Linking
 from actors.connection.whatsmeow.server import point
 from actors.connection.whatsmeow.store import StoreDamaged
 from actors.logs import told
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
         Group,
         InboxKind,
         Outgoing,
+        PairingCode,
     )
-    from actors.connection.native.addresses import Address
     from actors.connection.session import Session
     from actors.connection.whatsmeow.client import Heard
     from actors.connection.whatsmeow.library import Library
@@ -42,9 +44,6 @@ if TYPE_CHECKING:
     from actors.settings import Settings
 
 log = structlog.get_logger()
-
-FIRST_QR, NEXT_QR = 60.0, 20.0
-"""Seconds for which a QR can be scanned."""
 
 RESEND_PATIENCE: Final = 60.0
 """Seconds until a placeholder stands for a message whose resend was asked for and did not come."""
@@ -78,6 +77,7 @@ class WhatsmeowEngine:
         self._library = library
         self._events = events
         self._client: Client | None = None
+        self._linking = Linking(library.events)
         self._retired = Retired()
         self._people: People | None = None
         self._incoming: Incoming | None = None
@@ -90,7 +90,7 @@ class WhatsmeowEngine:
         self._heard: deque[tuple[Client, Heard]] = deque()
         self._departed: deque[Departed] = deque()
         self._news = asyncio.Event()
-        self._last_heard, self._codes = 0.0, 0
+        self._last_heard = 0.0
         with suppress(StoreDamaged):  # Go tells
             self._know(store.device())
         self._told = self.account
@@ -137,6 +137,16 @@ class WhatsmeowEngine:
         if answered:
             self._last_heard = time.monotonic()
         return answered
+
+    async def pairing_code(self, phone: str) -> PairingCode:
+        if self.account is not None:
+            raise SendError("already_linked")
+        again = Cause(Kind.RESTART_REQUIRED, "code_asked")
+        code = await self._linking.code(
+            lambda: self._client, Address.parse(phone), lambda: self._end(again)
+        )
+        await self._events.on_code(code)
+        return code
 
     async def lookup(self, number: str) -> str | None:
         return await self._asking.lookup(number)
@@ -242,7 +252,7 @@ class WhatsmeowEngine:
             return Cause(Kind.DISK_FULL if error.errno == ENOSPC else Kind.NETWORK, "store")
         if self._closing is not None:
             return self._closing
-        self._codes, self._ended = 0, asyncio.get_running_loop().create_future()
+        self._ended = asyncio.get_running_loop().create_future()
         client = self._client = Client(
             self._library, database, self._hear, paired=self._people is not None
         )
@@ -252,6 +262,7 @@ class WhatsmeowEngine:
             cause = await self._ended
         finally:
             self._open, self._client = False, None
+            self._linking.begin()
             lapsing.cancel()
             self._retired.add(client)
             await client.disconnect()
@@ -349,8 +360,7 @@ class WhatsmeowEngine:
             return
         now = time.time()
         if isinstance(heard, Code):
-            life, self._codes = (NEXT_QR if self._codes else FIRST_QR), self._codes + 1
-            await self._events.on_qr(Qr(heard.text, now + life))
+            await self._events.on_qr(self._linking.qr(heard.text))
         elif isinstance(heard, PairingOver):
             if (cause := endings.from_pairing(heard.word)) is not None:
                 self._end(cause)

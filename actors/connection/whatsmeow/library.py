@@ -61,6 +61,7 @@ _TEXTS: Final[dict[str, tuple[Any, ...]]] = {
 _ANSWERS: Final[dict[str, tuple[Any, ...]]] = {
     "GetBlocklist": (_CHARS,),
     "IsOnWhatsApp": (_CHARS, _CHARS),
+    "PairPhone": (_CHARS, _CHARS, _INT),
     "SendMessage": (_CHARS, _CHARS, _INT, _CHARS, _INT),
 }
 _ORDERS: Final[dict[str, tuple[Any, ...]]] = {"Disconnect": (_CHARS,), "Stop": (_CHARS,)}

@@ -192,6 +192,12 @@ class Owner:
             if not follows.at_once:
                 await asyncio.sleep(BACKOFF)
 
+    async def _ask(self, what: str, phone: str) -> None:
+        if what == "link":
+            child.emit("link_code", code=(await self.engine.pairing_code(phone)).text)
+        else:
+            child.emit("checked", registered=[await self.engine.lookup(phone) is not None])
+
     async def _show(self, command: dict[str, Any]) -> None:
         if command["do"] == "online":
             await self.engine.presence(available=command["online"])
@@ -219,9 +225,8 @@ class Owner:
         if command["do"] in ("online", "subscribe", "type"):
             await self._show(command)
             return
-        if command["do"] == "check":
-            found = await self.engine.lookup(address(command["number"]))
-            child.emit("checked", registered=[found is not None])
+        if command["do"] in ("link", "check"):
+            await self._ask(command["do"], address(command["number"]))
             return
         assert command["do"] in ("send", "say"), f"no command {command['do']}"
         chat = address(command["to"])

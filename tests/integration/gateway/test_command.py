@@ -121,6 +121,14 @@ def test_keys_that_open_nothing(gateway: Gateway, refused: Callable[..., str]) -
         (("connections", "add", "shop"), "A connection with this id exists. (409)"),
         (("connections", "qr", "nobody"), "There is no such connection. (404)"),
         (("connections", "qr", "shop"), "The connection is connecting. (409)"),
+        (
+            ("connections", "pairing-code", "nobody", "--phone-number", TO),
+            "There is no such connection. (404)",
+        ),
+        (
+            ("connections", "pairing-code", "shop", "--phone-number", "12"),
+            "The field phone_number: a phone number has 7 to 15 digits.",
+        ),
         (("connections", "start", ".."), "(404)"),
         (("connections", "delete", "nobody"), "There is no such connection. (404)"),
         (("queue", "retry", "x"), "There is no such message. (404)"),

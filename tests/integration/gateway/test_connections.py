@@ -183,6 +183,7 @@ async def test_the_qr_comes_in_three_forms(api: Api, leases: Leases) -> None:
         ("GET", ""),
         ("DELETE", ""),
         ("GET", "/qr"),
+        ("GET", "/pairing-code"),
         ("POST", "/start"),
         ("POST", "/stop"),
         ("POST", "/restart"),

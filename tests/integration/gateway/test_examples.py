@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TO = "15550100002"
 OFFLINE = {
     "getQr": 409,
+    "getPairingCode": 409,
     "listGroups": 409,
     "checkNumber": 409,
     "setPresence": 409,

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from actors.queue.lanes import Lanes
+from actors.redis import keys
 from actors.redis.client import connect
+from actors.redis.commands import Commands
 from actors.redis.lease import Leases, Owner
 from actors.state.connections import ConnectionExists, Connections
 from actors.state.documents import open_documents
@@ -83,7 +85,8 @@ def before_call(context, case, kwargs):
 class Rest:
     """What stands behind the gateway, played on the real queue and the real store.
 
-    Sends all that is queued, and forgets what was deleted; the connection `shop` always comes back.
+    Sends all that is queued, gives a code to whoever asks for one, and forgets what was deleted; the
+    connection `shop` always comes back.
     """
 
     def __init__(self, gateway: Gateway) -> None:
@@ -108,6 +111,7 @@ class Rest:
             Leases(redis),
             Lanes(redis, self._settings),
         )
+        commands = Commands(redis, self._settings)
         epochs: dict[str, int] = {}
         try:
             while not self._over.is_set():
@@ -121,11 +125,23 @@ class Rest:
                         lease = await leases.take(each.id, Owner(f"connection:{each.id}", 1, "-"))
                         epochs[each.id] = lease.epoch
                     await self._send(lanes, each.id, epochs[each.id])
+                    if await redis.llen(keys.of(each.id).commands):
+                        await self._answer(commands, each.id)
                 await asyncio.sleep(0.02)
         finally:
+            await commands.close()
             await lanes.close()
             await documents.close()
             await redis.aclose()
+
+    @staticmethod
+    async def _answer(commands: Commands, connection: str) -> None:
+        """A code is all that a connection is asked for that is not open."""
+        command = await commands.next(connection, 0.01)
+        if command is not None:
+            assert command.kind == "pairing_code"
+            code = {"text": "K7RM-2V9D", "expires_at": time.time() + 100}
+            await commands.answer(command, code)
 
     async def _send(self, lanes: Lanes, connection: str, epoch: int) -> None:
         for job in (await lanes.claim(connection, epoch, 10, time.time())).jobs:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.engine import Qr
+from actors.connection.engine import NO_CODE, PairingCode, Qr
 from actors.queue.lanes import ABANDON_BATCH, Lanes, Send
 from actors.redis import keys
 from actors.redis.client import connect
@@ -88,18 +88,26 @@ async def test_a_qr_is_shown_while_pairing_until_it_expires(leases: Leases) -> N
     shown = Qr("2@abc", end)
     assert await leases.report(SHOP, 1, state="pairing", cause=None, since=1.0, qr=shown)
     assert await leases.qr(SHOP) == ("2@abc", end)
-    assert await leases.report(SHOP, 1, state="pairing", cause=None, since=1.0, qr=shown)
-    assert await leases.qr(SHOP) == ("2@abc", end)
+    assert await leases.pairing_code(SHOP) is None
+    code = PairingCode("ABCD-2345", end + 60)
+    for _ in range(2):
+        await leases.report(SHOP, 1, state="pairing", cause=None, since=1.0, qr=shown, code=code)
+        assert await leases.qr(SHOP) == ("2@abc", end)
+        assert await leases.pairing_code(SHOP) == ("ABCD-2345", end + 60)
     await asyncio.sleep(0.7)
     assert await leases.qr(SHOP) is None
+    assert await leases.pairing_code(SHOP) == ("ABCD-2345", end + 60)
+    await leases.report(SHOP, 1, state="pairing", cause=None, since=1.0, qr=shown, code=NO_CODE)
+    assert await leases.pairing_code(SHOP) is None
 
 
 @pytest.mark.parametrize("end", ["open", "closed", "taken", "released", "marked", "expired"])
-async def test_a_qr_is_gone_when_it_is_of_no_use(leases: Leases, end: str) -> None:
+async def test_a_qr_and_a_code_are_gone_when_it_is_of_no_use(leases: Leases, end: str) -> None:
     await leases.take(SHOP, FIRST)
     seconds = -1 if end == "expired" else 60
     shown = Qr("2@abc", time.time() + seconds)
-    await leases.report(SHOP, 1, state="pairing", cause=None, since=1.0, qr=shown)
+    code = PairingCode("ABCD-2345", shown.expires_at)
+    await leases.report(SHOP, 1, state="pairing", cause=None, since=1.0, qr=shown, code=code)
     match end:
         case "open":
             await leases.report(SHOP, 1, state="open", cause=None, since=1.0)
@@ -112,6 +120,7 @@ async def test_a_qr_is_gone_when_it_is_of_no_use(leases: Leases, end: str) -> No
         case "marked":
             await leases.mark(SHOP, 1, state="failed", cause="died")
     assert await leases.qr(SHOP) is None
+    assert await leases.pairing_code(SHOP) is None
 
 
 async def test_after_a_release_nobody_owns_and_nothing_counts(leases: Leases) -> None:

@@ -18,7 +18,9 @@ from actors.connection.engine import (
     InboxReceipt,
     InboxStatus,
     NotConnected,
+    PairingCode,
     Qr,
+    SendError,
     Traffic,
 )
 from actors.connection.reporting import StateAway
@@ -92,6 +94,16 @@ class ScriptedEngine:
 
     async def _lives(self, _: float) -> bool:
         return True
+
+    async def pairing_code(self, phone: str) -> PairingCode:
+        if self.account is not None:
+            raise SendError("already_linked")
+        if not self.opens or self.closed:
+            raise NotConnected
+        self.told.append(f"code {phone}")
+        code = PairingCode(f"CODE-{len(self.told):04}", time.time() + 100)
+        await self.events.on_code(code)
+        return code
 
     async def lookup(self, number: str) -> str | None:
         if not self.opens or self.closed:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.connection.causes import Kind
+from actors.connection.engine import NO_CODE, Qr
 from actors.redis import commands as lane
 from actors.redis import keys
 from actors.redis.commands import NoAnswer, TooMany
+from actors.redis.lease import Owner
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -85,3 +89,79 @@ async def test_no_more_wait_than_may_and_all_is_gone_by_itself(
         return not await served.redis.keys("*command*") + await served.redis.keys("*answer*")
 
     await eventually("all is gone", gone, 10)
+
+
+PHONE = "15550100001@s.whatsapp.net"
+
+
+async def unlinked(served: Served) -> None:
+    served.engine.account = None
+    await served.begin()
+    await served.state("pairing")
+
+
+async def test_a_connection_that_waits_for_a_phone_gives_a_code(served: Served) -> None:
+    await unlinked(served)
+    told = await served.commands.ask("shop", "pairing_code", {"phone": PHONE}, 5)
+    assert (told["text"], served.engine.told) == ("CODE-0001", [f"code {PHONE}"])
+
+    async def shown() -> bool:
+        return await served.leases.pairing_code("shop") == ("CODE-0001", told["expires_at"])
+
+    await eventually("the code is shown", shown, 10)
+    assert await served.leases.qr("shop") is not None, "beside the QR"
+    await served.engine.events.on_qr(Qr("2@next", time.time() + 20))
+
+    async def scanned() -> bool:
+        return (await served.leases.qr("shop") or ("", 0))[0] == "2@next"
+
+    await eventually("the next QR", scanned, 10)
+    assert await served.leases.pairing_code("shop") is not None, "a QR voids no code"
+    await served.engine.events.on_code(NO_CODE)
+
+    async def void() -> bool:
+        return await served.leases.pairing_code("shop") is None
+
+    await eventually("the code is void", void, 10)
+    assert await served.leases.qr("shop") is not None, "the QR goes on"
+
+
+async def test_a_code_is_void_once_its_owner_is_gone(served: Served) -> None:
+    await unlinked(served)
+    await served.commands.ask("shop", "pairing_code", {"phone": PHONE}, 5)
+
+    async def shown() -> bool:
+        return await served.leases.pairing_code("shop") is not None
+
+    await eventually("the code is shown", shown, 10)
+    await served.leases.take("shop", Owner("connection:b", 2, "here"))
+    assert await served.leases.pairing_code("shop") is None
+
+
+async def test_a_code_is_void_once_its_socket_closed(served: Served) -> None:
+    await unlinked(served)
+    await served.commands.ask("shop", "pairing_code", {"phone": PHONE}, 5)
+
+    async def shown(there: bool) -> bool:
+        return (await served.leases.pairing_code("shop") is not None) is there
+
+    await eventually("the code is shown", lambda: shown(True), 10)
+    served.engine.close_socket(Kind.NETWORK)
+    await eventually("the code is void", lambda: shown(False), 10)
+
+
+async def test_codes_are_not_asked_for_without_end(served: Served) -> None:
+    await unlinked(served)
+    asked = [served.commands.ask("shop", "pairing_code", {"phone": PHONE}, 10) for _ in range(6)]
+    told = await asyncio.gather(*asked)
+    refused = [one for one in told if "error" in one]
+    assert [one["error"] for one in refused] == ["pairing_code_limited"]
+    assert 290 < refused[0]["wait"] <= 300
+    assert len(served.engine.told) == 5
+
+
+async def test_of_a_linked_connection_there_is_no_code(served: Served) -> None:
+    await served.begin()
+    await served.state("open")
+    told = await served.commands.ask("shop", "pairing_code", {"phone": PHONE}, 5)
+    assert told == {"error": "already_linked"}

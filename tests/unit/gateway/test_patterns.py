@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway import addresses, text
 
 ADDRESS = re.compile(addresses.PATTERN)
+NUMBER = re.compile(addresses.NUMBER_PATTERN)
 TEXT = re.compile(text.PATTERN)
 WRITTEN = st.text("+ ()-0123456789@s.whatpne", max_size=70) | st.from_regex(ADDRESS, fullmatch=True)
 CHARACTERS = st.characters(exclude_categories=["Cs"])
@@ -30,6 +32,13 @@ def test_addresses(written: str) -> None:
         taken = True
     promised = 7 <= len(written) <= addresses.LONGEST and ADDRESS.fullmatch(written) is not None
     assert promised is taken
+    number = taken and "@" not in written
+    assert (NUMBER.fullmatch(written) is not None and len(written) <= addresses.LONGEST) is number
+    if number:
+        assert addresses.number(written) == addresses.canonical(written)
+    else:
+        with pytest.raises(addresses.InvalidAddress):
+            addresses.number(written)
 
 
 @given(st.text(st.sampled_from("a \t\n\x0b\x1c\x85\xa0\u2007\u3000\u200b\ufeff") | CHARACTERS))

@@ -20,6 +20,7 @@ from actors.connection.native.nodes import Node
 from actors.connection.native.signal import Signal, new_credentials, new_key_pair
 from actors.connection.native.socket import ConnectionLost, Socket
 from actors.connection.native.writing import Place, write
+from actors.connection.offering import Offering
 from actors.connection.session import Session
 from actors.content import Text
 
@@ -181,7 +182,7 @@ async def test_without_an_offer_to_pair_the_socket_ends(
     """G8."""
     monkeypatch.setattr(enrolment, "OFFER_TIMEOUT", 0.05)
     wire = Wire()
-    part = Enrolment(session, cast("Socket", wire), new_credentials(), EngineEvents())
+    part = Enrolment(session, cast("Socket", wire), new_credentials(), EngineEvents(), Offering())
     with pytest.raises(ConnectionLost):
         await asyncio.wait_for(part.run(), 5)
     assert wire.cause == Cause(Kind.NETWORK, "no_offer")

@@ -1,0 +1,145 @@
+"""A connection that is linked by a code, over HTTP and by the command, while its owner is killed."""
+
+from __future__ import annotations
+
+import json
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+    from tests.instance import Instance
+
+pytestmark = pytest.mark.timeout(300)
+
+_numbers = count(15550100131)
+
+
+class Waiting:
+    """A connection that waits for a phone, and its phone."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance, self.api = instance, instance.api
+        self.simulator = instance.simulator
+        self.phone = str(next(_numbers))
+        self.name = f"typed-{self.phone[-3:]}"
+        self.path = f"/api/connections/{self.name}/pairing-code"
+
+    def ask(self) -> httpx.Response:
+        return self.api.post(self.path, json={"phone_number": f"+{self.phone}"})
+
+    def asked(self) -> str:
+        answer = self.ask()
+        assert answer.status_code == 201, answer.text
+        until("the code is shown", lambda: self.api.get(self.path).is_success, 10)
+        assert self.api.get(self.path).json() == answer.json()
+        code: str = answer.json()["code"]
+        return code
+
+    def typed(self, code: str) -> str | None:
+        """Types it on the phone: why it links nothing; None where it does."""
+        path = f"/phones/{self.phone}/link-code"
+        answer = self.simulator.post(path, json={"code": code})
+        return None if answer.is_success else str(answer.json()["code"])
+
+    def is_void(self) -> bool:
+        answer = self.api.get(self.path)
+        return answer.status_code == 409 and answer.json()["code"] == "no_pairing_code"
+
+    def qr(self) -> str:
+        return until("a QR", lambda: self.instance.qr(self.name), 30) or ""
+
+    def seen(self) -> dict[str, Any]:
+        return self.instance.connection(self.name)
+
+    def fault(self, kind: str, **more: Any) -> None:
+        fault = {"account": self.phone, "kind": kind, "count": 1, **more}
+        self.simulator.post("/faults", json=fault).raise_for_status()
+
+    def registered(self, there: bool) -> None:
+        path = f"/contacts/{self.phone}"
+        self.simulator.post(path, json={"registered": there}).raise_for_status()
+
+    def becomes_open(self) -> None:
+        until("open", lambda: self.seen()["state"] == "open", 30)
+        assert self.seen()["account"] == f"{self.phone}@s.whatsapp.net"
+        assert self.is_void()
+
+
+@pytest.fixture
+def waiting(instance: Instance) -> Iterator[Waiting]:
+    one = Waiting(instance)
+    one.simulator.post("/phones", json={"number": one.phone}).raise_for_status()
+    one.api.post("/api/connections", json={"id": one.name}).raise_for_status()
+    one.qr()
+    yield one
+    one.simulator.delete("/faults")
+    one.api.delete(f"/api/connections/{one.name}").raise_for_status()
+
+
+def mistyped(code: str) -> str:
+    return code[:-1] + ("1" if code[-1] != "1" else "2")
+
+
+def test_a_wrong_code_voids_it_and_the_next_one_links(waiting: Waiting) -> None:
+    first = waiting.asked()
+    assert waiting.typed(mistyped(first)) == "wrong_link_code"
+    until("the code is void", waiting.is_void, 10)
+    assert waiting.qr(), "the QR goes on"
+    second = waiting.asked()
+    assert waiting.typed(second) is None
+    waiting.becomes_open()
+    again = waiting.ask()
+    assert (again.status_code, again.json()["code"]) == (409, "already_linked")
+    for file in (waiting.instance.data / "logs").rglob("*"):
+        text = file.read_bytes() if file.is_file() else b""
+        for code in (first, second):
+            assert code.encode() not in text, file
+            assert code.replace("-", "").encode() not in text, file
+
+
+def test_an_owner_that_is_killed_leaves_no_code_and_the_next_gives_one(waiting: Waiting) -> None:
+    code = waiting.asked()
+    epoch = waiting.seen()["epoch"]
+    waiting.instance.kill("connection", waiting.name)
+    until("another owner", lambda: waiting.seen()["epoch"] > epoch, 30)
+    assert waiting.is_void()
+    assert waiting.typed(code) == "no_link_code"
+    waiting.qr()
+    words = ("connections", "pairing-code", waiting.name, "--phone-number", f"+{waiting.phone}")
+    said = waiting.instance.teimoso(*words, "--json")
+    assert said.returncode == 0, said.stderr
+    told = json.loads(said.stdout)
+    assert set(told) == {"code", "expires_at"}
+    assert waiting.typed(told["code"]) is None
+    waiting.becomes_open()
+
+
+def test_after_a_code_that_expired_and_a_refusal_another_one_links(waiting: Waiting) -> None:
+    waiting.fault("expire_link_code")
+    assert waiting.typed(waiting.asked()) == "link_code_expired"
+    waiting.fault("refuse_link_code", code=429)
+    limited = waiting.ask()
+    assert (limited.status_code, limited.json()["code"]) == (429, "pairing_code_limited")
+    assert limited.headers["retry-after"] == "60"
+    waiting.registered(False)
+    unknown = waiting.ask()
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "pairing_code_refused")
+    waiting.registered(True)
+    assert waiting.typed(waiting.asked()) is None
+    waiting.becomes_open()
+
+
+def test_the_qr_serves_while_a_code_is_open(waiting: Waiting) -> None:
+    code = waiting.asked()
+    scanned = waiting.simulator.post(f"/phones/{waiting.phone}/scan", json={"qr": waiting.qr()})
+    assert scanned.is_success, scanned.text
+    waiting.becomes_open()
+    assert waiting.typed(code) == "no_link_code"
