@@ -43,7 +43,7 @@ from supervision.policy import Expiry, Intensity, Lives, Memory, Probes, Wave
 from supervision.recovery import Recovery
 from supervision.registry import Registry
 from supervision.removal import Removal
-from supervision.services import ROLES, Services
+from supervision.services import BEHIND, ROLES, Services
 from supervision.standbys import Standbys
 from supervision.tallying import Tallying
 from supervision.tending import Tending
@@ -58,6 +58,8 @@ log = structlog.get_logger()
 BEAT_EVERY = 2.0
 LOOK_EVERY = 2.0
 AGAIN = 1.0
+BEHIND_WITHIN = 30.0
+"""Seconds of a cold start after which connections that are not served yet hold up no service."""
 BEGIN = 1.0
 """Seconds after which a Redis that says nothing no longer holds up what needs none."""
 STOP_CONNECTION = 12.0
@@ -79,6 +81,7 @@ class RootSupervisor(Shell):
         self._look_now = asyncio.Event()
         self._changed = asyncio.Event()
         self._adopted = asyncio.Event()
+        self._looked = asyncio.Event()
         self._booting = asyncio.ensure_future(self._boot())
 
     async def status(self) -> list[dict[str, Any]]:
@@ -198,9 +201,11 @@ class RootSupervisor(Shell):
                 await self._newest.begin()
         if await self._adopt():
             self._tallying.back()
+            self._services.ensure()
         else:
             log.info("cold start", action="start")
-        self._services.ensure()
+            self._services.ensure(but=BEHIND)
+            self._deciding.append(asyncio.ensure_future(self._make_those_behind()))
         self._adopted.set()
         # Not before: what a living child told the root before is not to be taken for news.
         self._telling += self._begin_loops(self._keep_tally)
@@ -238,6 +243,14 @@ class RootSupervisor(Shell):
         )
         return len(children)
 
+    async def _make_those_behind(self) -> None:
+        """Give the connections of a cold start the cores first (G8)."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BEHIND_WITHIN):
+                await self._looked.wait()
+                await self._tending.settled()
+        self._services.ensure()
+
     def _child_ended(self, child: Child, end: End) -> None:
         if end.reason in LEASE_GONE:
             measures.count("teimoso_epochs_lost")
@@ -254,6 +267,7 @@ class RootSupervisor(Shell):
             await self._confirm_if_told()
             await self._registry.refresh(asked=asked)
             await self._tending.look()
+            self._looked.set()
             await self._children.look()
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY):

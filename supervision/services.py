@@ -21,6 +21,8 @@ log = structlog.get_logger()
 ROLES = ("state", "queue", "health", "vault")
 SHARED = frozenset({"state", "queue", "vault"})
 """Those whose handles the others need."""
+BEHIND = frozenset({"queue", "health"})
+"""Those that nothing which is open waits for: the view of the queue, and the monitor."""
 
 
 class Services:
@@ -45,11 +47,11 @@ class Services:
         if child.role in SHARED:
             self._children.share(child.role, child.handle)
 
-    def ensure(self) -> None:
-        """Make what is missing."""
+    def ensure(self, *, but: frozenset[str] = frozenset()) -> None:
+        """Make what is missing, `but` those roles."""
         there = {child.role for child in self._children}
         for role in self._roles:
-            if role not in there:
+            if role not in there | but:
                 self._make(role, None)
 
     def ended(self, child: Child, end: End) -> None:

@@ -81,13 +81,10 @@ class Tending:
         confirm: Callable[[], Awaitable[None]],
     ) -> None:
         """`settings_at`: when they were last written; `confirm` ends a root that is replaced."""
-        self._registry, self._leases = registry, leases
-        self._children, self._standbys = children, standbys
-        self._gate, self._budgets = gate, budgets
-        self._recovery = recovery
-        self._auto_recovery = auto_recovery
-        self._limit = limit
-        self._removal, self._owners = removal, owners
+        self._registry, self._leases, self._budgets = registry, leases, budgets
+        self._children, self._standbys, self._gate = children, standbys, gate
+        self._recovery, self._removal, self._owners = recovery, removal, owners
+        self._auto_recovery, self._limit = auto_recovery, limit
         self._settings_at, self._confirm = settings_at, confirm
         self._falls: dict[str, str] = {}
         self._gave_up: dict[str, tuple[int, str]] = {}
@@ -121,8 +118,7 @@ class Tending:
             self._again[connection].set()
             return
         self._again[connection] = asyncio.Event()
-        task = asyncio.ensure_future(self._tend(connection))
-        self._tending[connection] = task
+        self._tending[connection] = asyncio.ensure_future(self._tend(connection))
 
     def ended(self, child: Child, end: End) -> None:
         """The actor of a connection ended by itself."""
@@ -147,6 +143,11 @@ class Tending:
             lived = max(0.0, time.time() - lease.since)  # since its last change of state, at most
             self._fall(lease.connection, CRASHED, lived, lease.epoch)
             self._before.setdefault(lease.connection, lease.state)
+
+    async def settled(self) -> None:
+        """Wait until there is nothing to do about any connection."""
+        while begun := [task for task in self._tending.values() if not task.done()]:
+            await asyncio.wait(begun)
 
     async def stop(self) -> None:
         """Begin nothing any more."""

@@ -25,6 +25,8 @@ TRIES = 3
 """So often in a row may a part fall while it starts, before `up` says that it does not."""
 PATIENCE = 420.0  # seconds for everything
 LOOK = 0.15  # seconds
+SERVING = frozenset({"root", "state", "connection"})
+"""The roles of a tree that has begun to serve."""
 
 
 class NotStarted(Exception):  # noqa: N818 - reads as what it is
@@ -106,7 +108,7 @@ def display(*, quiet: bool) -> Shown:
 
 
 def wait(data: Path, roles: Iterable[str], shown: Shown, check: Callable[[], None]) -> None:
-    """Return when every part and the tree's services run; raises `NotStarted`.
+    """Return when every part runs and the tree has `begun`; raises `NotStarted`.
 
     `check` is called at every look, and raises what should end the waiting.
     """
@@ -118,7 +120,7 @@ def wait(data: Path, roles: Iterable[str], shown: Shown, check: Callable[[], Non
         shown.update(notes)
         tree = {entry.role for entry in roster.read(data)}
         ready = {note.role for note in notes if note.state == "ready"}
-        if ready >= expected and tree >= set(TREE):
+        if ready >= expected and begun(tree):
             return
         failed = hopeless(notes)
         if not failed and time.monotonic() > deadline:
@@ -129,6 +131,14 @@ def wait(data: Path, roles: Iterable[str], shown: Shown, check: Callable[[], Non
         if failed:
             raise NotStarted("\n".join(_sentence(data, note) for note in failed))
         time.sleep(LOOK)
+
+
+def begun(tree: set[str]) -> bool:
+    """Whether these roles are all of a tree, or one that serves already; pure.
+
+    What the root makes behind the connections is not waited for.
+    """
+    return tree >= set(TREE) or tree >= SERVING
 
 
 def hopeless(notes: Iterable[Note]) -> list[Note]:

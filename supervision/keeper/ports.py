@@ -26,7 +26,6 @@ RAY = (
     "ray_agent_grpc",
     "ray_runtime_env",
     "ray_metrics",
-    "ray_autoscaler_metrics",
     "ray_dashboard_metrics",
     "ray_client",
 )

@@ -87,7 +87,8 @@ def command(data: Path, ports: Mapping[str, int], log_bytes: int = 2**25) -> Com
         "include-log-monitor": "false",
         "log-color": "false",
     }
-    flags = tuple(f"--{name}={value}" for name, value in options.items())
+    # The one that looks after an autoscaler; there is none to look after.
+    flags = ("--no-monitor", *(f"--{name}={value}" for name, value in options.items()))
     return Command(
         (sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--head", "--block", *flags),
         {
@@ -98,7 +99,6 @@ def command(data: Path, ports: Mapping[str, int], log_bytes: int = 2**25) -> Com
             "RAY_kill_worker_timeout_milliseconds": "500",
             "RAY_ROTATION_MAX_BYTES": str(log_bytes),
             "RAY_ROTATION_BACKUP_COUNT": str(rotation.KEPT),
-            "AUTOSCALER_METRIC_PORT": str(ports["ray_autoscaler_metrics"]),
             "DASHBOARD_METRIC_PORT": str(ports["ray_dashboard_metrics"]),
         },
     )

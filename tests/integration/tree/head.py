@@ -123,6 +123,10 @@ class Head:
         """What `teimoso down` asks of the root."""
         assert self._errand("stop") == 0, self.log()
 
+    def begin(self) -> None:
+        """What `teimoso up` asks for where there is no root."""
+        assert self._errand("start") == 0, self.log()
+
     def log(self) -> str:
         file = self.data / "ray.log"
         return file.read_text(errors="replace")[-3000:] if file.exists() else ""

@@ -414,6 +414,23 @@ async def test_a_session_of_a_newer_release_fails_alone(tree: Tree, head: Head) 
     await poke(tree.redis)
 
 
+async def test_a_cold_start_serves_before_it_counts_and_watches(tree: Tree, head: Head) -> None:
+    """G8: the cores are for the connections; the queue's view and the monitor come behind them."""
+    await asyncio.to_thread(head.stop)
+    beginning = asyncio.create_task(asyncio.to_thread(head.begin))
+    begun = ["shop", "kiosk", "state", "queue", "health"]
+    seen: list[str] = []
+
+    async def look() -> bool:
+        there = {name.removeprefix("connection:") for name in tree.pids()}
+        seen.extend(name for name in begun if name in there and name not in seen)
+        return len(seen) == len(begun)
+
+    await eventually("all are back", look, 60)
+    await beginning
+    assert set(seen[-2:]) == {"queue", "health"}, seen
+
+
 async def test_down_gives_every_lease_back(tree: Tree, head: Head, figure: Figure) -> None:
     """The last test of the module: nothing runs afterwards."""
     began = time.monotonic()
