@@ -20,14 +20,14 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-KEY: Final = 32
+_KEY: Final = 32
 _SALT: Final = 32
 _COUNTER: Final = 16
 _NONCE: Final = 12
 _TAG: Final = 16
-WRAPPED: Final = _SALT + _COUNTER + KEY
+WRAPPED: Final = _SALT + _COUNTER + _KEY
 """Bytes of an ephemeral key under a code: salt, first counter block, and the key itself."""
-BUNDLE: Final = _SALT + _NONCE + 3 * KEY + _TAG
+BUNDLE: Final = _SALT + _NONCE + 3 * _KEY + _TAG
 """Bytes of the client's bundle: salt, nonce, and both identities with a random part, sealed."""
 _ITERATIONS: Final = 1 << 17
 
@@ -51,7 +51,7 @@ def primary_hello(code: str, wrapped: bytes) -> PrimaryHello:
     as long as it is meant to, some hundredths of a second. Raises WrongCodeError for the rare noise
     that is no key.
     """
-    theirs = _crypted(code, wrapped[:_SALT], wrapped[_SALT:-KEY], wrapped[-KEY:])
+    theirs = _crypted(code, wrapped[:_SALT], wrapped[_SALT:-_KEY], wrapped[-_KEY:])
     ephemeral = X25519PrivateKey.generate()
     salt, counter = os.urandom(_SALT), os.urandom(_COUNTER)
     mine = _crypted(code, salt, counter, ephemeral.public_key().public_bytes_raw())
@@ -70,15 +70,15 @@ def adv_secret(shared: bytes, phone: Any, companion: bytes, bundle: bytes) -> by
         opened = AESGCM(key).decrypt(nonce, sealed, None)
     except InvalidTag:
         raise WrongCodeError from None
-    if opened[:-KEY] != companion + phone.public:
+    if opened[:-_KEY] != companion + phone.public:
         raise WrongCodeError
     own = X25519PrivateKey.from_private_bytes(phone.private)
-    return _derived(shared + _agreed(own, companion) + opened[-KEY:], None, b"adv_secret")
+    return _derived(shared + _agreed(own, companion) + opened[-_KEY:], None, b"adv_secret")
 
 
 def _crypted(code: str, salt: bytes, counter: bytes, key: bytes) -> bytes:
     """The key under the code, or out from under it: both are the same operation."""
-    secret = hashlib.pbkdf2_hmac("sha256", code.encode(), salt, _ITERATIONS, KEY)
+    secret = hashlib.pbkdf2_hmac("sha256", code.encode(), salt, _ITERATIONS, _KEY)
     cipher = Cipher(algorithms.AES(secret), modes.CTR(counter)).encryptor()
     return cipher.update(key) + cipher.finalize()
 
@@ -91,4 +91,4 @@ def _agreed(private: X25519PrivateKey, public: bytes) -> bytes:
 
 
 def _derived(secret: bytes, salt: bytes | None, label: bytes) -> bytes:
-    return HKDF(hashes.SHA256(), KEY, salt, label).derive(secret)
+    return HKDF(hashes.SHA256(), _KEY, salt, label).derive(secret)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from simulator import link_keys
-from simulator.link_keys import BUNDLE, KEY, WRAPPED, WrongCodeError
+from simulator.link_keys import BUNDLE, WRAPPED, WrongCodeError
 from simulator.pairing import ScanError
 from simulator.prekeys import QueryError
 from simulator.protocol import PN_SERVER, SERVER, Node, bytes_of, jid_of, text_of
@@ -202,11 +202,7 @@ class Linking:
         if self._expired(hello):
             self._end(hello, "link_code_expired", "the code has expired")
             raise _refusal(400)
-        if (
-            len(bundle) != BUNDLE
-            or len(identity) != KEY
-            or identity != connection.registration.e_ident
-        ):
+        if len(bundle) != BUNDLE or identity != connection.registration.e_ident:
             self._end(hello, "link_code_refused", "the client's keys are malformed")
             raise _refusal(400)
         hello.finish.set_result((identity, bundle))

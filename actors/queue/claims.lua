@@ -128,14 +128,14 @@ function transitions.turn(count, ...)
     local first = 2 * tonumber(count) + 1
     looking = owns(given[first])
     for i = 1, first - 2, 2 do
-        prove(given[i], 'sent', given[i + 1])
+        prove(given[i], {'sent', given[i + 1]})
     end
     return transitions.claim(unpack(given, first))
 end
 
 function transitions.complete(epoch, id, tries, at)
     local mine = owns(epoch)
-    prove(id, 'sent', at)
+    prove(id, {'sent', at})
     return mine and 'kept' or 'lost'
 end
 
@@ -199,5 +199,3 @@ function transitions.unclaim(epoch, ...)
     end
     return 'kept'
 end
-
-return run()

@@ -16,172 +16,21 @@
 --   revision     rises with every change
 -- Every transition may run twice and then answers the same.
 
-local PROOF = {sent = 1, delivered = 2, read = 3}
-
--- Bounds in seconds of the counts of how long messages took from when they could leave first until
--- they were sent: `record.py` has the same.
-local TOOK = {0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800}
-
-local function took(seconds)
-    seconds = math.max(0, seconds)
-    local bucket = 1
-    while TOOK[bucket] and seconds > TOOK[bucket] do
-        bucket = bucket + 1
-    end
-    add('took:' .. bucket, 1)
-    add('took:ms', math.floor(seconds * 1000 + 0.5))
-end
-
--- How far the clock was set back, in all. `held` counts on from there: its scores are ahead of the
--- clock by this much, so that a jump moves nothing in it (`follow_clock`).
-local function set_back()
-    return tonumber(call('HGET', COUNTERS, 'set_back') or 0)
-end
-
--- Readies what is due of what is held back; whether anything may be left.
-local function promote()
-    if call('EXISTS', HELD, SCHEDULED) == 0 then
-        return false
-    end
-    for _, id in ipairs(call('ZRANGEBYSCORE', HELD, '-inf', NOW + set_back(), 'LIMIT', 0, PROMOTE)) do
-        call('ZREM', HELD, id)
-        call('HDEL', message(id), 'retry_at')
-        write(id, sequence(), 'status', 'queued')
-        ready(call('HGET', message(id), 'chat'))
-    end
-    for _, ticket in ipairs(call('ZRANGEBYSCORE', SCHEDULED, '-inf', NOW, 'LIMIT', 0, PROMOTE)) do
-        local id = string.match(ticket, ':(.+)$')
-        local record = call('HMGET', message(id), 'chat', 'priority')
-        local seq = sequence()
-        call('ZREM', SCHEDULED, ticket)
-        call('HDEL', message(id), 'ticket')
-        write(id, seq, 'status', 'queued', 'queued_at', NOW)
-        place(id, record[1], record[2], seq)
-    end
-    return true
-end
-
-local function sooner(one, other)
-    if one and other then
-        return tonumber(one) < tonumber(other) and one or other
-    end
-    return one or other
-end
-
-local function next_due()
-    local next = call('ZRANGE', HELD, 0, 0, 'WITHSCORES')[2]
-    next = next and string.format('%.6f', next - set_back())
-    for _, key in ipairs({SCHEDULED, RESTING}) do
-        next = sooner(next, call('ZRANGE', key, 0, 0, 'WITHSCORES')[2])
-    end
-    return next
-end
-
--- An acknowledgement or receipt proves a message sent in whatever state it is. Monotone, also in
--- its times: WhatsApp's are whole seconds, so that within one, and never after now, our clock says
--- it better; and none may lie before the step that it follows.
-local function prove(id, status, at)
-    if tonumber(NOW) - tonumber(at) < 1 then
-        at = NOW
-    end
-    local record = call('HMGET', message(id), 'status', 'chat', 'sent_at', status .. '_at',
-        'delivered_at', 'sending_at', 'accepted_at', 'send_at', 'redriven_at', 'uncertain',
-        'error', 'retry_at', 'ticket', 'expired_at')
-    for _, before in pairs({record[3], record[5], record[6]}) do
-        if before and tonumber(before) > tonumber(at) then
-            at = before
-        end
-    end
-    local known = PROOF[record[1]]
-    if not record[1] or (known and record[4]) then
-        return
-    end
-    if not known then
-        count('sent')
-        if record[1] == 'dead' or record[1] == 'cancelled' then
-            count('revived')
-        end
-        took(at - math.max(record[7] or at, record[8] or 0, record[9] or 0))
-        leave(id, record[2], record[1] == 'dead')
-        if record[10] or record[11] or record[12] or record[13] or record[14] then
-            call('HDEL', message(id), 'uncertain', 'error', 'retry_at', 'ticket', 'expired_at')
-        end
-        call('PEXPIRE', message(id), RETENTION)
-    end
-    local fields = {status .. '_at', at}
-    if not record[3] and status ~= 'sent' then
-        table.insert(fields, 'sent_at')
-        table.insert(fields, at)
-    end
-    if status ~= 'sent' and (not known or known < 2) then
-        count('delivered')
-    end
-    if status == 'read' and known ~= 3 then
-        count('read')
-    end
-    if not known or PROOF[status] > known then
-        table.insert(fields, 'status')
-        table.insert(fields, status)
-    end
-    write(id, sequence(), unpack(fields))
-end
-
-function transitions.accept(
-    id, spare, key, fingerprint, keep, chat, kind, text, priority, send_at, content)
-    if key ~= '' then
-        local first = call('GET', BASE .. ':idempotency:' .. key)
-        if first then
-            local known, print = string.match(first, '^(%S+) (%S+)$')
-            if print ~= fingerprint then
-                return {'conflict'}
-            end
-            return {'replayed', known, call('HGETALL', message(known))}
-        end
-        if spare ~= '' and call('EXISTS', message(id)) == 1 then
-            -- The key is used anew after its time: its first message stays what it is.
-            id = spare
-        end
-    end
-    if call('EXISTS', message(id)) == 1 then
-        return {'replayed', id, call('HGETALL', message(id))}
-    end
-    if key ~= '' then
-        call('SET', BASE .. ':idempotency:' .. key, id .. ' ' .. fingerprint, 'PX', keep)
-    end
-    -- What was due before this was accepted goes before it.
-    promote()
-    count('queued')
-    local seq = sequence()
-    local record = {'chat', chat, 'type', kind, 'text', text, 'priority', priority,
-        'attempts', 0, 'accepted_at', NOW}
-    if content ~= '' then
-        table.insert(record, 'content')
-        table.insert(record, content)
-    end
-    if send_at ~= '' and tonumber(send_at) > tonumber(NOW) then
-        call('ZADD', OPEN, send_at, id)
-        -- Equal times are due in the order of acceptance: members of one score sort by name.
-        local ticket = string.format('%016d:%s', seq, id)
-        call('ZADD', SCHEDULED, send_at, ticket)
-        write(id, seq, 'status', 'waiting', 'waiting_at', NOW, 'send_at', send_at,
-            'ticket', ticket, unpack(record))
-        wake()
-        return {'accepted', id, seq, 'waiting'}
-    end
-    call('ZADD', OPEN, NOW, id)
-    if send_at ~= '' then
-        table.insert(record, 'send_at')
-        table.insert(record, send_at)
-    end
-    write(id, seq, 'status', 'queued', 'queued_at', NOW, unpack(record))
-    place(id, chat, priority, seq)
-    return {'accepted', id, seq, 'queued'}
-end
-
+-- Each three are an id, what became of the message, and when. Most come in twos: it was delivered,
+-- and soon after read.
 function transitions.receipts(...)
-    local given = {...}
+    local given, ids, proofs = {...}, {}, {}
     for i = 1, #given, 3 do
-        prove(given[i], given[i + 1], given[i + 2])
+        local id = given[i]
+        if not proofs[id] then
+            proofs[id] = {}
+            table.insert(ids, id)
+        end
+        table.insert(proofs[id], given[i + 1])
+        table.insert(proofs[id], given[i + 2])
+    end
+    for _, id in ipairs(ids) do
+        prove(id, proofs[id])
     end
     return 'kept'
 end

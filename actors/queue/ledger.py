@@ -19,14 +19,21 @@ if TYPE_CHECKING:
 
     from actors.queue.record import Send
 
-SCRIPT = Script.of(
+DUE = "actors.queue:due.lua"
+PACED = (
     "transitions.lua",
+    "flight.lua",
+    DUE,
     "actors.queue:pacing.lua",
-    "actors.queue:dead_letters.lua",
-    "actors.queue:lanes.lua",
-    "actors.queue:claims.lua",
-    package="actors.redis",
+    "actors.queue:proofs.lua",
 )
+ACCEPTING = Script.of("transitions.lua", DUE, "actors.queue:accept.lua", package="actors.redis")
+SENDING = Script.of(*PACED, "actors.queue:claims.lua", package="actors.redis")
+KEEPING = Script.of(
+    *PACED, "actors.queue:dead_letters.lua", "actors.queue:lanes.lua", package="actors.redis"
+)
+SCRIPTS = {"accept": ACCEPTING, **dict.fromkeys(("turn", "complete", "fail", "unclaim"), SENDING)}
+"""By transition, where it is not `KEEPING`: a run defines all that is in its script, needed or not."""
 
 
 class Ledger:
@@ -130,7 +137,8 @@ class Ledger:
             await self._run(connection, "mirrored", 0, *known)
 
     async def _run(self, connection: str, transition: str, now: float, *args: object) -> Any:
-        return await SCRIPT.run(self._line, keys.of(connection), transition, now, *args)
+        script = SCRIPTS.get(transition, KEEPING)
+        return await script.run(self._line, keys.of(connection), transition, now, *args)
 
     async def _records(self, connection: str, ids: Sequence[str]) -> list[Record]:
         if not ids:

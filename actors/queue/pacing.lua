@@ -4,9 +4,6 @@
 --   counters.paced   from when the connection may claim again
 --   gaps, resting    chats that were claimed lately; those among them that would be ready
 
--- How many one script readies or sets aside; the rest is left to the next (claim says so).
-local PROMOTE = 100
-
 -- Exact to a microsecond, where Lua's own text of a number of seconds is not.
 local function after(seconds)
     return string.format('%.6f', NOW + seconds)

@@ -113,5 +113,3 @@ function transitions.mark(epoch, state, cause)
     call('HSET', LEASE, 'fell', cause)
     return 'kept'
 end
-
-return run()

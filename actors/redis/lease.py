@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from actors.connection.engine import PairingCode, Qr
 
-SCRIPT = Script.of("transitions.lua", "lease.lua", package="actors.redis")
+SCRIPT = Script.of("transitions.lua", "flight.lua", "lease.lua", package="actors.redis")
 FORGET_BATCH = 1_000
 
 EXPIRES = 30.0

@@ -1,9 +1,10 @@
 """Atomic transitions: Lua files that belong together, run as one script.
 
 EVALSHA and not FUNCTION: functions must be loaded into every node of a cluster beforehand and are
-gone with an emptied server, where a script comes back by itself with the first EVAL. One script
-for all transitions of a room means one text to load and one place for what they share; the first
-argument names the transition.
+gone with an emptied server, where a script comes back by itself with the first EVAL. Transitions
+that share much share a script; the first argument names the transition. Each run defines anew all
+that is in its script, which for a short transition is most of what it takes: those of the path of a
+message have no more in theirs than they need.
 """
 
 from __future__ import annotations
@@ -33,12 +34,15 @@ class Script:
 
     @classmethod
     def of(cls, *names: str, package: str) -> Script:
-        """Put the Lua files of `package` (or ``package:file``) behind one another."""
+        """Put the Lua files of `package` (or ``package:file``) behind one another, and run them.
+
+        The first is `transitions.lua`, which says how.
+        """
         texts = []
         for name in names:
             room, _, file = name.rpartition(":")
             texts.append(files(room or package).joinpath(file).read_text())
-        text = "\n".join(texts)
+        text = "\n".join((*texts, "return run()"))
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
     async def run(

@@ -1,6 +1,7 @@
 -- What the transitions of a connection share: their keys, the record of a message, and the place
--- of a message and of its chat in the queue. `lease.lua` or `lanes.lua` is put behind this file,
--- and both run as one script (`script.py`).
+-- of a message and of its chat in the queue. Other files are put behind this one, and all run as
+-- one script (`script.py`). A script is made of what it needs and no more: Lua makes all of its
+-- functions anew for each run.
 --
 -- KEYS[1..15]  the fixed keys of one connection, explained in `keys.py`
 -- ARGV[1]      teimoso:{connection}, the base of the keys made here: `BASE:message:ID`,
@@ -39,12 +40,6 @@ end
 
 local function lane(chat)
     return BASE .. ':lane:' .. chat
-end
-
--- Whether `epoch` may act: it is the newest, and was not given back.
-local function owns(epoch)
-    local lease = call('HMGET', LEASE, 'epoch', 'released')
-    return lease[1] == epoch and lease[2] ~= '1'
 end
 
 -- Set while the owner claims: it is looking already.
@@ -133,107 +128,5 @@ local function place(id, chat, priority, seq)
         -- More urgent than all before it. XX: only if the chat waits for its turn.
         local turn = following('turn')
         call('ZADD', READY, 'XX', 'LT', turn + priority * LEVEL, chat)
-    end
-end
-
--- Takes a message out of the queue for good, and gives its chat its turn if it held it. One that
--- was `dead` is out of it, and forgotten there.
-local function leave(id, chat, dead)
-    if dead then
-        call('ZREM', DEAD, id)
-        return
-    end
-    local flying = call('HGET', FLIGHT, chat)
-    local freed, followed = false, false
-    local follower = call('HGET', AHEAD, chat)
-    if flying and string.match(flying, '^%S+') == id then
-        if follower then
-            call('HDEL', AHEAD, chat)
-            call('HSET', FLIGHT, chat, follower)
-            followed = true
-        else
-            call('HDEL', FLIGHT, chat)
-            freed = true
-        end
-    elseif follower and string.match(follower, '^%S+') == id then
-        call('HDEL', AHEAD, chat)
-    elseif call('ZREM', HELD, id) == 1 then
-        freed = true
-    else
-        local ticket = call('HGET', message(id), 'ticket')
-        if ticket then
-            call('ZREM', SCHEDULED, ticket)
-        end
-    end
-    call('ZREM', lane(chat), id)
-    call('ZREM', OPEN, id)
-    if freed or not followed and call('EXISTS', lane(chat)) == 0 then
-        ready(chat)
-    end
-end
-
--- Takes the one that is ahead in a chat back: nothing of it has left.
-local function step_back(chat)
-    local follower = call('HGET', AHEAD, chat)
-    if follower then
-        local id = string.match(follower, '^%S+')
-        call('HDEL', AHEAD, chat)
-        call('HINCRBY', message(id), 'attempts', -1)
-        write(id, sequence(), 'status', 'queued')
-    end
-end
-
--- Ends the flight of a chat; its message was never out of its lane, its turn is the old one.
-local function land(chat, flying)
-    local id, turn = string.match(flying, '^(%S+) (%S+)$')
-    call('HDEL', FLIGHT, chat)
-    call('ZADD', READY, turn, chat)
-    return id
-end
-
-local function bury(id, chat, code)
-    local seq = sequence()
-    leave(id, chat)
-    call('ZADD', DEAD, seq, id)
-    write(id, seq, 'status', 'dead', 'dead_at', NOW, 'error', code, 'died', seq)
-    count('dead')
-end
-
--- Whether a message with so many `crashes` was in flight when an owner crashed. Such a one flies
--- alone, so that the next crash is its own doing and no other's.
-local function suspect(crashes)
-    return tonumber(crashes or 0) > 0
-end
-
--- Queues again all that an owner had in flight: bytes may have left, so it is uncertain. An
--- attempt that was cut off does not count towards the last one. `crash` says how the owner ended,
--- if it gave nothing back; a message that crashed two is dead, and crashes no third.
-local function cut_off(crash)
-    local flights, followers, cut = call('HGETALL', FLIGHT), call('HGETALL', AHEAD), {}
-    for i = 1, #flights, 2 do
-        table.insert(cut, {land(flights[i], flights[i + 1]), flights[i]})
-    end
-    -- What was to follow may have left as well: that the one before arrived may be untold.
-    for i = 1, #followers, 2 do
-        table.insert(cut, {string.match(followers[i + 1], '^%S+'), followers[i]})
-    end
-    call('DEL', AHEAD)
-    for _, each in ipairs(cut) do
-        local id, chat = unpack(each)
-        local record = call('HMGET', message(id), 'sending_at', 'crash_log', 'crashes')
-        local poison = crash and #cut == 1 and suspect(record[3])
-        call('HINCRBY', message(id), 'cut', 1)
-        count('cut_off')
-        call('HSET', message(id), 'uncertain', '1')
-        if crash then
-            call('HINCRBY', message(id), 'crashes', 1)
-            call('HSET', message(id), 'crash_log', (record[2] and record[2] .. '\n' or '')
-                .. table.concat({record[1], NOW, crash.epoch, crash.how}, ' '))
-        end
-        if poison then
-            bury(id, chat, 'poison')
-        else
-            write(id, sequence(), 'status', 'queued')
-        end
     end
 end

@@ -83,7 +83,7 @@ BREAKS = (
     ),
     Break(
         "the epoch check of the queue removed",
-        "actors/redis/transitions.lua",
+        "actors/redis/flight.lua",
         "return lease[1] == epoch and lease[2] ~= '1'",
         "return true",
         f"{QUEUE}/test_claim.py::test_g5_claims_of_an_old_epoch_and_without_a_lease_are_refused[once]",
@@ -163,7 +163,7 @@ BREAKS = (
     ),
     Break(
         "what a dead owner had in flight not queued again",
-        "actors/redis/transitions.lua",
+        "actors/redis/flight.lua",
         "call('HGETALL', FLIGHT), call('HGETALL', AHEAD), {}",
         "{}, {}, {}",
         f"{QUEUE}/test_leases.py::test_g2_g4_a_new_epoch_queues_again_at_the_old_place[once]",

@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 
 from actors.content import Quote, Target, Text, encode
 from actors.queue.lanes import IdempotencyConflict, Send
-from actors.queue.ledger import SCRIPT
+from actors.queue.ledger import KEEPING
 from actors.queue.record import api_id, mint
 from actors.redis import keys
 from actors.redis.line import Line
@@ -39,9 +39,10 @@ async def test_a_script_that_ends_in_an_error_gives_no_number_twice(
 ) -> None:
     """It has written one message, and stumbles over the receipt of the next, that has no time."""
     written = (await desk.accept("a")).message_id
-    unfinished = ("receipts", 9.0, written, "sent", "9.0", written, "delivered")
+    unwritten = (await desk.accept("b")).message_id
+    unfinished = ("receipts", 9.0, written, "sent", "9.0", unwritten, "delivered")
     with pytest.raises(ResponseError):
-        await SCRIPT.run(Line(redis), keys.of(SHOP), *unfinished)
+        await KEEPING.run(Line(redis), keys.of(SHOP), *unfinished)
     record = await desk.lanes.get(api_id(SHOP, written))
     assert record is not None
     assert record.status == "sent"

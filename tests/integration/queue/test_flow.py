@@ -100,7 +100,7 @@ async def test_a_message_that_disappears_is_seen(desk: Desk) -> None:
 
 
 def test_script_and_reader_have_the_same_bounds() -> None:
-    text = Path(actors.queue.__path__[0], "lanes.lua").read_text()
+    text = Path(actors.queue.__path__[0], "proofs.lua").read_text()
     found = re.search(r"local TOOK = \{(.*?)\}", text)
     assert found is not None
     assert tuple(map(float, found[1].split(","))) == TOOK

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -300,6 +300,36 @@ async def test_times_follow_the_steps_though_whatsapp_counts_whole_seconds(desk:
     await lanes.receipts(SHOP, [(each, "read", 1000.0) for each in sent], now=1600.0)
     times = (await desk.get("a")).times
     assert (times["sent"], times["delivered"], times["read"]) == (1000.85, 1001.25, 1001.25)
+
+
+@pytest.mark.parametrize("sent", [True, False])
+@pytest.mark.parametrize(
+    "statuses", [("delivered", "read"), ("read", "delivered"), ("delivered", "delivered")]
+)
+async def test_receipts_that_come_together_are_one_change_and_say_the_same(
+    desk: Desk,
+    sent: bool,
+    statuses: tuple[Literal["delivered", "read"], ...],
+) -> None:
+    desk.now = 1000.75
+    for text, chat in (("apart", ANA), ("together", BEN)):
+        await desk.accept(text, chat)
+    if sent:
+        await desk.drain()
+    ids = {text: record.partition(".")[2] for text, record in desk.ids.items()}
+    proofs = [(status, 1010.0 + number) for number, status in enumerate(statuses)]
+    before = (await desk.get("together")).revision
+    together = [(ids["together"], *proof) for proof in proofs]
+    await desk.lanes.receipts(SHOP, together, now=1020.5)
+    once = await desk.get("together")
+    counts = (await desk.lanes.flows_many([SHOP]))[SHOP].counts
+    for status, at in proofs:
+        await desk.lanes.receipts(SHOP, [(ids["apart"], status, at)], now=1020.5)
+    apart = await desk.get("apart")
+    twice = (await desk.lanes.flows_many([SHOP]))[SHOP].counts
+    assert (once.status, once.times) == (apart.status, apart.times)
+    assert once.revision == before + 1
+    assert (twice["delivered"], twice["read"]) == (2 * counts["delivered"], 2 * counts["read"])
 
 
 async def test_a_receipt_that_waited_keeps_whatsapps_time(desk: Desk) -> None:

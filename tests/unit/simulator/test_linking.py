@@ -139,7 +139,6 @@ async def test_a_bundle_about_somebody_else(world: World, client: CodeClient) ->
         pytest.param({"companion_platform_id": None}, id="no platform"),
         pytest.param({"companion_platform_display": "Chrome (Acme)"}, id="unknown system"),
         pytest.param({"companion_platform_display": "Acme"}, id="no browser on a system"),
-        pytest.param({"jid": JID(NUMBER, "lid")}, id="no number"),
         pytest.param({"jid": JID("12")}, id="short number"),
         pytest.param({"jid": ""}, id="nobody"),
         pytest.param({"stage": "primary_hello"}, id="the phone's stage"),
@@ -151,6 +150,11 @@ async def test_a_malformed_request_gets_no_code(
 ) -> None:
     assert refusal(await client.ask(**changed)) == BAD
     assert await failed(world) == "no_link_code"
+
+
+async def test_a_code_is_asked_for_by_number(world: World, client: CodeClient) -> None:
+    lid = world.people.named(NUMBER).lid
+    assert refusal(await client.ask(jid=JID(lid, "lid"))) == BAD
 
 
 async def test_a_number_without_whatsapp_gets_no_code(world: World, client: CodeClient) -> None:
@@ -225,7 +229,6 @@ async def test_refused_keys(
     [
         {BUNDLE: bytes(155)},
         {"companion_identity_public": bytes(32)},
-        {"companion_identity_public": b"short"},
     ],
 )
 async def test_malformed_keys(world: World, client: CodeClient, changed: dict[str, Any]) -> None:

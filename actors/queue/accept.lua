@@ -1,0 +1,54 @@
+-- The tail of the lanes: what the gateway accepts. A script of its own, as short as may be: each run of
+-- one defines anew all that is in it.
+
+function transitions.accept(
+    id, spare, key, fingerprint, keep, chat, kind, text, priority, send_at, content)
+    if key ~= '' then
+        local first = call('GET', BASE .. ':idempotency:' .. key)
+        if first then
+            local known, print = string.match(first, '^(%S+) (%S+)$')
+            if print ~= fingerprint then
+                return {'conflict'}
+            end
+            return {'replayed', known, call('HGETALL', message(known))}
+        end
+        if spare ~= '' and call('EXISTS', message(id)) == 1 then
+            -- The key is used anew after its time: its first message stays what it is.
+            id = spare
+        end
+    end
+    if call('EXISTS', message(id)) == 1 then
+        return {'replayed', id, call('HGETALL', message(id))}
+    end
+    if key ~= '' then
+        call('SET', BASE .. ':idempotency:' .. key, id .. ' ' .. fingerprint, 'PX', keep)
+    end
+    -- What was due before this was accepted goes before it.
+    promote()
+    count('queued')
+    local seq = sequence()
+    local record = {'chat', chat, 'type', kind, 'text', text, 'priority', priority,
+        'attempts', 0, 'accepted_at', NOW}
+    if content ~= '' then
+        table.insert(record, 'content')
+        table.insert(record, content)
+    end
+    if send_at ~= '' and tonumber(send_at) > tonumber(NOW) then
+        call('ZADD', OPEN, send_at, id)
+        -- Equal times are due in the order of acceptance: members of one score sort by name.
+        local ticket = string.format('%016d:%s', seq, id)
+        call('ZADD', SCHEDULED, send_at, ticket)
+        write(id, seq, 'status', 'waiting', 'waiting_at', NOW, 'send_at', send_at,
+            'ticket', ticket, unpack(record))
+        wake()
+        return {'accepted', id, seq, 'waiting'}
+    end
+    call('ZADD', OPEN, NOW, id)
+    if send_at ~= '' then
+        table.insert(record, 'send_at')
+        table.insert(record, send_at)
+    end
+    write(id, seq, 'status', 'queued', 'queued_at', NOW, unpack(record))
+    place(id, chat, priority, seq)
+    return {'accepted', id, seq, 'queued'}
+end

@@ -1,0 +1,49 @@
+-- What is held back, by a backoff or until its `send_at`, and is readied once that is over.
+
+-- How many one script readies or sets aside; the rest is left to the next (claim says so).
+local PROMOTE = 100
+
+-- How far the clock was set back, in all. `held` counts on from there: its scores are ahead of the
+-- clock by this much, so that a jump moves nothing in it (`follow_clock`).
+local function set_back()
+    return tonumber(call('HGET', COUNTERS, 'set_back') or 0)
+end
+
+-- Readies what is due of what is held back; whether anything may be left.
+local function promote()
+    if call('EXISTS', HELD, SCHEDULED) == 0 then
+        return false
+    end
+    for _, id in ipairs(call('ZRANGEBYSCORE', HELD, '-inf', NOW + set_back(), 'LIMIT', 0, PROMOTE)) do
+        call('ZREM', HELD, id)
+        call('HDEL', message(id), 'retry_at')
+        write(id, sequence(), 'status', 'queued')
+        ready(call('HGET', message(id), 'chat'))
+    end
+    for _, ticket in ipairs(call('ZRANGEBYSCORE', SCHEDULED, '-inf', NOW, 'LIMIT', 0, PROMOTE)) do
+        local id = string.match(ticket, ':(.+)$')
+        local record = call('HMGET', message(id), 'chat', 'priority')
+        local seq = sequence()
+        call('ZREM', SCHEDULED, ticket)
+        call('HDEL', message(id), 'ticket')
+        write(id, seq, 'status', 'queued', 'queued_at', NOW)
+        place(id, record[1], record[2], seq)
+    end
+    return true
+end
+
+local function sooner(one, other)
+    if one and other then
+        return tonumber(one) < tonumber(other) and one or other
+    end
+    return one or other
+end
+
+local function next_due()
+    local next = call('ZRANGE', HELD, 0, 0, 'WITHSCORES')[2]
+    next = next and string.format('%.6f', next - set_back())
+    for _, key in ipairs({SCHEDULED, RESTING}) do
+        next = sooner(next, call('ZRANGE', key, 0, 0, 'WITHSCORES')[2])
+    end
+    return next
+end
