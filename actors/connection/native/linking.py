@@ -59,6 +59,7 @@ class Linking:
             opened = link_code.Opened(link_code.new_code(), phone, private)
             wrapped = await asyncio.to_thread(link_code.wrap, opened.text, public)
             ref = await self._ref(link_code.hello(opened, wrapped, self._keys.noise_public))
+            await self.close()
             self._opened = replace(opened, ref=ref)
             code = PairingCode(link_code.shown(opened.text), until)
             await self._events.on_code(code)
@@ -76,7 +77,7 @@ class Linking:
             self._finishing = asyncio.create_task(self._guard(self._finish(opened, stanza)))
 
     async def close(self) -> None:
-        """The socket is of no use any more, or a device was paired."""
+        """The code is of no use any more: nothing about it is answered, or waited for."""
         self._opened = None
         if self._finishing is not None:
             self._finishing.cancel()

@@ -165,3 +165,11 @@ async def test_of_a_linked_connection_there_is_no_code(served: Served) -> None:
     await served.state("open")
     told = await served.commands.ask("shop", "pairing_code", {"phone": PHONE}, 5)
     assert told == {"error": "already_linked"}
+
+
+async def test_what_nobody_was_asked_for_does_not_count(served: Served) -> None:
+    served.engine.account, served.engine.opens = None, False
+    await served.begin()
+    ask = served.commands.ask
+    for _ in range(7):
+        assert await ask("shop", "pairing_code", {"phone": PHONE}, 5) == {"error": "not_connected"}

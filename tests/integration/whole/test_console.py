@@ -129,6 +129,36 @@ def test_a_connection_is_added_and_linked_without_a_reload(
     until("it is gone", lambda: instance.api.get("/api/connections/desk").status_code == 404, 20)
 
 
+def test_a_connection_is_linked_by_a_code_without_a_reload(
+    instance: Instance, page: Page, errors: list[str]
+) -> None:
+    number = "15550100022"
+    instance.simulator.post("/phones", json={"number": number}).raise_for_status()
+    instance.api.post("/api/connections", json={"id": "kiosk"}).raise_for_status()
+    page.goto("/console/connections/kiosk")
+    page.locator("svg.qr").wait_for()
+    stay(page)
+    page.get_by_text("Link with a phone number instead").click()
+    field = page.get_by_label("The phone's number")
+    field.fill("12")
+    page.get_by_role("button", name="Get a code").click()
+    page.get_by_text("a phone number has 7 to 15 digits").wait_for()
+    assert field.input_value() == "12", "what was typed stays"
+    field.fill(f"+{number}")
+    page.get_by_role("button", name="Get a code").click()
+    letters = page.locator(".letters")
+    letters.wait_for()
+    assert page.locator("svg.qr").count() == 1
+    answer = instance.simulator.post(
+        f"/phones/{number}/link-code", json={"code": letters.text_content()}
+    )
+    assert answer.is_success, answer.text
+    page.locator("#state").get_by_text("Open").wait_for()
+    assert letters.count() == 0
+    assert stayed(page)
+    instance.api.delete("/api/connections/kiosk").raise_for_status()
+
+
 def test_what_is_written_arrives_and_what_arrives_is_shown(
     instance: Instance, page: Page, errors: list[str]
 ) -> None:

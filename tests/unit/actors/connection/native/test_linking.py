@@ -52,6 +52,7 @@ class Server:
         self.sent: list[Node] = []
         self.requests: list[Node] = []
         self.refuses: dict[str, Exception] = {}
+        self.silent: set[str] = set()
         self.cause: Cause | None = None
         refs = tuple(Node("ref", {}, f"2@{n}".encode()) for n in range(6))
         self.coming.put_nowait(Node("iq", {"id": "1"}, (Node("pair-device", {}, refs),)))
@@ -71,6 +72,8 @@ class Server:
         assert about is not None
         if (refusal := self.refuses.get(about.attrs["stage"])) is not None:
             raise refusal
+        if about.attrs["stage"] in self.silent:
+            await asyncio.Event().wait()
         return ASKED
 
     def fail(self, cause: Cause) -> None:
@@ -91,11 +94,15 @@ class Desk:
         seconds = await self.offering.left(lambda: None)
         return await self.part.linking.open(PHONE, seconds)
 
+    async def answered(self, requests: int) -> None:
+        """The device asked WhatsApp so many things."""
+        await eventually("an answer", lambda: len(self.server.requests) >= requests, 5)
+
     async def typed(self, code: str) -> CodePhone:
         """A phone on which this was typed, once the device answered it."""
         phone = CodePhone(code, self.server.requests[0])
         self.server.coming.put_nowait(phone.hello())
-        await eventually("an answer", lambda: len(self.server.requests) > 1, 5)
+        await self.answered(2)
         return phone
 
 
@@ -181,7 +188,7 @@ async def test_a_second_try_with_the_right_code_links(session: Session) -> None:
         await asyncio.sleep(0)
         phone = CodePhone(code.text, desk.server.requests[0])
         desk.server.coming.put_nowait(phone.hello())
-        await eventually("an answer", lambda: len(desk.server.requests) > 2, 5)
+        await desk.answered(3)
         desk.server.coming.put_nowait(phone.success(phone.finish(desk.server.requests[2])))
         await eventually("paired", lambda: desk.paired, 5)
 
@@ -193,7 +200,7 @@ async def test_a_newer_code_voids_the_older_one(session: Session) -> None:
         assert first.text != second.text
         phone = CodePhone(first.text, desk.server.requests[0])
         desk.server.coming.put_nowait(phone.hello())
-        await eventually("an answer", lambda: len(desk.server.requests) > 2, 5)
+        await desk.answered(3)
         with pytest.raises(InvalidTag):
             phone.finish(desk.server.requests[2])
 
@@ -231,6 +238,25 @@ async def test_a_code_that_is_to_be_replaced_is_void(session: Session) -> None:
         await asyncio.sleep(0.2)
         assert len(desk.server.requests) == 1, "it is answered no more"
         assert await desk.code() != code
+
+
+async def test_what_waits_for_the_end_of_a_code_holds_up_nothing(session: Session) -> None:
+    """WhatsApp may void a code in place of an answer; and a new one may be asked for meanwhile."""
+    async with waiting(session) as desk:
+        desk.server.silent = {"companion_finish"}
+        code = await desk.code()
+        await desk.typed(code.text)
+        desk.server.coming.put_nowait(
+            notification("refresh_code", Node("link_code_pairing_ref", {}, REF))
+        )
+        await eventually("void", lambda: desk.codes == [code, NO_CODE], 5)
+        for _ in range(2):  # the second while the first still waits
+            code, before = await desk.code(), len(desk.server.requests)
+            phone = CodePhone(code.text, desk.server.requests[-1])
+            desk.server.coming.put_nowait(phone.hello())
+            await desk.answered(before + 1)
+        desk.server.coming.put_nowait(phone.success(phone.finish(desk.server.requests[-1])))
+        await eventually("paired", lambda: desk.paired, 5)
 
 
 @pytest.mark.parametrize("refusal", [RequestFailed(400), RequestTimeout()])
