@@ -56,7 +56,7 @@ PhoneNumber = Annotated[
 class Phone(Body):
     """On which phone the code is going to be typed."""
 
-    phone_number: PhoneNumber
+    phone: PhoneNumber
 
 
 class PairingCode(Answer):
@@ -71,7 +71,7 @@ class PairingCode(Answer):
 async def request(call: Call[Phone, None]) -> Response:
     registered = await existing(call)
     lease = await call.backends.leases.read(registered.id)
-    phone = call.body.phone_number
+    phone = call.body.phone
     served = lease is not None and lease.owner is not None
     _check(shapes.connection(registered, lease), phone, served=served)
     told = await answered(call, "pairing_code", {"phone": phone})

@@ -72,8 +72,8 @@ def qr(connection: Id, data: Data = DATA, key: Key = None, as_json: Json = False
 @app.command("pairing-code")
 def pairing_code(
     connection: Id,
-    phone_number: Annotated[
-        str, typer.Option("--phone-number", metavar="NUMBER", help="Of the phone to type it on.")
+    phone: Annotated[
+        str, typer.Option("--phone", metavar="NUMBER", help="Of the phone to type it on.")
     ],
     data: Data = DATA,
     key: Key = None,
@@ -83,9 +83,7 @@ def pairing_code(
     from gateway.cli.api import Api, segment
 
     with Api(directory(data), key) as api:
-        code = api.post(
-            f"/api/connections/{segment(connection)}/pairing-code", {"phone_number": phone_number}
-        )
+        code = api.post(f"/api/connections/{segment(connection)}/pairing-code", {"phone": phone})
     if as_json:
         output.plain(code)
         return

@@ -83,7 +83,7 @@ async def connection(view: View, problem: Problem | None = None) -> Response:
 async def link(view: View) -> Response:
     """Ask for a code to type on the phone; the page shows it from then on."""
     name = view.path["connection"]
-    body = {"phone_number": view.form.get("phone_number", "").strip()}
+    body = {"phone": view.form.get("phone", "").strip()}
     try:
         await view.ask("requestPairingCode", path={"connection": name}, body=body)
     except ValidationError as error:

@@ -122,12 +122,12 @@ def test_keys_that_open_nothing(gateway: Gateway, refused: Callable[..., str]) -
         (("connections", "qr", "nobody"), "There is no such connection. (404)"),
         (("connections", "qr", "shop"), "The connection is connecting. (409)"),
         (
-            ("connections", "pairing-code", "nobody", "--phone-number", TO),
+            ("connections", "pairing-code", "nobody", "--phone", TO),
             "There is no such connection. (404)",
         ),
         (
-            ("connections", "pairing-code", "shop", "--phone-number", "12"),
-            "The field phone_number: a phone number has 7 to 15 digits.",
+            ("connections", "pairing-code", "shop", "--phone", "12"),
+            "The field phone: a phone number has 7 to 15 digits.",
         ),
         (("connections", "start", ".."), "(404)"),
         (("connections", "delete", "nobody"), "There is no such connection. (404)"),

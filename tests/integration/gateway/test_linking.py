@@ -67,7 +67,7 @@ async def owner(gateway: Gateway, api: Api, leases: Leases, redis: Redis) -> Asy
 
 
 def ask(api: Api, number: str = NUMBER) -> Any:
-    return lambda: api.post(PATH, json={"phone_number": number})
+    return lambda: api.post(PATH, json={"phone": number})
 
 
 async def test_a_code_is_asked_of_the_owner_and_told(api: Api, owner: Played) -> None:
@@ -157,14 +157,14 @@ def test_only_a_number_is_taken(api: Api, owner: Played, number: str) -> None:
     assert (told.status_code, told.json()["code"]) == (422, "invalid_number")
 
 
-@pytest.mark.parametrize("body", [{}, {"phone": NUMBER}, {"phone_number": 15550100001}, []])
+@pytest.mark.parametrize("body", [{}, {"phone_number": NUMBER}, {"phone": 15550100001}, []])
 def test_only_a_body_of_its_form_is_taken(api: Api, owner: Played, body: Any) -> None:
     assert api.post(PATH, json=body).status_code == 422
 
 
 def test_a_connection_that_is_not_there_has_no_code(api: Api) -> None:
     path = "/api/connections/nobody/pairing-code"
-    told = api.post(path, json={"phone_number": NUMBER})
+    told = api.post(path, json={"phone": NUMBER})
     assert (told.status_code, told.json()["code"]) == (404, "unknown_connection")
 
 
@@ -182,7 +182,7 @@ async def test_the_page_asks_for_a_code_and_shows_it_until_it_is_void(
             await owner.shows(PairingCode("K7RM-2V9D", until))
             return {"text": "K7RM-2V9D", "expires_at": until}
 
-        asking = [lambda: admin.submit(f"{page}/pairing-code", phone_number=NUMBER)]
+        asking = [lambda: admin.submit(f"{page}/pairing-code", phone=NUMBER)]
         answer = await owner.answers(asking, await reported())
         assert answer.url.path == page
         assert ">K7RM-2V9D<" in answer.text
@@ -195,11 +195,11 @@ async def test_the_page_asks_for_a_code_and_shows_it_until_it_is_void(
 async def test_the_page_says_why_there_is_no_code(gateway: Gateway, owner: Played) -> None:
     page = "/console/connections/typed/pairing-code"
     with Person(gateway, KEY) as admin:
-        wrong = admin.submit(page, phone_number='"><b>1')
+        wrong = admin.submit(page, phone='"><b>1')
         assert wrong.status_code == 422
         assert 'role="alert"' in wrong.text
         assert "<b>" not in wrong.text
-        asking = [lambda: admin.submit(page, phone_number=NUMBER)]
+        asking = [lambda: admin.submit(page, phone=NUMBER)]
         away = await owner.answers(asking, {"error": "not_connected"})
         assert away.status_code == 503
         assert "WhatsApp cannot be reached now" in away.text

@@ -33,7 +33,7 @@ class Waiting:
         self.path = f"/api/connections/{self.name}/pairing-code"
 
     def ask(self) -> httpx.Response:
-        return self.api.post(self.path, json={"phone_number": f"+{self.phone}"})
+        return self.api.post(self.path, json={"phone": f"+{self.phone}"})
 
     def asked(self) -> str:
         answer = self.ask()
@@ -113,7 +113,7 @@ def test_an_owner_that_is_killed_leaves_no_code_and_the_next_gives_one(waiting: 
     assert waiting.is_void()
     assert waiting.typed(code) == "no_link_code"
     waiting.qr()
-    words = ("connections", "pairing-code", waiting.name, "--phone-number", f"+{waiting.phone}")
+    words = ("connections", "pairing-code", waiting.name, "--phone", f"+{waiting.phone}")
     said = waiting.instance.teimoso(*words, "--json")
     assert said.returncode == 0, said.stderr
     told = json.loads(said.stdout)
