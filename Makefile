@@ -49,7 +49,7 @@ check: setup-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-## what is made of the settings: docs/settings.md and .env.example
+## what is made of the code: docs/settings.md, .env.example and docs/api.md
 docs: setup
 	$(BIN)/python -m gateway.cli.reference
 

@@ -245,6 +245,11 @@ the data directory; with a bucket an encrypted copy lies there as well. See
             ),
             "CPU_THRESHOLD": "percent of the machine above which `/health` is not `healthy`",
             "MEMORY_THRESHOLD": "the same of its memory",
+            "DISK_THRESHOLD": "bytes (or `64M`) that a disk of the service must have left",
+            "REDIS_LATENCY_THRESHOLD": "milliseconds above which Redis is slow: for a ping",
+            "STORE_LATENCY_THRESHOLD": (
+                "milliseconds above which the state store is slow: for reading one document"
+            ),
         },
     ),
 )

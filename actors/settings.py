@@ -35,6 +35,7 @@ LIVE = frozenset({"whatsapp_version"})
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Milliseconds = Annotated[int, Field(ge=100, le=86_400_000)]
+Latency = Annotated[int, Field(ge=1, le=60_000)]  # milliseconds
 Pause = Annotated[int, Field(ge=0, le=86_400_000)]
 Days = Annotated[int, Field(ge=1, le=3650)]
 Percent = Annotated[float, Field(gt=0, le=100)]
@@ -186,6 +187,11 @@ class Settings(BaseModel):
     queue_threshold: int = Field(100, ge=1, le=10_000_000, validation_alias="QUEUE_THRESHOLD")
     cpu_threshold: Percent = Field(80, validation_alias="CPU_THRESHOLD")
     memory_threshold: Percent = Field(85, validation_alias="MEMORY_THRESHOLD")
+    disk_threshold: Annotated[Bytes, Field(ge=0, le=2**50)] = Field(
+        64 * 2**20, validation_alias="DISK_THRESHOLD"
+    )
+    redis_latency_threshold: Latency = Field(250, validation_alias="REDIS_LATENCY_THRESHOLD")
+    store_latency_threshold: Latency = Field(1000, validation_alias="STORE_LATENCY_THRESHOLD")
 
     @field_validator("data")
     @classmethod

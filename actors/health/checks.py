@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 
 ZOMBIES = 3  # times within half an hour that a connection was one: that is no accident
 STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent
-DISK_FULL = 64 * 2**20  # bytes; with less left, commits begin to fail
 FAILED_SHARE = 0.25  # of the connections that should run; more than that is no single account's
-REDIS_SLOW = 0.25  # seconds for a ping
-STORE_SLOW = 1.0  # seconds for reading one document
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +29,8 @@ class Thresholds:
     """From where on something is worth a word.
 
     Percent of the machine, seconds between heartbeats, whether the service recovers alone, how many
-    messages may wait, and after how many seconds an alert is told again (0 for never).
+    messages may wait, after how many seconds an alert is told again (0 for never), how many bytes a
+    disk must have left, and seconds for a ping of Redis and for reading one document.
     """
 
     cpu: float
@@ -41,6 +39,9 @@ class Thresholds:
     auto_recovery: bool = True
     waiting: int = 100
     repeat: float = 0.0
+    disk: int = 64 * 2**20
+    redis: float = 0.25
+    store: float = 1.0
 
     @classmethod
     def of(cls, settings: Settings) -> Thresholds:
@@ -52,6 +53,9 @@ class Thresholds:
             settings.auto_recovery,
             settings.queue_threshold,
             settings.alert_repeat_interval / 1000,
+            settings.disk_threshold,
+            settings.redis_latency_threshold / 1000,
+            settings.store_latency_threshold / 1000,
         )
 
 
@@ -197,7 +201,7 @@ BY_HAND: Mapping[str, str] = {
 
 def judge(sample: Sample, thresholds: Thresholds) -> Verdict:
     """Every reason that the sample gives, and the worst of them as the status."""
-    reasons = [*_machine(sample, thresholds), *_stores(sample)]
+    reasons = [*_machine(sample, thresholds), *_stores(sample, thresholds)]
     unknown: frozenset[str] = frozenset()
     if sample.connections is None:
         unknown |= OF_CONNECTIONS
@@ -233,26 +237,26 @@ def _machine(sample: Sample, thresholds: Thresholds) -> list[Reason]:
     if sample.memory > thresholds.memory:
         detail = f"Memory at {sample.memory:.0f} %, MEMORY_THRESHOLD is {thresholds.memory:.0f} %."
         reasons.append(Reason("memory_high", "degraded", detail))
-    if sample.disk is not None and sample.disk < DISK_FULL:
+    if sample.disk is not None and sample.disk < thresholds.disk:
         detail = f"A disk of the service is full: {sample.disk // 2**20} MB are left."
         reasons.append(Reason("disk_full", "degraded", detail))
     return reasons
 
 
-def _stores(sample: Sample) -> list[Reason]:
+def _stores(sample: Sample, thresholds: Thresholds) -> list[Reason]:
     redis, store = sample.redis, sample.store
     away: Status = "degraded" if redis.ok or store.ok else "unhealthy"
     reasons = []
     if not redis.ok:
         reasons.append(Reason("redis_away", away, "Redis does not answer."))
-    elif redis.seconds > REDIS_SLOW:
+    elif redis.seconds > thresholds.redis:
         detail = f"Redis takes {redis.seconds:.2f} s for a ping."
         reasons.append(Reason("redis_slow", "degraded", detail))
     if redis.ok and sample.durability is not None:
         reasons.append(Reason("not_durable", "degraded", sample.durability))
     if not store.ok:
         reasons.append(Reason("store_away", away, "The state store does not answer."))
-    elif store.seconds > STORE_SLOW:
+    elif store.seconds > thresholds.store:
         detail = f"The state store takes {store.seconds:.2f} s for a document."
         reasons.append(Reason("store_slow", "degraded", detail))
     return reasons

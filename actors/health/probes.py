@@ -212,6 +212,8 @@ class Probes:
             self._went("connections", well=False)
             return None
         self._went("connections", well=True)
+        for gone in self._beats.keys() - set(names):
+            del self._beats[gone]
         connections, owners = {}, []
         for connection in self._known:
             lease = leases.get(connection.id)

@@ -1,6 +1,6 @@
 """The settings as documents: `docs/settings.md` and `.env.example`, made of the settings themselves.
 
-`python -m gateway.cli.reference` writes both anew.
+`python -m gateway.cli.reference` writes both anew, and `docs/api.md` with them.
 """
 
 from __future__ import annotations
@@ -74,5 +74,8 @@ def _default(name: str) -> str | None:
 
 
 if __name__ == "__main__":
+    from gateway.cli import api_page
+
+    (ROOT / "docs" / "api.md").write_text(api_page.markdown())
     (ROOT / "docs" / "settings.md").write_text(markdown())
     (ROOT / ".env.example").write_text(env_example())

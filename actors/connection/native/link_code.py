@@ -9,7 +9,6 @@ pairing of `pairing.py`. Names and lengths are those of WhatsApp's stanzas.
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from actors.connection.native.nodes import Node
 from actors.connection.native.signatures import raw
@@ -146,7 +146,7 @@ def _stage(phone: str, stage: str, more: dict[str, str], *parts: Node) -> Node:
 
 
 def _under(code: str, salt: bytes, iv: bytes, key: bytes) -> bytes:
-    derived = hashlib.pbkdf2_hmac("sha256", code.encode(), salt, _ROUNDS, _KEY)
+    derived = PBKDF2HMAC(SHA256(), _KEY, salt, _ROUNDS).derive(code.encode())
     cipher = Cipher(AES256(derived), CTR(iv)).encryptor()
     return cipher.update(key) + cipher.finalize()
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -147,7 +148,9 @@ async def test_the_store_goes_and_comes_back_with_what_was_raised_meanwhile(
     locker = sqlite3.connect(settings.state_file, isolation_level=None)
     try:
         locker.execute("BEGIN IMMEDIATE")
-        monkeypatch.setattr("actors.health.checks.REDIS_SLOW", -1.0)  # something to alert
+        monkeypatch.setattr(
+            monitor, "_thresholds", replace(monitor._thresholds, redis=-1.0)
+        )  # something to alert
         for _ in range(2):
             await monitor.round()
         assert monitor.last is not None

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
-import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.instance import API_KEY, TEIMOSO
+from tests.integration.whole.pages import commands, run
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP, arrived, becomes
 from tests.waiting import until
 
@@ -22,42 +20,12 @@ if TYPE_CHECKING:
     from tests.instance import Instance
 
 pytestmark = [pytest.mark.usefixtures("is_open"), pytest.mark.timeout(240)]
-PAGE = (Path(__file__).resolve().parents[3] / "docs" / "operations.md").read_text()
-
-
-def commands(title: str) -> list[str]:
-    section = PAGE.partition(f"\n### {title}")[2].partition("\n##")[0]
-    blocks = re.findall(r"```console\n(.*?)```", section, re.DOTALL)
-    found = [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
-    assert found, title
-    return found
-
-
-def run(instance: Instance, command: str) -> str:
-    """In a shell, as a person has it; what it printed. One that fails fails the test."""
-    done = subprocess.run(
-        ["bash", "-c", command],
-        env={
-            **os.environ,
-            "PATH": f"{TEIMOSO.parent}{os.pathsep}{os.environ['PATH']}",
-            "TEIMOSO_DATA": str(instance.data),
-            "TEIMOSO_API_KEY": API_KEY,
-            "URL": f"http://127.0.0.1:{instance.port}",
-            **instance.environment,
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-    return done.stdout
+PAGE = "operations.md"
 
 
 @pytest.mark.long
 def test_scenario_1_graceful_shutdown(instance: Instance) -> None:
-    down, up, listed = commands("Scenario 1")
+    down, up, listed = commands(PAGE, "Scenario 1")
     run(instance, down)
     assert not instance.status()["processes"]
     run(instance, up)
@@ -69,7 +37,7 @@ def test_scenario_1_graceful_shutdown(instance: Instance) -> None:
 def test_scenario_2_crash(instance: Instance) -> None:
     before = {role: instance.process(role).pid for role in ("connection", "root")}
     begun = time.time()
-    *rest, recoveries = commands("Scenario 2")
+    *rest, recoveries = commands(PAGE, "Scenario 2")
     for command in rest:
         run(instance, command)
 
@@ -96,7 +64,7 @@ def _heard(instance: Instance, text: str) -> bool:
 
 
 def test_scenario_3_redis_fails(instance: Instance) -> None:
-    stop, pause, away, send, go_on, wait, back = commands("Scenario 3")
+    stop, pause, away, send, go_on, wait, back = commands(PAGE, "Scenario 3")
     (valkey,) = instance.pids("valkey")
     try:
         run(instance, stop)
@@ -126,7 +94,7 @@ def _state(pid: int) -> str:
 
 @pytest.mark.parametrize("when", ["Daily", "Weekly", "Monthly"])
 def test_the_maintenance_checklist(instance: Instance, when: str) -> None:
-    for command in commands(when):
+    for command in commands(PAGE, when):
         if "jobs run" in command:
             continue  # test_jobs submits it
         run(instance, command)

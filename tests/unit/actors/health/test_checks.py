@@ -159,10 +159,29 @@ def test_the_thresholds_are_settings() -> None:
         auto_recovery=False,
         queue_threshold=50,
         alert_repeat_interval=250,
+        disk_threshold=1000,
+        redis_latency_threshold=20,
+        store_latency_threshold=30,
     )
-    assert Thresholds.of(settings) == Thresholds(
-        70, 75, 1.5, auto_recovery=False, waiting=50, repeat=0.25
+    low = Thresholds.of(settings)
+    assert low == Thresholds(
+        70,
+        75,
+        1.5,
+        auto_recovery=False,
+        waiting=50,
+        repeat=0.25,
+        disk=1000,
+        redis=0.02,
+        store=0.03,
     )
+    slow = replace(
+        WELL, disk=999, redis=Answer(ok=True, seconds=0.025), store=Answer(ok=True, seconds=0.035)
+    )
+    assert not judge(replace(slow, disk=2**30), THRESHOLDS).reasons
+    assert {"disk_full", "redis_slow", "store_slow"} <= {
+        reason.name for reason in judge(slow, low).reasons
+    }
     assert "queue_backlog" in {
         reason.name
         for reason in judge(

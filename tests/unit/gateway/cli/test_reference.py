@@ -1,4 +1,4 @@
-"""What is made of the settings is as they are: `make docs` writes it anew."""
+"""What is made of the settings and of the API is as they are: `make docs` writes it anew."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.settings import Settings
-from gateway.cli import reference
+from gateway.app import OPERATIONS
+from gateway.cli import api_page, reference
 from gateway.cli.reference import ROOT
+from gateway.problems import KINDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +24,11 @@ def test_every_setting_is_told_and_no_other() -> None:
 
 @pytest.mark.parametrize(
     ("name", "made"),
-    [("docs/settings.md", reference.markdown), (".env.example", reference.env_example)],
+    [
+        ("docs/settings.md", reference.markdown),
+        (".env.example", reference.env_example),
+        ("docs/api.md", api_page.markdown),
+    ],
 )
 def test_what_is_made_of_them_is_current(name: str, made: object) -> None:
     assert callable(made)
@@ -41,3 +47,13 @@ def test_the_example_is_a_settings_file_that_changes_nothing(
     file = tmp_path / ".env"
     file.write_text("\n".join(set_here))
     assert Settings.resolve(file) == Settings.resolve()
+
+
+def test_every_operation_is_told_with_its_scope_and_every_problem() -> None:
+    page = api_page.markdown()
+    for operation in OPERATIONS:
+        _, told, rest = page.partition(f"### `{operation.method} {operation.path}`\n")
+        assert told, operation.path
+        section = rest.partition("\n### ")[0].partition("\n## ")[0]
+        assert (f"the scope `{operation.scope}`" in section) is (operation.scope is not None)
+    assert all(f"| `{code}` |" in page for code in KINDS)

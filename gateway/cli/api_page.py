@@ -1,0 +1,128 @@
+"""The API as a document: `docs/api.md`, made of the OpenAPI document that a gateway serves."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from gateway import problems
+from gateway.app import OPERATIONS
+from gateway.openapi import document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+INTRO = """\
+# API
+
+{description}
+
+A running instance shows the same at `/docs`, and `/openapi.json` is the document that this page is
+made of (`make docs`). The API key goes into `X-Api-Key` or `Authorization: Bearer`. What may refuse any
+request is told [once](#problems).
+
+"""
+_ORDER = ("messages", "queue", "connections")
+"""What is told first; the other groups follow by name."""
+
+_SCOPES = {operation.id: operation.scope for operation in OPERATIONS}
+_CODE = re.compile(r"`(\w+)`")
+_EVERYWHERE = 30
+"""A refusal of so many operations is said once and not with each."""
+
+
+def markdown() -> str:
+    """The page: a section for each group of operations, and all problems at its end."""
+    told = json.loads(json.dumps(document(OPERATIONS, "")))
+    groups: dict[str, list[str]] = {}
+    refused = _common(told)
+    for path, methods in told["paths"].items():
+        for method, operation in methods.items():
+            lines = "".join(_operation(method.upper(), path, operation, refused))
+            groups.setdefault(operation["tags"][0], []).append(lines)
+    rest = sorted(groups.keys() - set(_ORDER))
+    sections = "".join(
+        f"## {group.capitalize()}\n\n{''.join(groups[group])}" for group in (*_ORDER, *rest)
+    )
+    return INTRO.format(description=told["info"]["description"]) + sections + _problems(refused)
+
+
+def _common(told: Mapping[str, Any]) -> set[str]:
+    counts: dict[str, int] = {}
+    for methods in told["paths"].values():
+        for operation in methods.values():
+            for code in _refusals(operation):
+                counts[code] = counts.get(code, 0) + 1
+    return {code for code, count in counts.items() if count >= _EVERYWHERE}
+
+
+def _refusals(operation: Mapping[str, Any]) -> list[str]:
+    return [
+        code
+        for status, answer in operation["responses"].items()
+        if int(status) >= 400
+        for code in _CODE.findall(answer["description"])
+        if code in problems.KINDS
+    ]
+
+
+def _operation(
+    method: str, path: str, operation: Mapping[str, Any], common: set[str]
+) -> Iterator[str]:
+    yield f"### `{method} {path}`\n\n{operation['summary']}.\n\n"
+    if scope := _SCOPES[operation["operationId"]]:
+        yield f"The key needs the scope `{scope}`.\n\n"
+    if given := [one for one in operation.get("parameters", ()) if one["in"] != "path"]:
+        yield "| parameter | in | what it is |\n|---|---|---|\n"
+        for one in given:
+            yield f"| `{one['name']}` | {one['in']} | {_cell(_said(one))} |\n"
+        yield "\n"
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        for name, example in list(media.get("examples", {}).items())[:1]:
+            yield f"A body, `{name}`:\n\n{_json(example['value'])}"
+    for status, answer in operation["responses"].items():
+        if int(status) < 400:
+            yield from _answer(status, answer)
+    if special := [code for code in _refusals(operation) if code not in common]:
+        yield f"Refused as {', '.join(f'`{code}`' for code in special)}.\n\n"
+
+
+def _answer(status: str, answer: Mapping[str, Any]) -> Iterator[str]:
+    yield f"**{status}** {answer['description']}\n\n"
+    for media in answer.get("content", {}).values():
+        for example in list(media.get("examples", {}).values())[:1]:
+            if isinstance(example["value"], dict | list):
+                yield _json(example["value"])
+
+
+def _said(parameter: Mapping[str, Any]) -> str:
+    said = parameter.get("description") or parameter["schema"].get("description")
+    if said:
+        return str(said)
+    values = [value for one in _schemas(parameter["schema"]) for value in one.get("enum", ())]
+    return ", ".join(f"`{value}`" for value in values) or str(parameter["name"]).replace("_", " ")
+
+
+def _schemas(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [schema, *schema.get("anyOf", ())]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _json(value: object) -> str:
+    return f"```json\n{json.dumps(value, indent=2, ensure_ascii=False)}\n```\n\n"
+
+
+def _problems(common: set[str]) -> str:
+    kinds = sorted(problems.KINDS.values(), key=lambda kind: (kind.status, kind.code))
+    rows = "".join(
+        f"| {kind.status} | `{kind.code}` | {kind.title}{' *' if kind.code in common else ''} |\n"
+        for kind in kinds
+    )
+    return (
+        "## Problems\n\nA code never changes its meaning. What has a star may refuse nearly any"
+        f" request.\n\n| status | code | what it is |\n|---|---|---|\n{rows}"
+    )

@@ -1,0 +1,44 @@
+"""The commands of `docs/start.md`, one after the other, as a newcomer types them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.whole.pages import commands, run
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from tests.instance import Instance
+
+pytestmark = [pytest.mark.usefixtures("is_open"), pytest.mark.timeout(240)]
+
+PAGE = "start.md"
+
+
+def test_a_newcomers_first_minutes(instance: Instance) -> None:
+    *link, listed = commands(PAGE, "Link an account")
+    for command in link:
+        run(instance, command)
+    until("it is open", lambda: instance.connection("demo")["state"] == "open" or None, 30)
+    assert "demo" in run(instance, listed)
+    send, inbox, say, pause, read, post = commands(PAGE, "Send, and be answered")
+    run(instance, send)
+    assert "is it open?" in run(instance, inbox)
+    for command in (say, pause):
+        run(instance, command)
+    texts = {one["text"] for one in json.loads(run(instance, read))["items"]}
+    assert texts == {"is it open?", "until six"}
+    first = json.loads(run(instance, post))
+    assert json.loads(run(instance, post))["id"] == first["id"], "the key makes it the same"
+    status, kill, again, recoveries = commands(PAGE, "Knock it over")
+    before = instance.connection("demo")["owner"]
+    assert "demo" in run(instance, status)
+    for command in (kill, again):
+        run(instance, command)
+    assert instance.connection("demo")["owner"] != before
+    assert "still there?" in run(instance, inbox)
+    until("it is listed", lambda: "demo" in run(instance, recoveries) or None, 20)
+    instance.api.delete("/api/connections/demo").raise_for_status()
