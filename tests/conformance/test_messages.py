@@ -51,6 +51,7 @@ def test_calls_sent_what_the_server_has(simulator: Simulator, client: Client, fr
 @pytest.mark.differs(tryx="D3")
 def test_says_that_a_message_was_refused(simulator: Simulator, client: Client, friend: str) -> None:
     client.send(friend, "opens")
+    until(lambda: simulator.texts(friend) == ["opens"])  # some say "sent" before
     fault = simulator.fault(client.number, "error_acks", count=1, code=463)
     client.process.command(do="send", to=friend, text="refused")
     until(lambda: simulator.struck(fault) == 1)

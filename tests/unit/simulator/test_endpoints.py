@@ -71,8 +71,10 @@ def test_survives_a_restart(pair: tuple[Endpoint, Endpoint], store: Store) -> No
 def test_an_altered_message_changes_nothing(pair: tuple[Endpoint, Endpoint]) -> None:
     alice, bob = pair
     opened(alice, bob)
+    assert alice.decrypt(B, *bob.encrypt(A, b"answer")) == b"answer"
     kind, sealed = alice.encrypt(B, b"genuine")
-    for at in (1, 40, len(sealed) // 2, len(sealed) - 20):
+    assert kind == "msg", "of what opens a session a part is vouched for by nobody"
+    for at in range(len(sealed)):
         forged = bytearray(sealed)
         forged[at] ^= 1
         with pytest.raises(UndecryptableError):

@@ -47,7 +47,7 @@ def test_what_is_no_connection_id_has_no_keys(connection: str) -> None:
 
 def test_the_scripts_name_their_keys_in_the_order_in_which_they_get_them() -> None:
     text = (files("actors.redis") / "transitions.lua").read_text()
-    named = re.search(r"local ([A-Z,\s]+) = unpack\(KEYS\)", text)
+    named = re.search(r"local ([A-Z_,\s]+) = unpack\(KEYS\)", text)
     assert named is not None
     fields = [name.strip().lower() for name in named[1].split(",")]
     assert SHOP.scripted == tuple(getattr(SHOP, field) for field in fields)
