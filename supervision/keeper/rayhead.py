@@ -97,6 +97,8 @@ def command(data: Path, ports: Mapping[str, int], log_bytes: int = 2**25) -> Com
             "RAY_gcs_storage": "rocksdb",
             "RAY_gcs_storage_path": str(data / STORAGE),
             "RAY_kill_worker_timeout_milliseconds": "500",
+            # Threads share two heaps, or each of a process keeps what it once needed for itself.
+            "MALLOC_ARENA_MAX": "2",
             "RAY_ROTATION_MAX_BYTES": str(log_bytes),
             "RAY_ROTATION_BACKUP_COUNT": str(rotation.KEPT),
             "DASHBOARD_METRIC_PORT": str(ports["ray_dashboard_metrics"]),

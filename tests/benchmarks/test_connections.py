@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 CONNECTIONS = int(os.environ.get("CONNECTIONS", "10"))
-ROUNDS = 3
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
 CONTACTS = [f"155501110{number:02d}" for number in range(10)]
 NAMES = [f"c{number}" for number in range(CONNECTIONS)]
 WAITING = 1000
