@@ -31,6 +31,9 @@ QUIET = 60.0
 CLEARED = 30.0
 """Seconds within which every alert is cleared once all is well again."""
 
+ASKING = 1.0
+"""Seconds for which what somebody says to a contact may be on its way to the simulator."""
+
 PROVEN = ("sent", "delivered", "read")
 
 
@@ -56,7 +59,17 @@ class Outcome:
 
     def counts(self, strike: Strike) -> bool:
         """Whether it struck messages: what strikes an idle process proves nothing."""
-        return strike.met or self.in_flight(strike) > 0
+        return strike.met or self.in_flight(strike) > 0 or self.cut_off(strike)
+
+    def cut_off(self, strike: Strike) -> bool:
+        """Whether somebody was just saying something, and was told by nobody that it was heard."""
+        lanes = {id(fate.lane): fate.lane for fate in self.fates}.values()
+        return any(
+            strike.at - ASKING < asked < strike.at
+            for lane in lanes
+            if strike.touches(lane.party.connection)
+            for _, asked in lane.doubtful
+        )
 
     def idle(self) -> list[Violation]:
         """Each fault of which no strike counts; pure."""

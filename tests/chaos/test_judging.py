@@ -159,6 +159,15 @@ def test_what_struck_nobody_does_not_count() -> None:
     assert [(row.times, row.p50) for row in report.rows(outcome)] == [(1, 1.0), (0, None)]
 
 
+def test_what_cut_somebody_off_struck_messages() -> None:
+    """The simulator dies while it is told of them: whether they are on their way nobody knows."""
+    lane = Lane(WHOM[0], WHOM[0].contacts[0], "in", doubtful=[("said", 149.9)])
+    known = [Fate("token", lane, 0.0, [Arrival("id", 0, 1.0, 1)])]
+    cut, before, later = strike(KILL, 150), strike(KILL, 149), strike(KILL, 152)
+    outcome = Outcome(60, [cut, before, later], known, {}, Counter(), [])
+    assert [outcome.counts(one) for one in (cut, before, later)] == [True, False, False]
+
+
 def test_the_table_tells_what_happened() -> None:
     one, two = strike(KILL, 0.5, 1.0), strike(KILL, 50, 3.0)
     two.violations.append(Violation("lost", "token 1", None, 50))

@@ -147,16 +147,23 @@ class Load:
         time.sleep(0.5)
 
     def strike_into(self, party: Party, size: int) -> None:
-        """The party's crowd begins to say so much: most of it is to come when this returns."""
-        saying = threading.Thread(target=self.burst, args=(party, size), name="crowd")
+        """The party's crowd begins to say so much: most of it is to come when this returns.
+
+        It begins once what it says already is said.
+        """
+        begun = threading.Event()
+        saying = threading.Thread(target=self.burst, args=(party, size, begun), name="crowd")
         self._saying.append(saying)
         saying.start()
+        assert begun.wait(30), f"the crowd of {party.connection} is not through"
         time.sleep(0.01)
 
-    def burst(self, party: Party, size: int) -> None:
+    def burst(self, party: Party, size: int, begun: threading.Event | None = None) -> None:
         """The party's crowd says so much at once, behind what it says already."""
         lane = self._crowds[party.connection]
         with self._crowding[party.connection]:
+            if begun is not None:
+                begun.set()
             self._burst(party, lane, lane.token(next(self._bursts)), size)
 
     def _burst(self, party: Party, lane: Lane, text: str, size: int) -> None:
