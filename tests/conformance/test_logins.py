@@ -108,6 +108,7 @@ def test_finds_the_simulator_again_after_its_kill(
     simulator: Simulator, client: Client, friend: str
 ) -> None:
     client.send(friend, "first")
+    until(lambda: simulator.texts(friend) == ["first"])  # some say "sent" before
     simulator.settled(client.number)
     client.process.kill()
     simulator.say(friend, client.number, "waiting")
