@@ -107,9 +107,9 @@ class Children:
 
     `reach` is how the root itself comes to the bucket. `offer` says with which settings, where a
     child's host may not have them. `confirm` ends a root that is replaced: nobody is made, or ended
-    for what a probe found, before it was asked. `on_end` is called once for each child that ended by itself, `on_change` whenever it may have
-    changed who there is or what it serves, `on_told` with what a child
-    says of itself, `on_gone` with each that is a child no more.
+    for what a probe found, before it was asked. `on_end` is called once for each child that ended by
+    itself, `on_change` whenever it may have changed who there is or what it serves, `on_told` with what
+    a child says of itself, `on_gone` with each that is a child no more.
     """
 
     def __init__(

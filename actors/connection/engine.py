@@ -246,9 +246,9 @@ async def _ignore(*_: object) -> None:
 class EngineEvents:
     """What an engine tells its owner; each is awaited by the engine's own loop, so keep it short.
 
-    `on_qr` a new QR to show; `on_code` a new code to type, or `NO_CODE`; `on_paired` credentials are committed (canonical address of the
-    account); `on_open` logged in; `on_inbox` at least one new item was committed; `on_presence`
-    somebody came, went, types or stopped.
+    `on_qr` a new QR to show; `on_code` a new code to type, or `NO_CODE`; `on_paired` credentials are
+    committed (canonical address of the account); `on_open` logged in; `on_inbox` at least one new item
+    was committed; `on_presence` somebody came, went, types or stopped.
     """
 
     on_qr: Callable[[Qr], Awaitable[None]] = field(default=_ignore)

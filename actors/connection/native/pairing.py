@@ -1,9 +1,9 @@
 """Pairing: the QR codes a phone scans, and the proof that the phone which scanned them sends.
 
 The device gives the phone a secret through the QR code (or through a code that is typed, as in
-`link_code.py`). The phone signs the device's identity key
-with the account's and authenticates that with the secret; the device signs back. Together the two
-signatures are the device identity that later goes along with the first message to anybody.
+`link_code.py`). The phone signs the device's identity key with the account's and authenticates that
+with the secret; the device signs back. Together the two signatures are the device identity that later
+goes along with the first message to anybody.
 """
 
 from __future__ import annotations
