@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import os
 import random
+import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -138,6 +139,7 @@ class ConnectionActor(Shell):
             self._connection = self._lease = None
             raise
         assert self._lease is not None
+        self._introduce(self._lease)
         return self._lease.epoch
 
     async def logout(self) -> None:
@@ -145,6 +147,16 @@ class ConnectionActor(Shell):
         if self._serving is not None:
             await self._serving.logout()
             await self._follow_on()
+
+    def _introduce(self, lease: Lease) -> None:
+        """Show in Ray's dashboard whom it serves, in the process's title and in the actor's log.
+
+        Of a name and a `repr` Ray keeps what the standby was called, but it makes the title anew at
+        each call, of the class's name.
+        """
+        type(self).__name__ = f"ConnectionActor {lease.connection}"
+        sys.stdout.write(f"serves {lease.connection} under epoch {lease.epoch}\n")
+        sys.stdout.flush()
 
     async def _begin_life(self, connection: str, directory: Path, created_at: float) -> None:
         if not (self._settings.several_hosts and handover.is_own(self._settings.data)):

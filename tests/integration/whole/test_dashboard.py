@@ -1,0 +1,88 @@
+"""What `docs/operations.md` says of Ray's dashboard: who is shown as whom, before and after a takeover."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from supervision.cluster import TOKEN
+from supervision.keeper.plan import Plan
+from tests.integration.whole.shop import SHOP, becomes
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.instance import Instance
+
+pytestmark = pytest.mark.usefixtures("is_open")
+SERVES, STANDS_BY = f"ray::ConnectionActor {SHOP}", "ray::ConnectionActor"
+
+
+@pytest.fixture
+def dashboard(instance: Instance) -> Iterator[httpx.Client]:
+    plan = Plan.load(instance.data)
+    assert plan is not None
+    token = (instance.data / TOKEN).read_text().strip()
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{plan.ports['ray_dashboard']}",
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=20,
+    ) as client:
+        yield client
+
+
+def titles(dashboard: httpx.Client) -> dict[int, str]:
+    """The workers of the page "Cluster", by pid."""
+    nodes = dashboard.get("/nodes?view=summary").raise_for_status().json()["data"]["summary"]
+    node = nodes[0]["raylet"]["nodeId"]
+    detail = dashboard.get(f"/nodes/{node}").raise_for_status().json()["data"]["detail"]
+    return {one["pid"]: " ".join(filter(None, one["cmdline"])) for one in detail["workers"]}
+
+
+def actor(dashboard: httpx.Client, pid: int, state: str) -> dict[str, Any] | None:
+    """One of the page "Actors"."""
+    asked = dashboard.get("/api/v0/actors", params={"detail": 1, "limit": 1000})
+    found = asked.raise_for_status().json()["data"]["result"]["result"]
+    return next((one for one in found if (one["pid"], one["state"]) == (pid, state)), None)
+
+
+def log(dashboard: httpx.Client, of: dict[str, Any]) -> str:
+    asked = {"actor_id": of["actor_id"], "suffix": "out"}
+    return dashboard.get("/api/v0/logs/file", params=asked).raise_for_status().text
+
+
+def title(instance: Instance, role: str) -> str:
+    return " ".join(filter(None, instance.process(role).cmdline()))
+
+
+def test_it_tells_whom_a_process_serves_as_far_as_ray_can(
+    instance: Instance, dashboard: httpx.Client
+) -> None:
+    until("a standby waits", lambda: instance.pids("standby") or None, 30)
+    before, standby = instance.process("connection", SHOP).pid, instance.process("standby").pid
+
+    def shown() -> bool:
+        seen = titles(dashboard)
+        return (seen.get(before), seen.get(standby)) == (SERVES, STANDS_BY)
+
+    until("the workers are shown", shown, 40)
+    instance.kill("connection", SHOP)
+    until("it took over", lambda: instance.pids("connection") == {standby}, 20)
+    becomes(instance, "open", None)
+    until("its title tells it", lambda: title(instance, "connection") == SERVES, 10)
+    fell = until("one is shown as dead", partial(actor, dashboard, before, "DEAD"), 20)
+    assert "its worker process has died" in str(fell["death_cause"])
+    serves = actor(dashboard, standby, "ALIVE")
+    assert serves is not None
+    for one in (fell, serves):
+        assert one["class_name"] == "ConnectionActor"
+        assert one["name"].startswith("connection:"), "as it was called when it stood by"
+        assert one["repr_name"] == f"<{one['name']}>"
+        assert f"serves {SHOP} under epoch" in log(dashboard, one)
+    root = actor(dashboard, instance.process("root").pid, "ALIVE")
+    assert root is not None
+    assert (root["name"], root["repr_name"]) == ("root", "<root>")
