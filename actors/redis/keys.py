@@ -36,7 +36,9 @@ script may touch them together::
     teimoso:{shop}:shown              string  the account is to be seen online, for a day
     teimoso:poke                      channel desired state changed, look now
     teimoso:webhooks                  string  token of the process that delivers to webhooks
-    teimoso:root                      string  token of the root that began last
+    teimoso:newest_root               string  number of the root that began last
+
+While an upgrade runs, actors of both releases use them: a key whose kind changes gets another name.
 
 A chat with a lane is in exactly one of `ready`, `resting`, `flight` and `held` (there by its
 message).
@@ -51,7 +53,7 @@ from functools import lru_cache
 
 POKE = "teimoso:poke"
 WEBHOOKS = "teimoso:webhooks"
-ROOT = "teimoso:root"
+ROOT = "teimoso:newest_root"
 
 CONNECTION_ID = r"[a-z0-9][a-z0-9_-]{0,63}"
 _CONNECTION = re.compile(CONNECTION_ID)

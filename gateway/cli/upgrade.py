@@ -165,7 +165,7 @@ async def _keeper(data: Path, old: Old, tell: Callable[[str], None]) -> None:
     if not held(data):
         instance.launch_keeper(data)
     await _until("the keeper", lambda: _renewed(data, "keeper", old, PROCESSES))
-    await _until("each part", lambda: all(one.state == "ready" for one in board.read(data)))
+    await _until("each part", lambda: not _missing(data), partial(_missing, data))
     tell("keeper")
 
 
@@ -274,9 +274,18 @@ def _there(data: Path, role: str, file: Path | None = None) -> list[roster.Entry
     return [one for one in found if one.role == role and one.here]
 
 
-async def _until(what: str, there: Callable[[], bool]) -> None:
+def _missing(data: Path) -> str:
+    """What the keeper has not got ready, and why, in words."""
+    there = [one for one in board.read(data) if one.state != "ready"]
+    return "; ".join(f"{one.role} is {one.state}: {one.reason}" for one in there)
+
+
+async def _until(
+    what: str, there: Callable[[], bool], missing: Callable[[], str] = lambda: ""
+) -> None:
     deadline = time.monotonic() + BACK
     while not there():
         if time.monotonic() > deadline:
-            raise Stopped(f"{what.capitalize()} is not back within {BACK:.0f} s.")
+            why = f" ({missing()})" if missing() else ""
+            raise Stopped(f"{what.capitalize()} is not back within {BACK:.0f} s{why}.")
         await asyncio.sleep(LOOK)

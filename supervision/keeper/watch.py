@@ -55,8 +55,12 @@ class Keeper:
             entry.role: entry for entry in roster.read(data, PROCESSES) if entry.role in plan.roles
         }
         held = [name for name in ports.NAMES if name.partition("_")[0] in self._running]
-        settled = ports.settle(plan.ports, held, ports.candidates(data), ports.free)
-        self.plan = plan.with_ports(settled)
+        given = {plan.port, plan.control_port}  # nobody may listen on them yet
+
+        def free(port: int) -> bool:
+            return port not in given and ports.free(port)
+
+        self.plan = plan.with_ports(ports.settle(plan.ports, held, ports.candidates(data), free))
         self.plan.save(data)
         self._settings = _with_redis(data, settings, self.plan)
         self._settings.save()
@@ -167,14 +171,15 @@ class Keeper:
         if part.role == "ray":
             self._ray.set()
         if part.role == "simulator":
-            where = await probe.get_json(self.plan.control_port, "/")
-            if where is None:
-                raise Fallen("it does not say where it is")
-            update = {
-                "whatsapp_url": where["ws_url"],
-                "whatsapp_root_key": where["root_key"],
-                "whatsapp_media_authority": Path(where["media_authority"]),
-            }
+            where = await probe.get_json(self.plan.control_port, "/") or {}
+            try:
+                update = {
+                    "whatsapp_url": where["ws_url"],
+                    "whatsapp_root_key": where["root_key"],
+                    "whatsapp_media_authority": Path(where["media_authority"]),
+                }
+            except KeyError:  # or it went on from a release that did not say as much
+                raise Fallen("it does not say where it is") from None
             self._settings = self._settings.current().model_copy(update=update)
             try:
                 self._settings.save()
