@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from actors.settings import Settings
-from gateway.cli import machine, neighbours, output
+from gateway.cli import machine, neighbours, output, systemd
 from gateway.cli.finding import fail, ok, warn
 from gateway.cli.instance import CannotStart, Wish, wanted
 from gateway.cli.view import look
@@ -52,6 +52,8 @@ async def examine(data: Path, settings_file: Path | None = None) -> list[Finding
         machine.clock(),
         machine.valkey(),
     ]
+    if (found := systemd.version()) is not None:
+        findings.append(found)
     try:
         known = Plan.load(data)
     except Unreadable as error:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli import output, units
+from gateway.cli import output, systemd, units
 from gateway.cli.options import DATA, Data, Json, directory
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from gateway.cli.units import Scope
 
 app = typer.Typer(help="The systemd unit that keeps an instance.", no_args_is_help=True)
-
-BOOTED = Path("/run/systemd/system")
-"""There where systemd is what runs the machine."""
 
 Name = Annotated[str, typer.Option("--name", help="The unit's; another one for each instance.")]
 System = Annotated[
@@ -80,8 +77,9 @@ def install(
         done = not show
         commands = _installing(name, scope, root, start=start)
         if done:
-            _write(file, text, here=str(root) == "/")
-            _run(commands)
+            _check_booted(root)
+            _write(file, text)
+            _run(commands, f"{file} is written; `teimoso service uninstall` takes it away.")
     except CannotInstall as refusal:
         output.refuse(str(refusal))
     if as_json:
@@ -94,6 +92,8 @@ def install(
             " it runs.",
             soft_wrap=True,
         )
+        if (found := systemd.version()) is not None and found.result != "ok":
+            output.console().print(f"systemd {found.found}; {found.do}.", soft_wrap=True)
 
 
 @app.command()
@@ -111,9 +111,10 @@ def uninstall(
         commands = _uninstalling(name, scope, root)
         there = file.exists()
         if there and not show:
-            _run(commands[:1])
+            _check_booted(root)
+            _run(commands[:1], f"{file} is left as it is.")
             file.unlink()
-            _run(commands[1:])
+            _run(commands[1:], f"{file} is removed.")
     except CannotInstall as refusal:
         output.refuse(str(refusal))
     except OSError as error:
@@ -225,14 +226,17 @@ def _systemctl(scope: Scope, root: Path, *words: str) -> list[str]:
     return ["systemctl", *(("--user",) if scope == "user" else ()), *words]
 
 
-def _write(file: Path, text: str, *, here: bool) -> None:
+def _check_booted(root: Path) -> None:
+    if str(root) == "/" and not systemd.BOOTED.exists():
+        raise CannotInstall(
+            "systemd does not run this machine: --print shows what would be done, --root DIR does it"
+            " in another one's tree."
+        )
+
+
+def _write(file: Path, text: str) -> None:
     from actors.files import write_atomically
 
-    if here and not BOOTED.exists():
-        raise CannotInstall(
-            "systemd does not run this machine: --print shows the unit, --root DIR puts it into"
-            " another one's tree."
-        )
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, text)
@@ -243,16 +247,17 @@ def _write(file: Path, text: str, *, here: bool) -> None:
         ) from None
 
 
-def _run(commands: list[list[str]]) -> None:
+def _run(commands: list[list[str]], state: str) -> None:
+    """Run them; raises `CannotInstall`, with the `state` in which it leaves the unit."""
     for command in commands:
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
         except OSError as error:
-            raise CannotInstall(f"{command[0]} does not run: {error.strerror}.") from None
+            raise CannotInstall(f"{command[0]} does not run: {error.strerror}. {state}") from None
         if done.returncode != 0:
             said: Any = (done.stderr or done.stdout).strip().splitlines()
-            reason = said[-1] if said else f"status {done.returncode}"
-            raise CannotInstall(f"`{' '.join(command)}` failed: {reason}")
+            reason = said[-1].rstrip(".") if said else f"status {done.returncode}"
+            raise CannotInstall(f"`{' '.join(command)}` failed: {reason}. {state}")
 
 
 def _show(file: Path, text: str, commands: list[list[str]]) -> None:

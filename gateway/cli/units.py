@@ -40,7 +40,8 @@ ExecStart={up}
 # Its parts log under logs/; what it says itself would show the first API key.
 StandardOutput=null
 StandardError=journal
-# exp_backoff_restart_delay: the pause doubles up to RESTART_BACKOFF_CAP.
+# exp_backoff_restart_delay: the pause doubles up to RESTART_BACKOFF_CAP, from systemd 254 on; with an
+# older one it stays RestartSec=.
 Restart=on-failure
 RestartSec={base}ms
 RestartSteps={steps}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.settings import Settings
-from gateway.cli import main, service, units
+from gateway.cli import main, systemd, units
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,8 +158,69 @@ def test_without_systemd_nothing_is_written(
     tmp_path: Path, teimoso: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(service, "BOOTED", tmp_path / "none")
+    monkeypatch.setattr(systemd, "BOOTED", tmp_path / "none")
     status, _, errors = teimoso("service", "install", "--user", "--data", tmp_path)
     assert status == 1
-    assert errors.startswith("systemd does not run this machine: --print shows the unit")
+    assert errors.startswith("systemd does not run this machine: --print shows what would be done")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """A systemd that runs the machine, and a `systemctl` that does what a script says."""
+    (home := tmp_path / "home").mkdir()
+    (programs := tmp_path / "bin").mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(systemd, "BOOTED", tmp_path)
+
+    def does(script: str) -> Path:
+        for name in ("systemctl", "loginctl"):
+            program = programs / name
+            program.write_text(f"#!/bin/sh\n{script}\n")
+            program.chmod(0o755)
+        return home / ".config" / "systemd" / "user" / "teimoso.service"
+
+    return does
+
+
+WITHOUT_BUS = "echo Failed to connect to bus: No medium found. >&2; exit 1"
+
+
+def test_a_systemctl_that_fails_is_told_with_what_is_left(
+    tmp_path: Path, teimoso: Command, systemctl: Callable[[str], Path]
+) -> None:
+    file = systemctl(WITHOUT_BUS)
+    flags = ("--user", "--data", tmp_path)
+    failed = "failed: Failed to connect to bus: No medium found."
+    status, _, errors = teimoso("service", "install", *flags)
+    assert status == 1
+    assert errors == (
+        f"`systemctl --user daemon-reload` {failed} {file} is written;"
+        " `teimoso service uninstall` takes it away.\n"
+    )
+    status, _, errors = teimoso("service", "uninstall", "--user")
+    disable = "`systemctl --user disable --now teimoso.service`"
+    assert (status, errors) == (1, f"{disable} {failed} {file} is left as it is.\n")
+    assert file.exists(), "what it starts may run"
+    systemctl(f'case "$*" in *daemon-reload) {WITHOUT_BUS};; esac')
+    status, _, errors = teimoso("service", "uninstall", "--user")
+    reload = "`systemctl --user daemon-reload`"
+    assert (status, errors) == (1, f"{reload} {failed} {file} is removed.\n")
+    assert not file.exists()
+    assert teimoso("service", "uninstall", "--user")[:2] == (0, f"There is no {file}.\n")
+
+
+@pytest.mark.parametrize(
+    ("version", "told"), [("252 (252.39-1~deb12u1)", True), ("254 (254)", False), ("?", False)]
+)
+def test_a_systemd_whose_pauses_do_not_grow_is_told_of(
+    tmp_path: Path, teimoso: Command, systemctl: Callable[[str], Path], version: str, told: bool
+) -> None:
+    systemctl(f"echo 'systemd {version}'")
+    status, output, errors = teimoso("service", "install", "--user", "--data", tmp_path)
+    assert status == 0, errors
+    assert ("252: a unit always pauses RESTART_BACKOFF_BASE" in output) == told
+    found = systemd.version()
+    assert found is not None
+    assert found.result == ("warn" if told else "ok")
