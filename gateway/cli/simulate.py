@@ -53,6 +53,23 @@ def scan(
     _tell(answer, f"{number} scanned the code of {connection}.", as_json=as_json)
 
 
+@app.command("link-code")
+def link_code(
+    number: Number,
+    code: Annotated[
+        str, typer.Argument(metavar="CODE", help="From `teimoso connections pairing-code`.")
+    ],
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Type a connection's pairing code on the phone of that number."""
+    from gateway.cli.api import segment
+
+    with _control(directory(data)) as control:
+        answer = control.post(f"/phones/{segment(number)}/link-code", {"code": code})
+    _tell(answer, f"{number} linked who shows this code.", as_json=as_json)
+
+
 @app.command()
 def say(
     number: Number,

@@ -118,7 +118,14 @@ def test_an_owner_that_is_killed_leaves_no_code_and_the_next_gives_one(waiting: 
     assert said.returncode == 0, said.stderr
     told = json.loads(said.stdout)
     assert set(told) == {"code", "expires_at"}
-    assert waiting.typed(told["code"]) is None
+    wrong = waiting.instance.teimoso("simulate", "link-code", waiting.phone, "no code")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert wrong.stderr.startswith("A code is 8 letters and digits")
+    linked = waiting.instance.teimoso(
+        "simulate", "link-code", waiting.phone, told["code"], "--json"
+    )
+    assert linked.returncode == 0, linked.stderr
+    assert json.loads(linked.stdout)["jid"].startswith(waiting.phone)
     waiting.becomes_open()
 
 
