@@ -17,6 +17,7 @@ import typer
 
 from gateway.cli import output
 from gateway.cli.options import DATA, Data, Json, directory
+from supervision.jobs import JOBS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,16 +25,6 @@ if TYPE_CHECKING:
     from supervision.jobs.client import Client
 
 app = typer.Typer(help="What is done now and then, as jobs of Ray.", no_args_is_help=True)
-
-NAMES = (
-    "redrive",
-    "rewrap-keys",
-    "verify-backups",
-    "prune-messages",
-    "export-connection",
-    "recover-connection",
-    "backup-redis",
-)
 
 POLL = 0.5
 """Seconds between two looks at a job."""
@@ -51,7 +42,7 @@ Dashboard = Annotated[
 
 @app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    help=f"Submit a job and follow it: {', '.join(NAMES)}. Its own options follow its name.",
+    help=f"Submit a job and follow it: {', '.join(JOBS)}. Its own options follow its name.",
 )
 def run(
     context: typer.Context,
@@ -63,8 +54,8 @@ def run(
     as_json: Json = False,
 ) -> None:
     place = directory(data)
-    if job not in NAMES:
-        output.refuse(f"{job!r} is no job; {', '.join(NAMES)} are.")
+    if job not in JOBS:
+        output.refuse(f"{job!r} is no job; {', '.join(JOBS)} are.")
     words = placed(context.args)
     entry = [sys.executable, "-P", "-m", "supervision.jobs", job, *words, "--data", str(place)]
     if as_json:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from actors.connection.vault.bucket import BucketAway, Conflict
-from actors.connection.vault.envelope import Tampered
 from actors.connection.vault.keyring import WrongKey
 from actors.connection.vault.opening import open_bucket, open_vault
 from actors.redis.client import RedisAway, connect, durability, reach
@@ -24,6 +23,7 @@ from actors.state.webhooks import Webhooks
 from gateway import keys
 from gateway.cli.finding import fail, ok, warn
 from gateway.reach import is_private_host, is_public
+from supervision.jobs.copies import verified
 
 if TYPE_CHECKING:
     from actors.settings import Settings
@@ -229,15 +229,16 @@ async def _opens(settings: Settings) -> Finding:
     with tempfile.TemporaryDirectory(prefix="teimoso-doctor-") as scratch:
         for copy in list(newest.values())[:TRIED]:
             try:
-                await vault.restore(copy, Path(scratch) / "session")
-            except WrongKey as wrong:
-                do = "put the former key behind the new one, with a comma; without it they are lost"
-                return fail("session key", str(wrong), do)
-            except Tampered as tampered:
-                do = f"`teimoso backup verify {copy.connection} --all` says which others are whole"
-                return fail("session key", f"the copy of {copy.connection}: {tampered}", do)
+                found = await verified(vault, copy, Path(scratch))
             except BucketAway as away:
                 return fail("bucket", f"it stopped to answer: {away.reason}", _remedy(away.reason))
+            if not found["ok"]:
+                do = (
+                    "put the former key behind the new one, with a comma; without it they are lost"
+                    if found["code"] == WrongKey.code
+                    else f"`teimoso backup verify {copy.connection} --all` says which others are whole"
+                )
+                return fail("session key", f"the copy of {copy.connection}: {found['why']}", do)
     return ok("session key", f"it opens the copies of {min(TRIED, len(newest))} connections")
 
 

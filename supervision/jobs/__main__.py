@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,33 +20,28 @@ from actors.connection.vault.keyring import WrongKey
 from actors.redis.client import RedisAway
 from actors.settings import InvalidSettings, Settings
 from actors.state.documents import StoreAway
-from supervision.jobs import backup_redis, copies, export, prune, recover, redrive, rewrap
+from supervision.jobs import JOBS
 from supervision.jobs.job import CannotDo, Job
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
-JOBS: dict[str, ModuleType] = {
-    "redrive": redrive,
-    "rewrap-keys": rewrap,
-    "verify-backups": copies,
-    "prune-messages": prune,
-    "export-connection": export,
-    "recover-connection": recover,
-    "backup-redis": backup_redis,
-}
+
+def module(job: str) -> ModuleType:
+    """Its documentation, its `options` and how it is `run`."""
+    return import_module(f"supervision.jobs.{JOBS[job]}")
 
 
 def main(words: Sequence[str] | None = None) -> int:
     os.umask(0o077)
     parser = argparse.ArgumentParser(prog="python -m supervision.jobs")
     commands = parser.add_subparsers(dest="job", required=True, metavar="JOB")
-    for name, module in JOBS.items():
-        command = commands.add_parser(name, help=(module.__doc__ or "").strip())
+    for name in JOBS:
+        command = commands.add_parser(name, help=(module(name).__doc__ or "").strip())
         command.add_argument("--data", type=Path, required=True, help="the instance's directory")
         command.add_argument("--dry-run", action="store_true", help="say what would be done")
-        module.options(command)
+        module(name).options(command)
     given = parser.parse_args(words)
     try:
         job = Job(given.job, _settings(given.data), given.dry_run)
@@ -57,7 +53,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 async def _run(job: Job, given: argparse.Namespace) -> int:
     try:
-        result = await JOBS[job.name].run(job, given)
+        result = await module(job.name).run(job, given)
     except CannotDo as refusal:
         return _failed(job, refusal.code, str(refusal))
     except (RedisAway, StoreAway, BucketAway, WrongKey, Tampered) as error:

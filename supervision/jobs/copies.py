@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.connection.session import Session
+from actors.connection.session import Session, SessionTooNew
 from actors.connection.vault.envelope import Tampered
 from actors.connection.vault.keyring import WrongKey
 from actors.connection.vault.opening import open_bucket, open_vault
@@ -49,7 +49,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
 async def verified(vault: Vault, copy: Copy, scratch: Path) -> dict[str, Any]:
     """Whether the copy can be restored, whether its device is linked, and what waits in its inbox.
 
-    Raises `BucketAway`.
+    Where it cannot, the `code` and a sentence. Raises `BucketAway`.
     """
     target = scratch / "session"
     try:
@@ -57,6 +57,8 @@ async def verified(vault: Vault, copy: Copy, scratch: Path) -> dict[str, Any]:
         session = Session.open(target, copy.position.epoch)
     except (Tampered, WrongKey) as refusal:
         return {"ok": False, "code": refusal.code, "why": str(refusal)}
+    except SessionTooNew as newer:
+        return {"ok": False, "code": newer.code, "why": "A newer release wrote it."}
     try:
         own = session.credentials()
         waiting = len(session.pending("message", 1_000_000))

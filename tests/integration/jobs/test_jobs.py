@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
+import sqlite3
 import stat
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,13 +13,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.session import Session
+from actors.connection.vault.envelope import Header, seal
+from actors.connection.vault.keyring import Keyring
 from actors.connection.vault.opening import open_bucket, open_vault
+from actors.connection.vault.vault import Copy
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.lease import Leases, Owner
 from actors.state.connections import Connections
 from actors.state.documents import MESSAGES, open_documents
-from supervision.jobs.__main__ import JOBS, main
+from supervision.jobs import JOBS, backup_redis
+from supervision.jobs.__main__ import main, module
 from tests.valkey import PASSWORD, Valkey
 
 if TYPE_CHECKING:
@@ -157,9 +163,9 @@ def test_old_messages_are_removed_and_what_is_open_stays(place: Place) -> None:
     assert len(before) == len(ages) + 2
     assert place.result("prune-messages", "--days", "30", "--dry-run") == {"removed": len(gone)}
     assert place.do(there) == before
-    assert place.result("prune-messages", "--days", "30", "--connection", SHOP) == {
-        "removed": len(gone)
-    }
+    told = place.run("prune-messages", "--days", "30", "--connection", SHOP)
+    assert told[0]["looked"] >= told[0]["removed"] > 0
+    assert told[-1]["result"] == {"removed": len(gone)}
     assert place.do(there) == before - gone, "a letter of 35 days can still be sent again"
     assert place.result("prune-messages", "--days", "30") == {"removed": 0}
     place.refused("too_few_days", "prune-messages", "--days", "29")
@@ -176,8 +182,9 @@ def test_a_connection_is_exported_whole(place: Place) -> None:
     another.touch()
     file.with_name(".shop.jsonl.1").touch()  # a killed one left it
     for _ in range(2):
-        done = place.result("export-connection", SHOP)
-        assert done == {"messages": 13, "file": str(file)}
+        told = place.run("export-connection", SHOP)
+        assert told[0] == {"job": "export-connection", "messages": 13}
+        assert told[-1]["result"] == {"messages": 13, "file": str(file)}
         first, *messages = map(json.loads, file.read_text().splitlines())
         assert first["connection"]["id"] == SHOP
         times = [message["at"] for message in messages]
@@ -189,6 +196,19 @@ def test_a_connection_is_exported_whole(place: Place) -> None:
     blocked = place.data / "file"
     blocked.touch()
     place.refused("not_written", "export-connection", SHOP, "--to", str(blocked / "below"))
+
+
+def copy_of_a_newer_release(place: Place, session: Path, bucket: Path) -> None:
+    position = Session.known_position(session)
+    with sqlite3.connect(session) as file:
+        file.execute("PRAGMA user_version = 999")
+    file.close()
+    target = bucket / Copy("newer", position).name
+    target.parent.mkdir()
+    keyring = Keyring.of(NEW)
+    with session.open("rb") as stream:
+        pieces = seal(stream, Header("newer", *position, at=time.time()), keyring)
+        target.write_bytes(b"".join(pieces))
 
 
 def test_copies_are_verified_and_put_under_the_newest_key(place: Place) -> None:
@@ -209,10 +229,16 @@ def test_copies_are_verified_and_put_under_the_newest_key(place: Place) -> None:
 
     place.set(storage_bucket=str(bucket), session_encryption_key=f"{NEW},{OLD}")
     assert place.result("rewrap-keys", "--dry-run") == {"copies": 2, "rewrapped": 2}
-    assert place.result("rewrap-keys") == {"copies": 2, "rewrapped": 2}
+    told = place.run("rewrap-keys")
+    assert [(one["done"], one["of"]) for one in told[:2]] == [(1, 2), (2, 2)]
+    assert told[-1]["result"] == {"copies": 2, "rewrapped": 2}
     assert place.result("rewrap-keys") == {"copies": 2, "rewrapped": 0}
     place.set(storage_bucket=str(bucket), session_encryption_key=NEW)
     assert place.result("verify-backups") == {"copies": 2, "damaged": 0}
+
+    copy_of_a_newer_release(place, session, bucket)
+    told = place.run("verify-backups", "--connection", "newer", status=1)
+    assert (told[0]["code"], told[0]["why"]) == ("session_too_new", "A newer release wrote it.")
 
     (sealed,) = (bucket / "sessions" / SHOP).glob("*-*")
     sealed.write_bytes(sealed.read_bytes()[:-1])
@@ -234,8 +260,10 @@ def test_a_connection_that_is_not_back_fails_the_job(place: Place) -> None:
 
     assert place.result("recover-connection", "--dry-run") == {"connections": 1, "asked": [SHOP]}
     assert place.do(asked) == 0
-    said = place.refused("not_recovered", "recover-connection", SHOP, "--within", "0.6")
-    assert said == "Not back within 0.6 s: shop."
+    told = place.run("recover-connection", SHOP, "--within", "0.6", status=1)
+    assert told[0] == {"job": "recover-connection", "connection": SHOP, "asked": True}
+    assert told[-1]["code"] == "not_recovered"
+    assert told[-1]["error"] == "Not back within 0.6 s: shop."
     assert place.do(asked) == 1
     place.do(serve)
     assert place.result("recover-connection") == {"connections": 1, "asked": []}
@@ -246,16 +274,20 @@ def test_a_connection_that_is_not_back_fails_the_job(place: Place) -> None:
 def test_redis_is_copied_and_the_copy_loads(
     place: Place, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    noise = secrets.token_hex(10_000)  # nothing that the copy holds in fewer bytes
+
     async def fill(redis: Redis, _: Documents) -> None:
-        for number in range(200):
-            await redis.hset(f"h{number}", mapping={"field": "x" * 1000 + str(number)})
+        for number in range(400):
+            await redis.hset(f"h{number}", mapping={"field": noise + str(number)})
         await redis.zadd("z", {"a": 1.5, "b": 2})
         await redis.set("short", "lived", ex=3600)
 
     place.do(fill)
     assert place.result("backup-redis", "--dry-run")["file"] is None
     assert not (place.data / "backups").exists()
-    done = place.result("backup-redis")
+    told = place.run("backup-redis")
+    assert told[0]["bytes"] >= backup_redis.STEP, "it says how far it is"
+    done = told[-1]["result"]
     (file,) = (place.data / "backups").iterdir()
     assert done == {"bytes": file.stat().st_size, "file": str(file), "removed": 0}
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -285,7 +317,7 @@ def test_redis_is_copied_and_the_copy_loads(
             finally:
                 await redis.aclose()
 
-        assert asyncio.run(reach()) == (202, ["a", "b"], "x" * 1000 + "7", True)
+        assert asyncio.run(reach()) == (402, ["a", "b"], noise + "7", True)
 
 
 def test_only_the_newest_copies_of_redis_stay(place: Place) -> None:
@@ -339,4 +371,4 @@ def test_a_redis_that_is_away_is_said_so(place: Place, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("job", JOBS)
 def test_every_job_says_what_it_is(job: str) -> None:
-    assert (JOBS[job].__doc__ or "").strip().endswith(".")
+    assert (module(job).__doc__ or "").strip().endswith(".")

@@ -1,31 +1,18 @@
-"""Jobs as Ray runs them, on a living head: submitted, followed, and their end told as it was."""
+"""A job as Ray runs it, on a living head; `test_head.py` submits each of them."""
 
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.whole.shop import SHOP, arrived, becomes, refused, send
-from tests.waiting import until
+from tests.integration.whole.shop import SHOP, becomes, refused
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.instance import Instance
 
 pytestmark = pytest.mark.usefixtures("is_open")
-
-
-def submit(instance: Instance, *words: str, status: int = 0) -> dict[str, Any]:
-    """The last line that the job wrote."""
-    done = instance.teimoso("jobs", "run", *words)
-    assert done.returncode == status, done.stdout + done.stderr
-    said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"job"')]
-    assert said, done.stdout
-    return dict(said[-1])
 
 
 def test_a_connection_that_was_given_up_is_recovered_by_a_job(instance: Instance) -> None:
@@ -42,44 +29,6 @@ def test_a_connection_that_was_given_up_is_recovered_by_a_job(instance: Instance
     [job] = [one for one in json.loads(listed.stdout)["items"] if one["id"] == told["id"]]
     assert (job["status"], job["job"]) == ("SUCCEEDED", "recover-connection")
     assert job["ended_at"] >= job["started_at"] > 1_600_000_000
-
-
-@pytest.mark.long
-@pytest.mark.timeout(300)
-def test_each_job_runs_on_the_head(instance: Instance, tmp_path: Path) -> None:
-    identity = send(instance, "kept for whoever exports")
-    until("it arrived", lambda: arrived(instance, "kept for whoever exports") or None, 20)
-    until("it is stored", lambda: instance.messages(connection=SHOP) or None, 20)
-    file, copies = tmp_path / "shop.jsonl", tmp_path / "copies"
-    runs = {
-        ("export-connection", SHOP, "--to", str(file)): 0,
-        ("backup-redis", "--to", str(copies)): 0,
-        ("redrive", "--dry-run"): 0,
-        ("prune-messages", "--days", "30"): 0,
-        # This instance has no bucket, and Ray tells that the job failed.
-        ("verify-backups",): 1,
-        ("rewrap-keys",): 1,
-    }
-    with ThreadPoolExecutor(3) as pool:
-        said = {
-            words[0]: pool.submit(submit, instance, *words, status=status)
-            for words, status in runs.items()
-        }
-    ended = {job: running.result() for job, running in said.items()}
-    lines = file.read_text().splitlines()
-    assert ended["export-connection"]["result"]["messages"] == len(lines) - 1
-    assert any(json.loads(line).get("message_id") == identity.partition(".")[2] for line in lines)
-    (copy,) = copies.iterdir()
-    assert ended["backup-redis"]["result"]["bytes"] == copy.stat().st_size > 0
-    assert ended["redrive"]["result"] == {"letters": 0}
-    assert ended["prune-messages"]["result"] == {"removed": 0}
-    assert ended["verify-backups"]["code"] == ended["rewrap-keys"]["code"] == "no_bucket"
-    listed = instance.teimoso("jobs", "list")
-    assert listed.returncode == 0
-    assert all(words[0] in listed.stdout for words in runs)
-    failed = instance.teimoso("jobs", "run", "--json", "verify-backups")
-    told = json.loads(failed.stdout)
-    assert (failed.returncode, told["status"], told["code"]) == (1, "FAILED", "no_bucket")
 
 
 def test_what_is_no_job_is_refused(instance: Instance) -> None:
