@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import structlog
@@ -20,6 +21,9 @@ KEPT = 4
 EVERY = 30.0  # seconds between two looks
 
 log = structlog.get_logger()
+
+_turn = Lock()
+"""A part that falls while its log is cut: what is moved under the cut would be cut to nothing."""
 
 
 async def keep(directory: Path, limit: int) -> None:
@@ -54,9 +58,10 @@ def rotate(directory: Path, limit: int) -> list[str]:
 
 def set_aside(file: Path) -> None:
     """Make room for a new log under this name: the one that is there becomes the newest older one."""
-    if file.exists():
-        _shift(file)
-        file.replace(older(file, 1))
+    with _turn:
+        if file.exists():
+            _shift(file)
+            file.replace(older(file, 1))
 
 
 def older(file: Path, number: int) -> Path:
@@ -65,7 +70,7 @@ def older(file: Path, number: int) -> Path:
 
 
 def _cut(file: Path) -> None:
-    with file.open("r+b") as source:
+    with _turn, file.open("r+b") as source:
         try:
             _shift(file)
             descriptor = os.open(older(file, 1), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from supervision.keeper import rotation
@@ -11,6 +12,8 @@ from supervision.keeper.process import Command, outcome, start
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 WRITER = "import sys\nfor line in sys.stdin: sys.stdout.write(line); sys.stdout.flush()"
 
@@ -55,3 +58,25 @@ async def test_a_start_sets_the_log_of_the_run_before_aside(tmp_path: Path) -> N
     log = tmp_path / "logs" / "part.log"
     shown = [log, rotation.older(log, 1), rotation.older(log, 2)]
     assert [file.read_text() for file in shown] == ["2\n", "1\n", "0\n"]
+
+
+def test_a_part_that_starts_while_its_log_is_cut_loses_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "gateway.log"
+    log.write_text("why it fell" * 100)
+    starts = Thread(target=rotation.set_aside, args=(log,))
+    shift = rotation._shift
+
+    def meanwhile(file: Path) -> None:
+        shift(file)
+        if starts.ident is None:
+            starts.start()
+            starts.join(0.3)
+
+    monkeypatch.setattr(rotation, "_shift", meanwhile)
+    assert rotation.rotate(tmp_path, 200) == ["gateway.log"]
+    starts.join(5)
+    kept = [older for number in (1, 2) if (older := rotation.older(log, number)).exists()]
+    assert "why it fell" * 100 in [file.read_text() for file in kept]
+    assert not log.exists()
