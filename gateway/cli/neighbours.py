@@ -11,8 +11,10 @@ import time
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from redis.exceptions import ResponseError
 
 from actors.connection.vault.bucket import BucketAway, Conflict
 from actors.connection.vault.keyring import WrongKey
@@ -26,6 +28,8 @@ from gateway.reach import is_private_host, is_public
 from supervision.jobs.copies import verified
 
 if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
     from actors.settings import Settings
     from actors.state.documents import Documents
     from actors.state.webhooks import Webhook
@@ -48,6 +52,7 @@ async def redis(settings: Settings) -> list[Finding]:
             await client.ping()
             took = (time.perf_counter() - begun) * 1000
             seconds, microseconds = await client.time()
+            held = await _held(client)
         durable = await durability(client)
     except RedisAway as away:
         if str(away) == "AuthenticationError":
@@ -68,7 +73,7 @@ async def redis(settings: Settings) -> list[Finding]:
         ]
     finally:
         await client.aclose()
-    found = [ok("redis", f"{where} answers within {took:.1f} ms")]
+    found = [ok("redis", f"{where} answers within {took:.1f} ms{held}")]
     if (skew := _skew("redis clock", seconds + microseconds / 1e6)) is not None:
         found.append(skew)
     if durable.reason is None:
@@ -78,6 +83,16 @@ async def redis(settings: Settings) -> list[Finding]:
     told = warn if unknown else fail
     do = "`CONFIG SET appendonly yes`, `appendfsync always`, `maxmemory-policy noeviction`, and the same in its file"
     return [*found, told("durability", durable.reason, do)]
+
+
+async def _held(client: Redis) -> str:
+    """How much it holds in memory, as a part of a sentence; nothing where it does not tell."""
+    try:
+        told: Any = await client.info("memory")
+    except ResponseError:
+        return ""
+    most = f" of {told['maxmemory_human']}" if told.get("maxmemory") else ""
+    return f" and holds {told['used_memory_human']}{most}"
 
 
 async def store(settings: Settings) -> list[Finding]:

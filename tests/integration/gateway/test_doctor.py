@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import resource
 import shutil
 import socket
@@ -129,6 +130,7 @@ def test_nothing_wrong_is_nothing_found(data: Path, own_valkey: Valkey, doctor: 
     )
     assert {name for name, one in findings.items() if one["result"] == "fail"} == set()
     assert status == 0
+    assert re.search(r" ms and holds [0-9.]+[KM]$", findings["redis"]["found"])
     assert {"redis", "durability", "state store", "api keys", "open files"} <= set(findings)
 
 
@@ -171,9 +173,10 @@ async def command(server: Valkey, *words: str) -> None:
 
 
 def test_a_redis_that_forbids_config_is_a_warning(own_valkey: Valkey) -> None:
-    asyncio.run(command(own_valkey, "ACL", "SETUSER", "default", "-config"))
+    asyncio.run(command(own_valkey, "ACL", "SETUSER", "default", "-config", "-info"))
     answers, durable = asyncio.run(redis_findings(own_valkey.settings()))
     assert answers.result == "ok"
+    assert answers.found.endswith(" ms")
     assert durable.result == "warn"
     assert "appendfsync is not known" in durable.found
 
