@@ -10,7 +10,11 @@ import typer
 from rich.text import Text
 
 from actors.settings import Settings
-from gateway.cli import machine, neighbours, output, systemd
+from gateway.cli import machine, output, systemd
+from gateway.cli.checks.bucket import bucket
+from gateway.cli.checks.redis import redis
+from gateway.cli.checks.store import store
+from gateway.cli.checks.whatsapp import whatsapp
 from gateway.cli.finding import fail, ok, warn
 from gateway.cli.instance import CannotStart, Wish, wanted
 from gateway.cli.view import look
@@ -78,7 +82,7 @@ async def examine(data: Path, settings_file: Path | None = None) -> list[Finding
         words = "ready" if seen.ready else "; ".join(seen.missing)
         findings.append(ok("instance", words) if seen.ready else warn("instance", words))
         if runs or not plan.simulate:
-            findings += await neighbours.whatsapp(settings)
+            findings += await whatsapp(settings)
     return findings + await _others(settings, plan, runs=runs)
 
 
@@ -88,10 +92,10 @@ async def _others(settings: Settings, plan: Plan, *, runs: bool) -> list[Finding
     if plan.ray:
         findings.append(await _ray(plan) if runs else machine.shared_memory())
     if runs or not plan.valkey:
-        findings += await neighbours.redis(settings)
-    findings += await neighbours.store(settings)
+        findings += await redis(settings)
+    findings += await store(settings)
     if settings.session_storage_type != "local":
-        findings += await neighbours.bucket(settings)
+        findings += await bucket(settings)
     return findings
 
 

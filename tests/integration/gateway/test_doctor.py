@@ -27,7 +27,7 @@ from actors.settings import Settings
 from actors.state.documents import open_documents
 from actors.state.webhooks import Secret, Webhook, Webhooks
 from gateway.cli import main
-from gateway.cli.neighbours import redis as redis_findings
+from gateway.cli.checks.redis import redis as redis_findings
 from gateway.keys import ensure_first
 from supervision.keeper.lock import Lock
 from supervision.keeper.plan import Plan

@@ -1,0 +1,1 @@
+"""What `teimoso doctor` asks of the systems outside: one module each."""
