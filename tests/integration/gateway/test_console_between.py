@@ -142,6 +142,15 @@ def test_what_is_long_has_room_on_a_phone(gateway: Gateway, page: Page) -> None:
         box = page.locator(f"#q-{name} td.count").last.bounding_box()
         assert box
         assert box["x"] + box["width"] < PHONE["width"], "figures are seen without scrolling"
+    page.goto(THREAD)
+    page.evaluate(
+        "main.prepend(Object.assign(document.createElement('p'), {textContent: 'away '.repeat(99)}))"
+    )
+    lowest = page.locator("#composer").bounding_box()
+    bars = page.get_by_role("navigation").bounding_box()
+    assert lowest
+    assert bars
+    assert lowest["y"] + lowest["height"] < bars["y"], "a notice takes room from the list alone"
     page.set_viewport_size(DESK)
 
 
