@@ -305,7 +305,13 @@ def _queue(queue: Backlog, thresholds: Thresholds) -> list[Reason]:
         detail = f"{queue.waiting} messages wait, QUEUE_THRESHOLD is {thresholds.waiting}."
         reasons.append(Reason("queue_backlog", "healthy", detail))
     if queue.dead:
-        reasons.append(Reason("dead_letters", "healthy", f"{queue.dead} dead letters."))
+        reasons.append(
+            Reason(
+                "dead_letters",
+                "healthy",
+                f"{queue.dead} dead {'letter' if queue.dead == 1 else 'letters'}.",
+            )
+        )
     return reasons
 
 

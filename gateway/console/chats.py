@@ -53,6 +53,8 @@ def said(newest_first: Iterable[Message], just_sent: Message | None = None) -> l
     listed = [one for one in newest_first if one["type"] not in ABOUT_OTHERS]
     if just_sent is not None:
         listed = [just_sent, *(one for one in listed if one["id"] != just_sent["id"])]
+    # WhatsApp's time has no fractions: within a second it is the list that knows the order.
+    listed.reverse()
     return sorted(listed, key=lambda one: one["at"] or "")
 
 

@@ -50,7 +50,7 @@ async def of_connection(view: View, problem: Problem | None = None) -> Response:
         try:
             return view.to(_address(name, addresses.chat(written)))
         except addresses.InvalidAddress as error:
-            return await of_connection(view, Problem(error.code, f"{error}."))
+            return await of_connection(view, Problem(error.code, f"{error}.".capitalize()))
     found = await view.ask("getConnection", path={"connection": name})
     return await _shown(
         view, found, None, said=Part(None), listed=await _chats(view, name), problem=problem

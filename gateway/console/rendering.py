@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import Response
 
+from gateway.answer import rfc3339
 from gateway.console import words
 
 if TYPE_CHECKING:
@@ -47,7 +48,13 @@ def environment() -> Environment:
         undefined=StrictUndefined,
     )
     made.globals |= {"words": words, "static": _versioned}
-    made.filters |= {"size": words.size, "number": words.number, "moment": _moment, "day": _day}
+    made.filters |= {
+        "size": words.size,
+        "number": words.number,
+        "rfc3339": rfc3339,
+        "moment": _moment,
+        "day": _day,
+    }
     return made
 
 

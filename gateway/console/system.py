@@ -40,7 +40,6 @@ async def show(view: View) -> Response:
         own=latest.get("own"),
         told_at=rfc3339(latest.get("at")),
         disk=seen.disk,
-        rfc3339=rfc3339,
     )
 
 

@@ -55,6 +55,12 @@ CAUSES: Final[Mapping[str, str]] = {
     "session_blocked": "Something else is where the session's file belongs. Move it away.",
     "other_account": "Another number scanned. Scan with the number of before.",
     "crash_loop": "It fell too often, and is left alone for a while. Recover tries at once.",
+    "crashed": "Its process ended.",
+    "hung": "Its process hung, and was ended.",
+    "zombie": "It was open, and nothing came of it any more.",
+    "session_unavailable": "Its session cannot be read or written. See that the disk takes writes, then start.",
+    "session_too_new": "A newer release wrote its session. Run that release.",
+    "asked": "Somebody logged it out. Start shows a QR.",
 }
 
 ERRORS: Final[Mapping[str, str]] = {
@@ -108,6 +114,8 @@ FELL: Final[Mapping[str, str]] = {
     "hung": "It hung, and was ended.",
     "broke": "It broke.",
     "memory": "It had grown too large.",
+    "zombie": "It was open, and nothing came of it any more.",
+    "crash_loop": "It fell again and again.",
     "asked": "Somebody asked for it.",
 }
 

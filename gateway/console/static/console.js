@@ -58,12 +58,22 @@ function become_children(here, there) {
   }
 }
 
-function ago(at, now) {
+function between(at, now) {
   const seconds = Math.round((now - at) / 1000);
-  const [amount, unit] = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]]
+  return [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]]
     .map(([length, name]) => [Math.trunc(seconds / length), name])
     .find(([count, name]) => count !== 0 || name === "second");
+}
+
+function ago(at, now) {
+  const [amount, unit] = between(at, now);
   return new Intl.RelativeTimeFormat("en", { numeric: "auto" }).format(-amount, unit);
+}
+
+function lasting(at, now) {
+  const [amount, unit] = between(at, now);
+  const words = new Intl.NumberFormat("en", { style: "unit", unit, unitDisplay: "long" });
+  return `for ${words.format(Math.max(amount, 0))}`;
 }
 
 function tell_times(root) {
@@ -74,6 +84,7 @@ function tell_times(root) {
     const clock = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     const date = at.toLocaleDateString([], { day: "numeric", month: "short" });
     if (how === "ago") time.textContent = ago(at, now);
+    else if (how === "for") time.textContent = lasting(at, now);
     else if (how === "clock") time.textContent = at.toLocaleTimeString();
     else if (how === "day") time.textContent = at.toDateString() === now.toDateString() ? clock : date;
     else if (how === "short") time.textContent = clock;
@@ -158,9 +169,14 @@ async function refresh() {
   }
 }
 
+// A code to scan serves for seconds: where one is shown, the page may ask more often than it else does.
+function pause() {
+  return Number((main.querySelector("[data-every]") || main).dataset.every) * 1000;
+}
+
 async function keep_fresh() {
   for (;;) {
-    await new Promise((done) => setTimeout(done, Number(main.dataset.every) * 1000));
+    await new Promise((done) => setTimeout(done, pause()));
     if (!document.hidden && !busy) await refresh();
   }
 }

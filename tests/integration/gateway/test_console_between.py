@@ -1,13 +1,17 @@
-"""What a page does with answers that are not the console's, or that come after one was lost."""
+"""What a browser makes of pages: answers that are not the console's, what is long, what is not looked at."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import chromium
+from actors.redis.client import connect
+from actors.redis.lease import Leases, Owner
+from tests.browser import DESK, PHONE, apart, chromium
 from tests.integration.gateway.served import KEY, Gateway
 
 if TYPE_CHECKING:
@@ -108,3 +112,63 @@ def test_a_text_corrected_after_a_lost_answer_is_not_sent_in_its_place(
     expect(text).to_have_value("", timeout=PATIENCE)
     assert page.locator("#failed").is_hidden()
     assert text_of(gateway, page.locator("main").get_attribute("data-live")) == "see you at five"
+
+
+async def fail(gateway: Gateway, name: str) -> None:
+    redis = connect(gateway.settings)
+    leases = Leases(redis)
+    lease = await leases.take(name, Owner("a", 1, "n"))
+    await leases.report(
+        name, lease.epoch, state="failed", cause="outdated", since=time.time() - 7200
+    )
+    await redis.aclose()
+
+
+def test_what_is_long_has_room_on_a_phone(gateway: Gateway, page: Page) -> None:
+    short, long = "kiosk", "the-connection-of-the-shop-in-the-north-of-the-town"
+    for name in (short, long):
+        gateway.api.post("/api/connections", json={"id": name}).raise_for_status()
+        apart(asyncio.run, fail(gateway, name))
+    page.set_viewport_size(PHONE)
+    page.goto("/")
+    page.get_by_text("WhatsApp takes this version").first.wait_for()
+    row = page.locator(f"#c-{short}")
+    row.get_by_text("for 2 hours").wait_for()
+    link = row.locator(".name").bounding_box()
+    assert link
+    assert link["height"] < 40, "a short name stands on one line"
+    page.goto("/console/queue")
+    for name in (short, long):
+        box = page.locator(f"#q-{name} td.count").last.bounding_box()
+        assert box
+        assert box["x"] + box["width"] < PHONE["width"], "figures are seen without scrolling"
+    page.goto(THREAD)
+    page.evaluate(
+        "main.prepend(Object.assign(document.createElement('p'), {textContent: 'away '.repeat(99)}))"
+    )
+    lowest = page.locator("#composer").bounding_box()
+    bars = page.get_by_role("navigation").bounding_box()
+    assert lowest
+    assert bars
+    assert lowest["y"] + lowest["height"] < bars["y"], "a notice takes room from the list alone"
+    page.set_viewport_size(DESK)
+
+
+def test_a_page_that_nobody_looks_at_asks_for_nothing(page: Page) -> None:
+    asked: list[str] = []
+    page.clock.install()
+    page.goto("/")
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.run_for(10_000)
+    page.wait_for_timeout(300)
+    seen = len(asked)
+    assert seen
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    page.clock.run_for(60_000)
+    assert len(asked) == seen
+    page.evaluate(
+        "Object.defineProperty(document, 'hidden', {value: false});"
+        " document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    page.wait_for_timeout(300)
+    assert len(asked) == seen + 1, "at once when somebody looks again"

@@ -19,6 +19,7 @@ from actors.state.recovery import recovery_action
 from gateway.console import charts
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.served import KEY, Gateway
+from tests.integration.gateway.test_outages import spoil
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def test_what_cannot_be_sent_is_said_and_kept_in_the_form(admin: Person) -> None
     assert anew.status_code == 200
     odd = admin.get("/console/conversations/shop?to=12")
     assert (odd.status_code, 'role="alert"' in odd.text) == (422, True)
+    assert "</strong> A phone number has 7 to 15 digits." in odd.text
     assert admin.get("/console/conversations/shop?to=%2B1 (555) 010-0002").url.path == THREAD
 
 
@@ -253,3 +255,20 @@ def test_while_redis_is_away_pages_say_so_and_sends_are_taken(
         assert 'role="alert"' in retried.text
         own_valkey.start()
         until("the page is as before", lambda: "Redis is away" not in person.get("/").text, 15)
+
+
+def test_while_the_store_is_away_pages_say_what_they_do_not_know(own_gateway: Gateway) -> None:
+    with Person(own_gateway, KEY) as person:
+        assert "Nothing needs you" in person.get("/console/recovery").text
+        spoil(own_gateway)
+        until("the page says it", lambda: "The state store is away" in person.get("/").text, 10)
+        for address in ("/", "/console/connections/shop", "/console/queue", THREAD,
+                        "/console/recovery", "/console/system"):  # fmt: skip
+            page = person.get(address)
+            assert page.status_code == 200, address
+            assert "The state store is away." in page.text, address
+        assert "The messages cannot be shown now" in person.get(THREAD).text
+        assert "Nothing needs you" not in person.get("/console/recovery").text
+        assert "<dt>Alerts</dt><dd>0" not in person.get("/").text, "nobody knows"
+        spoil(own_gateway, heal=True)
+        until("it is back", lambda: "state store is away" not in person.get("/").text, 15)

@@ -125,7 +125,7 @@ async def test_only_what_is_wanted_is_delivered(
     try:
         number = next(FREE)
         await tell(documents, number, 3, "other")
-        alert = Alert("store_away", None, "critical", "It is away.", time.time())
+        alert = Alert("connection_failed", "shop", "critical", "It fell.", time.time())
         await documents.batch([alert.write])
         wanted = await tell(documents, number + 10, 3)
         await arrived(receiver, wanted)
@@ -178,10 +178,13 @@ async def test_a_head_that_fails_holds_what_is_behind_it_and_keeps_its_id(
     assert receiver.refused[0] == head, "told again as it was"
 
 
-async def test_a_gateway_killed_in_the_midst_of_a_delivery_loses_none(
-    documents: Documents, gateway: Gateway, receiver: Receiver, hook: str
+async def test_a_gateway_killed_and_an_endpoint_that_is_down_for_an_hour_lose_none(
+    documents: Documents, gateway: Gateway, receiver: Receiver, hook: str, api: Api
 ) -> None:
-    """It dies while the endpoint has not answered yet; its successor goes on, under the same ids."""
+    """It dies while the endpoint has not answered yet; its successor goes on, under the same ids.
+
+    The endpoint is gone by then, and back when what happened is an hour old.
+    """
     number = next(FREE)
     held: list[str] = []
 
@@ -195,14 +198,24 @@ async def test_a_gateway_killed_in_the_midst_of_a_delivery_loses_none(
     wanted = await tell(documents, number, 20)
     await eventually("the gateway is dead in the midst of it", lambda: held, SOON)
     assert gateway.process is None
+    receiver.stop()
     behind = await tell(documents, number + 20, 5)
+    for pack in (0, 10, 20):
+        await age(documents, f"text {number + pack}", 3600)
     await asyncio.to_thread(gateway.start)
+    await eventually("its successor finds nobody", lambda: _unreachable(api, hook), SOON)
+    receiver.start()
     await arrived(receiver, [*wanted, *behind], 30)
     counted = Counter(each["id"] for each in receiver.taken)
     first = list(dict.fromkeys(texts(receiver)))
     assert first == [*wanted, *behind], "in order, but for what is repeated"
     assert counted[held[0]] >= 2, "what was on its way goes again, under the same id"
     assert len(counted) == 25
+    assert listed(api, hook, "dead") == [], "an hour is not too long"
+
+
+def _unreachable(api: Api, hook: str) -> bool:
+    return bool(api.get(f"/api/webhooks/{hook}").json()["error"] == "unreachable")
 
 
 async def test_an_endpoint_that_is_gone_is_told_nothing_more(

@@ -30,7 +30,7 @@ from actors.state.recovery import noting, recovery_action
 from tests.valkey import Valkey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from redis.asyncio import Redis
@@ -72,11 +72,16 @@ def monitor(settings: Settings, documents: Documents, redis: Redis) -> Monitor:
     return made(settings, documents, redis)
 
 
-def made(settings: Settings, documents: Documents, redis: Redis) -> Monitor:
+def made(
+    settings: Settings,
+    documents: Documents,
+    redis: Redis,
+    clock: Callable[[], float] = time.time,
+) -> Monitor:
     lanes, registry = Lanes(redis, settings), Connections(documents)
     probes = Probes(redis, Leases(redis), lanes, documents, registry)
     resources, thresholds = Resources(settings.data), Thresholds.of(settings)
-    return Monitor(probes, resources, documents, thresholds, data=settings.data)
+    return Monitor(probes, resources, documents, thresholds, data=settings.data, clock=clock)
 
 
 async def latest(documents: Documents) -> dict[str, Any]:
@@ -239,6 +244,21 @@ async def test_a_connection_that_is_a_zombie_again_and_again_is_an_alert(
     await fell(ago=1)
     await monitor.round()
     assert await alerts(documents) == [("connection_zombie", "shop", True)]
+
+
+async def test_an_alert_that_lasts_is_told_again_when_the_settings_say(
+    settings: Settings, documents: Documents, redis: Redis
+) -> None:
+    now = time.time()
+    monitor = made(settings, documents, redis, clock=lambda: now)
+    await documents.set(HEALTH_STATUS, "spool.a", {"stuck": 1, "at": 1.0})
+    seen = []
+    for seconds in (0, 1, settings.alert_repeat_interval / 1000, 1):
+        now += seconds
+        await monitor.round()
+        (alert,) = (await documents.query(HEALTH_ALERTS)).items
+        seen.append((alert["active"], alert["repeats"], alert["told_at"] == now))
+    assert seen == [(True, 0, True), (True, 0, False), (True, 1, True), (True, 1, False)]
 
 
 class Bucket:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import threading
 import time
 from functools import partial
@@ -28,6 +29,46 @@ ACCOUNT, ANA = "15550100001", "15550100002"
 TEXT = "a text that nobody may see"
 SECONDS = 30.0
 """Within which every query has points; scrapes and the tree's words take some of them."""
+
+
+HAPPENS = (
+    *(
+        f'increase(teimoso_{name}{{connection="shop"}}[1m]) > 0'
+        for name in (
+            "messages_accepted_total",
+            "messages_queued_total",
+            "messages_sent_total",
+            "messages_delivered_total",
+            "messages_read_total",
+            "messages_received_total",
+            "message_sent_seconds_sum",
+            "message_sent_seconds_count",
+            "whatsapp_ack_seconds_sum",
+            "backups_total",
+        )
+    ),
+    'teimoso_connection_wanted{connection="shop"} == 1',
+    'teimoso_connection_breaker_state{connection="shop"} == 0',
+    'teimoso_connection_restarts_total{connection="shop"} == 1',
+    'teimoso_traffic_age_seconds{connection="shop"} < 10',
+    'teimoso_backup_age_seconds{connection="shop"} < 20',
+    'teimoso_backup_interval_seconds{connection="shop"} == 2',
+    'teimoso_recovery_seconds_sum{role="connection",cause="crashed"} > 0.01 < 30',
+    *(
+        f'teimoso_process_memory_bytes{{role="{role}"}} > 2e7 < 1e9'
+        for role in ("connection", "standby", "state", "queue", "health", "root", "gateway")
+    ),
+    'teimoso_process_uptime_seconds{role="queue"} > 10',
+    'teimoso_process_uptime_seconds{role="connection"} < 200',
+    'teimoso_event_loop_lag_seconds{role="connection"} > 0 < 10',
+    'increase(teimoso_redis_seconds_count{role="connection"}[1m]) > 0',
+    'increase(teimoso_redis_seconds_count{role="gateway"}[1m]) > 0',
+    'increase(teimoso_state_store_seconds_count{operation="write"}[1m]) > 0',
+    'increase(teimoso_state_store_seconds_count{operation="read"}[1m]) > 0',
+    'increase(teimoso_http_request_duration_seconds_count{route="/api/messages"}[1m]) > 0',
+    "teimoso_machine_memory_ratio > 0.01 < 1",
+    "teimoso_disk_free_bytes > 0 < teimoso_disk_size_bytes",
+)
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +139,29 @@ def test_every_query_has_points(prometheus: Prometheus) -> None:
     while queries := {query for query in queries if not prometheus.points(query.text)}:
         assert time.monotonic() < end, "no points: " + "\n".join(map(str, sorted(queries)))
         time.sleep(1)
+
+
+def test_figures_are_those_of_what_happens(prometheus: Prometheus) -> None:
+    """Of each series one that a counter at rest, or a gauge of something else, does not have."""
+    waited = set(HAPPENS)
+    end = time.monotonic() + SECONDS
+    while waited := {query for query in waited if not prometheus.points(query)}:
+        assert time.monotonic() < end, "not so: " + "\n".join(sorted(waited))
+        time.sleep(1)
+
+
+def test_promtool_finds_nothing_to_say_of_the_names(
+    prometheus: Prometheus, instance: Instance
+) -> None:
+    text = instance.api.get("/metrics").text
+    done = subprocess.run(
+        [needed("promtool"), "check", "metrics"],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 def test_prometheus_judges_every_rule(prometheus: Prometheus) -> None:

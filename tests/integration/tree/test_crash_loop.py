@@ -114,6 +114,11 @@ async def test_a_crash_loop_ends_as_failed_and_disturbs_nobody(tree: Tree) -> No
     assert (await tree.lease("kiosk")).epoch == other.epoch
 
     await on_record(tree, ["gave_up"] + ["restarted"] * LIMIT)
+
+    async def counted() -> bool:
+        return tree.counted("teimoso_given_up", cause="crash_loop") == 1
+
+    await eventually("it is counted", counted, 10)
     document = await tree.connections.get("shop")
     assert document is not None
     assert document.observed is not None

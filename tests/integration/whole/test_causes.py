@@ -13,6 +13,7 @@ from actors.connection.causes import Kind
 from actors.connection.engine import EngineEvents
 from actors.connection.native import open_engine
 from actors.settings import Settings
+from tests.integration.gateway.receiver import Receiver
 from tests.integration.whole.shop import (
     ACCOUNT,
     SHOP,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.instance import Instance
+
+ALERTS = ["alert.raised", "alert.cleared"]
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("is_open")]
 
@@ -169,15 +172,30 @@ def test_a_temporary_ban_is_waited_out_whatever_dies(instance: Instance) -> None
 
 
 def test_banned_stops_until_a_person_says_otherwise(instance: Instance) -> None:
-    number = refused(instance, 403)
-    becomes(instance, "failed", "banned")
-    alerted(instance, "WhatsApp banned the account.")
-    time.sleep(4)
-    assert struck(instance, number) == 1
-    instance.simulator.delete("/faults")
-    assert instance.connection(SHOP)["state"] == "failed"
-    start(instance)
-    becomes(instance, "open", None)
+    """What the monitor raised and cleared is in `health_alerts`, and a webhook was told of it."""
+    with Receiver() as receiver:
+        asked = {"url": receiver.url, "connections": [SHOP], "events": ALERTS}
+        hook = instance.api.post("/api/webhooks", json=asked).raise_for_status().json()
+        receiver.secrets.append(hook["secret"])
+        number = refused(instance, 403)
+        becomes(instance, "failed", "banned")
+        found = alerted(instance, "WhatsApp banned the account.")
+        time.sleep(4)
+        assert struck(instance, number) == 1
+        instance.simulator.delete("/faults")
+        assert instance.connection(SHOP)["state"] == "failed"
+        assert [each["type"] for each in receiver.taken] == ALERTS[:1]
+        start(instance)
+        becomes(instance, "open", None)
+        until("it is told that it is over", lambda: len(receiver.taken) == 2 or None, 20)
+        instance.api.delete(f"/api/webhooks/{hook['id']}").raise_for_status()
+    assert [each["type"] for each in receiver.taken] == ALERTS
+    raised, cleared = (each["data"] for each in receiver.taken)
+    assert {raised["name"], cleared["name"]} == {found["name"]} == {"connection_failed"}
+    listed = instance.api.get("/api/alerts", params={"connection": SHOP, "limit": 1})
+    (kept,) = listed.raise_for_status().json()["items"]
+    assert (kept["active"], kept["raised_at"]) == (False, found["raised_at"])
+    assert kept["cleared_at"] > kept["raised_at"]
 
 
 def test_outdated_goes_on_once_another_version_is_announced(instance: Instance) -> None:

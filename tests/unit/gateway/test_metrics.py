@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from actors.health.resources import Disk
 from actors.measures import FAST
-from actors.queue.record import Counts, flow_of
+from actors.queue.record import COUNTED, Counts, flow_of
 from actors.queue.spool import Depth
 from actors.redis.client import Durability
 from gateway import shapes
@@ -107,6 +110,39 @@ def test_what_became_of_messages() -> None:
     assert series["teimoso_message_sent_seconds_bucket", ("shop", "0.1")] == 2
     assert series["teimoso_message_sent_seconds_bucket", ("shop", "+Inf")] == 2
     assert series["teimoso_message_sent_seconds_sum", ("shop",)] == 0.15
+
+
+def test_each_count_has_the_name_of_what_it_counts() -> None:
+    counted = {f"count:{name}": str(number) for number, name in enumerate(COUNTED, 11)}
+    series = rendered(flows={"shop": flow_of(counted, 0)})
+    for number, name in enumerate(COUNTED, 11):
+        assert series[f"teimoso_messages_{name}_total", ("shop",)] == number
+
+
+@pytest.mark.parametrize(
+    ("registered", "lease", "wanted", "breaker"),
+    [
+        ({}, {}, 1, 0),
+        ({}, {"account": None}, 0, 0),
+        ({"desired": "stopped"}, {}, 0, 0),
+        ({}, {"state": "failed", "cause": "crash_loop", "since": time.time()}, 1, 2),
+    ],
+)
+def test_what_a_connection_should_be(
+    registered: dict[str, Any], lease: dict[str, Any], wanted: int, breaker: int
+) -> None:
+    one = shapes.connection(replace(REGISTERED, **registered), replace(LEASE, **lease))
+    series = rendered(connections=[one])
+    assert series["teimoso_connection_wanted", ("shop",)] == wanted
+    assert series["teimoso_connection_breaker_state", ("shop",)] == breaker
+
+
+def test_the_machine_is_told_in_ratios_and_bytes() -> None:
+    series = rendered(cpu=37.5, memory=12.5)
+    assert series["teimoso_machine_cpu_ratio", ()] == 0.375
+    assert series["teimoso_machine_memory_ratio", ()] == 0.125
+    assert series["teimoso_disk_free_bytes", ()] == 5
+    assert series["teimoso_disk_size_bytes", ()] == 10
 
 
 def test_a_connection_is_there_before_its_first_message() -> None:

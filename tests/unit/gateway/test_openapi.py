@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
@@ -36,6 +37,9 @@ def test_every_problem_is_promised_somewhere() -> None:
 def test_without_a_key_nothing_is_told_but_health_and_pages() -> None:
     anybody = {operation.path for operation in OPERATIONS if operation.scope is None}
     assert anybody == {"/docs", "/openapi.json", "/health", "/health/live", "/health/ready"}
+    page = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
+    [told] = [line for line in page.splitlines() if line.startswith("| API |")]
+    assert not [path for path in anybody if f"`{path}`" not in told]
 
 
 def test_the_scopes_that_open_an_operation_are_named_once() -> None:

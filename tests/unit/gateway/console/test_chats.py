@@ -31,6 +31,14 @@ def test_what_was_just_sent_is_there_once_and_as_the_queue_knows_it() -> None:
     assert len(chats.said(listed, said(3))) == 2
 
 
+def test_within_a_second_they_stand_as_they_are_listed() -> None:
+    """WhatsApp tells whole seconds of what arrives."""
+    listed = [{**said(4), "id": str(number)} for number in (9, 8, 7)]
+    assert [one["id"] for one in chats.said([*listed, said(3)])] == ["3", "7", "8", "9"]
+    sent = {**said(4), "id": "10"}
+    assert [one["id"] for one in chats.said(listed, sent)] == ["7", "8", "9", "10"]
+
+
 def test_each_day_has_its_messages() -> None:
     found = list(chats.days([said(1), said(2), said(11), said(21)]))
     assert [[one["id"] for one in of] for _, of in found] == [["1", "2"], ["11"], ["21"]]

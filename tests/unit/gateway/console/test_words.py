@@ -9,6 +9,7 @@ import pytest
 
 from actors.connection.causes import Kind
 from actors.connection.engine import Guarantees
+from actors.health import checks
 from gateway import models
 from gateway.answers import RecoveryAction, State
 from gateway.console import words
@@ -21,6 +22,7 @@ def test_every_code_has_words() -> None:
     assert set(words.ACTIONS) == set(get_args(RecoveryAction.model_fields["action"].annotation))
     assert set(words.PROMISES) == {field.name for field in fields(Guarantees)}
     assert {str(kind) for kind in Kind} - set(words.CAUSES) == {"closed"}
+    assert set(checks.CAUSES) | set(checks.BY_HAND) <= set(words.CAUSES)
 
 
 def test_an_unknown_code_is_its_own_word() -> None:
