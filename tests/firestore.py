@@ -100,6 +100,11 @@ class Firestore:
         """What was read and written, as it is billed; with `reset` it begins anew."""
         return self._command({"reset": reset})
 
+    def written(self, collection: str) -> dict[str, int]:
+        """How often each document of a collection was written since it started, by its id."""
+        found: dict[str, int] = self._command({"written": collection})["written"]
+        return found
+
     def __enter__(self) -> Self:
         self.start()
         return self

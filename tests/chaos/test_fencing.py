@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.chaos.cluster import Node
+    from tests.chaos.node import Node
     from tests.figures import Figure
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.long]

@@ -6,6 +6,7 @@ session files. A start needs no Firestore either. One instance on an emulator se
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from actors.state.changes import incoming_id
+from actors.state.documents import MESSAGES
 from tests.chaos.outage import delivered, health, stored
 from tests.chaos.records import alert, shown_alerts
 from tests.chaos.trial import Trial
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(300)
 
 CONNECTION, ACCOUNT = "shop", "15550100001"
+SLOW = 1.5
+"""Seconds that each commit takes: longer than it takes to hold the load and to kill."""
+
 BOUND = 30.0
 """Seconds after its return until what arrived meanwhile is stored and `/health` says so."""
 
@@ -87,6 +93,19 @@ def healed(traffic: Traffic, received: int) -> float:
     until("messages are stored again", more, 60)
     until("nothing is wrong", lambda: health(instance)["status"] == "healthy" or None, 60)
     return time.monotonic() - begun
+
+
+def waiting(instance: Instance) -> set[str]:
+    """The ids of messages that the connection has not been told are stored."""
+    file = instance.data / "sessions" / CONNECTION / "session.db"
+    database = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+    try:
+        rows = database.execute(
+            "SELECT chat, sender, message_id FROM inbox WHERE kind = 'message'"
+        ).fetchall()
+    finally:
+        database.close()
+    return {incoming_id(CONNECTION, *row) for row in rows}
 
 
 @pytest.mark.usefixtures("undisturbed")
@@ -153,19 +172,26 @@ def test_answers_that_get_lost(instance: Instance, firestore: Firestore, figure:
 def test_the_state_manager_killed_while_firestore_is_slow(
     instance: Instance, firestore: Firestore, figure: Figure
 ) -> None:
-    """It dies while its batches are on their way; its successor is asked again."""
+    """It dies while its batches are on their way: what was written is asked again, and written once."""
     with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
-        firestore.strike("slow", methods=["Commit"], seconds=0.5)
-        received = stored(instance, CONNECTION)
-        trial.kill(instance.process("state"))
+        firestore.strike("late", methods=["Commit"], seconds=SLOW)
+        with trial.struck():
+            instance.kill("state")
+            untold = waiting(instance) & firestore.written(MESSAGES).keys()
+            assert untold, "no batch was on its way"
+            received = stored(instance, CONNECTION)
         took = healed(trial.traffic, received)
-        assert firestore.heal() > 0, "commits were slow"
+        firestore.heal()
         trial.traffic.flow()
         trial.told = (
-            "StateManager killed while each commit took half a second: stored again after"
-            f" {took:.1f} s"
+            f"StateManager killed with {len(untold)} messages on their way to a Firestore whose"
+            f" commits take {SLOW} s: stored again after {took:.1f} s"
         )
     assert took < BOUND
+    until("all is settled", lambda: not waiting(instance), BOUND)
+    there = {each["id"] for each in instance.messages(connection=CONNECTION, direction="in")}
+    assert untold <= there
+    assert {times for each, times in firestore.written(MESSAGES).items() if each in there} == {1}
 
 
 @pytest.mark.usefixtures("undisturbed")

@@ -166,6 +166,7 @@ def test_what_cut_somebody_off_struck_messages() -> None:
     cut, before, later = strike(KILL, 150), strike(KILL, 149), strike(KILL, 152)
     outcome = Outcome(60, [cut, before, later], known, {}, Counter(), [])
     assert [outcome.counts(one) for one in (cut, before, later)] == [True, False, False]
+    assert not outcome.counts(Strike(DROP, WHOM[1], 150, 150, 149.5, 1)), "it was another's"
 
 
 def test_the_table_tells_what_happened() -> None:

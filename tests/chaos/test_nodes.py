@@ -14,7 +14,8 @@ import pytest
 
 from supervision import cluster as ray
 from supervision.keeper import rayhead
-from tests.chaos.cluster import join, restart_until
+from tests.chaos.cluster import restart_until
+from tests.chaos.node import join
 from tests.chaos.trial import Trial
 from tests.instance import Instance, gone, until
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     import psutil
 
-    from tests.chaos.cluster import Node
+    from tests.chaos.node import Node
     from tests.figures import Figure
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.long]

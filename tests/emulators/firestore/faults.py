@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from tests.emulators.firestore.refusals import Code, Refused
 
-Kind = Literal["unavailable", "exhausted", "aborted", "slow", "frozen", "lost", "killed"]
+Kind = Literal["unavailable", "exhausted", "aborted", "slow", "late", "frozen", "lost", "killed"]
 
 _REFUSALS = {
     "unavailable": (Code.UNAVAILABLE, "the service is unavailable"),
@@ -25,7 +25,7 @@ class Fault:
     """Strikes the calls named by `methods` (all, if empty), `times` in all, or until it is lifted.
 
     ``unavailable``, ``exhausted`` and ``aborted`` refuse · ``slow`` takes `seconds` longer ·
-    ``frozen`` answers nothing while it lasts · ``lost`` does what it was asked and says
+    ``late`` does what it was asked, and says so `seconds` later · ``frozen`` answers nothing while it lasts · ``lost`` does what it was asked and says
     ``unavailable`` · ``killed`` ends the process with SIGKILL in the middle of a commit.
     """
 
@@ -38,22 +38,25 @@ class Fault:
 
 @dataclass(slots=True)
 class Counts:
-    """As Google bills them: documents, whatever the calls. Also by collection."""
+    """As Google bills them: documents, whatever the calls. Also by collection, and writes of each."""
 
     reads: int = 0
     writes: int = 0
     deletes: int = 0
     by_collection: dict[str, int] = field(default_factory=dict)
+    by_document: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def read(self, documents: int) -> None:
         self.reads += max(1, documents)  # a query that finds nothing is one read
 
     def wrote(self, name: str, *, deletes: bool) -> None:
-        collection = name.split("/")[-2]
+        collection, document = name.split("/")[-2:]
         if deletes:
             self.deletes += 1
         else:
             self.writes += 1
+            written = self.by_document.setdefault(collection, {})
+            written[document] = written.get(document, 0) + 1
         key = f"{'deletes' if deletes else 'writes'} {collection}"
         self.by_collection[key] = self.by_collection.get(key, 0) + 1
 
@@ -68,7 +71,10 @@ class Faults:
         self._lifted = asyncio.Event()
 
     def command(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """``{"fault": {…} or null}`` and ``{"reset": true}``; answers with how things stand."""
+        """``{"fault": {…} or null}`` and ``{"reset": true}``; answers with how things stand.
+
+        With ``{"written": COLLECTION}`` also with how often each document of it was written.
+        """
         if "fault" in asked:
             self._lifted.set()
             self._lifted = asyncio.Event()
@@ -76,8 +82,10 @@ class Faults:
         stand = {
             "struck": 0 if self.fault is None else self.fault.struck,
             "calls": dict(self.calls),
-            **asdict(self.counts),
+            **{name: value for name, value in asdict(self.counts).items() if name != "by_document"},
         }
+        if "written" in asked:
+            stand["written"] = self.counts.by_document.get(asked["written"], {})
         if asked.get("reset"):
             self.counts, self.calls = Counts(), Counter()
         return stand
@@ -102,8 +110,11 @@ class Faults:
             fault.struck += 1
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def after(self, method: str) -> None:
+    async def after(self, method: str) -> None:
         """What was asked is done; raises `Refused` where the answer gets lost."""
+        if (fault := self._strikes(method, "late")) is not None:
+            fault.struck += 1
+            await asyncio.sleep(fault.seconds)
         if (fault := self._strikes(method, "lost")) is not None:
             fault.struck += 1
             raise Refused(*_REFUSALS["unavailable"])

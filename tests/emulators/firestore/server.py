@@ -115,7 +115,7 @@ def _unary(faults: Faults, method: str, run: Callable[[Any], Any]) -> Callable[.
         try:
             await faults.before(method)
             response = await run(request)
-            faults.after(method)
+            await faults.after(method)
         except Refused as refused:
             await context.abort(refused.code, refused.text)
         return response
@@ -129,7 +129,7 @@ def _stream(faults: Faults, method: str, run: Callable[[Any], Any]) -> Callable[
             await faults.before(method)
             async for response in run(request):
                 yield response
-            faults.after(method)
+            await faults.after(method)
         except Refused as refused:
             await context.abort(refused.code, refused.text)
 

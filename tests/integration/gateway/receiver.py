@@ -43,6 +43,12 @@ class Receiver:
     def seqs(self) -> list[int]:
         return [each["seq"] for each in self.taken]
 
+    @property
+    def texts(self) -> list[str]:
+        """What the messages said that were taken."""
+        told = [each for each in self.taken if each["type"] == "message.received"]
+        return [each["data"]["text"] for each in told]
+
     def take(self, body: bytes, headers: dict[str, str]) -> int:
         with self._gate:
             self._now += 1

@@ -54,10 +54,6 @@ def add(gateway: Gateway, receiver: Receiver) -> str:
     return str(made["id"])
 
 
-def texts(receiver: Receiver) -> list[str]:
-    return [each["data"]["text"] for each in receiver.taken if each["type"] == "message.received"]
-
-
 def child(gateway: Gateway, point: str, first: int, count: int) -> int:
     ran = forked.run(
         [sys.executable, str(CHILD), str(gateway.data), point, str(first), str(count)],
@@ -77,10 +73,10 @@ def test_a_state_manager_killed_as_it_stores_tells_each_once(
     wanted = [f"text {number}" for number in range(1, 8)]
     assert child(served, point, 1, 5) == -signal.SIGKILL
     if point == "after":
-        until("what is stored is told", lambda: texts(receiver) == wanted[:5], SOON)
+        until("what is stored is told", lambda: receiver.texts == wanted[:5], SOON)
     assert child(served, "none", 1, 7) == 0
-    until("all is told", lambda: len(texts(receiver)) >= 7, SOON)
-    assert texts(receiver) == wanted
+    until("all is told", lambda: len(receiver.texts) >= 7, SOON)
+    assert receiver.texts == wanted
     assert receiver.seqs == list(range(1, 8))
 
 
@@ -97,13 +93,13 @@ def test_of_two_gateways_one_delivers_and_the_other_takes_over(
     try:
         other.start()
         more(30)
-        until("all is told", lambda: len(texts(receiver)) >= 30, SOON)
-        assert texts(receiver) == told
+        until("all is told", lambda: len(receiver.texts) >= 30, SOON)
+        assert receiver.texts == told
         assert receiver.most == 1
         served.kill()
         more(10)
-        until("the other takes over", lambda: set(told) <= set(texts(receiver)), TURN)
-        assert list(dict.fromkeys(texts(receiver))) == told
+        until("the other takes over", lambda: set(told) <= set(receiver.texts), TURN)
+        assert list(dict.fromkeys(receiver.texts)) == told
         assert receiver.most == 1
         assert other.api.delete(f"/api/webhooks/{hook}").status_code == 204
     finally:
@@ -125,13 +121,13 @@ def test_while_redis_is_away_events_wait(
     with Gateway(tmp_path / "g", own_valkey, webhook_url_private=True) as served:
         add(served, receiver)
         told = asyncio.run(_tell(served, 0, 5))
-        until("all is told", lambda: texts(receiver) == told, SOON)
+        until("all is told", lambda: receiver.texts == told, SOON)
         own_valkey.kill()
         until("it is noticed", lambda: not served.api.get("/health").json()["redis"]["up"], SOON)
         told += asyncio.run(_tell(served, 5, 20))
         own_valkey.start()
-        until("all is told", lambda: len(texts(receiver)) >= 25, TURN)
-        assert list(dict.fromkeys(texts(receiver))) == told
+        until("all is told", lambda: len(receiver.texts) >= 25, TURN)
+        assert list(dict.fromkeys(receiver.texts)) == told
 
 
 async def test_on_firestore(valkey: Valkey, tmp_path: Path, receiver: Receiver) -> None:
@@ -148,14 +144,14 @@ async def test_on_firestore(valkey: Valkey, tmp_path: Path, receiver: Receiver) 
             await asyncio.to_thread(served.start)
             hook = add(served, receiver)
             told = await tell(store, 0, 20)
-            await eventually("all is told", lambda: texts(receiver) == told, SOON)
+            await eventually("all is told", lambda: receiver.texts == told, SOON)
             firestore.strike("killed", methods=["Commit"], times=1)
             telling = asyncio.create_task(_until_told(store, 20, 5))
             await eventually("it is dead", lambda: not firestore.running, SOON)
             await asyncio.to_thread(firestore.start)
             told += await telling
-            await eventually("all is told", lambda: len(texts(receiver)) >= 25, TURN)
-            assert list(dict.fromkeys(texts(receiver))) == told
+            await eventually("all is told", lambda: len(receiver.texts) >= 25, TURN)
+            assert list(dict.fromkeys(receiver.texts)) == told
             assert sorted(set(receiver.seqs)) == list(range(1, 26))
             receiver.answer = lambda _: 410
             told += await tell(store, 25)
@@ -166,7 +162,7 @@ async def test_on_firestore(valkey: Valkey, tmp_path: Path, receiver: Receiver) 
             receiver.answer = lambda _: None
             served.api.patch(f"/api/webhooks/{hook}", json={"enabled": True})
             assert served.api.post(again).status_code == 202
-            await eventually("it is delivered", lambda: texts(receiver)[-1] == told[-1], TURN)
+            await eventually("it is delivered", lambda: receiver.texts[-1] == told[-1], TURN)
             assert (await Webhooks(store).list())[0].id == hook
         finally:
             await store.close()

@@ -7,13 +7,13 @@ import json
 import sys
 import time
 from collections import Counter
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import pytest_asyncio
 
 from actors.health.alerts import Alert
-from actors.state.documents import DELIVERIES, EVENTS, open_documents
+from actors.state.documents import DELIVERIES, EVENTS
 from actors.state.event_log import EventLog
 from gateway import keys
 from tests import forked
@@ -23,7 +23,7 @@ from tests.integration.gateway.telling import arriving, tell
 from tests.waiting import eventually, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api
@@ -40,13 +40,6 @@ def gateway(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         for name in ("shop", "other"):
             assert served.api.post("/api/connections", json={"id": name}).status_code == 201
         yield served
-
-
-@pytest_asyncio.fixture
-async def documents(gateway: Gateway) -> AsyncIterator[Documents]:
-    store = open_documents(gateway.settings)
-    yield store
-    await store.close()
 
 
 @pytest.fixture
@@ -71,21 +64,11 @@ def add(api: Api, receiver: Receiver, **more: Any) -> dict[str, Any]:
     return made
 
 
-def texts(receiver: Receiver) -> list[str]:
-    return [each["data"]["text"] for each in receiver.taken if each["type"] == "message.received"]
-
-
 async def arrived(receiver: Receiver, wanted: list[str], within: float = SOON) -> None:
-    await eventually("all is delivered", lambda: set(wanted) <= set(texts(receiver)), within)
+    await eventually("all is delivered", lambda: set(wanted) <= set(receiver.texts), within)
 
 
-def numbers(first: int) -> Iterator[int]:
-    while True:
-        yield first
-        first += 1000
-
-
-FREE = numbers(1000)
+FREE = count(1000, 1000)
 
 
 async def test_what_happens_is_delivered_in_order_and_signed(
@@ -93,7 +76,7 @@ async def test_what_happens_is_delivered_in_order_and_signed(
 ) -> None:
     wanted = await tell(documents, next(FREE), 30, size=7)
     await arrived(receiver, wanted)
-    assert texts(receiver) == wanted, "in the order of the batches, each once"
+    assert receiver.texts == wanted, "in the order of the batches, each once"
     assert receiver.seqs == sorted(receiver.seqs)
     assert (receiver.forged, receiver.most) == (0, 1)
     first = receiver.taken[0]
@@ -115,7 +98,7 @@ async def test_history_is_not_delivered(
     await documents.batch([arriving(number, source="history")])
     wanted = await tell(documents, number + 1)
     await arrived(receiver, wanted)
-    assert texts(receiver) == wanted
+    assert receiver.texts == wanted
 
 
 async def test_only_what_is_wanted_is_delivered(
@@ -129,7 +112,7 @@ async def test_only_what_is_wanted_is_delivered(
         await documents.batch([alert.write])
         wanted = await tell(documents, number + 10, 3)
         await arrived(receiver, wanted)
-        assert texts(receiver) == wanted
+        assert receiver.texts == wanted
         assert len(receiver.taken) == 3
     finally:
         api.delete(f"/api/webhooks/{made['id']}")
@@ -154,8 +137,8 @@ async def test_an_endpoint_that_is_down_gets_all_in_order_once_it_is_back(
     assert measured["teimoso_webhook_failing_seconds"] > 0
     assert measured["teimoso_webhook_oldest_age_seconds"] > 0
     receiver.start()
-    await arrived(receiver, wanted, 30)
-    assert texts(receiver) == wanted
+    await arrived(receiver, wanted)
+    assert receiver.texts == wanted
     await eventually("nothing is behind", lambda: set(_behind(api).values()) == {0.0}, SOON)
 
 
@@ -171,8 +154,8 @@ async def test_a_head_that_fails_holds_what_is_behind_it_and_keeps_its_id(
     receiver.location = receiver.url  # to which nothing is sent by a redirect
     receiver.answer = lambda _: next(failures, None)
     wanted = await tell(documents, next(FREE), 3)
-    await arrived(receiver, wanted, 30)
-    assert texts(receiver) == wanted
+    await arrived(receiver, wanted)
+    assert receiver.texts == wanted
     head = receiver.taken[0]
     assert [each["id"] for each in receiver.refused] == [head["id"]] * 3
     assert receiver.refused[0] == head, "told again as it was"
@@ -207,7 +190,7 @@ async def test_a_gateway_killed_and_an_endpoint_that_is_down_for_an_hour_lose_no
     receiver.start()
     await arrived(receiver, [*wanted, *behind], 30)
     counted = Counter(each["id"] for each in receiver.taken)
-    first = list(dict.fromkeys(texts(receiver)))
+    first = list(dict.fromkeys(receiver.texts))
     assert first == [*wanted, *behind], "in order, but for what is repeated"
     assert counted[held[0]] >= 2, "what was on its way goes again, under the same id"
     assert len(counted) == 25
@@ -233,7 +216,7 @@ async def test_an_endpoint_that_is_gone_is_told_nothing_more(
     assert api.patch(f"/api/webhooks/{hook}", json={"enabled": True}).json()["enabled"]
     wanted = await tell(documents, number + 10, 2)
     await arrived(receiver, wanted)
-    assert texts(receiver) == wanted, "it begins anew"
+    assert receiver.texts == wanted, "it begins anew"
 
 
 def _off(api: Api, hook: str) -> dict[str, Any] | None:
@@ -277,7 +260,7 @@ async def test_a_dead_delivery_is_seen_and_delivered_again(
     until("it is noted", lambda: len(listed(api, hook, "delivered")) == 3, SOON)
     again = listed(api, hook, "delivered")[0]["id"]
     assert api.post(f"/api/webhooks/{hook}/deliveries/{again}/redeliver").status_code == 202
-    await eventually("delivered twice", lambda: texts(receiver).count(wanted[2]) == 2, SOON)
+    await eventually("delivered twice", lambda: receiver.texts.count(wanted[2]) == 2, SOON)
 
 
 async def age(documents: Documents, text: str, seconds: float) -> None:
@@ -357,7 +340,7 @@ async def test_a_connections_own_webhook_comes_and_goes_with_it(
     await tell(documents, number, 2, "shop")
     wanted = await tell(documents, number + 2, 2, "own")
     await arrived(receiver, wanted)
-    assert texts(receiver) == wanted
+    assert receiver.texts == wanted
     again = api.post("/api/connections", json={"id": "own", "webhook": receiver.url})
     assert again.status_code == 409
     assert len(api.get("/api/webhooks").json()["items"]) == 1, "nothing is left of what was refused"
@@ -422,7 +405,7 @@ async def test_the_commands(
         until("noted", lambda: _quiet(api, hook), SOON)
         newest = run("deliveries", hook, "--status", "delivered")["items"][0]
         assert run("redeliver", hook, newest["id"])["status"] == "waiting"
-        await eventually("once more", lambda: texts(receiver).count(wanted[1]) == 2, SOON)
+        await eventually("once more", lambda: receiver.texts.count(wanted[1]) == 2, SOON)
     finally:
         run("remove", hook)
     assert run("list")["items"] == []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.lanes import Send
+from actors.queue.record import record_of
 from actors.redis import keys
 from actors.redis.lease import Owner
 
@@ -112,6 +113,23 @@ class Desk:
         assert record is not None
         return record
 
+    async def records(self) -> dict[str, Record]:
+        """All by their texts, in one round trip."""
+        of = keys.of(SHOP)
+        names = {text: id_.partition(".")[2] for text, id_ in self.ids.items()}
+        found = await self._told([("hgetall", of.message(name)) for name in names.values()])
+        return {
+            text: record_of(SHOP, name, fields)
+            for (text, name), fields in zip(names.items(), found, strict=True)
+        }
+
+    async def _told(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """What Redis answers to all of them, in one round trip."""
+        asked = self.redis.pipeline(transaction=False)
+        for name, *arguments in commands:
+            getattr(asked, name)(*arguments)
+        return list(await asked.execute())
+
     async def status(self, text: str) -> str:
         return (await self.get(text)).status
 
@@ -128,23 +146,25 @@ class Desk:
     async def check(self) -> None:
         """Each message and each chat is in the places where it should be, and in no other."""
         of = keys.of(SHOP)
-        read: Any = self.redis
-        flight = {c: f.split()[0] for c, f in (await read.hgetall(of.flight)).items()}
-        ahead = {c: f.split()[0] for c, f in (await read.hgetall(of.ahead)).items()}
-        held = set(await read.zrange(of.held, 0, -1))
-        tickets = await read.zrange(of.scheduled, 0, -1)
+        sorted_sets = (of.held, of.scheduled, of.open, of.dead, of.ready, of.resting)
+        flying, following, held, tickets, opened, dead, ready, resting = await self._told(
+            [("hgetall", of.flight), ("hgetall", of.ahead)]
+            + [("zrange", each, 0, -1) for each in sorted_sets]
+        )
+        flight = {chat: flight.split()[0] for chat, flight in flying.items()}
+        ahead = {chat: flight.split()[0] for chat, flight in following.items()}
+        held, opened, dead = set(held), set(opened), set(dead)
         scheduled = {ticket.partition(":")[2] for ticket in tickets}
-        opened = set(await read.zrange(of.open, 0, -1))
-        dead = set(await read.zrange(of.dead, 0, -1))
-        ready = set(await read.zrange(of.ready, 0, -1))
-        resting = set(await read.zrange(of.resting, 0, -1))
-        queued: dict[str, str] = {}
-        chats = set()
-        async for key in read.scan_iter(of.lane("*"), count=1000):
-            chat = key.removeprefix(of.lane(""))
-            chats.add(chat)
-            for message_id in await read.zrange(key, 0, -1):
-                queued[message_id] = chat
+        found = [key async for key in self.redis.scan_iter(f"{of.base}:*", count=1000)]
+        lanes = [key for key in found if key.startswith(of.lane(""))]
+        messages = [key for key in found if key.startswith(of.message(""))]
+        chats = [key.removeprefix(of.lane("")) for key in lanes]
+        filled = await self._told([("zrange", key, 0, -1) for key in lanes])
+        queued = {
+            message_id: chat
+            for chat, lane in zip(chats, filled, strict=True)
+            for message_id in lane
+        }
         assert not scheduled & set(queued)
         assert opened == scheduled | set(queued)
 
@@ -153,9 +173,10 @@ class Desk:
         assert set(ahead) <= set(flight)
         assert sorted([*ready, *resting, *flight, *held_chats]) == sorted(chats)
 
-        async for key in read.scan_iter(of.message("*"), count=1000):
+        records = await self._told([("hgetall", key) for key in messages])
+        lifetimes = await self._told([("ttl", key) for key in messages])
+        for key, record, lifetime in zip(messages, records, lifetimes, strict=True):
             message_id = key.removeprefix(of.message(""))
-            record = await read.hgetall(key)
             status, chat = record["status"], record["chat"]
             expired = "expired_at" in record
             assert (message_id in dead) == (status == "dead" and not expired)
@@ -165,7 +186,7 @@ class Desk:
             assert given == (status == "sending")
             assert queued.get(message_id, chat) == chat
             finished = expired or status in {"sent", "delivered", "read", "cancelled"}
-            assert (await read.ttl(key) > 0) == finished
+            assert (lifetime > 0) == finished
         flow = (await self.lanes.flows_many([SHOP]))[SHOP]
         assert flow.unaccounted == 0, flow
         counts = await self.counts()

@@ -207,6 +207,15 @@ async def test_a_proof_from_an_old_epoch_wakes_the_owner(desk: Desk) -> None:
     assert await desk.claimed() == ["a2"]
 
 
+async def test_what_is_more_urgent_costs_its_chat_no_turn(desk: Desk) -> None:
+    """It has waited for more turns than a level of priority is worth."""
+    await desk.accept("a1", ANA, priority=1)
+    await desk.redis.hincrby(keys.of(SHOP).counters, "turn", 2000)
+    await desk.accept("b1", BEN, priority=0)
+    await desk.accept("a0", ANA, priority=0)
+    assert [job.text for job in await desk.claim(1)] == ["a0"]
+
+
 async def test_waiting_ends_when_something_is_queued(desk: Desk) -> None:
     await desk.lanes.wait(SHOP, 1)  # the taking of the lease
     waiting = asyncio.ensure_future(desk.lanes.wait(SHOP, 30))
@@ -232,13 +241,16 @@ async def test_waiting_ends_by_itself(desk: Desk) -> None:
             await desk.lanes.wait(SHOP, timeout)
 
 
-@pytest.mark.parametrize("what", ["send_at", "fail", "cancel", "receipt", "retry", "promote"])
+@pytest.mark.parametrize(
+    "what", ["send_at", "fail", "cancel", "receipt", "retry", "promote", "clock"]
+)
 async def test_waiting_ends_with_whatever_makes_a_claim_worthwhile(desk: Desk, what: str) -> None:
     await desk.accept("a1")
     await desk.accept("a2")
     await desk.claim()
-    if what in {"cancel", "promote"}:
+    if what in {"cancel", "promote", "clock"}:
         await desk.fail("a1", retry_in=60)
+        await desk.lanes.promote(SHOP, desk.now)
     if what == "retry":
         await desk.fail("a1", permanent=True)
         await desk.drain()
@@ -256,6 +268,8 @@ async def test_waiting_ends_with_whatever_makes_a_claim_worthwhile(desk: Desk, w
             await desk.retry("a1")
         case "promote":
             await desk.lanes.promote(SHOP, desk.now + 60)
+        case "clock":
+            await desk.lanes.promote(SHOP, desk.now - 3600)
     async with asyncio.timeout(WOKEN):
         await desk.lanes.wait(SHOP, 30)
 

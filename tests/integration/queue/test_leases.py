@@ -129,6 +129,8 @@ async def test_after_a_release_nobody_owns_and_nothing_counts(leases: Leases) ->
     lease = await leases.read(SHOP)
     assert lease is not None
     assert (lease.owner, lease.epoch, lease.state, lease.cause) == (None, 1, "stopped", "closed")
+    assert await leases.release(SHOP, 1, state="failed", cause="repeated", now=5.0)
+    assert await leases.read(SHOP) == lease, "what it was given back as stays"
     assert not await leases.renew(SHOP, 1)
     assert not await leases.report(SHOP, 1, state="open", cause=None, since=1.0)
 

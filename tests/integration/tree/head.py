@@ -197,6 +197,14 @@ class Tree:
         ]
         return sum(found) if found else None
 
+    async def until_counted(self, name: str, value: float | None, **labels: str) -> None:
+        """Wait until the root wrote so much of a counter; None: until there is no such series."""
+
+        def look() -> bool:
+            return self.counted(name, **labels) == value
+
+        await eventually(f"{name} is {value}", look, 10)
+
     async def pair(self, connection: str, number: str) -> None:
         """Scan the connection's QR with a phone."""
         self.head.simulator.post("/phones", json={"number": number}).raise_for_status()
@@ -247,6 +255,14 @@ class Tree:
         return await eventually(
             f"{connection} has a new epoch", look, seconds
         ), time.monotonic() - began
+
+    async def removed(self, connection: str, seconds: float = 20) -> None:
+        """Wait until nothing is known of a connection that was deleted."""
+
+        async def look() -> bool:
+            return await self.connections.get(connection, deleted=True) is None
+
+        await eventually(f"{connection} is removed", look, seconds)
 
     async def state(self, connection: str, state: str, seconds: float = 20) -> Lease:
         async def look() -> Lease | None:

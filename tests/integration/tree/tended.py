@@ -27,7 +27,7 @@ from supervision.standbys import Standbys
 from supervision.tending import Tending
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from supervision.policy import Expiry
     from tests.valkey import Valkey
@@ -40,14 +40,16 @@ async def tended(
     through: type[Leases] = Leases,
     intensity: Intensity | None = None,
     expiry: Expiry | None = None,
+    limit: int = 10,
+    confirm: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[tuple[Tending, Leases]]:
     """``shop``, which should run; the tending, and the `through` by which it sees the leases."""
     settings = server.settings()
     redis, documents = connect(settings), open_documents(settings)
     leases = through(redis)
+    confirm = confirm or partial(asyncio.sleep, 0)
     budgets = Budgets(Lives(intensity or Intensity(10, 10.0), 0.1, 1.0), documents)
     registry = Registry(documents, budgets, Copy(None))
-    confirm = partial(asyncio.sleep, 0)
     children = Children(
         Cluster(settings.data),
         Probes(),
@@ -77,7 +79,7 @@ async def tended(
         ),
         owners=Owners(children, expiry),
         auto_recovery=True,
-        limit=10,
+        limit=limit,
         settings_at=lambda: 0.0,
         confirm=confirm,
     )

@@ -34,3 +34,6 @@ async def test_an_emptied_redis_ends_no_root(served: Served) -> None:
     await served.redis.flushdb()
     assert await root.still()
     assert await root.still()
+    successor = Newest(served.redis)
+    assert await successor.still()
+    assert not await root.still(), "what was emptied is no reason to act beside a newer one"

@@ -103,10 +103,29 @@ async def test_an_engine_that_breaks_loses_nothing(served: Served) -> None:
         return time.time()
 
     served.engine.answer = answer
-    served.retry_in = 0.05
+    served.retry_in = 0.5
     await served.begin()
-    record = await served.becomes(await served.accept(), "sent")
+    record = await served.becomes(await served.accept(), "waiting")
+    assert (record.error, record.uncertain) == ("RuntimeError", True)
+    await served.becomes(record, "sent")
     assert [message.message_id for message in served.engine.sent] == [record.message_id] * 2
+
+
+async def test_one_that_follows_and_fails_at_once_has_failed(served: Served) -> None:
+    """G3: it left before Redis knew of the one before it, and may have arrived all the same."""
+
+    async def answer(message: Outgoing) -> float:
+        if text_of(message.content) == "one":
+            await asyncio.sleep(0.2)  # until the other is in hand
+            return time.time()
+        raise SendError("ack_timeout", uncertain=True)
+
+    served.engine.answer = answer
+    one, two = await served.accept("one"), await served.accept("two")
+    await served.begin()
+    await served.becomes(one, "sent")
+    failed = await served.becomes(two, "waiting")
+    assert (failed.attempts, failed.error, failed.uncertain) == (1, "ack_timeout", True)
 
 
 async def test_an_outcome_is_told_once_redis_is_back(

@@ -9,9 +9,7 @@ import asyncio
 import os
 import signal
 import sqlite3
-import subprocess
 import time
-from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,11 +23,11 @@ from actors.state.documents import JOBS, MESSAGES, RECOVERY_ACTIONS, Where
 from actors.state.messages import FORMER
 from supervision import roster
 from tests.integration.tree.head import Head, Tree, kill
+from tests.integration.tree.unwritable import unwritable
 from tests.waiting import NOISE, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Iterator
 
     from actors.queue.lanes import Record
     from tests.figures import Figure
@@ -166,11 +164,7 @@ async def test_a_hung_connection_is_replaced(tree: Tree, figure: Figure) -> None
     assert roster.start_of(before["connection:shop"]) is None
     assert after.owner is not None
     await tree.state("shop", "open")
-
-    async def told() -> bool:
-        return tree.counted("teimoso_restarts", **hung) == (counted or 0) + 1
-
-    await eventually("it is counted", told, 10)
+    await tree.until_counted("teimoso_restarts", (counted or 0) + 1, **hung)
 
 
 @pytest.mark.parametrize("role", ["queue", "state", "health"])
@@ -223,11 +217,7 @@ async def test_an_owner_that_lost_its_lease_is_ended(tree: Tree) -> None:
     await eventually("the old owner is dead", ended, 10)
     await tree.newer("shop", lease, 10)
     await tree.state("shop", "open")
-
-    async def told() -> bool:
-        return tree.counted("teimoso_epochs_lost") == (counted or 0) + 1
-
-    await eventually("it is counted", told, 10)
+    await tree.until_counted("teimoso_epochs_lost", (counted or 0) + 1)
 
 
 async def test_without_redis_the_living_go_on_and_the_dead_wait(
@@ -270,18 +260,10 @@ async def test_stop_start_and_restart(tree: Tree) -> None:
 async def test_a_deleted_connection_leaves_nothing(tree: Tree, head: Head) -> None:
     await tree.create("gone")
     await tree.pair("gone", "15550100021")
-
-    async def told() -> bool:
-        return tree.counted("teimoso_messages_received", connection="gone") == 0
-
-    await eventually("it is counted", told, 10)
+    await tree.until_counted("teimoso_messages_received", 0, connection="gone")
     await tree.connections.delete("gone")
     await poke(tree.redis)
-
-    async def forgotten() -> bool:
-        return await tree.connections.get("gone", deleted=True) is None
-
-    await eventually("gone is gone", forgotten, 20)
+    await tree.removed("gone")
     assert await tree.leases.read("gone") is None
     assert not (head.settings.sessions / "gone").exists()
 
@@ -289,36 +271,7 @@ async def test_a_deleted_connection_leaves_nothing(tree: Tree, head: Head) -> No
         return "connection:gone" not in tree.pids()
 
     await eventually("its process ended", ended, 10)
-
-    async def untold() -> bool:
-        return tree.counted("teimoso_messages_received", connection="gone") is None
-
-    await eventually("its series ended", untold, 10)
-
-
-@contextmanager
-def unwritable(directory: Path) -> Iterator[Callable[[], None]]:
-    """A full disk of its own where that can be mounted, else a file in the way; what mends it."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    directory.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", str(directory)]
-
-    def grow() -> None:
-        subprocess.run([*mount[:4], "remount,size=16m", *mount[5:]], check=True)
-
-    if os.geteuid() == 0 and subprocess.run(mount, check=False).returncode == 0:
-        filler = directory / "filler"
-        try:
-            with suppress(OSError), filler.open("wb", buffering=0) as full:
-                while full.write(b"x" * 4096):
-                    pass
-            yield grow
-        finally:
-            subprocess.run(["umount", "-l", str(directory)], check=True)
-    else:
-        directory.rmdir()
-        directory.write_text("in the way")
-        yield directory.unlink
+    await tree.until_counted("teimoso_messages_received", None, connection="gone")
 
 
 async def test_a_disk_that_is_full_for_a_while_is_no_reason_to_give_up(
@@ -337,11 +290,7 @@ async def test_a_disk_that_is_full_for_a_while_is_no_reason_to_give_up(
         await tree.state("full", "pairing", 30)
         await tree.connections.delete("full")
         await poke(tree.redis)
-
-        async def removed() -> bool:
-            return await tree.connections.get("full", deleted=True) is None
-
-        await eventually("it is removed", removed, 20)
+        await tree.removed("full")
 
 
 async def test_what_waits_ends_visibly_with_its_connection(
@@ -375,11 +324,7 @@ async def test_what_waits_ends_visibly_with_its_connection(
 
     in_the_middle = await eventually("its messages begin to end", begun, 30)
     kill(tree.pids()["root"])
-
-    async def removed() -> bool:
-        return await tree.connections.get("brief", deleted=True) is None
-
-    await eventually("it is removed", removed, 30)
+    await tree.removed("brief", 30)
     figure(f"root killed with {in_the_middle} of {len(records)} messages ended")
     assert in_the_middle < len(records)
     for collection, connection in ((JOBS, "brief"), (MESSAGES, "brief" + FORMER)):

@@ -118,3 +118,60 @@ async def test_an_owner_out_of_reach_is_not_called_open_while_its_lease_runs_out
         tending.tend("shop")  # it looks again, and has nothing new to say
         await asyncio.sleep(0.3)
         assert await leases.read("shop") == now
+
+
+async def test_what_an_actor_said_of_its_end_counts_though_its_lease_does_not_say_so(
+    own_server: Valkey,
+) -> None:
+    """Redis was away then: the account is banned all the same, and nobody logs in again."""
+    async with tended(own_server) as (tending, leases):
+        lease = await leases.take("shop", Owner("connection:a", 1, "here"))
+        handle = Handle("connection:a", None)
+        child = Child("connection", handle, connection="shop", epoch=lease.epoch)
+        tending.ended(child, End("failed", "banned"))
+        now = await becomes(leases, "failed")
+        assert (now.cause, now.epoch) == ("banned", lease.epoch)
+
+
+async def test_a_root_that_was_replaced_does_nothing_about_a_fall(own_server: Valkey) -> None:
+    """G6: that is its successor's to see."""
+    asked = asyncio.Event()
+
+    async def replaced() -> None:
+        asked.set()
+        await asyncio.Event().wait()  # as one that ends here
+
+    async with tended(own_server, intensity=Intensity(0, 10.0), confirm=replaced) as (
+        tending,
+        leases,
+    ):
+        lease = await leases.take("shop", Owner("connection:a", 1, "here"))
+        handle = Handle("connection:a", None)
+        tending.ended(
+            Child("connection", handle, connection="shop", epoch=lease.epoch), End("crashed")
+        )
+        await asyncio.wait_for(asked.wait(), 5)
+        await asyncio.sleep(0.2)
+        assert await leases.read("shop") == lease
+
+
+async def test_no_more_are_served_than_may_be(
+    own_server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MAX_CONNECTIONS; whoever is one too many waits until another is gone."""
+    async with tended(own_server, limit=1) as (tending, leases):
+        taken = asyncio.Event()
+
+        async def take() -> Child:
+            taken.set()
+            return Child("connection", Standby(leases))
+
+        monkeypatch.setattr(tending._standbys, "take", take)
+        other = Child("connection", Handle("connection:a", None), connection="other")
+        tending._children._all["connection:a"] = other
+        tending.tend("shop")
+        await asyncio.sleep(0.3)
+        assert not taken.is_set()
+        del tending._children._all["connection:a"]
+        tending.tend("shop")
+        await asyncio.wait_for(taken.wait(), 5)

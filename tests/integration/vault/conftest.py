@@ -158,3 +158,10 @@ async def world(tmp_path: Path, valkey: Valkey, logs_as_before: None) -> AsyncIt
     finally:
         await simulator.stop()
         await made.redis.aclose()
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Path:
+    directory = tmp_path / "bucket"
+    directory.mkdir()
+    return directory

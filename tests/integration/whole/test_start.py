@@ -51,5 +51,7 @@ def test_a_newcomers_first_minutes(guest: Instance) -> None:
     for command in (kill, again):
         run(instance, command)
     assert instance.connection("demo")["epoch"] > before
-    assert "still there?" in run(instance, inbox)
+    arrived = run(instance, inbox)
+    assert "still there?" in arrived
+    assert arrived.count("your order is on its way") == 1
     until("it is listed", lambda: "demo" in run(instance, recoveries) or None, 20)

@@ -107,6 +107,13 @@ async def test_nobody_shows_a_code(world: World, client: CodeClient) -> None:
     assert await failed(world) == "no_link_code"
 
 
+async def test_whoever_is_sent_away_shows_no_code(world: World, client: CodeClient) -> None:
+    """From then on, and not only once its socket is gone."""
+    await client.ask()
+    world.linking._hellos[NUMBER].connection.retire()
+    assert await failed(world) == "no_link_code"
+
+
 async def test_after_a_wrong_code_the_client_is_to_show_another(
     world: World, client: CodeClient
 ) -> None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
 import time
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from actors import hosts
 from actors.connection.vault.reach import Reach
-from supervision.children import Child, Children
-from supervision.cluster import Cluster, NoAnswer
-from supervision.policy import Probes
+from supervision.children import Child, Children, End
+from supervision.cluster import Cluster, Handle, NoAnswer
+from supervision.policy import Memory, Probes
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 
@@ -94,3 +98,137 @@ async def test_a_replaced_root_ends_nobody_for_its_silence(
         await children(tmp_path)._probe(probed)
     assert not probed.hung
     assert actor.poll() is None
+
+
+class Actor(Handle):
+    """One that answers `start` once it may, and whose `watch` pends until it `ended`."""
+
+    def __init__(self, name: str = "state", *, silent: bool = False) -> None:
+        super().__init__(name, None)
+        self.silent = silent
+        self.may, self.asked = asyncio.Event(), asyncio.Event()
+        self.ended: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+
+    async def call(self, method: str, *_: object, **__: object) -> Any:
+        self.asked.set()
+        if self.silent:
+            raise NoAnswer(method)
+        await self.may.wait()
+        return {"pid": 1, "node": "elsewhere"}
+
+    async def health(self, _within: float) -> dict[str, Any]:
+        if self.silent:
+            raise NoAnswer("health")
+        return {"pid": 1, "node": "elsewhere", "lag": 0.0, "memory": 0}
+
+    async def watch(self) -> dict[str, Any]:
+        return await self.ended
+
+
+class Scripted(Cluster):
+    """A cluster whose one actor is scripted."""
+
+    def __init__(self, actor: Actor) -> None:
+        self.actor = actor
+        self.killed: list[Handle] = []
+
+    async def create(self, _role: str, _name: str) -> Handle:
+        return self.actor
+
+    async def find(self, _name: str) -> Handle | None:
+        return self.actor
+
+    async def kill(self, handle: Handle) -> None:
+        self.killed.append(handle)
+
+
+@asynccontextmanager
+async def family(actor: Actor) -> AsyncIterator[tuple[Children, Scripted, list[End]]]:
+    """The children of a root that nobody replaces, and how those that ended did."""
+    cluster, ends = Scripted(actor), list[End]()
+    made = Children(
+        cluster,
+        Probes(),
+        Memory(limit=1, rest=0, probes=1),
+        Reach(None),
+        confirm=partial(asyncio.sleep, 0),
+        on_end=lambda _child, end: ends.append(end),
+        on_told=lambda _child, _told: None,
+        on_gone=lambda _child: None,
+        on_change=lambda: None,
+    )
+    yield made, cluster, ends
+    for child in made:
+        await made.dismiss(child)
+
+
+async def test_a_new_one_that_is_silent_is_ended_and_nobodys() -> None:
+    async with family(Actor(silent=True)) as (made, cluster, _):
+        with pytest.raises(NoAnswer):
+            await made.create("state")
+        assert cluster.killed == [cluster.actor]
+        assert not list(made)
+
+
+async def test_one_that_is_made_while_the_root_ends_is_ended_too() -> None:
+    """Nobody would end it any more: the root that made it is gone."""
+    actor = Actor()
+    async with family(actor) as (made, cluster, _):
+        making = asyncio.ensure_future(made.create("state"))
+        await actor.asked.wait()
+        closing = asyncio.ensure_future(made.close())
+        await asyncio.sleep(0)
+        assert not closing.done()
+        actor.may.set()
+        with pytest.raises(NoAnswer):
+            await making
+        await closing
+        assert cluster.killed == [actor]
+        assert not list(made)
+
+
+async def test_one_that_is_half_made_is_finished_though_who_wanted_it_is_gone() -> None:
+    actor = Actor()
+    async with family(actor) as (made, cluster, _):
+        making = asyncio.ensure_future(made.create("state"))
+        await actor.asked.wait()
+        making.cancel()
+        await asyncio.wait([making])
+        actor.may.set()
+        await eventually("it is taken in", lambda: [each.name for each in made] == ["state"], 5)
+        assert cluster.killed == []
+
+
+async def test_one_that_does_not_answer_is_adopted_all_the_same() -> None:
+    """G6: it may serve. The probes decide what it is, and nobody takes its place before."""
+    async with family(Actor(silent=True)) as (made, cluster, _):
+        adopted = await made.adopt("connection:a")
+        assert adopted is not None
+        assert list(made) == [adopted]
+        assert cluster.killed == []
+
+
+async def test_one_that_ended_by_itself_is_no_process_any_more() -> None:
+    actor = Actor()
+    actor.may.set()
+    async with family(actor) as (made, cluster, ends):
+        await made.create("state")
+        actor.ended.set_result({"reason": "stopped"})
+        await eventually("its end is told", lambda: ends, 5)
+        assert ends == [End("stopped")]
+        assert cluster.killed == [actor]
+        assert not list(made)
+
+
+async def test_one_at_a_time_is_drained() -> None:
+    """When all have grown alike, they are not all away at once."""
+    actor = Actor()
+    large = Child("connection", actor, large=1)
+    async with family(actor) as (made, _, __):
+        assert made._outgrew(large)
+        draining = asyncio.ensure_future(made.drain(Child("connection", actor, large=1), "memory"))
+        await actor.asked.wait()
+        assert not made._outgrew(large)
+        actor.may.set()
+        await draining
+        assert made._outgrew(large)

@@ -175,13 +175,16 @@ def test_the_thresholds_are_settings() -> None:
         redis=0.02,
         store=0.03,
     )
-    slow = replace(
-        WELL, disk=999, redis=Answer(ok=True, seconds=0.025), store=Answer(ok=True, seconds=0.035)
+    at = replace(
+        WELL, disk=1000, redis=Answer(ok=True, seconds=0.02), store=Answer(ok=True, seconds=0.03)
     )
-    assert not judge(replace(slow, disk=2**30), THRESHOLDS).reasons
-    assert {"disk_full", "redis_slow", "store_slow"} <= {
-        reason.name for reason in judge(slow, low).reasons
-    }
+    past = replace(
+        at, disk=999, redis=Answer(ok=True, seconds=0.021), store=Answer(ok=True, seconds=0.031)
+    )
+    assert not judge(replace(past, disk=2**30), THRESHOLDS).reasons
+    stores = {"disk_full", "redis_slow", "store_slow"}
+    assert not stores & {reason.name for reason in judge(at, low).reasons}
+    assert stores <= {reason.name for reason in judge(past, low).reasons}
     assert "queue_backlog" in {
         reason.name
         for reason in judge(

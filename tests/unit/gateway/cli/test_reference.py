@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from actors.settings import Settings
 from gateway.app import OPERATIONS
 from gateway.cli import api_page, reference
 from gateway.cli.reference import ROOT
+from gateway.openapi import refusals
 from gateway.problems import KINDS
 
 if TYPE_CHECKING:
@@ -51,9 +53,17 @@ def test_the_example_is_a_settings_file_that_changes_nothing(
 
 def test_every_operation_is_told_with_its_scope_and_every_problem() -> None:
     page = api_page.markdown()
+    starred = {code for code in KINDS if re.search(rf"\| `{code}` \| .* \* \|\n", page)}
     for operation in OPERATIONS:
         _, told, rest = page.partition(f"### `{operation.method} {operation.path}`\n")
         assert told, operation.path
         section = rest.partition("\n### ")[0].partition("\n## ")[0]
         assert (f"the scope `{operation.scope}`" in section) is (operation.scope is not None)
+        refused = section.partition("\nRefused as ")[2]
+        codes = {kind.code for kinds in refusals(operation).values() for kind in kinds}
+        assert set(re.findall(r"`(\w+)`", refused)) == codes - starred
+        asked = operation.query.model_json_schema() if operation.query else {"properties": {}}
+        assert all(f"| `{name}` | query | " in section for name in asked["properties"])
+        assert ("\nA body, `" in section) is (operation.body is not None)
+    assert starred >= {"unauthorized", "malformed_request"}
     assert all(f"| `{code}` |" in page for code in KINDS)
