@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from contextlib import suppress
@@ -12,8 +13,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.whole.pages import commands, run
-from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP, arrived, becomes
+from tests.integration.whole.pages import DOCS, commands, run
+from tests.integration.whole.shop import (
+    ACCOUNT,
+    CONTACT,
+    SHOP,
+    arrived,
+    becomes,
+    send,
+    start,
+)
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -32,6 +41,27 @@ def test_scenario_1_graceful_shutdown(instance: Instance) -> None:
     becomes(instance, "open", None, 60)
     assert instance.qr(SHOP) is None
     assert SHOP in run(instance, listed)
+
+
+@pytest.mark.long
+def test_a_copy_of_redis_is_put_back(instance: Instance) -> None:
+    """What waited when it was made waits again."""
+    instance.api.post(f"/api/connections/{SHOP}/stop").raise_for_status()
+    becomes(instance, "stopped", None)
+    waiting = send(instance, "in the copy")
+    run(instance, "teimoso jobs run backup-redis")
+    copy = max((instance.data / "backups").iterdir(), key=lambda file: file.stat().st_mtime)
+    instance.api.delete(f"/api/messages/{waiting}").raise_for_status()
+    assert instance.message(waiting)["status"] == "cancelled"
+    text = (DOCS / PAGE).read_text()
+    ((before, name, after),) = re.findall(
+        r"```sh\n(teimoso down .*?)(redis-\S+)(.*?)```", text, re.DOTALL
+    )
+    run(instance, before + copy.name + after)
+    start(instance)
+    becomes(instance, "open", None, 60)
+    until("it is sent", lambda: arrived(instance, "in the copy") or None, 30)
+    assert name != copy.name
 
 
 def test_scenario_2_crash(instance: Instance) -> None:
