@@ -126,6 +126,7 @@ async def test_one_that_follows_and_fails_at_once_has_failed(served: Served) -> 
     await served.becomes(one, "sent")
     failed = await served.becomes(two, "waiting")
     assert (failed.attempts, failed.error, failed.uncertain) == (1, "ack_timeout", True)
+    assert [text_of(message.content) for message in served.engine.sent] == ["one", "two"]
 
 
 async def test_an_outcome_is_told_once_redis_is_back(
