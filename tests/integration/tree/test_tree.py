@@ -304,9 +304,9 @@ async def test_what_waits_ends_visibly_with_its_connection(
     head.simulator.post("/faults", json=fault).raise_for_status()
     # One in flight in each chat, one to follow it, and what waits behind them.
     records = []
-    for number in range(200):
+    for place in range(200):
         sends = (
-            Send("brief", f"1555012{chat:04}@s.whatsapp.net", f"{number}") for chat in range(10)
+            Send("brief", f"1555012{chat:04}@s.whatsapp.net", f"{place}") for chat in range(10)
         )
         records += await asyncio.gather(*map(lanes.accept, sends))
 
