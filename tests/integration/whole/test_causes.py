@@ -14,6 +14,7 @@ from actors.connection.engine import EngineEvents
 from actors.connection.native import open_engine
 from actors.settings import Settings
 from tests.integration.whole.shop import (
+    A_LOOK,
     ACCOUNT,
     SHOP,
     alerted,
@@ -172,7 +173,7 @@ def test_banned_stops_until_a_person_says_otherwise(instance: Instance) -> None:
     number = refused(instance, 403)
     becomes(instance, "failed", "banned")
     alerted(instance, "WhatsApp banned the account.")
-    time.sleep(4)
+    time.sleep(A_LOOK)
     assert struck(instance, number) == 1
     instance.simulator.delete("/faults")
     assert instance.connection(SHOP)["state"] == "failed"
@@ -184,7 +185,7 @@ def test_outdated_goes_on_once_another_version_is_announced(instance: Instance) 
     number = refused(instance, 405)
     becomes(instance, "failed", "outdated")
     alerted(instance, "set WHATSAPP_VERSION")
-    time.sleep(4)
+    time.sleep(A_LOOK)
     assert struck(instance, number) == 1
     instance.simulator.delete("/faults")
     assert instance.connection(SHOP)["state"] == "failed"
@@ -200,7 +201,7 @@ def test_a_session_that_whatsapp_does_not_know_stops(instance: Instance) -> None
     number = refused(instance, 411)
     becomes(instance, "failed", "bad_session")
     alerted(instance, "or WhatsApp does not take it")
-    time.sleep(4)
+    time.sleep(A_LOOK)
     assert struck(instance, number) == 1
     message = send(instance, "while the session is unknown")
     assert waits(instance, message)
