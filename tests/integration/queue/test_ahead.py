@@ -27,6 +27,17 @@ async def given(desk: Desk, limit: int = 10, sent: Sequence[str] = ()) -> list[s
     return [job.text for job in await desk.claim(limit, sent=sent, ahead=True)]
 
 
+async def test_g4_nothing_follows_what_its_owner_was_never_told_of(
+    desk: Desk, settings: Settings
+) -> None:
+    """It would leave at once, and before the one in flight."""
+    await accepted(desk, "a1", "a2")
+    await desk.claim(1)  # whose answer was lost
+    desk.lanes = Lanes(desk.redis, settings)
+    assert await given(desk, limit=0) == []
+    assert await given(desk) == ["a1", "a2"]
+
+
 async def test_g4_the_next_of_a_chat_follows_in_its_order(desk: Desk) -> None:
     await accepted(desk, "a1", "a2", "a3", "a4")
     assert await given(desk) == ["a1", "a2"]

@@ -40,7 +40,7 @@ SENDS = st.tuples(
     st.sampled_from((0, 5, 5, 9)),
     st.none() | SECONDS,
 )
-OUTCOMES = ("sent", "kept", "waiting", "dead", "unclaimed")
+OUTCOMES = ("sent", "waiting", "dead", "kept", "waiting", "dead", "unclaimed")
 WANTED = {"claimed", "waiting", "dead", "redriven"}
 UNPACED = {"poison", "pruned"}
 KILLS = 1  # of the server in one run: each takes a while
@@ -374,7 +374,7 @@ def test_the_scripts_do_what_the_model_does(
         run_state_machine_as_test(
             seed(number)(machine),
             settings=settings(
-                max_examples=int(share * 30),
+                max_examples=int(share * (10 if interval or gap else 30)),
                 stateful_step_count=60,
                 deadline=None,
                 phases=[Phase.generate],  # add Phase.shrink for the shortest way there: minutes

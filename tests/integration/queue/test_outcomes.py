@@ -347,3 +347,18 @@ async def test_a_server_whose_clock_is_ahead_writes_no_time_to_come(desk: Desk) 
     await desk.claim()
     await desk.lanes.complete(SHOP, desk.epoch, record.id, at=1060.0, now=1000.85)
     assert (await desk.get("a")).times["sent"] == 1000.85
+
+
+async def test_what_is_still_to_be_sent_keeps_its_words(desk: Desk) -> None:
+    """It was deleted for everyone, and what was sent of it is forgotten; the rest has to leave."""
+    for text in ("sent", "dead", "queued"):
+        record = await desk.accept(text)
+        if text != "queued":
+            await desk.claim()
+        if text == "sent":
+            await desk.complete(text)
+        elif text == "dead":
+            await desk.fail(text, permanent=True)
+        await desk.lanes.redact(SHOP, record.message_id, desk.now)
+    words = {text: record.text for text, record in (await desk.records()).items()}
+    assert words == {"sent": "", "dead": "dead", "queued": "queued"}

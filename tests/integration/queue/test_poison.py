@@ -135,3 +135,16 @@ async def test_how_the_owner_ended_is_said_where_it_was_seen(desk: Desk, how: st
     await desk.claim()
     await crash(desk)  # what was seen of an earlier end is not said of this one
     assert (await desk.get("a")).crashes[-1].cause == "unseen"
+
+
+async def test_what_crashed_an_owner_follows_nobody(desk: Desk) -> None:
+    """It would be in flight beside another, and both were suspects then."""
+    await desk.accept("bad", priority=5)
+    assert await desk.claimed() == ["bad"]
+    await crash(desk)
+    await desk.accept("urgent", priority=0)
+    assert [job.text for job in await desk.claim(ahead=True)] == ["urgent"]
+    assert await desk.claim(ahead=True) == []
+    await desk.complete("urgent")
+    assert [job.text for job in await desk.claim(ahead=True)] == ["bad"]
+    await desk.complete("bad")

@@ -88,6 +88,7 @@ async def sending(
     desk: Desk,
     engine: Acknowledging,
     retry_at: Callable[[int, bool, float], float | None] = lambda *_: None,
+    on_lost: Callable[[str], None] = pytest.fail,
 ) -> AsyncIterator[tuple[Sender, asyncio.Task[None]]]:
     sender = Sender(
         Ticket(SHOP, desk.epoch),
@@ -95,7 +96,7 @@ async def sending(
         desk.lanes,
         concurrency=CONCURRENCY,
         retry_at=retry_at,
-        on_lost=pytest.fail,
+        on_lost=on_lost,
     )
     running = asyncio.ensure_future(sender.run())
     sender.opened()
@@ -220,3 +221,15 @@ async def test_stopping_tells_what_is_sent_meanwhile_and_claims_nothing(
             record = await desk.get(text)
             assert (record.status, record.attempts, record.uncertain) == ("queued", 0, False)
     assert engine.count == CONCURRENCY
+
+
+async def test_g6_a_claim_that_is_refused_says_that_the_lease_is_lost(
+    desk: Desk, engine: Acknowledging
+) -> None:
+    lost: list[str] = []
+    async with sending(desk, engine, on_lost=lost.append):
+        await desk.take()
+        await desk.accept("for the next owner")
+        await eventually("it knows", lambda: lost, 10)
+        assert engine.count == 0
+    assert set(lost) == {"lost"}

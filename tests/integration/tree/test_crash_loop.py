@@ -1,4 +1,7 @@
-"""A connection that falls again and again is given up, alone, until somebody asks (G9)."""
+"""Who falls again and again is given up, alone, until somebody asks (G9).
+
+A message that makes it fall is buried (G2).
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from actors.queue.lanes import Lanes, Send
 from actors.redis import keys
 from actors.redis.lease import poke
-from actors.state.documents import RECOVERY_ACTIONS
+from actors.state.documents import JOBS, RECOVERY_ACTIONS
 from supervision.reconcile import HALF_OPEN
 from tests.integration.tree.head import Head, Tree, kill
 from tests.waiting import eventually
@@ -19,11 +23,13 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from actors.queue.lanes import Record
     from actors.redis.lease import Lease
 
 pytestmark = pytest.mark.timeout(180)
 
 LIMIT = 3
+NUMBER = "15550100001"
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +156,66 @@ async def test_recovery_is_at_once_with_a_whole_budget(tree: Tree) -> None:
     for _ in range(LIMIT):
         lease = await fallen(tree)
         await tree.newer("shop", lease, 20)
+
+
+async def test_a_message_that_makes_it_fall_is_buried_and_what_flew_beside_it_is_sent(
+    tree: Tree,
+) -> None:
+    """G2: two processes die in its sending; both deaths are in its record, and no third follows."""
+    await tree.create("bar")
+    await tree.pair("bar", NUMBER)
+    lanes = Lanes(tree.redis, tree.head.settings)
+    swallow = {"account": NUMBER, "kind": "swallow"}
+    tree.head.simulator.post("/faults", json=swallow).raise_for_status()
+    texts = ("bad", "beside")
+    bad, beside = [
+        (await lanes.accept(Send("bar", f"1555010000{chat}@s.whatsapp.net", text))).record
+        for chat, text in enumerate(texts, 2)
+    ]
+
+    async def becomes(record: Record, status: str, crashes: int) -> Record:
+        wanted = {status, "delivered"} if status == "sent" else {status}  # its receipt comes soon
+
+        async def look() -> Record | None:
+            found = await lanes.get(record.id)
+            assert found is not None
+            return found if found.status in wanted and len(found.crashes) == crashes else None
+
+        return await eventually(f"{record.text} {status}", look, 30)
+
+    async def swallowed(count: int) -> None:
+        async def look() -> bool:
+            (fault,) = tree.head.simulator.get("/faults").json()["items"]
+            return bool(fault["struck"] >= count)
+
+        await eventually(f"{count} attempts left and were lost", look, 15)
+
+    await swallowed(2)
+    await asyncio.gather(becomes(bad, "sending", 0), becomes(beside, "sending", 0))
+    first = await tree.lease("bar")
+    kill(tree.pids()["connection:bar"])
+    await becomes(bad, "sending", 1)
+    await becomes(beside, "queued", 1)
+    await swallowed(3)
+    tree.head.simulator.delete("/faults").raise_for_status()
+    second = await tree.lease("bar")
+    assert second.owner is not None
+    kill(second.owner.pid)
+    dead = await becomes(bad, "dead", 2)
+    sent = await becomes(beside, "sent", 1)
+
+    assert (dead.error, dead.uncertain) == ("poison", True)
+    assert [(crash.epoch, crash.cause) for crash in dead.crashes] == [
+        (first.epoch, "crashed"),
+        (second.epoch, "crashed"),
+    ]
+    assert (sent.error, sent.uncertain) == (None, False)
+
+    async def mirrored() -> bool:
+        job = await tree.documents.get(JOBS, bad.id)
+        return job is not None and job["status"] == "dead" and len(job["crashes"]) == 2
+
+    await eventually("the store says so", mirrored, 10)
 
 
 async def test_a_standby_on_its_way_does_not_outlive_the_stop(tree: Tree, head: Head) -> None:

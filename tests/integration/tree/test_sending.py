@@ -8,7 +8,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from actors.connection.engine import NotConnected, Outgoing, SendError
-from actors.content import text_of
+from actors.content import Delete, Target, encode, text_of
+from actors.queue.lanes import Send
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -111,6 +112,23 @@ async def test_an_engine_that_breaks_loses_nothing(served: Served) -> None:
     assert [message.message_id for message in served.engine.sent] == [record.message_id] * 2
 
 
+async def test_what_changes_a_message_that_died_dies_with_it(served: Served) -> None:
+    """Nobody has what it would take back: it is not sent, and ends visibly (G2)."""
+
+    async def answer(message: Outgoing) -> float:
+        raise SendError("refused", permanent=True)
+
+    served.engine.answer = answer
+    target = await served.accept("never")
+    change = Delete(Target(target.message_id, None))
+    delete = Send("shop", target.chat, "", type=Delete.type, content=encode(change))
+    taken_back = (await served.lanes.accept(delete)).record
+    await served.begin()
+    await served.becomes(target, "dead")
+    assert (await served.becomes(taken_back, "dead")).error == "target_not_sent"
+    assert [message.message_id for message in served.engine.sent] == [target.message_id]
+
+
 async def test_one_that_follows_and_fails_at_once_has_failed(served: Served) -> None:
     """G3: it left before Redis knew of the one before it, and may have arrived all the same."""
 
@@ -126,6 +144,7 @@ async def test_one_that_follows_and_fails_at_once_has_failed(served: Served) -> 
     await served.becomes(one, "sent")
     failed = await served.becomes(two, "waiting")
     assert (failed.attempts, failed.error, failed.uncertain) == (1, "ack_timeout", True)
+    assert [text_of(message.content) for message in served.engine.sent] == ["one", "two"]
 
 
 async def test_an_outcome_is_told_once_redis_is_back(

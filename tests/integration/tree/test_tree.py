@@ -303,11 +303,12 @@ async def test_what_waits_ends_visibly_with_its_connection(
     fault = {"account": number, "kind": "swallow"}
     head.simulator.post("/faults", json=fault).raise_for_status()
     # One in flight in each chat, one to follow it, and what waits behind them.
-    records = [
-        (await lanes.accept(Send("brief", f"1555012{chat:04}@s.whatsapp.net", f"{n}"))).record
-        for n in range(200)
-        for chat in range(10)
-    ]
+    records = []
+    for place in range(200):
+        sends = (
+            Send("brief", f"1555012{chat:04}@s.whatsapp.net", f"{place}") for chat in range(10)
+        )
+        records += await asyncio.gather(*map(lanes.accept, sends))
 
     async def flying() -> bool:
         return (await lanes.counts_many(["brief"]))["brief"].active == 20

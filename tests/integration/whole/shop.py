@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 SHOP, ACCOUNT, CONTACT, STRANGER = "shop", "15550100001", "15550100002", "15550100009"
 
+A_LOOK = 2.5
+"""Seconds in which the root has looked at every connection, and one that fell has tried again."""
+
 
 def becomes(
     instance: Instance, state: str, cause: str | None, seconds: float = 20

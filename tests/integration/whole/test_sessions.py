@@ -11,6 +11,7 @@ import pytest
 
 from actors.settings import Settings
 from tests.integration.whole.shop import (
+    A_LOOK,
     ACCOUNT,
     CONTACT,
     SHOP,
@@ -50,7 +51,7 @@ def test_logout_is_a_way_out_of_a_session_that_whatsapp_does_not_know(
     assert out["epoch"] == failed["epoch"] + 1
     assert out["account"] == failed["account"]
     assert struck(instance, number) == 1
-    time.sleep(4)
+    time.sleep(A_LOOK)
     assert instance.connection(SHOP)["epoch"] == out["epoch"]
     instance.simulator.delete("/faults")
     start(instance)
@@ -76,7 +77,7 @@ def test_a_file_where_the_session_belongs_is_left_alone_and_said(instance: Insta
         start(instance)
         failed = becomes(instance, "failed", "session_blocked")
         alerted(instance, "Something else stands where its session belongs")
-        time.sleep(4)
+        time.sleep(A_LOOK)
         assert instance.connection(SHOP)["epoch"] == failed["epoch"]
         assert directory.read_text() == "somebody's"
     finally:
