@@ -19,6 +19,7 @@ LINES = (
         "tests/integration/keeper/",
         "tests/integration/metrics/",
         "tests/integration/whole/",
+        "tests/integration/jobs/test_head.py",
     ),
 )
 """What starts whole instances. Of each line one test runs at a time: a bound on a recovery is kept

@@ -56,6 +56,36 @@ async def answering(documents: Documents) -> None:
             await asyncio.sleep(0.05)
 
 
+async def test_a_server_far_away_is_reached_at_the_first_call(
+    server: Firestore, tmp_path: Path
+) -> None:
+    """What is sent takes half a second to it, as the greeting of a new connection may."""
+    ways: list[asyncio.Task[None]] = []
+    ends: list[asyncio.StreamWriter] = []
+
+    async def carry(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while data := await source.read(2**16):
+            await asyncio.sleep(0.5)
+            target.write(data)
+
+    async def through(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", server.port)
+        ends.extend((back, writer))
+        ways.extend(map(asyncio.ensure_future, (carry(reader, back), carry(there, writer))))
+
+    async with await asyncio.start_server(through, "127.0.0.1", 0) as way:
+        port = way.sockets[0].getsockname()[1]
+        far = Settings.resolve(data=tmp_path, firestore_emulator_host=f"127.0.0.1:{port}")
+        documents = open_documents(far)
+        assert await documents.get("things", "x") is None
+        await documents.close()
+        for way_back in ways:
+            way_back.cancel()
+        for end in ends:
+            end.close()
+            await end.wait_closed()
+
+
 async def test_a_server_that_is_away_is_told_at_once_and_found_again(
     server: Firestore, documents: Documents
 ) -> None:

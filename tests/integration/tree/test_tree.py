@@ -299,21 +299,21 @@ async def test_what_waits_ends_visibly_with_its_connection(
     """G2: also when the root dies in the middle; what was in flight says that it may have arrived."""
     number = "15550100023"
     await tree.create("brief")
-    await tree.pair("brief", number)
-    fault = {"account": number, "kind": "swallow"}
-    head.simulator.post("/faults", json=fault).raise_for_status()
-    # One in flight in each chat, one to follow it, and what waits behind them.
+    # What is there when it opens is claimed at once: one in flight in each chat, one to follow it.
     records = []
     for place in range(200):
         sends = (
             Send("brief", f"1555012{chat:04}@s.whatsapp.net", f"{place}") for chat in range(10)
         )
         records += await asyncio.gather(*map(lanes.accept, sends))
+    fault = {"account": number, "kind": "swallow"}
+    head.simulator.post("/faults", json=fault).raise_for_status()
+    await tree.pair("brief", number)
 
     async def flying() -> bool:
         return (await lanes.counts_many(["brief"]))["brief"].active == 20
 
-    await eventually("ten are in flight", flying, 20)
+    await eventually("ten are in flight, and ten follow", flying, 20)
     await tree.connections.delete("brief")
     await poke(tree.redis)
 
