@@ -14,6 +14,8 @@ from tests.valkey import free_port
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.integration.gateway.served import Api
+
 
 class Receiver:
     """Answers each delivery with what `answer` says (204 where it says None); may be down.
@@ -112,3 +114,12 @@ def _signed(secret: str, body: bytes, headers: dict[str, str]) -> bool:
     except WebhookVerificationError:
         return False
     return True
+
+
+def add(api: Api, receiver: Receiver, **more: Any) -> dict[str, Any]:
+    """A webhook that leads to `receiver`, which knows its secret."""
+    answer = api.post("/api/webhooks", json={"url": receiver.url, **more})
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    receiver.secrets.append(made["secret"])
+    return made

@@ -1,9 +1,10 @@
-"""What tells: messages that arrive, written as the StateManager writes them."""
+"""What tells: messages that arrive, written as the StateManager writes them; and told events aged."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actors.state.documents import EVENTS
 from actors.state.messages import incoming, storing
 
 if TYPE_CHECKING:
@@ -40,3 +41,9 @@ async def tell(
         part = numbers[begin : begin + size]
         await documents.batch([arriving(number, connection) for number in part])
     return [f"text {number}" for number in numbers]
+
+
+async def age(documents: Documents, text: str, seconds: float) -> None:
+    """Make the events of which one has this text older."""
+    (pack,) = (each for each in (await documents.query(EVENTS)).items if text in each["events"])
+    await documents.set(EVENTS, pack["id"], {"at": pack["at"] - seconds}, merge=True)

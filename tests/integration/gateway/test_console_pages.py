@@ -234,6 +234,14 @@ async def test_the_last_hour_is_drawn(
     assert SCRIPT not in page
 
 
+def each_page_says(person: Person, words: str) -> None:
+    for address in ("/", "/console/connections/shop", "/console/queue", THREAD,
+                    "/console/recovery", "/console/system"):  # fmt: skip
+        page = person.get(address)
+        assert page.status_code == 200, address
+        assert words in page.text, address
+
+
 def test_while_redis_is_away_pages_say_so_and_sends_are_taken(
     own_gateway: Gateway, own_valkey: Any
 ) -> None:
@@ -241,11 +249,7 @@ def test_while_redis_is_away_pages_say_so_and_sends_are_taken(
         assert "Redis is away" not in person.get("/").text
         own_valkey.kill()
         until("the page says it", lambda: "Redis is away" in person.get("/").text, 10)
-        for address in ("/", "/console/connections/shop", "/console/queue", THREAD,
-                        "/console/recovery", "/console/system"):  # fmt: skip
-            page = person.get(address)
-            assert page.status_code == 200, address
-            assert "Redis is away." in page.text, address
+        each_page_says(person, "Redis is away.")
         assert "The queue cannot be shown now" in person.get("/console/queue").text
         sent = person.submit(THREAD, text="into the spool", once="s1")
         assert sent.status_code == 200
@@ -262,11 +266,7 @@ def test_while_the_store_is_away_pages_say_what_they_do_not_know(own_gateway: Ga
         assert "Nothing needs you" in person.get("/console/recovery").text
         spoil(own_gateway)
         until("the page says it", lambda: "The state store is away" in person.get("/").text, 10)
-        for address in ("/", "/console/connections/shop", "/console/queue", THREAD,
-                        "/console/recovery", "/console/system"):  # fmt: skip
-            page = person.get(address)
-            assert page.status_code == 200, address
-            assert "The state store is away." in page.text, address
+        each_page_says(person, "The state store is away.")
         assert "The messages cannot be shown now" in person.get(THREAD).text
         assert "Nothing needs you" not in person.get("/console/recovery").text
         assert "<dt>Alerts</dt><dd>0" not in person.get("/").text, "nobody knows"

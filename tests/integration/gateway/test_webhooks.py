@@ -17,9 +17,9 @@ from actors.state.documents import DELIVERIES, EVENTS
 from actors.state.event_log import EventLog
 from gateway import keys
 from tests import forked
-from tests.integration.gateway.receiver import Receiver
+from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import KEY, ROOT, Gateway
-from tests.integration.gateway.telling import arriving, tell
+from tests.integration.gateway.telling import age, arriving, tell
 from tests.waiting import eventually, until
 
 if TYPE_CHECKING:
@@ -54,14 +54,6 @@ def hook(api: Api, receiver: Receiver) -> Iterator[str]:
     made = add(api, receiver)
     yield made["id"]
     api.delete(f"/api/webhooks/{made['id']}")
-
-
-def add(api: Api, receiver: Receiver, **more: Any) -> dict[str, Any]:
-    answer = api.post("/api/webhooks", json={"url": receiver.url, **more})
-    assert answer.status_code == 201, answer.text
-    made: dict[str, Any] = answer.json()
-    receiver.secrets.append(made["secret"])
-    return made
 
 
 async def arrived(receiver: Receiver, wanted: list[str], within: float = SOON) -> None:
@@ -261,12 +253,6 @@ async def test_a_dead_delivery_is_seen_and_delivered_again(
     again = listed(api, hook, "delivered")[0]["id"]
     assert api.post(f"/api/webhooks/{hook}/deliveries/{again}/redeliver").status_code == 202
     await eventually("delivered twice", lambda: receiver.texts.count(wanted[2]) == 2, SOON)
-
-
-async def age(documents: Documents, text: str, seconds: float) -> None:
-    """Make the events of which one has this text older."""
-    (pack,) = (each for each in (await documents.query(EVENTS)).items if text in each["events"])
-    await documents.set(EVENTS, pack["id"], {"at": pack["at"] - seconds}, merge=True)
 
 
 def listed(api: Api, hook: str, status: str | None = None) -> list[dict[str, Any]]:

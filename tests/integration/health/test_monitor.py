@@ -14,85 +14,23 @@ import pytest
 
 from actors.connection.vault.bucket import BucketAway
 from actors.health import hour
-from actors.health import monitor as monitoring
 from actors.health.actor import HealthMonitor
-from actors.health.alerts import Alert
 from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
 from actors.health.probes import Probes
 from actors.health.resources import Resources
 from actors.queue.lanes import Lanes, Send
-from actors.redis.client import connect
 from actors.redis.lease import Leases, Owner
 from actors.state.connections import Connections
-from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, Order, open_documents
-from actors.state.recovery import noting, recovery_action
-from tests.valkey import Valkey
+from actors.state.documents import HEALTH_STATUS, LATEST
+from tests.integration.health.monitored import alerts, latest, made
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
-    from pathlib import Path
-
     from redis.asyncio import Redis
 
     from actors.settings import Settings
     from actors.state.documents import Documents
-
-
-@pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[Valkey]:
-    with Valkey(tmp_path) as server:
-        yield server
-
-
-@pytest.fixture
-def settings(valkey: Valkey) -> Settings:
-    # Thresholds that a busy test machine does not reach.
-    settings = valkey.settings(cpu_threshold=100, memory_threshold=100, health_check_interval=100)
-    settings.save()
-    return settings
-
-
-@pytest.fixture
-async def documents(settings: Settings) -> AsyncIterator[Documents]:
-    store = open_documents(settings)
-    yield store
-    await store.close()
-
-
-@pytest.fixture
-async def redis(settings: Settings) -> AsyncIterator[Redis]:
-    client = connect(settings)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-def monitor(settings: Settings, documents: Documents, redis: Redis) -> Monitor:
-    return made(settings, documents, redis)
-
-
-def made(
-    settings: Settings,
-    documents: Documents,
-    redis: Redis,
-    clock: Callable[[], float] = time.time,
-) -> Monitor:
-    lanes, registry = Lanes(redis, settings), Connections(documents)
-    probes = Probes(redis, Leases(redis), lanes, documents, registry)
-    resources, thresholds = Resources(settings.data), Thresholds.of(settings)
-    return Monitor(probes, resources, documents, thresholds, data=settings.data, clock=clock)
-
-
-async def latest(documents: Documents) -> dict[str, Any]:
-    found = await documents.get(HEALTH_STATUS, LATEST)
-    assert found is not None
-    return found
-
-
-async def alerts(documents: Documents) -> list[tuple[str, str | None, bool]]:
-    page = await documents.query(HEALTH_ALERTS, order=[Order("at")])
-    return [(item["name"], item["subject"], item["active"]) for item in page.items]
+    from tests.valkey import Valkey
 
 
 async def test_a_round_sees_connections_queue_redis_and_store(
@@ -218,49 +156,6 @@ async def test_a_new_monitor_goes_on_with_the_hour_of_the_old_one(
     assert len(points) == 2
 
 
-async def test_a_connection_that_is_a_zombie_again_and_again_is_an_alert(
-    monitor: Monitor, documents: Documents
-) -> None:
-    """Twice is an accident; what was long ago, or fell otherwise, does not count."""
-
-    async def fell(*, ago: float, cause: str = "zombie", connection: str = "shop") -> None:
-        action = recovery_action(
-            role="connection",
-            connection=connection,
-            action="restarted",
-            cause=cause,
-            at=time.time() - ago,
-            seconds=1.0,
-        )
-        await documents.batch([noting(action)])
-
-    for ago in (3, 2):
-        await fell(ago=ago)
-    await fell(ago=4, connection="kiosk")
-    await fell(ago=5, cause="crashed")
-    await fell(ago=2000)
-    await monitor.round()
-    assert await alerts(documents) == []
-    await fell(ago=1)
-    await monitor.round()
-    assert await alerts(documents) == [("connection_zombie", "shop", True)]
-
-
-async def test_an_alert_that_lasts_is_told_again_when_the_settings_say(
-    settings: Settings, documents: Documents, redis: Redis
-) -> None:
-    now = time.time()
-    monitor = made(settings, documents, redis, clock=lambda: now)
-    await documents.set(HEALTH_STATUS, "spool.a", {"stuck": 1, "at": 1.0})
-    seen = []
-    for seconds in (0, 1, settings.alert_repeat_interval / 1000, 1):
-        now += seconds
-        await monitor.round()
-        (alert,) = (await documents.query(HEALTH_ALERTS)).items
-        seen.append((alert["active"], alert["repeats"], alert["told_at"] == now))
-    assert seen == [(True, 0, True), (True, 0, False), (True, 1, True), (True, 1, False)]
-
-
 class Bucket:
     """One that is asked, and does not answer while it is `away`."""
 
@@ -370,45 +265,3 @@ async def test_a_clock_that_is_set_forward_makes_no_owner_silent(
     assert [one.name for one in (await monitor.round()).reasons] == ["connection_stale"]
     assert await leases.renew("shop", lease.epoch)
     assert (await monitor.round()).reasons == ()
-
-
-async def test_a_chat_that_cannot_leave_the_spool_is_an_alert_until_it_can(
-    monitor: Monitor, documents: Documents
-) -> None:
-    await documents.set(HEALTH_STATUS, "spool.a", {"stuck": 1, "at": 1.0})
-    await documents.set(HEALTH_STATUS, "spool.b", {"stuck": 0, "at": 1.0})
-    await monitor.round()
-    assert await alerts(documents) == [("spool_stuck", None, True)]
-    await documents.set(HEALTH_STATUS, "spool.a", {"stuck": 0, "at": 2.0})
-    await monitor.round()
-    await monitor.round()
-    assert await alerts(documents) == [("spool_stuck", None, False)]
-
-
-async def test_what_was_no_send_in_the_spool_is_an_alert_until_it_is_taken_out(
-    monitor: Monitor, documents: Documents
-) -> None:
-    for name, count in (("a", 1), ("b", 0)):
-        told = {"stuck": 0, "unreadable": count, "at": 1.0}
-        await documents.set(HEALTH_STATUS, f"spool.{name}", told)
-    await monitor.round()
-    assert await alerts(documents) == [("spool_unreadable", None, True)]
-    await documents.set(HEALTH_STATUS, "spool.a", {"stuck": 0, "unreadable": 0, "at": 2.0})
-    await monitor.round()
-    await monitor.round()
-    assert await alerts(documents) == [("spool_unreadable", None, False)]
-
-
-async def test_however_many_alerts_an_earlier_monitor_left_each_is_gone_on_with(
-    monitor: Monitor, documents: Documents, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(monitoring, "BATCH_LIMIT", 2)
-    left = [
-        Alert("connection_failed", f"c{each}", "warning", "it fell", time.time() - each)
-        for each in range(5)
-    ]
-    await documents.batch([alert.write for alert in left])
-    assert [active for _, _, active in await alerts(documents)] == [True] * 5
-    for _ in range(10):
-        await monitor.round()
-    assert [active for _, _, active in await alerts(documents)] == [False] * 5
