@@ -61,7 +61,10 @@ class Instance:
             timeout=15,
         )
         self.simulator = httpx.Client(
-            base_url=f"http://127.0.0.1:{self.simulator_port}", timeout=15
+            # One that was kept open may be closed by a fault, or for age, as it is used again.
+            limits=httpx.Limits(max_keepalive_connections=0),
+            base_url=f"http://127.0.0.1:{self.simulator_port}",
+            timeout=15,
         )
 
     def __enter__(self) -> Self:

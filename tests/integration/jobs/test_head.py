@@ -86,5 +86,7 @@ def test_each_job_does_what_it_is_for(instance: Instance, tmp_path: Path) -> Non
 
     listed = json.loads(instance.teimoso("jobs", "list", "--json").stdout)["items"]
     assert sorted(one["job"] for one in listed) == sorted(JOBS)
+    begun = [one["started_at"] for one in listed]
+    assert begun == sorted(begun, reverse=True), "the newest first"
     refused = submit(instance, "export-connection", "nobody")
     assert (refused["status"], refused["code"]) == ("FAILED", "unknown_connection")
