@@ -151,6 +151,10 @@ class Gateway:
             error.add_note(self.log()[-2000:])
             raise
 
+    def send_signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        os.kill(self.process.pid, number)
+
     def kill(self) -> None:
         """SIGKILL, and wait until the process is gone."""
         self._end(signal.SIGKILL)

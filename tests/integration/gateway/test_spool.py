@@ -55,6 +55,18 @@ def rows(file: Path) -> int:
     return int(count)
 
 
+def another(gateway: Gateway, chat: str, texts: list[str]) -> None:
+    """Another gateway of the host spools these; so many that draining them takes a while."""
+
+    async def put() -> None:
+        spool = Spool(gateway.settings.spool_file, limit=10_000)
+        to = f"{chat}@s.whatsapp.net"
+        await asyncio.gather(*(spool.put(Send("shop", to, text)) for text in texts))
+        await spool.close()
+
+    asyncio.run(put())
+
+
 def claimed(gateway: Gateway) -> dict[str, list[str]]:
     """The texts of each chat in the order in which a connection is given them."""
 
@@ -98,14 +110,7 @@ def test_g4_order_holds_across_the_outage(own_gateway: Gateway, own_valkey: Valk
 def test_g4_what_follows_in_a_chat_waits_behind_what_is_spooled(own_gateway: Gateway) -> None:
     """Also where another gateway of the host spooled it, and Redis is there."""
     texts = [f"{number}" for number in range(3000)]
-
-    async def another() -> None:
-        spool = Spool(own_gateway.settings.spool_file, limit=10_000)
-        chat = f"{CHATS[0]}@s.whatsapp.net"
-        await asyncio.gather(*(spool.put(Send("shop", chat, text)) for text in texts))
-        await spool.close()
-
-    asyncio.run(another())
+    another(own_gateway, CHATS[0], texts)
     send(own_gateway, "last")
     assert rows(own_gateway.settings.spool_file) > 1, "drained too soon to prove anything"
     send(own_gateway, "elsewhere", CHATS[1])
@@ -120,13 +125,17 @@ def test_what_the_drain_moves_is_found_all_the_time(
     api = own_gateway.api
     send(own_gateway, "warm")
     own_valkey.kill()
-    for number in range(600):
-        send(own_gateway, f"{number}")
+    send(own_gateway, "notices that it is away")
+    another(own_gateway, CHATS[0], [f"{number}" for number in range(3000)])
     identity = send(own_gateway, "followed")
     cancelled = send(own_gateway, "cancelled", CHATS[1])
     refused = api.delete(f"/api/messages/{cancelled}")
     assert (refused.status_code, refused.json()["code"]) == (503, "redis_away")
-    own_valkey.start()
+    own_gateway.send_signal(signal.SIGSTOP)  # so that nothing drains before the first look
+    try:
+        own_valkey.start()
+    finally:
+        own_gateway.send_signal(signal.SIGCONT)
     looked = 0
     while rows(own_gateway.settings.spool_file) > 0:
         assert api.get(f"/api/messages/{identity}").json()["status"] == "queued"
@@ -147,9 +156,12 @@ def test_g2_the_spool_outlives_the_gateway(own_gateway: Gateway, own_valkey: Val
         expected.append(f"{number}")
     own_gateway.kill()
     assert rows(own_gateway.settings.spool_file) == 400
+    more = [f"more {number}" for number in range(3000)]
+    another(own_gateway, CHATS[0], more)
+    expected += more
     own_valkey.start()
     own_gateway.start()
-    own_gateway.until(lambda: rows(own_gateway.settings.spool_file) < 400, 20)
+    own_gateway.until(lambda: rows(own_gateway.settings.spool_file) < 3400, 20)
     own_gateway.kill()
     assert rows(own_gateway.settings.spool_file) > 0, "killed too late to prove anything"
     own_gateway.start()
