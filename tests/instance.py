@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ import psutil
 from gateway.cli import view
 from supervision.keeper import rayhead
 from tests import leaks
+from tests.valkey import free_port
 from tests.waiting import until as until  # noqa: PLC0414 - also for who uses an instance
 
 if TYPE_CHECKING:
@@ -30,13 +30,6 @@ TEIMOSO = Path(sys.executable).with_name("teimoso")
 
 API_KEY = "tmo_" + "k" * 43
 PARTS = ("keeper", "gateway", "valkey", "simulator", "ray", "root", "queue", "state", "health")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def gone(process: psutil.Process) -> bool:
@@ -58,6 +51,7 @@ class Instance:
         self.api = httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}",
             headers={"X-Api-Key": API_KEY},
+            limits=httpx.Limits(keepalive_expiry=2.0),  # what is about to be closed is not used
             timeout=15,
         )
         self.simulator = httpx.Client(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NUMBER: Final = re.compile(rb"(?<![\w.])1555\d{7}(?!\d)|@s\.whatsapp\.net")
+NUMBER: Final = re.compile(rb"(?<![\w.])1555\d{7}(?![0-9A-Za-z])|@s\.whatsapp\.net")
 _FIELD: Final = re.compile(
     rb'"(text|body|caption|chat|sender|recipient|to|number|phone|jid|token)": ?"'
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import pytest
 
-from tests.instance import free_port
+from tests.valkey import free_port
 from tests.waiting import until
 
 if TYPE_CHECKING:

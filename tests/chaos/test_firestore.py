@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
@@ -20,7 +21,7 @@ from tests.chaos.outage import delivered, health, stored
 from tests.chaos.records import alert, shown_alerts
 from tests.chaos.trial import Trial
 from tests.firestore import Firestore
-from tests.instance import Instance
+from tests.instance import Instance, gone
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -175,10 +176,21 @@ def test_the_state_manager_killed_while_firestore_is_slow(
     """It dies while its batches are on their way: what was written is asked again, and written once."""
     with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
         firestore.strike("late", methods=["Commit"], seconds=SLOW)
+        state = instance.process("state")
+        untold: set[str] = set()
+
+        def caught() -> bool:
+            state.suspend()  # whatever was written now, nobody is told of it any more
+            untold.update(waiting(instance) & firestore.written(MESSAGES).keys())
+            if not untold:
+                state.resume()
+            return bool(untold)
+
+        until("a batch is on its way", caught, 30)
         with trial.struck():
-            instance.kill("state")
-            untold = waiting(instance) & firestore.written(MESSAGES).keys()
-            assert untold, "no batch was on its way"
+            instance.killed_at = time.time()
+            state.kill()
+            until("it is dead", partial(gone, state), 5)
             received = stored(instance, CONNECTION)
         took = healed(trial.traffic, received)
         firestore.heal()

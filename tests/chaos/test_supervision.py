@@ -139,7 +139,7 @@ def test_services_that_hang_are_replaced(instance: Instance, figure: Figure) -> 
             trial.traffic.flow()
             assert all(map(stopped, hung.values()))
             for role, process in hung.items():
-                until(f"another {role}", partial(_another, instance, role, process), 40)
+                until(f"another {role}", partial(_another, instance, role, process), 90)
                 took[role] = time.monotonic() - begun
         trial.traffic.flow()
         told = ", ".join(f"{role} {seconds:.1f} s" for role, seconds in took.items())
@@ -148,7 +148,7 @@ def test_services_that_hang_are_replaced(instance: Instance, figure: Figure) -> 
         assert recovery(instance, trial.struck_at, role=role, cause="hung")["action"] == "restarted"
     assert instance.connection(CONNECTION)["epoch"] == connection["epoch"]
     assert instance.process("connection", CONNECTION).pid == served_by
-    assert max(took.values()) < 30, "the bound is 15 s on a quiet machine"
+    assert max(took.values()) < 60, "the bound is 15 s on a quiet machine"
 
 
 def test_processes_that_outgrow_their_memory_are_drained_and_restarted(

@@ -211,7 +211,10 @@ class Load:
                 ).raise_for_status()
 
     async def _run(self) -> None:
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        # What the server is about to close is not used again.
+        limits = httpx.Limits(
+            max_connections=None, max_keepalive_connections=None, keepalive_expiry=2.0
+        )
         async with (
             httpx.AsyncClient(
                 base_url=str(self.instance.api.base_url),

@@ -68,9 +68,13 @@ def test_writes_to_a_device_it_was_told_of_by_lid(
     until(lambda: reached(simulator, friend) == [("to one", [0])])
     second = link(simulator, friend, notify=True)
     simulator.settled(client.number)
-    time.sleep(0.2)  # whatsmeow acknowledges first and reads afterwards
-    client.send(friend, "to two")
-    until(lambda: reached(simulator, friend)[1:] == [("to two", [0, second])])
+
+    def both() -> bool:  # whatsmeow acknowledges first and reads afterwards
+        client.send(friend, "to two")
+        time.sleep(0.2)
+        return reached(simulator, friend)[-1] == ("to two", [0, second])
+
+    until(both)
 
 
 @pytest.mark.differs(neonize="D7", whatsmeow="D7")

@@ -30,14 +30,14 @@ def test_sends_texts(simulator: Simulator, client: Client, friend: str) -> None:
 def await_commit(client: Client) -> None:
     """Until what whatsmeow acknowledged is on disk, which happens afterwards (D5)."""
     if client.kind == "whatsmeow":
-        time.sleep(0.3)
+        time.sleep(1.0)
 
 
 @pytest.mark.differs(tryx="D2")
 def test_calls_sent_what_the_server_has(simulator: Simulator, client: Client, friend: str) -> None:
     """A message is sent when WhatsApp acknowledged it, not when its bytes were written."""
     client.send(friend, "opens")
-    fault = simulator.fault(client.number, "delay_acks", count=1, seconds=1.0)
+    fault = simulator.fault(client.number, "delay_acks", count=1, seconds=4.0)
     client.process.command(do="send", to=friend, text="acknowledged late")
     until(lambda: simulator.texts(friend) == ["opens", "acknowledged late"])
     assert simulator.struck(fault) == 1

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from tests.integration.gateway.served import Api
     from tests.valkey import Valkey
 
-QUOTA = 60  # a minute: one comes back each second
+QUOTA = 6  # a minute: more than a round of questions takes passes before one comes back
+EACH = 60 // QUOTA
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +40,17 @@ def test_every_operation_refuses_a_key_that_used_its_quota(gateway: Gateway) -> 
     with made(gateway, ["admin"]) as client:
         first = client.get("/api/queue")
         assert first.headers["ratelimit-policy"] == f'"key";q={QUOTA};w=60'
-        assert first.headers["ratelimit"] == f'"key";r={QUOTA - 1};t=1'
+        assert first.headers["ratelimit"] == f'"key";r={QUOTA - 1};t={EACH}'
         for operation in [each for each in OPERATIONS if each.scope is not None]:
             used_up(client)
             answer = ask(client, operation)
             assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
-            assert answer.headers["retry-after"] == "1"
-            assert answer.headers["ratelimit"] == '"key";r=0;t=60'
+            assert 1 <= int(answer.headers["retry-after"]) <= EACH
+            assert answer.headers["ratelimit"].startswith('"key";r=0;t=')
         assert client.get("/health/live").status_code == 200
         with made(gateway, ["read"]) as another:
             assert another.get("/api/queue").status_code == 200
-        gateway.until(lambda: client.get("/api/queue").status_code == 200, 10)
+        gateway.until(lambda: client.get("/api/queue").status_code == 200, 3 * EACH)
 
 
 def test_a_send_that_is_refused_is_not_accepted(gateway: Gateway) -> None:

@@ -160,6 +160,9 @@ async def test_wait_answers_when_it_is_sent(api: Api, actor: Actor) -> None:
     async def send_soon() -> None:
         await asyncio.sleep(0.3)
         claim = await actor.lanes.claim("shop", actor.epoch, 10, time.time())
+        while not claim.jobs:  # it may not be accepted yet
+            await asyncio.sleep(0.02)
+            claim = await actor.lanes.claim("shop", actor.epoch, 10, time.time())
         while claim.jobs:
             for job in claim.jobs:
                 await actor.complete(job.id)

@@ -31,7 +31,13 @@ def valkey(tmp_path: Path) -> Iterator[Valkey]:
 @pytest.fixture
 def settings(valkey: Valkey) -> Settings:
     # Thresholds that a busy test machine does not reach.
-    settings = valkey.settings(cpu_threshold=100, memory_threshold=100, health_check_interval=100)
+    settings = valkey.settings(
+        cpu_threshold=100,
+        memory_threshold=100,
+        health_check_interval=100,
+        redis_latency_threshold=60_000,
+        store_latency_threshold=60_000,
+    )
     settings.save()
     return settings
 

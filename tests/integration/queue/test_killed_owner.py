@@ -123,7 +123,7 @@ async def test_the_pace_is_kept_across_owners_that_are_killed(
             await becomes(desk, [text], {"sent"})
             process.kill()
             await died(process)
-    assert attempts(data) == Counter(texts)
+    assert set(attempts(data)) == set(texts)  # one may die in the middle of the next
     began = [(await desk.get(text)).times["sending"] for text in texts]
     assert min(later - before for before, later in pairwise(began)) >= 1
     assert began[3] - began[0] >= 3

@@ -104,8 +104,8 @@ async def test_the_repeating_client_of_these_tests_repeats(redis: Redis) -> None
 
 async def test_who_waits_too_long_is_told_and_the_next_ones_go(own_server: Valkey) -> None:
     redis = connect(own_server.settings())
+    assert await Line(redis).eval(ECHO, 0, "before") == "before"
     line = Line(redis, deadline=0.3)
-    assert await line.eval(ECHO, 0, "before") == "before"
     os.kill(own_server.pid, signal.SIGSTOP)
     try:
         first = asyncio.ensure_future(line.eval(ECHO, 0, "first"))

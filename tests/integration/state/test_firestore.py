@@ -57,9 +57,10 @@ async def answering(documents: Documents) -> None:
 
 
 async def test_a_server_far_away_is_reached_at_the_first_call(
-    server: Firestore, tmp_path: Path
+    server: Firestore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is sent takes half a second to it, as the greeting of a new connection may."""
+    monkeypatch.setattr("actors.state.firestore.ANSWER_SECONDS", 30.0)  # there and back, many times
     ways: list[asyncio.Task[None]] = []
     ends: list[asyncio.StreamWriter] = []
 

@@ -103,9 +103,8 @@ def test_a_killed_writer_leaves_whole_batches_and_all_that_was_confirmed(
                 assert process.wait(10) == -signal.SIGKILL
             sure |= dict.fromkeys(((name, number) for number in confirmed(shown)), SIZE)
         before = len(confirmed(tmp_path / "beside"))
-        time.sleep(0.5)
+        until("it goes on", lambda: len(confirmed(tmp_path / "beside")) > before, 30)
         assert beside.poll() is None
-        assert len(confirmed(tmp_path / "beside")) > before
         os.kill(beside.pid, signal.SIGKILL)
         assert beside.wait(10) == -signal.SIGKILL
     sure |= dict.fromkeys((("beside", number) for number in confirmed(tmp_path / "beside")), SIZE)

@@ -62,7 +62,7 @@ async def test_a_newer_epoch_ends_it(served: Served) -> None:
     assert found.status == "queued"
 
 
-LEASED = replace(PACE, lease=0.6)
+LEASED = replace(PACE, lease=3.0)
 
 
 async def test_where_others_may_serve_the_socket_closes_when_the_lease_runs_out(
@@ -73,7 +73,7 @@ async def test_where_others_may_serve_the_socket_closes_when_the_lease_runs_out(
     await served.begin(pace=LEASED)
     epoch = (await served.state("open")).epoch
     renewed = asyncio.get_running_loop().time()
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(4.0)
     assert len(served.engine.runs) == 1, "what is renewed does not run out"
     own_server.signal(signal.SIGSTOP)  # stands still: no renewal is answered, and none is refused
 
@@ -81,7 +81,7 @@ async def test_where_others_may_serve_the_socket_closes_when_the_lease_runs_out(
         return served.serving.now.cause == LEASE_EXPIRED
 
     await eventually("the lease ran out", lapsed, 10)
-    assert asyncio.get_running_loop().time() - renewed >= 1.5
+    assert asyncio.get_running_loop().time() - renewed >= 4.0
     assert served.engine.cancelled == 1
     runs = len(served.engine.runs)
     await asyncio.sleep(1.0)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from itertools import groupby, pairwise
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from actors.connection.causes import Kind
 from actors.connection.engine import Qr
+from actors.connection.pace import Pace
 from tests.integration.tree.scripted import ACCOUNT, ScriptedEngine
 from tests.waiting import eventually
 
@@ -37,13 +38,24 @@ async def test_states_are_reported_to_both(served: Served) -> None:
     assert (await served.state("reconnecting")).cause == "keepalive"
 
     async def seen() -> bool:
-        return [each["state"] for each in served.shelf.observed][-2:] == ["open", "reconnecting"]
+        states = [state for state, _ in groupby(each["state"] for each in served.shelf.observed)]
+        return states[-2:] == ["open", "reconnecting"]
 
     await eventually("the state manager knows", seen, 10)
     assert {each["epoch"] for each in served.shelf.observed} == {served.lease.epoch}
 
 
-async def test_restart_required_reconnects_at_once_and_network_backs_off(served: Served) -> None:
+async def test_restart_required_reconnects_at_once_and_network_backs_off(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    pause = Pace.pause
+
+    def noted(*which: Any) -> float:
+        pauses.append(pause(*which))
+        return pauses[-1]
+
+    monkeypatch.setattr(Pace, "pause", noted)
     await served.begin()
     for kind in (Kind.RESTART_REQUIRED, Kind.NETWORK, Kind.NETWORK):
         await served.state("open")
@@ -54,10 +66,12 @@ async def test_restart_required_reconnects_at_once_and_network_backs_off(served:
             return len(served.engine.runs) > runs
 
         await eventually("another run", again, 10)
-    at_once, first, second = (late - early for early, late in pairwise(served.engine.runs))
-    assert at_once < 0.05
+    at_once, first, second = pauses
+    assert at_once == 0
     assert first > 0.05
     assert second > 0.1
+    waited = [late - early for early, late in pairwise(served.engine.runs)]
+    assert all(took > pause - 0.01 for took, pause in zip(waited, pauses, strict=True))
 
 
 async def test_a_temporary_ban_is_waited_out(served: Served) -> None:

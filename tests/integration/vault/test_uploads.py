@@ -70,7 +70,9 @@ async def test_a_kill_in_the_middle_of_an_upload(
         vault = Vault(GcsBucket(BUCKET), Keyring.of("5e" * 32))
     chance = random.Random(5)
     cut_off = 0
-    for number in range(KILLS):
+    for number in range(10 * KILLS):
+        if number >= KILLS and cut_off:
+            break
         file = tmp_path / f"{number}" / "session.db"
         process = _uploading(str(where) if kind == "directory" else BUCKET, file)
         assert process.stdout is not None
@@ -93,7 +95,7 @@ async def test_a_kill_in_the_middle_of_an_upload(
             header = await vault.restore(copy, tmp_path / "restored.db")
             assert header.belongs("shop", copy.position)
         await vault.forget("shop")
-    print(f"{kind}: {cut_off} of {KILLS} kills met an upload")
+    print(f"{kind}: {cut_off} of at least {KILLS} kills met an upload")
     assert cut_off
     if kind == "directory":
         assert await vault.copies() == []

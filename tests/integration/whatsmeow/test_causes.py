@@ -112,7 +112,7 @@ def test_an_ack_that_stays_away_ends_the_socket(
     simulator: Simulator, made: Callable[..., Device], friend: str
 ) -> None:
     """Whatsmeow sends one message after the other: one without an ack must not hold up all."""
-    one = made(whatsapp_ack_timeout=1000)
+    one = made(whatsapp_ack_timeout=4000)
     one.pair("15550100041")
     one.send(friend, "opens")
     fault = simulator.fault("15550100041", "withhold_acks", count=1)

@@ -72,7 +72,7 @@ def test_a_file_goes_out_and_comes_in(instance: Instance) -> None:
 
 def test_a_killed_connection_fetches_what_waits(instance: Instance) -> None:
     """G5, G8: the message says `pending` until its file is there, whoever fetches it."""
-    (pid,) = instance.pids("connection")
+    pid = instance.process("connection", "shop").pid
     os.kill(pid, signal.SIGSTOP)
     sizes = [20 * 2**20 + number for number in range(3)]
     ids = []

@@ -27,6 +27,7 @@ def guest(instance: Instance) -> Iterator[Instance]:
     instance.api.delete("/api/connections/demo")
     gone = "/api/connections/demo"
     until("it is gone", lambda: instance.api.get(gone).status_code == 404 or None, 30)
+    until("its process ended", lambda: len(instance.pids("connection")) < 2, 30)
 
 
 def test_a_newcomers_first_minutes(guest: Instance) -> None:
@@ -41,8 +42,11 @@ def test_a_newcomers_first_minutes(guest: Instance) -> None:
     assert "is it open?" in run(instance, inbox)
     for command in (say, pause):
         run(instance, command)
-    texts = {one["text"] for one in json.loads(run(instance, read))["items"]}
-    assert texts == {"is it open?", "until six"}
+
+    def texts() -> set[str]:
+        return {one["text"] for one in json.loads(run(instance, read))["items"]}
+
+    until("both are stored", lambda: texts() == {"is it open?", "until six"}, 20)
     first = json.loads(run(instance, post))
     assert json.loads(run(instance, post))["id"] == first["id"], "the key makes it the same"
     status, kill, again, recoveries = commands(PAGE, "Knock it over")

