@@ -111,13 +111,13 @@ async def test_while_the_store_is_away_callers_are_told_and_it_is_tried_seldom()
     batcher = Batcher(store.commit, answer_seconds=0.3, first_pause=0.1, longest_pause=0.2)
     began = time.monotonic()
     told = 0
-    while told < 100 or time.monotonic() - began < 1.0:
+    while told < 60 or time.monotonic() - began < 1.0:
         outcomes = await asyncio.gather(
             *(batcher.add(writes(str(n))) for n in range(20)), return_exceptions=True
         )
         assert all(isinstance(outcome, StoreAway) for outcome in outcomes)
         told += len(outcomes)
-    assert store.tries < told / 4  # not one try a caller
+    assert store.tries <= 3 + (time.monotonic() - began) / 0.2  # not one try a caller, or round
     assert away(batcher)
     assert batcher.waiting == 0  # nobody's writes pile up
     store.away = False
