@@ -40,7 +40,7 @@ def free_port() -> int:
     """One that nobody else draws: not the system, nor Ray, nor another process of this run."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 3
     while True:
-        port = 7000 + 1000 * worker + next(_numbers) % 1000  # beside the product's own 8090
+        port = 7000 + 1000 * worker + next(_numbers) % 1000
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

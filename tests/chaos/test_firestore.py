@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
@@ -21,7 +20,7 @@ from tests.chaos.outage import delivered, health, stored
 from tests.chaos.records import alert, shown_alerts
 from tests.chaos.trial import Trial
 from tests.firestore import Firestore
-from tests.instance import Instance, gone
+from tests.instance import Instance
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -188,9 +187,7 @@ def test_the_state_manager_killed_while_firestore_is_slow(
 
         until("a batch is on its way", caught, 30)
         with trial.struck():
-            instance.killed_at = time.time()
-            state.kill()
-            until("it is dead", partial(gone, state), 5)
+            instance.kill("state")
             received = stored(instance, CONNECTION)
         took = healed(trial.traffic, received)
         firestore.heal()
