@@ -26,8 +26,6 @@ pytestmark = pytest.mark.timeout(120)
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("actors", "gateway", "supervision", "simulator", "tests", "pyproject.toml")
 
-UNIT = "tests/unit/actors/connection"
-QUEUE = "tests/integration/queue"
 ACCEPTING = "tests/unit/gateway/test_accepting.py"
 
 
@@ -79,21 +77,21 @@ BREAKS = (
         """            outcomes += [(stanza, self._give_up(stanza)) for stanza in overdue]
             await self._socket.send(*(one for _, out in outcomes for one in out.answers))
 """,
-        f"{UNIT}/native/test_receive.py::test_answers_follow_the_commit_in_order",
+        "tests/unit/actors/connection/native/test_receive.py::test_answers_follow_the_commit_in_order",
     ),
     Break(
         "the epoch check of the queue removed",
         "actors/redis/flight.lua",
         "return lease[1] == epoch and lease[2] ~= '1'",
         "return true",
-        f"{QUEUE}/test_claim.py::test_g5_claims_of_an_old_epoch_and_without_a_lease_are_refused[once]",
+        "tests/integration/queue/test_claim.py::test_g5_claims_of_an_old_epoch_and_without_a_lease_are_refused[once]",
     ),
     Break(
         "the epoch check of a session removed",
         "actors/connection/session_file.py",
         "        if epoch != self.epoch:\n",
         "        if epoch < 0:\n",
-        f"{UNIT}/test_session_file.py::test_a_stale_owner_commits_nothing",
+        "tests/unit/actors/connection/test_session_file.py::test_a_stale_owner_commits_nothing",
     ),
     Break(
         "the message id minted per attempt",
@@ -113,7 +111,7 @@ BREAKS = (
             if made:
                 await self._socket.send(*(node for node, _ in made))
 """,
-        f"{UNIT}/native/test_departures.py::test_what_is_not_on_disk_does_not_leave",
+        "tests/unit/actors/connection/native/test_departures.py::test_what_is_not_on_disk_does_not_leave",
     ),
     Break(
         "the inbox tombstone left out",
@@ -125,7 +123,7 @@ BREAKS = (
         )
         return
         self._write(""",
-        f"{UNIT}/test_inbox.py::test_a_message_is_there_once",
+        "tests/unit/actors/connection/test_inbox.py::test_a_message_is_there_once",
     ),
     Break(
         "the inbox tombstone left out once the message is stored elsewhere",
@@ -138,7 +136,7 @@ BREAKS = (
             " AND inbox IN (SELECT value FROM json_each(?))",
             (self._clock() + 1, settled),
 """,
-        f"{UNIT}/test_inbox.py::test_settled_messages_leave_a_tombstone_for_30_days",
+        "tests/unit/actors/connection/test_inbox.py::test_settled_messages_leave_a_tombstone_for_30_days",
     ),
     Break(
         "the spool skipped",
@@ -166,21 +164,21 @@ BREAKS = (
         "actors/redis/flight.lua",
         "call('HGETALL', FLIGHT), call('HGETALL', AHEAD), {}",
         "{}, {}, {}",
-        f"{QUEUE}/test_leases.py::test_g2_g4_a_new_epoch_queues_again_at_the_old_place[once]",
+        "tests/integration/queue/test_leases.py::test_g2_g4_a_new_epoch_queues_again_at_the_old_place[once]",
     ),
     Break(
         "the claim not atomic: it looks, and takes in a later step",
         "actors/queue/claims.lua",
         "call('ZPOPMIN', READY, room - taken)",
         "call('ZRANGE', READY, 0, room - taken - 1, 'WITHSCORES')",
-        f"{QUEUE}/test_claim.py::test_concurrent_claims_hand_out_each_message_once[once]",
+        "tests/integration/queue/test_claim.py::test_concurrent_claims_hand_out_each_message_once[once]",
     ),
     Break(
         "the claim not atomic: who took it is noted in a later step",
         "actors/queue/claims.lua",
         "    call('HSET', where, chat, id .. ' ' .. turn)\n",
         "",
-        f"{QUEUE}/test_claim.py::test_a_claim_whose_answer_was_lost_is_handed_out_again[once]",
+        "tests/integration/queue/test_claim.py::test_a_claim_whose_answer_was_lost_is_handed_out_again[once]",
     ),
 )
 
