@@ -18,7 +18,7 @@ import structlog
 import uvicorn
 from pydantic import ValidationError
 
-from actors.settings import Settings
+from actors.config.settings import Settings
 from gateway.app import application
 from gateway.logs import configure
 from gateway.wire import Protocol

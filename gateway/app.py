@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
-    from actors.settings import Settings
+    from actors.config.settings import Settings
     from gateway.endpoint import Operation
 
 # The hot path first: routes are tried in order.

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from actors.content import Audio, Document, File, Image, Sticker, Video
 from actors.media.store import TooLarge
+from actors.messages.content import Audio, Document, File, Image, Sticker, Video
 from gateway import fetching, outgoing
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.content import Media, Quote
+    from actors.messages.content import Media, Quote
     from gateway.backends import Backends
     from gateway.outgoing import Bringing
 

@@ -20,7 +20,7 @@ from actors.redis.commands import Commands
 from actors.redis.lease import Lease, Leases
 from actors.redis.presence import Presences
 from actors.redis.turn import Turn
-from actors.shell import end_tasks
+from actors.runtime.actor_base import end_tasks
 from actors.state.connections import Connections
 from actors.state.copies import copy_of
 from actors.state.documents import API_KEYS, CONNECTIONS, open_documents
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from actors.config.settings import Settings
     from actors.media.files import Files
-    from actors.settings import Settings
     from actors.state.documents import Documents
 
 log = structlog.get_logger()

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from actors.measures import SERIES
+from actors.metrics.counters import SERIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from prometheus_client.core import Metric
 
-    from actors.measures import Sample, Series
+    from actors.metrics.counters import Sample, Series
     from gateway.tree import Told
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.redis.client import RedisAway
-from actors.shell import end_tasks
+from actors.runtime.actor_base import end_tasks
 from actors.state.documents import StoreAway
 from gateway.backlog import Behind
 from gateway.courier import Courier

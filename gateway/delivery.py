@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from actors.backoff import backoff
+from actors.runtime.backoff import backoff
 
 if TYPE_CHECKING:
     from actors.state.outbox import Told

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.files import held
 from actors.queue import mirror
 from actors.queue.lanes import IdempotencyConflict, Lanes, RedisAway
 from actors.queue.spool import SpoolUnavailable
 from actors.queue.spooled import UNREADABLE
+from actors.runtime.atomic_files import held
 from actors.state.documents import HEALTH_STATUS, StoreAway
 from supervision.removal import DELETED
 

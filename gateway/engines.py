@@ -13,11 +13,11 @@ from actors.connection.engine import (
     WITHOUT_GROUPS,
     installed,
 )
-from actors.content import MEDIA_KINDS
+from actors.messages.content import MEDIA_KINDS
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
-    from actors.settings import Settings
+    from actors.config.settings import Settings
 
 
 class EngineGuarantees(BaseModel):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors import logs
+from actors.runtime import logs
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict

@@ -7,7 +7,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from actors.content import file_of
+from actors.messages.content import file_of
 from actors.queue.lanes import (
     IdempotencyConflict,
     NotCancellable,

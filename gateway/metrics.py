@@ -18,13 +18,13 @@ from prometheus_client import (
     generate_latest,
 )
 
-from actors.measures import Lag, measures
-from actors.shell import PULSE, resident
+from actors.metrics.counters import Lag, measures
+from actors.runtime.actor_base import PULSE, resident
 
 if TYPE_CHECKING:
     from prometheus_client.registry import Collector
 
-    from actors.measures import Sample
+    from actors.metrics.counters import Sample
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from actors.content import KINDS
+from actors.messages.content import KINDS
 from actors.redis.keys import CONNECTION_ID
 from gateway.models import Address, Body, Chat, ConnectionId, Line, Moment, Text, whole
 

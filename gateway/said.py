@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actors.content import Target, UnknownContent, pack
+from actors.messages.content import Target, UnknownContent, pack
 from actors.state.changes import former, target_id, text_now
 from actors.state.messages import connection_of
 from gateway import answers, content_answers

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from actors.content import (
+from actors.messages.content import (
     DELETE_SECONDS,
     EDIT_SECONDS,
     Card,
@@ -39,7 +39,7 @@ from gateway.problems import Problem
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.content import Content
+    from actors.messages.content import Content
     from actors.queue.lanes import Record
     from gateway.backends import Backends
     from gateway.outgoing import Changing, Standing

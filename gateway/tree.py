@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from actors.measures import Sample
+    from actors.metrics.counters import Sample
 
 PATIENCE = 2.0  # seconds: a disk that hangs must not make a scrape hang
 SILENCE = 15.0

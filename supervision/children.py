@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from actors import hosts, processes
+from actors.runtime import hosts, processes
 from supervision.cluster import ActorDead, NoAnswer, Refused
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors import processes
+from actors.runtime import processes
 from supervision.cluster import ActorDead, NoAnswer, Refused
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from actors.backoff import backoff
+from actors.runtime.backoff import backoff
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from actors.settings import Settings
+    from actors.config.settings import Settings
 
 QUIET = 300.0
 """After this long without an unstable life the budget of restarts is whole again."""

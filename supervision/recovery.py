@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.measures import measures
+from actors.metrics.counters import measures
 from actors.state.documents import StoreAway
 from actors.state.recovery import noting, recovery_action
 

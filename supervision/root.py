@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from actors import handover
+from actors.config import handover
+from actors.config.settings import Settings, written_at
 from actors.connection.ending import LEASE_GONE
 from actors.connection.vault.opening import open_vault
 from actors.connection.vault.reach import Reach
 from actors.connection.vault.remote import RemoteBucket
-from actors.measures import measures
+from actors.metrics.counters import measures
 from actors.queue.lanes import Lanes
 from actors.redis.client import RedisAway, connect
 from actors.redis.lease import EXPIRES, Leases, pokes
-from actors.settings import Settings, written_at
-from actors.shell import Shell, end_tasks
+from actors.runtime.actor_base import Shell, end_tasks
 from actors.state.copies import copy_of
 from actors.state.documents import CONNECTIONS, open_documents
 from supervision import roster

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from actors import hosts
-from actors.files import write_atomically
+from actors.runtime import hosts
+from actors.runtime.atomic_files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

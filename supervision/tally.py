@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from actors.files import write_atomically
-from actors.measures import SERIES
+from actors.metrics.counters import SERIES
+from actors.runtime.atomic_files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from actors.measures import Sample, Value
+    from actors.metrics.counters import Sample, Value
 
 FILE = Path("run") / "tally.json"
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from actors.measures import Lag, measures
-from actors.shell import resident
+from actors.metrics.counters import Lag, measures
+from actors.runtime.actor_base import resident
 from supervision import tally
 from supervision.recovery import count
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from actors.measures import Sample
+    from actors.metrics.counters import Sample
     from supervision.children import Child
     from supervision.keeper.restarts import Restart
 

@@ -16,7 +16,7 @@ import structlog
 
 from actors.connection.vault.bucket import BucketAway
 from actors.redis.client import RedisAway
-from actors.shell import end_tasks
+from actors.runtime.actor_base import end_tasks
 from actors.state.documents import StoreAway
 from supervision.cluster import ActorDead, NoAnswer, Refused
 from supervision.reconcile import (

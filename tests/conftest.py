@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
-from actors import logs
+from actors.runtime import logs
 from tests import leaks
 from tests.scheduling import Scheduling, rank, shares
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from actors.measures import measures
+from actors.metrics.counters import measures
 
 if TYPE_CHECKING:
-    from actors.measures import Value
+    from actors.metrics.counters import Value
 
 
 class Measured:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from actors.settings import Settings
+from actors.config.settings import Settings
 from tests.waiting import until
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from actors import handover, hosts
+from actors.config import handover
+from actors.config.settings import Settings
 from actors.connection import lives
 from actors.connection.aside import move_aside
 from actors.connection.causes import Kind
@@ -32,15 +33,15 @@ from actors.connection.reporting import RemoteState
 from actors.connection.sending import Ticket
 from actors.connection.serving import Serving
 from actors.connection.vault.bucket import BucketAway
-from actors.measures import measures
 from actors.media.opening import open_store
+from actors.metrics.counters import measures
 from actors.queue.lanes import Lanes, decide
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
 from actors.redis.lease import EXPIRES, Leases, Obstacle, Owner
 from actors.redis.presence import Presences
-from actors.settings import Settings
-from actors.shell import Shell, end_tasks
+from actors.runtime import hosts
+from actors.runtime.actor_base import Shell, end_tasks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import Engine
     from actors.connection.keeping import Kept
     from actors.connection.restoring import Restorer
-    from actors.measures import Sample
+    from actors.metrics.counters import Sample
     from actors.redis.lease import Lease
 
 log = structlog.get_logger()

@@ -14,7 +14,7 @@ import structlog
 
 from actors.connection.engine import NotConnected, SendError
 from actors.redis.client import RedisAway
-from actors.shell import end_tasks
+from actors.runtime.actor_base import end_tasks
 
 if TYPE_CHECKING:
     from actors.connection.engine import Engine

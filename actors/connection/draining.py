@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from actors.connection.reporting import LONGEST_PAUSE, PAUSE, StateAway
 from actors.connection.session_file import SessionUnavailable
-from actors.content import Delete, decode
-from actors.measures import measures
+from actors.messages.content import Delete, decode
+from actors.metrics.counters import measures
 from actors.redis.client import RedisAway
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from actors.connection.causes import Cause
-    from actors.content import Content
+    from actors.messages.content import Content
 
 
 @dataclass(frozen=True, slots=True)

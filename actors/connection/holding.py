@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from actors.backoff import persist
 from actors.redis.client import RedisAway
 from actors.redis.lease import LeaseMissing
-from actors.shell import end_tasks
+from actors.runtime.actor_base import end_tasks
+from actors.runtime.backoff import persist
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

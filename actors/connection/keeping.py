@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from actors.config.settings import Settings
     from actors.connection.reporting import State
     from actors.connection.sending import Ticket
     from actors.connection.vault.bucket import Bucket
     from actors.connection.vault.vault import Vault
     from actors.queue.lanes import Lanes
     from actors.redis.lease import Lease, Leases
-    from actors.settings import Settings
 
 
 class Keeping:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.backoff import persist
 from actors.connection.draining import Drain
 from actors.connection.restoring import OLDER
 from actors.connection.session import (
@@ -22,6 +21,7 @@ from actors.connection.session import (
     SessionUnavailable,
     StaleEpoch,
 )
+from actors.runtime.backoff import persist
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actors.backoff import backoff
 from actors.connection.causes import PairAgain, Reconnect
+from actors.runtime.backoff import backoff
 
 if TYPE_CHECKING:
     from actors.connection.causes import Consequence

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import structlog
 
-from actors.backoff import persist
 from actors.connection.engine import PairingCode, Qr
 from actors.redis.client import RedisAway
+from actors.runtime.backoff import persist
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

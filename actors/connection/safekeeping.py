@@ -14,7 +14,7 @@ from actors.connection.session import Session, SessionDamaged, SessionUnavailabl
 from actors.connection.vault.bucket import BucketAway
 from actors.connection.vault.envelope import TooLarge
 from actors.connection.vault.vault import SCRATCH
-from actors.measures import measures
+from actors.metrics.counters import measures
 from actors.redis.client import RedisAway
 
 if TYPE_CHECKING:

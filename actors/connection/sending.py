@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from actors.connection.engine import NotConnected, Outgoing, SendError
-from actors.content import EDIT_SECONDS, Change, Edit, UnknownContent
-from actors.measures import measures
+from actors.messages.content import EDIT_SECONDS, Change, Edit, UnknownContent
+from actors.metrics.counters import measures
 from actors.queue.lanes import LeaseLost
 from actors.redis.client import RedisAway
-from actors.shell import end_tasks
+from actors.runtime.actor_base import end_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from actors.connection.engine import Engine
-    from actors.content import Content
+    from actors.messages.content import Content
     from actors.queue.lanes import Job, Lanes, Record
 
 log = structlog.get_logger()

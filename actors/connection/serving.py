@@ -25,9 +25,9 @@ from actors.connection.reporting import Reporter
 from actors.connection.sending import Sender, Ticket
 from actors.connection.vigil import Vigil
 from actors.connection.watching import Watch
-from actors.measures import measures
+from actors.metrics.counters import measures
 from actors.redis.lease import Obstacle
-from actors.shell import end_tasks
+from actors.runtime.actor_base import end_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine

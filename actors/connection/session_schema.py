@@ -128,7 +128,7 @@ CREATE TABLE key_lists (
 ) STRICT, WITHOUT ROWID
 """,
     3: """
--- What a message says where its type and text do not say it all (`actors.content`).
+-- What a message says where its type and text do not say it all (`actors.messages.content`).
 ALTER TABLE inbox ADD COLUMN content TEXT
 """,
     4: """

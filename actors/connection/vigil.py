@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.connection.engine import NotConnected
-from actors.measures import measures
+from actors.metrics.counters import measures
 
 if TYPE_CHECKING:
     from collections.abc import Callable

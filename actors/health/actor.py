@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from actors.config.settings import Settings
 from actors.connection.vault.reach import Reach
 from actors.health.breaker import LEVELS
 from actors.health.checks import Thresholds
@@ -17,13 +18,12 @@ from actors.health.resources import Resources
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.lease import Leases
-from actors.settings import Settings
-from actors.shell import Shell
+from actors.runtime.actor_base import Shell
 from actors.state.connections import Connections
 from actors.state.documents import open_documents
 
 if TYPE_CHECKING:
-    from actors.measures import Sample
+    from actors.metrics.counters import Sample
 
 log = structlog.get_logger()
 

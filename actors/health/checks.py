@@ -15,9 +15,9 @@ from actors.health.summary import ACTIVE, FAILED, RECOVERING, Status, worst
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from actors.config.settings import Settings
     from actors.health.alerts import Alert
     from actors.health.breaker import State
-    from actors.settings import Settings
 
 ZOMBIES = 3  # times within half an hour that a connection was one: that is no accident
 STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent

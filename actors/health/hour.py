@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from actors.files import write_atomically
+from actors.runtime.atomic_files import write_atomically
 
 if TYPE_CHECKING:
     from actors.health.resources import Usage

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from actors.connection.vault.bucket import BucketAway
 from actors.health.breaker import Breaker
 from actors.health.checks import Answer, Backlog, Seen, Spools
-from actors.measures import measures
+from actors.metrics.counters import measures
 from actors.redis.client import RedisAway, durability, reach
 from actors.state.documents import (
     HEALTH_STATUS,

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
     from pathlib import Path
 
+    from actors.config.settings import Settings
     from actors.connection.vault.bucket import Bucket
     from actors.media.directory import Writing
     from actors.media.ledger import Entry
-    from actors.settings import Settings
 
 DAY: Final = 24 * 3600.0
 

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from actors.committer import Committer
 from actors.media.directory import place
 from actors.media.store import DIGEST, LimitReached, StoreFull, StoreUnavailable
+from actors.runtime.sqlite_writer import Committer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from actors.media.files import Files
 
 if TYPE_CHECKING:
+    from actors.config.settings import Settings
     from actors.connection.vault.bucket import Bucket
-    from actors.settings import Settings
 
 
 def open_store(settings: Settings, bucket: Bucket | None = None) -> Files:

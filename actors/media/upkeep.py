@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.backoff import backoff
 from actors.connection.vault.bucket import BucketAway
-from actors.files import held
 from actors.media.ledger import RENEW
 from actors.media.store import StoreUnavailable
+from actors.runtime.atomic_files import held
+from actors.runtime.backoff import backoff
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from actors.config.settings import Settings
 from actors.queue.lanes import Lanes
 from actors.queue.upkeep import Upkeep
 from actors.redis.client import connect
-from actors.settings import Settings
-from actors.shell import Shell
+from actors.runtime.actor_base import Shell
 from actors.state.documents import open_documents
 
 

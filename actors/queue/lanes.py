@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.settings import Settings
+    from actors.config.settings import Settings
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 RECEIPT_BATCH = 200

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from actors.content import Change, Delete, Edit, PollVote, UnknownContent, pack
+from actors.messages.content import Change, Delete, Edit, PollVote, UnknownContent, pack
 from actors.state.changes import ME, noting
 from actors.state.documents import JOBS, MESSAGES, Document, Write
 from actors.state.events import of_message

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.settings import Settings
+    from actors.config.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

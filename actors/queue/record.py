@@ -12,13 +12,13 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from actors.content import MINTED, Text, decode, encode, is_plain, text_of
+from actors.messages.content import MINTED, Text, decode, encode, is_plain, text_of
 from actors.redis.keys import is_connection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from actors.content import Content
+    from actors.messages.content import Content
 
 Status = Literal["queued", "waiting", "sending", "sent", "delivered", "read", "dead", "cancelled"]
 STATUSES: tuple[Status, ...] = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.backoff import backoff
+from actors.runtime.backoff import backoff
 
 
 def decide(

@@ -17,10 +17,10 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.committer import Committer
 from actors.queue.record import api_id, derive, mint
 from actors.queue.refusals import IdempotencyConflict
 from actors.queue.spooled import NotASend, Spooled, ended, spooled_of
+from actors.runtime.sqlite_writer import Committer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,7 @@ import structlog
 
 from actors.queue import mirror
 from actors.redis.client import RedisAway
-from actors.shell import end_tasks
+from actors.runtime.actor_base import end_tasks
 from actors.state.documents import CONNECTIONS, TELLING_LIMIT, StoreAway, Where
 
 if TYPE_CHECKING:

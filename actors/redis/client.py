@@ -31,7 +31,7 @@ from redis.exceptions import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from actors.settings import Settings
+    from actors.config.settings import Settings
 
 CONNECT_TIMEOUT = 2.0
 SOCKET_TIMEOUT = 5.0

@@ -16,7 +16,7 @@ from hiredis import pack_command
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
-from actors.measures import measures
+from actors.metrics.counters import measures
 from actors.redis.client import DEADLINE, SOCKET_TIMEOUT
 
 if TYPE_CHECKING:

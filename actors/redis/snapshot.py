@@ -11,14 +11,14 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.files import begin_scratch
 from actors.redis.client import connect, telling
+from actors.runtime.atomic_files import begin_scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from actors.settings import Settings
+    from actors.config.settings import Settings
 
 CHUNK: Final = 1 << 16
 SILENCE: Final = 120.0

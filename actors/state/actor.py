@@ -6,8 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from actors.settings import Settings
-from actors.shell import Shell, end_tasks
+from actors.config.settings import Settings
+from actors.runtime.actor_base import Shell, end_tasks
 from actors.state.batcher import Batcher
 from actors.state.connections import Observed
 from actors.state.documents import MESSAGES, TELLING_LIMIT, Order, Where, open_documents

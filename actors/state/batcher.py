@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.measures import measures
+from actors.metrics.counters import measures
 from actors.state.documents import TELLING_LIMIT, StoreAway
 
 if TYPE_CHECKING:

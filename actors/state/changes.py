@@ -20,14 +20,14 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.content import Delete, Edit, PollVote, Reaction
+from actors.messages.content import Delete, Edit, PollVote, Reaction
 from actors.state.documents import MESSAGES, Write
 from actors.state.events import of_change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.content import Change, Target
+    from actors.messages.content import Change, Target
     from actors.state.documents import Document
 
 ME: Final = "me"

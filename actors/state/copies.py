@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.files import write_atomically
+from actors.runtime.atomic_files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
-    from actors.settings import Settings
+    from actors.config.settings import Settings
     from actors.state.documents import Document
 
 log = structlog.get_logger()

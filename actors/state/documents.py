@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from actors.settings import Settings
+    from actors.config.settings import Settings
     from actors.state.events import Event
 
 CONNECTIONS = "whatsapp_connection_states"

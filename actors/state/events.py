@@ -19,12 +19,12 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from actors.content import Delete, Edit, PollVote, Reaction
+from actors.messages.content import Delete, Edit, PollVote, Reaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.content import Change
+    from actors.messages.content import Change
     from actors.state.documents import Document
 
 EventType = Literal[

@@ -19,7 +19,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud.firestore_v1.types import firestore as messages
 from google.cloud.firestore_v1.types import write as write_types
 
-from actors.backoff import backoff
+from actors.runtime.backoff import backoff
 from actors.state.documents import EVENT_LOG, HEAD, Page, StoreAway, Write, check_batch
 from actors.state.fields import is_ahead, merge
 from actors.state.firestore_channel import open_client
@@ -30,7 +30,7 @@ from actors.state.queries import Request, check_address, check_field
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from actors.settings import Settings
+    from actors.config.settings import Settings
     from actors.state.documents import Change, Cursor, Document, Order, Where
     from actors.state.events import Event
 

@@ -13,7 +13,7 @@ from google.cloud.firestore_v1.services.firestore.transports import (
 )
 
 if TYPE_CHECKING:
-    from actors.settings import Settings
+    from actors.config.settings import Settings
 
 OPTIONS = (
     ("grpc.max_send_message_length", -1),

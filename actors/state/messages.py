@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from actors.content import Change, Edit, decode, file_of, pack
+from actors.messages.content import Change, Edit, decode, file_of, pack
 from actors.state.changes import ME, incoming_id, is_early, joined, noting, renamed, settled
 from actors.state.documents import MESSAGES, Write
 from actors.state.events import HISTORY, UNDECRYPTABLE, of_message
@@ -18,7 +18,7 @@ from actors.state.media import PENDING, later
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.content import Content
+    from actors.messages.content import Content
     from actors.state.documents import Document, Tells
 
 # WhatsApp's times are whole seconds. The order of arrival, in microseconds, tells apart what came

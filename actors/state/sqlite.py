@@ -7,7 +7,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from actors.committer import Committer
+from actors.runtime.sqlite_writer import Committer
 from actors.state.documents import EVENT_LOG, HEAD, Page, StoreAway, Write, check_batch
 from actors.state.fields import merge
 from actors.state.outbox import is_wanted, packed

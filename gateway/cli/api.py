@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import httpx
 
-from actors.settings import Settings
+from actors.config.settings import Settings
 from gateway.cli.output import refuse
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from actors import hosts
+from actors.config.settings import InvalidSettings, Settings
 from actors.connection.native import SESSION_FILE, renew_session
 from actors.connection.restoring import OLDER, RESTORING, put_in_place
 from actors.connection.session import Session, SessionDamaged, SessionTooNew, SessionUnavailable
@@ -23,7 +23,7 @@ from actors.redis import keys
 from actors.redis.client import RedisAway, connect
 from actors.redis.lease import Leases, Owner
 from actors.redis.position import Position
-from actors.settings import InvalidSettings, Settings
+from actors.runtime import hosts
 from gateway.cli import output
 from gateway.cli.instance import running
 from supervision.jobs.copies import verified

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.text import Text
 
-from actors.settings import Settings
+from actors.config.settings import Settings
 from gateway.cli import machine, output, systemd
 from gateway.cli.checks.bucket import bucket
 from gateway.cli.checks.redis import redis

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from dotenv.parser import parse_stream
 
-from actors.settings import InvalidSettings, Settings
+from actors.config.settings import InvalidSettings, Settings
 from actors.state.copies import copy_of
 from actors.state.documents import API_KEYS, StoreAway, open_documents
 from gateway import keys

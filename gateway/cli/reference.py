@@ -10,8 +10,8 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actors.setting_texts import HEAD, SECTIONS
-from actors.settings import Settings
+from actors.config.descriptions import HEAD, SECTIONS
+from actors.config.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

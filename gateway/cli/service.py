@@ -18,7 +18,7 @@ from gateway.cli import output, systemd, units
 from gateway.cli.options import DATA, Data, Json, directory
 
 if TYPE_CHECKING:
-    from actors.settings import Settings
+    from actors.config.settings import Settings
     from gateway.cli.units import Scope
 
 app = typer.Typer(help="The systemd unit that keeps an instance.", no_args_is_help=True)
@@ -152,7 +152,7 @@ def _memory(amount: str) -> str:
 
 def _settings(data: Path, file: Path | None) -> tuple[Path | None, Settings]:
     """The settings file that the unit names, and what the instance goes by."""
-    from actors.settings import InvalidSettings, Settings
+    from actors.config.settings import InvalidSettings, Settings
 
     if file is not None:
         file = file.expanduser().absolute()
@@ -235,7 +235,7 @@ def _check_booted(root: Path) -> None:
 
 
 def _write(file: Path, text: str) -> None:
-    from actors.files import write_atomically
+    from actors.runtime.atomic_files import write_atomically
 
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from gateway.cli.options import DATA, Data, Json, directory
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.settings import Settings
+    from actors.config.settings import Settings
 
 app = typer.Typer(help="What the instance goes by.", no_args_is_help=True)
 
@@ -44,7 +44,7 @@ def set_(
 
     What runs takes it up by itself; WHATSAPP_VERSION is announced at the next login.
     """
-    from actors.settings import InvalidSettings
+    from actors.config.settings import InvalidSettings
 
     name, equals, value = given.partition("=")
     if not equals:
@@ -64,7 +64,7 @@ def set_(
 @app.command()
 def show(data: Data = DATA, as_json: Json = False) -> None:
     """List the settings with their values; of a secret only that it is set."""
-    from actors.settings import LIVE, InvalidSettings
+    from actors.config.settings import LIVE, InvalidSettings
 
     try:
         settings = _present(directory(data))
@@ -86,8 +86,8 @@ def change(data: Path, name: str, value: str) -> Path:
     an unknown name or a bad value; then nothing was changed. A crash in between leaves the file
     changed, and the next start takes it up.
     """
-    from actors.files import write_atomically
-    from actors.settings import LIVE
+    from actors.config.settings import LIVE
+    from actors.runtime.atomic_files import write_atomically
     from supervision import roster
     from supervision.keeper.parts import PROCESSES
     from supervision.keeper.plan import Plan
@@ -133,7 +133,7 @@ def edited(text: str, name: str, value: str) -> str:
 
 def _resolved(data: Path, text: str) -> Settings:
     """The settings that the next start would have by this text."""
-    from actors.settings import Settings
+    from actors.config.settings import Settings
 
     with tempfile.NamedTemporaryFile("w", dir=data, prefix=".settings.") as candidate:
         candidate.write(text)
@@ -142,7 +142,7 @@ def _resolved(data: Path, text: str) -> Settings:
 
 
 def _present(data: Path) -> Settings:
-    from actors.settings import Settings
+    from actors.config.settings import Settings
     from supervision.keeper.plan import Plan
 
     try:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.settings import Settings
+    from actors.config.settings import Settings
 
 Scope = Literal["system", "user"]
 

@@ -21,10 +21,10 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actors.files import write_atomically
+from actors.config.settings import Settings
 from actors.redis.client import RedisAway, connect
 from actors.redis.lease import Leases, poke
-from actors.settings import Settings
+from actors.runtime.atomic_files import write_atomically
 from actors.state.connections import ConnectionNotFound, Connections
 from actors.state.documents import StoreAway, open_documents
 from gateway.cli import instance, output

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from actors.config.settings import Settings
 from actors.redis.client import RedisAway, connect
 from actors.redis.lease import Leases
-from actors.settings import Settings
 from actors.state.connections import Connections
 from actors.state.documents import StoreAway, open_documents
 from supervision import roster

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def facts(data: Path, plan: Plan, key: str | None, attached: Sequence[str]) -> dict[str, Any]:
     """All of it as values. The key is in here this once, and nowhere else in clear."""
-    from actors.settings import Settings  # noqa: PLC0415 - heavy, and only now complete
+    from actors.config.settings import Settings  # noqa: PLC0415 - heavy, and only now complete
 
     settings = Settings.load(data)
     url = f"http://{reachable(settings)}"

@@ -14,11 +14,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from actors.config.settings import InvalidSettings, Settings
 from actors.connection.vault.bucket import BucketAway
 from actors.connection.vault.envelope import Tampered
 from actors.connection.vault.keyring import WrongKey
 from actors.redis.client import RedisAway
-from actors.settings import InvalidSettings, Settings
 from actors.state.documents import StoreAway
 from supervision.jobs import JOBS
 from supervision.jobs.job import CannotDo, Job

@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.files import clear_scratch, write_atomically
 from actors.redis.client import RedisAway
 from actors.redis.snapshot import NotGiven, snapshot
+from actors.runtime.atomic_files import clear_scratch, write_atomically
 from supervision.jobs.job import CannotDo
 
 if TYPE_CHECKING:

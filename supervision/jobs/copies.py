@@ -15,8 +15,8 @@ from supervision.jobs.job import CannotDo, only
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from actors.config.settings import Settings
     from actors.connection.vault.vault import Copy, Vault
-    from actors.settings import Settings
     from supervision.jobs.job import Job
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.files import begin_scratch, clear_scratch
+from actors.runtime.atomic_files import begin_scratch, clear_scratch
 from actors.state.connections import Connections
 from actors.state.documents import MESSAGES, Order, Where
 from supervision.jobs.job import CannotDo

@@ -13,7 +13,7 @@ from actors.state.documents import open_documents
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from actors.settings import Settings
+    from actors.config.settings import Settings
     from actors.state.documents import Documents
 
 

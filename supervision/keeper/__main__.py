@@ -13,8 +13,8 @@ import signal
 import sys
 from pathlib import Path
 
-from actors import logs
-from actors.settings import Settings
+from actors.config.settings import Settings
+from actors.runtime import logs
 from supervision.keeper.lock import Held, Lock
 from supervision.keeper.plan import Plan, Unreadable
 from supervision.keeper.ports import NoPortFree

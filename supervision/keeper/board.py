@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from actors.files import write_atomically
+from actors.runtime.atomic_files import write_atomically
 
 FILE = Path("run") / "parts.json"
 

@@ -15,8 +15,8 @@ import sys
 import time
 from pathlib import Path
 
-from actors import hosts
-from actors.settings import Settings
+from actors.config.settings import Settings
+from actors.runtime import hosts
 from supervision import cluster, roster
 
 RENEW = 280.0  # seconds that it may take to make standbys and services anew

@@ -13,7 +13,7 @@ from supervision.policy import Memory
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from actors.settings import Settings
+    from actors.config.settings import Settings
     from supervision.keeper.plan import Plan
     from supervision.keeper.process import Command
 

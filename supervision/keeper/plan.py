@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from actors.files import write_atomically
+from actors.runtime.atomic_files import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

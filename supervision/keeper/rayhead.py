@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actors.files import write_atomically
+from actors.runtime.atomic_files import write_atomically
 from supervision.keeper import probe, python, rotation, secret
 from supervision.keeper.process import Command
 

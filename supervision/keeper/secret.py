@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.files import write_atomically
+from actors.runtime.atomic_files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import importlib.util
 import secrets
 from pathlib import Path
 
-from actors.files import write_atomically
+from actors.runtime.atomic_files import write_atomically
 from supervision.keeper import secret
 from supervision.keeper.process import Command
 

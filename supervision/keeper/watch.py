@@ -25,7 +25,7 @@ from supervision.roster import Entry
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.settings import Settings
+    from actors.config.settings import Settings
     from supervision.keeper.plan import Plan
 
 LOOK = 0.1  # seconds between two questions to a part that starts

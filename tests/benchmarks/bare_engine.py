@@ -14,12 +14,12 @@ import sys
 import time
 from pathlib import Path
 
+from actors.config.settings import Settings
 from actors.connection.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing, Qr
 from actors.connection.native import open_engine
-from actors.content import Text
-from actors.logs import configure
-from actors.settings import Settings
+from actors.messages.content import Text
+from actors.runtime.logs import configure
 
 
 def tell(**what: object) -> None:

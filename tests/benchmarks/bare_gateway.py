@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from actors.settings import Settings
+from actors.config.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

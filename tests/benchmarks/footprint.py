@@ -13,7 +13,7 @@ STEPS = {
     "asyncio": ("asyncio",),
     "ray": ("ray", "ray.actor"),
     "pydantic": ("pydantic",),
-    "settings": ("actors.settings",),
+    "settings": ("actors.config.settings",),
     "structlog": ("structlog",),
     "redis": ("redis.asyncio",),
     "queue and tree": ("actors.connection.actor",),

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.config.settings import Settings
 from actors.queue.lanes import Lanes, Send
 from actors.redis import keys
 from actors.redis.client import connect
-from actors.settings import Settings
 from tests.benchmarks.bare import BareEngine
 from tests.benchmarks.figures import Figure, Figures, median, share, turns
 from tests.benchmarks.footprint import pss

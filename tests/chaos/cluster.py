@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Self
 
 import psutil
 
+from actors.config.settings import Settings
 from actors.redis.client import connect
 from actors.redis.lease import Leases
-from actors.settings import Settings
 from supervision.keeper import ports, rayhead
 from tests import leaks
 from tests.chaos.node import START, Node, join, run, wait_for
@@ -33,7 +33,7 @@ import sys, time
 from pathlib import Path
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-from actors.settings import Settings
+from actors.config.settings import Settings
 from supervision import cluster
 
 data, address = Path(sys.argv[1]), sys.argv[2]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from actors import hosts
+from actors.runtime import hosts
 from supervision.keeper import ports, rayhead
 from tests.instance import gone, until
 

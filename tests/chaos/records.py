@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from actors.settings import Settings
+from actors.config.settings import Settings
 from actors.state.documents import (
     HEALTH_ALERTS,
     RECOVERY_ACTIONS,

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
+from actors.config.settings import Settings
 from actors.redis.lease import EXPIRES
-from actors.settings import Settings
 from tests.chaos.cluster import Cluster, ClusterInstance, restart_until
 from tests.chaos.outage import frozen
 from tests.chaos.trial import Trial

@@ -50,14 +50,14 @@ BREAKS = (
     ),
     Break(
         "fdatasync of the spool left out",
-        "actors/committer.py",
+        "actors/runtime/sqlite_writer.py",
         "PRAGMA synchronous = FULL",
         "PRAGMA synchronous = NORMAL",
         "tests/integration/test_synced.py::test_what_was_answered_is_on_disk[spool.db]",
     ),
     Break(
         "fdatasync of the state store left out",
-        "actors/committer.py",
+        "actors/runtime/sqlite_writer.py",
         "PRAGMA synchronous = FULL",
         "PRAGMA synchronous = NORMAL",
         "tests/integration/test_synced.py::test_what_was_answered_is_on_disk[state.db]",

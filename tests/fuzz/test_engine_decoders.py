@@ -15,7 +15,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from actors import content as kinds
 from actors.connection import causes
 from actors.connection.native import bundles, content, usync
 from actors.connection.native.addresses import Address, parse_optional
@@ -43,6 +42,7 @@ from actors.connection.native.signal import Signal, Undecryptable, new_credentia
 from actors.connection.native.writing import Place, write
 from actors.connection.polls import PollKeys
 from actors.connection.session import Session
+from actors.messages import content as kinds
 from tests.fuzz.corpus import RECORDED, changed, damaged, frames, fuzzed, recorded, stanzas
 from tests.unit.actors.connection.native.receiving import unasked
 

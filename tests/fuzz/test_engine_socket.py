@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.config.settings import Settings
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import EngineEvents, Outgoing, SendError
 from actors.connection.native import socket
@@ -24,8 +25,7 @@ from actors.connection.native.frames import MAX_FRAME
 from actors.connection.native.nodes import Node, encode
 from actors.connection.native.signal import new_credentials
 from actors.connection.session import Session
-from actors.content import Text
-from actors.settings import Settings
+from actors.messages.content import Text
 from tests.fuzz.corpus import changed, frames, fuzzed, recorded, stanzas
 from tests.fuzz.hostile import Hostile
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from actors.config.settings import Settings
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import RedisAway, connect
-from actors.settings import Settings
 from supervision.keeper import valkey
 from tests.tracing import STRACE, calls, under
 from tests.valkey import free_port

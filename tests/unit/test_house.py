@@ -42,27 +42,27 @@ PORTS = (
 )
 # What all of them share.
 SHARED = (
-    "actors.backoff",
-    "actors.committer",
-    "actors.content",
-    "actors.files",
-    "actors.handover",
-    "actors.hosts",
-    "actors.logs",
-    "actors.measures",
-    "actors.optional",
-    "actors.processes",
+    "actors.runtime.backoff",
+    "actors.runtime.sqlite_writer",
+    "actors.messages.content",
+    "actors.runtime.atomic_files",
+    "actors.config.handover",
+    "actors.runtime.hosts",
+    "actors.runtime.logs",
+    "actors.metrics.counters",
+    "actors.runtime.lazy_imports",
+    "actors.runtime.processes",
     "actors.redis",
-    "actors.setting_sources",
-    "actors.settings",
-    "actors.shell",
+    "actors.config.sources",
+    "actors.config.settings",
+    "actors.runtime.actor_base",
 )
 
 # Each outside system has one door.
 DOORS = {
     "ray": {"supervision/cluster.py", "supervision/jobs/client.py"},
     "sqlite3": {
-        "actors/committer.py",
+        "actors/runtime/sqlite_writer.py",
         "actors/state/sqlite.py",
         "actors/queue/spool.py",
         "actors/connection/session.py",

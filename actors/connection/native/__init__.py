@@ -11,9 +11,9 @@ from actors.connection.session import Session
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from actors.config.settings import Settings
     from actors.connection.engine import Engine, EngineEvents
     from actors.media.store import MediaStore
-    from actors.settings import Settings
 
 __all__ = ["open_engine", "renew_session"]
 

@@ -37,6 +37,7 @@ from actors.connection.session import Session, SessionDamaged, StaleEpoch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from actors.config.settings import Settings
     from actors.connection.credentials import Credentials
     from actors.connection.engine import (
         EngineEvents,
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
         Traffic,
     )
     from actors.media.store import MediaStore
-    from actors.settings import Settings
 
 log = structlog.get_logger()
 

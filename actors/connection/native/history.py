@@ -21,8 +21,8 @@ from actors.connection.native.reading import LONGEST_ID, Forged, Scene, content_
 from actors.connection.native.rosters import NotInGroup, UnknownGroup
 from actors.connection.native.socket import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.polls import PollKeys
-from actors.content import Poll, encode, is_plain, text_of
-from actors.measures import measures
+from actors.messages.content import Poll, encode, is_plain, text_of
+from actors.metrics.counters import measures
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from actors.connection.native.rosters import Rosters
     from actors.connection.native.socket import Socket
     from actors.connection.session import Session
-    from actors.content import Content
+    from actors.messages.content import Content
 
 log = structlog.get_logger()
 

@@ -16,7 +16,7 @@ from actors.connection.native.addresses import GROUP, Address, parse_optional
 from actors.connection.native.media.cipher import KINDS
 from actors.connection.native.media.parts import media_of
 from actors.connection.native.votes import chosen
-from actors.content import (
+from actors.messages.content import (
     MINTED,
     Card,
     Contact,

@@ -10,7 +10,7 @@ import structlog
 from actors.connection.native.committing import SessionRefusal, transaction
 from actors.connection.native.notices import Outcome
 from actors.connection.native.socket import ConnectionLost
-from actors.measures import measures
+from actors.metrics.counters import measures
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -22,7 +22,7 @@ from actors.connection.native.socket import ConnectionLost, RequestFailed, Reque
 from actors.connection.native.turns import Turns
 from actors.connection.native.writing import Dress, Place, dress, write
 from actors.connection.polls import PollKeys
-from actors.content import Media, Poll
+from actors.messages.content import Media, Poll
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from actors.connection.native.socket import Socket
     from actors.connection.session import Session
     from actors.connection.uploads import Upload
-    from actors.content import Content
+    from actors.messages.content import Content
 
 log = structlog.get_logger()
 

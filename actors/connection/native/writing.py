@@ -11,13 +11,23 @@ from actors.connection.native.addresses import GROUP, LID
 from actors.connection.native.media import parts
 from actors.connection.native.nodes import Node, parse, proto
 from actors.connection.native.votes import IV_BYTES, sealed
-from actors.content import Contact, Delete, Edit, Location, Media, Poll, PollVote, Reaction, Text
+from actors.messages.content import (
+    Contact,
+    Delete,
+    Edit,
+    Location,
+    Media,
+    Poll,
+    PollVote,
+    Reaction,
+    Text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from actors.connection.uploads import Upload
-    from actors.content import Content, Quote, Target
+    from actors.messages.content import Content, Quote, Target
 
 SENDER_REVOKE: Final = "7"
 MESSAGE_EDIT: Final = "1"

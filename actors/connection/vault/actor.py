@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
+from actors.config.settings import Settings
 from actors.connection.vault.bucket import BucketAway, Conflict
 from actors.connection.vault.opening import open_bucket
-from actors.settings import Settings
-from actors.shell import Shell
+from actors.runtime.actor_base import Shell
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

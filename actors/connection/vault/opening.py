@@ -9,8 +9,8 @@ from actors.connection.vault.keyring import Keyring
 from actors.connection.vault.vault import Vault
 
 if TYPE_CHECKING:
+    from actors.config.settings import Settings
     from actors.connection.vault.bucket import Bucket
-    from actors.settings import Settings
 
 
 def open_bucket(settings: Settings) -> Bucket:

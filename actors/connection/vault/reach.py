@@ -9,8 +9,8 @@ from actors.connection.vault.opening import open_bucket
 from actors.connection.vault.remote import RemoteBucket
 
 if TYPE_CHECKING:
+    from actors.config.settings import Settings
     from actors.connection.vault.bucket import Bucket
-    from actors.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from actors.connection.whatsmeow.store import Store
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from actors.config.settings import Settings
     from actors.connection.engine import Engine, EngineEvents
     from actors.media.store import MediaStore
-    from actors.settings import Settings
 
 __all__ = ["open_engine", "renew_session"]
 

@@ -14,7 +14,7 @@ from actors.connection.native.writing import Place, write
 from actors.connection.polls import PollKeys
 from actors.connection.whatsmeow import answers
 from actors.connection.whatsmeow.incoming import Departed, retargeted
-from actors.content import Media, Poll
+from actors.messages.content import Media, Poll
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from actors.connection.native.people import People
     from actors.connection.session import Session
     from actors.connection.whatsmeow.client import Client
-    from actors.content import Content
+    from actors.messages.content import Content
 
 _TYPING: Final = {"composing": (0, 0), "recording": (0, 1), "paused": (1, 0)}
 """whatsmeow's numbers: what is done, and in which medium."""

@@ -25,11 +25,12 @@ from actors.connection.whatsmeow.incoming import Departed, Incoming, address
 from actors.connection.whatsmeow.linking import Linking
 from actors.connection.whatsmeow.server import point
 from actors.connection.whatsmeow.store import StoreDamaged
-from actors.logs import told
+from actors.runtime.logs import told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from actors.config.settings import Settings
     from actors.connection.engine import (
         EngineEvents,
         Group,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from actors.connection.whatsmeow.client import Heard
     from actors.connection.whatsmeow.library import Library
     from actors.connection.whatsmeow.store import Store
-    from actors.settings import Settings
 
 log = structlog.get_logger()
 

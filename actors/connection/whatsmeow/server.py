@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 from actors.connection.engine import EngineUnfit
 
 if TYPE_CHECKING:
+    from actors.config.settings import Settings
     from actors.connection.whatsmeow.library import Library
-    from actors.settings import Settings
 
 WHATSAPP_URL: Final = b"wss://web.whatsapp.com/ws/chat"
 WHATSAPP_ROOT_KEY: Final = bytes.fromhex(

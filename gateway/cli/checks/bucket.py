@@ -14,7 +14,7 @@ from gateway.cli.finding import fail, ok
 from supervision.jobs.copies import verified
 
 if TYPE_CHECKING:
-    from actors.settings import Settings
+    from actors.config.settings import Settings
     from gateway.cli.finding import Finding
 
 PROBE = "probe/doctor"

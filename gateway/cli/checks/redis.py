@@ -15,7 +15,7 @@ from gateway.cli.finding import fail, ok, warn
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from actors.settings import Settings
+    from actors.config.settings import Settings
     from gateway.cli.finding import Finding
 
 

@@ -14,7 +14,7 @@ from gateway.cli.finding import fail, ok, warn
 from gateway.reach import is_private_host, is_public
 
 if TYPE_CHECKING:
-    from actors.settings import Settings
+    from actors.config.settings import Settings
     from actors.state.documents import Documents
     from actors.state.webhooks import Webhook
     from gateway.cli.finding import Finding

@@ -13,7 +13,7 @@ from gateway.cli.checks.names import addresses_of
 from gateway.cli.finding import ok, warn
 
 if TYPE_CHECKING:
-    from actors.settings import Settings
+    from actors.config.settings import Settings
     from gateway.cli.finding import Finding
 
 ANSWER_SECONDS = 5.0

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.content import (
+from actors.messages.content import (
     Card,
     Contact,
     Delete,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.engine import Engine, InboxMessage, Presence, Qr
-    from actors.content import Content
+    from actors.messages.content import Content
     from tests.conformance.clients import child, native_files, native_groups
 else:
     import child
@@ -250,9 +250,9 @@ async def main(engine: str = "native") -> None:
     """Connects, reports events, and does what it is told to, until standard input closes."""
     asked = child.options()
     sys.path.insert(0, str(Path(__file__).parents[3]))
+    from actors.config.settings import Settings
     from actors.connection.engine import EngineEvents
     from actors.media.directory import DirectoryStore
-    from actors.settings import Settings
 
     directory, owner = Path(asked["directory"]), Owner()
     settings = Settings.resolve(

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from actors.connection.engine import InboxFile
-    from actors.content import Media
     from actors.media.store import MediaStore
+    from actors.messages.content import Media
 
 FETCHED = 15.0
 """Seconds within which a file has to be here."""
@@ -43,7 +43,7 @@ class Files:
 
     async def content(self, command: dict[str, Any]) -> Media:
         """What a `say` command of a kind with a file describes."""
-        from actors.content import Audio, Document, File, Image, Sticker, Video
+        from actors.messages.content import Audio, Document, File, Image, Sticker, Video
 
         kind, data = command["type"], base64.b64decode(command["data"])
 

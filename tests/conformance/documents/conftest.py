@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.settings import Settings
+from actors.config.settings import Settings
 from actors.state.documents import open_documents
 from tests.firestore import Firestore
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.settings import Settings
+from actors.config.settings import Settings
 from actors.state.documents import Order, StoreAway, Where, Write, open_documents
 from actors.state.fencing import Superseded
 

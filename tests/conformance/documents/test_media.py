@@ -7,7 +7,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING
 
 from actors.connection.engine import InboxFile, InboxMessage
-from actors.content import File, Image, encode
+from actors.messages.content import File, Image, encode
 from actors.state.documents import MESSAGES
 from actors.state.media import settling
 from actors.state.messages import incoming, moving, storing

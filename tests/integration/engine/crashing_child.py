@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actors.config.settings import Settings
 from actors.connection.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing
 from actors.connection.native import departures, open_engine, receive
@@ -26,15 +27,14 @@ from actors.connection.native.media.fetch import Fetcher
 from actors.connection.native.signal import Signal
 from actors.connection.native.socket import Socket
 from actors.connection.session import Session
-from actors.content import Text, unpack
 from actors.media.directory import DirectoryStore
-from actors.settings import Settings
+from actors.messages.content import Text, unpack
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from actors.connection.native.nodes import Node
-    from actors.content import Content
+    from actors.messages.content import Content
 
 
 class Step:

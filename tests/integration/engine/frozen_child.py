@@ -14,14 +14,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from actors import shell
+from actors.config.settings import Settings
 from actors.connection.draining import Drain
 from actors.connection.engine import EngineEvents
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
 from actors.connection.sending import Ticket
 from actors.connection.session import Session
-from actors.settings import Settings
+from actors.runtime import actor_base
 from actors.state.actor import StateManager
 from actors.state.sqlite import SqliteDocuments
 
@@ -43,7 +43,7 @@ def freeze_at(step: str) -> None:
 
 
 async def main(directory: Path, step: str) -> None:
-    vars(shell)["log_to"] = lambda *_: None
+    vars(actor_base)["log_to"] = lambda *_: None
     freeze_at(step)
     made = Settings.load(directory)
     manager = StateManager(str(directory), "state")

@@ -15,11 +15,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from actors.config.settings import Settings
 from actors.connection.engine import EngineEvents, Outgoing
 from actors.connection.native import open_engine
-from actors.content import unpack
 from actors.media.directory import DirectoryStore
-from actors.settings import Settings
+from actors.messages.content import unpack
 
 
 def resident(line: str = "VmRSS") -> int:

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from actors import shell
+from actors.config.settings import Settings
 from actors.connection.draining import Drain
 from actors.connection.engine import EngineEvents
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
 from actors.connection.sending import Ticket
 from actors.connection.session import Session
-from actors.settings import Settings
+from actors.runtime import actor_base
 from actors.state import actor
 from actors.state.actor import StateManager
 from actors.state.batcher import Batcher
@@ -91,7 +91,7 @@ async def drain(session: Session, made: Settings) -> None:
 
 async def live(directory: Path, epoch: int, step: Step) -> None:
     """What the phone number's first stanza does, then draining."""
-    vars(shell)["log_to"] = lambda *_: None
+    vars(actor_base)["log_to"] = lambda *_: None
     actor.SHARE = 2
     assert Batcher.__init__.__kwdefaults__ is not None
     Batcher.__init__.__kwdefaults__["limit"] = 3

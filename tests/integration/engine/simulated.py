@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from actors.config.settings import Settings
 from actors.connection.causes import Kind
 from actors.connection.engine import (
     EngineEvents,
@@ -28,9 +29,8 @@ from actors.connection.engine import (
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import Keepalive, NativeEngine
 from actors.connection.session import Session
-from actors.content import Text
 from actors.media.directory import DirectoryStore
-from actors.settings import Settings
+from actors.messages.content import Text
 from tests import forked
 from tests.waiting import eventually
 

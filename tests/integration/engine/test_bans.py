@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from actors.config.settings import Settings
     from actors.redis.lease import Lease
-    from actors.settings import Settings
 
 
 @asynccontextmanager

@@ -30,7 +30,7 @@ async def test_what_a_thawed_owner_had_read_is_not_stored_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """Under the LID, whose chat its successor has merged: nobody would merge it once more."""
-    monkeypatch.setattr("actors.shell.log_to", lambda *_: None)
+    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
     made = merging.settings(tmp_path)
     documents = open_documents(made)
     await Connections(documents).create("shop")

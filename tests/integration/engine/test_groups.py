@@ -16,7 +16,7 @@ import pytest
 
 from actors.connection.engine import Outgoing, SendError
 from actors.connection.native import SESSION_FILE, renew_session
-from actors.content import Delete, Edit, Quote, Reaction, Target, Text, decode
+from actors.messages.content import Delete, Edit, Quote, Reaction, Target, Text, decode
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from actors.content import Content
+    from actors.messages.content import Content
 
 ANN, BEN, CARA = CONTACT, "15550100003", "15550100004"
 

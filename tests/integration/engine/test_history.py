@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.engine import Outgoing
-from actors.content import Image, Reaction, Target, decode
+from actors.messages.content import Image, Reaction, Target, decode
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.engine import Outgoing
-from actors.content import (
+from actors.messages.content import (
     Card,
     Contact,
     Content,

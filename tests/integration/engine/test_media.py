@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.engine import InboxFile, Outgoing, SendError
-from actors.content import (
+from actors.media.directory import DirectoryStore
+from actors.messages.content import (
     Audio,
     Document,
     File,
@@ -24,7 +25,6 @@ from actors.content import (
     file_of,
     text_of,
 )
-from actors.media.directory import DirectoryStore
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,

@@ -10,7 +10,7 @@ import pytest
 
 from actors.connection.engine import Outgoing
 from actors.connection.native.media.web import CHUNK, Web
-from actors.content import Document, decode, file_of, pack
+from actors.messages.content import Document, decode, file_of, pack
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,

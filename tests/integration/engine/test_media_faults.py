@@ -17,9 +17,9 @@ from actors.connection.native import SESSION_FILE
 from actors.connection.native.media import hosts
 from actors.connection.native.media.web import Web
 from actors.connection.session import Session
-from actors.content import Document, Image, Text
 from actors.media.directory import DirectoryStore
 from actors.media.store import StoreFull
+from actors.messages.content import Document, Image, Text
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,

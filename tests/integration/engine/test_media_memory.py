@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.content import Document, pack
+from actors.messages.content import Document, pack
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, ROOT, Simulator, chat
 from tests.integration.engine.test_crash import prepare
 from tests.integration.engine.test_media import kept

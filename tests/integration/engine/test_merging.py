@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _own_logs(monkeypatch: pytest.MonkeyPatch) -> None:
     # The actor has its process's logs for itself; here the process is the tests'.
-    monkeypatch.setattr("actors.shell.log_to", lambda *_: None)
+    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
 
 
 async def listed(documents: Documents, address: str | None = None) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.engine import NotConnected, Outgoing, SendError
-from actors.content import Text
+from actors.messages.content import Text
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,

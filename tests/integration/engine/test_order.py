@@ -27,7 +27,7 @@ COUNT = 8
 @pytest.fixture(autouse=True)
 def _own_logs(monkeypatch: pytest.MonkeyPatch) -> None:
     # The actor has its process's logs for itself; here the process is the tests'.
-    monkeypatch.setattr("actors.shell.log_to", lambda *_: None)
+    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
 
 
 @pytest.mark.parametrize("garbled", [1, 3, 6], ids=["one", "several", "one until its placeholder"])

@@ -32,7 +32,7 @@ TEXTS = [f"own {number}" for number in range(COUNT)]
 @pytest.fixture(autouse=True)
 def _own_logs(monkeypatch: pytest.MonkeyPatch) -> None:
     # The actor has its process's logs for itself; here the process is the tests'.
-    monkeypatch.setattr("actors.shell.log_to", lambda *_: None)
+    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
 
 
 async def become(

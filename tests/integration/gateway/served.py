@@ -25,7 +25,7 @@ from tests.valkey import free_port
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.settings import Settings
+    from actors.config.settings import Settings
     from tests.valkey import Valkey
 
 KEY = "tmo_" + "k" * 43

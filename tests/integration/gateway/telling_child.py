@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from actors import shell
+from actors.runtime import actor_base
 from actors.state.actor import StateManager
 from actors.state.sqlite import SqliteDocuments
 from tests.integration.gateway.telling import received
@@ -30,7 +30,7 @@ def dying(*, after: bool) -> None:
 
 
 async def main(data: Path, point: str, first: int, count: int) -> None:
-    vars(shell)["log_to"] = lambda *_: None  # the log of this process is the test's
+    vars(actor_base)["log_to"] = lambda *_: None  # the log of this process is the test's
     if point != "none":
         dying(after=point == "after")
     state = StateManager(str(data), "state")

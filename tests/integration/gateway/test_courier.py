@@ -14,7 +14,7 @@ import pytest_asyncio
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.turn import Turn
-from actors.shell import end_tasks
+from actors.runtime.actor_base import end_tasks
 from actors.state.documents import DELIVERIES, StoreAway, Where
 from actors.state.event_log import EventLog
 from actors.state.sqlite import SqliteDocuments

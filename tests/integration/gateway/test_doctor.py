@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.config.settings import Settings
 from actors.connection.session import Session
 from actors.connection.vault.opening import open_bucket, open_vault
 from actors.redis.client import connect
-from actors.settings import Settings
 from actors.state.documents import open_documents
 from actors.state.webhooks import Secret, Webhook, Webhooks
 from gateway.cli import main

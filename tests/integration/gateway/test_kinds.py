@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.engine import InboxMessage
-from actors.content import Delete, Edit, Poll, PollVote, Reaction, Target, Text, encode
+from actors.messages.content import Delete, Edit, Poll, PollVote, Reaction, Target, Text, encode
 from actors.queue.upkeep import Upkeep
 from actors.redis.lease import Leases, Owner
 from actors.state.documents import MESSAGES
@@ -22,7 +22,7 @@ from tests.integration.gateway.test_messages import Actor, send
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from actors.content import Content
+    from actors.messages.content import Content
     from actors.queue.lanes import Lanes
     from actors.queue.record import Job
     from actors.state.documents import Documents

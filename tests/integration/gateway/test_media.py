@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.content import Document, File, encode
+from actors.messages.content import Document, File, encode
 from actors.state.documents import MESSAGES
 from tests import forked
 from tests.integration.gateway.files import ANA, PNG, code, digest, kept, send, unlike, upload

@@ -19,7 +19,7 @@ from supervision.tally import Tally
 from tests import leaks
 
 if TYPE_CHECKING:
-    from actors.measures import Sample
+    from actors.metrics.counters import Sample
     from actors.redis.lease import Leases
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.settings import Settings
+    from actors.config.settings import Settings
     from actors.state.documents import Documents
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import pytest
     from redis.asyncio import Redis
 
+    from actors.config.settings import Settings
     from actors.health.monitor import Monitor
-    from actors.settings import Settings
     from actors.state.documents import Documents
 
 

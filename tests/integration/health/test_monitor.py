@@ -28,7 +28,7 @@ from tests.integration.health.monitored import alerts, latest, made
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from actors.settings import Settings
+    from actors.config.settings import Settings
     from actors.state.documents import Documents
     from tests.valkey import Valkey
 
@@ -84,7 +84,7 @@ async def test_redis_goes_and_comes_back(
 async def test_the_store_goes_and_comes_back_with_what_was_raised_meanwhile(
     monitor: Monitor, settings: Settings, documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.committer.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("actors.runtime.sqlite_writer.BUSY_SECONDS", 0.1)
     monkeypatch.setattr("actors.health.monitor.WRITE", 0.3)
     await monitor.round()
     before = await latest(documents)
@@ -215,7 +215,7 @@ async def test_the_shell_looks_by_itself_until_it_is_stopped(
     settings: Settings, documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The actor has its process's logs for itself; here the process is the tests'.
-    monkeypatch.setattr("actors.shell.log_to", lambda *_: None)
+    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
     shell = HealthMonitor(str(settings.data), "health")
     await shell.start()
     try:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.settings import Settings
+    from actors.config.settings import Settings
     from actors.state.documents import Documents
 
 SHOP, DAY = "shop", 86_400.0

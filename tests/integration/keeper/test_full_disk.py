@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from actors.settings import Settings
+from actors.config.settings import Settings
 from supervision import roster
 from supervision.keeper import board, process
 from supervision.keeper import watch as keeping

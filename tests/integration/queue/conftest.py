@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
-    from actors.settings import Settings
+    from actors.config.settings import Settings
 
 
 class Repeating(Redis):

@@ -14,12 +14,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from actors.config.settings import Settings
 from actors.connection.sending import Sender, Ticket
-from actors.content import text_of
+from actors.messages.content import text_of
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.lease import Leases, Owner
-from actors.settings import Settings
 
 if TYPE_CHECKING:
     from actors.connection.engine import Engine, Outgoing

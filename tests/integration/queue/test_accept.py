@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from redis.exceptions import ResponseError
 
-from actors.content import Quote, Target, Text, encode
+from actors.messages.content import Quote, Target, Text, encode
 from actors.queue.lanes import IdempotencyConflict, Send
 from actors.queue.ledger import KEEPING
 from actors.queue.record import api_id, mint

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.settings import Settings
+    from actors.config.settings import Settings
 
 
 async def accepted(desk: Desk, *texts: str, chat: str = ANA) -> None:

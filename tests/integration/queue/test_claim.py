@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.content import Quote, Target, Text, encode
+from actors.messages.content import Quote, Target, Text, encode
 from actors.queue.lanes import Lanes, LeaseLost
 from actors.redis import keys
 from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
 if TYPE_CHECKING:
-    from actors.settings import Settings
+    from actors.config.settings import Settings
 
 REPLY = encode(Text("hello", Quote(Target("3EB0", None))))
 WOKEN = 10.0  # seconds: less than those waits take that nothing ends

@@ -14,11 +14,11 @@ import pytest_asyncio
 
 from actors.connection.engine import SendError
 from actors.connection.sending import Sender, Ticket
-from actors.content import text_of
+from actors.messages.content import text_of
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.lease import Leases
-from actors.shell import end_tasks
+from actors.runtime.actor_base import end_tasks
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 from tests.waiting import eventually
 

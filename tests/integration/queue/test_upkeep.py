@@ -38,7 +38,7 @@ SECONDS = 15.0
 @pytest.fixture(autouse=True)
 def no_log_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """An actor sends the logs of its whole process to a file; this process is pytest's."""
-    monkeypatch.setattr("actors.shell.log_to", lambda *_: None)
+    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
 
 
 @pytest_asyncio.fixture

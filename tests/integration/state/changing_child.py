@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actors.config.settings import Settings
 from actors.connection.draining import Drain
 from actors.connection.engine import EngineEvents
 from actors.connection.native.engine import NativeEngine
@@ -21,7 +22,6 @@ from actors.connection.sending import Ticket
 from actors.connection.session import Session
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.settings import Settings
 from actors.state.actor import StateManager
 from actors.state.sqlite import SqliteDocuments
 

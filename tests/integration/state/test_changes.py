@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.session import Session
-from actors.content import Delete, Edit, Reaction, Target, encode
+from actors.messages.content import Delete, Edit, Reaction, Target, encode
 from actors.queue import mirror
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
@@ -27,8 +27,8 @@ from tests.valkey import PASSWORD, Valkey
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.content import Content
-    from actors.settings import Settings
+    from actors.config.settings import Settings
+    from actors.messages.content import Content
     from actors.state.documents import Document
 
 CHILD = Path(__file__).with_name("changing_child.py")

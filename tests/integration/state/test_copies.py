@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.settings import Settings
+from actors.config.settings import Settings
 from actors.state.connections import Connections
 from actors.state.copies import Copy
 from actors.state.documents import StoreAway, open_documents

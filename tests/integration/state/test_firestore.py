@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.settings import Settings
+from actors.config.settings import Settings
 from actors.state import firestore as store
 from actors.state.documents import MESSAGES, Order, StoreAway, Where, Write, open_documents
 from tests.firestore import Firestore

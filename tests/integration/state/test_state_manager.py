@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.config.settings import Settings
 from actors.connection.engine import InboxMessage
-from actors.settings import Settings
 from actors.state.actor import SHARE, StateManager
 from actors.state.connections import Connections, Observed
 from actors.state.documents import (
@@ -48,7 +48,7 @@ def item(number: int, **fields: Any) -> dict[str, Any]:
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     # The actor has its process's logs for itself; here the process is the tests'.
-    monkeypatch.setattr("actors.shell.log_to", lambda *_: None)
+    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
     settings = Settings.resolve(data=tmp_path, heartbeat_interval=100)
     settings.save()
     return settings

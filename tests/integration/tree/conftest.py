@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from actors.config.settings import Settings
     from actors.queue.lanes import Record
     from actors.redis.lease import Lease
-    from actors.settings import Settings
 
 OWNER = Owner("connection:a", 1, "here")
 PACE = Pace(

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import psutil
 
+from actors.config.settings import Settings
 from actors.redis.client import connect
 from actors.redis.lease import Leases, poke
-from actors.settings import Settings
 from actors.state.connections import Connections
 from actors.state.documents import open_documents
 from supervision import roster, tally

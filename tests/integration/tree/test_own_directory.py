@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from actors.settings import Settings
+from actors.config.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

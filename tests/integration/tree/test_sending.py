@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from actors.connection.engine import NotConnected, Outgoing, SendError
-from actors.content import Delete, Target, encode, text_of
+from actors.messages.content import Delete, Target, encode, text_of
 from actors.queue.lanes import Send
 from tests.waiting import eventually
 

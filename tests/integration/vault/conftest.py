@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+    from actors.config.settings import Settings
     from actors.connection.vault.vault import Vault
     from actors.redis.lease import Lease
-    from actors.settings import Settings
 
 KEY = "5e" * 32
 SHOP = "shop"

@@ -6,9 +6,9 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
+from actors.config.settings import Settings
 from actors.connection.vault.opening import open_bucket
 from actors.media.opening import open_store
-from actors.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -34,7 +34,7 @@ COPYING = """
 import asyncio, os, pathlib, signal, sys
 from actors.connection.vault.opening import open_bucket
 from actors.media.opening import open_store
-from actors.settings import Settings
+from actors.config.settings import Settings
 settings, written, real = Settings.load(pathlib.Path(sys.argv[1])), 0, pathlib.Path.replace
 def replace(self, target):
     global written

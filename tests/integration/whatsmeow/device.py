@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.content import Content, Text, decode, pack
+from actors.messages.content import Content, Text, decode, pack
 from tests.conformance.processes import JsonProcess, Simulator, until
 
 if TYPE_CHECKING:

@@ -19,12 +19,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actors.config.settings import Settings
 from actors.connection.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing, SendError
 from actors.connection.session import Session
-from actors.content import unpack
-from actors.logs import log_to
-from actors.settings import Settings
+from actors.messages.content import unpack
+from actors.runtime.logs import log_to
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,7 +7,7 @@ import stat
 import time
 from typing import TYPE_CHECKING, Any
 
-from actors.content import (
+from actors.messages.content import (
     Card,
     Contact,
     Content,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.config.settings import Settings
 from actors.connection.causes import Kind
 from actors.connection.engine import EngineEvents
 from actors.connection.native import open_engine
-from actors.settings import Settings
 from tests.integration.gateway.receiver import Receiver
 from tests.integration.whole.shop import (
     A_LOOK,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.settings import Settings
+from actors.config.settings import Settings
 from tests.integration.whole.shop import (
     A_LOOK,
     ACCOUNT,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.files import begin_scratch, clear_scratch
+from actors.runtime.atomic_files import begin_scratch, clear_scratch
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from actors.config.settings import InvalidSettings, Settings
 from actors.connection import engine
-from actors.settings import InvalidSettings, Settings
 from gateway.engines import require_able, usable
 from gateway.problems import Problem
 

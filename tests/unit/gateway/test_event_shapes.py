@@ -9,8 +9,8 @@ from typing import Any, get_args
 import pytest
 from jsonschema import Draft202012Validator
 
-from actors.content import Delete, Edit, PollVote, Reaction, Target
 from actors.health.alerts import Alert
+from actors.messages.content import Delete, Edit, PollVote, Reaction, Target
 from actors.state.events import TYPES, Event, EventType, of_change
 from actors.state.messages import incoming
 from actors.state.outbox import Told

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from actors.health.resources import Disk
-from actors.measures import FAST
+from actors.metrics.counters import FAST
 from actors.queue.record import COUNTED, Counts, flow_of
 from actors.queue.spool import Depth
 from actors.redis.client import Durability
@@ -24,7 +24,7 @@ from tests.unit.gateway.test_shapes import LEASE, REGISTERED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.measures import Sample
+    from actors.metrics.counters import Sample
 
 
 FLOW = flow_of({"count:queued": "5", "count:sent": "2", "took:2": "2", "took:ms": "150"}, 2)

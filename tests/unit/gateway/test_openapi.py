@@ -5,7 +5,7 @@ from pathlib import Path
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from actors import content
+from actors.messages import content
 from gateway.app import OPERATIONS
 from gateway.openapi import document, refusals
 from gateway.problems import KINDS

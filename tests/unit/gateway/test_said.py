@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actors.content import (
+from actors.messages.content import (
     Card,
     Contact,
     Content,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest_asyncio
 
-from actors.shell import end_tasks
+from actors.runtime.actor_base import end_tasks
 from actors.state.documents import API_KEYS
 from actors.state.event_log import EventLog
 from actors.state.sqlite import SqliteDocuments

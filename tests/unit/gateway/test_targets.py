@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors.content import Delete, Edit, Poll, PollVote, Reaction, Target
+from actors.messages.content import Delete, Edit, Poll, PollVote, Reaction, Target
 from gateway import outgoing
 from gateway.problems import Problem
 from gateway.targets import Found, change

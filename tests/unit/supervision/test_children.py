@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors import hosts
 from actors.connection.vault.reach import Reach
+from actors.runtime import hosts
 from supervision.children import Child, Children, End
 from supervision.cluster import Cluster, Handle, NoAnswer
 from supervision.policy import Memory, Probes

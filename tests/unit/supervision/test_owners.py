@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from actors import hosts
 from actors.redis.lease import Lease, Owner
+from actors.runtime import hosts
 from supervision.children import Child
 from supervision.cluster import ActorDead, NoAnswer
 from supervision.owners import Owners

@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from actors import hosts
+from actors.runtime import hosts
 from supervision import roster
 from supervision.roster import Entry
 

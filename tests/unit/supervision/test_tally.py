@@ -3,14 +3,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from actors.measures import FAST
+from actors.metrics.counters import FAST
 from supervision import tally
 from supervision.tally import Tally
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.measures import Sample
+    from actors.metrics.counters import Sample
 
 
 def received(number: float) -> Sample:

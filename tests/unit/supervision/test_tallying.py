@@ -3,8 +3,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from actors.measures import Lag
-from actors.shell import end_tasks
+from actors.metrics.counters import Lag
+from actors.runtime.actor_base import end_tasks
 from supervision import tally
 from supervision.children import Child
 from supervision.cluster import Handle

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable
 
+    from actors.config.settings import Settings
     from actors.connection.engine import EngineEvents
     from actors.connection.native.socket import Socket
     from actors.connection.session import Session
     from actors.media.store import MediaStore
-    from actors.settings import Settings
 
 
 class Carrying:

@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 from actors.connection.native.media.cipher import HASH_BYTES, KEY_BYTES, KINDS
 from actors.connection.native.media.verdict import UNUSABLE, VIEW_ONCE
 from actors.connection.transfers import Transfer
-from actors.content import Audio, Document, File, Image, Sticker, Video
+from actors.messages.content import Audio, Document, File, Image, Sticker, Video
 
 if TYPE_CHECKING:
     from actors.connection.native.content import Received
     from actors.connection.uploads import Upload
-    from actors.content import Media, Quote
+    from actors.messages.content import Media, Quote
 
 LONGEST_PATH: Final = 4096
 LONGEST_MIME: Final = 128

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from actors.connection.native.media.hosts import Hosts, MediaConnection
     from actors.connection.native.media.web import Web
     from actors.connection.session import Session
-    from actors.content import Media
     from actors.media.store import MediaStore
+    from actors.messages.content import Media
 
 log = structlog.get_logger()
 

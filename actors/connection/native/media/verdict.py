@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from actors.backoff import backoff
 from actors.connection.transfers import LONGEST_WAIT
+from actors.runtime.backoff import backoff
 
 if TYPE_CHECKING:
     from actors.connection.transfers import Transfer

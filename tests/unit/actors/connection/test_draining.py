@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, cast
 from actors.connection.draining import Drain, Progress, Stage
 from actors.connection.engine import InboxMessage
 from actors.connection.sending import Ticket
-from actors.content import Delete, Target, encode
+from actors.messages.content import Delete, Target, encode
 from actors.redis.client import RedisAway
-from actors.shell import end_tasks
+from actors.runtime.actor_base import end_tasks
 from tests.integration.tree.scripted import ScriptedEngine, Shelf
 from tests.measured import Measured
 

@@ -10,7 +10,7 @@ from actors.connection.restoring import OLDER
 from actors.connection.sending import Ticket
 from actors.connection.session import Session, SessionUnavailable
 from actors.connection.transfers import Transfer
-from actors.content import Edit, Target, decode, encode
+from actors.messages.content import Edit, Target, decode, encode
 from tests.integration.tree.scripted import Shelf
 
 if TYPE_CHECKING:

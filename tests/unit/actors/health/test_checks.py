@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from actors.config.settings import Settings
 from actors.health.checks import (
     OF_CONNECTIONS,
     OF_QUEUE,
@@ -20,7 +21,6 @@ from actors.health.checks import (
     document,
     judge,
 )
-from actors.settings import Settings
 
 THRESHOLDS = Thresholds(cpu=80, memory=85, heartbeat=30)
 QUICK, AWAY = Answer(ok=True, seconds=0.001), Answer(ok=False, seconds=3.0)

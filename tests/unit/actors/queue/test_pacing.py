@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from actors.config.settings import Settings
 from actors.queue.pacing import Pacing
-from actors.settings import Settings
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from actors.config.settings import Settings
 from actors.redis.client import Durability, RedisAway, connect, reach
-from actors.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.engine import InboxMessage
-from actors.content import Delete, Edit, Poll, PollVote, Reaction, Target, encode
+from actors.messages.content import Delete, Edit, Poll, PollVote, Reaction, Target, encode
 from actors.state.changes import former, is_early, target_id, text_now
 from actors.state.messages import changing, content_of, incoming, moving, storing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.content import Content
+    from actors.messages.content import Content
     from actors.state.documents import Document, Write
 
 ANA = "15550100002@s.whatsapp.net"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING
 
-from actors.settings import Settings
+from actors.config.settings import Settings
 from actors.state.copies import Copy, copy_of
 from actors.state.documents import API_KEYS
 

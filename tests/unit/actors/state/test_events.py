@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 
 from actors.connection.engine import InboxMessage
-from actors.content import Delete, Edit, PollVote, Reaction, Target, encode
 from actors.health.alerts import Alert
+from actors.messages.content import Delete, Edit, PollVote, Reaction, Target, encode
 from actors.queue import mirror
 from actors.queue.record import record_of
 from actors.state.connections import Connections, Observed
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from actors.content import Content
+    from actors.messages.content import Content
     from actors.queue.record import Record
     from actors.state.documents import Documents, Write
 

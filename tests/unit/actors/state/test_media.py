@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from actors.connection.engine import InboxFile, InboxMessage
-from actors.content import Delete, File, Image, Target, encode
+from actors.messages.content import Delete, File, Image, Target, encode
 from actors.state.changes import is_early, noting
 from actors.state.media import later, settling
 from actors.state.messages import incoming, moving, retiring, storing

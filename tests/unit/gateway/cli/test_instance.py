@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.settings import Settings
+from actors.config.settings import Settings
 from gateway.cli.instance import (
     CannotStart,
     Wish,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.settings import Settings
+from actors.config.settings import Settings
 from gateway.app import OPERATIONS
 from gateway.cli import api_page, reference
 from gateway.cli.reference import ROOT

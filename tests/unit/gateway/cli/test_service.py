@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.settings import Settings
+from actors.config.settings import Settings
 from gateway.cli import main, systemd, units
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.settings import InvalidSettings, Settings
+from actors.config.settings import InvalidSettings, Settings
 from gateway.cli.settings import FILE, Refused, change, edited
 from supervision import roster
 from supervision.keeper.parts import PROCESSES

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors import hosts
+from actors.runtime import hosts
 from supervision import roster
 from supervision.keeper.errand import _is_astray
 

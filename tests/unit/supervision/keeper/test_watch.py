@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from actors.settings import Settings
+from actors.config.settings import Settings
 from supervision.keeper import ports
 from supervision.keeper.plan import Plan
 from supervision.keeper.watch import Keeper

@@ -16,7 +16,7 @@ from actors.connection.native.rosters import Rosters
 from actors.connection.native.signal import Signal, new_credentials
 from actors.connection.native.writing import Place, write
 from actors.connection.session import Session
-from actors.content import Text
+from actors.messages.content import Text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

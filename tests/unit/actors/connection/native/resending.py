@@ -15,7 +15,7 @@ from actors.connection.native.resend import Resender
 from actors.connection.native.signal import Signal, new_credentials
 from actors.connection.native.signatures import sign
 from actors.connection.native.writing import Place, write
-from actors.content import Text
+from actors.messages.content import Text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from actors.connection.native import content
 from actors.connection.native.nodes import MalformedMessage, proto
 from actors.connection.native.writing import Place, write
-from actors.content import Text
+from actors.messages.content import Text
 
 CHAT = "15550100002@s.whatsapp.net"
 

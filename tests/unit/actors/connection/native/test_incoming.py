@@ -11,7 +11,7 @@ from actors.connection.native import content
 from actors.connection.native.nodes import Node, proto
 from actors.connection.native.notices import Outcome
 from actors.connection.native.signal import new_credentials
-from actors.content import Edit, Reaction, Target, decode
+from actors.messages.content import Edit, Reaction, Target, decode
 from tests.unit.actors.connection.native.media.test_asking import notification
 from tests.unit.actors.connection.native.receiving import (
     ACCOUNT,

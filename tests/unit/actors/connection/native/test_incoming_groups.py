@@ -13,7 +13,7 @@ from actors.connection.native.nodes import Node, proto
 from actors.connection.native.rosters import Member, Roster
 from actors.connection.native.sender_keys import OwnSenderKey
 from actors.connection.native.signal import new_key_pair
-from actors.content import Delete, Target, decode
+from actors.messages.content import Delete, Target, decode
 from tests.unit.actors.connection.native.receiving import (
     ACCOUNT,
     CONTACT,

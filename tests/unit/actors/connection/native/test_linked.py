@@ -22,7 +22,7 @@ from actors.connection.native.socket import ConnectionLost, Socket
 from actors.connection.native.writing import Place, write
 from actors.connection.offering import Offering
 from actors.connection.session import Session
-from actors.content import Text
+from actors.messages.content import Text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

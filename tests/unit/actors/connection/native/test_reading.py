@@ -14,7 +14,7 @@ from actors.connection.native import content
 from actors.connection.native.addresses import Address
 from actors.connection.native.reading import Forged, Scene, content_of
 from actors.connection.polls import PollKeys
-from actors.content import (
+from actors.messages.content import (
     Card,
     Contact,
     Content,

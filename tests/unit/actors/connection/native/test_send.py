@@ -16,7 +16,7 @@ from actors.connection.native.devices import Devices
 from actors.connection.native.nodes import Node, proto
 from actors.connection.native.people import People
 from actors.connection.native.send import Sender
-from actors.content import Text
+from actors.messages.content import Text
 from tests.unit.actors.connection.native.resending import (
     ACCOUNT,
     CAROL,

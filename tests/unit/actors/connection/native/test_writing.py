@@ -14,7 +14,7 @@ from actors.connection.native import content
 from actors.connection.native.nodes import Node
 from actors.connection.native.votes import aad, key
 from actors.connection.native.writing import Dress, Place, dress, write
-from actors.content import (
+from actors.messages.content import (
     Card,
     Contact,
     Content,

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from actors.config.settings import Settings
 from actors.connection.engine import EngineUnfit
 from actors.connection.whatsmeow import server
 from actors.connection.whatsmeow.server import point
-from actors.settings import Settings
 
 
 @pytest.fixture(autouse=True)

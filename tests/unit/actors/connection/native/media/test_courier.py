@@ -13,7 +13,7 @@ from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.media.verdict import Trouble
 from actors.connection.session import Session
 from actors.connection.transfers import Transfer
-from actors.shell import end_tasks
+from actors.runtime.actor_base import end_tasks
 from tests.waiting import eventually
 
 if TYPE_CHECKING:

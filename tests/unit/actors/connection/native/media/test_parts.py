@@ -13,7 +13,17 @@ from actors.connection.native.nodes import proto
 from actors.connection.native.writing import Dress, Place, dress, write
 from actors.connection.transfers import Transfer
 from actors.connection.uploads import Upload
-from actors.content import Audio, Document, File, Image, Media, Quote, Sticker, Target, Video
+from actors.messages.content import (
+    Audio,
+    Document,
+    File,
+    Image,
+    Media,
+    Quote,
+    Sticker,
+    Target,
+    Video,
+)
 
 CHAT = "15550100002@s.whatsapp.net"
 ACCOUNT = "15550100001@s.whatsapp.net"

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors import handover
-from actors.handover import NotShared
-from actors.settings import Settings
-from actors.shell import Shell
+from actors.config import handover
+from actors.config.handover import NotShared
+from actors.config.settings import Settings
+from actors.runtime.actor_base import Shell
 
 if TYPE_CHECKING:
     from pathlib import Path

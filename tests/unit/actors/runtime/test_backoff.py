@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.backoff import backoff, persist
+from actors.runtime.backoff import backoff, persist
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from actors.optional import without
+from actors.runtime.lazy_imports import without
 
 EXTRA = "wsgiref"
 """Of the standard library, and loaded by nothing else."""

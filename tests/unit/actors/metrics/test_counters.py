@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.measures import FAST, SERIES, Lag, Measures
+from actors.metrics.counters import FAST, SERIES, Lag, Measures
 
 
 def test_counters_and_histograms_are_plain_values() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from actors.settings import RUNTIME_FILE, InvalidSettings, Settings
+from actors.config.settings import RUNTIME_FILE, InvalidSettings, Settings
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "settings.md"
+DOCUMENT = Path(__file__).parents[4] / "docs" / "settings.md"
 
 
 @pytest.fixture(autouse=True)

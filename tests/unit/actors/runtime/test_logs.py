@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from actors import logs
+from actors.runtime import logs
 
 SAID = "call me at 15550100002"
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors import content
-from actors.content import Target, Text, UnknownContent, decode, encode
+from actors.messages import content
+from actors.messages.content import Target, Text, UnknownContent, decode, encode
 
 words = st.text(st.characters(exclude_categories=["Cs"]))
 maybe = st.none() | words

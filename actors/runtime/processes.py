@@ -7,7 +7,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from actors import hosts
+from actors.runtime import hosts
 
 if TYPE_CHECKING:
     import psutil

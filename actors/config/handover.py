@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from actors.files import write_atomically
-from actors.settings import RUNTIME_FILE, Settings
+from actors.config.settings import RUNTIME_FILE, Settings
+from actors.runtime.atomic_files import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

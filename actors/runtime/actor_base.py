@@ -14,15 +14,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors import handover, hosts, processes
-from actors.logs import log_to
-from actors.measures import Lag, measures
-from actors.settings import Settings
+from actors.config import handover
+from actors.config.settings import Settings
+from actors.metrics.counters import Lag, measures
+from actors.runtime import hosts, processes
+from actors.runtime.logs import log_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from actors.measures import Sample
+    from actors.metrics.counters import Sample
 
 STATM = Path("/proc/self/statm")
 

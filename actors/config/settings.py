@@ -26,7 +26,7 @@ from pydantic import (
     field_validator,
 )
 
-from actors.files import write_atomically
+from actors.runtime.atomic_files import write_atomically
 
 RUNTIME_FILE = "runtime.json"
 
@@ -267,11 +267,7 @@ class Settings(BaseModel):
 
         A `file` that is given must exist. Flags that are ``None`` count as not given.
         """
-        from actors.setting_sources import (  # noqa: PLC0415 - heavy, used once
-            SettingsError,
-            read,
-            sentences,
-        )
+        from actors.config.sources import SettingsError, read, sentences  # noqa: PLC0415 - heavy, used once
 
         if file is not None and not file.is_file():
             raise InvalidSettings(f"The settings file {file} does not exist.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.committer import Committer, open_database
+from actors.runtime.sqlite_writer import Committer, open_database
 from actors.state.documents import StoreAway
 from actors.state.sqlite import SqliteDocuments
 from actors.state.sqlite_query import TABLE
@@ -171,7 +171,7 @@ def test_a_file_that_is_none_is_away_and_left_as_it_is(file: Path) -> None:
 async def test_a_lock_that_stays_is_away_and_not_for_ever(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.committer.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("actors.runtime.sqlite_writer.BUSY_SECONDS", 0.1)
     file.parent.mkdir()
     documents = SqliteDocuments(file)
     await documents.set("things", "x", {"n": 1})
@@ -193,7 +193,7 @@ async def test_a_lock_that_stays_is_away_and_not_for_ever(
 
 
 async def test_a_disk_that_hangs_is_away(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.committer.ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr("actors.runtime.sqlite_writer.ANSWER_SECONDS", 0.05)
     file.parent.mkdir()
     documents = SqliteDocuments(file)
     hang = threading.Event()

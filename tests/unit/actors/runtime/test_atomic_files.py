@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.files import write_atomically
+from actors.runtime.atomic_files import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

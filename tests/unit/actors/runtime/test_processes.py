@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from actors import hosts, processes
 from actors.redis.lease import Lease, Owner
+from actors.runtime import hosts, processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

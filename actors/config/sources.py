@@ -18,7 +18,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from actors.settings import Settings
+from actors.config.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
