@@ -14,12 +14,13 @@ from actors.connection.vault.opening import open_bucket
 from actors.media.opening import open_store
 from actors.queue.lanes import Lanes
 from actors.queue.spool import Spool
-from actors.redis import keys, lease
+from actors.redis import keys
+from actors.redis import leases as lease_records
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
-from actors.redis.lease import Lease, Leases
+from actors.redis.leader_election import Turn
+from actors.redis.leases import Lease, Leases
 from actors.redis.presence import Presences
-from actors.redis.turn import Turn
 from actors.runtime.actor_base import end_tasks
 from actors.state.connections import Connections
 from actors.state.copies import copy_of
@@ -95,7 +96,7 @@ class Backends:
         lanes, leases = Lanes(redis, settings), Leases(redis)
         known = KnownConnections(
             registry,
-            lambda: lease.pokes(listening),
+            lambda: lease_records.pokes(listening),
             copy_of(settings, CONNECTIONS),
             billed=documents.billed,
         )
@@ -168,7 +169,7 @@ class Backends:
     async def poke(self) -> None:
         """Have the root look now; if Redis is away it looks by itself within two seconds."""
         try:
-            await lease.poke(self.redis)
+            await lease_records.poke(self.redis)
         except RedisAway:
             log.warning("poke not heard", action="poke_lost")
 

@@ -17,7 +17,7 @@ from gateway import delivery, event_shapes, signatures
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.redis.turn import Turn
+    from actors.redis.leader_election import Turn
     from actors.state.documents import Document, Documents
     from actors.state.outbox import Told
     from actors.state.webhooks import Progress, Webhook, Webhooks

@@ -18,7 +18,7 @@ from gateway.courier import Courier
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.redis.turn import Turn
+    from actors.redis.leader_election import Turn
     from actors.state.documents import Documents
     from actors.state.webhooks import Webhook, Webhooks
     from gateway.posting import Poster

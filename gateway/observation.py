@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from actors.queue.lanes import Counts, Lanes
     from actors.queue.record import Flow
     from actors.queue.spool import Depth, Spool
-    from actors.redis.lease import Lease, Leases
+    from actors.redis.leases import Lease, Leases
     from actors.state.connections import Connection as Registered
     from actors.state.documents import Documents
     from gateway.answers import Connection

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from actors.queue.lanes import Counts, Record, Status
-    from actors.redis.lease import Lease
+    from actors.redis.leases import Lease
     from actors.state.connections import Connection as Registered
     from actors.state.connections import Observed
     from actors.state.documents import Document

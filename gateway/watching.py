@@ -15,7 +15,7 @@ from gateway.endpoint import Call, Gives, Operation, written
 from gateway.models import Address, Body
 
 if TYPE_CHECKING:
-    from actors.redis.lease import Lease
+    from actors.redis.leases import Lease
     from actors.redis.presence import Seen
 
 

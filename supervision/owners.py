@@ -14,7 +14,7 @@ from supervision.cluster import ActorDead, NoAnswer, Refused
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from actors.redis.lease import Lease
+    from actors.redis.leases import Lease
     from supervision.children import Children
     from supervision.policy import Expiry
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from actors.connection.vault.vault import Vault
     from actors.queue.lanes import Lanes
-    from actors.redis.lease import Leases
+    from actors.redis.leases import Leases
     from actors.state.documents import Documents
     from supervision.registry import Registry
 

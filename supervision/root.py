@@ -27,7 +27,7 @@ from actors.connection.vault.remote import RemoteBucket
 from actors.metrics.counters import measures
 from actors.queue.lanes import Lanes
 from actors.redis.client import RedisAway, connect
-from actors.redis.lease import EXPIRES, Leases, pokes
+from actors.redis.leases import EXPIRES, Leases, pokes
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.state.copies import copy_of
 from actors.state.documents import CONNECTIONS, open_documents

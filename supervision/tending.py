@@ -40,7 +40,7 @@ from supervision.reconcile import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from actors.redis.lease import Lease, Leases
+    from actors.redis.leases import Lease, Leases
     from actors.state.connections import Connection
     from supervision.budgets import Budgets
     from supervision.children import Child, Children, End

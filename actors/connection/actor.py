@@ -38,7 +38,7 @@ from actors.metrics.counters import measures
 from actors.queue.lanes import Lanes, decide
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
-from actors.redis.lease import EXPIRES, Leases, Obstacle, Owner
+from actors.redis.leases import EXPIRES, Leases, Obstacle, Owner
 from actors.redis.presence import Presences
 from actors.runtime import hosts
 from actors.runtime.actor_base import Shell, end_tasks
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from actors.connection.keeping import Kept
     from actors.connection.restoring import Restorer
     from actors.metrics.counters import Sample
-    from actors.redis.lease import Lease
+    from actors.redis.leases import Lease
 
 log = structlog.get_logger()
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actors.connection.vault.bucket import Bucket
     from actors.connection.vault.vault import Vault
     from actors.queue.lanes import Lanes
-    from actors.redis.lease import Lease, Leases
+    from actors.redis.leases import Lease, Leases
 
 
 class Keeping:

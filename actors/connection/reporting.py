@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Literal
 
-    from actors.redis.lease import Lease, Leases, Obstacle
+    from actors.redis.leases import Lease, Leases, Obstacle
 
 log = structlog.get_logger()
 

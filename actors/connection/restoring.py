@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.vault.vault import Copy, Vault
-    from actors.redis.lease import Lease
-    from actors.redis.position import Position
+    from actors.redis.leases import Lease
+    from actors.redis.session_position import Position
 
 log = structlog.get_logger()
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.vault.vault import Copy, Vault
-    from actors.redis.lease import Lease, Leases
-    from actors.redis.position import Position
+    from actors.redis.leases import Lease, Leases
+    from actors.redis.session_position import Position
 
 log = structlog.get_logger()
 

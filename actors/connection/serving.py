@@ -26,7 +26,7 @@ from actors.connection.sending import Sender, Ticket
 from actors.connection.vigil import Vigil
 from actors.connection.watching import Watch
 from actors.metrics.counters import measures
-from actors.redis.lease import Obstacle
+from actors.redis.leases import Obstacle
 from actors.runtime.actor_base import end_tasks
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from actors.connection.reporting import Observed, State
     from actors.queue.lanes import Lanes
     from actors.redis.commands import Commands
-    from actors.redis.lease import Lease, Leases
+    from actors.redis.leases import Lease, Leases
     from actors.redis.presence import Presences
 
 log = structlog.get_logger()

@@ -12,7 +12,7 @@ from actors.connection.session import Session, SessionDamaged, SessionUnavailabl
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.redis.position import Position
+    from actors.redis.session_position import Position
 
 BUSY = 5.0
 

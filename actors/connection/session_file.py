@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from actors.connection.session_schema import APPLICATION_ID, CHANGES, SCHEMA, VERSION
-from actors.redis.position import Position
+from actors.redis.session_position import Position
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence

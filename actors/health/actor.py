@@ -17,7 +17,7 @@ from actors.health.probes import Probes
 from actors.health.resources import Resources
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.lease import Leases
+from actors.redis.leases import Leases
 from actors.runtime.actor_base import Shell
 from actors.state.connections import Connections
 from actors.state.documents import open_documents

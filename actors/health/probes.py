@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from actors.connection.vault.bucket import Bucket
     from actors.health.breaker import State
     from actors.queue.lanes import Lanes
-    from actors.redis.lease import Lease, Leases
+    from actors.redis.leases import Lease, Leases
     from actors.state.connections import Connection, Connections
     from actors.state.documents import Documents
 

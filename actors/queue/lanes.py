@@ -37,7 +37,7 @@ from actors.queue.refusals import IdempotencyConflict, NotCancellable, NotDead, 
 from actors.queue.retries import decide
 from actors.redis import keys
 from actors.redis.client import RedisAway, connect, reach
-from actors.redis.lease import LeaseLost
+from actors.redis.leases import LeaseLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

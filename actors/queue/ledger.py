@@ -9,8 +9,8 @@ from actors.queue.record import Counts, Flow, Record, api_id, flow_of, record_of
 from actors.queue.refusals import IdempotencyConflict
 from actors.redis import keys
 from actors.redis.client import reach, telling
-from actors.redis.line import Line
-from actors.redis.script import Script
+from actors.redis.pipeline import Line
+from actors.redis.scripts import Script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -3,7 +3,7 @@
 All keys of a connection carry its hash tag, so that they share a slot of a Redis Cluster and one
 script may touch them together::
 
-    teimoso:{shop}:lease              hash    who serves the connection (see `lease.py`)
+    teimoso:{shop}:lease              hash    who serves the connection (see `leases.py`)
     teimoso:{shop}:qr                 hash    the QR to scan, expires with it
     teimoso:{shop}:pairing_code       hash    the code to type instead, expires with it
     teimoso:{shop}:counters           hash    seq: order and revisions; turn: fair turns of chats;

@@ -1,6 +1,6 @@
 -- What the transitions of a connection share: their keys, the record of a message, and the place
 -- of a message and of its chat in the queue. Other files are put behind this one, and all run as
--- one script (`script.py`). A script is made of what it needs and no more: Lua makes all of its
+-- one script (`scripts.py`). A script is made of what it needs and no more: Lua makes all of its
 -- functions anew for each run.
 --
 -- KEYS[1..15]  the fixed keys of one connection, explained in `keys.py`

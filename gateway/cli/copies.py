@@ -21,8 +21,8 @@ from actors.connection.vault.opening import open_bucket, open_vault
 from actors.connection.vault.vault import SCRATCH, Copy
 from actors.redis import keys
 from actors.redis.client import RedisAway, connect
-from actors.redis.lease import Leases, Owner
-from actors.redis.position import Position
+from actors.redis.leases import Leases, Owner
+from actors.redis.session_position import Position
 from actors.runtime import hosts
 from gateway.cli import output
 from gateway.cli.instance import running

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from actors.config.settings import Settings
 from actors.redis.client import RedisAway, connect
-from actors.redis.lease import Leases, poke
+from actors.redis.leases import Leases, poke
 from actors.runtime.atomic_files import write_atomically
 from actors.state.connections import ConnectionNotFound, Connections
 from actors.state.documents import StoreAway, open_documents
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.redis.lease import Lease
+    from actors.redis.leases import Lease
 
     Old = set[tuple[int, str]]
 

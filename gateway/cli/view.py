@@ -11,7 +11,7 @@ import psutil
 
 from actors.config.settings import Settings
 from actors.redis.client import RedisAway, connect
-from actors.redis.lease import Leases
+from actors.redis.leases import Leases
 from actors.state.connections import Connections
 from actors.state.documents import StoreAway, open_documents
 from supervision import roster
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from actors.redis.lease import Lease
+    from actors.redis.leases import Lease
     from actors.state.connections import Connection
     from supervision.keeper.board import Note
     from supervision.roster import Entry

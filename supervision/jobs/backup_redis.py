@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.redis.client import RedisAway
-from actors.redis.snapshot import NotGiven, snapshot
+from actors.redis.rdb import NotGiven, snapshot
 from actors.runtime.atomic_files import clear_scratch, write_atomically
 from supervision.jobs.job import CannotDo
 

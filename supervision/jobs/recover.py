@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from actors.redis.lease import Leases, poke
+from actors.redis.leases import Leases, poke
 from actors.state.connections import Connections
 from supervision.jobs.job import CannotDo, only
 

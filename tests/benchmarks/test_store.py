@@ -17,7 +17,7 @@ from actors.health.probes import Probes
 from actors.health.resources import Resources
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.lease import Leases
+from actors.redis.leases import Leases
 from actors.state.actor import HOUR
 from actors.state.connections import Connections, Observed
 from actors.state.documents import open_documents

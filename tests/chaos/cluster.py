@@ -17,7 +17,7 @@ import psutil
 
 from actors.config.settings import Settings
 from actors.redis.client import connect
-from actors.redis.lease import Leases
+from actors.redis.leases import Leases
 from supervision.keeper import ports, rayhead
 from tests import leaks
 from tests.chaos.node import START, Node, join, run, wait_for

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from actors.config.settings import Settings
-from actors.redis.lease import EXPIRES
+from actors.redis.leases import EXPIRES
 from tests.chaos.cluster import Cluster, ClusterInstance, restart_until
 from tests.chaos.outage import frozen
 from tests.chaos.trial import Trial

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from actors.connection.vault.keyring import Keyring
-    from actors.redis.position import Position
+    from actors.redis.session_position import Position
 
 MAGIC: Final = b"TMOVAULT"
 VERSION: Final = 1

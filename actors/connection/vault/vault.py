@@ -19,7 +19,7 @@ from actors.connection.session import Session, SessionDamaged, SessionUnavailabl
 from actors.connection.session_copy import remove, snapshot
 from actors.connection.vault.bucket import Conflict
 from actors.connection.vault.envelope import Header, Tampered, peek, rewrap, seal, unseal
-from actors.redis.position import Position
+from actors.redis.session_position import Position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

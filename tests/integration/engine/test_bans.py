@@ -14,7 +14,7 @@ from actors.connection.serving import Serving
 from actors.connection.session import Session
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.lease import Leases
+from actors.redis.leases import Leases
 from tests.integration.engine.simulated import PATIENCE, Simulator, device, pair, until
 from tests.integration.tree.conftest import OWNER, PACE
 from tests.integration.tree.scripted import Shelf
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.config.settings import Settings
-    from actors.redis.lease import Lease
+    from actors.redis.leases import Lease
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.redis.client import connect
-from actors.redis.lease import Leases, Owner
+from actors.redis.leases import Leases, Owner
 from gateway.cli import main
 from supervision.keeper.plan import Plan
 from tests import forked

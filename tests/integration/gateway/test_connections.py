@@ -10,11 +10,11 @@ import pytest
 
 from actors.connection.engine import Qr
 from actors.redis.client import connect
-from actors.redis.lease import Owner, pokes
+from actors.redis.leases import Owner, pokes
 from actors.state.connections import Connections, Observed
 
 if TYPE_CHECKING:
-    from actors.redis.lease import Leases
+    from actors.redis.leases import Leases
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway
 

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from actors.connection.engine import Qr
-from actors.redis.lease import Leases, Owner
+from actors.redis.leases import Leases, Owner
 from actors.state.documents import API_KEYS
 from gateway import keys
 from gateway.app import OPERATIONS

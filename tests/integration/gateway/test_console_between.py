@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from actors.redis.client import connect
-from actors.redis.lease import Leases, Owner
+from actors.redis.leases import Leases, Owner
 from tests.browser import DESK, PHONE, apart, chromium
 from tests.integration.gateway.served import KEY, Gateway
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from actors.health import hour
 from actors.health.hour import Point
-from actors.redis.lease import Owner
+from actors.redis.leases import Owner
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, RECOVERY_ACTIONS
 from actors.state.messages import incoming
 from actors.state.recovery import recovery_action
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.queue.lanes import Lanes
-    from actors.redis.lease import Leases
+    from actors.redis.leases import Leases
     from actors.state.documents import Documents
 
 ANA = "15550100002@s.whatsapp.net"

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from actors.redis import keys
 from actors.redis.client import connect
-from actors.redis.turn import Turn
+from actors.redis.leader_election import Turn
 from actors.runtime.actor_base import end_tasks
 from actors.state.documents import DELIVERIES, StoreAway, Where
 from actors.state.event_log import EventLog

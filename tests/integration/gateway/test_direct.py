@@ -11,7 +11,7 @@ import pytest
 
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.lease import Leases, Owner
+from actors.redis.leases import Leases, Owner
 from tests.integration.gateway.served import Gateway
 from tests.valkey import Valkey
 

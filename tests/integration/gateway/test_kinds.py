@@ -14,7 +14,7 @@ import pytest
 from actors.connection.engine import InboxMessage
 from actors.messages.content import Delete, Edit, Poll, PollVote, Reaction, Target, Text, encode
 from actors.queue.upkeep import Upkeep
-from actors.redis.lease import Leases, Owner
+from actors.redis.leases import Leases, Owner
 from actors.state.documents import MESSAGES
 from actors.state.messages import changing, content_of, incoming, storing
 from tests.integration.gateway.test_messages import Actor, send

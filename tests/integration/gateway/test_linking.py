@@ -12,7 +12,7 @@ import pytest_asyncio
 from actors.connection.engine import PairingCode, Qr
 from actors.redis import keys
 from actors.redis.commands import Commands
-from actors.redis.lease import Leases, Owner
+from actors.redis.leases import Leases, Owner
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.served import KEY, Gateway
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.redis.lease import Owner
+from actors.redis.leases import Owner
 from actors.state.documents import MESSAGES
 from gateway.keys import create
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from actors.queue.lanes import Lanes
-    from actors.redis.lease import Leases
+    from actors.redis.leases import Leases
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway
 

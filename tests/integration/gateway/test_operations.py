@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from actors.health import hour
 from actors.health.hour import Point
 from actors.health.resources import Usage
-from actors.redis.lease import Owner
+from actors.redis.leases import Owner
 from actors.state.documents import HEALTH_STATUS, LATEST
 from supervision import tally
 from supervision.tally import Tally
@@ -20,7 +20,7 @@ from tests import leaks
 
 if TYPE_CHECKING:
     from actors.metrics.counters import Sample
-    from actors.redis.lease import Leases
+    from actors.redis.leases import Leases
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway
 

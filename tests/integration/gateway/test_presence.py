@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.redis.commands import Commands
-from actors.redis.lease import Leases, Owner
+from actors.redis.leases import Leases, Owner
 from actors.redis.presence import Note, Presences
 
 if TYPE_CHECKING:

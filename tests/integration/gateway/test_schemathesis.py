@@ -21,7 +21,7 @@ from actors.queue.lanes import Lanes
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.commands import Commands
-from actors.redis.lease import Leases, Owner
+from actors.redis.leases import Leases, Owner
 from actors.state.connections import ConnectionExists, Connections
 from actors.state.documents import open_documents
 from tests.integration.gateway.served import KEY

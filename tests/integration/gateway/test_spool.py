@@ -13,7 +13,7 @@ from actors.queue.lanes import Lanes, Send
 from actors.queue.spool import Spool
 from actors.redis import keys
 from actors.redis.client import connect
-from actors.redis.lease import Leases, Owner
+from actors.redis.leases import Leases, Owner
 from actors.state.documents import HEALTH_STATUS, open_documents
 from gateway.drain import BATCH
 from tests.integration.gateway.served import KEY, Gateway

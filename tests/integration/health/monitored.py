@@ -10,7 +10,7 @@ from actors.health.monitor import Monitor
 from actors.health.probes import Probes
 from actors.health.resources import Resources
 from actors.queue.lanes import Lanes
-from actors.redis.lease import Leases
+from actors.redis.leases import Leases
 from actors.state.connections import Connections
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, Order
 

@@ -20,7 +20,7 @@ from actors.health.monitor import Monitor
 from actors.health.probes import Probes
 from actors.health.resources import Resources
 from actors.queue.lanes import Lanes, Send
-from actors.redis.lease import Leases, Owner
+from actors.redis.leases import Leases, Owner
 from actors.state.connections import Connections
 from actors.state.documents import HEALTH_STATUS, LATEST
 from tests.integration.health.monitored import alerts, latest, made

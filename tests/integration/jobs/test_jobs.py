@@ -19,7 +19,7 @@ from actors.connection.vault.opening import open_bucket, open_vault
 from actors.connection.vault.vault import Copy
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
-from actors.redis.lease import Leases, Owner
+from actors.redis.leases import Leases, Owner
 from actors.state.connections import Connections
 from actors.state.documents import MESSAGES, open_documents
 from supervision.jobs import JOBS, backup_redis

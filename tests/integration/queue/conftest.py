@@ -17,8 +17,8 @@ from redis.asyncio import Redis
 
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.lease import Leases
-from actors.redis.line import Line
+from actors.redis.leases import Leases
+from actors.redis.pipeline import Line
 from tests.integration.queue.cluster import Cluster
 from tests.integration.queue.desk import SHOP, Desk
 from tests.valkey import Valkey

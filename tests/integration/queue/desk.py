@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from actors.queue.lanes import Send
 from actors.queue.record import record_of
 from actors.redis import keys
-from actors.redis.lease import Owner
+from actors.redis.leases import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.queue.lanes import Counts, Job, Lanes, Record
-    from actors.redis.lease import Leases
+    from actors.redis.leases import Leases
 
 SHOP = "shop"
 ANA, BEN, EVA, LEO = (f"1555010000{number}@s.whatsapp.net" for number in range(2, 6))

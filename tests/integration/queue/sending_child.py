@@ -19,7 +19,7 @@ from actors.connection.sending import Sender, Ticket
 from actors.messages.content import text_of
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.lease import Leases, Owner
+from actors.redis.leases import Leases, Owner
 
 if TYPE_CHECKING:
     from actors.connection.engine import Engine, Outgoing

@@ -11,7 +11,7 @@ from actors.queue.lanes import IdempotencyConflict, Send
 from actors.queue.ledger import KEEPING
 from actors.queue.record import api_id, mint
 from actors.redis import keys
-from actors.redis.line import Line
+from actors.redis.pipeline import Line
 from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
 

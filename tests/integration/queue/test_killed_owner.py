@@ -16,7 +16,7 @@ import pytest_asyncio
 from actors.queue.lanes import Lanes
 from actors.redis import keys
 from actors.redis.client import connect
-from actors.redis.lease import Leases
+from actors.redis.leases import Leases
 from tests import forked
 from tests.integration.queue.desk import SHOP, Desk
 from tests.waiting import eventually

@@ -10,8 +10,8 @@ from actors.connection.engine import NO_CODE, PairingCode, Qr
 from actors.queue.lanes import ABANDON_BATCH, Lanes, Send
 from actors.redis import keys
 from actors.redis.client import connect
-from actors.redis.lease import LeaseMissing, Leases, Owner, poke, pokes
-from actors.redis.position import Position
+from actors.redis.leases import LeaseMissing, Leases, Owner, poke, pokes
+from actors.redis.session_position import Position
 from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 

@@ -11,7 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ResponseError
 
 from actors.redis.client import connect
-from actors.redis.line import Line
+from actors.redis.pipeline import Line
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

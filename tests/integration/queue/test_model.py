@@ -25,7 +25,7 @@ from actors.queue.dead_letters import DAY
 from actors.queue.lanes import Lanes, LeaseLost, NotCancellable, NotDead, Which
 from actors.redis import keys
 from actors.redis.client import connect
-from actors.redis.lease import Leases
+from actors.redis.leases import Leases
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 from tests.integration.queue.model import CONCURRENCY, Model
 

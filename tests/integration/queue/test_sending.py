@@ -17,7 +17,7 @@ from actors.connection.sending import Sender, Ticket
 from actors.messages.content import text_of
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.lease import Leases
+from actors.redis.leases import Leases
 from actors.runtime.actor_base import end_tasks
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 from tests.waiting import eventually

@@ -14,7 +14,7 @@ from actors.queue.actor import QueueActor
 from actors.queue.lanes import Lanes, Send
 from actors.queue.upkeep import Upkeep
 from actors.redis.client import connect
-from actors.redis.lease import Leases
+from actors.redis.leases import Leases
 from actors.state.documents import (
     CONNECTIONS,
     JOBS,

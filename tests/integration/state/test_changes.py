@@ -18,7 +18,7 @@ from actors.messages.content import Delete, Edit, Reaction, Target, encode
 from actors.queue import mirror
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
-from actors.redis.lease import Leases, Owner
+from actors.redis.leases import Leases, Owner
 from actors.state.connections import Connections
 from actors.state.documents import MESSAGES, Order, Where, open_documents
 from tests import forked

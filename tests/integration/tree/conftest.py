@@ -15,7 +15,7 @@ from actors.connection.serving import Serving
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.commands import Commands
-from actors.redis.lease import Leases, Owner
+from actors.redis.leases import Leases, Owner
 from actors.redis.presence import Presences
 from tests.integration.tree.scripted import ScriptedEngine, Shelf
 from tests.valkey import Valkey
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.queue.lanes import Record
-    from actors.redis.lease import Lease
+    from actors.redis.leases import Lease
 
 OWNER = Owner("connection:a", 1, "here")
 PACE = Pace(

@@ -21,7 +21,7 @@ import psutil
 
 from actors.config.settings import Settings
 from actors.redis.client import connect
-from actors.redis.lease import Leases, poke
+from actors.redis.leases import Leases, poke
 from actors.state.connections import Connections
 from actors.state.documents import open_documents
 from supervision import roster, tally
@@ -31,7 +31,7 @@ from tests.valkey import PASSWORD, Valkey, free_port
 from tests.waiting import eventually, until
 
 if TYPE_CHECKING:
-    from actors.redis.lease import Lease
+    from actors.redis.leases import Lease
     from supervision.keeper.process import Command
 
 PROJECT = Path(__file__).resolve().parents[3]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from actors.connection.vault.reach import Reach
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.lease import Leases
+from actors.redis.leases import Leases
 from actors.state.connections import Connections
 from actors.state.copies import Copy
 from actors.state.documents import open_documents

@@ -13,7 +13,7 @@ from actors.connection.engine import NO_CODE, Qr
 from actors.redis import commands as lane
 from actors.redis import keys
 from actors.redis.commands import NoAnswer, TooMany
-from actors.redis.lease import Owner
+from actors.redis.leases import Owner
 from tests.waiting import eventually
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from actors.queue.lanes import Lanes, Send
 from actors.redis import keys
-from actors.redis.lease import poke
+from actors.redis.leases import poke
 from actors.state.documents import JOBS, RECOVERY_ACTIONS
 from supervision.reconcile import HALF_OPEN
 from tests.integration.tree.head import Head, Tree, kill
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from actors.queue.lanes import Record
-    from actors.redis.lease import Lease
+    from actors.redis.leases import Lease
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from actors.redis.lease import EXPIRES, Owner
+from actors.redis.leases import EXPIRES, Owner
 from actors.state.documents import CONNECTIONS
 from supervision.policy import Expiry
 from tests.integration.tree.tended import tended

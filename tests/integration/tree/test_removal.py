@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
-from actors.redis.lease import Leases
+from actors.redis.leases import Leases
 from actors.state.connections import Connections
 from actors.state.copies import Copy
 from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, Where, Write, open_documents

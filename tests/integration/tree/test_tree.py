@@ -18,7 +18,7 @@ import pytest_asyncio
 from actors.connection.session_schema import APPLICATION_ID, VERSION
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
-from actors.redis.lease import Owner, poke
+from actors.redis.leases import Owner, poke
 from actors.state.documents import JOBS, MESSAGES, RECOVERY_ACTIONS, Where
 from actors.state.messages import FORMER
 from supervision import roster

@@ -17,7 +17,7 @@ from actors.connection.session import Session
 from actors.connection.vault.gcs import GcsBucket
 from actors.connection.vault.opening import open_vault
 from actors.queue.lanes import Lanes, Send
-from actors.redis.lease import poke
+from actors.redis.leases import poke
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, MESSAGES, Where
 from tests.gcs import BUCKET, Gcs
 from tests.integration.tree.head import Head, Tree, kill

@@ -11,7 +11,7 @@ import pytest
 from actors.connection.actor import ConnectionActor
 from actors.connection.vault.opening import open_bucket, open_vault
 from actors.redis.client import connect
-from actors.redis.lease import Leases
+from actors.redis.leases import Leases
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator, chat, until
 from tests.integration.tree.scripted import Shelf
 from tests.valkey import Valkey
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.connection.vault.vault import Vault
-    from actors.redis.lease import Lease
+    from actors.redis.leases import Lease
 
 KEY = "5e" * 32
 SHOP = "shop"

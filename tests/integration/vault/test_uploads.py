@@ -16,7 +16,7 @@ from actors.connection.session import Session
 from actors.connection.vault.directory import TEMPORARY, DirectoryBucket
 from actors.connection.vault.keyring import Keyring
 from actors.connection.vault.vault import KEPT, Copy, Vault
-from actors.redis.position import Position
+from actors.redis.session_position import Position
 from tests.gcs import BUCKET, Gcs
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actors.redis.lease import Lease
+from actors.redis.leases import Lease
 from actors.redis.presence import Seen
 from gateway.watching import shown
 

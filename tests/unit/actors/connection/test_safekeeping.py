@@ -11,7 +11,7 @@ from actors.connection.session import Session
 from actors.connection.vault.directory import DirectoryBucket
 from actors.connection.vault.keyring import Keyring
 from actors.connection.vault.vault import Vault
-from actors.redis.lease import Lease, Leases
+from actors.redis.leases import Lease, Leases
 from tests.measured import Measured
 
 if TYPE_CHECKING:

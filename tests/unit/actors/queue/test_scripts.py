@@ -8,7 +8,7 @@ from importlib.resources import files
 import pytest
 
 from actors.queue.ledger import ACCEPTING, KEEPING, SCRIPTS, SENDING
-from actors.redis.lease import SCRIPT as LEASE
+from actors.redis.leases import SCRIPT as LEASE
 
 ALONE = "presence.lua"
 """A script by itself, of other keys."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.redis.lease import Lease, Owner
+from actors.redis.leases import Lease, Owner
 from actors.state.connections import Connection
 from gateway.cli.view import Line, lines_of, missing
 from supervision.keeper.board import Note

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.connection.vault.choice import Choice, choose
-from actors.redis.position import Position
+from actors.redis.session_position import Position
 
 NEW = Choice("nothing")
 

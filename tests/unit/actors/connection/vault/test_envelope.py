@@ -23,7 +23,7 @@ from actors.connection.vault.envelope import (
     unseal,
 )
 from actors.connection.vault.keyring import WRAPPED_BYTES, Keyring, WrongKey
-from actors.redis.position import Position
+from actors.redis.session_position import Position
 
 OLD, NEW = "11" * 32, "22" * 32
 KEYS = Keyring.of(OLD)

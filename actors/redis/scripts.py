@@ -22,7 +22,7 @@ from actors.redis.client import DEADLINE, telling
 
 if TYPE_CHECKING:
     from actors.redis.keys import ConnectionKeys
-    from actors.redis.line import Line
+    from actors.redis.pipeline import Line
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from actors.redis import keys
 from actors.redis.client import reach
-from actors.redis.line import Line
-from actors.redis.position import Position
-from actors.redis.script import Script
+from actors.redis.pipeline import Line
+from actors.redis.scripts import Script
+from actors.redis.session_position import Position
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
