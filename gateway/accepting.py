@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from actors.media.store import StoreUnavailable
 from actors.queue.lanes import Accepted, RedisAway, mint
-from actors.queue.record import api_id, derive
-from actors.queue.spool import SpoolUnavailable
+from actors.queue.records import api_id, derive
+from actors.queue.spool.file import SpoolUnavailable
 
 if TYPE_CHECKING:
     from actors.queue.lanes import Lanes, Record, Send
-    from actors.queue.spool import Spool
+    from actors.queue.spool.file import Spool
     from gateway.drain import Drain
 
 

@@ -13,7 +13,7 @@ import structlog
 from actors.connection.vault.opening import open_bucket
 from actors.media.opening import open_store
 from actors.queue.lanes import Lanes
-from actors.queue.spool import Spool
+from actors.queue.spool.file import Spool
 from actors.redis import keys
 from actors.redis import leases as lease_records
 from actors.redis.client import RedisAway, connect

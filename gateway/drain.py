@@ -13,8 +13,8 @@ import structlog
 
 from actors.queue import mirror
 from actors.queue.lanes import IdempotencyConflict, Lanes, RedisAway
-from actors.queue.spool import SpoolUnavailable
-from actors.queue.spooled import UNREADABLE
+from actors.queue.spool.file import SpoolUnavailable
+from actors.queue.spool.rows import UNREADABLE
 from actors.runtime.atomic_files import held
 from actors.state.documents import HEALTH_STATUS, StoreAway
 from supervision.removal import DELETED
@@ -22,8 +22,8 @@ from supervision.removal import DELETED
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.queue.spool import Spool
-    from actors.queue.spooled import Spooled
+    from actors.queue.spool.file import Spool
+    from actors.queue.spool.rows import Spooled
     from actors.state.documents import Documents
     from gateway.known import KnownConnections
 

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from actors.connection.vault.bucket import BucketAway
 from actors.media.store import LimitReached, StoreFull, StoreUnavailable
-from actors.queue.spool import SpoolUnavailable
+from actors.queue.spool.file import SpoolUnavailable
 from actors.redis.client import RedisAway
 from actors.state.documents import InvalidCursor, StoreAway
 from gateway import auth, body, limits, problems

@@ -16,8 +16,8 @@ from actors.queue.lanes import (
     Send,
     mint,
 )
-from actors.queue.record import api_id, derive
-from actors.queue.spool import SpoolUnavailable
+from actors.queue.records import api_id, derive
+from actors.queue.spool.file import SpoolUnavailable
 from actors.redis.keys import CONNECTION_ID
 from actors.state.changes import is_early
 from actors.state.documents import MESSAGES, Order, StoreAway, Where

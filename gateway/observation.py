@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from actors.health.resources import fullest
-from actors.queue.spool import SpoolUnavailable
+from actors.queue.spool.file import SpoolUnavailable
 from actors.redis.client import Durability, RedisAway, durability
 from actors.state.documents import HEALTH_STATUS, LATEST, StoreAway
 from gateway import shapes
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from actors.health.resources import Disk
     from actors.queue.lanes import Counts, Lanes
-    from actors.queue.record import Flow
-    from actors.queue.spool import Depth, Spool
+    from actors.queue.records import Flow
+    from actors.queue.spool.file import Depth, Spool
     from actors.redis.leases import Lease, Leases
     from actors.state.connections import Connection as Registered
     from actors.state.documents import Documents

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from actors.queue.dead_letters import LOOKED_AT
 from actors.queue.lanes import NotDead, NotFound, Which
-from actors.queue.record import split_id
+from actors.queue.records import split_id
 from actors.redis.keys import is_connection
 from gateway import answers, auth, shapes
 from gateway.endpoint import Call, Gives, Operation, written

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from actors.health.breaker import LEVELS
-from actors.queue.record import COUNTED, TOOK
+from actors.queue.records import COUNTED, TOOK
 from gateway.answers import State
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from actors.queue.lanes import Counts
-    from actors.queue.record import Flow
-    from actors.queue.spool import Depth
+    from actors.queue.records import Flow
+    from actors.queue.spool.file import Depth
     from gateway.answers import Connection
     from gateway.observation import Observation
 

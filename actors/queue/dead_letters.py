@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.ledger import Ledger, clock, pairs
-from actors.queue.record import Record, record_of, split_id
+from actors.queue.inspection import Ledger, clock, pairs
+from actors.queue.records import Record, record_of, split_id
 from actors.queue.refusals import NotCancellable, NotDead, NotFound
 from actors.redis import keys
 from actors.redis.client import reach

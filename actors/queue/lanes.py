@@ -1,7 +1,7 @@
 """The port of the outbound queue: every transition of a message, each one atomic script.
 
 One lane per chat, one message of a chat in flight at a time, fair turns between the chats of a
-connection (`lanes.lua` says how). What was accepted is delivered at least once or ends visibly
+connection (`scripts/lanes.lua` says how). What was accepted is delivered at least once or ends visibly
 (G2); each attempt carries the id minted at acceptance (G3); within a chat and priority the order
 of acceptance holds, across retries and crashes (G4); an old epoch changes nothing (G6).
 
@@ -14,11 +14,11 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Literal
 
+from actors.queue.claimed import Hands, Outcome
 from actors.queue.dead_letters import ALL, DeadLetters, Redriven, Which
-from actors.queue.hands import Hands, Outcome
-from actors.queue.ledger import clock, pairs
+from actors.queue.inspection import clock, pairs
 from actors.queue.pacing import Pacing
-from actors.queue.record import (
+from actors.queue.records import (
     Accepted,
     Claim,
     Counts,
@@ -34,7 +34,7 @@ from actors.queue.record import (
     record_of,
 )
 from actors.queue.refusals import IdempotencyConflict, NotCancellable, NotDead, NotFound
-from actors.queue.retries import decide
+from actors.queue.retry_policy import decide
 from actors.redis import keys
 from actors.redis.client import RedisAway, connect, reach
 from actors.redis.leases import LeaseLost

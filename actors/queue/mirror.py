@@ -18,7 +18,7 @@ from actors.state.fields import is_ahead
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.queue.record import Record
+    from actors.queue.records import Record
 
 
 JOB_ORDER = ("accepted_at", "revision")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from actors.queue.lanes import Lanes
-    from actors.queue.record import Counts, Record
+    from actors.queue.records import Counts, Record
     from actors.state.documents import Documents
 
 log = structlog.get_logger()

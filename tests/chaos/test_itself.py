@@ -145,7 +145,7 @@ BREAKS = (
             send, message_id=message_id, idempotency_key=idempotency_key, now=now
         )
 """,
-        """        from actors.queue.spooled import Spooled
+        """        from actors.queue.spool.rows import Spooled
 
         replayed = False
         spooled = Spooled(0, message_id or mint(), 0.0, idempotency_key, send)
@@ -168,14 +168,14 @@ BREAKS = (
     ),
     Break(
         "the claim not atomic: it looks, and takes in a later step",
-        "actors/queue/claims.lua",
+        "actors/queue/scripts/claims.lua",
         "call('ZPOPMIN', READY, room - taken)",
         "call('ZRANGE', READY, 0, room - taken - 1, 'WITHSCORES')",
         "tests/integration/queue/test_claim.py::test_concurrent_claims_hand_out_each_message_once[once]",
     ),
     Break(
         "the claim not atomic: who took it is noted in a later step",
-        "actors/queue/claims.lua",
+        "actors/queue/scripts/claims.lua",
         "    call('HSET', where, chat, id .. ' ' .. turn)\n",
         "",
         "tests/integration/queue/test_claim.py::test_a_claim_whose_answer_was_lost_is_handed_out_again[once]",

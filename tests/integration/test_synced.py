@@ -58,7 +58,7 @@ import asyncio, os, sys
 from pathlib import Path
 from actors.connection.session import Session
 from actors.queue.lanes import Send
-from actors.queue.spool import Spool
+from actors.queue.spool.file import Spool
 from actors.state.documents import Write
 from actors.state.sqlite import SqliteDocuments
 

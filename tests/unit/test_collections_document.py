@@ -11,7 +11,7 @@ import pytest
 from actors.health.alerts import Alert
 from actors.health.checks import Answer, Backlog, Sample, Verdict, document
 from actors.queue import mirror
-from actors.queue.record import Crash, record_of
+from actors.queue.records import Crash, record_of
 from actors.state.connections import Connections, Observed
 from actors.state.documents import (
     API_KEYS,

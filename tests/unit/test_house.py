@@ -64,7 +64,7 @@ DOORS = {
     "sqlite3": {
         "actors/runtime/sqlite_writer.py",
         "actors/state/sqlite.py",
-        "actors/queue/spool.py",
+        "actors/queue/spool/file.py",
         "actors/connection/session.py",
         "actors/connection/whatsmeow/store.py",
         "actors/media/ledger.py",

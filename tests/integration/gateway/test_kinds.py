@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from actors.messages.content import Content
     from actors.queue.lanes import Lanes
-    from actors.queue.record import Job
+    from actors.queue.records import Job
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway
 

@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from actors.queue.lanes import Lanes, Send
-from actors.queue.spool import Spool
+from actors.queue.spool.file import Spool
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.lanes import Send
-from actors.queue.record import record_of
+from actors.queue.records import record_of
 from actors.redis import keys
 from actors.redis.leases import Owner
 

@@ -7,9 +7,9 @@ import pytest
 from redis.exceptions import ResponseError
 
 from actors.messages.content import Quote, Target, Text, encode
+from actors.queue.inspection import KEEPING
 from actors.queue.lanes import IdempotencyConflict, Send
-from actors.queue.ledger import KEEPING
-from actors.queue.record import api_id, mint
+from actors.queue.records import api_id, mint
 from actors.redis import keys
 from actors.redis.pipeline import Line
 from tests.integration.queue.cluster import SEVERAL_CONNECTIONS

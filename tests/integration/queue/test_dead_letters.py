@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from actors.queue.lanes import LeaseLost, NotCancellable, NotDead, NotFound
-from actors.queue.record import api_id, mint
+from actors.queue.records import api_id, mint
 from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
 
 UNKNOWN = [

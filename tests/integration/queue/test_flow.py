@@ -6,14 +6,14 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import actors.queue
-from actors.queue.record import TOOK, flow_of
+import actors.queue.scripts
+from actors.queue.records import TOOK, flow_of
 from actors.redis import keys
 from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
 if TYPE_CHECKING:
-    from actors.queue.record import Flow
+    from actors.queue.records import Flow
 
 
 async def flow(desk: Desk) -> Flow:
@@ -100,7 +100,7 @@ async def test_a_message_that_disappears_is_seen(desk: Desk) -> None:
 
 
 def test_script_and_reader_have_the_same_bounds() -> None:
-    text = Path(actors.queue.__path__[0], "proofs.lua").read_text()
+    text = Path(actors.queue.scripts.__path__[0], "proofs.lua").read_text()
     found = re.search(r"local TOOK = \{(.*?)\}", text)
     assert found is not None
     assert tuple(map(float, found[1].split(","))) == TOOK

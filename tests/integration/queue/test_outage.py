@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from actors.queue.lanes import Lanes, RedisAway, Send
-from actors.queue.record import api_id, derive
+from actors.queue.records import api_id, derive
 from actors.redis.client import connect, durability
 from actors.redis.leases import Leases, Owner, pokes
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk

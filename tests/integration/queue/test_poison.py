@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.queue.record import Crash
+from actors.queue.records import Crash
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
 

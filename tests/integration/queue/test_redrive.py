@@ -8,7 +8,7 @@ import pytest
 
 from actors.queue import dead_letters
 from actors.queue.lanes import Redriven, Send, Which
-from actors.queue.record import mint
+from actors.queue.records import mint
 from tests.integration.queue.desk import ANA, BEN, EVA, SHOP, Desk
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.queue.lanes import IdempotencyConflict, Send
-from actors.queue.spool import Spool, SpoolUnavailable
+from actors.queue.spool.file import Spool, SpoolUnavailable
 from tests.integration.queue.desk import ANA, BEN, SHOP
 
 if TYPE_CHECKING:

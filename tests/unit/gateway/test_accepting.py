@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from actors.queue.lanes import Send
-from actors.queue.record import derive
-from actors.queue.spool import Spool
+from actors.queue.records import derive
+from actors.queue.spool.file import Spool
 from actors.redis.client import RedisAway
 from gateway.accepting import Accepting
 from gateway.drain import Drain

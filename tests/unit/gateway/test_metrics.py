@@ -9,8 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from actors.health.resources import Disk
 from actors.metrics.counters import FAST
-from actors.queue.record import COUNTED, Counts, flow_of
-from actors.queue.spool import Depth
+from actors.queue.records import COUNTED, Counts, flow_of
+from actors.queue.spool.file import Depth
 from actors.redis.client import Durability
 from gateway import shapes
 from gateway.backlog import Backlog, Behind

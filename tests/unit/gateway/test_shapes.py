@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from actors.queue.record import Counts, Record
+from actors.queue.records import Counts, Record
 from actors.redis.leases import Lease
 from actors.state.connections import Connection, Observed
 from gateway import shapes

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from actors.queue import mirror
-from actors.queue.record import Record
+from actors.queue.records import Record
 from actors.state.documents import JOBS, MESSAGES
 from actors.state.sqlite import SqliteDocuments
 

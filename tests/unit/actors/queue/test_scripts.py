@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from actors.queue.ledger import ACCEPTING, KEEPING, SCRIPTS, SENDING
+from actors.queue.inspection import ACCEPTING, KEEPING, SCRIPTS, SENDING
 from actors.redis.leases import SCRIPT as LEASE
 
 ALONE = "presence.lua"
@@ -15,7 +15,7 @@ ALONE = "presence.lua"
 
 PARTS = {
     part.name: part.read_text()
-    for room in ("actors.redis", "actors.queue")
+    for room in ("actors.redis", "actors.queue.scripts")
     for part in files(room).iterdir()
     if part.name.endswith(".lua") and part.name != ALONE
 }

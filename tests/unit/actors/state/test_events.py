@@ -13,7 +13,7 @@ from actors.connection.engine import InboxMessage
 from actors.health.alerts import Alert
 from actors.messages.content import Delete, Edit, PollVote, Reaction, Target, encode
 from actors.queue import mirror
-from actors.queue.record import record_of
+from actors.queue.records import record_of
 from actors.state.connections import Connections, Observed
 from actors.state.event_log import EventLog
 from actors.state.events import TYPES
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.messages.content import Content
-    from actors.queue.record import Record
+    from actors.queue.records import Record
     from actors.state.documents import Documents, Write
 
 ANA = "15550100002@s.whatsapp.net"

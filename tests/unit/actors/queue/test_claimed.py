@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from actors.queue.hands import Hands, Outcome
+from actors.queue.claimed import Hands, Outcome
 from actors.redis.client import RedisAway
 
 

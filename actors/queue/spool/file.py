@@ -17,16 +17,16 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.queue.record import api_id, derive, mint
+from actors.queue.records import api_id, derive, mint
 from actors.queue.refusals import IdempotencyConflict
-from actors.queue.spooled import NotASend, Spooled, ended, spooled_of
+from actors.queue.spool.rows import NotASend, Spooled, ended, spooled_of
 from actors.runtime.sqlite_writer import Committer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from actors.queue.record import Record, Send
+    from actors.queue.records import Record, Send
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS spool (

@@ -192,7 +192,7 @@ COUNTED = (
 """What the scripts count of each connection; `revived` are finished ones that were sent after all."""
 
 TOOK = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
-"""Bounds in seconds of `Flow.took`, as in `proofs.lua`."""
+"""Bounds in seconds of `Flow.took`, as in `scripts/proofs.lua`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +268,7 @@ def own_id(connection: str, id: str) -> str:  # noqa: A002 - the field's word
 
 
 def job_of(connection: str, row: Sequence[Any]) -> Job:
-    """Decode what a claim hands out (`job` in `claims.lua`)."""
+    """Decode what a claim hands out (`job` in `scripts/claims.lua`)."""
     message_id, chat, type_, text, content, attempts, cut, crashes, _ = row
     return Job(
         id=api_id(connection, message_id),
@@ -283,7 +283,7 @@ def job_of(connection: str, row: Sequence[Any]) -> Job:
 
 
 def record_of(connection: str, message_id: str, fields: Mapping[str, str]) -> Record:
-    """Decode the hash ``teimoso:{connection}:message:ID`` (written by `lanes.lua`)."""
+    """Decode the hash ``teimoso:{connection}:message:ID`` (written by `scripts/lanes.lua`)."""
     status = fields["status"]
     assert status in STATUSES
     times: dict[str, float] = {

@@ -3,7 +3,7 @@
 local PROOF = {sent = 1, delivered = 2, read = 3}
 
 -- Bounds in seconds of the counts of how long messages took from when they could leave first until
--- they were sent: `record.py` has the same.
+-- they were sent: `../records.py` has the same.
 local TOOK = {0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800}
 
 local function took(seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.record import Counts, Flow, Record, api_id, flow_of, record_of, split_id
+from actors.queue.records import Counts, Flow, Record, api_id, flow_of, record_of, split_id
 from actors.queue.refusals import IdempotencyConflict
 from actors.redis import keys
 from actors.redis.client import reach, telling
@@ -17,20 +17,25 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.queue.record import Send
+    from actors.queue.records import Send
 
-DUE = "actors.queue:due.lua"
+DUE = "actors.queue.scripts:due.lua"
 PACED = (
     "transitions.lua",
     "flight.lua",
     DUE,
-    "actors.queue:pacing.lua",
-    "actors.queue:proofs.lua",
+    "actors.queue.scripts:pacing.lua",
+    "actors.queue.scripts:proofs.lua",
 )
-ACCEPTING = Script.of("transitions.lua", DUE, "actors.queue:accept.lua", package="actors.redis")
-SENDING = Script.of(*PACED, "actors.queue:claims.lua", package="actors.redis")
+ACCEPTING = Script.of(
+    "transitions.lua", DUE, "actors.queue.scripts:accept.lua", package="actors.redis"
+)
+SENDING = Script.of(*PACED, "actors.queue.scripts:claims.lua", package="actors.redis")
 KEEPING = Script.of(
-    *PACED, "actors.queue:dead_letters.lua", "actors.queue:lanes.lua", package="actors.redis"
+    *PACED,
+    "actors.queue.scripts:dead_letters.lua",
+    "actors.queue.scripts:lanes.lua",
+    package="actors.redis",
 )
 SCRIPTS = {"accept": ACCEPTING, **dict.fromkeys(("turn", "complete", "fail", "unclaim"), SENDING)}
 """By transition, where it is not `KEEPING`: a run defines all that is in its script, needed or not."""

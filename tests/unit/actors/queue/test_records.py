@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from actors.queue.record import WEEK, Job, Send, api_id, derive, mint, record_of, split_id
+from actors.queue.records import WEEK, Job, Send, api_id, derive, mint, record_of, split_id
 
 CHAT = "15550100002@s.whatsapp.net"
 SEND = Send("shop", CHAT, "hello")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.queue.retries import decide
+from actors.queue.retry_policy import decide
 
 ALMOST_ONE = 0.999_999
 

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.record import Record, Send, api_id, split_id
+from actors.queue.records import Record, Send, api_id, split_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
