@@ -25,7 +25,7 @@ from actors.runtime.actor_base import end_tasks
 from actors.state.connections import Connections
 from actors.state.copies import copy_of
 from actors.state.documents import API_KEYS, CONNECTIONS, open_documents
-from actors.state.event_log import EventLog
+from actors.state.events.log import EventLog
 from actors.state.webhooks import Webhooks
 from gateway.accepting import Accepting
 from gateway.console.guesses import Guesses

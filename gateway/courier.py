@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.state import outbox
 from actors.state.documents import DELIVERIES, Order, StoreAway, Where, Write
+from actors.state.events import outbox
 from actors.state.webhooks import progressing
 from gateway import delivery, event_shapes, signatures
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from actors.redis.leader_election import Turn
     from actors.state.documents import Document, Documents
-    from actors.state.outbox import Told
+    from actors.state.events.outbox import Told
     from actors.state.webhooks import Progress, Webhook, Webhooks
     from gateway.posting import Poster
     from gateway.tail import Tail

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from actors.runtime.backoff import backoff
 
 if TYPE_CHECKING:
-    from actors.state.outbox import Told
+    from actors.state.events.outbox import Told
     from actors.state.webhooks import Progress
 
 Verdict = Literal["delivered", "retry", "dead", "gone"]

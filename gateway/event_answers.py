@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from actors.state.events import EventType  # noqa: TC001 - pydantic reads it at run time
+from actors.state.events.derivation import EventType  # noqa: TC001 - pydantic reads it at run time
 from gateway.answer import Answer, Time
 from gateway.answers import Alert, Connection, Message, State
 

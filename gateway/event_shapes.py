@@ -10,7 +10,7 @@ from gateway.answer import rfc3339
 
 if TYPE_CHECKING:
     from actors.state.documents import Document
-    from actors.state.outbox import Told
+    from actors.state.events.outbox import Told
     from actors.state.webhooks import Webhook
 
 

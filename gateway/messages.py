@@ -19,9 +19,9 @@ from actors.queue.lanes import (
 from actors.queue.records import api_id, derive
 from actors.queue.spool.file import SpoolUnavailable
 from actors.redis.keys import CONNECTION_ID
-from actors.state.changes import is_early
 from actors.state.documents import MESSAGES, Order, StoreAway, Where
-from actors.state.messages import connection_of
+from actors.state.messages.changes import is_early
+from actors.state.messages.received import connection_of
 from gateway import answers, auth, engines, outcome, shapes, targets
 from gateway.endpoint import Call, Gives, Json, Operation, written
 from gateway.fields import every

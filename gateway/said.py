@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actors.messages.content import Target, UnknownContent, pack
-from actors.state.changes import former, target_id, text_now
-from actors.state.messages import connection_of
+from actors.state.messages.changes import former, target_id, text_now
+from actors.state.messages.received import connection_of
 from gateway import answers, content_answers
 from gateway.answer import rfc3339
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.engine import ENGINES
-from actors.state.messages import connection_of
+from actors.state.messages.received import connection_of
 from gateway.answer import rfc3339
 from gateway.answers import (
     Alert,

@@ -14,7 +14,7 @@ import structlog
 from starlette.responses import Response
 
 from actors.state.documents import StoreAway
-from actors.state.event_log import EventLog
+from actors.state.events.log import EventLog
 from gateway import auth, event_shapes
 from gateway.endpoint import Call, Gives, Operation
 from gateway.event_shapes import Unreadable
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from actors.state.documents import Documents
-    from actors.state.events import Event
-    from actors.state.outbox import Told
+    from actors.state.events.derivation import Event
+    from actors.state.events.outbox import Told
     from gateway.backends import Backends
     from gateway.keys import Key
     from gateway.tail import Tail

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.state.documents import StoreAway
-from actors.state.event_log import Look
+from actors.state.events.log import Look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.state.event_log import EventLog
-    from actors.state.outbox import Told
+    from actors.state.events.log import EventLog
+    from actors.state.events.outbox import Told
 
 EVERY, BILLED_EVERY = 0.2, 1.0
 """Seconds between two looks while somebody follows; the second where each look is paid for."""

@@ -30,8 +30,8 @@ from actors.messages.content import (
     UnknownContent,
     unpack,
 )
-from actors.state.changes import is_early, text_now
 from actors.state.documents import MESSAGES
+from actors.state.messages.changes import is_early, text_now
 from gateway import outgoing
 from gateway.attaching import bringing
 from gateway.problems import Problem

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 
 from actors.state.documents import DELIVERIES, Order, Where
-from actors.state.event_log import EventLog
-from actors.state.outbox import read
+from actors.state.events.log import EventLog
+from actors.state.events.outbox import read
 from actors.state.webhooks import Secret, TooManyWebhooks, Webhook, WebhookNotFound
 from gateway import auth, courier, event_answers, event_shapes, signatures
 from gateway.endpoint import Call, Gives, Operation, written
@@ -23,7 +23,7 @@ from gateway.reach import is_private_host
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.state.outbox import Told
+    from actors.state.events.outbox import Told
     from gateway.backends import Backends
 
 WEBHOOK_ID = re.compile(WEBHOOK_PATTERN)

@@ -12,11 +12,11 @@ import structlog
 
 from actors.metrics.counters import measures
 from actors.state.documents import StoreAway
-from actors.state.recovery import noting, recovery_action
+from actors.state.recovery_actions import noting, recovery_action
 
 if TYPE_CHECKING:
     from actors.state.documents import Document, Documents
-    from actors.state.recovery import Action
+    from actors.state.recovery_actions import Action
 
 log = structlog.get_logger()
 

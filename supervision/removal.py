@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from actors.queue import mirror
 from actors.state.documents import BATCH_LIMIT, MESSAGES, TELLING_LIMIT, Order, Where
-from actors.state.messages import retiring
+from actors.state.messages.received import retiring
 
 if TYPE_CHECKING:
     from collections.abc import Callable

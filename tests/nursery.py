@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 LATER = {
-    "gateway": ("actors.state.sqlite", "anyio._backends._asyncio", "encodings.idna"),
+    "gateway": ("actors.state.sqlite.store", "anyio._backends._asyncio", "encodings.idna"),
     "gateway.cli": tuple(
         f"gateway.cli.{name}" for name in ("api", "app", "events", "send", "up", "view")
     ),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from actors.state.documents import HEALTH_ALERTS, Write
-from actors.state.events import of_alert
+from actors.state.events.derivation import of_alert
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -10,10 +10,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from actors.messages.content import Change, Delete, Edit, PollVote, UnknownContent, pack
-from actors.state.changes import ME, noting
 from actors.state.documents import JOBS, MESSAGES, Document, Write
-from actors.state.events import of_message
+from actors.state.events.derivation import of_message
 from actors.state.fields import is_ahead
+from actors.state.messages.changes import ME, noting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,9 +12,16 @@ from actors.state.batcher import Batcher
 from actors.state.connections import Observed
 from actors.state.documents import MESSAGES, TELLING_LIMIT, Order, Where, open_documents
 from actors.state.fencing import Superseded, fence
-from actors.state.media import settling
-from actors.state.messages import advancing, changing, content_of, incoming, moving, storing
-from actors.state.observing import Observing
+from actors.state.messages.files import settling
+from actors.state.messages.received import (
+    advancing,
+    changing,
+    content_of,
+    incoming,
+    moving,
+    storing,
+)
+from actors.state.observed_states import Observing
 from actors.state.retention import Retention
 
 if TYPE_CHECKING:

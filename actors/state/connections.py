@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from actors.redis.keys import is_connection
 from actors.state.documents import CONNECTIONS, Write
-from actors.state.events import of_connection
+from actors.state.events.derivation import of_connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

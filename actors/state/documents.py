@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings
-    from actors.state.events import Event
+    from actors.state.events.derivation import Event
 
 CONNECTIONS = "whatsapp_connection_states"
 MESSAGES = "whatsapp_messages"
@@ -213,9 +213,9 @@ def open_documents(settings: Settings) -> Documents:
     connection's has none.
     """
     if settings.on_firestore:
-        from actors.state.firestore import FirestoreDocuments  # noqa: PLC0415 - heavy
+        from actors.state.firestore.store import FirestoreDocuments  # noqa: PLC0415 - heavy
 
         return FirestoreDocuments(settings)
-    from actors.state.sqlite import SqliteDocuments  # noqa: PLC0415 - the port loads no store
+    from actors.state.sqlite.store import SqliteDocuments  # noqa: PLC0415 - the port loads no store
 
     return SqliteDocuments(settings.state_file)

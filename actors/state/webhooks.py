@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from actors.state.documents import BATCH_LIMIT, DELIVERIES, EVENT_LOG, HEAD, WEBHOOKS, Where, Write
-from actors.state.outbox import Head
+from actors.state.events.outbox import Head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.state.documents import Document, Documents
-    from actors.state.events import Event
+    from actors.state.events.derivation import Event
 
 LIMIT = 50
 """Webhooks that an instance has at most."""

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from actors.state.connections import Connections
-from actors.state.pruning import prune
+from actors.state.messages.removal import prune
 from supervision.jobs.job import CannotDo, only
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.runtime.atomic_files import write_atomically
-from actors.state.recovery import recovery_action
+from actors.state.recovery_actions import recovery_action
 
 if TYPE_CHECKING:
     from actors.state.documents import Document

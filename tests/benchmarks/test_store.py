@@ -21,7 +21,7 @@ from actors.redis.leases import Leases
 from actors.state.actor import HOUR
 from actors.state.connections import Connections, Observed
 from actors.state.documents import open_documents
-from actors.state.observing import Observing
+from actors.state.observed_states import Observing
 from tests.benchmarks.figures import Figure, Figures
 from tests.firestore import Firestore
 from tests.instance import Instance, until

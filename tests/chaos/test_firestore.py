@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from actors.state.changes import incoming_id
 from actors.state.documents import MESSAGES
+from actors.state.messages.changes import incoming_id
 from tests.chaos.outage import delivered, health, stored
 from tests.chaos.records import alert, shown_alerts
 from tests.chaos.trial import Trial

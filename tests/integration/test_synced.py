@@ -60,7 +60,7 @@ from actors.connection.session import Session
 from actors.queue.lanes import Send
 from actors.queue.spool.file import Spool
 from actors.state.documents import Write
-from actors.state.sqlite import SqliteDocuments
+from actors.state.sqlite.store import SqliteDocuments
 
 def told(number):
     os.write(1, f"{told} {{number}}\\n".encode())

@@ -27,10 +27,10 @@ from actors.state.documents import (
     REVOKED_KEYS,
     WEBHOOKS,
 )
-from actors.state.event_log import EventLog
-from actors.state.messages import incoming
-from actors.state.recovery import recovery_action
-from actors.state.sqlite import SqliteDocuments
+from actors.state.events.log import EventLog
+from actors.state.messages.received import incoming
+from actors.state.recovery_actions import recovery_action
+from actors.state.sqlite.store import SqliteDocuments
 from actors.state.webhooks import Secret, Webhook, Webhooks
 from gateway.courier import kept
 from gateway.keys import create, revoke

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.state import outbox
 from actors.state.documents import (
     EVENT_LOG,
     EVENTS,
@@ -18,9 +17,10 @@ from actors.state.documents import (
     Write,
     open_documents,
 )
-from actors.state.event_log import EventLog
-from actors.state.events import Event
-from actors.state.outbox import Told
+from actors.state.events import outbox
+from actors.state.events.derivation import Event
+from actors.state.events.log import EventLog
+from actors.state.events.outbox import Told
 from tests.conformance.documents.conftest import settings
 
 if TYPE_CHECKING:

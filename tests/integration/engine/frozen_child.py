@@ -23,7 +23,7 @@ from actors.connection.sending import Ticket
 from actors.connection.session import Session
 from actors.runtime import actor_base
 from actors.state.actor import StateManager
-from actors.state.sqlite import SqliteDocuments
+from actors.state.sqlite.store import SqliteDocuments
 
 if TYPE_CHECKING:
     from actors.queue.lanes import Lanes

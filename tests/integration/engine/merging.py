@@ -31,7 +31,7 @@ from actors.runtime import actor_base
 from actors.state import actor
 from actors.state.actor import StateManager
 from actors.state.batcher import Batcher
-from actors.state.sqlite import SqliteDocuments
+from actors.state.sqlite.store import SqliteDocuments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

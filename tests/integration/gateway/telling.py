@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actors.state.documents import EVENTS
-from actors.state.messages import incoming, storing
+from actors.state.messages.received import incoming, storing
 
 if TYPE_CHECKING:
     from actors.state.documents import Documents, Write

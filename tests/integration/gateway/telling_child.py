@@ -14,7 +14,7 @@ from typing import Any
 
 from actors.runtime import actor_base
 from actors.state.actor import StateManager
-from actors.state.sqlite import SqliteDocuments
+from actors.state.sqlite.store import SqliteDocuments
 from tests.integration.gateway.telling import received
 
 

@@ -14,8 +14,8 @@ from actors.health import hour
 from actors.health.hour import Point
 from actors.redis.leases import Owner
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, RECOVERY_ACTIONS
-from actors.state.messages import incoming
-from actors.state.recovery import recovery_action
+from actors.state.messages.received import incoming
+from actors.state.recovery_actions import recovery_action
 from gateway.console import charts
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.served import KEY, Gateway

@@ -16,8 +16,8 @@ from actors.redis.client import connect
 from actors.redis.leader_election import Turn
 from actors.runtime.actor_base import end_tasks
 from actors.state.documents import DELIVERIES, StoreAway, Where
-from actors.state.event_log import EventLog
-from actors.state.sqlite import SqliteDocuments
+from actors.state.events.log import EventLog
+from actors.state.sqlite.store import SqliteDocuments
 from actors.state.webhooks import Progress, Secret, Webhook, Webhooks, progressing
 from gateway import signatures
 from gateway.courier import Courier

@@ -19,7 +19,7 @@ import pytest_asyncio
 
 from actors.health.alerts import Alert
 from actors.state.documents import EVENT_LOG, EVENTS, HEAD, StoreAway, Write, open_documents
-from actors.state.event_log import EventLog
+from actors.state.events.log import EventLog
 from gateway import keys
 from gateway.stream import READERS
 from tests import forked

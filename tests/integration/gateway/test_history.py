@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from actors.health.alerts import Alert
-from actors.state.recovery import noting, recovery_action
+from actors.state.recovery_actions import noting, recovery_action
 from tests.integration.gateway.test_access import made
 from tests.integration.gateway.test_command import start
 

@@ -16,7 +16,7 @@ from actors.messages.content import Delete, Edit, Poll, PollVote, Reaction, Targ
 from actors.queue.upkeep import Upkeep
 from actors.redis.leases import Leases, Owner
 from actors.state.documents import MESSAGES
-from actors.state.messages import changing, content_of, incoming, storing
+from actors.state.messages.received import changing, content_of, incoming, storing
 from tests.integration.gateway.test_messages import Actor, send
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pytest
 
 from actors.health.alerts import Alert
 from actors.state.documents import DELIVERIES, EVENTS
-from actors.state.event_log import EventLog
+from actors.state.events.log import EventLog
 from gateway import keys
 from tests import forked
 from tests.integration.gateway.receiver import Receiver, add

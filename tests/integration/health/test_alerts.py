@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from actors.health import monitor as monitoring
 from actors.health.alerts import Alert
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS
-from actors.state.recovery import noting, recovery_action
+from actors.state.recovery_actions import noting, recovery_action
 from tests.integration.health.monitored import alerts, made
 
 if TYPE_CHECKING:

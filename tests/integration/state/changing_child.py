@@ -23,7 +23,7 @@ from actors.connection.session import Session
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.state.actor import StateManager
-from actors.state.sqlite import SqliteDocuments
+from actors.state.sqlite.store import SqliteDocuments
 
 if TYPE_CHECKING:
     from collections.abc import Callable

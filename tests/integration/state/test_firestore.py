@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.config.settings import Settings
-from actors.state import firestore as store
 from actors.state.documents import MESSAGES, Order, StoreAway, Where, Write, open_documents
+from actors.state.firestore import store
 from tests.firestore import Firestore
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ async def test_a_server_far_away_is_reached_at_the_first_call(
     server: Firestore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is sent takes half a second to it, as the greeting of a new connection may."""
-    monkeypatch.setattr("actors.state.firestore.ANSWER_SECONDS", 30.0)  # there and back, many times
+    monkeypatch.setattr(
+        "actors.state.firestore.store.ANSWER_SECONDS", 30.0
+    )  # there and back, many times
     ways: list[asyncio.Task[None]] = []
     ends: list[asyncio.StreamWriter] = []
 

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actors.state.sqlite import SqliteDocuments
+from actors.state.sqlite.store import SqliteDocuments
 from tests import forked
 from tests.integration.state.writer import SIZE
 from tests.waiting import until

@@ -10,7 +10,7 @@ from actors.redis.leases import Leases
 from actors.state.connections import Connections
 from actors.state.copies import Copy
 from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, Where, Write, open_documents
-from actors.state.messages import connection_of, incoming, storing
+from actors.state.messages.received import connection_of, incoming, storing
 from supervision.budgets import Budgets
 from supervision.policy import Intensity, Lives
 from supervision.registry import Registry

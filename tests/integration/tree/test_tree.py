@@ -20,7 +20,7 @@ from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.leases import Owner, poke
 from actors.state.documents import JOBS, MESSAGES, RECOVERY_ACTIONS, Where
-from actors.state.messages import FORMER
+from actors.state.messages.received import FORMER
 from supervision import roster
 from tests.integration.tree.head import Head, Tree, kill
 from tests.integration.tree.unwritable import unwritable

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from actors.state.events import Event
-from actors.state.outbox import Told
+from actors.state.events.derivation import Event
+from actors.state.events.outbox import Told
 from actors.state.webhooks import Progress, Secret, Webhook
 from gateway import delivery
 

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from actors.state.documents import API_KEYS, StoreAway
-from actors.state.sqlite import SqliteDocuments
+from actors.state.sqlite.store import SqliteDocuments
 from gateway import keys
 from gateway.keys import InvalidKey, Key, KeyRing, create, digest, ensure_first
 

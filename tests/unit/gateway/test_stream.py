@@ -12,8 +12,8 @@ import pytest_asyncio
 
 from actors.runtime.actor_base import end_tasks
 from actors.state.documents import API_KEYS
-from actors.state.event_log import EventLog
-from actors.state.sqlite import SqliteDocuments
+from actors.state.events.log import EventLog
+from actors.state.sqlite.store import SqliteDocuments
 from gateway import keys, stream
 from gateway.keys import KeyRing
 from gateway.stream import Stream, Streams, Wanted

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from actors.state.connections import Connections
 from actors.state.documents import CONNECTIONS, StoreAway
-from actors.state.sqlite import SqliteDocuments
+from actors.state.sqlite.store import SqliteDocuments
 from supervision.budgets import FALLS, Budgets
 from supervision.policy import Intensity, Lives
 

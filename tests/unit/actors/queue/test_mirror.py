@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from actors.queue import mirror
 from actors.queue.records import Record
 from actors.state.documents import JOBS, MESSAGES
-from actors.state.sqlite import SqliteDocuments
+from actors.state.sqlite.store import SqliteDocuments
 
 if TYPE_CHECKING:
     from pathlib import Path

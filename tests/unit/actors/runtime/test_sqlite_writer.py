@@ -10,8 +10,8 @@ import pytest
 
 from actors.runtime.sqlite_writer import Committer, open_database
 from actors.state.documents import StoreAway
-from actors.state.sqlite import SqliteDocuments
-from actors.state.sqlite_query import TABLE
+from actors.state.sqlite.statements import TABLE
+from actors.state.sqlite.store import SqliteDocuments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

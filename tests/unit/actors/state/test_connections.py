@@ -17,7 +17,7 @@ from actors.state.connections import (
     with_observed,
 )
 from actors.state.documents import CONNECTIONS
-from actors.state.sqlite import SqliteDocuments
+from actors.state.sqlite.store import SqliteDocuments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -18,9 +18,9 @@ from actors.state.documents import (
     RECOVERY_ACTIONS,
     Write,
 )
-from actors.state.recovery import noting, recovery_action
+from actors.state.recovery_actions import noting, recovery_action
 from actors.state.retention import Retention
-from actors.state.sqlite import SqliteDocuments
+from actors.state.sqlite.store import SqliteDocuments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

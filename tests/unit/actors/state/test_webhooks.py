@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.state.event_log import EventLog
-from actors.state.sqlite import SqliteDocuments
+from actors.state.events.log import EventLog
+from actors.state.sqlite.store import SqliteDocuments
 from actors.state.webhooks import Progress, Secret, Webhook, Webhooks
 
 if TYPE_CHECKING:

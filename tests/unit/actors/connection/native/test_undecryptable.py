@@ -11,7 +11,7 @@ import pytest
 from actors.connection.native.incoming import MAX_RETRIES
 from actors.connection.native.nodes import Node
 from actors.connection.native.notices import Outcome
-from actors.state.messages import incoming, storing
+from actors.state.messages.received import incoming, storing
 from tests.unit.actors.connection.native.receiving import (
     CONTACT,
     CONTACT_LID,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from actors.connection.engine import InboxMessage
-from actors.state.messages import advancing, incoming, moving, replaces, storing
+from actors.state.messages.received import advancing, incoming, moving, replaces, storing
 
 if TYPE_CHECKING:
     from actors.state.documents import Document

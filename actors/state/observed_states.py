@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from actors.state.connections import with_observed
 from actors.state.documents import CONNECTIONS, TELLING_LIMIT, StoreAway, Write
-from actors.state.events import of_connection
+from actors.state.events.derivation import of_connection
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

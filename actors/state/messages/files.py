@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.state.changes import incoming_id
 from actors.state.documents import MESSAGES, Write
+from actors.state.messages.changes import incoming_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

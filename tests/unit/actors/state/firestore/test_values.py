@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from actors.state.documents import DELIVERIES, EVENTS, FILTERS, MESSAGES, QUERIES, Order, Where
-from actors.state.firestore_values import decode, encode, paths, query
+from actors.state.firestore.values import decode, encode, paths, query
 from actors.state.queries import Request
 from tests.firestore import INDEXES
 

@@ -15,11 +15,18 @@ from actors.messages.content import Delete, Edit, PollVote, Reaction, Target, en
 from actors.queue import mirror
 from actors.queue.records import record_of
 from actors.state.connections import Connections, Observed
-from actors.state.event_log import EventLog
-from actors.state.events import TYPES
-from actors.state.messages import advancing, changing, content_of, incoming, moving, storing
-from actors.state.observing import observation
-from actors.state.sqlite import SqliteDocuments
+from actors.state.events.derivation import TYPES
+from actors.state.events.log import EventLog
+from actors.state.messages.received import (
+    advancing,
+    changing,
+    content_of,
+    incoming,
+    moving,
+    storing,
+)
+from actors.state.observed_states import observation
+from actors.state.sqlite.store import SqliteDocuments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

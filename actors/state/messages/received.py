@@ -10,10 +10,18 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from actors.messages.content import Change, Edit, decode, file_of, pack
-from actors.state.changes import ME, incoming_id, is_early, joined, noting, renamed, settled
 from actors.state.documents import MESSAGES, Write
-from actors.state.events import HISTORY, UNDECRYPTABLE, of_message
-from actors.state.media import PENDING, later
+from actors.state.events.derivation import HISTORY, UNDECRYPTABLE, of_message
+from actors.state.messages.changes import (
+    ME,
+    incoming_id,
+    is_early,
+    joined,
+    noting,
+    renamed,
+    settled,
+)
+from actors.state.messages.files import PENDING, later
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

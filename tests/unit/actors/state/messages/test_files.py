@@ -10,9 +10,9 @@ import pytest
 
 from actors.connection.engine import InboxFile, InboxMessage
 from actors.messages.content import Delete, File, Image, Target, encode
-from actors.state.changes import is_early, noting
-from actors.state.media import later, settling
-from actors.state.messages import incoming, moving, retiring, storing
+from actors.state.messages.changes import is_early, noting
+from actors.state.messages.files import later, settling
+from actors.state.messages.received import incoming, moving, retiring, storing
 
 if TYPE_CHECKING:
     from actors.state.documents import Document, Write

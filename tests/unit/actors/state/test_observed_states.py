@@ -11,8 +11,8 @@ import pytest
 
 from actors.state.connections import Connections, Observed
 from actors.state.documents import TELLING_LIMIT, StoreAway
-from actors.state.observing import Observing
-from actors.state.sqlite import SqliteDocuments
+from actors.state.observed_states import Observing
+from actors.state.sqlite.store import SqliteDocuments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

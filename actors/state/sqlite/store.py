@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from actors.runtime.sqlite_writer import Committer
 from actors.state.documents import EVENT_LOG, HEAD, Page, StoreAway, Write, check_batch
+from actors.state.events.outbox import is_wanted, packed
 from actors.state.fields import merge
-from actors.state.outbox import is_wanted, packed
 from actors.state.queries import check_address
-from actors.state.sqlite_query import TABLE, compile_advance, compile_query, indexes
+from actors.state.sqlite.statements import TABLE, compile_advance, compile_query, indexes
 
 if TYPE_CHECKING:
     import sqlite3
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.state.documents import Change, Cursor, Document, Order, Where
-    from actors.state.events import Event
+    from actors.state.events.derivation import Event
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 

@@ -10,8 +10,8 @@ import pytest
 
 from actors.connection.engine import InboxMessage
 from actors.messages.content import Delete, Edit, Poll, PollVote, Reaction, Target, encode
-from actors.state.changes import former, is_early, target_id, text_now
-from actors.state.messages import changing, content_of, incoming, moving, storing
+from actors.state.messages.changes import former, is_early, target_id, text_now
+from actors.state.messages.received import changing, content_of, incoming, moving, storing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,10 +21,10 @@ from google.cloud.firestore_v1.types import write as write_types
 
 from actors.runtime.backoff import backoff
 from actors.state.documents import EVENT_LOG, HEAD, Page, StoreAway, Write, check_batch
+from actors.state.events.outbox import is_wanted, packed
 from actors.state.fields import is_ahead, merge
-from actors.state.firestore_channel import open_client
-from actors.state.firestore_values import decode, encode, paths, query
-from actors.state.outbox import is_wanted, packed
+from actors.state.firestore.channel import open_client
+from actors.state.firestore.values import decode, encode, paths, query
 from actors.state.queries import Request, check_address, check_field
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.state.documents import Change, Cursor, Document, Order, Where
-    from actors.state.events import Event
+    from actors.state.events.derivation import Event
 
 log = structlog.get_logger()
 

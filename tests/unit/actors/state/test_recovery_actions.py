@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.state.documents import RECOVERY_ACTIONS
-from actors.state.recovery import noting, recovery_action
+from actors.state.recovery_actions import noting, recovery_action
 
 
 def test_an_action_on_a_connection() -> None:

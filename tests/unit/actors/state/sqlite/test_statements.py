@@ -18,7 +18,7 @@ from actors.state.documents import (
     Order,
     Where,
 )
-from actors.state.sqlite_query import TABLE, compile_query, indexes
+from actors.state.sqlite.statements import TABLE, compile_query, indexes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.messages.content import Delete, Edit, PollVote, Reaction
 from actors.state.documents import MESSAGES, Write
-from actors.state.events import of_change
+from actors.state.events.derivation import of_change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from actors.state.documents import EVENT_LOG, EVENTS, HEAD, Order, Where
-from actors.state.outbox import Head, unpacked
+from actors.state.events.outbox import Head, unpacked
 
 if TYPE_CHECKING:
     from actors.state.documents import Document, Documents
-    from actors.state.outbox import Told
+    from actors.state.events.outbox import Told
 
 PACKS = 20
 """Documents that one look reads at most."""
