@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from actors.connection.vault.opening import open_bucket
-from actors.media.opening import open_store
+from actors.media.open_store import open_store
 from actors.queue.lanes import Lanes
 from actors.queue.spool.file import Spool
 from actors.redis import keys
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.config.settings import Settings
-    from actors.media.files import Files
+    from actors.media.local_files import Files
     from actors.state.documents import Documents
 
 log = structlog.get_logger()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, cast
 from starlette.responses import Response
 
 from actors.connection.engine import ENGINES, installed
-from actors.health import hour, summary
-from actors.health.breaker import LEVELS
+from actors.health import resource_history, summary
+from actors.health.breakers import LEVELS
 from gateway import answers, auth, vitals
 from gateway.answer import rfc3339
 from gateway.backlog import Backlog
@@ -138,7 +138,7 @@ async def _shown(call: Call[None, None]) -> Key | None:
 
 async def load(call: Call[None, None]) -> Response:
     """The last hour, by the monitor's file: no store is asked."""
-    points = await asyncio.to_thread(hour.read, call.backends.settings.data)
+    points = await asyncio.to_thread(resource_history.read, call.backends.settings.data)
     loads = [vitals.Load(**{**asdict(each), "at": rfc3339(each.at)}) for each in points]
     return written(vitals.Loads(items=loads))
 

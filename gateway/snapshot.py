@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from actors.health.breaker import LEVELS
+from actors.health.breakers import LEVELS
 from actors.queue.records import COUNTED, TOOK
 from gateway.answers import State
 

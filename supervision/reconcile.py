@@ -14,7 +14,7 @@ from supervision.policy import QUIET
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.health.breaker import State
+    from actors.health.breakers import State
     from actors.redis.leases import Lease
     from actors.state.connections import Connection
 

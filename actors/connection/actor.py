@@ -33,7 +33,7 @@ from actors.connection.reporting import RemoteState
 from actors.connection.sending import Ticket
 from actors.connection.serving import Serving
 from actors.connection.vault.bucket import BucketAway
-from actors.media.opening import open_store
+from actors.media.open_store import open_store
 from actors.metrics.counters import measures
 from actors.queue.lanes import Lanes, decide
 from actors.redis.client import RedisAway, connect

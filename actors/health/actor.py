@@ -10,7 +10,7 @@ import structlog
 
 from actors.config.settings import Settings
 from actors.connection.vault.reach import Reach
-from actors.health.breaker import LEVELS
+from actors.health.breakers import LEVELS
 from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
 from actors.health.probes import Probes

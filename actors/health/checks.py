@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.health.alerts import Alert
-    from actors.health.breaker import State
+    from actors.health.breakers import State
 
 ZOMBIES = 3  # times within half an hour that a connection was one: that is no accident
 STALE_BEATS = 3  # missed heartbeats after which an owner counts as silent

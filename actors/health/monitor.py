@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.health import hour
+from actors.health import resource_history
 from actors.health.alerts import Alert, Alerts
 from actors.health.checks import Sample, document, judge, news
-from actors.health.hour import Point
+from actors.health.resource_history import Point
 from actors.state.documents import (
     BATCH_LIMIT,
     HEALTH_ALERTS,
@@ -59,7 +59,7 @@ class Monitor:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """In `data` what the machine uses is kept for an hour; without it nowhere."""
-        self._data, self._hour = data, () if data is None else hour.read(data)
+        self._data, self._hour = data, () if data is None else resource_history.read(data)
         self._probes = probes
         self._resources = resources
         self._documents = documents
@@ -131,12 +131,12 @@ class Monitor:
         )
 
     async def _keep(self, point: Point) -> None:
-        points = hour.grown(self._hour, point)
+        points = resource_history.grown(self._hour, point)
         if self._data is None or points == self._hour:
             return
         self._hour = points
         with suppress(OSError):  # a full disk: the next round tries again
-            await asyncio.to_thread(hour.write, self._data, points)
+            await asyncio.to_thread(resource_history.write, self._data, points)
 
     async def _resumed(self) -> Alerts | None:
         """The alerts so far. An earlier monitor's are read once; without them none is judged."""

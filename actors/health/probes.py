@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actors.connection.vault.bucket import BucketAway
-from actors.health.breaker import Breaker
+from actors.health.breakers import Breaker
 from actors.health.checks import Answer, Backlog, Seen, Spools
 from actors.metrics.counters import measures
 from actors.redis.client import RedisAway, durability, reach
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.connection.vault.bucket import Bucket
-    from actors.health.breaker import State
+    from actors.health.breakers import State
     from actors.queue.lanes import Lanes
     from actors.redis.leases import Lease, Leases
     from actors.state.connections import Connection, Connections

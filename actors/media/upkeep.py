@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from actors.media.copies import Copies
+    from actors.media.bucket_copies import Copies
     from actors.media.directory import DirectoryStore
     from actors.media.ledger import Ledger
 

@@ -38,7 +38,7 @@ PORTS = (
     "actors.state.events.derivation",
     "actors.health.summary",
     "actors.media.store",
-    "actors.media.opening",
+    "actors.media.open_store",
 )
 # What all of them share.
 SHARED = (

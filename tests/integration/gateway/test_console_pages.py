@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from actors.health import hour
-from actors.health.hour import Point
+from actors.health import resource_history
+from actors.health.resource_history import Point
 from actors.redis.leases import Owner
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, RECOVERY_ACTIONS
 from actors.state.messages.received import incoming
@@ -215,7 +215,7 @@ async def test_the_last_hour_is_drawn(
         Point(now - 60 * back, 20.0 if back else 60.0, 40.0, 1.0, 1, 1, None)
         for back in range(30, -1, -1)
     )
-    hour.write(gateway.data, points)
+    resource_history.write(gateway.data, points)
     page = admin.get("/console/system").text
     assert page.count("<polyline") == 2
     assert "60 %" in page

@@ -9,8 +9,8 @@ import httpx
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from prometheus_client.parser import text_string_to_metric_families
 
-from actors.health import hour
-from actors.health.hour import Point
+from actors.health import resource_history
+from actors.health.resource_history import Point
 from actors.health.resources import Usage
 from actors.redis.leases import Owner
 from actors.state.documents import HEALTH_STATUS, LATEST
@@ -90,7 +90,7 @@ def test_health_shows_the_breakers_that_the_tree_told(api: Api, gateway: Gateway
 def test_the_load_of_the_last_hour(api: Api, gateway: Gateway) -> None:
     assert api.get("/api/system/metrics").json() == {"items": [], "next": None}
     usage = Usage(cpu=12.5, memory=50.0, own_cpu=1.0, own_memory=900, processes=7, disk=None)
-    hour.write(gateway.data, (Point.of(usage, 1.0), Point.of(usage, 31.0)))
+    resource_history.write(gateway.data, (Point.of(usage, 1.0), Point.of(usage, 31.0)))
     first, second = api.get("/api/system/metrics").json()["items"]
     assert first == {
         "at": "1970-01-01T00:00:01.000Z",

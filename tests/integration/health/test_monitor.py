@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from actors.connection.vault.bucket import BucketAway
-from actors.health import hour
+from actors.health import resource_history
 from actors.health.actor import HealthMonitor
 from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor
@@ -145,13 +145,13 @@ async def test_a_new_monitor_goes_on_with_the_hour_of_the_old_one(
     redis: Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hour, "APART", 0.0)
+    monkeypatch.setattr(resource_history, "APART", 0.0)
     await monitor.round()
-    [first] = hour.read(settings.data)
+    [first] = resource_history.read(settings.data)
     assert first.processes >= 1
     assert first.own_memory > 0
     await made(settings, documents, redis).round()
-    points = hour.read(settings.data)
+    points = resource_history.read(settings.data)
     assert points[0] == first
     assert len(points) == 2
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from actors.config.settings import Settings
 from actors.connection.vault.opening import open_bucket
-from actors.media.opening import open_store
+from actors.media.open_store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from actors.media.files import Files
+    from actors.media.local_files import Files
 
 OLD, NEW = "5e" * 32, "6f" * 32
 DAY = 24 * 3600.0

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.vault.bucket import BucketAway
-from actors.media import copies, upkeep
-from actors.media.copies import PART
+from actors.media import bucket_copies, upkeep
+from actors.media.bucket_copies import PART
 from actors.media.ledger import RENEW
 from actors.media.store import StoreUnavailable
 from tests.gcs import BUCKET, Gcs
@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[3]
 COPYING = """
 import asyncio, os, pathlib, signal, sys
 from actors.connection.vault.opening import open_bucket
-from actors.media.opening import open_store
+from actors.media.open_store import open_store
 from actors.config.settings import Settings
 settings, written, real = Settings.load(pathlib.Path(sys.argv[1])), 0, pathlib.Path.replace
 def replace(self, target):
@@ -215,7 +215,7 @@ async def test_a_file_that_breaks_off_leaves_nothing_in_the_bucket(
 ) -> None:
     host = Host(tmp_path / "a", bucket)
     await host.keep(os.urandom(2 * PART))
-    real, broken = copies._some, list[int]()
+    real, broken = bucket_copies._some, list[int]()
 
     def some(pieces: Iterator[bytes]) -> bytes:
         if any(bucket.glob("media/*/*")):
@@ -223,7 +223,7 @@ async def test_a_file_that_breaks_off_leaves_nothing_in_the_bucket(
             raise OSError(errno.EIO, "a bad sector")
         return real(pieces)
 
-    monkeypatch.setattr(copies, "_some", some)
+    monkeypatch.setattr(bucket_copies, "_some", some)
     with pytest.raises(StoreUnavailable):
         await host.upkeep.copy()
     assert broken
@@ -238,7 +238,7 @@ async def test_who_copies_second_leaves_nothing(
         await host.keep(b"tea")
     copies = second.upkeep._copies
     assert copies is not None
-    real, outrun = copies._upload, list[Any]()
+    real, outrun = bucket_copies._upload, list[Any]()
 
     async def late(*arguments: Any) -> Any:
         if not outrun:
@@ -246,7 +246,7 @@ async def test_who_copies_second_leaves_nothing(
         outrun.append(arguments)
         return await real(*arguments)
 
-    monkeypatch.setattr(copies, "_upload", late)
+    monkeypatch.setattr(bucket_copies, "_upload", late)
     await second.upkeep.copy()
     assert len(outrun) == 1
     assert len(await second.bucket.list("media/")) == 2

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.health import hour
-from actors.health.hour import Point, grown
+from actors.health import resource_history
+from actors.health.resource_history import Point, grown
 from actors.health.resources import Usage
 
 if TYPE_CHECKING:
@@ -39,19 +39,19 @@ def test_however_often_it_looks_an_hour_has_its_bound() -> None:
     points: tuple[Point, ...] = ()
     for tenth in range(0, 80_000, 7):
         points = grown(points, *at(tenth / 10))
-    assert len(points) <= hour.HOUR / hour.APART
-    assert points[-1].at - points[0].at > hour.HOUR - 2 * hour.APART
+    assert len(points) <= resource_history.HOUR / resource_history.APART
+    assert points[-1].at - points[0].at > resource_history.HOUR - 2 * resource_history.APART
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    assert hour.read(tmp_path) == ()
-    hour.write(tmp_path, at(30.0, 60.0))
-    assert hour.read(tmp_path) == at(30.0, 60.0)
+    assert resource_history.read(tmp_path) == ()
+    resource_history.write(tmp_path, at(30.0, 60.0))
+    assert resource_history.read(tmp_path) == at(30.0, 60.0)
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '[{"at": 1}]', "null", '[{"more": 1}]'])
 def test_what_another_release_wrote_is_nothing(tmp_path: Path, content: str) -> None:
-    file = tmp_path / hour.FILE
+    file = tmp_path / resource_history.FILE
     file.parent.mkdir()
     file.write_text(content)
-    assert hour.read(tmp_path) == ()
+    assert resource_history.read(tmp_path) == ()

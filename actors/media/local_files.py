@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from actors.connection.vault.keyring import Keyring
-from actors.media.copies import Copies
+from actors.media.bucket_copies import Copies
 from actors.media.directory import DirectoryStore, step
 from actors.media.ledger import Ledger
 from actors.media.upkeep import Upkeep

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.media.files import Files
+from actors.media.local_files import Files
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.health.breaker import Breaker
+from actors.health.breakers import Breaker
 
 FRESH = Breaker(limit=3, cooldown=10, longest=35)
 
