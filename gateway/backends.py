@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
-from actors.connection.vault.opening import open_bucket
+from actors.connection.backup.open_vault import open_bucket
 from actors.media.open_store import open_store
 from actors.queue.lanes import Lanes
 from actors.queue.spool.file import Spool

@@ -14,7 +14,7 @@ from pydantic import RootModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from actors.connection.vault.bucket import BucketAway
+from actors.connection.backup.bucket.port import BucketAway
 from actors.media.store import LimitReached, StoreFull, StoreUnavailable
 from actors.queue.spool.file import SpoolUnavailable
 from actors.redis.client import RedisAway

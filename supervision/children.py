@@ -22,7 +22,7 @@ from supervision.cluster import ActorDead, NoAnswer, Refused
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-    from actors.connection.vault.reach import Reach
+    from actors.connection.backup.bucket.access import Reach
     from supervision.cluster import Cluster, Handle
     from supervision.policy import Memory, Probes
 

@@ -28,7 +28,7 @@ CLASSES = {
     "state": "actors.state.actor:StateManager",
     "health": "actors.health.actor:HealthMonitor",
     "connection": "actors.connection.actor:ConnectionActor",
-    "vault": "actors.connection.vault.actor:VaultActor",
+    "vault": "actors.connection.backup.bucket.actor:VaultActor",
 }
 
 TOKEN = Path("ray") / "token"

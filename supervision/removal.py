@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from actors.connection.vault.vault import Vault
+    from actors.connection.backup.vault import Vault
     from actors.queue.lanes import Lanes
     from actors.redis.leases import Leases
     from actors.state.documents import Documents

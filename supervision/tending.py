@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.connection.vault.bucket import BucketAway
+from actors.connection.backup.bucket.port import BucketAway
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
 from actors.state.documents import StoreAway

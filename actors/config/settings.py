@@ -228,7 +228,7 @@ class Settings(BaseModel):
     @classmethod
     def _keys(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if value is not None:
-            from actors.connection.vault.keyring import Keyring  # noqa: PLC0415 - seldom needed
+            from actors.connection.backup.keyring import Keyring  # noqa: PLC0415 - seldom needed
 
             Keyring.of(value.get_secret_value())
         elif info.data.get("storage_bucket") is not None:

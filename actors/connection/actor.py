@@ -16,8 +16,9 @@ import structlog
 
 from actors.config import handover
 from actors.config.settings import Settings
-from actors.connection import lives
-from actors.connection.aside import move_aside
+from actors.connection.backup.bucket.port import BucketAway
+from actors.connection.backup.connection_backup import Keeping
+from actors.connection.backup.quarantine import move_aside
 from actors.connection.causes import Kind
 from actors.connection.engine import (
     ASKED_AFTER,
@@ -27,12 +28,11 @@ from actors.connection.engine import (
     EngineUnfit,
     installed,
 )
-from actors.connection.keeping import Keeping
-from actors.connection.pace import Pace
-from actors.connection.reporting import RemoteState
-from actors.connection.sending import Ticket
+from actors.connection.reporter import RemoteState
+from actors.connection.sender import Ticket
 from actors.connection.serving import Serving
-from actors.connection.vault.bucket import BucketAway
+from actors.connection.session import incarnation
+from actors.connection.timings import Pace
 from actors.media.open_store import open_store
 from actors.metrics.counters import measures
 from actors.queue.lanes import Lanes, decide
@@ -46,10 +46,10 @@ from actors.runtime.actor_base import Shell, end_tasks
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.connection.ending import Ending
+    from actors.connection.backup.connection_backup import Kept
+    from actors.connection.backup.restore import Restorer
     from actors.connection.engine import Engine
-    from actors.connection.keeping import Kept
-    from actors.connection.restoring import Restorer
+    from actors.connection.exit_reasons import Ending
     from actors.metrics.counters import Sample
     from actors.redis.leases import Lease
 
@@ -109,7 +109,10 @@ class ConnectionActor(Shell):
         self._media = open_store(self._settings, bucket)
         if self._settings.several_hosts:  # on a host without a gateway nobody else does it
             self._tidying = asyncio.ensure_future(self._media.upkeep().run())
-        for module in ("native", "session"):  # another engine is loaded by who serves with it
+        for module in (
+            "native",
+            "session.session",
+        ):  # another engine is loaded by who serves with it
             await asyncio.to_thread(importlib.import_module, f"actors.connection.{module}")
         with suppress(RedisAway):  # a takeover finds the socket to Redis open
             await self._leases.read("standby")
@@ -162,13 +165,13 @@ class ConnectionActor(Shell):
     async def _begin_life(self, connection: str, directory: Path, created_at: float) -> None:
         if not (self._settings.several_hosts and handover.is_own(self._settings.data)):
             return
-        if await asyncio.to_thread(lives.is_anothers, directory, created_at):
+        if await asyncio.to_thread(incarnation.is_anothers, directory, created_at):
             # Who was asked to serve, and stood still since, is the one that is of before.
             lease = await self._leases.read(connection)
             if lease is not None and lease.owner is not None and lease.owner.node == hosts.here():
                 raise Busy(connection)
             log.warning("session of a deleted one", action="begin_life", connection=connection)
-        await asyncio.to_thread(lives.begin, directory, created_at)
+        await asyncio.to_thread(incarnation.begin, directory, created_at)
 
     async def _take_over(
         self, connection: str, engine: str, directory: Path, *, forget: bool
@@ -212,7 +215,7 @@ class ConnectionActor(Shell):
     @staticmethod
     async def _look(file: Path, restorer: Restorer | None) -> tuple[int, Exception | None]:
         """The newest epoch that is known but to Redis, and what is wrong with what lies there."""
-        session = importlib.import_module("actors.connection.session")
+        session = importlib.import_module("actors.connection.session.session")
         try:
             await asyncio.to_thread(session.make_directory, file.parent)
             if restorer is not None:
@@ -233,7 +236,7 @@ class ConnectionActor(Shell):
         *,
         forget: bool,
     ) -> None:
-        session = importlib.import_module("actors.connection.session")
+        session = importlib.import_module("actors.connection.session.session")
         copies = None
         if self._keeping is not None and restorer is not None:
             ticket = Ticket(lease.connection, lease.epoch)

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.connection.causes import Kind, PairAgain, Wait, consequence
-from actors.connection.commanding import Commander
-from actors.connection.draining import Drain
-from actors.connection.ending import FALLS, LEASE_GONE, Ending, ending_of
+from actors.connection.command_handler import Commander
 from actors.connection.engine import EngineEvents
-from actors.connection.holding import Hold
-from actors.connection.pace import Pace
-from actors.connection.reporting import Reporter
-from actors.connection.sending import Sender, Ticket
-from actors.connection.vigil import Vigil
-from actors.connection.watching import Watch
+from actors.connection.exit_reasons import FALLS, LEASE_GONE, Ending, ending_of
+from actors.connection.inbox_drain import Drain
+from actors.connection.lease_keeper import Hold
+from actors.connection.liveness import Vigil
+from actors.connection.presence import Watch
+from actors.connection.reporter import Reporter
+from actors.connection.sender import Sender, Ticket
+from actors.connection.timings import Pace
 from actors.metrics.counters import measures
 from actors.redis.leases import Obstacle
 from actors.runtime.actor_base import end_tasks
@@ -32,10 +32,10 @@ from actors.runtime.actor_base import end_tasks
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
+    from actors.connection.backup.connection_backup import Kept
     from actors.connection.causes import Cause, Consequence
     from actors.connection.engine import Engine, PairingCode, Qr
-    from actors.connection.keeping import Kept
-    from actors.connection.reporting import Observed, State
+    from actors.connection.reporter import Observed, State
     from actors.queue.lanes import Lanes
     from actors.redis.commands import Commands
     from actors.redis.leases import Lease, Leases

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from actors.config.settings import Settings
-from actors.connection.vault.reach import Reach
+from actors.connection.backup.bucket.access import Reach
 from actors.health.breakers import LEVELS
 from actors.health.checks import Thresholds
 from actors.health.monitor import Monitor

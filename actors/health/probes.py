@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actors.connection.vault.bucket import BucketAway
+from actors.connection.backup.bucket.port import BucketAway
 from actors.health.breakers import Breaker
 from actors.health.checks import Answer, Backlog, Seen, Spools
 from actors.metrics.counters import measures
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.connection.vault.bucket import Bucket
+    from actors.connection.backup.bucket.port import Bucket
     from actors.health.breakers import State
     from actors.queue.lanes import Lanes
     from actors.redis.leases import Lease, Leases

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.vault.bucket import Conflict
-from actors.connection.vault.envelope import Header, Tampered, TooLarge, seal, unseal
-from actors.connection.vault.keyring import WrongKey
+from actors.connection.backup.bucket.port import Conflict
+from actors.connection.backup.envelope import Header, Tampered, TooLarge, seal, unseal
+from actors.connection.backup.keyring import WrongKey
 from actors.media.directory import step
 from actors.media.store import StoreUnavailable
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from actors.connection.vault.bucket import Bucket
-    from actors.connection.vault.keyring import Keyring
+    from actors.connection.backup.bucket.port import Bucket
+    from actors.connection.backup.keyring import Keyring
     from actors.media.directory import Writing
 
 PART: Final = 4 * 2**20

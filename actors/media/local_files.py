@@ -6,7 +6,7 @@ import platform
 import time
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.vault.keyring import Keyring
+from actors.connection.backup.keyring import Keyring
 from actors.media.bucket_copies import Copies
 from actors.media.directory import DirectoryStore, step
 from actors.media.ledger import Ledger
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.config.settings import Settings
-    from actors.connection.vault.bucket import Bucket
+    from actors.connection.backup.bucket.port import Bucket
     from actors.media.directory import Writing
     from actors.media.ledger import Entry
 

@@ -8,7 +8,7 @@ from actors.media.local_files import Files
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings
-    from actors.connection.vault.bucket import Bucket
+    from actors.connection.backup.bucket.port import Bucket
 
 
 def open_store(settings: Settings, bucket: Bucket | None = None) -> Files:

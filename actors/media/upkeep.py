@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.connection.vault.bucket import BucketAway
+from actors.connection.backup.bucket.port import BucketAway
 from actors.media.ledger import RENEW
 from actors.media.store import StoreUnavailable
 from actors.runtime.atomic_files import held

@@ -10,15 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.config.settings import InvalidSettings, Settings
+from actors.connection.backup.bucket.port import BucketAway
+from actors.connection.backup.envelope import Tampered, TooLarge
+from actors.connection.backup.keyring import WrongKey
+from actors.connection.backup.open_vault import open_bucket, open_vault
+from actors.connection.backup.restore import OLDER, RESTORING, put_in_place
+from actors.connection.backup.session_snapshot import remove
+from actors.connection.backup.vault import SCRATCH, Copy
 from actors.connection.native import SESSION_FILE, renew_session
-from actors.connection.restoring import OLDER, RESTORING, put_in_place
-from actors.connection.session import Session, SessionDamaged, SessionTooNew, SessionUnavailable
-from actors.connection.session_copy import remove
-from actors.connection.vault.bucket import BucketAway
-from actors.connection.vault.envelope import Tampered, TooLarge
-from actors.connection.vault.keyring import WrongKey
-from actors.connection.vault.opening import open_bucket, open_vault
-from actors.connection.vault.vault import SCRATCH, Copy
+from actors.connection.session.session import (
+    Session,
+    SessionDamaged,
+    SessionTooNew,
+    SessionUnavailable,
+)
 from actors.redis import keys
 from actors.redis.client import RedisAway, connect
 from actors.redis.leases import Leases, Owner

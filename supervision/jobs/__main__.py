@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.config.settings import InvalidSettings, Settings
-from actors.connection.vault.bucket import BucketAway
-from actors.connection.vault.envelope import Tampered
-from actors.connection.vault.keyring import WrongKey
+from actors.connection.backup.bucket.port import BucketAway
+from actors.connection.backup.envelope import Tampered
+from actors.connection.backup.keyring import WrongKey
 from actors.redis.client import RedisAway
 from actors.state.documents import StoreAway
 from supervision.jobs import JOBS

@@ -6,17 +6,17 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.connection.session import Session, SessionTooNew
-from actors.connection.vault.envelope import Tampered
-from actors.connection.vault.keyring import WrongKey
-from actors.connection.vault.opening import open_bucket, open_vault
+from actors.connection.backup.envelope import Tampered
+from actors.connection.backup.keyring import WrongKey
+from actors.connection.backup.open_vault import open_bucket, open_vault
+from actors.connection.session.session import Session, SessionTooNew
 from supervision.jobs.job import CannotDo, only
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from actors.config.settings import Settings
-    from actors.connection.vault.vault import Copy, Vault
+    from actors.connection.backup.vault import Copy, Vault
     from supervision.jobs.job import Job
 
 

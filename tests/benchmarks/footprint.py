@@ -21,7 +21,7 @@ STEPS = {
     "signal": ("doubleratchet", "x3dh", "xeddsa"),
     "protobuf": ("google.protobuf",),
     "protobufs": ("actors.connection.native.tables",),
-    "engine": ("actors.connection.native", "actors.connection.session"),
+    "engine": ("actors.connection.native", "actors.connection.session.session"),
 }
 
 

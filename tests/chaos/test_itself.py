@@ -43,7 +43,7 @@ class Break:
 BREAKS = (
     Break(
         "fdatasync of a session left out",
-        "actors/connection/session_file.py",
+        "actors/connection/session/file.py",
         "PRAGMA synchronous=FULL",
         "PRAGMA synchronous=OFF",
         "tests/integration/test_synced.py::test_what_was_answered_is_on_disk[session.db]",
@@ -88,14 +88,14 @@ BREAKS = (
     ),
     Break(
         "the epoch check of a session removed",
-        "actors/connection/session_file.py",
+        "actors/connection/session/file.py",
         "        if epoch != self.epoch:\n",
         "        if epoch < 0:\n",
-        "tests/unit/actors/connection/test_session_file.py::test_a_stale_owner_commits_nothing",
+        "tests/unit/actors/connection/session/test_file.py::test_a_stale_owner_commits_nothing",
     ),
     Break(
         "the message id minted per attempt",
-        "actors/connection/sending.py",
+        "actors/connection/sender.py",
         "Outgoing(job.message_id, job.chat",
         'Outgoing(f"{job.message_id[:-1]}{job.attempts:X}", job.chat',
         "tests/integration/tree/test_sending.py::test_an_engine_that_breaks_loses_nothing",
@@ -115,7 +115,7 @@ BREAKS = (
     ),
     Break(
         "the inbox tombstone left out",
-        "actors/connection/inbox.py",
+        "actors/connection/session/inbox.py",
         """            (kind, *row),
         )
         self._write(""",
@@ -123,11 +123,11 @@ BREAKS = (
         )
         return
         self._write(""",
-        "tests/unit/actors/connection/test_inbox.py::test_a_message_is_there_once",
+        "tests/unit/actors/connection/session/test_inbox.py::test_a_message_is_there_once",
     ),
     Break(
         "the inbox tombstone left out once the message is stored elsewhere",
-        "actors/connection/inbox.py",
+        "actors/connection/session/inbox.py",
         """            "UPDATE tombstones SET inbox = NULL, at = ?"
             " WHERE inbox IN (SELECT value FROM json_each(?))",
             (self._clock(), settled),
@@ -136,7 +136,7 @@ BREAKS = (
             " AND inbox IN (SELECT value FROM json_each(?))",
             (self._clock() + 1, settled),
 """,
-        "tests/unit/actors/connection/test_inbox.py::test_settled_messages_leave_a_tombstone_for_30_days",
+        "tests/unit/actors/connection/session/test_inbox.py::test_settled_messages_leave_a_tombstone_for_30_days",
     ),
     Break(
         "the spool skipped",

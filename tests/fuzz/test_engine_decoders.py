@@ -40,8 +40,8 @@ from actors.connection.native.reading import Forged, Scene, content_of
 from actors.connection.native.sender_keys import Distribution, GroupMessage, OwnSenderKey
 from actors.connection.native.signal import Signal, Undecryptable, new_credentials, new_key_pair
 from actors.connection.native.writing import Place, write
-from actors.connection.polls import PollKeys
-from actors.connection.session import Session
+from actors.connection.session.polls import PollKeys
+from actors.connection.session.session import Session
 from actors.messages import content as kinds
 from tests.fuzz.corpus import RECORDED, changed, damaged, frames, fuzzed, recorded, stanzas
 from tests.unit.actors.connection.native.receiving import unasked

@@ -24,7 +24,7 @@ from actors.connection.native.engine import NativeEngine
 from actors.connection.native.frames import MAX_FRAME
 from actors.connection.native.nodes import Node, encode
 from actors.connection.native.signal import new_credentials
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 from actors.messages.content import Text
 from tests.fuzz.corpus import changed, frames, fuzzed, recorded, stanzas
 from tests.fuzz.hostile import Hostile

@@ -24,7 +24,7 @@ from actors.connection.native import noise, payload
 from actors.connection.native.addresses import Address
 from actors.connection.native.nodes import Node, encode
 from actors.connection.native.socket import Login, Socket
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 from simulator import protocol
 from simulator.certificates import issue, new_private_key
 from simulator.connection import Connection

@@ -56,7 +56,7 @@ PROGRAMS = {
 FRAME = """
 import asyncio, os, sys
 from pathlib import Path
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 from actors.queue.lanes import Send
 from actors.queue.spool.file import Spool
 from actors.state.documents import Write

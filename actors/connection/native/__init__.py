@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from actors.connection.native.engine import NativeEngine
 from actors.connection.native.renewal import renew
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path

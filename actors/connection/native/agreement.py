@@ -16,7 +16,7 @@ from x3dh.types import SecretType
 from actors.connection.native.signatures import KEY_TYPE, verify
 
 if TYPE_CHECKING:
-    from actors.connection.credentials import SignedPrekey
+    from actors.connection.session.identities.credentials import SignedPrekey
 
 
 class BadSignature(Exception):  # noqa: N818 - reads as what it is

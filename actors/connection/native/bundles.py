@@ -16,7 +16,7 @@ from actors.connection.native.socket import iq
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from actors.connection.credentials import Credentials, SignedPrekey
+    from actors.connection.session.identities.credentials import Credentials, SignedPrekey
 
 MAX_NUMBER_BYTES: Final = 4
 """Ids have three bytes, registration ids four."""

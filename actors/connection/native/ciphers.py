@@ -16,7 +16,7 @@ from actors.connection.native.ratchet import Undecryptable
 if TYPE_CHECKING:
     from actors.connection.native.people import People
     from actors.connection.native.signal import Signal
-    from actors.connection.session import Session
+    from actors.connection.session.session import Session
 
 log = structlog.get_logger()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from actors.connection.causes import Cause, Kind
 from actors.connection.native.socket import ConnectionLost
-from actors.connection.session import SessionDamaged, SessionUnavailable, StaleEpoch
+from actors.connection.session.session import SessionDamaged, SessionUnavailable, StaleEpoch
 
 SessionRefusal = (StaleEpoch, SessionDamaged, SessionUnavailable)
 """What an open session refuses with."""
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from actors.connection.native.socket import Socket
-    from actors.connection.session import Session
+    from actors.connection.session.session import Session
 
 
 @asynccontextmanager

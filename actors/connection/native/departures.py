@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from actors.connection.native.nodes import Node
     from actors.connection.native.socket import Socket
-    from actors.connection.session import Session
+    from actors.connection.session.session import Session
 
     Make = Callable[[], Awaitable[Node]]
 

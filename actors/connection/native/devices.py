@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from actors.connection.native.people import People
     from actors.connection.native.socket import Socket
-    from actors.connection.session import Session
+    from actors.connection.session.session import Session
 
 FRESH: Final = 86_400.0
 """Seconds that a device list is trusted without being told that it changed."""

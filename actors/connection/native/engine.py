@@ -31,14 +31,13 @@ from actors.connection.native.socket import (
     Socket,
     iq,
 )
-from actors.connection.offering import Offering
-from actors.connection.session import Session, SessionDamaged, StaleEpoch
+from actors.connection.pairing_window import Offering
+from actors.connection.session.session import Session, SessionDamaged, StaleEpoch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.config.settings import Settings
-    from actors.connection.credentials import Credentials
     from actors.connection.engine import (
         EngineEvents,
         Group,
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
         PairingCode,
         Traffic,
     )
+    from actors.connection.session.identities.credentials import Credentials
     from actors.media.store import MediaStore
 
 log = structlog.get_logger()

@@ -24,11 +24,11 @@ from actors.connection.native.receipts import ack
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.connection.credentials import Credentials
     from actors.connection.engine import EngineEvents
     from actors.connection.native.socket import Socket
-    from actors.connection.offering import Offering
-    from actors.connection.session import Session
+    from actors.connection.pairing_window import Offering
+    from actors.connection.session.identities.credentials import Credentials
+    from actors.connection.session.session import Session
 
 log = structlog.get_logger()
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from actors.connection.native.people import People
     from actors.connection.native.signal import Signal
     from actors.connection.native.socket import Socket
-    from actors.connection.session import Session
+    from actors.connection.session.session import Session
 
 log = structlog.get_logger()
 

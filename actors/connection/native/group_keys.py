@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.connection.groups import KeyRow, OwnKeyRow
 from actors.connection.native.envelope import Malformed
 from actors.connection.native.nodes import parse, proto
 from actors.connection.native.ratchet import Undecryptable
@@ -20,9 +19,10 @@ from actors.connection.native.sender_keys import (
     OwnSenderKey,
     SenderKey,
 )
+from actors.connection.session.identities.groups import KeyRow, OwnKeyRow
 
 if TYPE_CHECKING:
-    from actors.connection.session import Session
+    from actors.connection.session.session import Session
 
 log = structlog.get_logger()
 

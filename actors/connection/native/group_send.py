@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from actors.connection.native.people import People
     from actors.connection.native.rosters import Roster, Rosters
     from actors.connection.native.socket import Socket
-    from actors.connection.polls import PollKeys
-    from actors.connection.session import Session
-    from actors.connection.uploads import Upload
+    from actors.connection.session.polls import PollKeys
+    from actors.connection.session.session import Session
+    from actors.connection.session.uploads import Upload
 
 log = structlog.get_logger()
 

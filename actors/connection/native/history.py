@@ -20,7 +20,7 @@ from actors.connection.native.nodes import MAX_NUMBER, MalformedMessage, Node, p
 from actors.connection.native.reading import LONGEST_ID, Forged, Scene, content_of
 from actors.connection.native.rosters import NotInGroup, UnknownGroup
 from actors.connection.native.socket import ConnectionLost, RequestFailed, RequestTimeout
-from actors.connection.polls import PollKeys
+from actors.connection.session.polls import PollKeys
 from actors.messages.content import Poll, encode, is_plain, text_of
 from actors.metrics.counters import measures
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Awaitable, Callable, Sequence
 
-    from actors.connection.histories import Told
     from actors.connection.native.media.hosts import Hosts
     from actors.connection.native.media.web import Web
     from actors.connection.native.people import People
     from actors.connection.native.rosters import Rosters
     from actors.connection.native.socket import Socket
-    from actors.connection.session import Session
+    from actors.connection.session.history_syncs import Told
+    from actors.connection.session.session import Session
     from actors.messages.content import Content
 
 log = structlog.get_logger()

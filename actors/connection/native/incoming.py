@@ -15,7 +15,7 @@ from actors.connection.native.nodes import MalformedMessage
 from actors.connection.native.notices import Notices, Outcome
 from actors.connection.native.ratchet import Undecryptable
 from actors.connection.native.reading import Forged, Scene, content_of, takes_back_anothers
-from actors.connection.polls import PollKeys
+from actors.connection.session.polls import PollKeys
 from actors.messages.content import Other, Poll, encode, is_plain, text_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from actors.connection.native.people import People
     from actors.connection.native.rosters import Rosters
     from actors.connection.native.signal import Signal
-    from actors.connection.session import Session
+    from actors.connection.session.session import Session
     from actors.messages.content import Content
 
 log = structlog.get_logger()

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import EngineEvents, Group, Outgoing, Traffic
     from actors.connection.native.media.carrying import Carrying
     from actors.connection.native.socket import Socket
-    from actors.connection.session import Session
+    from actors.connection.session.session import Session
 
 log = structlog.get_logger()
 

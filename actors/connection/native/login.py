@@ -15,7 +15,7 @@ from actors.connection.native.socket import RequestFailed, RequestTimeout, iq
 if TYPE_CHECKING:
     from actors.connection.native.people import People
     from actors.connection.native.socket import Socket
-    from actors.connection.session import Session
+    from actors.connection.session.session import Session
 
 log = structlog.get_logger()
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from actors.connection.native.people import People
     from actors.connection.native.rosters import Rosters
     from actors.connection.native.signal import Signal
-    from actors.connection.session import Session
+    from actors.connection.session.session import Session
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from actors.connection.native.addresses import LID, PHONE_NUMBER, Address, parse
 
 if TYPE_CHECKING:
     from actors.connection.native.nodes import Node
-    from actors.connection.session import Session
+    from actors.connection.session.session import Session
 
 
 class People:

@@ -18,10 +18,10 @@ from actors.connection.native.socket import RequestFailed, RequestTimeout, iq
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.connection.credentials import Credentials
     from actors.connection.native.signal import Signal
     from actors.connection.native.socket import Socket
-    from actors.connection.session import Session
+    from actors.connection.session.identities.credentials import Credentials
+    from actors.connection.session.session import Session
 
 log = structlog.get_logger()
 

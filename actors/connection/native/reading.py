@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from actors.connection.native.content import Received
-    from actors.connection.polls import PollKeys
+    from actors.connection.session.polls import PollKeys
 
 LONGEST_ID: Final = 128
 LONGEST_EMOJI: Final = 64

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from actors.connection.native.incoming import Incoming
     from actors.connection.native.nodes import Node
     from actors.connection.native.socket import Socket
-    from actors.connection.session import Session
+    from actors.connection.session.session import Session
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from actors.connection.native.signal import new_signed_prekey
 
 if TYPE_CHECKING:
-    from actors.connection.session import Session
+    from actors.connection.session.session import Session
 
 SKIPPED: Final = 65_536
 """Prekey ids that are left out: more than any session gave away between two backups."""

@@ -21,7 +21,7 @@ from actors.connection.native.outcomes import acknowledgement, told
 from actors.connection.native.socket import ConnectionLost, RequestFailed, RequestTimeout
 from actors.connection.native.turns import Turns
 from actors.connection.native.writing import Dress, Place, dress, write
-from actors.connection.polls import PollKeys
+from actors.connection.session.polls import PollKeys
 from actors.messages.content import Media, Poll
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from actors.connection.native.people import People
     from actors.connection.native.signal import Signal
     from actors.connection.native.socket import Socket
-    from actors.connection.session import Session
-    from actors.connection.uploads import Upload
+    from actors.connection.session.session import Session
+    from actors.connection.session.uploads import Upload
     from actors.messages.content import Content
 
 log = structlog.get_logger()

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from actors.connection.credentials import Credentials, SignedPrekey
 from actors.connection.native.agreement import BadKey, BadSignature, Bundle, initiate, respond
 from actors.connection.native.envelope import (
     MAX_BYTES,
@@ -30,12 +29,13 @@ from actors.connection.native.ratchet import (
     Undecryptable,
 )
 from actors.connection.native.signatures import KEY_TYPE, sign
+from actors.connection.session.identities.credentials import Credentials, SignedPrekey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from actors.connection.keys import StoredRatchet
-    from actors.connection.session import Session
+    from actors.connection.session.identities.signal_keys import StoredRatchet
+    from actors.connection.session.session import Session
 
 __all__ = [
     "BadSignature",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.connection.engine import EngineUnfit
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 from actors.connection.whatsmeow.engine import WhatsmeowEngine
 from actors.connection.whatsmeow.library import load
 from actors.connection.whatsmeow.store import Store

@@ -11,7 +11,7 @@ from actors.connection.causes import Cause, Kind
 from actors.connection.engine import UNSUPPORTED, NotConnected, SendError
 from actors.connection.native.addresses import parse_optional
 from actors.connection.native.writing import Place, write
-from actors.connection.polls import PollKeys
+from actors.connection.session.polls import PollKeys
 from actors.connection.whatsmeow import answers
 from actors.connection.whatsmeow.incoming import Departed, retargeted
 from actors.messages.content import Media, Poll
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from actors.connection.engine import Outgoing
     from actors.connection.native.addresses import Address
     from actors.connection.native.people import People
-    from actors.connection.session import Session
+    from actors.connection.session.session import Session
     from actors.connection.whatsmeow.client import Client
     from actors.messages.content import Content
 

@@ -16,7 +16,7 @@ from actors.connection.engine import ENGINES, UNSUPPORTED, NotConnected, SendErr
 from actors.connection.native.addresses import Address
 from actors.connection.native.committing import SessionRefusal, cause_of
 from actors.connection.native.people import People
-from actors.connection.session import SessionDamaged, StaleEpoch
+from actors.connection.session.session import SessionDamaged, StaleEpoch
 from actors.connection.whatsmeow import endings
 from actors.connection.whatsmeow.asking import Asking
 from actors.connection.whatsmeow.client import Client, Code, Event, Over, Retired
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         Outgoing,
         PairingCode,
     )
-    from actors.connection.session import Session
+    from actors.connection.session.session import Session
     from actors.connection.whatsmeow.client import Heard
     from actors.connection.whatsmeow.library import Library
     from actors.connection.whatsmeow.store import Store

@@ -13,14 +13,14 @@ from actors.connection.native import content
 from actors.connection.native.addresses import GROUP, Address
 from actors.connection.native.nodes import MalformedMessage
 from actors.connection.native.reading import Forged, Scene, content_of
-from actors.connection.polls import PollKeys
+from actors.connection.session.polls import PollKeys
 from actors.messages.content import Change, Media, Poll, encode, is_plain, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.native.people import People
-    from actors.connection.session import Session
+    from actors.connection.session.session import Session
     from actors.messages.content import Content, Target
 
 log = structlog.get_logger()

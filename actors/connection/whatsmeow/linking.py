@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.engine import NotConnected, PairingCode, Qr, SendError
-from actors.connection.offering import Offering
+from actors.connection.pairing_window import Offering
 
 if TYPE_CHECKING:
     from collections.abc import Callable

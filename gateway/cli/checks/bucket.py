@@ -7,9 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actors.connection.vault.bucket import BucketAway, Conflict
-from actors.connection.vault.keyring import WrongKey
-from actors.connection.vault.opening import open_bucket, open_vault
+from actors.connection.backup.bucket.port import BucketAway, Conflict
+from actors.connection.backup.keyring import WrongKey
+from actors.connection.backup.open_vault import open_bucket, open_vault
 from gateway.cli.finding import fail, ok
 from supervision.jobs.copies import verified
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.vault.directory import DirectoryBucket
+from actors.connection.backup.bucket.directory import DirectoryBucket
 from tests.gcs import BUCKET, Gcs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.connection.vault.bucket import Bucket
+    from actors.connection.backup.bucket.port import Bucket
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def bucket(
     """Empty of what other tests wrote under the test's own prefix."""
     if request.param == "directory":
         return DirectoryBucket(request.getfixturevalue("tmp_path"))
-    from actors.connection.vault.gcs import GcsBucket
+    from actors.connection.backup.bucket.gcs import GcsBucket
 
     server: Gcs = request.getfixturevalue("server")
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)

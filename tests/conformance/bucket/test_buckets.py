@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.vault.bucket import BucketAway, Conflict
+from actors.connection.backup.bucket.port import BucketAway, Conflict
 
 if TYPE_CHECKING:
-    from actors.connection.vault.bucket import Bucket
+    from actors.connection.backup.bucket.port import Bucket
 
 
 @pytest.fixture

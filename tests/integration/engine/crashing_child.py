@@ -26,7 +26,7 @@ from actors.connection.native.media.cipher import Opening, Sealing
 from actors.connection.native.media.fetch import Fetcher
 from actors.connection.native.signal import Signal
 from actors.connection.native.socket import Socket
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 from actors.media.directory import DirectoryStore
 from actors.messages.content import Text, unpack
 

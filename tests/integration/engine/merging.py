@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from actors.config.settings import Settings
-from actors.connection.draining import Drain
 from actors.connection.engine import EngineEvents
+from actors.connection.inbox_drain import Drain
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
-from actors.connection.sending import Ticket
-from actors.connection.session import Session
+from actors.connection.sender import Ticket
+from actors.connection.session.session import Session
 from actors.runtime import actor_base
 from actors.state import actor
 from actors.state.actor import StateManager

@@ -28,7 +28,7 @@ from actors.connection.engine import (
 )
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import Keepalive, NativeEngine
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 from actors.media.directory import DirectoryStore
 from actors.messages.content import Text
 from tests import forked

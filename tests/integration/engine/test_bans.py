@@ -11,7 +11,7 @@ from actors.connection.causes import Kind
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import NativeEngine
 from actors.connection.serving import Serving
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.leases import Leases

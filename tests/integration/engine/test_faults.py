@@ -11,7 +11,7 @@ import pytest
 from actors.connection.causes import Kind
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native import linked, socket
-from actors.connection.session import SessionUnavailable
+from actors.connection.session.session import SessionUnavailable
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,

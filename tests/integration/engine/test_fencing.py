@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from actors.connection.native import SESSION_FILE
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 from actors.state.connections import Connections
 from actors.state.documents import open_documents
 from tests.integration.engine import frozen_child, merging

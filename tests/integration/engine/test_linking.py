@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection import offering
+from actors.connection import pairing_window
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import NotConnected, SendError
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, PATIENCE, chat, device, until
@@ -26,7 +26,7 @@ async def types(simulator: Simulator, code: str) -> None:
 async def test_late_codes_get_a_socket_with_all_of_its_time(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(offering, "FRESH", 2.0)  # every socket counts as an old one
+    monkeypatch.setattr(pairing_window, "FRESH", 2.0)  # every socket counts as an old one
     async with device(simulator, tmp_path) as made:
         first = await asyncio.wait_for(made.qrs.get(), PATIENCE)
         code = await made.engine.pairing_code(chat(ACCOUNT))
@@ -45,7 +45,7 @@ async def test_late_codes_get_a_socket_with_all_of_its_time(
 async def test_without_whatsapp_there_is_no_code(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(offering, "WITHIN", 0.2)
+    monkeypatch.setattr(pairing_window, "WITHIN", 0.2)
     async with device(simulator, tmp_path) as made:
         await asyncio.wait_for(made.qrs.get(), PATIENCE)
         simulator.process.kill()

@@ -13,7 +13,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from actors.connection.causes import Kind
 from actors.connection.native import prekeys
 from actors.connection.native.noise import HEADER
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,

@@ -16,7 +16,7 @@ from actors.connection.engine import Outgoing, SendError
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.media import hosts
 from actors.connection.native.media.web import Web
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 from actors.media.directory import DirectoryStore
 from actors.media.store import StoreFull
 from actors.messages.content import Document, Image, Text

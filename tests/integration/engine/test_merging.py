@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from actors.connection.draining import Drain
 from actors.connection.engine import InboxMerge, InboxMessage
+from actors.connection.inbox_drain import Drain
 from actors.connection.native import SESSION_FILE
-from actors.connection.reporting import StateAway
-from actors.connection.sending import Ticket
-from actors.connection.session import Session
+from actors.connection.reporter import StateAway
+from actors.connection.sender import Ticket
+from actors.connection.session.session import Session
 from actors.state.actor import StateManager
 from actors.state.documents import MESSAGES, Documents, Order, Where, open_documents
 from tests.integration.engine import merging

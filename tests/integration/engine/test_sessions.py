@@ -13,7 +13,7 @@ from actors.connection.causes import Kind
 from actors.connection.engine import NotConnected
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.incoming import MAX_RETRIES
-from actors.connection.session import Session, StaleEpoch
+from actors.connection.session.session import Session, StaleEpoch
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.config.settings import Settings
-from actors.connection.session import Session
-from actors.connection.vault.opening import open_bucket, open_vault
+from actors.connection.backup.open_vault import open_bucket, open_vault
+from actors.connection.session.session import Session
 from actors.redis.client import connect
 from actors.state.documents import open_documents
 from actors.state.webhooks import Secret, Webhook, Webhooks

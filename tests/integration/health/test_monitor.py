@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from actors.connection.vault.bucket import BucketAway
+from actors.connection.backup.bucket.port import BucketAway
 from actors.health import resource_history
 from actors.health.actor import HealthMonitor
 from actors.health.checks import Thresholds

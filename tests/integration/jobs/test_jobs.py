@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.session import Session
-from actors.connection.vault.envelope import Header, seal
-from actors.connection.vault.keyring import Keyring
-from actors.connection.vault.opening import open_bucket, open_vault
-from actors.connection.vault.vault import Copy
+from actors.connection.backup.envelope import Header, seal
+from actors.connection.backup.keyring import Keyring
+from actors.connection.backup.open_vault import open_bucket, open_vault
+from actors.connection.backup.vault import Copy
+from actors.connection.session.session import Session
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner

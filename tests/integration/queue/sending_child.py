@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from actors.config.settings import Settings
-from actors.connection.sending import Sender, Ticket
+from actors.connection.sender import Sender, Ticket
 from actors.messages.content import text_of
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from actors.connection.engine import SendError
-from actors.connection.sending import Sender, Ticket
+from actors.connection.sender import Sender, Ticket
 from actors.messages.content import text_of
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.config.settings import Settings
-from actors.connection.draining import Drain
 from actors.connection.engine import EngineEvents
+from actors.connection.inbox_drain import Drain
 from actors.connection.native.engine import NativeEngine
-from actors.connection.sending import Ticket
-from actors.connection.session import Session
+from actors.connection.sender import Ticket
+from actors.connection.session.session import Session
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.state.actor import StateManager

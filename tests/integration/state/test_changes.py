@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 from actors.messages.content import Delete, Edit, Reaction, Target, encode
 from actors.queue import mirror
 from actors.queue.lanes import Lanes, Send

@@ -23,7 +23,7 @@ from actors.connection.engine import (
     SendError,
     Traffic,
 )
-from actors.connection.reporting import StateAway
+from actors.connection.reporter import StateAway
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from actors.connection.vault.reach import Reach
+from actors.connection.backup.bucket.access import Reach
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.leases import Leases

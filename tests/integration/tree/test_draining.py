@@ -6,9 +6,9 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from actors.connection.draining import BATCH
 from actors.connection.engine import InboxMessage, InboxReceipt
-from actors.connection.session_file import SessionUnavailable
+from actors.connection.inbox_drain import BATCH
+from actors.connection.session.file import SessionUnavailable
 from tests.waiting import eventually
 
 if TYPE_CHECKING:

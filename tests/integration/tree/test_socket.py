@@ -11,7 +11,7 @@ import pytest
 
 from actors.connection.causes import Kind
 from actors.connection.engine import Qr
-from actors.connection.pace import Pace
+from actors.connection.timings import Pace
 from tests.integration.tree.scripted import ACCOUNT, ScriptedEngine
 from tests.waiting import eventually
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from actors.connection.session_schema import APPLICATION_ID, VERSION
+from actors.connection.session.schema import APPLICATION_ID, VERSION
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.leases import Owner, poke

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from actors.connection.session import Session
-from actors.connection.vault.gcs import GcsBucket
-from actors.connection.vault.opening import open_vault
+from actors.connection.backup.bucket.gcs import GcsBucket
+from actors.connection.backup.open_vault import open_vault
+from actors.connection.session.session import Session
 from actors.queue.lanes import Lanes, Send
 from actors.redis.leases import poke
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, MESSAGES, Where
@@ -26,7 +26,7 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from actors.connection.vault.vault import Vault
+    from actors.connection.backup.vault import Vault
 
 pytestmark = pytest.mark.timeout(180)
 

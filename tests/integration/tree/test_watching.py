@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from actors.connection import watching
+from actors.connection import presence as presence_module
 from actors.connection.causes import Kind
 from actors.connection.engine import Presence
 from actors.redis import keys, presence
@@ -123,7 +123,7 @@ async def test_of_many_news_the_newest_is_told(
         await note(self, connection, notes)
 
     monkeypatch.setattr(Presences, "note", counted)
-    monkeypatch.setattr(watching, "WAITING", 10)
+    monkeypatch.setattr(presence_module, "WAITING", 10)
     await served.begin()
     chats = [f"155501000{number:02}@s.whatsapp.net" for number in range(20)]
     for chat in chats:

@@ -15,7 +15,7 @@ from actors.connection.engine import Traffic
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import Keepalive, NativeEngine
 from actors.connection.serving import Serving
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 from actors.queue.lanes import Lanes, Send
 from actors.state.documents import RECOVERY_ACTIONS
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator, chat, settings

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.actor import ConnectionActor
-from actors.connection.vault.opening import open_bucket, open_vault
+from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.redis.client import connect
 from actors.redis.leases import Leases
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator, chat, until
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.config.settings import Settings
-    from actors.connection.vault.vault import Vault
+    from actors.connection.backup.vault import Vault
     from actors.redis.leases import Lease
 
 KEY = "5e" * 32

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from actors.config.settings import Settings
-from actors.connection.vault.opening import open_bucket
+from actors.connection.backup.open_vault import open_bucket
 from actors.media.open_store import open_store
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.vault.bucket import BucketAway
+from actors.connection.backup.bucket.port import BucketAway
 from actors.media import bucket_copies, upkeep
 from actors.media.bucket_copies import PART
 from actors.media.ledger import RENEW
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[3]
 
 COPYING = """
 import asyncio, os, pathlib, signal, sys
-from actors.connection.vault.opening import open_bucket
+from actors.connection.backup.open_vault import open_bucket
 from actors.media.open_store import open_store
 from actors.config.settings import Settings
 settings, written, real = Settings.load(pathlib.Path(sys.argv[1])), 0, pathlib.Path.replace

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.restoring import OLDER, put_in_place
-from actors.connection.session import StaleEpoch
-from actors.connection.vault.bucket import BucketAway
+from actors.connection.backup.bucket.port import BucketAway
+from actors.connection.backup.restore import OLDER, put_in_place
+from actors.connection.session.session import StaleEpoch
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, until
 from tests.integration.vault.conftest import SHOP, Host, World
 
@@ -266,7 +266,7 @@ async def test_a_crash_in_the_middle_of_restoring_begins_anew(
     host.lose_disk()
     for step in ("_fetch", "_replace"):
         with monkeypatch.context() as patched:
-            patched.setattr(f"actors.connection.restoring.Restorer.{step}", _crash)
+            patched.setattr(f"actors.connection.backup.restore.Restorer.{step}", _crash)
             with pytest.raises(KeyboardInterrupt):
                 async with host.serves():
                     pass

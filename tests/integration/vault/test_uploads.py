@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.session import Session
-from actors.connection.vault.directory import TEMPORARY, DirectoryBucket
-from actors.connection.vault.keyring import Keyring
-from actors.connection.vault.vault import KEPT, Copy, Vault
+from actors.connection.backup.bucket.directory import TEMPORARY, DirectoryBucket
+from actors.connection.backup.keyring import Keyring
+from actors.connection.backup.vault import KEPT, Copy, Vault
+from actors.connection.session.session import Session
 from actors.redis.session_position import Position
 from tests.gcs import BUCKET, Gcs
 
@@ -27,7 +27,7 @@ KILLS = 6
 
 DYING = """
 import asyncio, os, pathlib, signal, sys
-from actors.connection.vault.directory import DirectoryBucket
+from actors.connection.backup.bucket.directory import DirectoryBucket
 root, before, step = sys.argv[1:]
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -65,7 +65,7 @@ async def test_a_kill_in_the_middle_of_an_upload(
         where.mkdir()
         vault = Vault(DirectoryBucket(where), Keyring.of("5e" * 32))
     else:
-        from actors.connection.vault.gcs import GcsBucket
+        from actors.connection.backup.bucket.gcs import GcsBucket
 
         vault = Vault(GcsBucket(BUCKET), Keyring.of("5e" * 32))
     chance = random.Random(5)

@@ -7,10 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-from actors.connection.session import Session
-from actors.connection.vault.directory import DirectoryBucket
-from actors.connection.vault.keyring import Keyring
-from actors.connection.vault.vault import Vault
+from actors.connection.backup.bucket.directory import DirectoryBucket
+from actors.connection.backup.keyring import Keyring
+from actors.connection.backup.vault import Vault
+from actors.connection.session.session import Session
 
 SIZE = 3_000_000
 
@@ -19,7 +19,7 @@ async def main(bucket: str, file: Path) -> None:
     if bucket.startswith("/"):
         vault = Vault(DirectoryBucket(Path(bucket)), Keyring.of("5e" * 32))
     else:
-        from actors.connection.vault.gcs import GcsBucket
+        from actors.connection.backup.bucket.gcs import GcsBucket
 
         vault = Vault(GcsBucket(bucket), Keyring.of("5e" * 32))
     session = Session.open(file, 1)

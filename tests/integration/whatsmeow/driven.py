@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from actors.config.settings import Settings
 from actors.connection.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing, SendError
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 from actors.messages.content import unpack
 from actors.runtime.logs import log_to
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.vault.reach import Reach
+from actors.connection.backup.bucket.access import Reach
 from actors.runtime import hosts
 from supervision.children import Child, Children, End
 from supervision.cluster import Cluster, Handle, NoAnswer

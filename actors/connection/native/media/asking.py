@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from actors.connection.native.nodes import MalformedMessage, Node, parse, proto
 
 if TYPE_CHECKING:
-    from actors.connection.transfers import Transfer
+    from actors.connection.session.downloads import Transfer
 
 _WORDS: Final = b"WhatsApp Media Retry Notification"
 _NOT_THERE: Final = "2"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.connection.engine import EngineEvents
     from actors.connection.native.socket import Socket
-    from actors.connection.session import Session
+    from actors.connection.session.session import Session
     from actors.media.store import MediaStore
 
 

@@ -16,7 +16,7 @@ from actors.connection.native.media import asking
 from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.media.verdict import LOCAL_PAUSE, Again, Failed, Trouble, verdict
 from actors.connection.native.socket import ConnectionLost
-from actors.connection.session import SessionUnavailable
+from actors.connection.session.session import SessionUnavailable
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from actors.connection.engine import EngineEvents
     from actors.connection.native.media.fetch import Fetcher
     from actors.connection.native.socket import Socket
-    from actors.connection.session import Session
-    from actors.connection.transfers import Transfer
+    from actors.connection.session.downloads import Transfer
+    from actors.connection.session.session import Session
 
 log = structlog.get_logger()
 

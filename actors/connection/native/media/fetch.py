@@ -9,13 +9,13 @@ from urllib.parse import urlencode
 
 import structlog
 
+from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.native.media.cipher import Corrupt, Opening, sealed_size
 from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.media.upload import way
 from actors.connection.native.media.verdict import Trouble
 from actors.connection.native.media.web import Unreachable, patience
 from actors.connection.native.socket import ConnectionLost, RequestFailed, RequestTimeout
-from actors.connection.vault.bucket import BucketAway
 from actors.media.store import StoreUnavailable, TooLarge
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from actors.connection.native.media.hosts import Hosts
     from actors.connection.native.media.web import Web
-    from actors.connection.transfers import Transfer
+    from actors.connection.session.downloads import Transfer
     from actors.media.store import MediaStore
 
 log = structlog.get_logger()

@@ -13,13 +13,13 @@ from urllib.parse import urlencode
 
 import structlog
 
+from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.media.cipher import KEY_BYTES, Sealing, sealed_size
 from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.media.web import CHUNK, Unreachable
 from actors.connection.native.socket import ConnectionLost
-from actors.connection.uploads import Upload
-from actors.connection.vault.bucket import BucketAway
+from actors.connection.session.uploads import Upload
 from actors.media.store import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from actors.connection.native.media.hosts import Hosts, MediaConnection
     from actors.connection.native.media.web import Web
-    from actors.connection.session import Session
+    from actors.connection.session.session import Session
     from actors.media.store import MediaStore
     from actors.messages.content import Media
 

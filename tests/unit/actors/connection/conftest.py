@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 from tests.unit.actors.connection.sessions import Clock
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from actors.connection.native.signal import Signal, Undecryptable
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 
 PEER = "15550100002@s.whatsapp.net"
 GROUP = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from actors.connection.session import Session
+    from actors.connection.session.session import Session
 
 ALICE = "15550100002@s.whatsapp.net"
 DAY = 86_400.0

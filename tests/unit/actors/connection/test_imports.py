@@ -31,7 +31,7 @@ NEEDLESS = {
 }
 LOADED = """
 import json, sys
-import actors.connection.actor, actors.connection.native, actors.connection.session
+import actors.connection.actor, actors.connection.native, actors.connection.session.session
 print(json.dumps(sorted(sys.modules)))
 """
 

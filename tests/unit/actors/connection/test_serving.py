@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.connection.causes import Cause, Kind, consequence
-from actors.connection.ending import Ending, ending_of
+from actors.connection.exit_reasons import Ending, ending_of
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.connection.native.signal import Bundle, Signal, Undecryptable, new_credentials
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 from tests import forked
 
 BOB = "15550100001@s.whatsapp.net"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 from tests.unit.actors.connection.native import receiving
 from tests.unit.actors.connection.native.resending import World
 

@@ -15,7 +15,7 @@ from actors.connection.native.people import People
 from actors.connection.native.rosters import Rosters
 from actors.connection.native.signal import Signal, new_credentials
 from actors.connection.native.writing import Place, write
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 from actors.messages.content import Text
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from actors.messages.content import Text
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from actors.connection.credentials import Credentials
     from actors.connection.native.socket import Socket
-    from actors.connection.session import Session
+    from actors.connection.session.identities.credentials import Credentials
+    from actors.connection.session.session import Session
 
 ACCOUNT = "15550100001@s.whatsapp.net"
 DEVICE = "15550100001:4@s.whatsapp.net"

@@ -12,7 +12,7 @@ from actors.connection.native.signal import (
     Undecryptable,
     new_credentials,
 )
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path

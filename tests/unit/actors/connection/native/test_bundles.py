@@ -11,7 +11,7 @@ from actors.connection.native.signal import new_credentials
 from tests.unit.actors.connection.native.resending import linked_by
 
 if TYPE_CHECKING:
-    from actors.connection.credentials import Credentials
+    from actors.connection.session.identities.credentials import Credentials
 
 OWN = new_credentials()
 PREKEY = (0x010203, bytes(range(32)))

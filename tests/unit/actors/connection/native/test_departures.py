@@ -14,7 +14,7 @@ from actors.connection.native import departures
 from actors.connection.native.departures import Departures
 from actors.connection.native.nodes import Node
 from actors.connection.native.socket import ConnectionLost
-from actors.connection.session import Session, SessionUnavailable
+from actors.connection.session.session import Session, SessionUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

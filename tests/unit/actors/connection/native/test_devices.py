@@ -12,7 +12,7 @@ from actors.connection.native.devices import Devices
 from actors.connection.native.nodes import Node, proto
 from actors.connection.native.people import People
 from actors.connection.native.signal import new_key_pair
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 from tests.unit.actors.connection.sessions import ALICE
 
 if TYPE_CHECKING:

@@ -20,15 +20,15 @@ from actors.connection.native.nodes import Node
 from actors.connection.native.signal import Signal, new_credentials, new_key_pair
 from actors.connection.native.socket import ConnectionLost, Socket
 from actors.connection.native.writing import Place, write
-from actors.connection.offering import Offering
-from actors.connection.session import Session
+from actors.connection.pairing_window import Offering
+from actors.connection.session.session import Session
 from actors.messages.content import Text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from actors.connection.credentials import Credentials
+    from actors.connection.session.identities.credentials import Credentials
 
 ACCOUNT = "15550100001@s.whatsapp.net"
 DEVICE = "15550100001:4@s.whatsapp.net"

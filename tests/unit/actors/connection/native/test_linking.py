@@ -29,8 +29,8 @@ from actors.connection.native.socket import (
     RequestTimeout,
     Socket,
 )
-from actors.connection.offering import Offering
-from actors.connection.session import Session
+from actors.connection.pairing_window import Offering
+from actors.connection.session.session import Session
 from tests.unit.actors.connection.native.code_phone import REF, CodePhone, notification
 from tests.waiting import eventually
 
@@ -316,7 +316,7 @@ async def test_a_code_is_asked_for_only_while_somebody_has_time_to_type_it() -> 
 
 
 async def test_without_a_socket_no_code_is_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.connection.offering.WITHIN", 0.05)
+    monkeypatch.setattr("actors.connection.pairing_window.WITHIN", 0.05)
     offering = Offering()
     with pytest.raises(NotConnected):
         await offering.left(lambda: None)

@@ -18,7 +18,7 @@ from actors.connection.native.signal import (
     new_credentials,
     new_key_pair,
 )
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from actors.connection.native import content
 from actors.connection.native.addresses import Address
 from actors.connection.native.reading import Forged, Scene, content_of
-from actors.connection.polls import PollKeys
+from actors.connection.session.polls import PollKeys
 from actors.messages.content import (
     Card,
     Contact,

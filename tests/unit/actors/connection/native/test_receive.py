@@ -15,7 +15,7 @@ from actors.connection.native.nodes import Node
 from actors.connection.native.notices import Outcome
 from actors.connection.native.receive import Receiver
 from actors.connection.native.socket import ConnectionLost, Socket
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 from tests.measured import Measured
 
 if TYPE_CHECKING:

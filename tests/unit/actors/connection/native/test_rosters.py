@@ -13,7 +13,7 @@ from actors.connection.native.addresses import Address
 from actors.connection.native.nodes import Node
 from actors.connection.native.people import People
 from actors.connection.native.rosters import Member, Roster, Rosters, changed, read
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import pytest
 
 from actors.connection.native.signal import Bundle, Signal, Undecryptable, new_credentials
-from actors.connection.session import Session
+from actors.connection.session.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

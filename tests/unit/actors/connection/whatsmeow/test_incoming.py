@@ -13,7 +13,7 @@ from actors.connection.native.people import People
 from actors.connection.whatsmeow.incoming import MAX_RETRIES, Departed, Incoming
 
 if TYPE_CHECKING:
-    from actors.connection.session import Session
+    from actors.connection.session.session import Session
     from tests.unit.actors.connection.sessions import Clock
 
 OWN = Address("15550100001", "s.whatsapp.net", 3)

@@ -87,7 +87,7 @@ async def test_without_a_code_the_error_is_told() -> None:
 
 
 async def test_a_client_that_was_closed_gives_no_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.connection.offering.WITHIN", 0.05)
+    monkeypatch.setattr("actors.connection.pairing_window.WITHIN", 0.05)
     go = Go(code="K7RM-2V9D")
     linking = Linking(go.classes)
     linking.qr("2@a")

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from actors.connection.native.media.asking import Answer, answer, question
 from actors.connection.native.nodes import Node, proto
-from actors.connection.transfers import Transfer
+from actors.connection.session.downloads import Transfer
 
 ALICE = "15550100002@s.whatsapp.net"
 ACCOUNT = "15550100001@s.whatsapp.net"

@@ -11,8 +11,8 @@ from actors.connection.engine import EngineEvents
 from actors.connection.native.media.courier import AT_ONCE, Courier
 from actors.connection.native.media.hosts import NoLink
 from actors.connection.native.media.verdict import Trouble
-from actors.connection.session import Session
-from actors.connection.transfers import Transfer
+from actors.connection.session.downloads import Transfer
+from actors.connection.session.session import Session
 from actors.runtime.actor_base import end_tasks
 from tests.waiting import eventually
 

@@ -14,7 +14,7 @@ from actors.connection.native.media.fetch import Fetcher
 from actors.connection.native.media.hosts import Hosts, MediaConnection, NoLink
 from actors.connection.native.media.verdict import Trouble
 from actors.connection.native.media.web import Unreachable
-from actors.connection.transfers import Transfer
+from actors.connection.session.downloads import Transfer
 from actors.media.directory import DirectoryStore
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from actors.connection.native import content
 from actors.connection.native.media.parts import LARGEST, is_path, media_of, transfer_of
 from actors.connection.native.nodes import proto
 from actors.connection.native.writing import Dress, Place, dress, write
-from actors.connection.transfers import Transfer
-from actors.connection.uploads import Upload
+from actors.connection.session.downloads import Transfer
+from actors.connection.session.uploads import Upload
 from actors.messages.content import (
     Audio,
     Document,

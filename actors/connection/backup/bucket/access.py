@@ -1,0 +1,33 @@
+"""How a process that lasts comes to the bucket without loading Google's client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from actors.connection.backup.bucket.remote import RemoteBucket
+from actors.connection.backup.open_vault import open_bucket
+
+if TYPE_CHECKING:
+    from actors.config.settings import Settings
+    from actors.connection.backup.bucket.port import Bucket
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The bucket of the settings: a directory at once, Google's by way of the vault's actor."""
+
+    bucket: Bucket | None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """`bucket` is None where sessions are kept in the data directory alone."""
+        if settings.session_storage_type == "local":
+            return cls(None)
+        remote = settings.bucket_directory is None
+        return cls(RemoteBucket() if remote else open_bucket(settings))
+
+    def through(self, handle: Any) -> None:
+        """Go by this actor from now on, where there is one between."""
+        if isinstance(self.bucket, RemoteBucket):
+            self.bucket.handle = handle

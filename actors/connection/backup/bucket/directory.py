@@ -1,0 +1,168 @@
+"""A bucket that is a directory: for trying it, for one host, and for a file system that is shared."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import os
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.connection.backup.bucket.port import BucketAway, Conflict, Content, Entry, check_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+TEMPORARY: Final = ".tmp-"
+"""How the name of a file begins that is being written; no object's does."""
+
+LEFT: Final = 3600.0
+"""Seconds after which such a file belongs to nobody any more."""
+
+WAIT: Final = 10.0
+"""Seconds for which another writer may keep the lock."""
+
+
+class DirectoryBucket:
+    """As a bucket of Google's, on a directory: whole objects, generations, one winner of each.
+
+    The generation is the time of the file's content, in microseconds; it always rises. A crash
+    leaves the object of before and at most a temporary file, which a later write removes.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def write(self, name: str, data: bytes, replaces: int = 0) -> int:
+        """See the port."""
+        return await self._do(self._write, check_name(name), data, replaces)
+
+    async def read(self, name: str) -> Content | None:
+        """See the port."""
+        return await self._do(self._read, check_name(name))
+
+    async def list(self, prefix: str) -> Sequence[Entry]:
+        """See the port."""
+        return await self._do(self._list, prefix)
+
+    async def delete(self, name: str, generation: int = 0) -> None:
+        """See the port."""
+        await self._do(self._delete, check_name(name), generation)
+
+    async def _do(self, step: Callable[..., Any], *arguments: object) -> Any:
+        try:
+            return await asyncio.to_thread(step, *arguments)
+        except OSError as error:
+            raise BucketAway(errno.errorcode.get(error.errno or 0, "OSError")) from error
+
+    def _write(self, name: str, data: bytes, replaces: int) -> int:
+        file = self._root / name
+        with self._locked():
+            known = _generation(file)
+            if known != replaces:
+                if known and file.read_bytes() == data:
+                    return known
+                raise Conflict
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._sweep(file.parent)
+            descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=TEMPORARY)
+            try:
+                with os.fdopen(descriptor, "wb") as stream:
+                    stream.write(data)
+                    stream.flush()
+                    generation = max(time.time_ns() // 1000, known + 1)
+                    os.utime(stream.fileno(), ns=(generation * 1000,) * 2)
+                    os.fsync(stream.fileno())
+                Path(temporary).replace(file)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+            self._sync(file.parent)
+        return generation
+
+    def _read(self, name: str) -> Content | None:
+        try:
+            with (self._root / name).open("rb") as stream:
+                return Content(_of(os.fstat(stream.fileno())), stream.read())
+        except (FileNotFoundError, NotADirectoryError):
+            self._demand()
+            return None
+
+    def _list(self, prefix: str) -> Sequence[Entry]:
+        self._demand()
+        # Nothing above the last part of the prefix need be walked through.
+        start = self._root / prefix.rpartition("/")[0]
+        found = []
+        for file in start.rglob("*"):
+            name = file.relative_to(self._root).as_posix()
+            if not name.startswith(prefix) or file.name.startswith("."):
+                continue
+            try:
+                status = file.stat()
+            except FileNotFoundError:
+                continue
+            if file.is_file():
+                found.append(Entry(name, _of(status), status.st_size, status.st_mtime))
+        return sorted(found, key=lambda entry: entry.name)
+
+    def _delete(self, name: str, generation: int) -> None:
+        self._demand()
+        file = self._root / name
+        with self._locked():
+            if generation and _generation(file) not in {0, generation}:
+                raise Conflict
+            file.unlink(missing_ok=True)
+
+    def _demand(self) -> None:
+        """A directory that is not there is a disk that is not mounted, not an empty bucket."""
+        self._root.stat()
+
+    def _sweep(self, directory: Path) -> None:
+        for left in directory.glob(f"{TEMPORARY}*"):
+            if time.time() - left.stat().st_mtime > LEFT:
+                left.unlink(missing_ok=True)
+
+    def _sync(self, directory: Path) -> None:
+        # The directories above may be as new.
+        while True:
+            handle = os.open(directory, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            if directory == self._root:
+                return
+            directory = directory.parent
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One writer at a time, whichever process it is in; the lock ends with the process."""
+        descriptor = os.open(self._root / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            end = time.monotonic() + WAIT
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > end:
+                        raise
+                    time.sleep(0.005)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _generation(file: Path) -> int:
+    try:
+        return _of(file.stat())
+    except FileNotFoundError:
+        return 0
+
+
+def _of(status: os.stat_result) -> int:
+    return status.st_mtime_ns // 1000

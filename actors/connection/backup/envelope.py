@@ -1,0 +1,215 @@
+"""The format of a backup: compressed, encrypted, and refused unless every bit of it is as it was.
+
+``TMOVAULT`` · version (1 byte) · length of the header (2 bytes) · header (JSON) · wrapped data key ·
+chunks. Numbers are big-endian. Each backup has a data key of its own, which is wrapped by a master
+key. What is encrypted is the compressed session in chunks of 64 KiB (the last may be shorter), each
+with AES-256-GCM under its number, and the last one says that it is: none can be left out, moved or
+appended (the STREAM construction).
+
+The header is authenticated twice: with its key id by the wrapping, and without it by each chunk, so
+that a data key can be wrapped anew and the rest stays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import zlib
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from actors.connection.backup.keyring import KEY_BYTES, WRAPPED_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from actors.connection.backup.keyring import Keyring
+    from actors.redis.session_position import Position
+
+MAGIC: Final = b"TMOVAULT"
+VERSION: Final = 1
+CHUNK: Final = 65_536
+TAG: Final = 16
+
+MAX_SEALED: Final = 256 * 2**20
+MAX_SESSION: Final = 1024 * 2**20
+"""Bytes of a backup and of the session in it at most."""
+
+_FIXED: Final = len(MAGIC) + 1 + 2
+
+
+class Tampered(Exception):  # noqa: N818 - reads as what it is
+    """It is not what was written: changed, cut off, another one's, or no backup at all."""
+
+    code: Final = "backup_damaged"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"The backup is not as it was written ({what}).")
+
+
+class TooLarge(Exception):  # noqa: N818
+    """The session is larger than a backup may be."""
+
+    code: Final = "session_too_large"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a backup is of. `at` is when it was made, in seconds since the epoch."""
+
+    connection: str
+    epoch: int
+    commit: int
+    at: float
+    key_id: str = ""
+
+    def belongs(self, connection: str, position: Position) -> bool:
+        """Whether it is the copy that its name says."""
+        return (self.connection, self.epoch, self.commit) == (connection, *position)
+
+    @property
+    def context(self) -> bytes:
+        """What every chunk is bound to."""
+        return _dump(replace(self, key_id=""))
+
+
+class Sink(Protocol):
+    """What is unsealed is written to it."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+def seal(session: BinaryIO, header: Header, keyring: Keyring, *, level: int = 6) -> Iterator[bytes]:
+    """The backup of a session, piece by piece. Raises `TooLarge`; then it is to be thrown away.
+
+    `level` is how hard it is compressed, 0 not at all.
+    """
+    header = replace(header, key_id=keyring.newest)
+    plain = _dump(header)
+    data_key = os.urandom(KEY_BYTES)
+    yield MAGIC + bytes([VERSION]) + len(plain).to_bytes(2, "big") + plain
+    yield keyring.wrap(data_key, plain)
+    cipher, context = AESGCM(data_key), header.context
+    written = number = 0
+    held = b""
+    for piece in _compressed(session, level):
+        held += piece
+        # The last chunk is marked, so one is always held back.
+        while len(held) > CHUNK:
+            chunk, held = held[:CHUNK], held[CHUNK:]
+            yield cipher.encrypt(_nonce(number, last=False), chunk, context)
+            number, written = number + 1, written + CHUNK
+            if written > MAX_SEALED:
+                raise TooLarge
+    yield cipher.encrypt(_nonce(number, last=True), held, context)
+
+
+def peek(sealed: BinaryIO) -> Header:
+    """What the backup says of itself; nothing of it is proven. Raises `Tampered`."""
+    return _read_header(sealed)[0]
+
+
+def unseal(sealed: BinaryIO, keyring: Keyring, session: Sink) -> Header:
+    """Write the session that is in the backup; return what it is of, proven.
+
+    Raises `Tampered` or `WrongKey`; what was written until then is to be thrown away.
+    """
+    header, plain = _read_header(sealed)
+    wrapped = sealed.read(WRAPPED_BYTES)
+    data_key = keyring.unwrap(header.key_id, wrapped, plain)
+    if data_key is None:
+        raise Tampered("key")
+    cipher, context = AESGCM(data_key), header.context
+    inflate, size, number = zlib.decompressobj(), 0, 0
+    chunk = sealed.read(CHUNK + TAG)
+    while True:
+        following = sealed.read(CHUNK + TAG)
+        try:
+            piece = cipher.decrypt(_nonce(number, last=not following), chunk, context)
+        except (InvalidTag, ValueError):
+            raise Tampered("content") from None
+        while piece:
+            plaintext = inflate.decompress(piece, CHUNK * 16)
+            size += len(plaintext)
+            if size > MAX_SESSION:
+                raise TooLarge
+            session.write(plaintext)
+            piece = inflate.unconsumed_tail
+        if not following:
+            break
+        chunk, number = following, number + 1
+    session.write(inflate.flush())
+    if not inflate.eof:
+        raise Tampered("length")
+    return header
+
+
+def rewrap(sealed: bytes, keyring: Keyring) -> bytes:
+    """The same backup with its data key under the newest master key.
+
+    Raises `Tampered` (of the content nothing is looked at) or `WrongKey`.
+    """
+    size = int.from_bytes(sealed[_FIXED - 2 : _FIXED], "big")
+    header, plain = _parse(sealed[:_FIXED], sealed[_FIXED : _FIXED + size])
+    start = _FIXED + size
+    data_key = keyring.unwrap(header.key_id, sealed[start : start + WRAPPED_BYTES], plain)
+    if data_key is None:
+        raise Tampered("key")
+    renewed = _dump(replace(header, key_id=keyring.newest))
+    return (
+        sealed[: _FIXED - 2]
+        + len(renewed).to_bytes(2, "big")
+        + renewed
+        + keyring.wrap(data_key, renewed)
+        + sealed[start + WRAPPED_BYTES :]
+    )
+
+
+def _compressed(session: BinaryIO, level: int) -> Iterator[bytes]:
+    deflate, size = zlib.compressobj(level), 0
+    while plaintext := session.read(CHUNK * 16):
+        size += len(plaintext)
+        if size > MAX_SESSION:
+            raise TooLarge
+        yield deflate.compress(plaintext)
+    yield deflate.flush()
+
+
+def _nonce(number: int, *, last: bool) -> bytes:
+    return number.to_bytes(11, "big") + bytes([last])
+
+
+def _dump(header: Header) -> bytes:
+    return json.dumps(asdict(header), sort_keys=True, separators=(",", ":")).encode()
+
+
+def _read_header(sealed: BinaryIO) -> tuple[Header, bytes]:
+    fixed = sealed.read(_FIXED)
+    return _parse(fixed, sealed.read(int.from_bytes(fixed[-2:], "big")))
+
+
+def _parse(fixed: bytes, plain: bytes) -> tuple[Header, bytes]:
+    if len(fixed) < _FIXED or not fixed.startswith(MAGIC):
+        raise Tampered("no backup")
+    if fixed[len(MAGIC)] != VERSION:
+        raise Tampered("a version that this release does not know")
+    try:
+        fields = json.loads(plain)
+        header = Header(**fields)
+        sound = (
+            plain == _dump(header)
+            and re.fullmatch(r"[0-9a-f]{16}", header.key_id) is not None
+            and isinstance(header.connection, str)
+            and type(header.epoch) is int
+            and type(header.commit) is int
+        )
+    except (ValueError, TypeError, RecursionError):
+        sound = False
+    if not sound:
+        raise Tampered("header")
+    return header, plain

@@ -1,0 +1,186 @@
+"""Putting the live session in its place before it is opened: the file there, or one of the vault's."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from actors.connection.backup.bucket.port import BucketAway
+from actors.connection.backup.envelope import Tampered
+from actors.connection.backup.live_session import choose
+from actors.connection.backup.quarantine import DAMAGED, move_aside
+from actors.connection.backup.session_snapshot import fold, remove, snapshot
+from actors.connection.session.file import NOWHERE
+from actors.connection.session.session import Session, SessionDamaged, StaleEpoch
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
+
+    from actors.connection.backup.vault import Copy, Vault
+    from actors.redis.leases import Lease
+    from actors.redis.session_position import Position
+
+log = structlog.get_logger()
+
+RESTORING: Final = "session.restoring"
+"""A session that is not in its place yet. Left by a crash, it is begun anew."""
+
+PATIENCE: Final = 6.0
+"""Seconds for one answer of the bucket: who took the actor for this waits as well."""
+
+SHORT: Final = 1.5
+"""The same where it can go on without."""
+
+OLDER: Final = "older"
+"""Where files lie that turned out not to be the live one, until their inbox is drained."""
+
+
+class Restorer:
+    """One connection's file and its copies, at a takeover.
+
+    What is live is the newest that the lease record or the vault knows (G6, G7). A file that is not
+    moves to ``older``: what it received and nobody stored is drained from there. A damaged one
+    moves to ``damaged``. Nothing is deleted. A crash at any instruction leaves the file as it was, or
+    the restored one in its place.
+    """
+
+    def __init__(
+        self,
+        vault: Vault,
+        connection: str,
+        file: Path,
+        *,
+        alone: bool,
+        renew: Callable[[Path, int], Awaitable[None]],
+    ) -> None:
+        """`alone`: nobody elsewhere could have served. `renew` makes what may be old fit to serve."""
+        self._vault = vault
+        self._connection = connection
+        self._file = file
+        self._alone = alone
+        self._renew = renew
+        self._there: Position | None = None
+        self._damage: str | None = None
+        self.copies: Sequence[Copy] | None = None
+
+    async def look(self) -> int:
+        """See what there is, before a lease is taken: the newest epoch that file or vault knows.
+
+        Raises `BucketAway` where the vault alone could say what to serve with, and what
+        `Session.known_position` raises but for damage.
+        """
+        try:
+            there = await asyncio.to_thread(Session.check, self._file)
+            self._there = None if there == NOWHERE else there
+        except SessionDamaged as damage:
+            self._damage = str(damage)
+        try:
+            async with asyncio.timeout(PATIENCE if self._there is None else SHORT):
+                self.copies = await self._vault.copies(self._connection)
+        except (BucketAway, TimeoutError) as away:
+            if self._there is None:
+                raise BucketAway(str(away) or "no_answer") from None
+            self.copies = None
+        known = [copy.position for copy in self.copies or ()]
+        return max((one.epoch for one in (self._there, *known) if one is not None), default=0)
+
+    async def place(self, lease: Lease) -> bool:
+        """Put the live session in its place, with its lease held; False where there is none.
+
+        Raises `BucketAway`, `WrongKey`, `Tampered` where no copy can be read, or what the session
+        raises.
+        """
+        kept = self.copies[-1].position if self.copies else None
+        blind = self.copies is None and not self._alone
+        choice = choose(self._there, lease.session, kept, final=lease.final, blind=blind)
+        if choice.source == "nothing":
+            return False
+        if choice.source == "file" and not choice.renew:
+            return True
+        restoring = self._file.with_name(RESTORING)
+        if choice.source == "file":
+            await asyncio.to_thread(snapshot, self._file, restoring)
+        elif not await self._fetch(restoring):
+            # The copy before the newest is an older one for certain.
+            choice = type(choice)("vault", renew=True)
+        if choice.renew:
+            await self._renew(restoring, lease.epoch)
+        await asyncio.to_thread(self._replace, restoring, lease.epoch, choice.source)
+        log.warning(
+            "session restored",
+            action="restore",
+            connection=self._connection,
+            source=choice.source,
+            renewed=choice.renew,
+        )
+        return True
+
+    async def _fetch(self, target: Path) -> bool:
+        """Restore the newest copy that can be read to `target`; whether it is the newest."""
+        refusal = None
+        for copy in reversed(self.copies or ()):
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self._vault.restore(copy, target)
+            except TimeoutError:
+                raise BucketAway("no_answer") from None
+            except Tampered as error:
+                refusal = error
+                log.error(  # noqa: TRY400 - the code says it
+                    "copy refused",
+                    action="restore",
+                    connection=self._connection,
+                    copy=copy.name,
+                    reason=error.code,
+                )
+            else:
+                return refusal is None
+        assert refusal is not None
+        raise refusal
+
+    def _replace(self, restoring: Path, epoch: int, source: str) -> None:
+        aside = None
+        if self._damage is not None:
+            aside = DAMAGED
+            log.error(
+                "session moved aside",
+                action="move_aside",
+                connection=self._connection,
+                place=aside,
+                reason=self._damage,
+            )
+        elif self._there is not None:
+            fold(self._file)
+            aside = OLDER if source == "vault" else None
+        put_in_place(restoring, self._file, epoch, aside)
+
+
+def put_in_place(restoring: Path, file: Path, epoch: int, aside: str | None) -> None:
+    """Let `restoring` be the session `file`; the one there moves `aside`, or is replaced by it.
+
+    Raises OSError, `SessionUnavailable` where somebody has the one there open, or `StaleEpoch` where
+    it is a newer owner's.
+    """
+    _sync(restoring)
+    # An owner that was frozen until now may have a successor.
+    if aside != DAMAGED and Session.known_position(file).epoch > epoch:
+        raise StaleEpoch
+    if aside == OLDER:
+        fold(file)
+    if aside is not None:
+        move_aside(file, epoch, into=aside)
+    remove(file, beside=True)
+    restoring.replace(file)
+    _sync(file.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

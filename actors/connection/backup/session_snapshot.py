@@ -1,0 +1,69 @@
+"""A session file as it was at one moment, while its owner goes on writing."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from actors.connection.session.session import Session, SessionDamaged, SessionUnavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.redis.session_position import Position
+
+BUSY = 5.0
+
+
+def snapshot(file: Path, target: Path) -> Position:
+    """Copy the session to `target`, which is replaced; how far it got.
+
+    What is committed is in it, and nothing else. Raises `SessionUnavailable` or `SessionDamaged`;
+    nothing is left at `target` then.
+    """
+    remove(target)
+    try:
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o600))
+        with (
+            closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", BUSY, uri=True)) as live,
+            closing(sqlite3.connect(target, isolation_level=None)) as copy,
+        ):
+            live.backup(copy)
+            # One file, with nothing beside it.
+            copy.execute("PRAGMA journal_mode=DELETE")
+        return Session.known_position(target)
+    except BaseException as error:
+        remove(target)
+        if isinstance(error, sqlite3.OperationalError | OSError):
+            raise SessionUnavailable(type(error).__name__) from None
+        if isinstance(error, sqlite3.DatabaseError):
+            raise SessionDamaged(type(error).__name__) from None
+        raise
+
+
+def fold(file: Path) -> None:
+    """Put what SQLite keeps beside the file into it: afterwards the file alone is the session.
+
+    Raises `SessionUnavailable` where somebody has it open, or the disk does not take it.
+    """
+    try:
+        with closing(sqlite3.connect(file, BUSY, isolation_level=None)) as live:
+            busy = live.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except sqlite3.Error as error:
+        raise SessionUnavailable(type(error).__name__) from None
+    log = file.with_name(f"{file.name}-wal")
+    if busy or (log.exists() and log.stat().st_size):
+        raise SessionUnavailable("in use")
+    # What is left is empty, and would be taken for the next file's.
+    log.unlink(missing_ok=True)
+    file.with_name(f"{file.name}-shm").unlink(missing_ok=True)
+
+
+def remove(file: Path, *, beside: bool = False) -> None:
+    """Remove a copy that is not needed; `beside`: only what SQLite may have left beside it."""
+    for suffix in ("-wal", "-shm", "-journal"):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
+    if not beside:
+        file.unlink(missing_ok=True)

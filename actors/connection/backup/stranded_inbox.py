@@ -1,0 +1,127 @@
+"""What older files of a session still hold: received, acknowledged, and stored nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from actors.connection.backup.restore import OLDER
+from actors.connection.inbox_drain import Drain
+from actors.connection.session.session import (
+    Session,
+    SessionDamaged,
+    SessionTooNew,
+    SessionUnavailable,
+    StaleEpoch,
+)
+from actors.runtime.backoff import persist
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from actors.connection.engine import InboxItem, InboxKind
+    from actors.connection.reporter import State
+    from actors.connection.sender import Ticket
+    from actors.queue.lanes import Lanes
+
+log = structlog.get_logger()
+
+LIVE: Final = "session.db"
+
+DRAINED: Final = "drained"
+"""Where older files lie that hold nothing more."""
+
+
+class Leftovers:
+    """Drains the inbox of each older file of a connection, before and beside the live one's (G5).
+
+    A file is done once the store has all of it; what a crash or an outage interrupts begins anew at
+    the next try or by the next owner, and what was stored twice is there once. Files that it was
+    still to fetch are the live session's to fetch.
+    """
+
+    def __init__(
+        self,
+        ticket: Ticket,
+        directory: Path,
+        lanes: Lanes,
+        state: State,
+    ) -> None:
+        """`on_lost` is to be set before `run`: a newer epoch has the connection."""
+        self.on_lost: Callable[[str], None] = lambda _: None
+        self._ticket = ticket
+        self._directory = directory
+        self._lanes = lanes
+        self._state = state
+
+    async def run(self) -> None:
+        """Drain until nothing is left."""
+        for file in sorted((self._directory / OLDER).glob("*/session.db")):
+            try:
+                await persist(partial(self._drain, file), _NotAll, first=0.2, longest=5.0)
+            except (SessionDamaged, SessionTooNew, StaleEpoch) as error:
+                log.error(  # noqa: TRY400 - the code says it
+                    "older session not read",
+                    action="leftovers",
+                    connection=self._ticket.connection,
+                    reason=error.code,
+                )
+
+    async def _drain(self, file: Path) -> None:
+        held = _Held(Session.open(file, self._ticket.epoch))
+        try:
+            await held.show()
+            drain = Drain(self._ticket, held, self._lanes, self._state, on_lost=self.on_lost)
+            if not await drain.once():
+                raise _NotAll
+            await self._hand_over(held.session)
+        finally:
+            held.session.close()
+        done = self._directory / DRAINED
+        await asyncio.to_thread(done.mkdir, mode=0o700, exist_ok=True)
+        await asyncio.to_thread(file.parent.rename, done / file.parent.name)
+        log.info("older session drained", action="leftovers", connection=self._ticket.connection)
+
+    async def _hand_over(self, older: Session) -> None:
+        """Let the live session fetch the files that the older one did not get to."""
+        transfers = older.due_transfers(math.inf, -1)
+        if not transfers:
+            return
+        try:
+            with closing(Session.open(self._directory / LIVE, self._ticket.epoch)) as live:
+                async with live.transaction():
+                    for transfer in transfers:
+                        live.add_transfer(replace(transfer, next_at=time.time()))
+        except SessionUnavailable:  # the live session is being written, or the disk is full
+            raise _NotAll from None
+
+
+class _NotAll(Exception):  # noqa: N818 - reads as what it is
+    """The store or Redis is away."""
+
+
+class _Held:
+    """The inbox of a file that no engine serves."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    async def show(self) -> None:
+        """Nobody waits any more for what was asked for: a resend goes to the live session."""
+        async with self.session.transaction():
+            self.session.show_wanted(time.time())
+
+    async def pending(self, kind: InboxKind, limit: int) -> Sequence[InboxItem]:
+        return self.session.pending(kind, limit)
+
+    async def settle(self, keys: Sequence[int]) -> None:
+        async with self.session.transaction():
+            self.session.settle(keys)

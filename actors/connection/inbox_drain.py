@@ -1,0 +1,246 @@
+"""From the inbox in the session file to the state store and the queue.
+
+An item leaves the inbox only when what it says is stored elsewhere (G5). Repeats are harmless on
+the other side: a document's id is the message's, receipts only ever move a message forward, and a
+chat that was merged has nothing left to merge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import asdict
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from actors.connection.reporter import LONGEST_PAUSE, PAUSE, StateAway
+from actors.connection.session.file import SessionUnavailable
+from actors.messages.content import Delete, decode
+from actors.metrics.counters import measures
+from actors.redis.client import RedisAway
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from actors.connection.engine import InboxKind, InboxMerge, InboxMessage
+    from actors.connection.reporter import State
+    from actors.connection.sender import Ticket
+    from actors.queue.lanes import Lanes
+
+BATCH = 200
+
+APART = 0.2
+"""Seconds between two rounds: the first goes at once, many share a commit and one look for them."""
+
+
+class Source(Protocol):
+    """An inbox: an engine's, or that of a file which nobody serves."""
+
+    async def pending(self, kind: InboxKind, limit: int) -> Sequence[Any]:
+        """The oldest unsettled items of that kind, oldest first."""
+
+    async def settle(self, keys: Sequence[int]) -> None:
+        """Forget items that are stored elsewhere."""
+
+
+class Drain:
+    """Empties the inbox of one connection for as long as `run` runs.
+
+    While the StateManager or Redis is away the items stay in the session file, and each kind is
+    retried by itself: receipts, which prove what was sent (G3), do not wait for messages.
+
+    `on_lost` is called once a newer epoch has the connection: the store takes nothing more from
+    this one, and what it would have said is its successor's to say (G6).
+    """
+
+    def __init__(
+        self,
+        ticket: Ticket,
+        engine: Source,
+        lanes: Lanes,
+        state: State,
+        *,
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self._connection, self._epoch = ticket.connection, ticket.epoch
+        self._on_lost = on_lost
+        self._engine = engine
+        self._lanes = lanes
+        self._state = state
+        self._messages = Stage(self._store, apart=APART)
+        self._receipts = Stage(self._note, apart=APART)
+
+    def look(self) -> None:
+        """Something new is in the inbox."""
+        self._messages.look()
+        self._receipts.look()
+
+    @property
+    def age(self) -> float:
+        """Seconds for which something has been waiting here."""
+        return max(self._messages.age, self._receipts.age)
+
+    async def run(self) -> None:
+        """Drain now, and again whenever there is something new."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._messages.run())
+            group.create_task(self._receipts.run())
+
+    async def once(self) -> bool:
+        """Settle all that is there; False when something has to be tried again later."""
+        return all(await asyncio.gather(self._messages.once(), self._receipts.once()))
+
+    async def _store(self) -> Progress:
+        # Before the messages, and by the same stage: no message is on its way to the old chat now.
+        merges = await self._engine.pending("merge", 1)
+        if merges:
+            return await self._merge(merges[0])
+        messages = await self._engine.pending("message", BATCH)
+        if not messages:
+            became = await self._note_what_became()
+            if became is not Progress.EMPTY:
+                return became
+            # Of the time before, only while there is nothing of now: thousands hold up nobody.
+            messages = await self._engine.pending("history", BATCH)
+        if not messages:
+            return Progress.EMPTY
+        try:
+            kept = await self._state.store_messages(
+                self._connection, self._epoch, [asdict(item) for item in messages]
+            )
+        except StateAway:
+            return Progress.AWAY
+        if not kept:
+            return self._lose()
+        measures.count("teimoso_messages_received", len(messages))
+        deleted = _deleted(messages)
+        try:
+            for message_id in deleted.values():
+                await self._lanes.redact(self._connection, message_id)
+        except RedisAway:
+            # Those alone wait for Redis: they are stored again, which changes nothing.
+            await self._settle([item.key for item in messages if item.key not in deleted])
+            return Progress.AWAY
+        return await self._settle([item.key for item in messages])
+
+    async def _note_what_became(self) -> Progress:
+        """Of messages that are stored. By the same stage: none moves to another chat meanwhile."""
+        statuses = await self._engine.pending("status", BATCH)
+        files = [] if statuses else await self._engine.pending("file", BATCH)
+        items = [*statuses, *files]
+        if not items:
+            return Progress.EMPTY
+        note = self._state.note_statuses if statuses else self._state.note_files
+        try:
+            kept = await note(self._connection, self._epoch, [asdict(item) for item in items])
+        except StateAway:
+            return Progress.AWAY
+        return await self._settle([item.key for item in items]) if kept else self._lose()
+
+    async def _merge(self, merge: InboxMerge) -> Progress:
+        progress = "more"
+        try:
+            while progress == "more":
+                progress = await self._state.merge_chat(
+                    self._connection, self._epoch, merge.old, merge.new
+                )
+        except StateAway:
+            return Progress.AWAY  # what was moved stays moved
+        return await self._settle([merge.key]) if progress == "done" else self._lose()
+
+    def _lose(self) -> Progress:
+        self._on_lost("lost")
+        return Progress.AWAY
+
+    async def _note(self) -> Progress:
+        receipts = await self._engine.pending("receipt", BATCH)
+        if not receipts:
+            return Progress.EMPTY
+        try:
+            await self._lanes.receipts(
+                self._connection,
+                [
+                    (message_id, receipt.status, receipt.at)
+                    for receipt in receipts
+                    for message_id in receipt.message_ids
+                ],
+            )
+        except RedisAway:
+            return Progress.AWAY  # what was noted is noted again, which changes nothing
+        return await self._settle([receipt.key for receipt in receipts])
+
+    async def _settle(self, keys: Sequence[int]) -> Progress:
+        try:
+            await self._engine.settle(keys)
+        except SessionUnavailable:
+            return Progress.AWAY  # a full disk: what is stored twice is there once all the same
+        return Progress.SETTLED
+
+
+def _deleted(messages: Sequence[InboxMessage]) -> dict[int, str]:
+    """By key, WhatsApp's id of what this service sent and that message deleted.
+
+    It is the phone's, or an admin's of the group: whoever else deletes others' messages is not read.
+    """
+    said = {
+        each.key: decode(each.content)
+        for each in messages
+        if each.type == Delete.type and each.content is not None
+    }
+    return {
+        key: each.target.message_id
+        for key, each in said.items()
+        if isinstance(each, Delete) and each.target.sender is None
+    }
+
+
+class Progress(Enum):
+    """What one step of a stage did."""
+
+    EMPTY = "empty"
+    SETTLED = "settled"
+    AWAY = "away"
+
+
+class Stage:
+    """One kind of item, drained step by step; tried again with growing pauses."""
+
+    def __init__(self, step: Callable[[], Awaitable[Progress]], *, apart: float = 0.0) -> None:
+        """`apart`: seconds between the end of a round and the next."""
+        self._step = step
+        self._apart = apart
+        self._look = asyncio.Event()
+        self._waiting_since: float | None = None
+
+    @property
+    def age(self) -> float:
+        since = self._waiting_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def look(self) -> None:
+        if self._waiting_since is None:
+            self._waiting_since = time.monotonic()
+        self._look.set()
+
+    async def run(self) -> None:
+        pause = PAUSE
+        while True:
+            self._look.clear()
+            if await self.once():
+                pause = PAUSE
+                await asyncio.sleep(self._apart)
+                await self._look.wait()
+            else:
+                await asyncio.sleep(pause)
+                pause = min(LONGEST_PAUSE, pause * 2)
+
+    async def once(self) -> bool:
+        began = time.monotonic()
+        while (progress := await self._step()) is Progress.SETTLED:
+            pass
+        if progress is Progress.EMPTY:
+            # What came during the last step is not seen by it.
+            self._waiting_since = time.monotonic() if self._look.is_set() else None
+        elif self._waiting_since is None:
+            self._waiting_since = began
+        return progress is Progress.EMPTY

@@ -1,0 +1,186 @@
+"""Files that are to be fetched: what that takes, on disk since the message is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+from actors.connection.engine import InboxFile
+from actors.connection.session.file import SessionFile
+
+if TYPE_CHECKING:
+    from typing import Any
+
+FILE: Final = "file"
+"""The kind of an inbox item that says what became of a file."""
+
+PAST_FILE: Final = "past_file"
+"""The same of a message of the time before: it waits until all of those are stored."""
+
+LONGEST_WAIT: Final = 3600.0
+"""Seconds until the next try at most; a time beyond that was noted before the clock was set back."""
+
+_COLUMNS: Final = (
+    "chat, sender, message_id, from_me, kind, media_key, direct_path, sha256, sealed_sha256, size,"
+    " attempts, asked, next_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """The file of one message, by canonical addresses; hashes and key are bytes, `size` in bytes.
+
+    `attempts` counts tries that failed, `asked` how often the phone was asked to upload it again
+    since, `next_at` is when it is tried next, in seconds since the epoch.
+    """
+
+    chat: str
+    sender: str
+    message_id: str
+    from_me: bool
+    kind: str
+    key: bytes = field(repr=False)
+    direct_path: str = field(repr=False)
+    sha256: bytes
+    sealed_sha256: bytes
+    size: int
+    attempts: int = 0
+    asked: int = 0
+    next_at: float = 0.0
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        """What names its message."""
+        return self.chat, self.sender, self.message_id
+
+
+class Transfers(SessionFile):
+    """A transfer is there from the commit of its message until that of what became of it (G5)."""
+
+    def add_transfer(self, transfer: Transfer) -> None:
+        """Note that a file is to be fetched; one that is noted already stays as it is."""
+        self._write(
+            f"INSERT OR IGNORE INTO transfers ({_COLUMNS})"  # noqa: S608
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *transfer.name,
+                int(transfer.from_me),
+                transfer.kind,
+                transfer.key,
+                transfer.direct_path,
+                transfer.sha256,
+                transfer.sealed_sha256,
+                transfer.size,
+                transfer.attempts,
+                transfer.asked,
+                transfer.next_at,
+            ),
+        )
+
+    def due_transfers(self, now: float, limit: int) -> list[Transfer]:
+        """Those whose time has come, the longest waiting first."""
+        rows = self._rows(
+            f"SELECT {_COLUMNS} FROM transfers WHERE next_at <= ?1 OR next_at > ?2"  # noqa: S608
+            " ORDER BY next_at, rowid LIMIT ?3",
+            (now, now + LONGEST_WAIT, limit),
+        )
+        return [_transfer(row) for row in rows]
+
+    def next_transfer_at(self, now: float) -> float | None:
+        """When the next one's time comes that is not due; None where there is none."""
+        row = self._row("SELECT min(next_at) FROM transfers WHERE next_at > ?", (now,))
+        return None if row is None else row[0]
+
+    def transfers_of(self, message_id: str) -> list[Transfer]:
+        """The transfers of the messages of this id: ids are their senders', and may be alike."""
+        rows = self._rows(
+            f"SELECT {_COLUMNS} FROM transfers WHERE message_id = ?",  # noqa: S608
+            (message_id,),
+        )
+        return [_transfer(row) for row in rows]
+
+    def put_off(self, transfer: Transfer, next_at: float, *, attempts: int, asked: int) -> None:
+        """Try it again then; one that is elsewhere by now, or done, stays so."""
+        self._write(
+            "UPDATE transfers SET next_at = ?, attempts = ?, asked = ?"
+            " WHERE chat = ? AND sender = ? AND message_id = ? AND direct_path = ?",
+            (next_at, attempts, asked, *transfer.name, transfer.direct_path),
+        )
+
+    def find_transfer_at(self, transfer: Transfer, direct_path: str) -> None:
+        """The file is there now: try it at once."""
+        self._write(
+            "UPDATE transfers SET direct_path = ?, next_at = ?"
+            " WHERE chat = ? AND sender = ? AND message_id = ?",
+            (direct_path, self._clock(), *transfer.name),
+        )
+
+    def end_transfer(
+        self, transfer: Transfer, status: Literal["stored", "failed"], error: str | None = None
+    ) -> bool:
+        """Put what became of the file into the inbox; False where it is done already.
+
+        Where its chat was merged meanwhile, the transfer is found under its other address.
+        """
+        ended = self._rows(
+            "DELETE FROM transfers WHERE message_id = ? AND media_key = ? AND from_me = ?"
+            " RETURNING chat, sender",
+            (transfer.message_id, transfer.key, int(transfer.from_me)),
+        )
+        for chat, sender in ended:
+            self.add_file(chat, sender, transfer.message_id, status, error)
+        return bool(ended)
+
+    def add_file(
+        self,
+        chat: str,
+        sender: str,
+        message_id: str,
+        status: Literal["stored", "failed"],
+        error: str | None = None,
+        *,
+        past: bool = False,
+    ) -> None:
+        """Put what became of a message's file into the inbox; `past`: of one of the time before."""
+        self._write(
+            "INSERT INTO inbox (kind, chat, sender, message_id, at, type, text, from_me, source)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, 0, 'live')",
+            (
+                PAST_FILE if past else FILE,
+                *(chat, sender, message_id, int(self._clock()), status, error),
+            ),
+        )
+
+    def due_files(self, limit: int) -> list[InboxFile]:
+        """The oldest ones whose message is not waiting itself, oldest first.
+
+        Of the time before, once no message of it waits: there may be thousands, and this is asked
+        for with each batch of them.
+        """
+        rows = self._rows(
+            "SELECT inbox.key, inbox.chat, inbox.sender, inbox.message_id, inbox.type, inbox.text"
+            " FROM inbox LEFT JOIN tombstones USING (chat, sender, message_id)"
+            " WHERE inbox.kind = ? AND tombstones.inbox IS NULL ORDER BY inbox.key LIMIT ?",
+            (FILE, limit),
+        )
+        if not rows and self._row("SELECT 1 FROM inbox WHERE kind = 'history' LIMIT 1") is None:
+            rows = self._rows(
+                "SELECT key, chat, sender, message_id, type, text FROM inbox WHERE kind = ?"
+                " ORDER BY key LIMIT ?",
+                (PAST_FILE, limit),
+            )
+        return [InboxFile(*row) for row in rows]
+
+    def move_transfers(self, old: str, new: str) -> None:
+        """The files of messages of the chat `old` are those of messages of `new`."""
+        self._write(
+            "UPDATE OR IGNORE transfers SET chat = ?1,"
+            " sender = CASE sender WHEN ?2 THEN ?1 ELSE sender END WHERE chat = ?2",
+            (new, old),
+        )
+        self._write("DELETE FROM transfers WHERE chat = ?", (old,))
+
+
+def _transfer(row: Any) -> Transfer:
+    chat, sender, message_id, from_me, *rest = row
+    return Transfer(chat, sender, message_id, bool(from_me), *rest)

@@ -1,0 +1,320 @@
+"""One SQLite file with one owner: opening it, its epoch, its transactions.
+
+Every change is made inside `transaction`, which is on disk (fsync) when it ends, or leaves nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import time
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from actors.connection.session.schema import APPLICATION_ID, CHANGES, SCHEMA, VERSION
+from actors.redis.session_position import Position
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from pathlib import Path
+
+NOWHERE = Position(0, 0)
+
+BUSY_SECONDS = 5.0
+"""How long a writer waits for another process's transaction on the same file."""
+
+# The transaction that the running code is inside of. A context variable and not the task: what a
+# transaction awaits may run as a task of its own, and an unrelated task must not slip its writes
+# into a transaction that may yet roll back.
+_inside: ContextVar[object | None] = ContextVar("session_transaction", default=None)
+
+
+class StaleEpoch(Exception):  # noqa: N818 - reads as what it is
+    """The file belongs to a newer epoch: its owner is another one (G6). Nothing was changed."""
+
+    code: Final = "stale_epoch"
+
+
+class SessionDamaged(Exception):  # noqa: N818
+    """The file is no session, or a broken one. It was left as it is."""
+
+    code: Final = "session_damaged"
+
+
+class SessionTooNew(Exception):  # noqa: N818
+    """A newer release wrote the file. It was left as it is."""
+
+    code: Final = "session_too_new"
+
+
+class SessionUnavailable(Exception):  # noqa: N818
+    """The file cannot be read or written now (disk full, locked). Nothing was changed."""
+
+    code: Final = "session_unavailable"
+
+    @property
+    def full(self) -> bool:
+        """Whether the disk has no room."""
+        return self.args == ("SQLITE_FULL",)
+
+
+class SessionBlocked(Exception):  # noqa: N818
+    """Something else stands where the session or its directory belongs. It was left as it is."""
+
+    code: Final = "session_blocked"
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise SessionUnavailable(_name(error)) from error
+    except sqlite3.IntegrityError:
+        raise
+    except sqlite3.DatabaseError as error:
+        raise SessionDamaged(_name(error)) from error
+
+
+def _name(error: sqlite3.Error) -> str:
+    # The code's name only: SQLite's own sentence may quote values.
+    return str(getattr(error, "sqlite_errorname", type(error).__name__))
+
+
+def make_directory(directory: Path) -> None:
+    """Make the directory of a session, where there is none yet.
+
+    Raises `SessionBlocked` where a file is in its place, and `SessionUnavailable` where the disk
+    takes no directory now.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise SessionBlocked(error.strerror) from error
+    except OSError as error:
+        raise SessionUnavailable(error.strerror) from error
+
+
+class SessionFile:
+    """The file of one account, used by one event loop's thread.
+
+    A second process may have it open; whoever has the older epoch is refused by `transaction`
+    (G6). Reads outside a transaction see only what is committed, also while another task's
+    transaction is open.
+    """
+
+    def __init__(self, path: Path, epoch: int, clock: Callable[[], float]) -> None:
+        self.path = path
+        self.epoch = epoch
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._transaction: object | None = None
+        with _translated():
+            self._writer = self._connect()
+            try:
+                self._adopt()
+                self._reader = _read_only(path)
+            except BaseException:
+                self._writer.close()
+                raise
+
+    @classmethod
+    def open(cls, path: Path, epoch: int, *, clock: Callable[[], float] = time.time) -> Self:
+        """The session in `path`, which is created where there is none and now belongs to `epoch`.
+
+        Raises `StaleEpoch` where the file has a newer epoch, `SessionDamaged` where it is no
+        intact session, `SessionTooNew`, `SessionBlocked` or `SessionUnavailable`; in each case the
+        file is untouched.
+        """
+        if _inspect(path, thorough=True).epoch > epoch:
+            raise StaleEpoch
+        return cls(path, epoch, clock)
+
+    @staticmethod
+    def known_position(path: Path) -> Position:
+        """How far the file got: (0, 0) where there is none, or where nobody ever wrote into it.
+
+        Raises `SessionDamaged`, `SessionTooNew`, `SessionBlocked` or `SessionUnavailable`.
+        """
+        return _inspect(path, thorough=False)
+
+    @staticmethod
+    def check(path: Path) -> Position:
+        """As `known_position`, after a look at every page: `SessionDamaged` where one is broken."""
+        return _inspect(path, thorough=True)
+
+    def close(self) -> None:
+        """Close the file; an open transaction is rolled back. Safe to call twice."""
+        # The writer last: who closes last folds the write-ahead log into the file, and only a
+        # writer can.
+        self._reader.close()
+        self._writer.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """All changes made inside are on disk when it ends; on an exception none is (G5).
+
+        Transactions follow one another, whatever task they are in. Raises `StaleEpoch` where the
+        file has a newer owner (G6), `SessionUnavailable` where nothing can be written.
+        """
+        if self._within():
+            raise RuntimeError("a transaction inside a transaction; use savepoint")
+        async with self._lock:
+            with _translated():
+                self._writer.execute("BEGIN IMMEDIATE")
+            self._transaction = object()
+            outer = _inside.get()
+            _inside.set(self._transaction)
+            try:
+                # Read under the write lock: no successor can take the file until this commits.
+                self._check_epoch()
+                before = self._writer.total_changes
+                yield
+                with _translated():
+                    if self._writer.total_changes != before:
+                        self._writer.execute("UPDATE file SET commits = commits + 1")
+                    self._writer.execute("COMMIT")
+            except BaseException:
+                # A full disk ends the transaction by itself.
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+            finally:
+                self._transaction = None
+                _inside.set(outer)
+                self._forget_cached()
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """One message's share of a transaction: on an exception only what it changed is undone."""
+        self._write("SAVEPOINT share")
+        try:
+            yield
+        except BaseException:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK TO share")
+                self._writer.execute("RELEASE share")
+            self._forget_cached()
+            raise
+        self._write("RELEASE share")
+
+    def _forget_cached(self) -> None:
+        """What a subclass holds in memory of the file may have been rolled back."""
+
+    def _within(self) -> bool:
+        return self._transaction is not None and _inside.get() is self._transaction
+
+    def _write(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """Execute inside the transaction; return the number of rows it changed."""
+        if not self._within():
+            raise RuntimeError("the session is changed only inside a transaction")
+        with _translated():
+            return self._writer.execute(sql, parameters).rowcount
+
+    def _insert(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """As `_write`; return the new row's key."""
+        self._write(sql, parameters)
+        with _translated():
+            return int(self._writer.execute("SELECT last_insert_rowid()").fetchone()[0])
+
+    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        connection = self._writer if self._within() else self._reader
+        with _translated():
+            return connection.execute(sql, parameters).fetchall()
+
+    def _row(self, sql: str, parameters: Sequence[Any] = ()) -> Any | None:
+        rows = self._rows(sql, parameters)
+        return rows[0] if rows else None
+
+    def _check_epoch(self) -> None:
+        with _translated():
+            epoch = self._writer.execute("SELECT epoch FROM file").fetchone()[0]
+        if epoch != self.epoch:
+            raise StaleEpoch
+
+    def _connect(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self.path.exists():
+            os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
+            _sync_directory(self.path.parent)
+        writer = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            mode = writer.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+            writer.execute("PRAGMA synchronous=FULL")
+            writer.execute("PRAGMA secure_delete=ON")
+        except BaseException:
+            writer.close()
+            raise
+        if mode != "wal":
+            writer.close()
+            raise SessionUnavailable("the file system allows no write-ahead log")
+        return writer
+
+    def _adopt(self) -> None:
+        """Take the file for this epoch, unless a newer owner took it since it was inspected."""
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            if not self._writer.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
+                for statement in SCHEMA.split(";"):
+                    self._writer.execute(statement)
+                self._writer.execute(
+                    "INSERT INTO file (one, epoch, next_prekey_id) VALUES (1, ?, 1)", (self.epoch,)
+                )
+                self._writer.execute(f"PRAGMA application_id={APPLICATION_ID}")
+                self._writer.execute("PRAGMA user_version=1")
+            written = self._writer.execute("PRAGMA user_version").fetchone()[0]
+            for version in range(written + 1, VERSION + 1):
+                for statement in CHANGES[version].split(";"):
+                    self._writer.execute(statement)
+                self._writer.execute(f"PRAGMA user_version={version}")
+            self._writer.execute("UPDATE file SET epoch = ? WHERE epoch < ?", (self.epoch,) * 2)
+            self._check_epoch()
+            self._writer.execute("COMMIT")
+        except BaseException:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None
+    )
+
+
+def _inspect(path: Path, *, thorough: bool) -> Position:
+    # A file of no bytes is a creation that was cut short: SQLite fills its first page only when
+    # the write-ahead log is switched on.
+    if not path.exists():
+        return NOWHERE
+    if not path.is_file():  # SQLite would wait for a pipe
+        raise SessionBlocked
+    if path.stat().st_size == 0:
+        return NOWHERE
+    with _translated():
+        reader = _read_only(path)
+        try:
+            if not reader.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
+                return NOWHERE
+            if reader.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+                raise SessionDamaged("not a session")
+            if reader.execute("PRAGMA user_version").fetchone()[0] > VERSION:
+                raise SessionTooNew
+            if thorough and reader.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                raise SessionDamaged("quick_check")
+            # A file of an older release counts no commits yet.
+            columns = {row[1] for row in reader.execute("PRAGMA table_info(file)")}
+            commits = "commits" if "commits" in columns else "0"
+            return Position(*reader.execute(f"SELECT epoch, {commits} FROM file").fetchone())  # noqa: S608
+        finally:
+            reader.close()
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

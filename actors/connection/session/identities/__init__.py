@@ -1,0 +1,4 @@
+"""Keys, devices and group members, as rows of the session file.
+
+The cryptography that uses them is the engine's.
+"""

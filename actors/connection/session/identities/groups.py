@@ -1,0 +1,268 @@
+"""The groups of an account: who is in each, whose sender keys are known, who has the own one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from actors.connection.session.file import SessionFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Literal
+
+MAX_KEYS: Final = 5
+"""Sender keys of one device that are kept for a group, as libsignal does (MAX_SENDER_KEY_STATES)."""
+
+RECIPIENT_SECONDS: Final = 7 * 86_400.0
+
+_STEPS: Final = {"delivered": 1, "read": 2}
+
+
+class KeyRow(NamedTuple):
+    """A sender key of another device; bytes are as `native.sender_keys` has them."""
+
+    key_id: int
+    signing: bytes
+    iteration: int
+    chain: bytes
+    skipped: bytes
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.key_id})"  # the rest is secret
+
+
+class OwnKeyRow(NamedTuple):
+    """The own sender key of a group."""
+
+    key_id: int
+    iteration: int
+    chain: bytes
+    private: bytes
+    public: bytes
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.key_id})"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRoster:
+    """Who is in a group, encoded, and when that was asked (seconds)."""
+
+    roster: str
+    fetched_at: float
+
+
+class Groups(SessionFile):
+    """Chats and persons are canonical addresses, devices by the name that their sessions have."""
+
+    # rosters
+
+    def roster(self, chat: str) -> StoredRoster | None:
+        row = self._row("SELECT roster, fetched_at FROM rosters WHERE chat = ?", (chat,))
+        return None if row is None else StoredRoster(*row)
+
+    def save_roster(self, chat: str, roster: str, fetched_at: float) -> None:
+        self._write(
+            "INSERT OR REPLACE INTO rosters (chat, roster, fetched_at) VALUES (?, ?, ?)",
+            (chat, roster, fetched_at),
+        )
+
+    def forget_roster(self, chat: str) -> None:
+        """Ask again before the next message."""
+        self._write("DELETE FROM rosters WHERE chat = ?", (chat,))
+
+    def forget_all_rosters(self) -> None:
+        """As `forget_roster`, for every group."""
+        self._write("DELETE FROM rosters")
+
+    # sender keys of others
+
+    def sender_key(self, chat: str, sender: str, key_id: int) -> KeyRow | None:
+        row = self._row(
+            "SELECT key_id, signing, iteration, chain, skipped FROM sender_keys"
+            " WHERE chat = ? AND sender = ? AND key_id = ?",
+            (chat, sender, key_id),
+        )
+        return None if row is None else KeyRow(*row)
+
+    def add_sender_key(self, chat: str, sender: str, key: KeyRow) -> None:
+        """Keep a key that was handed over; of one that is there the chain stays where it is."""
+        known = self.sender_key(chat, sender, key.key_id)
+        if known is not None and known.signing == key.signing:
+            return
+        self._write(
+            "INSERT OR REPLACE INTO sender_keys"
+            " (chat, sender, key_id, signing, iteration, chain, skipped)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (chat, sender, *key),
+        )
+        self._write(
+            "DELETE FROM sender_keys WHERE number IN (SELECT number FROM sender_keys"
+            " WHERE chat = ? AND sender = ? ORDER BY number DESC LIMIT -1 OFFSET ?)",
+            (chat, sender, MAX_KEYS),
+        )
+
+    def save_sender_key(self, chat: str, sender: str, key: KeyRow) -> None:
+        """A message was read: the key is another one from now on."""
+        self._write(
+            "UPDATE sender_keys SET iteration = ?, chain = ?, skipped = ?"
+            " WHERE chat = ? AND sender = ? AND key_id = ?",
+            (key.iteration, key.chain, key.skipped, chat, sender, key.key_id),
+        )
+
+    # the own sender key
+
+    def own_sender_key(self, chat: str) -> OwnKeyRow | None:
+        row = self._row(
+            "SELECT key_id, iteration, chain, private, public FROM own_sender_keys WHERE chat = ?",
+            (chat,),
+        )
+        return None if row is None else OwnKeyRow(*row)
+
+    def save_own_sender_key(self, chat: str, key: OwnKeyRow) -> None:
+        """What the next message is encrypted with. Another one than before is held by nobody."""
+        known = self.own_sender_key(chat)
+        if known is not None and known.key_id != key.key_id:
+            self._write("DELETE FROM key_holders WHERE chat = ?", (chat,))
+        self._write(
+            "INSERT OR REPLACE INTO own_sender_keys (chat, key_id, iteration, chain, private,"
+            " public) VALUES (?, ?, ?, ?, ?, ?)",
+            (chat, *key),
+        )
+
+    def key_holders(self, chat: str) -> dict[str, bool]:
+        """The devices that may have the own key, and whether they have it for certain."""
+        rows = self._rows("SELECT device, certain FROM key_holders WHERE chat = ?", (chat,))
+        return {str(device): bool(certain) for device, certain in rows}
+
+    def hand_key(self, chat: str, devices: Iterable[str]) -> None:
+        """The key is on its way to these devices."""
+        for device in devices:
+            self._write(
+                "INSERT OR IGNORE INTO key_holders (chat, device, certain) VALUES (?, ?, 0)",
+                (chat, device),
+            )
+
+    def handed_key(self, chat: str, key_id: int, devices: Iterable[str]) -> None:
+        """WhatsApp has the message that brought these devices the key of this id."""
+        own = self.own_sender_key(chat)
+        if own is None or own.key_id != key_id:
+            return
+        for device in devices:
+            self._write(
+                "UPDATE key_holders SET certain = 1 WHERE chat = ? AND device = ?", (chat, device)
+            )
+
+    def drop_own_sender_keys(self, holder: str | None = None) -> None:
+        """Encrypt nothing more with the own keys: with none, or with none that this user may have."""
+        if holder is None:
+            self._write("DELETE FROM own_sender_keys")
+            self._write("DELETE FROM key_holders")
+            return
+        name, server = holder.split("@")
+        for (chat,) in self._rows(
+            "SELECT DISTINCT chat FROM key_holders WHERE device = ? OR device GLOB ?",
+            (holder, f"{name}:*@{server}"),
+        ):
+            self._write("DELETE FROM own_sender_keys WHERE chat = ?", (chat,))
+            self._write("DELETE FROM key_holders WHERE chat = ?", (chat,))
+
+    # whom a message was for
+
+    def expect_receipts(self, chat: str, message_id: str, people: Iterable[str]) -> None:
+        """Note whom a message of the account was for; a repeat changes nothing."""
+        for person in people:
+            self._write(
+                "INSERT OR IGNORE INTO recipients (chat, message_id, person, step, at)"
+                " VALUES (?, ?, ?, 0, ?)",
+                (chat, message_id, person, self._clock()),
+            )
+
+    def was_for(self, chat: str, message_id: str, person: str) -> bool:
+        """Whether this person is one whom the message was for."""
+        return (
+            self._row(
+                "SELECT 1 FROM recipients WHERE chat = ? AND message_id = ? AND person = ?",
+                (chat, message_id, person),
+            )
+            is not None
+        )
+
+    def note_receipt(
+        self, chat: str, message_id: str, person: str, status: Literal["delivered", "read"]
+    ) -> Sequence[Literal["delivered", "read"]]:
+        """Note how far a message got with one person; return what it is with all from now on."""
+        before = self._least(chat, message_id)
+        changed = self._write(
+            "UPDATE recipients SET step = ? WHERE chat = ? AND message_id = ? AND person = ?"
+            " AND step < ?",
+            (_STEPS[status], chat, message_id, person, _STEPS[status]),
+        )
+        if not changed:
+            return ()
+        return self._reached(before, self._least(chat, message_id))
+
+    def leave_out(
+        self, chat: str, person: str
+    ) -> list[tuple[str, Sequence[Literal["delivered", "read"]]]]:
+        """A person left the group: nobody waits for them. What messages are with all who stayed."""
+        rows = self._rows(
+            "SELECT message_id FROM recipients WHERE chat = ? AND person = ?", (chat, person)
+        )
+        news = []
+        for (message_id,) in rows:
+            before = self._least(chat, message_id)
+            self._write(
+                "DELETE FROM recipients WHERE chat = ? AND message_id = ? AND person = ?",
+                (chat, message_id, person),
+            )
+            if reached := self._reached(before, self._least(chat, message_id)):
+                news.append((str(message_id), reached))
+        return news
+
+    @staticmethod
+    def _reached(before: int | None, now: int | None) -> Sequence[Literal["delivered", "read"]]:
+        if before is None or now is None:
+            return ()
+        reached: tuple[Literal["delivered"], Literal["read"]] = ("delivered", "read")
+        return reached[before:now]
+
+    def _least(self, chat: str, message_id: str) -> int | None:
+        row = self._row(
+            "SELECT min(step) FROM recipients WHERE chat = ? AND message_id = ?",
+            (chat, message_id),
+        )
+        return None if row is None else row[0]
+
+    # the file's life
+
+    def move_member(self, lid: str, pn: str) -> None:
+        """What groups have of a member under the LID is the phone number's; devices stay the same."""
+        user, server = lid.split("@")
+        name, new_server = pn.split("@")
+        rows = self._rows(
+            "SELECT DISTINCT sender FROM sender_keys WHERE sender GLOB '*@lid'"
+            " AND (sender = ? OR sender GLOB ?)",
+            (lid, f"{user}:*@{server}"),
+        )
+        for (sender,) in rows:
+            device = sender.removeprefix(user).removesuffix(f"@{server}")
+            self._write(
+                "UPDATE OR IGNORE sender_keys SET sender = ? WHERE sender = ?",
+                (f"{name}{device}@{new_server}", sender),
+            )
+            self._write("DELETE FROM sender_keys WHERE sender = ?", (sender,))
+        self._write(
+            "UPDATE OR IGNORE recipients SET person = ? WHERE person = ? AND person GLOB '*@lid'",
+            (pn, lid),
+        )
+
+    def prune_recipients(self, now: float) -> None:
+        """Forget whom messages were for that were sent a week ago."""
+        self._write("DELETE FROM recipients WHERE at < ?", (now - RECIPIENT_SECONDS,))
+
+    def forget_groups(self) -> None:
+        """Drop all of it: it is another device that comes now."""
+        for table in ("rosters", "sender_keys", "own_sender_keys", "key_holders", "recipients"):
+            self._write(f"DELETE FROM {table}")  # noqa: S608 - names of ours

@@ -1,0 +1,88 @@
+"""What was sent, kept a day for recipients who could not decrypt it, and how often they asked."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from actors.connection.session.file import SessionFile
+
+SENT_SECONDS = 86_400.0
+SENT_ROWS = 10_000
+RETRY_SECONDS = 30 * 86_400.0
+
+KNOWN_SECONDS = 90 * 86_400.0
+"""How long it is known that a message was sent by this device, and not by the account's phone."""
+
+
+class Sent(SessionFile):
+    """Plaintexts of the last day, at most `SENT_ROWS` of them, and counts of retry receipts."""
+
+    def remember_sent(self, chat: str, message_id: str, plaintext: bytes, at: float) -> None:
+        """Keep the plaintext for 24 hours; the oldest make room. A repeat replaces the first."""
+        number = self._insert(
+            "INSERT OR REPLACE INTO sent (chat, message_id, plaintext, at) VALUES (?, ?, ?, ?)",
+            (chat, message_id, plaintext, at),
+        )
+        self._write("DELETE FROM sent WHERE number <= ?", (number - SENT_ROWS,))
+        self._write(
+            "INSERT OR IGNORE INTO sent_ids (chat, message_id, at) VALUES (?, ?, ?)",
+            (chat, message_id, at),
+        )
+
+    def was_sent(self, chat: str, message_id: str) -> bool:
+        """Whether this device, or the one of this account before it, sent the message."""
+        row = self._row(
+            "SELECT 1 FROM sent_ids WHERE chat = ? AND message_id = ?", (chat, message_id)
+        )
+        return row is not None
+
+    def sent_plaintext(self, chat: str, message_id: str) -> bytes | None:
+        """The plaintext sent under this id within 24 hours."""
+        row = self._row(
+            "SELECT plaintext FROM sent WHERE chat = ? AND message_id = ? AND at >= ?",
+            (chat, message_id, self._clock() - SENT_SECONDS),
+        )
+        return None if row is None else bytes(row[0])
+
+    def count_retry(
+        self, direction: Literal["asked", "answered"], chat: str, peer: str, message_id: str
+    ) -> int:
+        """Count one more retry receipt for a message and return how many there were with it.
+
+        ``asked``: this device asked `peer` to encrypt again. ``answered``: it did so for `peer`.
+        """
+        self._write(
+            "INSERT INTO retries (direction, chat, peer, message_id, count, at)"
+            " VALUES (?, ?, ?, ?, 1, ?) ON CONFLICT DO UPDATE SET count = count + 1, at = excluded.at",
+            (direction, chat, peer, message_id, self._clock()),
+        )
+        return self.retries(direction, chat, peer, message_id)
+
+    def retries(
+        self, direction: Literal["asked", "answered"], chat: str, peer: str, message_id: str
+    ) -> int:
+        """How many retry receipts were counted for the message."""
+        row = self._row(
+            "SELECT count FROM retries"
+            " WHERE direction = ? AND chat = ? AND peer = ? AND message_id = ?",
+            (direction, chat, peer, message_id),
+        )
+        return 0 if row is None else int(row[0])
+
+    def move_sent(self, old: str, new: str) -> None:
+        """What was sent to the chat `old` was sent to `new`, and so were its counts."""
+        for table in ("sent", "retries", "sent_ids"):
+            self._write(f"UPDATE OR IGNORE {table} SET chat = ? WHERE chat = ?", (new, old))  # noqa: S608
+            self._write(f"DELETE FROM {table} WHERE chat = ?", (old,))  # noqa: S608
+        self._write("UPDATE OR IGNORE retries SET peer = ? WHERE peer = ?", (new, old))
+
+    def prune_sent(self, now: float) -> None:
+        """Drop plaintexts older than a day, retry counts after 30 days, ids after 90."""
+        self._write("DELETE FROM sent_ids WHERE at < ?", (now - KNOWN_SECONDS,))
+        self._write("DELETE FROM sent WHERE at < ?", (now - SENT_SECONDS,))
+        self._write("DELETE FROM retries WHERE at < ?", (now - RETRY_SECONDS,))
+
+    def forget_sent(self) -> None:
+        """Drop all plaintexts and counts. What was sent is stored, and not to be stored again."""
+        self._write("DELETE FROM sent")
+        self._write("DELETE FROM retries")

@@ -1,0 +1,90 @@
+"""One account's session: keys, ratchets, inbox and what was sent, in one SQLite file.
+
+What belongs together is committed together: a message's ratchet step, the prekey it used up and
+its inbox row are one transaction, so that after a crash at any instruction either all of it
+happened or none (G5).
+"""
+
+from __future__ import annotations
+
+from actors.connection.session.file import (
+    SessionBlocked,
+    SessionDamaged,
+    SessionTooNew,
+    SessionUnavailable,
+    StaleEpoch,
+    make_directory,
+)
+from actors.connection.session.history_syncs import Histories
+from actors.connection.session.identities.contact_devices import Directory
+from actors.connection.session.identities.credentials import Credentials, SignedPrekey
+from actors.connection.session.identities.groups import Groups
+from actors.connection.session.identities.signal_keys import Keys
+from actors.connection.session.inbox import Inbox
+from actors.connection.session.message_aliases import Aliases
+from actors.connection.session.polls import Polls
+from actors.connection.session.sent_messages import Sent
+from actors.connection.session.uploads import Uploads
+
+__all__ = [
+    "Credentials",
+    "Session",
+    "SessionBlocked",
+    "SessionDamaged",
+    "SessionTooNew",
+    "SessionUnavailable",
+    "SignedPrekey",
+    "StaleEpoch",
+    "make_directory",
+]
+
+
+class Session(Inbox, Sent, Uploads, Polls, Groups, Histories, Aliases, Directory, Keys):
+    """The session file of one account.
+
+    Reading is allowed anywhere and sees what is committed; every method that changes something
+    must be called inside ``async with session.transaction()`` and raises `RuntimeError` otherwise.
+    """
+
+    def learn_lid(self, lid: str, pn: str) -> bool:
+        """Note that two canonical addresses are one person's; True where that is news.
+
+        The newest pair wins. What there is under the LID moves to the phone-number address, the
+        device staying the same: sessions, the inbox, tombstones, and what was sent. Both addresses
+        are one conversation with one session from then on, and a message is in it once.
+        """
+        news = super().learn_lid(lid, pn)
+        if news:
+            self.move_ratchets(lid, pn)
+            self.move_chat(lid, pn)
+            self.move_sender(lid, pn)
+            self.move_member(lid, pn)
+            self.move_sent(lid, pn)
+            self.move_polls(lid, pn)
+            self.move_key_list(lid, pn)
+            self.forget_devices(lid)
+        return news
+
+    def prune(self, now: float) -> None:
+        """Drop what outlived its term. Files that are still to be fetched end by themselves."""
+        self.prune_tombstones(now)
+        self.prune_statuses(now)
+        self.prune_sent(now)
+        self.prune_recipients(now)
+        self.prune_uploads(now)
+        self.prune_polls(now)
+        self.prune_aliases(now)
+        self.prune_signed_prekeys(now)
+
+    def forget_credentials(self) -> None:
+        """Forget the account: its keys and sessions, devices, groups, plaintexts.
+
+        The inbox, its tombstones and the files that are still to be fetched stay: those messages
+        were acknowledged.
+        """
+        self.forget_keys()
+        self.forget_directory()
+        self.forget_groups()
+        self.forget_histories()
+        self.forget_sent()
+        self.forget_uploads()

@@ -1,0 +1,65 @@
+"""Files that were uploaded for messages on their way out: each once, also over retries and crashes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from actors.connection.session.file import SessionFile
+
+UPLOAD_SECONDS: Final = 86_400.0
+"""How long what was uploaded is counted on; the media servers keep it for weeks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Where an uploaded file is, and what opens it; `at` is when, in seconds since the epoch."""
+
+    kind: str
+    key: bytes = field(repr=False)
+    url: str = field(repr=False)
+    direct_path: str = field(repr=False)
+    sha256: bytes
+    sealed_sha256: bytes
+    size: int
+    at: float
+
+
+class Uploads(SessionFile):
+    """So that a message that is sent again is the same, byte for byte."""
+
+    def remember_upload(self, message_id: str, upload: Upload) -> None:
+        """Keep it for a day; a later one of the same message replaces it."""
+        self._write(
+            "INSERT OR REPLACE INTO uploads"
+            " (message_id, kind, media_key, url, direct_path, sha256, sealed_sha256, size, at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                message_id,
+                upload.kind,
+                upload.key,
+                upload.url,
+                upload.direct_path,
+                upload.sha256,
+                upload.sealed_sha256,
+                upload.size,
+                upload.at,
+            ),
+        )
+
+    def upload(self, message_id: str) -> Upload | None:
+        """What was uploaded for the message within a day."""
+        row = self._row(
+            "SELECT kind, media_key, url, direct_path, sha256, sealed_sha256, size, at"
+            " FROM uploads WHERE message_id = ? AND at >= ?",
+            (message_id, self._clock() - UPLOAD_SECONDS),
+        )
+        return None if row is None else Upload(*row)
+
+    def prune_uploads(self, now: float) -> None:
+        """Drop those that are older than a day."""
+        self._write("DELETE FROM uploads WHERE at < ?", (now - UPLOAD_SECONDS,))
+
+    def forget_uploads(self) -> None:
+        """Drop them all."""
+        self._write("DELETE FROM uploads")

@@ -1,0 +1,99 @@
+"""What an older file of a session still holds gets to the state store (G5)."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, cast
+
+from actors.connection.backup.restore import OLDER
+from actors.connection.backup.stranded_inbox import DRAINED, Leftovers
+from actors.connection.sender import Ticket
+from actors.connection.session.downloads import Transfer
+from actors.connection.session.session import Session, SessionUnavailable
+from actors.messages.content import Edit, Target, decode, encode
+from tests.integration.tree.scripted import Shelf
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from actors.queue.lanes import Lanes
+
+CHAT = "15550100002@s.whatsapp.net"
+
+
+async def test_changes_leave_it_as_messages_do(tmp_path: Path) -> None:
+    said = Edit(Target("3EB0A1B2C3D4E5F6A7B8C9", CHAT), "ho")
+    file = tmp_path / OLDER / "1" / "session.db"
+    with closing(Session.open(file, 1)) as older:
+        async with older.transaction():
+            for message_id, content in (("WORDS", None), ("CHANGE", encode(said))):
+                older.add_message(
+                    chat=CHAT,
+                    sender=CHAT,
+                    message_id=message_id,
+                    at=900,
+                    type="text" if content is None else "edit",
+                    text="hi" if content is None else None,
+                    content=content,
+                )
+    shelf = Shelf()
+    await Leftovers(Ticket("shop", 2), tmp_path, cast("Lanes", None), shelf).run()
+    assert list(shelf.messages) == ["shop.WORDS", "shop.CHANGE"]
+    assert decode(shelf.messages["shop.CHANGE"]["content"]) == said
+    assert (tmp_path / DRAINED / "1" / "session.db").is_file()
+
+
+async def test_files_that_it_was_still_to_fetch_are_the_live_sessions(tmp_path: Path) -> None:
+    fetched, waiting = (
+        Transfer(CHAT, CHAT, name, False, "image", b"k" * 32, "/p", b"h" * 32, b"s" * 32, 5)
+        for name in ("FETCHED", "WAITING")
+    )
+    file = tmp_path / OLDER / "1" / "session.db"
+    with closing(Session.open(file, 1)) as older:
+        async with older.transaction():
+            for transfer in (fetched, waiting):
+                older.add_message(
+                    chat=CHAT,
+                    sender=CHAT,
+                    message_id=transfer.message_id,
+                    at=900,
+                    type="image",
+                    text=None,
+                )
+                older.add_transfer(transfer)
+            older.put_off(waiting, 2e9, attempts=3, asked=1)
+            older.end_transfer(fetched, "stored")
+    shelf = Shelf()
+    with closing(Session.open(tmp_path / "session.db", 2)) as live:
+        await Leftovers(Ticket("shop", 2), tmp_path, cast("Lanes", None), shelf).run()
+        assert shelf.messages["shop.FETCHED"]["media"] == "stored"
+        (found,) = live.due_transfers(2e9, 9)
+        assert (found.name, found.attempts, found.asked) == (waiting.name, 3, 1)
+        assert found.next_at < 2e9
+        async with live.transaction():
+            assert live.end_transfer(found, "stored")
+    assert (tmp_path / DRAINED / "1" / "session.db").is_file()
+
+
+async def test_a_live_session_that_takes_nothing_now_is_given_them_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transfer = Transfer(CHAT, CHAT, "A", False, "image", b"k" * 32, "/p", b"h" * 32, b"s" * 32, 5)
+    with closing(Session.open(tmp_path / OLDER / "1" / "session.db", 1)) as older:
+        async with older.transaction():
+            older.add_transfer(transfer)
+    real, refused = Session.add_transfer, list[str]()
+
+    def full(session: Session, one: Transfer) -> None:
+        if not refused:
+            refused.append(one.message_id)
+            raise SessionUnavailable("SQLITE_FULL")
+        real(session, one)
+
+    with closing(Session.open(tmp_path / "session.db", 2)) as live:
+        monkeypatch.setattr(Session, "add_transfer", full)
+        await Leftovers(Ticket("shop", 2), tmp_path, cast("Lanes", None), Shelf()).run()
+        assert refused == ["A"]
+        assert [one.name for one in live.due_transfers(2e9, 9)] == [transfer.name]

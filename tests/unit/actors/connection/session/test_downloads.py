@@ -1,0 +1,189 @@
+"""A file that is to be fetched is on disk from its message's commit until that of what became of it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.connection.session.downloads import LONGEST_WAIT, Transfer
+from actors.connection.session.session import Session
+from actors.connection.session.uploads import UPLOAD_SECONDS, Upload
+from tests.unit.actors.connection.sessions import ALICE, Clock, put
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LID = "90000000000002@lid"
+FILE = Transfer(ALICE, ALICE, "A", False, "image", b"k" * 32, "/path", b"h" * 32, b"s" * 32, 5)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def session(tmp_path: Path, clock: Clock) -> Iterator[Session]:
+    with closing(Session.open(tmp_path / "session.db", 1, clock=clock)) as opened:
+        yield opened
+
+
+async def expect(session: Session, *transfers: Transfer) -> None:
+    async with session.transaction():
+        for transfer in transfers:
+            session.add_transfer(transfer)
+
+
+async def settle(session: Session) -> None:
+    async with session.transaction():
+        session.settle([one.key for one in session.pending("message", 9)])
+
+
+async def test_it_is_there_until_it_ends_and_ends_once(session: Session, clock: Clock) -> None:
+    await put(session, "A")
+    await expect(session, FILE, replace(FILE, direct_path="/again"))
+    assert session.due_transfers(clock.now, 9) == [FILE]
+    for status in (True, False):
+        async with session.transaction():
+            assert session.end_transfer(FILE, "stored") is status
+    assert session.due_transfers(clock.now, 9) == []
+    assert session.pending("file", 9) == [], "its message waits itself"
+    await settle(session)
+    (file,) = session.pending("file", 9)
+    assert (file.chat, file.sender, file.message_id) == FILE.name
+    assert (file.status, file.error) == ("stored", None)
+    async with session.transaction():
+        session.settle([file.key])
+    assert session.pending("file", 9) == []
+
+
+async def test_the_longest_waiting_comes_first_and_none_before_its_time(
+    session: Session, clock: Clock
+) -> None:
+    later = replace(FILE, message_id="B", next_at=clock.now + 10)
+    sooner = replace(FILE, message_id="C", next_at=clock.now - 1)
+    first = replace(FILE, message_id="D", next_at=clock.now - 2)
+    await expect(session, later, sooner, first)
+    assert session.due_transfers(clock.now, 9) == [first, sooner]
+    assert session.due_transfers(clock.now, 1) == [first]
+    assert session.next_transfer_at(clock.now) == clock.now + 10
+    async with session.transaction():
+        session.put_off(first, clock.now + 5, attempts=3, asked=1)
+    assert session.next_transfer_at(clock.now) == clock.now + 5
+    clock.now += 5
+    (_, put_off) = session.due_transfers(clock.now, 9)
+    assert put_off == replace(first, next_at=clock.now, attempts=3, asked=1)
+
+
+async def test_a_clock_that_is_set_back_holds_nothing_up(session: Session, clock: Clock) -> None:
+    noted = replace(FILE, next_at=clock.now + LONGEST_WAIT)
+    await expect(session, noted)
+    assert session.due_transfers(clock.now, 9) == []
+    assert session.due_transfers(clock.now - 60, 9) == [noted]
+
+
+async def test_where_it_is_now_counts_also_for_who_looked_elsewhere(
+    session: Session, clock: Clock
+) -> None:
+    """An answer of the phone that comes while the old place is asked is not put off by that."""
+    await expect(session, FILE)
+    async with session.transaction():
+        session.find_transfer_at(FILE, "/new")
+        session.put_off(FILE, clock.now + 60, attempts=9, asked=9)
+    (found,) = session.due_transfers(clock.now, 9)
+    assert found == replace(FILE, direct_path="/new", next_at=clock.now)
+    assert session.transfers_of("A") == [found]
+
+
+async def test_those_of_the_time_before_wait_for_all_of_it(session: Session) -> None:
+    """So that the look for what is due costs nothing for thousands that are not."""
+    for name in ("OLD", "OLDER"):
+        await put(session, name, source="history")
+    await put(session, "A")
+    async with session.transaction():
+        session.add_file(ALICE, ALICE, "OLD", "failed", "media_not_fetched", past=True)
+        session.add_file(ALICE, ALICE, "A", "stored")
+    await settle(session)
+    (file,) = session.pending("file", 9)
+    assert file.message_id == "A"
+    old, older = session.pending("history", 9)
+    for settled, due in ((file, []), (old, []), (older, ["OLD"])):
+        async with session.transaction():
+            session.settle([settled.key])
+        assert [one.message_id for one in session.pending("file", 9)] == due
+
+
+async def test_it_moves_with_its_chat_whoever_has_it_in_hand(session: Session) -> None:
+    in_hand = replace(FILE, chat=LID, sender=LID)
+    double = replace(FILE, message_id="B")
+    await put(session, "A", chat=LID, sender=LID)
+    await expect(session, in_hand, double, replace(double, chat=LID, sender=LID))
+    async with session.transaction():
+        session.add_file(LID, LID, "OLD", "failed", "media_gone")
+        session.learn_lid(LID, ALICE)
+        assert session.end_transfer(in_hand, "failed", "media_corrupt")
+        assert session.end_transfer(double, "stored")
+        assert not session.transfers_of("A") + session.transfers_of("B")
+    await settle(session)
+    assert [(one.chat, one.message_id, one.error) for one in session.pending("file", 9)] == [
+        (ALICE, "OLD", "media_gone"),
+        (ALICE, "A", "media_corrupt"),
+        (ALICE, "B", None),
+    ]
+
+
+async def test_it_follows_its_message_where_a_members_number_becomes_known(
+    session: Session,
+) -> None:
+    """What is stored stays in the document that it is in, whoever is known to have said it by now."""
+    group = "120363000000000001@g.us"
+    names = ("STORED", "WAITS", "DONE")
+    files = [replace(FILE, chat=group, sender=LID, message_id=name) for name in names]
+    await put(session, "STORED", chat=group, sender=LID)
+    await settle(session)
+    for name in ("WAITS", "DONE"):
+        await put(session, name, chat=group, sender=LID)
+    await expect(session, *files)
+    async with session.transaction():
+        assert session.end_transfer(files[2], "stored")
+        session.learn_lid(LID, ALICE)
+        assert session.end_transfer(files[0], "stored")
+        assert session.end_transfer(files[1], "stored")
+    said = {one.message_id: one.sender for one in session.pending("message", 9)}
+    assert said == {"WAITS": ALICE, "DONE": ALICE}
+    await settle(session)
+    became = {one.message_id: one.sender for one in session.pending("file", 9)}
+    assert became == {"STORED": LID, **said}
+
+
+async def test_an_upload_is_kept_for_a_day(session: Session, clock: Clock) -> None:
+    made = Upload("image", b"k" * 32, "https://x/y", "/y", b"h" * 32, b"s" * 32, 5, clock.now)
+    async with session.transaction():
+        session.remember_upload("A", made)
+    assert session.upload("A") == made
+    assert session.upload("B") is None
+    clock.now += UPLOAD_SECONDS + 1
+    assert session.upload("A") is None
+    async with session.transaction():
+        session.prune(clock.now)
+    clock.now -= UPLOAD_SECONDS
+    assert session.upload("A") is None
+
+
+async def test_who_forgets_the_account_forgets_keys_of_files(session: Session) -> None:
+    made = Upload("image", b"k" * 32, "https://x/y", "/y", b"h" * 32, b"s" * 32, 5, 1.8e9)
+    await expect(session, FILE)
+    async with session.transaction():
+        session.remember_upload("A", made)
+        session.forget_credentials()
+    assert session.upload("A") is None
+    assert session.transfers_of("A") == [FILE], "its message was acknowledged"
+
+
+def test_keys_and_places_are_not_shown() -> None:
+    assert "kkk" not in repr(FILE)
+    assert "/path" not in repr(FILE)
