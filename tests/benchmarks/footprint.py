@@ -20,7 +20,7 @@ STEPS = {
     "cryptography": ("cryptography.hazmat.primitives.ciphers.aead",),
     "signal": ("doubleratchet", "x3dh", "xeddsa"),
     "protobuf": ("google.protobuf",),
-    "protobufs": ("actors.connection.native.tables",),
+    "protobufs": ("actors.connection.native.transport.tables",),
     "engine": ("actors.connection.native", "actors.connection.session.session"),
 }
 

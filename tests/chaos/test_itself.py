@@ -71,13 +71,13 @@ BREAKS = (
     ),
     Break(
         "the ack sent before the commit",
-        "actors/connection/native/receive.py",
+        "actors/connection/native/receive/pipeline.py",
         """            outcomes += [(stanza, self._give_up(stanza)) for stanza in overdue]
 """,
         """            outcomes += [(stanza, self._give_up(stanza)) for stanza in overdue]
             await self._socket.send(*(one for _, out in outcomes for one in out.answers))
 """,
-        "tests/unit/actors/connection/native/test_receive.py::test_answers_follow_the_commit_in_order",
+        "tests/unit/actors/connection/native/receive/test_pipeline.py::test_answers_follow_the_commit_in_order",
     ),
     Break(
         "the epoch check of the queue removed",
@@ -102,7 +102,7 @@ BREAKS = (
     ),
     Break(
         "the ratchet committed after the bytes left",
-        "actors/connection/native/departures.py",
+        "actors/connection/native/send/outbox.py",
         """                    made.append((node, done))
         if made:
             await self._socket.send(*(node for node, _ in made))
@@ -111,7 +111,7 @@ BREAKS = (
             if made:
                 await self._socket.send(*(node for node, _ in made))
 """,
-        "tests/unit/actors/connection/native/test_departures.py::test_what_is_not_on_disk_does_not_leave",
+        "tests/unit/actors/connection/native/send/test_outbox.py::test_what_is_not_on_disk_does_not_leave",
     ),
     Break(
         "the inbox tombstone left out",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from actors.connection.native.nodes import Node, decode
+from actors.connection.native.transport.nodes import Node, decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable

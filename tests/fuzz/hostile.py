@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from actors.connection.native.nodes import Node, decode, encode
+from actors.connection.native.transport.nodes import Node, decode, encode
 from simulator.certificates import issue, new_private_key, public_key
 from simulator.frames import FrameReader, framed
 from simulator.noise import Handshake

@@ -10,8 +10,10 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from actors.connection.native import certificates, content, noise, signal
-from actors.connection.native.nodes import Node, decode, encode
+from actors.connection.native.receive import wrappers
+from actors.connection.native.signal import device_sessions
+from actors.connection.native.transport import certificates, noise
+from actors.connection.native.transport.nodes import Node, decode, encode
 from tests.fuzz.corpus import FRAMES
 from tests.integration.engine import simulated
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator
@@ -120,7 +122,7 @@ def test_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             found[kind].append(data.hex())
 
     encrypt, decrypt = noise.Transport.encrypt, noise.Transport.decrypt
-    read, opened = content.read, signal.Signal.decrypt
+    read, opened = wrappers.read, device_sessions.Signal.decrypt
     verify = certificates.verify_chain
 
     def noted_verify(chain: bytes, static: bytes, root_key: bytes, now: float) -> None:
@@ -136,11 +138,13 @@ def test_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         note("to_client", _shortened(plaintext))
         return plaintext
 
-    def noted_read(plaintext: bytes) -> content.Received | None:
+    def noted_read(plaintext: bytes) -> wrappers.Received | None:
         note("plaintexts", plaintext)
         return read(plaintext)
 
-    async def noted_opened(self: signal.Signal, address: str, kind: Any, data: bytes) -> bytes:
+    async def noted_opened(
+        self: device_sessions.Signal, address: str, kind: Any, data: bytes
+    ) -> bytes:
         note("signal", data)
         return await opened(self, address, kind, data)
 
@@ -149,7 +153,7 @@ def test_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in (noise.Handshake, noise.Resumption):
         monkeypatch.setattr(kind, "finish", _noting(kind.__dict__["finish"], found["handshakes"]))
     monkeypatch.setattr(noise, "verify_chain", noted_verify)
-    monkeypatch.setattr(content, "read", noted_read)
-    monkeypatch.setattr(signal.Signal, "decrypt", noted_opened)
+    monkeypatch.setattr(wrappers, "read", noted_read)
+    monkeypatch.setattr(device_sessions.Signal, "decrypt", noted_opened)
     asyncio.run(_pass_frames(tmp_path))
     FRAMES.write_text(json.dumps(found, indent=0) + "\n")

@@ -16,15 +16,28 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.connection import causes
-from actors.connection.native import bundles, content, usync
-from actors.connection.native.addresses import Address, parse_optional
-from actors.connection.native.agreement import BadSignature, Bundle
-from actors.connection.native.certificates import HandshakeRefused, verify_chain
-from actors.connection.native.envelope import Malformed, PrekeyMessage, SignalMessage
-from actors.connection.native.frames import FrameBuffer, FrameTooLarge, frame
-from actors.connection.native.history_file import Unusable, inflate, split
-from actors.connection.native.incoming import Incoming
-from actors.connection.native.nodes import (
+from actors.connection.native.identities import usync
+from actors.connection.native.identities.addresses import Address, parse_optional
+from actors.connection.native.identities.lid_mapping import People
+from actors.connection.native.pairing.qr_pairing import Keys, PairingRefused, prove, qr_codes
+from actors.connection.native.receive import wrappers
+from actors.connection.native.receive.from_proto import Forged, Scene, content_of
+from actors.connection.native.receive.history_file import Unusable, inflate, split
+from actors.connection.native.receive.stanzas import Incoming
+from actors.connection.native.send.to_proto import Place, write
+from actors.connection.native.signal import prekey_bundles
+from actors.connection.native.signal.agreement import BadSignature, Bundle
+from actors.connection.native.signal.device_sessions import (
+    Signal,
+    Undecryptable,
+    new_credentials,
+    new_key_pair,
+)
+from actors.connection.native.signal.envelope import Malformed, PrekeyMessage, SignalMessage
+from actors.connection.native.signal.sender_keys import Distribution, GroupMessage, OwnSenderKey
+from actors.connection.native.transport.certificates import HandshakeRefused, verify_chain
+from actors.connection.native.transport.frames import FrameBuffer, FrameTooLarge, frame
+from actors.connection.native.transport.nodes import (
     MalformedMessage,
     MalformedNode,
     Node,
@@ -33,13 +46,7 @@ from actors.connection.native.nodes import (
     parse,
     proto,
 )
-from actors.connection.native.noise import Handshake, Resumption
-from actors.connection.native.pairing import Keys, PairingRefused, prove, qr_codes
-from actors.connection.native.people import People
-from actors.connection.native.reading import Forged, Scene, content_of
-from actors.connection.native.sender_keys import Distribution, GroupMessage, OwnSenderKey
-from actors.connection.native.signal import Signal, Undecryptable, new_credentials, new_key_pair
-from actors.connection.native.writing import Place, write
+from actors.connection.native.transport.noise import Handshake, Resumption
 from actors.connection.session.polls import PollKeys
 from actors.connection.session.session import Session
 from actors.messages import content as kinds
@@ -49,7 +56,7 @@ from tests.unit.actors.connection.native.receiving import unasked
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.connection.native.devices import Devices
+    from actors.connection.native.identities.devices import Devices
 
 ACCOUNT = "15550100001@s.whatsapp.net"
 _OWN = OwnSenderKey.make(new_key_pair())
@@ -166,14 +173,14 @@ def test_a_chain_proves_no_key_that_is_not_in_it(chain: bytes, key: bytes) -> No
 @given(damaged([*map(bytes.fromhex, RECORDED["plaintexts"]), *KINDS]), st.binary(max_size=2))
 def test_a_plaintext_is_content_or_malformed(plaintext: bytes, padding: bytes) -> None:
     with contextlib.suppress(MalformedMessage):
-        found = content.read(plaintext)
+        found = wrappers.read(plaintext)
         assert found is None or isinstance(found.text, str | None)
         if found is not None:
             with contextlib.suppress(Forged):
                 said = content_of(found, SCENE)
                 assert kinds.decode(kinds.encode(said)) == said
     with contextlib.suppress(MalformedMessage):
-        assert len(content.unpad(plaintext + padding)) < len(plaintext + padding)
+        assert len(wrappers.unpad(plaintext + padding)) < len(plaintext + padding)
 
 
 def test_envelopes_in_one_another_are_read_or_malformed() -> None:
@@ -185,7 +192,7 @@ def test_envelopes_in_one_another_are_read_or_malformed() -> None:
             getattr(outer, envelope).message.CopyFrom(message)
             message = outer
             with contextlib.suppress(MalformedMessage):
-                content.read(message.SerializeToString())
+                wrappers.read(message.SerializeToString())
 
 
 @fuzzed(300)
@@ -223,7 +230,7 @@ def test_answers_are_read(reply: Node) -> None:
             assert Address.parse(str(device)) == device
             assert decode(encode(Node("to", {"jid": str(device)}))).attrs["jid"] == str(device)
     usync.is_contact(reply)
-    for bundle in bundles.answer(reply).values():
+    for bundle in prekey_bundles.answer(reply).values():
         assert max(bundle.registration_id, bundle.signed_prekey_id) < 2**32
 
 
@@ -354,7 +361,7 @@ def test_no_plaintext_of_a_contact_breaks_the_handler(
 ) -> None:
     """The contact is who it says: its ciphertext is sound, what it says is not."""
     kind, data = ends.loop.run_until_complete(
-        ends.encrypt(content.pad(plaintext) if padded else plaintext)
+        ends.encrypt(wrappers.pad(plaintext) if padded else plaintext)
     )
     named = {**attrs.attrs, "id": f"3EB0{next(ends.number):06X}", "from": CONTACT}
     enc = Node("enc", {"v": "2", "type": kind}, data)
@@ -392,6 +399,6 @@ def test_a_changed_bundle_is_refused_or_serves(ends: Ends, reply: Node) -> None:
             await ends.signal.establish("15550100008@s.whatsapp.net", bundle)
             await ends.signal.encrypt("15550100008@s.whatsapp.net", b"to it")
 
-    for bundle in bundles.answer(reply).values():
+    for bundle in prekey_bundles.answer(reply).values():
         with contextlib.suppress(BadSignature):
             ends.loop.run_until_complete(establish(bundle))

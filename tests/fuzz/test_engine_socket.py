@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from actors.config.settings import Settings
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import EngineEvents, Outgoing, SendError
-from actors.connection.native import socket
 from actors.connection.native.engine import NativeEngine
-from actors.connection.native.frames import MAX_FRAME
-from actors.connection.native.nodes import Node, encode
-from actors.connection.native.signal import new_credentials
+from actors.connection.native.signal.device_sessions import new_credentials
+from actors.connection.native.transport import socket
+from actors.connection.native.transport.frames import MAX_FRAME
+from actors.connection.native.transport.nodes import Node, encode
 from actors.connection.session.session import Session
 from actors.messages.content import Text
 from tests.fuzz.corpus import changed, frames, fuzzed, recorded, stanzas

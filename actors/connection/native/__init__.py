@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.connection.native.engine import NativeEngine
-from actors.connection.native.renewal import renew
+from actors.connection.native.signal.session_renewal import renew
 from actors.connection.session.session import Session
 
 if TYPE_CHECKING:

@@ -14,15 +14,15 @@ import structlog
 
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, SendError
-from actors.connection.native import payload
-from actors.connection.native.addresses import Address, parse_optional
-from actors.connection.native.committing import SessionRefusal, cause_of
-from actors.connection.native.enrolment import Enrolment
-from actors.connection.native.linked import Linked
-from actors.connection.native.media.carrying import Carrying
-from actors.connection.native.nodes import Node
-from actors.connection.native.signal import new_credentials
-from actors.connection.native.socket import (
+from actors.connection.native.identities.addresses import Address, parse_optional
+from actors.connection.native.media.transfers import Carrying
+from actors.connection.native.paired_client import Linked
+from actors.connection.native.pairing.unpaired_client import Enrolment
+from actors.connection.native.receive.transactions import SessionRefusal, cause_of
+from actors.connection.native.signal.device_sessions import new_credentials
+from actors.connection.native.transport import client_payload
+from actors.connection.native.transport.nodes import Node
+from actors.connection.native.transport.socket import (
     ConnectionLost,
     HandshakeLost,
     Login,
@@ -281,9 +281,9 @@ class NativeEngine:
         device = parse_optional(own.device)
         key = own.signed_prekey
         words = (
-            payload.login(version, device)
+            client_payload.login(version, device)
             if device is not None
-            else payload.registration(
+            else client_payload.registration(
                 version,
                 registration_id=own.registration_id,
                 identity=own.identity_public,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import UNSUPPORTED, NotConnected, SendError
-from actors.connection.native.addresses import parse_optional
-from actors.connection.native.writing import Place, write
+from actors.connection.native.identities.addresses import parse_optional
+from actors.connection.native.send.to_proto import Place, write
 from actors.connection.session.polls import PollKeys
 from actors.connection.whatsmeow import answers
 from actors.connection.whatsmeow.incoming import Departed, retargeted
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.engine import Outgoing
-    from actors.connection.native.addresses import Address
-    from actors.connection.native.people import People
+    from actors.connection.native.identities.addresses import Address
+    from actors.connection.native.identities.lid_mapping import People
     from actors.connection.session.session import Session
     from actors.connection.whatsmeow.client import Client
     from actors.messages.content import Content

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.connection.native.nodes import proto
-from actors.connection.native.payload import NAME
+from actors.connection.native.transport.client_payload import NAME
+from actors.connection.native.transport.nodes import proto
 from actors.connection.whatsmeow.library import (
     EVENT_CALLBACK,
     LOG_CALLBACK,

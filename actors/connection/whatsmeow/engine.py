@@ -13,9 +13,9 @@ import structlog
 
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import ENGINES, UNSUPPORTED, NotConnected, SendError, Traffic
-from actors.connection.native.addresses import Address
-from actors.connection.native.committing import SessionRefusal, cause_of
-from actors.connection.native.people import People
+from actors.connection.native.identities.addresses import Address
+from actors.connection.native.identities.lid_mapping import People
+from actors.connection.native.receive.transactions import SessionRefusal, cause_of
 from actors.connection.session.session import SessionDamaged, StaleEpoch
 from actors.connection.whatsmeow import endings
 from actors.connection.whatsmeow.asking import Asking

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import structlog
 
 from actors.connection.engine import UNSUPPORTED
-from actors.connection.native import content
-from actors.connection.native.addresses import GROUP, Address
-from actors.connection.native.nodes import MalformedMessage
-from actors.connection.native.reading import Forged, Scene, content_of
+from actors.connection.native.identities.addresses import GROUP, Address
+from actors.connection.native.receive import wrappers
+from actors.connection.native.receive.from_proto import Forged, Scene, content_of
+from actors.connection.native.transport.nodes import MalformedMessage
 from actors.connection.session.polls import PollKeys
 from actors.messages.content import Change, Media, Poll, encode, is_plain, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.connection.native.people import People
+    from actors.connection.native.identities.lid_mapping import People
     from actors.connection.session.session import Session
     from actors.messages.content import Content, Target
 
@@ -106,7 +106,7 @@ class Incoming:
         key = {"chat": str(chat), "sender": str(sender), "message_id": event.Info.ID}
         plaintext = event.Message.SerializeToString()
         try:
-            received = content.read(plaintext)
+            received = wrappers.read(plaintext)
             said = None if received is None else self._said(received, chat, sender)
         except MalformedMessage:
             return self._want(event.Info, key) or learned
@@ -133,7 +133,7 @@ class Incoming:
             self._session.add_file(str(chat), str(sender), event.Info.ID, "failed", UNSUPPORTED)
         return added or learned
 
-    def _said(self, received: content.Received, chat: Address, sender: Address) -> Content:
+    def _said(self, received: wrappers.Received, chat: Address, sender: Address) -> Content:
         """Raises `Forged`."""
         session, account = self._session, self._people.account
         scene = Scene(

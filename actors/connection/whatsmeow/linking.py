@@ -11,7 +11,7 @@ from actors.connection.pairing_window import Offering
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.connection.native.addresses import Address
+    from actors.connection.native.identities.addresses import Address
     from actors.connection.whatsmeow.client import Client
 
 FIRST_QR, NEXT_QR, MORE_QRS = 60.0, 20.0, 5

@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from actors.connection.native.addresses import Address, parse_optional
+from actors.connection.native.identities.addresses import Address, parse_optional
 
 if TYPE_CHECKING:
     from pathlib import Path

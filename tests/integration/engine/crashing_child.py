@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING, Any
 from actors.config.settings import Settings
 from actors.connection.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing
-from actors.connection.native import departures, open_engine, receive
+from actors.connection.native import open_engine
 from actors.connection.native.media.cipher import Opening, Sealing
 from actors.connection.native.media.fetch import Fetcher
-from actors.connection.native.signal import Signal
-from actors.connection.native.socket import Socket
+from actors.connection.native.receive import pipeline
+from actors.connection.native.send import outbox
+from actors.connection.native.signal.device_sessions import Signal
+from actors.connection.native.transport.socket import Socket
 from actors.connection.session.session import Session
 from actors.media.directory import DirectoryStore
 from actors.messages.content import Text, unpack
@@ -33,7 +35,7 @@ from actors.messages.content import Text, unpack
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from actors.connection.native.nodes import Node
+    from actors.connection.native.transport.nodes import Node
     from actors.messages.content import Content
 
 
@@ -148,7 +150,7 @@ def content(said: str | dict[str, Any]) -> Content:
 
 
 async def main(asked: dict[str, Any]) -> None:
-    receive.BATCH = departures.SHARE = asked["batch"]  # type: ignore[misc]
+    pipeline.BATCH = outbox.SHARE = asked["batch"]  # type: ignore[misc]
     POINTS[asked["point"]](Step(asked["at"]))
     settings = Settings.resolve(**asked["settings"])
     opened = asyncio.Event()

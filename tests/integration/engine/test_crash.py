@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.native import SESSION_FILE
-from actors.connection.native.incoming import MAX_RETRIES
+from actors.connection.native.receive.stanzas import MAX_RETRIES
 from tests import forked
 from tests.integration.engine.simulated import (
     ACCOUNT,

@@ -10,7 +10,8 @@ import pytest
 
 from actors.connection.causes import Kind
 from actors.connection.engine import NotConnected, SendError
-from actors.connection.native import linked, socket
+from actors.connection.native import paired_client
+from actors.connection.native.transport import socket
 from actors.connection.session.session import SessionUnavailable
 from tests.integration.engine.simulated import (
     ACCOUNT,
@@ -143,7 +144,7 @@ async def test_a_login_that_is_not_answered_is_tried_again(
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
     fault = await simulator.fault("freeze")
-    monkeypatch.setattr(linked, "SUCCESS_TIMEOUT", 0.3)
+    monkeypatch.setattr(paired_client, "SUCCESS_TIMEOUT", 0.3)
     async with device(simulator, tmp_path, epoch=2) as phone:
         assert str((await until(lambda: phone.causes))[0]) == "network: no_success"
         assert await simulator.struck(fault) >= 1

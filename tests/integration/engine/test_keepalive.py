@@ -17,8 +17,8 @@ import pytest
 
 from actors.connection.causes import Kind
 from actors.connection.engine import SendError
-from actors.connection.native import receive
 from actors.connection.native.engine import Keepalive
+from actors.connection.native.receive import pipeline
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
@@ -150,7 +150,7 @@ async def test_what_is_read_late_was_not_late(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A slow disk or owner here is no silence there: the answer waits, unread, behind messages."""
-    monkeypatch.setattr(receive, "WAITING", 1)
+    monkeypatch.setattr(pipeline, "WAITING", 1)
     async with device(simulator, tmp_path, reconnect=False, keepalive=PACE) as phone:
         await pair(simulator, phone)
         phone.causes.clear()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.server import ServerConnection, serve
 
 from actors.connection.causes import Kind
-from actors.connection.native import prekeys
-from actors.connection.native.noise import HEADER
+from actors.connection.native.signal import prekeys
+from actors.connection.native.transport.noise import HEADER
 from actors.connection.session.session import Session
 from tests.integration.engine.simulated import (
     ACCOUNT,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.connection.engine import Outgoing
-from actors.connection.native.media.web import CHUNK, Web
+from actors.connection.native.media.https import CHUNK, Web
 from actors.messages.content import Document, decode, file_of, pack
 from tests.integration.engine.simulated import (
     ACCOUNT,

@@ -15,7 +15,7 @@ from actors.connection.causes import Kind
 from actors.connection.engine import Outgoing, SendError
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.media import hosts
-from actors.connection.native.media.web import Web
+from actors.connection.native.media.https import Web
 from actors.connection.session.session import Session
 from actors.media.directory import DirectoryStore
 from actors.media.store import StoreFull
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.engine import InboxMessage
-    from actors.connection.native.nodes import Node
+    from actors.connection.native.transport.nodes import Node
 
 DATA = b"a file of the contact" * 5000
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -311,7 +311,7 @@ async def test_a_disk_that_is_full_is_waited_for(
         return await keep(self, *arguments, **named)
 
     monkeypatch.setattr(DirectoryStore, "keep", refusing)
-    monkeypatch.setattr("actors.connection.native.media.verdict.LOCAL_PAUSE", 0.1)
+    monkeypatch.setattr("actors.connection.native.media.failure_policy.LOCAL_PAUSE", 0.1)
     async with device(simulator, tmp_path, epoch=2) as phone:
         assert (await became(phone, await message_of(phone, id_))).status == "stored"
     assert full == 4

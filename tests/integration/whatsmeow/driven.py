@@ -151,9 +151,9 @@ class Driven:
         log_to(Path(self.asked["directory"]) / "engine.log", "info", "driven")
         if self.asked["engine"] == "native":
             # As in its own crash test: few stanzas share a commit, so that some wait at the kill.
-            from actors.connection.native import receive
+            from actors.connection.native.receive import pipeline
 
-            receive.BATCH = 4  # type: ignore[misc]
+            pipeline.BATCH = 4  # type: ignore[misc]
         if self.asked["most_stuck"] is not None:
             from actors.connection.whatsmeow import client
 

@@ -11,18 +11,18 @@ import structlog
 
 from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.native.media.cipher import Corrupt, Opening, sealed_size
+from actors.connection.native.media.failure_policy import Trouble
 from actors.connection.native.media.hosts import NoLink
+from actors.connection.native.media.https import Unreachable, patience
 from actors.connection.native.media.upload import way
-from actors.connection.native.media.verdict import Trouble
-from actors.connection.native.media.web import Unreachable, patience
-from actors.connection.native.socket import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
 from actors.media.store import StoreUnavailable, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from actors.connection.native.media.hosts import Hosts
-    from actors.connection.native.media.web import Web
+    from actors.connection.native.media.https import Web
     from actors.connection.session.downloads import Transfer
     from actors.media.store import MediaStore
 

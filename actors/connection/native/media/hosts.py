@@ -8,11 +8,11 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from actors.connection.native.nodes import Node
-from actors.connection.native.socket import RequestFailed, iq
+from actors.connection.native.transport.nodes import Node
+from actors.connection.native.transport.socket import RequestFailed, iq
 
 if TYPE_CHECKING:
-    from actors.connection.native.socket import Socket
+    from actors.connection.native.transport.socket import Socket
 
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")
 _MOST_HOSTS: Final = 16

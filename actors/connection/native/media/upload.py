@@ -17,8 +17,8 @@ from actors.connection.backup.bucket.port import BucketAway
 from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.media.cipher import KEY_BYTES, Sealing, sealed_size
 from actors.connection.native.media.hosts import NoLink
-from actors.connection.native.media.web import CHUNK, Unreachable
-from actors.connection.native.socket import ConnectionLost
+from actors.connection.native.media.https import CHUNK, Unreachable
+from actors.connection.native.transport.socket import ConnectionLost
 from actors.connection.session.uploads import Upload
 from actors.media.store import StoreUnavailable
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.native.media.hosts import Hosts, MediaConnection
-    from actors.connection.native.media.web import Web
+    from actors.connection.native.media.https import Web
     from actors.connection.session.session import Session
     from actors.media.store import MediaStore
     from actors.messages.content import Media

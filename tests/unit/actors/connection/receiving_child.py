@@ -10,7 +10,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from actors.connection.native.signal import Signal, Undecryptable
+from actors.connection.native.signal.device_sessions import Signal, Undecryptable
 from actors.connection.session.session import Session
 
 PEER = "15550100002@s.whatsapp.net"

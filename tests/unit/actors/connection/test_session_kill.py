@@ -13,7 +13,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from actors.connection.native.signal import Bundle, Signal, Undecryptable, new_credentials
+from actors.connection.native.signal.device_sessions import (
+    Bundle,
+    Signal,
+    Undecryptable,
+    new_credentials,
+)
 from actors.connection.session.session import Session
 from tests import forked
 

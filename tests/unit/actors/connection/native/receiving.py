@@ -6,15 +6,15 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from actors.connection.native import content
-from actors.connection.native.addresses import Address
-from actors.connection.native.agreement import Bundle
-from actors.connection.native.incoming import Incoming
-from actors.connection.native.nodes import Node
-from actors.connection.native.people import People
-from actors.connection.native.rosters import Rosters
-from actors.connection.native.signal import Signal, new_credentials
-from actors.connection.native.writing import Place, write
+from actors.connection.native.identities.addresses import Address
+from actors.connection.native.identities.group_members import Rosters
+from actors.connection.native.identities.lid_mapping import People
+from actors.connection.native.receive import wrappers
+from actors.connection.native.receive.stanzas import Incoming
+from actors.connection.native.send.to_proto import Place, write
+from actors.connection.native.signal.agreement import Bundle
+from actors.connection.native.signal.device_sessions import Signal, new_credentials
+from actors.connection.native.transport.nodes import Node
 from actors.connection.session.session import Session
 from actors.messages.content import Text
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.connection.engine import InboxMessage
-    from actors.connection.native.devices import Devices
-    from actors.connection.native.notices import Outcome
-    from actors.connection.native.socket import Socket
+    from actors.connection.native.identities.devices import Devices
+    from actors.connection.native.receive.notifications import Outcome
+    from actors.connection.native.transport.socket import Socket
 
 ACCOUNT = "15550100001@s.whatsapp.net"
 DEVICE = "15550100001:4@s.whatsapp.net"
@@ -97,7 +97,7 @@ class World:
     async def message(self, plaintext: bytes, **attrs: str) -> Node:
         self.number += 1
         async with self.other.transaction():
-            kind, data = await self.other_signal.encrypt(DEVICE, content.pad(plaintext))
+            kind, data = await self.other_signal.encrypt(DEVICE, wrappers.pad(plaintext))
         named = {"id": f"3EB0{self.number:018X}", "from": CONTACT, "t": "900", "notify": "Name"}
         routing = {key.replace("from_", "from"): value for key, value in attrs.items()}
         return Node("message", {**named, **routing}, (Node("enc", {"v": "2", "type": kind}, data),))

@@ -7,20 +7,21 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from actors.connection.native import bundles, content
-from actors.connection.native.addresses import Address
-from actors.connection.native.nodes import Node, proto
-from actors.connection.native.people import People
-from actors.connection.native.resend import Resender
-from actors.connection.native.signal import Signal, new_credentials
-from actors.connection.native.signatures import sign
-from actors.connection.native.writing import Place, write
+from actors.connection.native.identities.addresses import Address
+from actors.connection.native.identities.lid_mapping import People
+from actors.connection.native.receive import wrappers
+from actors.connection.native.send.resend import Resender
+from actors.connection.native.send.to_proto import Place, write
+from actors.connection.native.signal import prekey_bundles
+from actors.connection.native.signal.device_sessions import Signal, new_credentials
+from actors.connection.native.signal.signatures import sign
+from actors.connection.native.transport.nodes import Node, proto
 from actors.messages.content import Text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from actors.connection.native.socket import Socket
+    from actors.connection.native.transport.socket import Socket
     from actors.connection.session.identities.credentials import Credentials
     from actors.connection.session.session import Session
 
@@ -57,7 +58,7 @@ class Wire:
         assert own is not None
         async with self._other.transaction():
             (prekey,) = Signal(self._other).make_prekeys(1)
-        uploaded = bundles.upload(own, [prekey])
+        uploaded = prekey_bundles.upload(own, [prekey])
         (listing,) = uploaded.children("list")
         parts = [one for one in uploaded.children() if one.tag != "list"]
         proof = Node("device-identity", {}, own.device_identity)
@@ -135,7 +136,7 @@ class World:
         if keys:
             async with self.other.transaction():
                 (prekey,) = Signal(self.other).make_prekeys(1)
-            parts.append(Node("keys", {}, bundles.for_retry(own, prekey)))
+            parts.append(Node("keys", {}, prekey_bundles.for_retry(own, prekey)))
         return Node(
             "receipt", {"id": NUMBER, "from": sender, "type": "retry", **(more or {})}, parts
         )
@@ -144,12 +145,12 @@ class World:
         assert await self.resender.resend(receipt) == "resent"
         return self.wire.sent[-1]
 
-    async def read(self, message: Node) -> content.Received | None:
+    async def read(self, message: Node) -> wrappers.Received | None:
         """What the other device reads in a message sent to it."""
         (enc,) = message.children("enc")
         async with self.other.transaction():
             padded = await Signal(self.other).decrypt(DEVICE, enc.attrs["type"], enc.data)  # type: ignore[arg-type]
-        return content.read(content.unpad(padded))
+        return wrappers.read(wrappers.unpad(padded))
 
     async def answer(self, sender: str) -> None:
         """The other device says something on the session, so that it is no longer a new one."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from actors.connection.native.signal import (
+from actors.connection.native.signal.device_sessions import (
     Bundle,
     Signal,
     Undecryptable,

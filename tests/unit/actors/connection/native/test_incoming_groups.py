@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from actors.connection.native import content
-from actors.connection.native.addresses import Address
-from actors.connection.native.group_keys import handing
-from actors.connection.native.nodes import Node, proto
-from actors.connection.native.rosters import Member, Roster
-from actors.connection.native.sender_keys import OwnSenderKey
-from actors.connection.native.signal import new_key_pair
+from actors.connection.native.identities.addresses import Address
+from actors.connection.native.identities.group_members import Member, Roster
+from actors.connection.native.receive import wrappers
+from actors.connection.native.signal.device_sessions import new_key_pair
+from actors.connection.native.signal.group_keys import handing
+from actors.connection.native.signal.sender_keys import OwnSenderKey
+from actors.connection.native.transport.nodes import Node, proto
 from actors.messages.content import Delete, Target, decode
 from tests.unit.actors.connection.native.receiving import (
     ACCOUNT,
@@ -40,7 +40,7 @@ class Speaker:
     async def says(self, plaintext: bytes, *, hand: bool = False, **attrs: str) -> Node:
         """The stanza; with `hand` the key comes with it, as it was before."""
         handed = handing(attrs.pop("for_", GROUP), self.key)
-        data, self.key = self.key.encrypt(content.pad(plaintext))
+        data, self.key = self.key.encrypt(wrappers.pad(plaintext))
         self.number += 1
         parts = [Node("enc", {"v": "2", "type": "skmsg"}, data)]
         if hand:

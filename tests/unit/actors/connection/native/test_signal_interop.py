@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pytest
 
-from actors.connection.native.signal import Bundle, Signal, Undecryptable, new_credentials
+from actors.connection.native.signal.device_sessions import (
+    Bundle,
+    Signal,
+    Undecryptable,
+    new_credentials,
+)
 from actors.connection.session.session import Session
 
 if TYPE_CHECKING:

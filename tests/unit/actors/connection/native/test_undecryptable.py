@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.connection.native.incoming import MAX_RETRIES
-from actors.connection.native.nodes import Node
-from actors.connection.native.notices import Outcome
+from actors.connection.native.receive.notifications import Outcome
+from actors.connection.native.receive.stanzas import MAX_RETRIES
+from actors.connection.native.transport.nodes import Node
 from actors.state.messages.received import incoming, storing
 from tests.unit.actors.connection.native.receiving import (
     CONTACT,

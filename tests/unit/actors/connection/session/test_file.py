@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.connection.native.signal import new_credentials
+from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.session import file as session_file
 from actors.connection.session.session import (
     Session,

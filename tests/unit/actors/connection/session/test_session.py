@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.connection.native.signal import new_credentials
+from actors.connection.native.signal.device_sessions import new_credentials
 from tests.unit.actors.connection.sessions import ALICE, Clock, put
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.connection.native.addresses import Address
-from actors.connection.native.nodes import proto
-from actors.connection.native.people import People
+from actors.connection.native.identities.addresses import Address
+from actors.connection.native.identities.lid_mapping import People
+from actors.connection.native.transport.nodes import proto
 from actors.connection.whatsmeow.incoming import MAX_RETRIES, Departed, Incoming
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from actors.connection.engine import NotConnected, SendError
-from actors.connection.native.addresses import Address
+from actors.connection.native.identities.addresses import Address
 from actors.connection.whatsmeow.linking import FIRST_QR, NEXT_QR, Linking, error_of
 
 if TYPE_CHECKING:

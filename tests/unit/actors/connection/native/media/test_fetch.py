@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from actors.connection.native.media.cipher import Sealing
+from actors.connection.native.media.failure_policy import Trouble
 from actors.connection.native.media.fetch import Fetcher
 from actors.connection.native.media.hosts import Hosts, MediaConnection, NoLink
-from actors.connection.native.media.verdict import Trouble
-from actors.connection.native.media.web import Unreachable
+from actors.connection.native.media.https import Unreachable
 from actors.connection.session.downloads import Transfer
 from actors.media.directory import DirectoryStore
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from actors.connection.native.media.web import Web
+    from actors.connection.native.media.https import Web
 
 DATA = b"a file" * 1000
 KEY = bytes(range(32))

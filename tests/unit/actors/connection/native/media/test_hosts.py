@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from actors.connection.native.media.hosts import Hosts, NoLink, read
-from actors.connection.native.nodes import Node
-from actors.connection.native.socket import RequestFailed
+from actors.connection.native.transport.nodes import Node
+from actors.connection.native.transport.socket import RequestFailed
 
 if TYPE_CHECKING:
-    from actors.connection.native.socket import Socket
+    from actors.connection.native.transport.socket import Socket
 
 
 def reply(*names: str, **attrs: str) -> Node:

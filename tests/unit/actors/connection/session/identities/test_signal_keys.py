@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from actors.connection.native.signal import new_credentials
+from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.session.identities.signal_keys import MAX_GIVEN
 from actors.connection.session.session import Session
 

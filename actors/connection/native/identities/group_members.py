@@ -1,0 +1,300 @@
+"""Who is in a group, from the session's cache, from WhatsApp, or from what it tells of changes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+from actors.connection.engine import Group, GroupMember
+from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
+from actors.connection.native.receive.transactions import transaction
+from actors.connection.native.transport.nodes import Node
+from actors.connection.native.transport.socket import RequestFailed, iq
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.transport.socket import Socket
+    from actors.connection.session.session import Session
+
+FRESH: Final = 86_400.0
+"""Seconds that a roster is trusted without being told that it changed."""
+
+MOST_MEMBERS: Final = 5_000
+"""More than WhatsApp allows in a group."""
+
+_FORBIDDEN: Final = frozenset({401, 403})
+_MISSING: Final = frozenset({404, 406, 410})
+
+
+class NotInGroup(Exception):  # noqa: N818 - reads as what it is
+    """The account is no member of the group."""
+
+
+class UnknownGroup(Exception):  # noqa: N818
+    """WhatsApp knows no such group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One of a group: the address that the group has, the other one where it is told, the rank."""
+
+    address: Address
+    other: Address | None = None
+    rank: Literal["", "admin", "superadmin"] = ""
+
+    @property
+    def addresses(self) -> frozenset[Address]:
+        return frozenset(one for one in (self.address, self.other) if one is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """Who is in a group; `addressing` is the kind of address by which its devices are named."""
+
+    subject: str
+    addressing: Literal["lid", "pn"]
+    members: tuple[Member, ...]
+
+    def encode(self) -> str:
+        members = [
+            [str(one.address), one.other and str(one.other), one.rank] for one in self.members
+        ]
+        named = {"subject": self.subject, "addressing": self.addressing, "members": members}
+        return json.dumps(named, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def decode(cls, encoded: str) -> Roster:
+        named = json.loads(encoded)
+        members = (
+            Member(Address.parse(address), parse_optional(other), rank)
+            for address, other, rank in named["members"]
+        )
+        return cls(named["subject"], named["addressing"], tuple(members))
+
+
+def query(chat: Address) -> Node:
+    """Ask for one group."""
+    return iq("get", "w:g2", (Node("query", {"request": "interactive"}),), to=str(chat))
+
+
+def query_all() -> Node:
+    """Ask for all groups that the account is in."""
+    wanted = Node("participating", {}, (Node("participants"), Node("description")))
+    return iq("get", "w:g2", (wanted,), to=GROUP)
+
+
+def _address(group: Node) -> Address | None:
+    """The address of a ``<group>``, whose id may be without its server."""
+    named = group.attrs.get("id", "")
+    address = parse_optional(named if "@" in named else f"{named}@{GROUP}")
+    return address if address is not None and address.server == GROUP else None
+
+
+def read(node: Node) -> Roster:
+    """The roster in a ``<group>``."""
+    members = tuple(_members(node))[:MOST_MEMBERS]
+    by_lid = node.attrs.get("addressing_mode") == "lid"
+    return Roster(node.attrs.get("subject", ""), "lid" if by_lid else "pn", members)
+
+
+def changed(roster: Roster, change: Node) -> Roster | None:
+    """The roster after one part of a notification; None where it has to be asked for anew."""
+    named = tuple(_members(change))
+    if change.tag == "add":
+        return replace(roster, members=(*_without(roster, named), *named)[:MOST_MEMBERS])
+    if change.tag == "remove":
+        return replace(roster, members=_without(roster, named))
+    if change.tag in ("promote", "demote"):
+        rank: Literal["", "admin"] = "admin" if change.tag == "promote" else ""
+        meant = {address for one in named for address in one.addresses}
+        return replace(
+            roster,
+            members=tuple(
+                replace(one, rank=rank) if one.addresses & meant else one for one in roster.members
+            ),
+        )
+    if change.tag == "subject":
+        return replace(roster, subject=change.attrs.get("subject", roster.subject))
+    # Whatever else names people or replaces the group: a number that changed, another addressing.
+    return None if named or change.tag in _TELLING else roster
+
+
+_TELLING: Final = frozenset({"create", "delete", "modify", "link", "unlink", "addressing_mode"})
+
+
+def _members(node: Node) -> Iterable[Member]:
+    for one in node.children("participant"):
+        address = parse_optional(one.attrs.get("jid"))
+        if address is None or not address.is_person:
+            continue
+        other = parse_optional(one.attrs.get("phone_number") or one.attrs.get("lid"))
+        rank = one.attrs.get("type", "")
+        yield Member(
+            address.canonical,
+            other.canonical if other is not None and other.server != address.server else None,
+            rank if rank in ("admin", "superadmin") else "",  # type: ignore[arg-type]
+        )
+
+
+def _without(roster: Roster, named: Sequence[Member]) -> tuple[Member, ...]:
+    gone = {address for one in named for address in one.addresses}
+    return tuple(one for one in roster.members if not one.addresses & gone)
+
+
+class Rosters:
+    """Rosters by group. Concurrent questions about one group are one request."""
+
+    def __init__(
+        self,
+        session: Session,
+        people: People,
+        socket: Socket,
+        clock: Callable[[], float],
+        *,
+        on_inbox: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._session = session
+        self._people = people
+        self._socket = socket
+        self._clock = clock
+        self._on_inbox = on_inbox
+        self._asking: dict[Address, asyncio.Task[Roster]] = {}
+        self._changed: set[Address] = set()
+
+    def cached(self, chat: Address) -> Roster | None:
+        """The roster as far as it is known, however old."""
+        stored = self._session.roster(str(chat))
+        return None if stored is None else Roster.decode(stored.roster)
+
+    async def of(self, chat: Address) -> Roster:
+        """The roster of a group that the account is in.
+
+        Raises `NotInGroup`, `UnknownGroup`, and what the socket's `request` raises.
+        """
+        stored = self._session.roster(str(chat))
+        if stored is not None and self._clock() - stored.fetched_at < FRESH:
+            roster = Roster.decode(stored.roster)
+            if self.includes(roster, self._people.account):
+                return roster
+        # What says that the account is out is asked once more: a message is refused for good by it.
+        roster = await self.refresh(chat)
+        if not self.includes(roster, self._people.account):
+            raise NotInGroup
+        return roster
+
+    async def refresh(self, chat: Address) -> Roster:
+        """As `of`, but ask WhatsApp whatever the cache says; the account may be out."""
+        asking = self._asking.get(chat)
+        if asking is None:
+            asking = asyncio.create_task(self._ask(chat))
+            self._asking[chat] = asking
+            asking.add_done_callback(lambda done: self._asked(chat, done))
+        return await asyncio.shield(asking)
+
+    def persons(self, roster: Roster) -> dict[Address, Member]:
+        """The members by their canonical addresses."""
+        return {self._people.canonical(one.other or one.address): one for one in roster.members}
+
+    def includes(self, roster: Roster, person: Address) -> bool:
+        """Whether this person (canonical) is a member."""
+        return person in self.persons(roster)
+
+    def is_admin(self, roster: Roster, person: Address) -> bool:
+        """Whether this person (canonical) is a member who may delete what others wrote."""
+        member = self.persons(roster).get(person)
+        return member is not None and member.rank != ""
+
+    def note(self, chat: Address, notification: Node) -> tuple[bool, list[Address]]:
+        """Apply a ``w:gp2``, inside a transaction of the session.
+
+        Returns whether it told of anybody's other address, and who left.
+        """
+        if chat in self._asking:
+            self._changed.add(chat)
+        news, gone = False, list[Address]()
+        roster = self.cached(chat)
+        for change in notification.children():
+            back = False
+            for one in _members(change):
+                news |= self._people.learn(one.address, one.other)
+                person = self._people.canonical(one.other or one.address)
+                if change.tag == "remove":
+                    gone.append(person)
+                back |= change.tag == "add" and person == self._people.account
+            # Who was out heard nothing of who came and went.
+            roster = None if roster is None or back else changed(roster, change)
+        stored = self._session.roster(str(chat))
+        if roster is None:
+            self._session.forget_roster(str(chat))
+        elif stored is not None:
+            self._session.save_roster(str(chat), roster.encode(), stored.fetched_at)
+        return news, gone
+
+    async def all(self) -> list[Group]:
+        """The groups that the account is in. Raises what the socket's `request` raises."""
+        reply = await self._socket.request(query_all())
+        told = {
+            chat: read(node)
+            for part in reply.children("groups")
+            for node in part.children("group")
+            if (chat := _address(node)) is not None
+        }
+        news = False
+        async with transaction(self._session, self._socket):
+            for chat, roster in told.items():
+                # One that is being asked for has an answer of its own, which may be newer.
+                if chat not in self._asking:
+                    news |= self._keep(chat, roster)
+                # Hundreds of groups must not hold up what else there is to do.
+                await asyncio.sleep(0)
+        if news:
+            await self._on_inbox()
+        return [self._shown(chat, roster) for chat, roster in told.items()]
+
+    def _shown(self, chat: Address, roster: Roster) -> Group:
+        members = self.persons(roster).items()
+        shown = (GroupMember(str(person), one.rank != "") for person, one in members)
+        return Group(str(chat), roster.subject, tuple(shown))
+
+    def _keep(self, chat: Address, roster: Roster) -> bool:
+        """Keep what WhatsApp says now; whether it told of anybody's other address."""
+        news = False
+        for one in roster.members:
+            news |= self._people.learn(one.address, one.other)
+        self._session.save_roster(str(chat), roster.encode(), self._clock())
+        return news
+
+    async def _ask(self, chat: Address) -> Roster:
+        while True:
+            try:
+                reply = await self._socket.request(query(chat))
+            except RequestFailed as failed:
+                if failed.code in _FORBIDDEN:
+                    raise NotInGroup from None
+                if failed.code in _MISSING:
+                    raise UnknownGroup from None
+                raise
+            told = reply.child("group")
+            if told is None:
+                raise UnknownGroup
+            roster, news = read(told), False
+            async with transaction(self._session, self._socket):
+                # An answer that was on its way when somebody came or left may not know of it.
+                stale = chat in self._changed
+                self._changed.discard(chat)
+                if not stale:
+                    news = self._keep(chat, roster)
+            if not stale:
+                if news:
+                    await self._on_inbox()
+                return roster
+
+    def _asked(self, chat: Address, done: asyncio.Task[Roster]) -> None:
+        del self._asking[chat]
+        self._changed.discard(chat)
+        if not done.cancelled():
+            done.exception()  # seen, where everyone who waited was cancelled

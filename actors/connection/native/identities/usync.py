@@ -1,0 +1,100 @@
+"""Questions to WhatsApp about people: which devices they have, whether a number is on WhatsApp."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from actors.connection.native.identities.addresses import PHONE_NUMBER, Address, parse_optional
+from actors.connection.native.transport.nodes import Node
+from actors.connection.native.transport.socket import iq
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+
+MAX_DEVICE: Final = 255
+"""A device's number is one byte on the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What WhatsApp lists for one person: its devices (0 is the phone), and its LID if told.
+
+    `indexes` are the key indexes of devices, `signed` is the phone's own list of those that count.
+    """
+
+    devices: tuple[int, ...]
+    lid: Address | None
+    indexes: Mapping[int, int] = field(default_factory=dict)
+    signed: bytes = b""
+
+
+def devices_query(people: Iterable[Address]) -> Node:
+    """Ask for the devices and the LID of each person."""
+    users = tuple(Node("user", {"jid": str(person.canonical)}) for person in people)
+    return _usync("message", (Node("devices", {"version": "2"}), Node("lid")), users)
+
+
+def devices_answer(reply: Node) -> dict[Address, Listed]:
+    """The people WhatsApp lists devices for; whoever it does not know is missing or has none."""
+    listed = {}
+    for person, user in _users(reply):
+        devices = {
+            number: device.number("key-index")
+            for part in user.children("devices")
+            for listing in part.children("device-list")
+            for device in listing.children("device")
+            if (number := device.number("id")) is not None and number <= MAX_DEVICE
+        }
+        signed = [part.bytes_of("key-index-list") for part in user.children("devices")]
+        lid = user.child("lid")
+        listed[person] = Listed(
+            tuple(devices),
+            parse_optional(lid.attrs.get("val")) if lid is not None else None,
+            {number: index for number, index in devices.items() if index is not None},
+            next(filter(None, signed), b""),
+        )
+    return listed
+
+
+def contacts_query(number: Address) -> Node:
+    """Ask whether a phone number is on WhatsApp."""
+    contact = Node("contact", {}, f"+{number.user}".encode())
+    return _usync("interactive", (Node("contact"),), (Node("user", {}, (contact,)),))
+
+
+def is_contact(reply: Node) -> bool:
+    """Whether the number that `contacts_query` asked about is on WhatsApp."""
+    return any(
+        contact.attrs.get("type") == "in"
+        for _, user in _users(reply)
+        for contact in user.children("contact")
+    )
+
+
+def can_be_asked(person: Address) -> bool:
+    """Whether `contacts_query` can ask about this address: only phone numbers have an answer."""
+    return person.server == PHONE_NUMBER
+
+
+def _usync(context: str, query: tuple[Node, ...], users: tuple[Node, ...]) -> Node:
+    attrs = {
+        "sid": secrets.token_hex(8),
+        "mode": "query",
+        "last": "true",
+        "index": "0",
+        "context": context,
+    }
+    parts = (Node("query", {}, query), Node("list", {}, users))
+    return iq("get", "usync", (Node("usync", attrs, parts),))
+
+
+def _users(reply: Node) -> Iterator[tuple[Address, Node]]:
+    for part in reply.children("usync"):
+        for listing in part.children("list"):
+            for user in listing.children("user"):
+                person = parse_optional(user.attrs.get("jid"))
+                if person is not None:
+                    yield person.canonical, user

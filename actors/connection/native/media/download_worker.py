@@ -1,0 +1,193 @@
+"""The worker that brings what arrived by file, beside everything else and for as long as it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Literal
+
+import structlog
+
+from actors.connection.native.identities.addresses import GROUP, parse_optional
+from actors.connection.native.media import reupload_request
+from actors.connection.native.media.failure_policy import (
+    LOCAL_PAUSE,
+    Again,
+    Failed,
+    Trouble,
+    verdict,
+)
+from actors.connection.native.media.hosts import NoLink
+from actors.connection.native.receive.transactions import SessionRefusal
+from actors.connection.native.transport.socket import ConnectionLost
+from actors.connection.session.session import SessionUnavailable
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable
+
+    from actors.connection.engine import EngineEvents
+    from actors.connection.native.media.fetch import Fetcher
+    from actors.connection.native.transport.socket import Socket
+    from actors.connection.session.downloads import Transfer
+    from actors.connection.session.session import Session
+
+log = structlog.get_logger()
+
+AT_ONCE: Final = 3
+"""Files of one connection that are fetched at once."""
+
+LONGEST_LOOK: Final = 60.0
+"""Seconds after which it looks in any case: the clock may have been set, or another session's
+transfers put into this one."""
+
+
+class Courier:
+    """Fetches the file of every message that brought one, once, whatever dies meanwhile (G5).
+
+    What is to be fetched is in the session file, and so is what became of it, in the transaction
+    that ends the transfer. A file that is in the store and not noted yet is found there by the next
+    owner. While the connection is not open nothing counts as a try; a download that runs goes on.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        fetcher: Fetcher,
+        *,
+        counts: Counter[str],
+        events: EngineEvents,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._session = session
+        self._fetcher = fetcher
+        self._counts = counts
+        self._events = events
+        self._clock = clock
+        self._look = asyncio.Event()
+        self._link: tuple[Socket, str] | None = None
+        self._running: dict[tuple[str, str, str], asyncio.Task[None]] = {}
+        self._refusal: Exception | None = None
+
+    def attach(self, socket: Socket, account: str) -> None:
+        """The device is logged in over this socket, and `account` is the address of its phone."""
+        self._link = (socket, account)
+        self._look.set()
+
+    def detach(self) -> None:
+        """It is not any more: begin nothing new."""
+        self._link = None
+
+    def look(self) -> None:
+        """Something new is to be fetched, or is where it was not."""
+        self._look.set()
+
+    async def run(self) -> None:
+        """Fetch until cancelled. Raises what the session refuses with, but for a full disk."""
+        try:
+            while True:
+                self._look.clear()
+                pause = self._begin() if self._link is not None else None
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._look.wait()
+                if self._refusal is not None:
+                    raise self._refusal
+        finally:
+            running = tuple(self._running.values())
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    def _begin(self) -> float | None:
+        """Begin what is due; the seconds until more may be, None where whoever is done looks."""
+        try:
+            # As many more as run: those are due as well.
+            due = self._session.due_transfers(self._clock(), AT_ONCE + len(self._running))
+            for transfer in due:
+                if len(self._running) >= AT_ONCE:
+                    return None
+                if transfer.name not in self._running:
+                    self._start(transfer)
+            next_at = self._session.next_transfer_at(self._clock())
+        except SessionUnavailable:
+            return LOCAL_PAUSE
+        if next_at is None:
+            return LONGEST_LOOK
+        return min(LONGEST_LOOK, next_at - self._clock() + 0.01)
+
+    def _start(self, transfer: Transfer) -> None:
+        task = asyncio.ensure_future(self._guarded(transfer))
+        self._running[transfer.name] = task
+
+        def done(_: asyncio.Task[None]) -> None:
+            del self._running[transfer.name]
+            self._look.set()
+
+        task.add_done_callback(done)
+
+    async def _guarded(self, transfer: Transfer) -> None:
+        try:
+            await self._take(transfer)
+        except SessionUnavailable:
+            # The disk takes nothing: tried again, and what is in the store by then is found there.
+            await asyncio.sleep(LOCAL_PAUSE)
+        except SessionRefusal as refusal:
+            self._refusal = refusal
+        except Exception as error:  # noqa: BLE001 - one file must not stop all others
+            log.error("file not taken", action="media.failed", error=type(error).__name__)  # noqa: TRY400
+            await asyncio.sleep(LOCAL_PAUSE)
+
+    async def _take(self, transfer: Transfer) -> None:
+        link = self._link
+        try:
+            trouble = await self._fetcher.fetch(transfer)
+        except NoLink:
+            if self._link is link:  # the next one may be there already
+                self.detach()
+            return
+        except Exception as error:  # noqa: BLE001 - it must not be in front of all others for ever
+            log.error("fetching broke", action="media.fetch", error=type(error).__name__)  # noqa: TRY400
+            trouble = Trouble.UNREACHABLE
+        if trouble is None:
+            await self._end(transfer, None)
+            return
+        follows = verdict(transfer, trouble, self._clock(), random.random())  # noqa: S311 - spreads
+        log.warning(
+            "file not fetched",
+            action="media.fetch",
+            reason=trouble.value,
+            follows=type(follows).__name__,
+        )
+        if isinstance(follows, Failed):
+            await self._end(transfer, follows.code)
+        else:
+            await self._put_off(transfer, follows)
+
+    async def _end(self, transfer: Transfer, error: str | None) -> None:
+        async with self._session.transaction():
+            status: Literal["stored", "failed"] = "stored" if error is None else "failed"
+            ended = self._session.end_transfer(transfer, status, error)
+        if ended:
+            self._counts[f"file.{error or status}"] += 1
+            await self._events.on_inbox()
+
+    async def _put_off(self, transfer: Transfer, follows: Again) -> None:
+        link = self._link
+        if follows.ask and link is None:
+            return  # it is tried again once there is somebody to ask
+        async with self._session.transaction():
+            self._session.put_off(
+                transfer, follows.at, attempts=follows.attempts, asked=follows.asked
+            )
+        if not follows.ask or link is None:
+            return
+        # Asked only now: the answer finds the transfer as it is to be from here on.
+        socket, account = link
+        chat = parse_optional(transfer.chat)
+        in_group = chat is not None and chat.server == GROUP
+        self._counts["file.asked_for"] += 1
+        with suppress(ConnectionLost):  # asked again when the patience ends
+            await socket.send(reupload_request.question(transfer, account, in_group=in_group))

@@ -1,0 +1,80 @@
+"""What carries the files of one connection, over all its sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from actors.connection.native.media.download_worker import Courier
+from actors.connection.native.media.fetch import Fetcher
+from actors.connection.native.media.hosts import Hosts
+from actors.connection.native.media.https import Web
+from actors.connection.native.media.upload import Uploader
+from actors.connection.native.receive.transactions import SessionRefusal
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable
+
+    from actors.config.settings import Settings
+    from actors.connection.engine import EngineEvents
+    from actors.connection.native.transport.socket import Socket
+    from actors.connection.session.session import Session
+    from actors.media.store import MediaStore
+
+
+class Carrying:
+    """Uploads what leaves and fetches what arrived; the latter from `start` until `close`.
+
+    `on_refusal` is called with what the session refuses with: it has another owner, or is damaged.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        session: Session,
+        store: MediaStore,
+        *,
+        counts: Counter[str],
+        events: EngineEvents,
+        on_refusal: Callable[[Exception], None],
+    ) -> None:
+        self.web = Web(settings.whatsapp_media_authority)
+        self.hosts = Hosts()
+        self._on_refusal = on_refusal
+        self.uploader = Uploader(session, store, self.web, self.hosts)
+        fetcher = Fetcher(store, self.web, self.hosts, limit=settings.media_max_bytes)
+        self._courier = Courier(session, fetcher, counts=counts, events=events)
+        self._fetching: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Fetch from now on, whenever there is a socket; idempotent."""
+        if self._fetching is None:
+            self._fetching = asyncio.create_task(self._fetch())
+
+    def attach(self, socket: Socket, account: str) -> None:
+        """The device is logged in over this socket."""
+        self.hosts.attach(socket)
+        self._courier.attach(socket, account)
+
+    def detach(self) -> None:
+        """It is not any more."""
+        self.hosts.attach(None)
+        self._courier.detach()
+
+    def look(self) -> None:
+        """Something new is to be fetched."""
+        self._courier.look()
+
+    async def close(self) -> None:
+        """Fetch nothing more; what is under way begins anew with the next owner."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.gather(self._fetching, return_exceptions=True)
+        await self.web.close()
+
+    async def _fetch(self) -> None:
+        try:
+            await self._courier.run()
+        except SessionRefusal as refusal:
+            self._on_refusal(refusal)

@@ -1,0 +1,333 @@
+"""A paired device on an open socket: login, then everything that comes and goes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from actors.connection.causes import Cause, Kind
+from actors.connection.engine import NotConnected
+from actors.connection.native.identities.addresses import GROUP, SERVER, Address, parse_optional
+from actors.connection.native.identities.devices import Devices
+from actors.connection.native.identities.group_members import NotInGroup, Rosters, UnknownGroup
+from actors.connection.native.identities.lid_mapping import People
+from actors.connection.native.receive import presence, receipts
+from actors.connection.native.receive.history_worker import History
+from actors.connection.native.receive.pipeline import Receiver
+from actors.connection.native.receive.stanzas import Incoming
+from actors.connection.native.receive.transactions import SessionRefusal, cause_of
+from actors.connection.native.send.group_pipeline import GroupSender
+from actors.connection.native.send.outcomes import told
+from actors.connection.native.send.pipeline import Sender
+from actors.connection.native.send.resend import Resender
+from actors.connection.native.signal.agreement import BadSignature
+from actors.connection.native.signal.device_sessions import Signal
+from actors.connection.native.signal.prekeys import Prekeys
+from actors.connection.native.transport import login
+from actors.connection.native.transport.nodes import Node
+from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Coroutine, Sequence
+
+    from actors.connection.engine import EngineEvents, Group, Outgoing, Traffic
+    from actors.connection.native.media.transfers import Carrying
+    from actors.connection.native.transport.socket import Socket
+    from actors.connection.session.session import Session
+
+log = structlog.get_logger()
+
+OFFLINE_BATCH = 100
+"""Stanzas that waited while the device was away, asked for at a time."""
+
+SUCCESS_TIMEOUT = 30.0
+"""Seconds from the handshake to WhatsApp's ``<success>``."""
+
+
+class Linked:
+    """Everything that one socket of a paired device does. `run` ends with `ConnectionLost`.
+
+    What breaks ends the socket with a cause, so that it is opened again: a connection that is not
+    logged in does not stay up (G8). One stanza that cannot be handled ends nothing.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        socket: Socket,
+        device: Address,
+        lid: Address | None,
+        events: EngineEvents,
+        *,
+        ack_timeout: float,
+        signed_prekey_age: float,
+        counts: Counter[str],
+        hold: bool = False,
+        carrying: Carrying | None = None,
+    ) -> None:
+        """`hold`: what arrives is acknowledged only once it is stored elsewhere."""
+        self._carrying = carrying
+        self._session = session
+        self._socket = socket
+        self._events = events
+        self._counts = counts
+        self._people = People(session, device, lid)
+        self._signal = Signal(session, on_identity_change=self._reinstalled)
+        self._devices = Devices(session, self._people, socket, time.time, on_inbox=events.on_inbox)
+        self._rosters = Rosters(session, self._people, socket, time.time, on_inbox=events.on_inbox)
+        self._prekeys = Prekeys(session, self._signal, socket, signed_prekey_age, time.time)
+        self._sender = Sender(
+            session,
+            self._signal,
+            self._people,
+            self._devices,
+            socket,
+            ack_timeout=ack_timeout,
+            uploader=None if carrying is None else carrying.uploader,
+        )
+        self._group_sender = GroupSender(
+            session,
+            self._people,
+            self._devices,
+            self._rosters,
+            socket,
+            fanout=self._sender.fanout,
+            turn=self._sender.turn,
+            departures=self._sender.departures,
+            upload=self._sender.upload,
+            ack_timeout=ack_timeout,
+        )
+        self._resender = Resender(session, self._signal, self._people, socket, self._sender.turn)
+        self._incoming = Incoming(
+            session,
+            self._signal,
+            self._people,
+            self._devices,
+            self._rosters,
+            clock=time.time,
+            hold=hold,
+        )
+        self._receiver = Receiver(
+            session,
+            socket,
+            self._incoming,
+            counts=counts,
+            on_inbox=events.on_inbox,
+            on_task=self._on_task,
+        )
+        self._history = History(
+            session,
+            self._people,
+            self._rosters,
+            socket,
+            web=None if carrying is None else carrying.web,
+            hosts=None if carrying is None else carrying.hosts,
+            counts=counts,
+            on_inbox=events.on_inbox,
+            hold=hold,
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._succeeded = asyncio.Event()
+        self._logged_in = False
+
+    async def run(self) -> None:
+        """Serve until the socket ends."""
+        receiving = asyncio.create_task(self._receiver.run())
+        reading = asyncio.create_task(self._read())
+        self._tasks |= {receiving, reading}
+        self._start("login", self._expect_success())
+        done, _ = await asyncio.wait((receiving, reading), return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    async def send(self, message: Outgoing) -> float:
+        """Send one message; see `Sender.send`. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        try:
+            chat = parse_optional(message.chat)
+            if chat is not None and chat.server == GROUP:
+                return await self._group_sender.send(message, chat)
+            return await self._sender.send(message)
+        except SessionRefusal as refusal:
+            # Read before anything left: once the stanza is written the session is not asked again.
+            self._socket.fail(cause_of(refusal))
+            raise NotConnected from refusal
+
+    @property
+    def traffic(self) -> Traffic | None:
+        """What was read last; None before the login is done."""
+        return self._socket.traffic if self._logged_in else None
+
+    async def probe(self, within: float) -> bool:
+        """See `Socket.ping`. Raises `NotConnected` also once the socket ended."""
+        self._require_login()
+        try:
+            return await self._socket.ping(within)
+        except ConnectionLost:
+            raise NotConnected from None
+
+    async def lookup(self, number: str) -> str | None:
+        """See `presence.lookup`. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        return await presence.lookup(self._socket, number)
+
+    async def groups(self) -> Sequence[Group]:
+        """See `Rosters.all`. Raises `NotConnected` before the login is done, else `SendError`."""
+        self._require_login()
+        with told():
+            return await self._rosters.all()
+
+    async def presence(self, *, available: bool) -> None:
+        """See `presence.show`. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        await presence.show(self._socket, available=available)
+
+    async def typing(self, chat: str, state: str) -> None:
+        """See `presence.show_typing`. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        await presence.show_typing(self._socket, self._people.device, chat, state)
+
+    async def subscribe(self, chat: str) -> None:
+        """See `presence.subscribe`. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        await presence.subscribe(self._socket, chat)
+
+    def _require_login(self) -> None:
+        if not self._logged_in:
+            raise NotConnected
+
+    async def settled(self, keys: Sequence[int]) -> None:
+        """Inbox items are stored elsewhere."""
+        with suppress(ConnectionLost):  # what was held for that comes again
+            await self._receiver.settled(keys)
+        self._history.look()
+
+    async def close(self) -> None:
+        """End what runs in the background."""
+        if self._carrying is not None:
+            self._carrying.detach()
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._sender.close()
+
+    async def _read(self) -> None:
+        while True:
+            stanza = await self._socket.receive()
+            if stanza.tag in ("message", "receipt", "notification", "call"):
+                await self._receiver.put(stanza)
+            elif stanza.tag == "success":
+                self._succeeded.set()
+                self._start("login", self._log_in(stanza))
+            elif stanza.tag == "ib":
+                await self._information(stanza)
+            elif stanza.tag == "iq" and stanza.attrs.get("type") == "get":
+                answer = {"to": SERVER, "type": "result", "id": stanza.attrs.get("id", "")}
+                await self._socket.send(Node("iq", answer))
+            elif (heard := presence.heard(stanza, self._people)) is not None:
+                self._counts[f"{stanza.tag}.heard"] += 1
+                await self._events.on_presence(heard)
+            else:
+                # Whatever else WhatsApp says: nothing waits for an answer.
+                self._counts["stanza.dropped"] += 1
+
+    async def _expect_success(self) -> None:
+        try:
+            async with asyncio.timeout(SUCCESS_TIMEOUT):
+                await self._succeeded.wait()
+        except TimeoutError:
+            self._socket.fail(Cause(Kind.NETWORK, "no_success"))
+
+    async def _log_in(self, stanza: Node) -> None:
+        await login.note_success(self._session, self._people, self._socket, stanza)
+        await self._prekeys.at_login()
+        await login.activate(self._socket)
+        self._logged_in = True
+        if self._carrying is not None:
+            self._carrying.attach(self._socket, str(self._people.account))
+        await self._events.on_open()
+        self._start("history", self._history.run())
+        await self._prekeys.keep_fresh()
+
+    async def _information(self, stanza: Node) -> None:
+        if stanza.child("offline_preview") is not None:
+            batch = Node("offline_batch", {"count": str(OFFLINE_BATCH)})
+            await self._socket.send(Node("ib", {}, (batch,)))
+        routing = stanza.child("edge_routing")
+        if routing is not None:
+            await login.note_routing(self._session, self._socket, routing.bytes_of("routing_info"))
+
+    async def _resend(self, receipt: Node) -> None:
+        try:
+            done = await self._resender.resend(receipt)
+            self._counts[f"resend.{done}"] += 1
+            if done != "resent":
+                log.info("not resent", action="resend.refused", reason=done)
+        except BadSignature:
+            self._counts["resend.bad_signature"] += 1
+            log.warning("not resent", action="resend.bad_signature")
+        except (ConnectionLost, *SessionRefusal):
+            raise
+        except Exception as error:  # noqa: BLE001 - whoever sent it must not end the connection
+            # Not acknowledged: it comes again at the next login.
+            self._counts["resend.failed"] += 1
+            log.warning("not resent", action="resend.failed", error=type(error).__name__)
+            return
+        await self._socket.send(receipts.ack(receipt))
+
+    def _on_task(self, kind: str, stanza: Node) -> None:
+        work: Coroutine[object, object, None]
+        if kind == "history":
+            self._history.look(stanza)
+            return
+        if kind == "file":
+            if self._carrying is not None:
+                self._carrying.look()
+            return
+        if kind == "resend":
+            work = self._resend(stanza)
+        elif kind == "roster":
+            work = self._learn_roster(stanza)
+        else:
+            work = self._prekeys.top_up()
+        self._start(kind, work)
+
+    async def _learn_roster(self, stanza: Node) -> None:
+        """Ask who is in the group, then judge the stanza again: it is not acknowledged yet."""
+        chat = Address.parse(stanza.attrs["from"])
+        try:
+            await self._rosters.refresh(chat)
+        except (NotInGroup, UnknownGroup, RequestFailed):
+            self._incoming.untold.add(chat)
+        except RequestTimeout:
+            return  # it comes again at the next login
+        await self._receiver.put(stanza)
+
+    def _reinstalled(self, address: str) -> None:
+        person = self._people.canonical(Address.parse(address))
+        self._counts["identity.changed"] += 1
+        log.info("another identity key", action="identity.changed")
+        self._devices.forget(person)
+        self._session.drop_own_sender_keys(str(person))
+
+    def _start(self, name: str, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.ensure_future(self._guarded(name, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, name: str, work: Coroutine[object, object, None]) -> None:
+        try:
+            await work
+        except ConnectionLost:
+            return  # the reader meets it too, and ends the run
+        except SessionRefusal as refusal:
+            self._socket.fail(cause_of(refusal))
+        except Exception as error:  # noqa: BLE001 - told as the cause of the end
+            log.error("task failed", action=f"{name}.failed", error=type(error).__name__)  # noqa: TRY400
+            self._socket.fail(Cause(Kind.NETWORK, f"{name}_failed"))

@@ -1,0 +1,164 @@
+"""A device that is not paired yet, on an open socket: it shows QR codes until a phone links it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from actors.connection.causes import Cause, Kind
+from actors.connection.engine import Qr
+from actors.connection.native.identities.addresses import SERVER
+from actors.connection.native.pairing import qr_pairing
+from actors.connection.native.pairing.code_pairing import Linking
+from actors.connection.native.pairing.qr_pairing import Keys, PairingRefused
+from actors.connection.native.receive.receipts import ack
+from actors.connection.native.receive.transactions import transaction
+from actors.connection.native.transport.nodes import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actors.connection.engine import EngineEvents
+    from actors.connection.native.transport.socket import Socket
+    from actors.connection.pairing_window import Offering
+    from actors.connection.session.identities.credentials import Credentials
+    from actors.connection.session.session import Session
+
+log = structlog.get_logger()
+
+
+OFFER_TIMEOUT = 30.0
+"""Seconds from the handshake to WhatsApp's ``<pair-device>``."""
+
+
+class Enrolment:
+    """Pairs: the credentials are on disk before WhatsApp takes the device for paired (G7).
+
+    `run` ends with `ConnectionLost`: WhatsApp asks for a new connection once the device is paired,
+    and a new one is needed for new QR codes when all of them expired.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        socket: Socket,
+        own: Credentials,
+        events: EngineEvents,
+        offering: Offering,
+    ) -> None:
+        """`offering` is told how long WhatsApp waits for a phone."""
+        self._session = session
+        self._socket = socket
+        self._own = own
+        self._events = events
+        self._offering = offering
+        noise = X25519PrivateKey.from_private_bytes(own.noise_private)
+        self._keys = Keys(
+            noise_public=noise.public_key().public_bytes_raw(),
+            identity_public=own.identity_public,
+            identity_private=own.identity_private,
+            adv_secret=own.adv_secret,
+        )
+        self.linking = Linking(socket, self._keys, events)
+        self._showing: asyncio.Task[None] | None = None
+        self._offered = False
+
+    async def run(self) -> None:
+        """Answer WhatsApp until the socket ends; without an offer that is soon (G8)."""
+        late = asyncio.get_running_loop().call_later(OFFER_TIMEOUT, self._late)
+        try:
+            await self._answer()
+        finally:
+            late.cancel()
+
+    async def _answer(self) -> None:
+        while True:
+            stanza = await self._socket.receive()
+            if stanza.tag == "notification":
+                await self._socket.send(ack(stanza))
+                await self.linking.heard(stanza)
+            elif stanza.tag != "iq":
+                continue
+            elif stanza.child("pair-device") is not None:
+                await self._offer(stanza)
+            elif stanza.child("pair-success") is not None:
+                await self._paired(stanza)
+            elif stanza.attrs.get("type") == "get":
+                await self._socket.send(_result(stanza))
+
+    async def close(self) -> None:
+        """Show no more QR codes; the code to type is void as well."""
+        self._offering.end()
+        await self.linking.close()
+        await self._hide()
+
+    async def _hide(self) -> None:
+        if self._showing is not None:
+            self._showing.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._showing
+
+    def _late(self) -> None:
+        if not self._offered:
+            self._socket.fail(Cause(Kind.NETWORK, "no_offer"))
+
+    async def _offer(self, stanza: Node) -> None:
+        self._offered = True
+        await self._socket.send(_result(stanza))
+        await self._hide()
+        codes = list(qr_pairing.qr_codes(stanza, self._keys))
+        self._showing = asyncio.create_task(self._show(codes))
+        if codes:
+            self._offering.begin(sum(lifetime for _, lifetime in codes))
+
+    async def _show(self, codes: Sequence[tuple[str, float]]) -> None:
+        # Without a single code a new connection at once would be a tight loop.
+        cause = Cause(Kind.NETWORK, "no_qr")
+        try:
+            for text, lifetime in codes:
+                await self._events.on_qr(Qr(text, time.time() + lifetime))
+                await asyncio.sleep(lifetime)
+                cause = Cause(Kind.RESTART_REQUIRED, "qr_expired")
+        except Exception as error:  # noqa: BLE001 - told as the cause of the end
+            log.error("no QR shown", action="qr.failed", error=type(error).__name__)  # noqa: TRY400
+            cause = Cause(Kind.NETWORK, "qr_failed")
+        self._socket.fail(cause)
+
+    async def _paired(self, stanza: Node) -> None:
+        await self.close()
+        try:
+            keys = replace(self._keys, link_secret=self.linking.adv_secret)
+            paired = qr_pairing.prove(stanza, keys)
+        except PairingRefused as refused:
+            log.error("pairing refused", action="pairing.refused", check=refused.code)  # noqa: TRY400
+            await self._socket.send(refused.answer)
+            self._socket.fail(Cause(Kind.NETWORK, f"pairing_{refused.code}"))
+            return
+        account = paired.device.canonical
+        async with transaction(self._session, self._socket):
+            self._session.save_credentials(
+                replace(
+                    self._own,
+                    account=str(account),
+                    device=str(paired.device),
+                    lid=str(paired.lid) if paired.lid is not None else None,
+                    device_identity=paired.device_identity,
+                    account_signature_key=paired.account_key,
+                    platform=paired.platform,
+                )
+            )
+            self._session.save_identity(str(account), paired.account_key)
+            if paired.lid is not None:
+                self._session.learn_lid(str(paired.lid.canonical), str(account))
+        await self._socket.send(paired.answer)
+        await self._events.on_paired(str(account))
+
+
+def _result(stanza: Node) -> Node:
+    return Node("iq", {"to": SERVER, "type": "result", "id": stanza.attrs.get("id", "")})

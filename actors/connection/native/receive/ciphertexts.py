@@ -1,0 +1,93 @@
+"""The ciphertexts of one stanza: for this device alone, or for a whole group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast
+
+import structlog
+
+from actors.connection.native.identities.addresses import GROUP, Address
+from actors.connection.native.receive import wrappers
+from actors.connection.native.signal.group_keys import GroupKeys
+from actors.connection.native.signal.ratchet import Undecryptable
+from actors.connection.native.transport.nodes import MalformedMessage, Node
+
+if TYPE_CHECKING:
+    from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.signal.device_sessions import Signal
+    from actors.connection.session.session import Session
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a message comes from; `sender` has a device."""
+
+    chat: Address
+    sender: Address
+    from_me: bool
+
+
+class Ciphers:
+    """Decrypts, inside a transaction of the session: the keys' steps commit with what they gave."""
+
+    def __init__(self, session: Session, signal: Signal, people: People) -> None:
+        self._session = session
+        self._signal = signal
+        self._people = people
+        self._keys = GroupKeys(session)
+
+    async def take_keys(self, stanza: Node, source: Source) -> None:
+        """Take the sender key that comes beside a group's message, whatever becomes of that.
+
+        Where it cannot be read the message may be readable all the same, with the key that is there.
+        """
+        parts = _parts(stanza, "pkmsg", "msg")
+        if source.chat.server != GROUP or not _parts(stanza, "skmsg"):
+            return
+        for part in parts:
+            try:
+                with self._session.savepoint():
+                    plaintext = await self._decrypt_alone(part, source)
+                    self._keys.take(str(source.chat), self._name(source), plaintext)
+            except (Undecryptable, MalformedMessage) as error:
+                reason = error.reason if isinstance(error, Undecryptable) else "malformed"
+                log.warning("sender key not read", action="sender_key.unreadable", reason=reason)
+
+    async def decrypt(self, stanza: Node, source: Source) -> bytes:
+        """The plaintext, not padded. Raises `Undecryptable` or `MalformedMessage`."""
+        in_group = source.chat.server == GROUP
+        if not can_be_read(stanza, in_group=in_group):
+            raise Undecryptable("invalid_message")
+        if shared := _parts(stanza, "skmsg"):
+            part = shared[0]
+            padded = self._keys.decrypt(str(source.chat), self._name(source), part.data)
+            return _unpadded(part, padded)
+        plaintext = await self._decrypt_alone(stanza.children("enc")[0], source)
+        if in_group:
+            self._keys.take(str(source.chat), self._name(source), plaintext)
+        return plaintext
+
+    async def _decrypt_alone(self, part: Node, source: Source) -> bytes:
+        kind = cast("Literal['pkmsg', 'msg']", part.attrs["type"])
+        return _unpadded(part, await self._signal.decrypt(self._name(source), kind, part.data))
+
+    def _name(self, source: Source) -> str:
+        return str(self._people.known_as(source.sender))
+
+
+def _parts(stanza: Node, *kinds: str) -> list[Node]:
+    """The ciphertexts of these kinds."""
+    return [part for part in stanza.children("enc") if part.attrs.get("type") in kinds]
+
+
+def can_be_read(stanza: Node, *, in_group: bool) -> bool:
+    """Whether the ciphertexts are of kinds that there are keys for: a group's only in a group."""
+    kinds = {part.attrs.get("type") for part in stanza.children("enc")}
+    return bool(kinds) and kinds <= {"pkmsg", "msg", *(["skmsg"] if in_group else [])}
+
+
+def _unpadded(part: Node, padded: bytes) -> bytes:
+    return padded if part.attrs.get("v") == "3" else wrappers.unpad(padded)

@@ -1,0 +1,386 @@
+"""The worker that stores what the account's phone tells of the time before, beside everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from actors.connection.native.identities.addresses import (
+    GROUP,
+    LID,
+    PHONE_NUMBER,
+    Address,
+    parse_optional,
+)
+from actors.connection.native.identities.group_members import NotInGroup, UnknownGroup
+from actors.connection.native.media.cipher import KINDS
+from actors.connection.native.receive import receipts
+from actors.connection.native.receive.from_proto import LONGEST_ID, Forged, Scene, content_of
+from actors.connection.native.receive.history_file import Later, Unusable, bring, split
+from actors.connection.native.receive.transactions import SessionRefusal, transaction
+from actors.connection.native.receive.wrappers import read_parsed
+from actors.connection.native.transport.nodes import (
+    MAX_NUMBER,
+    MalformedMessage,
+    Node,
+    parse,
+    proto,
+)
+from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.session.polls import PollKeys
+from actors.messages.content import Poll, encode, is_plain, text_of
+from actors.metrics.counters import measures
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from actors.connection.native.identities.group_members import Rosters
+    from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.media.hosts import Hosts
+    from actors.connection.native.media.https import Web
+    from actors.connection.native.transport.socket import Socket
+    from actors.connection.session.history_syncs import Told
+    from actors.connection.session.session import Session
+    from actors.messages.content import Content
+
+log = structlog.get_logger()
+
+SHARE: Final = 100
+"""Messages, or names, that share a commit; what arrives now has its turn in between."""
+
+MAX_ATTEMPTS: Final = 60
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0
+"""Tries of a file that cannot be had, over two days, and the seconds between them."""
+
+NOT_FETCHED: Final = "media_not_fetched"
+"""What is said of the file of such a message: most are gone from the servers."""
+
+_LONGEST_NAME: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One message of the time before, by canonical addresses."""
+
+    chat: Address
+    sender: Address
+    message_id: str
+    at: int
+    from_me: bool
+    push_name: str | None
+    message: Any
+
+
+class History:
+    """Stores each message once (G5), however often it is told and whatever dies meanwhile.
+
+    A notification is in the session file until all of it is; how far it got commits with what was
+    stored. What came by itself, or was sent from here, stays as it is. The phone is told once all
+    is stored.
+
+    With `hold` that is once all is stored elsewhere, and only then the notification is acknowledged:
+    where the disk is lost before, WhatsApp tells it again. Nothing else waits for that.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        people: People,
+        rosters: Rosters,
+        socket: Socket,
+        *,
+        web: Web | None,
+        hosts: Hosts | None,
+        counts: Counter[str],
+        on_inbox: Callable[[], Awaitable[None]],
+        clock: Callable[[], float] = time.time,
+        hold: bool = False,
+    ) -> None:
+        """Without `web` and `hosts` nothing is fetched, and waits."""
+        self._session = session
+        self._people = people
+        self._rosters = rosters
+        self._socket = socket
+        self._web, self._hosts = web, hosts
+        self._counts = counts
+        self._on_inbox = on_inbox
+        self._clock = clock
+        self._hold = hold
+        self._unanswered: dict[str, Node] = {}
+        self._until: dict[str, int] = {}
+        self._look = asyncio.Event()
+
+    def look(self, stanza: Node | None = None) -> None:
+        """The phone told something, in that stanza; or something was stored elsewhere."""
+        if stanza is not None and self._hold:
+            self._unanswered[stanza.attrs["id"]] = stanza
+            measures.count("teimoso_acks_withheld", reason="store")
+        if stanza is not None or self._until:
+            self._look.set()
+
+    async def run(self) -> None:
+        """Store what there is, and what comes, until the socket ends. Raises `ConnectionLost`."""
+        while True:
+            self._look.clear()
+            await self._finish()
+            while (told := self._session.due_history(self._clock())) is not None:
+                await self._take(told)
+                await self._finish()
+            next_at = self._session.next_history_at()
+            pause = None if next_at is None else max(0.1, min(60.0, next_at - self._clock()))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._look.wait()
+
+    async def _take(self, told: Told) -> None:
+        try:
+            await self._store(told)
+        except (ConnectionLost, *SessionRefusal):
+            raise
+        except (Unusable, MalformedMessage) as error:
+            await self._give_up(told, str(error))
+            return
+        except Exception as error:  # noqa: BLE001 - what a phone tells must not end the connection
+            await self._put_off(told, error)
+            return
+        async with transaction(self._session, self._socket):
+            self._session.end_history(told.message_id)
+        self._counts["history.stored"] += 1
+
+    async def _finish(self) -> None:
+        """Tell the phone of what is stored as it has to be, and forget it."""
+        for message_id in self._session.ended_histories():
+            if self._hold and self._session.keeps_any(
+                self._until.setdefault(message_id, self._session.last_arrival())
+            ):
+                continue
+            told = {"id": message_id, "to": str(self._people.account), "type": "hist_sync"}
+            await self._socket.send(Node("receipt", told))
+            await self._forget(message_id)
+        for message_id in list(self._unanswered):
+            # It ended before its stanza was told here.
+            if not self._session.has_history(message_id):
+                await self._answer(message_id)
+
+    async def _forget(self, message_id: str) -> None:
+        """Nothing more is to come of it: answer it, where that was held back.
+
+        Where it did not come on this socket it comes again, and is answered then.
+        """
+        async with transaction(self._session, self._socket):
+            self._session.forget_history(message_id)
+        self._until.pop(message_id, None)
+        await self._answer(message_id)
+
+    async def _answer(self, message_id: str) -> None:
+        stanza = self._unanswered.pop(message_id, None)
+        if stanza is not None:
+            answers = (receipts.ack(stanza), receipts.delivery(stanza, from_me=True))
+            await self._socket.send(*answers)
+
+    async def _put_off(self, told: Told, error: Exception) -> None:
+        """Try it again later; not for ever."""
+        reason = str(error) if isinstance(error, Later) else type(error).__name__
+        if told.attempts >= MAX_ATTEMPTS:
+            await self._give_up(told, reason)
+            return
+        log.warning("history put off", action="history.put_off", reason=reason)
+        self._counts["history.put_off"] += 1
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(told.attempts, 16))
+        async with transaction(self._session, self._socket):
+            self._session.put_off_history(told.message_id, self._clock() + pause)
+
+    async def _give_up(self, told: Told, reason: str) -> None:
+        self._counts["history.lost"] += 1
+        log.warning("history not read", action="history.lost", reason=reason)
+        await self._forget(told.message_id)
+
+    async def _store(self, told: Told) -> None:
+        notification = parse(proto.Message.HistorySyncNotification, told.notification)
+        inline = bool(notification.initialHistBootstrapInlinePayload)
+        if not inline and (self._web is None or self._hosts is None):
+            raise Later("nothing is fetched")
+        if notification.syncType == proto.HistorySync.HistorySyncType.INITIAL_STATUS_V3:
+            return
+        history = await bring(notification, self._web, self._hosts)  # type: ignore[arg-type]
+        await self._learn(history)
+        done, passed = told.done, 0
+        share: list[Past] = []
+        for name, part in split(history):
+            if name != "conversations":
+                continue
+            for past in await self._conversation(part):
+                passed += 1
+                if passed <= done:
+                    continue
+                share.append(past)
+                if len(share) == SHARE:
+                    await self._commit(told, share, passed)
+                    share = []
+            await asyncio.sleep(0)
+        if share:
+            await self._commit(told, share, passed)
+
+    async def _learn(self, history: bytes) -> None:
+        """Who is who, and how they call themselves, before what they said."""
+        facts = [(name, part) for name, part in split(history) if name != "conversations"]
+        for start in range(0, len(facts), SHARE):
+            news = False
+            async with transaction(self._session, self._socket):
+                for name, part in facts[start : start + SHARE]:
+                    if name == "phoneNumberToLidMappings":
+                        pair = parse(proto.PhoneNumberToLIDMapping, part)
+                        news |= self._pair(pair.pnJid, pair.lidJid)
+                    else:
+                        self._name(parse(proto.Pushname, part))
+            if news:
+                await self._on_inbox()
+            await asyncio.sleep(0)
+
+    def _pair(self, number: str, lid: str) -> bool:
+        one, other = parse_optional(number), parse_optional(lid)
+        if one is None or other is None or not (one.is_person and other.is_person):
+            return False
+        return self._people.learn(one.canonical, other.canonical)
+
+    def _name(self, told: Any) -> None:
+        person = parse_optional(told.id)
+        if person is not None and person.is_person and 0 < len(told.pushname) <= _LONGEST_NAME:
+            self._session.save_push_name(str(self._people.canonical(person)), told.pushname)
+
+    async def _conversation(self, part: bytes) -> Sequence[Past]:
+        """The messages of a conversation that are any, in the order of their time."""
+        conversation = parse(proto.Conversation, part)
+        named = parse_optional(conversation.id)
+        if named is None or not (named.is_person or named.server == GROUP):
+            return ()
+        listed = sorted(
+            conversation.messages, key=lambda one: (one.message.messageTimestamp, one.msgOrderId)
+        )
+        messages = [one.message for one in listed]
+        if named.server == GROUP:
+            await self._meet_members(named, messages)
+        else:
+            await self._learn_pair(
+                conversation.pnJid or (conversation.id if named.server == PHONE_NUMBER else ""),
+                conversation.lidJid or (conversation.id if named.server == LID else ""),
+            )
+        pasts = (self._past(self._people.canonical(named), info) for info in messages)
+        return tuple(past for past in pasts if past is not None)
+
+    async def _learn_pair(self, number: str, lid: str) -> None:
+        """A conversation may say itself whose number its LID is."""
+        async with transaction(self._session, self._socket):
+            news = self._pair(number, lid)
+        if news:
+            await self._on_inbox()
+
+    async def _meet_members(self, chat: Address, messages: Sequence[Any]) -> None:
+        """Ask who is in a group, where that may tell whose numbers the LIDs in it are."""
+        members = {parse_optional(one.key.participant or one.participant) for one in messages}
+        if all(one is None or self._people.known_as(one).server != LID for one in members):
+            return
+        if self._rosters.cached(chat) is not None:
+            return
+        with suppress(NotInGroup, UnknownGroup, RequestFailed, RequestTimeout):
+            await self._rosters.refresh(chat)
+
+    def _past(self, chat: Address, info: Any) -> Past | None:
+        key = info.key
+        named = parse_optional(key.participant or info.participant)
+        if key.fromMe:
+            sender = self._people.account
+        elif chat.server != GROUP:
+            sender = chat
+        elif named is not None and named.is_person:
+            sender = self._people.canonical(named)
+        else:
+            return None
+        if not info.HasField("message") or not 0 < len(key.id) <= LONGEST_ID:
+            return None
+        if not 0 < info.messageTimestamp <= MAX_NUMBER:
+            return None
+        return Past(
+            chat,
+            sender,
+            key.id,
+            info.messageTimestamp,
+            key.fromMe,
+            info.pushName[:_LONGEST_NAME] or self._session.push_name(str(sender)),
+            _whole(info),
+        )
+
+    async def _commit(self, told: Told, share: Sequence[Past], passed: int) -> None:
+        stored = 0
+        async with transaction(self._session, self._socket):
+            for past in share:
+                stored += self._add(past)
+            self._session.note_history(told.message_id, passed)
+        self._counts["history.messages"] += stored
+        if stored:
+            await self._on_inbox()
+        await asyncio.sleep(0)
+
+    def _add(self, past: Past) -> bool:
+        """Put one message in, where it is one and is not there yet."""
+        chat, sender = str(past.chat), str(past.sender)
+        if past.from_me and self._session.was_sent(chat, past.message_id):
+            return False
+        if self._session.seen(chat, sender, past.message_id):
+            return False
+        found = read_parsed(past.message)
+        if found is None:
+            return False
+        try:
+            said = content_of(found, self._scene(past))
+        except Forged:
+            return False
+        if isinstance(said, Poll) and said.secret is not None:
+            poll = PollKeys(bytes.fromhex(said.secret), said.options)
+            self._session.remember_poll(chat, sender, past.message_id, poll)
+        added = self._session.add_message(
+            chat=chat,
+            sender=sender,
+            message_id=past.message_id,
+            at=past.at,
+            type=said.type,
+            text=text_of(said),
+            from_me=past.from_me,
+            push_name=past.push_name,
+            source="history",
+            body=None,
+            content=_encoded(said),
+        )
+        if added and said.type in KINDS:
+            self._session.add_file(chat, sender, past.message_id, "failed", NOT_FETCHED, past=True)
+        return added
+
+    def _scene(self, past: Past) -> Scene:
+        chat, account = str(past.chat), self._people.account
+        return Scene(
+            chat=past.chat,
+            sender=past.sender,
+            account=account,
+            canonical=self._people.canonical,
+            from_phone=lambda number: not self._session.was_sent(chat, number),
+            poll=lambda author, number: self._session.poll(chat, str(author), number),
+            names=self._people.names,
+        )
+
+
+def _whole(info: Any) -> Any:
+    """The message with the secret that a history keeps beside it."""
+    message = info.message
+    if info.messageSecret and not message.messageContextInfo.messageSecret:
+        message.messageContextInfo.messageSecret = info.messageSecret
+    return message
+
+
+def _encoded(said: Content) -> str | None:
+    return None if is_plain(said) else encode(said)

@@ -1,0 +1,159 @@
+"""The receive pipeline: what waits is committed together, then acknowledged (G5)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from actors.connection.native.receive.notifications import Outcome
+from actors.connection.native.receive.transactions import SessionRefusal, transaction
+from actors.connection.native.transport.socket import ConnectionLost
+from actors.metrics.counters import measures
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from actors.connection.native.receive.stanzas import Incoming
+    from actors.connection.native.transport.nodes import Node
+    from actors.connection.native.transport.socket import Socket
+    from actors.connection.session.session import Session
+
+log = structlog.get_logger()
+
+BATCH: Final = 64
+"""Stanzas that share a commit at most."""
+
+WAITING: Final = 1024
+"""Stanzas that wait at most; beyond that the socket is not read."""
+
+HELD: Final = 10_000
+"""Answers that are held back at most: of what is beyond that, WhatsApp gets none and sends it again."""
+
+RESEND_PATIENCE: Final = 60.0
+"""Seconds until a placeholder stands for a message whose resend was asked for and did not come."""
+
+
+class Receiver:
+    """Takes stanzas in order. Ends with `ConnectionLost` when the socket or the session does.
+
+    An answer leaves only after the commit that it vouches for, one that is held only after `settled`
+    was told its key. What a crash, a full disk or a stanza that cannot be handled leaves unanswered,
+    WhatsApp sends again.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        socket: Socket,
+        incoming: Incoming,
+        *,
+        counts: Counter[str],
+        on_inbox: Callable[[], Awaitable[None]],
+        on_task: Callable[[str, Node], None],
+        patience: float = RESEND_PATIENCE,
+    ) -> None:
+        self._session = session
+        self._socket = socket
+        self._incoming = incoming
+        self._counts = counts
+        self._on_inbox = on_inbox
+        self._on_task = on_task
+        self._patience = patience
+        self._queue: asyncio.Queue[Node] = asyncio.Queue(WAITING)
+        self._overdue: list[Node | None] = []
+        self._held: dict[int, tuple[Node, ...]] = {}
+        self._due = asyncio.Event()
+
+    async def put(self, stanza: Node) -> None:
+        """Queue a stanza; waits while too many do."""
+        await self._queue.put(stanza)
+        self._due.set()
+
+    async def settled(self, keys: Sequence[int]) -> None:
+        """The inbox items are stored elsewhere: send what was held for that. Raises `ConnectionLost`."""
+        answers = [answer for key in keys for answer in self._held.pop(key, ())]
+        if answers:
+            await self._socket.send(*answers)
+
+    async def run(self) -> None:
+        """Commit and acknowledge what is queued, for ever."""
+        if self._session.wants():
+            # What an earlier socket asked for; it may come now, but need not.
+            asyncio.get_running_loop().call_later(self._patience, self._lapse, None)
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            while (batch := self._batch()) or self._overdue:
+                overdue, self._overdue = self._overdue, []
+                try:
+                    outcomes = await self._commit(batch, overdue)
+                except ConnectionLost:
+                    measures.count("teimoso_acks_withheld", len(batch), reason="session")
+                    raise
+                await self._answer(outcomes)
+
+    def _batch(self) -> list[Node]:
+        count = min(BATCH, self._queue.qsize())
+        return [self._queue.get_nowait() for _ in range(count)]
+
+    async def _commit(
+        self, batch: Sequence[Node], overdue: Sequence[Node | None]
+    ) -> list[tuple[Node | None, Outcome]]:
+        async with transaction(self._session, self._socket):
+            outcomes: list[tuple[Node | None, Outcome]] = []
+            for stanza in batch:
+                outcomes.append((stanza, await self._take(stanza)))
+                # What a forged message costs, once for each in the batch, must not stop the rest.
+                await asyncio.sleep(0)
+            outcomes += [(stanza, self._give_up(stanza)) for stanza in overdue]
+        return outcomes
+
+    async def _answer(self, outcomes: Sequence[tuple[Node | None, Outcome]]) -> None:
+        # At once: whoever waits for the items may have settled them by the next pause.
+        for _, outcome in outcomes:
+            if outcome.held is not None and len(self._held) < HELD:
+                self._held[outcome.held] = outcome.answers
+            if outcome.held is not None:
+                measures.count("teimoso_acks_withheld", reason="store")
+            if outcome.counted == "message.placeholder":
+                measures.count("teimoso_messages_undecryptable")
+        self._counts.update(outcome.counted for _, outcome in outcomes)
+        if any(outcome.news for _, outcome in outcomes):
+            await self._on_inbox()
+        answers = [
+            answer for _, outcome in outcomes if outcome.held is None for answer in outcome.answers
+        ]
+        if answers:
+            await self._socket.send(*answers)
+        for origin, outcome in outcomes:
+            if outcome.task is not None and origin is not None:
+                self._on_task(outcome.task, origin)
+            if outcome.wanted is not None:
+                asyncio.get_running_loop().call_later(self._patience, self._lapse, outcome.wanted)
+
+    def _give_up(self, stanza: Node | None) -> Outcome:
+        if stanza is None:
+            return self._incoming.lapse(self._patience)
+        return self._incoming.give_up(stanza)
+
+    async def _take(self, stanza: Node) -> Outcome:
+        try:
+            with self._session.savepoint():
+                return await self._incoming.take(stanza)
+        except SessionRefusal:
+            raise
+        except Exception as error:  # noqa: BLE001 - one stanza must not stop all others
+            log.error(  # noqa: TRY400 - a traceback could quote what the stanza says
+                "stanza not handled",
+                action="stanza.failed",
+                stanza=stanza.tag,
+                error=type(error).__name__,
+            )
+            return Outcome("stanza.failed")
+
+    def _lapse(self, stanza: Node | None) -> None:
+        self._overdue.append(stanza)
+        self._due.set()

@@ -1,0 +1,103 @@
+"""What passes at once and is kept nowhere: who is on WhatsApp, who is online, who writes.
+
+``<presence>`` of somebody else has no type where they are available; ``last`` is a time, or ``deny``
+where they do not show it. ``<chatstate>`` comes from a person, or from a group with a participant.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+from actors.connection.engine import NotConnected, Presence, SendError
+from actors.connection.native.identities import usync
+from actors.connection.native.identities.addresses import GROUP, parse_optional
+from actors.connection.native.transport.nodes import Node
+from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
+
+if TYPE_CHECKING:
+    from actors.connection.native.identities.addresses import Address
+    from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.transport.socket import Socket
+
+_STATES: Final = {
+    "composing": Node("composing"),
+    "recording": Node("composing", {"media": "audio"}),
+    "paused": Node("paused"),
+}
+
+
+async def lookup(socket: Socket, number: str) -> str | None:
+    """The chat of a phone number that is on WhatsApp. Raises `SendError`."""
+    person = parse_optional(number)
+    if person is None or not usync.can_be_asked(person):
+        raise SendError("unsupported_chat", permanent=True)
+    try:
+        reply = await socket.request(usync.contacts_query(person))
+    except RequestTimeout:
+        raise SendError("whatsapp_timeout") from None
+    except RequestFailed as failed:
+        raise SendError(f"request_failed_{failed.code}") from None
+    except ConnectionLost:
+        raise NotConnected from None
+    return str(person.canonical) if usync.is_contact(reply) else None
+
+
+async def show(socket: Socket, *, available: bool) -> None:
+    """Tell WhatsApp whether the account is online. Raises `NotConnected`."""
+    await _tell(socket, Node("presence", {"type": "available" if available else "unavailable"}))
+
+
+async def show_typing(socket: Socket, device: Address, chat: str, state: str) -> None:
+    """Tell a person, or a group, what the account does in their chat. Raises `SendError`."""
+    person = parse_optional(chat)
+    if person is None or not (person.is_person or person.server == GROUP) or state not in _STATES:
+        raise SendError("unsupported_chat", permanent=True)
+    attrs = {"from": str(device), "to": str(person.canonical)}
+    await _tell(socket, Node("chatstate", attrs, (_STATES[state],)))
+
+
+async def subscribe(socket: Socket, chat: str) -> None:
+    """Ask to be told whether a person is online, while this socket lasts. Raises `SendError`."""
+    person = parse_optional(chat)
+    if person is None or not person.is_person:
+        raise SendError("unsupported_chat", permanent=True)
+    await _tell(socket, Node("presence", {"type": "subscribe", "to": str(person.canonical)}))
+
+
+def heard(stanza: Node, people: People) -> Presence | None:
+    """What a stanza says that somebody does; None where it says nothing of the kind."""
+    origin = parse_optional(stanza.attrs.get("from"))
+    if origin is None:
+        return None
+    if stanza.tag == "presence":
+        kind = stanza.attrs.get("type", "available")
+        if not origin.is_person or kind not in ("available", "unavailable"):
+            return None
+        who = str(people.canonical(origin))
+        available = kind == "available"
+        last = None if available else stanza.number("last")
+        return Presence(who, who, "available" if available else "unavailable", last)
+    if stanza.tag != "chatstate":
+        return None
+    person = parse_optional(stanza.attrs.get("participant")) if origin.server == GROUP else origin
+    state = _state(stanza)
+    if state is None or person is None or not person.is_person or people.is_account(person):
+        return None
+    who = str(people.canonical(person))
+    return Presence(str(origin) if origin.server == GROUP else who, who, state)
+
+
+def _state(stanza: Node) -> Literal["composing", "recording", "paused"] | None:
+    for part in stanza.children():
+        if part.tag == "composing":
+            return "recording" if part.attrs.get("media") == "audio" else "composing"
+        if part.tag in ("recording", "paused"):
+            return "recording" if part.tag == "recording" else "paused"
+    return None
+
+
+async def _tell(socket: Socket, node: Node) -> None:
+    try:
+        await socket.send(node)
+    except ConnectionLost:
+        raise NotConnected from None

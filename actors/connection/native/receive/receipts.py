@@ -1,0 +1,127 @@
+"""The stanzas that say what became of a stanza: acks, receipts, and retry receipts.
+
+An ack tells the server that a stanza need not come again; a receipt tells its sender. Both leave
+only after what they vouch for is committed (G5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from actors.connection.native.transport.nodes import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ROUTING = ("participant", "recipient")
+
+
+def ack(stanza: Node) -> Node:
+    """The server's receipt for any stanza: message, receipt, notification or call."""
+    attrs = {
+        "class": stanza.tag,
+        "id": stanza.attrs.get("id", ""),
+        "to": stanza.attrs.get("from", ""),
+        **_routing(stanza),
+    }
+    if stanza.tag != "message" and "type" in stanza.attrs:
+        attrs["type"] = stanza.attrs["type"]
+    return Node("ack", attrs)
+
+
+def delivery(message: Node, *, from_me: bool) -> Node:
+    """The receipt that shows a message's sender the second tick.
+
+    The account's own devices get one of type ``sender``, or ``peer_msg`` for what is between
+    devices only.
+    """
+    attrs = {
+        "id": message.attrs.get("id", ""),
+        "to": message.attrs.get("from", ""),
+        **_routing(message),
+    }
+    if message.attrs.get("category") == "peer":
+        attrs["type"] = "peer_msg"
+    elif from_me:
+        attrs["type"] = "sender"
+    return Node("receipt", attrs)
+
+
+def retry(message: Node, *, count: int, registration_id: int, keys: Sequence[Node]) -> Node:
+    """The receipt that asks a message's sender to encrypt it again, for a session from `keys`.
+
+    `count` is the number of this request, from 1. `keys` are the parts of the ``<keys>`` bundle.
+    """
+    number = message.attrs.get("id", "")
+    attrs = {
+        "id": number,
+        "to": message.attrs.get("from", ""),
+        "type": "retry",
+        **_routing(message),
+    }
+    asked = {"count": str(count), "id": number, "t": message.attrs.get("t", "0"), "v": "1"}
+    return Node(
+        "receipt",
+        attrs,
+        (
+            Node("retry", asked),
+            Node("registration", {}, registration_id.to_bytes(4, "big")),
+            Node("keys", {}, keys),
+        ),
+    )
+
+
+def _routing(stanza: Node) -> dict[str, str]:
+    return {name: stanza.attrs[name] for name in _ROUTING if name in stanza.attrs}
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an incoming receipt says; `status` is None for kinds that change nothing here."""
+
+    message_ids: tuple[str, ...]
+    status: Literal["delivered", "read", "retry"] | None
+    at: int
+
+
+_STATUSES: dict[str, Literal["delivered", "read", "retry"]] = {
+    "": "delivered",
+    "inactive": "delivered",
+    "read": "read",
+    "played": "read",
+    "retry": "retry",
+}
+
+
+def of_members(stanza: Node) -> list[tuple[str, Receipt]]:
+    """The receipts in one of a group's messages, each with the address of who it is of.
+
+    It is one member's, or names several of them by the message.
+    """
+    told = read(stanza)
+    if (participant := stanza.attrs.get("participant")) is not None:
+        return [(participant, told)]
+    return [
+        (user.attrs["jid"], Receipt((number,), told.status, user.number("t") or told.at))
+        for part in stanza.children("participants")
+        if (number := part.attrs.get("key") or part.attrs.get("message_id"))
+        for user in part.children("user")
+        if "jid" in user.attrs
+    ]
+
+
+def read(stanza: Node) -> Receipt:
+    """The receipt in a stanza: one id, or several where it carries a list."""
+    number = stanza.attrs.get("id", "")
+    listed = [
+        item.attrs["id"]
+        for part in stanza.children("list")
+        for item in part.children("item")
+        if "id" in item.attrs
+    ]
+    return Receipt(
+        message_ids=(number, *listed),
+        status=_STATUSES.get(stanza.attrs.get("type", "")),
+        at=stanza.number("t") or 0,
+    )

@@ -1,0 +1,315 @@
+"""What an incoming stanza changes, inside a transaction, and what may be said once it committed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+import structlog
+
+from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
+from actors.connection.native.media.message_part import transfer_of
+from actors.connection.native.receive import receipts, wrappers
+from actors.connection.native.receive.ciphertexts import Ciphers, Source, can_be_read
+from actors.connection.native.receive.from_proto import (
+    Forged,
+    Scene,
+    content_of,
+    takes_back_anothers,
+)
+from actors.connection.native.receive.notifications import Notices, Outcome
+from actors.connection.native.signal import prekey_bundles
+from actors.connection.native.signal.ratchet import Undecryptable
+from actors.connection.native.transport.nodes import MalformedMessage
+from actors.connection.session.polls import PollKeys
+from actors.messages.content import Other, Poll, encode, is_plain, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.connection.native.identities.devices import Devices
+    from actors.connection.native.identities.group_members import Rosters
+    from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.signal.device_sessions import Signal
+    from actors.connection.native.transport.nodes import Node
+    from actors.connection.session.session import Session
+    from actors.messages.content import Content
+
+log = structlog.get_logger()
+
+UNDECRYPTABLE: Final = "undecryptable"
+
+MAX_RETRIES: Final = 5
+"""How often the sender is asked to encrypt one message again."""
+
+
+class Key(NamedTuple):
+    """What names a message at both ends, by canonical addresses."""
+
+    chat: str
+    sender: str
+    message_id: str
+
+
+class _RosterWanted(Exception):  # noqa: N818 - reads as what it is
+    """Whether the message counts depends on who is in the group, which is not known."""
+
+
+class Incoming:
+    """Takes stanzas one by one, each inside its own savepoint of the session's transaction.
+
+    A message is decrypted once: its ratchet step, its prekey and its inbox row commit together,
+    and one that comes again is only acknowledged again (G5). With `hold` that happens once it is
+    stored elsewhere, so that it outlives this disk.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        signal: Signal,
+        people: People,
+        devices: Devices,
+        rosters: Rosters,
+        *,
+        clock: Callable[[], float],
+        hold: bool = False,
+    ) -> None:
+        self._hold = hold
+        self._session = session
+        self._signal = signal
+        self._people = people
+        self._devices = devices
+        self._rosters = rosters
+        self._ciphers = Ciphers(session, signal, people)
+        self._notices = Notices(session, signal, people, devices, rosters, clock=clock)
+        self._clock = clock
+        self.untold: set[Address] = set()
+        """Groups that WhatsApp does not tell of: nobody is taken for an admin there."""
+
+    async def take(self, stanza: Node) -> Outcome:
+        """Apply one stanza. Raises nothing for what a stanza may contain."""
+        if not stanza.attrs.get("id") or not stanza.attrs.get("from"):
+            # There is nothing that an ack could name.
+            return Outcome("stanza.nameless")
+        learned = self._people.learn_from(stanza)
+        outcome = await self._taken(stanza)
+        return replace(outcome, news=True) if learned else outcome
+
+    async def _taken(self, stanza: Node) -> Outcome:
+        if stanza.tag == "message":
+            return await self._message(stanza)
+        if stanza.tag == "receipt":
+            return self._notices.receipt(stanza)
+        if stanza.tag == "notification":
+            return self._notices.notification(stanza)
+        # A call: it must not come again at every login.
+        return Outcome("call.ignored", (receipts.ack(stanza),))
+
+    def give_up(self, stanza: Node) -> Outcome:
+        """Put a placeholder where no resend came; one that comes later still replaces it."""
+        source = self._source(stanza)
+        if source is None or self._session.seen(*self._key(stanza, source)):
+            return Outcome("message.repeated")
+        added = self._add(stanza, source, Other(UNDECRYPTABLE))
+        counted = "message.placeholder" if added else "message.repeated"
+        held = self._held(*self._key(stanza, source))
+        return Outcome(counted, (receipts.ack(stanza),), news=added, held=held)
+
+    def lapse(self, patience: float) -> Outcome:
+        """As `give_up`, for all that was last asked for so many seconds ago, on whatever socket."""
+        shown = self._session.show_wanted(self._clock() - patience)
+        return Outcome("message.placeholder" if shown else "message.repeated", news=shown > 0)
+
+    async def _message(self, stanza: Node) -> Outcome:
+        source = self._source(stanza)
+        if source is None:
+            return Outcome("message.ignored", (receipts.ack(stanza),))
+        answers = (
+            receipts.ack(stanza),
+            receipts.delivery(stanza, from_me=source.from_me),
+        )
+        if self._session.seen(*self._key(stanza, source)):
+            if self._hold and self._session.has_history(stanza.attrs["id"]):
+                return Outcome("message.repeated", task="history")
+            held = self._held(*self._key(stanza, source))
+            return Outcome("message.repeated", answers, held=held)
+        await self._ciphers.take_keys(stanza, source)
+        try:
+            with self._session.savepoint():
+                plaintext = await self._ciphers.decrypt(stanza, source)
+                found = wrappers.read(plaintext)
+                self._require_roster(source, found)
+        except _RosterWanted:
+            return Outcome("message.roster_wanted", task="roster")
+        except (Undecryptable, MalformedMessage) as error:
+            return self._undecryptable(stanza, source, error)
+        if found is None:
+            self._session.bury(**self._key(stanza, source)._asdict())
+            told = wrappers.history_in(plaintext) if self._is_phone(source) else None
+            if told is not None:
+                self._session.add_history(stanza.attrs["id"], told)
+                # With `hold` it is answered by whoever stores what it tells.
+                return Outcome("message.history", () if self._hold else answers, task="history")
+            return Outcome("message.silent", answers)
+        try:
+            said = self._said(stanza, source, found)
+        except Forged:
+            # Acknowledged as any other, or it would come again for ever.
+            log.warning("refused message", action="message.refused")
+            self._session.bury(**self._key(stanza, source)._asdict())
+            return Outcome("message.refused", answers)
+        added = self._add(stanza, source, said, found.destination, plaintext)
+        counted = "message.stored" if added else "message.repeated"
+        key = self._named(stanza, source, found.destination)
+        expected = added and self._expect_file(key, source, found)
+        task: Literal["file"] | None = "file" if expected else None
+        return Outcome(counted, answers, news=added, held=self._held(*key), task=task)
+
+    def _expect_file(self, key: Key, source: Source, found: wrappers.Received) -> bool:
+        """Note with the message what its file takes, or why there will be none; True for the former."""
+        transfer = transfer_of(found, **key._asdict(), from_me=source.from_me)
+        if isinstance(transfer, str):
+            self._session.add_file(*key, "failed", transfer)
+        elif transfer is not None:
+            self._session.add_transfer(transfer)
+            return True
+        return False
+
+    def _require_roster(self, source: Source, found: wrappers.Received | None) -> None:
+        """Raises `_RosterWanted` where it takes the roster to know whether the message counts."""
+        if (
+            found is not None
+            and source.chat.server == GROUP
+            and takes_back_anothers(found)
+            and source.chat not in self.untold
+            and self._rosters.cached(source.chat) is None
+        ):
+            raise _RosterWanted
+
+    def _is_phone(self, source: Source) -> bool:
+        return source.from_me and source.sender.device == 0
+
+    def _is_admin(self, source: Source) -> bool:
+        roster = self._rosters.cached(source.chat)
+        sender = self._people.canonical(source.sender)
+        return roster is not None and self._rosters.is_admin(roster, sender)
+
+    def _undecryptable(
+        self, stanza: Node, source: Source, error: Undecryptable | MalformedMessage
+    ) -> Outcome:
+        reason = error.reason if isinstance(error, Undecryptable) else "malformed"
+        key = self._key(stanza, source)
+        count = self._session.count_retry("asked", *key)
+        log.warning(
+            "undecryptable message", action="message.undecryptable", reason=reason, count=count
+        )
+        own, in_group = self._session.credentials(), source.chat.server == GROUP
+        if count > MAX_RETRIES or own is None or not can_be_read(stanza, in_group=in_group):
+            return self.give_up(stanza)
+        self._session.want(
+            **key._asdict(),
+            at=stanza.number("t") or int(self._clock()),
+            from_me=source.from_me,
+            push_name=stanza.attrs.get("notify"),
+            source=_arrival(stanza),
+        )
+        (prekey,) = self._signal.make_prekeys(1)
+        asked = receipts.retry(
+            stanza,
+            count=count,
+            registration_id=own.registration_id,
+            keys=prekey_bundles.for_retry(own, prekey),
+        )
+        return Outcome("message.asked_for", (asked,), wanted=stanza)
+
+    def _said(self, stanza: Node, source: Source, found: wrappers.Received) -> Content:
+        """Raises `Forged`."""
+        account = self._people.account
+        chat = self._chat(stanza, source, found.destination)
+        scene = Scene(
+            chat=chat,
+            sender=self._people.canonical(source.sender),
+            account=account,
+            canonical=self._people.canonical,
+            from_phone=lambda number: self._session.knows(str(chat), str(account), number),
+            poll=lambda author, number: self._session.poll(str(chat), str(author), number),
+            names=self._people.names,
+            is_admin=lambda: self._is_admin(source),
+        )
+        return content_of(found, scene)
+
+    def _chat(self, stanza: Node, source: Source, destination: str | None) -> Address:
+        """The chat of a message, which the copy of one that another own device sent names itself."""
+        named = parse_optional(destination)
+        if source.from_me and named is not None and "recipient" not in stanza.attrs:
+            return self._people.canonical(named)
+        return source.chat
+
+    def _add(
+        self,
+        stanza: Node,
+        source: Source,
+        said: Content,
+        destination: str | None = None,
+        plaintext: bytes = b"",
+    ) -> bool:
+        key = self._named(stanza, source, destination)
+        if key != (first := self._key(stanza, source)):
+            # The stanza alone names it differently when it comes again.
+            self._session.bury(**first._asdict())
+        if isinstance(said, Poll) and said.secret is not None:
+            poll = PollKeys(bytes.fromhex(said.secret), said.options)
+            self._session.remember_poll(*key, poll)
+        if source.from_me and source.chat.server == GROUP:
+            self._expect_receipts(key)
+        return self._session.add_message(
+            **key._asdict(),
+            at=stanza.number("t") or int(self._clock()),
+            type=said.type,
+            text=text_of(said),
+            from_me=source.from_me,
+            push_name=stanza.attrs.get("notify"),
+            source=_arrival(stanza),
+            body=None if said.type in ("text", UNDECRYPTABLE) else plaintext,
+            content=None if is_plain(said) else encode(said),
+        )
+
+    def _expect_receipts(self, key: Key) -> None:
+        """The account's phone wrote to a group: those who are in it are to get it."""
+        roster = self._rosters.cached(Address.parse(key.chat))
+        if roster is not None:
+            others = (str(one) for one in self._rosters.persons(roster))
+            people = [one for one in others if one != key.sender]
+            self._session.expect_receipts(key.chat, key.message_id, people)
+
+    def _named(self, stanza: Node, source: Source, destination: str | None) -> Key:
+        chat = str(self._chat(stanza, source, destination))
+        return self._key(stanza, source)._replace(chat=chat)
+
+    def _held(self, *key: str) -> int | None:
+        return self._session.unsettled(*key) if self._hold else None
+
+    def _source(self, stanza: Node) -> Source | None:
+        """None for what is no message between people: channels, status updates, broadcasts."""
+        origin = parse_optional(stanza.attrs.get("from"))
+        if origin is None or not stanza.attrs.get("id"):
+            return None
+        if origin.server == GROUP:
+            sender = parse_optional(stanza.attrs.get("participant"))
+            if sender is None:
+                return None
+            return Source(origin, sender, self._people.is_account(sender))
+        if not origin.is_person:
+            return None
+        if not self._people.is_account(origin):
+            return Source(self._people.canonical(origin), origin, from_me=False)
+        recipient = parse_optional(stanza.attrs.get("recipient")) or origin
+        return Source(self._people.canonical(recipient), origin, from_me=True)
+
+    def _key(self, stanza: Node, source: Source) -> Key:
+        sender = self._people.canonical(source.sender)
+        return Key(str(source.chat), str(sender), stanza.attrs["id"])
+
+
+def _arrival(stanza: Node) -> Literal["live", "offline"]:
+    return "offline" if "offline" in stanza.attrs else "live"

@@ -1,0 +1,47 @@
+"""The session's transactions, as seen by whoever serves a socket with it."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from actors.connection.causes import Cause, Kind
+from actors.connection.native.transport.socket import ConnectionLost
+from actors.connection.session.session import SessionDamaged, SessionUnavailable, StaleEpoch
+
+SessionRefusal = (StaleEpoch, SessionDamaged, SessionUnavailable)
+"""What an open session refuses with."""
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from actors.connection.native.transport.socket import Socket
+    from actors.connection.session.session import Session
+
+
+@asynccontextmanager
+async def transaction(session: Session, socket: Socket) -> AsyncIterator[None]:
+    """A transaction of the session; the socket ends with it when the session refuses.
+
+    Raises `ConnectionLost` then, so nothing that was to follow the commit is sent: not by an owner
+    whose epoch is over (G6), and not what a full disk did not take (G5).
+    """
+    try:
+        async with session.transaction():
+            yield
+    except SessionRefusal as refusal:
+        cause = cause_of(refusal)
+    else:
+        return
+    socket.fail(cause)
+    raise ConnectionLost(cause, written=False)
+
+
+def cause_of(refusal: Exception) -> Cause:
+    """What ends a connection whose session refuses."""
+    if isinstance(refusal, StaleEpoch):
+        return Cause(Kind.REPLACED, StaleEpoch.code)
+    if isinstance(refusal, SessionDamaged):
+        return Cause(Kind.BAD_SESSION, "damaged")
+    full = isinstance(refusal, SessionUnavailable) and refusal.full
+    return Cause(Kind.DISK_FULL if full else Kind.NETWORK, SessionUnavailable.code)

@@ -1,0 +1,190 @@
+"""A decrypted message out of its envelopes, and what is put around the plaintext that is sent.
+
+WhatsApp pads a message before encrypting it: one to sixteen bytes, each holding their number.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from actors.connection.native.transport.nodes import MalformedMessage, parse, proto
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message as a person would see it, out of its envelopes.
+
+    `part` is the field of `message` that says what it is, `type` what that is called here, `text`
+    its text, None for kinds without one. `destination` is the chat's address when the account's own
+    phone sent the message and this is its copy. `view_once`: its sender wants it seen once, and kept
+    nowhere.
+    """
+
+    type: str
+    text: str | None
+    destination: str | None
+    part: str
+    message: Any = field(repr=False, compare=False)
+    view_once: bool = False
+
+
+_TYPES = {
+    "conversation": "text",
+    "extendedTextMessage": "text",
+    "imageMessage": "image",
+    "videoMessage": "video",
+    "ptvMessage": "video",
+    "audioMessage": "audio",
+    "documentMessage": "document",
+    "stickerMessage": "sticker",
+    "locationMessage": "location",
+    "liveLocationMessage": "location",
+    "contactMessage": "contact",
+    "contactsArrayMessage": "contact",
+    "reactionMessage": "reaction",
+    "pollCreationMessage": "poll",
+    "pollCreationMessageV2": "poll",
+    "pollCreationMessageV3": "poll",
+    "pollCreationMessageV5": "poll",
+    "pollUpdateMessage": "poll_vote",
+}
+
+# What a protocol message may be that a person did.
+_CHANGES = {
+    proto.Message.ProtocolMessage.REVOKE: "delete",
+    proto.Message.ProtocolMessage.MESSAGE_EDIT: "edit",
+}
+
+# Envelopes around a message that change how it is shown, not what it is.
+_VIEW_ONCE = ("viewOnceMessage", "viewOnceMessageV2", "viewOnceMessageV2Extension")
+_ENVELOPES = (
+    "ephemeralMessage",
+    *_VIEW_ONCE,
+    "documentWithCaptionMessage",
+    "editedMessage",
+    "pollCreationMessageV4",
+    "lottieStickerMessage",
+)
+
+# Parts that serve the protocol: a message that has nothing else is not one that a person sent.
+_SILENT = frozenset(
+    {
+        "protocolMessage",
+        "messageContextInfo",
+        "senderKeyDistributionMessage",
+        "fastRatchetKeySenderKeyDistributionMessage",
+        "call",
+        "chat",
+        "stickerSyncRmrMessage",
+        "messageHistoryNotice",
+        "messageHistoryBundle",
+        "placeholderMessage",
+    }
+)
+
+
+def read(plaintext: bytes) -> Received | None:
+    """The message in an unpadded plaintext; None where it is for the protocol only.
+
+    Raises `MalformedMessage`. A kind that is not known keeps its own name as type.
+    """
+    return read_parsed(parse(proto.Message, plaintext))
+
+
+def history_in(plaintext: bytes) -> bytes | None:
+    """The notification of a history in an unpadded plaintext. Raises `MalformedMessage`."""
+    message = parse(proto.Message, plaintext)
+    if message.HasField("deviceSentMessage"):
+        message = message.deviceSentMessage.message
+    told = message.protocolMessage
+    if told.type != proto.Message.ProtocolMessage.HISTORY_SYNC_NOTIFICATION:
+        return None
+    if not told.HasField("historySyncNotification"):
+        return None
+    serialized: bytes = told.historySyncNotification.SerializeToString()
+    return serialized
+
+
+def read_parsed(message: Any) -> Received | None:
+    """As `read`, of the message itself."""
+    destination = None
+    if message.HasField("deviceSentMessage"):
+        destination = message.deviceSentMessage.destinationJid
+        outer, message = message, message.deviceSentMessage.message
+        if not message.HasField("messageContextInfo"):
+            message.messageContextInfo.CopyFrom(outer.messageContextInfo)
+    message, envelopes = _unwrapped(message)
+    names = [field.name for field, _ in message.ListFields()]
+    if "protocolMessage" in names:
+        kind = _CHANGES.get(message.protocolMessage.type)
+        if kind is not None and message.protocolMessage.HasField("key"):
+            return Received(kind, None, destination, "protocolMessage", message)
+    kinds = [name for name in names if name not in _SILENT]
+    if not kinds:
+        return None
+    part = next((name for name in kinds if name in _TYPES), kinds[0])
+    return Received(
+        _TYPES.get(part, part),
+        text_of(message, part),
+        destination,
+        part,
+        message,
+        view_once=not envelopes.isdisjoint(_VIEW_ONCE),
+    )
+
+
+def text_of(message: Any, part: str | None = None) -> str | None:
+    """The text or caption in this part of a message; without a part, in the first that is known."""
+    if part is None:
+        names = [field.name for field, _ in message.ListFields()]
+        part = next((name for name in names if name in _TYPES), None)
+    return None if part is None else _text(message, part)
+
+
+def device_sent(plaintext: bytes, destination: str) -> bytes:
+    """The copy for the account's own devices of a message to `destination`, unpadded."""
+    message = proto.Message()
+    message.deviceSentMessage.destinationJid = destination
+    message.deviceSentMessage.message.ParseFromString(plaintext)
+    if message.deviceSentMessage.message.HasField("messageContextInfo"):
+        context = message.deviceSentMessage.message.messageContextInfo
+        message.messageContextInfo.CopyFrom(context)
+    serialized: bytes = message.SerializeToString()
+    return serialized
+
+
+def pad(plaintext: bytes) -> bytes:
+    """The plaintext as it is encrypted."""
+    count = secrets.randbelow(16) + 1
+    return plaintext + bytes([count]) * count
+
+
+def unpad(padded: bytes) -> bytes:
+    """The plaintext as it was before `pad`. Raises `MalformedMessage`."""
+    count = padded[-1] if padded else 0
+    if not 1 <= count <= min(16, len(padded)):
+        raise MalformedMessage("padding")
+    return padded[:-count]
+
+
+def _unwrapped(message: Any) -> tuple[Any, set[str]]:
+    """The message, and the envelopes that it came in."""
+    opened = set[str]()
+    for _ in range(4):
+        envelope = next((name for name in _ENVELOPES if message.HasField(name)), None)
+        if envelope is None:
+            break
+        opened.add(envelope)
+        message = getattr(message, envelope).message
+    return message, opened
+
+
+def _text(message: Any, kind: str) -> str | None:
+    if kind == "conversation":
+        text: str = message.conversation
+        return text
+    part = getattr(message, kind)
+    names = {field.name for field, _ in part.ListFields()} if hasattr(part, "ListFields") else set()
+    return next((getattr(part, name) for name in ("text", "caption") if name in names), None)

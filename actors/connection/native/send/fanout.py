@@ -1,0 +1,105 @@
+"""One plaintext for many devices, each over its own session."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from actors.connection.native.receive import wrappers
+from actors.connection.native.signal import prekey_bundles
+from actors.connection.native.signal.agreement import BadSignature, Bundle
+from actors.connection.native.transport.nodes import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from actors.connection.native.identities.addresses import Address
+    from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.signal.device_sessions import Signal
+    from actors.connection.native.transport.socket import Socket
+    from actors.connection.session.session import Session
+
+log = structlog.get_logger()
+
+MAX_OUTRUN: Final = 3
+"""How often a send starts over because a session went while its keys were asked for."""
+
+UNREACHABLE_SECONDS: Final = 60.0
+"""How long a device without a bundle is left alone before it is asked for again."""
+
+
+class Outrun(Exception):  # noqa: N818 - reads as what it is
+    """A session that was there is gone: its owner set up the phone anew meanwhile."""
+
+
+class Fanout:
+    """Encrypts for single devices, with sessions set up as they are needed."""
+
+    def __init__(self, session: Session, signal: Signal, people: People, socket: Socket) -> None:
+        self._session = session
+        self._signal = signal
+        self._people = people
+        self._socket = socket
+        self._unreachable: dict[Address, float] = {}
+
+    def name(self, device: Address) -> str:
+        """What the device's sessions are kept under."""
+        return str(self._people.known_as(device))
+
+    async def missing_bundles(
+        self, devices: Sequence[Address], *, leave_alone: bool = False
+    ) -> dict[Address, Bundle | None]:
+        """The devices that there is no session with, and their bundles as far as they have any.
+
+        One of the account's own that has none is left alone for a while; so is anybody's with
+        `leave_alone`, where others get the message all the same.
+        """
+        now = time.monotonic()
+        missing = [
+            device
+            for device in devices
+            if device != self._people.device and not self._signal.has_session(self.name(device))
+        ]
+        asked = [one for one in missing if self._unreachable.get(one, 0.0) <= now]
+        found: dict[Address, Bundle | None] = dict.fromkeys(missing)
+        if asked:
+            found |= prekey_bundles.answer(await self._socket.request(prekey_bundles.query(asked)))
+        for device in asked:
+            if found[device] is None and (leave_alone or self._people.is_account(device)):
+                self._unreachable[device] = now + UNREACHABLE_SECONDS
+        return found
+
+    async def encrypt_for(
+        self,
+        device: Address,
+        plaintext: bytes,
+        words: Mapping[str, str],
+        found: dict[Address, Bundle | None],
+    ) -> Node | None:
+        """The ``<enc>`` for one device; None where there is no way to encrypt for it.
+
+        Raises `Outrun` where nobody looked for one: the device would miss the message.
+        """
+        known = self._people.known_as(device)
+        name = str(known)
+        if not self._signal.has_session(name):
+            if device not in found:
+                raise Outrun
+            bundle = found[device]
+            if bundle is None:
+                return None
+            phone = self._session.identity(str(known.canonical))
+            if phone is None and (first := found.get(device.canonical)) is not None:
+                phone = first.identity_key
+            if not prekey_bundles.belongs(bundle, device, phone):
+                log.warning("bundle refused", action="bundle.not_of_its_phone")
+                return None
+            try:
+                await self._signal.establish(name, bundle)
+            except BadSignature:
+                log.warning("bundle refused", action="bundle.bad_signature")
+                return None
+        kind, ciphertext = await self._signal.encrypt(name, wrappers.pad(plaintext))
+        return Node("enc", {"v": "2", "type": kind, **words}, ciphertext)

@@ -1,0 +1,345 @@
+"""The send pipeline for groups: roster, devices, sender key, commit, bytes, acknowledgement."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from actors.connection.engine import SendError
+from actors.connection.native.identities.addresses import LID, Address, participant_hash
+from actors.connection.native.identities.group_members import NotInGroup, UnknownGroup
+from actors.connection.native.receive import wrappers
+from actors.connection.native.receive.transactions import SessionRefusal, transaction
+from actors.connection.native.send.fanout import MAX_OUTRUN, Outrun
+from actors.connection.native.send.outcomes import acknowledgement, told
+from actors.connection.native.send.pipeline import MAX_MESSAGE, poll_keys
+from actors.connection.native.send.to_proto import Dress, Place, dress, write
+from actors.connection.native.signal import prekey_bundles
+from actors.connection.native.signal.device_sessions import new_key_pair
+from actors.connection.native.signal.group_keys import GroupKeys, handing
+from actors.connection.native.signal.sender_keys import MAX_ITERATION, OwnSenderKey
+from actors.connection.native.transport.nodes import Node
+from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from actors.connection.engine import Outgoing
+    from actors.connection.native.identities.devices import Devices
+    from actors.connection.native.identities.group_members import Roster, Rosters
+    from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.send.fanout import Fanout
+    from actors.connection.native.send.outbox import Departures
+    from actors.connection.native.signal.agreement import Bundle
+    from actors.connection.native.transport.socket import Socket
+    from actors.connection.session.polls import PollKeys
+    from actors.connection.session.session import Session
+    from actors.connection.session.uploads import Upload
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """A message to a group, not padded, for these persons and devices (the own ones among them)."""
+
+    number: str
+    chat: Address
+    plaintext: bytes
+    dress: Dress
+    poll: PollKeys | None
+    roster: Roster
+    people: tuple[Address, ...]
+    devices: tuple[Address, ...]
+
+
+@dataclass(slots=True)
+class _Handed:
+    """Whom a message brought the sender key of this id, by the names of their sessions."""
+
+    key_id: int = 0
+    devices: tuple[str, ...] = ()
+
+
+class GroupSender:
+    """Sends to groups over one socket, each message under the caller's id.
+
+    One ciphertext serves all; the key for it goes along to each device that is not known to have
+    it. Whoever left, or was unlinked, had a key that nothing is encrypted with any more: the next
+    message has another. Messages to one group leave in the order of the calls (G4), and the key's
+    step is on disk before the bytes that used it leave.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        people: People,
+        devices: Devices,
+        rosters: Rosters,
+        socket: Socket,
+        *,
+        fanout: Fanout,
+        turn: Callable[[Address], AbstractAsyncContextManager[None]],
+        departures: Departures,
+        upload: Callable[[Outgoing, Address], Awaitable[Upload | None]],
+        ack_timeout: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._session = session
+        self._keys = GroupKeys(session)
+        self._people = people
+        self._devices = devices
+        self._rosters = rosters
+        self._socket = socket
+        self._fanout = fanout
+        self._turn = turn
+        self._departures = departures
+        self._upload = upload
+        self._ack_timeout = ack_timeout
+        self._clock = clock
+
+    async def send(self, outgoing: Outgoing, chat: Address) -> float:
+        """Return the server's time of its acknowledgement, in seconds. Raises `SendError`.
+
+        Refused for good: ``not_in_group``, ``unknown_group``.
+        """
+        upload = await self._upload(outgoing, chat)
+        with self._socket.acknowledgement(outgoing.message_id) as acknowledged:
+            with told():
+                letter, handed = await self._leave(outgoing, chat, upload)
+            try:
+                ack = await acknowledgement(acknowledged, self._ack_timeout)
+            except SendError as refused:
+                await self._explain(refused, chat)
+                raise
+        await self._confirm(chat, handed)
+        expected = ack.attrs.get("phash")
+        if expected and expected != participant_hash(letter.devices):
+            await self._reach_missing(letter)
+        stamp = ack.number("t")
+        return self._clock() if stamp is None else float(stamp)
+
+    async def _leave(
+        self, outgoing: Outgoing, chat: Address, upload: Upload | None
+    ) -> tuple[_Letter, _Handed]:
+        """Hand the message to the network; return it, and whom it brings the key."""
+        tries = MAX_OUTRUN
+        while True:
+            async with self._turn(chat):
+                letter = await self._written(outgoing, chat, upload)
+                handed = _Handed()
+                leaving = await self._put(letter, handed)
+            try:
+                await leaving
+            except Outrun:
+                tries -= 1
+                if not tries:
+                    raise SendError("session_lost") from None
+            else:
+                return letter, handed
+
+    async def _written(self, outgoing: Outgoing, chat: Address, upload: Upload | None) -> _Letter:
+        roster = await self._rosters.of(chat)
+        people = tuple(self._rosters.persons(roster))
+        account = self._people.account
+        devices = await self._addressed(roster, people)
+        place = Place(
+            str(chat),
+            str(account),
+            self._clock(),
+            named=lambda person: str(self._named(Address.parse(person), roster)),
+        )
+        message = write(outgoing.content, place, upload)
+        if len(message) > MAX_MESSAGE:
+            raise SendError("too_large", permanent=True)
+        return _Letter(
+            outgoing.message_id,
+            chat,
+            message,
+            dress(message),
+            poll_keys(outgoing.content),
+            roster,
+            tuple(person for person in people if person != account),
+            devices,
+        )
+
+    async def _addressed(
+        self, roster: Roster, people: Sequence[Address], *, fresh: bool = False
+    ) -> tuple[Address, ...]:
+        """Every device of the group, this one among them, as the group names them."""
+        found = await self._devices.of_all(people, fresh=fresh)
+        devices = [
+            device.of(self._named(person, roster)) for person in people for device in found[person]
+        ]
+        own = self._people.device.of(self._named(self._people.account, roster))
+        return tuple(dict.fromkeys((*devices, own)))
+
+    def _named(self, person: Address, roster: Roster) -> Address:
+        """The person's address of the kind that the group has."""
+        if roster.addressing != "lid" or person.server == LID:
+            return person
+        lids = (Address.parse(name) for name in self._people.names(person))
+        return next((one for one in lids if one.server == LID), person)
+
+    async def _put(self, letter: _Letter, handed: _Handed) -> asyncio.Future[None]:
+        found = await self._fanout.missing_bundles(self._lacking(letter), leave_alone=True)
+        leaving = self._departures.put(lambda: self._encrypt(letter, found, handed))
+        if found:
+            # Who comes next is to find the sessions, and to use up no more prekeys.
+            await asyncio.wait([leaving])
+        return leaving
+
+    def _lacking(self, letter: _Letter) -> list[Address]:
+        """The devices that are to get the key: all, where there has to be another one."""
+        holders = {} if self._is_over(letter) else self._session.key_holders(str(letter.chat))
+        return [
+            device
+            for device in letter.devices
+            if self._people.known_as(device) != self._people.device
+            and not holders.get(self._fanout.name(device))
+        ]
+
+    def _is_over(self, letter: _Letter) -> bool:
+        """Whether there is no key, or one that somebody may have who is not in the group now."""
+        chat = str(letter.chat)
+        own = self._keys.own(chat)
+        there = {self._fanout.name(device) for device in letter.devices}
+        return (
+            own is None
+            or own.iteration >= MAX_ITERATION
+            or not there.issuperset(self._session.key_holders(chat))
+        )
+
+    async def _encrypt(
+        self, letter: _Letter, found: dict[Address, Bundle | None], handed: _Handed
+    ) -> Node:
+        """The stanza, inside a transaction."""
+        chat = str(letter.chat)
+        lacking = self._lacking(letter)
+        own = self._keys.own(chat)
+        if own is None or self._is_over(letter):
+            own = OwnSenderKey.make(new_key_pair())
+            self._keys.keep_own(chat, own)
+        key = handing(chat, own)
+        targets, names = list[Node](), list[str]()
+        for device in lacking:
+            encrypted = await self._fanout.encrypt_for(device, key, {}, found)
+            if encrypted is not None:
+                targets.append(Node("to", {"jid": str(device)}, (encrypted,)))
+                names.append(self._fanout.name(device))
+            # A group of a thousand must not hold up what else there is to do.
+            await asyncio.sleep(0)
+        ciphertext, own = own.encrypt(wrappers.pad(letter.plaintext))
+        self._keys.keep_own(chat, own)
+        self._session.hand_key(chat, names)
+        handed.key_id, handed.devices = own.key_id, tuple(names)
+        self._session.remember_sent(chat, letter.number, letter.plaintext, self._clock())
+        self._session.expect_receipts(chat, letter.number, map(str, letter.people))
+        if letter.poll is not None:
+            account = str(self._people.account)
+            self._session.remember_poll(chat, account, letter.number, letter.poll)
+        attrs = {
+            "id": letter.number,
+            "to": chat,
+            "phash": participant_hash(letter.devices),
+            "addressing_mode": letter.roster.addressing,
+            **letter.dress.attrs,
+        }
+        parts = list(letter.dress.parts)
+        if targets:
+            parts.append(Node("participants", {}, targets))
+        if any(target.children()[0].attrs["type"] == "pkmsg" for target in targets):
+            parts += prekey_bundles.device_identity(self._session.credentials())
+        parts.append(Node("enc", {"v": "2", "type": "skmsg", **letter.dress.enc}, ciphertext))
+        return Node("message", attrs, parts)
+
+    async def _confirm(self, chat: Address, handed: _Handed) -> None:
+        """WhatsApp has what brings the key: it goes along no more. If this fails it goes again."""
+        if not handed.devices:
+            return
+        try:
+            async with transaction(self._session, self._socket):
+                self._session.handed_key(str(chat), handed.key_id, handed.devices)
+        except ConnectionLost:
+            return
+
+    async def _explain(self, refused: SendError, chat: Address) -> None:
+        """Where WhatsApp refused the message, ask whether the account is in the group at all.
+
+        Raises `SendError` where it is not. Else the roster is fresh, if that was to blame.
+        """
+        if not refused.code.startswith("refused_"):
+            return
+        try:
+            roster = await self._rosters.refresh(chat)
+        except NotInGroup:
+            raise SendError("not_in_group", permanent=True) from None
+        except UnknownGroup:
+            raise SendError("unknown_group", permanent=True) from None
+        except (ConnectionLost, RequestFailed, RequestTimeout, *SessionRefusal):
+            return
+        if not self._rosters.includes(roster, self._people.account):
+            raise SendError("not_in_group", permanent=True) from None
+
+    async def _reach_missing(self, letter: _Letter) -> None:
+        """WhatsApp knows other devices than the cache did: send to those that were missed.
+
+        As with one person, a failure here is no failure of the send.
+        """
+        try:
+            roster = await self._rosters.refresh(letter.chat)
+            people = tuple(self._rosters.persons(roster))
+            devices = await self._addressed(roster, people, fresh=True)
+            missed = [one for one in devices if one not in letter.devices]
+            for device in missed:
+                async with self._turn(letter.chat):
+                    found = await self._fanout.missing_bundles([device])
+                    left = self._departures.put(lambda: self._alone(letter, device, found))  # noqa: B023
+                    with self._socket.acknowledgement(letter.number) as acknowledged:
+                        await left
+                        await acknowledgement(acknowledged, self._ack_timeout)
+        except (
+            ConnectionLost,
+            NotInGroup,
+            Outrun,
+            RequestFailed,
+            RequestTimeout,
+            SendError,
+            UnknownGroup,
+            *SessionRefusal,
+        ) as error:
+            log.warning(
+                "missed devices not reached",
+                action="send.missed_devices",
+                error=type(error).__name__,
+            )
+
+    async def _alone(
+        self, letter: _Letter, device: Address, found: dict[Address, Bundle | None]
+    ) -> Node:
+        """The whole message for one device, with the key for what follows."""
+        chat, own = str(letter.chat), self._keys.own(str(letter.chat))
+        plaintext = letter.plaintext if own is None else handing(chat, own, letter.plaintext)
+        encrypted = await self._fanout.encrypt_for(device, plaintext, letter.dress.enc, found)
+        if encrypted is None:
+            raise SendError("no_devices")
+        person = str(self._people.canonical(device))
+        self._session.expect_receipts(chat, letter.number, [person])
+        if own is not None:
+            self._session.hand_key(chat, [self._fanout.name(device)])
+        attrs = {
+            "id": letter.number,
+            "to": chat,
+            "participant": str(device),
+            "addressing_mode": letter.roster.addressing,
+            **letter.dress.attrs,
+        }
+        parts = [*letter.dress.parts, encrypted]
+        if encrypted.attrs["type"] == "pkmsg":
+            parts += prekey_bundles.device_identity(self._session.credentials())
+        return Node("message", attrs, parts)

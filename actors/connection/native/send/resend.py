@@ -1,0 +1,172 @@
+"""Answers to retry receipts: a message encrypted again for the one device that could not read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
+from actors.connection.native.receive import wrappers
+from actors.connection.native.receive.transactions import transaction
+from actors.connection.native.send.to_proto import dress
+from actors.connection.native.signal import prekey_bundles
+from actors.connection.native.signal.agreement import BadSignature
+from actors.connection.native.signal.group_keys import GroupKeys, handing
+from actors.connection.native.transport.nodes import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.signal.agreement import Bundle
+    from actors.connection.native.signal.device_sessions import Signal
+    from actors.connection.native.transport.socket import Socket
+    from actors.connection.session.session import Session
+
+log = structlog.get_logger()
+
+MAX_RESENDS: Final = 5
+"""How often one message is encrypted again for one device that could not read it."""
+
+FRESH_SESSION_FROM: Final = 2
+"""A device that asks this often did not get the message on the session that there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """Whose device asks for a message of this chat again; `own` is one of the account's."""
+
+    chat: Address
+    device: Address
+    own: bool
+    in_group: bool = False
+
+
+class Resender:
+    """Resends a message under its id, to who was sent it and to nobody else (G10).
+
+    At most `MAX_RESENDS` times for each device. `turn` gives one writer to a chat at a time.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        signal: Signal,
+        people: People,
+        socket: Socket,
+        turn: Callable[[Address], AbstractAsyncContextManager[None]],
+    ) -> None:
+        self._session = session
+        self._signal = signal
+        self._people = people
+        self._socket = socket
+        self._turn = turn
+        self._keys = GroupKeys(session)
+
+    async def resend(self, receipt: Node) -> str:
+        """Do what a retry receipt asks for, and return what was done.
+
+        ``resent``; or nothing: ``malformed``, ``unknown`` (not sent to this device, or not kept any
+        more), ``too_often``, ``no_keys``. Raises `BadSignature` where the keys in the receipt are
+        not their owner's, and what the socket raises.
+        """
+        asked, claim = receipt.child("retry"), self._claim(receipt)
+        if claim is None or asked is None:
+            return "malformed"
+        chat, device = claim.chat, claim.device
+        number = asked.attrs.get("id") or receipt.attrs.get("id", "")
+        message = self._session.sent_plaintext(str(chat), number)
+        if message is None or not self._was_for(claim, number):
+            return "unknown"
+        words = dress(message)
+        name = str(self._people.known_as(device))
+        bundle = await self._bundle(receipt, device, name)
+        async with self._turn(chat):
+            async with transaction(self._session, self._socket):
+                if self._session.count_retry("answered", str(chat), name, number) > MAX_RESENDS:
+                    return "too_often"
+                if bundle is not None and not self._signal.awaits_answer(name, bundle):
+                    phone = self._session.identity(str(self._people.canonical(device)))
+                    if not prekey_bundles.belongs(bundle, device, phone):
+                        raise BadSignature
+                    await self._signal.establish(name, bundle)
+                if not self._signal.has_session(name):
+                    return "no_keys"
+                plaintext = self._plaintext(claim, name, message)
+                kind, ciphertext = await self._signal.encrypt(name, wrappers.pad(plaintext))
+            attrs = {
+                "to": receipt.attrs.get("from", ""),
+                "id": number,
+                **words.attrs,
+                "t": asked.attrs.get("t", "0"),
+            }
+            if claim.in_group:
+                attrs["participant"] = receipt.attrs["participant"]
+            else:
+                attrs["device_fanout"] = "false"
+            if claim.own and "recipient" in receipt.attrs:
+                attrs["recipient"] = receipt.attrs["recipient"]
+            count = {"count": asked.attrs.get("count", "1")}
+            parts = [
+                *words.parts,
+                Node("enc", {"v": "2", "type": kind, **words.enc, **count}, ciphertext),
+            ]
+            if kind == "pkmsg":
+                parts += prekey_bundles.device_identity(self._session.credentials())
+            await self._socket.send(Node("message", attrs, parts))
+        return "resent"
+
+    def _claim(self, receipt: Node) -> _Claim | None:
+        """Who asks for a message of which chat; None where the receipt does not say it."""
+        origin = parse_optional(receipt.attrs.get("from"))
+        if origin is not None and origin.server == GROUP:
+            device = parse_optional(receipt.attrs.get("participant"))
+            if device is None or not device.is_person:
+                return None
+            return _Claim(origin, device, self._people.is_account(device), in_group=True)
+        if origin is None or not origin.is_person:
+            return None
+        own = self._people.is_account(origin)
+        # Whoever else asks was sent only what is in the chat with them, whatever they name.
+        named = parse_optional(receipt.attrs.get("recipient")) if own else None
+        return _Claim(self._people.canonical(named or origin), origin, own)
+
+    def _was_for(self, claim: _Claim, number: str) -> bool:
+        """Whether the message was for whoever asks: of a group's, for who was in it then."""
+        if not claim.in_group or claim.own:
+            return True
+        person = self._people.canonical(claim.device)
+        return self._session.was_for(str(claim.chat), number, str(person))
+
+    def _plaintext(self, claim: _Claim, name: str, message: bytes) -> bytes:
+        """What the device gets, inside a transaction: in a group with the key for what follows."""
+        chat = str(claim.chat)
+        if not claim.in_group:
+            return wrappers.device_sent(message, chat) if claim.own else message
+        key = self._keys.own(chat)
+        if key is None:
+            return message
+        self._session.hand_key(chat, [name])
+        return handing(chat, key, message)
+
+    async def _bundle(self, receipt: Node, device: Address, name: str) -> Bundle | None:
+        """Keys for a new session with a device that has lost the one there is; None to go on with it.
+
+        The device sends keys along when it knows that it has none. Without them, a registration
+        that is not the one known tells of a new installation, and so does asking again.
+        """
+        if receipt.child("keys") is not None:
+            bundle = prekey_bundles.read(receipt)
+            if bundle is not None:
+                return bundle
+        asked = receipt.child("retry")
+        count = (asked.number("count") if asked is not None else None) or 1
+        known = self._signal.registration(name)
+        registration = int.from_bytes(receipt.bytes_of("registration")[:4], "big")
+        if known is not None and count < FRESH_SESSION_FROM and registration in (0, known):
+            return None
+        reply = await self._socket.request(prekey_bundles.query([device]))
+        return next(iter(prekey_bundles.answer(reply).values()), None)

@@ -1,0 +1,65 @@
+"""After the handshake: what WhatsApp tells at a login, and from passive to active."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from actors.connection.native.identities.addresses import LID, Address, parse_optional
+from actors.connection.native.receive.transactions import transaction
+from actors.connection.native.transport.nodes import Node
+from actors.connection.native.transport.socket import RequestFailed, RequestTimeout, iq
+
+if TYPE_CHECKING:
+    from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.transport.socket import Socket
+    from actors.connection.session.session import Session
+
+log = structlog.get_logger()
+
+MAX_ROUTING: Final = 4096
+"""Bytes of routing that are kept; what WhatsApp sends is some tens."""
+
+
+async def note_success(session: Session, people: People, socket: Socket, stanza: Node) -> None:
+    """Keep what a ``<success>`` stanza tells about the account: its LID."""
+    lid = parse_optional(stanza.attrs.get("lid"))
+    own = session.credentials()
+    if lid is None or lid.server != LID or own is None:
+        return
+    lid = Address(lid.user, lid.server, people.device.device)
+    if own.lid == str(lid) and session.pn_for(str(lid.canonical)) == str(people.account):
+        return
+    async with transaction(session, socket):
+        _amend(session, lid=str(lid))
+        people.learn(people.device, lid)
+    people.lid = lid
+
+
+async def note_routing(session: Session, socket: Socket, routing: bytes) -> None:
+    """Keep what an edge server wants to be told first on the next connection."""
+    own = session.credentials()
+    if own is None or not 0 < len(routing) <= MAX_ROUTING or own.routing == routing:
+        return
+    async with transaction(session, socket):
+        _amend(session, routing=routing)
+
+
+async def activate(socket: Socket) -> None:
+    """Tell WhatsApp that the device takes part: from now on it gets what is new.
+
+    Raises `ConnectionLost`; a refusal or silence is logged, since messages come nevertheless.
+    """
+    try:
+        await socket.request(iq("set", "passive", (Node("active"),)))
+    except (RequestFailed, RequestTimeout) as error:
+        log.warning("not active", action="login.not_active", error=type(error).__name__)
+
+
+def _amend(session: Session, **changes: Any) -> None:
+    """Change the credentials inside a transaction, as they are now."""
+    own = session.credentials()
+    if own is not None:
+        session.save_credentials(replace(own, **changes))

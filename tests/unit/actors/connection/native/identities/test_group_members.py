@@ -1,0 +1,119 @@
+"""Who is in a group, as WhatsApp says it and as it says that it changed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from actors.connection.native.identities.addresses import Address
+from actors.connection.native.identities.group_members import Member, Roster, Rosters, changed, read
+from actors.connection.native.identities.lid_mapping import People
+from actors.connection.native.transport.nodes import Node
+from actors.connection.session.session import Session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.connection.native.transport.socket import Socket
+
+ANN, ANN_LID = Address.parse("15550100002@s.whatsapp.net"), Address.parse("2@lid")
+BEN, BEN_LID = Address.parse("15550100003@s.whatsapp.net"), Address.parse("3@lid")
+US = Roster("Us", "lid", (Member(ANN_LID, ANN, "superadmin"), Member(BEN_LID, BEN)))
+
+
+def participant(**attrs: str) -> Node:
+    return Node("participant", attrs)
+
+
+def test_reads_what_whatsapp_says() -> None:
+    told = Node(
+        "group",
+        {"id": "1", "subject": "Us", "addressing_mode": "lid"},
+        (
+            participant(jid=str(ANN_LID), phone_number=str(ANN), type="superadmin"),
+            Node("description"),
+            participant(jid=str(BEN_LID), phone_number=str(BEN)),
+            participant(jid="nobody"),
+            participant(),
+        ),
+    )
+    assert read(told) == US
+    assert Roster.decode(US.encode()) == US
+
+
+def test_a_group_by_number() -> None:
+    told = Node("group", {}, (participant(jid=str(ANN), lid=str(ANN_LID), type="admin"),))
+    assert read(told) == Roster("", "pn", (Member(ANN, ANN_LID, "admin"),))
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        (Node("add", {}, (participant(jid="4@lid"),)), ["2", "3", "4"]),
+        (Node("add", {}, (participant(jid=str(BEN_LID)),)), ["2", "3"]),
+        (Node("remove", {}, (participant(jid=str(BEN_LID)),)), ["2"]),
+        # By the other address than the roster has.
+        (Node("remove", {}, (participant(jid=str(BEN)),)), ["2"]),
+        (Node("remove", {}, (participant(jid="4@lid"),)), ["2", "3"]),
+        (Node("announcement"), ["2", "3"]),
+    ],
+)
+def test_who_joins_and_who_leaves(change: Node, names: list[str]) -> None:
+    after = changed(US, change)
+    assert after is not None
+    assert [one.address.user for one in after.members] == names
+
+
+@pytest.mark.parametrize(
+    ("tag", "ranks"), [("promote", ["superadmin", "admin"]), ("demote", ["superadmin", ""])]
+)
+def test_ranks(tag: str, ranks: list[str]) -> None:
+    after = changed(US, Node(tag, {}, (participant(jid=str(BEN)),)))
+    assert after is not None
+    assert [one.rank for one in after.members] == ranks
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Node("modify", {}, (participant(jid="9@lid"),)),
+        Node("create", {}, (Node("group"),)),
+        Node("something_new", {}, (participant(jid="9@lid"),)),
+    ],
+)
+def test_what_is_not_understood_is_asked_anew(change: Node) -> None:
+    assert changed(US, change) is None
+
+
+async def test_what_is_told_of_hundreds_of_groups_holds_nothing_up(tmp_path: Path) -> None:
+    groups = [
+        Node("group", {"id": f"{number}"}, (participant(jid=str(ANN)),)) for number in range(200)
+    ]
+
+    class Told:
+        async def request(self, _: Node) -> Node:
+            return Node("iq", {}, (Node("groups", {}, tuple(groups)),))
+
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def on_inbox() -> None:
+        return None
+
+    with closing(Session.open(tmp_path / "session.db", 1)) as session:
+        people = People(session, Address.parse("15550100001:1@s.whatsapp.net"), None)
+        socket = cast("Socket", Told())
+        rosters = Rosters(session, people, socket, time.time, on_inbox=on_inbox)
+        beside = asyncio.ensure_future(others())
+        assert len(await rosters.all()) == 200
+        beside.cancel()
+    assert turns >= 200

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import pytest
+
+from actors.connection.native.identities import usync
+from actors.connection.native.identities.addresses import Address
+from actors.connection.native.identities.usync import Listed
+from actors.connection.native.transport.nodes import Node
+
+PERSON = Address.parse("15550100002@s.whatsapp.net")
+
+
+def reply(*users: Node) -> Node:
+    return Node("iq", {"type": "result"}, (Node("usync", {}, (Node("list", {}, users),)),))
+
+
+def user(*parts: Node, jid: str = str(PERSON)) -> Node:
+    return Node("user", {"jid": jid}, parts)
+
+
+def devices(*numbers: str) -> Node:
+    listed = tuple(Node("device", {"id": number}) for number in numbers)
+    return Node("devices", {}, (Node("device-list", {}, listed),))
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        pytest.param(
+            reply(user(devices("0", "3"), Node("lid", {"val": "90000000000002@lid"}))),
+            {PERSON: Listed((0, 3), Address.parse("90000000000002@lid"))},
+            id="two devices and a LID",
+        ),
+        pytest.param(
+            reply(user(devices("0"), jid="15550100002:0@s.whatsapp.net")),
+            {PERSON: Listed((0,), None)},
+            id="named with a device part",
+        ),
+        pytest.param(reply(user()), {PERSON: Listed((), None)}, id="not known"),
+        pytest.param(reply(user(devices("x", "²"))), {PERSON: Listed((), None)}, id="no numbers"),
+        pytest.param(reply(user(devices("0"), jid="?")), {}, id="nobody"),
+        pytest.param(
+            reply(user(devices("3", "256", "100000", "9" * 5000, "3"))),
+            {PERSON: Listed((3,), None)},
+            id="numbers that no device has",
+        ),
+        pytest.param(Node("iq"), {}, id="empty"),
+        pytest.param(
+            reply(
+                user(
+                    Node(
+                        "devices",
+                        {},
+                        (
+                            Node(
+                                "device-list",
+                                {},
+                                (
+                                    Node("device", {"id": "0"}),
+                                    Node("device", {"id": "3", "key-index": "7"}),
+                                ),
+                            ),
+                            Node("key-index-list", {"ts": "1"}, b"signed"),
+                        ),
+                    )
+                )
+            ),
+            {PERSON: Listed((0, 3), None, {3: 7}, b"signed")},
+            id="with the phone's signature",
+        ),
+    ],
+)
+def test_device_lists(answer: Node, expected: dict[Address, Listed]) -> None:
+    assert usync.devices_answer(answer) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (reply(user(Node("contact", {"type": "in"}))), True),
+        (reply(user(Node("contact", {"type": "out"}))), False),
+        (reply(), False),
+    ],
+)
+def test_contacts(answer: Node, expected: bool) -> None:
+    assert usync.is_contact(answer) is expected
+
+
+def test_queries_name_who_is_asked_about() -> None:
+    asked = usync.devices_query([Address.parse("15550100002:7@s.whatsapp.net")])
+    assert asked.attrs == {"to": "@s.whatsapp.net", "type": "get", "xmlns": "usync"}
+    (part,) = asked.children()
+    listing = part.child("list")
+    assert listing is not None
+    assert [one.attrs for one in listing.children()] == [{"jid": str(PERSON)}]
+    (part,) = usync.contacts_query(PERSON).children()
+    listing = part.child("list")
+    assert listing is not None
+    assert listing.children()[0].bytes_of("contact") == b"+15550100002"

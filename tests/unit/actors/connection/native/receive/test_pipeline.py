@@ -1,0 +1,220 @@
+"""The receive pipeline on a real session; the stanzas' meaning and the network are stood in for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import asynccontextmanager, closing, suppress
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from actors.connection.causes import Cause, Kind
+from actors.connection.native.receive.notifications import Outcome
+from actors.connection.native.receive.pipeline import Receiver
+from actors.connection.native.transport.nodes import Node
+from actors.connection.native.transport.socket import ConnectionLost, Socket
+from actors.connection.session.session import Session
+from tests.measured import Measured
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from actors.connection.native.receive.stanzas import Incoming
+
+
+class Wire:
+    """Notes for each answer whether its message was committed when it left."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.sent: list[tuple[str, bool]] = []
+        self.more = asyncio.Event()
+        self.cause: Cause | None = None
+
+    async def send(self, *nodes: Node) -> None:
+        await asyncio.sleep(0)
+        for node in nodes:
+            number = node.attrs["id"]
+            committed = any(
+                number == one.message_id for one in self.session.pending("message", 1000)
+            )
+            self.sent.append((number, committed))
+        self.more.set()
+
+    def fail(self, cause: Cause) -> None:
+        self.cause = cause
+
+
+class Meaning:
+    """Stores each stanza; `bad` breaks half way, `wanted` is asked for again."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    async def take(self, stanza: Node) -> Outcome:
+        number = stanza.attrs["id"]
+        if number.startswith("wanted"):
+            return Outcome("asked", wanted=stanza)
+        if number.startswith("lost"):
+            return Outcome("message.placeholder")
+        self.store(number)
+        if number.startswith("held"):
+            return Outcome("stored", (Node("ack", {"id": number}),), held=int(number[4:]))
+        if number.startswith("bad"):
+            raise KeyError(number)
+        task = "prekeys" if number.startswith("task") else None
+        return Outcome("stored", (Node("ack", {"id": number}),), news=True, task=task)  # type: ignore[arg-type]
+
+    def give_up(self, stanza: Node) -> Outcome:
+        self.store(stanza.attrs["id"])
+        return Outcome("given_up", (Node("ack", {"id": stanza.attrs["id"]}),), news=True)
+
+    def lapse(self, patience: float) -> Outcome:
+        shown = self.session.show_wanted(time.time() - patience)
+        return Outcome("lapsed", news=shown > 0)
+
+    def store(self, number: str) -> None:
+        self.session.add_message(
+            chat="c", sender="c", message_id=number, at=1, type="text", text=None
+        )
+
+
+class Pipeline:
+    def __init__(self, session: Session) -> None:
+        self.wire = Wire(session)
+        self.news = 0
+        self.more = asyncio.Event()
+        self.tasks: list[str] = []
+        self.counts: Counter[str] = Counter()
+        self.receiver = Receiver(
+            session,
+            cast("Socket", self.wire),
+            cast("Incoming", Meaning(session)),
+            counts=self.counts,
+            on_inbox=self.on_inbox,
+            on_task=lambda kind, _: self.tasks.append(kind),
+            patience=0.05,
+        )
+
+    async def on_inbox(self) -> None:
+        self.news += 1
+        self.more.set()
+
+    async def put(self, *numbers: str) -> None:
+        for number in numbers:
+            await self.receiver.put(Node("message", {"id": number}))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[asyncio.Task[None]]:
+        task = asyncio.create_task(self.receiver.run())
+        try:
+            yield task
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError, ConnectionLost):
+                await task
+
+    async def sent(self, count: int) -> list[tuple[str, bool]]:
+        async with asyncio.timeout(5):
+            while len(self.wire.sent) < count:
+                await self.wire.more.wait()
+                self.wire.more.clear()
+        return self.wire.sent
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    with closing(Session.open(tmp_path / "session.db", 1)) as opened:
+        yield opened
+
+
+async def test_answers_follow_the_commit_in_order(session: Session) -> None:
+    """G5: several share the commit, and no answer leaves before it."""
+    pipeline = Pipeline(session)
+    await pipeline.put(*(f"{n}" for n in range(100)), "task")
+    async with pipeline.running():
+        expected = [*((f"{n}", True) for n in range(100)), ("task", True)]
+        assert await pipeline.sent(101) == expected
+        await asyncio.sleep(0)
+    assert pipeline.news < 5
+    assert pipeline.tasks == ["prekeys"]
+
+
+async def test_a_stanza_that_breaks_stops_no_other_and_leaves_nothing(session: Session) -> None:
+    pipeline = Pipeline(session)
+    await pipeline.put("1", "bad", "2")
+    async with pipeline.running():
+        assert await pipeline.sent(2) == [("1", True), ("2", True)]
+    assert len(session.pending("message", 10)) == 2
+    assert pipeline.counts == {"stored": 2, "stanza.failed": 1}
+
+
+async def test_what_was_asked_for_in_vain_is_given_up(session: Session) -> None:
+    pipeline = Pipeline(session)
+    await pipeline.put("wanted")
+    async with pipeline.running():
+        assert await pipeline.sent(1) == [("wanted", True)]
+    assert pipeline.news == 1
+    assert pipeline.counts == {"asked": 1, "given_up": 1}
+
+
+async def test_what_an_earlier_socket_asked_for_is_given_up_too(session: Session) -> None:
+    """The process died, or WhatsApp took the question for an answer and sends it never again."""
+    async with session.transaction():
+        session.want(
+            chat="c",
+            sender="c",
+            message_id="A",
+            at=1,
+            from_me=False,
+            push_name=None,
+            source="live",
+        )
+    pipeline = Pipeline(session)
+    async with pipeline.running(), asyncio.timeout(5):
+        assert session.pending("message", 10) == []
+        await pipeline.more.wait()
+    assert [(one.message_id, one.type) for one in session.pending("message", 10)] == [
+        ("A", "undecryptable")
+    ]
+    assert (pipeline.news, pipeline.counts) == (1, {"lapsed": 1})
+
+
+async def test_what_a_rollback_undoes_was_not_counted(session: Session, tmp_path: Path) -> None:
+    pipeline = Pipeline(session)
+    Session.open(tmp_path / "session.db", 2).close()
+    await pipeline.put("1", "bad")
+    async with pipeline.running() as task, asyncio.timeout(5):
+        with suppress(ConnectionLost):
+            await task
+    assert pipeline.counts == {}
+
+
+async def test_a_stale_epoch_ends_it_without_an_answer(session: Session, tmp_path: Path) -> None:
+    """G6: what was refused is neither stored nor acknowledged, and the socket is ended."""
+    pipeline = Pipeline(session)
+    measured = Measured()
+    Session.open(tmp_path / "session.db", 2).close()
+    await pipeline.put("1", "2")
+    async with pipeline.running() as task:
+        with pytest.raises(ConnectionLost):
+            await asyncio.wait_for(task, 5)
+    assert measured.rise("teimoso_acks_withheld", reason="session") == 2
+    assert pipeline.wire.cause == Cause(Kind.REPLACED, "stale_epoch")
+    assert pipeline.wire.sent == []
+    assert session.pending("message", 10) == []
+
+
+async def test_what_is_withheld_or_cannot_be_read_is_measured(session: Session) -> None:
+    pipeline, measured = Pipeline(session), Measured()
+    await pipeline.put("1", "held2", "lost", "held3", "4")
+    async with pipeline.running():
+        assert await pipeline.sent(2) == [("1", True), ("4", True)]
+        assert measured.rise("teimoso_acks_withheld", reason="store") == 2
+        assert measured.rise("teimoso_acks_withheld", reason="session") == 0
+        assert measured.rise("teimoso_messages_undecryptable") == 1
+        await pipeline.receiver.settled([2, 3])
+        assert len(await pipeline.sent(4)) == 4

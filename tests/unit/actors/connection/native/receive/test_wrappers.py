@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.connection.native.receive import wrappers
+from actors.connection.native.send.to_proto import Place, write
+from actors.connection.native.transport.nodes import MalformedMessage, proto
+from actors.messages.content import Text
+
+CHAT = "15550100002@s.whatsapp.net"
+
+
+def shown(plaintext: bytes) -> tuple[str, str | None, str | None] | None:
+    found = wrappers.read(plaintext)
+    return None if found is None else (found.type, found.text, found.destination)
+
+
+@given(st.text(min_size=1))
+def test_a_text_reads_back(text: str) -> None:
+    plaintext = write(Text(text), Place(CHAT, CHAT, 0.0))
+    assert shown(plaintext) == ("text", text, None)
+    assert shown(wrappers.device_sent(plaintext, CHAT)) == ("text", text, CHAT)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        pytest.param({"imageMessage": {"caption": "look"}}, ("image", "look", None), id="caption"),
+        pytest.param({"imageMessage": {"url": "x"}}, ("image", None, None), id="no caption"),
+        pytest.param(
+            {"ephemeralMessage": {"message": {"conversation": "soon gone"}}},
+            ("text", "soon gone", None),
+            id="in an envelope",
+        ),
+        pytest.param(
+            {"orderMessage": {"orderId": "1"}}, ("orderMessage", None, None), id="unknown kind"
+        ),
+        pytest.param({"protocolMessage": {"type": 5}}, None, id="history notification"),
+        pytest.param({"messageContextInfo": {}}, None, id="context only"),
+        pytest.param({"senderKeyDistributionMessage": {"groupId": "g"}}, None, id="sender key"),
+        pytest.param({}, None, id="empty"),
+    ],
+)
+def test_kinds(message: dict[str, object], expected: object) -> None:
+    assert shown(proto.Message(**message).SerializeToString()) == expected
+
+
+@given(st.binary(max_size=60))
+def test_padding(plaintext: bytes) -> None:
+    assert wrappers.unpad(wrappers.pad(plaintext)) == plaintext
+
+
+@pytest.mark.parametrize("padded", [b"", b"\x00", b"\x02", b"abc\x11" * 9, b"abc\xff"])
+def test_bad_padding(padded: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        wrappers.unpad(padded)
+
+
+def test_any_bytes_are_content_or_malformed() -> None:
+    with pytest.raises(MalformedMessage):
+        wrappers.read(b"\xff\xff\xff")

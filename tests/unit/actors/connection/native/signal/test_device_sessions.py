@@ -1,0 +1,191 @@
+"""Sessions with devices: what each call guarantees, and what a refusal leaves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.connection.native.signal import envelope
+from actors.connection.native.signal.device_sessions import (
+    NoSession,
+    new_credentials,
+    new_key_pair,
+    new_signed_prekey,
+)
+from actors.connection.native.signal.envelope import PrekeyMessage
+from actors.connection.native.signal.signatures import KEY_TYPE, verify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+from tests.unit.actors.connection.native.signal_devices import ALICE, BOB, Device, open_both
+
+
+async def test_without_a_session_nothing_is_encrypted(alice: Device) -> None:
+    assert not alice.signal.has_session(BOB)
+    with pytest.raises(NoSession):
+        await alice.encrypt(b"hello")
+
+
+async def test_the_initiator_repeats_itself_until_it_is_heard(alice: Device, bob: Device) -> None:
+    await alice.establish(await bob.bundle())
+    assert alice.signal.has_session(BOB)
+    sent = [await alice.encrypt(b"%d" % n) for n in range(3)]
+    assert [kind for kind, _ in sent] == ["pkmsg"] * 3
+    assert [await bob.decrypt(one) for one in reversed(sent)] == [b"2", b"1", b"0"]
+    assert len(bob.session.ratchets(ALICE)) == 1
+    assert (await bob.encrypt(b"heard"))[0] == "msg"
+    await alice.decrypt(await bob.encrypt(b"heard"))
+    assert (await alice.encrypt(b"3"))[0] == "msg"
+    assert alice.base_key() == bob.base_key()
+
+
+async def test_an_archived_session_is_not_encrypted_with(alice: Device, bob: Device) -> None:
+    await open_both(alice, bob)
+    late = await bob.encrypt(b"late")
+    async with alice.session.transaction():
+        alice.session.archive_ratchet(BOB)
+    with pytest.raises(NoSession):
+        await alice.encrypt(b"x")
+    assert await alice.decrypt(late) == b"late"
+    assert alice.signal.has_session(BOB), "the peer evidently uses it"
+
+
+async def test_what_does_not_commit_was_not_encrypted(alice: Device, bob: Device) -> None:
+    await open_both(alice, bob)
+    before = alice.content()
+
+    async def fail() -> None:
+        async with alice.session.transaction():
+            await alice.signal.encrypt(BOB, b"x")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    assert alice.content() == before
+
+
+async def test_too_much_is_not_encrypted(alice: Device, bob: Device) -> None:
+    await open_both(alice, bob)
+    with pytest.raises(ValueError, match="too large"):
+        await alice.encrypt(bytes(1 << 20))
+    largest = b"x" * (envelope.MAX_BYTES - 1024)
+    assert await bob.decrypt(await alice.encrypt(largest)) == largest
+
+
+async def test_a_new_identity_is_told_and_the_old_session_archived(
+    alice: Device, bob: Device
+) -> None:
+    await open_both(alice, bob)
+    late = await bob.encrypt(b"before the new installation")
+    old_key = alice.base_key()
+    await bob.register()
+    assert await alice.establish(await bob.bundle()) is True
+    assert alice.changes == [BOB]
+    new_key = alice.base_key()
+    assert new_key != old_key
+    assert await alice.decrypt(late) == b"before the new installation"
+    assert alice.base_key() == new_key, "the dead session is not brought back"
+    assert await bob.decrypt(await alice.encrypt(b"welcome")) == b"welcome"
+    assert await alice.establish(await bob.bundle()) is False
+
+
+async def test_a_first_message_tells_a_new_identity(alice: Device, bob: Device) -> None:
+    await open_both(alice, bob)
+    await bob.register()
+    await bob.establish(await alice.bundle())
+    assert await alice.decrypt(await bob.encrypt(b"it is me")) == b"it is me"
+    assert alice.changes == [BOB]
+    assert await bob.decrypt(await alice.encrypt(b"really?")) == b"really?"
+
+
+async def test_a_forged_first_message_uses_no_prekey_up(alice: Device, bob: Device) -> None:
+    await alice.establish(await bob.bundle())
+    kind, data = await alice.encrypt(b"hello")
+    first = PrekeyMessage.decode(data)
+    inner = bytearray(first.message)
+    inner[-1] ^= 1
+    for forged, reason in (
+        (replace(first, message=bytes(inner)), "bad_mac"),
+        (replace(first, message=first.message[:-8]), "invalid_message"),
+        (replace(first, base_key=new_key_pair()[1]), "bad_mac"),
+        (replace(first, base_key=bytes(32)), "invalid_message"),
+        (replace(first, base_key=_highest_bit_set(first.base_key)), "invalid_message"),
+        (replace(first, identity_key=new_key_pair()[1]), "bad_mac"),
+        (replace(first, prekey_id=None), "bad_mac"),
+        (replace(first, message=_ahead(first.message, 2_001)), "too_far"),
+        (replace(first, prekey_id=99), "invalid_prekey"),
+        (replace(first, signed_prekey_id=99), "invalid_signed_prekey"),
+    ):
+        await bob.refuses((kind, forged.encode()), reason)
+    await bob.refuses(("msg", first.message), "no_session")
+    assert await bob.decrypt((kind, data)) == b"hello"
+    assert bob.session.prekey(1) is None
+    # The same prekey again, for another session: used up.
+    await bob.refuses((kind, replace(first, base_key=new_key_pair()[1]).encode()), "invalid_prekey")
+    await bob.refuses((kind, data), "old_counter")
+
+
+def _ahead(message: bytes, counter: int) -> bytes:
+    key = envelope.SignalMessage.decode(message).ratchet_key
+    return envelope.unsigned_message(envelope.header(key, counter, 0), bytes(16)) + bytes(8)
+
+
+def _highest_bit_set(key: bytes) -> bytes:
+    return key[:31] + bytes([key[31] | 0x80])
+
+
+async def test_a_replaced_signed_prekey_still_serves(alice: Device, bob: Device) -> None:
+    old = await bob.bundle()
+    own = bob.session.credentials()
+    assert own is not None
+    fresh = new_signed_prekey(own.identity_private, own.signed_prekey.id + 1)
+    async with bob.session.transaction():
+        bob.session.save_credentials(replace(own, signed_prekey=fresh))
+    await alice.establish(old)
+    assert await bob.decrypt(await alice.encrypt(b"by the old")) == b"by the old"
+    await alice.establish(await bob.bundle())
+    assert await bob.decrypt(await alice.encrypt(b"by the new")) == b"by the new"
+
+
+async def test_a_session_restored_by_the_peer_from_its_archive(
+    alice: Device, bob: Device, tmp_path: Path
+) -> None:
+    """Each of 30 sessions still decrypts, and the one used becomes current."""
+    await open_both(alice, bob)
+    messages = []
+    for n in range(30):
+        await alice.establish(await bob.bundle())
+        assert await bob.decrypt(await alice.encrypt(b"hello")) == b"hello"
+        messages.append(await alice.encrypt(b"%d" % n))
+    for n in (3, 29, 0, 17):
+        assert await bob.decrypt(messages[n]) == b"%d" % n
+        assert bob.base_key() == PrekeyMessage.decode(messages[n][1]).base_key
+    assert len(bob.session.ratchets(ALICE)) == 31
+
+
+async def test_an_unconfirmed_upload_is_repeated_with_the_same_keys(bob: Device) -> None:
+    async with bob.session.transaction():
+        first = bob.signal.prekeys_to_publish(3)
+        given_away = bob.signal.make_prekeys(1)
+    async with bob.session.transaction():
+        second = bob.signal.prekeys_to_publish(5)
+    assert second[:3] == first
+    assert given_away[0] not in second
+    async with bob.session.transaction():
+        bob.signal.published([prekey_id for prekey_id, _ in second])
+        third = bob.signal.prekeys_to_publish(2)
+    assert not set(third) & set(second)
+    assert bob.session._rows("SELECT id FROM prekeys WHERE published = 1") == [
+        (number,) for number in (1, 2, 3, 5, 6)
+    ]
+
+
+async def test_a_registration_is_as_libsignal_makes_it() -> None:
+    made = new_credentials()
+    assert 1 <= made.registration_id <= 16_380
+    assert made.account is None
+    key = made.signed_prekey
+    assert verify(made.identity_public, KEY_TYPE + key.public, key.signature)

@@ -1,0 +1,189 @@
+"""A paired device and an unpaired one on a socket that is stood in for: what others cannot do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from actors.connection.causes import Cause, Kind
+from actors.connection.engine import EngineEvents
+from actors.connection.native.identities.addresses import Address
+from actors.connection.native.paired_client import Linked
+from actors.connection.native.pairing import unpaired_client
+from actors.connection.native.pairing.unpaired_client import Enrolment
+from actors.connection.native.send.to_proto import Place, write
+from actors.connection.native.signal import prekey_bundles
+from actors.connection.native.signal.device_sessions import Signal, new_credentials, new_key_pair
+from actors.connection.native.transport.nodes import Node
+from actors.connection.native.transport.socket import ConnectionLost, Socket
+from actors.connection.pairing_window import Offering
+from actors.connection.session.session import Session
+from actors.messages.content import Text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from actors.connection.session.identities.credentials import Credentials
+
+ACCOUNT = "15550100001@s.whatsapp.net"
+DEVICE = "15550100001:4@s.whatsapp.net"
+TABLET = "15550100001:5@s.whatsapp.net"
+CAROL = "15550100002@s.whatsapp.net"
+MALLORY = "15550100003:1@s.whatsapp.net"
+NUMBER = "3EB0000000000000000001"
+TEXT = write(Text("for Carol alone"), Place(CAROL, CAROL, 0.0))
+
+
+class Wire:
+    """Gives what is put in, notes what is sent."""
+
+    def __init__(self) -> None:
+        self.coming: asyncio.Queue[Node | Cause] = asyncio.Queue()
+        self.sent: list[Node] = []
+        self.counts: Counter[str] = Counter()
+        self.cause: Cause | None = None
+        self.more = asyncio.Event()
+
+    async def receive(self) -> Node:
+        node = await self.coming.get()
+        if isinstance(node, Cause):
+            raise ConnectionLost(node, written=True)
+        return node
+
+    async def send(self, *nodes: Node) -> None:
+        self.sent += nodes
+        self.more.set()
+
+    def fail(self, cause: Cause) -> None:
+        self.cause = cause
+        self.coming.put_nowait(cause)
+        self.more.set()
+
+    async def acknowledged(self, receipt: Node) -> list[Node]:
+        """What was sent before the receipt's ack."""
+        self.coming.put_nowait(receipt)
+        async with asyncio.timeout(5):
+            while not (self.sent and self.sent[-1].tag == "ack"):
+                assert self.cause is None, self.cause
+                self.more.clear()
+                await self.more.wait()
+        return self.sent[:-1]
+
+
+def retry_receipt(own: Credentials, prekey: tuple[int, bytes], sender: str, **more: str) -> Node:
+    """What a device sends that could not read a message, with its keys."""
+    return Node(
+        "receipt",
+        {"id": NUMBER, "from": sender, "type": "retry", **more},
+        (
+            Node("retry", {"count": "1", "id": NUMBER, "t": "900", "v": "1"}),
+            Node("registration", {}, own.registration_id.to_bytes(4, "big")),
+            Node("keys", {}, prekey_bundles.for_retry(own, prekey)),
+        ),
+    )
+
+
+@pytest.fixture
+async def session(tmp_path: Path) -> AsyncIterator[Session]:
+    """The account's device, which sent a message to Carol."""
+    with closing(Session.open(tmp_path / "own.db", 1)) as opened:
+        async with opened.transaction():
+            opened.save_credentials(
+                replace(new_credentials(), account=ACCOUNT, device=DEVICE, device_identity=b"adv")
+            )
+            opened.remember_sent(CAROL, NUMBER, TEXT, opened._clock())
+        yield opened
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Session]:
+    with closing(Session.open(tmp_path / "other.db", 1)) as opened:
+        yield opened
+
+
+async def credentials(other: Session) -> tuple[Credentials, tuple[int, bytes]]:
+    own = replace(new_credentials(), device_identity=b"adv")
+    async with other.transaction():
+        other.save_credentials(own)
+        (prekey,) = Signal(other).make_prekeys(1)
+    return own, prekey
+
+
+@asynccontextmanager
+async def linked(session: Session) -> AsyncIterator[Wire]:
+    wire = Wire()
+    part = Linked(
+        session,
+        cast("Socket", wire),
+        Address.parse(DEVICE),
+        None,
+        EngineEvents(),
+        ack_timeout=1,
+        signed_prekey_age=1e9,
+        counts=wire.counts,
+    )
+    running = asyncio.create_task(part.run())
+    try:
+        yield wire
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError, ConnectionLost):
+            await running
+        await part.close()
+
+
+async def test_a_stranger_gets_no_message_of_another_chat(session: Session, other: Session) -> None:
+    """G10: the chat is the sender's, whatever chat the retry receipt names."""
+    own, prekey = await credentials(other)
+    for more in ({"recipient": CAROL}, {"participant": CAROL}, {"participant": TABLET}):
+        async with linked(session) as wire:
+            receipt = retry_receipt(own, prekey, MALLORY, **more)
+            assert await wire.acknowledged(receipt) == []
+            assert wire.counts == {"receipt.retry": 1, "resend.unknown": 1}
+
+
+async def test_who_was_sent_a_message_gets_it_before_the_ack(
+    session: Session, other: Session
+) -> None:
+    own, prekey = await credentials(other)
+    async with linked(session) as wire:
+        (message,) = await wire.acknowledged(retry_receipt(own, prekey, CAROL))
+        assert wire.counts == {"receipt.retry": 1, "resend.resent": 1}
+    assert (message.attrs["to"], message.attrs["id"]) == (CAROL, NUMBER)
+
+
+async def test_what_nobody_knows_is_dropped_and_counted(session: Session, other: Session) -> None:
+    own, prekey = await credentials(other)
+    async with linked(session) as wire:
+        for tag in ("presence", "chatstate", "", "xyzzy"):  # of which the first says something
+            wire.coming.put_nowait(Node(tag, {"id": "A", "from": CAROL}))
+        wire.coming.put_nowait(Node("iq", {"id": "B", "from": CAROL, "type": "set"}))
+        await wire.acknowledged(retry_receipt(own, prekey, CAROL))
+        assert wire.counts["presence.heard"] == 1
+        assert wire.counts["stanza.dropped"] == 4
+
+
+async def test_forged_keys_in_a_retry_receipt_end_nothing(session: Session, other: Session) -> None:
+    """G9: or anybody could keep a connection down."""
+    own, prekey = await credentials(other)
+    forged = replace(own, identity_public=new_key_pair()[1])
+    async with linked(session) as wire:
+        assert await wire.acknowledged(retry_receipt(forged, prekey, CAROL)) == []
+
+
+async def test_without_an_offer_to_pair_the_socket_ends(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G8."""
+    monkeypatch.setattr(unpaired_client, "OFFER_TIMEOUT", 0.05)
+    wire = Wire()
+    part = Enrolment(session, cast("Socket", wire), new_credentials(), EngineEvents(), Offering())
+    with pytest.raises(ConnectionLost):
+        await asyncio.wait_for(part.run(), 5)
+    assert wire.cause == Cause(Kind.NETWORK, "no_offer")
