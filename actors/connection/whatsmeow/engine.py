@@ -17,12 +17,12 @@ from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
 from actors.connection.session.session import SessionDamaged, StaleEpoch
-from actors.connection.whatsmeow import endings
-from actors.connection.whatsmeow.asking import Asking
+from actors.connection.whatsmeow import causes
 from actors.connection.whatsmeow.client import Client, Code, Event, Over, Retired
 from actors.connection.whatsmeow.client import Paired as PairingOver
 from actors.connection.whatsmeow.incoming import Departed, Incoming, address
-from actors.connection.whatsmeow.linking import Linking
+from actors.connection.whatsmeow.pairing import Linking
+from actors.connection.whatsmeow.requests import Asking
 from actors.connection.whatsmeow.server import point
 from actors.connection.whatsmeow.store import StoreDamaged
 from actors.runtime.logs import told
@@ -362,11 +362,11 @@ class WhatsmeowEngine:
         if isinstance(heard, Code):
             await self._events.on_qr(self._linking.qr(heard.text))
         elif isinstance(heard, PairingOver):
-            if (cause := endings.from_pairing(heard.word)) is not None:
+            if (cause := causes.from_pairing(heard.word)) is not None:
                 self._end(cause)
         elif isinstance(heard, Over):
-            self._end(endings.from_over(heard.error, now))
-        elif (cause := endings.from_event(heard.event, now)) is not None:
+            self._end(causes.from_over(heard.error, now))
+        elif (cause := causes.from_event(heard.event, now)) is not None:
             if heard.event.DESCRIPTOR.name == "LoggedOut":  # Go forgot the device
                 self._know(None)
             self._end(cause)

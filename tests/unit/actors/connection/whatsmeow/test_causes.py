@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from actors.connection.causes import UNTIMED_BAN, Cause, Kind
-from actors.connection.whatsmeow import endings
+from actors.connection.whatsmeow import causes
 
 NOW = 1_000_000.0
 
@@ -50,7 +50,7 @@ class Event(SimpleNamespace):
     ids=lambda one: getattr(one, "DESCRIPTOR", SimpleNamespace(name=str(one))).name,
 )
 def test_each_event(event: Event, cause: Cause | None) -> None:
-    assert endings.from_event(event, NOW) == cause
+    assert causes.from_event(event, NOW) == cause
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_each_event(event: Event, cause: Cause | None) -> None:
     ],
 )
 def test_each_outcome_of_a_pairing(word: str, kind: Kind | None) -> None:
-    cause = endings.from_pairing(word)
+    cause = causes.from_pairing(word)
     assert (cause and cause.kind) == kind
 
 
@@ -78,7 +78,7 @@ def test_each_outcome_of_a_pairing(word: str, kind: Kind | None) -> None:
     ],
 )
 def test_why_there_is_no_socket(error: str, kind: Kind, detail: str | None) -> None:
-    cause = endings.from_over(error, NOW)
+    cause = causes.from_over(error, NOW)
     assert cause.kind is kind
     assert detail in {None, cause.detail}
     assert "1555" not in str(cause)

@@ -12,7 +12,7 @@ from actors.connection.engine import UNSUPPORTED, NotConnected, SendError
 from actors.connection.native.identities.addresses import parse_optional
 from actors.connection.native.send.to_proto import Place, write
 from actors.connection.session.polls import PollKeys
-from actors.connection.whatsmeow import answers
+from actors.connection.whatsmeow import send_errors
 from actors.connection.whatsmeow.incoming import Departed, retargeted
 from actors.messages.content import Media, Poll
 
@@ -66,7 +66,7 @@ class Asking:
         answered = await self.client.answer("IsOnWhatsApp", f"+{person.user}".encode())
         reply = self.events.IsOnWhatsAppReturnFunction.FromString(answered)
         if not reply.IsOnWhatsAppResponse:
-            raise answers.error_of(reply.Error)
+            raise send_errors.error_of(reply.Error)
         there = any(one.IsIn for one in reply.IsOnWhatsAppResponse)
         return str(person.canonical) if there else None
 
@@ -78,7 +78,7 @@ class Asking:
         except TimeoutError:
             return False
         said = self.events.GetBlocklistReturnFunction.FromString(answered).Error
-        if isinstance(gone := answers.error_of(said), NotConnected) or "disconnected" in said:
+        if isinstance(gone := send_errors.error_of(said), NotConnected) or "disconnected" in said:
             raise NotConnected from gone
         return "timed out" not in said
 
@@ -112,7 +112,9 @@ class Asking:
         reply = self.events.SendMessageReturnFunction.FromString(answered)
         if not reply.Error:
             return reply.SendResponse
-        raise SendError("ack_timeout", uncertain=True) if late else answers.error_of(reply.Error)
+        raise (
+            SendError("ack_timeout", uncertain=True) if late else send_errors.error_of(reply.Error)
+        )
 
     def _jid(self, address: Address) -> bytes:
         empty = {"RawAgent": 0, "Device": 0, "Integrator": 0, "IsEmpty": False}
@@ -135,4 +137,4 @@ def _poll(said: Content) -> PollKeys | None:
 
 def _raise(error: str) -> None:
     if error:
-        raise answers.error_of(error)
+        raise send_errors.error_of(error)
