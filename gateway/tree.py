@@ -1,4 +1,4 @@
-"""What the tree of actors counted, as the root wrote it last (`supervision/tally.py`)."""
+"""What the tree of actors counted, as the root wrote it last (`supervision/reports/metrics_file.py`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from supervision import tally
+from supervision.reports import metrics_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,10 +56,10 @@ class Tree:
         return self._last
 
     def _read(self) -> None:
-        written = (self._data / tally.FILE).stat().st_mtime_ns
+        written = (self._data / metrics_file.FILE).stat().st_mtime_ns
         if written == self._written:
             return
-        plain = tally.read(self._data)
+        plain = metrics_file.read(self._data)
         if plain is None:
             return
         # Of the first file nobody here saw when it was written; the clock has to do.

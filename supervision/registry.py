@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actors.state.connections import Connection
     from actors.state.copies import Copy
     from actors.state.documents import Document, Documents
-    from supervision.budgets import Budgets
+    from supervision.restart_budgets import Budgets
 
 log = structlog.get_logger()
 

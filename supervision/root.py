@@ -31,22 +31,22 @@ from actors.redis.leases import EXPIRES, Leases, pokes
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.state.copies import copy_of
 from actors.state.documents import CONNECTIONS, open_documents
-from supervision import roster
-from supervision.budgets import Budgets
 from supervision.children import RENEWED, Children
 from supervision.cluster import ROOT, ActorDead, Cluster, NoAnswer, Refused
-from supervision.gate import Gate
-from supervision.keeper import restarts
-from supervision.newest import Newest
-from supervision.owners import Owners
+from supervision.connections import Tending
+from supervision.keeper import restart_log
 from supervision.policy import Expiry, Intensity, Lives, Memory, Probes, Wave
-from supervision.recovery import Recovery
+from supervision.previous_owner import Owners
 from supervision.registry import Registry
 from supervision.removal import Removal
+from supervision.reports import process_files
+from supervision.reports.metrics_collector import Tallying
+from supervision.reports.recovery_log import Recovery
+from supervision.restart_budgets import Budgets
+from supervision.root_generation import Newest
 from supervision.services import BEHIND, ROLES, Services
 from supervision.standbys import Standbys
-from supervision.tallying import Tallying
-from supervision.tending import Tending
+from supervision.start_limiter import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -300,27 +300,27 @@ class RootSupervisor(Shell):
 
     async def _write_roster(self) -> None:
         """Write who there is whenever it may have changed, for those who ask without Ray."""
-        written: list[roster.Entry] | None = None
+        written: list[process_files.Entry] | None = None
         while True:
             await self._changed.wait()
             self._changed.clear()
-            there = [roster.Entry.of("root", os.getpid())]
+            there = [process_files.Entry.of("root", os.getpid())]
             there += [
-                roster.Entry.of(_role(child), child.pid, child.serves, child.node)
+                process_files.Entry.of(_role(child), child.pid, child.serves, child.node)
                 for child in self._children
                 if child.pid is not None
             ]
             entries = [entry for entry in there if entry is not None]
             if entries != written:
                 await self._confirm_if_told()
-                await asyncio.to_thread(roster.write, self.data, entries)
+                await asyncio.to_thread(process_files.write, self.data, entries)
                 written = entries
             await asyncio.sleep(0.05)
 
     async def _show_life(self) -> None:
         """Tell the keeper that the main loop runs: a root that hangs is noticed by nobody else."""
         while True:
-            await asyncio.to_thread(roster.beat, self.data)
+            await asyncio.to_thread(process_files.beat, self.data)
             await asyncio.sleep(BEAT_EVERY)
 
     async def _keep_tally(self) -> None:
@@ -328,9 +328,9 @@ class RootSupervisor(Shell):
 
     async def _tell_restarts(self) -> None:
         """Write into the history what the keeper started again; what is there already stays."""
-        told: set[restarts.Restart] = set()
+        told: set[restart_log.Restart] = set()
         while True:
-            noted = await asyncio.to_thread(restarts.read, self.data)
+            noted = await asyncio.to_thread(restart_log.read, self.data)
             self._tallying.heard(noted)
             for one in noted:
                 if one not in told:

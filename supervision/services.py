@@ -14,7 +14,7 @@ from supervision.cluster import ActorDead, NoAnswer, Refused
 if TYPE_CHECKING:
     from supervision.children import Child, Children, End
     from supervision.policy import Lives
-    from supervision.recovery import Recovery
+    from supervision.reports.recovery_log import Recovery
 
 log = structlog.get_logger()
 

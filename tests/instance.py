@@ -18,7 +18,7 @@ import httpx
 import psutil
 
 from gateway.cli import view
-from supervision.keeper import rayhead
+from supervision.keeper.parts import ray_head
 from tests import leaks
 from tests.valkey import free_port
 from tests.waiting import until as until  # noqa: PLC0414 - also for who uses an instance
@@ -165,7 +165,7 @@ class Instance:
         with suppress(subprocess.TimeoutExpired):
             self.teimoso("down", timeout=60)
         left = self.kill_everything()
-        leaks.closing(self.data, rayhead.temporary(self.data))
+        leaks.closing(self.data, ray_head.temporary(self.data))
         self.api.close()
         self.simulator.close()
         assert not left, f"`teimoso down` left {left} running"

@@ -1,7 +1,7 @@
 """What a process counts about itself, for Prometheus: plain numbers, no client library.
 
 A process has one `measures`. An actor's are told with its health to the root, which sums them up
-over restarts (`supervision/tally.py`); nothing on the path of a message waits for that. No label
+over restarts (`supervision/reports/metrics_file.py`); nothing on the path of a message waits for that. No label
 ever carries a number, a text or a key (G10).
 """
 

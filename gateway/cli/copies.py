@@ -32,7 +32,7 @@ from actors.runtime import hosts
 from gateway.cli import output
 from gateway.cli.instance import running
 from supervision.jobs.copies import verified
-from supervision.keeper.plan import Plan, Unreadable
+from supervision.keeper.manifest import Plan, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

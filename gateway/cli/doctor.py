@@ -18,8 +18,8 @@ from gateway.cli.checks.whatsapp import whatsapp
 from gateway.cli.finding import fail, ok, warn
 from gateway.cli.instance import CannotStart, Wish, wanted
 from gateway.cli.view import look
-from supervision.keeper import rayhead
-from supervision.keeper.plan import Plan, Unreadable
+from supervision.keeper.manifest import Plan, Unreadable
+from supervision.keeper.parts import ray_head
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,6 +100,6 @@ async def _others(settings: Settings, plan: Plan, *, runs: bool) -> list[Finding
 
 
 async def _ray(plan: Plan) -> Finding:
-    if await rayhead.ready(plan.ports):
+    if await ray_head.ready(plan.ports):
         return ok("ray", f"the head answers on 127.0.0.1:{plan.ports['ray_gcs']}")
     return fail("ray", "no answer", "the keeper restarts it; `logs/ray.log` says why it fell")

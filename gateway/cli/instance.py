@@ -20,10 +20,11 @@ from actors.config.settings import InvalidSettings, Settings
 from actors.state.copies import copy_of
 from actors.state.documents import API_KEYS, StoreAway, open_documents
 from gateway import keys
-from supervision import roster
-from supervision.keeper import ports, process, python
-from supervision.keeper.parts import PROCESSES
-from supervision.keeper.plan import Plan
+from supervision.keeper import process
+from supervision.keeper.manifest import Plan
+from supervision.keeper.parts import ports, python_module
+from supervision.keeper.parts.definitions import PROCESSES
+from supervision.reports import process_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -252,9 +253,9 @@ def check_ports(settings: Settings, plan: Plan) -> None:
             raise CannotStart(f"Port {port} for {whose} {why}: choose another one.")
 
 
-def running(data: Path) -> list[roster.Entry]:
+def running(data: Path) -> list[process_files.Entry]:
     """What lives of the instance, by its roster and by the marks that its processes bear."""
-    known = roster.read(data, PROCESSES)
+    known = process_files.read(data, PROCESSES)
     pids = {entry.pid for entry in known}
     return known + [entry for entry in process.strays(data) if entry.pid not in pids]
 
@@ -291,7 +292,7 @@ def launch_keeper(data: Path) -> subprocess.Popen[bytes]:
     """Start the keeper in a session of its own: no signal to this terminal reaches it."""
     log = process.log_of(data, "keeper")
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = python.module("supervision.keeper", "--data", str(data))
+    command = python_module.module("supervision.keeper", "--data", str(data))
     # What it hands down reaches every process: no key, and no marks of another instance.
     unwanted = {"TEIMOSO_API_KEY", process.INSTANCE, process.PART}
     environment = {name: value for name, value in os.environ.items() if name not in unwanted}

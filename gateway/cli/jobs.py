@@ -138,16 +138,16 @@ def _client(data: Path, dashboard: str | None) -> Client:
 
 def _where(data: Path, dashboard: str | None) -> tuple[str, dict[str, str]]:
     """Ray's dashboard, and what has to be in the environment of whoever asks it."""
-    from supervision.keeper import python, rayhead
-    from supervision.keeper.plan import Plan
+    from supervision.keeper.manifest import Plan
+    from supervision.keeper.parts import python_module, ray_head
 
     plan = Plan.load(data)
     if plan is None:
         output.refuse(f"Nothing was ever started in {data}: `teimoso up` does.")
     if plan.ray:
-        return f"http://127.0.0.1:{plan.ports['ray_dashboard']}", rayhead.environment(data)
+        return f"http://127.0.0.1:{plan.ports['ray_dashboard']}", ray_head.environment(data)
     if dashboard is None:
         output.refuse(
             "Where is the dashboard of the cluster? --dashboard http://HOST:8265 says it."
         )
-    return dashboard, dict(python.paths())
+    return dashboard, dict(python_module.paths())

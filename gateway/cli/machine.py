@@ -16,10 +16,11 @@ import psutil
 
 from gateway.cli.finding import fail, ok, warn
 from gateway.cli.instance import CannotStart, could_be_made, exists, make_directory
-from supervision import roster
-from supervision.keeper import lock, ports, rayhead
-from supervision.keeper.parts import PROCESSES
-from supervision.keeper.valkey import NoServer, binary
+from supervision.keeper import lock
+from supervision.keeper.parts import ports, ray_head
+from supervision.keeper.parts.definitions import PROCESSES
+from supervision.keeper.parts.valkey import NoServer, binary
+from supervision.reports import process_files
 
 if TYPE_CHECKING:
     from gateway.cli.finding import Finding
@@ -77,11 +78,11 @@ def shared_memory() -> Finding:
         free = shutil.disk_usage(SHARED).free
     except OSError:
         return ok("shared memory", f"there is no {SHARED}")
-    if free > rayhead.OBJECT_STORE * 1.05:
+    if free > ray_head.OBJECT_STORE * 1.05:
         return ok("shared memory", f"{free >> 20} MiB free in {SHARED}")
     return warn(
         "shared memory",
-        f"{free >> 20} MiB free in {SHARED}, less than Ray wants ({rayhead.OBJECT_STORE >> 20})",
+        f"{free >> 20} MiB free in {SHARED}, less than Ray wants ({ray_head.OBJECT_STORE >> 20})",
         "a container gets more by --shm-size=128m",
     )
 
@@ -154,7 +155,7 @@ def port(host: str, number: int, *, runs: bool) -> Finding:
 
 def keeper(data: Path) -> Finding:
     """Whether somebody has the directory who is no process of this machine that it knows."""
-    known = [entry.pid for entry in roster.read(data, PROCESSES) if entry.role == "keeper"]
+    known = [entry.pid for entry in process_files.read(data, PROCESSES) if entry.role == "keeper"]
     if not lock.held(data):
         return ok("keeper", "none")
     if known:

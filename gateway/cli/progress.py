@@ -12,14 +12,14 @@ from rich.text import Text
 
 from gateway.cli.output import console
 from gateway.cli.view import TREE
-from supervision import roster
-from supervision.keeper import board, process
+from supervision.keeper import process, status_file
+from supervision.reports import process_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from supervision.keeper.board import Note
+    from supervision.keeper.status_file import Note
 
 TRIES = 3
 """So often in a row may a part fall while it starts, before `up` says that it does not."""
@@ -116,9 +116,9 @@ def wait(data: Path, roles: Iterable[str], shown: Shown, check: Callable[[], Non
     deadline = time.monotonic() + PATIENCE
     while True:
         check()
-        notes = [note for note in board.read(data) if note.role in expected]
+        notes = [note for note in status_file.read(data) if note.role in expected]
         shown.update(notes)
-        tree = {entry.role for entry in roster.read(data)}
+        tree = {entry.role for entry in process_files.read(data)}
         ready = {note.role for note in notes if note.state == "ready"}
         if ready >= expected and begun(tree):
             return

@@ -88,9 +88,9 @@ def change(data: Path, name: str, value: str) -> Path:
     """
     from actors.config.settings import LIVE
     from actors.runtime.atomic_files import write_atomically
-    from supervision import roster
-    from supervision.keeper.parts import PROCESSES
-    from supervision.keeper.plan import Plan
+    from supervision.keeper.manifest import Plan
+    from supervision.keeper.parts.definitions import PROCESSES
+    from supervision.reports import process_files
 
     if not data.is_dir():
         raise Refused(f"There is no instance in {data}.")
@@ -102,7 +102,7 @@ def change(data: Path, name: str, value: str) -> Path:
     field = _fields(settings).get(name)
     if field is None or field == "data":
         raise Refused(f"{name} is not a setting of Teimoso that a file can change.")
-    running = roster.read(data, PROCESSES)
+    running = process_files.read(data, PROCESSES)
     if running and field not in LIVE:
         raise Refused(f"{name} needs a restart: `teimoso down` first, then set it, then `up`.")
     keeper = next((entry.pid for entry in running if entry.role == "keeper"), None)
@@ -143,7 +143,7 @@ def _resolved(data: Path, text: str) -> Settings:
 
 def _present(data: Path) -> Settings:
     from actors.config.settings import Settings
-    from supervision.keeper.plan import Plan
+    from supervision.keeper.manifest import Plan
 
     try:
         return Settings.load(data)

@@ -101,7 +101,7 @@ def inbox(number: Number, data: Data = DATA, as_json: Json = False) -> None:
 
 def _control(data: Path) -> Caller:
     from gateway.cli.api import Caller
-    from supervision.keeper.plan import Plan
+    from supervision.keeper.manifest import Plan
 
     plan = Plan.load(data)
     if plan is None or not plan.simulate:

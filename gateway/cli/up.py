@@ -14,11 +14,11 @@ from gateway.cli import instance, output, progress, upgrade
 from gateway.cli.down import stop
 from gateway.cli.instance import CannotStart, Wish
 from gateway.cli.welcome import facts, welcome
-from supervision import roster
 from supervision.keeper import process, shutdown
 from supervision.keeper.lock import held
-from supervision.keeper.parts import PROCESSES
-from supervision.keeper.plan import Plan
+from supervision.keeper.manifest import Plan
+from supervision.keeper.parts.definitions import PROCESSES
+from supervision.reports import process_files
 
 if TYPE_CHECKING:
     import subprocess
@@ -84,7 +84,7 @@ def _prepare(data: Path, wish: Wish) -> Begun:
         shutdown.forget(data)
     upgrade.forget(data)
     known = Plan.load(data)
-    attached = tuple(entry.role for entry in roster.read(data, PROCESSES))
+    attached = tuple(entry.role for entry in process_files.read(data, PROCESSES))
     settings, plan = instance.wanted(data, wish, known)
     if attached and known is not None:
         refusal = instance.conflict(wish, known)
@@ -102,7 +102,7 @@ def _prepare(data: Path, wish: Wish) -> Begun:
 def _await_keeper(data: Path, child: subprocess.Popen[bytes] | None) -> None:
     """Until the keeper of this start wrote what it knows; what an older one wrote is not read."""
     deadline = time.monotonic() + BEGIN
-    while not any(entry.role == "keeper" for entry in roster.read(data, PROCESSES)):
+    while not any(entry.role == "keeper" for entry in process_files.read(data, PROCESSES)):
         _check(data, child)
         if time.monotonic() > deadline:
             raise progress.NotStarted(
@@ -136,9 +136,9 @@ def _stay(data: Path, as_json: bool) -> None:
         time.sleep(GLANCE)
         if held(data):
             continue
-        if shutdown.stopping(data) or not roster.names_any(data, PROCESSES):
+        if shutdown.stopping(data) or not process_files.names_any(data, PROCESSES):
             return
-        left = bool(roster.read(data, PROCESSES))
+        left = bool(process_files.read(data, PROCESSES))
         instance.launch_keeper(data)
         if not as_json:
             output.console().print(

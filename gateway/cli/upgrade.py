@@ -28,11 +28,12 @@ from actors.runtime.atomic_files import write_atomically
 from actors.state.connections import ConnectionNotFound, Connections
 from actors.state.documents import StoreAway, open_documents
 from gateway.cli import instance, output
-from supervision import roster
-from supervision.keeper import board, process, python, rayhead
+from supervision.keeper import process, status_file
 from supervision.keeper.lock import held
-from supervision.keeper.parts import PROCESSES
-from supervision.keeper.plan import Plan
+from supervision.keeper.manifest import Plan
+from supervision.keeper.parts import python_module, ray_head
+from supervision.keeper.parts.definitions import PROCESSES
+from supervision.reports import process_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,7 @@ MARK = "run/upgrade"
 It tells of the code that it was begun with alone: for any other, all that runs is old.
 """
 
-MODULES = "actors.connection.actor, gateway.__main__, supervision.root, supervision.keeper.watch"
+MODULES = "actors.connection.actor, gateway.__main__, supervision.root, supervision.keeper.keeper"
 PACKAGES = ("actors", "gateway", "supervision")
 LOOK = 0.2  # seconds
 BACK = 90.0  # seconds that a part has to be back
@@ -106,7 +107,7 @@ async def _upgrade(data: Path, asked: Asked, tell: Callable[[str], None]) -> Non
 
 def _check() -> None:
     """Refuse code that does not even load, before anything is ended."""
-    command = python.module("-")
+    command = python_module.module("-")
     loads = (command.arguments[0], "-P", "-c", f"import {MODULES}")
     done = subprocess.run(  # noqa: S603 - this interpreter, our own modules
         loads,
@@ -132,7 +133,7 @@ def _old(data: Path) -> Old:
             return {(pid, start) for pid, start in begun["old"]}
     except (OSError, ValueError, TypeError, KeyError):
         pass
-    there = [*roster.read(data, PROCESSES), *roster.read(data)]
+    there = [*process_files.read(data, PROCESSES), *process_files.read(data)]
     old = {(one.pid, one.started) for one in there}
     write_atomically(data / MARK, json.dumps({"code": code, "old": sorted(old)}))
     return old
@@ -179,12 +180,12 @@ async def _root(data: Path, old: Old) -> bool:
 
 
 async def _services(data: Path, plan: Plan) -> None:
-    command = python.module(
-        "supervision.keeper.errand",
+    command = python_module.module(
+        "supervision.keeper.ray_task",
         "renew",
         "--data",
         str(data),
-        environment=rayhead.environment(data) if plan.ray else None,
+        environment=ray_head.environment(data) if plan.ray else None,
     )
     entry = process.start(data, "errand", command)
     try:
@@ -254,7 +255,9 @@ async def _gateway(data: Path, old: Old) -> bool:
     await process.stop(there, 15.0)  # it answers what it was asked, and the keeper starts the next
 
     def back() -> bool:
-        ready = any(one.role == "gateway" and one.state == "ready" for one in board.read(data))
+        ready = any(
+            one.role == "gateway" and one.state == "ready" for one in status_file.read(data)
+        )
         return ready and _renewed(data, "gateway", old, PROCESSES)
 
     await _until("the gateway", back)
@@ -265,18 +268,18 @@ def _renewed(data: Path, role: str, old: Old, file: Path | None = None) -> bool:
     return any(not _is_old(old, one) for one in _there(data, role, file))
 
 
-def _is_old(old: Old, entry: roster.Entry) -> bool:
+def _is_old(old: Old, entry: process_files.Entry) -> bool:
     return (entry.pid, entry.started) in old
 
 
-def _there(data: Path, role: str, file: Path | None = None) -> list[roster.Entry]:
-    found = roster.read(data) if file is None else roster.read(data, file)
+def _there(data: Path, role: str, file: Path | None = None) -> list[process_files.Entry]:
+    found = process_files.read(data) if file is None else process_files.read(data, file)
     return [one for one in found if one.role == role and one.here]
 
 
 def _missing(data: Path) -> str:
     """What the keeper has not got ready, and why, in words."""
-    there = [one for one in board.read(data) if one.state != "ready"]
+    there = [one for one in status_file.read(data) if one.state != "ready"]
     return "; ".join(f"{one.role} is {one.state}: {one.reason}" for one in there)
 
 

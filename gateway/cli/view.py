@@ -14,10 +14,10 @@ from actors.redis.client import RedisAway, connect
 from actors.redis.leases import Leases
 from actors.state.connections import Connections
 from actors.state.documents import StoreAway, open_documents
-from supervision import roster
-from supervision.keeper import board, process
-from supervision.keeper.parts import PROCESSES
-from supervision.keeper.plan import Plan, Unreadable
+from supervision.keeper import process, status_file
+from supervision.keeper.manifest import Plan, Unreadable
+from supervision.keeper.parts.definitions import PROCESSES
+from supervision.reports import process_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from actors.redis.leases import Lease
     from actors.state.connections import Connection
-    from supervision.keeper.board import Note
-    from supervision.roster import Entry
+    from supervision.keeper.status_file import Note
+    from supervision.reports.process_files import Entry
 
 TREE = ("root", "queue", "state", "health")
 SERVED = ("open", "pairing")
@@ -94,12 +94,12 @@ async def look(data: Path) -> View:
         plan = Plan.load(data)
     except Unreadable as error:
         plan, unreadable = None, [str(error)]
-    processes, tree = roster.read(data, PROCESSES), roster.read(data)
+    processes, tree = process_files.read(data, PROCESSES), process_files.read(data)
     known = {entry.pid for entry in (*processes, *tree)}
     rest = [entry for entry in process.strays(data, "ray") if entry.pid not in known]
     entries = _ordered([*processes, *tree], rest)
     keeper = any(entry.role == "keeper" for entry in processes)
-    notes = {note.role: note for note in board.read(data)} if keeper else {}
+    notes = {note.role: note for note in status_file.read(data)} if keeper else {}
     lines = await _connections(data, tree)
     return View(
         entries=entries,

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.cli import output
 from gateway.cli.api import reachable
-from supervision import roster
-from supervision.keeper.parts import PROCESSES
+from supervision.keeper.parts.definitions import PROCESSES
+from supervision.reports import process_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from supervision.keeper.plan import Plan
+    from supervision.keeper.manifest import Plan
 
 
 def facts(data: Path, plan: Plan, key: str | None, attached: Sequence[str]) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def facts(data: Path, plan: Plan, key: str | None, attached: Sequence[str]) -> d
         "simulator": f"{settings.whatsapp_url}, control http://127.0.0.1:{plan.control_port}",
         "ray": f"dashboard http://127.0.0.1:{plan.ports.get('ray_dashboard')}",
     }
-    entries = [*roster.read(data, PROCESSES), *roster.read(data)]
+    entries = [*process_files.read(data, PROCESSES), *process_files.read(data)]
     return {
         "ready": True,
         "url": url,

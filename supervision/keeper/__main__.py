@@ -15,10 +15,10 @@ from pathlib import Path
 
 from actors.config.settings import Settings
 from actors.runtime import logs
+from supervision.keeper.keeper import Keeper
 from supervision.keeper.lock import Held, Lock
-from supervision.keeper.plan import Plan, Unreadable
-from supervision.keeper.ports import NoPortFree
-from supervision.keeper.watch import Keeper
+from supervision.keeper.manifest import Plan, Unreadable
+from supervision.keeper.parts.ports import NoPortFree
 
 
 def main() -> int:

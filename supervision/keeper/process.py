@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from supervision.keeper import rotation
-from supervision.roster import Entry
+from supervision.keeper import log_rotation
+from supervision.reports.process_files import Entry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ def start(data: Path, role: str, command: Command) -> Entry:
     """
     log = log_of(data, role)
     log.parent.mkdir(parents=True, exist_ok=True)
-    rotation.set_aside(log)
+    log_rotation.set_aside(log)
     environment = {**os.environ, **command.environment, INSTANCE: str(data), PART: role}
     with log.open("ab") as output:  # appended to, as it is cut when it has grown
         child = subprocess.Popen(  # noqa: S603 - the command is the keeper's own

@@ -10,17 +10,18 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from supervision import roster
-from supervision.keeper import process, python, rayhead
+from supervision.keeper import process
 from supervision.keeper.lock import Held, Lock
-from supervision.keeper.parts import PROCESSES
-from supervision.keeper.plan import Plan
+from supervision.keeper.manifest import Plan
+from supervision.keeper.parts import python_module, ray_head
+from supervision.keeper.parts.definitions import PROCESSES
+from supervision.reports import process_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from supervision.roster import Entry
+    from supervision.reports.process_files import Entry
 
 MARK = "run/stopping"
 """There while an instance is being stopped, so that nobody who watches starts it again."""
@@ -58,7 +59,7 @@ def forget(data: Path) -> None:
 
 
 async def _take_over(data: Path) -> Lock:
-    for entry in roster.read(data, PROCESSES):
+    for entry in process_files.read(data, PROCESSES):
         if entry.role == "keeper":
             await process.stop([entry], PATIENCE)
     for _ in range(50):
@@ -70,7 +71,7 @@ async def _take_over(data: Path) -> Lock:
 
 
 async def _stop_all(data: Path, tell: Callable[[str], None]) -> list[Entry]:
-    running = {entry.role: entry for entry in roster.read(data, PROCESSES)}
+    running = {entry.role: entry for entry in process_files.read(data, PROCESSES)}
     killed: list[Entry] = []
 
     async def end(role: str) -> None:
@@ -83,28 +84,28 @@ async def _stop_all(data: Path, tell: Callable[[str], None]) -> list[Entry]:
     await asyncio.gather(end("gateway"), _drain(data, tell))
     await end("ray")
     await process.kill(process.strays(data, "ray"))
-    rayhead.tidy(data)
+    ray_head.tidy(data)
     await end("simulator")
     await end("valkey")
     left = process.strays(data)
     await process.kill(left)
     killed.extend(entry for entry in left if entry.role in GRACE and entry.role != "ray")
-    roster.write(data, (), PROCESSES)
-    roster.write(data, ())
+    process_files.write(data, (), PROCESSES)
+    process_files.write(data, ())
     return killed
 
 
 async def _drain(data: Path, tell: Callable[[str], None]) -> None:
-    if not any(entry.role == "root" for entry in roster.read(data)):
+    if not any(entry.role == "root" for entry in process_files.read(data)):
         return
     tell("root")
     plan = Plan.load(data)
-    command = python.module(
-        "supervision.keeper.errand",
+    command = python_module.module(
+        "supervision.keeper.ray_task",
         "stop",
         "--data",
         str(data),
-        environment=rayhead.environment(data) if plan is None or plan.ray else None,
+        environment=ray_head.environment(data) if plan is None or plan.ray else None,
     )
     entry = process.start(data, "errand", command)
     try:

@@ -18,7 +18,7 @@ import psutil
 from actors.config.settings import Settings
 from actors.redis.client import connect
 from actors.redis.leases import Leases
-from supervision.keeper import ports, rayhead
+from supervision.keeper.parts import ports, ray_head
 from tests import leaks
 from tests.chaos.node import START, Node, join, run, wait_for
 from tests.instance import Instance, until
@@ -69,7 +69,7 @@ class Cluster:
     def __enter__(self) -> Self:
         try:
             self._ports = ports.settle({}, (), ports.candidates(self.place), ports.free)
-            command = rayhead.command(self.place, self._ports)
+            command = ray_head.command(self.place, self._ports)
             words = [
                 word.replace("dashboard=true", "dashboard=false") for word in command.arguments
             ]
@@ -92,7 +92,7 @@ class Cluster:
     def environment(self) -> Mapping[str, str]:
         """What a process has to have that joins it."""
         return {
-            **rayhead.environment(self.place),
+            **ray_head.environment(self.place),
             **self._more,
             "RAY_ADDRESS": self.address,
         }
@@ -122,7 +122,7 @@ class Cluster:
     def end(self) -> None:
         for node in self.nodes:
             node.end()
-        token = str(self.place / rayhead.TOKEN)
+        token = str(self.place / ray_head.TOKEN)
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 mine = process.environ().get("RAY_AUTH_TOKEN_PATH") == token
@@ -131,8 +131,8 @@ class Cluster:
         if self._head is not None:
             self._head.kill()
             self._head.wait()
-        leaks.closing(self.place, rayhead.temporary(self.place))
-        shutil.rmtree(rayhead.temporary(self.place), ignore_errors=True)
+        leaks.closing(self.place, ray_head.temporary(self.place))
+        shutil.rmtree(ray_head.temporary(self.place), ignore_errors=True)
         shutil.rmtree(self.place, ignore_errors=True)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from actors.runtime import hosts
-from supervision.keeper import ports, rayhead
+from supervision.keeper.parts import ports, ray_head
 from tests.instance import gone, until
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def join(
         "min-worker-port": 0,
         "max-worker-port": 0,
         "num-cpus": 4,
-        "object-store-memory": rayhead.OBJECT_STORE,
+        "object-store-memory": ray_head.OBJECT_STORE,
         "log-color": "false",
     }
     words = [sys.executable, "-P", "-c", JOIN, "start", "--block"]
@@ -179,7 +179,7 @@ def join(
         wall = ["unshare", *user, "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
         # A directory of its own over Ray's: by what lies there a program finds its own raylet.
         alone = 'hostname "$0" && mount -t tmpfs none "$1" && shift && '
-        over = [str(rayhead.temporary(place))]
+        over = [str(ray_head.temporary(place))]
         if instead_of is not None:
             disk = place / f"{name}-data"
             disk.mkdir(mode=0o700)

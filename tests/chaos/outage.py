@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from supervision.keeper.plan import Plan
+from supervision.keeper.manifest import Plan
 from tests.instance import gone, until
 
 if TYPE_CHECKING:

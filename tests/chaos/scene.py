@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from supervision import roster
-from supervision.keeper.parts import PROCESSES
+from supervision.keeper.parts.definitions import PROCESSES
+from supervision.reports import process_files
 from tests.chaos.traffic import Party
 from tests.waiting import until
 
@@ -83,7 +83,7 @@ class Scene:
     def pid(self, role: str, connection: str | None = None) -> int | None:
         """Who has the role now, by the files that need no part of the instance to be read."""
         data = self.instance.data
-        for entry in (*roster.read(data, PROCESSES), *roster.read(data)):
+        for entry in (*process_files.read(data, PROCESSES), *process_files.read(data)):
             if entry.role == role and connection in (None, entry.connection):
                 return entry.pid
         return None

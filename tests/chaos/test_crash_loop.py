@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from supervision import roster
+from supervision.reports import process_files
 from tests.chaos.judge import judge, settled, verdict
 from tests.chaos.traffic import Traffic
 from tests.instance import Instance, until
@@ -46,7 +46,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 
 
 def owner(instance: Instance) -> int | None:
-    for entry in roster.read(instance.data):
+    for entry in process_files.read(instance.data):
         if entry.connection == LOOPING:
             return entry.pid
     return None

@@ -64,7 +64,7 @@ BREAKS = (
     ),
     Break(
         "fdatasync of Valkey left to the kernel",
-        "supervision/keeper/valkey.py",
+        "supervision/keeper/parts/valkey.py",
         "appendfsync always",
         "appendfsync everysec",
         "tests/integration/test_synced.py::test_the_keepers_own_valkey_syncs_before_it_answers",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from supervision import cluster as ray
-from supervision.keeper import rayhead
+from supervision.keeper.parts import ray_head
 from tests.chaos.cluster import restart_until
 from tests.chaos.node import join
 from tests.chaos.trial import Trial
@@ -43,7 +43,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 @contextmanager
 def second_node(instance: Instance, place: Path) -> Iterator[Node]:
     address = (instance.data / ray.ADDRESS).read_text().strip()
-    node = join(place, address, rayhead.environment(instance.data), "second")
+    node = join(place, address, ray_head.environment(instance.data), "second")
     try:
         yield node
     finally:

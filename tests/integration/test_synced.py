@@ -14,7 +14,7 @@ import pytest
 from actors.config.settings import Settings
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import RedisAway, connect
-from supervision.keeper import valkey
+from supervision.keeper.parts import valkey
 from tests.tracing import STRACE, calls, under
 from tests.valkey import free_port
 from tests.waiting import eventually

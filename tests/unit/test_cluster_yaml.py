@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 import yaml
 
-from supervision.keeper import rayhead
+from supervision.keeper.parts import ray_head
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECK = """
@@ -69,9 +69,9 @@ def test_the_schema_refuses_what_is_wrong(wrong: dict[str, Any]) -> None:
 
 def test_a_dead_node_is_noticed_as_by_the_instance_s_own_head() -> None:
     head = " ".join(written()["head_start_ray_commands"])
-    for name, value in rayhead.HEALTH.items():
+    for name, value in ray_head.HEALTH.items():
         assert f"{name}={value}" in head
-    own = rayhead.environment(Path("/srv/teimoso"))
+    own = ray_head.environment(Path("/srv/teimoso"))
     for command in (head, " ".join(written()["worker_start_ray_commands"])):
         for name in ("RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED", "RAY_worker_niceness"):
             assert f"{name}={own[name]}" in command

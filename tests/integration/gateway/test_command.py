@@ -16,7 +16,7 @@ import pytest
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
 from gateway.cli import main
-from supervision.keeper.plan import Plan
+from supervision.keeper.manifest import Plan
 from tests import forked
 from tests.integration.gateway.served import KEY, ROOT, Gateway
 

@@ -30,7 +30,7 @@ from gateway.cli import main
 from gateway.cli.checks.redis import redis as redis_findings
 from gateway.keys import ensure_first
 from supervision.keeper.lock import Lock
-from supervision.keeper.plan import Plan
+from supervision.keeper.manifest import Plan
 from tests.gcs import Gcs
 from tests.valkey import PASSWORD, free_port
 

@@ -14,8 +14,8 @@ from actors.health.resource_history import Point
 from actors.health.resources import Usage
 from actors.redis.leases import Owner
 from actors.state.documents import HEALTH_STATUS, LATEST
-from supervision import tally
-from supervision.tally import Tally
+from supervision.reports import metrics_file
+from supervision.reports.metrics_file import Tally
 from tests import leaks
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def test_health_shows_the_breakers_that_the_tree_told(api: Api, gateway: Gateway
     levels = {"redis": 0, "store": 2, "bucket": 1}
     gauges: list[Sample] = [("teimoso_breaker_state", {"of": of}, at) for of, at in levels.items()]
     told.report("health", "1", (), gauges)
-    tally.write(gateway.data, told.plain)
+    metrics_file.write(gateway.data, told.plain)
     health = api.get("/health").json()
     assert health["breakers"] == {"redis": "closed", "store": "open", "bucket": "half_open"}
     assert [each["breaker"] for each in health["items"]] == ["closed"]

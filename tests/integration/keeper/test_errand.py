@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from supervision import roster
+from supervision.reports import process_files
 from tests.integration.tree.head import Head, Tree
 from tests.waiting import eventually
 
@@ -42,7 +42,7 @@ async def test_after_down_there_is_another_root(head: Head, tree: Tree) -> None:
     await asyncio.to_thread(head.stop)
 
     async def over() -> bool:
-        return not roster.read(head.data)
+        return not process_files.read(head.data)
 
     await eventually("the tree is gone", over, 10)
     assert await asyncio.to_thread(head._errand, "start") == 0
@@ -64,7 +64,7 @@ async def test_a_root_that_hangs_where_the_keeper_ends_no_process_is_replaced(
         return
 
     async def another() -> bool:
-        roots = [entry.pid for entry in roster.read(head.data) if entry.role == "root"]
+        roots = [entry.pid for entry in process_files.read(head.data) if entry.role == "root"]
         return roots not in ([], [before])
 
     await eventually("another root is there", another, 30)

@@ -6,12 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from actors.config.settings import Settings
-from supervision import roster
-from supervision.keeper import board, process
-from supervision.keeper import watch as keeping
-from supervision.keeper.parts import PROCESSES
-from supervision.keeper.plan import Plan
-from supervision.keeper.watch import Keeper
+from supervision.keeper import keeper as keeping
+from supervision.keeper import process, status_file
+from supervision.keeper.keeper import Keeper
+from supervision.keeper.manifest import Plan
+from supervision.keeper.parts.definitions import PROCESSES
+from supervision.reports import process_files
 from tests.valkey import free_port
 from tests.waiting import eventually
 
@@ -38,21 +38,21 @@ async def test_a_full_disk_does_not_end_the_keeper(
     )
     keeper = Keeper(tmp_path, settings, Plan(port, valkey=False, ray=False))
     # Neither replacing a directory by a file nor making one in a file works, whoever tries.
-    (tmp_path / board.FILE).unlink()
-    for name in (PROCESSES, board.FILE):
+    (tmp_path / status_file.FILE).unlink()
+    for name in (PROCESSES, status_file.FILE):
         (tmp_path / name / "in the way").mkdir(parents=True)
     (tmp_path / "logs").write_text("in the way")
     running = asyncio.create_task(keeper.run())
     try:
         await asyncio.sleep(1)
         assert not running.done()
-        for name in (PROCESSES, board.FILE):
+        for name in (PROCESSES, status_file.FILE):
             (tmp_path / name / "in the way").rmdir()
             (tmp_path / name).rmdir()
         (tmp_path / "logs").unlink()
         await eventually("both are there", lambda: len(entries(tmp_path)) == 2, 30)
         assert entries(tmp_path) == {"keeper", "gateway"}
-        assert {note.role for note in board.read(tmp_path)} == {"root", "gateway"}
+        assert {note.role for note in status_file.read(tmp_path)} == {"root", "gateway"}
         # A change that meets the full disk, and none after it.
         (tmp_path / PROCESSES).unlink()
         (tmp_path / PROCESSES / "in the way").mkdir(parents=True)
@@ -72,9 +72,9 @@ async def test_a_full_disk_does_not_end_the_keeper(
 
 
 def falls_once_ready(data: Path) -> int | None:
-    [gateway] = [note for note in board.read(data) if note.role == "gateway"]
+    [gateway] = [note for note in status_file.read(data) if note.role == "gateway"]
     return gateway.falls if gateway.state == "ready" else None
 
 
 def entries(data: Path) -> set[str]:
-    return {entry.role for entry in roster.read(data, PROCESSES)}
+    return {entry.role for entry in process_files.read(data, PROCESSES)}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from supervision.keeper.plan import Plan
+from supervision.keeper.manifest import Plan
 from tests.instance import TEIMOSO, Instance, gone
 from tests.waiting import until
 

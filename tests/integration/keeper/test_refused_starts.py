@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from supervision.keeper import process
-from supervision.keeper.plan import FILE, Plan
+from supervision.keeper.manifest import FILE, Plan
 from tests import forked
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from actors.state.copies import Copy
 from actors.state.documents import StoreAway, open_documents
 from gateway.keys import KeyRing, admits, digest
 from gateway.known import KnownConnections
-from supervision.budgets import Budgets
 from supervision.policy import Intensity, Lives
 from supervision.reconcile import Applied
 from supervision.registry import Registry
+from supervision.restart_budgets import Budgets
 from tests.valkey import free_port
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from actors.redis.client import connect
 from actors.redis.leases import Leases, poke
 from actors.state.connections import Connections
 from actors.state.documents import open_documents
-from supervision import roster, tally
-from supervision.keeper import ports, python, rayhead
+from supervision.keeper.parts import ports, python_module, ray_head
+from supervision.reports import metrics_file, process_files
 from tests import forked, leaks
 from tests.valkey import PASSWORD, Valkey, free_port
 from tests.waiting import eventually, until
@@ -72,7 +72,7 @@ class Head:
         )
         self.settings.save()
         chosen = ports.settle({}, (), ports.candidates(self.data), ports.free)
-        command = rayhead.command(self.data, chosen)
+        command = ray_head.command(self.data, chosen)
         words = [word.replace("dashboard=true", "dashboard=false") for word in command.arguments]
         self._head = self._run(words, command)
 
@@ -110,12 +110,12 @@ class Head:
             )
 
     def _errand(self, errand: str) -> int:
-        command = python.module(
-            "supervision.keeper.errand",
+        command = python_module.module(
+            "supervision.keeper.ray_task",
             errand,
             "--data",
             str(self.data),
-            environment=rayhead.environment(self.data),
+            environment=ray_head.environment(self.data),
         )
         return self._run(list(command.arguments), command).wait(60)
 
@@ -153,8 +153,8 @@ class Head:
             self._simulator.wait()
             self.simulator.close()
         self.valkey.kill()
-        leaks.closing(self.data, rayhead.temporary(self.data))
-        shutil.rmtree(rayhead.temporary(self.data), ignore_errors=True)
+        leaks.closing(self.data, ray_head.temporary(self.data))
+        shutil.rmtree(ray_head.temporary(self.data), ignore_errors=True)
         shutil.rmtree(self.data, ignore_errors=True)
 
 
@@ -179,7 +179,7 @@ class Tree:
 
     def pids(self) -> dict[str, int]:
         """Pids of the living by role, or by `connection:ID`; standbys by number."""
-        entries = roster.read(self.head.data)
+        entries = process_files.read(self.head.data)
         standbys = [entry.pid for entry in entries if entry.role == "standby"]
         return {
             entry.role if entry.connection is None else f"connection:{entry.connection}": entry.pid
@@ -189,7 +189,7 @@ class Tree:
 
     def counted(self, name: str, **labels: str) -> float | None:
         """What the root wrote last of a counter for Prometheus; None where there is no such series."""
-        plain = tally.read(self.head.data) or {"totals": []}
+        plain = metrics_file.read(self.head.data) or {"totals": []}
         found = [
             value
             for series, known, value in plain["totals"]
@@ -275,4 +275,4 @@ class Tree:
 def kill(pid: int) -> None:
     """`kill -9`, and see that it arrived."""
     os.kill(pid, signal.SIGKILL)
-    until(f"{pid} is dead", lambda: roster.start_of(pid) is None, 5)
+    until(f"{pid} is dead", lambda: process_files.start_of(pid) is None, 5)

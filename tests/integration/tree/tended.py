@@ -14,17 +14,17 @@ from actors.redis.leases import Leases
 from actors.state.connections import Connections
 from actors.state.copies import Copy
 from actors.state.documents import open_documents
-from supervision.budgets import Budgets
 from supervision.children import Children
 from supervision.cluster import Cluster
-from supervision.gate import Gate
-from supervision.owners import Owners
+from supervision.connections import Tending
 from supervision.policy import Intensity, Lives, Probes, Wave
-from supervision.recovery import Recovery
+from supervision.previous_owner import Owners
 from supervision.registry import Registry
 from supervision.removal import Removal
+from supervision.reports.recovery_log import Recovery
+from supervision.restart_budgets import Budgets
 from supervision.standbys import Standbys
-from supervision.tending import Tending
+from supervision.start_limiter import Gate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from supervision.newest import Newest
+from supervision.root_generation import Newest
 
 if TYPE_CHECKING:
     from tests.integration.tree.conftest import Served

@@ -11,10 +11,10 @@ from actors.state.connections import Connections
 from actors.state.copies import Copy
 from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, Where, Write, open_documents
 from actors.state.messages.received import connection_of, incoming, storing
-from supervision.budgets import Budgets
 from supervision.policy import Intensity, Lives
 from supervision.registry import Registry
 from supervision.removal import Removal
+from supervision.restart_budgets import Budgets
 from tests.valkey import Valkey
 
 if TYPE_CHECKING:

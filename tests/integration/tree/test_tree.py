@@ -21,7 +21,7 @@ from actors.redis.client import connect
 from actors.redis.leases import Owner, poke
 from actors.state.documents import JOBS, MESSAGES, RECOVERY_ACTIONS, Where
 from actors.state.messages.received import FORMER
-from supervision import roster
+from supervision.reports import process_files
 from tests.integration.tree.head import Head, Tree, kill
 from tests.integration.tree.unwritable import unwritable
 from tests.waiting import NOISE, eventually
@@ -161,7 +161,7 @@ async def test_a_hung_connection_is_replaced(tree: Tree, figure: Figure) -> None
     os.kill(before["connection:shop"], signal.SIGSTOP)
     after, seconds = await tree.newer("shop", lease, 15 * NOISE)
     figure(f"connection stopped: replaced after {seconds:.1f} s")
-    assert roster.start_of(before["connection:shop"]) is None
+    assert process_files.start_of(before["connection:shop"]) is None
     assert after.owner is not None
     await tree.state("shop", "open")
     await tree.until_counted("teimoso_restarts", (counted or 0) + 1, **hung)
@@ -212,7 +212,7 @@ async def test_an_owner_that_lost_its_lease_is_ended(tree: Tree) -> None:
     lease = await tree.leases.take("shop", Owner("somebody", 1, "elsewhere"))
 
     async def ended() -> bool:
-        return roster.start_of(before["connection:shop"]) is None
+        return process_files.start_of(before["connection:shop"]) is None
 
     await eventually("the old owner is dead", ended, 10)
     await tree.newer("shop", lease, 10)
@@ -228,7 +228,7 @@ async def test_without_redis_the_living_go_on_and_the_dead_wait(
     head.valkey.kill()
     kill(before["connection:shop"])
     await asyncio.sleep(3)
-    assert roster.start_of(before["connection:kiosk"]) is not None
+    assert process_files.start_of(before["connection:kiosk"]) is not None
     head.valkey.start()
     began = time.monotonic()
     await tree.newer("shop", shop, 10)

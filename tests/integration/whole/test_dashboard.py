@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from supervision.cluster import TOKEN
-from supervision.keeper.plan import Plan
+from supervision.keeper.manifest import Plan
 from tests.integration.whole.shop import SHOP, becomes
 from tests.waiting import until
 

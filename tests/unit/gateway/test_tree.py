@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from gateway import tree
 from gateway.tree import NOTHING, Tree
-from supervision import tally
-from supervision.tally import Tally
+from supervision.reports import metrics_file
+from supervision.reports.metrics_file import Tally
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ def write(data: Path, received: int) -> None:
         [("teimoso_inbox_age_seconds", {}, 0.5)],
         connection="shop",
     )
-    tally.write(data, told.plain)
+    metrics_file.write(data, told.plain)
 
 
 async def test_what_the_root_wrote_is_read_anew(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ async def test_of_a_silent_root_only_the_totals_are_left(
 async def test_an_old_file_is_not_taken_for_a_living_root(tmp_path: Path) -> None:
     write(tmp_path, 3)
     old = time.time() - 3600
-    os.utime(tmp_path / tally.FILE, (old, old))
+    os.utime(tmp_path / metrics_file.FILE, (old, old))
     told = await Tree(tmp_path).look()
     assert not told.up
     assert told.totals
@@ -65,5 +65,5 @@ async def test_half_a_file_changes_nothing(tmp_path: Path) -> None:
     write(tmp_path, 3)
     read = Tree(tmp_path)
     before = await read.look()
-    (tmp_path / tally.FILE).write_text("{")
+    (tmp_path / metrics_file.FILE).write_text("{")
     assert await read.look() == before

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.cli.progress import hopeless
 from gateway.cli.welcome import commands, further
-from supervision.keeper.board import Note
+from supervision.keeper.status_file import Note
 
 HEAVY = ("ray", "redis", "httpx", "pydantic", "psutil", "segno", "starlette")
 PROBE = f"""

@@ -19,7 +19,7 @@ from gateway.cli.instance import (
     make_directory,
     wanted,
 )
-from supervision.keeper.plan import Plan
+from supervision.keeper.manifest import Plan
 
 if TYPE_CHECKING:
     from pathlib import Path

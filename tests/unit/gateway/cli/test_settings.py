@@ -12,10 +12,10 @@ import pytest
 
 from actors.config.settings import InvalidSettings, Settings
 from gateway.cli.settings import FILE, Refused, change, edited
-from supervision import roster
-from supervision.keeper.parts import PROCESSES
-from supervision.keeper.plan import Plan
-from supervision.roster import Entry
+from supervision.keeper.manifest import Plan
+from supervision.keeper.parts.definitions import PROCESSES
+from supervision.reports import process_files
+from supervision.reports.process_files import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def running(stopped: Path) -> Iterator[Path]:
     ) as child:
         entry = Entry.of("keeper", child.pid)
         assert entry is not None
-        roster.write(stopped, [entry], PROCESSES)
+        process_files.write(stopped, [entry], PROCESSES)
         yield stopped
         child.kill()
 
@@ -122,7 +122,7 @@ def test_what_the_environment_says_is_stronger(
         child.stdout.readline()
         entry = Entry.of("keeper", child.pid)
         assert entry is not None
-        roster.write(stopped, [entry], PROCESSES)
+        process_files.write(stopped, [entry], PROCESSES)
         try:
             with pytest.raises(Refused, match="environment"):
                 change(stopped, "WHATSAPP_VERSION", NEW)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.cli import upgrade
-from supervision import roster
-from supervision.keeper.parts import PROCESSES
+from supervision.keeper.parts.definitions import PROCESSES
+from supervision.reports import process_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,15 +39,15 @@ def test_what_does_not_run_is_refused(tmp_path: Path) -> None:
 
 def test_old_is_what_ran_when_it_began_also_for_the_one_that_goes_on(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    me = roster.Entry.of("gateway", os.getpid())
+    me = process_files.Entry.of("gateway", os.getpid())
     assert me is not None
-    roster.write(tmp_path, [me], PROCESSES)
+    process_files.write(tmp_path, [me], PROCESSES)
     old = upgrade._old(tmp_path)
     assert upgrade._is_old(old, me)
     with subprocess.Popen(["sleep", "60"]) as later:
-        new = roster.Entry.of("gateway", later.pid)
+        new = process_files.Entry.of("gateway", later.pid)
         assert new is not None
-        roster.write(tmp_path, [new], PROCESSES)
+        process_files.write(tmp_path, [new], PROCESSES)
         assert upgrade._old(tmp_path) == old
         assert not upgrade._is_old(old, new)
         assert upgrade._renewed(tmp_path, "gateway", old, PROCESSES)
@@ -58,11 +58,11 @@ def test_for_other_code_than_it_began_with_all_that_runs_is_old(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "run").mkdir()
-    me = roster.Entry.of("gateway", os.getpid())
+    me = process_files.Entry.of("gateway", os.getpid())
     assert me is not None
-    roster.write(tmp_path, [], PROCESSES)
+    process_files.write(tmp_path, [], PROCESSES)
     assert upgrade._old(tmp_path) == set()
-    roster.write(tmp_path, [me], PROCESSES)  # begun by an upgrade that broke off
+    process_files.write(tmp_path, [me], PROCESSES)  # begun by an upgrade that broke off
     assert upgrade._old(tmp_path) == set()
     monkeypatch.setattr(upgrade, "_fingerprint", lambda: "a release with a mend")
     assert upgrade._is_old(upgrade._old(tmp_path), me)

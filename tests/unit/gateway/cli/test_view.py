@@ -7,9 +7,9 @@ import pytest
 from actors.redis.leases import Lease, Owner
 from actors.state.connections import Connection
 from gateway.cli.view import Line, lines_of, missing
-from supervision.keeper.board import Note
-from supervision.keeper.plan import Plan
-from supervision.roster import Entry
+from supervision.keeper.manifest import Plan
+from supervision.keeper.status_file import Note
+from supervision.reports.process_files import Entry
 
 PLAN = Plan(8090)
 ROLES = ("keeper", "gateway", "valkey", "ray", "root", "queue", "state", "health")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from supervision.keeper.plan import Plan
+from supervision.keeper.manifest import Plan
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING
 
-from supervision.keeper import valkey
+from supervision.keeper.parts import valkey
 
 if TYPE_CHECKING:
     from pathlib import Path

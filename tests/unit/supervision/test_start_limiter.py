@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from supervision.gate import Gate
 from supervision.policy import Wave
+from supervision.start_limiter import Gate
 
 
 async def test_no_more_than_the_wave_at_a_time() -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from supervision.keeper import restarts
-from supervision.keeper.restarts import FILE, KEPT, Restart, Restarts, read
+from supervision.keeper import restart_log
+from supervision.keeper.restart_log import FILE, KEPT, Restart, Restarts, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ def test_what_a_full_disk_did_not_take_is_written_with_the_next(
 ) -> None:
     kept = Restarts(data)
     with monkeypatch.context() as full:
-        full.setattr(restarts, "write_atomically", _full)
+        full.setattr(restart_log, "write_atomically", _full)
         with pytest.raises(OSError, match="full"):
             kept.add("gateway", "crashed", 1.0)
     kept.add("gateway", "memory", 2.0)

@@ -4,8 +4,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from actors.metrics.counters import FAST
-from supervision import tally
-from supervision.tally import Tally
+from supervision.reports import metrics_file as tally
+from supervision.reports.metrics_file import Tally
 
 if TYPE_CHECKING:
     from pathlib import Path

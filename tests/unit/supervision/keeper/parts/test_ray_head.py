@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from supervision.keeper import ports, rayhead
+from supervision.keeper.parts import ports, ray_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,64 +27,64 @@ def short() -> Iterator[Path]:
 
 
 def test_it_stays_on_this_host_with_a_token_of_its_own(short: Path) -> None:
-    command = rayhead.command(short, PORTS)
+    command = ray_head.command(short, PORTS)
     assert "--node-ip-address=127.0.0.1" in command.arguments
     assert "--dashboard-host=127.0.0.1" in command.arguments
     for name in ports.RAY:
         port = str(PORTS[name])
         given = [one for one in command.arguments if one.endswith(f"={port}")]
         assert given or port in command.environment.values(), name
-    token = short / rayhead.TOKEN
+    token = short / ray_head.TOKEN
     assert command.environment["RAY_AUTH_MODE"] == "token"
     assert command.environment["RAY_AUTH_TOKEN_PATH"] == str(token)
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert len(token.read_text()) == 64
     assert token.read_text() not in " ".join(command.arguments)
     before = token.read_text()
-    rayhead.command(short, PORTS)
+    ray_head.command(short, PORTS)
     assert token.read_text() == before
 
 
 def test_sockets_have_short_paths_whatever_the_data_directory_is() -> None:
     short, long = Path("/srv/teimoso"), Path("/srv") / ("x" * 100)
-    assert rayhead.temporary(short) == short / "ray" / "tmp"
-    assert rayhead.temporary(long) != rayhead.temporary(long / "y")
+    assert ray_head.temporary(short) == short / "ray" / "tmp"
+    assert ray_head.temporary(long) != ray_head.temporary(long / "y")
     for data in (short, long):
-        assert len(str(rayhead.temporary(data)) + SOCKET) <= 103
+        assert len(str(ray_head.temporary(data)) + SOCKET) <= 103
 
 
 def test_no_log_of_it_grows_for_ever(short: Path) -> None:
-    environment = rayhead.command(short, PORTS, 70_000).environment
+    environment = ray_head.command(short, PORTS, 70_000).environment
     assert environment["RAY_ROTATION_MAX_BYTES"] == "70000"
     assert environment["RAY_ROTATION_BACKUP_COUNT"] == "4"
 
 
 def test_old_logs_do_not_pile_up(short: Path) -> None:
-    place = rayhead.temporary(short)
+    place = ray_head.temporary(short)
     for number in range(4):
         (place / f"session_2026-11-24_16-16-0{number}_1_1").mkdir(parents=True)
-    rayhead.command(short, PORTS)
+    ray_head.command(short, PORTS)
     assert [one.name for one in place.iterdir()] == ["session_2026-11-24_16-16-03_1_1"]
 
 
 def test_what_lies_outside_of_the_data_directory_is_tidied_away(tmp_path: Path) -> None:
     data = tmp_path / ("x" * 100)
-    rayhead.command(data, PORTS)
-    place = rayhead.temporary(data)
+    ray_head.command(data, PORTS)
+    place = ray_head.temporary(data)
     try:
         assert place.is_dir()
         logs = place / "session_2026-11-24_16-16-00_1_1" / "logs"
         logs.mkdir(parents=True)
         (logs / "raylet.out").write_text("said")
-        rayhead.tidy(data)
+        ray_head.tidy(data)
         assert not place.exists()
         assert (data / "ray" / "logs" / "raylet.out").read_text() == "said"
-        rayhead.tidy(data)
+        ray_head.tidy(data)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
 def test_a_short_directory_keeps_its_logs(short: Path) -> None:
-    rayhead.command(short, PORTS)
-    rayhead.tidy(short)
+    ray_head.command(short, PORTS)
+    ray_head.tidy(short)
     assert (short / "ray" / "tmp").is_dir()

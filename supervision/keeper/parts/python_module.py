@@ -9,7 +9,7 @@ from pathlib import Path
 
 from supervision.keeper.process import Command
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 """The directory that holds the packages."""
 
 

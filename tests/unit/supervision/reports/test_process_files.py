@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from actors.runtime import hosts
-from supervision import roster
-from supervision.roster import Entry
+from supervision.reports import process_files
+from supervision.reports.process_files import Entry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,13 +26,13 @@ def this() -> Entry:
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    roster.write(tmp_path, [this()])
-    assert roster.read(tmp_path) == [this()]
+    process_files.write(tmp_path, [this()])
+    assert process_files.read(tmp_path) == [this()]
 
 
 def test_a_pid_that_was_given_away_is_nobody(tmp_path: Path) -> None:
-    roster.write(tmp_path, [this(), replace(this(), started="before")])
-    assert roster.read(tmp_path) == [this()]
+    process_files.write(tmp_path, [this(), replace(this(), started="before")])
+    assert process_files.read(tmp_path) == [this()]
 
 
 def test_a_process_that_ended_is_not_read_even_before_it_is_reaped(tmp_path: Path) -> None:
@@ -40,49 +40,51 @@ def test_a_process_that_ended_is_not_read_even_before_it_is_reaped(tmp_path: Pat
     try:
         entry = Entry.of("queue", child.pid)
         assert entry is not None
-        roster.write(tmp_path, [entry])
-        assert roster.read(tmp_path) == [entry]
+        process_files.write(tmp_path, [entry])
+        assert process_files.read(tmp_path) == [entry]
         child.kill()
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it is a zombie from here on
         assert not entry.alive
-        assert roster.read(tmp_path) == []
+        assert process_files.read(tmp_path) == []
         assert Entry.of("queue", child.pid) is None
-        assert roster.names_any(tmp_path), "whoever was killed is not as if there had been a stop"
-        roster.write(tmp_path, [])
-        assert not roster.names_any(tmp_path)
+        assert process_files.names_any(tmp_path), (
+            "whoever was killed is not as if there had been a stop"
+        )
+        process_files.write(tmp_path, [])
+        assert not process_files.names_any(tmp_path)
     finally:
         child.kill()
         child.communicate()
 
 
 def test_no_roster_and_a_broken_one_are_empty(tmp_path: Path) -> None:
-    assert roster.read(tmp_path) == []
-    roster.write(tmp_path, [this()])
-    (tmp_path / roster.TREE).write_text('[{"role": "root"')
-    assert roster.read(tmp_path) == []
+    assert process_files.read(tmp_path) == []
+    process_files.write(tmp_path, [this()])
+    (tmp_path / process_files.TREE).write_text('[{"role": "root"')
+    assert process_files.read(tmp_path) == []
 
 
 def test_of_another_host_the_root_is_believed_while_it_shows_itself(tmp_path: Path) -> None:
     far = Entry.of("connection", 1, "shop", "elsewhere")
     assert far is not None
-    roster.write(tmp_path, [this(), far])
-    assert roster.read(tmp_path) == [this()], "no root ever showed itself"
-    roster.beat(tmp_path)
-    assert roster.read(tmp_path) == [this(), far]
-    past = time.time() - roster.SILENCE - 1
-    os.utime(tmp_path / roster.BEAT, (past, past))
-    assert roster.read(tmp_path) == [this()]
+    process_files.write(tmp_path, [this(), far])
+    assert process_files.read(tmp_path) == [this()], "no root ever showed itself"
+    process_files.beat(tmp_path)
+    assert process_files.read(tmp_path) == [this(), far]
+    past = time.time() - process_files.SILENCE - 1
+    os.utime(tmp_path / process_files.BEAT, (past, past))
+    assert process_files.read(tmp_path) == [this()]
 
 
 def test_a_root_on_another_host_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It names itself by a pid of its own host, which is another process's, or nobody's, here."""
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(hosts, "here", lambda: "elsewhere")
-        roster.write(tmp_path, [this()])
-        assert roster.read(tmp_path) == [this()]
-    assert roster.read(tmp_path) == []
-    roster.beat(tmp_path)
-    [root] = roster.read(tmp_path)
+        process_files.write(tmp_path, [this()])
+        assert process_files.read(tmp_path) == [this()]
+    assert process_files.read(tmp_path) == []
+    process_files.beat(tmp_path)
+    [root] = process_files.read(tmp_path)
     assert (root.role, root.node, root.alive) == ("root", "elsewhere", False)
 
 
@@ -96,5 +98,5 @@ def test_what_another_host_says_of_this_one_is_looked_at_here(
         dead = Entry.of("queue", 2**22 + 1, None, here)
         assert living is not None
         assert dead is not None
-        roster.write(tmp_path, [living, dead])
-    assert [entry.role for entry in roster.read(tmp_path)] == ["state"]
+        process_files.write(tmp_path, [living, dead])
+    assert [entry.role for entry in process_files.read(tmp_path)] == ["state"]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.runtime import hosts
-from supervision import roster
-from supervision.keeper.errand import _is_astray
+from supervision.keeper.ray_task import _is_astray
+from supervision.reports import process_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,8 +26,8 @@ def test_a_root_that_writes_elsewhere(
     tmp_path: Path, node: str | None, shows: bool, astray: bool
 ) -> None:
     if shows:
-        root = roster.Entry.of("root", os.getpid(), None, node)
+        root = process_files.Entry.of("root", os.getpid(), None, node)
         assert root is not None
-        roster.write(tmp_path, [root])
-        roster.beat(tmp_path)
+        process_files.write(tmp_path, [root])
+        process_files.beat(tmp_path)
     assert _is_astray(node, tmp_path) is astray

@@ -1,4 +1,4 @@
-"""`python -m supervision.keeper.errand start|stop|renew --data DIR`: what needs Ray, done and over.
+"""`python -m supervision.keeper.ray_task start|stop|renew --data DIR`: what needs Ray, done and over.
 
 The keeper itself never loads Ray, so it sends a process that lives for seconds. ``start`` makes
 the root where there is none, or one that hangs: on another host the keeper can end no process, and
@@ -17,7 +17,8 @@ from pathlib import Path
 
 from actors.config.settings import Settings
 from actors.runtime import hosts
-from supervision import cluster, roster
+from supervision import cluster
+from supervision.reports import process_files
 
 RENEW = 280.0  # seconds that it may take to make standbys and services anew
 DRAIN = 25.0  # seconds that the tree has to stop
@@ -27,7 +28,7 @@ GONE = 100  # looks, ten a second, until Ray has forgotten the name of one that 
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m supervision.keeper.errand")
+    parser = argparse.ArgumentParser(prog="python -m supervision.keeper.ray_task")
     parser.add_argument("errand", choices=("start", "stop", "renew"))
     parser.add_argument("--data", type=Path, required=True)
     arguments = parser.parse_args()
@@ -82,7 +83,7 @@ async def _renew() -> int:
 def _is_astray(node: str | None, data: Path) -> bool:
     """Whether it runs on another host and writes into another directory than this one."""
     return node not in {None, hosts.here()} and not any(
-        entry.role == "root" for entry in roster.read(data)
+        entry.role == "root" for entry in process_files.read(data)
     )
 
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from actors.metrics.counters import Lag
 from actors.runtime.actor_base import end_tasks
-from supervision import tally
 from supervision.children import Child
 from supervision.cluster import Handle
-from supervision.keeper.restarts import Restart
-from supervision.tallying import Tallying
+from supervision.keeper.restart_log import Restart
+from supervision.reports import metrics_file
+from supervision.reports.metrics_collector import Tallying
 from tests.measured import Measured
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ def health(received: int) -> dict[str, Any]:
 
 async def written(tallying: Tallying, data: Path, *children: Child) -> dict[tuple[str, ...], Any]:
     """Series by name and labels, from the file."""
-    (data / tally.FILE).unlink(missing_ok=True)
+    (data / metrics_file.FILE).unlink(missing_ok=True)
     keeping = asyncio.ensure_future(tallying.keep(children))
     async with asyncio.timeout(10):
-        while (plain := tally.read(data)) is None:  # noqa: ASYNC110 - a file tells nobody
+        while (plain := metrics_file.read(data)) is None:  # noqa: ASYNC110 - a file tells nobody
             await asyncio.sleep(0.01)
     await end_tasks([keeping], 1.0)
     return {

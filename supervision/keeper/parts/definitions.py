@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from supervision.keeper import ports as port_names
-from supervision.keeper import probe, python, rayhead, valkey
+from supervision.keeper.parts import ports as port_names
+from supervision.keeper.parts import probe, python_module, ray_head, valkey
 from supervision.policy import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from actors.config.settings import Settings
-    from supervision.keeper.plan import Plan
+    from supervision.keeper.manifest import Plan
     from supervision.keeper.process import Command
 
 PROCESSES = Path("processes.json")
@@ -67,7 +67,7 @@ def _simulator(data: Path, _settings: Settings, plan: Plan) -> Part:
 
     return Part(
         "simulator",
-        lambda: python.module("simulator", *arguments, "--data", str(data / "simulator")),
+        lambda: python_module.module("simulator", *arguments, "--data", str(data / "simulator")),
         ready,
     )
 
@@ -75,8 +75,8 @@ def _simulator(data: Path, _settings: Settings, plan: Plan) -> Part:
 def _ray(data: Path, settings: Settings, plan: Plan) -> Part:
     return Part(
         "ray",
-        lambda: rayhead.command(data, plan.ports, settings.log_max_bytes),
-        lambda: rayhead.ready(plan.ports),
+        lambda: ray_head.command(data, plan.ports, settings.log_max_bytes),
+        lambda: ray_head.ready(plan.ports),
         patience=120.0,
         silence=None,  # Ray ends its head when one of its parts dies
     )
@@ -89,7 +89,7 @@ def _gateway(data: Path, settings: Settings, plan: Plan) -> Part:
 
     return Part(
         "gateway",
-        lambda: python.module("gateway", "--data", str(data)),
+        lambda: python_module.module("gateway", "--data", str(data)),
         ready,
         silence=10.0,
         grace=15.0,

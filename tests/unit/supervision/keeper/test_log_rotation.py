@@ -7,7 +7,7 @@ import sys
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from supervision.keeper import rotation
+from supervision.keeper import log_rotation
 from supervision.keeper.process import Command, outcome, start
 
 if TYPE_CHECKING:
@@ -33,21 +33,21 @@ def test_who_has_it_open_goes_on_in_the_same_file(tmp_path: Path) -> None:
             while not log.read_bytes().startswith(f"{number}".encode() * 200 + b"\n"):
                 pass
             assert log.stat().st_size == 201, "no hole where the writer was before"
-            assert rotation.rotate(tmp_path, 200) == ["gateway.log"]
+            assert log_rotation.rotate(tmp_path, 200) == ["gateway.log"]
         writer.stdin.close()
     assert (log.read_text(), (tmp_path / "small.log").read_text()) == ("", "x" * 100)
-    kept = [rotation.older(log, number) for number in range(1, rotation.KEPT + 1)]
+    kept = [log_rotation.older(log, number) for number in range(1, log_rotation.KEPT + 1)]
     assert [file.read_text()[0] for file in kept] == ["6", "5", "4", "3"]
-    assert len(list(tmp_path.iterdir())) == 2 + rotation.KEPT
+    assert len(list(tmp_path.iterdir())) == 2 + log_rotation.KEPT
     assert all(file.stat().st_mode & 0o077 == 0 for file in kept)
 
 
 def test_what_cannot_be_copied_is_cut_all_the_same(tmp_path: Path) -> None:
     log = tmp_path / "state.log"
     log.write_text("x" * 300)
-    for number in range(1, rotation.KEPT + 1):
-        (rotation.older(log, number) / "in the way").mkdir(parents=True)
-    assert rotation.rotate(tmp_path, 200) == ["state.log"]
+    for number in range(1, log_rotation.KEPT + 1):
+        (log_rotation.older(log, number) / "in the way").mkdir(parents=True)
+    assert log_rotation.rotate(tmp_path, 200) == ["state.log"]
     assert log.read_text() == ""
 
 
@@ -56,7 +56,7 @@ async def test_a_start_sets_the_log_of_the_run_before_aside(tmp_path: Path) -> N
         entry = start(tmp_path, "part", Command((sys.executable, "-c", f"print({number})")))
         assert await outcome(tmp_path, entry) is None
     log = tmp_path / "logs" / "part.log"
-    shown = [log, rotation.older(log, 1), rotation.older(log, 2)]
+    shown = [log, log_rotation.older(log, 1), log_rotation.older(log, 2)]
     assert [file.read_text() for file in shown] == ["2\n", "1\n", "0\n"]
 
 
@@ -65,8 +65,8 @@ def test_a_part_that_starts_while_its_log_is_cut_loses_nothing_of_it(
 ) -> None:
     log = tmp_path / "gateway.log"
     log.write_text("why it fell" * 100)
-    starts = Thread(target=rotation.set_aside, args=(log,))
-    shift = rotation._shift
+    starts = Thread(target=log_rotation.set_aside, args=(log,))
+    shift = log_rotation._shift
 
     def meanwhile(file: Path) -> None:
         shift(file)
@@ -74,9 +74,9 @@ def test_a_part_that_starts_while_its_log_is_cut_loses_nothing_of_it(
             starts.start()
             starts.join(0.3)
 
-    monkeypatch.setattr(rotation, "_shift", meanwhile)
-    assert rotation.rotate(tmp_path, 200) == ["gateway.log"]
+    monkeypatch.setattr(log_rotation, "_shift", meanwhile)
+    assert log_rotation.rotate(tmp_path, 200) == ["gateway.log"]
     starts.join(5)
-    kept = [older for number in (1, 2) if (older := rotation.older(log, number)).exists()]
+    kept = [older for number in (1, 2) if (older := log_rotation.older(log, number)).exists()]
     assert "why it fell" * 100 in [file.read_text() for file in kept]
     assert not log.exists()

@@ -42,14 +42,14 @@ if TYPE_CHECKING:
 
     from actors.redis.leases import Lease, Leases
     from actors.state.connections import Connection
-    from supervision.budgets import Budgets
     from supervision.children import Child, Children, End
-    from supervision.gate import Gate
-    from supervision.owners import Owners
-    from supervision.recovery import Recovery
+    from supervision.previous_owner import Owners
     from supervision.registry import Registry
     from supervision.removal import Removal
+    from supervision.reports.recovery_log import Recovery
+    from supervision.restart_budgets import Budgets
     from supervision.standbys import Standbys
+    from supervision.start_limiter import Gate
 
 log = structlog.get_logger()
 

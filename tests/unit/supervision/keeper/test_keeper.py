@@ -6,9 +6,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from actors.config.settings import Settings
-from supervision.keeper import ports
-from supervision.keeper.plan import Plan
-from supervision.keeper.watch import Keeper
+from supervision.keeper.keeper import Keeper
+from supervision.keeper.manifest import Plan
+from supervision.keeper.parts import ports
 
 if TYPE_CHECKING:
     from pathlib import Path

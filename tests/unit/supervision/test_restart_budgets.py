@@ -11,8 +11,8 @@ import pytest_asyncio
 from actors.state.connections import Connections
 from actors.state.documents import CONNECTIONS, StoreAway
 from actors.state.sqlite.store import SqliteDocuments
-from supervision.budgets import FALLS, Budgets
 from supervision.policy import Intensity, Lives
+from supervision.restart_budgets import FALLS, Budgets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -94,7 +94,7 @@ async def test_a_clock_that_was_set_back_makes_no_fall_of_tomorrow(documents: Do
 async def test_what_the_store_missed_is_written_once_it_is_back(
     documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("supervision.budgets.AGAIN", 0.01)
+    monkeypatch.setattr("supervision.restart_budgets.AGAIN", 0.01)
     change, refused = documents.change, 0
 
     async def away(*of: object) -> object:

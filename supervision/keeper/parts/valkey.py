@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from actors.runtime.atomic_files import write_atomically
-from supervision.keeper import secret
+from supervision.keeper import secret_files
 from supervision.keeper.process import Command
 
 # G1 rests on the second and the third line; noeviction, since a queue is no cache.
@@ -49,7 +49,7 @@ def command(data: Path, port: int, password: str, clients: int) -> Command:
 
 def password(data: Path) -> str:
     """The instance's own password, made at its first start and kept."""
-    return secret.kept(data / "valkey" / "password", lambda: secrets.token_urlsafe(32))
+    return secret_files.kept(data / "valkey" / "password", lambda: secrets.token_urlsafe(32))
 
 
 def binary() -> Path:

@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING
 import structlog
 from pydantic import SecretStr
 
-from supervision import roster
-from supervision.keeper import ports, probe, process, python, rayhead, rotation, valkey
-from supervision.keeper.board import Board, State
-from supervision.keeper.decisions import Falls, hung, lived
-from supervision.keeper.parts import PROCESSES, Part, parts
-from supervision.keeper.restarts import Restarts
+from supervision.keeper import log_rotation, process
+from supervision.keeper.parts import ports, probe, python_module, ray_head, valkey
+from supervision.keeper.parts.definitions import PROCESSES, Part, parts
+from supervision.keeper.restart_log import Restarts
+from supervision.keeper.restart_policy import Falls, hung, lived
+from supervision.keeper.status_file import Board, State
 from supervision.policy import Memory
-from supervision.roster import Entry
+from supervision.reports import process_files
+from supervision.reports.process_files import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.config.settings import Settings
-    from supervision.keeper.plan import Plan
+    from supervision.keeper.manifest import Plan
 
 LOOK = 0.1  # seconds between two questions to a part that starts
 PULSE = 5.0  # seconds between two questions to a part that serves
@@ -52,7 +53,9 @@ class Keeper:
     def __init__(self, data: Path, settings: Settings, plan: Plan) -> None:
         self._data = data
         self._running = {
-            entry.role: entry for entry in roster.read(data, PROCESSES) if entry.role in plan.roles
+            entry.role: entry
+            for entry in process_files.read(data, PROCESSES)
+            if entry.role in plan.roles
         }
         held = [name for name in ports.NAMES if name.partition("_")[0] in self._running]
         given = {plan.port, plan.control_port}  # nobody may listen on them yet
@@ -91,7 +94,7 @@ class Keeper:
             ]
             tasks.append(group.create_task(self._keep_root(), name="root"))
             tasks.append(group.create_task(self._write_again(), name="files"))
-            rotating = rotation.keep(self._settings.logs, self._settings.log_max_bytes)
+            rotating = log_rotation.keep(self._settings.logs, self._settings.log_max_bytes)
             tasks.append(group.create_task(rotating, name="logs"))
             await self._left.wait()
             for task in tasks:
@@ -215,7 +218,7 @@ class Keeper:
         """See that there is a root. Ray restarts it when it dies; the first has to be asked for."""
         falls = Falls()
         cause, fell_at = "", 0.0
-        patience = ADOPTION if rayhead.remembers(self._data) else 0.0
+        patience = ADOPTION if ray_head.remembers(self._data) else 0.0
         while True:
             if not self._ray.is_set():
                 self._note("root", "waiting", falls=falls)
@@ -256,15 +259,15 @@ class Keeper:
         One that hangs or outgrew its memory is ended here, and Ray begins anew; elsewhere it counts
         as dead once its word does not count any more. Looks are counted, not seconds: while this process itself is held up, nobody is silent.
         """
-        last, silences = roster.last_beat(self._data), 0
+        last, silences = process_files.last_beat(self._data), 0
         memory, large, begun = Memory.of(self._settings), 0, time.monotonic()
         cause, here = "crashed", True
         while self._ray.is_set() and self._root_lives():
             await asyncio.sleep(LOOK_AT_ROOT)
-            beat = roster.last_beat(self._data)
+            beat = process_files.last_beat(self._data)
             silences = silences + 1 if beat == last and beat is not None else 0
             last = beat
-            roots = [entry for entry in roster.read(self._data) if entry.role == "root"]
+            roots = [entry for entry in process_files.read(self._data) if entry.role == "root"]
             large = memory.over(large, max(map(process.resident, roots), default=0))
             hangs = hung(silences, LOOK_AT_ROOT, ROOT_SILENCE)
             if roots:
@@ -281,17 +284,17 @@ class Keeper:
         return cause, here
 
     def _root_lives(self) -> bool:
-        return any(entry.role == "root" for entry in roster.read(self._data))
+        return any(entry.role == "root" for entry in process_files.read(self._data))
 
     async def _errand(self, errand: str) -> str | None:
         """Send a process that loads Ray; ``None`` when it did what it was sent for."""
         await process.kill(process.strays(self._data, "errand"))
-        command = python.module(
-            "supervision.keeper.errand",
+        command = python_module.module(
+            "supervision.keeper.ray_task",
             errand,
             "--data",
             str(self._data),
-            environment=rayhead.environment(self._data) if self.plan.ray else None,
+            environment=ray_head.environment(self._data) if self.plan.ray else None,
         )
         try:
             entry = process.start(self._data, "errand", command)
@@ -330,7 +333,7 @@ class Keeper:
 
     def _record(self) -> None:
         with self._for_onlookers():
-            roster.write(self._data, self._running.values(), PROCESSES)
+            process_files.write(self._data, self._running.values(), PROCESSES)
 
     @contextmanager
     def _for_onlookers(self) -> Iterator[None]:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.runtime.atomic_files import write_atomically
-from supervision.keeper import probe, python, rotation, secret
+from supervision.keeper import log_rotation, secret_files
+from supervision.keeper.parts import probe, python_module
 from supervision.keeper.process import Command
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def environment(data: Path) -> dict[str, str]:
         # Ray starts actors at nice 15, behind everything else that its host does.
         "RAY_worker_niceness": "0",
         "RAY_ADDRESS": "",
-        **python.paths(),
+        **python_module.paths(),
     }
 
 
@@ -100,7 +101,7 @@ def command(data: Path, ports: Mapping[str, int], log_bytes: int = 2**25) -> Com
             # Threads share two heaps, or each of a process keeps what it once needed for itself.
             "MALLOC_ARENA_MAX": "2",
             "RAY_ROTATION_MAX_BYTES": str(log_bytes),
-            "RAY_ROTATION_BACKUP_COUNT": str(rotation.KEPT),
+            "RAY_ROTATION_BACKUP_COUNT": str(log_rotation.KEPT),
             "DASHBOARD_METRIC_PORT": str(ports["ray_dashboard_metrics"]),
         },
     )
@@ -156,5 +157,5 @@ def _prepare(data: Path, port: int) -> None:
     # Every start makes a directory of logs; the last one's are kept, for whoever asks why it fell.
     for old in sorted(place.glob("session_2*"))[:-1]:
         shutil.rmtree(old, ignore_errors=True)
-    secret.kept(data / TOKEN, lambda: secrets.token_hex(32))
+    secret_files.kept(data / TOKEN, lambda: secrets.token_hex(32))
     write_atomically(data / ADDRESS, f"127.0.0.1:{port}\n")

@@ -12,8 +12,8 @@ from actors.redis.leases import Lease, Owner
 from actors.runtime import hosts
 from supervision.children import Child
 from supervision.cluster import ActorDead, NoAnswer
-from supervision.owners import Owners
 from supervision.policy import Expiry
+from supervision.previous_owner import Owners
 
 FAR = "elsewhere"
 
@@ -94,7 +94,7 @@ async def test_it_is_waited_for_from_the_last_renewal_that_was_seen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("supervision.owners.time.monotonic", lambda: now)
+    monkeypatch.setattr("supervision.previous_owner.time.monotonic", lambda: now)
     ended = owners(Family())
     old, renewed = lease(GONE, beat=1.0), lease(GONE, beat=2.0)
     ended.saw([old])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervision.keeper import ports
+from supervision.keeper.parts import ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

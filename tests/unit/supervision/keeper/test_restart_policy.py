@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from supervision.keeper.decisions import Falls, hung, lived
+from supervision.keeper.restart_policy import Falls, hung, lived
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ class Unreadable(Exception):  # noqa: N818 - reads as what it is
 
 @dataclass(frozen=True)
 class Plan:
-    """`valkey` and `ray` say whether the instance runs its own; `ports` are those of `ports.py`."""
+    """`valkey` and `ray` say whether the instance runs its own; `ports` are those of `parts/ports.py`."""
 
     port: int
     simulate: bool = False

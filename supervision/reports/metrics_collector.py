@@ -12,8 +12,8 @@ import structlog
 
 from actors.metrics.counters import Lag, measures
 from actors.runtime.actor_base import resident
-from supervision import tally
-from supervision.recovery import count
+from supervision.reports import metrics_file
+from supervision.reports.recovery_log import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from actors.metrics.counters import Sample
     from supervision.children import Child
-    from supervision.keeper.restarts import Restart
+    from supervision.keeper.restart_log import Restart
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ class Tallying:
 
     def __init__(self, data: Path, lag: Lag) -> None:
         self._data = data
-        self._tally = tally.resumed(data)
+        self._tally = metrics_file.resumed(data)
         self._lag = lag
         self._life = uuid.uuid4().hex
         self._born = time.monotonic()
@@ -98,7 +98,7 @@ class Tallying:
             self._tally.report("root", self._life, measures.samples, gauges, role="root")
             self._tally.only(["root", *(child.name for child in children)])
             try:
-                await asyncio.to_thread(tally.write, self._data, self._tally.plain)
+                await asyncio.to_thread(metrics_file.write, self._data, self._tally.plain)
                 self._failed = False
             except OSError as error:
                 if not self._failed:

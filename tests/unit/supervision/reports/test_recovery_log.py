@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from actors.config.settings import Settings
 from actors.state.documents import RECOVERY_ACTIONS, StoreAway, open_documents
-from supervision import recovery
-from supervision.recovery import Recovery
+from supervision.reports import recovery_log
+from supervision.reports.recovery_log import Recovery
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ async def test_what_is_recorded_while_the_store_is_away_is_written_once_it_is_ba
             raise StoreAway("away")
         await store(writes)
 
-    monkeypatch.setattr(recovery, "AGAIN", 0.01)
+    monkeypatch.setattr(recovery_log, "AGAIN", 0.01)
     monkeypatch.setattr(documents, "batch", batch)
     kept = Recovery(documents)
     running = asyncio.create_task(kept.run())
