@@ -20,8 +20,8 @@ from pydantic import ValidationError
 
 from actors.config.settings import Settings
 from gateway.app import application
-from gateway.logs import configure
-from gateway.wire import Protocol
+from gateway.http.logs import configure
+from gateway.http.server import Protocol
 
 if TYPE_CHECKING:
     from types import FrameType

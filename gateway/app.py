@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.routing import Route, Router
 
-from gateway import (
-    asking,
+from gateway.api import (
     connections,
+    documentation,
+    health,
     history,
-    issuing,
-    linking,
+    keys,
+    lookups,
     media,
     messages,
-    openapi,
-    operations,
-    pages,
+    pairing_codes,
+    presence,
     queue,
-    stream,
-    watching,
     webhooks,
 )
-from gateway.access import Access
 from gateway.backends import Backends
 from gateway.console.routes import routes as console
-from gateway.endpoint import Endpoint
+from gateway.http import openapi
+from gateway.http.access_log import Access
+from gateway.http.endpoint import Endpoint
+from gateway.webhooks import stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,23 +36,23 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
     from actors.config.settings import Settings
-    from gateway.endpoint import Operation
+    from gateway.http.endpoint import Operation
 
 # The hot path first: routes are tried in order.
 OPERATIONS: tuple[Operation, ...] = (
     *messages.OPERATIONS,
     *media.OPERATIONS,
     *connections.OPERATIONS,
-    *linking.OPERATIONS,
-    *asking.OPERATIONS,
-    *watching.OPERATIONS,
+    *pairing_codes.OPERATIONS,
+    *lookups.OPERATIONS,
+    *presence.OPERATIONS,
     *queue.OPERATIONS,
-    *operations.OPERATIONS,
+    *health.OPERATIONS,
     *history.OPERATIONS,
     *webhooks.OPERATIONS,
-    *issuing.OPERATIONS,
+    *keys.OPERATIONS,
     *stream.OPERATIONS,
-    *pages.OPERATIONS,
+    *documentation.OPERATIONS,
 )
 
 

@@ -27,21 +27,21 @@ from actors.state.copies import copy_of
 from actors.state.documents import API_KEYS, CONNECTIONS, open_documents
 from actors.state.events.log import EventLog
 from actors.state.webhooks import Webhooks
-from gateway.accepting import Accepting
+from gateway.acceptance.accept import Accepting
+from gateway.acceptance.address_policy import Guarded
+from gateway.acceptance.spool_drain import Drain
+from gateway.acceptance.url_fetch import Fetcher
+from gateway.connection_cache import KnownConnections
 from gateway.console.guesses import Guesses
-from gateway.deliverer import Deliverer
-from gateway.drain import Drain
-from gateway.fetching import Fetcher
-from gateway.keys import KeyRing
-from gateway.known import KnownConnections
-from gateway.limits import Limits
-from gateway.metrics import Metrics
+from gateway.http.api_keys import KeyRing
+from gateway.http.limits import Limits
+from gateway.metrics.exposition import Metrics
+from gateway.metrics.tree_counters import Tree
 from gateway.observation import Observer
-from gateway.posting import Poster
-from gateway.reach import Guarded
-from gateway.stream import Streams
-from gateway.tail import Tail
-from gateway.tree import Tree
+from gateway.webhooks.dispatcher import Deliverer
+from gateway.webhooks.event_tail import Tail
+from gateway.webhooks.http_post import Poster
+from gateway.webhooks.stream import Streams
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -13,7 +13,7 @@ from actors.health.resources import fullest
 from actors.queue.spool.file import SpoolUnavailable
 from actors.redis.client import Durability, RedisAway, durability
 from actors.state.documents import HEALTH_STATUS, LATEST, StoreAway
-from gateway import shapes
+from gateway.schemas import presenters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from actors.redis.leases import Lease, Leases
     from actors.state.connections import Connection as Registered
     from actors.state.documents import Documents
-    from gateway.answers import Connection
-    from gateway.known import KnownConnections
+    from gateway.connection_cache import KnownConnections
+    from gateway.schemas.responses import Connection
 
 FRESH = 1.0  # seconds
 PATIENCE = 2.0  # seconds: a Redis that hangs must not make the health check hang
@@ -108,7 +108,9 @@ class Observer:
             if redis is not None:
                 leases, counts, flows, durable = redis
             self._last = Observation(
-                connections=[shapes.connection(each, leases.get(each.id)) for each in registered],
+                connections=[
+                    presenters.connection(each, leases.get(each.id)) for each in registered
+                ],
                 counts=counts,
                 flows=flows,
                 redis=redis is not None,

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from gateway.answer import Answer, Time
-from gateway.answers import AlertAnswer, BreakerState, Connection  # noqa: TC001 - pydantic reads them
-from gateway.engines import EngineGuarantees
+from gateway.acceptance.engine_limits import EngineGuarantees
+from gateway.http.response import Answer, Time
+from gateway.schemas.responses import AlertAnswer, BreakerState, Connection  # noqa: TC001 - pydantic reads them
 
 
 class Alive(Answer):

@@ -6,9 +6,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from gateway import problems
 from gateway.app import OPERATIONS
-from gateway.openapi import document
+from gateway.http import problems
+from gateway.http.openapi import document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

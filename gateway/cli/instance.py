@@ -19,7 +19,7 @@ from dotenv.parser import parse_stream
 from actors.config.settings import InvalidSettings, Settings
 from actors.state.copies import copy_of
 from actors.state.documents import API_KEYS, StoreAway, open_documents
-from gateway import keys
+from gateway.http import api_keys
 from supervision.keeper import process
 from supervision.keeper.manifest import Plan
 from supervision.keeper.parts import ports, python_module
@@ -139,10 +139,10 @@ def wanted(data: Path, wish: Wish, known: Plan | None) -> tuple[Settings, Plan]:
     try:
         settings = Settings.resolve(file, data=data, port=wish.port)
         if settings.teimoso_api_key is not None:
-            keys.check(settings.teimoso_api_key.get_secret_value())
+            api_keys.check(settings.teimoso_api_key.get_secret_value())
     except InvalidSettings as error:
         raise CannotStart(str(error)) from None
-    except keys.InvalidKey as error:
+    except api_keys.InvalidKey as error:
         raise CannotStart(f"TEIMOSO_API_KEY is not valid: {error}") from None
     plan = known or Plan(port=settings.port)
     if "port" in settings.model_fields_set or known is None:
@@ -273,13 +273,13 @@ async def _first_key(settings: Settings) -> str | None:
     secret = settings.teimoso_api_key
     given = None if secret is None else secret.get_secret_value()
     try:
-        return await keys.ensure_first(documents, given)
-    except keys.RevokedKey as error:
+        return await api_keys.ensure_first(documents, given)
+    except api_keys.RevokedKey as error:
         raise CannotStart(
             f"TEIMOSO_API_KEY lets nobody in: {error}. Set another one, or none to have one made."
         ) from None
     except StoreAway:
-        if await keys.admits(copy_of(settings, API_KEYS), given):
+        if await api_keys.admits(copy_of(settings, API_KEYS), given):
             return None
         raise CannotStart(
             f"The state store {settings.state_store} cannot be read or written."

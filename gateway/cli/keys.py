@@ -50,7 +50,7 @@ def create(
 ) -> None:
     """Make a key and show it, this once."""
     from actors.redis.keys import is_connection
-    from gateway.keys import SCOPES
+    from gateway.http.api_keys import SCOPES
 
     if not name.strip() or not name.isprintable():
         output.refuse("Give the key a name that can be printed.")
@@ -98,13 +98,13 @@ async def _list(data: Path) -> list[dict[str, Any]]:
 async def _create(
     data: Path, name: str, scopes: list[str], connections: list[str] | None
 ) -> dict[str, Any]:
-    from gateway import keys
+    from gateway.http import api_keys
 
     async with _documents(data) as documents:
-        identifier, token = await keys.create(
+        identifier, token = await api_keys.create(
             documents,
             name=name,
-            scopes=[scope for scope in keys.SCOPES if scope in scopes],
+            scopes=[scope for scope in api_keys.SCOPES if scope in scopes],
             connections=connections,
         )
     return {"id": identifier, "key": token}
@@ -112,14 +112,14 @@ async def _create(
 
 async def _revoke(data: Path, key: str) -> bool:
     from actors.state.documents import API_KEYS
-    from gateway import keys
+    from gateway.http import api_keys
 
     if not key.isalnum():
         return False
     async with _documents(data) as documents:
         if await documents.get(API_KEYS, key) is None:
             return False
-        await keys.revoke(documents, key)
+        await api_keys.revoke(documents, key)
     return True
 
 

@@ -10,11 +10,11 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from actors.connection.engine import WITHOUT_FILES
-from gateway import addresses
 from gateway.console import chats
 from gateway.console.page import Ask
 from gateway.console.view import Part
-from gateway.problems import Problem, from_validation
+from gateway.http.problems import Problem, from_validation
+from gateway.schemas import addresses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

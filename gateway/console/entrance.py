@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from starlette.responses import RedirectResponse, Response
 
 from actors.state.documents import StoreAway
-from gateway import ranges
 from gateway.console import ended, rendering, session
 from gateway.console.page import LOGIN, Ask, key_of, opened
-from gateway.problems import Problem
+from gateway.http import byte_ranges
+from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +77,7 @@ async def static(request: Request, _: Mapping[str, str], __: bytes) -> Response:
         "ETag": f'"{tag}"',
         "Cache-Control": "public, max-age=31536000, immutable" if current else "no-cache",
     }
-    if ranges.is_known(request.headers.get("if-none-match"), tag):
+    if byte_ranges.is_known(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     return Response(content, 200, headers, mimetypes.guess_type(name)[0])
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from actors.connection.engine import ENGINES
 from gateway.console.page import Ask
 from gateway.console.view import Part
-from gateway.problems import Problem, from_validation
+from gateway.http.problems import Problem, from_validation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from actors.state.documents import StoreAway
-from gateway import body
 from gateway.console import ended, rendering, session
 from gateway.console.view import PART, View
-from gateway.problems import Problem, from_validation
+from gateway.http import body
+from gateway.http.problems import Problem, from_validation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from gateway.backends import Backends
-    from gateway.endpoint import Operation
-    from gateway.keys import Key
+    from gateway.http.api_keys import Key
+    from gateway.http.endpoint import Operation
 
     Handler = Callable[[View], Awaitable[Response]]
     Outside = Callable[[Request, Mapping[str, str], bytes], Awaitable[Response]]

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.console.page import Ask
-from gateway.problems import Problem
+from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

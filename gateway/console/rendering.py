@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import Response
 
-from gateway.answer import rfc3339
 from gateway.console import words
+from gateway.http.response import rfc3339
 
 if TYPE_CHECKING:
     from jinja2 import Environment

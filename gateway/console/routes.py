@@ -13,7 +13,7 @@ from gateway.console.page import Ask, Page
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.endpoint import Operation
+    from gateway.http.endpoint import Operation
 
 ROOMS = (entrance, home, conversations, queue, recovery, system)
 _ELSE = {"/console/{rest:path}": {"GET": Ask(entrance.nothing)}}

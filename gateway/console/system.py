@@ -7,9 +7,9 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.answer import rfc3339
 from gateway.console.charts import Curve, curve
 from gateway.console.page import Ask
+from gateway.http.response import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

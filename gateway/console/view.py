@@ -15,18 +15,18 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from actors.health import summary
-from gateway import auth
 from gateway.console import rendering
-from gateway.endpoint import Call, telling_what_is_away
-from gateway.problems import Problem
+from gateway.http import auth
+from gateway.http.endpoint import Call, telling_what_is_away
+from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.backends import Backends
     from gateway.console.session import Session
-    from gateway.endpoint import Operation
-    from gateway.keys import Key
+    from gateway.http.api_keys import Key
+    from gateway.http.endpoint import Operation
 
 PART = "x-teimoso-part"
 """The header by which a page's script asks for what is between its bars."""

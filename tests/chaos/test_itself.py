@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(120)
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("actors", "gateway", "supervision", "simulator", "tests", "pyproject.toml")
 
-ACCEPTING = "tests/unit/gateway/test_accepting.py"
+ACCEPTING = "tests/unit/gateway/acceptance/test_accept.py"
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ BREAKS = (
     ),
     Break(
         "the spool skipped",
-        "gateway/accepting.py",
+        "gateway/acceptance/accept.py",
         """        spooled, replayed = await self._spool.put(
             send, message_id=message_id, idempotency_key=idempotency_key, now=now
         )
@@ -154,7 +154,7 @@ BREAKS = (
     ),
     Break(
         "the spool passed over by what follows in a chat",
-        "gateway/accepting.py",
+        "gateway/acceptance/accept.py",
         "not self._drain.away and not self._spool.holds(send.connection, send.chat)",
         "not self._drain.away",
         f"{ACCEPTING}::test_g4_what_follows_in_the_chat_waits_behind_it_and_other_chats_do_not",

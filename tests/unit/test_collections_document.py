@@ -32,8 +32,8 @@ from actors.state.messages.received import incoming
 from actors.state.recovery_actions import recovery_action
 from actors.state.sqlite.store import SqliteDocuments
 from actors.state.webhooks import Secret, Webhook, Webhooks
-from gateway.courier import kept
-from gateway.keys import create, revoke
+from gateway.http.api_keys import create, revoke
+from gateway.webhooks.delivery_worker import kept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from actors.state.documents import API_KEYS, StoreAway, open_documents
 from actors.state.webhooks import Webhooks
-from gateway import keys
+from gateway.acceptance.address_policy import is_private_host, is_public
 from gateway.cli.checks.names import addresses_of
 from gateway.cli.finding import fail, ok, warn
-from gateway.reach import is_private_host, is_public
+from gateway.http import api_keys
 
 if TYPE_CHECKING:
     from actors.config.settings import Settings
@@ -61,7 +61,7 @@ async def _keys(settings: Settings, documents: Documents) -> Finding:
     make = "`teimoso keys create NAME` makes one"
     if not there:
         return fail("api keys", "there is none, so nobody gets in", make)
-    if given is not None and keys.digest(given.get_secret_value()) not in there:
+    if given is not None and api_keys.digest(given.get_secret_value()) not in there:
         return fail(
             "api keys", "TEIMOSO_API_KEY is none of this instance's", f"set another one; {make}"
         )

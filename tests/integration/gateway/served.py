@@ -17,8 +17,8 @@ from jsonschema import Draft202012Validator
 
 from actors.state.documents import open_documents
 from gateway.app import OPERATIONS
-from gateway.keys import ensure_first
-from gateway.openapi import document
+from gateway.http.api_keys import ensure_first
+from gateway.http.openapi import document
 from tests import forked, waiting
 from tests.valkey import free_port
 

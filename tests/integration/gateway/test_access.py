@@ -9,13 +9,13 @@ import pytest
 
 from actors.state.documents import API_KEYS, open_documents
 from gateway.app import OPERATIONS
-from gateway.keys import create
+from gateway.http.api_keys import create
 from tests.integration.gateway.served import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.keys import Scope
+    from gateway.http.api_keys import Scope
     from tests.integration.gateway.served import Api, Gateway
 
 GUARDED = [operation for operation in OPERATIONS if operation.scope is not None]

@@ -11,10 +11,10 @@ import pytest_asyncio
 from actors.connection.engine import Qr
 from actors.redis.leases import Leases, Owner
 from actors.state.documents import API_KEYS
-from gateway import keys
 from gateway.app import OPERATIONS
 from gateway.console.page import Page
 from gateway.console.routes import routes
+from gateway.http import api_keys
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.served import KEY, Gateway
 from tests.waiting import until
@@ -85,7 +85,7 @@ def test_the_cookie_is_for_the_browser_alone_and_holds_no_key(nobody: Person) ->
     assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(told.split("; "))
     assert "Secure" not in told
     assert KEY not in told
-    assert keys.digest(KEY) not in told
+    assert api_keys.digest(KEY) not in told
     secure = nobody.post(
         "/console/login", data={"key": KEY}, headers={"X-Forwarded-Proto": "https"}
     )
@@ -211,15 +211,15 @@ def test_the_qr_is_for_those_who_may_link(
     assert "2@first" not in page
 
 
-async def made(gateway: Gateway, documents: Documents, *scopes: keys.Scope, **more: Any) -> Key:
+async def made(gateway: Gateway, documents: Documents, *scopes: api_keys.Scope, **more: Any) -> Key:
     """A new key, once the gateway knows it."""
-    identifier, token = await keys.create(documents, name="made", scopes=scopes, **more)
+    identifier, token = await api_keys.create(documents, name="made", scopes=scopes, **more)
 
     def known() -> bool:
         with gateway.client(token) as client:
             return client.get("/api/connections").status_code != 401
 
-    until("the key is known", known, keys.PATIENCE + 3)
+    until("the key is known", known, api_keys.PATIENCE + 3)
     return Key(identifier, token)
 
 
@@ -264,7 +264,7 @@ async def test_a_key_that_is_revoked_is_logged_out(gateway: Gateway, documents: 
         until(
             "the guest is logged out",
             lambda: guest.get("/").url.path == "/console/login",
-            keys.FRESH + keys.PATIENCE + 3,
+            api_keys.FRESH + api_keys.PATIENCE + 3,
         )
         assert guest.part("/").status_code == 401
 

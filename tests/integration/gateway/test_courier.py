@@ -19,13 +19,13 @@ from actors.state.documents import DELIVERIES, StoreAway, Where
 from actors.state.events.log import EventLog
 from actors.state.sqlite.store import SqliteDocuments
 from actors.state.webhooks import Progress, Secret, Webhook, Webhooks, progressing
-from gateway import signatures
-from gateway.courier import Courier
-from gateway.deliverer import Deliverer
-from gateway.delivery import PATIENCE
-from gateway.posting import Poster
-from gateway.reach import Guarded
-from gateway.tail import Tail
+from gateway.acceptance.address_policy import Guarded
+from gateway.webhooks import signatures
+from gateway.webhooks.delivery_policy import PATIENCE
+from gateway.webhooks.delivery_worker import Courier
+from gateway.webhooks.dispatcher import Deliverer
+from gateway.webhooks.event_tail import Tail
+from gateway.webhooks.http_post import Poster
 from tests.integration.gateway.receiver import Receiver
 from tests.integration.gateway.telling import tell
 from tests.waiting import eventually

@@ -20,8 +20,8 @@ import pytest_asyncio
 from actors.health.alerts import Alert
 from actors.state.documents import EVENT_LOG, EVENTS, HEAD, StoreAway, Write, open_documents
 from actors.state.events.log import EventLog
-from gateway import keys
-from gateway.stream import READERS
+from gateway.http import api_keys
+from gateway.webhooks.stream import READERS
 from tests import forked
 from tests.firestore import Firestore
 from tests.integration.gateway.reader import Reader
@@ -156,8 +156,8 @@ async def test_a_reader_gets_what_it_asked_for(documents: Documents, gateway: Ga
 async def test_a_key_for_some_connections_reads_of_those_alone(
     documents: Documents, gateway: Gateway
 ) -> None:
-    _, key = await keys.create(documents, name="x", scopes=["read"], connections=["other"])
-    _, blind = await keys.create(documents, name="y", scopes=["send"])
+    _, key = await api_keys.create(documents, name="x", scopes=["read"], connections=["other"])
+    _, blind = await api_keys.create(documents, name="y", scopes=["send"])
     number = next(FREE)
     with gateway.client(key) as client, gateway.client(blind) as sender:
         until("the key is known", lambda: client.get("/api/connections").status_code == 200, SOON)

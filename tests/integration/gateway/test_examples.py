@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.examples import PATH
+from gateway.schemas.examples import PATH
 from tests.integration.gateway.test_schemathesis import Rest
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.keys import SCOPES
+from gateway.http.api_keys import SCOPES
 from tests.integration.gateway.test_command import start
 
 if TYPE_CHECKING:

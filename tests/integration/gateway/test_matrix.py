@@ -17,9 +17,9 @@ from pydantic import RootModel
 
 from actors.redis.client import connect
 from gateway.app import OPERATIONS
-from gateway.endpoint import Operation
-from gateway.openapi import refusals
-from gateway.problems import KINDS
+from gateway.http.endpoint import Operation
+from gateway.http.openapi import refusals
+from gateway.http.problems import KINDS
 from tests.integration.gateway.served import CONTRACT, KEY
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 
 from actors.redis.leases import Owner
 from actors.state.documents import MESSAGES
-from gateway.keys import create
+from gateway.http.api_keys import create
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from gateway.body import LIMIT
+from gateway.http.body import LIMIT
 from tests.integration.gateway.served import KEY
 
 if TYPE_CHECKING:

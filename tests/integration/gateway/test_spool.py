@@ -15,7 +15,7 @@ from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
 from actors.state.documents import HEALTH_STATUS, open_documents
-from gateway.drain import BATCH
+from gateway.acceptance.spool_drain import BATCH
 from tests.integration.gateway.served import KEY, Gateway
 
 if TYPE_CHECKING:

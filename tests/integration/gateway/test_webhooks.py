@@ -15,7 +15,7 @@ import pytest
 from actors.health.alerts import Alert
 from actors.state.documents import DELIVERIES, EVENTS
 from actors.state.events.log import EventLog
-from gateway import keys
+from gateway.http import api_keys
 from tests import forked
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import KEY, ROOT, Gateway
@@ -337,7 +337,7 @@ async def test_a_connections_own_webhook_comes_and_goes_with_it(
 async def test_a_key_for_some_connections_has_webhooks_for_those_alone(
     documents: Documents, gateway: Gateway, receiver: Receiver, hook: str
 ) -> None:
-    _, key = await keys.create(documents, name="x", scopes=["admin"], connections=["other"])
+    _, key = await api_keys.create(documents, name="x", scopes=["admin"], connections=["other"])
     with gateway.client(key) as client:
         until("the key is known", lambda: client.get("/api/webhooks").status_code == 200, SOON)
         assert client.get("/api/webhooks").json()["items"] == []

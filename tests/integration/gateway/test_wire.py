@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.problems import KINDS
-from gateway.wire import HEAD
+from gateway.http.problems import KINDS
+from gateway.http.server import HEAD
 from tests.integration.gateway.served import KEY
 
 if TYPE_CHECKING:

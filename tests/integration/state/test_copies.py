@@ -11,8 +11,8 @@ from actors.config.settings import Settings
 from actors.state.connections import Connections
 from actors.state.copies import Copy
 from actors.state.documents import StoreAway, open_documents
-from gateway.keys import KeyRing, admits, digest
-from gateway.known import KnownConnections
+from gateway.connection_cache import KnownConnections
+from gateway.http.api_keys import KeyRing, admits, digest
 from supervision.policy import Intensity, Lives
 from supervision.reconcile import Applied
 from supervision.registry import Registry

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from gateway.app import Paths
-from gateway.endpoint import Endpoint, Gives, Operation
+from gateway.http.endpoint import Endpoint, Gives, Operation
 
 if TYPE_CHECKING:
     from starlette.types import Message

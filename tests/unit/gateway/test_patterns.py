@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway import addresses, text
+from gateway.schemas import addresses, text
 
 ADDRESS = re.compile(addresses.PATTERN)
 NUMBER = re.compile(addresses.NUMBER_PATTERN)

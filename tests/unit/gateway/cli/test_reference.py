@@ -11,8 +11,8 @@ from actors.config.settings import Settings
 from gateway.app import OPERATIONS
 from gateway.cli import api_page, reference
 from gateway.cli.reference import ROOT
-from gateway.openapi import refusals
-from gateway.problems import KINDS
+from gateway.http.openapi import refusals
+from gateway.http.problems import KINDS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.console import guesses
 from gateway.console.guesses import QUOTA, Guesses
-from gateway.problems import Problem
+from gateway.http.problems import Problem
 
 
 def test_an_address_tries_so_often_and_again_after_a_while() -> None:

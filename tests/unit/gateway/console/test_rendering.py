@@ -7,7 +7,7 @@ import sys
 
 from gateway.console import rendering
 from gateway.console.home import picture
-from gateway.problems import Problem
+from gateway.http.problems import Problem
 
 
 def test_what_others_wrote_is_no_markup() -> None:

@@ -10,15 +10,15 @@ import pytest
 from actors.connection.causes import Kind
 from actors.connection.engine import Guarantees
 from actors.health import checks
-from gateway import models
-from gateway.answers import RecoveryAction, State
 from gateway.console import words
+from gateway.schemas import requests
+from gateway.schemas.responses import RecoveryAction, State
 
 
 def test_every_code_has_words() -> None:
     assert set(words.STATES) == set(get_args(State))
     assert set(words.STATES) <= set(words.TONES)
-    assert set(words.STATUSES) == set(get_args(models.Status))
+    assert set(words.STATUSES) == set(get_args(requests.Status))
     assert set(words.ACTIONS) == set(get_args(RecoveryAction.model_fields["action"].annotation))
     assert set(words.PROMISES) == {field.name for field in fields(Guarantees)}
     assert {str(kind) for kind in Kind} - set(words.CAUSES) == {"closed"}

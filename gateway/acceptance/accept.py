@@ -1,0 +1,120 @@
+"""Accepting a send: into the queue, or while Redis is away into the spool."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from actors.media.store import StoreUnavailable
+from actors.queue.lanes import Accepted, RedisAway, mint
+from actors.queue.records import api_id, derive
+from actors.queue.spool.file import SpoolUnavailable
+
+if TYPE_CHECKING:
+    from actors.queue.lanes import Lanes, Record, Send
+    from actors.queue.spool.file import Spool
+    from gateway.acceptance.spool_drain import Drain
+
+
+class Accepting:
+    """A send that was accepted is on disk (G1) and follows what its chat has accepted (G4).
+
+    Redis being away refuses none, and a Redis that hangs delays only the first (G11): what it
+    cannot take waits in the spool. So does what follows, in any chat until the drain has found
+    Redis again, and in the same chat until the drain has moved what is before it.
+    """
+
+    def __init__(self, lanes: Lanes, spool: Spool, drain: Drain, *, spools: bool = True) -> None:
+        """`spools`: whether what Redis does not take waits on disk; else it is refused."""
+        self._spools = spools
+        self._lanes = lanes
+        self._spool = spool
+        self._drain = drain
+
+    async def accept(
+        self,
+        send: Send,
+        idempotency_key: str | None,
+        *,
+        message_id: str | None = None,
+        now: float | None = None,
+    ) -> Accepted:
+        """Raises `IdempotencyConflict`, and `SpoolUnavailable` when neither takes it.
+
+        Where nothing waits on disk it raises `RedisAway`.
+
+        `message_id` is one that was minted before; what a key names has its own.
+        """
+        # An id that is known before: a script whose answer was lost may have run.
+        message_id = None if idempotency_key else message_id or mint()
+        now = time.time() if now is None else now  # an id that a key names has its time in it
+        if not self._drain.away and not self._spool.holds(send.connection, send.chat):
+            try:
+                return await self._lanes.accept(
+                    send, message_id=message_id, idempotency_key=idempotency_key, now=now
+                )
+            except RedisAway:
+                self._drain.away = True
+        if not self._spools:
+            self._drain.look()
+            raise RedisAway
+        spooled, replayed = await self._spool.put(
+            send, message_id=message_id, idempotency_key=idempotency_key, now=now
+        )
+        self._drain.look()
+        return Accepted(spooled.record, replayed=replayed)
+
+    async def first(self, send: Send, idempotency_key: str) -> Accepted | None:
+        """The acceptance that this key and this send had before; None if there was none.
+
+        `send` need have only what was asked for. Raises `IdempotencyConflict`, and
+        `SpoolUnavailable` if nobody can say.
+        """
+        try:
+            record = await self._lanes.first(send, idempotency_key)
+        except RedisAway:
+            record = None
+        if record is None:
+            record = await self.waiting(
+                api_id(send.connection, derive(send, idempotency_key, time.time()))
+            )
+        return None if record is None else Accepted(record, replayed=True)
+
+    async def get(self, id: str) -> Record | None:  # noqa: A002 - the field's word
+        """The message as the queue has it, or as it waits for that.
+
+        Raises `RedisAway` or `SpoolUnavailable` if it is not found and may be where nobody looked.
+        """
+        # The spool first: what the drain moves is in the queue before it leaves the spool.
+        spooled, missed = None, None
+        try:
+            spooled = await self.waiting(id)
+        except SpoolUnavailable as error:
+            missed = error
+        try:
+            record = await self._lanes.get(id)
+        except RedisAway:
+            if spooled is None:
+                raise
+            return spooled
+        if record is None and missed is not None:
+            raise missed
+        return record or spooled
+
+    async def waits(self, id: str) -> bool:  # noqa: A002 - the field's word
+        """Whether the message may still be sent. Raises `StoreUnavailable` if nobody can say."""
+        try:
+            record = await self.get(id)
+        except (RedisAway, SpoolUnavailable):
+            raise StoreUnavailable("queue away") from None
+        if record is None or record.redacted:
+            return False
+        if record.status == "dead":  # it can be sent again as long as it is listed
+            return record.expired_at is None
+        return record.status in {"queued", "waiting", "sending"}
+
+    async def waiting(self, id: str) -> Record | None:  # noqa: A002 - the field's word
+        """The message if it waits in the spool. Raises `SpoolUnavailable`."""
+        connection, _, message_id = id.partition(".")
+        spooled = await self._spool.get(connection, message_id)
+        return None if spooled is None else spooled.record

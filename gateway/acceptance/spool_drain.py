@@ -1,0 +1,202 @@
+"""What was spooled while Redis was away goes to the queue by itself, in its order."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from actors.queue import mirror
+from actors.queue.lanes import IdempotencyConflict, Lanes, RedisAway
+from actors.queue.spool.file import SpoolUnavailable
+from actors.queue.spool.rows import UNREADABLE
+from actors.runtime.atomic_files import held
+from actors.state.documents import HEALTH_STATUS, StoreAway
+from supervision.removal import DELETED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.queue.spool.file import Spool
+    from actors.queue.spool.rows import Spooled
+    from actors.state.documents import Documents
+    from gateway.connection_cache import KnownConnections
+
+BATCH = 200
+PAUSE = 0.5  # seconds between looks while there is nothing to do, or nothing can be done
+ASIDE = 1.0
+LONGEST_ASIDE = 20.0
+"""Seconds for which a chat that could not be moved is left out; doubles each time, up to that."""
+
+log = structlog.get_logger()
+
+
+class Drain:
+    """Moves the spool to the queue. Chats move side by side, each in its order (G4).
+
+    A chat that cannot be moved is set aside for a while, so that it holds up no other however much
+    it holds, and an alert says that there is one. What is no send any more ends as cancelled and
+    stays in the file; that is an alert too. One drains per host: who has the lock. A send leaves the spool when the queue has it, so that
+    whoever dies in between is repeated by the next, harmlessly (`Lanes.accept`). While Redis is
+    away nothing moves.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        lanes: Lanes,
+        known: KnownConnections,
+        documents: Documents,
+        lock: Path,
+    ) -> None:
+        self._spool = spool
+        self._lanes = lanes
+        self._known = known
+        self._documents = documents
+        self._lock = lock
+        self._wake = asyncio.Event()
+        self._aside: dict[tuple[str, str], tuple[float, float]] = {}
+        self._stuck: set[tuple[str, str]] = set()
+        self._told: tuple[int, int] | None = None
+        self._ended = 0
+        self.away = False
+        """Redis was away when it was asked last. Only the drain asks it again."""
+
+    def look(self) -> None:
+        """Something was spooled, or Redis may be back."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Drain until cancelled."""
+        while True:
+            self._wake.clear()
+            try:
+                moved = await self.once()
+            except (SpoolUnavailable, OSError):
+                moved = 0  # the disk is away; the next look may find it back
+                self.away = False  # and sends have nowhere else to go
+            except Exception:  # not foreseen; without this loop what is spooled would stay
+                log.exception("not drained", action="drain_spool")
+                moved = 0
+            if moved:
+                log.info("spool drained", action="drain_spool", count=moved)
+            else:
+                try:
+                    async with asyncio.timeout(PAUSE):
+                        await self._wake.wait()
+                except TimeoutError:
+                    continue
+
+    async def once(self) -> int:
+        """Move a batch; how many moved."""
+        now = time.monotonic()
+        aside = [chat for chat, (_, until) in self._aside.items() if until > now]
+        waiting = await self._spool.oldest(BATCH, aside)
+        if not waiting:
+            self.away = False
+            await self._tell()
+            return 0
+        with held(self._lock) as ours:
+            if not ours:
+                return 0
+            chats: defaultdict[tuple[str, str], list[Spooled]] = defaultdict(list)
+            for spooled in await self._spool.oldest(BATCH, aside):
+                chats[spooled.send.connection, spooled.send.chat].append(spooled)
+            moved = await asyncio.gather(*(self._move(chat) for chat in chats.values()))
+            done = [spooled for chat in moved for spooled in chat]
+            if done:
+                self.away = False
+                await self._spool.remove(done)
+            await self._tell()
+        return len(done)
+
+    async def _move(self, chat: list[Spooled]) -> list[Spooled]:
+        moved = []
+        name = (chat[0].send.connection, chat[0].send.chat)
+        try:
+            for spooled in chat:
+                await self._accept(spooled)
+                moved.append(spooled)
+        except RedisAway:
+            return moved  # the rest of the chat keeps its place
+        except StoreAway:
+            self._set_aside(name)
+            return moved
+        except Exception as error:  # noqa: BLE001 - one chat must not hold up the others
+            log.error(  # noqa: TRY400 - a traceback may quote what was sent
+                "chat not drained",
+                action="drain_spool",
+                connection=chat[0].send.connection,
+                error=type(error).__name__,
+            )
+            self._set_aside(name)
+            self._stuck.add(name)
+            return moved
+        self._aside.pop(name, None)
+        self._stuck.discard(name)
+        return moved
+
+    def _set_aside(self, chat: tuple[str, str]) -> None:
+        pause, _ = self._aside.get(chat, (ASIDE / 2, 0.0))
+        pause = min(2 * pause, LONGEST_ASIDE)
+        self._aside[chat] = (pause, time.monotonic() + pause)
+
+    async def _tell(self) -> None:
+        """What the HealthMonitor makes an alert of. Which chats these are is nobody's to read."""
+        unreadable = (await self._spool.depth()).unreadable
+        if self._told == (len(self._stuck), unreadable):
+            return
+        document = {"stuck": len(self._stuck), "unreadable": unreadable, "at": time.time()}
+        try:
+            await self._end_unreadable()
+            await self._documents.set(HEALTH_STATUS, f"spool.{socket.gethostname()}", document)
+        except StoreAway:
+            return  # the next look tells it
+        self._told = (len(self._stuck), unreadable)
+
+    async def _end_unreadable(self) -> None:
+        """Also of those that who died meanwhile moved aside. Raises `StoreAway`."""
+        while True:
+            number, records = await self._spool.unreadable(self._ended, BATCH)
+            if number == self._ended:
+                return
+            if records:
+                await self._documents.batch(mirror.writes(records))
+            log.error(
+                "damaged in the spool, never to be sent",
+                action="drain_spool",
+                messages=[each.id for each in records],
+                error=UNREADABLE,
+            )
+            self._ended = number
+
+    async def _accept(self, spooled: Spooled) -> None:
+        if await self._known.find(spooled.send.connection) is None:
+            await self._end(spooled, DELETED)
+            return
+        try:
+            await self._lanes.accept(
+                spooled.send,
+                message_id=spooled.message_id,
+                idempotency_key=spooled.idempotency_key,
+                now=spooled.accepted_at,
+            )
+        except IdempotencyConflict:
+            # The key named another body before Redis went away, which nobody here could know.
+            await self._end(spooled, IdempotencyConflict.code)
+
+    async def _end(self, spooled: Spooled, error: str) -> None:
+        """What cannot be queued ends visibly (G2). Raises `StoreAway`."""
+        now = time.time()
+        record = replace(
+            spooled.record,
+            status="cancelled",
+            error=error,
+            times={**spooled.record.times, "cancelled": now},
+        )
+        await self._documents.batch(mirror.writes([record]))

@@ -1,0 +1,165 @@
+"""Fetching a file from where a caller says it is, and from nowhere that he could not reach himself.
+
+What a name leads to is judged for each connection (`reach`). Redirects are followed here, so that
+each is judged like the first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, unquote, urljoin, urlsplit
+
+import httpcore
+import httpx
+
+from gateway.acceptance.address_policy import Guarded, Private, Unknown, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, AsyncIterator
+
+    from gateway.acceptance.address_policy import Resolve
+
+REDIRECTS: Final = 5
+CONNECT, IDLE, WHOLE = 10.0, 20.0, 120.0
+"""Seconds: for a connection, between two pieces, and for all of it."""
+
+_REDIRECT: Final = {301, 302, 303, 307, 308}
+
+
+class Refused(Exception):  # noqa: N818 - reads as what it is
+    """It may not be fetched. The message is for the caller and repeats nothing of the URL."""
+
+
+class Unreachable(Exception):  # noqa: N818
+    """It could not be fetched. The message is for the caller and repeats nothing of the URL."""
+
+
+class TooLarge(Exception):  # noqa: N818
+    """Its server says that it is larger than was allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file as it arrives; `mime` is as its server says. `chunks` raise `Unreachable`."""
+
+    mime: str | None
+    name: str | None
+    chunks: AsyncIterable[bytes]
+
+
+class Fetcher:
+    """Fetches over HTTP and HTTPS. With `private`, from any address."""
+
+    def __init__(
+        self,
+        *,
+        private: bool,
+        resolve: Resolve = resolve,
+        network: httpcore.AsyncNetworkBackend | None = None,
+    ) -> None:
+        guarded = Guarded(private=private, resolve=resolve, network=network)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=httpx.create_ssl_context(trust_env=False),
+            network_backend=guarded,
+            max_connections=100,
+            max_keepalive_connections=0,
+        )
+
+    @asynccontextmanager
+    async def fetch(self, url: str, *, limit: int) -> AsyncIterator[Fetched]:
+        """What is at `url`, as it arrives. Raises `Refused`, `Unreachable` and `TooLarge`."""
+        try:
+            async with asyncio.timeout(WHOLE):
+                for _ in range(REDIRECTS + 1):
+                    async with self._ask(checked(url)) as response:
+                        if response.status in _REDIRECT:
+                            url = urljoin(url, _header(response, b"location") or "")
+                            continue
+                        yield _fetched(response, url, limit)
+                        return
+                raise Unreachable("it is redirected too often")
+        except TimeoutError:
+            raise Unreachable("it takes too long") from None
+
+    async def close(self) -> None:
+        await self._pool.aclose()
+
+    @asynccontextmanager
+    async def _ask(self, url: str) -> AsyncIterator[httpcore.Response]:
+        timeout = {"connect": CONNECT, "read": IDLE, "write": IDLE, "pool": IDLE}
+        headers = [("Accept-Encoding", "identity"), ("Accept", "*/*"), ("User-Agent", "teimoso")]
+        with _told():
+            asked = self._pool.stream(
+                "GET",
+                url,
+                headers=[("Host", urlsplit(url).netloc), *headers],
+                extensions={"timeout": timeout},
+            )
+            response = await asked.__aenter__()
+        try:
+            yield response
+        finally:
+            await asked.__aexit__(None, None, None)
+
+
+def checked(url: str) -> str:
+    """The URL as it may be asked for. Raises `Refused`."""
+    url = quote(url.partition("#")[0], safe="!#$%&'()*+,/:;=?@[]~")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise Refused("it is no URL") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+        raise Refused("it is no URL of HTTP or HTTPS")
+    if "@" in parts.netloc:
+        raise Refused("it has a name or a password in it")
+    return url
+
+
+class _told:  # noqa: N801 - reads as what it does
+    """What httpcore raises, as what this module does."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, Unknown):
+            raise Unreachable("its server's name is not known") from None
+        if isinstance(error, Private):
+            raise Refused("its server has a private address") from None
+        if isinstance(error, httpcore.TimeoutException):
+            raise Unreachable("its server does not answer in time") from None
+        if isinstance(error, (httpcore.NetworkError, httpcore.ProtocolError)):
+            raise Unreachable("its server does not answer, or not whole") from None
+        if isinstance(error, (httpcore.UnsupportedProtocol, UnicodeError, ValueError)):
+            raise Refused("it is no URL") from None
+
+
+def _fetched(response: httpcore.Response, url: str, limit: int) -> Fetched:
+    if response.status != 200:
+        raise Unreachable(f"its server answers {response.status}")
+    if (_header(response, b"content-encoding") or "identity").lower() != "identity":
+        raise Unreachable("its server compresses it, though it was asked not to")
+    length = _header(response, b"content-length") or ""
+    if re.fullmatch(r"[0-9]{1,20}", length) and int(length) > limit:
+        raise TooLarge
+    name = unquote(urlsplit(url).path).rpartition("/")[2]
+    return Fetched(_header(response, b"content-type"), name or None, _pieces(response))
+
+
+async def _pieces(response: httpcore.Response) -> AsyncIterator[bytes]:
+    with _told():
+        async for chunk in response.aiter_stream():
+            yield chunk
+
+
+def _header(response: httpcore.Response, name: bytes) -> str | None:
+    for key, value in response.headers:
+        if key.lower() == name:
+            return value.decode("latin-1").strip()
+    return None

@@ -1,0 +1,295 @@
+"""The life of a connection: what is desired of it is written here, the root makes it so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from starlette.responses import Response
+
+from actors.redis.keys import is_connection
+from actors.state.connections import (
+    ConnectionExists,
+    ConnectionNotFound,
+    TooManyConnections,
+)
+from actors.state.documents import StoreAway
+from actors.state.webhooks import TooManyWebhooks, creating
+from gateway.acceptance import engine_limits
+from gateway.api import qr, webhooks
+from gateway.http import auth
+from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.problems import Problem
+from gateway.schemas import event_presenters, events, presenters, responses
+from gateway.schemas.requests import ListConnections, NewConnection, Recovery
+
+if TYPE_CHECKING:
+    from actors.state.connections import Connection as Registered
+    from gateway.backends import Backends
+    from gateway.http.response import Answer
+
+_ONE = Gives("The connection.", responses.Connection)
+_ASKED = Gives("Noted; the connection as it is now.", responses.Connection)
+
+
+async def create(call: Call[NewConnection, None]) -> Response:
+    wanted = call.body
+    auth.require_connection(call.key, wanted.id)
+    engine = engine_limits.usable(wanted.engine, call.backends.settings)
+    webhook = None
+    if wanted.webhook is not None:
+        webhook = webhooks.made(call.backends, wanted.webhook, connections=[wanted.id])
+    try:
+        registered = await call.backends.registry.create(
+            wanted.id,
+            engine=engine,
+            webhook=None if webhook is None else webhook.id,
+            writes=() if webhook is None else creating(webhook),
+        )
+    except ConnectionExists as error:
+        detail = "It is still being removed; try again soon." if error.deleting else None
+        raise Problem("connection_exists", detail) from None
+    except TooManyConnections:
+        limit = call.backends.settings.max_connections
+        raise Problem(
+            "too_many_connections", f"MAX_CONNECTIONS allows {limit} connections."
+        ) from None
+    except TooManyWebhooks:
+        raise Problem("too_many_webhooks") from None
+    await _noted(call.backends, registered)
+    shown: Answer = presenters.connection(registered, None)
+    if webhook is not None:
+        call.backends.deliverer.look()
+        told = event_presenters.webhook(webhook, webhook.progress.cursor)
+        added = events.AddedWebhook(**told, secret=webhook.secrets[0].secret)
+        shown = events.AddedConnection(**dict(shown), webhook=added)
+    return written(shown, 201, Location=f"/api/connections/{registered.id}")
+
+
+async def list_all(call: Call[None, ListConnections]) -> Response:
+    backends, query = call.backends, call.query
+    if query.after is not None and not is_connection(query.after):
+        raise Problem("invalid_cursor")
+    # The copy in memory answers also while the store is away; it may be behind another gateway
+    # process by the time that a poke takes.
+    found = [each for each in backends.known.all() if call.key.reaches(each.id)]
+    page = [each for each in found if query.after is None or each.id > query.after]
+    items = page[: query.limit]
+    leases = await backends.seen([each.id for each in items])
+    return written(
+        responses.Connections(
+            items=[presenters.connection(each, leases.get(each.id)) for each in items],
+            next=items[-1].id if len(page) > len(items) else None,
+        )
+    )
+
+
+async def get(call: Call[None, None]) -> Response:
+    return await _as_it_is(call.backends, await existing(call))
+
+
+async def delete(call: Call[None, None]) -> Response:
+    registered = await existing(call)
+    if registered.webhook is not None:
+        # First: whoever gets the id next would be told of to this endpoint.
+        await call.backends.webhooks.delete(registered.webhook)
+        call.backends.deliverer.look()
+    try:
+        deleted = await call.backends.registry.delete(registered.id)
+    except ConnectionNotFound:
+        raise Problem("unknown_connection") from None
+    await _noted(call.backends, deleted)
+    return Response(status_code=204)
+
+
+async def start(call: Call[None, None]) -> Response:
+    """Also of a connection that gave up or was logged out, though it was to run all along."""
+    registered = await existing(call)
+    try:
+        await call.backends.registry.ask_recover(registered.id)
+    except ConnectionNotFound:
+        raise Problem("unknown_connection") from None
+    return await _desire(call, "running")
+
+
+async def stop(call: Call[None, None]) -> Response:
+    return await _desire(call, "stopped")
+
+
+async def logout(call: Call[None, None]) -> Response:
+    return await _desire(call, "logged_out")
+
+
+async def restart(call: Call[None, None]) -> Response:
+    registered = await existing(call)
+    try:
+        await call.backends.registry.raise_generation(registered.id)
+    except ConnectionNotFound:
+        raise Problem("unknown_connection") from None
+    return await _desire(call, "running")
+
+
+async def recover(call: Call[Recovery, None]) -> Response:
+    """Forced recovery: no backoff, no restart intensity, now."""
+    backends, wanted = call.backends, call.body.connection
+    if wanted is not None:
+        auth.require_connection(call.key, wanted)
+        registered = await backends.registry.get(wanted)
+        if registered is None:
+            raise Problem("unknown_connection")
+        chosen = [registered]
+    else:
+        page = await backends.registry.list()
+        chosen = [
+            each for each in page.items if each.desired == "running" and call.key.reaches(each.id)
+        ]
+    asked = []
+    for each in chosen:
+        try:
+            backends.known.put(await backends.registry.ask_recover(each.id))
+        except ConnectionNotFound:
+            continue  # deleted meanwhile
+        asked.append(each.id)
+    await backends.poke()
+    return written(responses.Recovered(items=asked), 202)
+
+
+async def scan(call: Call[None, None]) -> Response:
+    registered = await existing(call)
+    media_type = qr.chosen(call.request.headers.get("accept", ""))
+    found = await call.backends.leases.qr(registered.id)
+    if found is None:
+        leases = await call.backends.seen([registered.id])
+        state = presenters.connection(registered, leases.get(registered.id)).state
+        raise Problem("nothing_to_scan", f"The connection is {state}.", state=state)
+    return qr.shown(media_type, *found)
+
+
+async def existing(call: Call[Any, Any]) -> Registered:
+    """The connection of the path, which the key reaches. Problem `unknown_connection`."""
+    connection = call.path["connection"]
+    auth.require_connection(call.key, connection)
+    backends = call.backends
+    try:
+        registered = await backends.registry.get(connection)
+    except StoreAway:
+        registered = await backends.known.find(connection)
+    if registered is None:
+        raise Problem("unknown_connection")
+    return registered
+
+
+async def _as_it_is(backends: Backends, registered: Registered, status: int = 200) -> Response:
+    leases = await backends.seen([registered.id])
+    return written(presenters.connection(registered, leases.get(registered.id)), status)
+
+
+async def _desire(
+    call: Call[Any, Any], desired: Literal["running", "stopped", "logged_out"]
+) -> Response:
+    registered = await existing(call)
+    try:
+        changed = await call.backends.registry.set_desired(registered.id, desired)
+    except ConnectionNotFound:
+        raise Problem("unknown_connection") from None
+    await _noted(call.backends, changed)
+    return await _as_it_is(call.backends, changed, 202)
+
+
+async def _noted(backends: Backends, registered: Registered) -> None:
+    backends.known.put(registered)
+    await backends.poke()
+
+
+def _of_one(method: str, verb: str, summary: str, handler: Any, gives: Any) -> Operation:
+    suffix = f"/{verb}" if method == "POST" else ""
+    return Operation(
+        method,
+        f"/api/connections/{{connection}}{suffix}",
+        f"{verb}Connection",
+        summary,
+        "connections",
+        handler,
+        gives,
+        "read" if method == "GET" else "admin",
+        refuses=("store_away",),
+    )
+
+
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/api/connections",
+        "createConnection",
+        "Add an account; it runs at once and asks for its QR to be scanned",
+        "connections",
+        create,
+        {
+            201: Gives(
+                "Added; where a webhook was asked for, with its secret.",
+                (responses.Connection, events.AddedConnection),
+                headers={"Location": "Where it is."},
+            )
+        },
+        "admin",
+        body=NewConnection,
+        refuses=(
+            "connection_exists",
+            "too_many_connections",
+            "too_many_webhooks",
+            "unsupported_engine",
+            "engine_not_installed",
+            "engine_keeps_no_copies",
+            "invalid_url",
+            "private_url",
+            "store_away",
+        ),
+    ),
+    Operation(
+        "GET",
+        "/api/connections",
+        "listConnections",
+        "All connections, by id",
+        "connections",
+        list_all,
+        {200: Gives("A page of connections.", responses.Connections)},
+        "read",
+        query=ListConnections,
+        refuses=("invalid_cursor", "store_away"),
+    ),
+    Operation(
+        "POST",
+        "/api/connections/recover",
+        "recoverConnections",
+        "Recover now, without waiting for backoff or restart intensity",
+        "connections",
+        recover,
+        {202: Gives("Asked.", responses.Recovered)},
+        "admin",
+        body=Recovery,
+        body_optional=True,
+        refuses=("unknown_connection", "store_away"),
+    ),
+    _of_one("GET", "get", "One connection", get, {200: _ONE}),
+    _of_one(
+        "DELETE",
+        "delete",
+        "Remove a connection with its session and its queue",
+        delete,
+        {204: Gives("Removed.")},
+    ),
+    _of_one("POST", "start", "Let it run", start, {202: _ASKED}),
+    _of_one("POST", "stop", "Let it stop; its session stays", stop, {202: _ASKED}),
+    _of_one("POST", "restart", "Start it anew", restart, {202: _ASKED}),
+    _of_one("POST", "logout", "Unlink the device; start then shows a QR", logout, {202: _ASKED}),
+    Operation(
+        "GET",
+        "/api/connections/{connection}/qr",
+        "getQr",
+        "The QR to scan, as JSON, PNG or SVG by Accept",
+        "connections",
+        scan,
+        {200: Gives("The QR.", responses.Qr, media_types=qr.MEDIA_TYPES)},
+        "admin",
+        refuses=("nothing_to_scan", "not_acceptable", "redis_away", "store_away"),
+    ),
+)

@@ -1,0 +1,223 @@
+"""For those who run the service: health, readiness, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, cast
+
+from starlette.responses import Response
+
+from actors.connection.engine import ENGINES, installed
+from actors.health import resource_history, summary
+from actors.health.breakers import LEVELS
+from gateway import vitals
+from gateway.http import auth
+from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.problems import Problem
+from gateway.http.response import rfc3339
+from gateway.metrics.counter_families import Counted
+from gateway.metrics.exposition import CONTENT_TYPE
+from gateway.metrics.gauge_families import Snapshot
+from gateway.metrics.webhook_backlog import Backlog
+from gateway.schemas import responses
+
+if TYPE_CHECKING:
+    from gateway.http.api_keys import Key
+    from gateway.metrics.tree_counters import Told
+    from gateway.observation import Observation
+
+
+async def live(_: Call[None, None]) -> Response:
+    return written(vitals.Alive())
+
+
+async def ready(call: Call[None, None]) -> Response:
+    """Ready when a send would be accepted: by Redis or the spool, and the connections are known."""
+    seen = await call.backends.observer.look()
+    redis = seen.redis
+    able = (redis or seen.spool is not None) and seen.loaded
+    return written(
+        vitals.Ready(status="ready" if able else "not_ready", redis=redis, store=seen.store),
+        200 if able else 503,
+    )
+
+
+async def health(call: Call[None, None]) -> Response:
+    """Without a key the short form; with one, what stands behind it too."""
+    backends = call.backends
+    key = await _shown(call)
+    seen, told = await asyncio.gather(backends.observer.look(), backends.tree.look())
+    status, reasons = _status(seen, backends.settings.health_check_interval / 1000)
+    spooled = seen.spool.count if seen.spool else 0
+    plain = summary.summary(
+        status=status,
+        uptime=time.monotonic() - backends.started,
+        states=[each.state for each in seen.connections],
+        waiting=sum(each.waiting + each.delayed for each in seen.counts.values()) + spooled,
+        active=sum(each.active for each in seen.counts.values()),
+        failed=sum(each.dead for each in seen.counts.values()),
+        cpu=seen.cpu,
+        memory=seen.memory,
+    )
+    if key is None:
+        return written(vitals.Health.model_validate(plain))
+    durable = seen.durable
+    full = {
+        **plain,
+        "reasons": reasons,
+        "alerts": _alerts(seen, key),
+        "breakers": _breakers(told),
+        "redis": vitals.RedisHealth(
+            up=seen.redis,
+            durable=None if durable is None else durable.holds,
+            reason="Redis does not answer." if durable is None else durable.reason,
+        ),
+        "store": vitals.StoreHealth(up=seen.store),
+        "spool": vitals.SpoolHealth(
+            up=seen.spool is not None,
+            waiting=spooled,
+            oldest_at=rfc3339(seen.spool.oldest_at) if seen.spool else None,
+        ),
+        "engines": [
+            vitals.EngineHealth(name=name, installed=installed(name), **asdict(guarantees))
+            for name, guarantees in ENGINES.items()
+        ],
+        "items": [each for each in seen.connections if key.reaches(each.id)],
+    }
+    return written(vitals.FullHealth.model_validate(full))
+
+
+def _breakers(told: Told) -> dict[str, str]:
+    """From the tree, not from the state store: that one may be what is left alone."""
+    of_level = {level: state for state, level in LEVELS.items()}
+    return {
+        labels["of"]: of_level[int(value)]
+        for name, labels, value in told.gauges
+        if name == "teimoso_breaker_state" and isinstance(value, int | float)
+    }
+
+
+def _alerts(seen: Observation, key: Key) -> list[responses.AlertAnswer]:
+    """Those that the monitor said were active; a key for some connections sees theirs alone."""
+    told = (seen.latest or {}).get("alerts") or []
+    return [
+        responses.AlertAnswer(
+            name=alert["name"],
+            connection=alert["subject"],
+            severity=alert["severity"],
+            reason=alert["reason"],
+            raised_at=rfc3339(alert["raised_at"]) or "",
+        )
+        for alert in sorted(told, key=lambda alert: -alert["raised_at"])
+        if alert["subject"] is None or key.reaches(alert["subject"])
+    ]
+
+
+def _status(seen: Observation, interval: float) -> tuple[summary.Status, list[str]]:
+    status, reasons = summary.overall(
+        seen.latest, redis=seen.redis, store=seen.store, now=time.time(), interval=interval
+    )
+    if seen.durable is not None and not seen.durable.holds:
+        # G1 does not hold on this Redis: the service works, and promises less
+        return summary.worst([status, "degraded"]), [*reasons, "redis_not_durable"]
+    return status, reasons
+
+
+async def _shown(call: Call[None, None]) -> Key | None:
+    """The key, None without one and where it cannot be checked: health is still to be told."""
+    known = cast("Key | None", call.key)  # of who asks from within, as the console does
+    if known is not None:
+        return known
+    try:
+        return await auth.authenticate(call.backends.ring, call.fields)
+    except Problem as problem:
+        if problem.kind.code == "store_away" or auth.presented(call.fields) is None:
+            return None
+        raise
+
+
+async def load(call: Call[None, None]) -> Response:
+    """The last hour, by the monitor's file: no store is asked."""
+    points = await asyncio.to_thread(resource_history.read, call.backends.settings.data)
+    loads = [vitals.Load(**{**asdict(each), "at": rfc3339(each.at)}) for each in points]
+    return written(vitals.Loads(items=loads))
+
+
+async def metrics(call: Call[None, None]) -> Response:
+    backends = call.backends
+    if call.key.connections is not None:
+        raise Problem("connection_forbidden", "This tells of all: the key is for some only.")
+    seen, told = await asyncio.gather(backends.observer.look(), backends.tree.look())
+    for connection in seen.connections:
+        backends.metrics.expect(connection.id)
+    return Response(
+        backends.metrics.render(
+            Snapshot(seen),
+            Counted(told, backends.metrics.own),
+            Backlog(backends.deliverer.behind(), time.time()),
+        ),
+        headers={"Content-Type": CONTENT_TYPE},
+    )
+
+
+_TAG = "operations"
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/health",
+        "getHealth",
+        "How the service is; with a key, why",
+        _TAG,
+        health,
+        {200: Gives("The health.", (vitals.Health, vitals.FullHealth))},
+        None,
+        optional_key=True,
+        refuses=("unauthorized",),
+    ),
+    Operation(
+        "GET",
+        "/health/live",
+        "getLive",
+        "Whether the process runs",
+        _TAG,
+        live,
+        {200: Gives("It runs.", vitals.Alive)},
+        None,
+    ),
+    Operation(
+        "GET",
+        "/health/ready",
+        "getReady",
+        "Whether a send would be accepted",
+        _TAG,
+        ready,
+        {
+            200: Gives("It would.", vitals.Ready),
+            503: Gives("It would not.", vitals.Ready),
+        },
+        None,
+    ),
+    Operation(
+        "GET",
+        "/api/system/metrics",
+        "getLoad",
+        "What machine and service used within the last hour, for each look of the monitor",
+        _TAG,
+        load,
+        {200: Gives("The last hour.", vitals.Loads)},
+        "read",
+    ),
+    Operation(
+        "GET",
+        "/metrics",
+        "getMetrics",
+        "Series for Prometheus",
+        _TAG,
+        metrics,
+        {200: Gives("Prometheus' text format.", media_types=("text/plain",))},
+        "metrics",
+        refuses=("connection_forbidden",),
+    ),
+)

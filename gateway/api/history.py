@@ -1,0 +1,89 @@
+"""What happened: alerts that are active or over, and what recovery did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.state.documents import HEALTH_ALERTS, RECOVERY_ACTIONS, Order, Where
+from gateway.http import auth
+from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.problems import Problem
+from gateway.schemas import presenters, responses
+from gateway.schemas.requests import ListAlerts, ListRecoveries
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+NEWEST = (Order("at", descending=True),)
+
+
+async def alerts(call: Call[None, ListAlerts]) -> Response:
+    query = call.query
+    where = await _of_connection(call, "subject")
+    if query.active is not None:
+        where.append(Where("active", "==", query.active))
+    page = await call.backends.documents.query(
+        HEALTH_ALERTS, where=where, order=NEWEST, limit=query.limit, after=query.after
+    )
+    items = [presenters.alert(document) for document in page.items]
+    return written(responses.Alerts(items=items, next=page.next))
+
+
+async def recoveries(call: Call[None, ListRecoveries]) -> Response:
+    query = call.query
+    page = await call.backends.documents.query(
+        RECOVERY_ACTIONS,
+        where=await _of_connection(call, "connection"),
+        order=NEWEST,
+        limit=query.limit,
+        after=query.after,
+    )
+    items = [presenters.recovery(document) for document in page.items]
+    return written(responses.RecoveryActions(items=items, next=page.next))
+
+
+async def _of_connection(
+    call: Call[None, ListAlerts] | Call[None, ListRecoveries], field: str
+) -> list[Where]:
+    """The condition that the query asks for; a key for some connections has to name one."""
+    connection = call.query.connection
+    if connection is None:
+        if call.key.connections is not None:
+            raise Problem("connection_forbidden", "Name the connection: this key is for some only.")
+        return []
+    auth.require_connection(call.key, connection)
+    known = await call.backends.known.find(connection)
+    if known is None:
+        raise Problem("unknown_connection")
+    # What is older was of another connection, which had this id before.
+    return [Where(field, "==", connection), Where("at", ">=", known.created_at)]
+
+
+_TAG = "operations"
+_REFUSES = ("unknown_connection", "invalid_cursor", "store_away")
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/api/alerts",
+        "listAlerts",
+        "What somebody should know of, now and before, the newest first",
+        _TAG,
+        alerts,
+        {200: Gives("A page of alerts.", responses.Alerts)},
+        "read",
+        query=ListAlerts,
+        refuses=_REFUSES,
+    ),
+    Operation(
+        "GET",
+        "/api/recoveries",
+        "listRecoveries",
+        "What fell and what was done about it, the newest first",
+        _TAG,
+        recoveries,
+        {200: Gives("A page of recovery actions.", responses.RecoveryActions)},
+        "read",
+        query=ListRecoveries,
+        refuses=_REFUSES,
+    ),
+)

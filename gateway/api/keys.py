@@ -1,0 +1,102 @@
+"""API keys over the API: made, listed and taken back. `keys` says how they are kept."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from actors.state.documents import API_KEYS
+from gateway.http import api_keys, auth
+from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.problems import Problem
+from gateway.http.response import rfc3339
+from gateway.schemas import responses
+from gateway.schemas.requests import KEY_PATTERN, NewKey
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from actors.state.documents import Document
+
+_ID = re.compile(KEY_PATTERN)
+
+
+async def create(call: Call[NewKey, None]) -> Response:
+    """No key makes one that reaches further than itself."""
+    wanted, backends = call.body, call.backends
+    auth.require_connections(call.key, wanted.connections)
+    identifier, token = await api_keys.create(
+        backends.documents,
+        name=wanted.name,
+        scopes=[scope for scope in api_keys.SCOPES if scope in wanted.scopes],
+        connections=wanted.connections and sorted(set(wanted.connections)),
+    )
+    made = await backends.documents.get(API_KEYS, identifier)
+    await backends.ring.renew()
+    assert made is not None
+    return written(responses.AddedKey(**_shown(made), key=token), 201)
+
+
+async def list_all(call: Call[None, None]) -> Response:
+    """A key for some connections knows of those keys alone that reach no further."""
+    found = (await call.backends.documents.query(API_KEYS)).items
+    items = [
+        responses.ApiKey(**_shown(each)) for each in found if call.key.covers(each["connections"])
+    ]
+    return written(responses.ApiKeys(items=items))
+
+
+async def revoke(call: Call[None, None]) -> Response:
+    named, documents = call.path["key"], call.backends.documents
+    known = await documents.get(API_KEYS, named) if _ID.fullmatch(named) else None
+    if known is None or not call.key.covers(known["connections"]):
+        raise Problem("unknown_key")
+    await api_keys.revoke(documents, named)
+    await call.backends.ring.renew()
+    return Response(status_code=204)
+
+
+def _shown(document: Document) -> dict[str, Any]:
+    shown = {name: document[name] for name in ("id", "name", "scopes", "connections")}
+    return {**shown, "created_at": rfc3339(document["created_at"])}
+
+
+_TAG = "keys"
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/api/keys",
+        "createKey",
+        "Make an API key",
+        _TAG,
+        create,
+        {201: Gives("Made. The key is shown this once.", responses.AddedKey)},
+        "admin",
+        body=NewKey,
+        refuses=("store_away",),
+    ),
+    Operation(
+        "GET",
+        "/api/keys",
+        "listKeys",
+        "All API keys, without what they are",
+        _TAG,
+        list_all,
+        {200: Gives("The keys.", responses.ApiKeys)},
+        "admin",
+        refuses=("store_away",),
+    ),
+    Operation(
+        "DELETE",
+        "/api/keys/{key}",
+        "revokeKey",
+        "Take an API key back; other gateway processes refuse it within seconds",
+        _TAG,
+        revoke,
+        {204: Gives("Revoked.")},
+        "admin",
+        refuses=("unknown_key", "store_away"),
+    ),
+)

@@ -1,0 +1,167 @@
+"""What is asked of an open connection and answered while the caller waits: nothing of it is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+from starlette.responses import Response
+
+from actors.connection.engine import UNSUPPORTED
+from actors.redis.commands import NoAnswer, TooMany
+from actors.redis.keys import is_connection
+from gateway.http import auth
+from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.problems import Problem
+from gateway.http.response import Answer
+from gateway.schemas import addresses, responses
+from gateway.schemas.requests import Presence, Typing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PATIENCE = 10.0  # seconds
+
+
+class Number(Answer):
+    number: str
+    on_whatsapp: bool
+    chat: str | None = Field(description="Where to write to, if it is on WhatsApp.")
+
+
+REFUSES = (
+    "connection_not_open",
+    "connection_busy",
+    "not_answered",
+    "redis_away",
+    UNSUPPORTED,
+)
+
+
+async def number(call: Call[None, None]) -> Response:
+    await reach(call)
+    wanted = _chat(call.path["number"])
+    told = await ask(call, "lookup", {"chat": wanted})
+    digits = wanted.partition("@")[0]
+    return written(Number(number=digits, on_whatsapp=told["chat"] is not None, chat=told["chat"]))
+
+
+async def groups(call: Call[None, None]) -> Response:
+    await reach(call)
+    told = await ask(call, "groups", {})
+    found = [responses.Group.model_validate(one) for one in told["groups"]]
+    return written(responses.Groups(items=sorted(found, key=lambda one: (one.subject, one.chat))))
+
+
+async def presence(call: Call[Presence, None]) -> Response:
+    await reach(call)
+    await ask(call, "presence", {"presence": call.body.presence})
+    return Response(status_code=204)
+
+
+async def typing(call: Call[Typing, None]) -> Response:
+    await reach(call)
+    await ask(call, "typing", {"chat": _typed(call.path["chat"]), "state": call.body.state})
+    return Response(status_code=204)
+
+
+async def reach(call: Call[Any, Any]) -> None:
+    """The connection exists, and the key reaches it."""
+    connection = call.path["connection"]
+    if not is_connection(connection):
+        raise Problem("unknown_connection")
+    auth.require_connection(call.key, connection)
+    if await call.backends.known.find(connection) is None:
+        raise Problem("unknown_connection")
+
+
+async def ask(call: Call[Any, Any], kind: str, args: Mapping[str, str]) -> dict[str, Any]:
+    """What the connection's owner answers. Problems: those of `REFUSES`, and `unsupported_chat`."""
+    connection = call.path["connection"]
+    lease = (await call.backends.leases.read_all([connection])).get(connection)
+    if lease is None or lease.state != "open":
+        raise Problem("connection_not_open")
+    told = await answered(call, kind, args)
+    if told.get("error") == "not_connected":
+        raise Problem("connection_not_open")
+    if told.get("error") in {UNSUPPORTED, "unsupported_chat"}:
+        raise Problem(told["error"])  # asked again, it is answered the same
+    if "error" in told:
+        raise Problem("not_answered", "WhatsApp did not do it.", reason=told["error"])
+    return told
+
+
+async def answered(call: Call[Any, Any], kind: str, args: Mapping[str, str]) -> dict[str, Any]:
+    """What the owner says, whatever it is. Problems `connection_busy` and `not_answered`."""
+    try:
+        return await call.backends.commands.ask(call.path["connection"], kind, args, PATIENCE)
+    except TooMany:
+        raise Problem("connection_busy") from None
+    except NoAnswer:
+        raise Problem("not_answered") from None
+
+
+def _chat(given: str) -> str:
+    return canonical(given, addresses.canonical)
+
+
+def _typed(given: str) -> str:
+    return canonical(given, addresses.chat)
+
+
+def canonical(given: str, of: Callable[[str], str]) -> str:
+    try:
+        return of(given)
+    except addresses.InvalidAddress as error:
+        raise Problem(error.code, f"The path: {error}.") from None
+
+
+_TAG = "connections"
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/api/connections/{connection}/numbers/{number}",
+        "checkNumber",
+        "Whether a number is on WhatsApp",
+        _TAG,
+        number,
+        {200: Gives("What WhatsApp says of it.", Number)},
+        "send",
+        refuses=(*REFUSES, "invalid_number", "unsupported_chat"),
+    ),
+    Operation(
+        "GET",
+        "/api/connections/{connection}/groups",
+        "listGroups",
+        "The groups that the account is in",
+        _TAG,
+        groups,
+        {200: Gives("What WhatsApp says of them.", responses.Groups)},
+        "read",
+        refuses=REFUSES,
+    ),
+    Operation(
+        "POST",
+        "/api/connections/{connection}/presence",
+        "setPresence",
+        "Show the account as online, or not",
+        _TAG,
+        presence,
+        {204: Gives("WhatsApp was told; `available` holds for 24 hours, over reconnections too.")},
+        "send",
+        body=Presence,
+        refuses=REFUSES,
+    ),
+    Operation(
+        "POST",
+        "/api/connections/{connection}/chats/{chat}/typing",
+        "setTyping",
+        "Show in a chat that the account writes, or records, or stopped",
+        _TAG,
+        typing,
+        {204: Gives("WhatsApp was told.")},
+        "send",
+        body=Typing,
+        refuses=(*REFUSES, "invalid_number", "unsupported_chat"),
+    ),
+)

@@ -1,0 +1,195 @@
+"""Files: taken in before a message names them, and given out by the message that brought them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from starlette.responses import Response, StreamingResponse
+
+from actors.media.store import TooLarge
+from gateway.acceptance.attachments import UNKNOWN, mime_told
+from gateway.api import messages
+from gateway.http import byte_ranges
+from gateway.http.body import chunks
+from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.problems import Problem
+from gateway.schemas import responses
+from gateway.schemas.requests import Upload
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+    from typing import BinaryIO
+
+PIECE: Final = 262_144
+_UNSAID: Final = "application/octet-stream"
+_SAFE: Final = re.compile(r"[^A-Za-z0-9._ -]")
+
+
+async def upload(call: Call[None, Upload]) -> Response:
+    """Answers when the file is on disk (G1)."""
+    backends, headers = call.backends, call.request.headers
+    declared = headers.get("content-type", "").strip()
+    if declared.lower().startswith("multipart/"):
+        raise Problem("unsupported_media_type", "Send the file itself as the body, not a form.")
+    mime = mime_told(declared)
+    if declared and mime is None and declared.partition(";")[0].strip().lower() not in UNKNOWN:
+        raise Problem("unsupported_media_type", "The Content-Type is none.")
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Problem("unsupported_media_type", "Send the file as it is, without an encoding.")
+    limit = backends.settings.media_max_bytes
+    announced = headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > limit:
+        raise _too_large(limit)
+    try:
+        sha256, size = await backends.files.keep_given(_some(chunks(call.request)), limit=limit)
+    except TooLarge:
+        raise _too_large(limit) from None
+    await backends.files.call(sha256, mime, call.query.name)
+    await backends.files.secure(sha256)
+    answer = responses.Uploaded(
+        sha256=sha256, size=size, mime=mime or _UNSAID, name=call.query.name
+    )
+    return written(answer, 201)
+
+
+async def download(call: Call[None, None]) -> Response:
+    """The file of a message, whole or the part that is asked for."""
+    media = (await messages.message_of(call)).media
+    if media is None:
+        raise Problem("no_media")
+    if media.state == "failed":
+        raise Problem("media_failed", f"The file could not be had from WhatsApp ({media.error}).")
+    file = await call.backends.files.find(media.sha256)
+    if file is None:
+        raise Problem("media_pending" if media.state == "pending" else "media_gone")
+    try:
+        stream = await asyncio.to_thread(file.open, "rb")
+    except FileNotFoundError:
+        raise Problem("media_gone") from None
+    return await _given(call, media, file, stream)
+
+
+async def _given(
+    call: Call[None, None], media: responses.MessageMedia, file: Path, stream: BinaryIO
+) -> Response:
+    size = (await asyncio.to_thread(file.stat)).st_size
+    asked = call.request.headers
+    headers = {
+        "ETag": f'"{media.sha256}"',
+        "Accept-Ranges": "bytes",
+        "Content-Disposition": disposition(media.name),
+        # What somebody else wrote is shown to nobody as a page of this service.
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Content-Type": mime_told(media.mime) or _UNSAID,
+    }
+    try:
+        if byte_ranges.is_known(asked.get("if-none-match"), media.sha256):
+            stream.close()
+            return Response(status_code=304, headers=headers)
+        # A HEAD has no part (RFC 9110, 14.2).
+        wanted = asked.get("range") if call.request.method == "GET" else None
+        part = byte_ranges.part(wanted, asked.get("if-range"), media.sha256, size)
+    except byte_ranges.Unsatisfiable:
+        stream.close()
+        raise Problem(
+            "range_not_satisfiable", headers={"Content-Range": f"bytes */{size}"}
+        ) from None
+    start, end = part or (0, size)
+    headers["Content-Length"] = str(end - start)
+    if part is not None:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    if call.request.method == "HEAD":
+        stream.close()
+        return Response(headers=headers)
+    pieces = _pieces(stream, start, end)
+    return StreamingResponse(pieces, 200 if part is None else 206, headers)
+
+
+def disposition(name: str | None) -> str:
+    """A Content-Disposition that has a browser save the file, whatever it is called (RFC 6266)."""
+    if name is None:
+        return "attachment"
+    plain = _SAFE.sub("_", name)
+    told = f'attachment; filename="{plain}"'
+    return told if plain == name else f"{told}; filename*=UTF-8''{quote(name, safe='')}"
+
+
+async def _some(given: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """What is given, if it is anything: nothing is kept of an empty body."""
+    empty = True
+    async for chunk in given:
+        empty = empty and not chunk
+        yield chunk
+    if empty:
+        raise Problem("media_empty")
+
+
+async def _pieces(stream: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
+    with stream:
+        await asyncio.to_thread(stream.seek, start)
+        while start < end:
+            piece = await asyncio.to_thread(stream.read, min(PIECE, end - start))
+            if not piece:
+                return
+            start += len(piece)
+            yield piece
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem("media_too_large", f"A file has at most {limit} bytes.")
+
+
+_TAG = "messages"
+_KEPT = ("media_unavailable", "disk_full", "media_limit_reached", "vault_away")
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/api/media",
+        "uploadMedia",
+        "Upload a file, for messages to bring",
+        _TAG,
+        upload,
+        {201: Gives("On disk, for messages to name.", responses.Uploaded)},
+        "send",
+        upload=True,
+        query=Upload,
+        refuses=("media_empty", "media_too_large", *_KEPT),
+    ),
+    Operation(
+        "GET",
+        "/api/messages/{id}/media",
+        "getMessageMedia",
+        "The file of a message",
+        _TAG,
+        download,
+        {
+            200: Gives(
+                "The file.",
+                media_types=("*/*",),
+                headers={
+                    "ETag": "Its SHA-256.",
+                    "Content-Disposition": "What it is called, as far as that is known.",
+                },
+            ),
+            206: Gives("The part that `Range` asks for.", media_types=("*/*",)),
+            304: Gives("It is the one that `If-None-Match` names."),
+        },
+        "read",
+        refuses=(
+            "unknown_message",
+            "no_media",
+            "media_pending",
+            "media_failed",
+            "media_gone",
+            "range_not_satisfiable",
+            "redis_away",
+            "spool_unavailable",
+            "store_away",
+            *_KEPT,
+        ),
+    ),
+)

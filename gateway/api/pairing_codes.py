@@ -1,0 +1,155 @@
+"""Linking an account by a code that a person types on the phone, in place of scanning the QR."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from gateway.api.connections import existing
+from gateway.api.lookups import answered
+from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.problems import Problem
+from gateway.http.response import Answer, Time, rfc3339
+from gateway.schemas import addresses, presenters
+from gateway.schemas.requests import Body
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.responses import Response
+
+    from gateway.schemas.responses import Connection
+
+WAITING: Final = frozenset({"pairing", "connecting", "reconnecting"})
+"""States in which the connection may come to wait for a phone within the seconds that a caller waits."""
+
+LATER: Final = 60
+"""Seconds until another try, where WhatsApp does not say how many."""
+
+
+def _number(given: str) -> str:
+    try:
+        return addresses.number(given)
+    except addresses.InvalidAddress as error:
+        raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
+
+
+PhoneNumber = Annotated[
+    str,
+    AfterValidator(_number),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 7,
+            "maxLength": addresses.LONGEST,
+            "pattern": addresses.NUMBER_PATTERN,
+            "description": "The account's number, international, of 7 to 15 digits (with at most +,"
+            " spaces, dashes and parentheses).",
+            "examples": ["+15550100001"],
+        }
+    ),
+]
+
+
+class Phone(Body):
+    """On which phone the code is going to be typed."""
+
+    phone: PhoneNumber
+
+
+class PairingCode(Answer):
+    """What to type on the phone: Linked devices, Link a device, Link with phone number instead."""
+
+    code: str = Field(description="Eight characters in two groups.", examples=["K7RM-2V9D"])
+    expires_at: Time = Field(
+        description="When it is void at the latest: it is as soon as the connection's socket closes."
+    )
+
+
+async def request(call: Call[Phone, None]) -> Response:
+    registered = await existing(call)
+    lease = await call.backends.leases.read(registered.id)
+    phone = call.body.phone
+    served = lease is not None and lease.owner is not None
+    _check(presenters.connection(registered, lease), phone, served=served)
+    told = await answered(call, "pairing_code", {"phone": phone})
+    if "error" in told:
+        raise _refusal(told)
+    return written(_shown(told["text"], told["expires_at"]), 201)
+
+
+async def get(call: Call[None, None]) -> Response:
+    registered = await existing(call)
+    found = await call.backends.leases.pairing_code(registered.id)
+    if found is None:
+        raise Problem("no_pairing_code")
+    return written(_shown(*found))
+
+
+def _check(now: Connection, phone: str, *, served: bool) -> None:
+    if now.state == "open":
+        raise Problem("already_linked")
+    if now.state not in WAITING or not served:
+        raise Problem("not_pairing", f"The connection is {now.state}.", state=now.state)
+    if now.account not in {None, phone}:
+        raise Problem("other_account", "It was linked to another number before.")
+
+
+def _refusal(told: Mapping[str, Any]) -> Problem:
+    error = told["error"]
+    if error == "not_connected":
+        return Problem("whatsapp_away")
+    if error == "pairing_code_limited":
+        return Problem(error, headers={"Retry-After": str(told.get("wait", LATER))})
+    if error in {"already_linked", "pairing_code_refused"}:
+        return Problem(error)
+    return Problem("not_answered", "There is no code.", reason=error)
+
+
+def _shown(text: str, expires_at: float) -> PairingCode:
+    expires = rfc3339(expires_at)
+    assert expires is not None
+    return PairingCode(code=text, expires_at=expires)
+
+
+_PATH = "/api/connections/{connection}/pairing-code"
+_TAG = "connections"
+OPERATIONS = (
+    Operation(
+        "POST",
+        _PATH,
+        "requestPairingCode",
+        "A code to type on the phone in place of scanning; the one before is void",
+        _TAG,
+        request,
+        {201: Gives("The code.", PairingCode)},
+        "admin",
+        body=Phone,
+        refuses=(
+            "already_linked",
+            "not_pairing",
+            "other_account",
+            "invalid_number",
+            "pairing_code_refused",
+            "pairing_code_limited",
+            "connection_busy",
+            "not_answered",
+            "whatsapp_away",
+            "redis_away",
+            "store_away",
+        ),
+    ),
+    Operation(
+        "GET",
+        _PATH,
+        "getPairingCode",
+        "The code that is open",
+        _TAG,
+        get,
+        {200: Gives("The code.", PairingCode)},
+        "admin",
+        refuses=("no_pairing_code", "redis_away", "store_away"),
+    ),
+)

@@ -1,0 +1,117 @@
+"""Who is online and who types: what the connection sees of others."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from pydantic import Field
+from starlette.responses import Response
+
+from gateway.api.lookups import REFUSES, ask, canonical, reach
+from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.response import Answer, Time, rfc3339
+from gateway.schemas import addresses
+from gateway.schemas.requests import Address, Body
+
+if TYPE_CHECKING:
+    from actors.redis.leases import Lease
+    from actors.redis.presence import Seen
+
+
+class Subscription(Body):
+    """Whose presence is to be told."""
+
+    chat: Address
+
+
+class Typist(Answer):
+    """Who types in a group."""
+
+    participant: str
+    typing: Literal["composing", "recording"]
+    at: Time
+
+
+class Chat(Answer):
+    """What somebody is seen doing now."""
+
+    chat: str
+    presence: Literal["available", "unavailable", "unknown"] = Field(
+        description="`unknown` where WhatsApp has told nothing since the connection opened."
+    )
+    last_seen: Time | None = Field(description="When they were last online, where they show it.")
+    typing: Literal["composing", "recording"] | None = Field(
+        description="It ends by itself some seconds after it was last told."
+    )
+    at: Time | None = Field(description="When the newest of it was told.")
+    participants: list[Typist] = Field(description="Who types in a group, the newest first.")
+
+
+async def subscribe(call: Call[Subscription, None]) -> Response:
+    await reach(call)
+    await ask(call, "subscribe", {"chat": call.body.chat})
+    return Response(status_code=204)
+
+
+async def seen(call: Call[None, None]) -> Response:
+    await reach(call)
+    connection, backends = call.path["connection"], call.backends
+    chat = canonical(call.path["who"], addresses.chat)
+    told = await backends.presences.read(connection, chat, time.time())
+    lease = (await backends.leases.read_all([connection])).get(connection)
+    return written(shown(chat, told, lease))
+
+
+def shown(chat: str, told: Seen, lease: Lease | None) -> Chat:
+    """What is known of a chat; a presence that an earlier socket was told of may be over."""
+    since = lease.since if lease is not None and lease.state == "open" else None
+    known = told.at if since is not None and told.at is not None and told.at >= since else None
+    newest = sorted(told.typing.items(), key=lambda pair: pair[1][1], reverse=True)
+    typists = [
+        Typist(participant=who, typing=cast("Any", state), at=rfc3339(at) or "")
+        for who, (state, at) in newest
+    ]
+    times = [at for _, (_, at) in newest[:1]] + ([] if known is None else [known])
+    return Chat(
+        chat=chat,
+        presence=cast("Any", "unknown" if known is None else told.presence),
+        last_seen=rfc3339(told.last_seen),
+        typing=typists[0].typing if typists else None,
+        at=rfc3339(max(times, default=None)),
+        participants=[one for one in typists if one.participant != chat],
+    )
+
+
+_TAG = "connections"
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/api/connections/{connection}/subscriptions",
+        "subscribePresence",
+        "Ask WhatsApp to tell of a person's presence, for 24 hours",
+        _TAG,
+        subscribe,
+        {
+            204: Gives(
+                "WhatsApp was asked, and is again after each reconnection. It tells only an account"
+                " that is shown as online itself. Of the people watched, 256 at most, the longest"
+                " watched make room."
+            )
+        },
+        "send",
+        body=Subscription,
+        refuses=(*REFUSES, "invalid_number", "unsupported_chat"),
+    ),
+    Operation(
+        "GET",
+        "/api/connections/{connection}/presence/{who}",
+        "getPresence",
+        "Whether a person is online, and who types",
+        _TAG,
+        seen,
+        {200: Gives("What is known now.", Chat)},
+        "read",
+        refuses=("redis_away", "invalid_number", "unsupported_chat"),
+    ),
+)

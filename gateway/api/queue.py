@@ -1,0 +1,241 @@
+"""The queue as a caller sees it: depth, dead letters, and sending those again."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING
+
+from actors.queue.dead_letters import LOOKED_AT
+from actors.queue.lanes import NotDead, NotFound, Which
+from actors.queue.records import split_id
+from actors.redis.keys import is_connection
+from gateway.http import auth
+from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.problems import Problem
+from gateway.schemas import presenters, responses
+from gateway.schemas.requests import After, ListDead, Redrive, Retry
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from starlette.responses import Response
+
+    from actors.queue.lanes import Record
+
+
+async def show(call: Call[None, None]) -> Response:
+    names = _reachable(call)
+    return written(presenters.queue(names, await call.backends.lanes.counts_many(names)))
+
+
+async def dead(call: Call[None, ListDead]) -> Response:
+    """Dead letters by connection, and of each the oldest first."""
+    query = call.query
+    names = _reachable(call) if query.connection is None else [await _known(call, query.connection)]
+    behind = _position(query.after)
+    if behind is not None and query.connection not in (None, behind[0]):
+        raise Problem("invalid_cursor", "The cursor is one of another connection's list.")
+    if behind is not None:
+        names = [name for name in names if name >= behind[0]]
+    found: list[Record] = []
+    for name in names:
+        after = behind[1] if behind is not None and behind[0] == name else None
+        found += await call.backends.lanes.dead(name, after, query.limit + 1 - len(found))
+        if len(found) > query.limit:
+            break
+    items = found[: query.limit]
+    last = items[-1] if len(found) > len(items) else None
+    return written(
+        responses.Messages(
+            items=[presenters.queued(record) for record in items],
+            next=None if last is None else _encoded(last.id),
+        )
+    )
+
+
+async def retry(call: Call[None, None]) -> Response:
+    id = call.path["id"]  # noqa: A001 - the field's word
+    parts = split_id(id)
+    if parts is None:
+        raise Problem("unknown_message")
+    auth.require_connection(call.key, parts[0])
+    try:
+        record = await call.backends.lanes.retry(id)
+    except NotFound:
+        raise Problem("unknown_message") from None
+    except NotDead as error:
+        raise Problem(
+            "not_dead", f"The message is {error.status}.", message_status=error.status
+        ) from None
+    return written(presenters.queued(record), 202)
+
+
+async def retry_failed(call: Call[Retry, None]) -> Response:
+    wanted = call.body.connection
+    names = _reachable(call) if wanted is None else [await _known(call, wanted)]
+    retried = 0
+    for name in names:
+        retried += await call.backends.lanes.retry_all(name)
+    return written(responses.Retried(retried=retried), 202)
+
+
+async def redrive(call: Call[Redrive, After]) -> Response:
+    """By connection, and of each the oldest first; one request looks at a bounded number."""
+    body, lanes = call.body, call.backends.lanes
+    names = _reachable(call) if body.connection is None else [await _known(call, body.connection)]
+    which = Which(body.chat, body.code, _seconds(body.died_after), _seconds(body.died_before))
+    if body.ids is not None:
+        if call.query.after is not None:
+            raise Problem("invalid_cursor", "With `ids` there is no next page.")
+        parts = [each for each in map(split_id, dict.fromkeys(body.ids)) if each is not None]
+        redriven = 0
+        for name in names:
+            ids = [message_id for connection, message_id in parts if connection == name]
+            left = body.limit - redriven
+            redriven += await lanes.redrive_these(name, ids, which, limit=left)
+        return written(responses.Redriven(redriven=redriven, next=None), 202)
+    first, behind = _place(call.query.after)
+    if body.connection is not None and first not in ("", body.connection):
+        raise Problem("invalid_cursor", "The cursor is one of another connection's list.")
+    redriven, most = 0, LOOKED_AT
+    names = sorted(name for name in names if name >= first)
+    for name in names:
+        found = await lanes.redrive(
+            name,
+            which,
+            limit=body.limit - redriven,
+            behind=behind if name == first else 0,
+            most=most,
+        )
+        redriven, most = redriven + found.count, most - found.looked
+        if found.behind is not None:
+            cursor = _encoded(f"{name} {found.behind}")
+            return written(responses.Redriven(redriven=redriven, next=cursor), 202)
+    return written(responses.Redriven(redriven=redriven, next=None), 202)
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
+
+
+def _place(cursor: str | None) -> tuple[str, int]:
+    """The connection and the letter behind which a redrive goes on. Problem `invalid_cursor`."""
+    if cursor is None:
+        return "", 0
+    name, _, behind = _decoded(cursor).partition(" ")
+    if not is_connection(name) or not behind.isascii() or not behind.isdecimal():
+        raise Problem("invalid_cursor")
+    return name, int(behind[:18])
+
+
+def _reachable(
+    call: Call[None, None] | Call[None, ListDead] | Call[Retry, None] | Call[Redrive, After],
+) -> list[str]:
+    return [each.id for each in call.backends.known.all() if call.key.reaches(each.id)]
+
+
+async def _known(
+    call: Call[None, ListDead] | Call[Retry, None] | Call[Redrive, After], connection: str
+) -> str:
+    auth.require_connection(call.key, connection)
+    if await call.backends.known.find(connection) is None:
+        raise Problem("unknown_connection")
+    return connection
+
+
+def _encoded(place: str) -> str:
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: str) -> str:
+    try:
+        return base64.b64decode(
+            cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True
+        ).decode()
+    except (binascii.Error, ValueError):
+        raise Problem("invalid_cursor") from None
+
+
+def _position(cursor: str | None) -> tuple[str, str] | None:
+    """Connection and id behind which a page begins. Problem `invalid_cursor`."""
+    if cursor is None:
+        return None
+    place = _decoded(cursor)
+    parts = split_id(place)
+    if parts is None:
+        raise Problem("invalid_cursor")
+    return parts[0], place
+
+
+_TAG = "queue"
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/api/queue",
+        "getQueue",
+        "What waits, in all and per connection",
+        _TAG,
+        show,
+        {200: Gives("The queue.", responses.Queue)},
+        "read",
+        refuses=("redis_away",),
+    ),
+    Operation(
+        "GET",
+        "/api/queue/dead",
+        "listDead",
+        "Dead letters, with the reason",
+        _TAG,
+        dead,
+        {200: Gives("A page of dead letters.", responses.Messages)},
+        "read",
+        query=ListDead,
+        refuses=("unknown_connection", "invalid_cursor", "redis_away"),
+    ),
+    Operation(
+        "POST",
+        "/api/queue/dead/{id}/retry",
+        "retryDead",
+        "Send a dead letter again, behind what waits for its chat",
+        _TAG,
+        retry,
+        {202: Gives("Queued again.", responses.Message)},
+        "send",
+        refuses=("unknown_message", "not_dead", "redis_away"),
+    ),
+    Operation(
+        "POST",
+        "/api/queue/redrive",
+        "redrive",
+        "Send again the dead letters that fit what is given",
+        _TAG,
+        redrive,
+        {202: Gives("Queued again.", responses.Redriven)},
+        "send",
+        body=Redrive,
+        query=After,
+        body_optional=True,
+        refuses=(
+            "unknown_connection",
+            "invalid_cursor",
+            "invalid_number",
+            "unsupported_chat",
+            "redis_away",
+            "store_away",
+        ),
+    ),
+    Operation(
+        "POST",
+        "/api/queue/retry-failed",
+        "retryFailed",
+        "Send all dead letters again",
+        _TAG,
+        retry_failed,
+        {202: Gives("Queued again.", responses.Retried)},
+        "send",
+        body=Retry,
+        body_optional=True,
+        refuses=("unknown_connection", "redis_away", "store_away"),
+    ),
+)

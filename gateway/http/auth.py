@@ -1,0 +1,85 @@
+"""Who is asking, and may they."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.state.documents import StoreAway
+from gateway.http.header_fields import every
+from gateway.http.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.http.api_keys import Key, KeyRing, Scope
+    from gateway.http.header_fields import Fields
+
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="teimoso"'}
+
+
+def presented(fields: Fields) -> str | None:
+    """The key in `X-Api-Key` or `Authorization: Bearer`; never one in the URL.
+
+    Problem `unauthorized` where there are several: whoever added the second one must not decide
+    whose rights count. The same key in both headers is one key.
+    """
+    own, standard = every(fields, b"x-api-key"), every(fields, b"authorization")
+    if len(own) == 1 and not standard:
+        return own[0] or None
+    tokens = {token for token in own if token} | {_bearer(value) for value in standard} - {None}
+    if len(own) > 1 or len(standard) > 1 or len(tokens) > 1:
+        raise Problem(
+            "unauthorized",
+            "The request shows several API keys; send one, in one header.",
+            headers=_CHALLENGE,
+        )
+    return next(iter(tokens), None)
+
+
+def _bearer(value: str) -> str | None:
+    scheme, _, token = value.partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+async def authenticate(ring: KeyRing, fields: Fields) -> Key:
+    """The caller's key. Problems: `unauthorized`, `store_away`."""
+    token = presented(fields)
+    if token is None:
+        raise Problem(
+            "unauthorized",
+            "Send the API key in X-Api-Key, or as Authorization: Bearer.",
+            headers=_CHALLENGE,
+        )
+    try:
+        key = await ring.find(token)
+    except StoreAway:
+        raise Problem("store_away", "The API key cannot be checked now.") from None
+    if key is None:
+        raise Problem("unauthorized", "There is no such API key.", headers=_CHALLENGE)
+    return key
+
+
+def require(key: Key, scope: Scope) -> None:
+    """Problem `missing_scope` unless the key has the scope."""
+    if not key.may(scope):
+        raise Problem("missing_scope", f"This needs an API key with the scope {scope}.")
+
+
+def require_connection(key: Key, connection: str) -> None:
+    """Problem `connection_forbidden` unless the key is for the connection.
+
+    Asked before whether the connection exists, so that a key cannot probe for others.
+    """
+    if not key.reaches(connection):
+        raise Problem("connection_forbidden")
+
+
+def require_connections(key: Key, named: Sequence[str] | None) -> None:
+    """Problem `connection_forbidden` unless the key is for all that are named; None names every one.
+
+    So what a key makes reaches no further than the key.
+    """
+    if named is None and not key.covers(None):
+        raise Problem("connection_forbidden", "Name the connections: this key is for some only.")
+    for connection in named or ():
+        require_connection(key, connection)

@@ -1,0 +1,230 @@
+"""One path of the API: what each of its methods takes, gives and refuses, and how it is asked.
+
+An `Operation` is both what runs and what the OpenAPI document is made from: it cannot promise
+what it does not do. The order of refusals is fixed: method, key, rate, scope, query, body.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import RootModel, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from actors.connection.backup.bucket.port import BucketAway
+from actors.media.store import LimitReached, StoreFull, StoreUnavailable
+from actors.queue.spool.file import SpoolUnavailable
+from actors.redis.client import RedisAway
+from actors.state.documents import InvalidCursor, StoreAway
+from gateway.http import auth, body, limits, problems
+from gateway.http.problems import Problem, from_validation
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from pydantic import BaseModel
+    from starlette.types import Receive, Send
+    from starlette.types import Scope as AsgiScope
+
+    from gateway.backends import Backends
+    from gateway.http.api_keys import Key, Scope
+    from gateway.http.header_fields import Fields
+    from gateway.http.response import Answer
+
+B = TypeVar("B")
+Q = TypeVar("Q")
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[B, Q]):
+    """A request that was let in: its key, and its validated body and query."""
+
+    backends: Backends
+    request: Request
+    key: Key
+    body: B
+    query: Q
+
+    @property
+    def path(self) -> dict[str, str]:
+        return self.request.path_params
+
+    @property
+    def fields(self) -> Fields:
+        """The header fields."""
+        found: Fields = self.request.scope["headers"]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Gives:
+    """One answer: its description and its model, or models to tell apart by their fields.
+
+    `media_types` where it is not JSON alone; `headers` are answer headers by description.
+    """
+
+    description: str
+    model: type[Answer] | tuple[type[Answer], ...] = ()
+    media_types: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def models(self) -> tuple[type[Answer], ...]:
+        return self.model if isinstance(self.model, tuple) else (self.model,)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path. `scope` None: anybody may. `refuses` adds to what is evident.
+
+    With `optional_key` anybody may, and who shows a key sees more. `body_optional` reads an empty
+    body as ``{}``; with `upload` the handler reads any body as it arrives. `headers` are request headers: description, and pattern of what they may hold.
+    """
+
+    method: str
+    path: str
+    id: str
+    summary: str
+    tag: str
+    handler: Callable[[Call[Any, Any]], Awaitable[Response]]
+    gives: Mapping[int, Gives]
+    scope: Scope | None
+    optional_key: bool = False
+    body: type[BaseModel] | None = None
+    body_optional: bool = False
+    upload: bool = False
+    query: type[BaseModel] | None = None
+    headers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    refuses: tuple[str, ...] = ()
+
+
+class Endpoint:
+    """The ASGI application of one path; the router has refused every other method."""
+
+    def __init__(self, path: str, operations: Mapping[str, Operation]) -> None:
+        self.path = path
+        self.operations = dict(operations)
+        if "GET" in operations:
+            self.operations["HEAD"] = operations["GET"]
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        operation = self.operations[scope["method"]]
+        try:
+            with telling_what_is_away:
+                call = await _let_in(operation, Request(scope, receive))
+                response = await operation.handler(call)
+        except Problem as problem:
+            response = problem.response()
+        await response(scope, receive, send)
+
+
+class _TellingWhatIsAway:
+    """What does not answer becomes the `Problem` that says so."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is not None:
+            for kind, (code, detail) in _AWAY.items():
+                if isinstance(error, kind):
+                    raise Problem(code, detail) from None
+
+
+# Of two that fit, the first: what is full is a kind of what is unavailable.
+_AWAY: Mapping[type[Exception], tuple[str, str | None]] = {
+    RedisAway: ("redis_away", "Redis does not answer; try again soon."),
+    SpoolUnavailable: ("spool_unavailable", "The disk does not answer; try again soon."),
+    StoreAway: ("store_away", "The state store does not answer; try again soon."),
+    LimitReached: (
+        "media_limit_reached",
+        "MEDIA_LIMIT allows no more; files go MEDIA_RETENTION_DAYS after they were needed last.",
+    ),
+    StoreFull: ("disk_full", None),
+    StoreUnavailable: ("media_unavailable", "The disk does not answer; try again soon."),
+    BucketAway: ("vault_away", "The bucket does not answer; try again soon."),
+    InvalidCursor: ("invalid_cursor", None),
+}
+telling_what_is_away = _TellingWhatIsAway()
+
+
+async def _let_in(operation: Operation, request: Request) -> Call[Any, Any]:
+    backends: Backends = request.app.state.backends
+    key: Any = None
+    if operation.scope is not None:
+        key = await auth.authenticate(backends.ring, request.scope["headers"])
+        request.scope[limits.FIELDS], refusal = backends.limits.take(key.id)
+        if refusal is not None:
+            raise refusal
+        auth.require(key, operation.scope)
+    query = _query(operation.query, request) if operation.scope is not None else None
+    content = None if operation.body is None else await _body(operation, operation.body, request)
+    return Call(backends, request, key, content, query)
+
+
+def _query(model: type[BaseModel] | None, request: Request) -> BaseModel | None:
+    given: dict[str, str] = {}
+    if request.scope["query_string"]:
+        for name, value in request.query_params.multi_items():
+            if name in given:
+                raise Problem(
+                    "invalid_parameter",
+                    f"The parameter {problems.named(name)}: it is given twice.",
+                    errors=[
+                        {
+                            "field": problems.named(name),
+                            "code": "invalid_parameter",
+                            "message": "it is given twice",
+                        }
+                    ],
+                )
+            given[name] = value
+        if model is None:
+            raise Problem("unknown_parameter", "This takes no query parameters.")
+    if model is None:
+        return None
+    try:
+        return model.model_validate(given) if given else _defaults(model)
+    except ValidationError as error:
+        raise from_validation(error, parameters=True) from None
+
+
+@cache
+def _defaults(model: type[BaseModel]) -> BaseModel:
+    """What no parameters at all mean; raises ValidationError."""
+    return model.model_validate({})
+
+
+async def _body(operation: Operation, model: type[BaseModel], request: Request) -> BaseModel:
+    content = await body.read(request)
+    if not content and operation.body_optional:
+        return model()
+    body.require_json(request)
+    try:
+        validated = model.model_validate_json(content)
+    except ValidationError as error:
+        raise from_validation(error, tagged=issubclass(model, RootModel)) from None
+    one = validated.root if isinstance(validated, RootModel) else validated
+    body.require_each_once(content, len(one.model_fields_set))
+    return validated
+
+
+class Json(Response):
+    """An answer whose JSON is written already, so that nothing is to be found out of its headers."""
+
+    def __init__(self, content: bytes, status: int, headers: Mapping[str, str]) -> None:
+        self.status_code, self.body, self.background = status, content, None
+        self.raw_headers = [
+            *((name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()),
+            (b"content-length", b"%d" % len(content)),
+            (b"content-type", b"application/json"),
+        ]
+
+
+def written(answer: Answer, status: int = 200, **headers: str) -> Response:
+    """An answer as JSON; `headers` with underscores for dashes."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Json(answer.__pydantic_serializer__.to_json(answer), status, named)

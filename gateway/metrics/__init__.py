@@ -1,0 +1,4 @@
+"""Counters and states as the text that Prometheus reads.
+
+The counters themselves are `actors/metrics`.
+"""

@@ -1,0 +1,194 @@
+"""Queue, connections and machine at one moment, as series for Prometheus."""
+
+from __future__ import annotations
+
+import time
+from itertools import accumulate
+from typing import TYPE_CHECKING, get_args
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+from actors.health.breakers import LEVELS
+from actors.queue.records import COUNTED, TOOK
+from gateway.schemas.responses import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from prometheus_client.core import Metric
+
+    from actors.queue.lanes import Counts
+    from actors.queue.records import Flow
+    from actors.queue.spool.file import Depth
+    from gateway.observation import Observation
+    from gateway.schemas.responses import Connection
+
+STATES: tuple[str, ...] = get_args(State)
+
+FLOWS: Mapping[str, tuple[str, str]] = {
+    "queued": ("teimoso_messages_queued", "Messages that entered the queue."),
+    "sent": ("teimoso_messages_sent", "Messages that WhatsApp acknowledged."),
+    "delivered": ("teimoso_messages_delivered", "Messages that reached a device of the recipient."),
+    "read": ("teimoso_messages_read", "Messages that the recipient read."),
+    "dead": ("teimoso_messages_dead", "Messages that became dead letters."),
+    "cancelled": ("teimoso_messages_cancelled", "Messages that were cancelled."),
+    "retries": ("teimoso_messages_retries", "Attempts that failed and are made again."),
+    "cut_off": ("teimoso_messages_cut_off", "Attempts that the end of their owner cut off."),
+    "redriven": ("teimoso_messages_redriven", "Dead letters that were sent again."),
+    "revived": (
+        "teimoso_messages_revived",
+        "Dead or cancelled messages that turned out to have been sent.",
+    ),
+}
+assert set(FLOWS) == set(COUNTED)
+
+
+class Snapshot(Collector):
+    """Queue and connections at one moment; what could not be read has no series."""
+
+    def __init__(self, seen: Observation, now: float | None = None) -> None:
+        self._seen = seen
+        self._now = time.time() if now is None else now
+
+    def collect(self) -> Iterator[Metric]:
+        seen = self._seen
+        yield GaugeMetricFamily(
+            "teimoso_redis_up", "Whether Redis answers.", value=float(seen.redis)
+        )
+        yield GaugeMetricFamily(
+            "teimoso_state_store_up",
+            "Whether the state store answers.",
+            value=float(seen.store),
+        )
+        if seen.durable is not None:
+            yield GaugeMetricFamily(
+                "teimoso_redis_durable",
+                "Whether Redis is known to have on disk what it acknowledged.",
+                value=float(seen.durable.holds),
+            )
+        if seen.spool is not None:
+            yield from self._spool(seen.spool)
+        if seen.redis:
+            yield from self._queue(seen.counts)
+            yield from _flows(seen.flows)
+        yield from self._states(seen.connections)
+        yield from _machine(seen)
+
+    def _spool(self, depth: Depth) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "teimoso_spool_messages",
+            "Messages on this host's disk that the queue does not have yet.",
+            value=depth.count,
+        )
+        oldest = self._now if depth.oldest_at is None else depth.oldest_at
+        yield GaugeMetricFamily(
+            "teimoso_spool_oldest_age_seconds",
+            "Age of the oldest of them; 0 when there is none.",
+            value=max(0.0, self._now - oldest),
+        )
+
+    def _queue(self, counts: Mapping[str, Counts]) -> Iterator[Metric]:
+        depth = GaugeMetricFamily(
+            "teimoso_queue_messages", "Messages in the queue.", labels=["connection", "status"]
+        )
+        age = GaugeMetricFamily(
+            "teimoso_queue_oldest_age_seconds",
+            "Time for which the oldest unfinished message could have left; 0 when there is none.",
+            labels=["connection"],
+        )
+        for connection, of in counts.items():
+            depth.add_metric([connection, "waiting"], of.waiting)
+            depth.add_metric([connection, "active"], of.active)
+            depth.add_metric([connection, "delayed"], of.delayed)
+            depth.add_metric([connection, "dead"], of.dead)
+            oldest = self._now if of.oldest_at is None else of.oldest_at
+            age.add_metric([connection], max(0.0, self._now - oldest))
+        yield depth
+        yield age
+
+    def _states(self, connections: Sequence[Connection]) -> Iterator[Metric]:
+        state = GaugeMetricFamily(
+            "teimoso_connection_state",
+            "1 for the state that the connection is in, 0 for the others.",
+            labels=["connection", "state"],
+        )
+        wanted = GaugeMetricFamily(
+            "teimoso_connection_wanted",
+            "1 where the connection was linked once and should run.",
+            labels=["connection"],
+        )
+        epoch = GaugeMetricFamily(
+            "teimoso_connection_epoch", "The connection's epoch.", labels=["connection"]
+        )
+        breaker = GaugeMetricFamily(
+            "teimoso_connection_breaker_state",
+            "The circuit breaker of the connection: 0 closed, 1 half-open, 2 open.",
+            labels=["connection"],
+        )
+        restarts = CounterMetricFamily(
+            "teimoso_connection_restarts",
+            "Times that the connection was taken over from an owner that had died.",
+            labels=["connection"],
+        )
+        for connection in connections:
+            for name in STATES:
+                state.add_metric([connection.id, name], float(connection.state == name))
+            linked = connection.account is not None
+            wanted.add_metric([connection.id], float(linked and connection.desired == "running"))
+            epoch.add_metric([connection.id], connection.epoch)
+            restarts.add_metric([connection.id], connection.restarts)
+            breaker.add_metric([connection.id], LEVELS[connection.breaker])
+        yield state
+        yield wanted
+        yield epoch
+        yield restarts
+        yield breaker
+
+
+def _flows(flows: Mapping[str, Flow]) -> Iterator[Metric]:
+    for key, (name, help_) in FLOWS.items():
+        counter = CounterMetricFamily(name, help_, labels=["connection"])
+        for connection, flow in flows.items():
+            counter.add_metric([connection], flow.counts[key])
+        yield counter
+    lost = GaugeMetricFamily(
+        "teimoso_messages_unaccounted",
+        "Messages that entered the queue and are nowhere now; anything but 0 breaks a promise.",
+        labels=["connection"],
+    )
+    took = HistogramMetricFamily(
+        "teimoso_message_sent_seconds",
+        "Time from a message's acceptance, or its send_at, to WhatsApp's acknowledgement.",
+        labels=["connection"],
+    )
+    bounds = [*map(str, TOOK), "+Inf"]
+    for connection, flow in flows.items():
+        lost.add_metric([connection], flow.unaccounted)
+        took.add_metric(
+            [connection],
+            list(zip(bounds, accumulate(flow.took), strict=True)),
+            flow.took_seconds,
+        )
+    yield lost
+    yield took
+
+
+def _machine(seen: Observation) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "teimoso_machine_cpu_ratio", "How busy the machine is, 0 to 1.", value=seen.cpu / 100
+    )
+    yield GaugeMetricFamily(
+        "teimoso_machine_memory_ratio",
+        "How much of the machine's memory is used, 0 to 1.",
+        value=seen.memory / 100,
+    )
+    if seen.disk is not None:
+        yield GaugeMetricFamily(
+            "teimoso_disk_free_bytes",
+            "Bytes left on the fullest disk that the service writes to.",
+            value=seen.disk.free,
+        )
+        yield GaugeMetricFamily(
+            "teimoso_disk_size_bytes", "Size of that disk.", value=seen.disk.size
+        )

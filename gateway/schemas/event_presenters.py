@@ -1,0 +1,149 @@
+"""Events, webhooks and deliveries as answers (pure)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from gateway.http.response import rfc3339
+from gateway.schemas import events as answers
+from gateway.schemas import presenters
+
+if TYPE_CHECKING:
+    from actors.state.documents import Document
+    from actors.state.events.outbox import Told
+    from actors.state.webhooks import Webhook
+
+
+class Unreadable(ValueError):  # noqa: N818 - reads as what it is
+    """An event that another release wrote, of which this one can make nothing."""
+
+
+def event(told: Told) -> answers.EventAnswer:
+    """What webhooks and readers are told. Raises `Unreadable`."""
+    try:
+        return _event(told)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        # Its text could quote a message.
+        raise Unreadable(type(error).__name__) from None
+
+
+def _event(told: Told) -> answers.EventAnswer:
+    happened = told.event
+    document = happened.data
+    common: dict[str, Any] = {
+        "id": happened.id,
+        "seq": told.seq,
+        "timestamp": rfc3339(happened.at),
+        "connection": happened.connection,
+        "cut": told.cut,
+        "type": happened.type,
+    }
+    match happened.type:
+        case "message.received":
+            return answers.ReceivedEvent(**common, data=presenters.stored(document))
+        case "message.changed":
+            return answers.ChangedEvent(**common, data=_change(document))
+        case "connection.state":
+            return answers.StateEvent(**common, data=_state(document))
+        case "alert.raised" | "alert.repeated" | "alert.cleared":
+            return answers.AlertEvent(**common, data=presenters.alert(_readable(document)))
+    return answers.StepEvent(**common, data=_step(told))
+
+
+def written(told: Told) -> bytes:
+    """The event as JSON, on one line. Raises `Unreadable`."""
+    found = event(told)
+    return found.__pydantic_serializer__.to_json(found)
+
+
+def webhook(known: Webhook, seq: int) -> dict[str, Any]:
+    """The fields of `answers.Webhook`; `seq` is the number of the last event."""
+    progress = known.progress
+    return {
+        "id": known.id,
+        "url": known.url,
+        "events": None if known.events is None else list(known.events),
+        "connections": None if known.connections is None else list(known.connections),
+        "enabled": known.off is None,
+        "disabled_because": known.off,
+        "created_at": rfc3339(known.created_at),
+        "waiting": 0 if known.off == "gone" else max(0, seq - progress.cursor),
+        "failing_since": rfc3339(progress.failing_since),
+        "attempts": progress.attempts,
+        "error": progress.error,
+        "retry_at": rfc3339(progress.retry_at),
+        "delivered_at": rfc3339(progress.delivered_at),
+        "missed": progress.missed,
+    }
+
+
+def delivery(told: Told, known: Webhook, document: Document | None) -> answers.Delivery:
+    """How far an event is on its way; `document` is what is kept of one that did not get through."""
+    progress = known.progress
+    common: dict[str, Any] = {
+        "id": str(told.seq),
+        "event_id": told.event.id,
+        "type": told.event.type,
+        "connection": told.event.connection,
+        "at": rfc3339(told.event.at),
+    }
+    if document is not None:
+        return answers.Delivery(
+            **common,
+            status=document["status"],
+            attempts=document["attempts"],
+            error=document["error"],
+            tried_at=rfc3339(document["tried_at"]),
+        )
+    waiting = told.seq > progress.cursor
+    following = told.seq == progress.cursor + 1
+    return answers.Delivery(
+        **common,
+        status="waiting" if waiting else "delivered",
+        attempts=(progress.attempts if following else 0) if waiting else None,
+        error=progress.error if waiting and following and progress.attempts else None,
+        tried_at=None,
+    )
+
+
+def _readable(document: Document) -> Document:
+    return {**document, "reason": document["reason"] or ""}
+
+
+def _step(told: Told) -> answers.MessageStep:
+    document = told.event.data
+    return answers.MessageStep(
+        id=document["id"],
+        message_id=document["message_id"],
+        connection=document["connection"],
+        chat=document["chat"],
+        type=document["type"],
+        status=cast("answers.Step", told.event.type.partition(".")[2]),
+        at=rfc3339(told.event.at) or "",
+        attempts=document.get("attempts") or 0,
+        error=document.get("error"),
+        uncertain=bool(document.get("uncertain")),
+    )
+
+
+def _change(data: Document) -> answers.MessageChange:
+    names = ("id", "message_id", "connection", "chat", "change", "by")
+    return answers.MessageChange(
+        **{name: data[name] for name in names},
+        at=rfc3339(data["at"]) or "",
+        emoji=data.get("emoji"),
+        text=data.get("text"),
+        options=data.get("options"),
+    )
+
+
+def _state(data: Document) -> answers.ConnectionState:
+    return answers.ConnectionState(
+        id=data["id"],
+        state=data["state"],
+        cause=data["cause"],
+        epoch=data["epoch"] or 0,
+        since=rfc3339(data["since"]),
+        account=data["account"],
+        retry_at=rfc3339(data["retry_at"]),
+    )

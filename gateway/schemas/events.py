@@ -1,0 +1,206 @@
+"""What webhooks and readers of `/api/events` are told: the models that events are written with."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from actors.state.events.derivation import EventType  # noqa: TC001 - pydantic reads it at run time
+from gateway.http.response import Answer, Time
+from gateway.schemas.responses import Alert, Connection, Message, State
+
+Step = Literal["sent", "delivered", "read", "dead", "cancelled"]
+
+
+class EventAnswer(Answer):
+    """What all events have. Told again, also after a crash, an event has the same `id`."""
+
+    id: str = Field(description="Of the event; `webhook-id` of its delivery.")
+    seq: int = Field(description="Rises with each event of the instance.")
+    timestamp: Time = Field(description="When it happened.")
+    connection: str | None = Field(description="Where it is about one.", examples=["shop"])
+    cut: bool = Field(description="Its words were too long, and are null: ask for them by the id.")
+
+
+class ReceivedEvent(EventAnswer):
+    """A message arrived; once more where one that could not be read at first now can be."""
+
+    type: Literal["message.received"]
+    data: Message
+
+
+class MessageStep(Answer):
+    id: str = Field(examples=["shop.3EB0A1B2C3D4E5F6A7B8C9"])
+    message_id: str
+    connection: str
+    chat: str
+    type: str
+    status: Step = Field(description="What it entered.")
+    at: Time
+    attempts: int
+    error: str | None = Field(description="The code of what went wrong last.")
+    uncertain: bool = Field(
+        description="Ended without being sent, but an attempt may have arrived all the same."
+    )
+
+
+class StepEvent(EventAnswer):
+    """A message that this service, or the account's phone, sent got further, or ended."""
+
+    type: Literal[
+        "message.sent",
+        "message.delivered",
+        "message.read",
+        "message.dead",
+        "message.cancelled",
+    ]
+    data: MessageStep
+
+
+class MessageChange(Answer):
+    id: str = Field(description="Of the message that was changed.")
+    message_id: str
+    connection: str
+    chat: str
+    change: Literal["reaction", "edit", "delete", "vote"]
+    by: str = Field(description="`me` for the account, else the address of who did it.")
+    at: Time
+    emoji: str | None = Field(description="Of a reaction; empty where one was taken back.")
+    text: str | None = Field(description="What it reads after this edit.")
+    options: list[str] | None = Field(description="What was voted for, where it could be read.")
+
+
+class ChangedEvent(EventAnswer):
+    """A reaction, an edit, a delete or a vote. It is no message besides."""
+
+    type: Literal["message.changed"]
+    data: MessageChange
+
+
+class ConnectionState(Answer):
+    id: str = Field(examples=["shop"])
+    state: State
+    cause: str | None = Field(description="Why it is in this state, where there is a reason.")
+    epoch: int
+    since: Time | None
+    account: str | None
+    retry_at: Time | None
+
+
+class StateEvent(EventAnswer):
+    """A connection is in another state, or in it for another cause."""
+
+    type: Literal["connection.state"]
+    data: ConnectionState
+
+
+class AlertEvent(EventAnswer):
+    """Something lasting that somebody should know of began, lasts, or is over."""
+
+    type: Literal["alert.raised", "alert.repeated", "alert.cleared"]
+    data: Alert
+
+
+Told = Annotated[
+    ReceivedEvent | StepEvent | ChangedEvent | StateEvent | AlertEvent, Field(discriminator="type")
+]
+MODELS: tuple[type[EventAnswer], ...] = (
+    ReceivedEvent,
+    StepEvent,
+    ChangedEvent,
+    StateEvent,
+    AlertEvent,
+)
+
+Progress = Literal["waiting", "delivered", "dead"]
+
+
+class Webhook(Answer):
+    """An endpoint that is told of events."""
+
+    id: str = Field(examples=["wh_0c5a7b1e9d3f42868d17a2b4"])
+    url: str = Field(examples=["https://example.com/teimoso"])
+    events: list[EventType] | None = Field(description="Of which it is told; null is all.")
+    connections: list[str] | None = Field(
+        description="Whose events; null is all, and those of no connection too."
+    )
+    enabled: bool
+    disabled_because: Literal["paused", "gone"] | None = Field(
+        description="`gone`: the endpoint answered 410."
+    )
+    created_at: Time
+    waiting: int = Field(description="Events behind the last that was dealt with, of any type.")
+    failing_since: Time | None = Field(description="Since when no delivery gets through.")
+    attempts: int = Field(description="That failed, of the event that is next.")
+    error: str | None = Field(
+        description="Why the last one failed: `status_…`, `timeout`, `unreachable`, `unknown_host`,"
+        " `private_address`, `tls_failed` or `malformed_answer`."
+    )
+    retry_at: Time | None
+    delivered_at: Time | None = Field(description="When something got through last.")
+    missed: int = Field(description="Events that were gone before they could be delivered.")
+
+
+class AddedWebhook(Webhook):
+    """The endpoint with its secret, which nothing shows again."""
+
+    secret: str = Field(description="What deliveries are signed by.", examples=["whsec_…"])
+
+
+class AddedConnection(Connection):
+    """The connection, and the webhook that was asked for with it."""
+
+    webhook: AddedWebhook
+
+
+class Webhooks(Answer):
+    items: list[Webhook]
+    next: None = None
+
+
+class Rotated(Answer):
+    secret: str = Field(description="The new one. The one before signs too for 24 hours.")
+
+
+class Delivery(Answer):
+    """An event on its way to an endpoint."""
+
+    id: str
+    event_id: str = Field(description="Its `webhook-id`.")
+    type: EventType
+    connection: str | None
+    status: Progress
+    at: Time = Field(description="When it happened.")
+    attempts: int | None = Field(description="null where that is not kept: it was delivered.")
+    error: str | None
+    tried_at: Time | None
+
+
+class Deliveries(Answer):
+    items: list[Delivery]
+    next: str | None
+
+
+def example() -> dict[str, Any]:
+    """An event as it is told."""
+    return {
+        "id": "evt_3f6b0c2d7a914e58b1c9d0e2f3a4b5c6",
+        "seq": 42,
+        "timestamp": "2030-01-01T09:00:00.000Z",
+        "connection": "shop",
+        "cut": False,
+        "type": "message.read",
+        "data": {
+            "id": "shop.3EB0A1B2C3D4E5F6A7B8C9",
+            "message_id": "3EB0A1B2C3D4E5F6A7B8C9",
+            "connection": "shop",
+            "chat": "15550100002@s.whatsapp.net",
+            "type": "text",
+            "status": "read",
+            "at": "2030-01-01T09:00:00.000Z",
+            "attempts": 1,
+            "error": None,
+            "uncertain": False,
+        },
+    }

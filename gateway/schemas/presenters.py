@@ -1,0 +1,219 @@
+"""Answers made of what Redis and the state store know (pure)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, cast
+
+from actors.connection.engine import ENGINES
+from actors.state.messages.received import connection_of
+from gateway.acceptance.engine_limits import EngineGuarantees
+from gateway.http.response import rfc3339
+from gateway.schemas.content_presenters import said_and_done, said_in
+from gateway.schemas.responses import (
+    Alert,
+    Connection,
+    Crash,
+    Lane,
+    Message,
+    Queue,
+    RecoveryAction,
+    State,
+)
+from supervision.reconcile import breaker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from actors.queue.lanes import Counts, Record, Status
+    from actors.redis.leases import Lease
+    from actors.state.connections import Connection as Registered
+    from actors.state.connections import Observed
+    from actors.state.documents import Document
+
+_BEFORE_ANY_OWNER: Mapping[str, State] = {
+    "running": "connecting",
+    "stopped": "stopped",
+    "logged_out": "logged_out",
+}
+FINAL = frozenset({"sent", "delivered", "read", "dead", "cancelled"})
+
+
+def connection(registered: Registered, lease: Lease | None, now: float | None = None) -> Connection:
+    """A connection as it should be and as it was last seen.
+
+    The lease and the stored observation describe the same thing; the newer (epoch, since) wins, so
+    that neither an emptied Redis nor a store that lags behind hides the other.
+    """
+    seen = _newer(lease, registered.observed)
+    if seen is None:
+        state, cause, since = _BEFORE_ANY_OWNER[registered.desired], None, registered.created_at
+        retry_at = None
+    else:
+        state, cause, since = cast("State", seen.state), seen.cause, seen.since
+        retry_at = seen.retry_at
+    accounts = [each.account for each in (seen, lease, registered.observed) if each is not None]
+    return Connection(
+        id=registered.id,
+        state=state,
+        cause=cause,
+        engine=registered.engine,
+        guarantees=_guarantees(registered.engine),
+        epoch=0 if seen is None else seen.epoch,
+        restarts=0 if seen is None else seen.restarts,
+        breaker=breaker(state, cause, since, registered.falls, time.time() if now is None else now),
+        since=rfc3339(since),
+        retry_at=rfc3339(retry_at),
+        account=next((account for account in accounts if account), None),
+        desired=registered.desired,
+        created_at=rfc3339(registered.created_at),
+    )
+
+
+def _guarantees(engine: str) -> EngineGuarantees | None:
+    declared = ENGINES.get(engine)
+    return None if declared is None else EngineGuarantees(**asdict(declared))
+
+
+def _newer(lease: Lease | None, observed: Observed | None) -> Lease | Observed | None:
+    if lease is None or observed is None:
+        return lease or observed
+    return lease if (lease.epoch, lease.since) >= (observed.epoch, observed.since) else observed
+
+
+def first_status(record: Record) -> Status:
+    """The status with which the message was accepted."""
+    later = record.send_at is not None and record.send_at > record.accepted_at
+    return "waiting" if later else "queued"
+
+
+def queued(record: Record, changes: Document | None = None) -> Message:
+    """An outgoing message as the queue knows it; `changes` are those of its document."""
+    times = record.times
+    said = {
+        "id": record.id,
+        "connection": record.connection,
+        "chat": record.chat,
+        "text": None if record.redacted else record.text or None,
+        "content": said_in(record),
+        "changes": changes,
+    }
+    return Message(
+        **said_and_done(said),
+        id=record.id,
+        message_id=record.message_id,
+        connection=record.connection,
+        chat=record.chat,
+        sender=None,
+        direction="out",
+        source="api",
+        at=rfc3339(record.accepted_at),
+        type=record.type,
+        status=record.status,
+        attempts=record.attempts,
+        error=record.error,
+        uncertain=record.uncertain,
+        crashes=[_crash(asdict(crash)) for crash in record.crashes],
+        accepted_at=rfc3339(record.accepted_at),
+        send_at=rfc3339(record.send_at),
+        queued_at=rfc3339(times.get("queued", record.accepted_at)),
+        waiting_at=rfc3339(times.get("waiting")),
+        sending_at=rfc3339(times.get("sending")),
+        sent_at=rfc3339(times.get("sent")),
+        delivered_at=rfc3339(times.get("delivered")),
+        read_at=rfc3339(times.get("read")),
+        dead_at=rfc3339(times.get("dead")),
+        cancelled_at=rfc3339(times.get("cancelled")),
+        received_at=None,
+    )
+
+
+def stored(document: Document) -> Message:
+    """A message as the state store has it, sent or received."""
+    outgoing = document["direction"] == "out"
+    return Message(
+        **said_and_done(document),
+        id=document["id"],
+        message_id=document["message_id"],
+        connection=connection_of(document),
+        chat=document["chat"],
+        sender=document.get("sender"),
+        direction=document["direction"],
+        source=document.get("source") or "api",
+        at=_time(document, "at"),
+        type=document["type"],
+        status=document.get("status") or ("queued" if outgoing else "received"),
+        attempts=document.get("attempts") or 0,
+        error=document.get("error"),
+        uncertain=bool(document.get("uncertain")),
+        crashes=[_crash(crash) for crash in document.get("crashes") or ()],
+        accepted_at=_time(document, "accepted_at") or (_time(document, "at") if outgoing else None),
+        send_at=_time(document, "send_at"),
+        queued_at=_time(document, "queued_at"),
+        waiting_at=_time(document, "waiting_at"),
+        sending_at=_time(document, "sending_at"),
+        sent_at=_time(document, "sent_at"),
+        delivered_at=_time(document, "delivered_at"),
+        read_at=_time(document, "read_at"),
+        dead_at=_time(document, "dead_at"),
+        cancelled_at=_time(document, "cancelled_at"),
+        received_at=_time(document, "received_at") or (None if outgoing else _time(document, "at")),
+    )
+
+
+def alert(document: Document) -> Alert:
+    """An alert as the state store has it."""
+    return Alert(
+        id=document["id"],
+        name=document["name"],
+        connection=document["subject"],
+        severity=document["severity"],
+        reason=document["reason"],
+        active=document["active"],
+        raised_at=rfc3339(document["raised_at"]) or "",
+        cleared_at=rfc3339(document["cleared_at"]),
+        told_at=_time(document, "told_at") or rfc3339(document["raised_at"]),
+        repeats=document.get("repeats", 0),
+    )
+
+
+def recovery(document: Document) -> RecoveryAction:
+    """A recovery action as the state store has it."""
+    return RecoveryAction(**{**document, "at": rfc3339(document["at"])})
+
+
+def _crash(told: Document) -> Crash:
+    return Crash(
+        sending_at=_time(told, "sending_at"),
+        noticed_at=_time(told, "noticed_at"),
+        epoch=told["epoch"],
+        cause=told["cause"],
+    )
+
+
+def _time(document: Document, field: str) -> str | None:
+    value: Any = document.get(field)
+    return rfc3339(value) if isinstance(value, (int, float)) else None
+
+
+def queue(connections: Sequence[str], counts: Mapping[str, Counts]) -> Queue:
+    """The queue of these connections, and the sum."""
+    lanes = [
+        Lane(
+            connection=name,
+            waiting=of.waiting,
+            active=of.active,
+            delayed=of.delayed,
+            dead=of.dead,
+            oldest_at=rfc3339(of.oldest_at),
+        )
+        for name, of in ((name, counts[name]) for name in connections if name in counts)
+    ]
+    return Queue(
+        waiting=sum(lane.waiting for lane in lanes),
+        active=sum(lane.active for lane in lanes),
+        delayed=sum(lane.delayed for lane in lanes),
+        dead=sum(lane.dead for lane in lanes),
+        items=lanes,
+    )

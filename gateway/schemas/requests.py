@@ -1,0 +1,374 @@
+"""What callers send: the models that validate requests, and that the OpenAPI document is made from.
+
+Bodies are strict (a number is not a text) and refuse fields that they do not know; query
+parameters come as text and are read leniently, but refuse names that they do not know as well.
+Each type explains itself by its field descriptions; the codes of refusals are in `gateway/http/problems.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from actors.redis.keys import CONNECTION_ID
+from actors.state.events.derivation import TYPES, EventType
+from gateway.schemas import addresses, text
+
+FIRST, LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+_TYPE = "(" + "|".join(map(re.escape, TYPES)) + ")"
+EVENTS_PATTERN = f"^{_TYPE}(,{_TYPE})*$"
+CONNECTION_PATTERN = f"^{CONNECTION_ID}$"
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+KEY_PATTERN = "^[0-9a-f]{16}$"
+WEBHOOK_PATTERN = "^wh_[0-9a-f]{24}$"
+URL_LONGEST = 2048
+URL_PATTERN = (
+    r"^https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9.])?)(:[0-9]{1,5})?"
+    r"([/?][!$%&'()*+,./0-9:;=?@A-Z_a-z~-]*)?$"
+)
+_URL = re.compile(URL_PATTERN[1:-1], re.ASCII)
+
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+
+ConnectionId = Annotated[str, StringConstraints(pattern=CONNECTION_PATTERN)]
+Engine = Literal["native", "whatsmeow"]
+Status = Literal[
+    "queued",
+    "waiting",
+    "sending",
+    "sent",
+    "delivered",
+    "read",
+    "dead",
+    "cancelled",
+    "received",
+]
+
+
+def _address(written: str) -> str:
+    try:
+        return addresses.canonical(written)
+    except addresses.InvalidAddress as error:
+        raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
+
+
+def _chat(written: str) -> str:
+    try:
+        return addresses.chat(written)
+    except addresses.InvalidAddress as error:
+        raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
+
+
+def _sendable(value: str) -> str:
+    try:
+        return text.sendable(value)
+    except text.InvalidText as error:
+        raise PydanticCustomError(error.code, "{reason}", {"reason": str(error)}) from None
+
+
+def whole(value: object) -> object:
+    """JSON has one kind of number: 5.0 is 5 (JSON Schema, 6.1.1)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _decimal(value: object) -> object:
+    """A number as JSON writes it: pydantic takes ``1_0`` for ten, and spaces around it."""
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise PydanticCustomError("invalid_parameter", "write a number in decimal digits")
+    return value
+
+
+def _truth(value: object) -> object:
+    """JSON's two words: pydantic takes ``yes``, ``1`` and ``on`` too."""
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+def _written_out(value: object) -> object:
+    """Read RFC 3339 alone: pydantic takes numbers too, for seconds or milliseconds since 1970."""
+    if not isinstance(value, str):
+        return value
+    if _RFC3339.fullmatch(value):
+        with suppress(ValueError):  # a 30th of February
+            return datetime.fromisoformat(value.upper())
+    raise PydanticCustomError("invalid_field", "write a time with a zone, as RFC 3339 has it")
+
+
+def _tellable(moment: datetime) -> datetime:
+    """Only a time that can be told again: its UTC may lie outside of all years."""
+    if not FIRST <= moment <= LAST:
+        raise PydanticCustomError("invalid_field", "it is too far from now")
+    return moment
+
+
+def _url(value: str) -> str:
+    """One that every reader of URLs reads alike."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.port != 0 and parts.hostname is not None
+    except ValueError:
+        usable = False
+    if not usable or not _URL.fullmatch(value) or "@" in parts.netloc or len(value) > URL_LONGEST:
+        raise PydanticCustomError(
+            "invalid_url", "write it as https://HOST/PATH, without a user and a fragment"
+        )
+    return value
+
+
+Address = Annotated[
+    str,
+    AfterValidator(_address),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 7,
+            "maxLength": addresses.LONGEST,
+            "pattern": addresses.PATTERN,
+            "description": "An international phone number of 7 to 15 digits (with at most +,"
+            " spaces, dashes and parentheses), or a canonical address.",
+            "examples": ["15550100002", "+1 (555) 010-0002", "15550100002@s.whatsapp.net"],
+        }
+    ),
+]
+Chat = Annotated[
+    str,
+    AfterValidator(_chat),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 7,
+            "maxLength": addresses.LONGEST,
+            "pattern": addresses.CHAT_PATTERN,
+            "description": "An international phone number of 7 to 15 digits (with at most +,"
+            " spaces, dashes and parentheses), a canonical address, or a group's.",
+            "examples": ["15550100002", "120363000000000001@g.us"],
+        }
+    ),
+]
+Text = Annotated[
+    str,
+    AfterValidator(_sendable),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": text.LONGEST,
+            "pattern": text.PATTERN,
+            "description": "The text; control characters other than tab and line ends are refused.",
+            "examples": ["hi"],
+        }
+    ),
+]
+Line = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
+]
+Limit = Annotated[int, BeforeValidator(_decimal)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_tellable)]
+
+
+WebhookUrl = Annotated[
+    str,
+    AfterValidator(_url),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 8,
+            "maxLength": URL_LONGEST,
+            "pattern": URL_PATTERN,
+            "description": "Where to POST to, over https or http. No user, no fragment.",
+            "examples": ["https://example.com/teimoso"],
+        }
+    ),
+]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class Parameters(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewConnection(Body):
+    """A WhatsApp account to hold open. It asks for a QR to be scanned as soon as it runs."""
+
+    id: ConnectionId = Field(
+        description="The name of the connection from now on.", examples=["shop"]
+    )
+    engine: Engine | None = Field(
+        None,
+        description="What speaks WhatsApp's protocol; without it, what `ENGINE` names. `whatsmeow`"
+        " needs its optional extra, and guarantees less.",
+    )
+    webhook: WebhookUrl | None = Field(
+        None, description="An endpoint that is told of its events; the answer has the secret."
+    )
+
+
+class NewKey(Body):
+    """An API key. It is shown once, and kept as a hash."""
+
+    name: Line = Field(description="What it is for.", examples=["checkout"])
+    scopes: Annotated[
+        list[Literal["admin", "send", "read", "metrics"]], Field(min_length=1, max_length=4)
+    ] = Field(description="What it may do; `admin` is all of it.", examples=[["send", "read"]])
+    connections: Annotated[list[ConnectionId], Field(min_length=1, max_length=1000)] | None = Field(
+        None, description="For which connections; without this for all."
+    )
+
+
+class NewWebhook(Body):
+    """An endpoint that is told of what happens from now on."""
+
+    url: WebhookUrl
+    events: Annotated[list[EventType], Field(min_length=1, max_length=20)] | None = Field(
+        None, description="Of which it is told; without this of all.", examples=[["message.read"]]
+    )
+    connections: Annotated[list[ConnectionId], Field(min_length=1, max_length=1000)] | None = Field(
+        None, description="Whose events; without this all, also those of no connection."
+    )
+
+
+class ChangedWebhook(Body):
+    """What is to be different; what is not named stays."""
+
+    url: WebhookUrl | None = None
+    enabled: bool | None = Field(
+        None,
+        examples=[False],
+        description="`false` pauses it: what happens meanwhile is told later.",
+    )
+
+
+class Presence(Body):
+    """How the account is to be seen."""
+
+    presence: Literal["available", "unavailable"] = Field(examples=["available"])
+
+
+class Typing(Body):
+    """What the account is to be seen doing in a chat."""
+
+    state: Literal["composing", "recording", "paused"] = Field(examples=["composing"])
+
+
+class Recovery(Body):
+    """What to recover; without a connection, all that should run."""
+
+    connection: ConnectionId | None = Field(None, examples=["shop"])
+
+
+class Retry(Body):
+    """Whose dead letters to send again; without a connection, those of all."""
+
+    connection: ConnectionId | None = Field(None, examples=["shop"])
+
+
+class Redrive(Body):
+    """Which dead letters to send again: those that fit everything that is given."""
+
+    connection: ConnectionId | None = Field(None, examples=["shop"])
+    chat: Chat | None = None
+    code: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_]{1,100}$",
+        description="The `error` that they died of.",
+        examples=["ack_timeout"],
+    )
+    died_after: Moment | None = Field(None, examples=["2030-01-01T09:00:00Z"])
+    died_before: Moment | None = None
+    ids: list[Annotated[str, StringConstraints(max_length=200)]] | None = Field(
+        None,
+        max_length=1000,
+        description="Only these; what is not a dead letter is passed over.",
+    )
+    limit: Annotated[int, BeforeValidator(whole)] = Field(
+        10_000, ge=1, le=100_000, description="The most to send again."
+    )
+
+
+class Wait(Parameters):
+    wait: Annotated[float, BeforeValidator(_decimal)] = Field(
+        0,
+        ge=0,
+        le=60,
+        allow_inf_nan=False,
+        description="Seconds to wait for the message to be sent or dead before answering."
+        " One that is due only later is answered at once.",
+    )
+
+
+class Upload(Parameters):
+    name: Line | None = Field(
+        None, description="What the file is called.", examples=["invoice.pdf"]
+    )
+
+
+class After(Parameters):
+    after: str | None = Field(
+        None, min_length=1, max_length=1024, description="The `next` of the page before."
+    )
+
+
+class Listing(After):
+    limit: Limit = Field(50, ge=1, le=500, description="The most items to give.")
+
+
+class ListConnections(Listing):
+    limit: Limit = Field(1000, ge=1, le=1000, description="The most items to give.")
+
+
+class ListMessages(Listing):
+    connection: ConnectionId | None = None
+    chat: Chat | None = None
+    direction: Literal["in", "out"] | None = None
+    status: Status | None = None
+    order: Literal["newest", "oldest"] = Field("newest", description="What comes first.")
+
+
+class ListDeliveries(Listing):
+    status: Literal["waiting", "delivered", "dead"] | None = None
+
+
+class ReadEvents(Parameters):
+    connection: ConnectionId | None = None
+    events: Annotated[str, StringConstraints(pattern=EVENTS_PATTERN, max_length=500)] | None = (
+        Field(
+            None,
+            description="Only these types, with commas between.",
+            examples=["message.received"],
+        )
+    )
+
+
+class ListDead(Listing):
+    connection: ConnectionId | None = None
+
+
+class ListAlerts(Listing):
+    connection: ConnectionId | None = None
+    active: Annotated[StrictBool | None, BeforeValidator(_truth)] = Field(
+        None, description="Only those that are active (`true`) or over (`false`)."
+    )
+
+
+class ListRecoveries(Listing):
+    connection: ConnectionId | None = None

@@ -1,0 +1,306 @@
+"""What callers get: the models that answers are written with, and the OpenAPI document made from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.acceptance.engine_limits import EngineGuarantees  # noqa: TC001
+from gateway.http.response import Answer, Time
+from gateway.schemas.message_content import Content, Former, MessageReaction, Referred, Vote  # noqa: TC001 - pydantic reads them at run time
+from gateway.schemas.requests import Status  # noqa: TC001
+
+BreakerState = Literal["closed", "open", "half_open"]
+State = Literal["pairing", "connecting", "open", "reconnecting", "stopped", "failed", "logged_out"]
+
+
+class ApiKey(Answer):
+    """An API key, but for what it is."""
+
+    id: str = Field(examples=["0c5a7b1e9d3f4286"])
+    name: str
+    scopes: list[Literal["admin", "send", "read", "metrics"]]
+    connections: list[str] | None = Field(description="For which; null is all.")
+    created_at: Time
+
+
+class AddedKey(ApiKey):
+    """The key, which nothing shows again."""
+
+    key: str = Field(description="What callers send.", examples=["tmo_…"])
+
+
+class ApiKeys(Answer):
+    items: list[ApiKey]
+    next: None = None
+
+
+class Connection(Answer):
+    """A connection as it should be (`desired`) and as it is (`state` and what follows)."""
+
+    id: str = Field(examples=["shop"])
+    state: State
+    cause: str | None = Field(description="Why it is in this state, where there is a reason.")
+    engine: str
+    guarantees: EngineGuarantees | None = Field(description="null for an unknown engine.")
+    epoch: int = Field(description="Rises whenever another actor takes the connection over.")
+    restarts: int
+    breaker: BreakerState = Field(
+        description="`open`: it fell again and again and is left alone for five minutes;"
+        " `half_open`: it is tried once more."
+    )
+    since: Time | None = Field(description="Since when it is in this state.")
+    retry_at: Time | None = Field(description="When it tries again, where it waits for that.")
+    account: str | None = Field(description="The address of the paired account.")
+    desired: Literal["running", "stopped", "logged_out"]
+    created_at: Time | None
+
+
+class Connections(Answer):
+    items: list[Connection]
+    next: str | None
+
+
+class Qr(Answer):
+    """What the phone has to scan."""
+
+    qr: str = Field(description="The text that the QR image shows.")
+    expires_at: Time
+
+
+class GroupMember(Answer):
+    address: str = Field(description="As `sender` of messages; a LID where no number is known.")
+    admin: bool
+
+
+class Group(Answer):
+    chat: str = Field(description="Where to write to.", examples=["120363000000000001@g.us"])
+    subject: str
+    members: list[GroupMember]
+
+
+class Groups(Answer):
+    """The groups that the account is in."""
+
+    items: list[Group]
+    next: None = None
+
+
+class Recovered(Answer):
+    """The connections that were asked to recover."""
+
+    items: list[str]
+    next: None = None
+
+
+class Accepted(Answer):
+    """The message is on disk and will be sent."""
+
+    id: str = Field(examples=["shop.3EB0A1B2C3D4E5F6A7B8C9"])
+    message_id: str = Field(description="WhatsApp's id of the message, the same at each attempt.")
+    status: Status
+
+
+class Crash(Answer):
+    """The process of a connection ended while it was sending the message."""
+
+    sending_at: Time | None
+    noticed_at: Time | None
+    epoch: int
+    cause: str = Field(description="`crashed`, `hung` or `broke`; `unseen` where nobody saw it.")
+
+
+class Uploaded(Answer):
+    """A file that is kept, for messages to name by its SHA-256."""
+
+    sha256: str = Field(examples=["0" * 64])
+    size: int = Field(description="Bytes.")
+    mime: str
+    name: str | None
+
+
+class MessageMedia(Answer):
+    """The file that a message brings."""
+
+    sha256: str
+    size: int = Field(description="Bytes.")
+    mime: str
+    name: str | None
+    state: Literal["pending", "stored", "failed"] = Field(
+        description="`pending`: it is still to be had from WhatsApp; `failed`: it cannot be."
+    )
+    error: str | None = Field(description="The code of what went wrong with it last.")
+    url: str = Field(description="Where it can be had from this service.")
+
+
+class Message(Answer):
+    """A message, sent or received, with the time at which it entered each status."""
+
+    id: str
+    message_id: str
+    connection: str
+    chat: str
+    sender: str | None
+    direction: Literal["in", "out"]
+    source: Literal["api", "live", "offline", "history"] = Field(
+        description="How it came here. `history`: the account's phone told of it later."
+    )
+    at: Time | None = Field(
+        description="What lists are sorted by: WhatsApp's time of it, or when it was accepted."
+    )
+    type: str
+    text: str | None = Field(description="As it reads after its edits.")
+    content: Content | None = Field(description="What a kind says that is more than a text.")
+    media: MessageMedia | None = Field(description="The file that it brings.")
+    reply_to: Referred | None
+    reactions: list[MessageReaction]
+    votes: list[Vote] = Field(description="Of a poll, the last of each who voted.")
+    edits: list[Former] = Field(description="What the text was before, oldest first.")
+    edited_at: Time | None
+    deleted_at: Time | None = Field(
+        description="When its sender deleted it for everyone; what it said is gone."
+    )
+    status: Status
+    attempts: int
+    error: str | None = Field(description="The code of what went wrong last.")
+    uncertain: bool = Field(
+        description="Ended without being sent, but an attempt may have arrived all the same."
+    )
+    crashes: list[Crash] = Field(
+        description="How the connection's process ended while it sent this message. The second time"
+        " the message was the only one on its way, and is a dead letter with the error `poison`."
+    )
+    accepted_at: Time | None
+    send_at: Time | None
+    queued_at: Time | None
+    waiting_at: Time | None
+    sending_at: Time | None
+    sent_at: Time | None
+    delivered_at: Time | None
+    read_at: Time | None
+    dead_at: Time | None
+    cancelled_at: Time | None
+    received_at: Time | None
+
+
+class Messages(Answer):
+    items: list[Message]
+    next: str | None
+
+
+class Lane(Answer):
+    """What one connection has in the queue."""
+
+    connection: str
+    waiting: int = Field(description="Ready to be sent.")
+    active: int = Field(description="Being sent.")
+    delayed: int = Field(description="Not before a time, or before the next attempt.")
+    dead: int
+    oldest_at: Time | None = Field(
+        description="Since when the oldest that waits may leave: accepted, due, or sent again."
+    )
+
+
+class Queue(Answer):
+    """The queue of all connections, and of each."""
+
+    waiting: int
+    active: int
+    delayed: int
+    dead: int
+    items: list[Lane]
+    next: None = None
+
+
+class Retried(Answer):
+    retried: int = Field(description="How many dead letters went back into their lanes.")
+
+
+class Redriven(Answer):
+    redriven: int = Field(description="How many dead letters went back into their lanes.")
+    next: str | None = Field(
+        description="There are more than one request looks at: ask again with `?after=` this."
+    )
+
+
+class AlertAnswer(Answer):
+    """A lasting condition that somebody should know of. It is cleared once it is over."""
+
+    name: str = Field(description="Its stable code.", examples=["connection_failed"])
+    connection: str | None = Field(description="Where it is about one.")
+    severity: Literal["warning", "critical"]
+    reason: str = Field(description="What it is, in a sentence.")
+    raised_at: Time
+
+
+class Alert(AlertAnswer):
+    """An alert, also one that is over."""
+
+    id: str
+    active: bool
+    cleared_at: Time | None = Field(description="When it was over.")
+    told_at: Time | None = Field(description="When it was told last: raised, or told again.")
+    repeats: int = Field(description="How often it was told again while it lasts.")
+
+
+class Alerts(Answer):
+    items: list[Alert]
+    next: str | None
+
+
+class RecoveryAction(Answer):
+    """What was done about something that fell."""
+
+    id: str
+    role: str = Field(
+        description="What fell: `connection`, `queue`, `state`, `health`, `root`, or a part that"
+        " the keeper starts.",
+        examples=["connection"],
+    )
+    connection: str | None = Field(description="Where it served one.")
+    cause: str = Field(description="Why, as far as is known: `crashed`, `hung`, …")
+    action: Literal["restarted", "recovered", "gave_up"] = Field(
+        description="`recovered`: out of `failed`, by itself or because somebody asked. `gave_up`:"
+        " it fell too often, or AUTO_RECOVERY is off."
+    )
+    before: str | None = Field(description="What it was: a connection's state, or why it fell.")
+    after: str | None = Field(description="What it became.")
+    epoch_before: int | None
+    epoch_after: int | None = Field(description="Of the owner that took over, of a connection.")
+    seconds: float = Field(description="From the moment the fall was noticed until this was done.")
+    at: Time = Field(description="When it was done.")
+
+
+class RecoveryActions(Answer):
+    items: list[RecoveryAction]
+    next: str | None
+
+
+class FieldError(Answer):
+    field: str
+    code: str
+    message: str
+
+
+class ProblemAnswer(BaseModel):
+    """Why a request was refused (RFC 9457). `code` is stable."""
+
+    model_config = ConfigDict(extra="allow", title="Problem")
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    uncertain: bool = Field(
+        False, description="What was asked for may be done all the same, though it was refused."
+    )
+
+
+class InvalidAnswer(ProblemAnswer):
+    """A refusal that names each field or parameter that is wrong."""
+
+    model_config = ConfigDict(extra="allow", title="InvalidProblem")
+
+    errors: list[FieldError] | None = None

@@ -1,0 +1,170 @@
+"""Delivering to webhooks: one process of an instance does it, with a courier for each endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from actors.redis.client import RedisAway
+from actors.runtime.actor_base import end_tasks
+from actors.state.documents import StoreAway
+from gateway.metrics.webhook_backlog import Behind
+from gateway.webhooks.delivery_worker import Courier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.redis.leader_election import Turn
+    from actors.state.documents import Documents
+    from actors.state.webhooks import Webhook, Webhooks
+    from gateway.webhooks.event_tail import Tail
+    from gateway.webhooks.http_post import Poster
+
+LIST_EVERY, LIST_BILLED_EVERY = 2.0, 30.0
+"""Seconds until a webhook that another gateway added is noticed."""
+
+HOLD_EVERY = 2.0
+END, CLOSE = 2.0, 5.0
+"""Seconds that a courier has to end, and all of them to note how far they are."""
+
+log = structlog.get_logger()
+
+
+class Deliverer:
+    """No event is lost with this process: whoever is next goes on where the store says (at least once).
+
+    While it holds the turn every webhook that is on has a courier; one that breaks is started
+    again. While Redis is away nobody delivers, and what happens waits in the store.
+    """
+
+    def __init__(
+        self,
+        documents: Documents,
+        webhooks: Webhooks,
+        tail: Tail,
+        poster: Poster,
+        turn: Turn,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._documents = documents
+        self._webhooks = webhooks
+        self._tail = tail
+        self._poster = poster
+        self._turn = turn
+        self._clock = clock
+        self._every = LIST_BILLED_EVERY if documents.billed else LIST_EVERY
+        self._couriers: dict[str, tuple[Courier, asyncio.Task[None]]] = {}
+        self._listed: list[Webhook] = []
+        self._listed_at: float | None = None
+        self._known = False
+        self._wake = asyncio.Event()
+
+    def look(self) -> None:
+        """A webhook was added, changed or deleted, or is to deliver something again."""
+        self._listed_at = None
+        self._wake.set()
+
+    def behind(self) -> list[Behind] | None:
+        """How far each webhook is that is on; None before it is known which there are.
+
+        Of those that another process delivers to, what that one noted last.
+        """
+        if not self._known:
+            return None
+        return [self._behind(each) for each in self._on().values()]
+
+    def _behind(self, webhook: Webhook) -> Behind:
+        courier, _ = self._couriers.get(webhook.id, (None, None))
+        if courier is None:
+            return Behind(webhook.progress.failing_since, None)
+        return Behind(courier.progress.failing_since, courier.oldest_at)
+
+    async def run(self) -> None:
+        """Deliver until cancelled; `close` ends what is on its way then."""
+        while True:
+            self._wake.clear()
+            try:
+                await self._round()
+            except (StoreAway, RedisAway):
+                pass  # what is known goes on for as long as the turn is held
+            except Exception:  # not foreseen; without this loop nothing would be delivered
+                log.exception("not delivered", action="webhooks")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(HOLD_EVERY):
+                    await self._wake.wait()
+
+    async def close(self) -> None:
+        """Note how far each is, and let another have the turn now.
+
+        Not at the end of `run`: who is cancelled again and again would not come to it.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE):
+                await self._end(list(self._couriers))
+        with contextlib.suppress(RedisAway):
+            await self._turn.release()
+
+    async def _round(self) -> None:
+        try:
+            await self._list()
+            held = self._turn.held
+            # Who has nothing to deliver asks nobody whose turn it is.
+            mine = bool(self._on()) and await self._turn.hold()
+            if mine and not held:
+                self._listed_at = None  # whose turn it was before has noted since how far he is
+                await self._list()
+        except (StoreAway, RedisAway):
+            if not self._turn.held:
+                await self._end(list(self._couriers))
+            raise
+        wanted = self._on() if mine else {}
+        await self._end([each for each in self._couriers if each not in wanted])
+        for webhook in wanted.values():
+            self._serve(webhook)
+
+    async def _list(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._listed_at is None or now - self._listed_at >= self._every:
+            self._listed_at = now
+            self._listed = await self._webhooks.list()
+            self._known = True
+
+    def _on(self) -> dict[str, Webhook]:
+        return {each.id: each for each in self._listed if each.off is None}
+
+    def _serve(self, webhook: Webhook) -> None:
+        known = self._couriers.get(webhook.id)
+        if known is not None:
+            courier, task = known
+            if not task.done():
+                courier.update(webhook)
+                return
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.error("courier broke", action="webhooks", error=type(error).__name__)
+            # What was listed is older than that: it is started again by what the store says then.
+            self._listed_at = None
+            del self._couriers[webhook.id]
+            return
+        courier = Courier(
+            webhook,
+            documents=self._documents,
+            webhooks=self._webhooks,
+            tail=self._tail,
+            poster=self._poster,
+            turn=self._turn,
+            clock=self._clock,
+        )
+        self._couriers[webhook.id] = (courier, asyncio.create_task(courier.run()))
+
+    async def _end(self, names: list[str]) -> None:
+        ending = [self._couriers.pop(name) for name in names]
+        await end_tasks([task for _, task in ending], END)
+        for courier, _ in ending:
+            if not courier.over:
+                with contextlib.suppress(StoreAway):
+                    await courier.save()

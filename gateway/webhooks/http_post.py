@@ -1,0 +1,100 @@
+"""One attempt to deliver: a POST to where a webhook leads, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpcore
+import httpx
+
+from gateway.acceptance import address_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.acceptance.address_policy import Guarded
+
+CONNECT, WHOLE = 5.0, 15.0
+"""Seconds: for a connection, and until the answer's status."""
+
+READ, REST = 65_536, 1.0
+"""Bytes of an answer, and seconds of it, that are read and dropped: its connection serves again."""
+
+IDLE = 30.0
+"""Seconds for which a connection is kept."""
+
+
+class Poster:
+    """Posts over HTTP and HTTPS, to no private address unless `private` ones may be. No redirects."""
+
+    def __init__(self, guarded: Guarded, *, whole: float = WHOLE) -> None:
+        self._whole = whole
+        self._pool = httpcore.AsyncConnectionPool(
+            # What SSL_CERT_FILE names is trusted as well.
+            ssl_context=httpx.create_ssl_context(),
+            network_backend=guarded,
+            max_connections=100,
+            keepalive_expiry=IDLE,
+        )
+
+    async def post(self, url: str, body: bytes, headers: Sequence[tuple[str, str]]) -> int | str:
+        """The status of the answer, or the code of what kept it from coming.
+
+        ``unknown_host`` ``private_address`` ``unreachable`` ``tls_failed`` ``timeout``
+        ``malformed_answer``
+        """
+        try:
+            return await self._post(url, body, headers)
+        except address_policy.Unknown:
+            return "unknown_host"
+        except address_policy.Private:
+            return "private_address"
+        except (TimeoutError, httpcore.TimeoutException):
+            return "timeout"
+        except httpcore.NetworkError as error:
+            failed = isinstance(error.__context__, ssl.SSLError) or "SSL" in str(error)
+            return "tls_failed" if failed else "unreachable"
+        except (ssl.SSLError, ssl.CertificateError):
+            return "tls_failed"
+        except OSError:
+            return "unreachable"
+        except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, ValueError):
+            return "malformed_answer"
+
+    async def close(self) -> None:
+        await self._pool.aclose()
+
+    async def _post(self, url: str, body: bytes, headers: Sequence[tuple[str, str]]) -> int:
+        asked = self._pool.stream(
+            "POST",
+            url,
+            headers=[
+                ("Host", urlsplit(url).netloc),
+                ("Content-Type", "application/json"),
+                ("Content-Length", str(len(body))),
+                ("User-Agent", "teimoso"),
+                ("Accept", "*/*"),
+                *headers,
+            ],
+            content=body,
+            extensions={"timeout": {"connect": CONNECT}},
+        )
+        async with asyncio.timeout(self._whole) as patience, asked as response:
+            patience.reschedule(None)  # the status was said: what follows changes nothing
+            left = READ
+            with contextlib.suppress(
+                TimeoutError,
+                httpcore.NetworkError,
+                httpcore.ProtocolError,
+                httpcore.TimeoutException,
+            ):
+                async with asyncio.timeout(REST):
+                    async for chunk in response.aiter_stream():
+                        left -= len(chunk)
+                        if left < 0:
+                            break
+            return int(response.status)

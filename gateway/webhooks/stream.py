@@ -1,0 +1,273 @@
+"""`GET /api/events`: what happens, as server-sent events, for as long as somebody reads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+from starlette.responses import Response
+
+from actors.state.documents import StoreAway
+from actors.state.events.log import EventLog
+from gateway.http import auth
+from gateway.http.api_keys import FRESH
+from gateway.http.endpoint import Call, Gives, Operation
+from gateway.http.problems import Problem
+from gateway.http.server import ABORT
+from gateway.schemas import event_presenters
+from gateway.schemas.event_presenters import Unreadable
+from gateway.schemas.requests import ReadEvents
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from starlette.types import Receive, Scope, Send
+
+    from actors.state.documents import Documents
+    from actors.state.events.derivation import Event
+    from actors.state.events.outbox import Told
+    from gateway.backends import Backends
+    from gateway.http.api_keys import Key
+    from gateway.webhooks.event_tail import Tail
+
+READERS = 100
+"""Of one gateway process at a time."""
+
+HEARTBEAT = 15.0
+"""Seconds of silence after which a comment tells that the stream lives, and how far it is: also
+where much happens of which the reader wants nothing."""
+
+PATIENCE = 10.0
+"""Seconds that a reader may take for what it was sent; then it is cut, and nothing waits for it."""
+
+AGAIN_MS = 1000
+"""Milliseconds after which a reader that was cut comes again."""
+
+DAY = 86_400.0
+MEDIA_TYPE = "text/event-stream"
+_NUMBER = re.compile("[0-9]{1,18}", re.ASCII)
+
+log = structlog.get_logger()
+
+
+class Streams:
+    """How many read at once, and that events are written for them.
+
+    They are written from the first reader on, and for `EVENT_RETENTION_DAYS` after the last.
+    """
+
+    def __init__(self, documents: Documents, *, days: int) -> None:
+        self._log = EventLog(documents)
+        self._keep = days * DAY
+        self._until = 0.0
+        self.readers = 0
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Problem `too_many_readers`."""
+        if self.readers >= READERS:
+            raise Problem("too_many_readers", f"{READERS} read already; try again later.")
+        self.readers += 1
+        try:
+            yield
+        finally:
+            self.readers -= 1
+
+    async def want(self) -> None:
+        """Have events written; seldom asks the store. Raises `StoreAway`."""
+        now = time.time()
+        if self._until - now > self._keep / 2:
+            return
+        self._until = (await self._log.want(now + self._keep)).until
+
+    async def seq(self) -> int:
+        """The number of the last event. Raises `StoreAway`."""
+        return (await self._log.head()).seq
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events a reader wants, and may read."""
+
+    key: Key
+    connection: str | None
+    events: frozenset[str] | None
+
+    def takes(self, event: Event) -> bool:
+        if self.events is not None and event.type not in self.events:
+            return False
+        if self.connection is not None and event.connection != self.connection:
+            return False
+        if self.key.connections is None:
+            return True
+        return event.connection is not None and self.key.reaches(event.connection)
+
+
+class Stream(Response):
+    """Each event behind `cursor` once, in order; the id of each is the place behind it.
+
+    Where some are gone already a ``gap`` says so. While the store is away the stream stays. A
+    reader that does not take what it is sent is cut off, and goes on from the last id it has; one
+    whose key is revoked is told nothing more within twice `FRESH`.
+    """
+
+    media_type = MEDIA_TYPE
+
+    def __init__(self, backends: Backends, wanted: Wanted, cursor: int) -> None:
+        super().__init__(headers={"X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._tail: Tail = backends.tail
+        self._streams: Streams = backends.streams
+        self._ring = backends.ring
+        self._closing = backends.closing
+        self._wanted = wanted
+        self._cursor = cursor
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._streams.reading(), self._tail.followed():
+            tasks = [
+                asyncio.ensure_future(self._tell(scope, send)),
+                asyncio.ensure_future(_gone(receive)),
+                asyncio.ensure_future(self._closing.wait()),
+            ]
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks[1:]:
+                    task.cancel()
+                if not tasks[0].done():
+                    tasks[0].cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await tasks[0]
+            if self._closing.is_set() and tasks[0].cancelled():
+                await send({"type": "http.response.body", "body": b""})
+
+    async def _tell(self, scope: Scope, send: Send) -> None:
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": list(self.raw_headers),
+            }
+        )
+        abort = scope.get("extensions", {}).get(ABORT)
+        async for text in self._texts():
+            message = {"type": "http.response.body", "body": text, "more_body": True}
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await send(message)
+            except TimeoutError:
+                log.warning("reader cut", action="events")
+                if abort is not None:
+                    abort()
+                return
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _texts(self) -> AsyncIterator[bytes]:
+        yield f"retry: {AGAIN_MS}\n: from here\nid: {self._cursor}\n\n".encode()
+        spoke = time.monotonic()
+        while True:
+            try:
+                if not await self._ring.holds(self._wanted.key):
+                    return
+                await self._streams.want()
+                look = await self._tail.after(self._cursor)
+            except StoreAway:
+                yield b": the store is away\n\n"
+                spoke = time.monotonic()
+                await asyncio.sleep(HEARTBEAT / 3)
+                continue
+            for told in look.events:
+                if told.seq > self._cursor + 1:
+                    yield _gap(self._cursor, told.seq)
+                    spoke = time.monotonic()
+                self._cursor = told.seq
+                if self._wanted.takes(told.event) and (text := _written(told)):
+                    yield text
+                    spoke = time.monotonic()
+            left = spoke + HEARTBEAT - time.monotonic()
+            if left <= 0:
+                # An id without data is noted by readers and seen by nobody.
+                how = "the store is away" if self._tail.away else "here"
+                yield f": {how}\nid: {self._cursor}\n\n".encode()
+                spoke = time.monotonic()
+            elif not look.events:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(left, FRESH)):
+                        await self._tail.news(self._cursor)
+
+
+def _written(told: Told) -> bytes | None:
+    try:
+        data = event_presenters.written(told)
+    except Unreadable:
+        log.error("event not readable", action="events", type=told.event.type)  # noqa: TRY400
+        return None
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (told.seq, told.event.type.encode(), data)
+
+
+def _gap(after: int, following: int) -> bytes:
+    data = json.dumps({"after": after, "before": following})
+    return f"id: {following - 1}\nevent: gap\ndata: {data}\n\n".encode()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def read(call: Call[None, ReadEvents]) -> Response:
+    """Problems: `invalid_cursor`, `unknown_connection`, `too_many_readers`."""
+    backends, query = call.backends, call.query
+    if query.connection is not None:
+        auth.require_connection(call.key, query.connection)
+        if await backends.known.find(query.connection) is None:
+            raise Problem("unknown_connection")
+    headers = call.request.headers.getlist("last-event-id")
+    given = headers[0] if headers else None
+    if given is not None and not (_NUMBER.fullmatch(given) and len(headers) == 1):
+        raise Problem("invalid_cursor", "Last-Event-ID is the id of an event that was sent here.")
+    await backends.streams.want()
+    last = await backends.streams.seq()
+    if call.request.method == "HEAD":
+        return Response(media_type=MEDIA_TYPE)
+    with backends.streams.reading():
+        pass  # refused before the answer begins
+    # An id that is not given yet is one of another store: it begins at the end.
+    cursor = last if given is None else min(int(given), last)
+    events = None if query.events is None else frozenset(query.events.split(","))
+    return Stream(backends, Wanted(call.key, query.connection, events), cursor)
+
+
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/api/events",
+        "readEvents",
+        "What happens, as server-sent events, until the reader leaves",
+        "events",
+        read,
+        {
+            200: Gives(
+                "A stream of events: `id` is the place behind it, `event` its type, `data` the"
+                " event as a webhook is told it. `gap` tells that some were gone already.",
+                media_types=(MEDIA_TYPE,),
+            )
+        },
+        "read",
+        query=ReadEvents,
+        headers={
+            "Last-Event-ID": (
+                "The last id that was read: the stream goes on behind it. Without one it begins now.",
+                "^[0-9]{1,18}$",
+            )
+        },
+        refuses=("invalid_cursor", "unknown_connection", "too_many_readers", "store_away"),
+    ),
+)

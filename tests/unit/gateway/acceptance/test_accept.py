@@ -1,0 +1,104 @@
+"""What is accepted while Redis is away: on disk, in its order, and found by who looks for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from actors.queue.lanes import Send
+from actors.queue.records import derive
+from actors.queue.spool.file import Spool
+from actors.redis.client import RedisAway
+from gateway.acceptance.accept import Accepting
+from gateway.acceptance.spool_drain import Drain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.queue.lanes import Lanes, Record
+
+CHAT, OTHER = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
+
+
+class MovedAfterTheLook:
+    """A queue that does not have the message; it has been moved there when the look is over."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+
+    async def get(self, id: str) -> Record | None:  # noqa: A002 - the field's word
+        del id
+        await self._spool.remove(await self._spool.oldest(1))
+        return None
+
+
+async def test_the_drain_hides_nothing(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool.db", limit=10)
+    spooled, _ = await spool.put(Send("shop", CHAT, "hi"))
+    lanes = cast("Lanes", MovedAfterTheLook(spool))
+    drain: Any = cast("Drain", None)
+    found = await Accepting(lanes, spool, drain).get(spooled.record.id)
+    assert found == spooled.record
+    assert (await spool.depth()).count == 0
+    await spool.close()
+
+
+class Away:
+    """A queue that does not serve, until it does; then it takes note of what it is given."""
+
+    def __init__(self) -> None:
+        self.away = True
+        self.texts: list[str] = []
+        self.asked_at: object = None
+
+    async def accept(self, send: Send, *, now: object, **_: object) -> Any:
+        self.asked_at = now
+        if self.away:
+            raise RedisAway("ConnectionError")
+        self.texts.append(send.text)
+
+
+def accepting(tmp_path: Path, lanes: Away, spool: Spool) -> tuple[Accepting, Drain]:
+    stand_in: Any = lanes
+    nobody: Any = None
+    drain = Drain(spool, stand_in, nobody, nobody, tmp_path / "lock")
+    return Accepting(stand_in, spool, drain), drain
+
+
+async def test_g1_what_was_accepted_while_redis_is_away_is_in_the_spools_file(
+    tmp_path: Path,
+) -> None:
+    spool = Spool(tmp_path / "spool.db", limit=10)
+    accept, _ = accepting(tmp_path, Away(), spool)
+    accepted = await accept.accept(Send("shop", CHAT, "hi"), None)
+    await spool.close()
+    another = Spool(tmp_path / "spool.db", limit=10)
+    found = await another.oldest(10)
+    await another.close()
+    assert [each.record for each in found] == [accepted.record]
+
+
+async def test_g4_what_follows_in_the_chat_waits_behind_it_and_other_chats_do_not(
+    tmp_path: Path,
+) -> None:
+    spool, lanes = Spool(tmp_path / "spool.db", limit=10), Away()
+    accept, drain = accepting(tmp_path, lanes, spool)
+    await accept.accept(Send("shop", CHAT, "first"), None)
+    lanes.away = drain.away = False
+    await accept.accept(Send("shop", CHAT, "second"), None)
+    await accept.accept(Send("shop", OTHER, "elsewhere"), None)
+    waiting = [each.send.text for each in await spool.oldest(10)]
+    await spool.close()
+    assert waiting == ["first", "second"]
+    assert lanes.texts == ["elsewhere"]
+
+
+async def test_g3_the_spool_gives_a_keyed_send_the_id_that_redis_may_have_heard(
+    tmp_path: Path,
+) -> None:
+    spool, lanes = Spool(tmp_path / "spool.db", limit=10), Away()
+    accept, _ = accepting(tmp_path, lanes, spool)
+    send = Send("shop", CHAT, "hi")
+    accepted = await accept.accept(send, "order 1")
+    await spool.close()
+    assert accepted.record.accepted_at == lanes.asked_at
+    assert accepted.record.message_id == derive(send, "order 1", accepted.record.accepted_at)

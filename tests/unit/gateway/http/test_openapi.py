@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from actors.messages import content
+from gateway.app import OPERATIONS
+from gateway.http.openapi import document, refusals
+from gateway.http.problems import KINDS
+
+DOCUMENT = json.loads(json.dumps(document(OPERATIONS, "1.2.3")))
+
+
+def test_the_document_is_valid() -> None:
+    OpenAPIV31SpecValidator(DOCUMENT).validate()
+
+
+def test_every_operation_is_described_once() -> None:
+    found = {(method.upper(), path) for path, of in DOCUMENT["paths"].items() for method in of}
+    assert found == {(operation.method, operation.path) for operation in OPERATIONS}
+    assert len({operation.id for operation in OPERATIONS}) == len(OPERATIONS)
+
+
+def test_every_problem_is_promised_somewhere() -> None:
+    promised = {
+        kind.code
+        for operation in OPERATIONS
+        for kinds in refusals(operation).values()
+        for kind in kinds
+    }
+    # what the router and the console refuse belongs to no operation
+    assert set(KINDS) - promised == {"not_found", "method_not_allowed", "cross_site"}
+
+
+def test_without_a_key_nothing_is_told_but_health_and_pages() -> None:
+    anybody = {operation.path for operation in OPERATIONS if operation.scope is None}
+    assert anybody == {"/docs", "/openapi.json", "/health", "/health/live", "/health/ready"}
+    page = (Path(__file__).parents[4] / "docs" / "security.md").read_text()
+    [told] = [line for line in page.splitlines() if line.startswith("| API |")]
+    assert not [path for path in anybody if f"`{path}`" not in told]
+
+
+def test_the_scopes_that_open_an_operation_are_named_once() -> None:
+    said = {
+        operation.get("description")
+        for of in DOCUMENT["paths"].values()
+        for operation in of.values()
+    }
+    assert "Needs a key with the scope `admin`." in said
+    assert "Needs a key with the scope `send` or `admin`." in said
+    assert not any(text and text.count("`admin`") > 1 for text in said)
+
+
+def test_examples_of_the_models_are_there() -> None:
+    assert DOCUMENT["components"]["schemas"]["NewText"]["properties"]["to"]["examples"]
+
+
+def test_kinds_of_messages_are_told_apart_by_their_type() -> None:
+    message = DOCUMENT["components"]["schemas"]["NewMessage"]
+    mapped = message["discriminator"]["mapping"]
+    assert message["discriminator"]["propertyName"] == "type"
+    assert set(mapped) == content.KINDS
+    assert {one["$ref"] for one in message["oneOf"]} == set(mapped.values())
+    for kind, reference in mapped.items():
+        schema = DOCUMENT["components"]["schemas"][reference.rsplit("/", 1)[1]]
+        assert schema["properties"]["type"]["const"] == kind
+        assert "type" in schema["required"] or kind == "text", "without one it is a text"

@@ -1,0 +1,106 @@
+"""What answers tell of a message and of what was done to it since."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from actors.messages.content import (
+    Card,
+    Contact,
+    Content,
+    Delete,
+    Edit,
+    Location,
+    Poll,
+    PollVote,
+    Quote,
+    Reaction,
+    Target,
+    Text,
+    pack,
+)
+from gateway.schemas.content_presenters import said_and_done
+
+ANA = "15550100002@s.whatsapp.net"
+OURS = {"id": "shop.3EB0A1B2C3D4E5F6A7B8C9", "message_id": "3EB0A1B2C3D4E5F6A7B8C9"}
+TARGET = Target(OURS["message_id"], None)
+
+
+def told(content: Content | None = None, **more: Any) -> dict[str, Any]:
+    document = {"connection": "shop", "chat": ANA, "text": "hello", **more}
+    answer = said_and_done({**document, "content": None if content is None else pack(content)})
+    return {
+        name: value.model_dump() if hasattr(value, "model_dump") else value
+        for name, value in answer.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "shown"),
+    [
+        (Text("hi", Quote(TARGET)), None),
+        (
+            Location(1.5, 2.0, "Here"),
+            {
+                "type": "location",
+                "latitude": 1.5,
+                "longitude": 2.0,
+                "name": "Here",
+                "address": None,
+            },
+        ),
+        (
+            Contact((Card("Ana", "BEGIN"),)),
+            {"type": "contact", "contacts": [{"name": "Ana", "vcard": "BEGIN"}]},
+        ),
+        (
+            Poll("Tea?", ("yes", "no"), 1, "secret"),
+            {"type": "poll", "question": "Tea?", "options": ["yes", "no"], "choices": 1},
+        ),
+        (Reaction(TARGET, "👍"), {"type": "reaction", "message": OURS, "emoji": "👍"}),
+        (Edit(TARGET, "secret"), {"type": "edit", "message": OURS}),
+        (Delete(TARGET), {"type": "delete", "message": OURS}),
+        (PollVote(TARGET), {"type": "poll_vote", "message": OURS, "options": None}),
+    ],
+)
+def test_what_a_kind_says(content: Content, shown: dict[str, Any] | None) -> None:
+    answer = told(content)
+    assert answer["content"] == shown
+    assert "secret" not in str(answer), "what keys the votes, and words that are elsewhere"
+
+
+def test_a_reply_names_its_message() -> None:
+    assert told(Text("hi", Quote(TARGET)))["reply_to"] == OURS
+    theirs = told(Text("hi", Quote(Target("A", ANA))))["reply_to"]
+    assert theirs["id"].startswith("shop.in.")
+
+
+def test_what_was_done_to_it() -> None:
+    when = {"at": 10.0, "message_id": "C"}
+    answer = told(
+        changes={
+            "reactions": {ANA: {"emoji": "", **when}, "me": {"emoji": "👍", **when}},
+            "edits": [{"text": "hello there", **when}],
+            "votes": {ANA: {"options": ["yes"], **when}},
+        }
+    )
+    at = "1970-01-01T00:00:10.000Z"
+    assert answer["text"] == "hello there"
+    assert [one.model_dump() for one in answer["edits"]] == [{"text": "hello", "until": at}]
+    assert answer["edited_at"] == at
+    assert [one.model_dump() for one in answer["votes"]] == [
+        {"by": ANA, "options": ["yes"], "at": at}
+    ]
+    assert [one.model_dump() for one in answer["reactions"]] == [
+        {"by": "me", "emoji": "👍", "at": at}
+    ]
+
+
+def test_a_deleted_message_says_nothing_even_where_its_text_is_still_there() -> None:
+    answer = told(
+        Location(1.5, 2.0), changes={"deleted": {"at": 10.0, "message_id": "C"}}, text="hello"
+    )
+    assert answer["deleted_at"] == "1970-01-01T00:00:10.000Z"
+    assert (answer["text"], answer["content"], answer["edits"]) == (None, None, [])

@@ -1,0 +1,160 @@
+"""Events as they are told: each fits its model, and what cannot be read is told apart."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any, get_args
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from actors.health.alerts import Alert
+from actors.messages.content import Delete, Edit, PollVote, Reaction, Target
+from actors.state.events.derivation import TYPES, Event, EventType, of_change
+from actors.state.events.outbox import Told
+from actors.state.messages.received import incoming
+from actors.state.webhooks import Progress, Secret, Webhook
+from gateway.app import OPERATIONS
+from gateway.http.openapi import document
+from gateway.schemas import event_presenters
+from gateway.schemas.events import MODELS, example
+
+ANA = "15550100002@s.whatsapp.net"
+MESSAGE = incoming(
+    "shop",
+    {"key": 1, "chat": ANA, "sender": ANA, "message_id": "A", "at": 5, "type": "text", "text": "x"},
+    6.0,
+)
+SENT = {
+    "id": "shop.3EB0",
+    "message_id": "3EB0",
+    "connection": "shop",
+    "chat": ANA,
+    "direction": "out",
+    "type": "text",
+    "text": "psst",
+    "status": "read",
+    "attempts": 1,
+    "error": None,
+    "uncertain": False,
+}
+STATE = {
+    "id": "shop",
+    "state": "open",
+    "cause": None,
+    "epoch": 1,
+    "since": 5.0,
+    "account": None,
+    "retry_at": None,
+}
+ALERT = {**Alert("x", None, "warning", "A sentence.", 5.0).write.data, "id": "x.5000"}
+DESCRIBED = json.loads(json.dumps(document(OPERATIONS, "test")))
+SCHEMA = DESCRIBED["webhooks"]["event"]["post"]["requestBody"]["content"]["application/json"]
+
+
+def told(kind: EventType, data: dict[str, Any]) -> Told:
+    return Told(7, 8.0, Event("evt_1", kind, data.get("connection"), 5.0, data))
+
+
+def data_of(kind: EventType) -> dict[str, Any]:
+    noun = kind.partition(".")[0]
+    if kind == "message.received":
+        return MESSAGE
+    if kind == "message.changed":
+        return of_change(
+            Reaction(Target("A", ANA), "x"),
+            who=ANA,
+            at=5.0,
+            message_id="C",
+            target="shop.a",
+            chat=ANA,
+        ).data
+    known: dict[str, dict[str, Any]] = {"message": SENT, "connection": STATE, "alert": ALERT}
+    return known[noun]
+
+
+def check(text: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text)
+    schema = {**SCHEMA["schema"], "components": DESCRIBED["components"]}
+    Draft202012Validator(schema).validate(found)
+    return found
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_each_type_is_told_as_the_document_promises(kind: EventType) -> None:
+    found = check(event_presenters.written(told(kind, data_of(kind))))
+    assert (found["id"], found["seq"], found["type"]) == ("evt_1", 7, kind)
+    assert found["timestamp"] == "1970-01-01T00:00:05.000Z"
+    assert b"\n" not in event_presenters.written(told(kind, data_of(kind)))
+
+
+def test_every_type_has_one_model_and_the_example_fits() -> None:
+    named = [name for model in MODELS for name in get_args(model.model_fields["type"].annotation)]
+    assert sorted(named) == sorted(TYPES)
+    check(json.dumps(example()).encode())
+
+
+def test_a_step_says_which_and_no_words() -> None:
+    found = check(event_presenters.written(told("message.delivered", SENT)))
+    assert found["data"]["status"] == "delivered"
+    assert "psst" not in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "fields"),
+    [
+        (Reaction(Target("A", ANA), "x"), {"change": "reaction", "emoji": "x"}),
+        (Edit(Target("A", ANA), "new"), {"change": "edit", "text": "new"}),
+        (Delete(Target("A", ANA)), {"change": "delete"}),
+        (PollVote(Target("A", ANA), ("a", "b")), {"change": "vote", "options": ["a", "b"]}),
+    ],
+)
+def test_changes(change: Any, fields: dict[str, Any]) -> None:
+    event = of_change(change, who="me", at=5.0, message_id="C", target="shop.a", chat=ANA)
+    found = check(event_presenters.written(Told(7, 8.0, event)))["data"]
+    none = {"emoji": None, "text": None, "options": None}
+    assert {name: found[name] for name in (*none, "change")} == {**none, **fields}
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("data", [{}, {"id": 5}])
+def test_what_another_release_wrote_may_be_unreadable(
+    kind: EventType, data: dict[str, Any]
+) -> None:
+    with pytest.raises(event_presenters.Unreadable):
+        event_presenters.written(told(kind, data))
+
+
+def test_an_event_that_was_cut_is_told_all_the_same() -> None:
+    cut = replace(told("message.received", {**MESSAGE, "text": None}), cut=True)
+    found = check(event_presenters.written(cut))
+    assert (found["cut"], found["data"]["text"]) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("seq", "document_", "status", "attempts"),
+    [
+        (6, None, "delivered", None),
+        (7, None, "waiting", 3),
+        (8, None, "waiting", 0),
+        (5, {"status": "dead", "attempts": 9, "error": "timeout", "tried_at": 9.0}, "dead", 9),
+    ],
+)
+def test_how_far_a_delivery_is(
+    seq: int, document_: dict[str, Any] | None, status: str, attempts: int | None
+) -> None:
+    webhook = Webhook(
+        "wh_1", "x", (Secret("x"),), 1.0, progress=Progress(cursor=6, attempts=3, error="timeout")
+    )
+    found = event_presenters.delivery(
+        replace(told("alert.raised", ALERT), seq=seq), webhook, document_
+    )
+    assert (found.status, found.attempts) == (status, attempts)
+
+
+def test_a_webhook_is_shown_without_its_secret() -> None:
+    webhook = Webhook("wh_1", "x", (Secret("whsec_psst"),), 1.0, progress=Progress(cursor=6))
+    shown = event_presenters.webhook(webhook, 10)
+    assert shown["waiting"] == 4
+    assert "psst" not in json.dumps(shown)

@@ -1,0 +1,93 @@
+"""The kinds of message that a body may ask for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from gateway.api.messages import _asked
+from gateway.schemas.outbound_messages import NewMessage
+
+TO = {"connection": "shop", "to": "15550100002"}
+MINE = "shop.3EB0A1B2C3D4E5F6A7B8C9"
+CARD = "BEGIN:VCARD\nVERSION:3.0\nFN:Ana\nEND:VCARD"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"text": "hi"}, "text"),
+        ({"type": "text", "text": "hi", "reply_to": MINE}, "text"),
+        ({"type": "location", "latitude": -90, "longitude": 180}, "location"),
+        ({"type": "contact", "contacts": [{"name": "Ana", "phone": "+1 555 0100002"}]}, "contact"),
+        ({"type": "contact", "contacts": [{"name": "Ana", "vcard": CARD}]}, "contact"),
+        ({"type": "poll", "question": "Tea?", "options": ["yes", "no"]}, "poll"),
+        ({"type": "reaction", "message": MINE, "emoji": ""}, "reaction"),
+        ({"type": "poll_vote", "message": MINE, "options": []}, "poll_vote"),
+        ({"type": "poll_vote", "message": MINE, "options": ["tea\n", "x"]}, "poll_vote"),
+        ({"type": "edit", "message": "shop.in." + "0" * 24, "text": "ho"}, "edit"),
+        ({"type": "delete", "message": MINE}, "delete"),
+    ],
+)
+def test_what_is_taken(body: dict[str, Any], kind: str) -> None:
+    taken = NewMessage.model_validate_json(json.dumps({**TO, **body})).root
+    assert (taken.type, taken.to) == (kind, "15550100002@s.whatsapp.net")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"type": "location", "latitude": 90.1, "longitude": 0},
+        {"type": "location", "latitude": "1", "longitude": 0},
+        {"type": "contact", "contacts": []},
+        {"type": "contact", "contacts": [{"name": "Ana"}]},
+        {"type": "contact", "contacts": [{"name": "Ana", "phone": "15550100002", "vcard": CARD}]},
+        {"type": "contact", "contacts": [{"name": "Ana", "vcard": "FN:Ana"}]},
+        {"type": "contact", "contacts": [{"name": "Ana\n", "phone": "15550100002"}]},
+        {"type": "image"},
+        {"type": "image", "media": "0" * 64},
+        {"type": "image", "media": {}},
+        {"type": "image", "media": {"sha256": None}},
+        {"type": "image", "media": {"sha256": "0" * 64, "url": "https://a.example/x"}},
+        {"type": "image", "media": {"sha256": "0" * 64, "url": None}},
+        {"type": "image", "media": {"sha256": "A" * 64}},
+        {"type": "image", "media": {"url": "https://a.example/ x"}},
+        {"type": "image", "media": {"url": "https://a.example/" + "x" * 4096}},
+        {"type": "image", "media": {"sha256": "0" * 64}, "mime": "picture"},
+        {"type": "image", "media": {"sha256": "0" * 64}, "name": "a.png"},
+        {"type": "video", "media": {"sha256": "0" * 64}, "seconds": -1},
+        {"type": "sticker", "media": {"sha256": "0" * 64}, "caption": "hi"},
+        {"type": "poll", "question": "Tea?", "options": ["yes"]},
+        {"type": "poll", "question": "Tea?", "options": ["yes", "yes"]},
+        {"type": "poll", "question": "", "options": ["yes", "no"]},
+        {"type": "poll_vote", "message": MINE},
+        {"type": "poll_vote", "message": MINE, "options": ["yes", "yes"]},
+        {"type": "poll_vote", "message": MINE, "options": "yes"},
+        {"type": "poll_vote", "message": MINE, "options": [str(one) for one in range(101)]},
+        {"type": "poll_vote", "message": MINE, "options": ["yes"], "priority": 1},
+        {"type": "reaction", "message": MINE, "emoji": "a b"},
+        {"type": "reaction", "message": MINE, "emoji": "x" * 33},
+        {"type": "reaction", "message": MINE},
+        {"type": "delete", "message": MINE, "text": "x"},
+    ],
+)
+def test_what_is_refused(body: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        NewMessage.model_validate_json(json.dumps({**TO, **body}))
+
+
+def test_a_url_stays_nowhere() -> None:
+    """It may let in whoever has it. What was asked for is told from another all the same."""
+
+    def asked(url: str) -> Any:
+        body = {**TO, "type": "image", "media": {"url": url}}
+        return _asked(NewMessage.model_validate(body).root)
+
+    one, other = asked("https://a.example/?token=sesame"), asked("https://a.example/?token=x")
+    assert "sesame" not in json.dumps(asdict(one))
+    assert one.fingerprint != other.fingerprint
+    assert one.fingerprint == asked("https://a.example/?token=sesame").fingerprint

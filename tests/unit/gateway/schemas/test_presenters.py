@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from actors.queue.records import Counts, Record
+from actors.redis.leases import Lease
+from actors.state.connections import Connection, Observed
+from gateway.schemas import presenters
+
+REGISTERED = Connection(
+    id="shop",
+    engine="native",
+    webhook=None,
+    desired="running",
+    generation=0,
+    recover=0,
+    created_at=100.0,
+    deleted=False,
+    observed=None,
+)
+LEASE = Lease(
+    connection="shop",
+    epoch=3,
+    owner=None,
+    state="open",
+    cause=None,
+    since=200.0,
+    beat=210.0,
+    restarts=2,
+    account="15550100001@s.whatsapp.net",
+)
+RECORD = Record(
+    id="shop.3EB0AAAAAAAAAAAAAAAAAA",
+    message_id="3EB0AAAAAAAAAAAAAAAAAA",
+    connection="shop",
+    chat="15550100002@s.whatsapp.net",
+    type="text",
+    text="hi",
+    priority=5,
+    status="sent",
+    attempts=1,
+    error=None,
+    uncertain=False,
+    accepted_at=1.5,
+    times={"queued": 1.5, "sending": 2.0, "sent": 3.0},
+)
+
+
+@pytest.mark.parametrize(
+    ("desired", "state"),
+    [("running", "connecting"), ("stopped", "stopped"), ("logged_out", "logged_out")],
+)
+def test_before_any_owner_the_wish_is_the_state(desired: Any, state: str) -> None:
+    seen = presenters.connection(replace(REGISTERED, desired=desired), None)
+    assert (seen.state, seen.epoch, seen.restarts, seen.account) == (state, 0, 0, None)
+    assert seen.since == "1970-01-01T00:01:40.000Z"
+
+
+@pytest.mark.parametrize(
+    ("observed", "state", "remark"),
+    [
+        (None, "open", "only the lease knows"),
+        (Observed("failed", epoch=2, since=900.0), "open", "an older epoch, whenever it spoke"),
+        (Observed("failed", epoch=3, since=199.0), "open", "same epoch, earlier"),
+        (Observed("failed", epoch=3, since=200.0), "open", "a tie: the lease is live"),
+        (Observed("failed", epoch=3, since=201.0), "failed", "same epoch, later"),
+        (Observed("failed", epoch=4, since=1.0), "failed", "Redis was emptied"),
+    ],
+)
+def test_the_newer_view_wins(observed: Observed | None, state: str, remark: str) -> None:
+    seen = presenters.connection(replace(REGISTERED, observed=observed), LEASE)
+    assert seen.state == state, remark
+    assert seen.account == "15550100001@s.whatsapp.net", remark
+
+
+def test_without_a_lease_the_store_tells() -> None:
+    observed = Observed("open", epoch=7, since=5.0, account="a", restarts=1, cause="network")
+    seen = presenters.connection(replace(REGISTERED, observed=observed), None)
+    assert (seen.state, seen.cause, seen.epoch, seen.restarts) == ("open", "network", 7, 1)
+
+
+def test_a_time_for_each_status() -> None:
+    message = presenters.queued(RECORD)
+    assert message.accepted_at == message.queued_at == "1970-01-01T00:00:01.500Z"
+    assert message.sending_at == "1970-01-01T00:00:02.000Z"
+    assert message.sent_at == "1970-01-01T00:00:03.000Z"
+    assert message.read_at is None
+    assert message.direction == "out"
+
+
+def test_the_status_with_which_it_was_accepted() -> None:
+    assert presenters.first_status(RECORD) == "queued"
+    assert presenters.first_status(replace(RECORD, send_at=1.0)) == "queued"
+    assert presenters.first_status(replace(RECORD, send_at=9.0)) == "waiting"
+
+
+def test_a_received_message() -> None:
+    message = presenters.stored(
+        {
+            "id": "shop.in.0123",
+            "message_id": "ABCD",
+            "connection": "shop",
+            "chat": "15550100002@s.whatsapp.net",
+            "sender": "15550100002@s.whatsapp.net",
+            "direction": "in",
+            "type": "text",
+            "text": "hello",
+            "status": "received",
+            "at": 10.0,
+            "received_at": 11.0,
+        }
+    )
+    assert message.received_at == "1970-01-01T00:00:11.000Z"
+    assert message.accepted_at is None
+    assert (message.attempts, message.uncertain, message.error) == (0, False, None)
+
+
+def test_the_queue_adds_up() -> None:
+    counts = {"a": Counts(1, 2, 3, 4, 5.0), "b": Counts(10, 20, 30, 40, None)}
+    queue = presenters.queue(["a", "b", "gone"], counts)
+    assert (queue.waiting, queue.active, queue.delayed, queue.dead) == (11, 22, 33, 44)
+    assert [lane.oldest_at for lane in queue.items] == ["1970-01-01T00:00:05.000Z", None]

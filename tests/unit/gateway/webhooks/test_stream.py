@@ -1,0 +1,122 @@
+"""What a reader of events is told, by a stream on a store of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest_asyncio
+
+from actors.runtime.actor_base import end_tasks
+from actors.state.documents import API_KEYS
+from actors.state.events.log import EventLog
+from actors.state.sqlite.store import SqliteDocuments
+from gateway.http import api_keys
+from gateway.http.api_keys import KeyRing
+from gateway.webhooks import stream
+from gateway.webhooks.event_tail import Tail
+from gateway.webhooks.stream import Stream, Streams, Wanted
+from tests.integration.gateway.telling import tell
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    import pytest
+
+    from gateway.backends import Backends
+
+SOON = 30.0
+
+
+@pytest_asyncio.fixture
+async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocuments]:
+    store = SqliteDocuments(tmp_path / "state.db")
+    yield store
+    await store.close()
+
+
+class Reading:
+    """What a reader was sent so far; `over` once its stream ended by itself, and was whole."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.over = False
+
+    async def send(self, message: Any) -> None:
+        self.text += message.get("body", b"").decode()
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.over = True
+
+    @property
+    def last(self) -> int:
+        """The place that it would come again from."""
+        lines = [line for line in self.text.splitlines() if line.startswith("id: ")]
+        return int(lines[-1][4:]) if lines else 0
+
+
+async def never() -> Any:
+    await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def reading(
+    documents: SqliteDocuments, connection: str | None = None
+) -> AsyncIterator[Reading]:
+    """Somebody reads what happens of this connection."""
+    _, token = await api_keys.create(documents, name="x", scopes=["read"])
+    # A second of the ring is a hundredth of one here.
+    ring = KeyRing(documents, lambda: time.monotonic() * 100)
+    key = await ring.find(token)
+    assert key is not None
+    tail = Tail(EventLog(documents), billed=False)
+    streams = Streams(documents, days=7)
+    await streams.want()
+    backends = SimpleNamespace(tail=tail, streams=streams, ring=ring, closing=asyncio.Event())
+    answer = Stream(cast("Backends", backends), Wanted(key, connection, None), 0)
+    told = Reading()
+    tasks = [
+        asyncio.create_task(tail.run()),
+        asyncio.create_task(answer({"type": "http"}, never, told.send)),
+    ]
+    try:
+        await eventually("it began", lambda: told.text, SOON)
+        yield told
+    finally:
+        await end_tasks(tasks, 5)
+
+
+async def test_one_who_wants_nothing_of_all_that_happens_is_told_that_it_lives(
+    documents: SqliteDocuments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And how far it is: a proxy would cut it else, and it would come again from far behind."""
+    monkeypatch.setattr(stream, "HEARTBEAT", 1.0)
+    async with reading(documents, "other") as told:
+        number = 0
+        end = time.monotonic() + SOON
+        while told.last == 0:
+            assert time.monotonic() < end, "nothing was said"
+            number += 1
+            await tell(documents, number)
+            await asyncio.sleep(0.05)
+        assert "data:" not in told.text
+        assert told.last <= number
+
+
+async def test_one_whose_key_is_revoked_is_told_nothing_more(
+    documents: SqliteDocuments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "FRESH", 0.1)
+    async with reading(documents) as told:
+        (said,) = await tell(documents, 1)
+        await eventually("it is told", lambda: said in told.text, SOON)
+        (key,) = (await documents.query(API_KEYS)).items
+        await documents.delete(API_KEYS, key["id"])
+        await eventually("its stream ends", lambda: told.over, SOON)
+        await tell(documents, 2)
+        await asyncio.sleep(0.5)
+        assert "text 2" not in told.text
