@@ -32,7 +32,7 @@ from gateway.acceptance.address_policy import Guarded
 from gateway.acceptance.spool_drain import Drain
 from gateway.acceptance.url_fetch import Fetcher
 from gateway.connection_cache import KnownConnections
-from gateway.console.guesses import Guesses
+from gateway.console.login.login_limiter import Guesses
 from gateway.http.api_keys import KeyRing
 from gateway.http.limits import Limits
 from gateway.metrics.exposition import Metrics

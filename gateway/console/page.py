@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from actors.state.documents import StoreAway
-from gateway.console import ended, rendering, session
+from gateway.console import rendering
+from gateway.console.login import revoked_sessions, session
 from gateway.console.view import PART, View
 from gateway.http import body
 from gateway.http.problems import Problem, from_validation
@@ -115,7 +116,7 @@ async def opened(request: Request, secret: bytes) -> session.Session | None:
     if found is None:
         return None
     data = request.app.state.backends.settings.data
-    return None if await asyncio.to_thread(ended.is_ended, data, found) else found
+    return None if await asyncio.to_thread(revoked_sessions.is_ended, data, found) else found
 
 
 async def key_of(request: Request, key_id: str) -> Key | None:

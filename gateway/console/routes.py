@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
-from gateway.console import conversations, entrance, home, queue, recovery, system
+from gateway.console.login import login_pages
 from gateway.console.page import Ask, Page
+from gateway.console.pages import conversations, home, queue, recovery, system
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.http.endpoint import Operation
 
-ROOMS = (entrance, home, conversations, queue, recovery, system)
-_ELSE = {"/console/{rest:path}": {"GET": Ask(entrance.nothing)}}
+ROOMS = (login_pages, home, conversations, queue, recovery, system)
+_ELSE = {"/console/{rest:path}": {"GET": Ask(login_pages.nothing)}}
 
 
 def routes(operations: Sequence[Operation]) -> list[Route]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.backends import Backends
-    from gateway.console.session import Session
+    from gateway.console.login.session import Session
     from gateway.http.api_keys import Key
     from gateway.http.endpoint import Operation
 

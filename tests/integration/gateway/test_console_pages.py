@@ -16,7 +16,7 @@ from actors.redis.leases import Owner
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, RECOVERY_ACTIONS
 from actors.state.messages.received import incoming
 from actors.state.recovery_actions import recovery_action
-from gateway.console import charts
+from gateway.console.pages import charts
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.served import KEY, Gateway
 from tests.integration.gateway.test_outages import spoil

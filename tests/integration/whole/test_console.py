@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from gateway.console.home import picture
+from gateway.console.pages.home import picture
 from tests.browser import DESK, PHONE, apart, chromium, violations
 from tests.chaos.outage import frozen
 from tests.instance import API_KEY, Instance

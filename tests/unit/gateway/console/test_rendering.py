@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from gateway.console import rendering
-from gateway.console.home import picture
+from gateway.console.pages.home import picture
 from gateway.http.problems import Problem
 
 

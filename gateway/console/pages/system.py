@@ -7,8 +7,8 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.console.charts import Curve, curve
 from gateway.console.page import Ask
+from gateway.console.pages.charts import Curve, curve
 from gateway.http.response import rfc3339
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from starlette.responses import RedirectResponse, Response
 
 from actors.state.documents import StoreAway
-from gateway.console import ended, rendering, session
+from gateway.console import rendering
+from gateway.console.login import revoked_sessions, session
 from gateway.console.page import LOGIN, Ask, key_of, opened
 from gateway.http import byte_ranges
 from gateway.http.problems import Problem
@@ -60,7 +61,7 @@ async def log_in(request: Request, form: Mapping[str, str], secret: bytes) -> Re
 async def log_out(view: View) -> Response:
     data = view.backends.settings.data
     try:
-        await asyncio.to_thread(ended.end, data, view.session, time.time())
+        await asyncio.to_thread(revoked_sessions.end, data, view.session, time.time())
     except OSError:
         raise Problem("spool_unavailable", "The disk does not take that you log out.") from None
     return _with_cookie(RedirectResponse(LOGIN, status_code=303), view.request, None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gateway.console.session import Session
+    from gateway.console.login.session import Session
 
 DIRECTORY: Final = "console.ended"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.console import chats
+from gateway.console.pages import chats
 
 ANA, BEN = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
 

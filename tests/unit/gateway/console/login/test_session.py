@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from starlette.datastructures import Headers
 
-from gateway.console import session
+from gateway.console.login import session
 
 if TYPE_CHECKING:
     from pathlib import Path

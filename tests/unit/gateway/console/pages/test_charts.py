@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.console.charts import HEIGHT, WIDTH, curve
+from gateway.console.pages.charts import HEIGHT, WIDTH, curve
 
 NOW = 1_790_000_000.0
 

@@ -10,8 +10,8 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from actors.connection.engine import WITHOUT_FILES
-from gateway.console import chats
 from gateway.console.page import Ask
+from gateway.console.pages import chats
 from gateway.console.view import Part
 from gateway.http.problems import Problem, from_validation
 from gateway.schemas import addresses

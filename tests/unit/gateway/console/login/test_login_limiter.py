@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.console import guesses
-from gateway.console.guesses import QUOTA, Guesses
+from gateway.console.login import login_limiter
+from gateway.console.login.login_limiter import QUOTA, Guesses
 from gateway.http.problems import Problem
 
 
@@ -36,7 +36,7 @@ def test_the_addresses_of_one_network_are_one_person() -> None:
 
 
 def test_who_may_try_as_often_as_ever_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guesses, "KNOWN", 2)
+    monkeypatch.setattr(login_limiter, "KNOWN", 2)
     now = [0.0]
     door = Guesses(lambda: now[0])
     door.wrong("192.0.2.1")
