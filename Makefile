@@ -51,7 +51,7 @@ check: setup-test
 
 ## what is made of the code: docs/settings.md, .env.example and docs/api.md
 docs: setup
-	$(BIN)/python -m gateway.cli.reference
+	$(BIN)/python -m gateway.cli.reference.settings_page
 
 ## the environment alone: .venv with the command `teimoso` in it
 setup: .venv/runtime

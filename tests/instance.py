@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import psutil
 
-from gateway.cli import view
+from gateway.cli.instance import view
 from supervision.keeper.parts import ray_head
 from tests import leaks
 from tests.valkey import free_port

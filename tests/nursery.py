@@ -23,7 +23,15 @@ from typing import Any
 LATER = {
     "gateway": ("actors.state.sqlite.store", "anyio._backends._asyncio", "encodings.idna"),
     "gateway.cli": tuple(
-        f"gateway.cli.{name}" for name in ("api", "app", "events", "send", "up", "view")
+        f"gateway.cli.{name}"
+        for name in (
+            "api_client",
+            "app",
+            "commands.events",
+            "commands.send",
+            "instance.up",
+            "instance.view",
+        )
     ),
     "simulator": (
         "cryptography.hazmat.backends.openssl.backend",

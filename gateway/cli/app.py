@@ -11,9 +11,11 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import backup, connections, jobs, keys, queue, service, simulate, webhooks
-from gateway.cli import settings as settings_commands
+from gateway.cli.backup import backup_commands
+from gateway.cli.commands import connections, jobs, keys, queue, simulate, webhooks
+from gateway.cli.commands import settings as settings_commands
 from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
+from gateway.cli.service import service_commands
 
 app = typer.Typer(
     name="teimoso",
@@ -26,10 +28,10 @@ app.add_typer(connections.app, name="connections")
 app.add_typer(queue.app, name="queue")
 app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhooks")
-app.add_typer(backup.app, name="backup")
+app.add_typer(backup_commands.app, name="backup")
 app.add_typer(settings_commands.app, name="settings")
 app.add_typer(jobs.app, name="jobs")
-app.add_typer(service.app, name="service")
+app.add_typer(service_commands.app, name="service")
 app.add_typer(simulate.app, name="simulate")
 
 
@@ -82,8 +84,8 @@ def up(
     With --detach it returns, and only `teimoso down` stops the instance. A closed terminal (SIGHUP)
     leaves it running as well. The instance remembers its parts and ports.
     """
-    from gateway.cli.instance import Wish
-    from gateway.cli.up import run
+    from gateway.cli.instance.preparation import Wish
+    from gateway.cli.instance.up import run
 
     run(directory(data), Wish(simulate, port, control_port, settings), detach, as_json)
 
@@ -91,7 +93,7 @@ def up(
 @app.command()
 def down(data: Data = DATA, as_json: Json = False) -> None:
     """Drain and stop everything of the instance."""
-    from gateway.cli.down import run
+    from gateway.cli.instance.down import run
 
     run(directory(data), as_json)
 
@@ -111,7 +113,7 @@ def upgrade(
 
     It stops at the first connection that is not back as it was; called again, it goes on.
     """
-    from gateway.cli.upgrade import Asked, run
+    from gateway.cli.instance.upgrade import Asked, run
 
     run(directory(data), Asked(pause, within), as_json)
 
@@ -119,7 +121,7 @@ def upgrade(
 @app.command()
 def status(data: Data = DATA, as_json: Json = False) -> None:
     """Say what runs, and whether that is all that should. Exit status 3 when nothing runs."""
-    from gateway.cli.status import run
+    from gateway.cli.instance.status import run
 
     run(directory(data), as_json)
 
@@ -134,7 +136,7 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Look for what would keep the service from running well. Exit status 1 if something would."""
-    from gateway.cli.doctor import run
+    from gateway.cli.doctor.doctor_command import run
 
     run(directory(data), settings, as_json)
 
@@ -152,7 +154,7 @@ def alerts(
     as_json: Json = False,
 ) -> None:
     """List what somebody should know of, now and before, the newest first."""
-    from gateway.cli import history
+    from gateway.cli.commands import history
 
     only = None if active is None else str(active).lower()
     asked = {"connection": connection, "active": only, "limit": limit, "after": after}
@@ -169,7 +171,7 @@ def recoveries(
     as_json: Json = False,
 ) -> None:
     """List what fell and what was done about it, the newest first."""
-    from gateway.cli import history
+    from gateway.cli.commands import history
 
     asked = {"connection": connection, "limit": limit, "after": after}
     history.recoveries(directory(data), key, asked, as_json)
@@ -189,7 +191,7 @@ def events(
     as_json: Json = False,
 ) -> None:
     """Follow what happens until Ctrl-C, an event a line; with --json each as JSON on its line."""
-    from gateway.cli import events as following
+    from gateway.cli.commands import events as following
 
     types = ",".join(event) if event else None
     asked = {"connection": connection, "events": types, "after": after}
@@ -255,7 +257,7 @@ def send(
     as_json: Json = False,
 ) -> None:
     """Send a message: a text, or the kind that an option names."""
-    from gateway.cli.send import Asked, run
+    from gateway.cli.commands.send import Asked, run
 
     asked = Asked(
         connection=connection,

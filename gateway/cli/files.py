@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from gateway.cli.api import Api
+    from gateway.cli.api_client import Api
 
 PIECE = 2**20
 KINDS = ("image", "video", "audio", "document", "sticker")
@@ -59,7 +59,7 @@ def upload(api: Api, file: Path) -> dict[str, Any]:
 
 def fetch(data: Path, key: str | None, message: str, output: Path | None, as_json: bool) -> None:
     """Write the file of a message to `output`, whole or not at all."""
-    from gateway.cli.api import Api, segment
+    from gateway.cli.api_client import Api, segment
 
     with Api(data, key) as api, api.stream(f"/api/messages/{segment(message)}/media") as answer:
         if str(output) == "-":

@@ -12,8 +12,8 @@ from typer.main import get_command
 
 from actors.state import documents
 from gateway.app import OPERATIONS
-from gateway.cli import reference
 from gateway.cli.app import app
+from gateway.cli.reference import settings_page
 from supervision.jobs import JOBS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,7 +95,7 @@ def test_each_endpoint_exists(row: list[str]) -> None:
 
 @pytest.mark.parametrize("row", rows("Settings"), ids=lambda row: row[0])
 def test_each_setting_exists(row: list[str]) -> None:
-    assert code(row[1]) in reference.told()
+    assert code(row[1]) in settings_page.told()
 
 
 @pytest.mark.parametrize("row", rows("Collections"), ids=lambda row: row[0])

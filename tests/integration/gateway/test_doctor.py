@@ -27,7 +27,7 @@ from actors.redis.client import connect
 from actors.state.documents import open_documents
 from actors.state.webhooks import Secret, Webhook, Webhooks
 from gateway.cli import main
-from gateway.cli.checks.redis import redis as redis_findings
+from gateway.cli.doctor.checks.redis import redis as redis_findings
 from gateway.http.api_keys import ensure_first
 from supervision.keeper.lock import Lock
 from supervision.keeper.manifest import Plan

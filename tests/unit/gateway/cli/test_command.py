@@ -7,8 +7,8 @@ import sys
 import tomllib
 from pathlib import Path
 
-from gateway.cli.progress import hopeless
-from gateway.cli.welcome import commands, further
+from gateway.cli.instance.progress import hopeless
+from gateway.cli.instance.welcome import commands, further
 from supervision.keeper.status_file import Note
 
 HEAVY = ("ray", "redis", "httpx", "pydantic", "psutil", "segno", "starlette")

@@ -1,0 +1,219 @@
+"""What `teimoso backup` does: it reaches the bucket by itself, whatever of the instance runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from actors.config.settings import InvalidSettings, Settings
+from actors.connection.backup.bucket.port import BucketAway
+from actors.connection.backup.envelope import Tampered, TooLarge
+from actors.connection.backup.keyring import WrongKey
+from actors.connection.backup.open_vault import open_bucket, open_vault
+from actors.connection.backup.restore import OLDER, RESTORING, put_in_place
+from actors.connection.backup.session_snapshot import remove
+from actors.connection.backup.vault import SCRATCH, Copy
+from actors.connection.native import SESSION_FILE, renew_session
+from actors.connection.session.session import (
+    Session,
+    SessionDamaged,
+    SessionTooNew,
+    SessionUnavailable,
+)
+from actors.redis import keys
+from actors.redis.client import RedisAway, connect
+from actors.redis.leases import Leases, Owner
+from actors.redis.session_position import Position
+from actors.runtime import hosts
+from gateway.cli import output
+from gateway.cli.instance.preparation import running
+from supervision.jobs.copies import verified
+from supervision.keeper.manifest import Plan, Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+
+class CannotDo(Exception):  # noqa: N818 - reads as what it is
+    """The reason, in a sentence for a person."""
+
+
+def run(data: Path, work: Callable[[Desk], Awaitable[T]]) -> T:
+    """What `work` returns; ends the command with a sentence where it cannot be done."""
+    try:
+        settings = _settings(data)
+        if settings.session_storage_type == "local":
+            output.refuse("There is no bucket: STORAGE_BUCKET names one.")
+        return asyncio.run(_done(work, Desk(settings)))
+    except BucketAway as away:
+        output.refuse(f"The bucket does not answer: {away.reason}.")
+    except (CannotDo, WrongKey, Tampered) as refusal:
+        output.refuse(str(refusal))
+    except RedisAway:
+        output.refuse("Redis does not answer, so nobody can say who serves the connection.")
+    except (SessionDamaged, SessionTooNew, SessionUnavailable, TooLarge) as error:
+        output.refuse(f"The session cannot be copied: {error.code}.")
+
+
+async def _done(work: Callable[[Desk], Awaitable[T]], desk: Desk) -> T:
+    return await work(desk)
+
+
+def _settings(data: Path) -> Settings:
+    try:
+        return Settings.load(data)
+    except (OSError, ValueError):
+        pass  # never started here: what the environment says counts
+    try:
+        return Settings.resolve(data=data)
+    except InvalidSettings as error:
+        raise CannotDo(str(error)) from None
+
+
+class Desk:
+    """The copies of one instance's sessions."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._vault = open_vault(settings, open_bucket(settings))
+
+    async def show(self, connection: str | None) -> list[dict[str, Any]]:
+        return [_shown(copy) for copy in await self._copies(connection)]
+
+    async def create(self, connection: str | None) -> list[dict[str, Any]]:
+        """Copy what lies in the data directory; a session that is older than a copy stays older."""
+        made = []
+        found = sorted(self._settings.sessions.glob(f"*/{SESSION_FILE}"))
+        if connection is not None:
+            found = [self._file(connection)]
+            if not found[0].is_file():
+                raise CannotDo(f"There is no session of {connection} here.")
+        for file in found:
+            # Not where the owner puts its own.
+            scratch = file.with_name(f"{SCRATCH}-{os.getpid()}")
+            copy = await self._vault.keep(file.parent.name, file, scratch)
+            assert copy is not None
+            made.append(_shown(copy))
+        return made
+
+    async def verify(self, connection: str | None, *, every: bool) -> list[dict[str, Any]]:
+        """Restore and read back each copy, or the newest of each connection."""
+        copies = await self._copies(connection)
+        if not every:
+            copies = list({copy.connection: copy for copy in copies}.values())
+        with tempfile.TemporaryDirectory(prefix="teimoso-verify-") as scratch:
+            return [
+                _shown(copy) | await verified(self._vault, copy, Path(scratch)) for copy in copies
+            ]
+
+    async def restore(self, connection: str, which: str | None) -> dict[str, Any]:
+        """Put a copy in the place of the session, under a lease where anybody may take one."""
+        file = self._file(connection)
+        copies = await self._vault.copies(connection)
+        copy = _chosen(connection, copies, which)
+        await asyncio.to_thread(file.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
+        restoring = file.with_name(f"{RESTORING}-{os.getpid()}")
+        await self._vault.restore(copy, restoring)
+        try:
+            known = max(one.position.epoch for one in copies)
+            epoch = await self._under_lease(connection, file, restoring, known)
+        finally:
+            await asyncio.to_thread(remove, restoring)
+        return _shown(copy) | {"epoch": epoch}
+
+    async def rewrap(self) -> dict[str, Any]:
+        copies = await self._vault.copies()
+        done = [await self._vault.rewrap(copy) for copy in copies]
+        return {"copies": len(done), "rewrapped": sum(done)}
+
+    async def _under_lease(self, connection: str, file: Path, restoring: Path, known: int) -> int:
+        with_file = max(known, _epoch(file))
+        if self._asleep():
+            # Its own Redis is stopped and so is everything else: nobody can take a lease.
+            await self._place(file, restoring, with_file + 1)
+            return with_file + 1
+        redis = connect(self._settings)
+        leases = Leases(redis)
+        try:
+            before = await leases.read(connection)
+            if before is not None and before.owner is not None:
+                raise CannotDo(
+                    f"{connection} is served: `teimoso connections stop {connection}` first."
+                )
+            owner = Owner("backup", os.getpid(), hosts.here())
+            lease = await leases.take(connection, owner, with_file)
+            try:
+                await self._place(file, restoring, lease.epoch)
+                position = await asyncio.to_thread(Session.known_position, file)
+                await leases.note_session(connection, lease.epoch, position)
+            finally:
+                await leases.release(connection, lease.epoch, state="stopped", cause=None)
+            return lease.epoch
+        finally:
+            await redis.aclose()
+
+    async def _place(self, file: Path, restoring: Path, epoch: int) -> None:
+        await renew_session(restoring, epoch)
+        try:
+            there = (await asyncio.to_thread(Session.check, file)).epoch > 0
+            aside = OLDER if there else None
+        except SessionDamaged:
+            aside = "damaged"
+        await asyncio.to_thread(put_in_place, restoring, file, epoch, aside)
+
+    def _asleep(self) -> bool:
+        try:
+            plan = Plan.load(self._settings.data)
+        except Unreadable as error:
+            raise CannotDo(str(error)) from None
+        named = self._settings.redis_url is not None or self._settings.redis_host is not None
+        own = plan.valkey if plan is not None else not named
+        return own and not running(self._settings.data)
+
+    async def _copies(self, connection: str | None) -> list[Copy]:
+        if connection is not None:
+            self._file(connection)
+        return await self._vault.copies(connection)
+
+    def _file(self, connection: str) -> Path:
+        if not keys.is_connection(connection):
+            raise CannotDo(f"{connection!r} is not the id of a connection.")
+        return self._settings.sessions / connection / SESSION_FILE
+
+
+def _epoch(file: Path) -> int:
+    try:
+        return Session.known_position(file).epoch
+    except SessionDamaged:
+        return 0
+
+
+def _chosen(connection: str, copies: list[Copy], which: str | None) -> Copy:
+    if not copies:
+        raise CannotDo(f"There is no copy of {connection}.")
+    if which is None:
+        return copies[-1]
+    found = re.fullmatch(r"(\d{1,12})-(\d{1,12})", which, re.ASCII)
+    wanted = Position(int(found[1]), int(found[2])) if found else None
+    for copy in copies:
+        if copy.position == wanted:
+            return copy
+    raise CannotDo(f"There is no copy {which} of {connection}; `teimoso backup list` names them.")
+
+
+def _shown(copy: Copy) -> dict[str, Any]:
+    epoch, commit = copy.position
+    return {
+        "connection": copy.connection,
+        "copy": f"{epoch}-{commit}",
+        "epoch": epoch,
+        "commit": commit,
+        "at": output.moment(copy.at),
+        "size": copy.size,
+    }

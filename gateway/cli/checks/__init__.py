@@ -1,1 +1,0 @@
-"""What `teimoso doctor` asks of the systems outside: one module each."""

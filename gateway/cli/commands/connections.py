@@ -1,0 +1,129 @@
+"""`teimoso connections …`: WhatsApp accounts."""
+
+# ruff: noqa: PLC0415
+# Heavy modules wait until their command runs, and typer reads the annotations at runtime.
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli import output
+from gateway.cli.options import DATA, Data, Json, Key, directory
+
+app = typer.Typer(help="WhatsApp accounts.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(metavar="CONNECTION", help="The connection's id.")]
+COLUMNS = ("id", "state", "cause", "engine", "epoch", "restarts", "since")
+
+
+@app.command("list")
+def list_(data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """List the connections."""
+    from gateway.cli.api_client import Api
+
+    with Api(directory(data), key) as api:
+        answer = api.get("/api/connections")
+    output.show(answer, COLUMNS, as_json=as_json, empty="There is no connection yet.")
+
+
+@app.command()
+def add(
+    connection: Id,
+    webhook: Annotated[
+        str | None, typer.Option("--webhook", metavar="URL", help="Told of its events.")
+    ] = None,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Add a connection; pair it with `qr` or `pairing-code`. Shows the secret of its webhook, once."""
+    from gateway.cli.api_client import Api
+
+    body = {"id": connection, **({} if webhook is None else {"webhook": webhook})}
+    with Api(directory(data), key) as api:
+        answer = api.post("/api/connections", body)
+    _tell(answer, as_json=as_json)
+    if webhook is not None and not as_json:
+        made = answer["webhook"]
+        output.console().print(f"{made['id']} signs by {made['secret']}")
+
+
+@app.command()
+def qr(connection: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """Show the QR code that the account's phone has to scan."""
+    from gateway.cli.api_client import Api, segment
+
+    with Api(directory(data), key) as api:
+        code = api.get(f"/api/connections/{segment(connection)}/qr")
+    if as_json:
+        output.plain(code)
+        return
+    import segno
+
+    segno.make(code["qr"], error="l", micro=False).terminal(sys.stdout, border=2, compact=True)
+    output.console().print(
+        f"In WhatsApp: Linked devices, Link a device. Until {code['expires_at']}."
+    )
+
+
+@app.command("pairing-code")
+def pairing_code(
+    connection: Id,
+    phone: Annotated[
+        str, typer.Option("--phone", metavar="NUMBER", help="Of the phone to type it on.")
+    ],
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Get a code to type on the account's phone, in place of scanning the QR code."""
+    from gateway.cli.api_client import Api, segment
+
+    with Api(directory(data), key) as api:
+        code = api.post(f"/api/connections/{segment(connection)}/pairing-code", {"phone": phone})
+    if as_json:
+        output.plain(code)
+        return
+    output.console().print(code["code"], style="bold", highlight=False)
+    output.console().print(
+        "In WhatsApp: Linked devices, Link a device, Link with phone number instead."
+        f" Until {code['expires_at']}."
+    )
+
+
+def _life(verb: str, help_text: str) -> None:
+    @app.command(verb, help=help_text)
+    def command(connection: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+        from gateway.cli.api_client import Api, segment
+
+        with Api(directory(data), key) as api:
+            _tell(api.post(f"/api/connections/{segment(connection)}/{verb}"), as_json=as_json)
+
+
+_life("start", "Start a connection that was stopped.")
+_life("stop", "Stop a connection; it stays paired.")
+_life("restart", "Stop a connection and start it again.")
+_life("logout", "Unlink a connection from its account; start then shows a QR.")
+
+
+@app.command()
+def delete(connection: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """Delete a connection and its session."""
+    from gateway.cli.api_client import Api, segment
+
+    with Api(directory(data), key) as api:
+        answer = api.delete(f"/api/connections/{segment(connection)}")
+    if as_json:
+        output.plain(answer)
+    else:
+        output.console().print(f"{connection} is deleted.")
+
+
+def _tell(answer: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        output.plain(answer)
+    else:
+        output.console().print(f"{answer.get('id', '')}  {answer.get('state', '')}".strip())

@@ -1,0 +1,86 @@
+"""`teimoso events`: what happens, a line an event, until it is interrupted."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from gateway.cli import output
+from gateway.cli.api_client import Api, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+AGAIN = 1.0
+"""Seconds until it comes again where the stream was cut."""
+
+SILENCE = 60.0
+"""Seconds without a sign of life after which the stream counts as cut."""
+
+
+def follow(data: Path, key: str | None, asked: dict[str, Any], as_json: bool) -> None:
+    """Each event once, also where the gateway is restarted meanwhile.
+
+    Ends the command where the stream cannot begin.
+    """
+    last, begun = asked.pop("after"), False
+    given = {name: value for name, value in asked.items() if value is not None}
+    with Api(data, key) as api:
+        while True:
+            headers = {} if last is None else {"Last-Event-ID": str(last)}
+            try:
+                with api.follow("/api/events", given, headers, SILENCE) as answer:
+                    if not answer.is_success:
+                        answer.read()
+                        if not begun or answer.status_code < 500:
+                            refusal(answer)
+                    else:
+                        begun = True
+                        for block in _blocks(answer.iter_lines()):
+                            last = block.get("id", last)
+                            if "data" in block:
+                                _show(block["event"], block["data"], as_json)
+            except httpx.TransportError:
+                if not begun:
+                    output.refuse(api.absent)
+            time.sleep(AGAIN)
+
+
+def _blocks(lines: Iterable[str]) -> Iterable[dict[str, str]]:
+    block: dict[str, str] = {}
+    for line in lines:
+        if not line:
+            yield block
+            block = {}
+        elif not line.startswith(":"):
+            name, _, value = line.partition(": ")
+            block[name] = value
+
+
+def _show(kind: str, data: str, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(f"{data}\n")
+        sys.stdout.flush()
+        return
+    event = json.loads(data)
+    if kind == "gap":
+        output.console().print(f"Events {event['after'] + 1} to {event['before'] - 1} are gone.")
+        return
+    about = event["data"].get("id") or ""
+    words = (event["timestamp"], kind, event["connection"] or "", about, _gist(kind, event["data"]))
+    output.console().print("  ".join(output.safe(str(word)) for word in words if word))
+
+
+def _gist(kind: str, data: dict[str, Any]) -> str:
+    if kind == "message.received":
+        return data["text"] or data["type"]
+    if kind == "message.changed":
+        return f"{data['change']} {data['emoji'] or data['text'] or ''}".strip()
+    if kind == "connection.state":
+        return f"{data['state']} {data['cause'] or ''}".strip()
+    return data.get("reason") or data.get("error") or ""

@@ -1,0 +1,138 @@
+"""`teimoso keys …`: API keys. They act on the state store, so whoever owns the directory may."""
+
+# ruff: noqa: PLC0415
+# Heavy modules wait until their command runs, and typer reads the annotations at runtime.
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli import output
+from gateway.cli.options import DATA, Data, Json, directory
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from actors.state.documents import Documents
+
+app = typer.Typer(help="API keys.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(data: Data = DATA, as_json: Json = False) -> None:
+    """List the keys; what they are cannot be shown again."""
+    items = asyncio.run(_list(directory(data)))
+    output.show(
+        {"items": items, "next": None},
+        ("id", "name", "scopes", "connections", "created_at"),
+        as_json=as_json,
+        empty="There is no key yet.",
+    )
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the key is for.")],
+    scopes: Annotated[
+        list[str] | None,
+        typer.Option("--scope", help="admin, send, read or metrics; several times for several."),
+    ] = None,
+    connections: Annotated[
+        list[str] | None, typer.Option("--connection", help="Only this one; several times.")
+    ] = None,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Make a key and show it, this once."""
+    from actors.redis.keys import is_connection
+    from gateway.http.api_keys import SCOPES
+
+    if not name.strip() or not name.isprintable():
+        output.refuse("Give the key a name that can be printed.")
+    for connection in connections or ():
+        if not is_connection(connection):
+            output.refuse(f"{connection} cannot be a connection: 1 to 64 of a-z, 0-9, _ and -.")
+    wanted = scopes or ["admin"]
+    unknown = [scope for scope in wanted if scope not in SCOPES]
+    if unknown:
+        output.refuse(f"{unknown[0]} is not a scope: {', '.join(SCOPES)}.")
+    made = asyncio.run(_create(directory(data), name, wanted, connections))
+    if as_json:
+        output.plain(made)
+    else:
+        output.console().print(made["key"], soft_wrap=True)
+
+
+@app.command()
+def revoke(
+    key: Annotated[str, typer.Argument(metavar="ID", help="The id that `keys list` shows.")],
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Take a key back; it is refused within seconds."""
+    if not asyncio.run(_revoke(directory(data), key)):
+        output.refuse(f"There is no key {key}.")
+    if as_json:
+        output.plain({"id": key, "revoked": True})
+    else:
+        output.console().print(f"{key} is revoked.")
+
+
+async def _list(data: Path) -> list[dict[str, Any]]:
+    from actors.state.documents import API_KEYS
+
+    async with _documents(data) as documents:
+        items = (await documents.query(API_KEYS)).items
+    shown = ("id", "name", "scopes", "connections", "created_at")
+    return [
+        {**{name: item[name] for name in shown}, "created_at": output.moment(item["created_at"])}
+        for item in items
+    ]
+
+
+async def _create(
+    data: Path, name: str, scopes: list[str], connections: list[str] | None
+) -> dict[str, Any]:
+    from gateway.http import api_keys
+
+    async with _documents(data) as documents:
+        identifier, token = await api_keys.create(
+            documents,
+            name=name,
+            scopes=[scope for scope in api_keys.SCOPES if scope in scopes],
+            connections=connections,
+        )
+    return {"id": identifier, "key": token}
+
+
+async def _revoke(data: Path, key: str) -> bool:
+    from actors.state.documents import API_KEYS
+    from gateway.http import api_keys
+
+    if not key.isalnum():
+        return False
+    async with _documents(data) as documents:
+        if await documents.get(API_KEYS, key) is None:
+            return False
+        await api_keys.revoke(documents, key)
+    return True
+
+
+@asynccontextmanager
+async def _documents(data: Path) -> AsyncIterator[Documents]:
+    from actors.state.documents import StoreAway, open_documents
+    from gateway.cli.api_client import settings_of
+
+    settings = settings_of(data)
+    documents = open_documents(settings)
+    try:
+        yield documents
+    except StoreAway:
+        output.refuse(f"The state store {settings.state_store} cannot be read or written.")
+    finally:
+        await documents.close()

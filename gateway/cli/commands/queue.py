@@ -1,0 +1,116 @@
+"""`teimoso queue …`: what waits, and what could not be sent."""
+
+# ruff: noqa: PLC0415, PLR0917
+# Heavy modules wait until their command runs, and typer reads the annotations at runtime.
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli import output
+from gateway.cli.options import DATA, Data, Json, Key, directory
+
+app = typer.Typer(help="What waits to be sent, and what could not be.", no_args_is_help=True)
+
+
+@app.command()
+def show(data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """Count what waits."""
+    from gateway.cli.api_client import Api
+
+    with Api(directory(data), key) as api:
+        answer = api.get("/api/queue")
+    if as_json:
+        output.plain(answer)
+        return
+    rows = ((name, value) for name, value in answer.items() if isinstance(value, int | float))
+    output.table(("what", "how many"), rows, "The queue is empty.")
+
+
+@app.command()
+def dead(
+    connection: Annotated[str | None, typer.Option("--connection")] = None,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """List the dead letters."""
+    from gateway.cli.api_client import Api
+
+    with Api(directory(data), key) as api:
+        answer = api.get("/api/queue/dead", {"connection": connection} if connection else None)
+    columns = ("id", "connection", "chat", "type", "attempts", "error")
+    output.show(answer, columns, as_json=as_json, empty="There is no dead letter.")
+
+
+@app.command()
+def retry(
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="The id of a dead letter.")],
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Send a dead letter again."""
+    from gateway.cli.api_client import Api, segment
+
+    with Api(directory(data), key) as api:
+        answer = api.post(f"/api/queue/dead/{segment(message)}/retry")
+    if as_json:
+        output.plain(answer)
+    else:
+        output.console().print(f"{answer.get('status', 'queued')}  {message}")
+
+
+@app.command()
+def redrive(
+    connection: Annotated[str | None, typer.Option("--connection")] = None,
+    chat: Annotated[str | None, typer.Option("--chat")] = None,
+    code: Annotated[str | None, typer.Option("--code", help="The error they died of.")] = None,
+    died_after: Annotated[str | None, typer.Option("--died-after", metavar="TIME")] = None,
+    died_before: Annotated[str | None, typer.Option("--died-before", metavar="TIME")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1)] = None,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Send again the dead letters that fit everything given; times as 2030-01-01T09:00:00Z."""
+    from gateway.cli.api_client import Api
+
+    given = {
+        "connection": connection,
+        "chat": chat,
+        "code": code,
+        "died_after": died_after,
+        "died_before": died_before,
+    }
+    body: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    redriven, after = 0, None
+    with Api(directory(data), key) as api:
+        while limit is None or redriven < limit:
+            if limit is not None:
+                body["limit"] = min(limit - redriven, 100_000)
+            page = None if after is None else {"after": after}
+            answer = api.post("/api/queue/redrive", body, page)
+            redriven += answer["redriven"]
+            after = answer["next"]
+            if after is None:
+                break
+    if as_json:
+        output.plain({"redriven": redriven})
+    else:
+        output.console().print(f"{redriven} queued again.")
+
+
+@app.command("retry-failed")
+def retry_failed(data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """Send all dead letters again."""
+    from gateway.cli.api_client import Api
+
+    with Api(directory(data), key) as api:
+        answer = api.post("/api/queue/retry-failed")
+    if as_json:
+        output.plain(answer)
+    else:
+        output.console().print(f"{answer.get('retried', 0)} queued again.")

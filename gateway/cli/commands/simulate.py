@@ -1,0 +1,134 @@
+"""`teimoso simulate …`: play the phone and the contacts of the simulated WhatsApp."""
+
+# ruff: noqa: PLC0415
+# Heavy modules wait until their command runs, and typer reads the annotations at runtime.
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli import output
+from gateway.cli.options import DATA, Data, Json, Key, Number, directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.cli.api_client import Caller
+
+app = typer.Typer(
+    help="Play the phone and the contacts of the simulator; docs/simulator.md has all of it.",
+    no_args_is_help=True,
+)
+
+PATIENCE = 30.0  # seconds that a new connection has to come up with its QR code
+
+
+@app.command()
+def phone(number: Number, data: Data = DATA, as_json: Json = False) -> None:
+    """Make a phone with WhatsApp on it."""
+    with _control(directory(data)) as control:
+        answer = control.post("/phones", {"number": number})
+    _tell(answer, f"{number} has WhatsApp.", as_json=as_json)
+
+
+@app.command()
+def scan(
+    connection: Annotated[str, typer.Argument(metavar="CONNECTION", help="Whose QR code.")],
+    number: Number,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Scan a connection's QR code with the phone of that number."""
+    from gateway.cli.api_client import Api, segment
+
+    place = directory(data)
+    with Api(place, key) as api, _control(place) as control:
+        control.post("/phones", {"number": number})
+        code = _code(api, connection)
+        answer = control.post(f"/phones/{segment(number)}/scan", {"qr": code})
+    _tell(answer, f"{number} scanned the code of {connection}.", as_json=as_json)
+
+
+@app.command("link-code")
+def link_code(
+    number: Number,
+    code: Annotated[
+        str, typer.Argument(metavar="CODE", help="From `teimoso connections pairing-code`.")
+    ],
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Type a connection's pairing code on the phone of that number."""
+    from gateway.cli.api_client import segment
+
+    with _control(directory(data)) as control:
+        answer = control.post(f"/phones/{segment(number)}/link-code", {"code": code})
+    _tell(answer, f"{number} linked who shows this code.", as_json=as_json)
+
+
+@app.command()
+def say(
+    number: Number,
+    to: Annotated[str, typer.Argument(metavar="TO", help="The account's phone number.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT")],
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Say something as a contact."""
+    from gateway.cli.api_client import segment
+
+    with _control(directory(data)) as control:
+        answer = control.post(f"/contacts/{segment(number)}/say", {"to": to, "text": text})
+    _tell(answer, f"{number} said it to {to}.", as_json=as_json)
+
+
+@app.command()
+def inbox(number: Number, data: Data = DATA, as_json: Json = False) -> None:
+    """Show what arrived at a contact."""
+    from gateway.cli.api_client import segment
+
+    with _control(directory(data)) as control:
+        answer = control.get(f"/contacts/{segment(number)}/inbox")
+    if not as_json:
+        answer["items"] = [{**one, "at": output.moment(one["at"])} for one in answer["items"]]
+    columns = ("id", "from", "text", "deliveries", "at")
+    output.show(answer, columns, as_json=as_json, empty="Nothing arrived yet.")
+
+
+def _control(data: Path) -> Caller:
+    from gateway.cli.api_client import Caller
+    from supervision.keeper.manifest import Plan
+
+    plan = Plan.load(data)
+    if plan is None or not plan.simulate:
+        output.refuse(f"The instance in {data} has no simulator: `teimoso up --simulate`.")
+    port = plan.control_port
+    absent = f"The simulator does not answer on port {port}: `teimoso up` starts it."
+    return Caller(f"http://127.0.0.1:{port}", {}, absent=absent)
+
+
+def _code(api: Caller, connection: str) -> str:
+    """The QR code; waits while the connection is so new that it has none."""
+    from gateway.cli.api_client import segment
+
+    path = f"/api/connections/{segment(connection)}/qr"
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        response = api.raw("GET", path)
+        if response.status_code == 409 and response.json().get("state") == "open":
+            output.refuse(f"{connection} is linked already: it shows no QR code.")
+        if response.status_code != 409 or time.monotonic() > deadline:
+            code: str = api.get(path)["qr"]
+            return code
+        time.sleep(0.5)
+
+
+def _tell(answer: Any, sentence: str, *, as_json: bool) -> None:
+    if as_json:
+        output.plain(answer)
+    else:
+        output.console().print(sentence)

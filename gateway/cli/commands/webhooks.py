@@ -1,0 +1,156 @@
+"""`teimoso webhooks …`: endpoints that are told of events. `teimoso events` follows them here."""
+
+# ruff: noqa: PLC0415, PLR0917
+# Heavy modules wait until their command runs, and typer reads the annotations at runtime.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli import output
+from gateway.cli.options import DATA, After, Data, Json, Key, Limit, directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+app = typer.Typer(help="Endpoints that are told of what happens.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(metavar="WEBHOOK", help="The webhook's id.")]
+COLUMNS = ("id", "url", "events", "connections", "enabled", "waiting", "failing_since", "error")
+DELIVERIES = ("id", "at", "type", "connection", "status", "attempts", "error")
+
+
+@app.command("list")
+def list_(data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """List the webhooks, and how each is doing."""
+    from gateway.cli.api_client import Api
+
+    with Api(directory(data), key) as api:
+        answer = api.get("/api/webhooks")
+    output.show(answer, COLUMNS, as_json=as_json, empty="There is no webhook yet.")
+
+
+@app.command()
+def add(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Where to POST to.")],
+    event: Annotated[
+        list[str] | None, typer.Option("--event", help="Only this type; give one or more.")
+    ] = None,
+    connection: Annotated[
+        list[str] | None, typer.Option("--connection", help="Only of this one; give one or more.")
+    ] = None,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Have an endpoint told of what happens from now on; shows its secret, once."""
+    from gateway.cli.api_client import Api
+
+    body: dict[str, Any] = {"url": url}
+    if event:
+        body["events"] = event
+    if connection:
+        body["connections"] = connection
+    with Api(directory(data), key) as api:
+        answer = api.post("/api/webhooks", body)
+    if as_json:
+        output.plain(answer)
+    else:
+        output.console().print(f"{answer['id']}\nIt signs by {answer['secret']}")
+
+
+@app.command()
+def remove(webhook: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """Tell an endpoint nothing more."""
+    from gateway.cli.api_client import Api, segment
+
+    with Api(directory(data), key) as api:
+        answer = api.delete(f"/api/webhooks/{segment(webhook)}")
+    if as_json:
+        output.plain(answer)
+    else:
+        output.console().print(f"{webhook} is removed.")
+
+
+@app.command()
+def pause(webhook: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """Tell an endpoint nothing for now; what happens meanwhile is told once it is resumed."""
+    _switch(webhook, data, key, as_json, on=False)
+
+
+@app.command()
+def resume(webhook: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """Go on telling an endpoint; what failed is tried at once."""
+    _switch(webhook, data, key, as_json, on=True)
+
+
+def _switch(webhook: str, data: Path, key: str | None, as_json: bool, *, on: bool) -> None:
+    from gateway.cli.api_client import Api, segment
+
+    with Api(directory(data), key) as api:
+        answer = api.patch(f"/api/webhooks/{segment(webhook)}", {"enabled": on})
+    if as_json:
+        output.plain(answer)
+    else:
+        output.console().print(
+            f"{webhook} {'goes on' if on else 'is paused'}; {answer['waiting']} events wait."
+        )
+
+
+@app.command("rotate-secret")
+def rotate_secret(webhook: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
+    """Sign by a new secret, shown once; the one before signs too for a day."""
+    from gateway.cli.api_client import Api, segment
+
+    with Api(directory(data), key) as api:
+        answer = api.post(f"/api/webhooks/{segment(webhook)}/secret")
+    if as_json:
+        output.plain(answer)
+    else:
+        output.console().print(f"It signs by {answer['secret']}", soft_wrap=True)
+
+
+@app.command()
+def deliveries(
+    webhook: Id,
+    status: Annotated[
+        str | None, typer.Option("--status", help="waiting, delivered or dead; else all.")
+    ] = None,
+    limit: Limit = None,
+    after: After = None,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """List what was delivered, waits or is dead, the newest first."""
+    from gateway.cli.api_client import Api, segment
+
+    asked = {"status": status, "limit": limit, "after": after}
+    given = {name: value for name, value in asked.items() if value is not None}
+    with Api(directory(data), key) as api:
+        answer = api.get(f"/api/webhooks/{segment(webhook)}/deliveries", given)
+    output.show(answer, DELIVERIES, as_json=as_json, empty="There is no such delivery.")
+    if not as_json and answer["next"] is not None:
+        output.console().print(f"There is more: --after {answer['next']}")
+
+
+@app.command()
+def redeliver(
+    webhook: Id,
+    delivery: Annotated[str, typer.Argument(metavar="DELIVERY", help="The delivery's id.")],
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Deliver once more, now, what is dead or was delivered."""
+    from gateway.cli.api_client import Api, segment
+
+    path = f"/api/webhooks/{segment(webhook)}/deliveries/{segment(delivery)}/redeliver"
+    with Api(directory(data), key) as api:
+        answer = api.post(path)
+    if as_json:
+        output.plain(answer)
+    else:
+        output.console().print(f"{answer['status']}  {delivery}")

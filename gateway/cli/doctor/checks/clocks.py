@@ -1,0 +1,27 @@
+"""Whether this machine's clock is that of another one."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from gateway.cli.doctor.finding import fail
+
+if TYPE_CHECKING:
+    from gateway.cli.doctor.finding import Finding
+
+SKEW = 30.0
+"""Seconds by which clocks may disagree: what others signed is refused beyond minutes."""
+
+
+def skew(check: str, theirs: float) -> Finding | None:
+    """What is wrong where it is `theirs` over there, in seconds since the epoch."""
+    ahead = time.time() - theirs
+    if abs(ahead) <= SKEW:
+        return None
+    direction = "ahead of" if ahead > 0 else "behind"
+    return fail(
+        check,
+        f"this machine's clock is {abs(ahead):.0f} s {direction} theirs",
+        "set the wrong one of the two: `timedatectl set-ntp true`",
+    )

@@ -1,0 +1,90 @@
+"""The state store, and of what is in it what keeps callers out: keys and webhooks."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from actors.state.documents import API_KEYS, StoreAway, open_documents
+from actors.state.webhooks import Webhooks
+from gateway.acceptance.address_policy import is_private_host, is_public
+from gateway.cli.doctor.checks.names import addresses_of
+from gateway.cli.doctor.finding import fail, ok, warn
+from gateway.http import api_keys
+
+if TYPE_CHECKING:
+    from actors.config.settings import Settings
+    from actors.state.documents import Documents
+    from actors.state.webhooks import Webhook
+    from gateway.cli.doctor.finding import Finding
+
+
+async def store(settings: Settings) -> list[Finding]:
+    """The state store, and of what is in it what keeps callers out: keys and webhooks."""
+    if not settings.on_firestore and not settings.state_file.exists():
+        return []  # the first start makes it
+    documents = open_documents(settings)
+    try:
+        return [
+            await _answers(settings, documents),
+            await _keys(settings, documents),
+            *await _webhooks(settings, documents),
+        ]
+    except StoreAway as away:
+        return [_away(settings, str(away))]
+    finally:
+        await documents.close()
+
+
+async def _answers(settings: Settings, documents: Documents) -> Finding:
+    await documents.query(API_KEYS, limit=1)
+    return ok("state store", f"{settings.state_store} answers")
+
+
+def _away(settings: Settings, reason: str) -> Finding:
+    if settings.firestore_emulator_host is not None:
+        do = "start the emulator, or take FIRESTORE_EMULATOR_HOST away"
+    elif settings.on_firestore:
+        do = (
+            "GOOGLE_APPLICATION_CREDENTIALS names a service account with roles/datastore.user of"
+            " GOOGLE_CLOUD_PROJECT, whose FIRESTORE_DATABASE exists"
+        )
+    else:
+        do = "see that the file is whole and can be written; a disk that is full or hangs is away"
+    return fail("state store", f"{settings.state_store} does not answer: {reason}", do)
+
+
+async def _keys(settings: Settings, documents: Documents) -> Finding:
+    there = {key["hash"] for key in (await documents.query(API_KEYS)).items}
+    given = settings.teimoso_api_key
+    make = "`teimoso keys create NAME` makes one"
+    if not there:
+        return fail("api keys", "there is none, so nobody gets in", make)
+    if given is not None and api_keys.digest(given.get_secret_value()) not in there:
+        return fail(
+            "api keys", "TEIMOSO_API_KEY is none of this instance's", f"set another one; {make}"
+        )
+    return ok("api keys", f"{len(there)}")
+
+
+async def _webhooks(settings: Settings, documents: Documents) -> list[Finding]:
+    if settings.webhook_url_private:
+        return []
+    found = await asyncio.gather(*(_webhook(one) for one in await Webhooks(documents).list()))
+    return [one for one in found if one is not None]
+
+
+async def _webhook(webhook: Webhook) -> Finding | None:
+    parts = urlsplit(webhook.url)
+    host = parts.hostname or ""
+    do = "give it a public address, or set WEBHOOK_URL_PRIVATE=true"
+    if is_private_host(host):
+        return fail("webhook", f"{webhook.id} leads to {host}, a private address", do)
+    try:
+        addresses = await addresses_of(host, parts.port or 443)
+    except (OSError, UnicodeError, TimeoutError):
+        return warn("webhook", f"{webhook.id}: {host} has no address here", "correct its URL")
+    if not all(map(is_public, addresses)):
+        return fail("webhook", f"{webhook.id}: {host} has a private address", do)
+    return None

@@ -1,0 +1,107 @@
+"""`teimoso doctor`: what would keep the service from running well, a line a check."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+from rich.text import Text
+
+from actors.config.settings import Settings
+from gateway.cli import output
+from gateway.cli.doctor import machine
+from gateway.cli.doctor.checks.bucket import bucket
+from gateway.cli.doctor.checks.redis import redis
+from gateway.cli.doctor.checks.store import store
+from gateway.cli.doctor.checks.whatsapp import whatsapp
+from gateway.cli.doctor.finding import fail, ok, warn
+from gateway.cli.instance.preparation import CannotStart, Wish, wanted
+from gateway.cli.instance.view import look
+from gateway.cli.service import systemd
+from supervision.keeper.manifest import Plan, Unreadable
+from supervision.keeper.parts import ray_head
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.cli.doctor.finding import Finding
+
+
+def run(data: Path, settings_file: Path | None, as_json: bool) -> None:
+    findings = asyncio.run(examine(data, settings_file))
+    if as_json:
+        output.plain({"findings": [asdict(finding) for finding in findings]})
+    else:
+        colours = {"ok": "green", "warn": "yellow", "fail": "red"}
+        rows = (
+            (Text(one.result, colours[one.result]), one.check, one.found, one.do)
+            for one in findings
+        )
+        output.table(("", "check", "found", "what to do"), rows, "")
+    if any(finding.result == "fail" for finding in findings):
+        raise typer.Exit(1)
+
+
+async def examine(data: Path, settings_file: Path | None = None) -> list[Finding]:
+    """Every check that makes sense in the state in which the instance is.
+
+    One that does not run is examined by the settings of its next start.
+    """
+    findings = [
+        machine.python(),
+        machine.ray(),
+        machine.files(),
+        machine.directory(data),
+        machine.disk(data),
+        machine.clock(),
+        machine.valkey(),
+    ]
+    if (found := systemd.version()) is not None:
+        findings.append(found)
+    try:
+        known = Plan.load(data)
+    except Unreadable as error:
+        return [*findings, fail("instance", str(error), "see what is in it")]
+    seen = await look(data)
+    runs = bool(seen.entries)
+    try:
+        if runs and known is not None:
+            settings, plan = Settings.load(data), known
+        else:
+            settings, plan = wanted(data, Wish(settings_file=settings_file), known)
+    except CannotStart as error:
+        return [*findings, fail("settings", str(error), "`docs/settings.md` explains each")]
+    except (OSError, ValueError):
+        where = f"{data / 'runtime.json'} cannot be read"
+        return [*findings, fail("instance", where, "`teimoso down`, then `teimoso up` writes it")]
+    findings.append(machine.keeper(data))
+    findings.append(machine.port(settings.host, plan.port, runs=runs))
+    if known is None:
+        findings.append(warn("instance", "it was never started: `teimoso up`"))
+    else:
+        words = "ready" if seen.ready else "; ".join(seen.missing)
+        findings.append(ok("instance", words) if seen.ready else warn("instance", words))
+        if runs or not plan.simulate:
+            findings += await whatsapp(settings)
+    return findings + await _others(settings, plan, runs=runs)
+
+
+async def _others(settings: Settings, plan: Plan, *, runs: bool) -> list[Finding]:
+    """Ray, Redis, the state store and the bucket, as far as they are there to be asked."""
+    findings = []
+    if plan.ray:
+        findings.append(await _ray(plan) if runs else machine.shared_memory())
+    if runs or not plan.valkey:
+        findings += await redis(settings)
+    findings += await store(settings)
+    if settings.session_storage_type != "local":
+        findings += await bucket(settings)
+    return findings
+
+
+async def _ray(plan: Plan) -> Finding:
+    if await ray_head.ready(plan.ports):
+        return ok("ray", f"the head answers on 127.0.0.1:{plan.ports['ray_gcs']}")
+    return fail("ray", "no answer", "the keeper restarts it; `logs/ray.log` says why it fell")

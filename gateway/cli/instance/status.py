@@ -1,0 +1,53 @@
+"""`teimoso status`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import typer
+
+from gateway.cli import output
+from gateway.cli.instance import view
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from gateway.cli.instance.view import View
+
+NOTHING_RUNS = 3  # as the exit status of `status` in the Linux Standard Base
+
+
+def run(data: Path, as_json: bool) -> None:
+    seen = asyncio.run(view.look(data))
+    if as_json:
+        output.plain(seen.as_json())
+    else:
+        output.table(("role", "connection", "pid", "state"), rows(seen), f"Nothing of {data} runs.")
+        console = output.console()
+        if seen.ready:
+            console.print("\nready", style="green")
+        else:
+            console.print("\nnot ready:", style="yellow")
+        for reason in seen.missing:
+            console.print(f"  {reason}")
+    if not seen.entries:
+        raise typer.Exit(NOTHING_RUNS)
+
+
+def rows(seen: View) -> Iterator[tuple[object, ...]]:
+    """A line a process; what Ray runs for itself is one line."""
+    helpers = 0
+    states = {line.id: line.state for line in seen.connections}
+    shown = set()
+    for entry in seen.entries:
+        if entry.role == "ray" and "ray" in shown:
+            helpers += 1
+            continue
+        shown.add(entry.role)
+        note = seen.notes.get(entry.role)
+        state = states.get(entry.connection or "") or (note.state if note else "runs")
+        yield entry.role, entry.connection, entry.pid, state
+    if helpers:
+        yield "ray", None, f"and {helpers} more", "runs"

@@ -1,0 +1,169 @@
+"""`teimoso up`: make ready, start the keeper where there is none, wait, tell, and stay."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from gateway.cli import output
+from gateway.cli.instance import preparation, progress, upgrade
+from gateway.cli.instance.down import stop
+from gateway.cli.instance.preparation import CannotStart, Wish
+from gateway.cli.instance.welcome import facts, welcome
+from supervision.keeper import process, shutdown
+from supervision.keeper.lock import held
+from supervision.keeper.manifest import Plan
+from supervision.keeper.parts.definitions import PROCESSES
+from supervision.reports import process_files
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+BEGIN = 20.0  # seconds that a new keeper has to show itself
+GLANCE = 0.5  # seconds between two looks at the keeper
+
+
+class Asked(Exception):  # noqa: N818 - reads as what it is
+    """SIGINT or SIGTERM: whoever stays attached wants all of it to stop."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What `up` found and did: the plan, the key made now, and what ran before."""
+
+    plan: Plan
+    key: str | None
+    attached: tuple[str, ...]
+
+
+def run(data: Path, wish: Wish, detach: bool, as_json: bool) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _asked)
+    try:
+        begun = _begin(data, wish)
+    except CannotStart as error:
+        output.refuse(str(error))
+    except Asked:
+        raise typer.Exit(130) from None
+    try:
+        child = None if held(data) else preparation.launch_keeper(data)
+        with progress.display(quiet=as_json) as shown:
+            _await_keeper(data, child)
+            progress.wait(data, begun.plan.roles, shown, lambda: _check(data, child))
+        _tell(data, begun, as_json)
+        if not detach:
+            _stay(data, as_json)
+    except progress.NotStarted as error:
+        _give_up(data, begun, str(error), as_json)
+    except Asked:
+        if begun.attached and detach:
+            raise typer.Exit(130) from None
+        _stop(data, as_json)
+
+
+def _begin(data: Path, wish: Wish) -> Begun:
+    new = preparation.make_directory(data)
+    try:
+        return _prepare(data, wish)
+    except CannotStart:
+        if new:
+            with suppress(OSError):
+                data.rmdir()
+        raise
+
+
+def _prepare(data: Path, wish: Wish) -> Begun:
+    if shutdown.stopping(data):
+        if held(data):
+            raise CannotStart(f"The instance in {data} is being stopped: wait until it is.")
+        shutdown.forget(data)
+    upgrade.forget(data)
+    known = Plan.load(data)
+    attached = tuple(entry.role for entry in process_files.read(data, PROCESSES))
+    settings, plan = preparation.wanted(data, wish, known)
+    if attached and known is not None:
+        refusal = preparation.conflict(wish, known)
+        if refusal is not None:
+            raise CannotStart(refusal)
+        return Begun(known, preparation.first_key(settings), attached)
+    preparation.check_ports(settings, plan)
+    preparation.check_room(data)
+    preparation.make_bucket(settings)
+    plan.save(data)
+    settings.save()
+    return Begun(plan, preparation.first_key(settings), ())
+
+
+def _await_keeper(data: Path, child: subprocess.Popen[bytes] | None) -> None:
+    """Until the keeper of this start wrote what it knows; what an older one wrote is not read."""
+    deadline = time.monotonic() + BEGIN
+    while not any(entry.role == "keeper" for entry in process_files.read(data, PROCESSES)):
+        _check(data, child)
+        if time.monotonic() > deadline:
+            raise progress.NotStarted(
+                f"The keeper does not start. Its log: {process.log_of(data, 'keeper')}"
+            )
+        time.sleep(0.05)
+
+
+def _check(data: Path, child: subprocess.Popen[bytes] | None) -> None:
+    if child is not None and child.poll() is not None and not held(data):
+        said = process.last_words(data, "keeper")
+        raise progress.NotStarted(
+            f"The keeper ended: {said} Its log: {process.log_of(data, 'keeper')}"
+        )
+
+
+def _tell(data: Path, begun: Begun, as_json: bool) -> None:
+    # The keeper chose the ports that were left to it.
+    told: dict[str, Any] = facts(data, Plan.load(data) or begun.plan, begun.key, begun.attached)
+    if as_json:
+        output.plain(told)
+    else:
+        welcome(told)
+
+
+def _stay(data: Path, as_json: bool) -> None:
+    """Stay attached. A keeper that died is replaced, alone or with everything; after a stop, end."""
+    if not as_json:
+        output.console().print("\nCtrl-C stops all of it.", style="dim")
+    while True:
+        time.sleep(GLANCE)
+        if held(data):
+            continue
+        if shutdown.stopping(data) or not process_files.names_any(data, PROCESSES):
+            return
+        left = bool(process_files.read(data, PROCESSES))
+        preparation.launch_keeper(data)
+        if not as_json:
+            output.console().print(
+                "The keeper was gone; a new one attached to what runs."
+                if left
+                else "All of it was gone; a new keeper starts it again."
+            )
+        time.sleep(2.0)
+
+
+def _give_up(data: Path, begun: Begun, reason: str, as_json: bool) -> NoReturn:
+    """Say what did not start. What ran before goes on; else nothing is left running."""
+    if not begun.attached:
+        _stop(data, quiet=True)
+    if as_json:
+        output.plain({"ready": False, "reason": reason})
+    output.refuse(reason)
+
+
+def _stop(data: Path, quiet: bool) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # it is bounded, and half a stop helps nobody
+    stop(data, quiet=quiet)
+
+
+def _asked(*_: object) -> NoReturn:
+    raise Asked

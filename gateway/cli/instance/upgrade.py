@@ -1,0 +1,295 @@
+"""`teimoso upgrade`: have all that runs run the code that lies here now, a connection at a time.
+
+Keeper, root, standbys and services first, then the connections, the gateway last: whoever is asked
+is newer than who asks. Valkey, Ray and the simulator go on; a new release of those needs `teimoso
+down` and `up`. Nothing is lost however it ends: each step is one that the service survives at any
+time, and where it broke off the next `upgrade` goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from actors.config.settings import Settings
+from actors.redis.client import RedisAway, connect
+from actors.redis.leases import Leases, poke
+from actors.runtime.atomic_files import write_atomically
+from actors.state.connections import ConnectionNotFound, Connections
+from actors.state.documents import StoreAway, open_documents
+from gateway.cli import output
+from gateway.cli.instance import preparation
+from supervision.keeper import process, status_file
+from supervision.keeper.lock import held
+from supervision.keeper.manifest import Plan
+from supervision.keeper.parts import python_module, ray_head
+from supervision.keeper.parts.definitions import PROCESSES
+from supervision.reports import process_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redis.asyncio import Redis
+
+    from actors.redis.leases import Lease
+
+    Old = set[tuple[int, str]]
+
+MARK = "run/upgrade"
+"""What ran when an upgrade began, while it goes on: whatever else runs has the new code already.
+
+It tells of the code that it was begun with alone: for any other, all that runs is old.
+"""
+
+MODULES = "actors.connection.actor, gateway.__main__, supervision.root, supervision.keeper.keeper"
+PACKAGES = ("actors", "gateway", "supervision")
+LOOK = 0.2  # seconds
+BACK = 90.0  # seconds that a part has to be back
+ERRAND = 300.0
+
+
+class Stopped(Exception):  # noqa: N818 - reads as what it is
+    """Why the upgrade did not go on, in a sentence for a person; what is left runs as it did."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the upgrade is to do: pause between connections, and wait so long for each, in seconds."""
+
+    pause: float = 1.0
+    within: float = 60.0
+
+
+def run(data: Path, asked: Asked, as_json: bool) -> None:
+    done: list[str] = []
+
+    def tell(what: str) -> None:
+        done.append(what)
+        if not as_json:
+            output.console().print(f"{what} runs the new code")
+
+    try:
+        asyncio.run(_upgrade(data, asked, tell))
+    except (Stopped, RedisAway, StoreAway) as error:
+        why = str(error) if isinstance(error, Stopped) else "Redis or the state store is away."
+        if as_json:
+            output.plain({"done": done, "complete": False, "reason": why})
+        output.refuse(f"{why} `teimoso upgrade` goes on from there.")
+    if as_json:
+        output.plain({"done": done, "complete": True, "reason": None})
+
+
+async def _upgrade(data: Path, asked: Asked, tell: Callable[[str], None]) -> None:
+    plan = Plan.load(data)
+    if plan is None or not preparation.running(data):
+        raise Stopped(f"Nothing of {data} runs: `teimoso up` starts it with the new code.")
+    _check()
+    old = _old(data)
+    await _keeper(data, old, tell)
+    if await _root(data, old):
+        tell("root")
+    await _services(data, plan)
+    tell("standbys, queue, state, health")
+    await _connections(data, old, asked, tell)
+    if await _gateway(data, old):
+        tell("gateway")
+    forget(data)
+
+
+def _check() -> None:
+    """Refuse code that does not even load, before anything is ended."""
+    command = python_module.module("-")
+    loads = (command.arguments[0], "-P", "-c", f"import {MODULES}")
+    done = subprocess.run(  # noqa: S603 - this interpreter, our own modules
+        loads,
+        env={**os.environ, **command.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or ["it ended"])[-1]
+        raise Stopped(f"The code that lies here does not load: {why}.")
+
+
+def _old(data: Path) -> Old:
+    """What ran when this upgrade began, or the one that it goes on with.
+
+    By pid and start, and not by times: the wall clock may be set meanwhile.
+    """
+    code = _fingerprint()
+    try:
+        begun = json.loads((data / MARK).read_text())
+        if begun["code"] == code:
+            return {(pid, start) for pid, start in begun["old"]}
+    except (OSError, ValueError, TypeError, KeyError):
+        pass
+    there = [*process_files.read(data, PROCESSES), *process_files.read(data)]
+    old = {(one.pid, one.started) for one in there}
+    write_atomically(data / MARK, json.dumps({"code": code, "old": sorted(old)}))
+    return old
+
+
+def forget(data: Path) -> None:
+    """Drop the mark of an upgrade that did not come to its end."""
+    (data / MARK).unlink(missing_ok=True)
+
+
+def _fingerprint() -> str:
+    """Tells the code that lies here, and what is installed beside it, from any other."""
+    told = hashlib.sha256()
+    for package in PACKAGES:
+        root = Path(import_module(package).__path__[0])
+        for file in sorted(root.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                content = hashlib.sha256(file.read_bytes()).hexdigest()
+                told.update(f"{package}/{file.relative_to(root)} {content}\n".encode())
+    for installed in sorted(f"{one.name}=={one.version}" for one in distributions()):
+        told.update(f"{installed}\n".encode())
+    return told.hexdigest()
+
+
+async def _keeper(data: Path, old: Old, tell: Callable[[str], None]) -> None:
+    there = _there(data, "keeper", PROCESSES)
+    if not any(map(partial(_is_old, old), there)) and held(data):
+        return
+    await process.stop(there, 10.0)  # it ends alone, and all that it kept goes on
+    if not held(data):
+        preparation.launch_keeper(data)
+    await _until("the keeper", lambda: _renewed(data, "keeper", old, PROCESSES))
+    await _until("each part", lambda: not _missing(data), partial(_missing, data))
+    tell("keeper")
+
+
+async def _root(data: Path, old: Old) -> bool:
+    there = [one for one in _there(data, "root") if _is_old(old, one)]
+    if not there:
+        return False
+    await process.kill(there)  # it keeps nothing that the next one does not find again
+    await _until("the root", lambda: _renewed(data, "root", old))
+    return True
+
+
+async def _services(data: Path, plan: Plan) -> None:
+    command = python_module.module(
+        "supervision.keeper.ray_task",
+        "renew",
+        "--data",
+        str(data),
+        environment=ray_head.environment(data) if plan.ray else None,
+    )
+    entry = process.start(data, "errand", command)
+    try:
+        async with asyncio.timeout(ERRAND):
+            reason = await process.outcome(data, entry)
+    except TimeoutError:
+        await process.kill([entry])
+        reason = f"the errand to the cluster took longer than {ERRAND:.0f} s"
+    if reason is not None:
+        raise Stopped(f"The services were not made anew: {reason}.")
+
+
+async def _connections(data: Path, old: Old, asked: Asked, tell: Callable[[str], None]) -> None:
+    """Each one has to be back as it was before the next is touched."""
+    settings = Settings.load(data)
+    documents, redis = open_documents(settings), connect(settings)
+    registry, leases = Connections(documents), Leases(redis)
+    try:
+        chosen = [one.id for one in (await registry.list()).items if one.desired == "running"]
+        for connection in chosen:
+            before = await leases.read(connection)
+            if before is None or before.owner is None or _serves_new(data, before, old):
+                continue
+            await _one(registry, redis, leases, before, asked.within)
+            tell(f"connection {connection}")
+            await asyncio.sleep(asked.pause)
+    finally:
+        await documents.close()
+        await redis.aclose()
+
+
+async def _one(
+    registry: Connections, redis: Redis, leases: Leases, before: Lease, within: float
+) -> None:
+    try:
+        await registry.raise_generation(before.connection)
+    except ConnectionNotFound:
+        return
+    await poke(redis)
+    wanted = {before.state} if before.state in {"open", "pairing"} else None
+    deadline = time.monotonic() + within
+    while True:
+        now = await leases.read(before.connection)
+        served = now is not None and now.owner is not None and now.epoch > before.epoch
+        if now is not None and served and (wanted is None or now.state in wanted):
+            return
+        if time.monotonic() > deadline:
+            state = "gone" if now is None else now.state
+            raise Stopped(
+                f"{before.connection} was {before.state} and is {state} after {within:.0f} s,"
+                " so the others go on with the old code."
+            )
+        await asyncio.sleep(LOOK)
+
+
+def _serves_new(data: Path, lease: Lease, old: Old) -> bool:
+    """Of an owner on another host nobody here knows."""
+    owner = lease.owner
+    assert owner is not None
+    return any(one.pid == owner.pid and not _is_old(old, one) for one in _there(data, "connection"))
+
+
+async def _gateway(data: Path, old: Old) -> bool:
+    there = [one for one in _there(data, "gateway", PROCESSES) if _is_old(old, one)]
+    if not there:
+        return False
+    await process.stop(there, 15.0)  # it answers what it was asked, and the keeper starts the next
+
+    def back() -> bool:
+        ready = any(
+            one.role == "gateway" and one.state == "ready" for one in status_file.read(data)
+        )
+        return ready and _renewed(data, "gateway", old, PROCESSES)
+
+    await _until("the gateway", back)
+    return True
+
+
+def _renewed(data: Path, role: str, old: Old, file: Path | None = None) -> bool:
+    return any(not _is_old(old, one) for one in _there(data, role, file))
+
+
+def _is_old(old: Old, entry: process_files.Entry) -> bool:
+    return (entry.pid, entry.started) in old
+
+
+def _there(data: Path, role: str, file: Path | None = None) -> list[process_files.Entry]:
+    found = process_files.read(data) if file is None else process_files.read(data, file)
+    return [one for one in found if one.role == role and one.here]
+
+
+def _missing(data: Path) -> str:
+    """What the keeper has not got ready, and why, in words."""
+    there = [one for one in status_file.read(data) if one.state != "ready"]
+    return "; ".join(f"{one.role} is {one.state}: {one.reason}" for one in there)
+
+
+async def _until(
+    what: str, there: Callable[[], bool], missing: Callable[[], str] = lambda: ""
+) -> None:
+    deadline = time.monotonic() + BACK
+    while not there():
+        if time.monotonic() > deadline:
+            why = f" ({missing()})" if missing() else ""
+            raise Stopped(f"{what.capitalize()} is not back within {BACK:.0f} s{why}.")
+        await asyncio.sleep(LOOK)

@@ -1,0 +1,97 @@
+"""What `teimoso up` says when all is ready: what runs where, the key, and what to try."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+from gateway.cli import output
+from gateway.cli.api_client import reachable
+from supervision.keeper.parts.definitions import PROCESSES
+from supervision.reports import process_files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from supervision.keeper.manifest import Plan
+
+
+def facts(data: Path, plan: Plan, key: str | None, attached: Sequence[str]) -> dict[str, Any]:
+    """All of it as values. The key is in here this once, and nowhere else in clear."""
+    from actors.config.settings import Settings  # noqa: PLC0415 - heavy, and only now complete
+
+    settings = Settings.load(data)
+    url = f"http://{reachable(settings)}"
+    where = {
+        "gateway": url,
+        "valkey": f"127.0.0.1:{plan.ports.get('valkey')}",
+        "simulator": f"{settings.whatsapp_url}, control http://127.0.0.1:{plan.control_port}",
+        "ray": f"dashboard http://127.0.0.1:{plan.ports.get('ray_dashboard')}",
+    }
+    entries = [*process_files.read(data, PROCESSES), *process_files.read(data)]
+    return {
+        "ready": True,
+        "url": url,
+        "command": "teimoso" if shutil.which("teimoso") else sys.argv[0],
+        "data": str(data),
+        "simulate": plan.simulate,
+        "control": f"http://127.0.0.1:{plan.control_port}" if plan.simulate else None,
+        "api_key": key,
+        "attached": list(attached),
+        "processes": [
+            {
+                "role": entry.role,
+                "connection": entry.connection,
+                "pid": entry.pid,
+                "where": where.get(entry.role),
+            }
+            for entry in entries
+        ],
+    }
+
+
+def welcome(told: dict[str, Any]) -> None:
+    """Say it to a person."""
+    console = output.console()
+    if told["attached"]:
+        console.print(f"It ran already; attached to {', '.join(told['attached'])}.\n")
+    rows = (
+        (one["role"], one["pid"], one["where"] or one["connection"]) for one in told["processes"]
+    )
+    output.table(("what", "pid", "where"), rows, "")
+    console.print(f"\nData and logs are in {told['data']}.", soft_wrap=True)
+    if told["api_key"] is not None:
+        console.print("\nYour API key, shown this once:\n", style="bold")
+        console.print(f"  export TEIMOSO_API_KEY={told['api_key']}", soft_wrap=True)
+    console.print("\nTry:\n", style="bold")
+    for line in commands(told):
+        console.print(f"  {line}", soft_wrap=True)
+    for line in further(told):
+        console.print(f"\n{line}", soft_wrap=True)
+
+
+def further(told: dict[str, Any]) -> list[str]:
+    """Where to look then; pure."""
+    arrived = f"{told['command']} simulate inbox 15550100002 --data {told['data']}"
+    where = f"The console is at {told['url']}/, the API is described at {told['url']}/docs."
+    return [f"What arrived then: {arrived}", where] if told["simulate"] else [where]
+
+
+def commands(told: dict[str, Any]) -> list[str]:
+    """Three commands: a connection, its pairing, a message; pure."""
+    url = told["url"]
+    post = 'curl -s -H "X-Api-Key: $TEIMOSO_API_KEY" -H "Content-Type: application/json"'
+    data = f"--data {told['data']}"
+    pair = (
+        f"{told['command']} simulate scan shop 15550100001 {data}"
+        if told["simulate"]
+        else f"{told['command']} connections qr shop {data}"
+    )
+    message = '{"connection":"shop","to":"15550100002","type":"text","text":"hi"}'
+    return [
+        f'{post} {url}/api/connections -d \'{{"id":"shop"}}\'',
+        pair,
+        f"{post} {url}/api/messages -d '{message}'",
+    ]

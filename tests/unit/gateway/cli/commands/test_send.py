@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from gateway.cli.commands.send import Asked, body
+from gateway.schemas.outbound_messages import NewMessage
+
+MINE = "shop.3EB0A1B2C3D4E5F6A7B8C9"
+
+
+def asked(text: str | None = None, **more: Any) -> Asked:
+    return Asked("shop", "15550100002", text, **more)
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (asked("hi", priority=2, reply_to=MINE), "text"),
+        (asked("+", react=MINE), "reaction"),
+        (asked(react=MINE), "reaction"),
+        (asked("better", edit=MINE), "edit"),
+        (asked(delete=MINE), "delete"),
+        (asked("Here", location="-23.5,46"), "location"),
+        (asked(location="-23.5, 46"), "location"),
+        (asked("Ana", contact="15550100003"), "contact"),
+        (asked("Tea?", options=["yes", "no"], choices=0), "poll"),
+        (asked(vote=MINE, options=["yes"]), "poll_vote"),
+        (asked(vote=MINE), "poll_vote"),
+        (asked("look", file=Path("a.JPG")), "image"),
+        (asked(file=Path("a.mp4")), "video"),
+        (asked(file=Path("a.ogg"), voice=True), "audio"),
+        (asked("look", file=Path("a.pdf")), "document"),
+        (asked(file=Path("a")), "document"),
+        (asked(file=Path("a.png"), kind="document"), "document"),
+        (asked(file=Path("a.webp"), kind="sticker"), "sticker"),
+    ],
+)
+def test_words_make_a_body_that_is_taken(words: Asked, kind: str) -> None:
+    made = body(words)
+    assert made["type"] == kind
+    if words.file is not None:
+        made["media"] = {"sha256": "0" * 64}  # what the upload says of it
+    NewMessage.model_validate_json(json.dumps(made))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (asked(), "TEXT is missing: what it says."),
+        (asked(edit=MINE), "TEXT is missing"),
+        (asked(contact="15550100003"), "TEXT is missing: the contact's name."),
+        (asked("x", delete=MINE), "takes no TEXT"),
+        (asked("x", vote=MINE), "--vote takes no TEXT"),
+        (asked(vote=MINE, options=["yes"], choices=1), "--choices is for a poll"),
+        (asked(kind="image"), "--type and --voice are for a file"),
+        (asked(file=Path("a.png"), kind="fax"), "--type is one of image, video"),
+        (asked(file=Path("a.png"), kind="image", voice=True), "--voice is for sound"),
+        (asked("x", file=Path("a.ogg")), "takes no TEXT"),
+        (asked("x", react=MINE, edit=MINE), "--react and --edit are two kinds"),
+        (asked("x", edit=MINE, priority=1), "neither --priority nor --reply-to"),
+        (asked("x", choices=1), "--choices is for a poll"),
+        (asked(location="here"), "LATITUDE,LONGITUDE"),
+        (asked(location="1,2,3"), "LATITUDE,LONGITUDE"),
+        (asked(location="nan,0"), "LATITUDE,LONGITUDE"),
+        (asked(location="0,-inf"), "LATITUDE,LONGITUDE"),
+    ],
+)
+def test_words_that_make_none(words: Asked, sentence: str) -> None:
+    with pytest.raises(typer.BadParameter) as refused:
+        body(words)
+    assert sentence in str(refused.value)

@@ -1,0 +1,69 @@
+"""What is made of the settings and of the API is as they are: `make docs` writes it anew."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.config.settings import Settings
+from gateway.app import OPERATIONS
+from gateway.cli.reference import api_page, settings_page
+from gateway.cli.reference.settings_page import ROOT
+from gateway.http.openapi import refusals
+from gateway.http.problems import KINDS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_every_setting_is_told_and_no_other() -> None:
+    assert settings_page.told() == {
+        str(field.validation_alias) for field in Settings.model_fields.values()
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("docs/settings.md", settings_page.markdown),
+        (".env.example", settings_page.env_example),
+        ("docs/api.md", api_page.markdown),
+    ],
+)
+def test_what_is_made_of_them_is_current(name: str, made: object) -> None:
+    assert callable(made)
+    assert (ROOT / name).read_text() == made(), "`make docs`"
+
+
+def test_the_example_is_a_settings_file_that_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in settings_page.told():
+        monkeypatch.delenv(name, raising=False)
+    lines = settings_page.env_example().splitlines()
+    given = [line[1:] for line in lines if line.startswith("#") and line[1:2].isupper()]
+    set_here = [line for line in given if not line.endswith("=")]
+    assert len(given) == len(settings_page.told())
+    file = tmp_path / ".env"
+    file.write_text("\n".join(set_here))
+    assert Settings.resolve(file) == Settings.resolve()
+
+
+def test_every_operation_is_told_with_its_scope_and_every_problem() -> None:
+    page = api_page.markdown()
+    starred = {code for code in KINDS if re.search(rf"\| `{code}` \| .* \* \|\n", page)}
+    for operation in OPERATIONS:
+        _, told, rest = page.partition(f"### `{operation.method} {operation.path}`\n")
+        assert told, operation.path
+        section = rest.partition("\n### ")[0].partition("\n## ")[0]
+        assert (f"the scope `{operation.scope}`" in section) is (operation.scope is not None)
+        refused = section.partition("\nRefused as ")[2]
+        codes = {kind.code for kinds in refusals(operation).values() for kind in kinds}
+        assert set(re.findall(r"`(\w+)`", refused)) == codes - starred
+        asked = operation.query.model_json_schema() if operation.query else {"properties": {}}
+        assert all(f"| `{name}` | query | " in section for name in asked["properties"])
+        assert ("\nA body, `" in section) is (operation.body is not None)
+    assert starred >= {"unauthorized", "malformed_request"}
+    assert all(f"| `{code}` |" in page for code in KINDS)
