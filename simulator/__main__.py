@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from simulator.server import run
+from simulator.listeners import run
 
 
 def _port(value: str) -> int:

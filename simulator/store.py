@@ -10,7 +10,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from simulator.tables import ALTERED, REBUILT, SCHEMA, VERSION
+from simulator.store_tables import ALTERED, REBUILT, SCHEMA, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,9 +12,9 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from actors.connection.native.transport.nodes import Node, decode, encode
-from simulator.certificates import issue, new_private_key, public_key
-from simulator.frames import FrameReader, framed
-from simulator.noise import Handshake
+from simulator.wire.certificates import issue, new_private_key, public_key
+from simulator.wire.frames import FrameReader, framed
+from simulator.wire.noise import Handshake
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -25,12 +25,12 @@ from actors.connection.native.transport import client_payload, noise
 from actors.connection.native.transport.nodes import Node, encode
 from actors.connection.native.transport.socket import Login, Socket
 from actors.connection.session.session import Session
-from simulator import protocol
-from simulator.certificates import issue, new_private_key
-from simulator.connection import Connection
-from simulator.frames import FrameError, framed
-from simulator.noise import Handshake, HandshakeError
-from simulator.world import World
+from simulator.server_state import World
+from simulator.wire import protocol
+from simulator.wire.certificates import issue, new_private_key
+from simulator.wire.connection import Connection
+from simulator.wire.frames import FrameError, framed
+from simulator.wire.noise import Handshake, HandshakeError
 from tests.fuzz.corpus import changed, damaged, frames, fuzzed, recorded, stanzas
 from tests.integration.engine import simulated
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from websockets.asyncio.server import serve
 
-from simulator import connection
-from simulator.world import World
+from simulator.server_state import World
+from simulator.wire import connection
 from tests.unit.simulator.device import Device
 
 if TYPE_CHECKING:

@@ -19,10 +19,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from simulator.adv import parsed
-from simulator.endpoints import Bundle, Endpoints
-from simulator.frames import FrameReader, framed
-from simulator.protocol import (
+from simulator.contacts.signal_endpoints import Bundle, Endpoints
+from simulator.phones.adv import parsed
+from simulator.store import Store
+from simulator.wire.frames import FrameReader, framed
+from simulator.wire.proto_schema import Message
+from simulator.wire.protocol import (
     JID,
     SERVER,
     ADVSignedDeviceIdentityHMAC,
@@ -35,15 +37,13 @@ from simulator.protocol import (
     number_bytes,
     xeddsa_sign,
 )
-from simulator.schema import Message
-from simulator.store import Store
 from tests.unit.simulator.noise_client import PROLOGUE, NoiseClient
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from simulator.world import World
+    from simulator.server_state import World
 
 PATIENCE = 60.0
 

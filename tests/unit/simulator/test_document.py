@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from simulator.compose import KINDS
-from simulator.control import application
+from simulator.contacts.compose import KINDS
+from simulator.control.api import application
 from simulator.faults import INSTANT, RULES, requested
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from simulator.world import World
+    from simulator.server_state import World
     from tests.unit.simulator.device import Device
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "simulator.md").read_text()

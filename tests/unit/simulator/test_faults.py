@@ -10,13 +10,13 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from websockets.exceptions import ConnectionClosed
 
+from simulator.contacts.people import ADDRESSINGS
 from simulator.faults import RULES, TIMING, FaultError, Faults, requested
-from simulator.people import ADDRESSINGS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simulator.world import World
+    from simulator.server_state import World
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"

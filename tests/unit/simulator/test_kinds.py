@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from simulator import contents, polls
-from simulator.contents import Target
-from simulator.control import application
-from simulator.protocol import JID, Node
-from simulator.schema import Message
+from simulator.contacts import message_content, poll_votes
+from simulator.contacts.message_content import Target
+from simulator.control.api import application
+from simulator.wire.proto_schema import Message
+from simulator.wire.protocol import JID, Node
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from simulator.world import World
+    from simulator.server_state import World
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
@@ -52,7 +52,7 @@ async def sent(device: Device, message: Any, message_id: str) -> dict[str, Any]:
 
 def mine(message_id: str, text: str = "first") -> Target:
     """A message of the account's own in its chat with the contact."""
-    return Target(message_id, JID(FRIEND), JID(NUMBER), True, False, contents.text(text))
+    return Target(message_id, JID(FRIEND), JID(NUMBER), True, False, message_content.text(text))
 
 
 async def test_a_contact_replies(device: Device, http: httpx.AsyncClient) -> None:
@@ -139,17 +139,17 @@ async def test_a_contacts_poll_and_the_votes_in_it(
     voter, author = (one.addresses()[addressing == "lid"] for one in (account, friend))
     target = Target(poll_id, JID(FRIEND), JID(FRIEND), False, False, None)
     secret = message.message_context_info.message_secret
-    vote = polls.sealed(polls.Ballot(poll_id, author, voter), secret, ["green", "red"])
-    item = await sent(device, contents.vote(target, *vote), "V1")
+    vote = poll_votes.sealed(poll_votes.Ballot(poll_id, author, voter), secret, ["green", "red"])
+    item = await sent(device, message_content.vote(target, *vote), "V1")
     assert (item["type"], item["content"]["options"]) == ("vote", ["red", "green"])
     assert item["content"]["target"]["id"] == poll_id
-    forged = polls.sealed(polls.Ballot(poll_id, author, voter), SECRET, ["red"])
-    item = await sent(device, contents.vote(target, *forged), "V2")
+    forged = poll_votes.sealed(poll_votes.Ballot(poll_id, author, voter), SECRET, ["red"])
+    item = await sent(device, message_content.vote(target, *forged), "V2")
     assert item["content"]["options"] is None
 
 
 async def test_a_contact_votes(device: Device, http: httpx.AsyncClient) -> None:
-    poll = contents.poll("Which?", ["red", "blue"], 1, SECRET)
+    poll = message_content.poll("Which?", ["red", "blue"], 1, SECRET)
     assert poll.HasField("poll_creation_message_v3")
     item = await sent(device, poll, "P1")
     assert (item["type"], item["text"]) == ("poll", "Which?")
@@ -167,10 +167,10 @@ async def test_a_contact_votes(device: Device, http: httpx.AsyncClient) -> None:
         "P1",
         False,
     )
-    ballot = polls.Ballot("P1", str(JID(NUMBER)), str(JID(FRIEND)))
+    ballot = poll_votes.Ballot("P1", str(JID(NUMBER)), str(JID(FRIEND)))
     vote = update.vote
     options = ["red", "blue"]
-    assert polls.opened(ballot, SECRET, vote.enc_payload, vote.enc_iv, options) == ["blue"]
+    assert poll_votes.opened(ballot, SECRET, vote.enc_payload, vote.enc_iv, options) == ["blue"]
 
 
 async def test_a_vote_needs_a_poll(device: Device, http: httpx.AsyncClient) -> None:
@@ -204,11 +204,11 @@ async def test_the_phone_reacts_and_its_companion_gets_the_copy(
 @pytest.mark.parametrize(
     ("message", "kind", "text", "fields"),
     [
-        (contents.reaction(mine("M0"), "👍"), "reaction", "👍", {}),
-        (contents.reaction(mine("M0"), ""), "reaction", None, {}),
-        (contents.edit(mine("M0"), "new", wrapped=True), "edit", "new", {"to": "text"}),
-        (contents.edit(mine("M0"), "new", wrapped=False), "edit", "new", {"to": "text"}),
-        (contents.delete(mine("M0")), "delete", None, {}),
+        (message_content.reaction(mine("M0"), "👍"), "reaction", "👍", {}),
+        (message_content.reaction(mine("M0"), ""), "reaction", None, {}),
+        (message_content.edit(mine("M0"), "new", wrapped=True), "edit", "new", {"to": "text"}),
+        (message_content.edit(mine("M0"), "new", wrapped=False), "edit", "new", {"to": "text"}),
+        (message_content.delete(mine("M0")), "delete", None, {}),
     ],
 )
 async def test_what_is_about_another_message_says_which(
@@ -221,18 +221,20 @@ async def test_what_is_about_another_message_says_which(
 
 
 async def test_an_inbox_shows_what_a_client_sent(device: Device) -> None:
-    item = await sent(device, contents.location(1.5, 2.5, "Here", ""), "M1")
+    item = await sent(device, message_content.location(1.5, 2.5, "Here", ""), "M1")
     assert (item["type"], item["text"]) == ("location", None)
     assert item["content"] == {"latitude": 1.5, "longitude": 2.5, "name": "Here"}
-    card = contents.vcard_of("Ana", "15550100003")
-    item = await sent(device, contents.contact("Ana", card), "M2")
+    card = message_content.vcard_of("Ana", "15550100003")
+    item = await sent(device, message_content.contact("Ana", card), "M2")
     assert (item["type"], item["content"]) == ("contact", {"name": "Ana", "vcard": card})
-    item = await sent(device, contents.quoting(contents.text("yes"), mine("M2")), "M3")
+    item = await sent(
+        device, message_content.quoting(message_content.text("yes"), mine("M2")), "M3"
+    )
     assert (item["type"], item["text"]) == ("text", "yes")
     quoted = {"id": "M2", "participant": str(JID(NUMBER)), "type": "text", "text": "first"}
     assert item["content"] == {"reply_to": quoted}
     ephemeral = Message()
-    ephemeral.ephemeral_message.message.CopyFrom(contents.text("gone soon"))
+    ephemeral.ephemeral_message.message.CopyFrom(message_content.text("gone soon"))
     item = await sent(device, ephemeral, "M4")
     assert (item["type"], item["text"], item["content"]) == ("text", "gone soon", {})
 

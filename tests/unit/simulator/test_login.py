@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from simulator.protocol import JID, ClientPayload, Node
-from simulator.world import World
+from simulator.server_state import World
+from simulator.wire.protocol import JID, ClientPayload, Node
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.contacts import MAX_RETRIES
-from simulator.protocol import JID, LID_SERVER, PN_SERVER, Node, bytes_of
-from simulator.stanzas import bundle_keys
+from simulator.contacts.message_handler import MAX_RETRIES
+from simulator.server.stanzas import bundle_keys
+from simulator.wire.protocol import JID, LID_SERVER, PN_SERVER, Node, bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simulator.world import World
+    from simulator.server_state import World
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"

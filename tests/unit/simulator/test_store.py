@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from simulator.companions import Companions
-from simulator.endpoints import Endpoints
-from simulator.inbox import Inbox
-from simulator.offline import OfflineQueue
-from simulator.people import People
-from simulator.protocol import JID, Node
-from simulator.speech import said_content
+from simulator.contacts.contact_behaviour import said_content
+from simulator.contacts.inbox import Inbox
+from simulator.contacts.people import People
+from simulator.contacts.signal_endpoints import Endpoints
+from simulator.server.companions import Companions
+from simulator.server.offline_queue import OfflineQueue
 from simulator.store import Store
-from simulator.tables import VERSION
+from simulator.store_tables import VERSION
+from simulator.wire.protocol import JID, Node
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pyaileys.wabinary import BinaryNode, decode_decompressed_binary_node, encod
 from actors.connection.native.transport import binary
 from actors.connection.native.transport.binary import Unreadable, read, write
 from actors.connection.native.transport.nodes import MalformedNode, Node, decode, encode
-from simulator import protocol
+from simulator.wire import protocol
 
 WORDS = st.sampled_from(
     [

@@ -1,0 +1,238 @@
+"""What a person is asked to say over the control port, made into a message.
+
+A request's `type` is one of KINDS, `text` when it names none. What a message is about (`reply_to`,
+`target`) is the id of one that its chat has.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.contacts import message_content, poll_votes
+from simulator.contacts.message_content import Target
+from simulator.control.requests import ProblemError, field, optional
+from simulator.media.encryption import MAX_MEDIA, made_up
+from simulator.server.groups import is_group
+from simulator.wire.proto_schema import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from simulator.contacts.people import Person
+    from simulator.server_state import World
+
+# WhatsApp's own limits, in characters and in options.
+MAX_TEXT: Final = 65536
+MAX_NAME: Final = 1024
+MAX_OPTIONS: Final = 12
+
+_COMMON: Final = {"to", "type", "device", "addressing", "count"}
+_FILE: Final = ("data", "size", "mimetype", "reply_to")
+# what each type takes beside the common fields
+KINDS: Final[dict[str, set[str]]] = {
+    "text": {"text", "reply_to"},
+    "reaction": {"target", "text"},
+    "edit": {"target", "text", "wrapped"},
+    "delete": {"target"},
+    "location": {"latitude", "longitude", "name", "address", "reply_to"},
+    "contact": {"name", "phone", "vcard", "reply_to"},
+    "poll": {"text", "options", "selectable", "reply_to"},
+    "vote": {"target", "options"},
+    "image": {*_FILE, "text", "width", "height"},
+    "video": {*_FILE, "text", "width", "height", "seconds"},
+    "audio": {*_FILE, "seconds", "ptt"},
+    "document": {*_FILE, "text", "file_name", "title"},
+    "sticker": {*_FILE, "width", "height", "is_animated"},
+}
+# what a file is when nothing else is said
+_MIMETYPES: Final = {
+    "image": "image/jpeg",
+    "video": "video/mp4",
+    "audio": "audio/ogg; codecs=opus",
+    "document": "application/pdf",
+    "sticker": "image/webp",
+}
+_NUMBERS: Final = {"width", "height", "seconds"}
+_FLAGS: Final = {"ptt", "is_animated"}
+_MADE_UP: Final = 4096
+
+
+class Composer:
+    """Makes messages of requests. Raises ProblemError for what makes none."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._makers: dict[str, Callable[[dict[str, Any], Callable[[str], Target]], Any]] = {
+            "text": lambda body, _: message_content.text(text_of_request(body)),
+            "reaction": lambda body, about: message_content.reaction(
+                about(field(body, "target", str)), _short(body, "text")
+            ),
+            "edit": lambda body, about: message_content.edit(
+                about(field(body, "target", str)),
+                text_of_request(body),
+                wrapped=optional(body, "wrapped", True),
+            ),
+            "delete": lambda body, about: message_content.delete(about(field(body, "target", str))),
+            "location": lambda body, _: _location(body),
+            "contact": lambda body, _: self._contact(body),
+            "poll": lambda body, _: _poll(body),
+            **{kind: self._media(kind) for kind in message_content.MEDIA},
+        }
+
+    def check(self, body: dict[str, Any]) -> str:
+        """The type of a request whose fields all belong to it."""
+        kind = optional(body, "type", "text")
+        if kind not in KINDS:
+            raise ProblemError(400, "bad_type", f"type must be one of {', '.join(KINDS)}")
+        for name in body:
+            if name not in _COMMON | KINDS[kind]:
+                raise ProblemError(400, "unknown_field", f"a {kind} has no field {name!r}")
+        return kind
+
+    def message(self, body: dict[str, Any], speaker: Person, chat: str, server: str) -> Any:
+        """The message that a checked request is, as `speaker` says it in `chat`.
+
+        `server` is how people are addressed in it.
+        """
+
+        def about(message_id: str) -> Target:
+            return self._target(message_id, speaker, chat, server)
+
+        kind = optional(body, "type", "text")
+        if kind == "vote":
+            return self._vote(about(field(body, "target", str)), body, speaker, server)
+        message = self._makers[kind](body, about)
+        if "reply_to" in body:
+            message_content.quoting(message, about(field(body, "reply_to", str)))
+        return message
+
+    def _target(self, message_id: str, speaker: Person, chat: str, server: str) -> Target:
+        """The message of that id in the chat, whoever wrote it."""
+        found = self._world.store.row(
+            "SELECT number AS author, content, text FROM said WHERE id = ?1"
+            " AND (recipient = ?2 OR number = ?2 AND recipient = ?3)"
+            " UNION ALL SELECT sender, content, text FROM inbox WHERE id = ?1"
+            " AND (chat = ?2 OR sender = ?2 AND chat = ?3)",
+            message_id,
+            chat,
+            speaker.number,
+        )
+        if found is None:
+            raise ProblemError(404, "no_such_message", "the chat has no message of that id")
+        content = bytes(found["content"])
+        author = self._world.people.named(found["author"])
+        return Target(
+            id=message_id,
+            chat=self._chat_address(chat, server),
+            sender=author.address(server),
+            from_me=author.number == speaker.number,
+            group=is_group(chat),
+            content=Message.FromString(content)
+            if content
+            else message_content.text(found["text"] or ""),
+        )
+
+    def _chat_address(self, chat: str, server: str) -> Any:
+        if is_group(chat):
+            return self._world.groups.named(chat).address
+        return self._world.people.named(chat).address(server)
+
+    def _contact(self, body: dict[str, Any]) -> Any:
+        name, card = _short(body, "name"), _short(body, "vcard")
+        if not card:
+            number = self._world.people.named(field(body, "phone", str).lstrip("+")).number
+            card = message_content.vcard_of(name, number)
+        return message_content.contact(name, card)
+
+    def _media(self, kind: str) -> Callable[[dict[str, Any], Any], Any]:
+        def make(body: dict[str, Any], _: Any) -> Any:
+            fields: dict[str, Any] = {"mimetype": _short(body, "mimetype") or _MIMETYPES[kind]}
+            for name in KINDS[kind] & body.keys() - {*_FILE, "text"}:
+                fields[name] = _field_of_media(body, name)
+            if "text" in body:
+                fields["caption"] = text_of_request(body)
+            sealed, path = self._world.media.put(_file(body), kind)
+            return message_content.media(
+                kind, sealed, f"https://{self._world.media.host}{path}", path, fields
+            )
+
+        return make
+
+    def _vote(self, target: Target, body: dict[str, Any], speaker: Person, server: str) -> Any:
+        asked = message_content.poll_in(target.content)
+        secret = target.content.message_context_info.message_secret
+        if asked is None or not secret:
+            raise ProblemError(409, "no_poll", "the target is no poll that can be voted in")
+        options = _options(body)
+        known = {option.option_name for option in asked.options}
+        if not set(options) <= known:
+            raise ProblemError(400, "bad_options", "options must be some of the poll's")
+        ballot = poll_votes.Ballot(target.id, str(target.sender), str(speaker.address(server)))
+        return message_content.vote(target, *poll_votes.sealed(ballot, secret, options))
+
+
+def text_of_request(body: dict[str, Any]) -> str:
+    said: str = field(body, "text", str)
+    if not 0 < len(said) <= MAX_TEXT:
+        raise ProblemError(400, "bad_text", f"text must have 1 to {MAX_TEXT} characters")
+    return said
+
+
+def _short(body: dict[str, Any], name: str) -> str:
+    said: str = optional(body, name, "")
+    if len(said) > MAX_NAME:
+        raise ProblemError(400, "bad_text", f"{name} must have at most {MAX_NAME} characters")
+    return said
+
+
+def _file(body: dict[str, Any]) -> Iterable[bytes]:
+    """The file of a request: its `data` in Base64, or as many bytes as `size` says, made up."""
+    if "data" in body:
+        try:
+            return [base64.b64decode(field(body, "data", str), validate=True)]
+        except ValueError as error:
+            raise ProblemError(400, "bad_media", "data is not Base64") from error
+    size = optional(body, "size", _MADE_UP)
+    if not 0 <= size <= MAX_MEDIA - 64:
+        raise ProblemError(400, "bad_media", f"size must be 0 to {MAX_MEDIA - 64} bytes")
+    return made_up(size)
+
+
+def _field_of_media(body: dict[str, Any], name: str) -> Any:
+    if name in _FLAGS:
+        return field(body, name, bool)
+    if name not in _NUMBERS:
+        return _short(body, name)
+    number = field(body, name, int)
+    if not 0 <= number < 1 << 32:
+        raise ProblemError(400, "bad_media", f"{name} is out of range")
+    return number
+
+
+def _location(body: dict[str, Any]) -> Any:
+    latitude, longitude = (
+        float(field(body, one, (int, float))) for one in ("latitude", "longitude")
+    )
+    if abs(latitude) > 90 or abs(longitude) > 180:
+        raise ProblemError(400, "bad_location", "latitude or longitude is not on this planet")
+    return message_content.location(
+        latitude, longitude, _short(body, "name"), _short(body, "address")
+    )
+
+
+def _options(body: dict[str, Any]) -> list[str]:
+    options = field(body, "options", list)
+    if not all(isinstance(option, str) and 0 < len(option) <= MAX_NAME for option in options):
+        raise ProblemError(400, "bad_options", "options must be texts")
+    return list(options)
+
+
+def _poll(body: dict[str, Any]) -> Any:
+    options, selectable = _options(body), optional(body, "selectable", 1)
+    if not 2 <= len(set(options)) == len(options) <= MAX_OPTIONS:
+        raise ProblemError(400, "bad_options", f"a poll has 2 to {MAX_OPTIONS} different options")
+    if not 0 <= selectable <= len(options):
+        raise ProblemError(400, "bad_options", "selectable must be 0 or how many may be chosen")
+    return message_content.poll(text_of_request(body), options, selectable, secrets.token_bytes(32))

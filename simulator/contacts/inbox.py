@@ -1,0 +1,127 @@
+"""What arrived at the people whom the simulator plays: the oracle that tests judge by."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.server.groups import is_group
+
+if TYPE_CHECKING:
+    from simulator.store import Store
+
+Device = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Page:
+    """The items after an index, at most `limit` of them; -1 for no limit."""
+
+    after: int = 0
+    limit: int = -1
+
+
+EVERYTHING: Final = Page()
+
+
+class Inbox:
+    """Messages in order of first arrival, one per sender and id, whichever devices got them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def again(self, device: Device, sender: str, message_id: str, ciphertext: bytes) -> bool:
+        """Counts a message that comes to a device again with the very same ciphertext."""
+        return (
+            self._store.execute(
+                "UPDATE decrypted SET deliveries = deliveries + 1 WHERE number = ? AND device = ?"
+                " AND sender = ? AND id = ? AND ciphertext = ?",
+                *device,
+                sender,
+                message_id,
+                ciphertext,
+            ).rowcount
+            > 0
+        )
+
+    def keep(
+        self,
+        device: Device,
+        sender: str,
+        message_id: str,
+        *,
+        chat: str,
+        kind: str,
+        text: str | None,
+        fields: dict[str, Any] | None = None,
+        content: bytes = b"",
+        ciphertext: bytes = b"",
+    ) -> bool:
+        """Keeps a message that a device got; whether it is the person's first sight of it.
+
+        `content` is the message itself, `fields` what is shown of it beside its text. The same id
+        encrypted anew counts as another delivery to that device.
+        """
+        number, its_device = device
+        first = self._store.execute(
+            "INSERT INTO inbox (number, sender, id, chat, kind, text, fields, content, at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            number,
+            sender,
+            message_id,
+            chat,
+            kind,
+            text,
+            json.dumps(fields or {}, separators=(",", ":")),
+            content,
+            time.time(),
+        ).rowcount
+        self._store.execute(
+            "INSERT INTO decrypted (number, sender, id, device, ciphertext) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET deliveries = deliveries + 1,"
+            " ciphertext = excluded.ciphertext",
+            number,
+            sender,
+            message_id,
+            its_device,
+            ciphertext,
+        )
+        return first > 0
+
+    def received(self, number: str, page: Page = EVERYTHING) -> list[dict[str, Any]]:
+        """What others sent to this number."""
+        return self._items(number, page, own=False)
+
+    def copies(self, number: str, page: Page = EVERYTHING) -> list[dict[str, Any]]:
+        """What the account's own phone saw its companions send."""
+        return self._items(number, page, own=True)
+
+    def _items(self, number: str, page: Page, *, own: bool) -> list[dict[str, Any]]:
+        rows = self._store.rows(
+            "SELECT inbox.*, max(deliveries) AS deliveries, group_concat(device) AS devices"
+            " FROM inbox JOIN decrypted USING (number, sender, id)"
+            " WHERE inbox.number = ? AND seq > ? AND (inbox.sender = inbox.number) = ?"
+            " GROUP BY seq ORDER BY seq LIMIT ?",
+            number,
+            page.after,
+            own,
+            page.limit,
+        )
+        return [
+            {
+                "index": row["seq"],
+                "id": row["id"],
+                "from": row["sender"],
+                "to": row["chat"],
+                "group": row["chat"] if is_group(row["chat"]) else None,
+                "type": row["kind"],
+                "text": row["text"],
+                "content": json.loads(row["fields"]),
+                "deliveries": row["deliveries"],
+                "devices": sorted(int(device) for device in row["devices"].split(",")),
+                "at": row["at"],
+            }
+            for row in rows
+        ]

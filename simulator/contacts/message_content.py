@@ -1,0 +1,344 @@
+"""What a message says: from a request's fields to protobuf, and back to what an inbox shows.
+
+Shapes after whatsmeow `send.go` (BuildEdit, BuildRevoke, BuildReaction, getTypeFromMessage,
+getMediaTypeFromMessage, getEditAttribute) and WAWebProtobufsE2E.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.wire.proto_schema import Message
+
+if TYPE_CHECKING:
+    from simulator.media.encryption import Sealed
+
+MEDIA: Final = ("image", "video", "audio", "document", "sticker")
+_REVOKE: Final = 0
+_EDIT: Final = 14
+_WRAPPERS: Final = (
+    "ephemeral_message",
+    "view_once_message",
+    "view_once_message_v2",
+    "document_with_caption_message",
+    "edited_message",
+)
+_POLLS: Final = ("poll_creation_message", "poll_creation_message_v2", "poll_creation_message_v3")
+
+
+@dataclass(frozen=True)
+class Target:
+    """The message that another one is about, as its chat knows it.
+
+    `chat` and `sender` are JIDs without a device; `from_me` is from the speaker's point of view.
+    """
+
+    id: str
+    chat: Any
+    sender: Any
+    from_me: bool
+    group: bool
+    content: Any
+
+    def key(self) -> dict[str, Any]:
+        """The fields of a MessageKey."""
+        return {
+            "remote_jid": str(self.chat),
+            "from_me": self.from_me,
+            "id": self.id,
+            **({"participant": str(self.sender)} if self.group and not self.from_me else {}),
+        }
+
+
+def text(said: str) -> Any:
+    return Message(conversation=said)
+
+
+def reaction(target: Target, emoji: str) -> Any:
+    """An empty emoji takes the reaction back."""
+    message = Message()
+    message.reaction_message.text = emoji
+    message.reaction_message.sender_timestamp_ms = int(time.time() * 1000)
+    _fill(message.reaction_message.key, target)
+    return message
+
+
+def edit(target: Target, said: str, *, wrapped: bool) -> Any:
+    """The new text: wrapped in an `edited_message`, as phones do it, or bare, as Baileys does."""
+    message = Message()
+    inner = message.edited_message.message if wrapped else message
+    inner.protocol_message.type = _EDIT
+    inner.protocol_message.timestamp_ms = int(time.time() * 1000)
+    inner.protocol_message.edited_message.conversation = said
+    _fill(inner.protocol_message.key, target)
+    return message
+
+
+def delete(target: Target) -> Any:
+    message = Message()
+    message.protocol_message.type = _REVOKE
+    _fill(message.protocol_message.key, target)
+    return message
+
+
+def location(latitude: float, longitude: float, name: str, address: str) -> Any:
+    message = Message()
+    place = message.location_message
+    place.degrees_latitude, place.degrees_longitude = latitude, longitude
+    if name:
+        place.name = name
+    if address:
+        place.address = address
+    return message
+
+
+def contact(name: str, vcard: str) -> Any:
+    message = Message()
+    message.contact_message.display_name = name
+    message.contact_message.vcard = vcard
+    return message
+
+
+def vcard_of(name: str, number: str) -> str:
+    """A card with the one number, as WhatsApp writes it."""
+    return f"BEGIN:VCARD\nVERSION:3.0\nFN:{name}\nTEL;type=CELL;waid={number}:+{number}\nEND:VCARD"
+
+
+def poll(question: str, options: list[str], selectable: int, secret: bytes) -> Any:
+    """A poll of which `selectable` options may be chosen, 0 for any number of them."""
+    message = Message()
+    message.message_context_info.message_secret = secret
+    field = message.poll_creation_message_v3 if selectable == 1 else message.poll_creation_message
+    field.name, field.selectable_options_count = question, selectable
+    for option in options:
+        field.options.add(option_name=option)
+    return message
+
+
+def media(kind: str, sealed: Sealed, url: str, path: str, fields: dict[str, Any]) -> Any:
+    """A file of one of the MEDIA kinds; `fields` are the part's own, such as `caption`."""
+    message = Message()
+    part = getattr(message, f"{kind}_message")
+    part.url, part.direct_path = url, path
+    part.media_key, part.media_key_timestamp = sealed.key, int(time.time())
+    part.file_sha256, part.file_enc_sha256 = sealed.sha256, sealed.enc_sha256
+    part.file_length = sealed.length
+    for name, value in fields.items():
+        setattr(part, name, value)
+    return message
+
+
+def vote(target: Target, payload: bytes, iv: bytes) -> Any:
+    message = Message()
+    update = message.poll_update_message
+    _fill(update.poll_creation_message_key, target)
+    update.vote.enc_payload, update.vote.enc_iv = payload, iv
+    update.sender_timestamp_ms = int(time.time() * 1000)
+    return message
+
+
+def quoting(message: Any, target: Target) -> Any:
+    """The message as a reply to another. A plain text becomes an extended one."""
+    if message.conversation:
+        said = message.conversation
+        message.ClearField("conversation")
+        message.extended_text_message.text = said
+    part = _quoting_part(message)
+    part.context_info.stanza_id = target.id
+    part.context_info.participant = str(target.sender)
+    if target.content is not None:
+        part.context_info.quoted_message.CopyFrom(target.content)
+    return message
+
+
+def attributes(message: Any) -> dict[str, str]:
+    """What a message's stanza says of its content: `type`, and `edit` where it changes another."""
+    message = unwrapped(message)
+    attrs = {"type": "text"}
+    if message.HasField("reaction_message"):
+        attrs["type"] = "reaction"
+        if not message.reaction_message.text:
+            attrs["edit"] = "7"
+    elif poll_in(message) is not None or message.HasField("poll_update_message"):
+        attrs["type"] = "poll"
+    elif media_type(message):
+        attrs["type"] = "media"
+    elif message.HasField("protocol_message"):
+        part = message.protocol_message
+        if part.type == _EDIT:
+            attrs["edit"] = "1"
+        elif _revokes(part):
+            attrs["edit"] = "7" if part.key.from_me else "8"
+    return attrs
+
+
+def sealed_attributes(message: Any) -> dict[str, str]:
+    """What a ciphertext says of its content: the media, and that nothing is lost if it fails."""
+    attrs, media_kind = {}, media_type(message)
+    if media_kind:
+        attrs["mediatype"] = media_kind
+    shown = attributes(message)
+    voted = unwrapped(message).HasField("poll_update_message")
+    if "edit" in shown or shown["type"] == "reaction" or voted:
+        attrs["decrypt-fail"] = "hide"
+    return attrs
+
+
+def media_type(message: Any) -> str:
+    """The `mediatype` of the ciphertext; empty for what is no media."""
+    message = unwrapped(message)
+    if message.HasField("audio_message"):
+        return "ptt" if message.audio_message.ptt else "audio"
+    if message.HasField("video_message"):
+        return "gif" if message.video_message.gif_playback else "video"
+    for kind in ("image", "sticker", "document"):
+        if message.HasField(f"{kind}_message"):
+            return kind
+    if message.HasField("contact_message"):
+        return "vcard"
+    return "location" if message.HasField("location_message") else ""
+
+
+def is_for_companions(message: Any) -> bool:
+    """Whether it is what an account's phone tells its companions and no other."""
+    return bool(message.protocol_message.HasField("history_sync_notification"))
+
+
+def unwrapped(message: Any) -> Any:
+    """What is inside the envelopes that disappear, are seen once, are edited or carry a caption."""
+    for _ in _WRAPPERS:
+        inner = next((name for name in _WRAPPERS if message.HasField(name)), None)
+        if inner is None:
+            break
+        message = getattr(message, inner).message
+    return message
+
+
+def poll_in(message: Any) -> Any:
+    """The poll that a message creates, whichever of its fields it is in."""
+    return next((getattr(message, name) for name in _POLLS if message.HasField(name)), None)
+
+
+def media_in(message: Any) -> tuple[str, Any] | None:
+    """The kind and the part of a message that names a file."""
+    message = unwrapped(message)
+    for kind in MEDIA:
+        if message.HasField(f"{kind}_message"):
+            return kind, getattr(message, f"{kind}_message")
+    return None
+
+
+def described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
+    """The kind, the text and the other fields; a kind of None is what no person would see."""
+    message = unwrapped(message)
+    kind, said, fields = _described(message)
+    part = None if kind is None else _quoting_part(message)
+    if part is not None and part.context_info.stanza_id:
+        quoted = described(part.context_info.quoted_message)
+        fields["reply_to"] = {
+            "id": part.context_info.stanza_id,
+            "participant": part.context_info.participant,
+            "type": quoted[0],
+            "text": quoted[1],
+        }
+    if part is not None and part.context_info.mentioned_jid:
+        fields["mentions"] = list(part.context_info.mentioned_jid)
+    return kind, said, fields
+
+
+def _described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
+    if message.conversation:
+        return "text", message.conversation, {}
+    if message.extended_text_message.text:
+        return "text", message.extended_text_message.text, {}
+    media = media_in(message)
+    if media is not None:
+        return media[0], getattr(media[1], "caption", "") or None, _media_fields(media[1])
+    if message.HasField("reaction_message"):
+        part = message.reaction_message
+        return "reaction", part.text or None, {"target": _target(part.key)}
+    if message.HasField("location_message"):
+        place = message.location_message
+        fields = {"latitude": place.degrees_latitude, "longitude": place.degrees_longitude}
+        return "location", None, fields | _given(place, "name", "address", "url")
+    if message.HasField("contact_message"):
+        card = message.contact_message
+        return "contact", None, {"name": card.display_name, "vcard": card.vcard}
+    asked = poll_in(message)
+    if asked is not None:
+        return (
+            "poll",
+            asked.name,
+            {
+                "options": [option.option_name for option in asked.options],
+                "selectable": asked.selectable_options_count,
+            },
+        )
+    if message.HasField("poll_update_message"):
+        return (
+            "vote",
+            None,
+            {"target": _target(message.poll_update_message.poll_creation_message_key)},
+        )
+    if message.HasField("protocol_message"):
+        return _protocol(message.protocol_message)
+    return (None if _bare(message) else "unknown"), None, {}
+
+
+def _protocol(part: Any) -> tuple[str | None, str | None, dict[str, Any]]:
+    if _revokes(part):
+        return "delete", None, {"target": _target(part.key)}
+    if part.type == _EDIT:
+        new = described(part.edited_message)
+        return "edit", new[1], {"target": _target(part.key), "to": new[0]}
+    return None, None, {}
+
+
+def _revokes(part: Any) -> bool:
+    # A type that is not known here reads as the first one, which is this.
+    return part.HasField("type") and part.type == _REVOKE and part.HasField("key")
+
+
+def _bare(message: Any) -> bool:
+    """Whether it carries nothing but keys for what follows."""
+    return {field.name for field, _ in message.ListFields()} <= {
+        "sender_key_distribution_message",
+        "message_context_info",
+    }
+
+
+def _target(key: Any) -> dict[str, Any]:
+    return {"id": key.id, "chat": key.remote_jid, "from_me": key.from_me} | _given(
+        key, "participant"
+    )
+
+
+def _media_fields(part: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "mimetype": part.mimetype,
+        "length": part.file_length,
+        "sha256": part.file_sha256.hex(),
+    }
+    for name in ("file_name", "title", "seconds", "ptt", "width", "height", "is_animated"):
+        if name in part.DESCRIPTOR.fields_by_name and part.HasField(name):
+            fields[name] = getattr(part, name)
+    return fields
+
+
+def _given(part: Any, *names: str) -> dict[str, Any]:
+    return {name: getattr(part, name) for name in names if part.HasField(name)}
+
+
+def _quoting_part(message: Any) -> Any:
+    """The part of a message that says what it quotes, None when it has none."""
+    for field, part in message.ListFields():
+        if field.message_type is not None and "context_info" in field.message_type.fields_by_name:
+            return part
+    return None
+
+
+def _fill(key: Any, target: Target) -> None:
+    for name, value in target.key().items():
+        setattr(key, name, value)

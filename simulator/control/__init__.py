@@ -1,0 +1,4 @@
+"""The control API: HTTP on loopback, for tests and `teimoso simulate`.
+
+It changes and reads `server_state`; it speaks no WhatsApp.
+"""

@@ -1,0 +1,259 @@
+"""The control API: what a person with a phone would do, over HTTP on loopback.
+
+What grows is read in pages, so that who polls reads only what is new: `GET /contacts/{n}/inbox`,
+`/phones/{n}/inbox` and `/contacts/{n}/said` take `?after=` and `?limit=` and answer
+`{"items": […], "last": n}`, the items of a higher `index` than `after`, oldest first, at most
+`limit`; `last` is the `after` of the next page, and what was given when there is nothing new.
+Without either it is everything. An `index` stays what it is, also through the simulator's restart,
+and only grows; what grows without a new index is how often a message came (`deliveries`, `devices`)
+and what became of one that was said (`delivered`, `read`, `retries`), so a judge reads all once more
+at the end.
+
+`POST /faults {"account", "kind", …}` begins a fault (`simulator/faults.py` lists the kinds),
+`GET /faults` tells of each how often it happened (`struck`) and whether it is in force (`active`),
+`DELETE /faults` ends those in force; the latter two of one account or one fault alone with
+`?account=` and `?id=`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, get_args
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from simulator.contacts.devices import NoDeviceError
+from simulator.contacts.message_content import media_in
+from simulator.contacts.people import UnknownNumberError
+from simulator.control.contact_routes import ContactRoutes
+from simulator.control.group_routes import GroupRoutes
+from simulator.control.phone_routes import PhoneRoutes
+from simulator.control.requests import ProblemError, body_of, field, number_in, optional, problem
+from simulator.faults import FaultError
+from simulator.phones.pairing import ScanError
+from simulator.server.groups import NoGroupError
+from simulator.server_state import Certificate
+from simulator.wire.proto_schema import Message
+from simulator.wire.protocol import PN_SERVER
+
+if TYPE_CHECKING:
+    from simulator.server.companions import Companion
+    from simulator.server_state import World
+
+
+class Control:
+    """The API's endpoints over one world."""
+
+    def __init__(self, world: World, ws_url: Callable[[], str]) -> None:
+        self._world = world
+        self._ws_url = ws_url
+
+    async def root(self, _: Request) -> JSONResponse:
+        return JSONResponse(
+            {
+                "ws_url": self._ws_url(),
+                "root_key": self._world.root_key.hex(),
+                "static_key": self._world.identity.static_public.hex(),
+                "media_host": self._world.media.host,
+                "media_authority": self._world.media.authority,
+                "pid": os.getpid(),
+            }
+        )
+
+    async def rotate(self, request: Request) -> JSONResponse:
+        """The server's static key becomes another: clients that resume have to fall back.
+
+        `certificate` says whether its certificate is valid, expired or forged.
+        """
+        certificate = optional(await body_of(request), "certificate", "valid")
+        if certificate not in get_args(Certificate):
+            raise ProblemError(
+                400, "bad_certificate", f"certificate must be one of {get_args(Certificate)}"
+            )
+        self._world.rotate(certificate)
+        return JSONResponse({"static_key": self._world.identity.static_public.hex()})
+
+    async def create_phone(self, request: Request) -> JSONResponse:
+        body = await body_of(request)
+        person = self._world.people.named(field(body, "number", str).lstrip("+"))
+        return JSONResponse({"number": person.number, "lid": person.lid}, status_code=201)
+
+    async def scan(self, request: Request) -> JSONResponse:
+        body = await body_of(request)
+        number = self._number(request)
+        return _linked(await self._world.pairing.scan(number, field(body, "qr", str)))
+
+    async def link_code(self, request: Request) -> JSONResponse:
+        """The phone's owner types the code that a client shows for this number."""
+        body = await body_of(request)
+        code = field(body, "code", str)
+        return _linked(await self._world.linking.enter(self._number(request), code))
+
+    async def account(self, request: Request) -> JSONResponse:
+        world, number = self._world, self._number(request)
+        devices = []
+        for companion in world.companions.of(number):
+            waiting = world.queue.counts(companion.key)
+            devices.append(
+                {
+                    "device": companion.device,
+                    "online": world.switchboard.live(companion.key) is not None,
+                    "unacknowledged": sum(waiting.values()),
+                    "waiting": waiting,
+                    "prekeys": world.companions.prekey_count(companion),
+                    "logins": companion.logins,
+                    "version": companion.version,
+                    "paired_at": companion.paired_at,
+                }
+            )
+        return JSONResponse(
+            {
+                "number": number,
+                "online": any(device["online"] for device in devices),
+                "available": world.presence.available(number),
+                **{
+                    total: sum(int(device[total]) for device in devices)  # type: ignore[call-overload]
+                    for total in ("unacknowledged", "prekeys")
+                },
+                "logins": {
+                    kind: world.store.counted(number, f"logins_{kind}")
+                    for kind in ("xx", "ik", "xxfallback")
+                },
+                "retries": world.store.counted(number, "retries"),
+                "version": devices[-1]["version"] if devices else "",
+                "devices": devices,
+            }
+        )
+
+    async def prekeys(self, request: Request) -> JSONResponse:
+        """The server forgets all but so many one-time prekeys of each of the account's devices."""
+        kept = field(await body_of(request), "keep", int)
+        if kept < 0:
+            raise ProblemError(400, "bad_keep", "keep must not be negative")
+        world = self._world
+        with world.store.transaction():
+            left = [
+                world.prekeys.keep(companion, kept)
+                for companion in world.companions.of(self._number(request))
+            ]
+        return JSONResponse({"prekeys": sum(left)})
+
+    async def media(self, request: Request) -> JSONResponse:
+        """Downloads of a message's file are answered by `status`; or the file is lost for good."""
+        body, world = await body_of(request), self._world
+        status, lost = optional(body, "status", 410), optional(body, "lost", False)
+        if not 200 <= status <= 599:
+            raise ProblemError(400, "bad_status", "status must be one of HTTP's")
+        found = world.store.row(
+            "SELECT content FROM said WHERE id = ?1 UNION ALL"
+            " SELECT content FROM inbox WHERE id = ?1",
+            request.path_params["id"],
+        )
+        message = Message.FromString(bytes(found["content"]) if found is not None else b"")
+        part = media_in(message)
+        held = None if part is None else world.media.at(part[1].direct_path)
+        if part is None or held is None:
+            raise ProblemError(404, "no_such_media", "no message of that id brought a file")
+        world.media.answer_by(part[1].direct_path, status)
+        if lost:
+            world.media.file(held.token).unlink(missing_ok=True)
+        return JSONResponse({"status": status, "lost": lost})
+
+    async def faults(self, request: Request) -> JSONResponse:
+        faults, query = self._world.faults, request.query_params
+        account, fault_id = query.get("account"), number_in(request, "id", "bad_fault")
+        if request.method == "DELETE":
+            return JSONResponse({"ended": self._world.clear(account, fault_id)})
+        if request.method == "GET":
+            return JSONResponse({"items": faults.everything(account, fault_id)})
+        body = await body_of(request)
+        if isinstance(body.get("account"), str):
+            body["account"] = self._world.people.named(body["account"].lstrip("+")).number
+        fault = faults.request(body)
+        reached = self._world.strike(fault)
+        return JSONResponse({**fault.described(), "reached": reached}, status_code=201)
+
+    def _number(self, request: Request) -> str:
+        return self._world.people.named(request.path_params["number"].lstrip("+")).number
+
+
+def _linked(companion: Companion) -> JSONResponse:
+    number, device = companion.key
+    jid = f"{number}:{device}@{PN_SERVER}"
+    return JSONResponse({"number": number, "device": device, "jid": jid})
+
+
+def application(world: World, ws_url: Callable[[], str]) -> Starlette:
+    """The Starlette application of the control API; every error is problem+json."""
+    control = Control(world, ws_url)
+
+    async def known(_: Request, error: Exception) -> JSONResponse:
+        match error:
+            case ProblemError() | ScanError():
+                return problem(error.status, error.code, str(error))
+            case UnknownNumberError():
+                return problem(400, "bad_number", str(error))
+            case FaultError():
+                return problem(400, "bad_fault", str(error))
+            case NoDeviceError():
+                return problem(404, "no_such_device", "the person has no such device")
+            case NoGroupError():
+                return problem(
+                    404, "no_such_group", "there is no such group, or not of that person"
+                )
+            case HTTPException():
+                code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "error")
+                return problem(error.status_code, code, str(error.detail))
+            case _:
+                return problem(500, "internal_error", "the simulator failed; see its log")
+
+    handled: tuple[type[Exception], ...] = (
+        ProblemError,
+        ScanError,
+        UnknownNumberError,
+        FaultError,
+        NoDeviceError,
+        NoGroupError,
+        HTTPException,
+        Exception,
+    )
+    endpoint = Callable[[Request], Awaitable[JSONResponse]]
+    contacts, groups, phones = ContactRoutes(world), GroupRoutes(world), PhoneRoutes(world)
+    routes: list[tuple[str, endpoint, list[str]]] = [
+        ("/", control.root, ["GET"]),
+        ("/rotate", control.rotate, ["POST"]),
+        ("/phones", control.create_phone, ["POST"]),
+        ("/phones/{number}/scan", control.scan, ["POST"]),
+        ("/phones/{number}/link-code", control.link_code, ["POST"]),
+        ("/phones/{number}/say", contacts.phone_say, ["POST"]),
+        ("/phones/{number}/inbox", contacts.copies, ["GET"]),
+        ("/phones/{number}/history", phones.history, ["POST"]),
+        ("/contacts/{number}/presence", phones.presence, ["GET", "POST"]),
+        ("/contacts/{number}/typing", phones.typing, ["POST"]),
+        ("/contacts/{number}", contacts.change, ["POST"]),
+        ("/contacts/{number}", contacts.contact, ["GET"]),
+        ("/contacts/{number}/say", contacts.say, ["POST"]),
+        ("/contacts/{number}/devices", contacts.link, ["POST"]),
+        ("/contacts/{number}/devices/{device:int}", contacts.unlink, ["DELETE"]),
+        ("/contacts/{number}/reinstall", contacts.reinstall, ["POST"]),
+        ("/contacts/{number}/forget", contacts.forget, ["POST"]),
+        ("/contacts/{number}/addressing", contacts.addressing, ["POST"]),
+        ("/contacts/{number}/inbox", contacts.inbox, ["GET"]),
+        ("/contacts/{number}/said", contacts.said, ["GET"]),
+        ("/accounts/{number}", control.account, ["GET"]),
+        ("/accounts/{number}/prekeys", control.prekeys, ["POST"]),
+        ("/groups", groups.make, ["POST"]),
+        ("/groups/{id}", groups.group, ["GET"]),
+        ("/groups/{id}/participants", groups.change, ["POST"]),
+        ("/media/{id}", control.media, ["POST"]),
+        ("/faults", control.faults, ["GET", "POST", "DELETE"]),
+    ]
+    return Starlette(
+        routes=[Route(path, handler, methods=methods) for path, handler, methods in routes],
+        exception_handlers=dict.fromkeys(handled, known),
+    )

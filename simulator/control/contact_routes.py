@@ -1,0 +1,211 @@
+"""The control API's part about people: what they say, which devices they have, what arrived."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.responses import JSONResponse
+
+from simulator.contacts.compose import text_of_request
+from simulator.contacts.contact_behaviour import NoCompanionError
+from simulator.contacts.inbox import Page
+from simulator.contacts.people import ADDRESSINGS, RECEIPTS
+from simulator.control.requests import ProblemError, body_of, field, number_in, optional
+from simulator.server.groups import is_group
+from simulator.wire.protocol import LID_SERVER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+
+    from simulator.contacts.people import Person
+    from simulator.server_state import World
+
+MAX_COUNT: Final = 10_000
+# So many messages are said before anyone else has a turn.
+_TURN: Final = 20
+
+
+class ContactRoutes:
+    """Endpoints under /contacts, and those of /phones and /accounts that are about a person."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def change(self, request: Request) -> JSONResponse:
+        """How a person behaves. `prekeys`: so many more bundles carry a one-time prekey."""
+        body = await body_of(request)
+        kinds: dict[str, type | tuple[type, ...]] = {
+            "name": str,
+            "receipts": str,
+            "registered": bool,
+            "delivered_after": (int, float),
+            "read_after": (int, float),
+            "prekeys": int,
+        }
+        for name in body:
+            if name not in kinds:
+                raise ProblemError(400, "unknown_field", f"unknown field {name!r}")
+            field(body, name, kinds[name])
+        if body.get("receipts", "read") not in RECEIPTS:
+            raise ProblemError(
+                400, "bad_receipts", f"receipts must be one of {', '.join(RECEIPTS)}"
+            )
+        return self._described(self._world.people.change(self._number(request), body))
+
+    async def contact(self, request: Request) -> JSONResponse:
+        return self._described(self._world.people.named(self._number(request)))
+
+    async def addressing(self, request: Request) -> JSONResponse:
+        mode = field(await body_of(request), "mode", str)
+        changes = {"addressing": ADDRESSINGS[_addressing(mode)]}
+        return self._described(self._world.people.change(self._number(request), changes))
+
+    async def say(self, request: Request) -> JSONResponse:
+        """Says something once, or a text `count` times, numbered, each under its own id."""
+        body = await body_of(request)
+        number, composer = self._number(request), self._world.composer
+        kind, count = composer.check(body), optional(body, "count", 1)
+        if "count" in body and kind != "text":
+            raise ProblemError(400, "bad_count", "only a text is said more than once")
+        if not 1 <= count <= MAX_COUNT:
+            raise ProblemError(400, "bad_count", f"count must be 1 to {MAX_COUNT}")
+        device = optional(body, "device", 0)
+        addressing = _addressing(body["addressing"]) if "addressing" in body else None
+        to = self._chat(field(body, "to", str))
+        bodies = [body]
+        if "count" in body:
+            text = text_of_request(body)
+            bodies = [body | {"text": f"{text} {index}"} for index in range(1, count + 1)]
+
+        def message(said: dict[str, Any]) -> Callable[[Person, str], Any]:
+            return lambda speaker, server: composer.message(said, speaker, to, server)
+
+        ids: list[str] = []
+        try:
+            for start in range(0, len(bodies), _TURN):
+                with self._world.store.transaction():
+                    ids += [
+                        self._world.speech.speak(
+                            number, to, message(one), device=device, addressing=addressing
+                        )
+                        for one in bodies[start : start + _TURN]
+                    ]
+                await asyncio.sleep(0)
+        except NoCompanionError as error:
+            raise ProblemError(
+                409, "no_companion", "the account has no linked device to receive it"
+            ) from error
+        return JSONResponse({"ids": ids} if "count" in body else {"id": ids[0]})
+
+    async def phone_say(self, request: Request) -> JSONResponse:
+        """The account's own phone says it; its companions get the copy."""
+        if not self._world.companions.of(self._number(request)):
+            raise ProblemError(409, "no_companion", "the account has no linked device")
+        return await self.say(request)
+
+    async def reinstall(self, request: Request) -> JSONResponse:
+        body = await body_of(request)
+        number = self._number(request)
+        identity = optional(body, "identity", "new")
+        if identity not in ("new", "same"):
+            raise ProblemError(400, "bad_identity", "identity must be new or same")
+        if identity == "new" and self._world.companions.of(number):
+            raise ProblemError(409, "has_companions", "linked devices would lose their signatures")
+        with self._world.store.transaction():
+            self._world.contacts.reinstall(
+                number, same_identity=identity == "same", notify=optional(body, "notify", True)
+            )
+        return JSONResponse({"number": number, "identity": identity})
+
+    async def link(self, request: Request) -> JSONResponse:
+        body = await body_of(request)
+        number = self._number(request)
+        with self._world.store.transaction():
+            device = self._world.contacts.link(number, notify=optional(body, "notify", True))
+        return JSONResponse({"device": device}, status_code=201)
+
+    async def unlink(self, request: Request) -> JSONResponse:
+        number, device = self._number(request), int(request.path_params["device"])
+        notify = request.query_params.get("notify", "true")
+        if notify not in ("true", "false"):
+            raise ProblemError(400, "bad_notify", "notify must be true or false")
+        with self._world.store.transaction():
+            self._world.contacts.unlink(number, device, notify=notify == "true")
+        return JSONResponse({"device": device})
+
+    async def forget(self, request: Request) -> JSONResponse:
+        body = await body_of(request)
+        account = self._world.people.named(field(body, "account", str).lstrip("+")).number
+        with self._world.store.transaction():
+            forgotten = self._world.contacts.forget(self._number(request), account)
+        return JSONResponse({"sessions": forgotten})
+
+    async def inbox(self, request: Request) -> JSONResponse:
+        return self._paged(request, self._world.contacts.inbox.received)
+
+    async def copies(self, request: Request) -> JSONResponse:
+        """What the account's own phone saw its companions send."""
+        return self._paged(request, self._world.contacts.inbox.copies)
+
+    async def said(self, request: Request) -> JSONResponse:
+        return self._paged(request, self._world.speech.said)
+
+    def _paged(
+        self, request: Request, read: Callable[[str, Page], list[dict[str, Any]]]
+    ) -> JSONResponse:
+        """The items after `after`, at most `limit`; `last` is where the next page begins."""
+        after = number_in(request, "after", "bad_page") or 0
+        limit = number_in(request, "limit", "bad_page")
+        if limit == 0:
+            raise ProblemError(400, "bad_page", "limit must be 1 or more")
+        items = read(self._number(request), Page(after, -1 if limit is None else limit))
+        return JSONResponse({"items": items, "last": items[-1]["index"] if items else after})
+
+    def _described(self, person: Person) -> JSONResponse:
+        played = self._world.endpoints.of(person.number)
+        linked = {one.device: one for one in self._world.companions.of(person.number)}
+        return JSONResponse(
+            {
+                "number": person.number,
+                "lid": person.lid,
+                "name": person.name,
+                "registered": person.registered,
+                "receipts": person.receipts,
+                "delivered_after": person.delivered_after,
+                "read_after": person.read_after,
+                "prekeys": person.prekeys,
+                "addressing": "lid" if person.addressing == LID_SERVER else "pn",
+                "retries": self._world.store.counted(person.number, "retries_sent"),
+                "devices": [
+                    {
+                        "device": device,
+                        "identity": (
+                            linked[device].identity
+                            if device in linked
+                            else played[device].identity.public
+                        ).hex(),
+                        "registration_id": (
+                            linked[device] if device in linked else played[device]
+                        ).registration,
+                    }
+                    for device in self._world.devices.of(person.number)
+                ],
+            }
+        )
+
+    def _chat(self, to: str) -> str:
+        if is_group(to):
+            return self._world.groups.named(to).chat
+        return self._world.people.named(to.lstrip("+")).number
+
+    def _number(self, request: Request) -> str:
+        return self._world.people.named(request.path_params["number"].lstrip("+")).number
+
+
+def _addressing(mode: Any) -> str:
+    if not isinstance(mode, str) or mode not in ADDRESSINGS:
+        raise ProblemError(400, "bad_addressing", "addressing must be pn or lid")
+    return mode

@@ -1,0 +1,64 @@
+"""The control API's part about what phones tell of themselves: history, presence and typing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import JSONResponse
+
+from simulator.control.requests import ProblemError, body_of, field, optional
+from simulator.server.groups import is_group
+from simulator.server.presence import STATES
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from simulator.server_state import World
+
+
+class PhoneRoutes:
+    """Endpoints for what is no message of a person's."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def history(self, request: Request) -> JSONResponse:
+        """The account's phone tells its companions, now or those that it will pair."""
+        body, world = await body_of(request), self._world
+        number = self._number(request)
+        when = optional(body, "when", "now")
+        if when not in ("now", "pairing"):
+            raise ProblemError(400, "bad_when", "when must be now or pairing")
+        companions = world.companions.of(number)
+        with world.store.transaction():
+            chunk, ids = world.history.chunk(number, body)
+            if when == "pairing":
+                world.history.at_pairing(number, chunk)
+                return JSONResponse({"ids": ids, "told": []}, status_code=201)
+            if not companions:
+                raise ProblemError(409, "no_companion", "the account has no linked device")
+            told = [world.history.tell(companion, chunk) for companion in companions]
+        return JSONResponse({"ids": ids, "told": told}, status_code=201)
+
+    async def presence(self, request: Request) -> JSONResponse:
+        """Whether a person is online, and what they see of others; POST changes the former."""
+        number = self._number(request)
+        if request.method == "POST":
+            available = field(await body_of(request), "available", bool)
+            self._world.presence.set(number, available=available)
+        return JSONResponse(self._world.presence.described(number))
+
+    async def typing(self, request: Request) -> JSONResponse:
+        body, number = await body_of(request), self._number(request)
+        to, state = field(body, "to", str), optional(body, "state", "composing")
+        if state not in STATES:
+            raise ProblemError(400, "bad_state", f"state must be one of {', '.join(STATES)}")
+        if is_group(to):
+            to = self._world.groups.named(to).chat
+        else:
+            to = self._world.people.named(to.lstrip("+")).number
+        self._world.presence.type(number, to, state)
+        return JSONResponse({"to": to, "state": state})
+
+    def _number(self, request: Request) -> str:
+        return self._world.people.named(request.path_params["number"].lstrip("+")).number

@@ -1,0 +1,137 @@
+"""The three doors of the simulator.
+
+The WebSocket and the media servers that clients use, and the HTTP port that tests use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import uvicorn
+from websockets.asyncio.server import serve
+
+from simulator.control.api import application
+from simulator.media.certificate import certified
+from simulator.media.routes import media_application
+from simulator.server_state import World
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+log = structlog.get_logger()
+
+HOST: Final = "127.0.0.1"
+_MAX_MESSAGE: Final = 1 << 23
+
+
+class _HttpServer(uvicorn.Server):
+    """Signals belong to `run`, which closes the doors in order; `opened` says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.opened = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.opened.set()
+
+    def install_signal_handlers(self) -> None:
+        pass
+
+
+def _bound(port: int) -> socket.socket:
+    # Without the protocol named, asyncio leaves Nagle on and each small answer waits for it.
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind((HOST, port))
+    return bound
+
+
+def _again(port: int, world: World) -> socket.socket:
+    """The media servers' door, on the port of before where none is named and it is free."""
+    before = int(world.store.secret("media_port", lambda: b"0"))
+    try:
+        bound = _bound(port or before)
+    except OSError:
+        if port or not before:
+            raise
+        bound = _bound(0)
+    world.store.replace_secret("media_port", str(bound.getsockname()[1]).encode())
+    return bound
+
+
+async def run(port: int, control_port: int, media_port: int, data: Path) -> None:
+    """Serves until SIGTERM or SIGINT. Prints one JSON line on stdout once all doors are open.
+
+    Port 0 lets the system choose, of the media servers the port that they had before if it can be
+    had: clients keep it. Raises OSError when a port is taken.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    ws_socket, control_socket = _bound(port), _bound(control_port)
+    ws_url = f"ws://{HOST}:{ws_socket.getsockname()[1]}/ws/chat"
+    control_url = f"http://{HOST}:{control_socket.getsockname()[1]}"
+    world = World(data)
+    media_socket = _again(media_port, world)
+    world.media.host = f"{HOST}:{media_socket.getsockname()[1]}"
+    authority, certificate = certified(data, HOST)
+    world.media.authority = str(authority)
+    media = _HttpServer(
+        uvicorn.Config(
+            media_application(world),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ssl_certfile=certificate,
+            timeout_graceful_shutdown=2,
+        )
+    )
+    control = _HttpServer(
+        uvicorn.Config(
+            application(world, lambda: ws_url),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=2,
+        )
+    )
+    try:
+        async with serve(
+            world.serve,
+            sock=ws_socket,
+            compression=None,
+            max_size=_MAX_MESSAGE,
+            max_queue=4,
+            ping_interval=None,
+            close_timeout=2,
+        ):
+            serving = asyncio.create_task(control.serve(sockets=[control_socket]))
+            giving = asyncio.create_task(media.serve(sockets=[media_socket]))
+            await asyncio.gather(control.opened.wait(), media.opened.wait())
+            ready = {
+                "ws_url": ws_url,
+                "control_url": control_url,
+                "media_host": world.media.host,
+                "root_key": world.root_key.hex(),
+            }
+            print(json.dumps(ready), flush=True)  # noqa: T201 - the line that a starter waits for
+            log.info("ready", action="ready")
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({stopping, serving, giving}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            control.should_exit = media.should_exit = True
+            for connection in world.switchboard.everyone():
+                connection.retire()
+            await asyncio.gather(serving, giving)
+    finally:
+        world.close()
+        log.info("stopped", action="stopped")
+        sys.stdout.flush()

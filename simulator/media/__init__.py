@@ -1,0 +1,4 @@
+"""WhatsApp's media servers: encrypted files over HTTPS.
+
+Messages that name a file are `contacts` and `server`.
+"""

@@ -1,0 +1,95 @@
+"""Media that is gone from the servers: the account's phone uploads it again.
+
+After whatsmeow `mediaretry.go`: a receipt of type `server-error` to the own phone, answered by a
+notification, both sealed under the file's media key.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from simulator.contacts import message_content
+from simulator.wire.proto_schema import MediaRetryNotification, Message, ServerErrorReceipt
+from simulator.wire.protocol import LID_SERVER, PN_SERVER, Node, bytes_of, jid_of, text_of
+
+if TYPE_CHECKING:
+    from simulator.server.companions import Companion
+    from simulator.server_state import World
+
+_SUCCESS: Final = 1
+_NOT_FOUND: Final = 2
+# of an answer that nothing can be sealed for: the phone knows no such message
+_NOT_ON_PHONE: Final = 2
+
+
+class MediaRetries:
+    """Answers each request within its caller's transaction."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def answer(self, companion: Companion, receipt: Any) -> None:
+        """Uploads again what the receipt asks for, unless the phone lost it, too."""
+        message_id = text_of(receipt, "id")
+        found = self._world.store.row(
+            "SELECT content FROM said WHERE id = ?1 UNION ALL"
+            " SELECT content FROM inbox WHERE id = ?1",
+            message_id,
+        )
+        message = Message.FromString(bytes(found["content"]) if found is not None else b"")
+        media = message_content.media_in(message)
+        if media is None or not _asked(receipt, message_id, media[1].media_key):
+            self._tell(companion, receipt, [Node("error", {"code": _NOT_ON_PHONE})])
+            return
+        path = self._world.media.again(media[1].direct_path)
+        result = MediaRetryNotification(
+            stanza_id=message_id, result=_NOT_FOUND if path is None else _SUCCESS
+        )
+        if path is not None:
+            result.direct_path = path
+        nonce = secrets.token_bytes(12)
+        cipher = _cipher(media[1].media_key)
+        sealed = cipher.encrypt(nonce, result.SerializeToString(), message_id.encode())
+        parts = [Node("enc_p", {}, sealed), Node("enc_iv", {}, nonce)]
+        self._tell(companion, receipt, [Node("encrypt", {}, parts)])
+
+    def _tell(self, companion: Companion, receipt: Any, content: list[Any]) -> None:
+        to = jid_of(receipt, "to")
+        server = LID_SERVER if to is not None and to.server == LID_SERVER else PN_SERVER
+        person = self._world.people.named(companion.number)
+        about = [Node(rmr.tag, rmr.attrs) for rmr in receipt.get_children("rmr")]
+        self._world.switchboard.deliver(
+            companion.key,
+            Node(
+                "notification",
+                {
+                    "from": person.address(server),
+                    "type": "mediaretry",
+                    "id": text_of(receipt, "id"),
+                    "t": int(time.time()),
+                },
+                [*about, *content],
+            ),
+        )
+
+
+def _asked(receipt: Any, message_id: str, media_key: bytes) -> bool:
+    """Whether whoever asks has the message: its media key seals the request."""
+    try:
+        sealed, nonce = (bytes_of(receipt, "encrypt", name) for name in ("enc_p", "enc_iv"))
+        plaintext = _cipher(media_key).decrypt(nonce, sealed, message_id.encode())
+    except (ValueError, InvalidTag):
+        return False
+    return bool(ServerErrorReceipt.FromString(plaintext).stanza_id == message_id)
+
+
+def _cipher(media_key: bytes) -> AESGCM:
+    info = b"WhatsApp Media Retry Notification"
+    return AESGCM(HKDF(SHA256(), 32, None, info).derive(media_key))

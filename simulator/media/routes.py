@@ -1,0 +1,108 @@
+"""WhatsApp's media servers: uploads and downloads of encrypted files over HTTPS.
+
+Paths, parameters and answers after whatsmeow `upload.go`, `download.go` and Baileys `messages-media`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.applications import Starlette
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from simulator.media.encryption import MAX_MEDIA
+from simulator.media.store import hash_of, known_kind
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from simulator.server_state import World
+
+_SERVER_ERROR: Final = 503
+
+
+class MediaRoutes:
+    """The endpoints over one world. An upload is kept whole or not at all."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def upload(self, request: Request) -> Response:
+        """Keeps a file whose hash is its token; the answer says where it is."""
+        token, kind = request.path_params["token"], request.path_params["kind"]
+        account = self._world.media.account(request.query_params.get("auth", ""), time.time())
+        if account is None:
+            return _refused(401, "unauthorized")
+        refused = self._world.faults.strike(account, "refuse_upload")
+        if refused is not None:
+            return _refused(refused.code or _SERVER_ERROR, "refused")
+        if not known_kind(kind):
+            return _refused(404, "unknown media type")
+        try:
+            expected = hash_of(token)
+        except ValueError:
+            return _refused(400, "bad token")
+        temporary = self._world.media.temporary()
+        digest, size = hashlib.sha256(), 0
+        try:
+            with temporary.open("wb") as out:
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    if size > MAX_MEDIA:
+                        return _refused(413, "too large")
+                    digest.update(chunk)
+                    out.write(chunk)
+            if digest.digest() != expected:
+                return _refused(400, "hash mismatch")
+            os.replace(temporary, self._world.media.file(token))  # noqa: PTH105
+        finally:
+            temporary.unlink(missing_ok=True)
+        path = self._world.media.keep(token, kind, size)
+        self._world.store.count(account, "uploads")
+        url = f"https://{self._world.media.host}{path}"
+        return JSONResponse({"url": url, "direct_path": path, "handle": ""})
+
+    async def download(self, request: Request) -> Response:
+        """The encrypted file, when its hash is the one that is asked for (`hash`, if any)."""
+        held = self._world.media.at(request.url.path)
+        if held is None:
+            return _refused(404, "no such file")
+        if held.status != 200:
+            return _refused(held.status, "not here")
+        asked = request.query_params.get("hash")
+        if asked is not None and asked.rstrip("=") != held.token.rstrip("="):
+            return _refused(403, "hash mismatch")
+        return FileResponse(
+            self._world.media.file(held.token), media_type="application/octet-stream"
+        )
+
+    async def delete(self, request: Request) -> Response:
+        """Forgets a file, as whatsmeow asks for history that it has read."""
+        if self._world.media.account(request.query_params.get("auth", ""), time.time()) is None:
+            return _refused(401, "unauthorized")
+        try:
+            self._world.media.forget(request.path_params["token"])
+        except ValueError:
+            return _refused(400, "bad token")
+        return JSONResponse({})
+
+
+def _refused(status: int, reason: str) -> JSONResponse:
+    return JSONResponse({"error": reason}, status_code=status)
+
+
+def media_application(world: World) -> Starlette:
+    """The Starlette application of the media servers."""
+    media = MediaRoutes(world)
+    routes: list[tuple[str, Any, str]] = [
+        ("/mms/{kind}/{token}", media.upload, "POST"),
+        ("/mms/{kind}/{token}", media.delete, "DELETE"),
+        ("/v/t62.7118-24/{name}", media.download, "GET"),
+    ]
+    return Starlette(
+        routes=[Route(path, handler, methods=[method]) for path, handler, method in routes]
+    )

@@ -1,0 +1,116 @@
+"""Device signatures (ADV): the phone vouches for its companions, each companion for itself.
+
+Prefixes and signed bytes as in whatsmeow `pair.go`; the key index list's prefix as in WhatsApp
+Web's `WAWebAdvSignatureApi`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.wire.proto_schema import ADVKeyIndexList
+from simulator.wire.protocol import (
+    ADVDeviceIdentity,
+    ADVSignedDeviceIdentity,
+    ADVSignedDeviceIdentityHMAC,
+    ADVSignedKeyIndexList,
+    xeddsa_sign,
+    xeddsa_verify,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ACCOUNT: Final = b"\x06\x00"
+_DEVICE: Final = b"\x06\x01"
+_KEY_INDEX_LIST: Final = b"\x06\x02"
+
+
+def signed_identity(
+    phone: Any, companion_identity: bytes, *, raw_id: int, key_index: int, now: float
+) -> bytes:
+    """The companion's identity, vouched for by the phone; the companion adds its own signature."""
+    details = ADVDeviceIdentity(
+        raw_id=raw_id, timestamp=int(now), key_index=key_index
+    ).SerializeToString()
+    signature = xeddsa_sign(phone.private, _ACCOUNT + details + companion_identity)
+    return bytes(
+        ADVSignedDeviceIdentity(
+            details=details, account_signature_key=phone.public, account_signature=signature
+        ).SerializeToString()
+    )
+
+
+def own_identity(phone: Any, device: Any, *, raw_id: int, key_index: int, now: float) -> bytes:
+    """The identity of a device that is played here, signed by the phone and by itself.
+
+    `phone` and `device` are identity key pairs.
+    """
+    identity = parsed(
+        signed_identity(phone, device.public, raw_id=raw_id, key_index=key_index, now=now)
+    )
+    identity.device_signature = xeddsa_sign(
+        device.private, _DEVICE + identity.details + device.public + phone.public
+    )
+    return bytes(identity.SerializeToString())
+
+
+def sealed_identity(signed: bytes, secret: bytes) -> bytes:
+    """`signed` under the secret that only phone and client know: a server in between cannot swap it."""
+    mac = hmac.digest(secret, signed, hashlib.sha256)
+    return bytes(ADVSignedDeviceIdentityHMAC(details=signed, hmac=mac).SerializeToString())
+
+
+def parsed(data: bytes) -> Any:
+    """Raises ValueError when the bytes are no signed device identity."""
+    identity = ADVSignedDeviceIdentity()
+    try:
+        identity.ParseFromString(data)
+    except Exception as error:
+        raise ValueError("malformed device identity") from error
+    return identity
+
+
+@lru_cache(maxsize=4096)
+def vouched(data: bytes, companion_identity: bytes, phone_identity: bytes) -> bool:
+    """Whether phone and companion both signed this device identity.
+
+    The phone's key may be left out of `data`, as a companion does towards the server; any other
+    key than the phone's is refused. Cached: a companion shows the same identity with every first
+    message.
+    """
+    try:
+        identity = parsed(data)
+    except ValueError:
+        return False
+    if identity.account_signature_key not in (b"", phone_identity):
+        return False
+    details = bytes(identity.details)
+    return bool(
+        xeddsa_verify(
+            phone_identity, _ACCOUNT + details + companion_identity, identity.account_signature
+        )
+        and xeddsa_verify(
+            companion_identity,
+            _DEVICE + details + companion_identity + phone_identity,
+            identity.device_signature,
+        )
+    )
+
+
+def key_index_list(
+    phone: Any, *, raw_id: int, key_indexes: Sequence[int], current: int, now: float
+) -> bytes:
+    """The signed list of key indexes that are valid: a client drops devices that are not in it."""
+    details = ADVKeyIndexList(
+        raw_id=raw_id, timestamp=int(now), current_index=current, valid_indexes=[0, *key_indexes]
+    ).SerializeToString()
+    return bytes(
+        ADVSignedKeyIndexList(
+            details=details,
+            account_signature=xeddsa_sign(phone.private, _KEY_INDEX_LIST + details),
+        ).SerializeToString()
+    )

@@ -1,0 +1,246 @@
+"""Pairing: QR refs for a client that registers, the phone's scan, the signatures of both.
+
+By a code instead of the QR: `code_pairing.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from simulator.phones import adv
+from simulator.server.companions import Companion
+from simulator.wire.protocol import LID_SERVER, PN_SERVER, SERVER, Node, bytes_of, xeddsa_verify
+
+if TYPE_CHECKING:
+    from simulator.server_state import World
+    from simulator.wire.connection import Connection
+
+log = structlog.get_logger()
+
+REFS: Final = 6
+# A client shows the first ref for 60 s and the others for 20 s each; then the server lets go.
+REFS_SECONDS: Final = 180.0
+SIGN_SECONDS: Final = 20.0
+
+
+class ScanError(Exception):
+    """The phone could not link the device. `code` is stable, the text is for a person."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+
+
+@dataclass
+class _Pending:
+    """A scan that waits for the companion's signature."""
+
+    query_id: str
+    companion: Companion
+    signed: bytes
+    done: asyncio.Future[Companion]
+
+
+class Pairing:
+    """All clients that show a QR now."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._refs: dict[str, Connection] = {}
+        self._pending: dict[Connection, _Pending] = {}
+
+    def offer(self, connection: Connection) -> None:
+        """Gives a registering client its refs; it is let go when the last has expired."""
+        refs = [f"2@{base64.b64encode(secrets.token_bytes(32)).decode()}" for _ in range(REFS)]
+        for ref in refs:
+            self._refs[ref] = connection
+        asyncio.get_running_loop().call_later(REFS_SECONDS, self._expire, connection)
+        connection.push(
+            Node(
+                "iq",
+                {"from": SERVER, "type": "set", "id": _query_id(), "xmlns": "md"},
+                [Node("pair-device", {}, [Node("ref", {}, ref.encode()) for ref in refs])],
+            )
+        )
+
+    def left(self, connection: Connection) -> None:
+        """The client's socket closed: its refs are worth nothing any more."""
+        self._refs = {ref: one for ref, one in self._refs.items() if one is not connection}
+        pending = self._pending.pop(connection, None)
+        if pending is not None and not pending.done.done():
+            pending.done.set_exception(
+                ScanError(409, "pairing_interrupted", "the client closed its connection")
+            )
+
+    async def scan(self, number: str, qr: str) -> Companion:
+        """Links the device that shows `qr` to the account of `number`.
+
+        Returns once its signature is verified and stored. Raises ScanError.
+        """
+        return await self.link(number, *self._shown(qr))
+
+    async def link(self, number: str, connection: Connection, secret: bytes) -> Companion:
+        """Links the client to the account of `number`, whose phone shares a secret with it.
+
+        Returns once its signature is verified and stored. Raises ScanError.
+        """
+        if connection in self._pending:
+            raise ScanError(409, "pairing_in_progress", "this client is being paired already")
+        _check_prekey(connection.registration)
+        pending = self._begin(number, connection, secret)
+        try:
+            async with asyncio.timeout(SIGN_SECONDS):
+                return await pending.done
+        except TimeoutError as error:
+            raise ScanError(409, "pairing_timeout", "the client did not sign in time") from error
+        finally:
+            self._pending.pop(connection, None)
+
+    def answered(self, connection: Connection, answer: Any) -> None:
+        """The client's answer to `pair-success`; other answers are none of our business."""
+        pending = self._pending.get(connection)
+        if pending is None or str(answer.attrs.get("id", "")) != pending.query_id:
+            return
+        if pending.done.done():
+            return
+        if answer.attrs.get("type") != "result":
+            self._fail(pending, "pairing_refused", "the client refused the pairing")
+            return
+        try:
+            signature = bytes_of(answer, "pair-device-sign", "device-identity")
+            shown = adv.parsed(signature)
+        except ValueError:
+            self._fail(pending, "pairing_malformed", "the client's answer carries no signature")
+            return
+        identity = adv.parsed(pending.signed)
+        identity.device_signature = shown.device_signature
+        signed = bytes(identity.SerializeToString())
+        companion = pending.companion
+        if shown.details != identity.details or not adv.vouched(
+            signed, companion.identity, bytes(identity.account_signature_key)
+        ):
+            self._fail(pending, "bad_device_signature", "the client's signature does not verify")
+            return
+        linked = Companion(**{**vars(companion), "adv": signed})
+        world = self._world
+        with world.store.transaction():
+            world.companions.add(linked)
+            world.people.relisted(linked.number)
+            world.notices.device(linked.number, "add", linked.device)
+            world.store.after_commit(
+                lambda: connection.retire(Node("stream:error", {"code": "515"}))
+            )
+        log.info("paired", action="paired", serial=connection.serial, device=linked.device)
+        pending.done.set_result(linked)
+
+    def _begin(self, number: str, connection: Connection, secret: bytes) -> _Pending:
+        world = self._world
+        person = world.people.named(number)
+        data = connection.registration
+        with world.store.transaction():
+            device = world.people.next_device(number)
+        phone = world.endpoints.phone(number).identity
+        identity = bytes(data.e_ident)
+        signed = adv.signed_identity(
+            phone, identity, raw_id=person.raw_id, key_index=device, now=time.time()
+        )
+        companion = Companion(
+            number=number,
+            device=device,
+            noise=connection.client_static,
+            identity=identity,
+            registration=int.from_bytes(data.e_regid, "big"),
+            skey_id=int.from_bytes(data.e_skey_id, "big"),
+            skey=bytes(data.e_skey_val),
+            skey_signature=bytes(data.e_skey_sig),
+            adv=signed,
+            key_index=device,
+            paired_at=time.time(),
+            logins=0,
+            uploaded=False,
+        )
+        pending = _Pending(
+            _query_id(), companion, signed, asyncio.get_running_loop().create_future()
+        )
+        self._pending[connection] = pending
+        connection.push(
+            Node(
+                "iq",
+                {
+                    "from": SERVER,
+                    "type": "set",
+                    "id": pending.query_id,
+                    "xmlns": "md",
+                    "t": int(time.time()),
+                },
+                [
+                    Node(
+                        "pair-success",
+                        {},
+                        [
+                            Node("device-identity", {}, adv.sealed_identity(signed, secret)),
+                            Node(
+                                "device",
+                                {
+                                    "jid": person.address(PN_SERVER, device),
+                                    "lid": person.address(LID_SERVER, device),
+                                },
+                            ),
+                            Node("platform", {"name": "android"}),
+                        ],
+                    )
+                ],
+            )
+        )
+        return pending
+
+    def _shown(self, qr: str) -> tuple[Connection, bytes]:
+        """The client that shows this QR, and the secret that only the QR carries."""
+        parts = qr.rsplit("#", 1)[-1].strip().split(",")
+        try:
+            ref, (noise, identity, secret) = parts[0], (_decoded(part) for part in parts[1:4])
+        except (ValueError, binascii.Error) as error:
+            raise ScanError(400, "bad_qr", "this is not a linked-devices QR") from error
+        connection = self._refs.get(ref)
+        if connection is None or connection.retired:
+            raise ScanError(409, "qr_expired", "no client shows this QR any more")
+        data = connection.registration
+        if noise != connection.client_static or identity != bytes(data.e_ident):
+            raise ScanError(409, "qr_mismatch", "the QR's keys are not those of the client")
+        return connection, secret
+
+    def _expire(self, connection: Connection) -> None:
+        if connection not in self._pending:
+            connection.retire()
+
+    @staticmethod
+    def _fail(pending: _Pending, code: str, detail: str) -> None:
+        pending.done.set_exception(ScanError(409, code, detail))
+
+
+def _check_prekey(data: Any) -> None:
+    signed = b"\x05" + bytes(data.e_skey_val)
+    if bytes(data.e_keytype) != b"\x05" or not xeddsa_verify(
+        bytes(data.e_ident), signed, bytes(data.e_skey_sig)
+    ):
+        raise ScanError(409, "bad_prekey_signature", "the client's signed prekey does not verify")
+
+
+def _decoded(part: str) -> bytes:
+    key = base64.b64decode(part, validate=True)
+    if len(key) != 32:
+        raise ValueError("bad key length")
+    return key
+
+
+def _query_id() -> str:
+    return str(secrets.randbelow(1 << 31))

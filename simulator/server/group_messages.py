@@ -1,0 +1,205 @@
+"""Group messages of a companion's: to whom they go, and what a member who is played makes of them.
+
+Shapes after whatsmeow `send.go` (sendGroup), `message.go` (decryptMessages) and `retry.go`: one
+`skmsg` for all, and beside it a `pkmsg` or `msg` for each device that is handed the sender key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from simulator.contacts import message_content
+from simulator.contacts.devices import participant_hash
+from simulator.contacts.message_handler import MAX_RETRIES
+from simulator.contacts.signal_endpoints import PHONE
+from simulator.server import stanzas
+from simulator.wire.proto_schema import Message
+from simulator.wire.protocol import Node, jid_of, text_of
+
+if TYPE_CHECKING:
+    from simulator.contacts.signal_endpoints import Endpoint
+    from simulator.server.companions import Companion
+    from simulator.server.groups import Group
+    from simulator.server_state import World
+
+log = structlog.get_logger()
+
+Device = tuple[str, int]
+
+
+class GroupMessages:
+    """Routes to every member's devices. Every method runs inside its caller's transaction."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def expected(self, group: Group) -> set[Device]:
+        """All devices of all members."""
+        devices = self._world.devices
+        return {(number, device) for number in group.members for device in devices.of(number)}
+
+    def hash(self, group: Group, message: Any) -> dict[str, Any]:
+        """The `phash` of the devices there are, when the sender's list is another one."""
+        people = self._world.people
+        hashed = participant_hash(
+            people.named(number).address(group.server, device)
+            for number, device in self.expected(group)
+        )
+        return {} if text_of(message, "phash") in ("", hashed) else {"phash": hashed}
+
+    def route(self, sender: Companion, message: Any, group: Group, push_name: str) -> None:
+        """Gives each device its own ciphertext, if there is one for it, and the one for all."""
+        own, shared = self._parts(message)
+        directed = jid_of(message, "participant")
+        if directed is not None:
+            # A retry: for the device that asked, under the same id.
+            person = self._world.people.at(directed)
+            devices = set() if person is None else {(person.number, directed.device)}
+            own, shared = dict.fromkeys(devices, shared), None
+        else:
+            devices = self.expected(group) - {sender.key}
+        for device in sorted(devices):
+            encs = [enc for enc in (own.get(device), shared) if enc is not None]
+            if not encs:
+                continue
+            companion = self._world.companions.get(*device)
+            endpoint = self._world.endpoints.get(*device)
+            if companion is not None:
+                self._forward(
+                    sender, companion, message, group=group, encs=encs, push_name=push_name
+                )
+            elif endpoint is not None:
+                self._receive(endpoint, sender, message, group, encs)
+
+    def _parts(self, message: Any) -> tuple[dict[Device, Any], Any]:
+        own: dict[Device, Any] = {}
+        for participants in message.get_children("participants"):
+            for one in participants.get_children("to"):
+                jid, enc = jid_of(one, "jid"), one.get_child("enc")
+                person = self._world.people.at(jid)
+                if person is not None and enc is not None:
+                    own[(person.number, jid.device)] = enc
+        return own, message.get_child("enc")
+
+    def _forward(
+        self,
+        sender: Companion,
+        companion: Companion,
+        message: Any,
+        *,
+        group: Group,
+        encs: list[Any],
+        push_name: str,
+    ) -> None:
+        content = [Node("enc", dict(enc.attrs), enc.content) for enc in encs]
+        identity = message.get_child("device-identity")
+        if identity is not None and any(enc.attrs.get("type") == "pkmsg" for enc in encs):
+            content.append(Node("device-identity", {}, identity.content))
+        stanza = stanzas.group_message(
+            group,
+            self._world.people.named(sender.number),
+            sender.device,
+            text_of(message, "id"),
+            content,
+            now=time.time(),
+        )
+        stanza.attrs["type"] = text_of(message, "type") or "text"
+        if "edit" in message.attrs:
+            stanza.attrs["edit"] = message.attrs["edit"]
+        if push_name:
+            stanza.attrs["notify"] = push_name
+        self._world.switchboard.deliver(companion.key, stanza)
+
+    def _receive(
+        self, endpoint: Endpoint, sender: Companion, message: Any, group: Group, encs: list[Any]
+    ) -> None:
+        message_id, inbox = text_of(message, "id"), self._world.contacts.inbox
+        device = (endpoint.number, endpoint.device)
+        fingerprint = hashlib.sha256(encs[-1].content_bytes()).digest()
+        if inbox.again(device, sender.number, message_id, fingerprint):
+            self._receipts(endpoint, sender, message_id, group)
+            return
+        try:
+            read = [self._decrypted(endpoint, sender, message, group, enc) for enc in encs]
+        except Exception as error:  # noqa: BLE001 - whatever breaks, a device asks again
+            code = getattr(error, "code", "malformed")
+            log.info("undecryptable", action="undecryptable", code=code, group=True)
+            self._ask_again(endpoint, sender, message_id, group, code)
+            return
+        for content in read:
+            kind, text, fields = message_content.described(content)
+            if kind is not None:
+                inbox.keep(
+                    device,
+                    sender.number,
+                    message_id,
+                    chat=group.chat,
+                    kind=kind,
+                    text=text,
+                    fields=fields | self._world.contacts.opened(content, sender.number),
+                    content=content.SerializeToString(),
+                    ciphertext=fingerprint,
+                )
+        self._receipts(endpoint, sender, message_id, group)
+
+    def _decrypted(
+        self, endpoint: Endpoint, sender: Companion, message: Any, group: Group, enc: Any
+    ) -> Any:
+        """One ciphertext's message; a sender key in it is kept. Raises UndecryptableError."""
+        kind, sealed = str(enc.attrs.get("type", "")), enc.content_bytes()
+        keys = self._world.sender_keys
+        if kind == "skmsg":
+            return Message.FromString(keys.decrypt(group, endpoint, sender.key, sealed))
+        if kind == "pkmsg":
+            identity = message.get_child("device-identity")
+            self._world.contacts.check_identity(
+                sender, sealed, None if identity is None else identity.content_bytes()
+            )
+        content = Message.FromString(endpoint.decrypt(sender.key, kind, sealed))
+        handed_over = content.sender_key_distribution_message
+        if handed_over.group_id == str(group.address):
+            keys.accept(
+                group, endpoint, sender.key, handed_over.axolotl_sender_key_distribution_message
+            )
+        return content
+
+    def _receipts(
+        self, endpoint: Endpoint, sender: Companion, message_id: str, group: Group
+    ) -> None:
+        """To the sender's companions: delivered from each device, read from the phone."""
+        if endpoint.number != sender.number:
+            self.confirm(endpoint, sender.number, message_id, group)
+
+    def confirm(self, endpoint: Endpoint, account: str, message_id: str, group: Group) -> None:
+        """What a played member tells the account whose message it got."""
+        person, now = self._world.people.named(endpoint.number), time.time()
+        kinds = {"none": (), "delivered": ("",), "read": ("", "read")}[person.receipts]
+        member = person.address(group.server, endpoint.device)
+        for companion in self._world.companions.of(account):
+            for kind in kinds:
+                if kind == "read" and endpoint.device != PHONE:
+                    continue
+                delay = person.read_after if kind else person.delivered_after
+                stanza = stanzas.receipt(group.address, message_id, kind, now + delay)
+                stanza.attrs["participant"] = member
+                self._world.switchboard.deliver(companion.key, stanza, delay)
+
+    def _ask_again(
+        self, endpoint: Endpoint, sender: Companion, message_id: str, group: Group, code: str
+    ) -> None:
+        contacts, now = self._world.contacts, time.time()
+        count = contacts.asked(endpoint, sender, message_id)
+        if count > MAX_RETRIES:
+            return
+        keys = endpoint.bundle() if count > 1 or code == "no-session" else None
+        content = stanzas.retry_content(
+            message_id, count, endpoint.registration, now, keys=keys, adv=endpoint.adv
+        )
+        stanza = stanzas.receipt(group.address, message_id, "retry", now, content)
+        person = self._world.people.named(endpoint.number)
+        stanza.attrs["participant"] = person.address(group.server, endpoint.device)
+        self._world.switchboard.deliver(sender.key, stanza)

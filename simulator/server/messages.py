@@ -1,0 +1,221 @@
+"""Messages that a companion sends: to whom each ciphertext goes, and the server's ack."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from simulator.contacts.devices import participant_hash
+from simulator.server import stanzas
+from simulator.server.groups import NoGroupError
+from simulator.wire.protocol import GROUP_SERVER, LID_SERVER, PN_SERVER, Node, jid_of, text_of
+
+if TYPE_CHECKING:
+    from simulator.contacts.people import Person
+    from simulator.server.companions import Companion
+    from simulator.server_state import World
+    from simulator.wire.connection import Connection
+
+log = structlog.get_logger()
+
+MAX_DEVICES: Final = 256
+"""Of one fan-out; each costs an encryption at its other end."""
+
+Device = tuple[str, int]
+
+
+class Messages:
+    """Routes each device's ciphertext and acknowledges the message."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def accept(self, connection: Connection, companion: Companion, message: Any) -> None:
+        """Routes within the caller's transaction; the ack leaves after its commit."""
+        faults, account = self._world.faults, companion.number
+        if faults.strike(account, "swallow", device=companion.device):
+            return
+        refused = faults.strike(account, "error_acks", device=companion.device)
+        if refused is not None:
+            self._ack(connection, companion, message, {"error": refused.code})
+            return
+        to = jid_of(message, "to")
+        if to is not None and to.server == GROUP_SERVER:
+            self._to_group(connection, companion, message, to)
+            return
+        chat_at = self._chat(companion, message, to)
+        chat = self._world.people.at(chat_at)
+        if chat is None or not chat.registered:
+            log.info("unknown_recipient", action="unknown_recipient", serial=connection.serial)
+            self._ack(connection, companion, message, {"error": 404})
+            return
+        parts = self._parts(message, to)
+        if not 0 < len(parts) <= MAX_DEVICES:
+            self._ack(connection, companion, message, {"error": 479})
+            return
+        server = LID_SERVER if chat_at.server == LID_SERVER else PN_SERVER
+        # Registered first, it also leaves first: the server answers before anyone's device does.
+        self._ack(connection, companion, message, self._hash(companion, message, chat, parts, to))
+        for device, enc in parts.items():
+            self._route(
+                companion,
+                device,
+                enc,
+                message=message,
+                chat=chat,
+                server=server,
+                push_name=connection.push_name,
+            )
+
+    def _to_group(
+        self, connection: Connection, companion: Companion, message: Any, to: Any
+    ) -> None:
+        try:
+            group = self._world.groups.named(to.user)
+        except NoGroupError:
+            self._ack(connection, companion, message, {"error": 404})
+            return
+        if companion.number not in group.members:
+            self._ack(connection, companion, message, {"error": 403})
+            return
+        groups = self._world.group_messages
+        self._ack(connection, companion, message, groups.hash(group, message))
+        groups.route(companion, message, group, connection.push_name)
+
+    def _chat(self, companion: Companion, message: Any, to: Any) -> Any:
+        """The address of the chat that the message belongs to.
+
+        Which is where it goes, unless it answers a retry receipt of an own other device: that goes
+        to the device, and its `recipient` repeats the receipt's and with it the copy's (whatsmeow
+        `retry.go` handleRetryReceipt, Baileys relayMessage, whatsapp-rust
+        resolve_retry_chat_info).
+        """
+        recipient = jid_of(message, "recipient")
+        if recipient is None:
+            return to
+        person = self._world.people.at(to)
+        return recipient if person is not None and person.number == companion.number else to
+
+    def _parts(self, message: Any, to: Any) -> dict[Device, Any]:
+        """The ciphertext for each device: of a fan-out, or the one of a direct message."""
+        parts: dict[Device, Any] = {}
+        direct = message.get_child("enc")
+        if direct is not None:
+            person = self._world.people.at(to)
+            assert person is not None
+            parts[(person.number, to.device)] = direct
+        for participants in message.get_children("participants"):
+            for one in participants.get_children("to"):
+                jid, enc = jid_of(one, "jid"), one.get_child("enc")
+                person = self._world.people.at(jid)
+                if person is not None and enc is not None:
+                    parts[(person.number, jid.device)] = enc
+        return parts
+
+    def _route(
+        self,
+        sender: Companion,
+        device: Device,
+        enc: Any,
+        *,
+        message: Any,
+        chat: Person,
+        server: str,
+        push_name: str,
+    ) -> None:
+        world = self._world
+        identity = message.get_child("device-identity")
+        message_id = text_of(message, "id")
+        companion = world.companions.get(*device)
+        if companion is None:
+            endpoint = world.endpoints.get(*device)
+            if endpoint is not None:
+                world.contacts.receive(
+                    endpoint,
+                    sender,
+                    message_id,
+                    enc,
+                    chat=chat,
+                    device_identity=None if identity is None else identity.content_bytes(),
+                    server=server,
+                )
+            return
+        content = [Node("enc", dict(enc.attrs), enc.content)]
+        if identity is not None and enc.attrs.get("type") == "pkmsg":
+            content.append(Node("device-identity", {}, identity.content))
+        person, now = world.people.named(sender.number), time.time()
+        stanza = (
+            stanzas.own_message(
+                person, sender.device, chat, message_id, content, server=server, now=now
+            )
+            if companion.number == sender.number
+            else stanzas.message(person, sender.device, message_id, content, server=server, now=now)
+        )
+        stanza.attrs["type"] = text_of(message, "type") or "text"
+        if "edit" in message.attrs:
+            stanza.attrs["edit"] = message.attrs["edit"]
+        if push_name:
+            stanza.attrs["notify"] = push_name
+        world.switchboard.deliver(companion.key, stanza)
+
+    def _hash(
+        self,
+        sender: Companion,
+        message: Any,
+        chat: Person,
+        parts: dict[Device, Any],
+        to: Any,
+    ) -> dict[str, Any]:
+        """The `phash` of the devices that should have been written to, when they were not all.
+
+        Computed as whatsmeow's `participantListHashV2` over both people's devices, the sender's
+        own included.
+        """
+        if message.get_child("participants") is None or message.attrs.get("category") == "peer":
+            return {}
+        expected = {
+            (number, device)
+            for number in (chat.number, sender.number)
+            for device in self._world.devices.of(number)
+        }
+        if expected == {*parts, sender.key}:
+            return {}
+        people = self._world.people
+        return {
+            "phash": participant_hash(
+                people.named(number).address(to.server, device) for number, device in expected
+            )
+        }
+
+    def _ack(
+        self, connection: Connection, companion: Companion, message: Any, more: dict[str, Any]
+    ) -> None:
+        ack = Node(
+            "ack",
+            {
+                "class": "message",
+                "id": text_of(message, "id"),
+                "from": message.attrs.get("to", ""),
+                "t": int(time.time()),
+                **more,
+            },
+        )
+        fault = self._world.faults.strike(
+            companion.number,
+            "withhold_acks",
+            "delay_acks",
+            "duplicate_acks",
+            device=companion.device,
+        )
+        if fault is None or fault.kind == "duplicate_acks":
+            for _ in range(1 if fault is None else 2):
+                connection.send(ack)
+        elif fault.kind == "delay_acks":
+            loop = asyncio.get_running_loop()
+            seconds = fault.seconds or 0.0
+            self._world.store.after_commit(
+                lambda: (loop.call_later(seconds, connection.push, ack), None)[1]
+            )

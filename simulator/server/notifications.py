@@ -1,0 +1,156 @@
+"""Notifications: what the server tells accounts of its own accord.
+
+Shapes after whatsmeow `notification.go` and whatsapp-rust `handlers/notification.rs`: one change
+of a device list a notification, with the hash that the list has afterwards.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING, Any, Literal
+
+from simulator.server.group_queries import group_node, member_node
+from simulator.wire.protocol import LID_SERVER, PN_SERVER, SERVER, Node
+
+if TYPE_CHECKING:
+    from simulator.server.companions import Companion
+    from simulator.server.groups import Group
+    from simulator.server_state import World
+
+
+class Notices:
+    """Each is queued like a message: an account that is offline gets it at its next login."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def device(self, number: str, change: Literal["add", "remove"], device: int) -> None:
+        """Tells everyone who knows the number that one of its devices came or went.
+
+        Its own companions get the whole list instead. Called after the change.
+        """
+        person, listed = self._world.people.named(number), self._world.devices.signed_list(number)
+        server = person.addressing or PN_SERVER
+        shown: dict[str, Any] = {"jid": person.address(server, device)}
+        hashes = {"device_hash": self._world.devices.hash(number, server)}
+        if server == PN_SERVER:
+            shown["lid"] = person.address(LID_SERVER, device)
+            hashes["device_lid_hash"] = self._world.devices.hash(number, LID_SERVER)
+        if change == "add":
+            shown["key-index"] = self._world.devices.of(number)[device]
+            index = Node("key-index-list", {"ts": listed.at}, listed.signed)
+        else:
+            index = Node("key-index-list", {"ts": listed.at})
+        changed = Node(change, hashes, [Node("device", shown), index])
+        for account in self._known_by(number):
+            self._tell(account, "devices", changed, number)
+        self._own_devices(number, device)
+
+    def identity(self, number: str) -> None:
+        """Tells everyone who knows the number that its phone has a new identity key."""
+        for account in self._known_by(number):
+            self._tell(account, "encrypt", Node("identity", {}), number)
+
+    def group_made(self, group: Group) -> None:
+        """Tells all members' devices of their new group."""
+        node = group_node(self._world.people, group)
+        create = Node("create", {"type": "new", "key": secrets.token_hex(8)}, [node])
+        self._tell_group(group, create, group.creator, list(group.members))
+
+    def members(self, group: Group, tag: str, changed: list[str], by: str, told: list[str]) -> None:
+        """Tells who was, or is, in a group that members were added to it or removed."""
+        if changed:
+            nodes = [member_node(self._world.people, group, number) for number in changed]
+            self._tell_group(group, Node(tag, {}, nodes), by, told)
+
+    def _tell_group(self, group: Group, content: Any, by: str, told: list[str]) -> None:
+        actor = self._world.people.named(by)
+        attrs = {
+            "from": group.address,
+            "type": "w:gp2",
+            "id": _stanza_id(),
+            "participant": actor.address(group.server),
+            "notify": actor.name,
+            "t": int(time.time()),
+            "addressing_mode": "lid" if group.server == LID_SERVER else "pn",
+        }
+        if group.server == LID_SERVER:
+            attrs["participant_pn"] = actor.address(PN_SERVER)
+        for number in told:
+            for companion in self._world.companions.of(number):
+                self._world.switchboard.deliver(
+                    companion.key, Node("notification", attrs, [content])
+                )
+
+    def prekeys(self, companion: Companion, left: int, *, again: bool = False) -> None:
+        """Tells a companion how many one-time prekeys the server has.
+
+        Once until it acknowledges, unless `again` is asked for.
+        """
+        if not again and self._world.queue.holds_type(companion.key, "notification", "encrypt"):
+            return
+        self._world.switchboard.deliver(
+            companion.key,
+            Node(
+                "notification",
+                {"from": SERVER, "type": "encrypt", "id": _stanza_id(), "t": int(time.time())},
+                [Node("count", {"value": left})],
+            ),
+        )
+
+    def _known_by(self, number: str) -> list[str]:
+        """The accounts that ever had to do with the number, itself not among them."""
+        rows = self._world.store.rows(
+            "SELECT DISTINCT companions.number FROM companions JOIN ("
+            " SELECT peer AS known FROM sessions WHERE number = ?1"
+            " UNION SELECT recipient FROM said WHERE number = ?1"
+            " UNION SELECT number FROM said WHERE recipient = ?1"
+            " UNION SELECT sender FROM inbox WHERE number = ?1"
+            " UNION SELECT others.number FROM group_members AS own JOIN group_members AS others"
+            " USING (group_id) WHERE own.number = ?1"
+            ") ON companions.number = known WHERE known != ?1 ORDER BY 1",
+            number,
+        )
+        return [row["number"] for row in rows]
+
+    def _tell(self, account: str, kind: str, content: Any, number: str) -> None:
+        person = self._world.people.named(number)
+        attrs = {
+            "from": person.address(person.addressing or PN_SERVER),
+            "lid": person.address(LID_SERVER),
+            "type": kind,
+            "id": _stanza_id(),
+            "t": int(time.time()),
+        }
+        for companion in self._world.companions.of(account):
+            self._world.switchboard.deliver(companion.key, Node("notification", attrs, [content]))
+
+    def _own_devices(self, number: str, changed: int) -> None:
+        person = self._world.people.named(number)
+        listed = [
+            Node(
+                "device",
+                {
+                    "jid": person.address(PN_SERVER, device),
+                    **({"key-index": index} if device else {}),
+                },
+            )
+            for device, index in self._world.devices.of(number).items()
+        ]
+        signed = self._world.devices.signed_list(number)
+        index_list = Node("key-index-list", {"ts": signed.at}, signed.signed)
+        attrs = {"from": person.address(PN_SERVER), "type": "account_sync", "t": int(time.time())}
+        devices = Node(
+            "devices", {"dhash": self._world.devices.hash(number, PN_SERVER)}, [*listed, index_list]
+        )
+        for companion in self._world.companions.of(number):
+            if companion.device == changed:
+                continue
+            self._world.switchboard.deliver(
+                companion.key, Node("notification", {**attrs, "id": _stanza_id()}, [devices])
+            )
+
+
+def _stanza_id() -> str:
+    return str(secrets.randbelow(1 << 31))

@@ -1,0 +1,142 @@
+"""The offline queue: what a companion was not yet seen to have.
+
+A stanza stays until the device acknowledges it, however often it was sent. What acknowledges a
+message: an `ack` of class message (also one that carries an error: the client refuses it for
+good), or a receipt that says the device has it: delivered (no type), `inactive`, `sender`,
+`peer_msg`, `hist_sync`, or `retry` (it will be encrypted anew). A `read` receipt says something
+about a person, not about this device's copy, and removes nothing. Receipts and notifications are
+removed by an `ack` of their class, id, type and sender (whatsmeow `receipt.go`, `retry.go`; Baileys
+`messages-recv.ts`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.wire.protocol import GROUP_SERVER, JID, decode, jid_of, text_of
+
+if TYPE_CHECKING:
+    from simulator.store import Store
+
+RECEIVED: Final = frozenset({"", "inactive", "sender", "peer_msg", "hist_sync", "retry"})
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A stanza of the queue, in the order in which it was put."""
+
+    seq: int
+    stanza: Any
+
+
+class OfflineQueue:
+    """One ordered queue per companion, on disk."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def put(self, device: tuple[str, int], stanza: Any, encoded: bytes) -> int:
+        """Keeps the stanza, whose bytes are `encoded`, and returns its place in the order.
+
+        The same message encrypted anew keeps the place of the one it replaces.
+        """
+        message = stanza.tag == "message"
+        return self._store.number(
+            "INSERT INTO queue (number, device, class, id, type, peer, stanza)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET stanza = excluded.stanza RETURNING seq",
+            *device,
+            stanza.tag,
+            text_of(stanza, "id"),
+            "" if message else text_of(stanza, "type"),
+            "" if message else _peer(stanza.attrs.get("from", ""), stanza),
+            encoded,
+        )
+
+    def waiting(self, device: tuple[str, int]) -> list[Waiting]:
+        rows = self._store.rows(
+            "SELECT seq, stanza FROM queue WHERE number = ? AND device = ? ORDER BY seq", *device
+        )
+        return [Waiting(row["seq"], decode(bytes(row["stanza"]))) for row in rows]
+
+    def holds_type(self, device: tuple[str, int], kind: str, type_: str) -> bool:
+        """Whether a stanza of that class and type waits."""
+        found = self._store.row(
+            "SELECT 1 FROM queue WHERE number = ? AND device = ? AND class = ? AND type = ?",
+            *device,
+            kind,
+            type_,
+        )
+        return found is not None
+
+    def holds(self, seq: int) -> bool:
+        return self._store.row("SELECT 1 FROM queue WHERE seq = ?", seq) is not None
+
+    def acknowledge(self, device: tuple[str, int], ack: Any) -> bool:
+        """Whether the client's `ack` named something that waited, which is then gone."""
+        kind, to = text_of(ack, "class"), jid_of(ack, "to")
+        if kind == "message":
+            return self._remove(device, kind, text_of(ack, "id"), "")
+        # WhatsApp Web leaves the type out when it acknowledges a new identity, and so does
+        # whatsapp-rust (`is_encrypt_identity_notification`); whatsmeow repeats it.
+        untyped = "encrypt" if kind == "notification" else ""
+        return self._remove(
+            device,
+            kind,
+            text_of(ack, "id"),
+            text_of(ack, "type") or untyped,
+            None if to is None else _peer(to, ack),
+        )
+
+    def receive(self, device: tuple[str, int], receipt: Any) -> bool:
+        """Whether the client's receipt named messages that waited, which are then gone."""
+        if text_of(receipt, "type") not in RECEIVED:
+            return False
+        removed = [self._remove(device, "message", one, "") for one in receipt_ids(receipt)]
+        return any(removed)
+
+    def counts(self, device: tuple[str, int]) -> dict[str, int]:
+        """How many wait, by class."""
+        rows = self._store.rows(
+            "SELECT class, count(*) AS n FROM queue WHERE number = ? AND device = ? GROUP BY class",
+            *device,
+        )
+        return {row["class"]: row["n"] for row in rows}
+
+    def _remove(
+        self,
+        device: tuple[str, int],
+        kind: str,
+        stanza_id: str,
+        type_: str,
+        peer: str | None = None,
+    ) -> bool:
+        return (
+            self._store.execute(
+                "DELETE FROM queue WHERE number = ?1 AND device = ?2 AND class = ?3 AND id = ?4"
+                " AND type = ?5 AND (?6 IS NULL OR peer IN ('', ?6))",
+                *device,
+                kind,
+                stanza_id,
+                type_,
+                peer,
+            ).rowcount
+            > 0
+        )
+
+
+def _peer(address: Any, stanza: Any) -> str:
+    """Whose it is: in a group a member's."""
+    member = stanza.attrs.get("participant")
+    receipt = "receipt" in (stanza.tag, stanza.attrs.get("class"))
+    in_group = isinstance(address, JID) and address.server == GROUP_SERVER
+    return f"{address}/{member}" if receipt and in_group and member else str(address)
+
+
+def receipt_ids(receipt: Any) -> list[str]:
+    """The message ids of a receipt: its own, and those of its list."""
+    ids = [text_of(receipt, "id")]
+    for listed in receipt.get_children("list"):
+        ids += [text_of(item, "id") for item in listed.get_children("item")]
+    return ids

@@ -1,0 +1,165 @@
+"""Who is online and who is typing: told at once or never, and kept nowhere.
+
+Shapes after whatsmeow `presence.go`: a presence goes to those who subscribed to it and are online
+themselves, a chat state to the devices that are there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.server.groups import NoGroupError
+from simulator.wire.protocol import GROUP_SERVER, LID_SERVER, PN_SERVER, Node, jid_of, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from simulator.server.companions import Companion
+    from simulator.server_state import World
+    from simulator.wire.connection import Connection
+
+STATES: Final = {"composing": "", "recording": "audio", "paused": ""}
+_SEEN: Final = 1000
+
+Device = tuple[str, int]
+
+
+@dataclass
+class _Shown:
+    """What others can see of a person."""
+
+    available: bool = False
+    last_seen: float = 0.0
+    subscribers: dict[Device, str] = field(default_factory=dict)
+    seen: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_SEEN))
+
+
+class Presence:
+    """Ends with the process, as with a connection that was cut."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._people: dict[str, _Shown] = {}
+        self._online: set[Device] = set()
+
+    def accept(self, connection: Connection, companion: Companion, stanza: Any) -> None:
+        """A companion says that it is online or not, asks for another's presence, or types."""
+        if stanza.tag == "chatstate":
+            self._typing(companion, stanza)
+            return
+        kind = text_of(stanza, "type") or "available"
+        if kind in ("available", "unavailable"):
+            connection.push_name = str(stanza.attrs.get("name", connection.push_name))
+            self._now(companion.key, online=kind == "available")
+            return
+        to = jid_of(stanza, "to")
+        person = self._world.people.at(to)
+        if person is None or not person.registered or to is None:
+            return
+        subscribers = self._of(person.number).subscribers
+        if kind == "subscribe":
+            subscribers[companion.key] = to.server
+            self._tell(person.number, [companion.key])
+        elif kind == "unsubscribe":
+            subscribers.pop(companion.key, None)
+
+    def _typing(self, companion: Companion, stanza: Any) -> None:
+        children, to = stanza.get_children(), jid_of(stanza, "to")
+        if to is None or len(children) != 1 or children[0].tag not in ("composing", "paused"):
+            return
+        recording = text_of(children[0], "media") == "audio"
+        state = "recording" if recording and children[0].tag == "composing" else children[0].tag
+        if to.server == GROUP_SERVER:
+            with suppress(NoGroupError):
+                self._spread(companion.number, f"{to.user}@{GROUP_SERVER}", state, to.server)
+            return
+        person = self._world.people.at(to)
+        if person is not None:
+            self._spread(companion.number, person.number, state, to.server)
+
+    def left(self, device: Device) -> None:
+        """The device's socket is gone."""
+        self._now(device, online=False)
+        for shown in self._people.values():
+            shown.subscribers.pop(device, None)
+
+    def set(self, number: str, *, available: bool) -> None:
+        """A played person comes online or goes."""
+        shown = self._of(number)
+        if shown.available and not available:
+            shown.last_seen = time.time()
+        shown.available = available
+        self._tell(number, shown.subscribers)
+
+    def type(self, number: str, to: str, state: str) -> None:
+        """A played person types in a chat. Raises NoGroupError for a group they are not in."""
+        person = self._world.people.named(number)
+        self._spread(number, to, state, person.addressing or PN_SERVER)
+
+    def described(self, number: str) -> dict[str, Any]:
+        shown = self._of(number)
+        return {
+            "available": self.available(number),
+            "last_seen": shown.last_seen or None,
+            "subscribers": sorted({account for account, _ in shown.subscribers}),
+            "seen": list(shown.seen),
+        }
+
+    def available(self, number: str) -> bool:
+        """Whether the person, or one of the account's companions, is online."""
+        return self._of(number).available
+
+    def _now(self, device: Device, *, online: bool) -> None:
+        (self._online.add if online else self._online.discard)(device)
+        number = device[0]
+        available = any(account == number for account, _ in self._online)
+        if available != self._of(number).available:
+            self.set(number, available=available)
+
+    def _tell(self, number: str, devices: Iterable[Device]) -> None:
+        shown, person = self._of(number), self._world.people.named(number)
+        for device in list(devices):
+            connection = self._world.switchboard.live(device)
+            if connection is None or device not in self._online:
+                continue
+            server = shown.subscribers.get(device, PN_SERVER)
+            attrs: dict[str, Any] = {"from": person.address(server)}
+            if not shown.available:
+                attrs["type"] = "unavailable"
+                attrs["last"] = int(shown.last_seen) if shown.last_seen else "deny"
+            connection.send(Node("presence", attrs))
+
+    def _spread(self, number: str, chat: str, state: str, server: str) -> None:
+        """Tells a chat's other people what one of them does."""
+        people = self._world.people
+        attrs: dict[str, Any] = {}
+        if chat.endswith(f"@{GROUP_SERVER}"):
+            group = self._world.groups.named(chat)
+            if number not in group.members:
+                raise NoGroupError
+            others = [one for one in group.members if one != number]
+            attrs["from"] = group.address
+            attrs["participant"] = people.named(number).address(group.server)
+        else:
+            others = [chat]
+            by = LID_SERVER if server == LID_SERVER else PN_SERVER
+            attrs["from"] = people.named(number).address(by)
+        media = STATES[state]
+        child = Node(
+            "paused" if state == "paused" else "composing", {"media": media} if media else {}
+        )
+        for other in others:
+            self._of(other).seen.append(
+                {"from": number, "to": chat, "state": state, "at": time.time()}
+            )
+            for companion in self._world.companions.of(other):
+                connection = self._world.switchboard.live(companion.key)
+                if connection is not None:
+                    connection.send(Node("chatstate", attrs, [child]))
+
+    def _of(self, number: str) -> _Shown:
+        return self._people.setdefault(number, _Shown())

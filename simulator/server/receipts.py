@@ -1,0 +1,111 @@
+"""Receipts and acks that a companion sends."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from simulator.server import stanzas
+from simulator.server.offline_queue import RECEIVED, receipt_ids
+from simulator.wire.protocol import (
+    GROUP_SERVER,
+    LID_SERVER,
+    PN_SERVER,
+    SERVER,
+    Node,
+    jid_of,
+    text_of,
+)
+
+if TYPE_CHECKING:
+    from simulator.server.companions import Companion
+    from simulator.server_state import World
+    from simulator.wire.connection import Connection
+
+_DELIVERED = ("", "inactive")
+_READ = ("read", "played")
+
+
+class Receipts:
+    """What a receipt removes from the queue, whom it reaches, and the server's ack for it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def acked(self, companion: Companion, ack: Any) -> None:
+        """The client acknowledged one stanza."""
+        self._world.queue.acknowledge(companion.key, ack)
+
+    def accept(self, connection: Connection, companion: Companion, receipt: Any) -> None:
+        """Runs within the caller's transaction; the ack leaves after its commit."""
+        kind = text_of(receipt, "type")
+        to = jid_of(receipt, "to")
+        group = to if to is not None and to.server == GROUP_SERVER else None
+        if kind in RECEIVED:
+            self._world.queue.receive(companion.key, receipt)
+        # In a group the receipt is about a member's message.
+        author = to if group is None else jid_of(receipt, "participant")
+        person = self._world.people.at(author)
+        if kind == "server-error":
+            self._world.media_retries.answer(companion, receipt)
+        elif person is not None:
+            if kind == "retry":
+                self._ask_again(companion, person.number, author, receipt, group)
+            elif kind in (*_DELIVERED, *_READ) and person.number != companion.number:
+                self._tell(
+                    companion, person.number, kind, receipt=receipt, author=author, group=group
+                )
+        attrs: dict[str, Any] = {
+            "class": "receipt",
+            "id": text_of(receipt, "id"),
+            "from": SERVER if to is None else to,
+        }
+        if kind:
+            attrs["type"] = kind
+        if group is not None and author is not None:
+            attrs["participant"] = author
+        connection.send(Node("ack", attrs))
+
+    def _ask_again(
+        self, companion: Companion, number: str, author: Any, receipt: Any, group: Any
+    ) -> None:
+        """To a played device, or on to the companion that sent the message."""
+        self._world.store.count(companion.number, "retries")
+        target = self._world.companions.get(number, author.device)
+        if target is None:
+            retry = receipt.get_child("retry")
+            message_id = text_of(retry, "id") if retry is not None else ""
+            self._world.speech.answer_retry(
+                (number, author.device), companion, message_id or text_of(receipt, "id"), receipt
+            )
+            return
+        stanza = self._from(companion, author, group, text_of(receipt, "id"), "retry")
+        stanza.content = receipt.content
+        if "recipient" in receipt.attrs:
+            stanza.attrs["recipient"] = receipt.attrs["recipient"]
+        self._world.switchboard.deliver(target.key, stanza)
+
+    def _from(
+        self, companion: Companion, author: Any, group: Any, message_id: str, kind: str
+    ) -> Any:
+        """A companion's receipt as the message's author gets it, who is addressed as there."""
+        server = LID_SERVER if author.server == LID_SERVER else PN_SERVER
+        person = self._world.people.named(companion.number)
+        member = person.address(server, companion.device)
+        stanza = stanzas.receipt(group or member, message_id, kind, time.time())
+        if group is not None:
+            stanza.attrs["participant"] = member
+        return stanza
+
+    def _tell(
+        self, companion: Companion, number: str, kind: str, *, receipt: Any, author: Any, group: Any
+    ) -> None:
+        ids = receipt_ids(receipt)
+        self._world.speech.told(number, ids, "read" if kind in _READ else "delivered", time.time())
+        if kind == "inactive":
+            return
+        for target in self._world.companions.of(number):
+            for message_id in ids:
+                self._world.switchboard.deliver(
+                    target.key, self._from(companion, author, group, message_id, kind)
+                )

@@ -1,0 +1,158 @@
+"""The stanzas that a companion is sent about other people's messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simulator.wire.protocol import LID_SERVER, PN_SERVER, Node, number_bytes
+
+if TYPE_CHECKING:
+    from simulator.contacts.people import Person
+    from simulator.contacts.signal_endpoints import Bundle
+    from simulator.server.groups import Group
+
+TYPE_CURVE25519 = b"\x05"
+
+
+def other(server: str) -> str:
+    """The other way of addressing a person."""
+    return PN_SERVER if server == LID_SERVER else LID_SERVER
+
+
+def message(
+    sender: Person, device: int, message_id: str, content: list[Any], *, server: str, now: float
+) -> Any:
+    """A message as its recipient gets it.
+
+    The sender is addressed by `server`, with the other address beside it.
+    """
+    attrs: dict[str, Any] = {
+        "from": sender.address(server, device),
+        "type": "text",
+        "id": message_id,
+        "t": int(now),
+        "notify": sender.name,
+    }
+    if server == LID_SERVER:
+        attrs["addressing_mode"] = "lid"
+        attrs["sender_pn"] = sender.address(PN_SERVER)
+    else:
+        attrs["sender_lid"] = sender.address(LID_SERVER)
+    return Node("message", attrs, content)
+
+
+def group_message(
+    group: Group, sender: Person, device: int, message_id: str, content: list[Any], *, now: float
+) -> Any:
+    """A message as a member's device gets it, the sender's own other devices among them."""
+    attrs: dict[str, Any] = {
+        "from": group.address,
+        "participant": sender.address(group.server, device),
+        "type": "text",
+        "id": message_id,
+        "t": int(now),
+        "notify": sender.name,
+    }
+    if group.server == LID_SERVER:
+        attrs["addressing_mode"] = "lid"
+        attrs["participant_pn"] = sender.address(PN_SERVER)
+    else:
+        attrs["addressing_mode"] = "pn"
+        attrs["participant_lid"] = sender.address(LID_SERVER)
+    return Node("message", attrs, content)
+
+
+def own_message(
+    owner: Person,
+    device: int,
+    chat: Person,
+    message_id: str,
+    content: list[Any],
+    *,
+    server: str,
+    now: float,
+) -> Any:
+    """A copy of what another of the account's own devices sent to `chat`."""
+    beside = "peer_recipient_pn" if server == LID_SERVER else "peer_recipient_lid"
+    attrs: dict[str, Any] = {
+        "from": owner.address(server, device),
+        "recipient": chat.address(server),
+        beside: chat.address(other(server)),
+        "type": "text",
+        "id": message_id,
+        "t": int(now),
+        "notify": owner.name,
+    }
+    if server == LID_SERVER:
+        attrs["addressing_mode"] = "lid"
+    return Node("message", attrs, content)
+
+
+def enc(kind: str, sealed: bytes, count: int = 0, more: dict[str, str] | None = None) -> Any:
+    """The ciphertext, with what its content adds; `count` says which retry it answers."""
+    attrs: dict[str, Any] = {"v": "2", "type": kind, **(more or {})}
+    if count:
+        attrs["count"] = count
+    return Node("enc", attrs, sealed)
+
+
+def receipt(
+    address: Any, message_id: str, kind: str, now: float, content: list[Any] | None = None
+) -> Any:
+    """A receipt from `address`; delivered when `kind` is empty."""
+    attrs: dict[str, Any] = {"from": address, "id": message_id, "t": int(now)}
+    if kind:
+        attrs["type"] = kind
+    return Node("receipt", attrs, content)
+
+
+def retry_content(
+    message_id: str,
+    count: int,
+    registration: int,
+    now: float,
+    *,
+    keys: Bundle | None,
+    adv: bytes = b"",
+) -> list[Any]:
+    """What a retry receipt carries, with `keys` for a new session where they are given.
+
+    A linked device (`adv`) shows with its keys that its phone vouches for it.
+    """
+    content = [
+        Node("retry", {"count": count, "id": message_id, "t": int(now), "v": "1"}),
+        Node("registration", {}, number_bytes(registration, 4)),
+    ]
+    if keys is not None:
+        shown = [Node("device-identity", {}, adv)] if adv else []
+        content.append(Node("keys", {}, [*bundle_keys(keys), *shown]))
+    return content
+
+
+def bundle_keys(bundle: Bundle) -> list[Any]:
+    """A bundle's keys: type, identity, signed prekey, and the one-time prekey if there is one."""
+    content = [
+        Node("type", {}, TYPE_CURVE25519),
+        Node("identity", {}, bundle.identity),
+        Node(
+            "skey",
+            {},
+            [
+                Node("id", {}, number_bytes(bundle.skey_id, 3)),
+                Node("value", {}, bundle.skey),
+                Node("signature", {}, bundle.skey_signature),
+            ],
+        ),
+    ]
+    if bundle.prekey_id is not None and bundle.prekey is not None:
+        content.append(
+            Node(
+                "key",
+                {},
+                [
+                    Node("id", {}, number_bytes(bundle.prekey_id, 3)),
+                    Node("value", {}, bundle.prekey),
+                ],
+            )
+        )
+    return content

@@ -1,0 +1,176 @@
+"""Which companion is on which socket, and the way from the offline queue to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.wire.protocol import SERVER, Node, encode
+
+if TYPE_CHECKING:
+    from simulator.faults import Faults
+    from simulator.server.offline_queue import OfflineQueue
+    from simulator.store import Store
+    from simulator.wire.connection import Connection
+
+Device = tuple[str, int]
+Kept = tuple[Any, bytes]
+"""A stanza and its bytes."""
+
+_BESIDE: Final = {"sender_pn", "sender_lid", "peer_recipient_pn", "peer_recipient_lid"}
+CONFLICT_REPLACED: Final = Node("stream:error", {}, [Node("conflict", {"type": "replaced"})])
+
+
+class Switchboard:
+    """At most one socket per device. Whatever is delivered waits on disk until acknowledged."""
+
+    def __init__(self, store: Store, queue: OfflineQueue, faults: Faults) -> None:
+        self._store = store
+        self._queue = queue
+        self._faults = faults
+        self._live: dict[Device, Connection] = {}
+        self._kept: dict[Device, list[Kept]] = {}
+
+    def live(self, device: Device) -> Connection | None:
+        return self._live.get(device)
+
+    def of(self, number: str, device: int | None = None) -> list[Connection]:
+        """The account's open sockets."""
+        return [
+            connection
+            for (owner, its_device), connection in self._live.items()
+            if owner == number and device in (None, its_device)
+        ]
+
+    def everyone(self) -> list[Connection]:
+        return list(self._live.values())
+
+    def login(self, device: Device, connection: Connection) -> bool:
+        """Gives the device's place to this socket and reports whether another one held it.
+
+        The old socket is told `conflict replaced` and accepted from no more, before the new one
+        is told that it succeeded (G6).
+        """
+        old = self._live.get(device)
+        if old is not None:
+            old.retire(CONFLICT_REPLACED)
+        self._live[device] = connection
+        return old is not None
+
+    def left(self, connection: Connection) -> None:
+        device = connection.device
+        if device is not None and self._live.get(device) is connection:
+            del self._live[device]
+            self._kept.pop(device, None)
+
+    def deliver(self, device: Device, stanza: Any, delay: float = 0.0) -> None:
+        """Queues the stanza and sends it `delay` seconds after the commit.
+
+        A device that is not there gets it at its next login.
+        """
+        encoded = encode(stanza)
+        seq = self._queue.put(device, stanza, encoded)
+        self._store.after_commit(lambda: self._send(device, seq, stanza, encoded, delay))
+
+    def flush(self, connection: Connection) -> None:
+        """Sends all that waits, oldest first, between a preview and the closing count."""
+        assert connection.device is not None
+        waiting = self._queue.waiting(connection.device)
+        counts = self._queue.counts(connection.device)
+        connection.active = True
+        # what was kept back is among them
+        self._kept.pop(connection.device, None)
+        preview = {
+            "count": len(waiting),
+            "message": counts.get("message", 0),
+            "receipt": counts.get("receipt", 0),
+            "notification": counts.get("notification", 0),
+            "appdata": 0,
+        }
+        connection.push(Node("ib", {"from": SERVER}, [Node("offline_preview", preview)]))
+        for one in waiting:
+            stanza = one.stanza
+            self._push(
+                connection, Node(stanza.tag, {**stanza.attrs, "offline": "0"}, stanza.content)
+            )
+        connection.push(Node("ib", {"from": SERVER}, [Node("offline", {"count": len(waiting)})]))
+
+    def release(self, number: str, device: int | None) -> None:
+        """Delivers what `reorder` kept back from a device, in its usual order."""
+        for connection in self.of(number, device):
+            assert connection.device is not None
+            if connection.active:
+                self._push_all(connection, self._kept.pop(connection.device, []))
+
+    def _send(self, device: Device, seq: int, stanza: Any, encoded: bytes, delay: float) -> None:
+        connection = self._live.get(device)
+        if connection is None or not connection.active:
+            return
+        if delay > 0:
+            asyncio.get_running_loop().call_later(
+                delay, self._late, connection, seq, stanza, encoded
+            )
+        elif not self._keeps_back(connection, stanza, encoded):
+            self._push(connection, stanza, encoded)
+
+    def _late(self, connection: Connection, seq: int, stanza: Any, encoded: bytes) -> None:
+        # A successor got the stanza with its flush at login: sending it again would be a
+        # duplicate that no server produces.
+        assert connection.device is not None
+        if self._live.get(connection.device) is connection and self._queue.holds(seq):
+            self._push(connection, stanza, encoded)
+
+    def _keeps_back(self, connection: Connection, stanza: Any, encoded: bytes) -> bool:
+        """Whether `reorder` takes the stanza; the last one that it waits for lets all go."""
+        assert connection.device is not None
+        number, device = connection.device
+        if stanza.tag != "message" or "recipient" in stanza.attrs:
+            return False
+        fault = self._faults.find(number, "reorder", device=device)
+        if fault is None:
+            return False
+        fault.device = device
+        kept = self._kept.setdefault(connection.device, [])
+        kept.append((stanza, encoded))
+        if len(kept) == fault.left:
+            self._faults.struck(fault, len(kept))
+            self._push_all(connection, list(reversed(self._kept.pop(connection.device))))
+        return True
+
+    def _push_all(self, connection: Connection, kept: list[Kept]) -> None:
+        for stanza, encoded in kept:
+            self._push(connection, stanza, encoded)
+
+    def _push(self, connection: Connection, stanza: Any, encoded: bytes | None = None) -> None:
+        assert connection.device is not None
+        number, device = connection.device
+        spoiled = self._faults.strike(number, "lose", "corrupt", device=device)
+        if spoiled is not None:
+            connection.spoil(spoiled.kind)
+        if stanza.tag == "message" and self._faults.strike(number, "garble", device=device):
+            stanza, encoded = _garbled(stanza), None
+        if _BESIDE & stanza.attrs.keys() and self._faults.strike(number, "conceal", device=device):
+            attrs = {name: one for name, one in stanza.attrs.items() if name not in _BESIDE}
+            stanza, encoded = Node(stanza.tag, attrs, stanza.content), None
+        connection.push(stanza, encoded)
+        if stanza.tag == "message" and self._faults.strike(number, "duplicate", device=device):
+            connection.push(stanza)
+
+
+def _garbled(stanza: Any) -> Any:
+    """The message with a byte of each ciphertext altered.
+
+    The twentieth from the end lies in what the MAC covers, whether the MAC ends the message or a
+    first message's key ids follow it; those a client that has the session does not even read.
+    """
+    content = [
+        Node(
+            child.tag,
+            child.attrs,
+            child.content[:-20] + bytes([child.content[-20] ^ 1]) + child.content[-19:],
+        )
+        if child.tag == "enc"
+        else child
+        for child in stanza.get_children()
+    ]
+    return Node(stanza.tag, stanza.attrs, content)

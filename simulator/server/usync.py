@@ -1,0 +1,100 @@
+"""The directory (usync): which devices a person has, the LID, whether a number is registered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simulator.server.prekeys import QueryError, asked_about
+from simulator.wire.protocol import JID, LID_SERVER, PN_SERVER, Node, jid_of
+
+if TYPE_CHECKING:
+    from simulator.contacts.devices import Devices
+    from simulator.contacts.people import People, Person
+
+
+class Directory:
+    """Answers usync queries; device lists carry the phone's signature over the valid indexes."""
+
+    def __init__(self, people: People, devices: Devices) -> None:
+        self._people = people
+        self._listed = devices
+
+    def answer(self, query: Any) -> list[Any]:
+        """The content of the answer to a usync query. Raises QueryError."""
+        usync = query.get_child("usync")
+        asked = None if usync is None else usync.get_child("query")
+        listed = None if usync is None else usync.get_child("list")
+        if usync is None or asked is None or listed is None:
+            raise QueryError(400, "bad-request")
+        protocols = asked.get_children()
+        users = [self._user(user, protocols) for user in asked_about(listed)]
+        attrs = {
+            name: value
+            for name, value in usync.attrs.items()
+            if name in ("sid", "mode", "last", "index", "context")
+        }
+        return [
+            Node(
+                "usync",
+                attrs,
+                [
+                    Node("result", {}, [Node(protocol.tag) for protocol in protocols]),
+                    Node("list", {}, users),
+                ],
+            )
+        ]
+
+    def _user(self, user: Any, protocols: list[Any]) -> Any:
+        jid = jid_of(user, "jid")
+        contact = user.get_child("contact")
+        queried = b"" if contact is None else contact.content_bytes()
+        if jid is None and queried:
+            digits = queried.decode("utf-8", "replace").split("@")[0].lstrip("+")
+            jid = JID(digits, PN_SERVER)
+        person = self._people.at(jid)
+        if person is None or not person.registered:
+            children = [
+                Node("contact", {"type": "out"}, queried)
+                for protocol in protocols
+                if protocol.tag == "contact"
+            ]
+            return Node("user", {} if jid is None else {"jid": JID(jid.user, jid.server)}, children)
+        server = jid.server
+        attrs: dict[str, Any] = {}
+        for protocol in protocols:
+            if protocol.tag == "contact" and protocol.attrs.get("addressing_mode") == "lid":
+                server = LID_SERVER
+                attrs["pn_jid"] = person.address(PN_SERVER)
+        attrs["jid"] = person.address(server)
+        found = [self._answer(protocol.tag, person, queried) for protocol in protocols]
+        return Node("user", attrs, [node for node in found if node is not None])
+
+    def _answer(self, protocol: str, person: Person, queried: bytes) -> Any:
+        match protocol:
+            case "devices":
+                return self._devices(person)
+            case "lid":
+                return Node("lid", {"val": person.address(LID_SERVER)})
+            case "contact":
+                return Node("contact", {"type": "in"}, queried)
+            case "status":
+                return Node("status", {"t": 0}, b"")
+            case "disappearing_mode":
+                return Node("disappearing_mode", {"duration": 0, "t": 0})
+            case _:
+                return None
+
+    def _devices(self, person: Person) -> Any:
+        signed = self._listed.signed_list(person.number)
+        devices = [
+            Node("device", {"id": device, "key-index": index} if device else {"id": device})
+            for device, index in self._listed.of(person.number).items()
+        ]
+        return Node(
+            "devices",
+            {},
+            [
+                Node("device-list", {}, devices),
+                Node("key-index-list", {"ts": signed.at}, signed.signed),
+            ],
+        )

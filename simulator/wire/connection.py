@@ -1,0 +1,191 @@
+"""One client's WebSocket: handshake, then stanzas in and stanzas out.
+
+Once a connection is retired (replaced, logged out, refused) nothing that it still sends is
+accepted; what it was owed before leaves first, then the socket closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from websockets.exceptions import ConnectionClosed
+
+from simulator.wire.frames import FrameError, FrameReader, framed
+from simulator.wire.noise import Handshake, HandshakeError, Transport
+from simulator.wire.protocol import ClientPayload, Node, decode, encode
+
+if TYPE_CHECKING:
+    from websockets.asyncio.server import ServerConnection
+
+    from simulator.server_state import World
+
+log = structlog.get_logger()
+
+HANDSHAKE_SECONDS: Final = 20.0
+FAREWELL_SECONDS: Final = 1.0
+# Frames that are ready together share one WebSocket message, as WhatsApp's server does it.
+_BATCH: Final = 64 * 1024
+
+
+class Connection:
+    """One socket. `device` is set after login, `registration` while it waits to be paired."""
+
+    def __init__(self, world: World, socket: ServerConnection, serial: int) -> None:
+        self.serial = serial
+        self.device: tuple[str, int] | None = None
+        self.registration: Any = None
+        self.client_static = b""
+        self.push_name = ""
+        self.handshake = ""
+        self.active = False
+        self.retired = False
+        self._world = world
+        self._socket = socket
+        self._frames = FrameReader(socket)
+        self._transport: Transport | None = None
+        self._outgoing: deque[bytes] = deque()
+        self._wake = asyncio.Event()
+        self._moving = asyncio.Event()
+        self._moving.set()
+        self._spoil: str | None = None
+        self._farewell = False
+
+    async def serve(self) -> None:
+        """Runs until the socket closes. Errors end this connection and no other."""
+        writer: asyncio.Task[None] | None = None
+        cause = "closed"
+        try:
+            async with asyncio.timeout(HANDSHAKE_SECONDS):
+                payload = await self._handshake()
+            writer = asyncio.create_task(self._write())
+            self._world.entered(self, payload)
+            await self._read()
+        except ConnectionClosed:
+            pass
+        except (FrameError, HandshakeError, TimeoutError, ValueError) as error:
+            cause = f"{type(error).__name__}: {error}"
+        except Exception:
+            log.exception("connection_failed", action="connection_failed", serial=self.serial)
+            cause = "internal error"
+        finally:
+            self.retired = True
+            self._world.left(self)
+            if writer is not None:
+                writer.cancel()
+                await asyncio.gather(writer, return_exceptions=True)
+            await self._socket.close()
+            log.info("connection_ended", action="connection_ended", serial=self.serial, cause=cause)
+
+    def push(self, stanza: Any, encoded: bytes | None = None) -> None:
+        """Sends now. Callers inside a transaction use `send`.
+
+        `encoded` is the stanza's bytes where the caller has them already.
+        """
+        if self.retired or self._transport is None:
+            return
+        try:
+            plaintext = encode(stanza) if encoded is None else encoded
+        except (ValueError, TypeError):
+            # It repeats words of the client's that the library cannot write. What others are owed
+            # after the same commit must leave nevertheless.
+            log.warning("stanza_unwritable", action="stanza_unwritable", serial=self.serial)
+            return
+        frame = self._transport.encrypt(plaintext)
+        if self._spoil == "lose":
+            self._spoil = None
+            return
+        if self._spoil == "corrupt":
+            self._spoil = None
+            frame = bytes([frame[0] ^ 1]) + frame[1:]
+        self._outgoing.append(framed(frame))
+        self._wake.set()
+
+    def send(self, stanza: Any) -> None:
+        """Sends once the open transaction is committed."""
+        self._world.store.after_commit(lambda: self.push(stanza))
+
+    def retire(self, *farewell: Any) -> None:
+        """Sends the farewell, accepts nothing from now on, and closes."""
+        for stanza in farewell:
+            self.push(stanza)
+        self._farewell = bool(farewell)
+        self.retired = True
+        self._wake.set()
+        if not self._moving.is_set():
+            # A frozen socket would hold the farewell, and its place, for ever.
+            self.abort()
+
+    def abort(self) -> None:
+        """Cuts the TCP connection without a close frame."""
+        self.retired = True
+        self._moving.set()
+        self._socket.transport.abort()
+
+    def freeze(self) -> None:
+        """Keeps the socket open and moves nothing, in either direction, until `thaw`."""
+        self._moving.clear()
+
+    def thaw(self) -> None:
+        self._moving.set()
+
+    def spoil(self, kind: str) -> None:
+        """Loses or corrupts the next frame to the client."""
+        self._spoil = kind
+
+    async def _handshake(self) -> Any:
+        handshake = Handshake(self._world.identity, await self._frames.header())
+        reply, payload = handshake.respond(await self._frames.frame())
+        await self._socket.send(framed(reply))
+        if payload is None:
+            payload = handshake.finish(await self._frames.frame())
+        self._transport = handshake.transport()
+        self.client_static = handshake.client_static
+        self.handshake = handshake.mode
+        log.info("handshake_done", action="handshake_done", serial=self.serial, mode=handshake.mode)
+        parsed = ClientPayload()
+        try:
+            parsed.ParseFromString(payload)
+        except Exception as error:
+            raise HandshakeError("malformed client payload") from error
+        return parsed
+
+    async def _read(self) -> None:
+        assert self._transport is not None
+        while True:
+            frame = await self._frames.frame()
+            await self._moving.wait()
+            if self.retired:
+                # The race of a replaced owner: what its socket still held when the successor
+                # logged in must not count.
+                continue
+            stanza = self._decoded(self._transport.decrypt(frame))
+            self._world.handle(self, stanza)
+
+    @staticmethod
+    def _decoded(data: bytes) -> Node:
+        try:
+            return decode(data)
+        except Exception as error:
+            raise FrameError("malformed stanza") from error
+
+    async def _write(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self._moving.wait()
+            while self._outgoing:
+                batch = bytearray()
+                while self._outgoing and len(batch) < _BATCH:
+                    batch += self._outgoing.popleft()
+                await self._socket.send(bytes(batch))
+                await self._moving.wait()
+            if self.retired:
+                if self._farewell:
+                    # A close frame on the heels of the stanza can overtake it inside the client
+                    # (whatsmeow drops what it had not handled yet), so the client goes first.
+                    await asyncio.sleep(FAREWELL_SECONDS)
+                await self._socket.close()
+                return

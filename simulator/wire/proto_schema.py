@@ -1,0 +1,198 @@
+"""Protobuf messages that the protocol library lacks, or has wrong.
+
+Described in code, in a pool of their own, after WhatsApp's WACert, WAAdv, WAWebProtobufsE2E,
+WAWebProtobufsWeb, WAWebProtobufsHistorySync and WAMmsRetry: the library knows no certificates, its
+key index list holds one index where the protocol has many, its `Message` has neither location nor
+contact card nor poll, and its history is of fewer fields and one that is another's.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from simulator.wire.protocol import E2E
+
+_PACKAGE: Final = "teimoso.simulator"
+_FIELD: Final = descriptor_pb2.FieldDescriptorProto
+_UINT32: Final = _FIELD.TYPE_UINT32
+_UINT64: Final = _FIELD.TYPE_UINT64
+_INT64: Final = _FIELD.TYPE_INT64
+_BYTES: Final = _FIELD.TYPE_BYTES
+_TEXT: Final = _FIELD.TYPE_STRING
+_BOOL: Final = _FIELD.TYPE_BOOL
+_DOUBLE: Final = _FIELD.TYPE_DOUBLE
+
+_Fields = dict[str, list[tuple[str, int, Any]]]
+
+# message → (field, number, type), a type being a scalar, a message's name, or a list of either;
+# a name with a dot is of the library's package
+_MESSAGES: Final[_Fields] = {
+    "CertificateDetails": [
+        ("serial", 1, _UINT32),
+        ("issuer_serial", 2, _UINT32),
+        ("key", 3, _BYTES),
+        ("not_before", 4, _UINT64),
+        ("not_after", 5, _UINT64),
+    ],
+    "NoiseCertificate": [("details", 1, _BYTES), ("signature", 2, _BYTES)],
+    "CertChain": [("leaf", 1, "NoiseCertificate"), ("intermediate", 2, "NoiseCertificate")],
+    "ADVKeyIndexList": [
+        ("raw_id", 1, _UINT32),
+        ("timestamp", 2, _UINT64),
+        ("current_index", 3, _UINT32),
+        ("valid_indexes", 4, [_UINT32]),
+    ],
+    # enumerations are written as the numbers that they are on the wire
+    "HistorySync": [
+        ("sync_type", 1, _UINT32),
+        ("conversations", 2, ["Conversation"]),
+        ("chunk_order", 5, _UINT32),
+        ("progress", 6, _UINT32),
+        ("pushnames", 7, ["Pushname"]),
+        ("phone_number_to_lid_mappings", 15, ["PhoneNumberToLid"]),
+    ],
+    "Conversation": [
+        ("id", 1, _TEXT),
+        ("messages", 2, ["HistorySyncMessage"]),
+        ("last_msg_timestamp", 5, _UINT64),
+        ("unread_count", 6, _UINT32),
+        ("end_of_history_transfer_type", 11, _UINT32),
+        ("conversation_timestamp", 12, _UINT64),
+        ("name", 13, _TEXT),
+        ("participants", 20, ["GroupParticipant"]),
+        ("pn_jid", 39, _TEXT),
+        ("lid_jid", 42, _TEXT),
+    ],
+    "HistorySyncMessage": [("message", 1, "WebMessageInfo"), ("msg_order_id", 2, _UINT64)],
+    "WebMessageInfo": [
+        ("key", 1, ".MessageKey"),
+        ("message", 2, ".Message"),
+        ("message_timestamp", 3, _UINT64),
+        ("status", 4, _UINT32),
+        ("participant", 5, _TEXT),
+        ("push_name", 19, _TEXT),
+    ],
+    "GroupParticipant": [("user_jid", 1, _TEXT), ("rank", 2, _UINT32)],
+    "Pushname": [("id", 1, _TEXT), ("pushname", 2, _TEXT)],
+    "PhoneNumberToLid": [("pn_jid", 1, _TEXT), ("lid_jid", 2, _TEXT)],
+    "MediaRetryNotification": [
+        ("stanza_id", 1, _TEXT),
+        ("direct_path", 2, _TEXT),
+        ("result", 3, _UINT32),
+    ],
+    "ServerErrorReceipt": [("stanza_id", 1, _TEXT)],
+    "PollVoteMessage": [("selected_options", 1, [_BYTES])],
+}
+
+_QUOTING: Final = ("context_info", 17, ".ContextInfo")
+# what the library's own messages lack
+_LACKING: Final[_Fields] = {
+    "Message": [
+        ("contact_message", 4, ".ContactMessage"),
+        ("location_message", 5, ".LocationMessage"),
+        ("message_context_info", 35, ".MessageContextInfo"),
+        ("view_once_message", 37, ".FutureProofMessage"),
+        ("ephemeral_message", 40, ".FutureProofMessage"),
+        ("poll_creation_message", 49, ".PollCreationMessage"),
+        ("poll_update_message", 50, ".PollUpdateMessage"),
+        ("document_with_caption_message", 53, ".FutureProofMessage"),
+        ("view_once_message_v2", 55, ".FutureProofMessage"),
+        ("poll_creation_message_v2", 60, ".PollCreationMessage"),
+        ("poll_creation_message_v3", 64, ".PollCreationMessage"),
+    ],
+    "ImageMessage": [_QUOTING],
+    "VideoMessage": [("gif_playback", 8, _BOOL), _QUOTING],
+    "AudioMessage": [_QUOTING, ("waveform", 19, _BYTES)],
+    "DocumentMessage": [("title", 3, _TEXT), _QUOTING],
+    "StickerMessage": [_QUOTING],
+    "HistorySyncNotification": [
+        ("progress", 9, _UINT32),
+        ("initial_hist_bootstrap_inline_payload", 11, _BYTES),
+    ],
+}
+_ADDED: Final[_Fields] = {
+    "ContactMessage": [("display_name", 1, _TEXT), ("vcard", 16, _TEXT), _QUOTING],
+    "LocationMessage": [
+        ("degrees_latitude", 1, _DOUBLE),
+        ("degrees_longitude", 2, _DOUBLE),
+        ("name", 3, _TEXT),
+        ("address", 4, _TEXT),
+        ("url", 5, _TEXT),
+        _QUOTING,
+    ],
+    "MessageContextInfo": [("message_secret", 3, _BYTES)],
+    "PollOption": [("option_name", 1, _TEXT)],
+    "PollCreationMessage": [
+        ("enc_key", 1, _BYTES),
+        ("name", 2, _TEXT),
+        ("options", 3, [".PollOption"]),
+        ("selectable_options_count", 4, _UINT32),
+        ("context_info", 5, ".ContextInfo"),
+    ],
+    "PollEncValue": [("enc_payload", 1, _BYTES), ("enc_iv", 2, _BYTES)],
+    "PollUpdateMessage": [
+        ("poll_creation_message_key", 1, ".MessageKey"),
+        ("vote", 2, ".PollEncValue"),
+        ("sender_timestamp_ms", 4, _INT64),
+    ],
+}
+
+
+def _describe(message: Any, fields: list[tuple[str, int, Any]], package: str) -> None:
+    for name, number, kind in fields:
+        field = message.field.add(name=name, number=number, label=_FIELD.LABEL_OPTIONAL)
+        if isinstance(kind, list):
+            field.label = _FIELD.LABEL_REPEATED
+            kind = kind[0]  # noqa: PLW2901 - what it is a list of
+            field.options.packed = kind == _UINT32
+        if isinstance(kind, str):
+            field.type = _FIELD.TYPE_MESSAGE
+            field.type_name = f".{E2E.package}{kind}" if kind[0] == "." else f".{package}.{kind}"
+        else:
+            field.type = kind
+
+
+def _completed() -> descriptor_pb2.FileDescriptorProto:
+    """The library's end-to-end messages, with what they lack.
+
+    As WhatsApp's they are of proto2, where a field that is there is more than one that is not
+    empty.
+    """
+    proto = descriptor_pb2.FileDescriptorProto.FromString(E2E.serialized_pb)
+    proto.syntax = "proto2"
+    own = {message.name: message for message in proto.message_type}
+    for name, fields in _LACKING.items():
+        _describe(own[name], fields, proto.package)
+    for name, fields in _ADDED.items():
+        _describe(proto.message_type.add(name=name), fields, proto.package)
+    return proto
+
+
+def _described() -> descriptor_pb2.FileDescriptorProto:
+    proto = descriptor_pb2.FileDescriptorProto(
+        name="teimoso/simulator.proto", package=_PACKAGE, syntax="proto2", dependency=[E2E.name]
+    )
+    for name, fields in _MESSAGES.items():
+        _describe(proto.message_type.add(name=name), fields, _PACKAGE)
+    return proto
+
+
+_pool = descriptor_pool.DescriptorPool()
+_pool.Add(_completed())
+_pool.Add(_described())
+
+
+def _message_class(name: str, package: str = _PACKAGE) -> Any:
+    return message_factory.GetMessageClass(_pool.FindMessageTypeByName(f"{package}.{name}"))
+
+
+Message: Final = _message_class("Message", E2E.package)
+CertificateDetails: Final = _message_class("CertificateDetails")
+CertChain: Final = _message_class("CertChain")
+ADVKeyIndexList: Final = _message_class("ADVKeyIndexList")
+HistorySync: Final = _message_class("HistorySync")
+MediaRetryNotification: Final = _message_class("MediaRetryNotification")
+ServerErrorReceipt: Final = _message_class("ServerErrorReceipt")
+PollVoteMessage: Final = _message_class("PollVoteMessage")

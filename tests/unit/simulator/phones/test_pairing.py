@@ -1,0 +1,116 @@
+"""Pairing: every signature is checked, and each way to fail says which."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simulator.phones.pairing import ScanError
+from simulator.wire.protocol import SERVER, Node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simulator.server_state import World
+    from tests.unit.simulator.device import Device
+
+NUMBER = "15550100001"
+
+
+async def failed(world: World, qr: str) -> ScanError:
+    with pytest.raises(ScanError) as raised:
+        await world.pairing.scan(NUMBER, qr)
+    assert world.companions.of(NUMBER) == ()
+    return raised.value
+
+
+async def test_pairs_and_asks_for_a_restart(world: World, new_device: Callable[[], Device]) -> None:
+    device = new_device()
+    qr = await device.register()
+    companion, _ = await asyncio.gather(world.pairing.scan(NUMBER, qr), device.sign())
+    assert world.companions.get(NUMBER, companion.device) == companion
+    assert (await device.next("stream:error")).attrs == {"code": "515"}
+    await device.closed()
+    success = await device.login()
+    assert success.tag == "success"
+    assert success.attrs["lid"].device == companion.device
+
+
+async def test_device_ids_are_never_given_twice(
+    world: World, new_device: Callable[[], Device]
+) -> None:
+    ids = []
+    for _ in range(2):
+        device = new_device()
+        await device.pair(NUMBER)
+        ids.append(device.device)
+        world.strike(world.faults.request({"account": NUMBER, "kind": "logout"}))
+    assert ids == [1, 2]
+
+
+@pytest.mark.parametrize("qr", ["", "2@x", "2@x,y,z", "2@x,AAAA,AAAA,AAAA", "http://example.org/"])
+async def test_not_a_qr(world: World, qr: str) -> None:
+    error = await failed(world, qr)
+    assert (error.status, error.code) == (400, "bad_qr")
+
+
+async def test_a_qr_that_nobody_shows_any_more(
+    world: World, new_device: Callable[[], Device]
+) -> None:
+    device = new_device()
+    qr = await device.register()
+    await device.close()
+    await asyncio.wait_for(device.socket.wait_closed(), 5)
+    await asyncio.sleep(0.05)
+    assert (await failed(world, qr)).code == "qr_expired"
+
+
+async def test_keys_of_another_client(world: World, new_device: Callable[[], Device]) -> None:
+    one, other = new_device(), new_device()
+    ref = (await one.register()).split(",", 1)[0]
+    keys = (await other.register()).split(",", 1)[1]
+    assert (await failed(world, f"{ref},{keys}")).code == "qr_mismatch"
+
+
+async def test_a_forged_prekey_signature(world: World, new_device: Callable[[], Device]) -> None:
+    device = new_device()
+    qr = await device.register()
+    (connection,) = set(world.pairing._refs.values())
+    signature = bytearray(connection.registration.e_skey_sig)
+    signature[5] ^= 1
+    connection.registration.e_skey_sig = bytes(signature)
+    assert (await failed(world, qr)).code == "bad_prekey_signature"
+
+
+async def test_a_forged_device_signature(world: World, new_device: Callable[[], Device]) -> None:
+    device = new_device()
+    qr = await device.register()
+    error, _ = await asyncio.gather(failed(world, qr), device.sign(forged=True))
+    assert error.code == "bad_device_signature"
+
+
+async def test_a_client_that_refuses(world: World, new_device: Callable[[], Device]) -> None:
+    device = new_device()
+    qr = await device.register()
+
+    async def refuse() -> None:
+        success = await device.next("iq")
+        attrs = {"to": SERVER, "type": "error", "id": success.attrs["id"]}
+        await device.send(Node("iq", attrs, [Node("error", {"code": 401})]))
+
+    error, _ = await asyncio.gather(failed(world, qr), refuse())
+    assert error.code == "pairing_refused"
+
+
+async def test_a_client_that_goes_away(world: World, new_device: Callable[[], Device]) -> None:
+    device = new_device()
+    qr = await device.register()
+
+    async def leave() -> None:
+        await device.next("iq")
+        await device.close()
+
+    error, _ = await asyncio.gather(failed(world, qr), leave())
+    assert error.code == "pairing_interrupted"

@@ -1,0 +1,107 @@
+"""The offline queue: what removes a stanza, and what does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simulator.server.offline_queue import OfflineQueue
+from simulator.store import Store
+from simulator.wire.protocol import JID, Node, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DEVICE = ("15550100001", 1)
+FRIEND = JID("15550100002")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "simulator.db")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def queue(store: Store) -> OfflineQueue:
+    return OfflineQueue(store)
+
+
+def message(message_id: str, content: bytes = b"sealed") -> Any:
+    return Node("message", {"from": FRIEND, "id": message_id}, [Node("enc", {}, content)])
+
+
+def put(queue: OfflineQueue, stanza: Any) -> int:
+    return queue.put(DEVICE, stanza, encode(stanza))
+
+
+def ids(queue: OfflineQueue) -> list[str]:
+    return [str(one.stanza.attrs["id"]) for one in queue.waiting(DEVICE)]
+
+
+def test_keeps_the_order_across_a_restart(queue: OfflineQueue, store: Store) -> None:
+    for number in range(5):
+        put(queue, message(f"M{number}"))
+    assert ids(queue) == [f"M{number}" for number in range(5)]
+    assert ids(OfflineQueue(store)) == ids(queue)
+    assert queue.waiting(("15550100001", 2)) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "removed"),
+    [
+        pytest.param({"tag": "receipt"}, True, id="delivered"),
+        pytest.param({"tag": "receipt", "type": "inactive"}, True, id="delivered, not online"),
+        pytest.param({"tag": "receipt", "type": "sender"}, True, id="own message"),
+        pytest.param({"tag": "receipt", "type": "peer_msg"}, True, id="peer message"),
+        pytest.param({"tag": "receipt", "type": "retry"}, True, id="comes again anew"),
+        pytest.param({"tag": "receipt", "type": "read"}, False, id="read is a person's"),
+        pytest.param({"tag": "receipt", "type": "server-error"}, False, id="about media"),
+        pytest.param({"tag": "receipt", "id": "OTHER"}, False, id="another message"),
+        pytest.param({"tag": "ack", "class": "message"}, True, id="ack"),
+        pytest.param({"tag": "ack", "class": "message", "type": "text"}, True, id="ack, typed"),
+        pytest.param({"tag": "ack", "class": "message", "error": 487}, True, id="refused for good"),
+        pytest.param({"tag": "ack", "class": "receipt"}, False, id="ack of a receipt"),
+    ],
+)
+def test_what_acknowledges_a_message(
+    queue: OfflineQueue, answer: dict[str, Any], removed: bool
+) -> None:
+    put(queue, message("M1"))
+    tag = answer.pop("tag")
+    stanza = Node(tag, {"id": "M1", "to": FRIEND, **answer})
+    took = queue.receive if tag == "receipt" else queue.acknowledge
+    assert took(DEVICE, stanza) is removed
+    assert ids(queue) == ([] if removed else ["M1"])
+
+
+def test_a_receipt_for_many(queue: OfflineQueue) -> None:
+    for number in range(4):
+        put(queue, message(f"M{number}"))
+    items = [Node("item", {"id": f"M{number}"}) for number in (1, 2)]
+    queue.receive(DEVICE, Node("receipt", {"id": "M0"}, [Node("list", {}, items)]))
+    assert ids(queue) == ["M3"]
+
+
+def test_receipts_of_one_message_are_acknowledged_each_for_itself(queue: OfflineQueue) -> None:
+    put(queue, Node("receipt", {"from": FRIEND, "id": "M1"}))
+    put(queue, Node("receipt", {"from": FRIEND, "id": "M1", "type": "read"}))
+    assert queue.counts(DEVICE) == {"receipt": 2}
+    queue.acknowledge(DEVICE, Node("ack", {"class": "receipt", "id": "M1", "type": "read"}))
+    assert [one.stanza.attrs.get("type") for one in queue.waiting(DEVICE)] == [None]
+    queue.acknowledge(DEVICE, Node("ack", {"class": "receipt", "id": "M1"}))
+    assert queue.counts(DEVICE) == {}
+
+
+def test_the_same_message_anew_keeps_its_place(queue: OfflineQueue) -> None:
+    first = put(queue, message("M1", b"old"))
+    put(queue, message("M2"))
+    assert put(queue, message("M1", b"new")) == first
+    assert ids(queue) == ["M1", "M2"]
+    assert queue.waiting(DEVICE)[0].stanza.get_child("enc").content == b"new"
+    assert queue.holds(first)
+    queue.acknowledge(DEVICE, Node("ack", {"class": "message", "id": "M1"}))
+    assert not queue.holds(first)
