@@ -31,23 +31,9 @@ APART = (
     "tests/integration/keeper/test_full_disk.py",
     "tests/integration/keeper/test_refused_starts.py",
     "tests/integration/metrics/test_alerts.py",
-    *(
-        f"tests/integration/tree/test_{name}.py"
-        for name in (
-            "commands",
-            "draining",
-            "ending",
-            "forgetting",
-            "gone_sessions",
-            "holding",
-            "removal",
-            "sending",
-            "socket",
-            "verdict",
-        )
-    ),
+    "tests/integration/tree/serving/",
 )
-"""Files in those folders that start none: they mostly wait, beside anything."""
+"""Files and folders in there that start none: they mostly wait, beside anything."""
 
 LAST = "tests/unit/"
 """Files of seconds, which fill what is left at the end."""
@@ -68,7 +54,7 @@ def scope(nodeid: str) -> str:
     """What is run by the process that runs this test."""
     file = nodeid.partition("::")[0]
     for line in LINES:
-        if file.startswith(line) and file not in APART:
+        if file.startswith(line) and not file.startswith(APART):
             return " ".join(line)
     return file
 
@@ -77,7 +63,7 @@ def rank(nodeid: str) -> tuple[int, int]:
     """Its place among the tests; those of the same rank stay as they were collected."""
     file = nodeid.partition("::")[0]
     for number, line in enumerate(LINES):
-        if file.startswith(line) and file not in APART:
+        if file.startswith(line) and not file.startswith(APART):
             return number, next(at for at, each in enumerate(line) if file.startswith(each))
     return len(LINES) + file.startswith(LAST), 0
 

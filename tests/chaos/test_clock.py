@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.chaos.outage import health
-from tests.chaos.records import alerts
-from tests.chaos.trial import Trial
+from tests.chaos.harness.outage import health
+from tests.chaos.harness.records import alerts
+from tests.chaos.harness.trial import Trial
 from tests.instance import Instance, until
 
 if TYPE_CHECKING:

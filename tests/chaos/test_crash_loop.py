@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from supervision.reports import process_files
-from tests.chaos.judge import judge, settled, verdict
-from tests.chaos.traffic import Traffic
+from tests.chaos.harness.judge import judge, settled, verdict
+from tests.chaos.harness.traffic import Traffic
 from tests.instance import Instance, until
 from tests.integration.tree.head import kill
 

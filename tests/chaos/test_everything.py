@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos.judge import judge
-from tests.chaos.report import quantile
-from tests.chaos.scene import SETTINGS, Scene, pair_all, parties
-from tests.chaos.traffic import Load
+from tests.chaos.harness.judge import judge
+from tests.chaos.harness.report import quantile
+from tests.chaos.harness.scene import SETTINGS, Scene, pair_all, parties
+from tests.chaos.harness.traffic import Load
 from tests.instance import Instance
 
 if TYPE_CHECKING:

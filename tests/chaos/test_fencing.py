@@ -20,16 +20,16 @@ import pytest
 
 from actors.config.settings import Settings
 from actors.redis.leases import EXPIRES
-from tests.chaos.cluster import Cluster, ClusterInstance, restart_until
-from tests.chaos.outage import frozen
-from tests.chaos.trial import Trial
+from tests.chaos.harness.cluster import Cluster, ClusterInstance, restart_until
+from tests.chaos.harness.outage import frozen
+from tests.chaos.harness.trial import Trial
 from tests.instance import gone, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.chaos.node import Node
+    from tests.chaos.harness.node import Node
     from tests.figures import Figure
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.long]

@@ -16,9 +16,9 @@ import pytest
 
 from actors.state.documents import MESSAGES
 from actors.state.messages.changes import incoming_id
-from tests.chaos.outage import delivered, health, stored
-from tests.chaos.records import alert, shown_alerts
-from tests.chaos.trial import Trial
+from tests.chaos.harness.outage import delivered, health, stored
+from tests.chaos.harness.records import alert, shown_alerts
+from tests.chaos.harness.trial import Trial
 from tests.firestore import Firestore
 from tests.instance import Instance
 from tests.waiting import until
@@ -26,7 +26,7 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.chaos.traffic import Traffic
+    from tests.chaos.harness.traffic import Traffic
     from tests.figures import Figure
 
 pytestmark = pytest.mark.timeout(300)

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos.outage import health, kept_away, stored, unacknowledged
-from tests.chaos.records import alert, shown_alerts
-from tests.chaos.trial import Trial
+from tests.chaos.harness.outage import health, kept_away, stored, unacknowledged
+from tests.chaos.harness.records import alert, shown_alerts
+from tests.chaos.harness.trial import Trial
 from tests.instance import Instance, until
 
 if TYPE_CHECKING:

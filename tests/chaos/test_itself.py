@@ -84,7 +84,7 @@ BREAKS = (
         "actors/redis/flight.lua",
         "return lease[1] == epoch and lease[2] ~= '1'",
         "return true",
-        "tests/integration/queue/test_claim.py::test_g5_claims_of_an_old_epoch_and_without_a_lease_are_refused[once]",
+        "tests/integration/queue/transitions/test_claim.py::test_g5_claims_of_an_old_epoch_and_without_a_lease_are_refused[once]",
     ),
     Break(
         "the epoch check of a session removed",
@@ -98,7 +98,7 @@ BREAKS = (
         "actors/connection/sender.py",
         "Outgoing(job.message_id, job.chat",
         'Outgoing(f"{job.message_id[:-1]}{job.attempts:X}", job.chat',
-        "tests/integration/tree/test_sending.py::test_an_engine_that_breaks_loses_nothing",
+        "tests/integration/tree/serving/test_sending.py::test_an_engine_that_breaks_loses_nothing",
     ),
     Break(
         "the ratchet committed after the bytes left",
@@ -171,14 +171,14 @@ BREAKS = (
         "actors/queue/scripts/claims.lua",
         "call('ZPOPMIN', READY, room - taken)",
         "call('ZRANGE', READY, 0, room - taken - 1, 'WITHSCORES')",
-        "tests/integration/queue/test_claim.py::test_concurrent_claims_hand_out_each_message_once[once]",
+        "tests/integration/queue/transitions/test_claim.py::test_concurrent_claims_hand_out_each_message_once[once]",
     ),
     Break(
         "the claim not atomic: who took it is noted in a later step",
         "actors/queue/scripts/claims.lua",
         "    call('HSET', where, chat, id .. ' ' .. turn)\n",
         "",
-        "tests/integration/queue/test_claim.py::test_a_claim_whose_answer_was_lost_is_handed_out_again[once]",
+        "tests/integration/queue/transitions/test_claim.py::test_a_claim_whose_answer_was_lost_is_handed_out_again[once]",
     ),
 )
 

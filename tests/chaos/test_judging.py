@@ -9,16 +9,16 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.chaos import report
-from tests.chaos.faults import FAULTS, SHARED, SINGLE
-from tests.chaos.judge import Arrival, Fate, Violation, violations
-from tests.chaos.killer import Strike, assess, attribute, schedule
-from tests.chaos.scene import Served, parties
-from tests.chaos.storm import Outcome
-from tests.chaos.traffic import Lane
+from tests.chaos.harness import report
+from tests.chaos.harness.faults import FAULTS, SHARED, SINGLE
+from tests.chaos.harness.judge import Arrival, Fate, Violation, violations
+from tests.chaos.harness.killer import Strike, assess, attribute, schedule
+from tests.chaos.harness.scene import Served, parties
+from tests.chaos.harness.storm import Outcome
+from tests.chaos.harness.traffic import Lane
 
 if TYPE_CHECKING:
-    from tests.chaos.faults import Fault
+    from tests.chaos.harness.faults import Fault
 
 WHOM = parties(2, 1)
 LANE = Lane(WHOM[0], WHOM[0].contacts[0], "out")

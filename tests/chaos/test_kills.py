@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos.outage import frozen, unacknowledged
-from tests.chaos.trial import Trial
+from tests.chaos.harness.outage import frozen, unacknowledged
+from tests.chaos.harness.trial import Trial
 from tests.instance import PARTS, Instance, gone, until
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ import pytest
 
 from supervision import cluster as ray
 from supervision.keeper.parts import ray_head
-from tests.chaos.cluster import restart_until
-from tests.chaos.node import join
-from tests.chaos.trial import Trial
+from tests.chaos.harness.cluster import restart_until
+from tests.chaos.harness.node import join
+from tests.chaos.harness.trial import Trial
 from tests.instance import Instance, gone, until
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import psutil
 
-    from tests.chaos.node import Node
+    from tests.chaos.harness.node import Node
     from tests.figures import Figure
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.long]

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos.cluster import Cluster, ClusterInstance, restart_until
-from tests.chaos.trial import Trial
+from tests.chaos.harness.cluster import Cluster, ClusterInstance, restart_until
+from tests.chaos.harness.trial import Trial
 from tests.gcs import BUCKET, Gcs
 from tests.instance import until
 

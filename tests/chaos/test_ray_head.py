@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.chaos.trial import Trial
+from tests.chaos.harness.trial import Trial
 from tests.instance import Instance, gone, until
 
 if TYPE_CHECKING:

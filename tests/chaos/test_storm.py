@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos import report
-from tests.chaos.faults import SHARED, SINGLE
-from tests.chaos.killer import schedule
-from tests.chaos.outside import DISK, OUTSIDE, Outside
-from tests.chaos.scene import SETTINGS, pair_all, parties
-from tests.chaos.storm import storm
+from tests.chaos.harness import report
+from tests.chaos.harness.faults import SHARED, SINGLE
+from tests.chaos.harness.killer import schedule
+from tests.chaos.harness.outside import DISK, OUTSIDE, Outside
+from tests.chaos.harness.scene import SETTINGS, pair_all, parties
+from tests.chaos.harness.storm import storm
 from tests.instance import Instance
 
 if TYPE_CHECKING:

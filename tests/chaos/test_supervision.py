@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos.outage import frozen, stopped
-from tests.chaos.records import recovery
-from tests.chaos.trial import Trial
+from tests.chaos.harness.outage import frozen, stopped
+from tests.chaos.harness.records import recovery
+from tests.chaos.harness.trial import Trial
 from tests.instance import Instance, gone, until
 from tests.waiting import NOISE
 

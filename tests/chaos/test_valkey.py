@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos.outage import (
+from tests.chaos.harness.outage import (
     delivered,
     frozen,
     health,
@@ -22,15 +22,15 @@ from tests.chaos.outage import (
     unacknowledged,
     until_delivered_again,
 )
-from tests.chaos.records import alert, recovery, shown_alerts
-from tests.chaos.trial import Trial
+from tests.chaos.harness.records import alert, recovery, shown_alerts
+from tests.chaos.harness.trial import Trial
 from tests.instance import Instance, gone, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from tests.chaos.traffic import Traffic
+    from tests.chaos.harness.traffic import Traffic
     from tests.figures import Figure
 
 pytestmark = pytest.mark.timeout(300)

@@ -19,7 +19,7 @@ from gateway.http.api_keys import KeyRing
 from gateway.webhooks import stream
 from gateway.webhooks.event_tail import Tail
 from gateway.webhooks.stream import Stream, Streams, Wanted
-from tests.integration.gateway.telling import tell
+from tests.integration.gateway.webhooks.telling import tell
 from tests.waiting import eventually
 
 if TYPE_CHECKING:

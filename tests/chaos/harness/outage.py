@@ -1,0 +1,91 @@
+"""Valkey taken from a running instance in the ways in which it can go, and what is seen meanwhile."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from supervision.keeper.manifest import Plan
+from tests.instance import gone, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.chaos.harness.traffic import Traffic
+    from tests.instance import Instance
+
+
+@contextmanager
+def kept_away(instance: Instance) -> Iterator[None]:
+    """Killed, and no start of it succeeds until this is left. What it has on disk is not touched."""
+    configuration = instance.data / "valkey" / "valkey.conf"
+    configuration.unlink()
+    configuration.mkdir()  # the keeper writes a file of this name before each start
+    try:
+        instance.kill("valkey")
+        yield
+    finally:
+        configuration.rmdir()
+
+
+@contextmanager
+def frozen(*processes: psutil.Process) -> Iterator[None]:
+    """All of them stand still until this is left, but for those that somebody ended meanwhile."""
+    try:
+        for process in processes:
+            process.send_signal(signal.SIGSTOP)
+        for process in processes:
+            until(f"{process.pid} stands still", partial(stopped, process), 5)
+        yield
+    finally:
+        for process in processes:
+            if not gone(process):
+                process.send_signal(signal.SIGCONT)
+
+
+def stopped(process: psutil.Process) -> bool:
+    return process.status() == psutil.STATUS_STOPPED
+
+
+def listens(instance: Instance) -> bool:
+    plan = Plan.load(instance.data)
+    assert plan is not None
+    try:
+        socket.create_connection(("127.0.0.1", plan.ports["valkey"]), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def delivered(traffic: Traffic) -> int:
+    """How many messages have reached the contacts."""
+    return sum(len(traffic.instance.inbox(lane.chat)) for lane in traffic.out)
+
+
+def until_delivered_again(traffic: Traffic) -> float:
+    """Seconds from Valkey's return until messages reach the contacts again."""
+    until("Valkey is back", partial(listens, traffic.instance), 90)
+    begun, before = time.monotonic(), delivered(traffic)
+    until("messages are delivered again", lambda: delivered(traffic) > before, 60)
+    return time.monotonic() - begun
+
+
+def stored(instance: Instance, connection: str) -> int:
+    return len(instance.messages(connection=connection, direction="in", limit="500"))
+
+
+def unacknowledged(instance: Instance, account: str) -> int:
+    answer = instance.simulator.get(f"/accounts/{account}").raise_for_status()
+    count: int = answer.json()["unacknowledged"]
+    return count
+
+
+def health(instance: Instance) -> dict[str, Any]:
+    found: dict[str, Any] = instance.api.get("/health").raise_for_status().json()
+    return found

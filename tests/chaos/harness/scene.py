@@ -1,0 +1,206 @@
+"""An instance with some connections under load, and what can be asked of it while it is struck."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from supervision.keeper.parts.definitions import PROCESSES
+from supervision.reports import process_files
+from tests.chaos.harness.traffic import Party
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tests.chaos.harness.outside import Outside
+    from tests.chaos.harness.traffic import Lane, Load
+    from tests.instance import Instance
+
+BURST = 40
+"""Messages that come in at once, right before a fault."""
+
+SETTINGS = {
+    # What is not acknowledged is tried again soon, so that more faults fit into the minutes.
+    "WHATSAPP_ACK_TIMEOUT": "5000",
+    # A connection that is struck every few seconds is no flapping one, which has to wait longer.
+    "MIN_UPTIME": "2000",
+    # Alerts come and go within seconds.
+    "HEALTH_CHECK_INTERVAL": "1000",
+    # A machine that is all used is what this is about, and other programs may share it.
+    "CPU_THRESHOLD": "100",
+    "MEMORY_THRESHOLD": "100",
+}
+
+
+def parties(connections: int, chats: int) -> list[Party]:
+    """Connections with accounts and contacts of their own."""
+    return [
+        Party(
+            f"line{number:02d}",
+            f"1555010{number:04d}",
+            tuple(f"1555011{number:02d}{chat:02d}" for chat in range(chats)),
+            crowd=f"1555012{number:04d}",
+        )
+        for number in range(connections)
+    ]
+
+
+def pair_all(instance: Instance, whom: Sequence[Party], seconds: float = 120) -> None:
+    """Create the connections and scan their QRs, some at a time."""
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda party: instance.pair(party.connection, party.account), whom))
+    instance.ready(seconds)
+
+
+@dataclass(frozen=True)
+class Served:
+    """Who serves a connection; no `pid` while a new root has not found it yet."""
+
+    epoch: int
+    pid: int | None
+
+    def differs(self, other: Served) -> bool:
+        pids = {self.pid, other.pid} - {None}
+        return self.epoch != other.epoch or len(pids) > 1
+
+
+class Scene:
+    """What a fault needs to strike, and to see that it reached and that it is over."""
+
+    def __init__(self, instance: Instance, load: Load, outside: Outside | None = None) -> None:
+        """`outside`: what the instance uses beside its own, where it does."""
+        self.instance, self.load, self.outside = instance, load, outside
+        self.parties = load.parties
+
+    def pid(self, role: str, connection: str | None = None) -> int | None:
+        """Who has the role now, by the files that need no part of the instance to be read."""
+        data = self.instance.data
+        for entry in (*process_files.read(data, PROCESSES), *process_files.read(data)):
+            if entry.role == role and connection in (None, entry.connection):
+                return entry.pid
+        return None
+
+    def replaced(self, role: str, old: int, connection: str | None = None) -> bool:
+        return self.pid(role, connection) not in (None, old)
+
+    def served(self) -> dict[str, Served]:
+        """Who serves each connection. A gateway that is away is waited for."""
+
+        def look() -> list[dict[str, Any]]:
+            answer = self.instance.api.get("/api/connections", params={"limit": "500"})
+            items: list[dict[str, Any]] = answer.json()["items"] if answer.is_success else []
+            return items
+
+        found = until("the connections are listed", look, 120)
+        return {
+            item["id"]: Served(item["epoch"], self.pid("connection", item["id"])) for item in found
+        }
+
+    def burst(self, *whom: Party) -> None:
+        """Much at once for these, so that it is not through when the next line strikes."""
+        for party in whom:
+            self.load.strike_into(party, BURST)
+
+    @contextmanager
+    def crowded(self) -> Iterator[None]:
+        """Bursts for one connection after the other, so that something is on its way all the time."""
+        stop = threading.Event()
+
+        def run() -> None:
+            for party in cycle(self.parties):
+                if stop.is_set():
+                    return
+                self.load.burst(party, BURST)
+
+        thread = threading.Thread(target=run, name="crowds")
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def begin_fault(self, party: Party, kind: str, **fields: Any) -> int:
+        """Ask the simulator for a fault; its id."""
+        asked = self.instance.simulator.post(
+            "/faults", json={"account": party.account, "kind": kind, **fields}
+        )
+        identity: int = asked.raise_for_status().json()["id"]
+        return identity
+
+    def struck(self, fault: int) -> int:
+        """How often the simulator's fault struck so far."""
+        items = self.instance.simulator.get("/faults").raise_for_status().json()["items"]
+        return sum(item["struck"] for item in items if item["id"] == fault)
+
+    def end_fault(self, fault: int) -> None:
+        self.instance.simulator.delete("/faults", params={"id": fault}).raise_for_status()
+
+    def flowing(
+        self, whom: Sequence[Party], since: float, seconds: float, *, over: float | None = None
+    ) -> dict[str, float]:
+        """Wait until messages of all these flow again, both ways.
+
+        By connection the seconds until something that was given after `since` had arrived, counted
+        from when the fault was `over` where it lasted; who is missing did not get there within
+        `seconds`.
+        """
+        found: dict[str, float] = {}
+        marks: dict[str, int] = {}
+        end = time.monotonic() + seconds
+        while True:
+            for party in whom:
+                with suppress(httpx.HTTPError):
+                    if party.connection not in found and self._flows(party, since, marks):
+                        found[party.connection] = time.time() - (over or since)
+            if len(found) == len(whom) or time.monotonic() > end:
+                return found
+            time.sleep(0.05)
+
+    def _flows(self, party: Party, since: float, marks: dict[str, int]) -> bool:
+        """Whether it flows; a direction that did once is not asked for again."""
+        for direction, look in (("out", self._sent), ("in", self._stored)):
+            mark = f"{party.connection} {direction}"
+            lanes = [
+                lane for lane in self.load.lanes(party.connection) if lane.direction == direction
+            ]
+            if mark not in marks and any(look(lane, since, marks) for lane in lanes):
+                marks[mark] = 1
+        return all(f"{party.connection} {direction}" in marks for direction in ("out", "in"))
+
+    def _sent(self, lane: Lane, since: float, marks: dict[str, int]) -> bool:
+        """Whether its contact has got something new; only what came since the last look is read."""
+        page = self.instance.simulator.get(
+            f"/contacts/{lane.chat}/inbox", params={"after": marks.get(lane.chat, 0)}
+        )
+        inbox = page.raise_for_status().json()
+        marks[lane.chat] = inbox["last"]
+        return not _given(lane, since).isdisjoint(item["text"] for item in inbox["items"])
+
+    def _stored(self, lane: Lane, since: float, _: dict[str, int]) -> bool:
+        wanted = _given(lane, since)
+        if not wanted:
+            return False
+        page = self.instance.api.get(
+            "/api/messages",
+            params={
+                "connection": lane.party.connection,
+                "chat": lane.chat,
+                "direction": "in",
+                "order": "newest",
+                "limit": "20",
+            },
+        )
+        return any(item["text"] in wanted for item in page.raise_for_status().json()["items"])
+
+
+def _given(lane: Lane, since: float) -> set[str]:
+    return {token for token, at in lane.tokens[-500:] if at > since}

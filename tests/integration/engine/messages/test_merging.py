@@ -1,0 +1,232 @@
+"""A LID and a phone number are one chat, also of what was stored before that was known (G5)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import asynccontextmanager, closing, suppress
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from actors.connection.engine import InboxMerge, InboxMessage
+from actors.connection.inbox_drain import Drain
+from actors.connection.native import SESSION_FILE
+from actors.connection.reporter import StateAway
+from actors.connection.sender import Ticket
+from actors.connection.session.session import Session
+from actors.state.actor import StateManager
+from actors.state.documents import MESSAGES, Documents, Order, Where, open_documents
+from tests.integration.engine.messages import merging
+from tests.integration.engine.simulated import (
+    ACCOUNT,
+    CONTACT,
+    PATIENCE,
+    ROOT,
+    Device,
+    Simulator,
+    chat,
+    device,
+    pair,
+    until,
+)
+from tests.integration.tree.scripted import ScriptedEngine, Shelf
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+    from typing import Literal
+
+    from actors.connection.engine import InboxItem
+    from actors.queue.lanes import Lanes
+
+
+@pytest.fixture(autouse=True)
+def _own_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The actor has its process's logs for itself; here the process is the tests'.
+    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
+
+
+async def listed(documents: Documents, address: str | None = None) -> list[dict[str, Any]]:
+    where = [Where("connection", "==", "shop")]
+    where += [] if address is None else [Where("chat", "==", address)]
+    return (await documents.query(MESSAGES, where=where, order=[Order("at")])).items
+
+
+@asynccontextmanager
+async def drained(phone: Device, directory: Path) -> AsyncIterator[Documents]:
+    """The state store, into which the phone's inbox drains as it does in a connection."""
+    made = merging.settings(directory)
+    manager, documents = StateManager(str(made.data), "state"), open_documents(made)
+    ticket = Ticket("shop", phone.engine._session.epoch)
+    drain = Drain(ticket, phone.engine, cast("Lanes", None), manager, on_lost=pytest.fail)
+
+    async def on_inbox() -> None:
+        drain.look()
+
+    phone.engine._events.on_inbox = on_inbox
+    running = asyncio.create_task(drain._messages.run())
+    try:
+        yield documents
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await manager.stop()
+        await documents.close()
+
+
+@pytest.mark.parametrize("learned", ["by its message", "by asking", "while away"])
+async def test_who_spoke_by_lid_first_is_one_chat(
+    simulator: Simulator, tmp_path: Path, learned: str
+) -> None:
+    """Its messages are stored before anybody knows the number; then one of the two says it."""
+    lid = f"{(await simulator.played())['lid']}@lid"
+    async with device(simulator, tmp_path) as phone, drained(phone, tmp_path) as documents:
+        await pair(simulator, phone)
+        concealed = await simulator.fault("conceal")
+        await simulator.address(CONTACT, "lid")
+        await simulator.say(CONTACT, ACCOUNT, "text", count=3)
+        garbled = await simulator.fault("garble", count=6)
+        await simulator.say(CONTACT, ACCOUNT, "never read")
+
+        async def stored() -> bool:
+            return len(await listed(documents, lid)) == 4 and await phone.messages() == []
+
+        await until(stored)
+        assert await simulator.struck(concealed) >= 4
+        assert await simulator.struck(garbled) == 6
+        assert await listed(documents, chat(CONTACT)) == []
+        if learned == "by its message":
+            await simulator.heal()
+            await simulator.say(CONTACT, ACCOUNT, "it is me")
+        elif learned == "by asking":
+            await simulator.contact(CONTACT, receipts="none")  # nothing else arrives
+            await phone.send(1, "you?")
+
+        async def merged() -> bool:
+            return await listed(documents, lid) == []
+
+        if learned != "while away":
+            await until(merged)
+    if learned == "while away":
+        await simulator.heal()
+        await simulator.say(CONTACT, ACCOUNT, "it is me")
+    async with device(simulator, tmp_path, epoch=2) as phone, drained(phone, tmp_path) as documents:
+        await asyncio.wait_for(phone.opened.wait(), PATIENCE)
+        await simulator.heal()
+        await simulator.say(CONTACT, ACCOUNT, "at last")
+        texts = ["text 1", "text 2", "text 3", None]
+        texts += ["at last"] if learned == "by asking" else ["it is me", "at last"]
+
+        async def one_chat() -> bool:
+            return [one["text"] for one in await listed(documents, chat(CONTACT))] == texts
+
+        await until(one_chat)
+        found = await listed(documents)
+        assert {(one["chat"], one["sender"]) for one in found} == {(chat(CONTACT), chat(CONTACT))}
+        assert [one["type"] for one in found].count("undecryptable") == 1
+        assert len(found) == len(texts)
+
+
+class Unmerging(Shelf):
+    """Takes messages, and merges nothing while it is `held`."""
+
+    held = True
+
+    async def merge_chat(
+        self, connection: str, epoch: int, old: str, new: str
+    ) -> Literal["more", "done", "lost"]:
+        if self.held:
+            raise StateAway("held")
+        return await super().merge_chat(connection, epoch, old, new)
+
+
+async def test_a_merge_waits_for_the_store_and_goes_before_messages() -> None:
+    engine, shelf = ScriptedEngine(), Unmerging()
+    drain = Drain(Ticket("shop", 1), engine, cast("Lanes", None), shelf, on_lost=pytest.fail)
+
+    def message(key: int, address: str) -> InboxMessage:
+        return InboxMessage(key, address, address, f"M{key}", 1_764_000_000, "text", "hello")
+
+    engine.inbox = {1: message(1, merging.LID)}
+    assert await drain.once()
+    waiting: dict[int, InboxItem] = {
+        2: message(2, merging.NUMBER),
+        3: InboxMerge(3, merging.LID, merging.NUMBER),
+    }
+    engine.inbox = dict(waiting)
+    assert not await drain.once()
+    assert engine.inbox == waiting
+    assert list(shelf.messages) == ["shop.M1"], "no message passes the merge"
+    shelf.held = False
+    assert await drain.once()
+    assert engine.inbox == {}
+    assert {name: one["chat"] for name, one in shelf.messages.items()} == {
+        "shop.M1": merging.NUMBER,
+        "shop.M2": merging.NUMBER,
+    }
+
+
+async def prepare(directory: Path) -> None:
+    """Most is stored under the LID and settled; the last is stored, and dies before it is told."""
+    with closing(Session.open(directory / SESSION_FILE, 1)) as session:
+        async with session.transaction():
+            for number in range(merging.COUNT):
+                kind = "undecryptable" if number == merging.RESENT else "text"
+                assert merging.put(session, merging.LID, number, kind)
+        await merging.drain(session, merging.settings(directory))
+        async with session.transaction():
+            session._write(
+                "DELETE FROM tombstones WHERE message_id = ?", (f"M{merging.COUNT - 1}",)
+            )
+            assert merging.put(session, merging.LID, merging.COUNT - 1)
+
+
+async def test_killed_at_any_step_of_a_merge(tmp_path: Path) -> None:
+    """At each commit and each call of the store; the next life leaves each message once."""
+    before = tmp_path / "before"
+    await prepare(before)
+    lives = await asyncio.create_subprocess_exec(
+        *(sys.executable, merging.__file__, before),
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(90):
+            shown, _ = await lives.communicate()
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(lives.pid, signal.SIGKILL)
+        await lives.wait()
+    told = [tuple(map(int, line.split())) for line in shown.decode().splitlines()]
+    steps = len(told) - 1
+    assert told == [
+        *((at, -signal.SIGKILL, 0) for at in range(1, steps + 1)),
+        (steps + 1, 0, 0),
+    ]
+    assert steps > 20, "too few steps were died at"
+    for at in range(1, steps + 2):
+        await judge(tmp_path / str(at), at)
+    print(f"killed at {steps} steps")
+
+
+async def judge(directory: Path, at: int) -> None:
+    documents = open_documents(merging.settings(directory))
+    try:
+        found = await listed(documents)
+    finally:
+        await documents.close()
+    assert [(one["message_id"], one["text"]) for one in found] == [
+        (f"M{number}", f"text {number}") for number in range(merging.COUNT + 2)
+    ], f"killed at step {at}"
+    assert {one["chat"] for one in found} == {merging.NUMBER}
+    assert {one["sender"] for one in found} == {merging.NUMBER, merging.OWN}
+    with closing(sqlite3.connect(directory / SESSION_FILE)) as file:
+        assert file.execute("SELECT kind FROM inbox").fetchall() == []

@@ -1,0 +1,65 @@
+"""An owner that was frozen while another took over stores nothing once it is thawed (G6)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from actors.connection.native import SESSION_FILE
+from actors.connection.session.session import Session
+from actors.state.connections import Connections
+from actors.state.documents import open_documents
+from tests.integration.engine.messages import merging
+from tests.integration.engine.messages.test_merging import listed
+from tests.integration.engine.recovery import frozen_child
+from tests.integration.engine.simulated import PATIENCE, ROOT, until
+
+
+def is_stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+@pytest.mark.parametrize("step", list(frozen_child.STEPS))
+async def test_what_a_thawed_owner_had_read_is_not_stored_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Under the LID, whose chat its successor has merged: nobody would merge it once more."""
+    monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
+    made = merging.settings(tmp_path)
+    documents = open_documents(made)
+    await Connections(documents).create("shop")
+    with closing(Session.open(tmp_path / SESSION_FILE, 1)) as session:
+        async with session.transaction():
+            merging.put(session, merging.LID, 1)
+    owner = await asyncio.create_subprocess_exec(
+        *(sys.executable, frozen_child.__file__, tmp_path, step),
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+    )
+    try:
+        await until(lambda: is_stopped(owner.pid))
+        with closing(Session.open(tmp_path / SESSION_FILE, 2)) as successor:
+            async with successor.transaction():
+                successor.learn_lid(merging.LID, merging.NUMBER)
+            await merging.drain(successor, made)
+        stored = await listed(documents)
+        assert [one["chat"] for one in stored] == [merging.NUMBER]
+        assert is_stopped(owner.pid)
+        os.kill(owner.pid, signal.SIGCONT)
+        async with asyncio.timeout(PATIENCE):
+            said, _ = await owner.communicate()
+        assert (said.decode().splitlines()[-1], owner.returncode) == ("lost", 0)
+        assert await listed(documents) == stored
+    finally:
+        if owner.returncode is None:
+            owner.kill()
+            await owner.wait()
+        await documents.close()

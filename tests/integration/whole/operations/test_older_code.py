@@ -1,0 +1,92 @@
+"""`teimoso upgrade` from the code of before: its actors, files, keys and scripts meet those of now."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.instance import Instance
+from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP
+from tests.integration.whole.traffic import OTHER, SECOND, Traffic, owners
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+ROOT = Path(__file__).resolve().parents[4]
+PACKAGES = ("actors", "gateway", "simulator", "supervision")
+BEFORE = "HEAD~40"
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    """A tree with the code of before."""
+    archive, place = tmp_path / "before.tar", tmp_path / "code"
+    wanted = ("git", "-C", str(ROOT), "archive", "-o", str(archive), BEFORE, *PACKAGES)
+    if subprocess.run(wanted, capture_output=True, check=False).returncode != 0:
+        pytest.skip(f"there is no {BEFORE} in this history")
+    place.mkdir()
+    shutil.unpack_archive(archive, place)
+    return place
+
+
+@pytest.fixture
+def instance(tmp_path: Path, code: Path) -> Iterator[Instance]:
+    with Instance(tmp_path / "data", {"PYTHONPATH": str(code)}) as running:
+        running.pair(SHOP, ACCOUNT)
+        running.pair(SECOND, OTHER)
+        yield running
+
+
+def pull(code: Path) -> None:
+    """What `git pull` does to the code that runs."""
+    for package in PACKAGES:
+        shutil.rmtree(code / package)
+        shutil.copytree(ROOT / package, code / package)
+
+
+def read(code: Path) -> dict[str, bytes]:
+    return {str(one): one.read_bytes() for one in code.rglob("*") if one.suffix in {".py", ".lua"}}
+
+
+def fall(instance: Instance) -> None:
+    """The owner of ``shop`` falls, and the standby takes over."""
+    (standby,) = until("a standby waits", lambda: instance.pids("standby") or None, 30)
+    instance.kill("connection", SHOP)
+    until("it took over", lambda: owners(instance).get(SHOP) == standby, 20)
+    until("it is open", lambda: instance.connection(SHOP)["state"] == "open", 20)
+
+
+def test_nothing_is_lost_between_the_code_of_before_and_that_of_now(
+    instance: Instance, code: Path
+) -> None:
+    for role in ("root", "gateway", "connection"):
+        assert instance.process(role).environ()["PYTHONPATH"].startswith(str(code))
+    before, served = read(code), owners(instance)
+    traffic = Traffic(instance)
+    due = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 45))
+    body = {"connection": SHOP, "to": CONTACT, "text": f"out {SHOP} later", "send_at": due}
+    assert instance.api.post("/api/messages", json=body).status_code == 202
+    traffic.sent.append(body["text"])
+    traffic.start()
+    try:
+        until("messages flow", lambda: len(traffic.sent) > 4, 20)
+        pull(code)
+        assert read(code) != before
+        fall(instance)  # to a standby of the code of before; another one is made behind it
+        fall(instance)  # to that one, under the root, the gateway and the services of before
+        done = instance.teimoso("upgrade", "--json", timeout=240)
+        assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        traffic.stop()
+    assert json.loads(done.stdout)["complete"]
+    assert all(owners(instance)[each] != pid for each, pid in served.items())
+    traffic.judge()
+    assert traffic.looks > 5
