@@ -8,6 +8,7 @@ import os
 import secrets
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,11 +19,10 @@ from tests.integration.engine.recovery.test_crash import prepare
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, ROOT, Simulator, chat
 
 if TYPE_CHECKING:
-    from pathlib import Path
 
 MIB = 2**20
 SIZE, COUNT = 64 * MIB, 3
-CHILD = ROOT / "tests" / "integration" / "engine" / "measured_child.py"
+CHILD = Path(__file__).with_name("measured_child.py")
 
 
 def started(asked: dict[str, Any], output: Path) -> subprocess.Popen[bytes]:

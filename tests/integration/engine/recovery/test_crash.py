@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,13 +38,12 @@ from tests.integration.engine.simulated import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 COUNT = 20
 
 SHOWN = "kind = 'message' AND type = 'undecryptable'"
 
-CHILD = ROOT / "tests" / "integration" / "engine" / "crashing_child.py"
+CHILD = Path(__file__).with_name("crashing_child.py")
 
 
 def start(
