@@ -24,8 +24,9 @@ from actors.redis.presence import Presences
 from actors.runtime.actor_base import end_tasks
 from actors.state.connections import Connections
 from actors.state.copies import copy_of
-from actors.state.documents import API_KEYS, CONNECTIONS, open_documents
+from actors.state.documents import API_KEYS, CONNECTIONS
 from actors.state.events.log import EventLog
+from actors.state.open_store import open_documents
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.accept import Accepting
 from gateway.acceptance.address_policy import Guarded

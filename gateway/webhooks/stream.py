@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from actors.state.documents import Documents
-    from actors.state.events.derivation import Event
+    from actors.state.events.event import Event
     from actors.state.events.outbox import Told
     from gateway.backends import Backends
     from gateway.http.api_keys import Key

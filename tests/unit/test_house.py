@@ -36,6 +36,7 @@ PORTS = (
     "actors.state.copies",
     "actors.state.messages.changes",
     "actors.state.events.derivation",
+    "actors.state.open_store",
     "actors.health.summary",
     "actors.media.store",
     "actors.media.open_store",

@@ -18,7 +18,8 @@ from dotenv.parser import parse_stream
 
 from actors.config.settings import InvalidSettings, Settings
 from actors.state.copies import copy_of
-from actors.state.documents import API_KEYS, StoreAway, open_documents
+from actors.state.documents import API_KEYS, StoreAway
+from actors.state.open_store import open_documents
 from gateway.http import api_keys
 from supervision.keeper import process
 from supervision.keeper.manifest import Plan

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.config.settings import Settings
-from actors.state.documents import open_documents
+from actors.state.open_store import open_documents
 from tests.firestore import Firestore
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.config.settings import Settings
-from actors.state.documents import Order, StoreAway, Where, Write, open_documents
+from actors.state.documents import Order, StoreAway, Where, Write
 from actors.state.fencing import Superseded
+from actors.state.open_store import open_documents
 
 if TYPE_CHECKING:
     from pathlib import Path

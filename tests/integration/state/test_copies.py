@@ -10,7 +10,8 @@ import pytest
 from actors.config.settings import Settings
 from actors.state.connections import Connections
 from actors.state.copies import Copy
-from actors.state.documents import StoreAway, open_documents
+from actors.state.documents import StoreAway
+from actors.state.open_store import open_documents
 from gateway.connection_cache import KnownConnections
 from gateway.http.api_keys import KeyRing, admits, digest
 from supervision.policy import Intensity, Lives

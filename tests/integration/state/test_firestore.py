@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.config.settings import Settings
-from actors.state.documents import MESSAGES, Order, StoreAway, Where, Write, open_documents
+from actors.state.documents import MESSAGES, Order, StoreAway, Where, Write
 from actors.state.firestore import store
+from actors.state.open_store import open_documents
 from tests.firestore import Firestore
 
 if TYPE_CHECKING:

@@ -14,14 +14,8 @@ from actors.config.settings import Settings
 from actors.connection.engine import InboxMessage
 from actors.state.actor import SHARE, StateManager
 from actors.state.connections import Connections, Observed
-from actors.state.documents import (
-    MESSAGES,
-    RECOVERY_ACTIONS,
-    Order,
-    StoreAway,
-    Where,
-    open_documents,
-)
+from actors.state.documents import MESSAGES, RECOVERY_ACTIONS, Order, StoreAway, Where
+from actors.state.open_store import open_documents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -23,7 +23,7 @@ from actors.config.settings import Settings
 from actors.redis.client import connect
 from actors.redis.leases import Leases, poke
 from actors.state.connections import Connections
-from actors.state.documents import open_documents
+from actors.state.open_store import open_documents
 from supervision.keeper.parts import ports, python_module, ray_head
 from supervision.reports import metrics_file, process_files
 from tests import forked, leaks

@@ -24,7 +24,7 @@ from actors.config.settings import Settings
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.session.session import Session
 from actors.redis.client import connect
-from actors.state.documents import open_documents
+from actors.state.open_store import open_documents
 from actors.state.webhooks import Secret, Webhook, Webhooks
 from gateway.cli import main
 from gateway.cli.doctor.checks.redis import redis as redis_findings

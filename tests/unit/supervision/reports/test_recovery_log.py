@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from actors.config.settings import Settings
-from actors.state.documents import RECOVERY_ACTIONS, StoreAway, open_documents
+from actors.state.documents import RECOVERY_ACTIONS, StoreAway
+from actors.state.open_store import open_documents
 from supervision.reports import recovery_log
 from supervision.reports.recovery_log import Recovery
 from tests.waiting import eventually
