@@ -18,9 +18,9 @@ from actors.health.checks import (
     Seen,
     Spools,
     Thresholds,
-    document,
     judge,
 )
+from actors.health.status_document import document
 
 THRESHOLDS = Thresholds(cpu=80, memory=85, heartbeat=30)
 QUICK, AWAY = Answer(ok=True, seconds=0.001), Answer(ok=False, seconds=3.0)
