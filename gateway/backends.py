@@ -42,7 +42,7 @@ from gateway.observation import Observer
 from gateway.webhooks.dispatcher import Deliverer
 from gateway.webhooks.event_tail import Tail
 from gateway.webhooks.http_post import Poster
-from gateway.webhooks.stream import Streams
+from gateway.webhooks.readers import Streams
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
