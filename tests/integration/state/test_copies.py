@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.state.connections import Connections
 from actors.state.copies import Copy
 from actors.state.documents import StoreAway
@@ -51,7 +51,7 @@ SHOP = {
 @pytest.fixture
 async def away(tmp_path: Path) -> AsyncIterator[Documents]:
     host = f"127.0.0.1:{free_port()}"
-    store = open_documents(Settings.resolve(data=tmp_path, firestore_emulator_host=host))
+    store = open_documents(resolve_settings(data=tmp_path, firestore_emulator_host=host))
     yield store
     await store.close()
 

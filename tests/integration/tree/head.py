@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import psutil
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.redis.client import connect
 from actors.redis.leases import Leases, poke
 from actors.state.connections import Connections
@@ -61,7 +61,7 @@ class Head:
     def _start(self) -> None:
         self.valkey.start()
         where = self._simulate()
-        self.settings = Settings.resolve(
+        self.settings = resolve_settings(
             data=self.data,
             whatsapp_url=where["ws_url"],
             whatsapp_root_key=where["root_key"],

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.health.checks import (
     OF_CONNECTIONS,
     OF_QUEUE,
@@ -151,7 +151,7 @@ def test_what_nobody_could_see_is_unknown_and_not_well() -> None:
 
 
 def test_the_thresholds_are_settings() -> None:
-    settings = Settings.resolve(
+    settings = resolve_settings(
         data=Path("data"),
         cpu_threshold=70,
         memory_threshold=75,
