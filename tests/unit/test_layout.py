@@ -1,4 +1,4 @@
-"""The rules of the house, read off the code: where imports may point, and how long a file may be."""
+"""The rules of the layout, read off the code: where imports may point, and how long a file may be."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ SHARED = (
     "actors.runtime.actor_base",
 )
 
-# Each outside system has one door.
-DOORS = {
+# Each outside system has one adapter.
+ADAPTERS = {
     "ray": {"supervision/cluster.py", "supervision/jobs/client.py"},
     "sqlite3": {
         "actors/runtime/sqlite_writer.py",
@@ -128,7 +128,7 @@ def test_packages_import_along_the_arrows() -> None:
     assert not wrong, "\n".join(map(str, wrong))
 
 
-def test_rooms_import_only_ports_of_other_rooms() -> None:
+def test_packages_of_actors_import_only_ports_of_each_other() -> None:
     def allowed(found: Import) -> bool:
         package = found.target.split(".")[1]
         return package == found.source.split("/")[1] or any(
@@ -145,14 +145,14 @@ def test_rooms_import_only_ports_of_other_rooms() -> None:
     assert not wrong, "\n".join(map(str, wrong))
 
 
-@pytest.mark.parametrize("system", DOORS)
-def test_each_outside_system_has_one_door(system: str) -> None:
+@pytest.mark.parametrize("system", ADAPTERS)
+def test_each_outside_system_has_one_adapter(system: str) -> None:
     wrong = [
         found
         for found in every_import()
         if f"{found.target}.".startswith(f"{system}.")
         and not found.source.startswith("simulator/store")
-        and not any(found.source.startswith(door.removesuffix(".py")) for door in DOORS[system])
+        and not any(found.source.startswith(file.removesuffix(".py")) for file in ADAPTERS[system])
     ]
     assert not wrong, "\n".join(map(str, wrong))
 
