@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.state.sqlite.store import SqliteDocuments
-
 if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.state.documents import Documents
@@ -21,4 +19,6 @@ def open_documents(settings: Settings) -> Documents:
         from actors.state.firestore.store import FirestoreDocuments  # noqa: PLC0415 - heavy
 
         return FirestoreDocuments(settings)
+    from actors.state.sqlite.store import SqliteDocuments  # noqa: PLC0415 - not beside Firestore
+
     return SqliteDocuments(settings.state_file)
