@@ -1,4 +1,7 @@
-"""The rooms that do the work: connections, queue, state and health, each behind its port."""
+"""The actors and what they work with: connections, queue, state, health, files, each in a package.
+
+A package imports only the ports of the others; starting and restarting actors is `supervision`.
+"""
 
 from actors.runtime.lazy_imports import without
 

@@ -1,1 +1,4 @@
-"""The HTTP API and the command line; they know documents and Redis, and never Ray."""
+"""The gateway process: the HTTP API, webhooks and the console; and the command line `teimoso`.
+
+It works on documents and Redis and calls no actor; the actors' restarts are `supervision`.
+"""

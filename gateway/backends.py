@@ -24,8 +24,9 @@ from actors.redis.presence import Presences
 from actors.runtime.actor_base import end_tasks
 from actors.state.connections import Connections
 from actors.state.copies import copy_of
-from actors.state.documents import API_KEYS, CONNECTIONS, open_documents
+from actors.state.documents import API_KEYS, CONNECTIONS
 from actors.state.events.log import EventLog
+from actors.state.open_store import open_documents
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.accept import Accepting
 from gateway.acceptance.address_policy import Guarded
@@ -41,7 +42,7 @@ from gateway.observation import Observer
 from gateway.webhooks.dispatcher import Deliverer
 from gateway.webhooks.event_tail import Tail
 from gateway.webhooks.http_post import Poster
-from gateway.webhooks.stream import Streams
+from gateway.webhooks.readers import Streams
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

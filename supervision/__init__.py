@@ -1,1 +1,4 @@
-"""The tree that keeps every actor running, and the keeper that keeps the tree's processes."""
+"""The supervision tree in Ray: the root actor, its children, and the policy of restarts.
+
+What an actor does is `actors`; the processes of a host, Ray's own included, are `keeper`.
+"""

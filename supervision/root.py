@@ -30,7 +30,8 @@ from actors.redis.client import RedisAway, connect
 from actors.redis.leases import EXPIRES, Leases, pokes
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.state.copies import copy_of
-from actors.state.documents import CONNECTIONS, open_documents
+from actors.state.documents import CONNECTIONS
+from actors.state.open_store import open_documents
 from supervision.children import RENEWED, Children
 from supervision.cluster import ROOT, ActorDead, Cluster, NoAnswer, Refused
 from supervision.connections import Tending

@@ -12,12 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
+
+    from actors.config.settings import Settings
 
 PASSWORD = "a password of the tests"
 START_SECONDS = 60.0
@@ -71,7 +73,7 @@ class Valkey:
         return self._process.pid
 
     def settings(self, **flags: Any) -> Settings:
-        return Settings.resolve(
+        return resolve_settings(
             data=self.directory,
             redis_host="127.0.0.1",
             redis_port=self.port,

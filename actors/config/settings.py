@@ -1,9 +1,9 @@
 """Every setting of the service, typed, in one place.
 
 Sources, strongest first: command-line flags (passed as keyword arguments), environment variables
-under the names below, the settings file (``.env`` syntax), the defaults. The keeper resolves them
-once per start and writes the result to ``runtime.json`` in the data directory; every other process
-reads that file with `Settings.load`, so that no two processes of an instance can disagree.
+under the names below, the settings file (``.env`` syntax), the defaults. `sources` resolves them
+once per start, and the result is ``runtime.json`` in the data directory; every process reads that
+file with `Settings.load`, so that no two processes of an instance can disagree.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import (
@@ -21,7 +21,6 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    ValidationError,
     ValidationInfo,
     field_validator,
 )
@@ -260,26 +259,6 @@ class Settings(BaseModel):
         if any(int(number) >= 2**32 for number in value.split(".")):
             raise ValueError("WhatsApp has 32 bits for each of its numbers")
         return value
-
-    @classmethod
-    def resolve(cls, file: Path | None = None, **flags: Any) -> Self:
-        """Read flags, environment and `file`; raise `InvalidSettings` naming what is wrong.
-
-        A `file` that is given must exist. Flags that are ``None`` count as not given.
-        """
-        from actors.config.sources import SettingsError, read, sentences  # noqa: PLC0415 - heavy, used once
-
-        if file is not None and not file.is_file():
-            raise InvalidSettings(f"The settings file {file} does not exist.")
-        given = {name: value for name, value in flags.items() if value is not None}
-        try:
-            found = read(file, given)
-        except ValidationError as error:
-            raise InvalidSettings("\n".join(sentences(error))) from None
-        except SettingsError as error:
-            raise InvalidSettings(str(error)) from None
-        # Which ones were given stays known: a start changes no port that is left open.
-        return cls.model_construct(found.model_fields_set, **dict(found))
 
     @classmethod
     def load(cls, data: Path) -> Self:

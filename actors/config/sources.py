@@ -1,16 +1,17 @@
-"""Where settings come from: flags, environment, settings file. Loaded by who resolves them only.
+"""Resolves the settings from flags, environment and settings file.
 
-A process that reads `runtime.json` needs none of this, and there are many of those.
+A process that reads `runtime.json` (`Settings.load`) does not load this module: it is heavy, and
+there are many of those processes.
 """
 
 from __future__ import annotations
 
 import re
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr, field_validator
+from pydantic import SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,15 +19,10 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from actors.config.settings import Settings
+from actors.config.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
-
-    from pydantic import ValidationError
-
-__all__ = ["SettingsError", "read", "sentences"]
 
 _HOST = re.compile(r"[\w.-]+")
 _DATABASE = re.compile(r"(/\d*)?", re.ASCII)
@@ -106,12 +102,25 @@ def _host(written: str) -> bool:
     return True
 
 
-def read(file: Path | None, flags: dict[str, Any]) -> Settings:
-    """The settings, strongest source first; raises ValidationError or `SettingsError`."""
-    return _Sourced(_env_file=file, **flags)  # type: ignore[call-arg]
+def resolve_settings(file: Path | None = None, **flags: Any) -> Settings:
+    """Read flags, environment and `file`; raise `InvalidSettings` naming what is wrong.
+
+    A `file` that is given must exist. Flags that are ``None`` count as not given.
+    """
+    if file is not None and not file.is_file():
+        raise InvalidSettings(f"The settings file {file} does not exist.")
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        found = _Sourced(_env_file=file, **given)  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise InvalidSettings("\n".join(_sentences(error))) from None
+    except SettingsError as error:
+        raise InvalidSettings(str(error)) from None
+    # Which ones were given stays known: a start changes no port that is left open.
+    return Settings.model_construct(found.model_fields_set, **dict(found))
 
 
-def sentences(error: ValidationError) -> list[str]:
+def _sentences(error: ValidationError) -> list[str]:
     """What is wrong, a sentence each that names the setting and quotes no value."""
     found = []
     for problem in error.errors(include_url=False, include_input=False):

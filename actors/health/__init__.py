@@ -1,1 +1,4 @@
-"""How well everything is: measured, judged, and told when it changes."""
+"""The health of an instance: probes and resources, judged against thresholds; alerts that follow.
+
+Nothing here restarts anything: that is `supervision`. Alerts become events in `actors/state`.
+"""

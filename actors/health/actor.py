@@ -20,7 +20,7 @@ from actors.redis.client import connect
 from actors.redis.leases import Leases
 from actors.runtime.actor_base import Shell
 from actors.state.connections import Connections
-from actors.state.documents import open_documents
+from actors.state.open_store import open_documents
 
 if TYPE_CHECKING:
     from actors.metrics.counters import Sample

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from actors.health.summary import ACTIVE, FAILED, RECOVERING, Status, worst
+from actors.health.summary import FAILED, Status, worst
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from actors.config.settings import Settings
-    from actors.health.alerts import Alert
     from actors.health.breakers import State
 
 ZOMBIES = 3  # times within half an hour that a connection was one: that is no accident
@@ -341,59 +340,3 @@ def _spools(spools: Spools) -> list[Reason]:
         )
         reasons.append(Reason("spool_unreadable", "degraded", detail))
     return reasons
-
-
-def document(
-    sample: Sample,
-    verdict: Verdict,
-    alerts: Iterable[Alert] | None = None,
-    *,
-    holds: float = 0.0,
-) -> dict[str, Any]:
-    """The document ``health_status/latest``; `alerts` are the active ones, None if not known.
-
-    It holds for so many seconds: that long no news is no silence.
-    """
-    states = None if sample.connections is None else [s.state for s in sample.connections.values()]
-    return {
-        "status": verdict.status,
-        "reasons": [
-            {"name": r.name, "status": r.status, "subject": r.subject, "detail": r.detail}
-            for r in verdict.reasons
-        ],
-        "alerts": None if alerts is None else [alert.shown for alert in alerts],
-        "at": sample.at,
-        "holds": holds,
-        "cpu": round(sample.cpu, 1),
-        "memory": round(sample.memory, 1),
-        "own": {
-            "cpu": round(sample.own_cpu, 1),
-            "memory": sample.own_memory,
-            "processes": sample.processes,
-        },
-        "disk": sample.disk,
-        "breakers": dict(sample.breakers),
-        "redis": {"ok": sample.redis.ok, "seconds": round(sample.redis.seconds, 4)},
-        "store": {"ok": sample.store.ok, "seconds": round(sample.store.seconds, 4)},
-        "connections": None
-        if states is None
-        else {
-            "total": len(states),
-            "active": sum(state in ACTIVE for state in states),
-            "failed": sum(state in FAILED for state in states),
-            "recovering": sum(state in RECOVERING for state in states),
-        },
-        "queue": None
-        if sample.queue is None
-        else {
-            "waiting": sample.queue.waiting,
-            "active": sample.queue.active,
-            "failed": sample.queue.dead,
-        },
-    }
-
-
-def news(word: Mapping[str, Any]) -> object:
-    """What of ``health_status/latest`` is news when it changes; figures that drift are none."""
-    reasons = [(each["name"], each["status"], each["subject"]) for each in word["reasons"]]
-    return word["status"], reasons, word["breakers"], word["connections"]

@@ -11,8 +11,9 @@ import structlog
 
 from actors.health import resource_history
 from actors.health.alerts import Alert, Alerts
-from actors.health.checks import Sample, document, judge, news
+from actors.health.checks import Sample, judge
 from actors.health.resource_history import Point
+from actors.health.status_document import document, news
 from actors.state.documents import (
     BATCH_LIMIT,
     HEALTH_ALERTS,

@@ -1,1 +1,4 @@
-"""The files of messages: images, sound, documents, sent and received."""
+"""The files of messages on this host: stored by their hash, copied to the bucket, removed in time.
+
+WhatsApp's media servers are `actors/connection/native/media`, the API's `gateway/api/media.py`.
+"""

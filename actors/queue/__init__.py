@@ -1,1 +1,4 @@
-"""The outbound queue: what was accepted, until it is sent or visibly not."""
+"""The outbound queue in Redis: from an accepted message to its outcome, dead letters included.
+
+Sending is `actors/connection/sender.py`; what the state store shows of a job is `mirror`.
+"""

@@ -10,7 +10,7 @@ from actors.queue.lanes import Lanes
 from actors.queue.upkeep import Upkeep
 from actors.redis.client import connect
 from actors.runtime.actor_base import Shell
-from actors.state.documents import open_documents
+from actors.state.open_store import open_documents
 
 
 class QueueActor(Shell):

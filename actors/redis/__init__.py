@@ -1,4 +1,7 @@
-"""The way to Redis: the client, the keys, the scripts, and the leases of the connections."""
+"""The way to Redis: client, keys, scripts; leases, commands and presence, which are records in it.
+
+The queue's own transitions are `actors/queue`; without Redis, callers get `RedisAway`.
+"""
 
 from actors.runtime.lazy_imports import without
 

@@ -1,1 +1,4 @@
-"""The state store: documents behind one port, and who writes them."""
+"""The state store: the port to documents, its collections, the actor that writes for connections.
+
+The stores behind the port are `sqlite` and `firestore`; `open_store` chooses between them.
+"""

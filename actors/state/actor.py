@@ -10,7 +10,7 @@ from actors.config.settings import Settings
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.state.batcher import Batcher
 from actors.state.connections import Observed
-from actors.state.documents import MESSAGES, TELLING_LIMIT, Order, Where, open_documents
+from actors.state.documents import MESSAGES, TELLING_LIMIT, Order, Where
 from actors.state.fencing import Superseded, fence
 from actors.state.messages.files import settling
 from actors.state.messages.received import (
@@ -22,6 +22,7 @@ from actors.state.messages.received import (
     storing,
 )
 from actors.state.observed_states import Observing
+from actors.state.open_store import open_documents
 from actors.state.retention import Retention
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from actors.config.settings import Settings
-    from actors.state.events.derivation import Event
+    from actors.state.events.event import Event
 
 CONNECTIONS = "whatsapp_connection_states"
 MESSAGES = "whatsapp_messages"
@@ -204,18 +203,3 @@ def check_batch(writes: Sequence[Write]) -> None:
     limit = TELLING_LIMIT if any(write.tells for write in writes) else BATCH_LIMIT
     if len(writes) > limit:
         raise ValueError(f"such a batch has at most {limit} writes")
-
-
-def open_documents(settings: Settings) -> Documents:
-    """The instance's state store. Opening does not wait for the store.
-
-    Each process that needs it opens its own, so that none depends on another being there; a
-    connection's has none.
-    """
-    if settings.on_firestore:
-        from actors.state.firestore.store import FirestoreDocuments  # noqa: PLC0415 - heavy
-
-        return FirestoreDocuments(settings)
-    from actors.state.sqlite.store import SqliteDocuments  # noqa: PLC0415 - the port loads no store
-
-    return SqliteDocuments(settings.state_file)

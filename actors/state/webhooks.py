@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.state.documents import Document, Documents
-    from actors.state.events.derivation import Event
+    from actors.state.events.event import Event
 
 LIMIT = 50
 """Webhooks that an instance has at most."""

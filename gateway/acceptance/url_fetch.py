@@ -1,7 +1,7 @@
 """Fetching a file from where a caller says it is, and from nowhere that he could not reach himself.
 
-What a name leads to is judged for each connection (`reach`). Redirects are followed here, so that
-each is judged like the first.
+What a name leads to is judged for each connection (`address_policy`). Redirects are followed here,
+so that each is judged like the first.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""API keys over the API: made, listed and taken back. `keys` says how they are kept."""
+"""API keys over the API: made, listed and taken back. `http/api_keys.py` stores them."""
 
 from __future__ import annotations
 

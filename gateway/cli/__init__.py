@@ -1,7 +1,7 @@
-"""The command line `teimoso`.
+"""The command line `teimoso`: `app` declares its commands, the packages carry them out.
 
-Declarations only at the top of its modules: what is heavy is loaded by the command that needs it,
-so that `teimoso --help` answers at once.
+No heavy import is at the top of a module: the command that needs one loads it, so that `teimoso
+--help` answers at once. The processes that commands start are `supervision/keeper`.
 """
 
 from __future__ import annotations

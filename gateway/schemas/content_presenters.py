@@ -27,7 +27,7 @@ def said_in(record: Record) -> Document | None:
 
 
 def said_and_done(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Those fields of `answers.Message` that say what the message is, and was, and got.
+    """Those fields of `responses.Message` that say what the message is, and was, and got.
 
     From `id`, `connection`, `chat`, `text`, `content`, `media` and `changes` of its document.
     """

@@ -57,7 +57,7 @@ def written(told: Told) -> bytes:
 
 
 def webhook(known: Webhook, seq: int) -> dict[str, Any]:
-    """The fields of `answers.Webhook`; `seq` is the number of the last event."""
+    """The fields of `responses.Webhook`; `seq` is the number of the last event."""
     progress = known.progress
     return {
         "id": known.id,

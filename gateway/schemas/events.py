@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from actors.state.events.derivation import EventType  # noqa: TC001 - pydantic reads it at run time
+from actors.state.events.event import EventType  # noqa: TC001 - pydantic reads it at run time
 from gateway.http.response import Answer, Time
 from gateway.schemas.responses import Alert, Connection, Message, State
 

@@ -27,7 +27,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from actors.redis.keys import CONNECTION_ID
-from actors.state.events.derivation import TYPES, EventType
+from actors.state.events.event import TYPES, EventType
 from gateway.schemas import addresses, text
 
 FIRST, LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)

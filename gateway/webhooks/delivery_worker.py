@@ -39,9 +39,9 @@ log = structlog.get_logger()
 class Courier:
     """Every event that the endpoint wants reaches it at least once, in order, or is a dead delivery.
 
-    One is on its way at a time, and a head that fails holds what is behind it (`delivery`). What
-    was delivered is noted a little later: after a crash it goes again, under the same id. Nothing
-    waits in memory.
+    One is on its way at a time, and a head that fails holds what is behind it (`delivery_policy`).
+    What was delivered is noted a little later: after a crash it goes again, under the same id.
+    Nothing waits in memory.
     """
 
     def __init__(

@@ -14,7 +14,6 @@ import structlog
 from starlette.responses import Response
 
 from actors.state.documents import StoreAway
-from actors.state.events.log import EventLog
 from gateway.http import auth
 from gateway.http.api_keys import FRESH
 from gateway.http.endpoint import Call, Gives, Operation
@@ -25,19 +24,16 @@ from gateway.schemas.event_presenters import Unreadable
 from gateway.schemas.requests import ReadEvents
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from starlette.types import Receive, Scope, Send
 
-    from actors.state.documents import Documents
-    from actors.state.events.derivation import Event
+    from actors.state.events.event import Event
     from actors.state.events.outbox import Told
     from gateway.backends import Backends
     from gateway.http.api_keys import Key
     from gateway.webhooks.event_tail import Tail
-
-READERS = 100
-"""Of one gateway process at a time."""
+    from gateway.webhooks.readers import Streams
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment tells that the stream lives, and how far it is: also
@@ -49,46 +45,10 @@ PATIENCE = 10.0
 AGAIN_MS = 1000
 """Milliseconds after which a reader that was cut comes again."""
 
-DAY = 86_400.0
 MEDIA_TYPE = "text/event-stream"
 _NUMBER = re.compile("[0-9]{1,18}", re.ASCII)
 
 log = structlog.get_logger()
-
-
-class Streams:
-    """How many read at once, and that events are written for them.
-
-    They are written from the first reader on, and for `EVENT_RETENTION_DAYS` after the last.
-    """
-
-    def __init__(self, documents: Documents, *, days: int) -> None:
-        self._log = EventLog(documents)
-        self._keep = days * DAY
-        self._until = 0.0
-        self.readers = 0
-
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[None]:
-        """Problem `too_many_readers`."""
-        if self.readers >= READERS:
-            raise Problem("too_many_readers", f"{READERS} read already; try again later.")
-        self.readers += 1
-        try:
-            yield
-        finally:
-            self.readers -= 1
-
-    async def want(self) -> None:
-        """Have events written; seldom asks the store. Raises `StoreAway`."""
-        now = time.time()
-        if self._until - now > self._keep / 2:
-            return
-        self._until = (await self._log.want(now + self._keep)).until
-
-    async def seq(self) -> int:
-        """The number of the last event. Raises `StoreAway`."""
-        return (await self._log.head()).seq
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""What is done to an instance now and then: `ray job submit … -- python -m supervision.jobs NAME`.
+"""Maintenance of an instance as Ray jobs: `ray job submit … -- python -m supervision.jobs NAME`.
 
-Each job can be tried (`--dry-run`), says how far it is, and may be run twice or be killed in the
-middle: what was done stays done, and the next run does the rest.
+A job has a `--dry-run`, reports its progress, and can be killed and run again: what was done stays
+done. What an instance does by itself is `upkeep` in `actors/queue` and `actors/media`.
 """
 
 from __future__ import annotations

@@ -75,7 +75,9 @@ def _settings(data: Path) -> Settings:
     try:
         return Settings.load(data)
     except (OSError, ValueError):
-        return Settings.resolve(data=data)
+        from actors.config.sources import resolve_settings  # noqa: PLC0415 - heavy, seldom needed
+
+        return resolve_settings(data=data)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""The host's keeper: starts, watches and restarts the processes of one instance.
+"""The keeper of a host: starts, watches and restarts the processes of one instance.
 
-It is small on purpose, and loads neither Ray nor a Redis client: what keeps the others alive must
-have the least to die of. Nothing stops when it dies; the next one attaches to what runs.
+It loads neither Ray nor a Redis client, so that little can make it fail. The processes survive its
+death, and the next keeper adopts them; actors inside Ray are the root's (`supervision/root.py`).
 """

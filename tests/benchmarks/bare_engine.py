@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.connection.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing, Qr
 from actors.connection.native import open_engine
@@ -36,7 +36,7 @@ async def main(directory: Path, url: str, root_key: str, epoch: int) -> None:
         opened.set()
 
     events = EngineEvents(on_qr=on_qr, on_open=on_open)
-    settings = Settings.resolve(data=directory, whatsapp_url=url, whatsapp_root_key=root_key)
+    settings = resolve_settings(data=directory, whatsapp_url=url, whatsapp_root_key=root_key)
     engine = open_engine(settings, "bare", epoch, events, directory)
 
     async def run() -> None:

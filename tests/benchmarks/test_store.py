@@ -20,8 +20,8 @@ from actors.redis.client import connect
 from actors.redis.leases import Leases
 from actors.state.actor import HOUR
 from actors.state.connections import Connections, Observed
-from actors.state.documents import open_documents
 from actors.state.observed_states import Observing
+from actors.state.open_store import open_documents
 from tests.benchmarks.figures import Figure, Figures
 from tests.firestore import Firestore
 from tests.instance import Instance, until

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import EngineEvents, Outgoing, SendError
 from actors.connection.native.engine import NativeEngine
@@ -68,7 +68,7 @@ async def served(server: Hostile, *, paired: bool, sends: int = 0) -> Cause:
             async with session.transaction():
                 session.save_credentials(own)
         async with server.listening() as url:
-            settings = Settings.resolve(
+            settings = resolve_settings(
                 data=Path(directory),
                 whatsapp_url=url,
                 whatsapp_root_key=server.root_key,

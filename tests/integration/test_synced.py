@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import RedisAway, connect
 from supervision.keeper.parts import valkey
@@ -118,7 +118,7 @@ async def test_the_keepers_own_valkey_syncs_before_it_answers(tmp_path: Path) ->
         stderr=subprocess.DEVNULL,
         process_group=0,
     )
-    settings = Settings.resolve(
+    settings = resolve_settings(
         data=tmp_path, redis_host="127.0.0.1", redis_port=port, redis_password=password
     )
     redis = connect(settings)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.health.alerts import Alert
-from actors.health.checks import Answer, Backlog, Sample, Verdict, document
+from actors.health.checks import Answer, Backlog, Sample, Verdict
+from actors.health.status_document import document
 from actors.queue import mirror
 from actors.queue.records import Crash, record_of
 from actors.state.connections import Connections, Observed

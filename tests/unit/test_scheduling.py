@@ -50,7 +50,7 @@ def test_a_line_is_one_and_what_is_apart_is_not_of_it() -> None:
 
 def test_lines_begin_and_what_is_short_ends() -> None:
     tests = [
-        "tests/unit/test_house.py::test_a",
+        "tests/unit/test_layout.py::test_a",
         "tests/integration/queue/transitions/test_claim.py::test_a",
         "tests/integration/tree/test_tree.py::test_a",
         "tests/chaos/test_clock.py::test_a",
@@ -69,7 +69,7 @@ def test_what_each_process_and_each_line_took_is_told() -> None:
         return made
 
     storm, clock = (f"tests/chaos/test_{name}.py::test_a" for name in ("storm", "clock"))
-    unit = "tests/unit/test_house.py::test_a"
+    unit = "tests/unit/test_layout.py::test_a"
     told = shares(
         [
             report(storm, "gw0", 100, 160),

@@ -1,4 +1,7 @@
-"""The native engine: WhatsApp's web protocol, with what arrives on disk before it is acknowledged."""
+"""The native engine: WhatsApp's web protocol, with what arrives on disk before it is acknowledged.
+
+The port is `actors/connection/engine.py`; the rows on disk are `actors/connection/session`.
+"""
 
 from __future__ import annotations
 

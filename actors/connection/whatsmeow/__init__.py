@@ -1,6 +1,6 @@
 """The second engine: whatsmeow (Go), loaded from neonize into the process of its connection alone.
 
-It needs the optional extra `whatsmeow`. docs/engines.md says what it promises and what it does not.
+It needs the optional extra `whatsmeow`. It sends no files and keeps no backups: docs/engines.md.
 """
 
 from __future__ import annotations

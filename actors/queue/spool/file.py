@@ -1,9 +1,10 @@
 """Where sends wait while Redis is away: one SQLite file per host, shared by its gateways.
 
 A send that was put here is on disk (G1) and keeps its place: what follows in its chat waits behind
-it (`holds`), whether Redis is back or not (G4). `drain` moves everything to the queue, oldest
-first; it may die anywhere, since an acceptance is idempotent by id (`lanes.accept`). A row that is
-no send any more holds up nothing: it is moved to the table `unreadable` of the file as it is.
+it (`holds`), whether Redis is back or not (G4). The gateway's `spool_drain` moves everything to the
+queue, oldest first; it may die anywhere, since an acceptance is idempotent by id (`lanes.accept`). A
+row that is no send any more holds up nothing: it is moved to the table `unreadable` of the file as
+it is.
 """
 
 from __future__ import annotations

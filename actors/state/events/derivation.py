@@ -16,31 +16,17 @@ sync (``source: history``) is old and tells nothing.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final
 
 from actors.messages.content import Delete, Edit, PollVote, Reaction
+from actors.state.events.event import Event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.messages.content import Change
     from actors.state.documents import Document
-
-EventType = Literal[
-    "message.received",
-    "message.sent",
-    "message.delivered",
-    "message.read",
-    "message.dead",
-    "message.cancelled",
-    "message.changed",
-    "connection.state",
-    "alert.raised",
-    "alert.repeated",
-    "alert.cleared",
-]
-TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
+    from actors.state.events.event import EventType
 
 HISTORY: Final = "history"
 UNDECRYPTABLE: Final = "undecryptable"
@@ -53,21 +39,6 @@ _STEPS: Final[tuple[EventType, ...]] = (
 )
 _CHANGES: Final = frozenset(kind.type for kind in (Reaction, Edit, Delete, PollVote))
 _KINDS: Final = {Reaction: "reaction", Edit: "edit", Delete: "delete", PollVote: "vote"}
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened. `connection` None: to the instance as a whole.
-
-    `at` is when it happened, in seconds since the epoch. `data` is what is known of it: of a
-    message its document as it was then.
-    """
-
-    id: str
-    type: EventType
-    connection: str | None
-    at: float
-    data: Document
 
 
 def of_message(before: Document | None, after: Document | None) -> Sequence[Event]:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.state.documents import EVENT_LOG, EVENTS, HEAD
-from actors.state.events.derivation import Event
+from actors.state.events.event import Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

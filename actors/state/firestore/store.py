@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.state.documents import Change, Cursor, Document, Order, Where
-    from actors.state.events.derivation import Event
+    from actors.state.events.event import Event
 
 log = structlog.get_logger()
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.state.documents import Change, Cursor, Document, Order, Where
-    from actors.state.events.derivation import Event
+    from actors.state.events.event import Event
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 

@@ -70,8 +70,10 @@ def _settings(data: Path) -> Settings:
         return Settings.load(data)
     except (OSError, ValueError):
         pass  # never started here: what the environment says counts
+    from actors.config.sources import resolve_settings  # noqa: PLC0415 - heavy, seldom needed
+
     try:
-        return Settings.resolve(data=data)
+        return resolve_settings(data=data)
     except InvalidSettings as error:
         raise CannotDo(str(error)) from None
 

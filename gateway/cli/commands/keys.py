@@ -125,7 +125,8 @@ async def _revoke(data: Path, key: str) -> bool:
 
 @asynccontextmanager
 async def _documents(data: Path) -> AsyncIterator[Documents]:
-    from actors.state.documents import StoreAway, open_documents
+    from actors.state.documents import StoreAway
+    from actors.state.open_store import open_documents
     from gateway.cli.api_client import settings_of
 
     settings = settings_of(data)

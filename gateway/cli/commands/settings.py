@@ -133,12 +133,12 @@ def edited(text: str, name: str, value: str) -> str:
 
 def _resolved(data: Path, text: str) -> Settings:
     """The settings that the next start would have by this text."""
-    from actors.config.settings import Settings
+    from actors.config.sources import resolve_settings
 
     with tempfile.NamedTemporaryFile("w", dir=data, prefix=".settings.") as candidate:
         candidate.write(text)
         candidate.flush()
-        return Settings.resolve(Path(candidate.name), data=data)
+        return resolve_settings(Path(candidate.name), data=data)
 
 
 def _present(data: Path) -> Settings:
@@ -148,9 +148,11 @@ def _present(data: Path) -> Settings:
     try:
         return Settings.load(data)
     except (OSError, ValueError):
+        from actors.config.sources import resolve_settings
+
         plan = Plan.load(data)
         named = Path(plan.settings_file) if plan is not None and plan.settings_file else None
-        return Settings.resolve(named, data=data)
+        return resolve_settings(named, data=data)
 
 
 def _fields(settings: Settings) -> Mapping[str, str]:

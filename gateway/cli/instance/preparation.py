@@ -18,7 +18,8 @@ from dotenv.parser import parse_stream
 
 from actors.config.settings import InvalidSettings, Settings
 from actors.state.copies import copy_of
-from actors.state.documents import API_KEYS, StoreAway, open_documents
+from actors.state.documents import API_KEYS, StoreAway
+from actors.state.open_store import open_documents
 from gateway.http import api_keys
 from supervision.keeper import process
 from supervision.keeper.manifest import Plan
@@ -130,6 +131,8 @@ def wanted(data: Path, wish: Wish, known: Plan | None) -> tuple[Settings, Plan]:
 
     What the flags, the environment and the settings file leave open stays as `known` has it.
     """
+    from actors.config.sources import resolve_settings  # noqa: PLC0415 - heavy, used once
+
     file = wish.settings_file
     if file is None and known is not None and known.settings_file is not None:
         file = Path(known.settings_file)
@@ -137,7 +140,7 @@ def wanted(data: Path, wish: Wish, known: Plan | None) -> tuple[Settings, Plan]:
     if file is not None:
         _check_lines(file)
     try:
-        settings = Settings.resolve(file, data=data, port=wish.port)
+        settings = resolve_settings(file, data=data, port=wish.port)
         if settings.teimoso_api_key is not None:
             api_keys.check(settings.teimoso_api_key.get_secret_value())
     except InvalidSettings as error:

@@ -26,7 +26,8 @@ from actors.redis.client import RedisAway, connect
 from actors.redis.leases import Leases, poke
 from actors.runtime.atomic_files import write_atomically
 from actors.state.connections import ConnectionNotFound, Connections
-from actors.state.documents import StoreAway, open_documents
+from actors.state.documents import StoreAway
+from actors.state.open_store import open_documents
 from gateway.cli import output
 from gateway.cli.instance import preparation
 from supervision.keeper import process, status_file

@@ -13,7 +13,8 @@ from actors.config.settings import Settings
 from actors.redis.client import RedisAway, connect
 from actors.redis.leases import Leases
 from actors.state.connections import Connections
-from actors.state.documents import StoreAway, open_documents
+from actors.state.documents import StoreAway
+from actors.state.open_store import open_documents
 from supervision.keeper import process, status_file
 from supervision.keeper.manifest import Plan, Unreadable
 from supervision.keeper.parts.definitions import PROCESSES

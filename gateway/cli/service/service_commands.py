@@ -162,8 +162,10 @@ def _settings(data: Path, file: Path | None) -> tuple[Path | None, Settings]:
             return None, Settings.load(data)
     except (OSError, ValueError):
         pass  # never started: what the environment says counts
+    from actors.config.sources import resolve_settings
+
     try:
-        return file, Settings.resolve(file, data=data)
+        return file, resolve_settings(file, data=data)
     except InvalidSettings as error:
         raise CannotInstall(str(error)) from None
 

@@ -6,13 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from actors.config.settings import Settings
-from actors.state.documents import (
-    HEALTH_ALERTS,
-    RECOVERY_ACTIONS,
-    Order,
-    Where,
-    open_documents,
-)
+from actors.state.documents import HEALTH_ALERTS, RECOVERY_ACTIONS, Order, Where
+from actors.state.open_store import open_documents
 from tests.instance import until
 
 if TYPE_CHECKING:

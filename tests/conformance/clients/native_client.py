@@ -250,12 +250,12 @@ async def main(engine: str = "native") -> None:
     """Connects, reports events, and does what it is told to, until standard input closes."""
     asked = child.options()
     sys.path.insert(0, str(Path(__file__).parents[3]))
-    from actors.config.settings import Settings
+    from actors.config.sources import resolve_settings
     from actors.connection.engine import EngineEvents
     from actors.media.directory import DirectoryStore
 
     directory, owner = Path(asked["directory"]), Owner()
-    settings = Settings.resolve(
+    settings = resolve_settings(
         data=directory,
         whatsapp_url=asked["ws_url"],
         whatsapp_root_key=asked["root_key"],

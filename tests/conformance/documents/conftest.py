@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.config.settings import Settings
-from actors.state.documents import open_documents
+from actors.config.sources import resolve_settings
+from actors.state.open_store import open_documents
 from tests.firestore import Firestore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
+    from actors.config.settings import Settings
     from actors.state.documents import Documents
 
 
 def settings(store: str, directory: Path, firestore: Firestore) -> Settings:
     """An instance's, with the store behind the port; its own database of the one server."""
     if store == "sqlite":
-        return Settings.resolve(data=directory)
-    return Settings.resolve(
+        return resolve_settings(data=directory)
+    return resolve_settings(
         data=directory,
         firestore_emulator_host=firestore.host,
         firestore_database=f"d{uuid.uuid4().hex}",

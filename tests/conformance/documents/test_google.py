@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.config.settings import Settings
-from actors.state.documents import Order, StoreAway, Where, Write, open_documents
+from actors.config.sources import resolve_settings
+from actors.state.documents import Order, StoreAway, Where, Write
 from actors.state.fencing import Superseded
+from actors.state.open_store import open_documents
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,7 @@ async def test_the_store_on_googles_firestore(tmp_path: Path) -> None:
     project = os.environ["GOOGLE_CLOUD_PROJECT"]
     database = os.environ.get("FIRESTORE_DATABASE", "(default)")
     documents = open_documents(
-        Settings.resolve(data=tmp_path, google_cloud_project=project, firestore_database=database)
+        resolve_settings(data=tmp_path, google_cloud_project=project, firestore_database=database)
     )
     things = f"teimoso_test_{uuid.uuid4().hex}"
 

@@ -8,19 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.state.documents import (
-    EVENT_LOG,
-    EVENTS,
-    HEAD,
-    TELLING_LIMIT,
-    StoreAway,
-    Write,
-    open_documents,
-)
+from actors.state.documents import EVENT_LOG, EVENTS, HEAD, TELLING_LIMIT, StoreAway, Write
 from actors.state.events import outbox
-from actors.state.events.derivation import Event
+from actors.state.events.event import Event
 from actors.state.events.log import EventLog
 from actors.state.events.outbox import Told
+from actors.state.open_store import open_documents
 from tests.conformance.documents.conftest import settings
 
 if TYPE_CHECKING:

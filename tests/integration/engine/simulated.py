@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.connection.causes import Kind
 from actors.connection.engine import (
     EngineEvents,
@@ -37,6 +37,7 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from actors.config.settings import Settings
     from actors.connection.causes import Cause
 
 ROOT = Path(__file__).parents[3]
@@ -254,7 +255,7 @@ class Device:
 
 
 def settings(simulator: Simulator, directory: Path, **more: Any) -> Settings:
-    return Settings.resolve(
+    return resolve_settings(
         data=directory,
         **{
             "whatsapp_url": simulator.ws_url,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 from jsonschema import Draft202012Validator
 
-from actors.state.documents import open_documents
+from actors.state.open_store import open_documents
 from gateway.app import OPERATIONS
 from gateway.http.api_keys import ensure_first
 from gateway.http.openapi import document

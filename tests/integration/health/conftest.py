@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.redis.client import connect
-from actors.state.documents import open_documents
+from actors.state.open_store import open_documents
 from tests.integration.health.monitored import made
 from tests.valkey import Valkey
 

@@ -21,7 +21,8 @@ from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
 from actors.state.connections import Connections
-from actors.state.documents import MESSAGES, open_documents
+from actors.state.documents import MESSAGES
+from actors.state.open_store import open_documents
 from supervision.jobs import JOBS, backup_redis
 from supervision.jobs.__main__ import main, module
 from tests.valkey import PASSWORD, Valkey

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from supervision.keeper import keeper as keeping
 from supervision.keeper import process, status_file
 from supervision.keeper.keeper import Keeper
@@ -27,7 +27,7 @@ async def test_a_full_disk_does_not_end_the_keeper(
     """G8: it goes on, and writes what it could not once it can."""
     monkeypatch.setattr(keeping, "PULSE", 0.2)
     port = free_port()
-    settings = Settings.resolve(
+    settings = resolve_settings(
         data=tmp_path,
         port=port,
         redis_host="127.0.0.1",

@@ -15,15 +15,8 @@ from actors.queue.lanes import Lanes, Send
 from actors.queue.upkeep import Upkeep
 from actors.redis.client import connect
 from actors.redis.leases import Leases
-from actors.state.documents import (
-    CONNECTIONS,
-    JOBS,
-    MESSAGES,
-    Documents,
-    Page,
-    Write,
-    open_documents,
-)
+from actors.state.documents import CONNECTIONS, JOBS, MESSAGES, Documents, Page, Write
+from actors.state.open_store import open_documents
 from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
 from tests.waiting import eventually
 

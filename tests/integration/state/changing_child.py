@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.connection.engine import EngineEvents
 from actors.connection.inbox_drain import Drain
 from actors.connection.native.engine import NativeEngine
@@ -66,7 +66,7 @@ POINTS: dict[str, Callable[[], None]] = {
 
 
 async def main(asked: dict[str, Any]) -> None:
-    settings = Settings.resolve(**{**asked["settings"], "data": Path(asked["settings"]["data"])})
+    settings = resolve_settings(**{**asked["settings"], "data": Path(asked["settings"]["data"])})
     session = Session.open(Path(asked["session"]), asked["epoch"])
     engine = NativeEngine(settings, session, EngineEvents())
     redis = connect(settings)

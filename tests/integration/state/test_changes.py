@@ -20,7 +20,8 @@ from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
 from actors.state.connections import Connections
-from actors.state.documents import MESSAGES, Order, Where, open_documents
+from actors.state.documents import MESSAGES, Order, Where
+from actors.state.open_store import open_documents
 from tests import forked
 from tests.valkey import PASSWORD, Valkey
 

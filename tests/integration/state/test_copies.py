@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.state.connections import Connections
 from actors.state.copies import Copy
-from actors.state.documents import StoreAway, open_documents
+from actors.state.documents import StoreAway
+from actors.state.open_store import open_documents
 from gateway.connection_cache import KnownConnections
 from gateway.http.api_keys import KeyRing, admits, digest
 from supervision.policy import Intensity, Lives
@@ -50,7 +51,7 @@ SHOP = {
 @pytest.fixture
 async def away(tmp_path: Path) -> AsyncIterator[Documents]:
     host = f"127.0.0.1:{free_port()}"
-    store = open_documents(Settings.resolve(data=tmp_path, firestore_emulator_host=host))
+    store = open_documents(resolve_settings(data=tmp_path, firestore_emulator_host=host))
     yield store
     await store.close()
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.config.settings import Settings
-from actors.state.documents import MESSAGES, Order, StoreAway, Where, Write, open_documents
+from actors.config.sources import resolve_settings
+from actors.state.documents import MESSAGES, Order, StoreAway, Where, Write
 from actors.state.firestore import store
+from actors.state.open_store import open_documents
 from tests.firestore import Firestore
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ async def documents(
     server: Firestore, tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[Documents]:
     database = f"d{abs(hash(request.node.name)) % 10**12}"
-    settings = Settings.resolve(
+    settings = resolve_settings(
         data=tmp_path, firestore_emulator_host=server.host, firestore_database=database
     )
     opened = open_documents(settings)
@@ -78,7 +79,7 @@ async def test_a_server_far_away_is_reached_at_the_first_call(
 
     async with await asyncio.start_server(through, "127.0.0.1", 0) as way:
         port = way.sockets[0].getsockname()[1]
-        far = Settings.resolve(data=tmp_path, firestore_emulator_host=f"127.0.0.1:{port}")
+        far = resolve_settings(data=tmp_path, firestore_emulator_host=f"127.0.0.1:{port}")
         documents = open_documents(far)
         assert await documents.get("things", "x") is None
         await documents.close()

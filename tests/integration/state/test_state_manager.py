@@ -10,23 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.connection.engine import InboxMessage
 from actors.state.actor import SHARE, StateManager
 from actors.state.connections import Connections, Observed
-from actors.state.documents import (
-    MESSAGES,
-    RECOVERY_ACTIONS,
-    Order,
-    StoreAway,
-    Where,
-    open_documents,
-)
+from actors.state.documents import MESSAGES, RECOVERY_ACTIONS, Order, StoreAway, Where
+from actors.state.open_store import open_documents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from actors.config.settings import Settings
     from actors.state.documents import Documents
 
 CHAT = "15550100002@s.whatsapp.net"
@@ -49,7 +44,7 @@ def item(number: int, **fields: Any) -> dict[str, Any]:
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     # The actor has its process's logs for itself; here the process is the tests'.
     monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
-    settings = Settings.resolve(data=tmp_path, heartbeat_interval=100)
+    settings = resolve_settings(data=tmp_path, heartbeat_interval=100)
     settings.save()
     return settings
 

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import psutil
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.redis.client import connect
 from actors.redis.leases import Leases, poke
 from actors.state.connections import Connections
-from actors.state.documents import open_documents
+from actors.state.open_store import open_documents
 from supervision.keeper.parts import ports, python_module, ray_head
 from supervision.reports import metrics_file, process_files
 from tests import forked, leaks
@@ -61,7 +61,7 @@ class Head:
     def _start(self) -> None:
         self.valkey.start()
         where = self._simulate()
-        self.settings = Settings.resolve(
+        self.settings = resolve_settings(
             data=self.data,
             whatsapp_url=where["ws_url"],
             whatsapp_root_key=where["root_key"],

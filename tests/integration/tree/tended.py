@@ -13,7 +13,7 @@ from actors.redis.client import connect
 from actors.redis.leases import Leases
 from actors.state.connections import Connections
 from actors.state.copies import Copy
-from actors.state.documents import open_documents
+from actors.state.open_store import open_documents
 from supervision.children import Children
 from supervision.cluster import Cluster
 from supervision.connections import Tending

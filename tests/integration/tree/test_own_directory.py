@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ asyncio.run(live())
 
 def test_it_ends_and_touches_nothing(tmp_path: Path) -> None:
     """What it would find there is no state at all: it would stop what it does not know."""
-    Settings.resolve(data=tmp_path, ray_address="127.0.0.1:1").save()
+    resolve_settings(data=tmp_path, ray_address="127.0.0.1:1").save()
     done = subprocess.run(
         [sys.executable, "-c", ROOT, str(tmp_path)],
         capture_output=True,

@@ -6,7 +6,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.connection.backup.open_vault import open_bucket
 from actors.media.open_store import open_store
 
@@ -29,7 +29,7 @@ class Host:
         self.data = data
         self.now = time.time()
         self.waiting: set[str] = set()
-        self.settings = Settings.resolve(
+        self.settings = resolve_settings(
             data=data, storage_bucket=str(bucket), session_encryption_key=key, **more
         )
         self.settings.save()

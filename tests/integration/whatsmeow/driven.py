@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.connection.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing, SendError
 from actors.connection.session.session import Session
@@ -78,7 +78,7 @@ class Driven:
         events = EngineEvents(self.on_qr, self.on_paired, self.on_open, self.on_inbox)
         package = importlib.import_module(f"actors.connection.{self.asked['engine']}")
         self.engine = package.open_engine(
-            Settings.resolve(**self.asked["settings"]),
+            resolve_settings(**self.asked["settings"]),
             "shop",
             self.asked["epoch"],
             events,

@@ -1,1 +1,4 @@
-"""The files beside messages: sealed and uploaded, fetched and opened, by WhatsApp's media scheme."""
+"""Message files on WhatsApp's media servers: encrypted, uploaded, fetched, decrypted, checked.
+
+Files on this host are `actors/media`; the messages that name them are `receive` and `send`.
+"""

@@ -8,14 +8,12 @@ proportion to their number, and no more than `MAX_PARTS` and `MAX_DEPTH` allow.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from actors.connection.native.transport.tables import constants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from actors.connection.native.transport.nodes import Node
+    from collections.abc import Callable, Mapping, Sequence
 
 MAX_PARTS: Final = 250_000
 """Nodes and attributes of one stanza; a list of a thousand people with all their devices has some
@@ -48,6 +46,19 @@ _PACKED = {_NIBBLES: re.compile(r"[0-9.-]{1,127}"), _HEX: re.compile(r"[0-9A-F]{
 _ADDRESS = re.compile(r"([^@:]*)(?::([1-9]\d{0,2}))?@([^@:]+)", re.ASCII)
 
 Made = TypeVar("Made")
+
+
+class Part(Protocol):
+    """A stanza or a part of one, as `write` reads it."""
+
+    @property
+    def tag(self) -> str: ...
+
+    @property
+    def attrs(self) -> Mapping[str, str]: ...
+
+    @property
+    def content(self) -> Sequence[Part] | bytes | None: ...
 
 
 class Unreadable(ValueError):  # noqa: N818 - reads as what it is
@@ -161,7 +172,7 @@ class _Reader:
         return self._text(kind)
 
 
-def write(stanza: Node) -> bytes:
+def write(stanza: Part) -> bytes:
     """The bytes that `read` makes the same stanza of.
 
     Raises `ValueError` for a node without a tag, and for more parts than a list can count.
@@ -171,7 +182,7 @@ def write(stanza: Node) -> bytes:
     return bytes(out)
 
 
-def _write_node(out: bytearray, node: Node) -> None:
+def _write_node(out: bytearray, node: Part) -> None:
     if not node.tag:
         raise ValueError("a node without a tag")
     content = node.content

@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from actors.state.documents import API_KEYS, StoreAway, open_documents
+from actors.state.documents import API_KEYS, StoreAway
+from actors.state.open_store import open_documents
 from actors.state.webhooks import Webhooks
 from gateway.acceptance.address_policy import is_private_host, is_public
 from gateway.cli.doctor.checks.names import addresses_of

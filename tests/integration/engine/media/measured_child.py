@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.connection.engine import EngineEvents, Outgoing
 from actors.connection.native import open_engine
 from actors.media.directory import DirectoryStore
@@ -43,7 +43,7 @@ async def main(asked: dict[str, Any]) -> None:
         told.set()
 
     engine = open_engine(
-        Settings.resolve(**asked["settings"]),
+        resolve_settings(**asked["settings"]),
         *("shop", asked["epoch"]),
         EngineEvents(on_open=on_open, on_inbox=on_inbox),
         directory,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.connection.engine import EngineEvents
 from actors.connection.inbox_drain import Drain
 from actors.connection.native import SESSION_FILE
@@ -36,6 +36,7 @@ from actors.state.sqlite.store import SqliteDocuments
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from actors.config.settings import Settings
     from actors.queue.lanes import Lanes
 
 OWN = "15550100001@s.whatsapp.net"
@@ -72,7 +73,7 @@ def put(session: Session, chat: str, number: int, type_: str = "text") -> bool:
 
 
 def settings(directory: Path) -> Settings:
-    made = Settings.resolve(data=directory)
+    made = resolve_settings(data=directory)
     made.save()
     return made
 

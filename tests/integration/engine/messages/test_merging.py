@@ -20,7 +20,8 @@ from actors.connection.reporter import StateAway
 from actors.connection.sender import Ticket
 from actors.connection.session.session import Session
 from actors.state.actor import StateManager
-from actors.state.documents import MESSAGES, Documents, Order, Where, open_documents
+from actors.state.documents import MESSAGES, Documents, Order, Where
+from actors.state.open_store import open_documents
 from tests.integration.engine.messages import merging
 from tests.integration.engine.simulated import (
     ACCOUNT,

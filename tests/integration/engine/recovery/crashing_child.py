@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.connection.causes import Kind
 from actors.connection.engine import EngineEvents, Outgoing
 from actors.connection.native import open_engine
@@ -152,7 +152,7 @@ def content(said: str | dict[str, Any]) -> Content:
 async def main(asked: dict[str, Any]) -> None:
     pipeline.BATCH = outbox.SHARE = asked["batch"]  # type: ignore[misc]
     POINTS[asked["point"]](Step(asked["at"]))
-    settings = Settings.resolve(**asked["settings"])
+    settings = resolve_settings(**asked["settings"])
     opened = asyncio.Event()
 
     async def on_open() -> None:

@@ -15,7 +15,7 @@ import pytest
 from actors.connection.native import SESSION_FILE
 from actors.connection.session.session import Session
 from actors.state.connections import Connections
-from actors.state.documents import open_documents
+from actors.state.open_store import open_documents
 from tests.integration.engine.messages import merging
 from tests.integration.engine.messages.test_merging import listed
 from tests.integration.engine.recovery import frozen_child

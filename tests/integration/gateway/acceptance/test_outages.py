@@ -15,7 +15,7 @@ import pytest
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.state.connections import Connections
-from actors.state.documents import open_documents
+from actors.state.open_store import open_documents
 from tests import forked
 from tests.integration.gateway.served import ROOT, Gateway
 from tests.valkey import Valkey

@@ -14,7 +14,8 @@ from actors.queue.spool.file import Spool
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
-from actors.state.documents import HEALTH_STATUS, open_documents
+from actors.state.documents import HEALTH_STATUS
+from actors.state.open_store import open_documents
 from gateway.acceptance.spool_drain import BATCH
 from tests.integration.gateway.served import KEY, Gateway
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.state.documents import API_KEYS, open_documents
+from actors.state.documents import API_KEYS
+from actors.state.open_store import open_documents
 from gateway.app import OPERATIONS
 from gateway.http.api_keys import create
 from tests.integration.gateway.served import KEY

@@ -23,7 +23,7 @@ from actors.redis.client import connect
 from actors.redis.commands import Commands
 from actors.redis.leases import Leases, Owner
 from actors.state.connections import ConnectionExists, Connections
-from actors.state.documents import open_documents
+from actors.state.open_store import open_documents
 from tests.integration.gateway.served import KEY
 
 if TYPE_CHECKING:

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.session.session import Session
 from actors.redis.client import connect
-from actors.state.documents import open_documents
+from actors.state.open_store import open_documents
 from actors.state.webhooks import Secret, Webhook, Webhooks
 from gateway.cli import main
 from gateway.cli.doctor.checks.redis import redis as redis_findings
@@ -113,7 +114,7 @@ def begun(data: Path, *, key: str | None = API_KEY) -> None:
     """The state store as the first start makes it."""
 
     async def make() -> None:
-        documents = open_documents(Settings.resolve(data=data))
+        documents = open_documents(resolve_settings(data=data))
         if key is None:
             await documents.query("api_keys")
         else:
@@ -310,7 +311,7 @@ def test_the_key_is_not_that_of_the_copies(data: Path, tmp_path: Path, doctor: E
     begun(data)
     bucket = tmp_path / "bucket"
     bucket.mkdir()
-    settings = Settings.resolve(data=data, storage_bucket=str(bucket), session_encryption_key=KEY)
+    settings = resolve_settings(data=data, storage_bucket=str(bucket), session_encryption_key=KEY)
     session = data / "sessions" / "shop" / "session.db"
     session.parent.mkdir(parents=True)
     Session.open(session, 1).close()
@@ -362,7 +363,7 @@ def test_a_webhook_leads_to_a_private_address(data: Path, doctor: Examine, host:
     begun(data)
 
     async def add() -> None:
-        documents = open_documents(Settings.resolve(data=data))
+        documents = open_documents(resolve_settings(data=data))
         url = f"https://{host}/told"
         await Webhooks(documents).create(Webhook("wh_1", url, (Secret("whsec_x"),), 1.0))
         await documents.close()

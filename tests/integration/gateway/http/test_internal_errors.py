@@ -76,16 +76,16 @@ def test_nothing_turns_every_error_into_an_answer() -> None:
         for name in _catches_all(ast.parse(file.read_text()))
     }
     assert found == {
-        ("access.py", "__call__"),  # the 500
-        ("drain.py", "run"),  # in the background; what waits stays on the disk
-        ("drain.py", "_move"),  # in the background; one chat holds up no other
-        ("keys.py", "_read"),  # in the background; callers are told what the store said last
-        ("known.py", "run"),  # in the background
-        ("known.py", "_listen"),  # in the background
-        ("deliverer.py", "run"),  # in the background; what waits stays in the outbox
-        ("tail.py", "run"),  # in the background; readers go on where they were
+        ("http/access_log.py", "__call__"),  # the 500
+        ("acceptance/spool_drain.py", "run"),  # in the background; what waits stays on the disk
+        ("acceptance/spool_drain.py", "_move"),  # in the background; one chat holds up no other
+        ("http/api_keys.py", "_read"),  # in the background; callers get the last known keys
+        ("connection_cache.py", "run"),  # in the background
+        ("connection_cache.py", "_listen"),  # in the background
+        ("webhooks/dispatcher.py", "run"),  # in the background; what waits stays in the outbox
+        ("webhooks/event_tail.py", "run"),  # in the background; readers go on where they were
         ("cli/files.py", "_write"),  # leaves no half of a file, and raises it
-        ("cli/view.py", "_connections"),  # closing a client whose answer was read
+        ("cli/instance/view.py", "_connections"),  # closing a client whose answer was read
     }
 
 

@@ -18,10 +18,11 @@ import pytest
 import pytest_asyncio
 
 from actors.health.alerts import Alert
-from actors.state.documents import EVENT_LOG, EVENTS, HEAD, StoreAway, Write, open_documents
+from actors.state.documents import EVENT_LOG, EVENTS, HEAD, StoreAway, Write
 from actors.state.events.log import EventLog
+from actors.state.open_store import open_documents
 from gateway.http import api_keys
-from gateway.webhooks.stream import READERS
+from gateway.webhooks.readers import READERS
 from tests import forked
 from tests.firestore import Firestore
 from tests.integration.gateway.reader import Reader

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from actors.redis import keys
-from actors.state.documents import open_documents
+from actors.state.open_store import open_documents
 from actors.state.webhooks import Webhooks
 from tests import forked
 from tests.firestore import Firestore

@@ -9,8 +9,9 @@ from actors.redis.client import connect
 from actors.redis.leases import Leases
 from actors.state.connections import Connections
 from actors.state.copies import Copy
-from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, Where, Write, open_documents
+from actors.state.documents import BATCH_LIMIT, MESSAGES, Order, Where, Write
 from actors.state.messages.received import connection_of, incoming, storing
+from actors.state.open_store import open_documents
 from supervision.policy import Intensity, Lives
 from supervision.registry import Registry
 from supervision.removal import Removal

@@ -7,6 +7,7 @@ import pytest
 from actors.config import handover
 from actors.config.handover import NotShared
 from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.runtime.actor_base import Shell
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ KEPT = {
 def written(data: Path, **settings: Any) -> str:
     """The settings as the keeper of the instance in `data` wrote them."""
     data.mkdir()
-    Settings.resolve(data=data, **settings).save()
+    resolve_settings(data=data, **settings).save()
     (data / handover.INSTANCE).write_text("{}")
     return handover.offer(data)
 

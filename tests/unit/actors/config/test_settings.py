@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from actors.config.settings import RUNTIME_FILE, InvalidSettings, Settings
+from actors.config.sources import resolve_settings
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "settings.md"
 
@@ -67,7 +68,7 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_bad_flag_is_named(flags: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InvalidSettings, match=sentence) as refused:
-        Settings.resolve(**flags)
+        resolve_settings(**flags)
     assert "hush" not in str(refused.value)
 
 
@@ -81,11 +82,11 @@ def test_a_bad_flag_is_named(flags: dict[str, Any], sentence: str) -> None:
     ],
 )
 def test_a_url_that_redis_py_reads_is_taken(url: str) -> None:
-    assert Settings.resolve(redis_url=url).redis_address == url
+    assert resolve_settings(redis_url=url).redis_address == url
 
 
 def test_a_bucket_is_used_as_soon_as_it_is_named(tmp_path: Path) -> None:
-    assert Settings.resolve().session_storage_type == "local"
+    assert resolve_settings().session_storage_type == "local"
     key: dict[str, Any] = {"session_encryption_key": "5e" * 32}
     for named, directory in (
         ("sessions", None),
@@ -94,30 +95,30 @@ def test_a_bucket_is_used_as_soon_as_it_is_named(tmp_path: Path) -> None:
         ((tmp_path / "a b").as_uri(), tmp_path / "a b"),
         ("./here", Path.cwd() / "here"),
     ):
-        settings = Settings.resolve(data=tmp_path, storage_bucket=named, **key)
+        settings = resolve_settings(data=tmp_path, storage_bucket=named, **key)
         assert settings.session_storage_type == "hybrid"
         assert settings.bucket_directory == directory
         settings.save()
         assert Settings.load(tmp_path) == settings
-    kept = Settings.resolve(storage_bucket="sessions", session_storage_type="local", **key)
+    kept = resolve_settings(storage_bucket="sessions", session_storage_type="local", **key)
     assert kept.session_storage_type == "local"
 
 
 def test_a_host_of_ipv6_is_an_address() -> None:
     for host in ("::1", "[::1]"):
-        assert Settings.resolve(redis_host=host).redis_address == "redis://[::1]:6379/0"
+        assert resolve_settings(redis_host=host).redis_address == "redis://[::1]:6379/0"
 
 
 def test_an_unknown_name_in_the_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("QUEUE_CONCURENCY=3\n")
     with pytest.raises(InvalidSettings, match=r"QUEUE_CONCURENCY is not a setting of Teimoso\."):
-        Settings.resolve(file)
+        resolve_settings(file)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettings, match="does not exist"):
-        Settings.resolve(tmp_path / "absent.env")
+        resolve_settings(tmp_path / "absent.env")
 
 
 def test_flags_win_over_environment_over_file(
@@ -127,7 +128,7 @@ def test_flags_win_over_environment_over_file(
     file.write_text("PORT=1001\nMAX_RETRY_ATTEMPTS=2\nQUEUE_CONCURRENCY=3\n")
     monkeypatch.setenv("MAX_RETRY_ATTEMPTS", "4")
     monkeypatch.setenv("QUEUE_CONCURRENCY", "5")
-    settings = Settings.resolve(file, queue_concurrency=6)
+    settings = resolve_settings(file, queue_concurrency=6)
     assert (settings.port, settings.max_retry_attempts, settings.queue_concurrency) == (1001, 4, 6)
 
 
@@ -139,14 +140,14 @@ def test_memory_is_written_as_people_write_it(
     written: str, bytes_: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MAX_MEMORY_RESTART", written)
-    Settings.resolve(data=tmp_path).save()
+    resolve_settings(data=tmp_path).save()
     assert Settings.load(tmp_path).max_memory_restart == bytes_
 
 
 def test_a_field_name_is_no_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATA", "/elsewhere")
     monkeypatch.setenv("HOST", "example.com")
-    settings = Settings.resolve()
+    settings = resolve_settings()
     assert settings.data.name == "data"
     assert settings.host == "127.0.0.1"
 
@@ -154,7 +155,7 @@ def test_a_field_name_is_no_environment_variable(monkeypatch: pytest.MonkeyPatch
 def test_every_process_reads_what_the_keeper_resolved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings.resolve(data=tmp_path, port=1002, redis_password="p/w", redis_port=7000)
+    settings = resolve_settings(data=tmp_path, port=1002, redis_password="p/w", redis_port=7000)
     settings.save()
     monkeypatch.setenv("PORT", "1003")
     loaded = Settings.load(tmp_path)
@@ -163,7 +164,7 @@ def test_every_process_reads_what_the_keeper_resolved(
 
 
 def test_the_saved_file_is_private_and_lacks_the_first_api_key(tmp_path: Path) -> None:
-    Settings.resolve(data=tmp_path, teimoso_api_key="tmo_secret").save()
+    resolve_settings(data=tmp_path, teimoso_api_key="tmo_secret").save()
     file = tmp_path / RUNTIME_FILE
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert "teimoso_api_key" not in json.loads(file.read_text())
@@ -171,7 +172,7 @@ def test_the_saved_file_is_private_and_lacks_the_first_api_key(tmp_path: Path) -
 
 
 def test_secrets_do_not_print() -> None:
-    settings = Settings.resolve(redis_password="hush", redis_url="redis://:hush@localhost")
+    settings = resolve_settings(redis_password="hush", redis_url="redis://:hush@localhost")
     assert "hush" not in repr(settings)
     assert "hush" not in str(settings.model_dump())
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.health.checks import (
     OF_CONNECTIONS,
     OF_QUEUE,
@@ -18,9 +18,9 @@ from actors.health.checks import (
     Seen,
     Spools,
     Thresholds,
-    document,
     judge,
 )
+from actors.health.status_document import document
 
 THRESHOLDS = Thresholds(cpu=80, memory=85, heartbeat=30)
 QUICK, AWAY = Answer(ok=True, seconds=0.001), Answer(ok=False, seconds=3.0)
@@ -151,7 +151,7 @@ def test_what_nobody_could_see_is_unknown_and_not_well() -> None:
 
 
 def test_the_thresholds_are_settings() -> None:
-    settings = Settings.resolve(
+    settings = resolve_settings(
         data=Path("data"),
         cpu_threshold=70,
         memory_threshold=75,

@@ -16,7 +16,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.redis.client import Durability, RedisAway, connect, reach
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ async def test_g11_a_silent_server_is_away_within_bounds_and_named_without_secre
     """A server that accepts and never answers, which a default client waits 59 s for."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         redis = connect(
-            Settings.resolve(
+            resolve_settings(
                 data=tmp_path,
                 redis_host="127.0.0.1",
                 redis_port=silent.getsockname()[1],

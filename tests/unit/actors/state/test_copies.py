@@ -3,7 +3,7 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING
 
-from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from actors.state.copies import Copy, copy_of
 from actors.state.documents import API_KEYS
 
@@ -52,11 +52,11 @@ async def test_what_cannot_be_read_or_written_is_no_copy(
 
 
 async def test_a_store_in_the_data_directory_needs_none(tmp_path: Path) -> None:
-    copy = copy_of(Settings.resolve(data=tmp_path), API_KEYS)
+    copy = copy_of(resolve_settings(data=tmp_path), API_KEYS)
     await copy.write([{"id": "a"}])
     assert await copy.read() is None
     assert names(tmp_path) == []
-    paid = Settings.resolve(data=tmp_path, firestore_emulator_host="127.0.0.1:1")
+    paid = resolve_settings(data=tmp_path, firestore_emulator_host="127.0.0.1:1")
     await copy_of(paid, API_KEYS).write([{"id": "a"}])
     assert names(tmp_path / "copies") == ["api_keys.json"]
 

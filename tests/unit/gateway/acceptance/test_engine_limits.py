@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from actors.config.settings import InvalidSettings, Settings
+from actors.config.settings import InvalidSettings
+from actors.config.sources import resolve_settings
 from actors.connection import engine
 from gateway.acceptance.engine_limits import require_able, usable
 from gateway.http.problems import Problem
@@ -19,24 +20,24 @@ def without_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_setting_decides_where_the_caller_does_not() -> None:
-    assert usable(None, Settings.resolve()) == "native"
-    assert usable("whatsmeow", Settings.resolve()) == "whatsmeow"
-    assert usable(None, Settings.resolve(engine="whatsmeow")) == "whatsmeow"
-    assert usable("native", Settings.resolve(engine="whatsmeow")) == "native"
+    assert usable(None, resolve_settings()) == "native"
+    assert usable("whatsmeow", resolve_settings()) == "whatsmeow"
+    assert usable(None, resolve_settings(engine="whatsmeow")) == "whatsmeow"
+    assert usable("native", resolve_settings(engine="whatsmeow")) == "native"
 
 
 def test_one_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     without_extra(monkeypatch)
     with pytest.raises(Problem) as refused:
-        usable("whatsmeow", Settings.resolve())
+        usable("whatsmeow", resolve_settings())
     assert refused.value.kind.code == "engine_not_installed"
     assert "make whatsmeow" in str(refused.value.detail)
-    assert usable("native", Settings.resolve()) == "native"
+    assert usable("native", resolve_settings()) == "native"
 
 
 @pytest.mark.parametrize("kept", ["hybrid", "cloud"])
 def test_one_that_keeps_no_copies_is_refused_where_they_are_wanted(kept: str) -> None:
-    settings = Settings.resolve(
+    settings = resolve_settings(
         storage_bucket="sessions", session_encryption_key=KEY, session_storage_type=kept
     )
     with pytest.raises(Problem) as refused:
@@ -49,12 +50,12 @@ def test_one_that_keeps_no_copies_is_refused_where_they_are_wanted(kept: str) ->
 def test_a_start_that_could_serve_nobody_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     bucket: Any = {"storage_bucket": "sessions", "session_encryption_key": KEY}
     with pytest.raises(InvalidSettings, match="SESSION_STORAGE_TYPE is not valid: hybrid needs"):
-        Settings.resolve(engine="whatsmeow", **bucket)
+        resolve_settings(engine="whatsmeow", **bucket)
     with pytest.raises(InvalidSettings, match="ENGINE is not valid"):
-        Settings.resolve(engine="another")
+        resolve_settings(engine="another")
     without_extra(monkeypatch)
     with pytest.raises(InvalidSettings, match="ENGINE is not valid: whatsmeow is not installed"):
-        Settings.resolve(engine="whatsmeow")
+        resolve_settings(engine="whatsmeow")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 
 from actors.health.alerts import Alert
 from actors.messages.content import Delete, Edit, PollVote, Reaction, Target
-from actors.state.events.derivation import TYPES, Event, EventType, of_change
+from actors.state.events.derivation import of_change
+from actors.state.events.event import TYPES, Event, EventType
 from actors.state.events.outbox import Told
 from actors.state.messages.received import incoming
 from actors.state.webhooks import Progress, Secret, Webhook

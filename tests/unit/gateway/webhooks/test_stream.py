@@ -18,7 +18,8 @@ from gateway.http import api_keys
 from gateway.http.api_keys import KeyRing
 from gateway.webhooks import stream
 from gateway.webhooks.event_tail import Tail
-from gateway.webhooks.stream import Stream, Streams, Wanted
+from gateway.webhooks.readers import Streams
+from gateway.webhooks.stream import Stream, Wanted
 from tests.integration.gateway.webhooks.telling import tell
 from tests.waiting import eventually
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from actors.config.settings import Settings
-from actors.state.documents import RECOVERY_ACTIONS, StoreAway, open_documents
+from actors.config.sources import resolve_settings
+from actors.state.documents import RECOVERY_ACTIONS, StoreAway
+from actors.state.open_store import open_documents
 from supervision.reports import recovery_log
 from supervision.reports.recovery_log import Recovery
 from tests.waiting import eventually
@@ -36,7 +37,7 @@ async def test_what_is_recorded_while_the_store_is_away_is_written_once_it_is_ba
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """G11: nothing of the history is lost, and each action is in it once."""
-    documents = open_documents(Settings.resolve(data=tmp_path))
+    documents = open_documents(resolve_settings(data=tmp_path))
     store, refused = documents.batch, list[int]()
 
     async def batch(writes: Sequence[Write]) -> None:

@@ -15,7 +15,7 @@ from actors.messages.content import Delete, Edit, PollVote, Reaction, Target, en
 from actors.queue import mirror
 from actors.queue.records import record_of
 from actors.state.connections import Connections, Observed
-from actors.state.events.derivation import TYPES
+from actors.state.events.event import TYPES
 from actors.state.events.log import EventLog
 from actors.state.messages.received import (
     advancing,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.config.settings import InvalidSettings, Settings
+from actors.config.sources import resolve_settings
 from gateway.cli.commands.settings import FILE, Refused, change, edited
 from supervision.keeper.manifest import Plan
 from supervision.keeper.parts.definitions import PROCESSES
@@ -35,7 +36,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 def stopped(tmp_path: Path) -> Path:
     """An instance that does not run."""
     Plan(9000).save(tmp_path)
-    Settings.resolve(data=tmp_path).save()
+    resolve_settings(data=tmp_path).save()
     return tmp_path
 
 
@@ -59,7 +60,7 @@ def test_a_running_instance_takes_it_up_and_the_next_start_has_it(running: Path)
     assert Settings.load(running).whatsapp_version == NEW
     plan = Plan.load(running)
     assert plan == Plan(9000, settings_file=str(file))
-    assert Settings.resolve(file, data=running).whatsapp_version == NEW
+    assert resolve_settings(file, data=running).whatsapp_version == NEW
 
 
 def test_who_runs_sees_what_may_change_and_nothing_else(stopped: Path) -> None:
@@ -135,7 +136,7 @@ def test_what_the_environment_says_is_stronger(
 def test_a_value_comes_back_as_it_was_written(tmp_path: Path, value: str) -> None:
     file = tmp_path / "a.env"
     file.write_text(edited("", "REDIS_PASSWORD", value))
-    password = Settings.resolve(file, data=tmp_path).redis_password
+    password = resolve_settings(file, data=tmp_path).redis_password
     assert password is not None
     assert password.get_secret_value() == value
 

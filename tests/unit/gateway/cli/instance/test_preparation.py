@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from gateway.cli.instance.preparation import (
     CannotStart,
     Wish,
@@ -172,7 +173,7 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_a_store_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
-    settings = Settings.resolve(data=tmp_path)
+    settings = resolve_settings(data=tmp_path)
     settings.state_file.write_text("this is no database, and never was one" * 100)
     with pytest.raises(CannotStart, match=str(settings.state_file)):
         first_key(settings)
@@ -181,7 +182,7 @@ def test_a_store_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
 def test_a_new_bucket_is_made_and_one_that_is_away_is_not(tmp_path: Path) -> None:
     """A directory in the place of a disk that is not mounted would be an empty bucket."""
     bucket = tmp_path / "deep" / "bucket"
-    settings = Settings.resolve(
+    settings = resolve_settings(
         data=tmp_path, storage_bucket=str(bucket), session_encryption_key="5e" * 32
     )
     make_bucket(settings)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.config.settings import Settings
+from actors.config.sources import resolve_settings
 from gateway.app import OPERATIONS
 from gateway.cli.reference import api_page, settings_page
 from gateway.cli.reference.settings_page import ROOT
@@ -48,7 +49,7 @@ def test_the_example_is_a_settings_file_that_changes_nothing(
     assert len(given) == len(settings_page.told())
     file = tmp_path / ".env"
     file.write_text("\n".join(set_here))
-    assert Settings.resolve(file) == Settings.resolve()
+    assert resolve_settings(file) == resolve_settings()
 
 
 def test_every_operation_is_told_with_its_scope_and_every_problem() -> None:

