@@ -9,7 +9,7 @@ import secrets
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -17,8 +17,6 @@ from actors.messages.content import Document, pack
 from tests.integration.engine.media.test_media import kept
 from tests.integration.engine.recovery.test_crash import prepare
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, ROOT, Simulator, chat
-
-if TYPE_CHECKING:
 
 MIB = 2**20
 SIZE, COUNT = 64 * MIB, 3
