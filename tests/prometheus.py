@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import pytest
 
+from tests.plain_http import NO_AUTHORITIES
 from tests.valkey import free_port
 from tests.waiting import until
 
@@ -53,7 +54,9 @@ class Prometheus:
                 }
             )
         )
-        self._api = httpx.Client(base_url=f"http://127.0.0.1:{self._port}/api/v1", timeout=10)
+        self._api = httpx.Client(
+            base_url=f"http://127.0.0.1:{self._port}/api/v1", timeout=10, verify=NO_AUTHORITIES
+        )
 
     def __enter__(self) -> Self:
         with (self._directory / "log").open("w") as log:
@@ -69,7 +72,11 @@ class Prometheus:
             )
         try:
             ready = f"http://127.0.0.1:{self._port}/-/ready"
-            until("Prometheus is ready", lambda: httpx.get(ready).is_success, 20)
+            until(
+                "Prometheus is ready",
+                lambda: httpx.get(ready, verify=NO_AUTHORITIES).is_success,
+                20,
+            )
             until("Prometheus scrapes", lambda: self.points('up{job="teimoso"} == 1'), 20)
         except BaseException:
             self.__exit__()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from tests import forked, leaks, waiting
+from tests.plain_http import NO_AUTHORITIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,7 +138,7 @@ class Simulator:
         self.ws_url: str = ready["ws_url"]
         self.root_key: str = ready["root_key"]
         self._ports = tuple(str(httpx.URL(ready[name]).port) for name in ("ws_url", "control_url"))
-        self.http = httpx.Client(base_url=ready["control_url"], timeout=30.0)
+        self.http = httpx.Client(base_url=ready["control_url"], timeout=30.0, verify=NO_AUTHORITIES)
         self.media_authority: str = self.http.get("/").json()["media_authority"]
 
     def kill(self) -> None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests import leaks
+from tests.plain_http import NO_AUTHORITIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +86,7 @@ def test_what_is_no_leak(search: leaks.Search, place: Path) -> None:
 
 
 def test_what_a_test_sends_over_http_is_known() -> None:
-    client = httpx.Client()
+    client = httpx.Client(verify=NO_AUTHORITIES)
     client.build_request("POST", "http://localhost/", json={"text": "never sent, and yet known"})
     client.close()
     assert b"never sent, and yet known" in leaks.SEARCH._texts

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 import httpx
 
 from tests.instance import API_KEY, Instance
+from tests.plain_http import NO_AUTHORITIES
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -221,9 +222,13 @@ class Load:
                 headers={"X-Api-Key": API_KEY},
                 timeout=10,
                 limits=limits,
+                verify=NO_AUTHORITIES,
             ) as api,
             httpx.AsyncClient(
-                base_url=str(self.instance.simulator.base_url), timeout=15, limits=limits
+                base_url=str(self.instance.simulator.base_url),
+                timeout=15,
+                limits=limits,
+                verify=NO_AUTHORITIES,
             ) as simulator,
         ):
             try:

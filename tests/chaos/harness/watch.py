@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from tests.instance import API_KEY
+from tests.plain_http import NO_AUTHORITIES
 
 if TYPE_CHECKING:
     from tests.instance import Instance
@@ -63,7 +64,7 @@ class Watch:
 
     def _ask(self) -> dict[str, Any]:
         url = self._instance.api.base_url.join("/health")
-        answer = httpx.get(url, headers={"X-Api-Key": API_KEY}, timeout=5)
+        answer = httpx.get(url, headers={"X-Api-Key": API_KEY}, timeout=5, verify=NO_AUTHORITIES)
         health: dict[str, Any] = answer.raise_for_status().json()
         return health
 

@@ -32,6 +32,7 @@ from actors.connection.session.session import Session
 from actors.media.directory import DirectoryStore
 from actors.messages.content import Text
 from tests import forked
+from tests.plain_http import NO_AUTHORITIES
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -62,8 +63,12 @@ class Simulator:
         self.process = process
         self.ws_url = ready["ws_url"]
         self.root_key = ready["root_key"]
-        self.control = httpx.AsyncClient(base_url=ready["control_url"], timeout=30)
-        self.media_authority = httpx.get(ready["control_url"]).json()["media_authority"]
+        self.control = httpx.AsyncClient(
+            base_url=ready["control_url"], timeout=30, verify=NO_AUTHORITIES
+        )
+        self.media_authority = httpx.get(ready["control_url"], verify=NO_AUTHORITIES).json()[
+            "media_authority"
+        ]
 
     @classmethod
     def start(cls, data: Path) -> Self:

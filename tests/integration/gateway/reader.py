@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from tests.plain_http import NO_AUTHORITIES
+
 if TYPE_CHECKING:
     from tests.integration.gateway.served import Gateway
 
@@ -26,6 +28,7 @@ class Reader:
             base_url=f"http://127.0.0.1:{gateway.port}",
             timeout=httpx.Timeout(10, read=60),
             headers={KEY_HEADER: key},
+            verify=NO_AUTHORITIES,
         )
         self._query = query
         self.last = last

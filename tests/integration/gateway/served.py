@@ -20,6 +20,7 @@ from gateway.app import OPERATIONS
 from gateway.http.api_keys import ensure_first
 from gateway.http.openapi import document
 from tests import forked, waiting
+from tests.plain_http import NO_AUTHORITIES
 from tests.valkey import free_port
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class Api(httpx.Client):
             base_url=f"http://127.0.0.1:{port}",
             headers={} if key is None else {"X-Api-Key": key},
             timeout=timeout,
+            verify=NO_AUTHORITIES,
             event_hooks={"response": [CONTRACT.check]},
         )
 

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests import leaks
 from tests.instance import API_KEY, Instance
 from tests.integration.metrics import panels
+from tests.plain_http import NO_AUTHORITIES
 from tests.prometheus import Prometheus, needed
 from tests.waiting import until
 
@@ -125,7 +126,9 @@ def exported(instance: Instance) -> set[str]:
 
 def flow(instance: Instance, done: threading.Event) -> None:
     headers = {"X-Api-Key": API_KEY}
-    with httpx.Client(base_url=str(instance.api.base_url), headers=headers, timeout=15) as api:
+    with httpx.Client(
+        base_url=str(instance.api.base_url), headers=headers, timeout=15, verify=NO_AUTHORITIES
+    ) as api:
         while not done.wait(0.1):
             body = {"connection": "shop", "to": ANA, "type": "text", "text": TEXT}
             api.post("/api/messages", json=body)

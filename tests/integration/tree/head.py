@@ -27,6 +27,7 @@ from actors.state.open_store import open_documents
 from supervision.keeper.parts import ports, python_module, ray_head
 from supervision.reports import metrics_file, process_files
 from tests import forked, leaks
+from tests.plain_http import NO_AUTHORITIES
 from tests.valkey import PASSWORD, Valkey, free_port
 from tests.waiting import eventually, until
 
@@ -91,7 +92,9 @@ class Head:
             self._simulator = forked.Popen(
                 [*words, "--data", str(self.data / "simulator")], stderr=log, cwd=PROJECT
             )
-        self.simulator = httpx.Client(base_url=f"http://127.0.0.1:{control}", timeout=10)
+        self.simulator = httpx.Client(
+            base_url=f"http://127.0.0.1:{control}", timeout=10, verify=NO_AUTHORITIES
+        )
 
         def answers() -> dict[str, str]:
             where: dict[str, str] = self.simulator.get("/").raise_for_status().json()

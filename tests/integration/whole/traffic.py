@@ -10,6 +10,7 @@ import httpx
 
 from tests.instance import API_KEY
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP
+from tests.plain_http import NO_AUTHORITIES
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Traffic(threading.Thread):
         number = 0
         headers = {"X-Api-Key": API_KEY}
         base = f"http://127.0.0.1:{self._instance.port}"
-        with httpx.Client(base_url=base, headers=headers, timeout=15) as api:
+        with httpx.Client(base_url=base, headers=headers, timeout=15, verify=NO_AUTHORITIES) as api:
             while not self._over.wait(0.2):
                 number += 1
                 for connection, account in ((SHOP, ACCOUNT), (SECOND, OTHER)):

@@ -14,6 +14,7 @@ import pytest
 
 from gateway.http.body import LIMIT
 from tests.integration.gateway.served import KEY
+from tests.plain_http import NO_AUTHORITIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -333,7 +334,7 @@ def test_head_is_get_without_a_body(api: Api) -> None:
         assert answer.status_code == 200
         assert not answer.content
     # The console's pages are no operations of the API: no contract has them.
-    with httpx.Client(base_url=api.base_url) as person:
+    with httpx.Client(base_url=api.base_url, verify=NO_AUTHORITIES) as person:
         for path, status in (("/", 303), ("/console/login", 200)):
             answer, whole = person.head(path), person.get(path)
             assert answer.status_code == whole.status_code == status

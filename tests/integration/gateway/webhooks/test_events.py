@@ -28,6 +28,7 @@ from tests.firestore import Firestore
 from tests.integration.gateway.reader import Reader
 from tests.integration.gateway.served import KEY, ROOT, Gateway
 from tests.integration.gateway.webhooks.telling import tell
+from tests.plain_http import NO_AUTHORITIES
 from tests.waiting import eventually, until
 
 if TYPE_CHECKING:
@@ -259,6 +260,7 @@ async def test_there_is_room_for_so_many_readers(gateway: Gateway) -> None:
         headers={"X-Api-Key": KEY},
         limits=limits,
         timeout=30,
+        verify=NO_AUTHORITIES,
     ) as client:
         opened = 0
         async with AsyncExitStack() as streams:

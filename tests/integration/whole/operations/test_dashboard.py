@@ -11,6 +11,7 @@ import pytest
 from supervision.cluster import TOKEN
 from supervision.keeper.manifest import Plan
 from tests.integration.whole.shop import SHOP, becomes
+from tests.plain_http import NO_AUTHORITIES
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def dashboard(instance: Instance) -> Iterator[httpx.Client]:
         base_url=f"http://127.0.0.1:{plan.ports['ray_dashboard']}",
         headers={"Authorization": f"Bearer {token}"},
         timeout=20,
+        verify=NO_AUTHORITIES,
     ) as client:
         yield client
 
