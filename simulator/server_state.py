@@ -24,8 +24,8 @@ from simulator.phones.code_pairing import Linking
 from simulator.phones.history import History
 from simulator.phones.pairing import Pairing
 from simulator.server.companions import Companion, Companions
-from simulator.server.group_messages import GroupMessages
-from simulator.server.groups import Groups
+from simulator.server.groups.group import Groups
+from simulator.server.groups.messages import GroupMessages
 from simulator.server.messages import Messages
 from simulator.server.notifications import Notices
 from simulator.server.offline_queue import OfflineQueue

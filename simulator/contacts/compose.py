@@ -14,7 +14,7 @@ from simulator.contacts import message_content, poll_votes
 from simulator.contacts.message_content import Target
 from simulator.control.requests import ProblemError, field, optional
 from simulator.media.encryption import MAX_MEDIA, made_up
-from simulator.server.groups import is_group
+from simulator.server.groups.group import is_group
 from simulator.wire.proto_schema import Message
 
 if TYPE_CHECKING:

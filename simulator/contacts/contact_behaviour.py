@@ -14,7 +14,7 @@ from simulator.contacts.message_handler import MAX_RETRIES
 from simulator.contacts.people import ADDRESSINGS
 from simulator.contacts.signal_endpoints import PHONE
 from simulator.server import stanzas
-from simulator.server.groups import is_group
+from simulator.server.groups.group import is_group
 from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import PN_SERVER, Node
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.contacts import message_content
 from simulator.server import stanzas
-from simulator.server.groups import NoGroupError
+from simulator.server.groups.group import NoGroupError
 from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import Node
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from simulator.contacts.signal_endpoints import Bundle, Endpoint
     from simulator.server.companions import Companion
-    from simulator.server.groups import Group
+    from simulator.server.groups.group import Group
     from simulator.server_state import World
 
 

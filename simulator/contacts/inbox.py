@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.server.groups import is_group
+from simulator.server.groups.group import is_group
 
 if TYPE_CHECKING:
     from simulator.store import Store

@@ -22,7 +22,7 @@ from simulator.wire.protocol import (
 
 if TYPE_CHECKING:
     from simulator.contacts.signal_endpoints import Endpoint
-    from simulator.server.groups import Group
+    from simulator.server.groups.group import Group
     from simulator.store import Store
 
 Device = tuple[str, int]

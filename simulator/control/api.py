@@ -36,7 +36,7 @@ from simulator.control.phone_routes import PhoneRoutes
 from simulator.control.requests import ProblemError, body_of, field, number_in, optional, problem
 from simulator.faults import FaultError
 from simulator.phones.pairing import ScanError
-from simulator.server.groups import NoGroupError
+from simulator.server.groups.group import NoGroupError
 from simulator.server_state import Certificate
 from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import PN_SERVER

@@ -12,7 +12,7 @@ from simulator.contacts.contact_behaviour import NoCompanionError
 from simulator.contacts.inbox import Page
 from simulator.contacts.people import ADDRESSINGS, RECEIPTS
 from simulator.control.requests import ProblemError, body_of, field, number_in, optional
-from simulator.server.groups import is_group
+from simulator.server.groups.group import is_group
 from simulator.wire.protocol import LID_SERVER
 
 if TYPE_CHECKING:

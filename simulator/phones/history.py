@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulator.contacts.people import ADDRESSINGS
 from simulator.control.requests import ProblemError, field, optional
-from simulator.server.groups import is_group
+from simulator.server.groups.group import is_group
 from simulator.wire.proto_schema import HistorySync, Message
 
 if TYPE_CHECKING:

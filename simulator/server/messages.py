@@ -10,7 +10,7 @@ import structlog
 
 from simulator.contacts.devices import participant_hash
 from simulator.server import stanzas
-from simulator.server.groups import NoGroupError
+from simulator.server.groups.group import NoGroupError
 from simulator.wire.protocol import GROUP_SERVER, LID_SERVER, PN_SERVER, Node, jid_of, text_of
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
-from simulator.server.group_queries import group_node, member_node
+from simulator.server.groups.queries import group_node, member_node
 from simulator.wire.protocol import LID_SERVER, PN_SERVER, SERVER, Node
 
 if TYPE_CHECKING:
     from simulator.server.companions import Companion
-    from simulator.server.groups import Group
+    from simulator.server.groups.group import Group
     from simulator.server_state import World
 
 

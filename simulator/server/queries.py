@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from simulator.media.store import AUTH_SECONDS
-from simulator.server.group_queries import GroupQueries
+from simulator.server.groups.queries import GroupQueries
 from simulator.server.prekeys import QueryError
 from simulator.wire.protocol import SERVER, Node
 

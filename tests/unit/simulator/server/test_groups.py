@@ -15,7 +15,7 @@ from simulator.wire.protocol import GROUP_SERVER, JID, LID_SERVER, PN_SERVER, No
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from simulator.server.groups import Group
+    from simulator.server.groups.group import Group
     from simulator.server_state import World
     from tests.unit.simulator.device import Device
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simulator.server.groups import Group, NoGroupError
+from simulator.server.groups.group import Group, NoGroupError
 from simulator.server.prekeys import QueryError
 from simulator.wire.protocol import GROUP_SERVER, LID_SERVER, PN_SERVER, Node, jid_of, text_of
 

@@ -23,7 +23,7 @@ from simulator.wire.protocol import Node, jid_of, text_of
 if TYPE_CHECKING:
     from simulator.contacts.signal_endpoints import Endpoint
     from simulator.server.companions import Companion
-    from simulator.server.groups import Group
+    from simulator.server.groups.group import Group
     from simulator.server_state import World
 
 log = structlog.get_logger()
