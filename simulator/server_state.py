@@ -25,7 +25,9 @@ from simulator.phones.history import History
 from simulator.phones.pairing import Pairing
 from simulator.server.companions import Companion, Companions
 from simulator.server.groups.group import Groups
+from simulator.server.groups.membership import Membership
 from simulator.server.groups.messages import GroupMessages
+from simulator.server.groups.queries import GroupQueries
 from simulator.server.messages import Messages
 from simulator.server.notifications import Notices
 from simulator.server.offline_queue import OfflineQueue
@@ -73,7 +75,14 @@ class World:
         self.queue = OfflineQueue(self.store)
         self.switchboard = Switchboard(self.store, self.queue, self.faults)
         self.devices = Devices(self.people, self.endpoints, self.companions)
-        self.notices = Notices(self)
+        self.notices = Notices(
+            store=self.store,
+            people=self.people,
+            companions=self.companions,
+            devices=self.devices,
+            queue=self.queue,
+            switchboard=self.switchboard,
+        )
         self.prekeys = Prekeys(self.people, self.endpoints, self.companions, self.notices)
         self.directory = Directory(self.people, self.devices)
         self.contacts = Contacts(self)
@@ -81,6 +90,8 @@ class World:
         self.composer = Composer(self)
         self.groups = Groups(self.store)
         self.sender_keys = SenderKeys(self.store)
+        self.membership = Membership(self.groups, self.sender_keys, self.notices)
+        self.group_queries = GroupQueries(self.people, self.groups, self.membership)
         self.group_messages = GroupMessages(self)
         self.group_speech = GroupSpeech(self)
         self.history = History(self)

@@ -12,8 +12,6 @@ from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from simulator.contacts.signal_endpoints import Bundle, Endpoint
     from simulator.server.companions import Companion
     from simulator.server.groups.group import Group
@@ -76,20 +74,6 @@ class GroupSpeech:
         )
         stanza = self._stanza(speaker, group, message_id, content, parts)
         self._world.switchboard.deliver(companion.key, stanza)
-
-    def change(self, group: Group, added: Sequence[str], removed: Sequence[str], by: str) -> Group:
-        """Members join and leave; who is or was in it is told, and who left can read no more."""
-        before = group
-        added = [number for number in added if number not in before.members]
-        removed = [number for number in removed if number in before.members]
-        after = self._world.groups.change(group, added, removed)
-        if removed:
-            self._world.sender_keys.renew(group)
-        for tag, changed in (("add", added), ("remove", removed)):
-            if changed:
-                told = {*before.members, *after.members}
-                self._world.notices.members(after, tag, changed, by, sorted(told))
-        return after
 
     def _for_one(
         self,

@@ -56,7 +56,7 @@ class GroupRoutes:
             raise ProblemError(400, "too_many", f"a group has at most {MAX_MEMBERS} members")
         by = world.people.named(optional(body, "by", group.creator).lstrip("+")).number
         with world.store.transaction():
-            group = world.group_speech.change(group, added, removed, by)
+            group = world.membership.change(group, added, removed, by)
         return JSONResponse(_described(group))
 
     def _people(self, body: dict[str, Any], name: str) -> list[str]:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from simulator.media.store import AUTH_SECONDS
-from simulator.server.groups.queries import GroupQueries
-from simulator.server.prekeys import QueryError
+from simulator.server.query_errors import QueryError
 from simulator.wire.protocol import SERVER, Node
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ class Queries:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._groups = GroupQueries(world)
 
     def answer(self, connection: Connection, companion: Companion, query: Any) -> None:
         """Answers within the caller's transaction; the answer leaves after its commit."""
@@ -78,7 +76,7 @@ class Queries:
             case "w:m":
                 return [self._media(companion)]
             case "w:g2":
-                return self._groups.answer(companion, query)
+                return self._world.group_queries.answer(companion, query)
             case "usync":
                 return self._world.directory.answer(query)
             case "passive":

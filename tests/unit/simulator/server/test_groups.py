@@ -111,7 +111,7 @@ async def test_a_key_is_handed_over_once_and_renewed(member: Member) -> None:
     say(world, member.group, "two")
     assert member.read(await device.next("message")) == (["skmsg"], "two")
     with world.store.transaction():
-        world.group_speech.change(member.group, [], [OTHER], FRIEND)
+        world.membership.change(member.group, [], [OTHER], FRIEND)
     removed = await device.next("notification")
     (left,) = removed.get_child("remove").get_children("participant")
     assert left.attrs["jid"] == world.people.named(OTHER).address(member.group.server)
