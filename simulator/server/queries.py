@@ -59,7 +59,7 @@ class Queries:
             # A passive login is given nothing of what waits until it says that it is ready.
             self._world.store.after_commit(lambda: self._world.switchboard.flush(connection))
         if space == "md" and query.get_child("remove-companion-device") is not None:
-            self._world.log_out(companion)
+            self._world.logins.log_out(companion)
 
     def _content(
         self, connection: Connection, companion: Companion, space: str, query: Any
