@@ -86,7 +86,7 @@ async def run(port: int, control_port: int, media_port: int, data: Path) -> None
     world.media.authority = str(authority)
     media = _HttpServer(
         uvicorn.Config(
-            media_application(world),
+            media_application(world.store, world.faults, world.media),
             log_config=None,
             access_log=False,
             lifespan="off",

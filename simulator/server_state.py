@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING
 
 from simulator.contacts.compose import Composer
 from simulator.contacts.contact_behaviour import Speech
+from simulator.contacts.device_changes import DeviceChanges
 from simulator.contacts.devices import Devices
 from simulator.contacts.group_behaviour import GroupSpeech
+from simulator.contacts.inbox import Inbox
 from simulator.contacts.message_handler import Contacts
 from simulator.contacts.people import People
+from simulator.contacts.sealed_content import SealedContent
 from simulator.contacts.sender_keys import SenderKeys
+from simulator.contacts.sent_messages import SentMessages
 from simulator.contacts.signal_endpoints import Endpoints
 from simulator.fault_injector import FaultInjector
 from simulator.faults import Faults
@@ -61,6 +65,11 @@ class World:
         self.endpoints = Endpoints(self.store)
         self.companions = Companions(self.store)
         self.queue = OfflineQueue(self.store)
+        self.groups = Groups(self.store)
+        self.sender_keys = SenderKeys(self.store)
+        self.inbox = Inbox(self.store)
+        self.sent = SentMessages(self.store)
+        self.media = MediaStore(self.store, data / "media")
         self.switchboard = Switchboard(self.store, self.queue, self.faults)
         self.devices = Devices(self.people, self.endpoints, self.companions)
         self.notices = Notices(
@@ -71,6 +80,10 @@ class World:
             queue=self.queue,
             switchboard=self.switchboard,
         )
+        self.prekeys = Prekeys(self.people, self.endpoints, self.companions, self.notices)
+        self.directory = Directory(self.people, self.devices)
+        self.membership = Membership(self.groups, self.sender_keys, self.notices)
+        self.group_queries = GroupQueries(self.people, self.groups, self.membership)
         self.logins = Logins(
             store=self.store,
             faults=self.faults,
@@ -86,23 +99,123 @@ class World:
             switchboard=self.switchboard,
             logins=self.logins,
         )
-        self.prekeys = Prekeys(self.people, self.endpoints, self.companions, self.notices)
-        self.directory = Directory(self.people, self.devices)
-        self.contacts = Contacts(self)
-        self.speech = Speech(self)
-        self.composer = Composer(self)
-        self.groups = Groups(self.store)
-        self.sender_keys = SenderKeys(self.store)
-        self.membership = Membership(self.groups, self.sender_keys, self.notices)
-        self.group_queries = GroupQueries(self.people, self.groups, self.membership)
-        self.group_messages = GroupMessages(self)
-        self.group_speech = GroupSpeech(self)
-        self.history = History(self)
-        self.presence = Presence(self)
-        self.media = MediaStore(self.store, data / "media")
-        self.media_retries = MediaRetries(self)
-        self.pairing = Pairing(self)
-        self.linking = Linking(self)
+        self.device_changes = DeviceChanges(self.people, self.endpoints, self.devices, self.notices)
+        self.sealed_content = SealedContent(self.store, self.people, self.media)
+        self.contacts = Contacts(
+            store=self.store,
+            people=self.people,
+            endpoints=self.endpoints,
+            companions=self.companions,
+            inbox=self.inbox,
+            sent=self.sent,
+            sealed_content=self.sealed_content,
+            switchboard=self.switchboard,
+        )
+        self.group_messages = GroupMessages(
+            people=self.people,
+            endpoints=self.endpoints,
+            companions=self.companions,
+            devices=self.devices,
+            contacts=self.contacts,
+            inbox=self.inbox,
+            sealed_content=self.sealed_content,
+            sender_keys=self.sender_keys,
+            switchboard=self.switchboard,
+        )
+        self.group_speech = GroupSpeech(
+            people=self.people,
+            endpoints=self.endpoints,
+            companions=self.companions,
+            inbox=self.inbox,
+            sealed_content=self.sealed_content,
+            sender_keys=self.sender_keys,
+            prekeys=self.prekeys,
+            group_messages=self.group_messages,
+            switchboard=self.switchboard,
+        )
+        self.speech = Speech(
+            people=self.people,
+            endpoints=self.endpoints,
+            companions=self.companions,
+            groups=self.groups,
+            contacts=self.contacts,
+            sent=self.sent,
+            group_speech=self.group_speech,
+            prekeys=self.prekeys,
+            switchboard=self.switchboard,
+        )
+        self.composer = Composer(
+            store=self.store,
+            people=self.people,
+            groups=self.groups,
+            media=self.media,
+        )
+        self.history = History(
+            store=self.store,
+            people=self.people,
+            groups=self.groups,
+            composer=self.composer,
+            media=self.media,
+            speech=self.speech,
+        )
+        self.media_retries = MediaRetries(
+            store=self.store,
+            people=self.people,
+            media=self.media,
+            switchboard=self.switchboard,
+        )
+        self.presence = Presence(
+            people=self.people,
+            companions=self.companions,
+            groups=self.groups,
+            switchboard=self.switchboard,
+        )
+        self.pairing = Pairing(
+            store=self.store,
+            people=self.people,
+            endpoints=self.endpoints,
+            companions=self.companions,
+            notices=self.notices,
+        )
+        self.linking = Linking(
+            people=self.people,
+            endpoints=self.endpoints,
+            faults=self.faults,
+            pairing=self.pairing,
+        )
+        self.queries = Queries(
+            store=self.store,
+            companions=self.companions,
+            prekeys=self.prekeys,
+            directory=self.directory,
+            group_queries=self.group_queries,
+            media=self.media,
+            history=self.history,
+            logins=self.logins,
+            switchboard=self.switchboard,
+        )
+        self.messages = Messages(
+            store=self.store,
+            faults=self.faults,
+            people=self.people,
+            endpoints=self.endpoints,
+            companions=self.companions,
+            devices=self.devices,
+            groups=self.groups,
+            group_messages=self.group_messages,
+            contacts=self.contacts,
+            switchboard=self.switchboard,
+        )
+        self.receipts = Receipts(
+            store=self.store,
+            queue=self.queue,
+            people=self.people,
+            companions=self.companions,
+            sent=self.sent,
+            speech=self.speech,
+            media_retries=self.media_retries,
+            switchboard=self.switchboard,
+        )
         self.dispatcher = Dispatcher(
             store=self.store,
             companions=self.companions,
@@ -110,9 +223,9 @@ class World:
             pairing=self.pairing,
             linking=self.linking,
             logins=self.logins,
-            queries=Queries(self),
-            messages=Messages(self),
-            receipts=Receipts(self),
+            queries=self.queries,
+            messages=self.messages,
+            receipts=self.receipts,
             presence=self.presence,
         )
         self._serial = 0

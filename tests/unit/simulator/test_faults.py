@@ -143,7 +143,7 @@ async def test_withheld_and_delayed_acks(device: Device, world: World) -> None:
     await device.send(await device.message(FRIEND, "one", "M1"))
     with pytest.raises(TimeoutError):
         await device.next("ack", 0.3)
-    assert len(world.contacts.inbox.received(FRIEND)) == 1
+    assert len(world.inbox.received(FRIEND)) == 1
     inject(world, "delay_acks", seconds=0.3, count=1)
     start = time.monotonic()
     await device.send(await device.message(FRIEND, "two", "M2"))
@@ -160,7 +160,7 @@ async def test_refused_and_swallowed_messages(device: Device, world: World) -> N
     await device.send(await device.message(FRIEND, "two", "M2"))
     with pytest.raises(TimeoutError):
         await device.next("ack", 0.3)
-    assert world.contacts.inbox.received(FRIEND) == []
+    assert world.inbox.received(FRIEND) == []
     assert struck(world) == 2
 
 
@@ -191,7 +191,7 @@ async def test_messages_that_arrive_newest_first(device: Device, world: World) -
         await device.next("message", 0.3)
     assert struck(world) == 0
     with world.store.transaction():
-        assert world.contacts.forget(FRIEND, NUMBER) == 1
+        assert world.device_changes.forget(FRIEND, NUMBER) == 1
     for text in ("three", "four"):
         say(world, text)
     assert await next_read(device, 4) == ["three", "two", "one", "four"]

@@ -96,7 +96,7 @@ async def test_nothing_of_a_replaced_socket_is_accepted(
     conflict = (await device.next("stream:error")).get_child("conflict")
     assert conflict.attrs == {"type": "replaced"}
     await device.closed()
-    assert world.contacts.inbox.received(FRIEND) == []
+    assert world.inbox.received(FRIEND) == []
     await new_socket.close()
 
 

@@ -303,7 +303,7 @@ async def test_what_grows_is_read_in_pages(
             world.people.named(NUMBER), friend, ids[0], message_content.text("text 1"), PN_SERVER
         )
     assert await read(inbox, after=last) == ([], last)
-    assert world.contacts.inbox.received(FRIEND)[0]["deliveries"] == 2
+    assert world.inbox.received(FRIEND)[0]["deliveries"] == 2
     await http.post(f"/phones/{NUMBER}/say", json={"to": FRIEND, "text": "news"})
     assert (await read(inbox, after=last))[0] == ["news"]
     assert (await read(said, after=last_said))[0] == ["news"]
