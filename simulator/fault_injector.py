@@ -38,7 +38,7 @@ class FaultInjector:
         self._logins = logins
 
     def strike(self, fault: Fault) -> int:
-        """Does an instant fault, or begins one that lasts; returns how many sockets it reached."""
+        """Applies an instant fault, or begins a lasting one; returns the number of sockets reached."""
         if fault.lasts is not None:
             loop = asyncio.get_running_loop()
             fault.ends_at = loop.time() + fault.lasts
@@ -69,7 +69,7 @@ class FaultInjector:
         return len(connections)
 
     def clear(self, account: str | None = None, fault_id: int | None = None) -> int:
-        """Ends faults and lets go what they held; returns how many rules ended."""
+        """Ends rules and releases what they held back; returns the number of rules that ended."""
         ended = self._faults.clear(account, fault_id)
         for fault in ended:
             if fault.kind == "freeze" and not self._faults.frozen(fault.account):

@@ -1,4 +1,4 @@
-"""What a person is asked to say over the control port, made into a message.
+"""Builds messages from requests to the control port.
 
 A request's `type` is one of KINDS, `text` when it names none. What a message is about (`reply_to`,
 `target`) is the id of one that its chat has.
@@ -62,7 +62,7 @@ _MADE_UP: Final = 4096
 
 
 class Composer:
-    """Makes messages of requests. Raises ProblemError for what makes none."""
+    """Builds messages from requests. Raises ProblemError for invalid ones."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What the people whom the simulator plays say, and how they answer whoever could not read it."""
+"""Messages from played people to companions, encrypted anew when a retry receipt asks for it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from simulator.contacts.people import People, Person
     from simulator.contacts.sent_messages import SentMessages
     from simulator.contacts.signal_endpoints import Bundle, Endpoint, Endpoints
-    from simulator.server.companions import Companion, Companions
+    from simulator.server.companions import Companion, Companions, DeviceKey
     from simulator.server.groups.group import Groups
     from simulator.server.prekeys import Prekeys
     from simulator.server.switchboard import Switchboard
@@ -47,7 +47,7 @@ class _Spoken:
 
 
 class Speech:
-    """All that was said. Every method runs inside its caller's transaction."""
+    """Sends to persons; `GroupSpeech` to groups. Every method runs inside its caller's transaction."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class Speech:
         return message_id
 
     def answer_retry(
-        self, asked: tuple[str, int], companion: Companion, message_id: str, receipt: Any
+        self, asked: DeviceKey, companion: Companion, message_id: str, receipt: Any
     ) -> bool:
         """Encrypts a message anew for the device that could not read it, under the same id.
 

@@ -25,14 +25,14 @@ class DeviceChanges:
         self._notices = notices
 
     def forget(self, number: str, account: str) -> int:
-        """The person's devices lose their sessions with the account's; how many there were."""
+        """Drops the sessions of the person's devices with the account's; returns their number."""
         return self._endpoints.forget(number, account)
 
     def reinstall(self, number: str, *, same_identity: bool, notify: bool) -> None:
-        """The person's phone loses its sessions and prekeys, and its identity unless told not to.
+        """Resets the phone's sessions and prekeys, and its identity unless `same_identity`.
 
-        With the identity go the registration id and all linked devices, which the phone had
-        vouched for. With `notify` whoever knows the person is told.
+        A new identity comes with a new registration id and without the linked devices, which the
+        old one had vouched for. With `notify` accounts that know the person are notified.
         """
         if same_identity:
             self._endpoints.reset(number)
@@ -47,14 +47,14 @@ class DeviceChanges:
         self._people.relisted(number, renumbered=True)
 
     def link(self, number: str, *, notify: bool) -> int:
-        """The person links one more device; its id."""
+        """Links one more device of the person; returns its id."""
         device = self._devices.add(number)
         if notify:
             self._notices.device(number, "add", device)
         return device
 
     def unlink(self, number: str, device: int, *, notify: bool) -> None:
-        """The person unlinks a device. Raises NoDeviceError when it is none that is played."""
+        """Unlinks a device of the person. Raises NoDeviceError when none is played under the id."""
         self._devices.remove(number, device)
         if notify:
             self._notices.device(number, "remove", device)

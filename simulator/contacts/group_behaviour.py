@@ -1,4 +1,4 @@
-"""What the people whom the simulator plays say in groups."""
+"""Group messages from played people; `contact_behaviour.py` chooses the speaker and stores them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class GroupSpeech:
-    """Every method runs inside its caller's transaction."""
+    """Sends to all members. Every method runs inside its caller's transaction."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What the people whom the simulator plays do with what they get: read, confirm, ask again."""
+"""Messages from companions to played people: decryption, receipts, retry receipts."""
 
 from __future__ import annotations
 

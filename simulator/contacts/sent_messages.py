@@ -11,9 +11,8 @@ from simulator.contacts.inbox import EVERYTHING, Page
 from simulator.wire.proto_schema import Message
 
 if TYPE_CHECKING:
+    from simulator.server.companions import DeviceKey
     from simulator.store import Store
-
-Device = tuple[str, int]
 
 
 class SentMessages:
@@ -48,7 +47,7 @@ class SentMessages:
             device,
         )
 
-    def count_request(self, number: str, message_id: str, peer: Device) -> int:
+    def count_request(self, number: str, message_id: str, peer: DeviceKey) -> int:
         """Counts a peer's request to encrypt the message anew; returns how many it has made."""
         return self._store.number(
             "INSERT INTO asked (number, id, peer, peer_device, count) VALUES (?, ?, ?, ?, 1)"

@@ -1,4 +1,4 @@
-"""History: what the account's own phone tells a linked device of the time before it.
+"""History syncs from the account's own phone to its linked devices.
 
 After whatsmeow `message.go` (handleHistorySyncNotificationLoop) and Baileys `utils/history`: a
 HistorySync, deflated, encrypted as media of type `md-msg-hist`, and named by a HistorySyncNotification

@@ -56,7 +56,7 @@ class Dispatcher:
         self._arrived: list[tuple[Connection, Any]] = []
 
     def entered(self, connection: Connection, payload: Any) -> None:
-        """A client finished its handshake: it registers, or it logs in."""
+        """Starts the pairing or the login of a client that finished its handshake."""
         # What came before this login is handled before it: from then on nothing of the device's
         # old socket counts (G6).
         self._handle_all()
@@ -68,7 +68,7 @@ class Dispatcher:
             self._logins.log_in(connection, payload)
 
     def left(self, connection: Connection) -> None:
-        """The connection's socket is gone."""
+        """Removes a connection whose socket closed."""
         device = connection.device
         if device is not None and self._switchboard.live(device) is connection:
             self._presence.left(device)
@@ -77,10 +77,10 @@ class Dispatcher:
         self._linking.left(connection)
 
     def handle(self, connection: Connection, stanza: Any) -> None:
-        """Handles a stanza at the end of the loop's turn, together with all that came in it.
+        """Queues a stanza until the end of the loop's turn, whose stanzas share a transaction.
 
-        They share a transaction. A failure of ours undoes that stanza alone and is logged; the
-        client gets no answer, as from a server that lost it.
+        A handler that fails rolls back its stanza alone and is logged; the client gets no answer,
+        as from a server that lost it.
         """
         if not self._arrived:
             asyncio.get_running_loop().call_soon(self._handle_all)

@@ -98,7 +98,7 @@ class Logins:
             self._switchboard.flush(connection)
 
     def log_out(self, companion: Companion) -> None:
-        """Unlinks the device, as the phone's owner or the device itself asked: it must pair anew.
+        """Unlinks a device at the request of its owner or of itself; it must pair anew.
 
         Runs within the caller's transaction.
         """

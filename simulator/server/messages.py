@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from simulator.contacts.people import People, Person
     from simulator.contacts.signal_endpoints import Endpoints
     from simulator.faults import Faults
-    from simulator.server.companions import Companion, Companions
+    from simulator.server.companions import Companion, Companions, DeviceKey
     from simulator.server.groups.group import Groups
     from simulator.server.groups.messages import GroupMessages
     from simulator.server.switchboard import Switchboard
@@ -30,8 +30,6 @@ log = structlog.get_logger()
 
 MAX_DEVICES: Final = 256
 """Of one fan-out; each costs an encryption at its other end."""
-
-Device = tuple[str, int]
 
 
 class Messages:
@@ -128,9 +126,9 @@ class Messages:
         person = self._people.at(to)
         return recipient if person is not None and person.number == companion.number else to
 
-    def _parts(self, message: Any, to: Any) -> dict[Device, Any]:
+    def _parts(self, message: Any, to: Any) -> dict[DeviceKey, Any]:
         """The ciphertext for each device: of a fan-out, or the one of a direct message."""
-        parts: dict[Device, Any] = {}
+        parts: dict[DeviceKey, Any] = {}
         direct = message.get_child("enc")
         if direct is not None:
             person = self._people.at(to)
@@ -147,7 +145,7 @@ class Messages:
     def _route(
         self,
         sender: Companion,
-        device: Device,
+        device: DeviceKey,
         enc: Any,
         *,
         message: Any,
@@ -194,7 +192,7 @@ class Messages:
         sender: Companion,
         message: Any,
         chat: Person,
-        parts: dict[Device, Any],
+        parts: dict[DeviceKey, Any],
         to: Any,
     ) -> dict[str, Any]:
         """The `phash` of the devices that should have been written to, when they were not all.

@@ -1,4 +1,4 @@
-"""Notifications: what the server tells accounts of its own accord.
+"""Notifications: changes of devices, identities, groups and prekeys that the server reports.
 
 Shapes after whatsmeow `notification.go` and whatsapp-rust `handlers/notification.rs`: one change
 of a device list a notification, with the hash that the list has afterwards.

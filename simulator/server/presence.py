@@ -1,4 +1,4 @@
-"""Who is online and who is typing: told at once or never, and kept nowhere.
+"""Presence and typing: passed on at once to clients that are online, stored nowhere.
 
 Shapes after whatsmeow `presence.go`: a presence goes to those who subscribed to it and are online
 themselves, a chat state to the devices that are there.
@@ -19,15 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from simulator.contacts.people import People
-    from simulator.server.companions import Companion, Companions
+    from simulator.server.companions import Companion, Companions, DeviceKey
     from simulator.server.groups.group import Groups
     from simulator.server.switchboard import Switchboard
     from simulator.wire.connection import Connection
 
 STATES: Final = {"composing": "", "recording": "audio", "paused": ""}
 _SEEN: Final = 1000
-
-Device = tuple[str, int]
 
 
 @dataclass
@@ -36,12 +34,12 @@ class _Shown:
 
     available: bool = False
     last_seen: float = 0.0
-    subscribers: dict[Device, str] = field(default_factory=dict)
+    subscribers: dict[DeviceKey, str] = field(default_factory=dict)
     seen: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_SEEN))
 
 
 class Presence:
-    """Ends with the process, as with a connection that was cut."""
+    """Presence of every person, in memory: it ends with the process."""
 
     def __init__(
         self,
@@ -56,7 +54,7 @@ class Presence:
         self._groups = groups
         self._switchboard = switchboard
         self._shown: dict[str, _Shown] = {}
-        self._online: set[Device] = set()
+        self._online: set[DeviceKey] = set()
 
     def accept(self, connection: Connection, companion: Companion, stanza: Any) -> None:
         """A companion says that it is online or not, asks for another's presence, or types."""
@@ -93,7 +91,7 @@ class Presence:
         if person is not None:
             self._spread(companion.number, person.number, state, to.server)
 
-    def left(self, device: Device) -> None:
+    def left(self, device: DeviceKey) -> None:
         """The device's socket is gone."""
         self._now(device, online=False)
         for shown in self._shown.values():
@@ -125,14 +123,14 @@ class Presence:
         """Whether the person, or one of the account's companions, is online."""
         return self._of(number).available
 
-    def _now(self, device: Device, *, online: bool) -> None:
+    def _now(self, device: DeviceKey, *, online: bool) -> None:
         (self._online.add if online else self._online.discard)(device)
         number = device[0]
         available = any(account == number for account, _ in self._online)
         if available != self._of(number).available:
             self.set(number, available=available)
 
-    def _tell(self, number: str, devices: Iterable[Device]) -> None:
+    def _tell(self, number: str, devices: Iterable[DeviceKey]) -> None:
         shown, person = self._of(number), self._people.named(number)
         for device in list(devices):
             connection = self._switchboard.live(device)

@@ -1,4 +1,4 @@
-"""Queries (iq) of a logged-in companion, and what a client expects to hear."""
+"""Answers the queries (iq) of a logged-in companion."""
 
 from __future__ import annotations
 

@@ -17,9 +17,9 @@ class QueryError(Exception):
 
 
 def asked_about(listed: Any) -> list[Any]:
-    """The users of a query.
+    """Returns the users that a query names.
 
-    Raises QueryError for so many that making them up would hold up everyone else.
+    Raises QueryError above MAX_USERS: creating that many would delay every other client.
     """
     users: list[Any] = listed.get_children("user")
     if len(users) > MAX_USERS:

@@ -25,11 +25,10 @@ class StaticKey:
         self.identity = issue(self._root, store.secret("static", new_private_key))
 
     def rotate(self, certificate: Certificate = "valid") -> None:
-        """Replaces the static key by another one under the same root.
+        """Replaces the static key; its certificate is valid, expired, or forged by another root.
 
-        A client that resumes against the one it knew has to fall back (XXfallback). With an
-        `expired` certificate, or one that is `forged` under another root, no client may go on;
-        the next rotation mends it, and so does a restart.
+        A client that resumes with the previous key falls back (XXfallback). Under an `expired` or
+        a `forged` certificate no client may proceed until the next rotation or a restart.
         """
         static = self._store.replace_secret("static", new_private_key())
         root = new_private_key() if certificate == "forged" else self._root

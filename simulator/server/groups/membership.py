@@ -21,7 +21,10 @@ class Membership:
         self._notices = notices
 
     def change(self, group: Group, added: Sequence[str], removed: Sequence[str], by: str) -> Group:
-        """Members join and leave; who is or was in it is told, and who left can read no more."""
+        """Adds and removes members and notifies present and former ones.
+
+        A removed member cannot decrypt later messages: played senders renew their keys.
+        """
         before = group
         added = [number for number in added if number not in before.members]
         removed = [number for number in removed if number in before.members]

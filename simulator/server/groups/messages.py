@@ -1,4 +1,4 @@
-"""Group messages of a companion's: to whom they go, and what a member who is played makes of them.
+"""Routes a companion's group messages; played members decrypt and confirm them.
 
 Shapes after whatsmeow `send.go` (sendGroup), `message.go` (decryptMessages) and `retry.go`: one
 `skmsg` for all, and beside it a `pkmsg` or `msg` for each device that is handed the sender key.
@@ -28,13 +28,11 @@ if TYPE_CHECKING:
     from simulator.contacts.sealed_content import SealedContent
     from simulator.contacts.sender_keys import SenderKeys
     from simulator.contacts.signal_endpoints import Endpoint, Endpoints
-    from simulator.server.companions import Companion, Companions
+    from simulator.server.companions import Companion, Companions, DeviceKey
     from simulator.server.groups.group import Group
     from simulator.server.switchboard import Switchboard
 
 log = structlog.get_logger()
-
-Device = tuple[str, int]
 
 
 class GroupMessages:
@@ -63,7 +61,7 @@ class GroupMessages:
         self._sender_keys = sender_keys
         self._switchboard = switchboard
 
-    def expected(self, group: Group) -> set[Device]:
+    def expected(self, group: Group) -> set[DeviceKey]:
         """All devices of all members."""
         devices = self._devices
         return {(number, device) for number in group.members for device in devices.of(number)}
@@ -101,8 +99,8 @@ class GroupMessages:
             elif endpoint is not None:
                 self._receive(endpoint, sender, message, group, encs)
 
-    def _parts(self, message: Any) -> tuple[dict[Device, Any], Any]:
-        own: dict[Device, Any] = {}
+    def _parts(self, message: Any) -> tuple[dict[DeviceKey, Any], Any]:
+        own: dict[DeviceKey, Any] = {}
         for participants in message.get_children("participants"):
             for one in participants.get_children("to"):
                 jid, enc = jid_of(one, "jid"), one.get_child("enc")

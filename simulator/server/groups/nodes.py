@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def member_node(people: People, group: Group, number: str) -> Any:
-    """A member by the group's kind of address, with the other one beside it."""
+    """Returns a member's node: the address of the group's kind, and the other one beside it."""
     person = people.named(number)
     attrs: dict[str, Any] = {"jid": person.address(group.server)}
     if group.server == LID_SERVER:
@@ -25,7 +25,7 @@ def member_node(people: People, group: Group, number: str) -> Any:
 
 
 def group_node(people: People, group: Group) -> Any:
-    """A group with all its members."""
+    """Returns a group's node with all its members."""
     creator = people.named(group.creator)
     attrs: dict[str, Any] = {
         "id": group.id,

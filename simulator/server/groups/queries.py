@@ -1,4 +1,4 @@
-"""What clients ask about groups, and how they leave them (whatsmeow `group.go`)."""
+"""Answers queries about groups, and the request to leave one (whatsmeow `group.go`)."""
 
 from __future__ import annotations
 
