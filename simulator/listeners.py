@@ -86,7 +86,7 @@ async def run(port: int, control_port: int, media_port: int, data: Path) -> None
     world.media.authority = str(authority)
     media = _HttpServer(
         uvicorn.Config(
-            media_application(world),
+            media_application(world.store, world.faults, world.media),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -120,7 +120,7 @@ async def run(port: int, control_port: int, media_port: int, data: Path) -> None
                 "ws_url": ws_url,
                 "control_url": control_url,
                 "media_host": world.media.host,
-                "root_key": world.root_key.hex(),
+                "root_key": world.static_key.root_key.hex(),
             }
             print(json.dumps(ready), flush=True)  # noqa: T201 - the line that a starter waits for
             log.info("ready", action="ready")

@@ -1,4 +1,4 @@
-"""What a person is asked to say over the control port, made into a message.
+"""Builds messages from requests to the control port.
 
 A request's `type` is one of KINDS, `text` when it names none. What a message is about (`reply_to`,
 `target`) is the id of one that its chat has.
@@ -14,14 +14,16 @@ from simulator.contacts import message_content, poll_votes
 from simulator.contacts.message_content import Target
 from simulator.control.requests import ProblemError, field, optional
 from simulator.media.encryption import MAX_MEDIA, made_up
-from simulator.server.groups import is_group
+from simulator.server.groups.group import is_group
 from simulator.wire.proto_schema import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from simulator.contacts.people import Person
-    from simulator.server_state import World
+    from simulator.contacts.people import People, Person
+    from simulator.media.store import MediaStore
+    from simulator.server.groups.group import Groups
+    from simulator.store import Store
 
 # WhatsApp's own limits, in characters and in options.
 MAX_TEXT: Final = 65536
@@ -60,10 +62,20 @@ _MADE_UP: Final = 4096
 
 
 class Composer:
-    """Makes messages of requests. Raises ProblemError for what makes none."""
+    """Builds messages from requests. Raises ProblemError for invalid ones."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(
+        self,
+        *,
+        store: Store,
+        people: People,
+        groups: Groups,
+        media: MediaStore,
+    ) -> None:
+        self._store = store
+        self._people = people
+        self._groups = groups
+        self._media = media
         self._makers: dict[str, Callable[[dict[str, Any], Callable[[str], Target]], Any]] = {
             "text": lambda body, _: message_content.text(text_of_request(body)),
             "reaction": lambda body, about: message_content.reaction(
@@ -78,7 +90,7 @@ class Composer:
             "location": lambda body, _: _location(body),
             "contact": lambda body, _: self._contact(body),
             "poll": lambda body, _: _poll(body),
-            **{kind: self._media(kind) for kind in message_content.MEDIA},
+            **{kind: self._media_maker(kind) for kind in message_content.MEDIA},
         }
 
     def check(self, body: dict[str, Any]) -> str:
@@ -110,7 +122,7 @@ class Composer:
 
     def _target(self, message_id: str, speaker: Person, chat: str, server: str) -> Target:
         """The message of that id in the chat, whoever wrote it."""
-        found = self._world.store.row(
+        found = self._store.row(
             "SELECT number AS author, content, text FROM said WHERE id = ?1"
             " AND (recipient = ?2 OR number = ?2 AND recipient = ?3)"
             " UNION ALL SELECT sender, content, text FROM inbox WHERE id = ?1"
@@ -122,7 +134,7 @@ class Composer:
         if found is None:
             raise ProblemError(404, "no_such_message", "the chat has no message of that id")
         content = bytes(found["content"])
-        author = self._world.people.named(found["author"])
+        author = self._people.named(found["author"])
         return Target(
             id=message_id,
             chat=self._chat_address(chat, server),
@@ -136,26 +148,26 @@ class Composer:
 
     def _chat_address(self, chat: str, server: str) -> Any:
         if is_group(chat):
-            return self._world.groups.named(chat).address
-        return self._world.people.named(chat).address(server)
+            return self._groups.named(chat).address
+        return self._people.named(chat).address(server)
 
     def _contact(self, body: dict[str, Any]) -> Any:
         name, card = _short(body, "name"), _short(body, "vcard")
         if not card:
-            number = self._world.people.named(field(body, "phone", str).lstrip("+")).number
+            number = self._people.named(field(body, "phone", str).lstrip("+")).number
             card = message_content.vcard_of(name, number)
         return message_content.contact(name, card)
 
-    def _media(self, kind: str) -> Callable[[dict[str, Any], Any], Any]:
+    def _media_maker(self, kind: str) -> Callable[[dict[str, Any], Any], Any]:
         def make(body: dict[str, Any], _: Any) -> Any:
             fields: dict[str, Any] = {"mimetype": _short(body, "mimetype") or _MIMETYPES[kind]}
             for name in KINDS[kind] & body.keys() - {*_FILE, "text"}:
                 fields[name] = _field_of_media(body, name)
             if "text" in body:
                 fields["caption"] = text_of_request(body)
-            sealed, path = self._world.media.put(_file(body), kind)
+            sealed, path = self._media.put(_file(body), kind)
             return message_content.media(
-                kind, sealed, f"https://{self._world.media.host}{path}", path, fields
+                kind, sealed, f"https://{self._media.host}{path}", path, fields
             )
 
         return make

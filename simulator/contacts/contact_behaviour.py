@@ -1,30 +1,34 @@
-"""What the people whom the simulator plays say, and how they answer whoever could not read it."""
+"""Messages from played people to companions, encrypted anew when a retry receipt asks for it."""
 
 from __future__ import annotations
 
-import secrets
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from simulator.contacts import message_content
 from simulator.contacts.devices import NoDeviceError
-from simulator.contacts.inbox import EVERYTHING, Page
 from simulator.contacts.message_handler import MAX_RETRIES
 from simulator.contacts.people import ADDRESSINGS
+from simulator.contacts.sent_messages import said_content
 from simulator.contacts.signal_endpoints import PHONE
 from simulator.server import stanzas
-from simulator.server.groups import is_group
+from simulator.server.groups.group import is_group
 from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import PN_SERVER, Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simulator.contacts.people import Person
-    from simulator.contacts.signal_endpoints import Bundle, Endpoint
-    from simulator.server.companions import Companion
-    from simulator.server_state import World
+    from simulator.contacts.group_behaviour import GroupSpeech
+    from simulator.contacts.message_handler import Contacts
+    from simulator.contacts.people import People, Person
+    from simulator.contacts.sent_messages import SentMessages
+    from simulator.contacts.signal_endpoints import Bundle, Endpoint, Endpoints
+    from simulator.server.companions import Companion, Companions, DeviceKey
+    from simulator.server.groups.group import Groups
+    from simulator.server.prekeys import Prekeys
+    from simulator.server.switchboard import Switchboard
 
 
 class NoCompanionError(Exception):
@@ -43,10 +47,30 @@ class _Spoken:
 
 
 class Speech:
-    """All that was said. Every method runs inside its caller's transaction."""
+    """Sends to persons; `GroupSpeech` to groups. Every method runs inside its caller's transaction."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(
+        self,
+        *,
+        people: People,
+        endpoints: Endpoints,
+        companions: Companions,
+        groups: Groups,
+        contacts: Contacts,
+        sent: SentMessages,
+        group_speech: GroupSpeech,
+        prekeys: Prekeys,
+        switchboard: Switchboard,
+    ) -> None:
+        self._people = people
+        self._endpoints = endpoints
+        self._companions = companions
+        self._groups = groups
+        self._contacts = contacts
+        self._sent = sent
+        self._group_speech = group_speech
+        self._prekeys = prekeys
+        self._switchboard = switchboard
 
     def say(
         self, number: str, to: str, text: str, *, device: int = PHONE, addressing: str | None = None
@@ -79,12 +103,12 @@ class Speech:
         """
         if is_group(to):
             return self._in_group(number, to, message, device)
-        sender, recipient = self._world.people.named(number), self._world.people.named(to)
-        speaker = self._world.endpoints.get(number, device)
+        sender, recipient = self._people.named(number), self._people.named(to)
+        speaker = self._endpoints.get(number, device)
         if speaker is None:
             raise NoDeviceError
-        devices = [] if to == number else self._world.companions.of(to)
-        own = self._world.companions.of(number)
+        devices = [] if to == number else self._companions.of(to)
+        own = self._companions.of(number)
         if addressing is None:
             server = (recipient if own else sender).addressing or PN_SERVER
         else:
@@ -92,55 +116,39 @@ class Speech:
         content = message(sender, server)
         if not devices and not own:
             raise NoCompanionError
-        message_id = self._noted(number, device, to, content, server)
+        message_id = self._sent.add(number, device, to, content, server)
         spoken = _Spoken(sender, recipient, message_id, content, server)
         for companion in (*devices, *own):
             self._write(speaker, companion, spoken)
         if own and to != number:
-            self._world.contacts.hear(sender, recipient, message_id, content, server)
+            self._contacts.hear(sender, recipient, message_id, content, server)
         return message_id
 
     def _in_group(
         self, number: str, to: str, message: Callable[[Person, str], Any], device: int
     ) -> str:
-        group = self._world.groups.named(to)
-        speaker = self._world.endpoints.get(number, device)
+        group = self._groups.named(to)
+        speaker = self._endpoints.get(number, device)
         if speaker is None:
             raise NoDeviceError
-        content = message(self._world.people.named(number), group.server)
-        if not self._world.group_speech.listeners(group):
+        content = message(self._people.named(number), group.server)
+        if not self._group_speech.listeners(group):
             raise NoCompanionError
-        message_id = self._noted(number, device, group.chat, content, group.server)
-        self._world.group_speech.say(speaker, group, message_id, content)
-        return message_id
-
-    def _noted(self, number: str, device: int, to: str, content: Any, server: str) -> str:
-        message_id = f"3EB0{secrets.token_hex(9).upper()}"
-        self._world.store.execute(
-            "INSERT INTO said (number, device, recipient, id, text, content, addressing, at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            number,
-            device,
-            to,
-            message_id,
-            message_content.described(content)[1] or "",
-            content.SerializeToString(),
-            server,
-            time.time(),
-        )
+        message_id = self._sent.add(number, device, group.chat, content, group.server)
+        self._group_speech.say(speaker, group, message_id, content)
         return message_id
 
     def to_companion(self, companion: Companion, content: Any) -> str:
         """Tells a companion of the phone's own account something that no person says."""
         number = companion.number
-        person = self._world.people.named(number)
-        message_id = self._noted(number, PHONE, number, content, PN_SERVER)
+        person = self._people.named(number)
+        message_id = self._sent.add(number, PHONE, number, content, PN_SERVER)
         spoken = _Spoken(person, person, message_id, content, PN_SERVER)
-        self._write(self._world.endpoints.phone(number), companion, spoken)
+        self._write(self._endpoints.phone(number), companion, spoken)
         return message_id
 
     def answer_retry(
-        self, asked: tuple[str, int], companion: Companion, message_id: str, receipt: Any
+        self, asked: DeviceKey, companion: Companion, message_id: str, receipt: Any
     ) -> bool:
         """Encrypts a message anew for the device that could not read it, under the same id.
 
@@ -149,34 +157,21 @@ class Speech:
         Returns whether it was.
         """
         number, device = asked
-        said = self._world.store.row(
-            "SELECT * FROM said WHERE number = ? AND id = ? AND device = ?",
-            number,
-            message_id,
-            device,
-        )
-        speaker = self._world.endpoints.get(number, device)
+        said = self._sent.find(number, message_id, device)
+        speaker = self._endpoints.get(number, device)
         if said is None or speaker is None:
             return False
-        group = self._world.groups.named(to) if is_group(to := said["recipient"]) else None
+        group = self._groups.named(to) if is_group(to := said["recipient"]) else None
         if companion.number not in ((number, to) if group is None else group.members):
             return False
-        times = self._world.store.number(
-            "INSERT INTO asked (number, id, peer, peer_device, count) VALUES (?, ?, ?, ?, 1)"
-            " ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count",
-            number,
-            message_id,
-            *companion.key,
-        )
+        times = self._sent.count_request(number, message_id, companion.key)
         count = _retry_count(receipt)
         if times > MAX_RETRIES or not 1 <= count <= MAX_RETRIES:
             return False
-        self._world.store.execute(
-            "UPDATE said SET retries = retries + 1 WHERE number = ? AND id = ?", number, message_id
-        )
-        keys = self._world.prekeys.from_retry(companion, receipt)
+        self._sent.count_retry(number, message_id)
+        keys = self._prekeys.from_retry(companion, receipt)
         if group is not None:
-            self._world.group_speech.again(
+            self._group_speech.again(
                 speaker,
                 companion,
                 group,
@@ -187,52 +182,14 @@ class Speech:
             )
             return True
         spoken = _Spoken(
-            self._world.people.named(number),
-            self._world.people.named(to),
+            self._people.named(number),
+            self._people.named(to),
             message_id,
             said_content(said),
             said["addressing"],
         )
         self._write(speaker, companion, spoken, bundle=keys, count=count)
         return True
-
-    def said(self, number: str, page: Page = EVERYTHING) -> list[dict[str, Any]]:
-        """What a person said, and what came back: delivered, read, asked again how often."""
-        now = time.time()
-        return [
-            {
-                "index": row["seq"],
-                "id": row["id"],
-                "device": row["device"],
-                "to": row["recipient"],
-                **_shown(said_content(row)),
-                "at": row["at"],
-                "delivered": 0 < row["delivered"] <= now,
-                "read": 0 < row["read"] <= now,
-                "retries": row["retries"],
-            }
-            for row in self._world.store.rows(
-                "SELECT * FROM said WHERE number = ? AND seq > ? ORDER BY seq LIMIT ?",
-                number,
-                page.after,
-                page.limit,
-            )
-        ]
-
-    def told(self, number: str, message_ids: list[str], column: str, at: float) -> None:
-        """Notes that a message of this person is `delivered` or `read`, and since when (seconds).
-
-        The first time counts.
-        """
-        assert column in ("delivered", "read")
-        for message_id in message_ids:
-            self._world.store.execute(
-                f"UPDATE said SET {column} = ?1"  # noqa: S608
-                f" WHERE number = ?2 AND id = ?3 AND ({column} = 0 OR {column} > ?1)",
-                at,
-                number,
-                message_id,
-            )
 
     def _write(
         self,
@@ -254,7 +211,7 @@ class Speech:
         else:
             message.CopyFrom(spoken.content)
         if bundle is None and (count > 1 or not speaker.has_session(companion.key)):
-            bundle = self._world.prekeys.take(companion)
+            bundle = self._prekeys.take(companion)
         kind, sealed = speaker.encrypt(companion.key, message.SerializeToString(), bundle)
         content = [
             stanzas.enc(kind, sealed, count, message_content.sealed_attributes(spoken.content))
@@ -274,18 +231,7 @@ class Speech:
             stanza.attrs["category"] = "peer"
             for name in ("recipient", "peer_recipient_lid"):
                 del stanza.attrs[name]
-        self._world.switchboard.deliver(companion.key, stanza)
-
-
-def said_content(row: Any) -> Any:
-    """The message of a row of `said`; one of the first versions is a text."""
-    content = bytes(row["content"])
-    return Message.FromString(content) if content else message_content.text(row["text"])
-
-
-def _shown(message: Any) -> dict[str, Any]:
-    kind, text, fields = message_content.described(message)
-    return {"type": kind or "protocol", "text": text, "content": fields}
+        self._switchboard.deliver(companion.key, stanza)
 
 
 def _retry_count(receipt: Any) -> int:

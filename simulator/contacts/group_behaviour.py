@@ -1,4 +1,4 @@
-"""What the people whom the simulator plays say in groups."""
+"""Group messages from played people; `contact_behaviour.py` chooses the speaker and stores them."""
 
 from __future__ import annotations
 
@@ -7,28 +7,52 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.contacts import message_content
 from simulator.server import stanzas
-from simulator.server.groups import NoGroupError
+from simulator.server.groups.group import NoGroupError
 from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from simulator.contacts.signal_endpoints import Bundle, Endpoint
-    from simulator.server.companions import Companion
-    from simulator.server.groups import Group
-    from simulator.server_state import World
+    from simulator.contacts.inbox import Inbox
+    from simulator.contacts.people import People
+    from simulator.contacts.sealed_content import SealedContent
+    from simulator.contacts.sender_keys import SenderKeys
+    from simulator.contacts.signal_endpoints import Bundle, Endpoint, Endpoints
+    from simulator.server.companions import Companion, Companions
+    from simulator.server.groups.group import Group
+    from simulator.server.groups.messages import GroupMessages
+    from simulator.server.prekeys import Prekeys
+    from simulator.server.switchboard import Switchboard
 
 
 class GroupSpeech:
-    """Every method runs inside its caller's transaction."""
+    """Sends to all members. Every method runs inside its caller's transaction."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(
+        self,
+        *,
+        people: People,
+        endpoints: Endpoints,
+        companions: Companions,
+        inbox: Inbox,
+        sealed_content: SealedContent,
+        sender_keys: SenderKeys,
+        prekeys: Prekeys,
+        group_messages: GroupMessages,
+        switchboard: Switchboard,
+    ) -> None:
+        self._people = people
+        self._endpoints = endpoints
+        self._companions = companions
+        self._inbox = inbox
+        self._sealed_content = sealed_content
+        self._sender_keys = sender_keys
+        self._prekeys = prekeys
+        self._group_messages = group_messages
+        self._switchboard = switchboard
 
     def listeners(self, group: Group) -> list[Companion]:
         """The linked devices of all members."""
-        return [one for number in group.members for one in self._world.companions.of(number)]
+        return [one for number in group.members for one in self._companions.of(number)]
 
     def say(self, speaker: Endpoint, group: Group, message_id: str, content: Any) -> None:
         """Encrypts once for all, and hands the key to each device that lacks it.
@@ -37,17 +61,15 @@ class GroupSpeech:
         """
         if speaker.number not in group.members:
             raise NoGroupError
-        handed_over, sealed = self._world.sender_keys.encrypt(
-            group, speaker, content.SerializeToString()
-        )
+        handed_over, sealed = self._sender_keys.encrypt(group, speaker, content.SerializeToString())
         common = stanzas.enc("skmsg", sealed, more=message_content.sealed_attributes(content))
         for companion in self.listeners(group):
             parts = [common]
-            if not self._world.sender_keys.shared(group, speaker, companion.key):
+            if not self._sender_keys.shared(group, speaker, companion.key):
                 key = _key(group, handed_over)
                 parts = [*self._for_one(speaker, companion, key), common]
             stanza = self._stanza(speaker, group, message_id, content, parts)
-            self._world.switchboard.deliver(companion.key, stanza)
+            self._switchboard.deliver(companion.key, stanza)
         self._hear(speaker, group, message_id, content)
 
     def again(
@@ -62,7 +84,7 @@ class GroupSpeech:
         count: int,
     ) -> None:
         """For one device that could not read: the message with the key, over their session."""
-        handed_over = self._world.sender_keys.handed_over(group, speaker)
+        handed_over = self._sender_keys.handed_over(group, speaker)
         message = Message()
         message.CopyFrom(content)
         message.MergeFrom(_key(group, handed_over))
@@ -75,21 +97,7 @@ class GroupSpeech:
             more=message_content.sealed_attributes(content),
         )
         stanza = self._stanza(speaker, group, message_id, content, parts)
-        self._world.switchboard.deliver(companion.key, stanza)
-
-    def change(self, group: Group, added: Sequence[str], removed: Sequence[str], by: str) -> Group:
-        """Members join and leave; who is or was in it is told, and who left can read no more."""
-        before = group
-        added = [number for number in added if number not in before.members]
-        removed = [number for number in removed if number in before.members]
-        after = self._world.groups.change(group, added, removed)
-        if removed:
-            self._world.sender_keys.renew(group)
-        for tag, changed in (("add", added), ("remove", removed)):
-            if changed:
-                told = {*before.members, *after.members}
-                self._world.notices.members(after, tag, changed, by, sorted(told))
-        return after
+        self._switchboard.deliver(companion.key, stanza)
 
     def _for_one(
         self,
@@ -102,7 +110,7 @@ class GroupSpeech:
         more: dict[str, str] | None = None,
     ) -> list[Any]:
         if bundle is None and (count > 1 or not speaker.has_session(companion.key)):
-            bundle = self._world.prekeys.take(companion)
+            bundle = self._prekeys.take(companion)
         kind, sealed = speaker.encrypt(companion.key, message.SerializeToString(), bundle)
         parts = [stanzas.enc(kind, sealed, count, more)]
         if kind == "pkmsg" and speaker.adv:
@@ -112,7 +120,7 @@ class GroupSpeech:
     def _stanza(
         self, speaker: Endpoint, group: Group, message_id: str, content: Any, parts: list[Any]
     ) -> Any:
-        person = self._world.people.named(speaker.number)
+        person = self._people.named(speaker.number)
         stanza = stanzas.group_message(
             group, person, speaker.device, message_id, parts, now=time.time()
         )
@@ -125,18 +133,18 @@ class GroupSpeech:
         for number in group.members:
             if number == speaker.number:
                 continue
-            for endpoint in self._world.endpoints.of(number).values():
-                self._world.contacts.inbox.keep(
+            for endpoint in self._endpoints.of(number).values():
+                self._inbox.keep(
                     (number, endpoint.device),
                     speaker.number,
                     message_id,
                     chat=group.chat,
                     kind=kind or "unknown",
                     text=text,
-                    fields=fields | self._world.contacts.opened(content, speaker.number),
+                    fields=fields | self._sealed_content.opened(content, speaker.number),
                     content=content.SerializeToString(),
                 )
-                self._world.group_messages.confirm(endpoint, speaker.number, message_id, group)
+                self._group_messages.confirm(endpoint, speaker.number, message_id, group)
 
 
 def _key(group: Group, handed_over: bytes) -> Any:

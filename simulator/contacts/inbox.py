@@ -7,12 +7,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.server.groups import is_group
+from simulator.server.groups.group import is_group
 
 if TYPE_CHECKING:
+    from simulator.server.companions import DeviceKey
     from simulator.store import Store
-
-Device = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Inbox:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def again(self, device: Device, sender: str, message_id: str, ciphertext: bytes) -> bool:
+    def again(self, device: DeviceKey, sender: str, message_id: str, ciphertext: bytes) -> bool:
         """Counts a message that comes to a device again with the very same ciphertext."""
         return (
             self._store.execute(
@@ -48,7 +47,7 @@ class Inbox:
 
     def keep(
         self,
-        device: Device,
+        device: DeviceKey,
         sender: str,
         message_id: str,
         *,

@@ -1,16 +1,14 @@
-"""What the people whom the simulator plays do with what they get: read, confirm, ask again."""
+"""Messages from companions to played people: decryption, receipts, retry receipts."""
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from simulator.contacts import message_content, poll_votes
-from simulator.contacts.inbox import Inbox
+from simulator.contacts import message_content
 from simulator.contacts.signal_endpoints import PHONE, Endpoint, UndecryptableError
 from simulator.phones import adv
 from simulator.server import stanzas
@@ -18,9 +16,14 @@ from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import PreKeySignalMessage
 
 if TYPE_CHECKING:
-    from simulator.contacts.people import Person
-    from simulator.server.companions import Companion
-    from simulator.server_state import World
+    from simulator.contacts.inbox import Inbox
+    from simulator.contacts.people import People, Person
+    from simulator.contacts.sealed_content import SealedContent
+    from simulator.contacts.sent_messages import SentMessages
+    from simulator.contacts.signal_endpoints import Endpoints
+    from simulator.server.companions import Companion, Companions
+    from simulator.server.switchboard import Switchboard
+    from simulator.store import Store
 
 log = structlog.get_logger()
 
@@ -31,9 +34,26 @@ MAX_RETRIES: Final = 5
 class Contacts:
     """All people's devices that are played. Every method runs inside its caller's transaction."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self.inbox = Inbox(world.store)
+    def __init__(
+        self,
+        *,
+        store: Store,
+        people: People,
+        endpoints: Endpoints,
+        companions: Companions,
+        inbox: Inbox,
+        sent: SentMessages,
+        sealed_content: SealedContent,
+        switchboard: Switchboard,
+    ) -> None:
+        self._store = store
+        self._people = people
+        self._endpoints = endpoints
+        self._companions = companions
+        self._inbox = inbox
+        self._sent = sent
+        self._sealed_content = sealed_content
+        self._switchboard = switchboard
 
     def receive(
         self,
@@ -55,7 +75,7 @@ class Contacts:
         device = (endpoint.number, endpoint.device)
         kind, sealed = str(enc.attrs.get("type", "")), enc.content_bytes()
         fingerprint = hashlib.sha256(sealed).digest()
-        if self.inbox.again(device, sender.number, message_id, fingerprint):
+        if self._inbox.again(device, sender.number, message_id, fingerprint):
             # The very same bytes: a ratchet reads them only once, and a person's device drops
             # them without asking again.
             if not own_copy:
@@ -76,14 +96,14 @@ class Contacts:
             message = message.device_sent_message.message
         what, text, fields = message_content.described(message)
         if what is not None:
-            self.inbox.keep(
+            self._inbox.keep(
                 device,
                 sender.number,
                 message_id,
                 chat=chat.number,
                 kind=what,
                 text=text,
-                fields=fields | self.opened(message, sender.number),
+                fields=fields | self._sealed_content.opened(message, sender.number),
                 content=message.SerializeToString(),
                 ciphertext=fingerprint,
             )
@@ -100,58 +120,23 @@ class Contacts:
         account's).
         """
         kind, text, fields = message_content.described(message)
-        for endpoint in self._world.endpoints.of(recipient.number).values():
-            self.inbox.keep(
+        for endpoint in self._endpoints.of(recipient.number).values():
+            self._inbox.keep(
                 (recipient.number, endpoint.device),
                 sender.number,
                 message_id,
                 chat=recipient.number,
                 kind=kind or "unknown",
                 text=text,
-                fields=fields | self.opened(message, sender.number),
+                fields=fields | self._sealed_content.opened(message, sender.number),
                 content=message.SerializeToString(),
             )
             self._receipts(endpoint, sender.number, message_id, server)
-        now, told = time.time(), self._world.speech.told
+        now, mark = time.time(), self._sent.mark
         if recipient.receipts != "none":
-            told(sender.number, [message_id], "delivered", now + recipient.delivered_after)
+            mark(sender.number, [message_id], "delivered", now + recipient.delivered_after)
         if recipient.receipts == "read":
-            told(sender.number, [message_id], "read", now + recipient.read_after)
-
-    def forget(self, number: str, account: str) -> int:
-        """The person's devices lose their sessions with the account's; how many there were."""
-        return self._world.endpoints.forget(number, account)
-
-    def reinstall(self, number: str, *, same_identity: bool, notify: bool) -> None:
-        """The person's phone loses its sessions and prekeys, and its identity unless told not to.
-
-        With the identity go the registration id and all linked devices, which the phone had
-        vouched for. With `notify` whoever knows the person is told.
-        """
-        if same_identity:
-            self._world.endpoints.reset(number)
-            return
-        for device in list(self._world.endpoints.of(number)):
-            if device != PHONE:
-                self.unlink(number, device, notify=notify)
-        if notify:
-            # before the sessions are gone, by which the server knows who knows whom
-            self._world.notices.identity(number)
-        self._world.endpoints.remove(number, PHONE)
-        self._world.people.relisted(number, renumbered=True)
-
-    def link(self, number: str, *, notify: bool) -> int:
-        """The person links one more device; its id."""
-        device = self._world.devices.add(number)
-        if notify:
-            self._world.notices.device(number, "add", device)
-        return device
-
-    def unlink(self, number: str, device: int, *, notify: bool) -> None:
-        """The person unlinks a device. Raises NoDeviceError when it is none that is played."""
-        self._world.devices.remove(number, device)
-        if notify:
-            self._world.notices.device(number, "remove", device)
+            mark(sender.number, [message_id], "read", now + recipient.read_after)
 
     def check_identity(
         self, sender: Companion, sealed: bytes, device_identity: bytes | None
@@ -162,59 +147,25 @@ class Contacts:
             raise UndecryptableError("untrusted-identity")
         if device_identity is None:
             raise UndecryptableError("missing-device-identity")
-        phone = self._world.endpoints.phone(sender.number).identity.public
+        phone = self._endpoints.phone(sender.number).identity.public
         if not adv.vouched(device_identity, sender.identity, phone):
             raise UndecryptableError("bad-device-identity")
 
-    def opened(self, message: Any, sender: str) -> dict[str, Any]:
-        """What can be read of it only with what is elsewhere: a file, the options of a vote."""
-        message = message_content.unwrapped(message)
-        media = message_content.media_in(message)
-        if media is not None:
-            return self._world.media.read(*media)
-        if not message.HasField("poll_update_message"):
-            return {}
-        update = message.poll_update_message
-        found = self._world.store.row(
-            "SELECT number AS author, content FROM said WHERE id = ?1"
-            " UNION ALL SELECT sender, content FROM inbox WHERE id = ?1",
-            update.poll_creation_message_key.id,
-        )
-        poll = None if found is None else Message.FromString(bytes(found["content"]))
-        asked = None if poll is None else message_content.poll_in(poll)
-        if found is None or poll is None or asked is None:
-            return {"options": None}
-        options = [option.option_name for option in asked.options]
-        people = self._world.people
-        for author, voter in itertools.product(
-            people.named(found["author"]).addresses(), people.named(sender).addresses()
-        ):
-            chosen = poll_votes.opened(
-                poll_votes.Ballot(update.poll_creation_message_key.id, author, voter),
-                poll.message_context_info.message_secret,
-                update.vote.enc_payload,
-                update.vote.enc_iv,
-                options,
-            )
-            if chosen is not None:
-                return {"options": chosen}
-        return {"options": None}
-
     def _receipts(self, endpoint: Endpoint, account: str, message_id: str, server: str) -> None:
         """To all companions of the account: delivered from each device, read from the phone."""
-        person = self._world.people.named(endpoint.number)
+        person = self._people.named(endpoint.number)
         if person.receipts == "none":
             return
         address = person.address(person.addressing or server, endpoint.device)
         now = time.time()
-        for companion in self._world.companions.of(account):
-            self._world.switchboard.deliver(
+        for companion in self._companions.of(account):
+            self._switchboard.deliver(
                 companion.key,
                 stanzas.receipt(address, message_id, "", now),
                 person.delivered_after,
             )
             if person.receipts == "read" and endpoint.device == PHONE:
-                self._world.switchboard.deliver(
+                self._switchboard.deliver(
                     companion.key,
                     stanzas.receipt(address, message_id, "read", now + person.read_after),
                     person.read_after,
@@ -222,7 +173,7 @@ class Contacts:
 
     def asked(self, endpoint: Endpoint, sender: Companion, message_id: str) -> int:
         """Counts that a message did not read; the how manieth time it was."""
-        return self._world.store.number(
+        return self._store.number(
             "INSERT INTO undecrypted (number, own_device, sender, device, id, count)"
             " VALUES (?, ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1"
             " RETURNING count",
@@ -246,7 +197,7 @@ class Contacts:
         if count > MAX_RETRIES:
             return
         now = time.time()
-        person = self._world.people.named(endpoint.number)
+        person = self._people.named(endpoint.number)
         # From the second time on the receipt brings keys for a new session (WhatsApp Web,
         # whatsmeow `retry.go`); at once when there is no session at all (whatsapp-rust
         # `protocol/retry.rs` should_include_keys).
@@ -262,5 +213,5 @@ class Contacts:
         )
         if endpoint.number == sender.number:
             stanza.attrs["recipient"] = chat.address(server)
-        self._world.store.count(endpoint.number, "retries_sent")
-        self._world.switchboard.deliver(sender.key, stanza)
+        self._store.count(endpoint.number, "retries_sent")
+        self._switchboard.deliver(sender.key, stanza)

@@ -22,10 +22,10 @@ from simulator.wire.protocol import (
 
 if TYPE_CHECKING:
     from simulator.contacts.signal_endpoints import Endpoint
-    from simulator.server.groups import Group
+    from simulator.server.companions import DeviceKey
+    from simulator.server.groups.group import Group
     from simulator.store import Store
 
-Device = tuple[str, int]
 # As many of one sender's keys as libsignal keeps.
 _KEPT: Final = 5
 _SIGNATURE: Final = 64
@@ -54,7 +54,9 @@ class SenderKeys:
         states = self._states(group, endpoint, _own(endpoint))
         return build_distribution_message(states[0]) if states else b""
 
-    def accept(self, group: Group, endpoint: Endpoint, sender: Device, handed_over: bytes) -> None:
+    def accept(
+        self, group: Group, endpoint: Endpoint, sender: DeviceKey, handed_over: bytes
+    ) -> None:
         """Keeps a key that another device handed over. Raises UndecryptableError."""
         try:
             state = process_distribution_message(handed_over)
@@ -67,7 +69,7 @@ class SenderKeys:
         others = [one for one in known if one.key_id != state.key_id]
         self._save(group, endpoint, sender, [state, *others][:_KEPT])
 
-    def decrypt(self, group: Group, endpoint: Endpoint, sender: Device, sealed: bytes) -> bytes:
+    def decrypt(self, group: Group, endpoint: Endpoint, sender: DeviceKey, sealed: bytes) -> bytes:
         """Raises UndecryptableError, and then nothing has changed."""
         states = self._states(group, endpoint, sender)
         try:
@@ -85,7 +87,7 @@ class SenderKeys:
         self._save(group, endpoint, sender, [after if one is state else one for one in states])
         return plaintext
 
-    def shared(self, group: Group, endpoint: Endpoint, peer: Device) -> bool:
+    def shared(self, group: Group, endpoint: Endpoint, peer: DeviceKey) -> bool:
         """Whether a device has the endpoint's key; from now on it counts as having it."""
         return (
             self._store.execute(
@@ -106,7 +108,7 @@ class SenderKeys:
         )
         self._store.execute("DELETE FROM sender_keys_shared WHERE group_id = ?", group.id)
 
-    def _states(self, group: Group, endpoint: Endpoint, sender: Device) -> list[Any]:
+    def _states(self, group: Group, endpoint: Endpoint, sender: DeviceKey) -> list[Any]:
         row = self._store.row(
             "SELECT states FROM sender_keys WHERE group_id = ? AND number = ? AND device = ?"
             " AND peer = ? AND peer_device = ?",
@@ -117,7 +119,7 @@ class SenderKeys:
         kept = [] if row is None else json.loads(row["states"])
         return [deserialize_sender_key_state(one) for one in kept]
 
-    def _save(self, group: Group, endpoint: Endpoint, sender: Device, states: list[Any]) -> None:
+    def _save(self, group: Group, endpoint: Endpoint, sender: DeviceKey, states: list[Any]) -> None:
         self._store.execute(
             "INSERT OR REPLACE INTO sender_keys (group_id, number, device, peer, peer_device,"
             " states) VALUES (?, ?, ?, ?, ?, ?)",
@@ -128,5 +130,5 @@ class SenderKeys:
         )
 
 
-def _own(endpoint: Endpoint) -> Device:
+def _own(endpoint: Endpoint) -> DeviceKey:
     return endpoint.number, endpoint.device

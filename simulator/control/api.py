@@ -36,10 +36,10 @@ from simulator.control.phone_routes import PhoneRoutes
 from simulator.control.requests import ProblemError, body_of, field, number_in, optional, problem
 from simulator.faults import FaultError
 from simulator.phones.pairing import ScanError
-from simulator.server.groups import NoGroupError
-from simulator.server_state import Certificate
+from simulator.server.groups.group import NoGroupError
 from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import PN_SERVER
+from simulator.wire.static_key import Certificate
 
 if TYPE_CHECKING:
     from simulator.server.companions import Companion
@@ -57,8 +57,8 @@ class Control:
         return JSONResponse(
             {
                 "ws_url": self._ws_url(),
-                "root_key": self._world.root_key.hex(),
-                "static_key": self._world.identity.static_public.hex(),
+                "root_key": self._world.static_key.root_key.hex(),
+                "static_key": self._world.static_key.identity.static_public.hex(),
                 "media_host": self._world.media.host,
                 "media_authority": self._world.media.authority,
                 "pid": os.getpid(),
@@ -75,8 +75,8 @@ class Control:
             raise ProblemError(
                 400, "bad_certificate", f"certificate must be one of {get_args(Certificate)}"
             )
-        self._world.rotate(certificate)
-        return JSONResponse({"static_key": self._world.identity.static_public.hex()})
+        self._world.static_key.rotate(certificate)
+        return JSONResponse({"static_key": self._world.static_key.identity.static_public.hex()})
 
     async def create_phone(self, request: Request) -> JSONResponse:
         body = await body_of(request)
@@ -168,14 +168,14 @@ class Control:
         faults, query = self._world.faults, request.query_params
         account, fault_id = query.get("account"), number_in(request, "id", "bad_fault")
         if request.method == "DELETE":
-            return JSONResponse({"ended": self._world.clear(account, fault_id)})
+            return JSONResponse({"ended": self._world.fault_injector.clear(account, fault_id)})
         if request.method == "GET":
             return JSONResponse({"items": faults.everything(account, fault_id)})
         body = await body_of(request)
         if isinstance(body.get("account"), str):
             body["account"] = self._world.people.named(body["account"].lstrip("+")).number
         fault = faults.request(body)
-        reached = self._world.strike(fault)
+        reached = self._world.fault_injector.strike(fault)
         return JSONResponse({**fault.described(), "reached": reached}, status_code=201)
 
     def _number(self, request: Request) -> str:

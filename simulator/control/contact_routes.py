@@ -12,7 +12,7 @@ from simulator.contacts.contact_behaviour import NoCompanionError
 from simulator.contacts.inbox import Page
 from simulator.contacts.people import ADDRESSINGS, RECEIPTS
 from simulator.control.requests import ProblemError, body_of, field, number_in, optional
-from simulator.server.groups import is_group
+from simulator.server.groups.group import is_group
 from simulator.wire.protocol import LID_SERVER
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class ContactRoutes:
         if identity == "new" and self._world.companions.of(number):
             raise ProblemError(409, "has_companions", "linked devices would lose their signatures")
         with self._world.store.transaction():
-            self._world.contacts.reinstall(
+            self._world.device_changes.reinstall(
                 number, same_identity=identity == "same", notify=optional(body, "notify", True)
             )
         return JSONResponse({"number": number, "identity": identity})
@@ -124,7 +124,7 @@ class ContactRoutes:
         body = await body_of(request)
         number = self._number(request)
         with self._world.store.transaction():
-            device = self._world.contacts.link(number, notify=optional(body, "notify", True))
+            device = self._world.device_changes.link(number, notify=optional(body, "notify", True))
         return JSONResponse({"device": device}, status_code=201)
 
     async def unlink(self, request: Request) -> JSONResponse:
@@ -133,25 +133,25 @@ class ContactRoutes:
         if notify not in ("true", "false"):
             raise ProblemError(400, "bad_notify", "notify must be true or false")
         with self._world.store.transaction():
-            self._world.contacts.unlink(number, device, notify=notify == "true")
+            self._world.device_changes.unlink(number, device, notify=notify == "true")
         return JSONResponse({"device": device})
 
     async def forget(self, request: Request) -> JSONResponse:
         body = await body_of(request)
         account = self._world.people.named(field(body, "account", str).lstrip("+")).number
         with self._world.store.transaction():
-            forgotten = self._world.contacts.forget(self._number(request), account)
+            forgotten = self._world.device_changes.forget(self._number(request), account)
         return JSONResponse({"sessions": forgotten})
 
     async def inbox(self, request: Request) -> JSONResponse:
-        return self._paged(request, self._world.contacts.inbox.received)
+        return self._paged(request, self._world.inbox.received)
 
     async def copies(self, request: Request) -> JSONResponse:
         """What the account's own phone saw its companions send."""
-        return self._paged(request, self._world.contacts.inbox.copies)
+        return self._paged(request, self._world.inbox.copies)
 
     async def said(self, request: Request) -> JSONResponse:
-        return self._paged(request, self._world.speech.said)
+        return self._paged(request, self._world.sent.of)
 
     def _paged(
         self, request: Request, read: Callable[[str, Page], list[dict[str, Any]]]

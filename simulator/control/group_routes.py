@@ -8,13 +8,13 @@ from starlette.responses import JSONResponse
 
 from simulator.contacts.people import ADDRESSINGS
 from simulator.control.requests import ProblemError, body_of, field, optional
-from simulator.server.groups import MAX_MEMBERS
+from simulator.server.groups.group import MAX_MEMBERS
 from simulator.wire.protocol import LID_SERVER
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from simulator.server.groups import Group
+    from simulator.server.groups.group import Group
     from simulator.server_state import World
 
 _MAX_SUBJECT = 100
@@ -56,7 +56,7 @@ class GroupRoutes:
             raise ProblemError(400, "too_many", f"a group has at most {MAX_MEMBERS} members")
         by = world.people.named(optional(body, "by", group.creator).lstrip("+")).number
         with world.store.transaction():
-            group = world.group_speech.change(group, added, removed, by)
+            group = world.membership.change(group, added, removed, by)
         return JSONResponse(_described(group))
 
     def _people(self, body: dict[str, Any], name: str) -> list[str]:

@@ -20,8 +20,11 @@ from simulator.wire.proto_schema import MediaRetryNotification, Message, ServerE
 from simulator.wire.protocol import LID_SERVER, PN_SERVER, Node, bytes_of, jid_of, text_of
 
 if TYPE_CHECKING:
+    from simulator.contacts.people import People
+    from simulator.media.store import MediaStore
     from simulator.server.companions import Companion
-    from simulator.server_state import World
+    from simulator.server.switchboard import Switchboard
+    from simulator.store import Store
 
 _SUCCESS: Final = 1
 _NOT_FOUND: Final = 2
@@ -32,13 +35,23 @@ _NOT_ON_PHONE: Final = 2
 class MediaRetries:
     """Answers each request within its caller's transaction."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(
+        self,
+        *,
+        store: Store,
+        people: People,
+        media: MediaStore,
+        switchboard: Switchboard,
+    ) -> None:
+        self._store = store
+        self._people = people
+        self._media = media
+        self._switchboard = switchboard
 
     def answer(self, companion: Companion, receipt: Any) -> None:
         """Uploads again what the receipt asks for, unless the phone lost it, too."""
         message_id = text_of(receipt, "id")
-        found = self._world.store.row(
+        found = self._store.row(
             "SELECT content FROM said WHERE id = ?1 UNION ALL"
             " SELECT content FROM inbox WHERE id = ?1",
             message_id,
@@ -48,7 +61,7 @@ class MediaRetries:
         if media is None or not _asked(receipt, message_id, media[1].media_key):
             self._tell(companion, receipt, [Node("error", {"code": _NOT_ON_PHONE})])
             return
-        path = self._world.media.again(media[1].direct_path)
+        path = self._media.again(media[1].direct_path)
         result = MediaRetryNotification(
             stanza_id=message_id, result=_NOT_FOUND if path is None else _SUCCESS
         )
@@ -63,9 +76,9 @@ class MediaRetries:
     def _tell(self, companion: Companion, receipt: Any, content: list[Any]) -> None:
         to = jid_of(receipt, "to")
         server = LID_SERVER if to is not None and to.server == LID_SERVER else PN_SERVER
-        person = self._world.people.named(companion.number)
+        person = self._people.named(companion.number)
         about = [Node(rmr.tag, rmr.attrs) for rmr in receipt.get_children("rmr")]
-        self._world.switchboard.deliver(
+        self._switchboard.deliver(
             companion.key,
             Node(
                 "notification",

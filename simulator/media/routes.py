@@ -20,24 +20,33 @@ from simulator.media.store import hash_of, known_kind
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from simulator.server_state import World
+    from simulator.faults import Faults
+    from simulator.media.store import MediaStore
+    from simulator.store import Store
 
 _SERVER_ERROR: Final = 503
 
 
 class MediaRoutes:
-    """The endpoints over one world. An upload is kept whole or not at all."""
+    """Endpoints over one media store. An upload is kept whole or not at all."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(
+        self,
+        store: Store,
+        faults: Faults,
+        media: MediaStore,
+    ) -> None:
+        self._store = store
+        self._faults = faults
+        self._media = media
 
     async def upload(self, request: Request) -> Response:
         """Keeps a file whose hash is its token; the answer says where it is."""
         token, kind = request.path_params["token"], request.path_params["kind"]
-        account = self._world.media.account(request.query_params.get("auth", ""), time.time())
+        account = self._media.account(request.query_params.get("auth", ""), time.time())
         if account is None:
             return _refused(401, "unauthorized")
-        refused = self._world.faults.strike(account, "refuse_upload")
+        refused = self._faults.strike(account, "refuse_upload")
         if refused is not None:
             return _refused(refused.code or _SERVER_ERROR, "refused")
         if not known_kind(kind):
@@ -46,7 +55,7 @@ class MediaRoutes:
             expected = hash_of(token)
         except ValueError:
             return _refused(400, "bad token")
-        temporary = self._world.media.temporary()
+        temporary = self._media.temporary()
         digest, size = hashlib.sha256(), 0
         try:
             with temporary.open("wb") as out:
@@ -58,17 +67,17 @@ class MediaRoutes:
                     out.write(chunk)
             if digest.digest() != expected:
                 return _refused(400, "hash mismatch")
-            os.replace(temporary, self._world.media.file(token))  # noqa: PTH105
+            os.replace(temporary, self._media.file(token))  # noqa: PTH105
         finally:
             temporary.unlink(missing_ok=True)
-        path = self._world.media.keep(token, kind, size)
-        self._world.store.count(account, "uploads")
-        url = f"https://{self._world.media.host}{path}"
+        path = self._media.keep(token, kind, size)
+        self._store.count(account, "uploads")
+        url = f"https://{self._media.host}{path}"
         return JSONResponse({"url": url, "direct_path": path, "handle": ""})
 
     async def download(self, request: Request) -> Response:
         """The encrypted file, when its hash is the one that is asked for (`hash`, if any)."""
-        held = self._world.media.at(request.url.path)
+        held = self._media.at(request.url.path)
         if held is None:
             return _refused(404, "no such file")
         if held.status != 200:
@@ -76,16 +85,14 @@ class MediaRoutes:
         asked = request.query_params.get("hash")
         if asked is not None and asked.rstrip("=") != held.token.rstrip("="):
             return _refused(403, "hash mismatch")
-        return FileResponse(
-            self._world.media.file(held.token), media_type="application/octet-stream"
-        )
+        return FileResponse(self._media.file(held.token), media_type="application/octet-stream")
 
     async def delete(self, request: Request) -> Response:
         """Forgets a file, as whatsmeow asks for history that it has read."""
-        if self._world.media.account(request.query_params.get("auth", ""), time.time()) is None:
+        if self._media.account(request.query_params.get("auth", ""), time.time()) is None:
             return _refused(401, "unauthorized")
         try:
-            self._world.media.forget(request.path_params["token"])
+            self._media.forget(request.path_params["token"])
         except ValueError:
             return _refused(400, "bad token")
         return JSONResponse({})
@@ -95,9 +102,9 @@ def _refused(status: int, reason: str) -> JSONResponse:
     return JSONResponse({"error": reason}, status_code=status)
 
 
-def media_application(world: World) -> Starlette:
-    """The Starlette application of the media servers."""
-    media = MediaRoutes(world)
+def media_application(store: Store, faults: Faults, media_store: MediaStore) -> Starlette:
+    """Returns the Starlette application of the media servers."""
+    media = MediaRoutes(store, faults, media_store)
     routes: list[tuple[str, Any, str]] = [
         ("/mms/{kind}/{token}", media.upload, "POST"),
         ("/mms/{kind}/{token}", media.delete, "DELETE"),

@@ -19,12 +19,15 @@ import structlog
 from simulator.phones import link_keys
 from simulator.phones.link_keys import BUNDLE, WRAPPED, WrongCodeError
 from simulator.phones.pairing import ScanError
-from simulator.server.prekeys import QueryError
+from simulator.server.query_errors import QueryError
 from simulator.wire.protocol import PN_SERVER, SERVER, Node, bytes_of, jid_of, text_of
 
 if TYPE_CHECKING:
+    from simulator.contacts.people import People
+    from simulator.contacts.signal_endpoints import Endpoints
+    from simulator.faults import Faults
+    from simulator.phones.pairing import Pairing
     from simulator.server.companions import Companion
-    from simulator.server_state import World
     from simulator.wire.connection import Connection
 
 log = structlog.get_logger()
@@ -72,8 +75,18 @@ class _Hello:
 class Linking:
     """All clients that show a code now: one of a number, and one of a client, the newest each."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(
+        self,
+        *,
+        people: People,
+        endpoints: Endpoints,
+        faults: Faults,
+        pairing: Pairing,
+    ) -> None:
+        self._people = people
+        self._endpoints = endpoints
+        self._faults = faults
+        self._pairing = pairing
         self._hellos: dict[str, _Hello] = {}
 
     def answer(self, connection: Connection, query: Any) -> None:
@@ -103,7 +116,7 @@ class Linking:
         if not _TYPED.fullmatch(code):
             raise ScanError(400, "bad_link_code", "a code is 8 letters and digits")
         hello = self._shown(number)
-        phone = self._world.endpoints.phone(number).identity
+        phone = self._endpoints.phone(number).identity
         hello.finish = asyncio.get_running_loop().create_future()
         try:
             primary = await asyncio.to_thread(link_keys.primary_hello, code, hello.wrapped)
@@ -125,7 +138,7 @@ class Linking:
             hello.finish.cancel()
             if self._hellos.get(number) is hello:
                 del self._hellos[number]
-        return await self._world.pairing.link(number, hello.connection, secret)
+        return await self._pairing.link(number, hello.connection, secret)
 
     def _shown(self, number: str) -> _Hello:
         hello = self._hellos.get(number)
@@ -157,8 +170,8 @@ class Linking:
         A number without WhatsApp is refused as what is malformed: none of the refusals that
         WhatsApp Web knows is more about it.
         """
-        jid, faults = jid_of(asked, "jid"), self._world.faults
-        person = self._world.people.at(jid) if jid is not None and jid.server == PN_SERVER else None
+        jid, faults = jid_of(asked, "jid"), self._faults
+        person = self._people.at(jid) if jid is not None and jid.server == PN_SERVER else None
         if person is None or not person.registered:
             raise _refusal(400)
         refused = faults.strike(person.number, "refuse_link_code")
@@ -195,7 +208,7 @@ class Linking:
         hello = next((one for one in self._of(connection) if one.ref == ref), None)
         if hello is None or hello.finish is None or hello.finish.done():
             raise _refusal(400)
-        refused = self._world.faults.strike(hello.number, "refuse_link_finish")
+        refused = self._faults.strike(hello.number, "refuse_link_finish")
         if refused is not None:
             self._end(hello, "link_code_refused", "the server refused the client's keys")
             raise _refusal(refused.code)

@@ -1,4 +1,4 @@
-"""History: what the account's own phone tells a linked device of the time before it.
+"""History syncs from the account's own phone to its linked devices.
 
 After whatsmeow `message.go` (handleHistorySyncNotificationLoop) and Baileys `utils/history`: a
 HistorySync, deflated, encrypted as media of type `md-msg-hist`, and named by a HistorySyncNotification
@@ -15,12 +15,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulator.contacts.people import ADDRESSINGS
 from simulator.control.requests import ProblemError, field, optional
-from simulator.server.groups import is_group
+from simulator.server.groups.group import is_group
 from simulator.wire.proto_schema import HistorySync, Message
 
 if TYPE_CHECKING:
+    from simulator.contacts.compose import Composer
+    from simulator.contacts.contact_behaviour import Speech
+    from simulator.contacts.people import People
+    from simulator.media.store import MediaStore
     from simulator.server.companions import Companion
-    from simulator.server_state import World
+    from simulator.server.groups.group import Groups
+    from simulator.store import Store
 
 TYPES: Final = {"initial_bootstrap": 0, "full": 2, "recent": 3, "push_name": 4}
 MAX_MESSAGES: Final = 10_000
@@ -43,8 +48,22 @@ class Chunk:
 class History:
     """All that phones have to tell. Every method runs inside its caller's transaction."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(
+        self,
+        *,
+        store: Store,
+        people: People,
+        groups: Groups,
+        composer: Composer,
+        media: MediaStore,
+        speech: Speech,
+    ) -> None:
+        self._store = store
+        self._people = people
+        self._groups = groups
+        self._composer = composer
+        self._media = media
+        self._speech = speech
 
     def chunk(self, number: str, body: dict[str, Any]) -> tuple[Chunk, list[str]]:
         """What a request describes, and the ids of its messages. Raises ProblemError."""
@@ -65,7 +84,7 @@ class History:
         for known, name in optional(body, "pushnames", {}).items():
             if not isinstance(name, str):
                 raise ProblemError(400, "wrong_type", "pushnames must be names by numbers")
-            person = self._world.people.named(known.lstrip("+"))
+            person = self._people.named(known.lstrip("+"))
             sync.pushnames.add(id=person.addresses()[0], pushname=name)
         chunk = Chunk(
             sync.sync_type,
@@ -78,7 +97,7 @@ class History:
 
     def at_pairing(self, number: str, chunk: Chunk) -> None:
         """Devices that are linked to the account from now on are told it."""
-        self._world.store.execute(
+        self._store.execute(
             "INSERT INTO histories (number, type, chunk_order, progress, inline, payload)"
             " VALUES (?, ?, ?, ?, ?, ?)",
             number,
@@ -91,7 +110,7 @@ class History:
 
     def paired(self, companion: Companion) -> None:
         """The companion left its keys with the server: its phone can write to it."""
-        for row in self._world.store.rows(
+        for row in self._store.rows(
             "SELECT * FROM histories WHERE number = ? ORDER BY seq", companion.number
         ):
             chunk = Chunk(
@@ -115,25 +134,25 @@ class History:
         if chunk.inline:
             notification.initial_hist_bootstrap_inline_payload = deflated
         else:
-            sealed, path = self._world.media.put([deflated], "md-msg-hist")
+            sealed, path = self._media.put([deflated], "md-msg-hist")
             notification.direct_path, notification.media_key = path, sealed.key
             notification.file_sha256, notification.file_enc_sha256 = (
                 sealed.sha256,
                 sealed.enc_sha256,
             )
             notification.file_length = sealed.length
-        return self._world.speech.to_companion(companion, message)
+        return self._speech.to_companion(companion, message)
 
     def _add(
         self, sync: Any, number: str, described: dict[str, Any], server: str, ids: list[str]
     ) -> None:
-        world, chat = self._world, field(described, "chat", str)
+        chat = field(described, "chat", str)
         conversation = sync.conversations.add()
         if is_group(chat):
-            group = world.groups.named(chat)
+            group = self._groups.named(chat)
             server, conversation.id, name = group.server, group.chat, group.subject
         else:
-            person = world.people.named(chat.lstrip("+"))
+            person = self._people.named(chat.lstrip("+"))
             conversation.id, name = str(person.address(server)), person.name
             conversation.pn_jid, conversation.lid_jid = person.addresses()
             sync.phone_number_to_lid_mappings.add(
@@ -154,18 +173,17 @@ class History:
 
     def _message(self, info: Any, number: str, chat: str, said: dict[str, Any], server: str) -> str:
         """Fills in one message of the history; its id."""
-        world = self._world
         own = optional(said, "from_me", False)
         author = number if own else optional(said, "from", "" if is_group(chat) else chat)
-        speaker = world.people.named(author.lstrip("+"))
+        speaker = self._people.named(author.lstrip("+"))
         spoken = {name: value for name, value in said.items() if name not in _OWN}
-        world.composer.check(spoken)
-        info.message.CopyFrom(world.composer.message(spoken, speaker, chat, server))
+        self._composer.check(spoken)
+        info.message.CopyFrom(self._composer.message(spoken, speaker, chat, server))
         info.key.id = optional(said, "id", f"3EB0{secrets.token_hex(9).upper()}")
         info.key.remote_jid = (
-            str(world.groups.named(chat).address)
+            str(self._groups.named(chat).address)
             if is_group(chat)
-            else str(world.people.named(chat).address(server))
+            else str(self._people.named(chat).address(server))
         )
         info.key.from_me = speaker.number == number
         if is_group(chat) and not info.key.from_me:

@@ -20,7 +20,11 @@ from simulator.server.companions import Companion
 from simulator.wire.protocol import LID_SERVER, PN_SERVER, SERVER, Node, bytes_of, xeddsa_verify
 
 if TYPE_CHECKING:
-    from simulator.server_state import World
+    from simulator.contacts.people import People
+    from simulator.contacts.signal_endpoints import Endpoints
+    from simulator.server.companions import Companions
+    from simulator.server.notifications import Notices
+    from simulator.store import Store
     from simulator.wire.connection import Connection
 
 log = structlog.get_logger()
@@ -53,8 +57,20 @@ class _Pending:
 class Pairing:
     """All clients that show a QR now."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(
+        self,
+        *,
+        store: Store,
+        people: People,
+        endpoints: Endpoints,
+        companions: Companions,
+        notices: Notices,
+    ) -> None:
+        self._store = store
+        self._people = people
+        self._endpoints = endpoints
+        self._companions = companions
+        self._notices = notices
         self._refs: dict[str, Connection] = {}
         self._pending: dict[Connection, _Pending] = {}
 
@@ -131,24 +147,22 @@ class Pairing:
             self._fail(pending, "bad_device_signature", "the client's signature does not verify")
             return
         linked = Companion(**{**vars(companion), "adv": signed})
-        world = self._world
-        with world.store.transaction():
-            world.companions.add(linked)
-            world.people.relisted(linked.number)
-            world.notices.device(linked.number, "add", linked.device)
-            world.store.after_commit(
+        with self._store.transaction():
+            self._companions.add(linked)
+            self._people.relisted(linked.number)
+            self._notices.device(linked.number, "add", linked.device)
+            self._store.after_commit(
                 lambda: connection.retire(Node("stream:error", {"code": "515"}))
             )
         log.info("paired", action="paired", serial=connection.serial, device=linked.device)
         pending.done.set_result(linked)
 
     def _begin(self, number: str, connection: Connection, secret: bytes) -> _Pending:
-        world = self._world
-        person = world.people.named(number)
+        person = self._people.named(number)
         data = connection.registration
-        with world.store.transaction():
-            device = world.people.next_device(number)
-        phone = world.endpoints.phone(number).identity
+        with self._store.transaction():
+            device = self._people.next_device(number)
+        phone = self._endpoints.phone(number).identity
         identity = bytes(data.e_ident)
         signed = adv.signed_identity(
             phone, identity, raw_id=person.raw_id, key_index=device, now=time.time()

@@ -12,6 +12,9 @@ from simulator.contacts.signal_endpoints import Bundle
 if TYPE_CHECKING:
     from simulator.store import Store
 
+DeviceKey = tuple[str, int]
+"""A device of a person: phone number and device id; the phone's id is 0."""
+
 
 @dataclass(frozen=True)
 class Companion:
@@ -33,7 +36,7 @@ class Companion:
     version: str = ""
 
     @property
-    def key(self) -> tuple[str, int]:
+    def key(self) -> DeviceKey:
         return self.number, self.device
 
 

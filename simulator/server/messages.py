@@ -10,13 +10,20 @@ import structlog
 
 from simulator.contacts.devices import participant_hash
 from simulator.server import stanzas
-from simulator.server.groups import NoGroupError
+from simulator.server.groups.group import NoGroupError
 from simulator.wire.protocol import GROUP_SERVER, LID_SERVER, PN_SERVER, Node, jid_of, text_of
 
 if TYPE_CHECKING:
-    from simulator.contacts.people import Person
-    from simulator.server.companions import Companion
-    from simulator.server_state import World
+    from simulator.contacts.devices import Devices
+    from simulator.contacts.message_handler import Contacts
+    from simulator.contacts.people import People, Person
+    from simulator.contacts.signal_endpoints import Endpoints
+    from simulator.faults import Faults
+    from simulator.server.companions import Companion, Companions, DeviceKey
+    from simulator.server.groups.group import Groups
+    from simulator.server.groups.messages import GroupMessages
+    from simulator.server.switchboard import Switchboard
+    from simulator.store import Store
     from simulator.wire.connection import Connection
 
 log = structlog.get_logger()
@@ -24,18 +31,38 @@ log = structlog.get_logger()
 MAX_DEVICES: Final = 256
 """Of one fan-out; each costs an encryption at its other end."""
 
-Device = tuple[str, int]
-
 
 class Messages:
     """Routes each device's ciphertext and acknowledges the message."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(
+        self,
+        *,
+        store: Store,
+        faults: Faults,
+        people: People,
+        endpoints: Endpoints,
+        companions: Companions,
+        devices: Devices,
+        groups: Groups,
+        group_messages: GroupMessages,
+        contacts: Contacts,
+        switchboard: Switchboard,
+    ) -> None:
+        self._store = store
+        self._faults = faults
+        self._people = people
+        self._endpoints = endpoints
+        self._companions = companions
+        self._devices = devices
+        self._groups = groups
+        self._group_messages = group_messages
+        self._contacts = contacts
+        self._switchboard = switchboard
 
     def accept(self, connection: Connection, companion: Companion, message: Any) -> None:
         """Routes within the caller's transaction; the ack leaves after its commit."""
-        faults, account = self._world.faults, companion.number
+        faults, account = self._faults, companion.number
         if faults.strike(account, "swallow", device=companion.device):
             return
         refused = faults.strike(account, "error_acks", device=companion.device)
@@ -47,7 +74,7 @@ class Messages:
             self._to_group(connection, companion, message, to)
             return
         chat_at = self._chat(companion, message, to)
-        chat = self._world.people.at(chat_at)
+        chat = self._people.at(chat_at)
         if chat is None or not chat.registered:
             log.info("unknown_recipient", action="unknown_recipient", serial=connection.serial)
             self._ack(connection, companion, message, {"error": 404})
@@ -74,14 +101,14 @@ class Messages:
         self, connection: Connection, companion: Companion, message: Any, to: Any
     ) -> None:
         try:
-            group = self._world.groups.named(to.user)
+            group = self._groups.named(to.user)
         except NoGroupError:
             self._ack(connection, companion, message, {"error": 404})
             return
         if companion.number not in group.members:
             self._ack(connection, companion, message, {"error": 403})
             return
-        groups = self._world.group_messages
+        groups = self._group_messages
         self._ack(connection, companion, message, groups.hash(group, message))
         groups.route(companion, message, group, connection.push_name)
 
@@ -96,21 +123,21 @@ class Messages:
         recipient = jid_of(message, "recipient")
         if recipient is None:
             return to
-        person = self._world.people.at(to)
+        person = self._people.at(to)
         return recipient if person is not None and person.number == companion.number else to
 
-    def _parts(self, message: Any, to: Any) -> dict[Device, Any]:
+    def _parts(self, message: Any, to: Any) -> dict[DeviceKey, Any]:
         """The ciphertext for each device: of a fan-out, or the one of a direct message."""
-        parts: dict[Device, Any] = {}
+        parts: dict[DeviceKey, Any] = {}
         direct = message.get_child("enc")
         if direct is not None:
-            person = self._world.people.at(to)
+            person = self._people.at(to)
             assert person is not None
             parts[(person.number, to.device)] = direct
         for participants in message.get_children("participants"):
             for one in participants.get_children("to"):
                 jid, enc = jid_of(one, "jid"), one.get_child("enc")
-                person = self._world.people.at(jid)
+                person = self._people.at(jid)
                 if person is not None and enc is not None:
                     parts[(person.number, jid.device)] = enc
         return parts
@@ -118,7 +145,7 @@ class Messages:
     def _route(
         self,
         sender: Companion,
-        device: Device,
+        device: DeviceKey,
         enc: Any,
         *,
         message: Any,
@@ -126,14 +153,13 @@ class Messages:
         server: str,
         push_name: str,
     ) -> None:
-        world = self._world
         identity = message.get_child("device-identity")
         message_id = text_of(message, "id")
-        companion = world.companions.get(*device)
+        companion = self._companions.get(*device)
         if companion is None:
-            endpoint = world.endpoints.get(*device)
+            endpoint = self._endpoints.get(*device)
             if endpoint is not None:
-                world.contacts.receive(
+                self._contacts.receive(
                     endpoint,
                     sender,
                     message_id,
@@ -146,7 +172,7 @@ class Messages:
         content = [Node("enc", dict(enc.attrs), enc.content)]
         if identity is not None and enc.attrs.get("type") == "pkmsg":
             content.append(Node("device-identity", {}, identity.content))
-        person, now = world.people.named(sender.number), time.time()
+        person, now = self._people.named(sender.number), time.time()
         stanza = (
             stanzas.own_message(
                 person, sender.device, chat, message_id, content, server=server, now=now
@@ -159,14 +185,14 @@ class Messages:
             stanza.attrs["edit"] = message.attrs["edit"]
         if push_name:
             stanza.attrs["notify"] = push_name
-        world.switchboard.deliver(companion.key, stanza)
+        self._switchboard.deliver(companion.key, stanza)
 
     def _hash(
         self,
         sender: Companion,
         message: Any,
         chat: Person,
-        parts: dict[Device, Any],
+        parts: dict[DeviceKey, Any],
         to: Any,
     ) -> dict[str, Any]:
         """The `phash` of the devices that should have been written to, when they were not all.
@@ -179,11 +205,11 @@ class Messages:
         expected = {
             (number, device)
             for number in (chat.number, sender.number)
-            for device in self._world.devices.of(number)
+            for device in self._devices.of(number)
         }
         if expected == {*parts, sender.key}:
             return {}
-        people = self._world.people
+        people = self._people
         return {
             "phash": participant_hash(
                 people.named(number).address(to.server, device) for number, device in expected
@@ -203,7 +229,7 @@ class Messages:
                 **more,
             },
         )
-        fault = self._world.faults.strike(
+        fault = self._faults.strike(
             companion.number,
             "withhold_acks",
             "delay_acks",
@@ -216,6 +242,6 @@ class Messages:
         elif fault.kind == "delay_acks":
             loop = asyncio.get_running_loop()
             seconds = fault.seconds or 0.0
-            self._world.store.after_commit(
+            self._store.after_commit(
                 lambda: (loop.call_later(seconds, connection.push, ack), None)[1]
             )

@@ -1,4 +1,4 @@
-"""Notifications: what the server tells accounts of its own accord.
+"""Notifications: changes of devices, identities, groups and prekeys that the server reports.
 
 Shapes after whatsmeow `notification.go` and whatsapp-rust `handlers/notification.rs`: one change
 of a device list a notification, with the hash that the list has afterwards.
@@ -10,35 +10,53 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
-from simulator.server.group_queries import group_node, member_node
+from simulator.server.groups.nodes import group_node, member_node
 from simulator.wire.protocol import LID_SERVER, PN_SERVER, SERVER, Node
 
 if TYPE_CHECKING:
-    from simulator.server.companions import Companion
-    from simulator.server.groups import Group
-    from simulator.server_state import World
+    from simulator.contacts.devices import Devices
+    from simulator.contacts.people import People
+    from simulator.server.companions import Companion, Companions
+    from simulator.server.groups.group import Group
+    from simulator.server.offline_queue import OfflineQueue
+    from simulator.server.switchboard import Switchboard
+    from simulator.store import Store
 
 
 class Notices:
     """Each is queued like a message: an account that is offline gets it at its next login."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(
+        self,
+        *,
+        store: Store,
+        people: People,
+        companions: Companions,
+        devices: Devices,
+        queue: OfflineQueue,
+        switchboard: Switchboard,
+    ) -> None:
+        self._store = store
+        self._people = people
+        self._companions = companions
+        self._devices = devices
+        self._queue = queue
+        self._switchboard = switchboard
 
     def device(self, number: str, change: Literal["add", "remove"], device: int) -> None:
         """Tells everyone who knows the number that one of its devices came or went.
 
         Its own companions get the whole list instead. Called after the change.
         """
-        person, listed = self._world.people.named(number), self._world.devices.signed_list(number)
+        person, listed = self._people.named(number), self._devices.signed_list(number)
         server = person.addressing or PN_SERVER
         shown: dict[str, Any] = {"jid": person.address(server, device)}
-        hashes = {"device_hash": self._world.devices.hash(number, server)}
+        hashes = {"device_hash": self._devices.hash(number, server)}
         if server == PN_SERVER:
             shown["lid"] = person.address(LID_SERVER, device)
-            hashes["device_lid_hash"] = self._world.devices.hash(number, LID_SERVER)
+            hashes["device_lid_hash"] = self._devices.hash(number, LID_SERVER)
         if change == "add":
-            shown["key-index"] = self._world.devices.of(number)[device]
+            shown["key-index"] = self._devices.of(number)[device]
             index = Node("key-index-list", {"ts": listed.at}, listed.signed)
         else:
             index = Node("key-index-list", {"ts": listed.at})
@@ -54,18 +72,18 @@ class Notices:
 
     def group_made(self, group: Group) -> None:
         """Tells all members' devices of their new group."""
-        node = group_node(self._world.people, group)
+        node = group_node(self._people, group)
         create = Node("create", {"type": "new", "key": secrets.token_hex(8)}, [node])
         self._tell_group(group, create, group.creator, list(group.members))
 
     def members(self, group: Group, tag: str, changed: list[str], by: str, told: list[str]) -> None:
         """Tells who was, or is, in a group that members were added to it or removed."""
         if changed:
-            nodes = [member_node(self._world.people, group, number) for number in changed]
+            nodes = [member_node(self._people, group, number) for number in changed]
             self._tell_group(group, Node(tag, {}, nodes), by, told)
 
     def _tell_group(self, group: Group, content: Any, by: str, told: list[str]) -> None:
-        actor = self._world.people.named(by)
+        actor = self._people.named(by)
         attrs = {
             "from": group.address,
             "type": "w:gp2",
@@ -78,19 +96,17 @@ class Notices:
         if group.server == LID_SERVER:
             attrs["participant_pn"] = actor.address(PN_SERVER)
         for number in told:
-            for companion in self._world.companions.of(number):
-                self._world.switchboard.deliver(
-                    companion.key, Node("notification", attrs, [content])
-                )
+            for companion in self._companions.of(number):
+                self._switchboard.deliver(companion.key, Node("notification", attrs, [content]))
 
     def prekeys(self, companion: Companion, left: int, *, again: bool = False) -> None:
         """Tells a companion how many one-time prekeys the server has.
 
         Once until it acknowledges, unless `again` is asked for.
         """
-        if not again and self._world.queue.holds_type(companion.key, "notification", "encrypt"):
+        if not again and self._queue.holds_type(companion.key, "notification", "encrypt"):
             return
-        self._world.switchboard.deliver(
+        self._switchboard.deliver(
             companion.key,
             Node(
                 "notification",
@@ -101,7 +117,7 @@ class Notices:
 
     def _known_by(self, number: str) -> list[str]:
         """The accounts that ever had to do with the number, itself not among them."""
-        rows = self._world.store.rows(
+        rows = self._store.rows(
             "SELECT DISTINCT companions.number FROM companions JOIN ("
             " SELECT peer AS known FROM sessions WHERE number = ?1"
             " UNION SELECT recipient FROM said WHERE number = ?1"
@@ -115,7 +131,7 @@ class Notices:
         return [row["number"] for row in rows]
 
     def _tell(self, account: str, kind: str, content: Any, number: str) -> None:
-        person = self._world.people.named(number)
+        person = self._people.named(number)
         attrs = {
             "from": person.address(person.addressing or PN_SERVER),
             "lid": person.address(LID_SERVER),
@@ -123,11 +139,11 @@ class Notices:
             "id": _stanza_id(),
             "t": int(time.time()),
         }
-        for companion in self._world.companions.of(account):
-            self._world.switchboard.deliver(companion.key, Node("notification", attrs, [content]))
+        for companion in self._companions.of(account):
+            self._switchboard.deliver(companion.key, Node("notification", attrs, [content]))
 
     def _own_devices(self, number: str, changed: int) -> None:
-        person = self._world.people.named(number)
+        person = self._people.named(number)
         listed = [
             Node(
                 "device",
@@ -136,18 +152,18 @@ class Notices:
                     **({"key-index": index} if device else {}),
                 },
             )
-            for device, index in self._world.devices.of(number).items()
+            for device, index in self._devices.of(number).items()
         ]
-        signed = self._world.devices.signed_list(number)
+        signed = self._devices.signed_list(number)
         index_list = Node("key-index-list", {"ts": signed.at}, signed.signed)
         attrs = {"from": person.address(PN_SERVER), "type": "account_sync", "t": int(time.time())}
         devices = Node(
-            "devices", {"dhash": self._world.devices.hash(number, PN_SERVER)}, [*listed, index_list]
+            "devices", {"dhash": self._devices.hash(number, PN_SERVER)}, [*listed, index_list]
         )
-        for companion in self._world.companions.of(number):
+        for companion in self._companions.of(number):
             if companion.device == changed:
                 continue
-            self._world.switchboard.deliver(
+            self._switchboard.deliver(
                 companion.key, Node("notification", {**attrs, "id": _stanza_id()}, [devices])
             )
 

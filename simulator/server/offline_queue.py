@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simulator.wire.protocol import GROUP_SERVER, JID, decode, jid_of, text_of
 
 if TYPE_CHECKING:
+    from simulator.server.companions import DeviceKey
     from simulator.store import Store
 
 RECEIVED: Final = frozenset({"", "inactive", "sender", "peer_msg", "hist_sync", "retry"})
@@ -36,7 +37,7 @@ class OfflineQueue:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def put(self, device: tuple[str, int], stanza: Any, encoded: bytes) -> int:
+    def put(self, device: DeviceKey, stanza: Any, encoded: bytes) -> int:
         """Keeps the stanza, whose bytes are `encoded`, and returns its place in the order.
 
         The same message encrypted anew keeps the place of the one it replaces.
@@ -54,13 +55,13 @@ class OfflineQueue:
             encoded,
         )
 
-    def waiting(self, device: tuple[str, int]) -> list[Waiting]:
+    def waiting(self, device: DeviceKey) -> list[Waiting]:
         rows = self._store.rows(
             "SELECT seq, stanza FROM queue WHERE number = ? AND device = ? ORDER BY seq", *device
         )
         return [Waiting(row["seq"], decode(bytes(row["stanza"]))) for row in rows]
 
-    def holds_type(self, device: tuple[str, int], kind: str, type_: str) -> bool:
+    def holds_type(self, device: DeviceKey, kind: str, type_: str) -> bool:
         """Whether a stanza of that class and type waits."""
         found = self._store.row(
             "SELECT 1 FROM queue WHERE number = ? AND device = ? AND class = ? AND type = ?",
@@ -73,7 +74,7 @@ class OfflineQueue:
     def holds(self, seq: int) -> bool:
         return self._store.row("SELECT 1 FROM queue WHERE seq = ?", seq) is not None
 
-    def acknowledge(self, device: tuple[str, int], ack: Any) -> bool:
+    def acknowledge(self, device: DeviceKey, ack: Any) -> bool:
         """Whether the client's `ack` named something that waited, which is then gone."""
         kind, to = text_of(ack, "class"), jid_of(ack, "to")
         if kind == "message":
@@ -89,14 +90,14 @@ class OfflineQueue:
             None if to is None else _peer(to, ack),
         )
 
-    def receive(self, device: tuple[str, int], receipt: Any) -> bool:
+    def receive(self, device: DeviceKey, receipt: Any) -> bool:
         """Whether the client's receipt named messages that waited, which are then gone."""
         if text_of(receipt, "type") not in RECEIVED:
             return False
         removed = [self._remove(device, "message", one, "") for one in receipt_ids(receipt)]
         return any(removed)
 
-    def counts(self, device: tuple[str, int]) -> dict[str, int]:
+    def counts(self, device: DeviceKey) -> dict[str, int]:
         """How many wait, by class."""
         rows = self._store.rows(
             "SELECT class, count(*) AS n FROM queue WHERE number = ? AND device = ? GROUP BY class",
@@ -106,7 +107,7 @@ class OfflineQueue:
 
     def _remove(
         self,
-        device: tuple[str, int],
+        device: DeviceKey,
         kind: str,
         stanza_id: str,
         type_: str,

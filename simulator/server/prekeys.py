@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulator.contacts.signal_endpoints import Bundle, Endpoints
 from simulator.server import stanzas
+from simulator.server.query_errors import QueryError, asked_about
 from simulator.wire.protocol import Node, bytes_of, jid_of, number_bytes, xeddsa_verify
 
 if TYPE_CHECKING:
@@ -16,28 +17,6 @@ if TYPE_CHECKING:
 
 # Below this many the server says so. whatsmeow uploads when it hears of fewer than 5.
 LOW: Final = 5
-
-MAX_USERS: Final = 256
-
-
-class QueryError(Exception):
-    """A query that is answered by an error: `code` and the protocol's word for it."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-        self.text = text
-
-
-def asked_about(listed: Any) -> list[Any]:
-    """The users of a query.
-
-    Raises QueryError for so many that making them up would hold up everyone else.
-    """
-    users: list[Any] = listed.get_children("user")
-    if len(users) > MAX_USERS:
-        raise QueryError(429, "rate-overlimit")
-    return users
 
 
 class Prekeys:

@@ -1,4 +1,4 @@
-"""Who is online and who is typing: told at once or never, and kept nowhere.
+"""Presence and typing: passed on at once to clients that are online, stored nowhere.
 
 Shapes after whatsmeow `presence.go`: a presence goes to those who subscribed to it and are online
 themselves, a chat state to the devices that are there.
@@ -12,20 +12,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.server.groups import NoGroupError
+from simulator.server.groups.group import NoGroupError
 from simulator.wire.protocol import GROUP_SERVER, LID_SERVER, PN_SERVER, Node, jid_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from simulator.server.companions import Companion
-    from simulator.server_state import World
+    from simulator.contacts.people import People
+    from simulator.server.companions import Companion, Companions, DeviceKey
+    from simulator.server.groups.group import Groups
+    from simulator.server.switchboard import Switchboard
     from simulator.wire.connection import Connection
 
 STATES: Final = {"composing": "", "recording": "audio", "paused": ""}
 _SEEN: Final = 1000
-
-Device = tuple[str, int]
 
 
 @dataclass
@@ -34,17 +34,27 @@ class _Shown:
 
     available: bool = False
     last_seen: float = 0.0
-    subscribers: dict[Device, str] = field(default_factory=dict)
+    subscribers: dict[DeviceKey, str] = field(default_factory=dict)
     seen: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_SEEN))
 
 
 class Presence:
-    """Ends with the process, as with a connection that was cut."""
+    """Presence of every person, in memory: it ends with the process."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._people: dict[str, _Shown] = {}
-        self._online: set[Device] = set()
+    def __init__(
+        self,
+        *,
+        people: People,
+        companions: Companions,
+        groups: Groups,
+        switchboard: Switchboard,
+    ) -> None:
+        self._people = people
+        self._companions = companions
+        self._groups = groups
+        self._switchboard = switchboard
+        self._shown: dict[str, _Shown] = {}
+        self._online: set[DeviceKey] = set()
 
     def accept(self, connection: Connection, companion: Companion, stanza: Any) -> None:
         """A companion says that it is online or not, asks for another's presence, or types."""
@@ -57,7 +67,7 @@ class Presence:
             self._now(companion.key, online=kind == "available")
             return
         to = jid_of(stanza, "to")
-        person = self._world.people.at(to)
+        person = self._people.at(to)
         if person is None or not person.registered or to is None:
             return
         subscribers = self._of(person.number).subscribers
@@ -77,14 +87,14 @@ class Presence:
             with suppress(NoGroupError):
                 self._spread(companion.number, f"{to.user}@{GROUP_SERVER}", state, to.server)
             return
-        person = self._world.people.at(to)
+        person = self._people.at(to)
         if person is not None:
             self._spread(companion.number, person.number, state, to.server)
 
-    def left(self, device: Device) -> None:
+    def left(self, device: DeviceKey) -> None:
         """The device's socket is gone."""
         self._now(device, online=False)
-        for shown in self._people.values():
+        for shown in self._shown.values():
             shown.subscribers.pop(device, None)
 
     def set(self, number: str, *, available: bool) -> None:
@@ -97,7 +107,7 @@ class Presence:
 
     def type(self, number: str, to: str, state: str) -> None:
         """A played person types in a chat. Raises NoGroupError for a group they are not in."""
-        person = self._world.people.named(number)
+        person = self._people.named(number)
         self._spread(number, to, state, person.addressing or PN_SERVER)
 
     def described(self, number: str) -> dict[str, Any]:
@@ -113,17 +123,17 @@ class Presence:
         """Whether the person, or one of the account's companions, is online."""
         return self._of(number).available
 
-    def _now(self, device: Device, *, online: bool) -> None:
+    def _now(self, device: DeviceKey, *, online: bool) -> None:
         (self._online.add if online else self._online.discard)(device)
         number = device[0]
         available = any(account == number for account, _ in self._online)
         if available != self._of(number).available:
             self.set(number, available=available)
 
-    def _tell(self, number: str, devices: Iterable[Device]) -> None:
-        shown, person = self._of(number), self._world.people.named(number)
+    def _tell(self, number: str, devices: Iterable[DeviceKey]) -> None:
+        shown, person = self._of(number), self._people.named(number)
         for device in list(devices):
-            connection = self._world.switchboard.live(device)
+            connection = self._switchboard.live(device)
             if connection is None or device not in self._online:
                 continue
             server = shown.subscribers.get(device, PN_SERVER)
@@ -135,10 +145,10 @@ class Presence:
 
     def _spread(self, number: str, chat: str, state: str, server: str) -> None:
         """Tells a chat's other people what one of them does."""
-        people = self._world.people
+        people = self._people
         attrs: dict[str, Any] = {}
         if chat.endswith(f"@{GROUP_SERVER}"):
-            group = self._world.groups.named(chat)
+            group = self._groups.named(chat)
             if number not in group.members:
                 raise NoGroupError
             others = [one for one in group.members if one != number]
@@ -156,10 +166,10 @@ class Presence:
             self._of(other).seen.append(
                 {"from": number, "to": chat, "state": state, "at": time.time()}
             )
-            for companion in self._world.companions.of(other):
-                connection = self._world.switchboard.live(companion.key)
+            for companion in self._companions.of(other):
+                connection = self._switchboard.live(companion.key)
                 if connection is not None:
                     connection.send(Node("chatstate", attrs, [child]))
 
     def _of(self, number: str) -> _Shown:
-        return self._people.setdefault(number, _Shown())
+        return self._shown.setdefault(number, _Shown())

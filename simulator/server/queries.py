@@ -1,4 +1,4 @@
-"""Queries (iq) of a logged-in companion, and what a client expects to hear."""
+"""Answers the queries (iq) of a logged-in companion."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from simulator.media.store import AUTH_SECONDS
-from simulator.server.group_queries import GroupQueries
-from simulator.server.prekeys import QueryError
+from simulator.server.query_errors import QueryError
 from simulator.wire.protocol import SERVER, Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simulator.server.companions import Companion
-    from simulator.server_state import World
+    from simulator.media.store import MediaStore
+    from simulator.phones.history import History
+    from simulator.server.companions import Companion, Companions
+    from simulator.server.groups.queries import GroupQueries
+    from simulator.server.logins import Logins
+    from simulator.server.prekeys import Prekeys
+    from simulator.server.switchboard import Switchboard
+    from simulator.server.usync import Directory
+    from simulator.store import Store
     from simulator.wire.connection import Connection
 
 log = structlog.get_logger()
@@ -35,9 +41,28 @@ _PRIVACY = (
 class Queries:
     """Answers every iq: by a result, or by an error that says what is not there."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._groups = GroupQueries(world)
+    def __init__(
+        self,
+        *,
+        store: Store,
+        companions: Companions,
+        prekeys: Prekeys,
+        directory: Directory,
+        group_queries: GroupQueries,
+        media: MediaStore,
+        history: History,
+        logins: Logins,
+        switchboard: Switchboard,
+    ) -> None:
+        self._store = store
+        self._companions = companions
+        self._prekeys = prekeys
+        self._directory = directory
+        self._group_queries = group_queries
+        self._media = media
+        self._history = history
+        self._logins = logins
+        self._switchboard = switchboard
 
     def answer(self, connection: Connection, companion: Companion, query: Any) -> None:
         """Answers within the caller's transaction; the answer leaves after its commit."""
@@ -59,9 +84,9 @@ class Queries:
         connection.send(Node("iq", {**attrs, "type": "result"}, content or None))
         if space == "passive" and query.get_child("active") is not None and not connection.active:
             # A passive login is given nothing of what waits until it says that it is ready.
-            self._world.store.after_commit(lambda: self._world.switchboard.flush(connection))
+            self._store.after_commit(lambda: self._switchboard.flush(connection))
         if space == "md" and query.get_child("remove-companion-device") is not None:
-            self._world.log_out(companion)
+            self._logins.log_out(companion)
 
     def _content(
         self, connection: Connection, companion: Companion, space: str, query: Any
@@ -70,17 +95,17 @@ class Queries:
             return []
         match space:
             case "encrypt":
-                answer = self._world.prekeys.answer(companion, query)
-                known = self._world.companions.get(*companion.key)
+                answer = self._prekeys.answer(companion, query)
+                known = self._companions.get(*companion.key)
                 if known is not None and known.uploaded and not companion.uploaded:
-                    self._world.history.paired(known)
+                    self._history.paired(known)
                 return answer
             case "w:m":
-                return [self._media(companion)]
+                return [self._media_connection(companion)]
             case "w:g2":
-                return self._groups.answer(companion, query)
+                return self._group_queries.answer(companion, query)
             case "usync":
-                return self._world.directory.answer(query)
+                return self._directory.answer(query)
             case "passive":
                 if query.get_child("passive") is not None:
                     connection.active = False
@@ -91,14 +116,14 @@ class Queries:
             raise QueryError(501, "feature-not-implemented")
         return fixed(query)
 
-    def _media(self, companion: Companion) -> Any:
+    def _media_connection(self, companion: Companion) -> Any:
         conn = {
-            "auth": self._world.media.auth(companion, time.time()),
+            "auth": self._media.auth(companion, time.time()),
             "ttl": AUTH_SECONDS,
             "auth_ttl": AUTH_SECONDS,
             "max_buckets": 12,
         }
-        host = {"hostname": self._world.media.host, "type": "primary"}
+        host = {"hostname": self._media.host, "type": "primary"}
         return Node("media_conn", conn, [Node("host", host)])
 
 

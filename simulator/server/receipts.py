@@ -18,8 +18,14 @@ from simulator.wire.protocol import (
 )
 
 if TYPE_CHECKING:
-    from simulator.server.companions import Companion
-    from simulator.server_state import World
+    from simulator.contacts.contact_behaviour import Speech
+    from simulator.contacts.people import People
+    from simulator.contacts.sent_messages import SentMessages
+    from simulator.media.retries import MediaRetries
+    from simulator.server.companions import Companion, Companions
+    from simulator.server.offline_queue import OfflineQueue
+    from simulator.server.switchboard import Switchboard
+    from simulator.store import Store
     from simulator.wire.connection import Connection
 
 _DELIVERED = ("", "inactive")
@@ -29,12 +35,30 @@ _READ = ("read", "played")
 class Receipts:
     """What a receipt removes from the queue, whom it reaches, and the server's ack for it."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(
+        self,
+        *,
+        store: Store,
+        queue: OfflineQueue,
+        people: People,
+        companions: Companions,
+        sent: SentMessages,
+        speech: Speech,
+        media_retries: MediaRetries,
+        switchboard: Switchboard,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._people = people
+        self._companions = companions
+        self._sent = sent
+        self._speech = speech
+        self._media_retries = media_retries
+        self._switchboard = switchboard
 
     def acked(self, companion: Companion, ack: Any) -> None:
         """The client acknowledged one stanza."""
-        self._world.queue.acknowledge(companion.key, ack)
+        self._queue.acknowledge(companion.key, ack)
 
     def accept(self, connection: Connection, companion: Companion, receipt: Any) -> None:
         """Runs within the caller's transaction; the ack leaves after its commit."""
@@ -42,12 +66,12 @@ class Receipts:
         to = jid_of(receipt, "to")
         group = to if to is not None and to.server == GROUP_SERVER else None
         if kind in RECEIVED:
-            self._world.queue.receive(companion.key, receipt)
+            self._queue.receive(companion.key, receipt)
         # In a group the receipt is about a member's message.
         author = to if group is None else jid_of(receipt, "participant")
-        person = self._world.people.at(author)
+        person = self._people.at(author)
         if kind == "server-error":
-            self._world.media_retries.answer(companion, receipt)
+            self._media_retries.answer(companion, receipt)
         elif person is not None:
             if kind == "retry":
                 self._ask_again(companion, person.number, author, receipt, group)
@@ -70,12 +94,12 @@ class Receipts:
         self, companion: Companion, number: str, author: Any, receipt: Any, group: Any
     ) -> None:
         """To a played device, or on to the companion that sent the message."""
-        self._world.store.count(companion.number, "retries")
-        target = self._world.companions.get(number, author.device)
+        self._store.count(companion.number, "retries")
+        target = self._companions.get(number, author.device)
         if target is None:
             retry = receipt.get_child("retry")
             message_id = text_of(retry, "id") if retry is not None else ""
-            self._world.speech.answer_retry(
+            self._speech.answer_retry(
                 (number, author.device), companion, message_id or text_of(receipt, "id"), receipt
             )
             return
@@ -83,14 +107,14 @@ class Receipts:
         stanza.content = receipt.content
         if "recipient" in receipt.attrs:
             stanza.attrs["recipient"] = receipt.attrs["recipient"]
-        self._world.switchboard.deliver(target.key, stanza)
+        self._switchboard.deliver(target.key, stanza)
 
     def _from(
         self, companion: Companion, author: Any, group: Any, message_id: str, kind: str
     ) -> Any:
         """A companion's receipt as the message's author gets it, who is addressed as there."""
         server = LID_SERVER if author.server == LID_SERVER else PN_SERVER
-        person = self._world.people.named(companion.number)
+        person = self._people.named(companion.number)
         member = person.address(server, companion.device)
         stanza = stanzas.receipt(group or member, message_id, kind, time.time())
         if group is not None:
@@ -101,11 +125,11 @@ class Receipts:
         self, companion: Companion, number: str, kind: str, *, receipt: Any, author: Any, group: Any
     ) -> None:
         ids = receipt_ids(receipt)
-        self._world.speech.told(number, ids, "read" if kind in _READ else "delivered", time.time())
+        self._sent.mark(number, ids, "read" if kind in _READ else "delivered", time.time())
         if kind == "inactive":
             return
-        for target in self._world.companions.of(number):
+        for target in self._companions.of(number):
             for message_id in ids:
-                self._world.switchboard.deliver(
+                self._switchboard.deliver(
                     target.key, self._from(companion, author, group, message_id, kind)
                 )

@@ -9,7 +9,7 @@ from simulator.wire.protocol import LID_SERVER, PN_SERVER, Node, number_bytes
 if TYPE_CHECKING:
     from simulator.contacts.people import Person
     from simulator.contacts.signal_endpoints import Bundle
-    from simulator.server.groups import Group
+    from simulator.server.groups.group import Group
 
 TYPE_CURVE25519 = b"\x05"
 

@@ -9,11 +9,11 @@ from simulator.wire.protocol import SERVER, Node, encode
 
 if TYPE_CHECKING:
     from simulator.faults import Faults
+    from simulator.server.companions import DeviceKey
     from simulator.server.offline_queue import OfflineQueue
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
-Device = tuple[str, int]
 Kept = tuple[Any, bytes]
 """A stanza and its bytes."""
 
@@ -28,10 +28,10 @@ class Switchboard:
         self._store = store
         self._queue = queue
         self._faults = faults
-        self._live: dict[Device, Connection] = {}
-        self._kept: dict[Device, list[Kept]] = {}
+        self._live: dict[DeviceKey, Connection] = {}
+        self._kept: dict[DeviceKey, list[Kept]] = {}
 
-    def live(self, device: Device) -> Connection | None:
+    def live(self, device: DeviceKey) -> Connection | None:
         return self._live.get(device)
 
     def of(self, number: str, device: int | None = None) -> list[Connection]:
@@ -45,7 +45,7 @@ class Switchboard:
     def everyone(self) -> list[Connection]:
         return list(self._live.values())
 
-    def login(self, device: Device, connection: Connection) -> bool:
+    def login(self, device: DeviceKey, connection: Connection) -> bool:
         """Gives the device's place to this socket and reports whether another one held it.
 
         The old socket is told `conflict replaced` and accepted from no more, before the new one
@@ -63,7 +63,7 @@ class Switchboard:
             del self._live[device]
             self._kept.pop(device, None)
 
-    def deliver(self, device: Device, stanza: Any, delay: float = 0.0) -> None:
+    def deliver(self, device: DeviceKey, stanza: Any, delay: float = 0.0) -> None:
         """Queues the stanza and sends it `delay` seconds after the commit.
 
         A device that is not there gets it at its next login.
@@ -102,7 +102,7 @@ class Switchboard:
             if connection.active:
                 self._push_all(connection, self._kept.pop(connection.device, []))
 
-    def _send(self, device: Device, seq: int, stanza: Any, encoded: bytes, delay: float) -> None:
+    def _send(self, device: DeviceKey, seq: int, stanza: Any, encoded: bytes, delay: float) -> None:
         connection = self._live.get(device)
         if connection is None or not connection.active:
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simulator.server.prekeys import QueryError, asked_about
+from simulator.server.query_errors import QueryError, asked_about
 from simulator.wire.protocol import JID, LID_SERVER, PN_SERVER, Node, jid_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 from websockets.exceptions import ConnectionClosed
@@ -18,9 +18,11 @@ from simulator.wire.noise import Handshake, HandshakeError, Transport
 from simulator.wire.protocol import ClientPayload, Node, decode, encode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from websockets.asyncio.server import ServerConnection
 
-    from simulator.server_state import World
+    from simulator.wire.certificates import ServerIdentity
 
 log = structlog.get_logger()
 
@@ -30,10 +32,32 @@ FAREWELL_SECONDS: Final = 1.0
 _BATCH: Final = 64 * 1024
 
 
-class Connection:
-    """One socket. `device` is set after login, `registration` while it waits to be paired."""
+class ConnectionHandler(Protocol):
+    """The receiver of a connection's events."""
 
-    def __init__(self, world: World, socket: ServerConnection, serial: int) -> None:
+    def entered(self, connection: Connection, payload: Any) -> None: ...
+
+    def handle(self, connection: Connection, stanza: Any) -> None: ...
+
+    def left(self, connection: Connection) -> None: ...
+
+
+class Connection:
+    """One socket. `device` is set after login, `registration` while it waits to be paired.
+
+    `handler` receives the client's events; `after_commit` runs an action once the store's open
+    transaction is committed.
+    """
+
+    def __init__(
+        self,
+        handler: ConnectionHandler,
+        socket: ServerConnection,
+        serial: int,
+        *,
+        identity: ServerIdentity,
+        after_commit: Callable[[Callable[[], None]], None],
+    ) -> None:
         self.serial = serial
         self.device: tuple[str, int] | None = None
         self.registration: Any = None
@@ -42,7 +66,9 @@ class Connection:
         self.handshake = ""
         self.active = False
         self.retired = False
-        self._world = world
+        self._handler = handler
+        self._identity = identity
+        self._after_commit = after_commit
         self._socket = socket
         self._frames = FrameReader(socket)
         self._transport: Transport | None = None
@@ -61,7 +87,7 @@ class Connection:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 payload = await self._handshake()
             writer = asyncio.create_task(self._write())
-            self._world.entered(self, payload)
+            self._handler.entered(self, payload)
             await self._read()
         except ConnectionClosed:
             pass
@@ -72,7 +98,7 @@ class Connection:
             cause = "internal error"
         finally:
             self.retired = True
-            self._world.left(self)
+            self._handler.left(self)
             if writer is not None:
                 writer.cancel()
                 await asyncio.gather(writer, return_exceptions=True)
@@ -105,7 +131,7 @@ class Connection:
 
     def send(self, stanza: Any) -> None:
         """Sends once the open transaction is committed."""
-        self._world.store.after_commit(lambda: self.push(stanza))
+        self._after_commit(lambda: self.push(stanza))
 
     def retire(self, *farewell: Any) -> None:
         """Sends the farewell, accepts nothing from now on, and closes."""
@@ -136,7 +162,7 @@ class Connection:
         self._spoil = kind
 
     async def _handshake(self) -> Any:
-        handshake = Handshake(self._world.identity, await self._frames.header())
+        handshake = Handshake(self._identity, await self._frames.header())
         reply, payload = handshake.respond(await self._frames.frame())
         await self._socket.send(framed(reply))
         if payload is None:
@@ -162,7 +188,7 @@ class Connection:
                 # logged in must not count.
                 continue
             stanza = self._decoded(self._transport.decrypt(frame))
-            self._world.handle(self, stanza)
+            self._handler.handle(self, stanza)
 
     @staticmethod
     def _decoded(data: bytes) -> Node:

@@ -71,7 +71,7 @@ async def test_every_rule_whose_seconds_are_its_own_ends_after_them(world: World
         for kind in RULES
     ]
     for body in bodies:
-        world.strike(world.faults.request(body))
+        world.fault_injector.strike(world.faults.request(body))
     assert all(fault["active"] for fault in world.faults.everything())
     assert world.faults.strike(accounts[0], "swallow") is not None
     await asyncio.sleep(0.4)
@@ -91,7 +91,9 @@ async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
 
 
 def inject(world: World, kind: str, **more: Any) -> int:
-    return world.strike(world.faults.request({"account": NUMBER, "kind": kind, **more}))
+    return world.fault_injector.strike(
+        world.faults.request({"account": NUMBER, "kind": kind, **more})
+    )
 
 
 def say(world: World, text: str) -> str:
@@ -141,7 +143,7 @@ async def test_withheld_and_delayed_acks(device: Device, world: World) -> None:
     await device.send(await device.message(FRIEND, "one", "M1"))
     with pytest.raises(TimeoutError):
         await device.next("ack", 0.3)
-    assert len(world.contacts.inbox.received(FRIEND)) == 1
+    assert len(world.inbox.received(FRIEND)) == 1
     inject(world, "delay_acks", seconds=0.3, count=1)
     start = time.monotonic()
     await device.send(await device.message(FRIEND, "two", "M2"))
@@ -158,7 +160,7 @@ async def test_refused_and_swallowed_messages(device: Device, world: World) -> N
     await device.send(await device.message(FRIEND, "two", "M2"))
     with pytest.raises(TimeoutError):
         await device.next("ack", 0.3)
-    assert world.contacts.inbox.received(FRIEND) == []
+    assert world.inbox.received(FRIEND) == []
     assert struck(world) == 2
 
 
@@ -189,7 +191,7 @@ async def test_messages_that_arrive_newest_first(device: Device, world: World) -
         await device.next("message", 0.3)
     assert struck(world) == 0
     with world.store.transaction():
-        assert world.contacts.forget(FRIEND, NUMBER) == 1
+        assert world.device_changes.forget(FRIEND, NUMBER) == 1
     for text in ("three", "four"):
         say(world, text)
     assert await next_read(device, 4) == ["three", "two", "one", "four"]
@@ -207,7 +209,7 @@ async def test_what_was_kept_back_arrives_in_its_order(
     with pytest.raises(TimeoutError):
         await device.next("message", 0.3)
     if end == "cleared":
-        assert world.clear(NUMBER) == 1
+        assert world.fault_injector.clear(NUMBER) == 1
     elif end == "disconnected":
         await device.close()
         await device.login()
@@ -356,7 +358,7 @@ async def test_a_frozen_socket_moves_nothing_until_it_thaws(device: Device, worl
     message_id = say(world, "stuck")
     with pytest.raises(TimeoutError):
         await device.next("message", 0.3)
-    assert world.clear(NUMBER) == 1
+    assert world.fault_injector.clear(NUMBER) == 1
     assert await device.read() == (message_id, "stuck")
 
 

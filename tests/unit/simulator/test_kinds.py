@@ -46,7 +46,7 @@ async def sent(device: Device, message: Any, message_id: str) -> dict[str, Any]:
     """What the contact's inbox shows of a message of the device's."""
     await device.send(await device.message(FRIEND, message, message_id))
     await device.next("ack")
-    items = device.world.contacts.inbox.received(FRIEND)
+    items = device.world.inbox.received(FRIEND)
     return next(item for item in items if item["id"] == message_id)
 
 
@@ -197,7 +197,7 @@ async def test_the_phone_reacts_and_its_companion_gets_the_copy(
         "❤",
         message_id,
     )
-    (item,) = device.world.contacts.inbox.received(FRIEND)
+    (item,) = device.world.inbox.received(FRIEND)
     assert (item["type"], item["text"]) == ("reaction", "❤")
 
 

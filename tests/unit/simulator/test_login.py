@@ -62,9 +62,9 @@ async def test_resumes_falls_back_and_resumes_again(
     assert not await login()
     assert logins() == {"xx": 1, "ik": 1, "xxfallback": 0}
     known = device.server_static
-    world.rotate()
+    world.static_key.rotate()
     assert await login(), "the key that the client knew is worth nothing any more"
-    assert device.server_static == world.identity.static_public != known
+    assert device.server_static == world.static_key.identity.static_public != known
     assert logins() == {"xx": 1, "ik": 1, "xxfallback": 1}
     assert not await login()
     assert logins() == {"xx": 1, "ik": 2, "xxfallback": 1}
@@ -96,7 +96,7 @@ async def test_nothing_of_a_replaced_socket_is_accepted(
     conflict = (await device.next("stream:error")).get_child("conflict")
     assert conflict.attrs == {"type": "replaced"}
     await device.closed()
-    assert world.contacts.inbox.received(FRIEND) == []
+    assert world.inbox.received(FRIEND) == []
     await new_socket.close()
 
 
@@ -108,9 +108,9 @@ async def test_what_came_before_a_login_is_handled_before_it(
     connection = world.switchboard.live(key)
     assert connection is not None
     acknowledged = Node("ack", {"class": "message", "id": say(world, "hello")})
-    world.handle(connection, acknowledged)
+    world.dispatcher.handle(connection, acknowledged)
     assert world.queue.counts(key) == {"message": 1}, "stanzas wait for the turn's end"
-    world.entered(connection, ClientPayload(username=int(NUMBER), device=device.device))
+    world.dispatcher.entered(connection, ClientPayload(username=int(NUMBER), device=device.device))
     assert world.queue.counts(key) == {}
 
 
@@ -151,8 +151,8 @@ async def test_survives_a_restart_of_the_simulator(
     # a second world on the same directory, as after a kill: nothing was written at an orderly end
     again = World(tmp_path / "world")
     try:
-        assert again.root_key == world.root_key
-        assert again.identity.static_public == world.identity.static_public
+        assert again.static_key.root_key == world.static_key.root_key
+        assert again.static_key.identity.static_public == world.static_key.identity.static_public
         key = (NUMBER, device.device)
         assert again.queue.counts(key) == {"message": 1}
         assert again.companions.get(*key) == world.companions.get(*key)

@@ -31,7 +31,7 @@ def say(world: World, text: str, **more: Any) -> str:
 
 def reinstall(world: World, *, notify: bool, same_identity: bool = False) -> None:
     with world.store.transaction():
-        world.contacts.reinstall(FRIEND, same_identity=same_identity, notify=notify)
+        world.device_changes.reinstall(FRIEND, same_identity=same_identity, notify=notify)
 
 
 async def ask(
@@ -55,7 +55,7 @@ async def test_a_contact_that_forgot_its_sessions_asks_with_keys(
 ) -> None:
     await introduced(device, world)
     with world.store.transaction():
-        assert world.contacts.forget(FRIEND, NUMBER) == 1
+        assert world.device_changes.forget(FRIEND, NUMBER) == 1
     stanza = await device.message(FRIEND, "three", "M3")
     assert stanza.get_child("participants").get_child("to").get_child("enc").attrs["type"] == "msg"
     await device.send(stanza)
@@ -65,7 +65,7 @@ async def test_a_contact_that_forgot_its_sessions_asks_with_keys(
     keys = device.bundle_in(retry.get_child("keys"))
     await device.send(await device.message(FRIEND, "three", "M3", bundle=keys))
     await device.query("w:p", "get")
-    assert [item["text"] for item in world.contacts.inbox.received(FRIEND)] == ["one", "three"]
+    assert [item["text"] for item in world.inbox.received(FRIEND)] == ["one", "three"]
     assert world.store.counted(FRIEND, "retries_sent") == 1
 
 
@@ -74,7 +74,7 @@ async def test_a_forgetful_contact_opens_a_new_session_when_it_speaks(
 ) -> None:
     await introduced(device, world)
     with world.store.transaction():
-        world.contacts.forget(FRIEND, NUMBER)
+        world.device_changes.forget(FRIEND, NUMBER)
     say(world, "who are you")
     stanza = await device.next("message")
     assert stanza.get_child("enc").attrs["type"] == "pkmsg"
@@ -85,7 +85,7 @@ async def test_a_forgetful_contact_opens_a_new_session_when_it_speaks(
 async def test_a_contact_who_reinstalls(device: Device, world: World, notify: bool) -> None:
     await introduced(device, world)
     with world.store.transaction():
-        linked = world.contacts.link(FRIEND, notify=False)
+        linked = world.device_changes.link(FRIEND, notify=False)
     before, raw_id = world.endpoints.phone(FRIEND), world.people.named(FRIEND).raw_id
     reinstall(world, notify=notify)
     after = world.endpoints.phone(FRIEND)
@@ -115,7 +115,7 @@ async def test_only_the_sessions_when_the_identity_is_kept(device: Device, world
 
 async def test_a_linked_device_shows_who_vouches_for_it(device: Device, world: World) -> None:
     with world.store.transaction():
-        linked = world.contacts.link(FRIEND, notify=False)
+        linked = world.device_changes.link(FRIEND, notify=False)
     stanza = await device.message(FRIEND, "hello", "M1", devices=(linked,))
     stanza.content = stanza.content[:1]
     for _ in range(2):
@@ -138,7 +138,7 @@ async def test_an_account_is_answered_no_more_than_five_times(device: Device, wo
         assert device.decrypt(await device.next("message")) == "hello"
     with pytest.raises(TimeoutError):
         await device.next("message", 0.3)
-    assert world.speech.said(FRIEND)[0]["retries"] == MAX_RETRIES
+    assert world.sent.of(FRIEND)[0]["retries"] == MAX_RETRIES
     assert world.store.counted(NUMBER, "retries") == MAX_RETRIES + 2
 
 
@@ -158,7 +158,7 @@ async def test_only_who_got_a_message_is_answered_and_only_by_who_sent_it(
 ) -> None:
     stranger = await paired(OTHER)
     with world.store.transaction():
-        linked = world.contacts.link(FRIEND, notify=False)
+        linked = world.device_changes.link(FRIEND, notify=False)
     message_id = say(world, "from the desk", device=linked)
     stanza = await device.next("message")
     await ask(device, JID(FRIEND), message_id)
@@ -197,7 +197,7 @@ async def test_the_own_phones_message_is_a_copy_and_can_be_asked_for(
     await ask(device, copy.attrs["from"], message_id, keys=device.signal.bundle())
     again = await device.next("message")
     assert (again.attrs["id"], device.decrypt(again)) == (message_id, "from my pocket")
-    (item,) = world.contacts.inbox.received(FRIEND)
+    (item,) = world.inbox.received(FRIEND)
     assert (item["id"], item["text"], item["deliveries"]) == (message_id, "from my pocket", 1)
     delivered = await device.next("receipt")
     assert (delivered.attrs["id"], delivered.attrs["from"]) == (message_id, JID(FRIEND))
@@ -233,7 +233,7 @@ async def test_a_contact_without_one_time_prekeys(device: Device, world: World) 
     assert (await device.bundle(FRIEND)).prekey_id is None
     await device.send(await device.message(FRIEND, "hello", "M1"))
     await device.next("ack")
-    assert [item["text"] for item in world.contacts.inbox.received(FRIEND)] == ["hello"]
+    assert [item["text"] for item in world.inbox.received(FRIEND)] == ["hello"]
 
 
 @pytest.mark.parametrize("kept", [0, 3])
@@ -299,7 +299,7 @@ async def test_the_own_phone_names_the_chat_each_time_it_asks(
         identity = Node("device-identity", {}, device.identity_bytes)
         await device.send(Node("message", attrs, [answer, identity]))
     await device.query("w:p", "get")
-    (seen,) = world.contacts.inbox.copies(NUMBER)
+    (seen,) = world.inbox.copies(NUMBER)
     assert (seen["id"], seen["to"], seen["text"]) == ("M1", FRIEND, "from the desk")
 
 
@@ -346,7 +346,7 @@ async def test_a_contacts_receipts_for_the_phones_message_reach_all_own_devices(
     world.people.change(FRIEND, {"receipts": receipts, "read_after": 0.4})
     with world.store.transaction():
         message_id = world.speech.say(NUMBER, FRIEND, "from my pocket")
-    (said,) = world.speech.said(NUMBER)
+    (said,) = world.sent.of(NUMBER)
     assert (said["delivered"], said["read"]) == (False, False)
     for companion in companions:
         for kind in expected:
@@ -355,7 +355,7 @@ async def test_a_contacts_receipts_for_the_phones_message_reach_all_own_devices(
             more = {"type": kind} if kind else {}
             assert receipt.attrs == {"from": JID(FRIEND), "id": message_id, **more}
             assert not receipt.content
-    (said,) = world.speech.said(NUMBER)
+    (said,) = world.sent.of(NUMBER)
     assert (said["delivered"], said["read"]) == ("" in expected, "read" in expected)
 
 
@@ -375,5 +375,5 @@ async def test_a_companions_receipt_for_the_phones_message_reaches_all_own_devic
             assert (receipt.attrs["id"], receipt.attrs.get("type")) == (message_id, kind)
             assert receipt.attrs["from"] == JID(FRIEND, device=friend.device)
             assert "recipient" not in receipt.attrs
-    (said,) = world.speech.said(NUMBER)
+    (said,) = world.sent.of(NUMBER)
     assert (said["delivered"], said["read"]) == (True, True)

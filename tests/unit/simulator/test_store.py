@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from simulator.contacts.contact_behaviour import said_content
 from simulator.contacts.inbox import Inbox
 from simulator.contacts.people import People
+from simulator.contacts.sent_messages import said_content
 from simulator.contacts.signal_endpoints import Endpoints
 from simulator.server.companions import Companions
 from simulator.server.offline_queue import OfflineQueue

@@ -35,12 +35,12 @@ async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
 
 def link(world: World, number: str = FRIEND, *, notify: bool = True) -> int:
     with world.store.transaction():
-        return world.contacts.link(number, notify=notify)
+        return world.device_changes.link(number, notify=notify)
 
 
 def unlink(world: World, device: int, *, notify: bool = True) -> None:
     with world.store.transaction():
-        world.contacts.unlink(FRIEND, device, notify=notify)
+        world.device_changes.unlink(FRIEND, device, notify=notify)
 
 
 def say(world: World, text: str, **more: Any) -> str:
@@ -66,7 +66,7 @@ async def test_each_device_reads_and_the_message_counts_once(device: Device, wor
     await device.next("ack")
     delivered = [await device.next("receipt") for _ in range(3)]
     assert {one.attrs["from"].device for one in delivered} == {0, *linked}
-    (item,) = world.contacts.inbox.received(FRIEND)
+    (item,) = world.inbox.received(FRIEND)
     assert (item["text"], item["devices"], item["deliveries"]) == ("hello", [0, *linked], 1)
     # each device's receipt waits for an ack of its own
     waiting = world.queue.counts((NUMBER, device.device))["receipt"]
@@ -176,7 +176,7 @@ async def test_without_notice_the_ack_gives_it_away(
     assert await send("M3", 0, linked) is None
     unlink(world, linked, notify=False)
     assert await send("M4", 0, linked) == participant_hash([everyone[0], *everyone[2:]])
-    assert [item["devices"] for item in world.contacts.inbox.received(FRIEND)] == [
+    assert [item["devices"] for item in world.inbox.received(FRIEND)] == [
         [0],
         [0],
         [0, linked],
@@ -208,5 +208,5 @@ async def test_a_companion_that_the_simulator_plays_beside_the_client(
     stanza.get_child("participants").content += [to, phone]
     await device.send(stanza)
     assert await phash(device) is None
-    (copy,) = world.contacts.inbox.copies(NUMBER)
+    (copy,) = world.inbox.copies(NUMBER)
     assert (copy["text"], copy["to"], copy["devices"]) == ("hello", FRIEND, [0, beside])

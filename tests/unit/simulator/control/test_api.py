@@ -167,8 +167,8 @@ async def test_says_where_clients_connect(http: httpx.AsyncClient, world: World)
     answer = (await http.get("/")).json()
     assert answer == {
         "ws_url": "ws://127.0.0.1:1/ws/chat",
-        "root_key": world.root_key.hex(),
-        "static_key": world.identity.static_public.hex(),
+        "root_key": world.static_key.root_key.hex(),
+        "static_key": world.static_key.identity.static_public.hex(),
         "media_host": "127.0.0.1",
         "media_authority": "",
         "pid": os.getpid(),
@@ -182,7 +182,7 @@ async def test_the_static_key_rotates_under_the_same_root(
     rotated = (await http.post("/rotate")).json()["static_key"]
     after = (await http.get("/")).json()
     assert after == {**before, "static_key": rotated}
-    assert rotated == world.identity.static_public.hex() != before["static_key"]
+    assert rotated == world.static_key.identity.static_public.hex() != before["static_key"]
 
 
 async def test_a_phone_exists_as_soon_as_it_is_named(http: httpx.AsyncClient) -> None:
@@ -303,7 +303,7 @@ async def test_what_grows_is_read_in_pages(
             world.people.named(NUMBER), friend, ids[0], message_content.text("text 1"), PN_SERVER
         )
     assert await read(inbox, after=last) == ([], last)
-    assert world.contacts.inbox.received(FRIEND)[0]["deliveries"] == 2
+    assert world.inbox.received(FRIEND)[0]["deliveries"] == 2
     await http.post(f"/phones/{NUMBER}/say", json={"to": FRIEND, "text": "news"})
     assert (await read(inbox, after=last))[0] == ["news"]
     assert (await read(said, after=last_said))[0] == ["news"]

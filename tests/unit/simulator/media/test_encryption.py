@@ -41,7 +41,7 @@ async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def mms(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(media_application(world))
+    transport = httpx.ASGITransport(media_application(world.store, world.faults, world.media))
     async with httpx.AsyncClient(transport=transport, base_url="https://media") as client:
         yield client
 
@@ -78,7 +78,7 @@ async def upload(device: Device, mms: httpx.AsyncClient, body: bytes, kind: str 
 async def received(device: Device, message: Any, message_id: str) -> dict[str, Any]:
     await device.send(await device.message(FRIEND, message, message_id))
     await device.next("ack")
-    items = device.world.contacts.inbox.received(FRIEND)
+    items = device.world.inbox.received(FRIEND)
     return next(item for item in items if item["id"] == message_id)
 
 

@@ -43,7 +43,7 @@ def refusal(answer: Any) -> dict[str, str]:
 
 
 def inject(world: World, kind: str, **more: Any) -> None:
-    world.strike(world.faults.request({"account": NUMBER, "kind": kind, **more}))
+    world.fault_injector.strike(world.faults.request({"account": NUMBER, "kind": kind, **more}))
 
 
 def struck(world: World) -> int:

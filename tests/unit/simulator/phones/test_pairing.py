@@ -46,7 +46,7 @@ async def test_device_ids_are_never_given_twice(
         device = new_device()
         await device.pair(NUMBER)
         ids.append(device.device)
-        world.strike(world.faults.request({"account": NUMBER, "kind": "logout"}))
+        world.fault_injector.strike(world.faults.request({"account": NUMBER, "kind": "logout"}))
     assert ids == [1, 2]
 
 

@@ -15,7 +15,7 @@ from simulator.wire.protocol import GROUP_SERVER, JID, LID_SERVER, PN_SERVER, No
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from simulator.server.groups import Group
+    from simulator.server.groups.group import Group
     from simulator.server_state import World
     from tests.unit.simulator.device import Device
 
@@ -111,7 +111,7 @@ async def test_a_key_is_handed_over_once_and_renewed(member: Member) -> None:
     say(world, member.group, "two")
     assert member.read(await device.next("message")) == (["skmsg"], "two")
     with world.store.transaction():
-        world.group_speech.change(member.group, [], [OTHER], FRIEND)
+        world.membership.change(member.group, [], [OTHER], FRIEND)
     removed = await device.next("notification")
     (left,) = removed.get_child("remove").get_children("participant")
     assert left.attrs["jid"] == world.people.named(OTHER).address(member.group.server)
@@ -127,13 +127,13 @@ async def test_members_read_what_a_companion_writes(member: Member) -> None:
     assert ack.attrs["from"] == member.group.address
     assert str(ack.attrs["phash"]).startswith("2:")
     for number in (FRIEND, OTHER):
-        (item,) = world.contacts.inbox.received(number)
+        (item,) = world.inbox.received(number)
         assert (item["text"], item["to"], item["group"]) == (
             "hello",
             member.group.chat,
             member.group.chat,
         )
-    (copy,) = world.contacts.inbox.copies(NUMBER)
+    (copy,) = world.inbox.copies(NUMBER)
     assert (copy["text"], copy["group"]) == ("hello", member.group.chat)
     waiting = world.queue.counts((NUMBER, device.device))
     assert waiting["receipt"] == 4
@@ -160,7 +160,7 @@ async def test_who_lacks_the_key_asks_and_is_answered(member: Member) -> None:
     assert (receipt.attrs["type"], receipt.attrs["from"]) == ("retry", member.group.address)
     asker = world.people.at(receipt.attrs["participant"])
     assert asker is not None
-    assert world.contacts.inbox.received(asker.number) == []
+    assert world.inbox.received(asker.number) == []
     message = Message(conversation="hello")
     message.sender_key_distribution_message.group_id = str(member.group.address)
     handed_over = member.keys.handed_over(member.group, device.signal)
@@ -173,7 +173,7 @@ async def test_who_lacks_the_key_asks_and_is_answered(member: Member) -> None:
     await member.write("again", "M2")
     await device.next("ack")
     await device.query("w:p", "get")
-    texts = [item["text"] for item in world.contacts.inbox.received(asker.number)]
+    texts = [item["text"] for item in world.inbox.received(asker.number)]
     assert texts == ["hello", "again"]
 
 
@@ -207,7 +207,7 @@ async def test_a_member_who_forgot_asks_for_the_key(member: Member) -> None:
     await member.write("opens", "M1", to=(FRIEND, OTHER, NUMBER))
     await device.next("ack")
     with world.store.transaction():
-        world.contacts.forget(FRIEND, NUMBER)
+        world.device_changes.forget(FRIEND, NUMBER)
     await member.write("hello", "M2")
     receipt = await device.next("receipt")
     while receipt.attrs.get("type") != "retry":
@@ -220,7 +220,7 @@ async def test_who_reinstalls_hands_over_another_key(member: Member) -> None:
     say(world, member.group, "one")
     member.read(await device.next("message"))
     with world.store.transaction():
-        world.contacts.reinstall(FRIEND, same_identity=False, notify=True)
+        world.device_changes.reinstall(FRIEND, same_identity=False, notify=True)
     changed = await device.next("notification")
     assert changed.get_child("identity") is not None
     say(world, member.group, "two")
@@ -230,7 +230,7 @@ async def test_who_reinstalls_hands_over_another_key(member: Member) -> None:
 
 async def test_a_members_new_device_is_told_of(member: Member) -> None:
     with member.device.world.store.transaction():
-        member.device.world.contacts.link(OTHER, notify=True)
+        member.device.world.device_changes.link(OTHER, notify=True)
     notification = await member.device.next("notification")
     assert notification.attrs["type"] == "devices"
 
@@ -245,7 +245,7 @@ async def test_a_replayed_message_is_not_read(member: Member) -> None:
         attrs = {"to": member.group.address, "id": message_id, "type": "text"}
         await device.send(Node("message", attrs, [enc]))
     await device.query("w:p", "get")
-    texts = [item["text"] for item in world.contacts.inbox.received(FRIEND)]
+    texts = [item["text"] for item in world.inbox.received(FRIEND)]
     assert texts == ["opens", "once"]
 
 
@@ -261,7 +261,7 @@ async def test_an_altered_message_is_not_read(member: Member) -> None:
     await device.send(Node("message", attrs, [enc]))
     await device.next("ack")
     await device.query("w:p", "get")
-    assert [item["text"] for item in world.contacts.inbox.received(FRIEND)] == ["hello"]
+    assert [item["text"] for item in world.inbox.received(FRIEND)] == ["hello"]
 
 
 async def test_two_companions_in_a_group(

@@ -20,10 +20,7 @@ NUMBER, FRIEND, OTHER = "15550100001", "15550100002", "15550100003"
 
 
 def arrived(world: World, number: str = FRIEND) -> list[tuple[str, str, int]]:
-    return [
-        (item["id"], item["text"], item["deliveries"])
-        for item in world.contacts.inbox.received(number)
-    ]
+    return [(item["id"], item["text"], item["deliveries"]) for item in world.inbox.received(number)]
 
 
 @pytest.fixture
@@ -167,7 +164,7 @@ async def test_a_retry_receipt_is_answered_under_the_same_id(
     assert again.attrs["id"] == message_id
     assert again.get_child("enc").attrs["count"] == ("2" if with_keys else "1")
     assert device.decrypt(again) == "hello"
-    assert world.speech.said(FRIEND)[0]["retries"] == 1
+    assert world.sent.of(FRIEND)[0]["retries"] == 1
 
 
 def _keys(bundle: Any) -> list[Any]:
@@ -200,5 +197,5 @@ async def test_a_read_receipt_reaches_the_contact(device: Device, world: World) 
     await device.send(Node("receipt", attrs))
     ack = await device.next("ack")
     assert (ack.attrs["class"], ack.attrs["type"]) == ("receipt", "read")
-    (said,) = world.speech.said(FRIEND)
+    (said,) = world.sent.of(FRIEND)
     assert (said["delivered"], said["read"]) == (True, True)

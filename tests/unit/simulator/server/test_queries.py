@@ -139,7 +139,7 @@ async def test_devices_are_vouched_for_by_the_phone(device: Device, world: World
 
 async def test_devices_by_lid(device: Device, world: World) -> None:
     with world.store.transaction():
-        linked = world.contacts.link(FRIEND, notify=False)
+        linked = world.device_changes.link(FRIEND, notify=False)
     hidden = world.people.named(FRIEND).address(LID_SERVER)
     query = usync(Node("devices", {"version": "2"}), user=Node("user", {"jid": hidden}))
     answer = await device.query("usync", "get", query)

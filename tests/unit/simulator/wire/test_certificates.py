@@ -14,7 +14,8 @@ from simulator.wire.protocol import xeddsa_verify
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simulator.server_state import Certificate, World
+    from simulator.server_state import World
+    from simulator.wire.static_key import Certificate
     from tests.unit.simulator.device import Device
 
 
@@ -60,17 +61,19 @@ async def test_what_a_client_is_shown_after_a_rotation(
     current: bool,
 ) -> None:
     device = await paired("15550100001")
-    world.rotate(certificate)
+    world.static_key.rotate(certificate)
     await device.login()
     chain, intermediate, leaf = parsed(device.chain)
     verified = xeddsa_verify(
-        world.root_key, chain.intermediate.details, chain.intermediate.signature
+        world.static_key.root_key, chain.intermediate.details, chain.intermediate.signature
     )
     assert verified is genuine
     assert (leaf.not_before < time.time() < leaf.not_after) is current
     assert leaf.key == device.server_static
     assert xeddsa_verify(intermediate.key, chain.leaf.details, chain.leaf.signature)
-    world.rotate()
+    world.static_key.rotate()
     await device.login()
     chain, _, _ = parsed(device.chain)
-    assert xeddsa_verify(world.root_key, chain.intermediate.details, chain.intermediate.signature)
+    assert xeddsa_verify(
+        world.static_key.root_key, chain.intermediate.details, chain.intermediate.signature
+    )

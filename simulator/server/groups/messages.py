@@ -1,4 +1,4 @@
-"""Group messages of a companion's: to whom they go, and what a member who is played makes of them.
+"""Routes a companion's group messages; played members decrypt and confirm them.
 
 Shapes after whatsmeow `send.go` (sendGroup), `message.go` (decryptMessages) and `retry.go`: one
 `skmsg` for all, and beside it a `pkmsg` or `msg` for each device that is handed the sender key.
@@ -21,30 +21,54 @@ from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import Node, jid_of, text_of
 
 if TYPE_CHECKING:
-    from simulator.contacts.signal_endpoints import Endpoint
-    from simulator.server.companions import Companion
-    from simulator.server.groups import Group
-    from simulator.server_state import World
+    from simulator.contacts.devices import Devices
+    from simulator.contacts.inbox import Inbox
+    from simulator.contacts.message_handler import Contacts
+    from simulator.contacts.people import People
+    from simulator.contacts.sealed_content import SealedContent
+    from simulator.contacts.sender_keys import SenderKeys
+    from simulator.contacts.signal_endpoints import Endpoint, Endpoints
+    from simulator.server.companions import Companion, Companions, DeviceKey
+    from simulator.server.groups.group import Group
+    from simulator.server.switchboard import Switchboard
 
 log = structlog.get_logger()
-
-Device = tuple[str, int]
 
 
 class GroupMessages:
     """Routes to every member's devices. Every method runs inside its caller's transaction."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(
+        self,
+        *,
+        people: People,
+        endpoints: Endpoints,
+        companions: Companions,
+        devices: Devices,
+        contacts: Contacts,
+        inbox: Inbox,
+        sealed_content: SealedContent,
+        sender_keys: SenderKeys,
+        switchboard: Switchboard,
+    ) -> None:
+        self._people = people
+        self._endpoints = endpoints
+        self._companions = companions
+        self._devices = devices
+        self._contacts = contacts
+        self._inbox = inbox
+        self._sealed_content = sealed_content
+        self._sender_keys = sender_keys
+        self._switchboard = switchboard
 
-    def expected(self, group: Group) -> set[Device]:
+    def expected(self, group: Group) -> set[DeviceKey]:
         """All devices of all members."""
-        devices = self._world.devices
+        devices = self._devices
         return {(number, device) for number in group.members for device in devices.of(number)}
 
     def hash(self, group: Group, message: Any) -> dict[str, Any]:
         """The `phash` of the devices there are, when the sender's list is another one."""
-        people = self._world.people
+        people = self._people
         hashed = participant_hash(
             people.named(number).address(group.server, device)
             for number, device in self.expected(group)
@@ -57,7 +81,7 @@ class GroupMessages:
         directed = jid_of(message, "participant")
         if directed is not None:
             # A retry: for the device that asked, under the same id.
-            person = self._world.people.at(directed)
+            person = self._people.at(directed)
             devices = set() if person is None else {(person.number, directed.device)}
             own, shared = dict.fromkeys(devices, shared), None
         else:
@@ -66,8 +90,8 @@ class GroupMessages:
             encs = [enc for enc in (own.get(device), shared) if enc is not None]
             if not encs:
                 continue
-            companion = self._world.companions.get(*device)
-            endpoint = self._world.endpoints.get(*device)
+            companion = self._companions.get(*device)
+            endpoint = self._endpoints.get(*device)
             if companion is not None:
                 self._forward(
                     sender, companion, message, group=group, encs=encs, push_name=push_name
@@ -75,12 +99,12 @@ class GroupMessages:
             elif endpoint is not None:
                 self._receive(endpoint, sender, message, group, encs)
 
-    def _parts(self, message: Any) -> tuple[dict[Device, Any], Any]:
-        own: dict[Device, Any] = {}
+    def _parts(self, message: Any) -> tuple[dict[DeviceKey, Any], Any]:
+        own: dict[DeviceKey, Any] = {}
         for participants in message.get_children("participants"):
             for one in participants.get_children("to"):
                 jid, enc = jid_of(one, "jid"), one.get_child("enc")
-                person = self._world.people.at(jid)
+                person = self._people.at(jid)
                 if person is not None and enc is not None:
                     own[(person.number, jid.device)] = enc
         return own, message.get_child("enc")
@@ -101,7 +125,7 @@ class GroupMessages:
             content.append(Node("device-identity", {}, identity.content))
         stanza = stanzas.group_message(
             group,
-            self._world.people.named(sender.number),
+            self._people.named(sender.number),
             sender.device,
             text_of(message, "id"),
             content,
@@ -112,12 +136,12 @@ class GroupMessages:
             stanza.attrs["edit"] = message.attrs["edit"]
         if push_name:
             stanza.attrs["notify"] = push_name
-        self._world.switchboard.deliver(companion.key, stanza)
+        self._switchboard.deliver(companion.key, stanza)
 
     def _receive(
         self, endpoint: Endpoint, sender: Companion, message: Any, group: Group, encs: list[Any]
     ) -> None:
-        message_id, inbox = text_of(message, "id"), self._world.contacts.inbox
+        message_id, inbox = text_of(message, "id"), self._inbox
         device = (endpoint.number, endpoint.device)
         fingerprint = hashlib.sha256(encs[-1].content_bytes()).digest()
         if inbox.again(device, sender.number, message_id, fingerprint):
@@ -140,7 +164,7 @@ class GroupMessages:
                     chat=group.chat,
                     kind=kind,
                     text=text,
-                    fields=fields | self._world.contacts.opened(content, sender.number),
+                    fields=fields | self._sealed_content.opened(content, sender.number),
                     content=content.SerializeToString(),
                     ciphertext=fingerprint,
                 )
@@ -151,12 +175,12 @@ class GroupMessages:
     ) -> Any:
         """One ciphertext's message; a sender key in it is kept. Raises UndecryptableError."""
         kind, sealed = str(enc.attrs.get("type", "")), enc.content_bytes()
-        keys = self._world.sender_keys
+        keys = self._sender_keys
         if kind == "skmsg":
             return Message.FromString(keys.decrypt(group, endpoint, sender.key, sealed))
         if kind == "pkmsg":
             identity = message.get_child("device-identity")
-            self._world.contacts.check_identity(
+            self._contacts.check_identity(
                 sender, sealed, None if identity is None else identity.content_bytes()
             )
         content = Message.FromString(endpoint.decrypt(sender.key, kind, sealed))
@@ -176,22 +200,22 @@ class GroupMessages:
 
     def confirm(self, endpoint: Endpoint, account: str, message_id: str, group: Group) -> None:
         """What a played member tells the account whose message it got."""
-        person, now = self._world.people.named(endpoint.number), time.time()
+        person, now = self._people.named(endpoint.number), time.time()
         kinds = {"none": (), "delivered": ("",), "read": ("", "read")}[person.receipts]
         member = person.address(group.server, endpoint.device)
-        for companion in self._world.companions.of(account):
+        for companion in self._companions.of(account):
             for kind in kinds:
                 if kind == "read" and endpoint.device != PHONE:
                     continue
                 delay = person.read_after if kind else person.delivered_after
                 stanza = stanzas.receipt(group.address, message_id, kind, now + delay)
                 stanza.attrs["participant"] = member
-                self._world.switchboard.deliver(companion.key, stanza, delay)
+                self._switchboard.deliver(companion.key, stanza, delay)
 
     def _ask_again(
         self, endpoint: Endpoint, sender: Companion, message_id: str, group: Group, code: str
     ) -> None:
-        contacts, now = self._world.contacts, time.time()
+        contacts, now = self._contacts, time.time()
         count = contacts.asked(endpoint, sender, message_id)
         if count > MAX_RETRIES:
             return
@@ -200,6 +224,6 @@ class GroupMessages:
             message_id, count, endpoint.registration, now, keys=keys, adv=endpoint.adv
         )
         stanza = stanzas.receipt(group.address, message_id, "retry", now, content)
-        person = self._world.people.named(endpoint.number)
+        person = self._people.named(endpoint.number)
         stanza.attrs["participant"] = person.address(group.server, endpoint.device)
-        self._world.switchboard.deliver(sender.key, stanza)
+        self._switchboard.deliver(sender.key, stanza)

@@ -1,0 +1,60 @@
+"""Changes of a played person's devices: lost sessions, a new phone, a device linked or unlinked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simulator.contacts.signal_endpoints import PHONE
+
+if TYPE_CHECKING:
+    from simulator.contacts.devices import Devices
+    from simulator.contacts.people import People
+    from simulator.contacts.signal_endpoints import Endpoints
+    from simulator.server.notifications import Notices
+
+
+class DeviceChanges:
+    """Changes devices and notifies others. Every method runs inside its caller's transaction."""
+
+    def __init__(
+        self, people: People, endpoints: Endpoints, devices: Devices, notices: Notices
+    ) -> None:
+        self._people = people
+        self._endpoints = endpoints
+        self._devices = devices
+        self._notices = notices
+
+    def forget(self, number: str, account: str) -> int:
+        """Drops the sessions of the person's devices with the account's; returns their number."""
+        return self._endpoints.forget(number, account)
+
+    def reinstall(self, number: str, *, same_identity: bool, notify: bool) -> None:
+        """Resets the phone's sessions and prekeys, and its identity unless `same_identity`.
+
+        A new identity comes with a new registration id and without the linked devices, which the
+        old one had vouched for. With `notify` accounts that know the person are notified.
+        """
+        if same_identity:
+            self._endpoints.reset(number)
+            return
+        for device in list(self._endpoints.of(number)):
+            if device != PHONE:
+                self.unlink(number, device, notify=notify)
+        if notify:
+            # before the sessions are gone, by which the server knows who knows whom
+            self._notices.identity(number)
+        self._endpoints.remove(number, PHONE)
+        self._people.relisted(number, renumbered=True)
+
+    def link(self, number: str, *, notify: bool) -> int:
+        """Links one more device of the person; returns its id."""
+        device = self._devices.add(number)
+        if notify:
+            self._notices.device(number, "add", device)
+        return device
+
+    def unlink(self, number: str, device: int, *, notify: bool) -> None:
+        """Unlinks a device of the person. Raises NoDeviceError when none is played under the id."""
+        self._devices.remove(number, device)
+        if notify:
+            self._notices.device(number, "remove", device)

@@ -1,0 +1,57 @@
+"""Content that a message refers to but does not hold: the file of its media, the options of a vote."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from simulator.contacts import message_content, poll_votes
+from simulator.wire.proto_schema import Message
+
+if TYPE_CHECKING:
+    from simulator.contacts.people import People
+    from simulator.media.store import MediaStore
+    from simulator.store import Store
+
+
+class SealedContent:
+    """Opens it with the keys of the message, or of the poll that a vote is about."""
+
+    def __init__(self, store: Store, people: People, media: MediaStore) -> None:
+        self._store = store
+        self._people = people
+        self._media = media
+
+    def opened(self, message: Any, sender: str) -> dict[str, Any]:
+        """Returns the fields that the inbox shows of it; none when the message refers to nothing."""
+        message = message_content.unwrapped(message)
+        media = message_content.media_in(message)
+        if media is not None:
+            return self._media.read(*media)
+        if not message.HasField("poll_update_message"):
+            return {}
+        update = message.poll_update_message
+        found = self._store.row(
+            "SELECT number AS author, content FROM said WHERE id = ?1"
+            " UNION ALL SELECT sender, content FROM inbox WHERE id = ?1",
+            update.poll_creation_message_key.id,
+        )
+        poll = None if found is None else Message.FromString(bytes(found["content"]))
+        asked = None if poll is None else message_content.poll_in(poll)
+        if found is None or poll is None or asked is None:
+            return {"options": None}
+        options = [option.option_name for option in asked.options]
+        people = self._people
+        for author, voter in itertools.product(
+            people.named(found["author"]).addresses(), people.named(sender).addresses()
+        ):
+            chosen = poll_votes.opened(
+                poll_votes.Ballot(update.poll_creation_message_key.id, author, voter),
+                poll.message_context_info.message_secret,
+                update.vote.enc_payload,
+                update.vote.enc_iv,
+                options,
+            )
+            if chosen is not None:
+                return {"options": chosen}
+        return {"options": None}

@@ -1,0 +1,113 @@
+"""Messages that played people sent, and what came back for each: delivered, read, retries."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+from simulator.contacts import message_content
+from simulator.contacts.inbox import EVERYTHING, Page
+from simulator.wire.proto_schema import Message
+
+if TYPE_CHECKING:
+    from simulator.server.companions import DeviceKey
+    from simulator.store import Store
+
+
+class SentMessages:
+    """The table `said`. Every method runs inside its caller's transaction."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def add(self, number: str, device: int, to: str, content: Any, server: str) -> str:
+        """Stores a message to a person or a group; returns its new id."""
+        message_id = f"3EB0{secrets.token_hex(9).upper()}"
+        self._store.execute(
+            "INSERT INTO said (number, device, recipient, id, text, content, addressing, at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            number,
+            device,
+            to,
+            message_id,
+            message_content.described(content)[1] or "",
+            content.SerializeToString(),
+            server,
+            time.time(),
+        )
+        return message_id
+
+    def find(self, number: str, message_id: str, device: int) -> Any:
+        """Returns the row of a message that this very device sent, or None."""
+        return self._store.row(
+            "SELECT * FROM said WHERE number = ? AND id = ? AND device = ?",
+            number,
+            message_id,
+            device,
+        )
+
+    def count_request(self, number: str, message_id: str, peer: DeviceKey) -> int:
+        """Counts a peer's request to encrypt the message anew; returns how many it has made."""
+        return self._store.number(
+            "INSERT INTO asked (number, id, peer, peer_device, count) VALUES (?, ?, ?, ?, 1)"
+            " ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count",
+            number,
+            message_id,
+            *peer,
+        )
+
+    def count_retry(self, number: str, message_id: str) -> None:
+        """Counts that the message was encrypted anew."""
+        self._store.execute(
+            "UPDATE said SET retries = retries + 1 WHERE number = ? AND id = ?", number, message_id
+        )
+
+    def of(self, number: str, page: Page = EVERYTHING) -> list[dict[str, Any]]:
+        """Returns the person's messages, oldest first, with their receipts and retries."""
+        now = time.time()
+        return [
+            {
+                "index": row["seq"],
+                "id": row["id"],
+                "device": row["device"],
+                "to": row["recipient"],
+                **_shown(said_content(row)),
+                "at": row["at"],
+                "delivered": 0 < row["delivered"] <= now,
+                "read": 0 < row["read"] <= now,
+                "retries": row["retries"],
+            }
+            for row in self._store.rows(
+                "SELECT * FROM said WHERE number = ? AND seq > ? ORDER BY seq LIMIT ?",
+                number,
+                page.after,
+                page.limit,
+            )
+        ]
+
+    def mark(self, number: str, message_ids: list[str], column: str, at: float) -> None:
+        """Marks messages of this person as `delivered` or `read`, and since when (seconds).
+
+        The first time counts.
+        """
+        assert column in ("delivered", "read")
+        for message_id in message_ids:
+            self._store.execute(
+                f"UPDATE said SET {column} = ?1"  # noqa: S608
+                f" WHERE number = ?2 AND id = ?3 AND ({column} = 0 OR {column} > ?1)",
+                at,
+                number,
+                message_id,
+            )
+
+
+def said_content(row: Any) -> Any:
+    """Returns the message of a row of `said`; a row of the first versions is a text."""
+    content = bytes(row["content"])
+    return Message.FromString(content) if content else message_content.text(row["text"])
+
+
+def _shown(message: Any) -> dict[str, Any]:
+    kind, text, fields = message_content.described(message)
+    return {"type": kind or "protocol", "text": text, "content": fields}

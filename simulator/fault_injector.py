@@ -1,0 +1,80 @@
+"""Strikes the open sockets of an account with the faults that `faults.py` describes and counts."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from simulator.server.switchboard import CONFLICT_REPLACED
+from simulator.wire.protocol import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simulator.faults import Fault, Faults
+    from simulator.server.companions import Companions
+    from simulator.server.logins import Logins
+    from simulator.server.switchboard import Switchboard
+    from simulator.store import Store
+    from simulator.wire.connection import Connection
+
+
+class FaultInjector:
+    """Applies faults to sockets, and undoes the lasting ones once they end."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        faults: Faults,
+        companions: Companions,
+        switchboard: Switchboard,
+        logins: Logins,
+    ) -> None:
+        self._store = store
+        self._faults = faults
+        self._companions = companions
+        self._switchboard = switchboard
+        self._logins = logins
+
+    def strike(self, fault: Fault) -> int:
+        """Applies an instant fault, or begins a lasting one; returns the number of sockets reached."""
+        if fault.lasts is not None:
+            loop = asyncio.get_running_loop()
+            fault.ends_at = loop.time() + fault.lasts
+            loop.call_later(fault.lasts, self.clear, None, fault.id)
+        connections = self._switchboard.of(fault.account, fault.device)
+        actions: dict[str, Callable[[Connection], None]] = {
+            "drop": lambda connection: connection.retire(),
+            "abort": lambda connection: connection.abort(),
+            "freeze": lambda connection: connection.freeze(),
+            "ban": lambda connection: connection.retire(),
+            "replaced": lambda connection: connection.retire(CONFLICT_REPLACED),
+            "stream_error": lambda connection: connection.retire(
+                Node("stream:error", {"code": str(fault.code)})
+            ),
+            # the device hears of it from `log_out`, online or at its next login
+            "logout": lambda _: None,
+        }
+        if fault.kind not in actions:
+            return 0
+        for connection in connections:
+            actions[fault.kind](connection)
+        if fault.kind == "logout":
+            with self._store.transaction():
+                for companion in self._companions.of(fault.account):
+                    if fault.device in (None, companion.device):
+                        self._logins.log_out(companion)
+        fault.struck += len(connections)
+        return len(connections)
+
+    def clear(self, account: str | None = None, fault_id: int | None = None) -> int:
+        """Ends rules and releases what they held back; returns the number of rules that ended."""
+        ended = self._faults.clear(account, fault_id)
+        for fault in ended:
+            if fault.kind == "freeze" and not self._faults.frozen(fault.account):
+                for connection in self._switchboard.of(fault.account):
+                    connection.thaw()
+            if fault.kind == "reorder":
+                self._switchboard.release(fault.account, fault.device)
+        return len(ended)

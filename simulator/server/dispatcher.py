@@ -1,0 +1,136 @@
+"""Dispatch of a connection's events: each stanza to its handler, all of a loop turn in one commit."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from simulator.phones.code_pairing import TAG as LINK_CODE
+from simulator.wire.protocol import SERVER, Node
+
+if TYPE_CHECKING:
+    from simulator.phones.code_pairing import Linking
+    from simulator.phones.pairing import Pairing
+    from simulator.server.companions import Companions
+    from simulator.server.logins import Logins
+    from simulator.server.messages import Messages
+    from simulator.server.presence import Presence
+    from simulator.server.queries import Queries
+    from simulator.server.receipts import Receipts
+    from simulator.server.switchboard import Switchboard
+    from simulator.store import Store
+    from simulator.wire.connection import Connection
+
+log = structlog.get_logger()
+
+
+class Dispatcher:
+    """Handles every stanza in a transaction; answers leave after its commit."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        companions: Companions,
+        switchboard: Switchboard,
+        pairing: Pairing,
+        linking: Linking,
+        logins: Logins,
+        queries: Queries,
+        messages: Messages,
+        receipts: Receipts,
+        presence: Presence,
+    ) -> None:
+        self._store = store
+        self._companions = companions
+        self._switchboard = switchboard
+        self._pairing = pairing
+        self._linking = linking
+        self._logins = logins
+        self._queries = queries
+        self._messages = messages
+        self._receipts = receipts
+        self._presence = presence
+        self._arrived: list[tuple[Connection, Any]] = []
+
+    def entered(self, connection: Connection, payload: Any) -> None:
+        """Starts the pairing or the login of a client that finished its handshake."""
+        # What came before this login is handled before it: from then on nothing of the device's
+        # old socket counts (G6).
+        self._handle_all()
+        connection.push_name = payload.push_name
+        if payload.HasField("device_pairing_data"):
+            connection.registration = payload.device_pairing_data
+            self._pairing.offer(connection)
+        else:
+            self._logins.log_in(connection, payload)
+
+    def left(self, connection: Connection) -> None:
+        """Removes a connection whose socket closed."""
+        device = connection.device
+        if device is not None and self._switchboard.live(device) is connection:
+            self._presence.left(device)
+        self._switchboard.left(connection)
+        self._pairing.left(connection)
+        self._linking.left(connection)
+
+    def handle(self, connection: Connection, stanza: Any) -> None:
+        """Queues a stanza until the end of the loop's turn, whose stanzas share a transaction.
+
+        A handler that fails rolls back its stanza alone and is logged; the client gets no answer,
+        as from a server that lost it.
+        """
+        if not self._arrived:
+            asyncio.get_running_loop().call_soon(self._handle_all)
+        self._arrived.append((connection, stanza))
+
+    def _handle_all(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        if not arrived:
+            return
+        with self._store.transaction():
+            for connection, stanza in arrived:
+                try:
+                    with self._store.savepoint():
+                        self._dispatch(connection, stanza)
+                except Exception:
+                    log.exception(
+                        "stanza_failed",
+                        action="stanza_failed",
+                        serial=connection.serial,
+                        tag=stanza.tag,
+                    )
+
+    def _dispatch(self, connection: Connection, stanza: Any) -> None:
+        companion = None if connection.device is None else self._companions.get(*connection.device)
+        if stanza.tag == "iq" and stanza.attrs.get("type") in ("result", "error"):
+            if connection.registration is not None:
+                self._pairing.answered(connection, stanza)
+            return
+        if companion is None:
+            if stanza.tag == "iq":
+                self._asked_before_login(connection, stanza)
+            return
+        match stanza.tag:
+            case "iq":
+                self._queries.answer(connection, companion, stanza)
+            case "message":
+                self._messages.accept(connection, companion, stanza)
+            case "receipt":
+                self._receipts.accept(connection, companion, stanza)
+            case "ack":
+                self._receipts.acked(companion, stanza)
+            case "presence" | "chatstate":
+                self._presence.accept(connection, companion, stanza)
+            case _:
+                # ib, call …: nothing that the server answers
+                pass
+
+    def _asked_before_login(self, connection: Connection, query: Any) -> None:
+        if connection.registration is not None and query.get_child(LINK_CODE) is not None:
+            self._linking.answer(connection, query)
+            return
+        attrs = {"from": SERVER, "type": "result", "id": query.attrs.get("id", "")}
+        connection.send(Node("iq", attrs))

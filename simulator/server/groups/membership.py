@@ -1,0 +1,38 @@
+"""Changes of a group's members: who joins and leaves, and what follows from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from simulator.contacts.sender_keys import SenderKeys
+    from simulator.server.groups.group import Group, Groups
+    from simulator.server.notifications import Notices
+
+
+class Membership:
+    """Adds and removes members within its caller's transaction."""
+
+    def __init__(self, groups: Groups, sender_keys: SenderKeys, notices: Notices) -> None:
+        self._groups = groups
+        self._sender_keys = sender_keys
+        self._notices = notices
+
+    def change(self, group: Group, added: Sequence[str], removed: Sequence[str], by: str) -> Group:
+        """Adds and removes members and notifies present and former ones.
+
+        A removed member cannot decrypt later messages: played senders renew their keys.
+        """
+        before = group
+        added = [number for number in added if number not in before.members]
+        removed = [number for number in removed if number in before.members]
+        after = self._groups.change(group, added, removed)
+        if removed:
+            self._sender_keys.renew(group)
+        for tag, changed in (("add", added), ("remove", removed)):
+            if changed:
+                told = {*before.members, *after.members}
+                self._notices.members(after, tag, changed, by, sorted(told))
+        return after

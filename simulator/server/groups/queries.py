@@ -1,0 +1,57 @@
+"""Answers queries about groups, and the request to leave one (whatsmeow `group.go`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simulator.server.groups.group import NoGroupError
+from simulator.server.groups.nodes import group_node
+from simulator.server.query_errors import QueryError
+from simulator.wire.protocol import GROUP_SERVER, Node, jid_of, text_of
+
+if TYPE_CHECKING:
+    from simulator.contacts.people import People
+    from simulator.server.companions import Companion
+    from simulator.server.groups.group import Group, Groups
+    from simulator.server.groups.membership import Membership
+
+
+class GroupQueries:
+    """Answers `w:g2` queries within their caller's transaction."""
+
+    def __init__(self, people: People, groups: Groups, membership: Membership) -> None:
+        self._people = people
+        self._groups = groups
+        self._membership = membership
+
+    def answer(self, companion: Companion, query: Any) -> list[Any]:
+        """The content of the answer. Raises QueryError."""
+        to = jid_of(query, "to")
+        people = self._people
+        if query.get_child("participating") is not None:
+            groups = self._groups.of(companion.number)
+            return [Node("groups", {}, [group_node(people, group) for group in groups])]
+        leave = query.get_child("leave")
+        if leave is not None:
+            left = [text_of(one, "id") for one in leave.get_children("group")]
+            return [Node("leave", {}, [self._left(companion, name) for name in left])]
+        if to is None or to.server != GROUP_SERVER or not to.user:
+            raise QueryError(400, "bad-request")
+        group = self._group(companion, to.user)
+        if query.get_child("query") is None:
+            raise QueryError(501, "feature-not-implemented")
+        return [group_node(people, group)]
+
+    def _left(self, companion: Companion, name: str) -> Any:
+        group = self._group(companion, name)
+        self._membership.change(group, [], [companion.number], companion.number)
+        return Node("group", {"id": group.address})
+
+    def _group(self, companion: Companion, name: str) -> Group:
+        try:
+            group = self._groups.named(name)
+        except NoGroupError as error:
+            raise QueryError(404, "item-not-found") from error
+        if companion.number not in group.members:
+            raise QueryError(403, "forbidden")
+        return group

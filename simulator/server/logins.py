@@ -1,0 +1,118 @@
+"""Logins of companions: admission, refusal and replacement; and the logout that unlinks a device."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from simulator.wire.protocol import LID_SERVER, SERVER, Node
+
+if TYPE_CHECKING:
+    from simulator.contacts.people import People
+    from simulator.faults import Faults
+    from simulator.server.companions import Companion, Companions
+    from simulator.server.notifications import Notices
+    from simulator.server.switchboard import Switchboard
+    from simulator.store import Store
+    from simulator.wire.connection import Connection
+
+log = structlog.get_logger()
+
+
+class Logins:
+    """Admits linked devices with their own keys; a device has one connection, the newest."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        faults: Faults,
+        people: People,
+        companions: Companions,
+        notices: Notices,
+        switchboard: Switchboard,
+    ) -> None:
+        self._store = store
+        self._faults = faults
+        self._people = people
+        self._companions = companions
+        self._notices = notices
+        self._switchboard = switchboard
+
+    def log_in(self, connection: Connection, payload: Any) -> None:
+        """Answers a client's login by success or failure; an older connection is replaced."""
+        number, device = str(payload.username), int(payload.device)
+        refused = self._faults.strike(number, "reject_login", "ban", device=device)
+        if refused is not None:
+            attrs: dict[str, Any] = {"reason": refused.reason, "location": "simulator"}
+            if refused.code is not None:
+                attrs["code"] = refused.code
+            expire = refused.left_at(asyncio.get_running_loop().time())
+            if expire is not None:
+                attrs["expire"] = expire
+            connection.retire(Node("failure", attrs))
+            return
+        companion = self._companions.get(number, device)
+        if companion is None or companion.noise != connection.client_static:
+            log.info("login_refused", action="login_refused", serial=connection.serial)
+            connection.retire(Node("failure", {"reason": "401", "location": "simulator"}))
+            return
+        with self._store.transaction():
+            self._companions.logged_in(companion, _version(payload))
+            self._store.count(number, f"logins_{connection.handshake.lower()}")
+        connection.device = companion.key
+        replaced = self._switchboard.login(companion.key, connection)
+        if self._faults.frozen(number):
+            frozen = self._faults.strike(number, "freeze", device=device)
+            assert frozen is not None
+            connection.freeze()
+        log.info(
+            "logged_in",
+            action="logged_in",
+            serial=connection.serial,
+            device=device,
+            replaced=replaced,
+            passive=payload.passive,
+        )
+        person = self._people.named(number)
+        connection.push(
+            Node(
+                "success",
+                {
+                    "t": int(time.time()),
+                    "lid": person.address(LID_SERVER, device),
+                    "display_name": person.name,
+                    "location": "simulator",
+                    "props": "27",
+                    "companion_enc_static": "",
+                    "creation": int(companion.paired_at),
+                },
+            )
+        )
+        routing = Node("routing_info", {}, b"simulator")
+        connection.push(Node("ib", {"from": SERVER}, [Node("edge_routing", {}, [routing])]))
+        if not payload.passive:
+            self._switchboard.flush(connection)
+
+    def log_out(self, companion: Companion) -> None:
+        """Unlinks a device at the request of its owner or of itself; it must pair anew.
+
+        Runs within the caller's transaction.
+        """
+        self._companions.remove(companion)
+        self._people.relisted(companion.number)
+        self._notices.device(companion.number, "remove", companion.device)
+        farewell = Node(
+            "stream:error", {"code": "401"}, [Node("conflict", {"type": "device_removed"})]
+        )
+        connection = self._switchboard.live(companion.key)
+        if connection is not None:
+            self._store.after_commit(lambda: connection.retire(farewell))
+
+
+def _version(payload: Any) -> str:
+    version = payload.user_agent.app_version
+    return f"{version.primary}.{version.secondary}.{version.tertiary}"

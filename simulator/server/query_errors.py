@@ -1,0 +1,27 @@
+"""Refusals of queries: the error that answers one, and the limit on the users it may name."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+MAX_USERS: Final = 256
+
+
+class QueryError(Exception):
+    """A query that is answered by an error: `code` and the protocol's word for it."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+def asked_about(listed: Any) -> list[Any]:
+    """Returns the users that a query names.
+
+    Raises QueryError above MAX_USERS: creating that many would delay every other client.
+    """
+    users: list[Any] = listed.get_children("user")
+    if len(users) > MAX_USERS:
+        raise QueryError(429, "rate-overlimit")
+    return users
