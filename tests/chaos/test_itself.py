@@ -192,13 +192,23 @@ class Ran:
 
 
 def copy(source: Path, target: Path) -> Path:
-    """The packages and the tests in `target`, as they are, with what Python compiled of them."""
+    """The packages and the tests in `target`, as they are, with what Python compiled of them.
+
+    Each file is a hard link where the disk has them: who changes one puts another in its place.
+    """
     for name in COPIED:
         if (source / name).is_dir():
-            shutil.copytree(source / name, target / name)
+            shutil.copytree(source / name, target / name, copy_function=_link)
         else:
-            shutil.copy2(source / name, target / name)
+            _link(source / name, target / name)
     return target
+
+
+def _link(source: Path | str, target: Path | str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
 
 
 def run(tree: Path, tests: Iterable[str]) -> dict[str, Ran]:
@@ -249,6 +259,7 @@ def test_it_is_noticed(whole: Path, tmp_path: Path, broken: Break) -> None:
     file = tree / broken.file
     text = file.read_text()
     assert text.count(broken.old) == 1, f"the patch does not apply to {broken.file}"
+    file.unlink()
     file.write_text(text.replace(broken.old, broken.new))
     ran = run(tree, [broken.test])[broken.test]
     assert ran.failure is not None, f"{broken.test} does not notice"
