@@ -238,7 +238,7 @@ async def test_who_copies_second_leaves_nothing(
         await host.keep(b"tea")
     copies = second.upkeep._copies
     assert copies is not None
-    real, outrun = bucket_copies._upload, list[Any]()
+    real, outrun = copies._upload, list[Any]()
 
     async def late(*arguments: Any) -> Any:
         if not outrun:
@@ -246,7 +246,7 @@ async def test_who_copies_second_leaves_nothing(
         outrun.append(arguments)
         return await real(*arguments)
 
-    monkeypatch.setattr(bucket_copies, "_upload", late)
+    monkeypatch.setattr(copies, "_upload", late)
     await second.upkeep.copy()
     assert len(outrun) == 1
     assert len(await second.bucket.list("media/")) == 2
