@@ -5,6 +5,7 @@ UV := $(BIN)/python -m uv
 DATA ?= data
 PORT ?=
 CONTROL_PORT ?=
+TESTS ?=
 MINUTES ?= 10
 SEED ?= 1
 
@@ -14,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed, is installed side by side.
 MAKEFLAGS += -j2
 
-.PHONY: up down test chaos bench setup setup-test whatsmeow check docs debian lock clean
+.PHONY: up down test coverage chaos bench setup setup-test whatsmeow check docs debian lock clean
 
 ## start the service with the WhatsApp simulator, in the foreground
 up: setup
@@ -32,6 +33,14 @@ test: setup-test debian
 	$(BIN)/python -m pytest -n 3 --ignore=tests/benchmarks -m "not long"; tests=$$?; \
 	wait $$mypy; types=$$?; echo "mypy:"; cat .venv/mypy.log; \
 	exit $$((tests ? tests : types))
+
+## lines and branches that the tests run, in all processes; TESTS names a part of the tests
+coverage: setup-test debian
+	@rm -rf build/coverage && mkdir -p build/coverage
+	@export COVERAGE_ROOT="$(CURDIR)" COVERAGE_FILE="$(CURDIR)/build/coverage/data"; \
+	COVERAGE_PROCESS_START="$(CURDIR)/pyproject.toml" \
+		$(BIN)/python -m pytest -n 3 --ignore=tests/benchmarks -m "not long" $(TESTS); tests=$$?; \
+	$(BIN)/python -m tests.coverage_table && exit $$tests
 
 ## kill everything at random while messages flow, for MINUTES; a SEED tells the faults and victims
 chaos: setup-test debian

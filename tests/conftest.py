@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from actors.runtime import logs
-from tests import leaks
+from tests import leaks, restarts
 from tests.scheduling import Scheduling, rank, shares
 
 if TYPE_CHECKING:
@@ -64,8 +64,11 @@ def _require_no_leak(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A test that logged in its own process what no log may have has failed."""
+    item.user_properties += restarts.taken()
     report = yield
     if report.passed and (leaked := leaks.captured(report.sections)):
         report.outcome = "failed"
@@ -105,8 +108,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("figures")
         for text in told:
             terminalreporter.line(f"  {text}")
-    ran = terminalreporter.stats.values()
-    if took := shares(each for kind in ran for each in kind if isinstance(each, pytest.TestReport)):
-        terminalreporter.section("processes")
-        for text in took:
-            terminalreporter.line(f"  {text}")
+    stats = terminalreporter.stats.values()
+    ran = [each for kind in stats for each in kind if isinstance(each, pytest.TestReport)]
+    for title, texts in (("restarts", restarts.lines(ran)), ("processes", shares(ran))):
+        if texts:
+            terminalreporter.section(title)
+            for text in texts:
+                terminalreporter.line(f"  {text}")

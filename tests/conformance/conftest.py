@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,8 @@ def started(
                 clients[kind] = Client(kind, simulator, tmp_path_factory.mktemp(kind))
         # tryx first: its ten seconds run while the others have their turn
         for kind in sorted(clients, reverse=True):
-            clients[kind].scan(f"1555010000{KINDS.index(kind)}")
+            one, number = clients[kind], f"1555010000{KINDS.index(kind)}"
+            one.attempt(partial(one.scan, number))
         yield clients
     finally:
         for client in clients.values():
@@ -57,15 +59,8 @@ def kind(request: pytest.FixtureRequest) -> str:
 def client(kind: str, simulator: Simulator, started: dict[str, Client]) -> Iterator[Client]:
     """The paired client of this kind that all tests share, logged in; each has its own friends."""
     one = started[kind]
-    if not one.paired:
-        one.wait("connected")
-        one.paired = True
-    if not simulator.account(one.number)["online"]:
-        one.process.kill()
-        one.start()
-        one.wait("connected")
-    simulator.settled(one.number)
-    one.process.quiet()
+    one.attempt(one.prepare)
+    one.restarts = 0
     yield one
     simulator.http.delete("/faults", params={"account": one.number})
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests import forked, leaks, waiting
+from tests import forked, leaks, restarts, waiting
 from tests.plain_http import NO_AUTHORITIES
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ RUST = ROOT / ".venv" / "tryx"
 KINDS = ("neonize", "tryx", "native", "whatsmeow")
 OURS = ("native", "whatsmeow")
 """The engines of the project; what they log is searched for leaks."""
+FOREIGN = ("neonize", "tryx", "whatsmeow")
+"""Programs that run code of others, and are started again when they die before their test begins."""
+RESTARTS = 2
+"""How often at most, for one test."""
 
 
 class JsonProcess:
@@ -38,6 +42,8 @@ class JsonProcess:
     ) -> None:
         """`forks`: it is Python through and through, so that it starts cheaply."""
         start = forked.Popen if forks else subprocess.Popen
+        self._log = log
+        self._told_to_end = False
         with log.open("ab") as errors:
             self._process: forked.Popen | subprocess.Popen[str] = start(
                 command,
@@ -76,17 +82,46 @@ class JsonProcess:
             line = self._lines.get(timeout=seconds)
         except queue.Empty:
             raise AssertionError(f"silent for {seconds} s; before: {self.seen[-10:]}") from None
-        assert line is not None, f"ended; before: {self.seen[-10:]}"
+        assert line is not None, self.end()
         self.seen.append(line)
         return line
 
-    def await_event(self, event: str, seconds: float = 60.0, **values: Any) -> dict[str, Any]:
-        """The next object of that event and with those values; others are passed over."""
+    def await_event(
+        self, event: str | tuple[str, ...], seconds: float = 60.0, **values: Any
+    ) -> dict[str, Any]:
+        """The next object of that event, or of one of them, and with those values.
+
+        Others are passed over.
+        """
+        events = (event,) if isinstance(event, str) else event
         end = time.monotonic() + seconds
         while True:
             line = self.line(max(0.01, end - time.monotonic()))
-            if line["event"] == event and all(line[key] == values[key] for key in values):
+            if line["event"] in events and all(line[key] == values[key] for key in values):
                 return line
+
+    def died(self, seconds: float = 0.0) -> int | None:
+        """The exit code of a process that ended by itself, at the latest within `seconds`.
+
+        None while it runs, and where a test has told it to end.
+        """
+        if self._told_to_end:
+            return None
+        try:
+            return self._process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    @property
+    def told_to_end(self) -> bool:
+        """Whether a test has stopped, terminated or killed it."""
+        return self._told_to_end
+
+    def end(self) -> str:
+        """How the process ended: its exit code, its last events and the end of its log."""
+        code = self._process.wait(timeout=10)
+        log = self._log.read_text(errors="replace")[-2000:]
+        return f"ended with {code}; before: {self.seen[-10:]}; at the end of its log:\n{log}"
 
     def command(self, **command: Any) -> None:
         assert self._process.stdin is not None
@@ -96,11 +131,13 @@ class JsonProcess:
     def stop(self) -> int:
         """Closes standard input, upon which a client ends in order; the exit code."""
         assert self._process.stdin is not None
+        self._told_to_end = True
         self._process.stdin.close()
         return self._process.wait(timeout=10)
 
     def kill(self) -> None:
         """`kill -9`, and waits until the process is gone."""
+        self._told_to_end = True
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait(timeout=10)
@@ -111,6 +148,7 @@ class JsonProcess:
 
     def terminate(self) -> int:
         """SIGTERM; the exit code."""
+        self._told_to_end = True
         self._process.terminate()
         return self._process.wait(timeout=10)
 
@@ -205,7 +243,8 @@ class Client:
         self._directory = directory
         self._root_key = root_key or simulator.root_key
         self.number = ""
-        self.paired = False
+        self.restarts = 0
+        self._scanned: JsonProcess | None = None
         self.start()
 
     def start(self) -> None:
@@ -222,20 +261,73 @@ class Client:
             SSL_CERT_FILE=self._simulator.media_authority,
         )
 
-    def wait(self, event: str, seconds: float = 60.0, **values: Any) -> dict[str, Any]:
+    def attempt(self, step: Callable[[], object]) -> None:
+        """Does what has to be done before a test's own part begins.
+
+        A foreign program that dies meanwhile is started again, and the step repeated, at most
+        `RESTARTS` times; the run's summary counts it. Raises what the step raised when there was
+        one death more, where the program is the project's own, and where it did not die.
+        """
+        while True:
+            try:
+                step()
+            except AssertionError:
+                code = self.process.died(1.0)
+                if code is None:
+                    raise
+                self.process.kill()  # the next test starts another
+                if self.kind not in FOREIGN or self.restarts == RESTARTS:
+                    raise
+            else:
+                return
+            self.restarts += 1
+            restarts.record(self.kind, code)
+            self.start()
+
+    def wait(
+        self, event: str | tuple[str, ...], seconds: float = 60.0, **values: Any
+    ) -> dict[str, Any]:
         """The next event of that kind and with those values; others before it are passed over."""
         return self.process.await_event(event, seconds, **values)
 
     def scan(self, number: str) -> None:
         """The phone of `number` scans the QR that the client shows."""
         qr = self.wait("qr")["qr"]
+        self._link(number, qr)
+
+    def _link(self, number: str, qr: str) -> None:
+        if self.number:  # the process before this one may have died between the scan and its login
+            self._simulator.post("/faults", account=number, kind="logout")
+        self.number, self._scanned = number, self.process
         self._simulator.post(f"/phones/{number}/scan", qr=qr)
-        self.number = number
+
+    def log_in(self) -> None:
+        """Waits until the process is logged in; one that lacks the pairing shows a QR first."""
+        if self._scanned is not self.process:
+            first = self.wait(("qr", "connected"))
+            if first["event"] == "connected":
+                return
+            self._link(self.number, first["qr"])
+        self.wait("connected")
+
+    def prepare(self) -> None:
+        """Logs in where that has to be, and waits until nothing of the test before is left."""
+        assert self.process.died() is None, self.process.end()
+        logged_in = any(line["event"] == "connected" for line in self.process.seen)
+        online = logged_in and self._simulator.account(self.number)["online"]
+        if self.process.told_to_end or (logged_in and not online):
+            self.process.kill()
+            self.start()
+            online = False
+        if not online:
+            self.log_in()
+        self._simulator.settled(self.number)
+        self.process.quiet()
 
     def pair(self, number: str) -> None:
-        self.scan(number)
-        self.wait("connected")
-        self.paired = True
+        """The phone of `number` links the client, which logs in."""
+        self.attempt(lambda: self.scan(number))
+        self.attempt(self.log_in)
 
     def restart(self) -> None:
         """`kill -9`, then a new process on the same session."""

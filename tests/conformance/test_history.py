@@ -51,7 +51,8 @@ def test_is_told_at_pairing(
         f"/phones/{account}/history", when="pairing", type="push_name", pushnames={friend: "Ana"}
     )
     client = another(versatile.kind)
-    client.pair(account)
+    client.scan(account)
+    client.wait("connected")
     first = client.wait("history")
     assert first["conversations"][0]["messages"][0][1] == "long ago"
     if client.kind != "native":

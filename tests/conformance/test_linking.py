@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def client(knowing: str, another: Callable[..., Client]) -> Client:
     """A client that registers, and shows a QR already."""
     one = another(knowing)
-    one.wait("qr")
+    one.attempt(lambda: one.wait("qr"))
     return one
 
 

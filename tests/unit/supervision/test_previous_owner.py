@@ -72,7 +72,7 @@ GONE = Owner("connection:old", 7, FAR)
 )
 async def test_an_owner_on_another_host(neighbours: list[Neighbour], waits: bool, why: str) -> None:
     left = await owners(Family(*neighbours)).end(lease(GONE))
-    assert (29 < left <= 30) if waits else left == 0.0, why
+    assert (29 < left <= 30.001) if waits else left == 0.0, why  # a clock's float may round up
     for each in neighbours:
         assert all(asked[0] == GONE.pid for asked in each.asked)
 
