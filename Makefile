@@ -37,7 +37,7 @@ test: setup-test debian
 ## lines and branches that the tests run, in all processes; TESTS names a part of the tests
 coverage: setup-test debian
 	@rm -rf build/coverage && mkdir -p build/coverage
-	@export COVERAGE_ROOT="$(CURDIR)" COVERAGE_FILE="$(CURDIR)/build/coverage/data"; \
+	@export COVERAGE_ROOT="$(CURDIR)" COVERAGE_FILE="$(CURDIR)/build/coverage/data" PYTHONPATH="$(CURDIR)"; \
 	COVERAGE_PROCESS_START="$(CURDIR)/pyproject.toml" \
 		$(BIN)/python -m pytest -n 3 --ignore=tests/benchmarks -m "not long" $(TESTS); tests=$$?; \
 	$(BIN)/python -m tests.coverage_table && exit $$tests

@@ -36,7 +36,8 @@ def lines(reports: Iterable[pytest.TestReport]) -> list[str]:
             continue  # each test has one of these, and it carries all of the test's properties
         for name, value in report.user_properties:
             if name == PROPERTY:
-                program, code = value  # type: ignore[misc]
+                assert isinstance(value, list)
+                program, code = value
                 by_program[program].append(f"  exit code {code}: {report.nodeid}")
     return [
         line

@@ -243,6 +243,7 @@ class Client:
         self._directory = directory
         self._root_key = root_key or simulator.root_key
         self.number = ""
+        self.paired = False
         self.restarts = 0
         self._scanned: JsonProcess | None = None
         self.start()
@@ -302,13 +303,16 @@ class Client:
         self._simulator.post(f"/phones/{number}/scan", qr=qr)
 
     def log_in(self) -> None:
-        """Waits until the process is logged in; one that lacks the pairing shows a QR first."""
-        if self._scanned is not self.process:
-            first = self.wait(("qr", "connected"))
-            if first["event"] == "connected":
-                return
-            self._link(self.number, first["qr"])
-        self.wait("connected")
+        """Waits until the process is logged in.
+
+        One that was started again before the first login may lack the pairing: it is scanned anew.
+        """
+        scanned = self.paired or self._scanned is self.process
+        event = self.wait("connected" if scanned else ("qr", "connected"))
+        if event["event"] == "qr":
+            self._link(self.number, event["qr"])
+            self.wait("connected")
+        self.paired = True
 
     def prepare(self) -> None:
         """Logs in where that has to be, and waits until nothing of the test before is left."""

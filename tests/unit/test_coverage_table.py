@@ -20,15 +20,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROGRAM = """
-import os, sys, time
+import glob, os, sys, time
 if sys.argv[1] == "returns":
     print("returns")
 elif sys.argv[1] == "exits":
     print("exits", flush=True)
     os._exit(0)
-else:
+elif sys.argv[1] == "is ended":
     print("waits", flush=True) or time.sleep(60)
-    print("was not ended")
+else:
+    while not glob.glob(f"{os.environ['COVERAGE_FILE']}*pid{os.getpid()}*"): time.sleep(0.1)
+    time.sleep(1); print("waits to be killed", flush=True); time.sleep(60)
+    print("never")
 """
 
 DRIVER = """
@@ -37,9 +40,12 @@ from tests import forked
 program = sys.argv[1]
 for way in ("returns", "exits"):
     assert forked.run([sys.executable, program, way]).returncode == 0
-with forked.Popen([sys.executable, program, "waits"], stdout=forked.PIPE) as waits:
-    waits.stdout.readline()
-    waits.terminate()
+with forked.Popen([sys.executable, program, "is ended"], stdout=forked.PIPE) as ended:
+    ended.stdout.readline()
+    ended.terminate()
+with forked.Popen([sys.executable, program, "is killed"], stdout=forked.PIPE) as killed:
+    killed.stdout.readline()
+    killed.kill()
 """
 
 
@@ -47,7 +53,11 @@ def test_forked_programs_are_measured_however_they_end(tmp_path: Path) -> None:
     program = tmp_path / "actors" / "program.py"
     program.parent.mkdir()
     program.write_text(PROGRAM)
-    paths = {"COVERAGE_ROOT": str(tmp_path), "COVERAGE_FILE": str(tmp_path / "data")}
+    paths = {
+        "COVERAGE_ROOT": str(tmp_path),
+        "COVERAGE_FILE": str(tmp_path / "data"),
+        "PYTHONPATH": str(ROOT),
+    }
     settings = str(ROOT / "pyproject.toml")
 
     def run(*words: str, **environment: str) -> None:
@@ -60,8 +70,8 @@ def test_forked_programs_are_measured_however_they_end(tmp_path: Path) -> None:
     output = tmp_path / "report.json"
     run("-m", "coverage", "json", "-q", f"--rcfile={settings}", "-o", str(output))
     (file,) = json.loads(output.read_text())["files"].values()
-    assert file["executed_lines"] == [2, 3, 4, 5, 6, 7, 9]
-    assert file["missing_lines"] == [10]
+    assert file["executed_lines"] == [2, 3, 4, 5, 6, 7, 8, 9, 11, 12]
+    assert file["missing_lines"] == [13]
     assert file["missing_branches"] == []
 
 

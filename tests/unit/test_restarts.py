@@ -130,6 +130,21 @@ def test_dies_with_its_pairing_and_is_scanned_once_more(tmp_path: Path, start: S
     assert phone.requests == ["scan", "faults", "scan"], "the device of before is unlinked"
 
 
+@pytest.mark.parametrize("kind", ["native", "tryx"])
+def test_one_that_lost_its_pairing_later_is_not_scanned(
+    tmp_path: Path, start: Start, kind: str
+) -> None:
+    client = start(kind, ("", 0), *[("qr", 5)] * 3)
+    client.pair(NUMBER)
+    client.process.kill()
+    (tmp_path / "session").unlink()
+    with pytest.raises(AssertionError, match="ended with 5"):
+        client.attempt(client.prepare)
+    counted()
+    phone: Any = client._simulator
+    assert phone.requests == ["scan"]
+
+
 @pytest.mark.parametrize("kind", FOREIGN)
 def test_a_third_death_fails_with_what_it_wrote(tmp_path: Path, start: Start, kind: str) -> None:
     client = start(kind, ("start", 3), ("start", 3), ("qr", -11), ("start", 3))
