@@ -224,7 +224,7 @@ def detain(instance: Instance, exchange: Exchange) -> None:
     up = instance.api.post("/api/media", content=content, headers=kind).raise_for_status().json()
     media = {"sha256": up["sha256"]}
     exchange.send(SHOP, CONTACT, type="document", media=media, name="bill.pdf")
-    for seconds in (2, 15):
+    for seconds in (2, 10):
         due = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
         exchange.send(SECOND, PATRON, send_at=due)
 
