@@ -9,16 +9,12 @@ time, and where it broke off the next `upgrade` goes on.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 import subprocess
 import time
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
-from importlib.metadata import distributions
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.config.settings import Settings
@@ -31,6 +27,7 @@ from actors.state.open_store import open_documents
 from gateway.cli import output
 from gateway.cli.instance import preparation
 from supervision.keeper import process, status_file
+from supervision.keeper.code_digest import code_digest
 from supervision.keeper.lock import held
 from supervision.keeper.manifest import Plan
 from supervision.keeper.parts import python_module, ray_head
@@ -39,6 +36,7 @@ from supervision.reports import process_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from redis.asyncio import Redis
 
@@ -53,7 +51,6 @@ It tells of the code that it was begun with alone: for any other, all that runs 
 """
 
 MODULES = "actors.connection.actor, gateway.__main__, supervision.root, supervision.keeper.keeper"
-PACKAGES = ("actors", "gateway", "supervision")
 LOOK = 0.2  # seconds
 BACK = 90.0  # seconds that a part has to be back
 ERRAND = 300.0
@@ -128,7 +125,7 @@ def _old(data: Path) -> Old:
 
     By pid and start, and not by times: the wall clock may be set meanwhile.
     """
-    code = _fingerprint()
+    code = code_digest()
     try:
         begun = json.loads((data / MARK).read_text())
         if begun["code"] == code:
@@ -144,20 +141,6 @@ def _old(data: Path) -> Old:
 def forget(data: Path) -> None:
     """Drop the mark of an upgrade that did not come to its end."""
     (data / MARK).unlink(missing_ok=True)
-
-
-def _fingerprint() -> str:
-    """Tells the code that lies here, and what is installed beside it, from any other."""
-    told = hashlib.sha256()
-    for package in PACKAGES:
-        root = Path(import_module(package).__path__[0])
-        for file in sorted(root.rglob("*")):
-            if file.is_file() and "__pycache__" not in file.parts:
-                content = hashlib.sha256(file.read_bytes()).hexdigest()
-                told.update(f"{package}/{file.relative_to(root)} {content}\n".encode())
-    for installed in sorted(f"{one.name}=={one.version}" for one in distributions()):
-        told.update(f"{installed}\n".encode())
-    return told.hexdigest()
 
 
 async def _keeper(data: Path, old: Old, tell: Callable[[str], None]) -> None:

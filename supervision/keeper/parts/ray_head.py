@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from actors.runtime.atomic_files import write_atomically
 from supervision.keeper import log_rotation, secret_files
+from supervision.keeper.code_digest import code_digest
 from supervision.keeper.parts import probe, python_module
 from supervision.keeper.process import Command
 
@@ -24,6 +25,11 @@ ADDRESS = Path("ray") / "address"
 """Where the head listens, for whoever joins it from this host."""
 STORAGE = Path("ray") / "gcs"
 """Ray's own state. With it a restarted head knows its actors and makes the root again."""
+CODE = Path("ray") / "code"
+"""The digest of the code that the head of `STORAGE` was started with.
+
+Ray's state holds the root's class, pickled: it names modules, and other code may not have them.
+"""
 
 HEALTH = {
     "RAY_health_check_initial_delay_ms": "3000",
@@ -119,9 +125,11 @@ async def ready(ports: Mapping[str, int]) -> bool:
 
 
 def remembers(data: Path) -> bool:
-    """Whether a head ran here before: it then makes the root again by itself."""
-    storage = data / STORAGE
-    return storage.is_dir() and any(storage.iterdir())
+    """Whether a head of the same code ran here before: it then makes the root again by itself."""
+    storage, code = data / STORAGE, data / CODE
+    if not storage.is_dir() or not any(storage.iterdir()) or not code.exists():
+        return False
+    return code.read_text() == code_digest()
 
 
 def tidy(data: Path) -> None:
@@ -149,6 +157,10 @@ def temporary(data: Path) -> Path:
 
 
 def _prepare(data: Path, port: int) -> None:
+    if not remembers(
+        data
+    ):  # every actor died with the last head, so nothing that lives is forgotten
+        shutil.rmtree(data / STORAGE, ignore_errors=True)
     for directory in (data / "ray", data / STORAGE, temporary(data)):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     place = temporary(data)
@@ -158,4 +170,5 @@ def _prepare(data: Path, port: int) -> None:
     for old in sorted(place.glob("session_2*"))[:-1]:
         shutil.rmtree(old, ignore_errors=True)
     secret_files.kept(data / TOKEN, lambda: secrets.token_hex(32))
+    write_atomically(data / CODE, code_digest())
     write_atomically(data / ADDRESS, f"127.0.0.1:{port}\n")

@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.instance import Instance
+from tests.integration.whole.operations.older_code import checkout, pull, read
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP
 from tests.integration.whole.traffic import OTHER, SECOND, Traffic, owners
 from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
-ROOT = Path(__file__).resolve().parents[4]
-PACKAGES = ("actors", "gateway", "simulator", "supervision")
 BEFORE = "HEAD~40"
 
 
 @pytest.fixture
 def code(tmp_path: Path) -> Path:
-    """A tree with the code of before."""
-    archive, place = tmp_path / "before.tar", tmp_path / "code"
-    wanted = ("git", "-C", str(ROOT), "archive", "-o", str(archive), BEFORE, *PACKAGES)
-    if subprocess.run(wanted, capture_output=True, check=False).returncode != 0:
-        pytest.skip(f"there is no {BEFORE} in this history")
-    place.mkdir()
-    shutil.unpack_archive(archive, place)
-    return place
+    return checkout(BEFORE, tmp_path / "code")
 
 
 @pytest.fixture
@@ -43,17 +33,6 @@ def instance(tmp_path: Path, code: Path) -> Iterator[Instance]:
         running.pair(SHOP, ACCOUNT)
         running.pair(SECOND, OTHER)
         yield running
-
-
-def pull(code: Path) -> None:
-    """What `git pull` does to the code that runs."""
-    for package in PACKAGES:
-        shutil.rmtree(code / package)
-        shutil.copytree(ROOT / package, code / package)
-
-
-def read(code: Path) -> dict[str, bytes]:
-    return {str(one): one.read_bytes() for one in code.rglob("*") if one.suffix in {".py", ".lua"}}
 
 
 def fall(instance: Instance) -> None:

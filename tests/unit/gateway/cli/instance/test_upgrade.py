@@ -64,24 +64,8 @@ def test_for_other_code_than_it_began_with_all_that_runs_is_old(
     assert upgrade._old(tmp_path) == set()
     process_files.write(tmp_path, [me], PROCESSES)  # begun by an upgrade that broke off
     assert upgrade._old(tmp_path) == set()
-    monkeypatch.setattr(upgrade, "_fingerprint", lambda: "a release with a mend")
+    monkeypatch.setattr(upgrade, "code_digest", lambda: "a release with a mend")
     assert upgrade._is_old(upgrade._old(tmp_path), me)
     upgrade.forget(tmp_path)
     assert not (tmp_path / upgrade.MARK).exists()
     upgrade.forget(tmp_path)
-
-
-def test_each_file_of_the_code_tells_it_from_other_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package = tmp_path / "some_teimoso_code"
-    (package / "__pycache__").mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "script.lua").write_text("return 1")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(upgrade, "PACKAGES", (package.name,))
-    before = upgrade._fingerprint()
-    (package / "__pycache__" / "x.pyc").touch()
-    assert upgrade._fingerprint() == before
-    (package / "script.lua").write_text("return 2")
-    assert upgrade._fingerprint() != before

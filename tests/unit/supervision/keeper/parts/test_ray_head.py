@@ -45,6 +45,26 @@ def test_it_stays_on_this_host_with_a_token_of_its_own(short: Path) -> None:
     assert token.read_text() == before
 
 
+def test_state_of_ray_is_kept_for_the_same_code_only(
+    short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds the root's class by the names of modules, which other code may not have."""
+    ray_head.command(short, PORTS)
+    assert not ray_head.remembers(short)
+    state = short / ray_head.STORAGE / "CURRENT"
+    state.touch()
+    ray_head.command(short, PORTS)
+    assert ray_head.remembers(short)
+    assert state.exists()
+    monkeypatch.setattr(ray_head, "code_digest", lambda: "another release")
+    assert not ray_head.remembers(short)
+    ray_head.command(short, PORTS)
+    assert not state.exists()
+    state.touch()
+    (short / ray_head.CODE).unlink()  # as an older release leaves it
+    assert not ray_head.remembers(short)
+
+
 def test_sockets_have_short_paths_whatever_the_data_directory_is() -> None:
     short, long = Path("/srv/teimoso"), Path("/srv") / ("x" * 100)
     assert ray_head.temporary(short) == short / "ray" / "tmp"
