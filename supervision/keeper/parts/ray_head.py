@@ -126,10 +126,14 @@ async def ready(ports: Mapping[str, int]) -> bool:
 
 def remembers(data: Path) -> bool:
     """Whether a head of the same code ran here before: it then makes the root again by itself."""
-    storage, code = data / STORAGE, data / CODE
-    if not storage.is_dir() or not any(storage.iterdir()) or not code.exists():
+    return _remembers(data, code_digest())
+
+
+def _remembers(data: Path, code: str) -> bool:
+    storage, written_by = data / STORAGE, data / CODE
+    if not storage.is_dir() or not any(storage.iterdir()) or not written_by.exists():
         return False
-    return code.read_text() == code_digest()
+    return written_by.read_text() == code
 
 
 def tidy(data: Path) -> None:
@@ -157,9 +161,9 @@ def temporary(data: Path) -> Path:
 
 
 def _prepare(data: Path, port: int) -> None:
-    if not remembers(
-        data
-    ):  # every actor died with the last head, so nothing that lives is forgotten
+    code = code_digest()
+    if not _remembers(data, code):
+        # Every actor died with the last head: nothing that lives is forgotten.
         shutil.rmtree(data / STORAGE, ignore_errors=True)
     for directory in (data / "ray", data / STORAGE, temporary(data)):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -170,5 +174,5 @@ def _prepare(data: Path, port: int) -> None:
     for old in sorted(place.glob("session_2*"))[:-1]:
         shutil.rmtree(old, ignore_errors=True)
     secret_files.kept(data / TOKEN, lambda: secrets.token_hex(32))
-    write_atomically(data / CODE, code_digest())
+    write_atomically(data / CODE, code)
     write_atomically(data / ADDRESS, f"127.0.0.1:{port}\n")
