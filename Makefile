@@ -40,7 +40,7 @@ coverage: setup-test debian
 	@export COVERAGE_ROOT="$(CURDIR)" COVERAGE_FILE="$(CURDIR)/build/coverage/data" PYTHONPATH="$(CURDIR)"; \
 	COVERAGE_PROCESS_START="$(CURDIR)/pyproject.toml" \
 		$(BIN)/python -m pytest -n 3 --ignore=tests/benchmarks -m "not long" $(TESTS); tests=$$?; \
-	$(BIN)/python -m tests.coverage_table && exit $$tests
+	$(BIN)/python -m tests.run.coverage_table && exit $$tests
 
 ## kill everything at random while messages flow, for MINUTES; a SEED tells the faults and victims
 chaos: setup-test debian

@@ -9,13 +9,13 @@ import pytest
 import structlog
 
 from actors.runtime import logs
-from tests import leaks, restarts
-from tests.scheduling import Scheduling, rank, shares
+from tests.run import leaks, restarts
+from tests.run.scheduling import Scheduling, rank, shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from tests.figures import Figure
+    from tests.run.figures import Figure
 
 FIGURE = "figure"
 

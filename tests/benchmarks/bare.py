@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.instance import Instance
+    from tests.processes.instance import Instance
 
 
 class BareEngine:

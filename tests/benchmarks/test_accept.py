@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.benchmarks.figures import Figure, Figures, median, share, turns
-from tests.instance import until
 from tests.integration.gateway.served import KEY, Gateway
-from tests.valkey import Valkey, free_port
+from tests.processes.instance import until
+from tests.processes.valkey import Valkey, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

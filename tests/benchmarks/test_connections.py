@@ -25,7 +25,7 @@ from actors.redis.client import connect
 from tests.benchmarks.bare import BareEngine
 from tests.benchmarks.figures import Figure, Figures, median, share, turns
 from tests.benchmarks.footprint import pss
-from tests.instance import Instance, until
+from tests.processes.instance import Instance, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

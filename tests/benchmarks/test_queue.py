@@ -14,7 +14,7 @@ from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
 from tests.benchmarks.figures import Figure, Figures, median, turns
-from tests.valkey import Valkey
+from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

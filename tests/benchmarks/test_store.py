@@ -23,10 +23,10 @@ from actors.state.connections import Connections, Observed
 from actors.state.observed_states import Observing
 from actors.state.open_store import open_documents
 from tests.benchmarks.figures import Figure, Figures
-from tests.firestore import Firestore
-from tests.instance import Instance, until
 from tests.integration.gateway.receiver import Receiver
-from tests.valkey import Valkey
+from tests.processes.firestore import Firestore
+from tests.processes.instance import Instance, until
+from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

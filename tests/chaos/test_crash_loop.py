@@ -14,14 +14,14 @@ import pytest
 from supervision.reports import process_files
 from tests.chaos.harness.judge import judge, settled, verdict
 from tests.chaos.harness.traffic import Traffic
-from tests.instance import Instance, until
 from tests.integration.tree.head import kill
+from tests.processes.instance import Instance, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.figures import Figure
+    from tests.run.figures import Figure
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.long]
 

@@ -12,12 +12,12 @@ from tests.chaos.harness.judge import judge
 from tests.chaos.harness.report import quantile
 from tests.chaos.harness.scene import SETTINGS, Scene, pair_all, parties
 from tests.chaos.harness.traffic import Load
-from tests.instance import Instance
+from tests.processes.instance import Instance
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.figures import Figure
+    from tests.run.figures import Figure
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 

@@ -23,14 +23,14 @@ from actors.redis.leases import EXPIRES
 from tests.chaos.harness.cluster import Cluster, ClusterInstance, restart_until
 from tests.chaos.harness.outage import frozen
 from tests.chaos.harness.trial import Trial
-from tests.instance import gone, until
+from tests.processes.instance import gone, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.chaos.harness.node import Node
-    from tests.figures import Figure
+    from tests.run.figures import Figure
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
 

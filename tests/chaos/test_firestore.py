@@ -19,15 +19,15 @@ from actors.state.messages.changes import incoming_id
 from tests.chaos.harness.outage import delivered, health, stored
 from tests.chaos.harness.records import alert, shown_alerts
 from tests.chaos.harness.trial import Trial
-from tests.firestore import Firestore
-from tests.instance import Instance
+from tests.processes.firestore import Firestore
+from tests.processes.instance import Instance
 from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.chaos.harness.traffic import Traffic
-    from tests.figures import Figure
+    from tests.run.figures import Figure
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -19,12 +19,12 @@ import pytest
 from tests.chaos.harness.outage import health, kept_away, stored, unacknowledged
 from tests.chaos.harness.records import alert, shown_alerts
 from tests.chaos.harness.trial import Trial
-from tests.instance import Instance, until
+from tests.processes.instance import Instance, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.figures import Figure
+    from tests.run.figures import Figure
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -14,13 +14,13 @@ import pytest
 
 from tests.chaos.harness.outage import frozen, unacknowledged
 from tests.chaos.harness.trial import Trial
-from tests.instance import PARTS, Instance, gone, until
+from tests.processes.instance import PARTS, Instance, gone, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.figures import Figure
+    from tests.run.figures import Figure
 
 pytestmark = pytest.mark.timeout(240)
 

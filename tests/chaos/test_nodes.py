@@ -17,7 +17,7 @@ from supervision.keeper.parts import ray_head
 from tests.chaos.harness.cluster import restart_until
 from tests.chaos.harness.node import join
 from tests.chaos.harness.trial import Trial
-from tests.instance import Instance, gone, until
+from tests.processes.instance import Instance, gone, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import psutil
 
     from tests.chaos.harness.node import Node
-    from tests.figures import Figure
+    from tests.run.figures import Figure
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.long]
 

@@ -17,14 +17,14 @@ import pytest
 
 from tests.chaos.harness.cluster import Cluster, ClusterInstance, restart_until
 from tests.chaos.harness.trial import Trial
-from tests.gcs import BUCKET, Gcs
-from tests.instance import until
+from tests.processes.gcs import BUCKET, Gcs
+from tests.processes.instance import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.figures import Figure
+    from tests.run.figures import Figure
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
 

@@ -15,10 +15,10 @@ from tests.chaos.harness.killer import schedule
 from tests.chaos.harness.outside import DISK, OUTSIDE, Outside
 from tests.chaos.harness.scene import SETTINGS, pair_all, parties
 from tests.chaos.harness.storm import storm
-from tests.instance import Instance
+from tests.processes.instance import Instance
 
 if TYPE_CHECKING:
-    from tests.figures import Figure
+    from tests.run.figures import Figure
 
 MINUTES = float(os.environ.get("MINUTES") or 10)
 SEED = int(os.environ.get("SEED") or 1)

@@ -19,7 +19,7 @@ import pytest
 from tests.chaos.harness.outage import frozen, stopped
 from tests.chaos.harness.records import recovery
 from tests.chaos.harness.trial import Trial
-from tests.instance import Instance, gone, until
+from tests.processes.instance import Instance, gone, until
 from tests.waiting import NOISE
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import psutil
 
-    from tests.figures import Figure
+    from tests.run.figures import Figure
 
 pytestmark = pytest.mark.timeout(240)
 

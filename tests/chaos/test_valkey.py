@@ -24,14 +24,14 @@ from tests.chaos.harness.outage import (
 )
 from tests.chaos.harness.records import alert, recovery, shown_alerts
 from tests.chaos.harness.trial import Trial
-from tests.instance import Instance, gone, until
+from tests.processes.instance import Instance, gone, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
     from tests.chaos.harness.traffic import Traffic
-    from tests.figures import Figure
+    from tests.run.figures import Figure
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -15,14 +15,14 @@ import psutil
 import pytest
 
 from tests.chaos.harness.trial import Trial
-from tests.instance import Instance, until
+from tests.processes.instance import Instance, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from tests.figures import Figure
+    from tests.run.figures import Figure
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.long]
 

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests import forked, leaks, restarts, waiting
+from tests import waiting
 from tests.plain_http import NO_AUTHORITIES
+from tests.processes import forked
+from tests.run import leaks, restarts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

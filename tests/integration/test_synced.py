@@ -15,8 +15,8 @@ from actors.config.sources import resolve_settings
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import RedisAway, connect
 from supervision.keeper.parts import valkey
-from tests.tracing import STRACE, calls, under
-from tests.valkey import free_port
+from tests.processes.tracing import STRACE, calls, under
+from tests.processes.valkey import free_port
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.skipif(

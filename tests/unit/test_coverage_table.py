@@ -14,7 +14,7 @@ import pytest
 if importlib.util.find_spec("coverage") is None:
     pytest.skip("coverage is not installed: `make setup-test` does it", allow_module_level=True)
 
-from tests.coverage_table import ROOT, Sum, sums
+from tests.run.coverage_table import ROOT, Sum, sums
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ else:
 
 DRIVER = """
 import sys
-from tests import forked
+from tests.processes import forked
 program = sys.argv[1]
 for way in ("returns", "exits"):
     assert forked.run([sys.executable, program, way]).returncode == 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import forked
+from tests.processes import forked
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests import leaks
 from tests.plain_http import NO_AUTHORITIES
+from tests.run import leaks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

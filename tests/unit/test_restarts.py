@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import restarts
 from tests.conformance import processes
 from tests.conformance.processes import FOREIGN, KINDS, ROOT, Client
+from tests.run import restarts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scheduling import APART, LAST, LINES, rank, scope, shares
+from tests.run.scheduling import APART, LAST, LINES, rank, scope, shares
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTS = re.compile(r"\b(with Cluster|\w*Instance|Head)\(")

@@ -19,9 +19,9 @@ from actors.config.settings import Settings
 from actors.redis.client import connect
 from actors.redis.leases import Leases
 from supervision.keeper.parts import ports, ray_head
-from tests import leaks
 from tests.chaos.harness.node import START, Node, join, run, wait_for
-from tests.instance import Instance, until
+from tests.processes.instance import Instance, until
+from tests.run import leaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

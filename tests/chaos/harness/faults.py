@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tests.instance import gone, until
+from tests.processes.instance import gone, until
 from tests.waiting import passes
 
 if TYPE_CHECKING:

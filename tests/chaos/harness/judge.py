@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.chaos.harness.traffic import Lane, Load
-    from tests.instance import Instance
+    from tests.processes.instance import Instance
 
 
 @dataclass(frozen=True)

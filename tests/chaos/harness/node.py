@@ -20,7 +20,7 @@ import psutil
 
 from actors.runtime import hosts
 from supervision.keeper.parts import ports, ray_head
-from tests.instance import gone, until
+from tests.processes.instance import gone, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from supervision.keeper.manifest import Plan
-from tests.instance import gone, until
+from tests.processes.instance import gone, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.chaos.harness.traffic import Traffic
-    from tests.instance import Instance
+    from tests.processes.instance import Instance
 
 
 @contextmanager

@@ -17,8 +17,8 @@ import httpx
 
 from tests.chaos.harness.faults import Fault, Struck, holder, killed
 from tests.chaos.harness.outage import frozen, stopped
-from tests.firestore import Firestore
-from tests.gcs import BUCKET, Gcs
+from tests.processes.firestore import Firestore
+from tests.processes.gcs import BUCKET, Gcs
 from tests.waiting import passes
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from actors.config.settings import Settings
 from actors.state.documents import HEALTH_ALERTS, RECOVERY_ACTIONS, Order, Where
 from actors.state.open_store import open_documents
-from tests.instance import until
+from tests.processes.instance import until
 
 if TYPE_CHECKING:
-    from tests.instance import Instance
+    from tests.processes.instance import Instance
 
 
 def recovery(instance: Instance, since: float, **fields: object) -> dict[str, Any]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.chaos.harness.outside import Outside
     from tests.chaos.harness.traffic import Lane, Load
-    from tests.instance import Instance
+    from tests.processes.instance import Instance
 
 BURST = 40
 """Messages that come in at once, right before a fault."""

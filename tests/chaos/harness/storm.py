@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.chaos.harness.killer import Planned, Strike
     from tests.chaos.harness.outside import Outside
     from tests.chaos.harness.traffic import Party
-    from tests.instance import Instance
+    from tests.processes.instance import Instance
 
 QUIET = 60.0
 """Seconds without any arrival after which what has not arrived is lost."""

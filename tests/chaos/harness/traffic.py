@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 
-from tests.instance import API_KEY, Instance
 from tests.plain_http import NO_AUTHORITIES
+from tests.processes.instance import API_KEY, Instance
 from tests.waiting import until
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from tests.chaos.harness.judge import settled, verdict
 from tests.chaos.harness.traffic import Traffic
-from tests.instance import gone
+from tests.processes.instance import gone
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import psutil
 
     from tests.chaos.harness.judge import Verdict
-    from tests.figures import Figure
-    from tests.instance import Instance
+    from tests.processes.instance import Instance
+    from tests.run.figures import Figure
 
 
 class Trial:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from tests.instance import API_KEY
 from tests.plain_http import NO_AUTHORITIES
+from tests.processes.instance import API_KEY
 
 if TYPE_CHECKING:
-    from tests.instance import Instance
+    from tests.processes.instance import Instance
 
 PAUSE = 0.5
 

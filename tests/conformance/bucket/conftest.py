@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.backup.bucket.directory import DirectoryBucket
-from tests.gcs import BUCKET, Gcs
+from tests.processes.gcs import BUCKET, Gcs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

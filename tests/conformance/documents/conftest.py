@@ -9,7 +9,7 @@ import pytest
 
 from actors.config.sources import resolve_settings
 from actors.state.open_store import open_documents
-from tests.firestore import Firestore
+from tests.processes.firestore import Firestore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.state.documents import Document, Documents
-    from tests.firestore import Firestore
+    from tests.processes.firestore import Firestore
 
 THINGS = "things"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from google.cloud import firestore as google
 
-from tests.firestore import Firestore
+from tests.processes.firestore import Firestore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ from google.cloud import firestore as google
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.firestore import Firestore
+    from tests.processes.firestore import Firestore
 
 VALUES: dict[str, Any] = {
     "text": "x",

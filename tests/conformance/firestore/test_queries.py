@@ -9,7 +9,7 @@ from google.api_core import exceptions
 from google.cloud.firestore_v1.base_query import And, FieldFilter, Or
 
 from actors.state.documents import RECOVERY_ACTIONS
-from tests.firestore import Firestore
+from tests.processes.firestore import Firestore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -31,8 +31,8 @@ from actors.connection.native.engine import Keepalive, NativeEngine
 from actors.connection.session.session import Session
 from actors.media.directory import DirectoryStore
 from actors.messages.content import Text
-from tests import forked
 from tests.plain_http import NO_AUTHORITIES
+from tests.processes import forked
 from tests.waiting import eventually
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from actors.redis.client import connect
 from actors.redis.leases import Leases
 from actors.state.open_store import open_documents
 from tests.integration.gateway.served import Api, Gateway
-from tests.valkey import Valkey
+from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from tests.valkey import free_port
+from tests.processes.valkey import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,15 +19,16 @@ from actors.state.open_store import open_documents
 from gateway.app import OPERATIONS
 from gateway.http.api_keys import ensure_first
 from gateway.http.openapi import document
-from tests import forked, waiting
+from tests import waiting
 from tests.plain_http import NO_AUTHORITIES
-from tests.valkey import free_port
+from tests.processes import forked
+from tests.processes.valkey import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.config.settings import Settings
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 KEY = "tmo_" + "k" * 43
 ROOT = Path(__file__).resolve().parents[3]

@@ -9,7 +9,7 @@ import pytest
 from actors.redis.client import connect
 from actors.state.open_store import open_documents
 from tests.integration.health.monitored import made
-from tests.valkey import Valkey
+from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

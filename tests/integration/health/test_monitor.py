@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.state.documents import Documents
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 
 async def test_a_round_sees_connections_queue_redis_and_store(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from supervision.jobs import JOBS
-from tests.instance import Instance
+from tests.processes.instance import Instance
 from tests.waiting import until
 
 if TYPE_CHECKING:

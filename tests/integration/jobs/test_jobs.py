@@ -25,7 +25,7 @@ from actors.state.documents import MESSAGES
 from actors.state.open_store import open_documents
 from supervision.jobs import JOBS, backup_redis
 from supervision.jobs.__main__ import main, module
-from tests.valkey import PASSWORD, Valkey
+from tests.processes.valkey import PASSWORD, Valkey
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

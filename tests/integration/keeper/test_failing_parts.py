@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from supervision.keeper import process
-from tests.instance import Instance
 from tests.integration.keeper.test_refused_starts import teimoso, tree
-from tests.valkey import free_port
+from tests.processes.instance import Instance
+from tests.processes.valkey import free_port
 from tests.waiting import until
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from supervision.keeper.keeper import Keeper
 from supervision.keeper.manifest import Plan
 from supervision.keeper.parts.definitions import PROCESSES
 from supervision.reports import process_files
-from tests.valkey import free_port
+from tests.processes.valkey import free_port
 from tests.waiting import eventually
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from supervision.keeper.manifest import Plan
-from tests.instance import TEIMOSO, Instance, gone
+from tests.processes.instance import TEIMOSO, Instance, gone
 from tests.waiting import until
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import pytest
 
 from supervision.keeper import process
 from supervision.keeper.manifest import FILE, Plan
-from tests import forked
+from tests.processes import forked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

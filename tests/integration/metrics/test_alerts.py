@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from tests.integration.metrics import panels
-from tests.prometheus import needed
+from tests.processes.prometheus import needed
 
 CASES = Path(__file__).with_name("alerts.yml")
 

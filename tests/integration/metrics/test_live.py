@@ -14,11 +14,11 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests import leaks
-from tests.instance import API_KEY, Instance
 from tests.integration.metrics import panels
 from tests.plain_http import NO_AUTHORITIES
-from tests.prometheus import Prometheus, needed
+from tests.processes.instance import API_KEY, Instance
+from tests.processes.prometheus import Prometheus, needed
+from tests.run import leaks
 from tests.waiting import until
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.crc import key_slot
 
-from tests.valkey import PASSWORD, Valkey, free_port
+from tests.processes.valkey import PASSWORD, Valkey, free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

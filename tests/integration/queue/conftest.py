@@ -21,7 +21,7 @@ from actors.redis.leases import Leases
 from actors.redis.pipeline import Line
 from tests.integration.queue.cluster import Cluster
 from tests.integration.queue.desk import SHOP, Desk
-from tests.valkey import Valkey
+from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence

@@ -9,8 +9,8 @@ import pytest
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from tests.integration.queue.desk import ANA, SHOP
-from tests.tracing import STRACE, calls, under
-from tests.valkey import Valkey
+from tests.processes.tracing import STRACE, calls, under
+from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
     from pathlib import Path

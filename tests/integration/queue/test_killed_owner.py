@@ -17,14 +17,14 @@ from actors.queue.lanes import Lanes
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.leases import Leases
-from tests import forked
 from tests.integration.queue.desk import SHOP, Desk
+from tests.processes import forked
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 SECONDS = 30.0
 ROOT = Path(__file__).resolve().parents[3]

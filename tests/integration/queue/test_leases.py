@@ -18,7 +18,7 @@ from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 FIRST = Owner("connection:1", 11, "node-a")
 SECOND = Owner("connection:2", 22, "node-b")

@@ -16,7 +16,7 @@ from actors.redis.pipeline import Line
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 ECHO = "return ARGV[1]"
 

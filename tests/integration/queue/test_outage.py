@@ -16,7 +16,7 @@ from actors.queue.records import api_id, derive
 from actors.redis.client import connect, durability
 from actors.redis.leases import Leases, Owner, pokes
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
-from tests.valkey import Valkey
+from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from actors.connection.engine import Engine, Outgoing
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 SECONDS = 30.0
 CONCURRENCY = 3

@@ -23,7 +23,7 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 SECONDS = 15.0
 

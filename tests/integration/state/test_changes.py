@@ -22,8 +22,8 @@ from actors.redis.leases import Leases, Owner
 from actors.state.connections import Connections
 from actors.state.documents import MESSAGES, Order, Where
 from actors.state.open_store import open_documents
-from tests import forked
-from tests.valkey import PASSWORD, Valkey
+from tests.processes import forked
+from tests.processes.valkey import PASSWORD, Valkey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

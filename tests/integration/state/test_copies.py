@@ -18,7 +18,7 @@ from supervision.policy import Intensity, Lives
 from supervision.reconcile import Applied
 from supervision.registry import Registry
 from supervision.restart_budgets import Budgets
-from tests.valkey import free_port
+from tests.processes.valkey import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

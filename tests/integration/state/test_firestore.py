@@ -13,7 +13,7 @@ from actors.config.sources import resolve_settings
 from actors.state.documents import MESSAGES, Order, StoreAway, Where, Write
 from actors.state.firestore import store
 from actors.state.open_store import open_documents
-from tests.firestore import Firestore
+from tests.processes.firestore import Firestore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.state.sqlite.store import SqliteDocuments
-from tests import forked
 from tests.integration.state.writer import SIZE
+from tests.processes import forked
 from tests.waiting import until
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from actors.redis.commands import Commands
 from actors.redis.leases import Leases, Owner
 from actors.redis.presence import Presences
 from tests.integration.tree.scripted import ScriptedEngine, Shelf
-from tests.valkey import Valkey
+from tests.processes.valkey import Valkey
 from tests.waiting import eventually
 
 if TYPE_CHECKING:

@@ -26,9 +26,10 @@ from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 from supervision.keeper.parts import ports, python_module, ray_head
 from supervision.reports import metrics_file, process_files
-from tests import forked, leaks
 from tests.plain_http import NO_AUTHORITIES
-from tests.valkey import PASSWORD, Valkey, free_port
+from tests.processes import forked
+from tests.processes.valkey import PASSWORD, Valkey, free_port
+from tests.run import leaks
 from tests.waiting import eventually, until
 
 if TYPE_CHECKING:

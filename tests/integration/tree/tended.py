@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from supervision.policy import Expiry
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from tests.integration.tree.tended import tended
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 
 async def test_an_id_that_is_somebody_elses_by_now_is_not_forgotten(own_server: Valkey) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from actors.queue.lanes import Record
-    from tests.figures import Figure
+    from tests.run.figures import Figure
 
 pytestmark = pytest.mark.timeout(180)
 

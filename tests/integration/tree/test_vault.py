@@ -19,8 +19,8 @@ from actors.connection.session.session import Session
 from actors.queue.lanes import Lanes, Send
 from actors.redis.leases import poke
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, MESSAGES, Where
-from tests.gcs import BUCKET, Gcs
 from tests.integration.tree.head import Head, Tree, kill
+from tests.processes.gcs import BUCKET, Gcs
 from tests.waiting import eventually
 
 if TYPE_CHECKING:

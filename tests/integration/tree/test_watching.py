@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pytest
 
     from tests.integration.tree.conftest import Served
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 ANA, BEN = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
 GROUP = "120363000000000001@g.us"

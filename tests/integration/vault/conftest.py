@@ -14,7 +14,7 @@ from actors.redis.client import connect
 from actors.redis.leases import Leases
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator, chat, until
 from tests.integration.tree.scripted import Shelf
-from tests.valkey import Valkey
+from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

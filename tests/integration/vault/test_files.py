@@ -21,8 +21,8 @@ from actors.media import bucket_copies, upkeep
 from actors.media.bucket_copies import PART
 from actors.media.ledger import RENEW
 from actors.media.store import StoreUnavailable
-from tests.gcs import BUCKET, Gcs
 from tests.integration.vault.filed import NEW, OLD, RETENTION, Host
+from tests.processes.gcs import BUCKET, Gcs
 from tests.waiting import eventually
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from actors.connection.backup.keyring import Keyring
 from actors.connection.backup.vault import KEPT, Copy, Vault
 from actors.connection.session.session import Session
 from actors.redis.session_position import Position
-from tests.gcs import BUCKET, Gcs
+from tests.processes.gcs import BUCKET, Gcs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

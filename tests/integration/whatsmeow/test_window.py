@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.conformance.processes import Simulator
-    from tests.figures import Figure
     from tests.integration.whatsmeow.device import Device
+    from tests.run.figures import Figure
 
 COUNT = 20
 AT = 7

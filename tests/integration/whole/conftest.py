@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.instance import Instance
 from tests.integration.whole.shop import ACCOUNT, SHOP, alerts, becomes
+from tests.processes.instance import Instance
 from tests.waiting import until
 
 if TYPE_CHECKING:

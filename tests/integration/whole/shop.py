@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from tests.instance import Instance
+    from tests.processes.instance import Instance
 
 SHOP, ACCOUNT, CONTACT, STRANGER = "shop", "15550100001", "15550100002", "15550100009"
 

@@ -34,7 +34,7 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.instance import Instance
+    from tests.processes.instance import Instance
 
 ALERTS = ["alert.raised", "alert.cleared"]
 

@@ -11,10 +11,10 @@ import pytest
 from playwright.sync_api import expect
 
 from gateway.console.pages.home import picture
-from tests.browser import DESK, PHONE, apart, chromium, violations
 from tests.chaos.harness.outage import frozen
-from tests.instance import API_KEY, Instance
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP, STRANGER, arrived, becomes
+from tests.processes.browser import DESK, PHONE, apart, chromium, violations
+from tests.processes.instance import API_KEY, Instance
 from tests.waiting import until
 
 if TYPE_CHECKING:

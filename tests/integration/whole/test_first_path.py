@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.instance import PARTS, Instance
 from tests.integration.whole.shop import SHOP, becomes
+from tests.processes.instance import PARTS, Instance
 from tests.waiting import until
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from tests.integration.whole.shop import ACCOUNT, CONTACT, start
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from tests.instance import Instance
+    from tests.processes.instance import Instance
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("is_open")]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from tests.instance import Instance
+    from tests.processes.instance import Instance
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -15,7 +15,7 @@ from tests.integration.whole.test_kinds import arrived, becomes, says, sends
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from tests.instance import Instance
+    from tests.processes.instance import Instance
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("is_open")]
 

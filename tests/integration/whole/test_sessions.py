@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.instance import Instance
+    from tests.processes.instance import Instance
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("is_open")]
 

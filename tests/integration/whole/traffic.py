@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.instance import API_KEY
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP
 from tests.plain_http import NO_AUTHORITIES
+from tests.processes.instance import API_KEY
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from tests.instance import Instance
+    from tests.processes.instance import Instance
 
 SECOND, OTHER = "second", "15550100003"
 

@@ -18,7 +18,7 @@ from actors.redis.leases import Leases
 from tests.integration.engine.simulated import PATIENCE, Simulator, device, pair, until
 from tests.integration.tree.conftest import OWNER, PACE
 from tests.integration.tree.scripted import Shelf
-from tests.valkey import Valkey
+from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -21,7 +21,6 @@ import pytest
 
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.receive.stanzas import MAX_RETRIES
-from tests import forked
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
@@ -35,6 +34,7 @@ from tests.integration.engine.simulated import (
     pair,
     until,
 )
+from tests.processes import forked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,13 +12,13 @@ import pytest
 
 from tests.integration.gateway.files import digest, kept, send, upload
 from tests.integration.gateway.served import Gateway
-from tests.tracing import CALLS, STRACE, calls
+from tests.processes.tracing import CALLS, STRACE, calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 MARK = b"token-of-the-durability-test"
 NEEDED = ("file", "ledger", "its directory", "media")

@@ -16,9 +16,9 @@ from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
-from tests import forked
 from tests.integration.gateway.served import ROOT, Gateway
-from tests.valkey import Valkey
+from tests.processes import forked
+from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
     import subprocess

@@ -22,7 +22,7 @@ from tests.integration.gateway.served import KEY, Gateway
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 CHATS = ("15550100002", "15550100003", "15550100004")
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.integration.gateway.served import Api
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 QUOTA = 6  # a minute: more than a round of questions takes passes before one comes back
 EACH = 60 // QUOTA

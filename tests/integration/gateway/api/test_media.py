@@ -15,9 +15,9 @@ import pytest
 
 from actors.messages.content import Document, File, encode
 from actors.state.documents import MESSAGES
-from tests import forked
 from tests.integration.gateway.files import ANA, PNG, code, digest, kept, send, unlike, upload
 from tests.integration.gateway.served import KEY, ROOT, Gateway
+from tests.processes import forked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from actors.queue.lanes import Lanes
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 
 async def test_a_file_goes_from_the_upload_into_the_queue_and_out_again(

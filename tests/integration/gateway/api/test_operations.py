@@ -16,8 +16,8 @@ from actors.redis.leases import Owner
 from actors.state.documents import HEALTH_STATUS, LATEST
 from supervision.reports import metrics_file
 from supervision.reports.metrics_file import Tally
-from tests import leaks
 from tests.plain_http import NO_AUTHORITIES
+from tests.run import leaks
 
 if TYPE_CHECKING:
     from actors.metrics.counters import Sample

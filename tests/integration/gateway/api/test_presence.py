@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from tests.integration.gateway.served import Api, Gateway
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 ANA, BEN = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
 GROUP = "120363000000000001@g.us"

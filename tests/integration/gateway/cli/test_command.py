@@ -17,8 +17,8 @@ from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
 from gateway.cli import main
 from supervision.keeper.manifest import Plan
-from tests import forked
 from tests.integration.gateway.served import KEY, ROOT, Gateway
+from tests.processes import forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

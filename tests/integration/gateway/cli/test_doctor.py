@@ -32,13 +32,13 @@ from gateway.cli.doctor.checks.redis import redis as redis_findings
 from gateway.http.api_keys import ensure_first
 from supervision.keeper.lock import Lock
 from supervision.keeper.manifest import Plan
-from tests.gcs import Gcs
-from tests.valkey import PASSWORD, free_port
+from tests.processes.gcs import Gcs
+from tests.processes.valkey import PASSWORD, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
     Examine = Callable[..., tuple[int, dict[str, dict[str, Any]]]]
 

@@ -11,8 +11,8 @@ from playwright.sync_api import expect
 
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
-from tests.browser import DESK, PHONE, apart, chromium
 from tests.integration.gateway.served import KEY, Gateway
+from tests.processes.browser import DESK, PHONE, apart, chromium
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.state.documents import Write
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 SOON = 30.0
 ID = "wh_" + "0" * 24

@@ -13,7 +13,7 @@ from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
 from tests.integration.gateway.served import Gateway
-from tests.valkey import Valkey
+from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

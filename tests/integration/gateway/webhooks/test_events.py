@@ -23,12 +23,12 @@ from actors.state.events.log import EventLog
 from actors.state.open_store import open_documents
 from gateway.http import api_keys
 from gateway.webhooks.readers import READERS
-from tests import forked
-from tests.firestore import Firestore
 from tests.integration.gateway.reader import Reader
 from tests.integration.gateway.served import KEY, ROOT, Gateway
 from tests.integration.gateway.webhooks.telling import tell
 from tests.plain_http import NO_AUTHORITIES
+from tests.processes import forked
+from tests.processes.firestore import Firestore
 from tests.waiting import eventually, until
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.state.documents import Documents
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 SOON = 30.0
 

@@ -15,18 +15,18 @@ import redis
 from actors.redis import keys
 from actors.state.open_store import open_documents
 from actors.state.webhooks import Webhooks
-from tests import forked
-from tests.firestore import Firestore
 from tests.integration.gateway.receiver import Receiver
 from tests.integration.gateway.served import ROOT, Gateway
 from tests.integration.gateway.webhooks.telling import tell
-from tests.valkey import PASSWORD
+from tests.processes import forked
+from tests.processes.firestore import Firestore
+from tests.processes.valkey import PASSWORD
 from tests.waiting import eventually, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 CHILD = Path(__file__).with_name("telling_child.py")
 SOON = TURN = 30.0

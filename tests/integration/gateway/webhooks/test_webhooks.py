@@ -16,10 +16,10 @@ from actors.health.alerts import Alert
 from actors.state.documents import DELIVERIES, EVENTS
 from actors.state.events.log import EventLog
 from gateway.http import api_keys
-from tests import forked
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import KEY, ROOT, Gateway
 from tests.integration.gateway.webhooks.telling import age, arriving, tell
+from tests.processes import forked
 from tests.waiting import eventually, until
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 SOON = 30.0
 

@@ -32,7 +32,7 @@ from tests.integration.queue.transitions.model import CONCURRENCY, Model
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 SECONDS = st.integers(1, 30)
 SENDS = st.tuples(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
     Paced = Callable[..., Awaitable[Desk]]
 

@@ -11,7 +11,7 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from actors.connection.engine import InboxMessage, Outgoing
     from tests.integration.tree.conftest import Served
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 
 async def test_stop_lets_what_is_in_flight_arrive(served: Served) -> None:

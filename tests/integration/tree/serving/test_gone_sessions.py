@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.redis.leases import Lease
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 ACCOUNT = "15550100001@s.whatsapp.net"
 

@@ -17,7 +17,7 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from actors.connection.engine import Outgoing
     from tests.integration.tree.conftest import Served
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 
 OTHER = Owner("connection:b", 2, "here")

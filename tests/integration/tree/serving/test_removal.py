@@ -16,7 +16,7 @@ from supervision.policy import Intensity, Lives
 from supervision.registry import Registry
 from supervision.removal import Removal
 from supervision.restart_budgets import Budgets
-from tests.valkey import Valkey
+from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.integration.tree.conftest import Served
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 
 async def test_what_is_accepted_is_sent_under_its_own_id(served: Served) -> None:

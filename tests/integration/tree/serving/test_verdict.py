@@ -17,7 +17,7 @@ from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from actors.redis.leases import Lease
-    from tests.valkey import Valkey
+    from tests.processes.valkey import Valkey
 
 
 class SlowToMark(Leases):

@@ -8,10 +8,10 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.instance import API_KEY, TEIMOSO
+from tests.processes.instance import API_KEY, TEIMOSO
 
 if TYPE_CHECKING:
-    from tests.instance import Instance
+    from tests.processes.instance import Instance
 
 DOCS = Path(__file__).resolve().parents[4] / "docs"
 

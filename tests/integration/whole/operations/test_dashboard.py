@@ -17,7 +17,7 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.instance import Instance
+    from tests.processes.instance import Instance
 
 pytestmark = pytest.mark.usefixtures("is_open")
 SERVES, STANDS_BY = f"ray::ConnectionActor {SHOP}", "ray::ConnectionActor"

@@ -11,7 +11,7 @@ import pytest
 from tests.integration.whole.shop import SHOP, becomes, refused
 
 if TYPE_CHECKING:
-    from tests.instance import Instance
+    from tests.processes.instance import Instance
 
 pytestmark = pytest.mark.usefixtures("is_open")
 

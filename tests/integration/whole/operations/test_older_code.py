@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.instance import Instance
 from tests.integration.whole.operations.older_code import checkout, pull, read
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP
 from tests.integration.whole.traffic import OTHER, SECOND, Traffic, owners
+from tests.processes.instance import Instance
 from tests.waiting import until
 
 if TYPE_CHECKING:

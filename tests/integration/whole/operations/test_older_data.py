@@ -21,11 +21,11 @@ import pytest
 from redis import Redis
 
 from actors.config.settings import Settings
-from tests.instance import Instance
 from tests.integration.gateway.receiver import Receiver
 from tests.integration.whole.operations.older_code import checkout, pull
 from tests.integration.whole.shop import ACCOUNT, CONTACT, SHOP, STRANGER, refused, struck
 from tests.integration.whole.traffic import OTHER, SECOND
+from tests.processes.instance import Instance
 from tests.waiting import until
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from tests.integration.whole.shop import (
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from tests.instance import Instance
+    from tests.processes.instance import Instance
 
 pytestmark = [pytest.mark.usefixtures("is_open"), pytest.mark.timeout(240)]
 PAGE = "operations.md"

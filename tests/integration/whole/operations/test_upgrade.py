@@ -15,7 +15,7 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.instance import Instance
+    from tests.processes.instance import Instance
 
 pytestmark = [pytest.mark.usefixtures("is_open"), pytest.mark.timeout(300)]
 RENEWED = ("keeper", "root", "queue", "state", "health", "standby", "gateway")

@@ -10,7 +10,7 @@ from actors.messages.content import Delete, Target, encode
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
 from tests.integration.tree.scripted import ScriptedEngine, Shelf
-from tests.measured import Measured
+from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
     from actors.queue.lanes import Lanes

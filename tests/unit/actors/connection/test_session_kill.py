@@ -20,7 +20,7 @@ from actors.connection.native.signal.device_sessions import (
     new_credentials,
 )
 from actors.connection.session.session import Session
-from tests import forked
+from tests.processes import forked
 
 BOB = "15550100001@s.whatsapp.net"
 KILLS = 12

@@ -10,7 +10,7 @@ import pytest
 
 from actors.state.batcher import Batcher
 from actors.state.documents import StoreAway, Write
-from tests.measured import Measured
+from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from supervision.cluster import Handle
 from supervision.keeper.restart_log import Restart
 from supervision.reports import metrics_file
 from supervision.reports.metrics_collector import Tallying
-from tests.measured import Measured
+from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from actors.connection.backup.schedule import Safekeeping
 from actors.connection.backup.vault import Vault
 from actors.connection.session.session import Session
 from actors.redis.leases import Lease, Leases
-from tests.measured import Measured
+from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import pytest
 from actors.state.documents import DELIVERIES, EVENTS, FILTERS, MESSAGES, QUERIES, Order, Where
 from actors.state.firestore.values import decode, encode, paths, query
 from actors.state.queries import Request
-from tests.firestore import INDEXES
+from tests.processes.firestore import INDEXES
 
 ROOT = "projects/p/databases/d/documents"
 NAME = f"{ROOT}/things/x"

@@ -16,7 +16,7 @@ from actors.connection.native.receive.pipeline import Receiver
 from actors.connection.native.transport.nodes import Node
 from actors.connection.native.transport.socket import ConnectionLost, Socket
 from actors.connection.session.session import Session
-from tests.measured import Measured
+from tests.processes.measured import Measured
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

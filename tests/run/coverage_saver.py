@@ -20,7 +20,7 @@ def coverage_init(*_: object) -> None:
     """Called by coverage.py in each process that it measures."""
     # The nursery may have no thread when it forks; its children may.
     os.register_at_fork(after_in_child=start)
-    if "tests.nursery" not in sys.orig_argv:
+    if "tests.processes.nursery" not in sys.orig_argv:
         start()
 
 

@@ -19,9 +19,9 @@ import psutil
 
 from gateway.cli.instance import view
 from supervision.keeper.parts import ray_head
-from tests import leaks
 from tests.plain_http import NO_AUTHORITIES
-from tests.valkey import free_port
+from tests.processes.valkey import free_port
+from tests.run import leaks
 from tests.waiting import until as until  # noqa: PLC0414 - also for who uses an instance
 
 if TYPE_CHECKING:

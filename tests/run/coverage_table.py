@@ -1,4 +1,4 @@
-"""`python -m tests.coverage_table`: the table that ends `make coverage`.
+"""`python -m tests.run.coverage_table`: the table that ends `make coverage`.
 
 It combines the data files of all processes of the run, which `COVERAGE_FILE` names, and counts a
 product file that no process loaded as one without a line run.
@@ -18,12 +18,12 @@ from coverage.exceptions import CoverageException
 from rich.console import Console
 from rich.table import Table
 
-from tests.coverage_saver import INTERVAL
+from tests.run.coverage_saver import INTERVAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("actors", "gateway", "simulator", "supervision")
 NOTE = (
     "A process that was killed with -9, as Ray's workers always are, lost what it ran since it wrote"

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 
-from tests import forked
-from tests.valkey import free_port
+from tests.processes import forked
+from tests.processes.valkey import free_port
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 INDEXES = ROOT / "firestore.indexes.json"
 START_SECONDS = 60.0
 ANSWER_SECONDS = 10.0

