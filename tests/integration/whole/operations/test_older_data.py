@@ -29,7 +29,7 @@ from tests.processes.instance import Instance
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.timeout(120)
@@ -38,6 +38,10 @@ BEFORE = "4cfc23d89afb1218a2447def7e3021a5d0d1fb43"
 ACCOUNTS = {SHOP: ACCOUNT, SECOND: OTHER}
 COLLEAGUE, PATRON = "15550100004", "15550100005"
 SENT = {"sent", "delivered", "read"}
+
+
+def _holds(listed: Callable[[], list[str]], texts: list[str]) -> bool:
+    return set(listed()) >= set(texts)
 
 
 class Exchange:
@@ -68,17 +72,17 @@ class Exchange:
         """Wait until each message is where it belongs; fail where one is twice or out of order."""
         for (connection, to), texts in self.sent.items():
             arrived = partial(self._arrived, connection, to)
-            until(f"{texts} arrived", lambda a=arrived, t=texts: set(a()) >= set(t), seconds)
+            until(f"{texts} arrived", partial(_holds, arrived, texts), seconds)
             assert arrived() == texts, f"each once, in order: {connection}"
         for connection, account in ACCOUNTS.items():
             said, listed = self.said[connection], partial(self._listed, connection, "in")
-            until(f"{said} are stored", lambda x=listed, t=said: set(x()) >= set(t), seconds)
+            until(f"{said} are stored", partial(_holds, listed, said), seconds)
             assert sorted(listed()) == sorted(said), f"each once: {connection}"
             out = sorted(
                 t for (by, _), texts in self.sent.items() if by == connection for t in texts
             )
             known = partial(self._listed, connection, "out", SENT)
-            until(f"{connection} has sent them", lambda x=known, t=out: set(x()) >= set(t), seconds)
+            until(f"{connection} has sent them", partial(_holds, known, out), seconds)
             assert sorted(known()) == out, f"each once: {connection}"
             until("nothing is left for it", partial(self._emptied, account), seconds)
 
