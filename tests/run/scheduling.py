@@ -13,10 +13,9 @@ if TYPE_CHECKING:
     import pytest
 
 LINES = (
-    ("tests/chaos/test_storm.py", "tests/chaos/"),
+    ("tests/chaos/test_storm.py", "tests/chaos/", "tests/integration/keeper/"),
     (
         "tests/integration/tree/",
-        "tests/integration/keeper/",
         "tests/integration/metrics/",
         "tests/integration/whole/",
         "tests/integration/jobs/test_head.py",
