@@ -30,10 +30,8 @@ test: setup-test debian
 	$(BIN)/ruff format --check .
 	@# The types are checked while tests wait, with what these leave of the cores.
 	@nice -n 19 $(BIN)/mypy >.venv/mypy.log 2>&1 & mypy=$$!; \
-	place=$$(.ci/scratch); \
-	$(BIN)/python -m pytest -n 4 --basetemp="$$place" --ignore=tests/benchmarks -m "not long"; tests=$$?; \
+	$(BIN)/python -m pytest -n 4 --ignore=tests/benchmarks -m "not long"; tests=$$?; \
 	wait $$mypy; types=$$?; echo "mypy:"; cat .venv/mypy.log; \
-	[ $$tests = 0 ] && rm -rf "$$place" || echo "The files of the run are in $$place."; \
 	exit $$((tests ? tests : types))
 
 ## lines and branches that the tests run, in all processes; TESTS names a part of the tests
