@@ -30,7 +30,7 @@ test: setup-test debian
 	$(BIN)/ruff format --check .
 	@# The types are checked while tests wait, with what these leave of the cores.
 	@nice -n 19 $(BIN)/mypy >.venv/mypy.log 2>&1 & mypy=$$!; \
-	$(BIN)/python -m pytest -n 4 --ignore=tests/benchmarks -m "not long"; tests=$$?; \
+	$(BIN)/python -m pytest -n 3 --ignore=tests/benchmarks -m "not long"; tests=$$?; \
 	wait $$mypy; types=$$?; echo "mypy:"; cat .venv/mypy.log; \
 	exit $$((tests ? tests : types))
 

@@ -40,14 +40,14 @@ SETTINGS = {
 }
 
 
-def parties(connections: int, chats: int) -> list[Party]:
-    """Connections with accounts and contacts of their own."""
+def parties(connections: int, chats: int, first: int = 0) -> list[Party]:
+    """Connections with accounts and contacts of their own; `first` numbers the first chat of each."""
     return [
         Party(
             f"line{number:02d}",
             f"1555010{number:04d}",
-            tuple(f"1555011{number:02d}{chat:02d}" for chat in range(chats)),
-            crowd=f"1555012{number:04d}",
+            tuple(f"1555011{number:02d}{first + chat:02d}" for chat in range(chats)),
+            crowd=f"1555012{first:02d}{number:02d}",
         )
         for number in range(connections)
     ]

@@ -71,13 +71,18 @@ class Outcome:
             for _, asked in lane.doubtful
         )
 
+    def unproven(self) -> set[str]:
+        """The names of faults that struck no message at any time; pure."""
+        struck = {one.fault.name for one in self.strikes if self.counts(one)}
+        return {one.fault.name for one in self.strikes} - struck
+
     def idle(self) -> list[Violation]:
-        """Each fault of which no strike counts; pure."""
-        proven = {one.fault.name for one in self.strikes if self.counts(one)}
+        """One for each strike of a fault that struck no message; pure."""
+        unproven = self.unproven()
         return [
             Violation("idle", f"{name}: nothing was in flight", one.party.connection, one.at)
             for one in self.strikes
-            if (name := one.fault.name) not in proven
+            if (name := one.fault.name) in unproven
         ]
 
 
