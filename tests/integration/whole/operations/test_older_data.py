@@ -152,9 +152,8 @@ def test_an_older_data_directory_is_taken_over(instance: Instance, code: Path, s
         receiver.answer = lambda _: None
         instance.up()
         for each, (epoch, *rest) in before.items():
-            until(f"{each} is open", partial(opens, instance, each), 30)
-            later, *same = paired(instance, each)
-            assert later > epoch
+            until(f"{each} is open anew", partial(opens, instance, each, epoch), 30)
+            _, *same = paired(instance, each)
             assert same == rest
         exchange.judge(30)
         pending = {text for texts in exchange.said.values() for text in texts} - known
@@ -265,8 +264,8 @@ def paired(instance: Instance, connection: str) -> tuple[int, str, list[tuple[in
     return seen["epoch"], seen["account"], devices
 
 
-def opens(instance: Instance, connection: str) -> bool:
-    """Whether it is open; fails where it shows a QR instead."""
-    state = instance.connection(connection)["state"]
-    assert state not in {"pairing", "logged_out", "failed"}, state
-    return bool(state == "open")
+def opens(instance: Instance, connection: str, before: int) -> bool:
+    """Whether it is open in a later epoch than `before`; fails where it shows a QR instead."""
+    seen = instance.connection(connection)
+    assert seen["state"] not in {"pairing", "logged_out", "failed"}, seen["state"]
+    return bool(seen["state"] == "open" and seen["epoch"] > before)
