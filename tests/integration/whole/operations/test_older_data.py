@@ -29,7 +29,7 @@ from tests.integration.whole.traffic import OTHER, SECOND
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.timeout(120)
@@ -67,19 +67,15 @@ class Exchange:
     def judge(self, seconds: float) -> None:
         """Wait until each message is where it belongs; fail where one is twice or out of order."""
         for (connection, to), texts in self.sent.items():
-            arrived = partial(self._arrived, connection, to)
-            until(f"{texts} arrived", lambda a=arrived, t=texts: set(a()) >= set(t), seconds)
-            assert arrived() == texts, f"each once, in order: {connection}"
+            arrived = complete(partial(self._arrived, connection, to), texts, seconds)
+            assert arrived == texts, f"each once, in order: {connection}"
         for connection, account in ACCOUNTS.items():
-            said, listed = self.said[connection], partial(self._listed, connection, "in")
-            until(f"{said} are stored", lambda x=listed, t=said: set(x()) >= set(t), seconds)
-            assert sorted(listed()) == sorted(said), f"each once: {connection}"
-            out = sorted(
-                t for (by, _), texts in self.sent.items() if by == connection for t in texts
-            )
-            known = partial(self._listed, connection, "out", SENT)
-            until(f"{connection} has sent them", lambda x=known, t=out: set(x()) >= set(t), seconds)
-            assert sorted(known()) == out, f"each once: {connection}"
+            said = self.said[connection]
+            stored = complete(partial(self._listed, connection, "in"), said, seconds)
+            assert sorted(stored) == sorted(said), f"each once: {connection}"
+            out = [t for (by, _), texts in self.sent.items() if by == connection for t in texts]
+            sent = complete(partial(self._listed, connection, "out", SENT), out, seconds)
+            assert sorted(sent) == sorted(out), f"each once: {connection}"
             until("nothing is left for it", partial(self._emptied, account), seconds)
 
     def _emptied(self, account: str) -> bool:
@@ -101,6 +97,12 @@ class Exchange:
             for one in found
             if one["type"] != "image" and one["status"] in (statuses or {one["status"]})
         ]
+
+
+def complete(look: Callable[[], list[str]], texts: list[str], seconds: float) -> list[str]:
+    """What `look` finds once all of `texts` are in it."""
+    until(f"{texts} are all there", lambda: set(look()) >= set(texts), seconds)
+    return look()
 
 
 @pytest.fixture
