@@ -40,10 +40,6 @@ COLLEAGUE, PATRON = "15550100004", "15550100005"
 SENT = {"sent", "delivered", "read"}
 
 
-def _holds(listed: Callable[[], list[str]], texts: list[str]) -> bool:
-    return set(listed()) >= set(texts)
-
-
 class Exchange:
     """The messages that the API accepted and that contacts said, each chat's in their order."""
 
@@ -71,19 +67,15 @@ class Exchange:
     def judge(self, seconds: float) -> None:
         """Wait until each message is where it belongs; fail where one is twice or out of order."""
         for (connection, to), texts in self.sent.items():
-            arrived = partial(self._arrived, connection, to)
-            until(f"{texts} arrived", partial(_holds, arrived, texts), seconds)
-            assert arrived() == texts, f"each once, in order: {connection}"
+            arrived = complete(partial(self._arrived, connection, to), texts, seconds)
+            assert arrived == texts, f"each once, in order: {connection}"
         for connection, account in ACCOUNTS.items():
-            said, listed = self.said[connection], partial(self._listed, connection, "in")
-            until(f"{said} are stored", partial(_holds, listed, said), seconds)
-            assert sorted(listed()) == sorted(said), f"each once: {connection}"
-            out = sorted(
-                t for (by, _), texts in self.sent.items() if by == connection for t in texts
-            )
-            known = partial(self._listed, connection, "out", SENT)
-            until(f"{connection} has sent them", partial(_holds, known, out), seconds)
-            assert sorted(known()) == out, f"each once: {connection}"
+            said = self.said[connection]
+            stored = complete(partial(self._listed, connection, "in"), said, seconds)
+            assert sorted(stored) == sorted(said), f"each once: {connection}"
+            out = [t for (by, _), texts in self.sent.items() if by == connection for t in texts]
+            sent = complete(partial(self._listed, connection, "out", SENT), out, seconds)
+            assert sorted(sent) == sorted(out), f"each once: {connection}"
             until("nothing is left for it", partial(self._emptied, account), seconds)
 
     def _emptied(self, account: str) -> bool:
@@ -105,6 +97,12 @@ class Exchange:
             for one in found
             if one["type"] != "image" and one["status"] in (statuses or {one["status"]})
         ]
+
+
+def complete(look: Callable[[], list[str]], texts: list[str], seconds: float) -> list[str]:
+    """What `look` finds once all of `texts` are in it."""
+    until(f"{texts} are all there", lambda: set(look()) >= set(texts), seconds)
+    return look()
 
 
 @pytest.fixture
@@ -156,9 +154,8 @@ def test_an_older_data_directory_is_taken_over(instance: Instance, code: Path, s
         receiver.answer = lambda _: None
         instance.up()
         for each, (epoch, *rest) in before.items():
-            until(f"{each} is open", partial(opens, instance, each), 30)
-            later, *same = paired(instance, each)
-            assert later > epoch
+            until(f"{each} is open anew", partial(opens, instance, each, epoch), 30)
+            _, *same = paired(instance, each)
             assert same == rest
         exchange.judge(30)
         pending = {text for texts in exchange.said.values() for text in texts} - known
@@ -269,8 +266,8 @@ def paired(instance: Instance, connection: str) -> tuple[int, str, list[tuple[in
     return seen["epoch"], seen["account"], devices
 
 
-def opens(instance: Instance, connection: str) -> bool:
-    """Whether it is open; fails where it shows a QR instead."""
-    state = instance.connection(connection)["state"]
-    assert state not in {"pairing", "logged_out", "failed"}, state
-    return bool(state == "open")
+def opens(instance: Instance, connection: str, before: int) -> bool:
+    """Whether it is open in a later epoch than `before`; fails where it shows a QR instead."""
+    seen = instance.connection(connection)
+    assert seen["state"] not in {"pairing", "logged_out", "failed"}, seen["state"]
+    return bool(seen["state"] == "open" and seen["epoch"] > before)
