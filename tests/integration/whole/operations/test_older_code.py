@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
-BEFORE = "HEAD~40"
+BEFORE = "77da6ef029347210c402bb94a01146498f3f5cf1"
+"""The first commit of the new layout: an upgrade across the move is for `down` and `up` alone."""
 
 
 @pytest.fixture
