@@ -1,4 +1,4 @@
-"""What a process counts about itself, as plain numbers.
+"""Counters of one process, as plain numbers.
 
 The gateway turns them into the text that Prometheus reads (`gateway/metrics`).
 """

@@ -1,4 +1,4 @@
-"""What every process needs from its operating system: actors, logs, files, processes, hosts.
+"""Building blocks of every process: base class of actors, logs, files, processes, hosts.
 
 Nothing here knows WhatsApp, Redis or the state store.
 """

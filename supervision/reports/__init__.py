@@ -1,4 +1,4 @@
-"""What the root leaves in files of the data directory: processes, metrics, the history of recoveries.
+"""Files that the root writes for others: processes, metrics, the history of recoveries.
 
 Commands and the gateway read them without Ray; nothing here decides.
 """

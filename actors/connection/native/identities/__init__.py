@@ -1,4 +1,4 @@
-"""Who is who at WhatsApp: addresses, phone numbers and LIDs, devices, group members.
+"""Identities at WhatsApp: addresses, phone numbers and LIDs, devices, group members.
 
 Their keys and sessions are `signal`.
 """

@@ -1,4 +1,4 @@
-"""What `teimoso doctor` checks of the systems outside: one module each.
+"""Checks of the systems outside, for `teimoso doctor`, a module each.
 
 Each returns findings (`finding.py`).
 """

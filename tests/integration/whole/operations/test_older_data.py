@@ -100,7 +100,7 @@ class Exchange:
 
 
 def complete(look: Callable[[], list[str]], texts: list[str], seconds: float) -> list[str]:
-    """What `look` finds once all of `texts` are in it."""
+    """Return what `look` finds once all of `texts` are in it."""
     until(f"{texts} are all there", lambda: set(look()) >= set(texts), seconds)
     return look()
 
