@@ -223,6 +223,8 @@ class Keeper:
             if not self._ray.is_set():
                 self._note("root", "waiting", falls=falls)
                 await self._ray.wait()
+                # A new head makes the root soon, or, where its state was forgotten, never.
+                patience = min(patience, ADOPTION)
             await self._resolved.wait()
             if await self._root_within(patience):
                 self._note("root", "ready", falls=falls)

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from supervision.keeper.manifest import Plan
+from supervision.keeper.parts import ray_head
 from tests.processes.instance import TEIMOSO, Instance, gone
 from tests.waiting import until
 
@@ -155,9 +156,15 @@ def test_what_is_written_is_for_the_owner_alone(instance: Instance) -> None:
     until("its process ended", lambda: not instance.pids("connection"), 30)
 
 
-def test_a_dead_ray_head_leaves_nothing_behind(instance: Instance) -> None:
-    """Its actors may not go on beside those of the next one (G6)."""
+@pytest.mark.parametrize("code", ["same", "other"])
+def test_a_dead_ray_head_leaves_nothing_behind(instance: Instance, code: str) -> None:
+    """Its actors may not go on beside those of the next one (G6), which comes soon (G8).
+
+    Also where the code on the disk is another than that of the head, before an upgrade.
+    """
     before = instance.ready(60)
+    if code == "other":
+        (instance.data / ray_head.CODE).write_text("other")
     processes = [
         psutil.Process(entry["pid"])
         for entry in before["processes"]
@@ -171,7 +178,7 @@ def test_a_dead_ray_head_leaves_nothing_behind(instance: Instance) -> None:
         another = pids(status).get("root") not in (None, pids(before)["root"])
         return status if status["ready"] and another else None
 
-    after = until("another Ray head with its tree", again, 120)
+    after = until("another Ray head with its tree", again, 45)
     assert all(gone(process) for process in processes)
     for role in ("keeper", "gateway", "valkey", "simulator"):
         assert pids(after)[role] == pids(before)[role]
