@@ -1,4 +1,4 @@
-"""What the tree of actors counted, as the root wrote it last (`supervision/reports/metrics_file.py`)."""
+"""Counters of the tree of actors, as the root wrote them last (`supervision/reports/metrics_file.py`)."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def test_dies_with_its_pairing_and_is_scanned_once_more(tmp_path: Path, start: S
     client.pair(NUMBER)
     assert counted() == [["tryx", -6]]
     phone: Any = client._simulator
-    assert phone.requests == ["scan", "faults", "scan"], "the device of before is unlinked"
+    assert phone.requests == ["scan", "faults", "scan"], "the former device is unlinked"
 
 
 @pytest.mark.parametrize("kind", ["native", "tryx"])

@@ -1,4 +1,4 @@
-"""What the digest of the installed code covers."""
+"""The digest of the installed code covers each of its files."""
 
 from __future__ import annotations
 
