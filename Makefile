@@ -1,5 +1,5 @@
 # Two commands matter: `make up` and `make test`. The rest is what they are made of.
-PYTHON ?= python3
+PYTHON ?= $(shell .ci/python)
 BIN := .venv/bin
 UV := $(BIN)/python -m uv
 DATA ?= data
