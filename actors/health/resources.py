@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -87,15 +88,19 @@ def busy(before: Any, after: Any) -> float:
 
 
 def trees(roots: Iterable[int]) -> Iterator[psutil.Process]:
-    """The processes with these pids and all below them, each once."""
-    seen: set[int] = set()
-    for root in roots:
+    """The processes with these pids and all below them, each once; all processes are read once."""
+    every: dict[int, psutil.Process] = {}
+    below: dict[int, list[int]] = defaultdict(list)
+    for process in psutil.process_iter():
         with suppress(psutil.Error):
-            process = psutil.Process(root)
-            for each in (process, *process.children(recursive=True)):
-                if each.pid not in seen:
-                    seen.add(each.pid)
-                    yield each
+            below[process.ppid()].append(process.pid)
+            every[process.pid] = process
+    wanted = list(roots)
+    while wanted:
+        pid = wanted.pop()
+        if (found := every.pop(pid, None)) is not None:
+            yield found
+            wanted += below[pid]
 
 
 @dataclass(frozen=True, slots=True)
