@@ -6,16 +6,13 @@ where Valkey is away too, and nothing that arrives is acknowledged; then all hea
 
 from __future__ import annotations
 
-import os
-import subprocess
-import tempfile
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.chaos.conftest import ACCOUNT, CONNECTION
 from tests.chaos.harness.outage import health, kept_away, stored, unacknowledged
 from tests.chaos.harness.records import alert, shown_alerts
 from tests.chaos.harness.trial import Trial
@@ -23,44 +20,18 @@ from tests.processes.instance import Instance, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.run.figures import Figure
 
 pytestmark = pytest.mark.timeout(240)
 
-CONNECTION, ACCOUNT = "shop", "15550100001"
-SIZE = "160m"
 
-
-@pytest.fixture(scope="module")
-def disk() -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small tmpfs needs root")
-    # Not where pytest keeps its directories: it would trip over one that is still mounted.
-    place = Path(tempfile.mkdtemp(prefix="tmo-disk-"))
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=700", "tmpfs", str(place)]
-    mounted = subprocess.run(mount, check=False, capture_output=True, text=True)
-    try:
-        if mounted.returncode:
-            pytest.skip(f"mounting a small tmpfs: {mounted.stderr.strip()}")
-        yield place
-    finally:
-        if not mounted.returncode:
-            subprocess.run(["umount", "-l", place], check=True)
-        place.rmdir()
-
-
-@pytest.fixture(scope="module")
-def instance(disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    data = tmp_path_factory.mktemp("full")
-    (disk / "sessions").mkdir(mode=0o700)
-    (data / "sessions").symlink_to(disk / "sessions")
-    (data / "spool.db").symlink_to(disk / "spool.db")
-    with Instance(
-        data, {"RESTART_BACKOFF_CAP": "1000", "HEALTH_CHECK_INTERVAL": "1000"}
-    ) as running:
-        running.pair(CONNECTION, ACCOUNT)
-        yield running
+@pytest.fixture
+def small(disk: Path | str) -> Path:
+    if isinstance(disk, str):
+        pytest.skip(disk)
+    return disk
 
 
 @contextmanager
@@ -80,10 +51,10 @@ def full(disk: Path) -> Iterator[None]:
         filler.unlink()
 
 
-def test_a_full_disk_under_the_session(instance: Instance, disk: Path, figure: Figure) -> None:
+def test_a_full_disk_under_the_session(instance: Instance, small: Path, figure: Figure) -> None:
     """What arrives is not acknowledged while it cannot be stored; what is accepted waits."""
     with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
-        with trial.during(full(disk)):
+        with trial.during(full(small)):
             full_at = trial.struck_at
             until("WhatsApp waits", lambda: unacknowledged(instance, ACCOUNT) > 20 or None, 60)
             time.sleep(5)  # longer than some attempts of a message take
@@ -113,13 +84,13 @@ def state(instance: Instance) -> str:
     return found
 
 
-def test_a_full_disk_under_the_spool(instance: Instance, disk: Path, figure: Figure) -> None:
+def test_a_full_disk_under_the_spool(instance: Instance, small: Path, figure: Figure) -> None:
     """With Valkey away as well a send is refused, and may be tried again after a while."""
     with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
         traffic = trial.traffic
         with trial.during(kept_away(instance)):
             until("the spool has some", lambda: spooled(instance) > 20 or None, 30)
-            with full(disk):
+            with full(small):
                 until("sends are refused", lambda: traffic.refused["503"] > 10 or None, 60)
                 body = {"connection": CONNECTION, "to": "15550149000", "type": "text", "text": "no"}
                 refused = instance.api.post("/api/messages", json=body)

@@ -12,28 +12,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.chaos.conftest import ACCOUNT, CONNECTION
 from tests.chaos.harness.outage import frozen, unacknowledged
 from tests.chaos.harness.trial import Trial
 from tests.processes.instance import PARTS, Instance, gone, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from tests.run.figures import Figure
 
 pytestmark = pytest.mark.timeout(240)
 
-CONNECTION, ACCOUNT = "shop", "15550100001"
 MISSED = 1000
-
-
-@pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    data: Path = tmp_path_factory.mktemp("kills")
-    with Instance(data) as running:
-        running.pair(CONNECTION, ACCOUNT)
-        yield running
 
 
 def back(instance: Instance, role: str, old: int) -> float:

@@ -1,7 +1,7 @@
 """The keeper killed, two keepers at once, services and gateway that hang, processes that grow.
 
 Messages flow both ways meanwhile and nothing of them may be lost, doubled or reordered (G2, G4, G5,
-G8). One instance serves all of this file; each test leaves it ready.
+G8).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.chaos.conftest import ACCOUNT, CONNECTION, MEMORY
 from tests.chaos.harness.outage import frozen, stopped
 from tests.chaos.harness.records import recovery
 from tests.chaos.harness.trial import Trial
@@ -23,32 +24,13 @@ from tests.processes.instance import Instance, gone, until
 from tests.waiting import NOISE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import psutil
 
     from tests.run.figures import Figure
 
 pytestmark = pytest.mark.timeout(240)
 
-CONNECTION, ACCOUNT = "shop", "15550100001"
 SERVICES = ("queue", "state", "health")
-LIMIT, GROWTH = 400, 400  # megabytes
-
-
-@pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    data = tmp_path_factory.mktemp("supervision")
-    swelling = tmp_path_factory.mktemp("swelling")
-    environment = {
-        "MAX_MEMORY_RESTART": f"{LIMIT}M",
-        "MIN_UPTIME": "1000",
-        "PYTHONPATH": str(Path(__file__).with_name("overlay")),
-        "TEST_SWELLING": str(swelling),
-    }
-    with Instance(data, environment) as running:
-        running.pair(CONNECTION, ACCOUNT)
-        yield running
 
 
 def pids(instance: Instance) -> dict[tuple[str, str | None], int]:
@@ -163,7 +145,7 @@ def test_processes_that_outgrow_their_memory_are_drained_and_restarted(
         with trial.struck():
             for process in grown:
                 swell(instance, process)
-            until("it has grown", lambda: grown[0].memory_info().rss > LIMIT << 20, 20)
+            until("it has grown", lambda: grown[0].memory_info().rss > MEMORY << 20, 20)
             begun = time.monotonic()
             for process in grown:
                 until(f"{process.pid} was replaced", partial(gone, process), 60)
@@ -232,4 +214,4 @@ def _another(instance: Instance, role: str, than: psutil.Process) -> bool:
 
 def swell(instance: Instance, process: psutil.Process) -> None:
     """Let it hold more than it may."""
-    (Path(instance.environment["TEST_SWELLING"]) / str(process.pid)).write_text(str(GROWTH))
+    (Path(instance.environment["TEST_SWELLING"]) / str(process.pid)).write_text(str(MEMORY))

@@ -1,7 +1,7 @@
 """Valkey killed at random moments, away for long, frozen: degraded, nothing lost, healed (G8, G11).
 
 Sends are accepted throughout, connections stay open and go on receiving, nothing is claimed and no
-epoch is given. One instance serves all of this file; each test leaves it ready.
+epoch is given.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.chaos.conftest import ACCOUNT, CONNECTION
 from tests.chaos.harness.outage import (
     delivered,
     frozen,
@@ -35,24 +36,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(300)
 
-CONNECTION, ACCOUNT = "shop", "15550100001"
 OTHER, OTHERS_ACCOUNT = "spare", "15550100002"
 BOUND = 15.0
 """Seconds until messages are delivered again; on a quiet machine 5."""
-
-
-@pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    environment = {
-        "HEALTH_CHECK_INTERVAL": "1000",
-        "RESTART_BACKOFF_CAP": "1000",
-        "CPU_THRESHOLD": "100",  # which a busy test machine does not reach
-        "MEMORY_THRESHOLD": "100",
-    }
-    with Instance(tmp_path_factory.mktemp("valkey"), environment) as running:
-        running.pair(CONNECTION, ACCOUNT)
-        running.pair(OTHER, OTHERS_ACCOUNT)
-        yield running
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +47,12 @@ def undisturbed(instance: Instance) -> Iterator[None]:
     before = instance.ready(30) and identity(instance)
     yield
     assert identity(instance) == before
+
+
+@pytest.fixture
+def other(instance: Instance) -> None:
+    """A second connection, whose actor may die."""
+    instance.pair(OTHER, OTHERS_ACCOUNT)
 
 
 def identity(instance: Instance) -> tuple[Any, ...]:
@@ -95,6 +87,7 @@ def test_killed_at_random_moments(instance: Instance, figure: Figure) -> None:
     assert max(took) < BOUND
 
 
+@pytest.mark.usefixtures("other")
 @pytest.mark.parametrize("seconds", [8, pytest.param(60, marks=pytest.mark.long)])
 def test_away(instance: Instance, seconds: float, figure: Figure) -> None:
     epoch = instance.connection(OTHER)["epoch"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -106,12 +105,10 @@ class Instance:
         return asyncio.run(view.look(self.data)).as_json()
 
     def ready(self, seconds: float) -> dict[str, Any]:
-        """What the command says once every connection that should be open is."""
+        """What `status` says once every connection that should be open is."""
 
         def look() -> dict[str, Any] | None:
-            if not self.status()["ready"]:
-                return None
-            status: dict[str, Any] = json.loads(self.teimoso("status", "--json").stdout)
+            status = self.status()
             return status if status["ready"] else None
 
         return until("the instance is ready", look, seconds)

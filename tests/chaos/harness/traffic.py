@@ -25,7 +25,7 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PAUSE = 0.02
+PAUSE = 0.1
 """Seconds between two messages of a lane."""
 
 PATIENCE = 45.0

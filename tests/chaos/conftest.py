@@ -1,0 +1,87 @@
+"""One instance for the faults of this folder: it gets up from each, and a start costs seconds of all cores.
+
+A test that needs other settings starts its own.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.processes.instance import Instance, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONNECTION, ACCOUNT = "shop", "15550100001"
+
+MEMORY = 400  # megabytes
+"""What a process may hold."""
+
+BACKOFF = 5.0
+"""Seconds that the first backoff of a message lasts at most."""
+
+DISK = "160m"
+"""The size of the disk of spool and sessions."""
+
+
+@pytest.fixture(scope="package")
+def disk() -> Iterator[Path | str]:
+    """A small disk, or why there is none."""
+    if os.geteuid() != 0:
+        yield "mounting a small tmpfs needs root"
+        return
+    # Not where pytest keeps its directories: it would trip over one that is still mounted.
+    place = Path(tempfile.mkdtemp(prefix="tmo-disk-"))
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=700", "tmpfs", str(place)]
+    mounted = subprocess.run(mount, check=False, capture_output=True, text=True)
+    try:
+        yield f"mounting a small tmpfs: {mounted.stderr.strip()}" if mounted.returncode else place
+    finally:
+        if not mounted.returncode:
+            subprocess.run(["umount", "-l", place], check=True)
+        place.rmdir()
+
+
+@pytest.fixture(scope="package")
+def running(disk: Path | str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """With a connection that is open; its clock and its memory can be set from outside."""
+    data = tmp_path_factory.mktemp("running")
+    if isinstance(disk, Path):
+        (disk / "sessions").mkdir(mode=0o700)
+        (data / "sessions").symlink_to(disk / "sessions")
+        (data / "spool.db").symlink_to(disk / "spool.db")
+    clock = tmp_path_factory.mktemp("clock") / "offset"
+    clock.write_bytes(struct.pack("d", 0.0))
+    environment = {
+        "PYTHONPATH": str(Path(__file__).with_name("overlay")),
+        "TEST_CLOCK": str(clock),
+        "TEST_SWELLING": str(tmp_path_factory.mktemp("swelling")),
+        "HEALTH_CHECK_INTERVAL": "1000",
+        "CPU_THRESHOLD": "100",  # which a busy test machine does not reach
+        "MEMORY_THRESHOLD": "100",
+        "MAX_MEMORY_RESTART": f"{MEMORY}M",
+        "MIN_UPTIME": "1000",
+        "RESTART_BACKOFF_CAP": "1000",
+        "RETRY_BACKOFF_BASE": str(int(BACKOFF * 1000)),
+    }
+    with Instance(data, environment) as instance:
+        instance.pair(CONNECTION, ACCOUNT)
+        yield instance
+
+
+@pytest.fixture
+def instance(running: Instance) -> Iterator[Instance]:
+    """Each test finds it ready and leaves it so, with no other connection."""
+    running.ready(60)
+    yield running
+    for other in running.api.get("/api/connections").raise_for_status().json()["items"]:
+        if other["id"] != CONNECTION:
+            running.api.delete(f"/api/connections/{other['id']}").raise_for_status()
+    until("it is ready", lambda: running.status()["ready"] or None, 60)
