@@ -43,24 +43,6 @@ def pids(status: dict[str, Any]) -> dict[str, int]:
     return found
 
 
-@pytest.mark.parametrize(("role", "seconds"), [("gateway", 10), ("valkey", 10), ("simulator", 10)])
-def test_what_is_killed_is_there_again_and_nothing_else_changes(
-    instance: Instance, role: str, seconds: float
-) -> None:
-    before = pids(instance.ready(60))
-    killed = instance.kill(role)
-
-    def again() -> dict[str, int] | None:
-        status = instance.status()
-        now = pids(status)
-        return now if status["ready"] and now.get(role, killed) != killed else None
-
-    after = until(f"another {role}", again, seconds * 3)
-    assert {one: pid for one, pid in after.items() if one != role} == {
-        one: pid for one, pid in before.items() if one != role
-    }
-
-
 def test_a_gateway_that_stands_still_is_replaced(instance: Instance) -> None:
     before = pids(instance.ready(60))
     frozen = instance.process("gateway")

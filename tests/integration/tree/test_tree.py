@@ -220,26 +220,6 @@ async def test_an_owner_that_lost_its_lease_is_ended(tree: Tree) -> None:
     await tree.until_counted("teimoso_epochs_lost", (counted or 0) + 1)
 
 
-async def test_without_redis_the_living_go_on_and_the_dead_wait(
-    tree: Tree, head: Head, figure: Figure
-) -> None:
-    """G11: no epoch is given meanwhile; within five seconds of its return all is well."""
-    before, shop, kiosk = tree.pids(), await tree.lease("shop"), await tree.lease("kiosk")
-    head.valkey.kill()
-    kill(before["connection:shop"])
-    await asyncio.sleep(3)
-    assert process_files.start_of(before["connection:kiosk"]) is not None
-    head.valkey.start()
-    began = time.monotonic()
-    await tree.newer("shop", shop, 10)
-    await tree.state("shop", "open")
-    seconds = time.monotonic() - began
-    figure(f"Redis back: the dead connection open after {seconds:.1f} s")
-    assert seconds <= 5 * NOISE
-    after = await tree.lease("kiosk")
-    assert (after.epoch, after.since) == (kiosk.epoch, kiosk.since)
-
-
 async def test_stop_start_and_restart(tree: Tree) -> None:
     await tree.connections.set_desired("kiosk", "stopped")
     await poke(tree.redis)
