@@ -302,6 +302,11 @@ class Settings(BaseModel):
         return f"redis://{login}{host}:{self.redis_port}/0"
 
     @property
+    def reached_at(self) -> str:
+        """The host at which this machine reaches the gateway: one address where it has all of them."""
+        return "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104
+
+    @property
     def several_hosts(self) -> bool:
         """Whether actors may run elsewhere: the instance's own Ray is on this host alone."""
         return self.ray_address is not None

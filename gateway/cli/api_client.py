@@ -126,9 +126,7 @@ def settings_of(data: Path) -> Settings:
 
 def reachable(settings: Settings) -> str:
     """Host and port at which this machine reaches the gateway."""
-    host = settings.host
-    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - what it listens on, not what we call
-        host = "127.0.0.1"
+    host = settings.reached_at
     return f"[{host}]:{settings.port}" if ":" in host else f"{host}:{settings.port}"
 
 

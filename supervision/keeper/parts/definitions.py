@@ -84,7 +84,7 @@ def _ray(data: Path, settings: Settings, plan: Plan) -> Part:
 
 def _gateway(data: Path, settings: Settings, plan: Plan) -> Part:
     async def ready() -> bool:
-        answer = await probe.get(plan.port, "/health/live")
+        answer = await probe.get(plan.port, "/health/live", host=settings.reached_at)
         return answer is not None and answer[0] == 200
 
     return Part(

@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+LOOPBACK = "127.0.0.1"
 LIMIT = 1 << 16  # bytes of an answer that are looked at
 
 
@@ -13,7 +14,7 @@ async def accepts(port: int, within: float = 1.0) -> bool:
     """Whether somebody accepts connections on the loopback `port` within `within` seconds."""
     try:
         async with asyncio.timeout(within):
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            _, writer = await asyncio.open_connection(LOOPBACK, port)
     except (OSError, TimeoutError):
         return False
     writer.close()
@@ -27,10 +28,13 @@ async def ping(port: int, password: str, within: float = 2.0) -> bool:
     return answer is not None and answer.endswith(b"+PONG\r\n")
 
 
-async def get(port: int, path: str, within: float = 2.0) -> tuple[int, bytes] | None:
+async def get(
+    port: int, path: str, within: float = 2.0, host: str = LOOPBACK
+) -> tuple[int, bytes] | None:
     """Status and body of an HTTP request; ``None`` when there is no whole answer in time."""
-    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
-    answer = await _ask(port, request.encode(), None, within)
+    named = f"[{host}]" if ":" in host else host
+    request = f"GET {path} HTTP/1.1\r\nHost: {named}:{port}\r\nConnection: close\r\n\r\n"
+    answer = await _ask(port, request.encode(), None, within, host)
     if answer is None:
         return None
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -53,11 +57,13 @@ async def get_json(port: int, path: str, within: float = 2.0) -> dict[str, Any] 
     return value if isinstance(value, dict) else None
 
 
-async def _ask(port: int, request: bytes, until: bytes | None, within: float) -> bytes | None:
+async def _ask(
+    port: int, request: bytes, until: bytes | None, within: float, host: str = LOOPBACK
+) -> bytes | None:
     writer = None
     try:
         async with asyncio.timeout(within):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection(host, port)
             writer.write(request)
             answer = b""
             while len(answer) < LIMIT and not (until and answer.endswith(until)):
