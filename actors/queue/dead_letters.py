@@ -6,7 +6,7 @@ A letter is kept for `DEAD_LETTER_RETENTION_DAYS`; nothing that waits to be sent
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actors.queue.inspection import Ledger, clock, pairs
 from actors.queue.records import Record, record_of, split_id
@@ -37,6 +37,13 @@ class Which:
 ALL = Which()
 
 
+class Letter(NamedTuple):
+    """A dead letter, and its place in the list: another death of it has another place."""
+
+    place: int
+    record: Record
+
+
 @dataclass(frozen=True, slots=True)
 class Redriven:
     """How many went back into their lanes, of how many that were looked at.
@@ -52,21 +59,20 @@ class Redriven:
 class DeadLetters(Ledger):
     """What is done with the letters of one connection after the other. Raises `RedisAway`."""
 
-    async def dead(self, connection: str, after: str | None, limit: int) -> list[Record]:
-        """Dead letters, oldest first, behind the one with the id `after`."""
-        of = keys.of(connection)
-        start = "-inf"
-        ids: Any
+    async def dead(self, connection: str, limit: int, behind: int = 0) -> list[Letter]:
+        """Dead letters, oldest first, behind the place `behind`, whatever became of the one there."""
         async with reach():
-            if after is not None:
-                # Its place is in its record even if it was retried meanwhile.
-                names = split_id(after)
-                died: Any = names and await self._redis.hget(of.message(names[1]), "died")
-                if died is None:
-                    return []
-                start = f"({died}"
-            ids = await self._redis.zrangebyscore(of.dead, start, "+inf", start=0, num=limit)
-        return await self._records(connection, ids)
+            rows: Any = await self._redis.zrangebyscore(
+                keys.of(connection).dead,
+                f"({behind}",
+                "+inf",
+                start=0,
+                num=limit,
+                withscores=True,
+            )
+        places = {message_id: int(place) for message_id, place in rows}
+        records = await self._records(connection, list(places))
+        return [Letter(places[record.message_id], record) for record in records]
 
     async def retry(self, id: str, now: float | None = None) -> Record:  # noqa: A002
         """A dead letter joins the tail of its lane, with all attempts before it.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from actors.queue.lanes import Record
+    from actors.queue.dead_letters import Letter
 
 
 async def show(call: Call[None, None]) -> Response:
@@ -33,23 +33,20 @@ async def dead(call: Call[None, ListDead]) -> Response:
     """Dead letters by connection, and of each the oldest first."""
     query = call.query
     names = _reachable(call) if query.connection is None else [await _known(call, query.connection)]
-    behind = _position(query.after)
-    if behind is not None and query.connection not in (None, behind[0]):
-        raise Problem("invalid_cursor", "The cursor is one of another connection's list.")
-    if behind is not None:
-        names = [name for name in names if name >= behind[0]]
-    found: list[Record] = []
-    for name in names:
-        after = behind[1] if behind is not None and behind[0] == name else None
-        found += await call.backends.lanes.dead(name, after, query.limit + 1 - len(found))
+    first, behind = _place(query.after, query.connection)
+    found: list[Letter] = []
+    for name in sorted(name for name in names if name >= first):
+        found += await call.backends.lanes.dead(
+            name, query.limit + 1 - len(found), behind if name == first else 0
+        )
         if len(found) > query.limit:
             break
     items = found[: query.limit]
     last = items[-1] if len(found) > len(items) else None
     return written(
         responses.Messages(
-            items=[presenters.queued(record) for record in items],
-            next=None if last is None else _encoded(last.id),
+            items=[presenters.queued(letter.record) for letter in items],
+            next=None if last is None else _cursor(last.record.connection, last.place),
         )
     )
 
@@ -95,9 +92,7 @@ async def redrive(call: Call[Redrive, After]) -> Response:
             left = body.limit - redriven
             redriven += await lanes.redrive_these(name, ids, which, limit=left)
         return written(responses.Redriven(redriven=redriven, next=None), 202)
-    first, behind = _place(call.query.after)
-    if body.connection is not None and first not in ("", body.connection):
-        raise Problem("invalid_cursor", "The cursor is one of another connection's list.")
+    first, behind = _place(call.query.after, body.connection)
     redriven, most = 0, LOOKED_AT
     names = sorted(name for name in names if name >= first)
     for name in names:
@@ -110,7 +105,7 @@ async def redrive(call: Call[Redrive, After]) -> Response:
         )
         redriven, most = redriven + found.count, most - found.looked
         if found.behind is not None:
-            cursor = _encoded(f"{name} {found.behind}")
+            cursor = _cursor(name, found.behind)
             return written(responses.Redriven(redriven=redriven, next=cursor), 202)
     return written(responses.Redriven(redriven=redriven, next=None), 202)
 
@@ -119,13 +114,22 @@ def _seconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
 
 
-def _place(cursor: str | None) -> tuple[str, int]:
-    """The connection and the letter behind which a redrive goes on. Problem `invalid_cursor`."""
+def _cursor(connection: str, place: int) -> str:
+    return base64.urlsafe_b64encode(f"{connection} {place}".encode()).decode().rstrip("=")
+
+
+def _place(cursor: str | None, wanted: str | None) -> tuple[str, int]:
+    """The connection and the letter behind which to go on. Problem `invalid_cursor`.
+
+    `wanted` is the one connection that is asked for, where it is one.
+    """
     if cursor is None:
         return "", 0
     name, _, behind = _decoded(cursor).partition(" ")
     if not is_connection(name) or not behind.isascii() or not behind.isdecimal():
         raise Problem("invalid_cursor")
+    if wanted not in (None, name):
+        raise Problem("invalid_cursor", "The cursor is one of another connection's list.")
     return name, int(behind[:18])
 
 
@@ -144,10 +148,6 @@ async def _known(
     return connection
 
 
-def _encoded(place: str) -> str:
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
-
-
 def _decoded(cursor: str) -> str:
     try:
         return base64.b64decode(
@@ -155,17 +155,6 @@ def _decoded(cursor: str) -> str:
         ).decode()
     except (binascii.Error, ValueError):
         raise Problem("invalid_cursor") from None
-
-
-def _position(cursor: str | None) -> tuple[str, str] | None:
-    """Connection and id behind which a page begins. Problem `invalid_cursor`."""
-    if cursor is None:
-        return None
-    place = _decoded(cursor)
-    parts = split_id(place)
-    if parts is None:
-        raise Problem("invalid_cursor")
-    return parts[0], place
 
 
 _TAG = "queue"

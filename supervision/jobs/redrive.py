@@ -46,8 +46,8 @@ async def _redrive(lanes: Lanes, connection: str, which: Which) -> int:
 
 
 async def _count(lanes: Lanes, connection: str, which: Which) -> int:
-    count, after = 0, None
-    while page := await lanes.dead(connection, after, PAGE):
-        count += sum(which.code is None or record.error == which.code for record in page)
-        after = page[-1].id
+    count, behind = 0, 0
+    while page := await lanes.dead(connection, PAGE, behind):
+        count += sum(which.code in (None, letter.record.error) for letter in page)
+        behind = page[-1].place
     return count

@@ -124,7 +124,7 @@ def test_dead_letters_are_sent_again(place: Place) -> None:
             )
 
     async def dead(redis: Redis, _: Documents) -> int:
-        return len(await Lanes(redis, place.settings).dead(SHOP, None, 100))
+        return len(await Lanes(redis, place.settings).dead(SHOP, 100))
 
     place.do(die)
     assert place.do(dead) == 12

@@ -259,7 +259,7 @@ async def test_dead_letters_whose_time_is_over_are_forgotten_and_the_mirror_says
     job = await documents.get(JOBS, old.id)
     assert job is not None
     assert (job["status"], job["error"]) == ("dead", "ack_timeout")
-    assert [letter.id for letter in await desk.lanes.dead(SHOP, None, 10)] == [young.id]
+    assert [letter.record.id for letter in await desk.lanes.dead(SHOP, 10)] == [young.id]
 
 
 async def test_g11_it_pauses_while_redis_is_away_and_catches_up(

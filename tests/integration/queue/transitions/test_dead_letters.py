@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from actors.queue.lanes import LeaseLost, NotCancellable, NotDead, NotFound
-from actors.queue.records import api_id, mint
 from tests.integration.queue.desk import ANA, BEN, SHOP, Desk
 
 UNKNOWN = [
@@ -106,7 +105,7 @@ async def test_a_redriven_message_joins_the_tail_with_all_attempts_before_it(des
     record = await desk.retry("a1")
     assert (record.status, record.attempts, record.error) == ("queued", 0, None)
     assert record.message_id == (await desk.get("a1")).message_id
-    assert await desk.lanes.dead(SHOP, None, 10) == []
+    assert await desk.lanes.dead(SHOP, 10) == []
     (job,) = await desk.claim()
     assert job.text == "a2"
     await desk.complete("a2")
@@ -145,21 +144,24 @@ async def test_dead_letters_are_listed_in_pages_oldest_first(desk: Desk) -> None
     texts = [f"{number}" for number in range(5)]
     await die(desk, *texts)
     await die(desk, "b", chat=BEN)
-    first = await desk.lanes.dead(SHOP, None, 2)
-    second = await desk.lanes.dead(SHOP, first[-1].id, 10)
-    assert [record.text for record in first + second] == [*texts, "b"]
-    assert await desk.lanes.dead(SHOP, second[-1].id, 10) == []
+    first = await desk.lanes.dead(SHOP, 2)
+    second = await desk.lanes.dead(SHOP, 10, first[-1].place)
+    assert [each.record.text for each in first + second] == [*texts, "b"]
+    assert await desk.lanes.dead(SHOP, 10, second[-1].place) == []
 
 
 async def test_a_page_goes_on_behind_a_letter_that_was_retried(desk: Desk) -> None:
     await die(desk, "1", "2", "3")
-    (first,) = await desk.lanes.dead(SHOP, None, 1)
+    (first,) = await desk.lanes.dead(SHOP, 1)
     await desk.retry("1")
-    assert [each.text for each in await desk.lanes.dead(SHOP, first.id, 10)] == ["2", "3"]
+    assert await texts(desk, first.place) == ["2", "3"]
     await desk.claim()
     await desk.fail("1")
-    assert [each.text for each in await desk.lanes.dead(SHOP, None, 10)] == ["2", "3", "1"]
-    assert await desk.lanes.dead(SHOP, api_id(SHOP, mint()), 10) == []
+    assert await texts(desk, first.place) == await texts(desk, 0) == ["2", "3", "1"]
+
+
+async def texts(desk: Desk, behind: int) -> list[str]:
+    return [each.record.text for each in await desk.lanes.dead(SHOP, 10, behind)]
 
 
 async def test_a_claim_after_the_lease_was_lost_takes_nothing(desk: Desk) -> None:

@@ -82,7 +82,7 @@ async def test_g2_a_message_without_another_attempt_is_dead_with_the_reason(desk
     dead = await desk.get("a1")
     assert (dead.status, dead.error, dead.uncertain) == ("dead", "ack_timeout", False)
     assert dead.times["dead"] == desk.now
-    assert [record.text for record in await desk.lanes.dead(SHOP, None, 10)] == ["a1"]
+    assert [each.record.text for each in await desk.lanes.dead(SHOP, 10)] == ["a1"]
     assert await desk.drain() == ["a2"]  # the dead one freed its chat
 
 

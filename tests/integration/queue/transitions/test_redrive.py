@@ -33,7 +33,7 @@ async def die(desk: Desk, text: str, chat: str = ANA, code: str = "ack_timeout")
 
 
 async def dead(desk: Desk) -> list[str]:
-    return [letter.text for letter in await desk.lanes.dead(SHOP, None, 1000)]
+    return [letter.record.text for letter in await desk.lanes.dead(SHOP, 1000)]
 
 
 def names(desk: Desk, texts: Sequence[str]) -> list[str]:
