@@ -113,6 +113,19 @@ async def reach(deadline: float = DEADLINE) -> AsyncIterator[None]:
             yield
 
 
+async def is_cluster(redis: Redis) -> bool:
+    """Whether the server is a node of a Redis Cluster. Raises `RedisAway`.
+
+    None can be used: keys that belong to no connection are not in the slots of those that do.
+    """
+    async with reach():
+        try:
+            told: Any = await redis.info("cluster")
+        except ResponseError:
+            return False  # it forbids INFO
+    return bool(told.get("cluster_enabled"))
+
+
 @dataclass(frozen=True, slots=True)
 class Durability:
     """Whether G1 holds on this Redis: what it acknowledged is on disk, and it evicts nothing.

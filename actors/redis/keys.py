@@ -1,6 +1,6 @@
 """Every Redis key of the service, once.
 
-All keys of a connection carry its hash tag, so that they share a slot of a Redis Cluster and one
+All keys of a connection carry its hash tag, so that they stand together and one
 script may touch them together::
 
     teimoso:{shop}:lease              hash    who serves the connection (see `leases.py`)

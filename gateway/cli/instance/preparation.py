@@ -77,6 +77,29 @@ def check_room(data: Path) -> None:
         raise _unwritable(data, error) from None
 
 
+def check_redis(settings: Settings) -> None:
+    """Refuse a Redis that cannot be used; one that is away may come back. Raises `CannotStart`."""
+    if settings.redis_url is None and settings.redis_host is None:
+        return
+    from actors.redis.client import RedisAway, connect, is_cluster  # noqa: PLC0415 - heavy, used once
+
+    async def look() -> bool:
+        client = connect(settings)
+        try:
+            return await is_cluster(client)
+        except RedisAway:
+            return False
+        finally:
+            await client.aclose()
+
+    if asyncio.run(look()):
+        name = "REDIS_HOST" if settings.redis_url is None else "REDIS_URL"
+        raise CannotStart(
+            f"{name} names a server that is a node of a Redis Cluster: name a single primary,"
+            " which may have replicas."
+        )
+
+
 def make_bucket(settings: Settings) -> None:
     """Make the directory that is to be the bucket from now on; raises `CannotStart`.
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.keeper.test_refused_starts import teimoso
-from tests.processes.valkey import PASSWORD, Valkey
+from tests.integration.keeper.test_refused_starts import sentence, teimoso
+from tests.processes.valkey import PASSWORD, Valkey, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,15 @@ def node(tmp_path: Path) -> Iterator[str]:
         yield f"redis://:{PASSWORD}@127.0.0.1:{server.port}/0"
 
 
-@pytest.mark.xfail(strict=True, reason="the doctor finds that it answers, and nothing else")
+def test_a_start_is_refused(tmp_path: Path, node: str) -> None:
+    data = tmp_path / "data"
+    done = teimoso("up", "--detach", "--port", str(free_port()), "--data", data, REDIS_URL=node)
+    assert SENTENCE in sentence(done)
+    assert "REDIS_URL" in done.stderr
+    assert PASSWORD not in done.stderr
+    assert not data.exists()
+
+
 def test_the_doctor_says_so(tmp_path: Path, node: str) -> None:
     data = tmp_path / "data"
     data.mkdir()

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import ResponseError
 
-from actors.redis.client import RedisAway, connect, durability, reach
+from actors.redis.client import RedisAway, connect, durability, is_cluster, reach
 from gateway.cli.doctor.checks.clocks import skew
 from gateway.cli.doctor.finding import fail, ok, warn
 
@@ -30,6 +30,7 @@ async def redis(settings: Settings) -> list[Finding]:
             seconds, microseconds = await client.time()
             held = await _held(client)
         durable = await durability(client)
+        cluster = await is_cluster(client)
     except RedisAway as away:
         if str(away) == "AuthenticationError":
             return [
@@ -49,6 +50,14 @@ async def redis(settings: Settings) -> list[Finding]:
         ]
     finally:
         await client.aclose()
+    if cluster:
+        return [
+            fail(
+                "redis",
+                f"{where} is a node of a Redis Cluster",
+                "name a single primary, which may have replicas",
+            )
+        ]
     found = [ok("redis", f"{where} answers within {took:.1f} ms{held}")]
     if (wrong := skew("redis clock", seconds + microseconds / 1e6)) is not None:
         found.append(wrong)
