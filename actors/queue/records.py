@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from actors.messages.content import MINTED, Text, decode, encode, is_plain, text_of
@@ -28,6 +28,9 @@ _TIMES = tuple((status, f"{status}_at") for status in STATUSES)
 
 WEEK = 7 * 24 * 3600
 """Seconds; a record is kept at least as long, so that within one Redis knows the first."""
+
+FIRST_FIELDS = 8
+"""Fields that each `Send` always had."""
 
 # Not a secret: it only keeps these ids apart from other uses of the same digest.
 _MINT = b"teimoso message id"
@@ -63,11 +66,20 @@ class Send:
 
     @property
     def fingerprint(self) -> str:
-        """Equal for equal bodies: what an Idempotency-Key is compared by."""
+        """Equal for equal bodies: what an Idempotency-Key is compared by, also across an upgrade.
+
+        A field that a later release adds is in it only where it is given.
+        """
         if self.asked:
             body = json.dumps([self.connection, self.chat, self.type, self.asked])
         else:
-            body = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+            later = {each.name: each.default for each in fields(self)[FIRST_FIELDS:]}
+            given = {
+                name: value
+                for name, value in asdict(self).items()
+                if name not in later or value != later[name]
+            }
+            body = json.dumps(given, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(body.encode()).hexdigest()[:32]
 
 
