@@ -38,6 +38,16 @@ async def test_a_message_that_crashes_its_owner_twice_is_dead_with_the_evidence(
     assert await desk.drain() == ["next"]
 
 
+@pytest.mark.xfail(strict=True, reason="it is a dead letter, `poison`, after the second power cut")
+async def test_power_cuts_accuse_nobody(desk: Desk) -> None:
+    """Nobody saw how the owner ended: all of it ended at once."""
+    await desk.accept("innocent")
+    for _ in range(3):
+        assert await desk.claimed() == ["innocent"]
+        await crash(desk)
+    assert await desk.drain() == ["innocent"]
+
+
 async def test_what_was_in_flight_beside_it_flies_alone_and_is_sent(desk: Desk) -> None:
     for text, chat in (("a", ANA), ("bad", BEN), ("e", EVA), ("l", LEO)):
         await desk.accept(text, chat)
