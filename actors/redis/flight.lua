@@ -75,6 +75,18 @@ local function suspect(crashes)
     return tonumber(crashes or 0) > 0
 end
 
+-- A death that nobody saw, as all of it dies when the power fails, accuses no message; five do.
+local SEEN, UNSEEN = 2, 5
+
+-- Whether a message, alone in flight as its owner ended (`how`), is what ends them.
+local function is_poison(how, crashes, log)
+    local seen = how == 'unseen' and 0 or 1
+    for cause in string.gmatch(log or '', ' (%a+)') do
+        seen = seen + (cause == 'unseen' and 0 or 1)
+    end
+    return seen >= SEEN or tonumber(crashes or 0) + 1 >= UNSEEN
+end
+
 -- Queues again all that an owner had in flight: bytes may have left, so it is uncertain. An
 -- attempt that was cut off does not count towards the last one. `crash` says how the owner ended,
 -- if it gave nothing back; a message that crashed two is dead, and crashes no third.
@@ -91,7 +103,7 @@ local function cut_off(crash)
     for _, each in ipairs(cut) do
         local id, chat = unpack(each)
         local record = call('HMGET', message(id), 'sending_at', 'crash_log', 'crashes')
-        local poison = crash and #cut == 1 and suspect(record[3])
+        local poison = crash and #cut == 1 and is_poison(crash.how, record[3], record[2])
         call('HINCRBY', message(id), 'cut', 1)
         count('cut_off')
         call('HSET', message(id), 'uncertain', '1')

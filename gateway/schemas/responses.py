@@ -169,7 +169,8 @@ class Message(Answer):
     )
     crashes: list[Crash] = Field(
         description="How the connection's process ended while it sent this message. The second time"
-        " the message was the only one on its way, and is a dead letter with the error `poison`."
+        " the message was the only one on its way, and is a dead letter with the error `poison`; of"
+        " ends that nobody saw, as when the power fails, the fifth time."
     )
     accepted_at: Time | None
     send_at: Time | None

@@ -33,7 +33,10 @@ class Desk:
     epoch: int = 0
     ids: dict[str, str] = field(default_factory=dict)
 
-    async def take(self) -> int:
+    async def take(self, how: str | None = None) -> int:
+        """By another owner; `how` the one before ended, where the root saw it."""
+        if how is not None and self.epoch:
+            await self.leases.mark(SHOP, self.epoch, state="reconnecting", cause=how, now=self.now)
         lease = await self.leases.take(SHOP, Owner("connection:1", 7, "node"), now=self.now)
         self.epoch = lease.epoch
         return lease.epoch

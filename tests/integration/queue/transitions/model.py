@@ -35,6 +35,7 @@ class Message:
     died_at: float = 0
     expired: bool = False
     crashes: int = 0
+    seen: int = 0
 
     @property
     def open(self) -> bool:
@@ -183,14 +184,18 @@ class Model:
             message.ahead, message.status = False, "queued"
             message.attempts -= 1
 
-    def take(self, now: float) -> None:
-        """What crashed two owners, the second time alone in flight, crashes no third."""
+    def take(self, now: float, *, seen: bool) -> None:
+        """What crashed two owners, the second time alone in flight, crashes no third.
+
+        Ends that nobody saw count little.
+        """
         flying = [m for m in self.messages.values() if m.status == "sending"]
         for message in flying:
             message.ahead = False
             message.status, message.uncertain = "queued", True
             message.crashes += 1
-            if len(flying) == 1 and message.crashes > 1:
+            message.seen += seen
+            if len(flying) == 1 and (message.seen > 1 or message.crashes > 4):
                 message.status, message.error = "dead", "poison"
                 message.died, message.died_at = self._next(), now
                 self.seen["poison"] += 1
@@ -207,7 +212,7 @@ class Model:
             return False
         self.seen["redriven"] += message.attempts > 0
         message.status, message.error, message.attempts = "queued", None, 0
-        message.crashes, message.expired = 0, False
+        message.crashes, message.seen, message.expired = 0, 0, False
         message.rank = (message.priority, self._next())
         return True
 

@@ -266,15 +266,15 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     def crash_twice(self, data: st.DataObject) -> None:
         """Whoever flies alone both times is poison."""
-        self.take()
+        self.take("crashed")
         for _ in range(2):
             self.claim(data, 1, ahead=False)
-            self.take()
+            self.take("hung")
 
-    @rule()
-    def take(self) -> None:
-        self.model.take(self.desk.now)
-        self.do(self.desk.take())
+    @rule(how=st.sampled_from([None, "crashed"]))
+    def take(self, how: str | None) -> None:
+        self.model.take(self.desk.now, seen=how is not None)
+        self.do(self.desk.take(how))
 
     @rule(seconds=SECONDS)
     def pass_time(self, seconds: int) -> None:

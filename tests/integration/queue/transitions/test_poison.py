@@ -8,11 +8,9 @@ from actors.queue.records import Crash
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 
 
-async def crash(desk: Desk, how: str | None = None) -> None:
+async def crash(desk: Desk, how: str | None = "crashed") -> None:
     """The owner dies; with `how` the root saw it."""
-    if how is not None:
-        await desk.leases.mark(SHOP, desk.epoch, state="reconnecting", cause=how, now=desk.now)
-    await desk.take()
+    await desk.take(how)
 
 
 async def test_a_message_that_crashes_its_owner_twice_is_dead_with_the_evidence(
@@ -38,14 +36,25 @@ async def test_a_message_that_crashes_its_owner_twice_is_dead_with_the_evidence(
     assert await desk.drain() == ["next"]
 
 
-@pytest.mark.xfail(strict=True, reason="it is a dead letter, `poison`, after the second power cut")
 async def test_power_cuts_accuse_nobody(desk: Desk) -> None:
     """Nobody saw how the owner ended: all of it ended at once."""
     await desk.accept("innocent")
     for _ in range(3):
         assert await desk.claimed() == ["innocent"]
-        await crash(desk)
+        await crash(desk, None)
+    await desk.claim()
+    await crash(desk, "crashed")
     assert await desk.drain() == ["innocent"]
+
+
+async def test_one_with_which_all_of_it_ends_again_and_again_is_dead(desk: Desk) -> None:
+    await desk.accept("bad")
+    for _ in range(5):
+        assert await desk.claimed() == ["bad"]
+        await crash(desk, None)
+    record = await desk.get("bad")
+    assert (record.status, record.error) == ("dead", "poison")
+    assert [seen.cause for seen in record.crashes] == ["unseen"] * 5
 
 
 async def test_what_was_in_flight_beside_it_flies_alone_and_is_sent(desk: Desk) -> None:
@@ -143,7 +152,7 @@ async def test_how_the_owner_ended_is_said_where_it_was_seen(desk: Desk, how: st
     (seen,) = (await desk.get("a")).crashes
     assert seen.cause == (how or "unseen")
     await desk.claim()
-    await crash(desk)  # what was seen of an earlier end is not said of this one
+    await crash(desk, None)  # what was seen of an earlier end is not said of this one
     assert (await desk.get("a")).crashes[-1].cause == "unseen"
 
 
