@@ -15,6 +15,7 @@ import pytest
 from tests.chaos.conftest import ACCOUNT, CONNECTION
 from tests.chaos.harness.outage import frozen, unacknowledged
 from tests.chaos.harness.trial import Trial
+from tests.chaos.harness.witness import Witness
 from tests.processes.instance import PARTS, Instance, gone, until
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(240)
 
 MISSED = 1000
+LIES: list[str] = ["nobody looked"]
 
 
 def back(instance: Instance, role: str, old: int) -> float:
@@ -60,16 +62,19 @@ def test_everything_killed_at_once_comes_back_with_one_command(
 ) -> None:
     """G7, G8: five connections; the others are idle, and open again as well."""
     others = [f"idle{number}" for number in range(4)]
-    for number, other in enumerate(others):
-        instance.pair(other, f"1555010001{number}")
+    for other in others:
+        instance.pair(other, account(other))
     with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
         with trial.struck():
             killed = instance.kill_everything()
         assert len(killed) >= len(PARTS)
         begun = time.monotonic()
-        instance.up()
-        instance.ready(60)
-        seconds = time.monotonic() - begun
+        accounts = {CONNECTION: ACCOUNT, **{each: account(each) for each in others}}
+        with Witness(instance, accounts) as witness:
+            instance.up()
+            instance.ready(60)
+            seconds = time.monotonic() - begun
+        LIES[:] = witness.lies if witness.looks > 10 else ["it was hardly asked"]
         trial.traffic.flow()
         trial.told = (
             f"everything killed: {len(killed)} processes, 5 connections open after {seconds:.1f} s"
@@ -77,6 +82,18 @@ def test_everything_killed_at_once_comes_back_with_one_command(
     for connection in (CONNECTION, *others):
         assert instance.qr(connection) is None
         assert instance.connection(connection)["state"] == "open"
+
+
+def account(connection: str) -> str:
+    return f"1555010001{connection[-1]}"
+
+
+@pytest.mark.xfail(
+    strict=True, reason="until the owners are back, the leases of the dead are shown"
+)
+def test_nothing_was_called_open_that_nobody_served() -> None:
+    """G14: while they came back, asked all the time; the test before kept what was said."""
+    assert LIES == []
 
 
 @pytest.mark.long

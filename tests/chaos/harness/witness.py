@@ -1,0 +1,90 @@
+"""What the service says of its connections, asked all the time and held against WhatsApp (G14)."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from typing import TYPE_CHECKING, Self
+
+import httpx
+
+from tests.plain_http import NO_AUTHORITIES
+from tests.processes.instance import API_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.processes.instance import Instance
+
+PAUSE = 0.1
+"""Seconds between two looks."""
+
+_OPEN = re.compile(r'teimoso_connection_state\{connection="([^"]+)",state="open"\} 1\.0')
+
+
+class Witness:
+    """Asks from the first answer on until it is left; `lies` are the claims that were not true.
+
+    A connection that is called open is looked for at WhatsApp after the answer came.
+    """
+
+    def __init__(self, instance: Instance, accounts: Mapping[str, str]) -> None:
+        """`accounts` are the numbers by connection."""
+        self.looks = 0
+        self.lies: list[str] = []
+        self._accounts = accounts
+        headers = {"X-Api-Key": API_KEY}
+        base, simulator = str(instance.api.base_url), str(instance.simulator.base_url)
+        self._api = httpx.Client(base_url=base, headers=headers, verify=NO_AUTHORITIES)
+        self._simulator = httpx.Client(base_url=simulator, verify=NO_AUTHORITIES)
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="witness")
+
+    def __enter__(self) -> Self:
+        self._begun = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._left.set()
+        self._thread.join()
+        self._api.close()
+        self._simulator.close()
+
+    def _watch(self) -> None:
+        while not self._left.wait(PAUSE):
+            for surface, path in (
+                ("the API", "/api/connections"),
+                ("/health", "/health"),
+                ("the metrics", "/metrics"),
+            ):
+                try:
+                    answer = self._api.get(path)
+                except httpx.TransportError:
+                    continue  # no answer yet
+                if answer.is_success:
+                    self.looks += 1
+                    self._judge(surface, answer)
+
+    def _judge(self, surface: str, answer: httpx.Response) -> None:
+        if surface == "the metrics":
+            named = _OPEN.findall(answer.text)
+        else:
+            said = answer.json()
+            named = [each["id"] for each in said["items"] if each["state"] == "open"]
+            if surface == "/health" and said["connections"]["active"] > len(named):
+                self._lie(surface, "more active than open")
+        for connection in named:
+            if not self._is_online(self._accounts[connection]):
+                self._lie(surface, f"{connection} open")
+
+    def _is_online(self, account: str) -> bool:
+        try:
+            found: bool = self._simulator.get(f"/accounts/{account}").json()["online"]
+        except httpx.TransportError:
+            return False  # WhatsApp itself is not there yet
+        return found
+
+    def _lie(self, surface: str, what: str) -> None:
+        self.lies.append(f"{surface}: {what}, {time.monotonic() - self._begun:.1f} s after")
