@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -19,9 +19,10 @@ from actors.redis import leases as lease_records
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
 from actors.redis.leader_election import Turn
-from actors.redis.leases import Lease, Leases
+from actors.redis.leases import EXPIRES, Lease, Leases
 from actors.redis.presence import Presences
 from actors.runtime.actor_base import end_tasks
+from actors.runtime.liveness import Liveness
 from actors.state.connections import Connections
 from actors.state.copies import copy_of
 from actors.state.documents import API_KEYS, CONNECTIONS
@@ -39,6 +40,7 @@ from gateway.http.limits import Limits
 from gateway.metrics.exposition import Metrics
 from gateway.metrics.tree_counters import Tree
 from gateway.observation import Observer
+from gateway.schemas import presenters
 from gateway.webhooks.dispatcher import Deliverer
 from gateway.webhooks.event_tail import Tail
 from gateway.webhooks.http_post import Poster
@@ -51,7 +53,9 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.media.local_files import Files
+    from actors.state.connections import Connection as Registered
     from actors.state.documents import Documents
+    from gateway.schemas.responses import Connection
 
 log = structlog.get_logger()
 
@@ -64,6 +68,7 @@ class Backends:
     redis: Redis
     lanes: Lanes
     leases: Leases
+    liveness: Liveness
     documents: Documents
     registry: Connections
     known: KnownConnections
@@ -95,6 +100,7 @@ class Backends:
         documents = open_documents(settings)
         registry = Connections(documents, limit=settings.max_connections)
         lanes, leases = Lanes(redis, settings), Leases(redis)
+        liveness = Liveness(EXPIRES if settings.several_hosts else None)
         known = KnownConnections(
             registry,
             lambda: lease_records.pokes(listening),
@@ -115,6 +121,7 @@ class Backends:
             redis=redis,
             lanes=lanes,
             leases=leases,
+            liveness=liveness,
             documents=documents,
             registry=registry,
             known=known,
@@ -127,6 +134,7 @@ class Backends:
                 lanes,
                 leases,
                 known,
+                liveness=liveness,
                 spool=spool,
                 places=(settings.data, settings.sessions, settings.spool_file, settings.state_file),
             ),
@@ -174,9 +182,16 @@ class Backends:
         except RedisAway:
             log.warning("poke not heard", action="poke_lost")
 
-    async def seen(self, connections: Sequence[str]) -> dict[str, Lease]:
-        """What the leases say; nothing while Redis is away, and then the store's view serves."""
-        try:
-            return await self.leases.read_all(connections)
-        except RedisAway:
-            return {}
+    async def shown(self, connections: Sequence[Registered]) -> list[Connection]:
+        """Each as its lease says; while Redis is away, as the store says."""
+        leases: dict[str, Lease] = {}
+        with suppress(RedisAway):
+            leases = await self.leases.read_all([each.id for each in connections])
+        return [
+            presenters.connection(
+                each,
+                leases.get(each.id),
+                alive=self.liveness.of(each.id, leases.get(each.id)),
+            )
+            for each in connections
+        ]

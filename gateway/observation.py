@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from actors.queue.records import Flow
     from actors.queue.spool.file import Depth, Spool
     from actors.redis.leases import Lease, Leases
+    from actors.runtime.liveness import Liveness
     from actors.state.connections import Connection as Registered
     from actors.state.documents import Documents
     from gateway.connection_cache import KnownConnections
@@ -69,6 +70,7 @@ class Observer:
         leases: Leases,
         known: KnownConnections,
         *,
+        liveness: Liveness,
         spool: Spool,
         places: Sequence[Path] = (),
     ) -> None:
@@ -78,6 +80,7 @@ class Observer:
         self._documents = documents
         self._lanes = lanes
         self._leases = leases
+        self._liveness = liveness
         self._known = known
         self._spool = spool
         self._last: Observation | None = None
@@ -109,7 +112,12 @@ class Observer:
                 leases, counts, flows, durable = redis
             self._last = Observation(
                 connections=[
-                    presenters.connection(each, leases.get(each.id)) for each in registered
+                    presenters.connection(
+                        each,
+                        leases.get(each.id),
+                        alive=self._liveness.of(each.id, leases.get(each.id)),
+                    )
+                    for each in registered
                 ],
                 counts=counts,
                 flows=flows,

@@ -42,6 +42,7 @@ from actors.redis.leases import EXPIRES, Leases, Obstacle, Owner
 from actors.redis.presence import Presences
 from actors.runtime import hosts
 from actors.runtime.actor_base import Shell, end_tasks
+from actors.runtime.processes import start_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -177,7 +178,7 @@ class ConnectionActor(Shell):
         file = directory / "session.db"
         restorer = self._restorer(connection, engine, file)
         known, damage = await self._look(file, restorer)
-        owner = Owner(self.name, os.getpid(), hosts.here())
+        owner = Owner(self.name, os.getpid(), hosts.here(), start_of(os.getpid()) or "")
         self._taken_at = time.monotonic()
         lease = await self._leases.take(connection, owner, known)
         self._lease, self._taken_at = lease, time.monotonic()

@@ -17,8 +17,9 @@ from actors.health.probes import Probes
 from actors.health.resources import Resources
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.leases import Leases
+from actors.redis.leases import EXPIRES, Leases
 from actors.runtime.actor_base import Shell
+from actors.runtime.liveness import Liveness
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 
@@ -48,6 +49,7 @@ class HealthMonitor(Shell):
             Lanes(self._redis, settings),
             self._documents,
             Connections(self._documents),
+            liveness=Liveness(EXPIRES if settings.several_hosts else None),
             bucket=self._reach.bucket,
             interval=settings.health_check_interval / 1000,
         )

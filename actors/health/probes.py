@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from actors.health.breakers import State
     from actors.queue.lanes import Lanes
     from actors.redis.leases import Lease, Leases
+    from actors.runtime.liveness import Liveness
     from actors.state.connections import Connection, Connections
     from actors.state.documents import Documents
 
@@ -65,6 +66,7 @@ class Probes:
         documents: Documents,
         registry: Connections,
         *,
+        liveness: Liveness,
         bucket: Bucket | None = None,
         interval: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
@@ -75,6 +77,7 @@ class Probes:
         self._lanes = lanes
         self._documents = documents
         self._registry = registry
+        self._liveness = liveness
         self._bucket = bucket
         self._clock, self._wall = clock, wall
         self._known: Sequence[Connection] | None = None
@@ -219,11 +222,14 @@ class Probes:
             lease = leases.get(connection.id)
             owner = None if lease is None else lease.owner
             obstacle = None if lease is None else lease.obstacle
+            state = None if lease is None else lease.state
+            if state == "open" and not self._liveness.of(connection.id, lease):
+                state = "reconnecting"
             if owner is not None:
                 owners.append(owner.pid)
             connections[connection.id] = Seen(
                 desired=connection.desired,
-                state=None if lease is None else lease.state,
+                state=state,
                 silent=None if lease is None or owner is None else self._silent(lease),
                 cause=None if lease is None else lease.cause,
                 obstacle=None if obstacle is None else obstacle.cause,

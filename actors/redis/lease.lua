@@ -1,6 +1,6 @@
 -- Transitions of the lease record `teimoso:{connection}:lease`:
 --   epoch    rises with every taking, never falls
---   actor, pid, node   the owner; counts only while `released` is 0
+--   actor, pid, node, started   the owner; counts only while `released` is 0
 --   token    names the taking, so that a repeated one is recognised
 --   state, cause, since, account   what the owner sees, or the root's verdict
 --   retry_at when the owner tries again, where it waits
@@ -13,7 +13,7 @@
 --   restarts takings after an owner that had not released
 -- Renewal has three outcomes: kept, lost, missing; a transport error is none of them.
 
-function transitions.take(known, actor, pid, node, token)
+function transitions.take(known, actor, pid, node, token, started)
     local old = call('HMGET', LEASE, 'epoch', 'released', 'restarts', 'token', 'fell')
     if old[4] == token then
         return call('HGETALL', LEASE)
@@ -24,7 +24,7 @@ function transitions.take(known, actor, pid, node, token)
     end
     local epoch = math.max(tonumber(old[1] or 0), tonumber(known)) + 1
     call('HSET', LEASE, 'epoch', epoch, 'actor', actor, 'pid', pid, 'node', node,
-        'token', token, 'released', 0, 'state', 'connecting', 'cause', '', 'since', NOW,
+        'token', token, 'started', started or '', 'released', 0, 'state', 'connecting', 'cause', '', 'since', NOW,
         'beat', NOW, 'restarts', restarts, 'retry_at', '')
     call('HDEL', LEASE, 'fell')
     call('DEL', QR, PAIRING_CODE)

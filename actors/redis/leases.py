@@ -45,11 +45,15 @@ class LeaseMissing(Exception):  # noqa: N818 - reads as what it is
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A process that serves a connection; `actor` is its Ray name, `node` is `hosts.here()`."""
+    """A process that serves a connection; `actor` is its Ray name, `node` is `hosts.here()`.
+
+    `started` is `processes.start_of` it, empty where an older release took the lease.
+    """
 
     actor: str
     pid: int
     node: str
+    started: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,15 @@ class Leases:
         now = time.time() if now is None else now
         token = secrets.token_hex(8)
         fields = await self._run(
-            connection, "take", now, known_epoch, owner.actor, owner.pid, owner.node, token
+            connection,
+            "take",
+            now,
+            known_epoch,
+            owner.actor,
+            owner.pid,
+            owner.node,
+            token,
+            owner.started,
         )
         lease = _lease(connection, _pairs(fields))
         assert lease is not None
@@ -270,7 +282,9 @@ def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         return None
     owner = None
     if fields.get("released") != "1":
-        owner = Owner(fields["actor"], int(fields["pid"]), fields["node"])
+        owner = Owner(
+            fields["actor"], int(fields["pid"]), fields["node"], fields.get("started", "")
+        )
     return Lease(
         connection=connection,
         epoch=int(fields["epoch"]),

@@ -1,10 +1,11 @@
-"""Ending processes of this host by pid, where Ray would be slow or does not know them."""
+"""Processes of this host by pid: whether one lives, and ending it where Ray would be slow or does not know it."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.runtime import hosts
@@ -54,9 +55,28 @@ def end(pid: int, since: float, within: float) -> bool:
     return True
 
 
+def start_of(pid: int) -> str | None:
+    """When the process of `pid` started, opaque; ``None`` when it is gone or a zombie.
+
+    On Linux the kernel's own ticks since boot, since a wall-clock time moves when the clock is set.
+    """
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        # the command's name may hold spaces and brackets: fields are counted from its last bracket
+        fields = stat.read_text(errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None if Path("/proc/self/stat").exists() else _start_elsewhere(pid)
+    return None if fields[0] in "ZX" else f"{_boot()}:{fields[19]}"
+
+
 def reachable(lease: Lease) -> bool:
     """Whether the lease's owner ran on this host."""
-    return lease.owner is not None and lease.owner.node == hosts.here()
+    return lease.owner is not None and is_here(lease.owner.node)
+
+
+def is_here(node: str) -> bool:
+    """Whether `node` is this host, as `hosts.here` names it."""
+    return node == hosts.here()
 
 
 def _actor(pid: int) -> psutil.Process | None:
@@ -77,3 +97,20 @@ def _lives(process: psutil.Process) -> bool:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
+
+
+def _boot() -> str:
+    # without it a pid and its ticks could come again after a reboot
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+
+
+def _start_elsewhere(pid: int) -> str | None:
+    import psutil  # noqa: PLC0415 - only where there is no /proc
+
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return f"{process.create_time():.2f}"
+    except psutil.NoSuchProcess:
+        return None

@@ -56,7 +56,7 @@ async def create(call: Call[NewConnection, None]) -> Response:
     except TooManyWebhooks:
         raise Problem("too_many_webhooks") from None
     await _noted(call.backends, registered)
-    shown: Answer = presenters.connection(registered, None)
+    shown: Answer = presenters.connection(registered, None, alive=False)
     if webhook is not None:
         call.backends.deliverer.look()
         told = event_presenters.webhook(webhook, webhook.progress.cursor)
@@ -74,10 +74,9 @@ async def list_all(call: Call[None, ListConnections]) -> Response:
     found = [each for each in backends.known.all() if call.key.reaches(each.id)]
     page = [each for each in found if query.after is None or each.id > query.after]
     items = page[: query.limit]
-    leases = await backends.seen([each.id for each in items])
     return written(
         responses.Connections(
-            items=[presenters.connection(each, leases.get(each.id)) for each in items],
+            items=await backends.shown(items),
             next=items[-1].id if len(page) > len(items) else None,
         )
     )
@@ -158,8 +157,8 @@ async def scan(call: Call[None, None]) -> Response:
     media_type = qr.chosen(call.request.headers.get("accept", ""))
     found = await call.backends.leases.qr(registered.id)
     if found is None:
-        leases = await call.backends.seen([registered.id])
-        state = presenters.connection(registered, leases.get(registered.id)).state
+        [shown] = await call.backends.shown([registered])
+        state = shown.state
         raise Problem("nothing_to_scan", f"The connection is {state}.", state=state)
     return qr.shown(media_type, *found)
 
@@ -179,8 +178,8 @@ async def existing(call: Call[Any, Any]) -> Registered:
 
 
 async def _as_it_is(backends: Backends, registered: Registered, status: int = 200) -> Response:
-    leases = await backends.seen([registered.id])
-    return written(presenters.connection(registered, leases.get(registered.id)), status)
+    [shown] = await backends.shown([registered])
+    return written(shown, status)
 
 
 async def _desire(

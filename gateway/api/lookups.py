@@ -79,7 +79,8 @@ async def ask(call: Call[Any, Any], kind: str, args: Mapping[str, str]) -> dict[
     """What the connection's owner answers. Problems: those of `REFUSES`, and `unsupported_chat`."""
     connection = call.path["connection"]
     lease = (await call.backends.leases.read_all([connection])).get(connection)
-    if lease is None or lease.state != "open":
+    alive = lease is not None and call.backends.liveness.of(connection, lease)
+    if lease is None or lease.state != "open" or not alive:
         raise Problem("connection_not_open")
     told = await answered(call, kind, args)
     if told.get("error") == "not_connected":

@@ -73,7 +73,8 @@ async def request(call: Call[Phone, None]) -> Response:
     lease = await call.backends.leases.read(registered.id)
     phone = call.body.phone
     served = lease is not None and lease.owner is not None
-    _check(presenters.connection(registered, lease), phone, served=served)
+    alive = call.backends.liveness.of(registered.id, lease)
+    _check(presenters.connection(registered, lease, alive=alive), phone, served=served)
     told = await answered(call, "pairing_code", {"phone": phone})
     if "error" in told:
         raise _refusal(told)

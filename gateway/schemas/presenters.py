@@ -40,9 +40,12 @@ _BEFORE_ANY_OWNER: Mapping[str, State] = {
 FINAL = frozenset({"sent", "delivered", "read", "dead", "cancelled"})
 
 
-def connection(registered: Registered, lease: Lease | None, now: float | None = None) -> Connection:
+def connection(
+    registered: Registered, lease: Lease | None, *, alive: bool, now: float | None = None
+) -> Connection:
     """A connection as it should be and as it was last seen.
 
+    None is open whose owner is not known to be `alive` (G14): it is reconnecting until it is.
     The lease and the stored observation describe the same thing; the newer (epoch, since) wins, so
     that neither an emptied Redis nor a store that lags behind hides the other.
     """
@@ -53,6 +56,8 @@ def connection(registered: Registered, lease: Lease | None, now: float | None = 
     else:
         state, cause, since = cast("State", seen.state), seen.cause, seen.since
         retry_at = seen.retry_at
+    if state == "open" and not alive:
+        state, cause = "reconnecting", None
     accounts = [each.account for each in (seen, lease, registered.observed) if each is not None]
     return Connection(
         id=registered.id,

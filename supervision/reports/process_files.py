@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from actors.runtime import hosts
 from actors.runtime.atomic_files import write_atomically
+from actors.runtime.processes import start_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,20 +66,6 @@ class Entry:
         started = start_of(self.pid) if self.here else None
         # Who wrote it from another host could not see when it started.
         return started is not None and self.started in {"", started}
-
-
-def start_of(pid: int) -> str | None:
-    """When the process of `pid` started, opaque; ``None`` when it is gone or a zombie.
-
-    On Linux the kernel's own ticks since boot, since a wall-clock time moves when the clock is set.
-    """
-    stat = Path(f"/proc/{pid}/stat")
-    try:
-        # the command's name may hold spaces and brackets: fields are counted from its last bracket
-        fields = stat.read_text(errors="replace").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None if Path("/proc/self/stat").exists() else _start_elsewhere(pid)
-    return None if fields[0] in "ZX" else f"{_boot()}:{fields[19]}"
 
 
 def write(data: Path, entries: Iterable[Entry], file: Path = TREE) -> None:
@@ -136,20 +123,3 @@ def _plain(entry: Entry) -> dict[str, Any]:
 def _root_shows(data: Path) -> bool:
     beat = last_beat(data)
     return beat is not None and time.time() - beat / 1e9 < SILENCE
-
-
-def _boot() -> str:
-    # without it a pid and its ticks could come again after a reboot
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
-
-
-def _start_elsewhere(pid: int) -> str | None:
-    import psutil  # noqa: PLC0415 - only where there is no /proc
-
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        return f"{process.create_time():.2f}"
-    except psutil.NoSuchProcess:
-        return None

@@ -18,6 +18,7 @@ from actors.health.resources import Resources
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.leases import Leases
+from actors.runtime.liveness import Liveness
 from actors.state.actor import HOUR
 from actors.state.connections import Connections, Observed
 from actors.state.observed_states import Observing
@@ -185,7 +186,7 @@ async def an_hour(firestore: Firestore, valkey: Valkey) -> tuple[int, int, dict[
     lanes = Lanes(redis, settings)
     begun = now = time.time()
     health = Monitor(
-        Probes(redis, Leases(redis), lanes, empty, Connections(empty)),
+        Probes(redis, Leases(redis), lanes, empty, Connections(empty), liveness=Liveness()),
         Resources(settings.data),
         empty,
         Thresholds.of(settings),

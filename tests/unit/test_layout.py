@@ -60,7 +60,9 @@ SHARED = {
     "actors.runtime.backoff",
     "actors.runtime.hosts",
     "actors.runtime.lazy_imports",
+    "actors.runtime.liveness",
     "actors.runtime.logs",
+    "actors.runtime.processes",
     "actors.runtime.sqlite_writer",
 }
 

@@ -11,6 +11,7 @@ from actors.health.probes import Probes
 from actors.health.resources import Resources
 from actors.queue.lanes import Lanes
 from actors.redis.leases import Leases
+from actors.runtime.liveness import Liveness
 from actors.state.connections import Connections
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, Order
 
@@ -30,7 +31,7 @@ def made(
     clock: Callable[[], float] = time.time,
 ) -> Monitor:
     lanes, registry = Lanes(redis, settings), Connections(documents)
-    probes = Probes(redis, Leases(redis), lanes, documents, registry)
+    probes = Probes(redis, Leases(redis), lanes, documents, registry, liveness=Liveness())
     resources, thresholds = Resources(settings.data), Thresholds.of(settings)
     return Monitor(probes, resources, documents, thresholds, data=settings.data, clock=clock)
 

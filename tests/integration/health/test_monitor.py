@@ -21,6 +21,8 @@ from actors.health.probes import Probes
 from actors.health.resources import Resources
 from actors.queue.lanes import Lanes, Send
 from actors.redis.leases import Leases, Owner
+from actors.runtime import hosts
+from actors.runtime.liveness import Liveness
 from actors.state.connections import Connections
 from actors.state.documents import HEALTH_STATUS, LATEST
 from tests.integration.health.monitored import alerts, latest, made
@@ -39,7 +41,7 @@ async def test_a_round_sees_connections_queue_redis_and_store(
     registry, leases, lanes = Connections(documents), Leases(redis), Lanes(redis, settings)
     for name in ("a", "b", "c", "d"):
         await registry.create(name)
-        lease = await leases.take(name, Owner(f"connection:{name}", os.getpid(), "node"))
+        lease = await leases.take(name, Owner(f"connection:{name}", os.getpid(), hosts.here()))
         state = "failed" if name == "d" else "open"
         await leases.report(name, lease.epoch, state=state, cause=None, since=time.time())
     await lanes.accept(Send("a", "15550100002@s.whatsapp.net", "hi"))
@@ -58,7 +60,7 @@ async def test_redis_goes_and_comes_back(
 ) -> None:
     registry, leases = Connections(documents), Leases(redis)
     await registry.create("shop")
-    lease = await leases.take("shop", Owner("connection:shop", os.getpid(), "node"))
+    lease = await leases.take("shop", Owner("connection:shop", os.getpid(), hosts.here()))
     await leases.report("shop", lease.epoch, state="failed", cause="banned", since=time.time())
     await monitor.round()
     pid = valkey.pid
@@ -117,7 +119,13 @@ async def test_a_sweep_that_fails_again_and_again_is_left_out_for_a_while(
     registry = Connections(documents)
     await registry.create("shop")
     probes = Probes(
-        redis, Leases(redis), Lanes(redis, settings), documents, registry, clock=lambda: now
+        redis,
+        Leases(redis),
+        Lanes(redis, settings),
+        documents,
+        registry,
+        liveness=Liveness(),
+        clock=lambda: now,
     )
     assert await probes.sweep() is not None
     monkeypatch.setattr("actors.health.probes.SWEEP", 0.1)
@@ -180,6 +188,7 @@ async def test_a_store_that_is_away_again_and_again_is_left_alone_for_a_while(
         Lanes(redis, settings),
         documents,
         Connections(documents),
+        liveness=Liveness(),
         bucket=cast("Any", bucket),
         interval=30,
         clock=lambda: now,
@@ -247,13 +256,20 @@ async def test_a_clock_that_is_set_forward_makes_no_owner_silent(
         return time.time() + passed + jumped
 
     probes = Probes(
-        redis, leases, Lanes(redis, settings), documents, registry, clock=clock, wall=wall
+        redis,
+        leases,
+        Lanes(redis, settings),
+        documents,
+        registry,
+        liveness=Liveness(),
+        clock=clock,
+        wall=wall,
     )
     monitor = Monitor(
         probes, Resources(settings.data), documents, Thresholds.of(settings), clock=wall
     )
     await registry.create("shop")
-    lease = await leases.take("shop", Owner("connection:shop", os.getpid(), "node"))
+    lease = await leases.take("shop", Owner("connection:shop", os.getpid(), hosts.here()))
     await leases.report("shop", lease.epoch, state="open", cause=None, since=time.time())
     assert (await monitor.round()).reasons == ()
     jumped = 3600.0

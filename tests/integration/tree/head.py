@@ -22,6 +22,7 @@ import psutil
 from actors.config.sources import resolve_settings
 from actors.redis.client import connect
 from actors.redis.leases import Leases, poke
+from actors.runtime.processes import start_of
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 from supervision.keeper.parts import ports, python_module, ray_head
@@ -279,4 +280,4 @@ class Tree:
 def kill(pid: int) -> None:
     """`kill -9`, and see that it arrived."""
     os.kill(pid, signal.SIGKILL)
-    until(f"{pid} is dead", lambda: process_files.start_of(pid) is None, 5)
+    until(f"{pid} is dead", lambda: start_of(pid) is None, 5)

@@ -19,9 +19,9 @@ from actors.connection.session.schema import APPLICATION_ID, VERSION
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.leases import Owner, poke
+from actors.runtime.processes import start_of
 from actors.state.documents import JOBS, MESSAGES, RECOVERY_ACTIONS, Where
 from actors.state.messages.received import FORMER
-from supervision.reports import process_files
 from tests.integration.tree.head import Head, Tree, kill
 from tests.integration.tree.unwritable import unwritable
 from tests.waiting import NOISE, eventually
@@ -161,7 +161,7 @@ async def test_a_hung_connection_is_replaced(tree: Tree, figure: Figure) -> None
     os.kill(before["connection:shop"], signal.SIGSTOP)
     after, seconds = await tree.newer("shop", lease, 15 * NOISE)
     figure(f"connection stopped: replaced after {seconds:.1f} s")
-    assert process_files.start_of(before["connection:shop"]) is None
+    assert start_of(before["connection:shop"]) is None
     assert after.owner is not None
     await tree.state("shop", "open")
     await tree.until_counted("teimoso_restarts", (counted or 0) + 1, **hung)
@@ -212,7 +212,7 @@ async def test_an_owner_that_lost_its_lease_is_ended(tree: Tree) -> None:
     lease = await tree.leases.take("shop", Owner("somebody", 1, "elsewhere"))
 
     async def ended() -> bool:
-        return process_files.start_of(before["connection:shop"]) is None
+        return start_of(before["connection:shop"]) is None
 
     await eventually("the old owner is dead", ended, 10)
     await tree.newer("shop", lease, 10)

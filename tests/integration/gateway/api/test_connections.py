@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import pytest
 from actors.connection.engine import Qr
 from actors.redis.client import connect
 from actors.redis.leases import Owner, pokes
+from actors.runtime import hosts
 from actors.state.connections import Connections, Observed
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway
 
-OWNER = Owner("connection:test", 1, "node")
+OWNER = Owner("connection:test", os.getpid(), hosts.here())
 
 
 def make(api: Api, connection: str) -> None:

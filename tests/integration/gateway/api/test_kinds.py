@@ -5,6 +5,7 @@ The connection is played on the real queue, its mirroring is the product's.
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from actors.connection.engine import InboxMessage
 from actors.messages.content import Delete, Edit, Poll, PollVote, Reaction, Target, Text, encode
 from actors.queue.upkeep import Upkeep
 from actors.redis.leases import Leases, Owner
+from actors.runtime import hosts
 from actors.state.documents import MESSAGES
 from actors.state.messages.received import changing, content_of, incoming, storing
 from tests.integration.gateway.api.test_messages import Actor, send
@@ -81,7 +83,7 @@ class Rest(Actor):
 
 @pytest.fixture
 async def rest(lanes: Lanes, leases: Leases, api: Api, documents: Documents) -> AsyncIterator[Rest]:
-    lease = await leases.take("shop", Owner("connection:test", 1, "node"))
+    lease = await leases.take("shop", Owner("connection:test", os.getpid(), hosts.here()))
     made = Rest(lanes, lease.epoch, documents)
     await made.sends()
     yield made

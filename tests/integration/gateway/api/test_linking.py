@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from actors.connection.engine import PairingCode, Qr
 from actors.redis import keys
 from actors.redis.commands import Commands
 from actors.redis.leases import Leases, Owner
+from actors.runtime import hosts
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.served import KEY, Gateway
 
@@ -57,7 +59,7 @@ class Played:
 async def owner(gateway: Gateway, api: Api, leases: Leases, redis: Redis) -> AsyncIterator[Played]:
     made = api.post("/api/connections", json={"id": "typed"})
     assert made.status_code in {201, 409}
-    lease = await leases.take("typed", Owner("connection:typed", 1, "node"))
+    lease = await leases.take("typed", Owner("connection:typed", os.getpid(), hosts.here()))
     commands = Commands(redis, gateway.settings)
     played = Played(leases, lease.epoch, commands)
     await played.shows()
@@ -85,7 +87,7 @@ async def test_the_code_that_is_open_can_be_read_until_it_is_void(
     assert api.get(PATH).json()["code"] == "no_pairing_code"
     await owner.shows(PairingCode("K7RM-2V9D", time.time() + 60))
     assert api.get(PATH).json()["code"] == "K7RM-2V9D"
-    await leases.take("typed", Owner("connection:next", 2, "node"))
+    await leases.take("typed", Owner("connection:next", os.getpid(), hosts.here()))
     gone = api.get(PATH)
     assert (gone.status_code, gone.json()["code"]) == (409, "no_pairing_code")
 

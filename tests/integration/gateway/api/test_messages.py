@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.redis.leases import Owner
+from actors.runtime import hosts
 from actors.state.documents import MESSAGES
 from gateway.http.api_keys import create
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway
 
-OWNER = Owner("connection:test", 1, "node")
+OWNER = Owner("connection:test", os.getpid(), hosts.here())
 
 
 def body(text: str, **more: Any) -> dict[str, Any]:

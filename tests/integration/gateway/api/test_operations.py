@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from actors.health import resource_history
 from actors.health.resource_history import Point
 from actors.health.resources import Usage
 from actors.redis.leases import Owner
+from actors.runtime import hosts
 from actors.state.documents import HEALTH_STATUS, LATEST
 from supervision.reports import metrics_file
 from supervision.reports.metrics_file import Tally
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api, Gateway
 
-OWNER = Owner("connection:test", 1, "node")
+OWNER = Owner("connection:test", os.getpid(), hosts.here())
 
 
 def test_health_without_a_key_has_exactly_the_guides_shape(gateway: Gateway) -> None:

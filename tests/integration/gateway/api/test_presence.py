@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import pytest
 from actors.redis.commands import Commands
 from actors.redis.leases import Leases, Owner
 from actors.redis.presence import Note, Presences
+from actors.runtime import hosts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 ANA, BEN = "15550100002@s.whatsapp.net", "15550100003@s.whatsapp.net"
 GROUP = "120363000000000001@g.us"
-OWNER = Owner("connection:test", 1, "node")
+OWNER = Owner("connection:test", os.getpid(), hosts.here())
 SUBSCRIPTIONS = "/api/connections/shop/subscriptions"
 
 

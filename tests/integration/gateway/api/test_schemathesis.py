@@ -22,6 +22,7 @@ from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.commands import Commands
 from actors.redis.leases import Leases, Owner
+from actors.runtime import hosts
 from actors.state.connections import ConnectionExists, Connections
 from actors.state.open_store import open_documents
 from tests.integration.gateway.served import KEY
@@ -122,7 +123,9 @@ class Rest:
                         await registry.remove(each.id)
                         continue
                     if each.id not in epochs:
-                        lease = await leases.take(each.id, Owner(f"connection:{each.id}", 1, "-"))
+                        lease = await leases.take(
+                            each.id, Owner(f"connection:{each.id}", os.getpid(), hosts.here())
+                        )
                         epochs[each.id] = lease.epoch
                     await self._send(lanes, each.id, epochs[each.id])
                     if await redis.llen(keys.of(each.id).commands):

@@ -15,6 +15,7 @@ import pytest
 
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
+from actors.runtime import hosts
 from gateway.cli import main
 from supervision.keeper.manifest import Plan
 from tests.integration.gateway.served import KEY, ROOT, Gateway
@@ -196,7 +197,9 @@ def test_a_simulator_that_is_not_there(gateway: Gateway) -> None:
 async def be_open(connection: str, gateway: Gateway) -> None:
     redis = connect(gateway.settings)
     leases = Leases(redis)
-    lease = await leases.take(connection, Owner(f"connection:{connection}", os.getpid(), "here"))
+    lease = await leases.take(
+        connection, Owner(f"connection:{connection}", os.getpid(), hosts.here())
+    )
     await leases.report(connection, lease.epoch, state="open", cause=None, since=time.time())
     await redis.aclose()
 

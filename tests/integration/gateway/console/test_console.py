@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +11,7 @@ import pytest_asyncio
 
 from actors.connection.engine import Qr
 from actors.redis.leases import Leases, Owner
+from actors.runtime import hosts
 from actors.state.documents import API_KEYS
 from gateway.app import OPERATIONS
 from gateway.console.page import Page
@@ -194,7 +196,7 @@ async def pairing(gateway: Gateway, leases: Leases) -> str:
     """A connection that shows a QR, as its owner reports it."""
     made = gateway.api.post("/api/connections", json={"id": "pair"})
     assert made.status_code in {201, 409}
-    lease = await leases.take("pair", Owner("a", 1, "n"))
+    lease = await leases.take("pair", Owner("a", os.getpid(), hosts.here()))
     qr = Qr(text="2@first", expires_at=lease.since + 60)
     assert await leases.report(
         "pair", lease.epoch, state="pairing", cause=None, since=lease.since, qr=qr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from playwright.sync_api import expect
 
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
+from actors.runtime import hosts
 from tests.integration.gateway.served import KEY, Gateway
 from tests.processes.browser import DESK, PHONE, apart, chromium
 
@@ -117,7 +119,7 @@ def test_a_text_corrected_after_a_lost_answer_is_not_sent_in_its_place(
 async def fail(gateway: Gateway, name: str) -> None:
     redis = connect(gateway.settings)
     leases = Leases(redis)
-    lease = await leases.take(name, Owner("a", 1, "n"))
+    lease = await leases.take(name, Owner("a", os.getpid(), hosts.here()))
     await leases.report(
         name, lease.epoch, state="failed", cause="outdated", since=time.time() - 7200
     )

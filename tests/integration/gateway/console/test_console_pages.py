@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import pytest_asyncio
 from actors.health import resource_history
 from actors.health.resource_history import Point
 from actors.redis.leases import Owner
+from actors.runtime import hosts
 from actors.state.documents import HEALTH_ALERTS, HEALTH_STATUS, LATEST, RECOVERY_ACTIONS
 from actors.state.messages.received import incoming
 from actors.state.recovery_actions import recovery_action
@@ -144,7 +146,7 @@ async def dead(lanes: Lanes, leases: Leases, gateway: Gateway) -> str:
     sent = gateway.api.post(
         "/api/messages", json={"connection": "dead", "to": "15550100009", "text": SCRIPT}
     ).json()
-    lease = await leases.take("dead", Owner("a", 1, "n"))
+    lease = await leases.take("dead", Owner("a", os.getpid(), hosts.here()))
     [job] = (await lanes.claim("dead", lease.epoch, 1)).jobs
     sent_id: str = sent["id"]
     assert job.id == sent_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import pytest
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
+from actors.runtime import hosts
 from tests.integration.gateway.served import Gateway
 from tests.processes.valkey import Valkey
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-OWNER = Owner("connection:test", 1, "node")
+OWNER = Owner("connection:test", os.getpid(), hosts.here())
 
 
 @pytest.fixture(scope="module")

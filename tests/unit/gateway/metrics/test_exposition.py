@@ -34,7 +34,7 @@ def rendered(
     told: Told = NOTHING, own: Sequence[Sample] = (), **changes: Any
 ) -> dict[tuple[str, tuple[str, ...]], float]:
     values: dict[str, Any] = {
-        "connections": [presenters.connection(REGISTERED, LEASE)],
+        "connections": [presenters.connection(REGISTERED, LEASE, alive=True)],
         "counts": {"shop": Counts(1, 2, 3, 4, 90.0)},
         "flows": {"shop": FLOW},
         "redis": True,
@@ -132,7 +132,7 @@ def test_what_a_connection_should_be(
     registered: dict[str, Any], lease: dict[str, Any], wanted: int, breaker: int
 ) -> None:
     held = replace(LEASE, **{"since": time.time(), **lease})
-    one = presenters.connection(replace(REGISTERED, **registered), held)
+    one = presenters.connection(replace(REGISTERED, **registered), held, alive=True)
     series = rendered(connections=[one])
     assert series["teimoso_connection_wanted", ("shop",)] == wanted
     assert series["teimoso_connection_breaker_state", ("shop",)] == breaker

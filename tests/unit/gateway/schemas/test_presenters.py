@@ -54,7 +54,7 @@ RECORD = Record(
     [("running", "connecting"), ("stopped", "stopped"), ("logged_out", "logged_out")],
 )
 def test_before_any_owner_the_wish_is_the_state(desired: Any, state: str) -> None:
-    seen = presenters.connection(replace(REGISTERED, desired=desired), None)
+    seen = presenters.connection(replace(REGISTERED, desired=desired), None, alive=False)
     assert (seen.state, seen.epoch, seen.restarts, seen.account) == (state, 0, 0, None)
     assert seen.since == "1970-01-01T00:01:40.000Z"
 
@@ -71,15 +71,26 @@ def test_before_any_owner_the_wish_is_the_state(desired: Any, state: str) -> Non
     ],
 )
 def test_the_newer_view_wins(observed: Observed | None, state: str, remark: str) -> None:
-    seen = presenters.connection(replace(REGISTERED, observed=observed), LEASE)
+    seen = presenters.connection(replace(REGISTERED, observed=observed), LEASE, alive=True)
     assert seen.state == state, remark
     assert seen.account == "15550100001@s.whatsapp.net", remark
 
 
 def test_without_a_lease_the_store_tells() -> None:
     observed = Observed("open", epoch=7, since=5.0, account="a", restarts=1, cause="network")
-    seen = presenters.connection(replace(REGISTERED, observed=observed), None)
+    seen = presenters.connection(replace(REGISTERED, observed=observed), None, alive=True)
     assert (seen.state, seen.cause, seen.epoch, seen.restarts) == ("open", "network", 7, 1)
+
+
+@pytest.mark.parametrize("lease", [LEASE, None])
+def test_none_is_open_whose_owner_is_not_known_to_be_alive(lease: Lease | None) -> None:
+    """G14."""
+    observed = Observed("open", epoch=2, since=5.0)
+    seen = presenters.connection(replace(REGISTERED, observed=observed), lease, alive=False)
+    assert seen.state == "reconnecting"
+    failed = replace(observed, state="failed", epoch=9)
+    seen = presenters.connection(replace(REGISTERED, observed=failed), lease, alive=False)
+    assert seen.state == "failed"
 
 
 def test_a_time_for_each_status() -> None:
