@@ -91,7 +91,7 @@ class Nursery:
 
     def _learn(self, words: list[str]) -> None:
         """Import what the program will."""
-        name = words[1] if words[0] == "-m" else words[0]
+        name = _name(words)
         if name in self._known:
             return
         self._known.add(name)
@@ -122,6 +122,10 @@ class Nursery:
             os.kill(pid, signal.SIGKILL)
 
 
+def _name(words: list[str]) -> str:
+    return words[1] if words[0] == "-m" else words[0]
+
+
 def _file(words: list[str]) -> Path:
     """What runs as `__main__`: it is looked into, not imported."""
     if words[0] != "-m":
@@ -148,6 +152,8 @@ def _become(asked: dict[str, Any], files: list[int]) -> None:
         os.dup2(file, number)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     os.chdir(asked["cwd"])
+    with suppress(OSError):  # so that `ps -o comm` tells programs apart
+        Path("/proc/self/comm").write_text(Path(_name(asked["words"])).name)
     os.environ.clear()
     os.environ.update(asked["environment"])
 
