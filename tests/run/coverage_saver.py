@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 
 from coverage import Coverage
 
@@ -25,11 +24,13 @@ def coverage_init(*_: object) -> None:
 
 
 def start() -> None:
-    threading.Thread(target=save_for_ever, name="coverage-saver", daemon=True).start()
+    # No daemon: one that runs while the interpreter is taken down crashes it.
+    threading.Thread(target=save_until_the_end, name="coverage-saver").start()
 
 
-def save_for_ever() -> None:
-    while True:
-        time.sleep(INTERVAL)
+def save_until_the_end() -> None:
+    main = threading.main_thread()
+    while main.is_alive():
+        main.join(INTERVAL)
         if (coverage := Coverage.current()) is not None:
             coverage.save()
