@@ -20,7 +20,11 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 
     The directory's odd name stands in Valkey's configuration, and in words that tell where logs are.
     """
-    environment = {"HEALTH_CHECK_INTERVAL": "1000", "WEBHOOK_URL_PRIVATE": "true"}
+    environment = {
+        "HEALTH_CHECK_INTERVAL": "1000",
+        "WEBHOOK_URL_PRIVATE": "true",
+        "MEDIA_URL_PRIVATE": "true",
+    }
     place = tmp_path_factory.mktemp("whole") / 'a "quoted" ünd \\ back'
     with Instance(place, environment) as running:
         running.pair(SHOP, ACCOUNT)

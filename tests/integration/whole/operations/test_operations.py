@@ -98,13 +98,13 @@ def test_scenario_3_redis_fails(instance: Instance) -> None:
     (valkey,) = instance.pids("valkey")
     try:
         run(instance, stop)
-        assert _state(valkey) == "T", "it is stopped"
+        until("it is stopped", lambda: _state(valkey) == "T", 5)
         run(instance, pause)
         assert json.loads(run(instance, away))["status"] != "healthy"
         assert instance.api.get("/health").json()["redis"]["up"] is False
         accepted = json.loads(run(instance, send))
         run(instance, go_on)
-        assert _state(valkey) != "T", "it goes on"
+        until("it goes on", lambda: _state(valkey) != "T", 5)
     finally:
         # Whatever failed: the next test needs it. The keeper may have ended it meanwhile.
         with suppress(ProcessLookupError):
