@@ -91,6 +91,16 @@ async def on_record(tree: Tree, actions: list[str]) -> None:
     await eventually(f"{actions} are on record", said, 5)
 
 
+async def noted(tree: Tree, falls: int) -> None:
+    """A root writes them down beside its work; the next one knows those."""
+
+    async def written() -> bool:
+        document = await tree.connections.get("shop")
+        return document is not None and len(document.falls) == falls
+
+    await eventually(f"{falls} falls are noted", written, 5)
+
+
 async def root_killed(tree: Tree) -> None:
     before = tree.pids()
     kill(before["root"])
@@ -109,6 +119,7 @@ async def test_a_crash_loop_ends_as_failed_and_disturbs_nobody(tree: Tree) -> No
     for fall in range(LIMIT + 1):
         if fall == LIMIT - 1:
             await on_record(tree, ["restarted"] * fall)
+            await noted(tree, fall)
             await root_killed(tree)  # it returns no budget
         lease = await fallen(tree)
         if fall < LIMIT:
