@@ -18,7 +18,7 @@ class Liveness:
 
     A process of this host is looked at: it is the very one that took the lease. One of another host
     has to be seen to beat; `beats` are the seconds that a beat holds, None where there is no
-    other host, so that whoever is elsewhere is gone.
+    other host: an owner of another one is gone then.
     """
 
     def __init__(

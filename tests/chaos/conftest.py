@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 CONNECTION, ACCOUNT = "shop", "15550100001"
 
-MEMORY = 400  # megabytes
-"""What a process may hold."""
+MEMORY = 400
+"""Megabytes that a process may hold."""
 
 BACKOFF = 5.0
 """Seconds that the first backoff of a message lasts at most."""

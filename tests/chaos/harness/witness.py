@@ -1,4 +1,4 @@
-"""What the service says of its connections, asked all the time and held against WhatsApp (G14)."""
+"""A reader of every state that the service shows, held against WhatsApp (G14)."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class Witness:
         base, simulator = str(instance.api.base_url), str(instance.simulator.base_url)
         self._api = httpx.Client(base_url=base, headers=headers, verify=NO_AUTHORITIES)
         self._simulator = httpx.Client(base_url=simulator, verify=NO_AUTHORITIES)
+        self._failure: Exception | None = None
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="witness")
 
@@ -51,8 +52,15 @@ class Witness:
         self._thread.join()
         self._api.close()
         self._simulator.close()
+        assert self._failure is None, f"the witness ended early: {self._failure!r}"
 
     def _watch(self) -> None:
+        try:
+            self._look_for_ever()
+        except Exception as failure:  # noqa: BLE001 - whoever left it is told
+            self._failure = failure
+
+    def _look_for_ever(self) -> None:
         while not self._left.wait(PAUSE):
             for surface, path in (
                 ("the API", "/api/connections"),

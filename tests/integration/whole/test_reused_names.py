@@ -59,7 +59,7 @@ def slow_file() -> Iterator[tuple[str, threading.Event, threading.Event]]:
 
 @pytest.fixture
 def former(instance: Instance) -> Iterator[None]:
-    """Who has the name first; nobody has it afterwards."""
+    """The first connection of the name; there is none afterwards."""
     instance.pair(NAME, FORMER)
     yield
     delete(instance)
@@ -103,7 +103,9 @@ def test_a_send_that_began_before_the_deletion_leaves_from_nobody(instance: Inst
     assert (answer.status_code, answer.json()["code"]) == (410, "connection_deleted")
 
 
-@pytest.mark.xfail(strict=True, reason="the key of before reads what the next one has")
+@pytest.mark.xfail(
+    strict=True, reason="an API key of the former connection reads messages of the next"
+)
 @pytest.mark.usefixtures("former")
 def test_who_has_the_name_next_finds_nothing_of_before(instance: Instance) -> None:
     body = {"connection": NAME, "to": CONTACT, "text": "of the former one"}
@@ -141,7 +143,7 @@ def client(instance: Instance, key: str) -> httpx.Client:
 
 
 def events(tenant: httpx.Client, last: str) -> list[str]:
-    """What the stream tells from the very first event on, up to one that says `last`."""
+    """Events of the stream from its beginning, up to one that says `last`."""
     told: list[str] = []
     headers: dict[str, Any] = {"Last-Event-ID": "0"}
     with tenant.stream(

@@ -239,7 +239,7 @@ async def test_dead_letters_are_shown_and_sent_again(api: Api, actor: Actor) -> 
 async def test_pages_of_dead_letters_go_on_where_a_letter_died_again(
     api: Api, actor: Actor
 ) -> None:
-    """Who reads page after page and sends each letter again sees all that were dead at first."""
+    """A reader of every page who sends each letter again sees all that were dead at first."""
     dead = []
     for number in range(6):
         accepted = send(api, "bad", to=f"1555010004{number}")

@@ -185,7 +185,7 @@ class Model:
             message.attempts -= 1
 
     def take(self, now: float, *, seen: bool) -> None:
-        """What crashed two owners, the second time alone in flight, crashes no third.
+        """A message that crashed two owners, the second time alone in flight, crashes no third.
 
         Ends that nobody saw count little.
         """
