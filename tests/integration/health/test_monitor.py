@@ -55,6 +55,18 @@ async def test_a_round_sees_connections_queue_redis_and_store(
     assert await alerts(documents) == [("connection_failed", "d", True)]
 
 
+async def test_a_connection_whose_owner_is_gone_is_not_active(
+    monitor: Monitor, documents: Documents, redis: Redis
+) -> None:
+    """G14: whatever its lease still says."""
+    registry, leases = Connections(documents), Leases(redis)
+    await registry.create("shop")
+    lease = await leases.take("shop", Owner("connection:shop", os.getpid(), hosts.here(), "0:0"))
+    await leases.report("shop", lease.epoch, state="open", cause=None, since=time.time())
+    await monitor.round()
+    assert (await latest(documents))["connections"]["active"] == 0
+
+
 async def test_redis_goes_and_comes_back(
     monitor: Monitor, valkey: Valkey, settings: Settings, documents: Documents, redis: Redis
 ) -> None:

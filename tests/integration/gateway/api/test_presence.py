@@ -152,6 +152,15 @@ async def test_what_the_owner_cannot_do_is_told_apart(
         await owner.close()
 
 
+async def test_an_owner_that_is_gone_is_not_asked(api: Api, leases: Leases) -> None:
+    """G14: the answer does not wait for it."""
+    lease = await leases.take("shop", Owner("connection:gone", os.getpid(), hosts.here(), "0:0"))
+    await leases.report("shop", lease.epoch, state="open", cause=None, since=time.time())
+    answer = api.post(SUBSCRIPTIONS, json={"chat": ANA})
+    assert (answer.status_code, answer.json()["code"]) == (409, "connection_not_open")
+    await leases.release("shop", lease.epoch, state="stopped", cause=None)
+
+
 def test_what_is_refused(api: Api) -> None:
     for chat, code in (
         (GROUP, "unsupported_chat"),
