@@ -21,6 +21,7 @@ from gateway.api import (
     pairing_codes,
     presence,
     queue,
+    sends,
     webhooks,
 )
 from gateway.backends import Backends
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 # The hot path first: routes are tried in order.
 OPERATIONS: tuple[Operation, ...] = (
+    *sends.OPERATIONS,
     *messages.OPERATIONS,
     *media.OPERATIONS,
     *connections.OPERATIONS,

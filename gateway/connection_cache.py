@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.redis.client import RedisAway
+from actors.redis.connection_ids import name_of
 from actors.state.connections import of_document
 from actors.state.documents import StoreAway
 
@@ -26,7 +27,7 @@ log = structlog.get_logger()
 class KnownConnections:
     """What the registry said last: renewed on every poke and every `REFRESH` seconds.
 
-    While the store is away, what was known stays known. Only an id that is not known is asked of
+    While the store is away, what was known stays known. Only a name that is not known is asked of
     the store, since another process may have created it just now. Where the store was not there
     from the start, what the data directory has a copy of is known.
     """
@@ -50,27 +51,48 @@ class KnownConnections:
         self.fresh = False  # the last read succeeded: the store answers
 
     def all(self) -> list[Connection]:
-        """All connections by id; raises `StoreAway` before they were read once."""
+        """All connections by name; raises `StoreAway` before they were read once."""
         if not self.loaded:
             raise StoreAway("not read yet")
-        return sorted(self._known.values(), key=lambda connection: connection.id)
+        return sorted(self._known.values(), key=lambda connection: connection.name)
 
     def put(self, connection: Connection) -> None:
         """Remember what this process wrote itself."""
         self._changes += 1
-        if connection.deleted:
-            self._known.pop(connection.id, None)
-        else:
-            self._known[connection.id] = connection
+        if not connection.deleted:
+            self._known[connection.name] = connection
+        elif self._has(connection.name, connection.id):
+            del self._known[connection.name]
 
-    async def find(self, connection: str) -> Connection | None:
-        """The connection, None if there is none; raises `StoreAway` if nobody can say."""
-        found = self._known.get(connection)
-        if found is None:
-            found = await self._registry.get(connection)
-            if found is not None:
-                self.put(found)
+    async def find(self, named: str) -> Connection | None:
+        """The connection of that name or id; None if there is none.
+
+        Raises `StoreAway` if nobody can say.
+        """
+        name = name_of(named)
+        if self._has(name, named):
+            return self._known[name]
+        return await self.renewed(named)
+
+    async def lives(self, connection: str) -> bool:
+        """Whether the connection with this very id is there; as `find`."""
+        found = await self.find(connection)
+        return found is not None and found.id == connection
+
+    async def renewed(self, named: str) -> Connection | None:
+        """As `find`, by the registry alone: what was known may be of a connection that is deleted."""
+        name = name_of(named)
+        found = await self._registry.get(named)
+        if found is not None and found != self._known.get(name):
+            self.put(found)
+        elif found is None and self._has(name, named):
+            self._changes += 1
+            del self._known[name]
         return found
+
+    def _has(self, name: str, named: str) -> bool:
+        known = self._known.get(name)
+        return known is not None and named in (name, known.id)
 
     async def refresh(self) -> None:
         """Read the registry; keeps what is known when the store is away."""
@@ -89,14 +111,14 @@ class KnownConnections:
         self.fresh = True
         # A write of this process may be younger than what was read: the next round has it.
         if changes == self._changes:
-            self._known = {connection.id: connection for connection in page.items}
+            self._known = {connection.name: connection for connection in page.items}
             self.loaded = True
 
     async def _resume(self) -> None:
         items = await self._copy.read()
         if items is not None:
             there = [of_document(item) for item in items if not item["deleted"]]
-            self._known = {connection.id: connection for connection in there}
+            self._known = {connection.name: connection for connection in there}
             self.loaded = True
 
     async def run(self) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.state.connections import Connections, Observed, of_document
+from actors.state.connections import Connections, Observed, of_document, updating
 from actors.state.documents import CONNECTIONS, StoreAway
 from supervision.reconcile import Applied
 
@@ -73,10 +73,12 @@ class Registry:
         return True
 
     def _take(self, documents: Sequence[Document]) -> None:
-        wanted = {document["id"]: of_document(document) for document in documents}
+        wanted = {}
         for document in documents:
-            if document["id"] not in self._applied:
-                self._applied[document["id"]] = self._read_applied(document)
+            connection = of_document(document)
+            wanted[connection.id] = connection
+            if connection.id not in self._applied:
+                self._applied[connection.id] = self._read_applied(connection.id, document)
         for gone in self._applied.keys() - wanted.keys():
             del self._applied[gone]
         self.wanted = wanted
@@ -92,11 +94,9 @@ class Registry:
         self._applied[wanted.id] = applied
         values = {"generation": applied.generation, "recover": applied.recover}
 
-        def change(document: Document | None) -> Document | None:
-            return None if document is None else {**document, APPLIED: values}
-
+        write = updating(wanted.id, lambda document: {**document, APPLIED: values})
         try:
-            await self._documents.change(CONNECTIONS, wanted.id, change)
+            await self._documents.batch([write])
         except StoreAway:
             log.warning("store away", action="apply", connection=wanted.id)
 
@@ -121,7 +121,7 @@ class Registry:
     async def is_deleted(self, connection: str) -> bool:
         """Whether the connection is marked as deleted now. Raises `StoreAway`."""
         now = await self._connections.get(connection, deleted=True)
-        if now is not None and now.deleted:
+        if now is not None and now.id == connection and now.deleted:
             return True
         self.wanted.pop(connection, None)
         return False
@@ -132,7 +132,7 @@ class Registry:
         self.wanted.pop(connection, None)
         self._applied.pop(connection, None)
 
-    def _read_applied(self, document: Document) -> Applied:
-        self._budgets.restore(document["id"], document)
+    def _read_applied(self, connection: str, document: Document) -> Applied:
+        self._budgets.restore(connection, document)
         known = document.get(APPLIED)
         return Applied(**known) if known else Applied()

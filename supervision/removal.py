@@ -7,8 +7,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 from actors.queue import mirror
-from actors.state.documents import BATCH_LIMIT, MESSAGES, TELLING_LIMIT, Order, Where
-from actors.state.messages.received import retiring
+from actors.state.documents import TELLING_LIMIT
+from actors.state.limited import end_limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,9 +27,11 @@ RECORDS = TELLING_LIMIT // 3  # three documents a record at most
 
 
 class Removal:
-    """Ends visibly what waits, then forgets the rest; the id is free only at the very end (G2).
+    """Ends visibly what waits, then forgets the rest; the name is free only at the very end (G2, G12).
 
-    Messages stay, by their ids and in the list of all; who gets the id next does not list them.
+    What comes late is refused from the first step on: a send, and at last an owner too. Messages stay
+    until their retention ends, under the id, which no other connection gets. API keys and webhooks that
+    were for this connection alone end with it.
 
     Each step may be repeated, so whoever runs next finishes what a dead root began. Raises
     `RedisAway`, `StoreAway` and `BucketAway`, and then nothing is forgotten that is not mirrored.
@@ -57,19 +59,19 @@ class Removal:
 
     async def remove(self, connection: str) -> None:
         """Remove the connection, which no process serves any more."""
+        await self._leases.delete(connection)
         while True:
             await self._lanes.abandon(connection, DELETED)
             await self._mirror(connection)
-            # Another round for what was accepted in between: the queue closes only when empty.
+            # Another round for a dead letter that was sent again in between.
             if await self._lanes.remove(connection):
                 break
-        await self._retire(connection)
         if self._vault is not None:
-            # Or a new connection of that id would get the old one's session.
             await self._vault.forget(connection)
         directory = self._sessions / connection
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
         await self._leases.forget(connection)
+        await end_limited(self._documents, connection)
         await self._registry.remove(connection)
         self._on_removed(connection)
 
@@ -78,16 +80,3 @@ class Removal:
         while records := await self._lanes.changed(connection, RECORDS):
             await self._documents.batch(mirror.writes(records, billed=self._documents.billed))
             await self._lanes.mirrored(connection, records)
-
-    async def _retire(self, connection: str) -> None:
-        """Share by share; what is retired is not found again."""
-        while True:
-            page = await self._documents.query(
-                MESSAGES,
-                where=[Where("connection", "==", connection)],
-                order=[Order("at")],
-                limit=BATCH_LIMIT,
-            )
-            if not page.items:
-                return
-            await self._documents.batch([retiring(document) for document in page.items])

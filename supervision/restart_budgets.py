@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from actors.state.documents import CONNECTIONS, StoreAway
+from actors.state.connections import updating
+from actors.state.documents import StoreAway
 
 if TYPE_CHECKING:
     from actors.state.documents import Document, Documents
@@ -88,10 +89,9 @@ class Budgets:
         self._look.set()
 
     async def _change(self, connection: str, values: dict[str, Any] | None) -> None:
-        def change(document: Document | None) -> Document | None:
-            return None if document is None else {**document, FALLS: values}
-
-        await self._documents.change(CONNECTIONS, connection, change)
+        await self._documents.batch(
+            [updating(connection, lambda document: {**document, FALLS: values})]
+        )
 
 
 def _plain(record: Intensity | None) -> dict[str, Any] | None:

@@ -33,7 +33,13 @@ from actors.queue.records import (
     own_id,
     record_of,
 )
-from actors.queue.refusals import IdempotencyConflict, NotCancellable, NotDead, NotFound
+from actors.queue.refusals import (
+    ConnectionDeleted,
+    IdempotencyConflict,
+    NotCancellable,
+    NotDead,
+    NotFound,
+)
 from actors.queue.retry_policy import decide
 from actors.redis import keys
 from actors.redis.client import RedisAway, connect, reach
@@ -53,25 +59,9 @@ ABANDON_BATCH = 200
 GRACE = 5.0
 
 __all__ = [
-    "ALL",
-    "Accepted",
-    "Claim",
-    "Counts",
-    "IdempotencyConflict",
-    "Job",
-    "Lanes",
-    "LeaseLost",
-    "NotCancellable",
-    "NotDead",
-    "NotFound",
-    "Record",
-    "RedisAway",
-    "Redriven",
-    "Send",
-    "Status",
-    "Which",
-    "decide",
-    "mint",
+    "ALL", "Accepted", "Claim", "ConnectionDeleted", "Counts", "IdempotencyConflict", "Job",
+    "Lanes", "LeaseLost", "NotCancellable", "NotDead", "NotFound", "Record", "RedisAway",
+    "Redriven", "Send", "Status", "Which", "decide", "mint",
 ]  # fmt: skip
 
 
@@ -98,6 +88,8 @@ class Lanes(DeadLetters):
         With `idempotency_key` (scope it by API key) the same body within 24 h gives the first
         record again, another raises `IdempotencyConflict`. With `message_id`, minted before, the
         acceptance may be repeated at any time within the retention of records.
+
+        Raises `ConnectionDeleted` from `Leases.delete` on.
         """
         now = clock(now)
         key, fingerprint, spare = "", "", ""
@@ -123,6 +115,8 @@ class Lanes(DeadLetters):
             "" if send.send_at is None else repr(send.send_at),
             send.content,
         )
+        if outcome == "deleted":
+            raise ConnectionDeleted(send.connection)
         if outcome == "conflict":
             raise IdempotencyConflict
         if outcome == "replayed":

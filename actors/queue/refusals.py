@@ -9,6 +9,12 @@ class IdempotencyConflict(Exception):  # noqa: N818 - reads as what it is
     code = "idempotency_conflict"
 
 
+class ConnectionDeleted(Exception):  # noqa: N818 - reads as what it is
+    """The connection was deleted, and takes no send any more (HTTP 410)."""
+
+    code = "connection_deleted"
+
+
 class NotFound(Exception):  # noqa: N818 - reads as what it is
     """No such message, or its record has expired (HTTP 404)."""
 

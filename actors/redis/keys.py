@@ -1,8 +1,11 @@
 """Every Redis key of the service, once.
 
-All keys of a connection carry its hash tag, so that they stand together and one
-script may touch them together::
+All keys of a connection carry its id as hash tag (``{shop--K7Q2M9XA4TBC}``, `connection_ids.py`; below
+it is cut to ``{shop}``), so that they stand together and one script may touch them together::
 
+    teimoso:{shop}:deleted            hash    at: since when the connection takes no send any more;
+                                              removed: when nothing of it was left. Expires after
+                                              `leases.TOMBSTONE` seconds
     teimoso:{shop}:lease              hash    who serves the connection (see `leases.py`)
     teimoso:{shop}:qr                 hash    the QR to scan, expires with it
     teimoso:{shop}:pairing_code       hash    the code to type instead, expires with it
@@ -47,16 +50,14 @@ message).
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from functools import lru_cache
+
+from actors.redis.connection_ids import is_connection
 
 POKE = "teimoso:poke"
 WEBHOOKS = "teimoso:webhooks"
 ROOT = "teimoso:newest_root"
-
-CONNECTION_ID = r"[a-z0-9][a-z0-9_-]{0,63}"
-_CONNECTION = re.compile(CONNECTION_ID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class ConnectionKeys:
     """The fixed keys of one connection; `scripted` lists them in the order the scripts expect."""
 
     base: str
+    deleted: str
     lease: str
     qr: str
     pairing_code: str
@@ -138,11 +140,6 @@ def digest(idempotency_key: str) -> str:
     return hashlib.sha256(idempotency_key.encode()).hexdigest()[:32]
 
 
-def is_connection(connection: str) -> bool:
-    """Whether that is a connection id."""
-    return _CONNECTION.fullmatch(connection) is not None
-
-
 @lru_cache(maxsize=10_000)
 def of(connection: str) -> ConnectionKeys:
     """The keys of `connection`; raises ValueError if that is not a connection id.
@@ -154,6 +151,7 @@ def of(connection: str) -> ConnectionKeys:
     base = f"teimoso:{{{connection}}}"
     return ConnectionKeys(
         base=base,
+        deleted=f"{base}:deleted",
         lease=f"{base}:lease",
         qr=f"{base}:qr",
         pairing_code=f"{base}:pairing_code",

@@ -14,6 +14,9 @@
 -- Renewal has three outcomes: kept, lost, missing; a transport error is none of them.
 
 function transitions.take(known, actor, pid, node, token, started)
+    if call('HEXISTS', BASE .. ':deleted', 'removed') == 1 then
+        return {}
+    end
     local old = call('HMGET', LEASE, 'epoch', 'released', 'restarts', 'token', 'fell')
     if old[4] == token then
         return call('HGETALL', LEASE)

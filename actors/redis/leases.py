@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 SCRIPT = Script.of("transitions.lua", "flight.lua", "lease.lua", package="actors.redis")
 FORGET_BATCH = 1_000
 
+TOMBSTONE = 30 * 24 * 3600
+"""Seconds for which a deleted connection is remembered; no request and no owner stands still as long."""
+
 EXPIRES = 30.0
 """Seconds without a renewal after which others may serve, where they cannot end the owner.
 
@@ -40,7 +43,10 @@ class LeaseLost(Exception):  # noqa: N818 - reads as what it is
 
 
 class LeaseMissing(Exception):  # noqa: N818 - reads as what it is
-    """There is no lease record: Redis was emptied, or the connection deleted. Take a new lease."""
+    """There is no lease record: Redis was emptied, or the connection deleted. Take a new lease.
+
+    That of a deleted connection cannot be taken.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,7 @@ class Leases:
         The same script queues again, at its old place, what an older epoch had in flight, and
         wakes that owner if it still waits. The state becomes ``connecting``, an obstacle stays.
         Safe to repeat: a repetition gives the same epoch unless somebody took the next one meanwhile.
+        Raises `LeaseLost` once the connection was deleted and `forget` was called.
         """
         now = time.time() if now is None else now
         token = secrets.token_hex(8)
@@ -124,7 +131,8 @@ class Leases:
             owner.started,
         )
         lease = _lease(connection, _pairs(fields))
-        assert lease is not None
+        if lease is None:
+            raise LeaseLost(connection)
         return lease
 
     async def renew(self, connection: str, epoch: int, now: float | None = None) -> bool:
@@ -257,15 +265,40 @@ class Leases:
             fields: Any = await self._redis.hgetall(keys.of(connection).pairing_code)
         return (fields["text"], float(fields["expires_at"])) if fields else None
 
-    async def forget(self, connection: str) -> None:
-        """Remove every key of a deleted connection. Safe to repeat."""
-        of = keys.of(connection)
+    async def delete(self, connection: str, now: float | None = None) -> None:
+        """Refuse every send to a deleted connection from now on, however late it comes (G12).
+
+        Its owner keeps the lease, and may unlink the device. Safe to repeat: the first time stays.
+        """
+        key = keys.of(connection).deleted
         async with reach():
+            pipeline = self._redis.pipeline()
+            pipeline.hsetnx(key, "at", repr(time.time() if now is None else now))
+            pipeline.expire(key, TOMBSTONE)
+            await pipeline.execute()
+
+    async def deleted_at(self, connection: str) -> float | None:
+        """Since when sends to the connection are refused; None where they are not."""
+        async with reach():
+            at: Any = await self._redis.hget(keys.of(connection).deleted, "at")
+        return _time(at)
+
+    async def forget(self, connection: str, now: float | None = None) -> None:
+        """Remove every key of a deleted connection but its tombstone. Safe to repeat.
+
+        Nobody takes its lease any more, so that an owner that stood still all the while ends.
+        """
+        of = keys.of(connection)
+        await self.delete(connection, now)
+        async with reach():
+            await self._redis.hset(of.deleted, "removed", repr(time.time() if now is None else now))
             # The fixed keys go at once: without a lease nobody claims while the rest goes.
             await self._redis.unlink(*of.scripted)
         batch: list[str] = []
         async with reach(deadline=300):
             async for key in self._redis.scan_iter(f"{of.base}:*", count=FORGET_BATCH):
+                if key == of.deleted:
+                    continue
                 batch.append(key)
                 if len(batch) >= FORGET_BATCH:
                     await self._redis.unlink(*batch)

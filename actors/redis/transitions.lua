@@ -5,7 +5,7 @@
 --
 -- KEYS[1..15]  the fixed keys of one connection, explained in `keys.py`
 -- ARGV[1]      teimoso:{connection}, the base of the keys made here: `BASE:message:ID`,
---              `BASE:lane:CHAT`, `BASE:idempotency:HASH`. They carry the hash tag of KEYS, so they
+--              `BASE:lane:CHAT`, `BASE:idempotency:HASH`, `BASE:deleted`. They carry the hash tag of KEYS, so they
 --              are in the same slot of a cluster. They are not in KEYS because which chat is next,
 --              say, is found out only here.
 -- ARGV[2]      the transition

@@ -2,6 +2,9 @@
 
 The gateway writes what is desired, the root reads it and reconciles (on a poke and every 2 s);
 what is observed lies beside it in a map of its own that nothing here writes but `observe`.
+
+A connection's document lies under its name, and says which incarnation has it (`connection_ids.py`). What
+is asked of a connection by its id does nothing to the next one of that name (G12).
 """
 
 from __future__ import annotations
@@ -10,14 +13,21 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from actors.redis.keys import is_connection
+from actors.redis.connection_ids import (
+    id_of,
+    incarnation_of,
+    is_connection,
+    is_name,
+    name_of,
+    new_id,
+)
 from actors.state.documents import CONNECTIONS, Write
 from actors.state.events.derivation import of_connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from actors.state.documents import Cursor, Document, Documents
+    from actors.state.documents import Cursor, Document, Documents, Tells
 
 DEFAULT_ENGINE = "native"
 
@@ -25,13 +35,13 @@ Desired = Literal["running", "stopped", "logged_out"]
 
 
 class InvalidConnectionId(ValueError):  # noqa: N818 - reads as what it is
-    """The id is not 1 to 64 of ``a-z 0-9 _ -``, beginning with a letter or digit."""
+    """The name is not 1 to 64 of ``a-z 0-9 _ -``, beginning with a letter or digit."""
 
     code = "invalid_connection_id"
 
 
 class ConnectionExists(Exception):  # noqa: N818 - reads as what it is
-    """The id is taken, perhaps by a connection that is still being removed (`deleting`)."""
+    """The name is taken, perhaps by a connection that is still being removed (`deleting`)."""
 
     code = "connection_exists"
 
@@ -70,7 +80,7 @@ class Observed:
 class Connection:
     """One WhatsApp account that the service shall hold.
 
-    `generation` and `recover` are counters: a higher number than the one last acted upon asks for
+    `id` never comes again; `name` may, once the connection is deleted. `generation` and `recover` are counters: a higher number than the one last acted upon asks for
     a restart, or for a recovery now (out of ``failed``, without waiting for the backoff). `falls`
     are the times of its short lives, as the root noted them last.
     """
@@ -86,9 +96,14 @@ class Connection:
     observed: Observed | None
     falls: tuple[float, ...] = field(default=(), compare=False)
 
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return name_of(self.id)
+
 
 class ConnectionPage(NamedTuple):
-    """Connections by id; `next` is None at the end."""
+    """Connections by name; `next` is None at the end."""
 
     items: tuple[Connection, ...]
     next: Cursor | None
@@ -116,26 +131,28 @@ class Connections:
 
     async def create(
         self,
-        connection: str,
+        name: str,
         *,
+        id: str | None = None,  # noqa: A002 - the field's word
         engine: str = DEFAULT_ENGINE,
         webhook: str | None = None,
         desired: Desired = "running",
         writes: Sequence[Write] = (),
     ) -> Connection:
-        """With `writes` in the same batch.
+        """With `writes` in the same batch, which may speak of it by an `id` that `new_id` gave.
 
         Raises `InvalidConnectionId`, `ConnectionExists`, `TooManyConnections`.
         """
-        if not is_connection(connection):
+        if not is_name(name):
             raise InvalidConnectionId("1 to 64 of a-z 0-9 _ -, a letter or digit first")
         if self._limit is not None:
             # Two gateways at the limit may both pass: one connection more is no harm.
             page = await self._documents.query(CONNECTIONS, limit=self._limit)
-            taken = any(item["id"] == connection for item in page.items)
+            taken = any(item["id"] == name for item in page.items)
             if len(page.items) >= self._limit and not taken:
                 raise TooManyConnections(f"MAX_CONNECTIONS is {self._limit}")
         data = {
+            "incarnation": incarnation_of(id or new_id(name)),
             "engine": engine,
             "webhook": webhook,
             "desired": desired,
@@ -150,26 +167,27 @@ class Connections:
                 raise ConnectionExists(deleting=there["deleted"])
             return data
 
-        create = Write("change", CONNECTIONS, connection, change=made)
+        create = Write("change", CONNECTIONS, name, change=made)
         await self._documents.batch([create, *writes])
-        return of_document({"id": connection, **data})
+        return of_document({"id": name, **data})
 
-    async def get(self, connection: str, *, deleted: bool = False) -> Connection | None:
-        """The connection; one marked as deleted only where `deleted` asks for it.
+    async def get(self, named: str, *, deleted: bool = False) -> Connection | None:
+        """The connection of that name, or id; one marked as deleted only where `deleted` asks for it.
 
-        An id that no connection can have is not an error here: there is none.
+        A name that no connection can have is not an error here: there is none.
         """
-        if not is_connection(connection):
+        if not is_connection(named):
             return None
-        document = await self._documents.get(CONNECTIONS, connection)
+        document = await self._documents.get(CONNECTIONS, name_of(named))
         if document is None or (document["deleted"] and not deleted):
             return None
-        return of_document(document)
+        found = of_document(document)
+        return found if named in (found.name, found.id) else None
 
     async def list(
         self, *, limit: int | None = None, after: Cursor | None = None, deleted: bool = False
     ) -> ConnectionPage:
-        """A page of connections by id (all without `limit`). Raises `InvalidCursor`.
+        """A page of connections by name (all without `limit`). Raises `InvalidCursor`.
 
         A page may be shorter than `limit` where `deleted` ones were left out.
         """
@@ -197,30 +215,28 @@ class Connections:
         return await self._change(connection, lambda _: {"deleted": True, "desired": "stopped"})
 
     async def remove(self, connection: str) -> None:
-        """Forget a connection that is marked as deleted; the id is free again. Harmless twice.
+        """Forget a connection that is marked as deleted; the name is free again. Harmless twice.
 
         Raises `ValueError` for one that is not marked: nobody asked for its removal.
         """
-        document = await self._documents.get(CONNECTIONS, connection)
-        if document is None:
+        document = await self._documents.get(CONNECTIONS, name_of(connection))
+        if document is None or not is_of(document, connection):
             return
         if not document["deleted"]:
             raise ValueError("the connection is not marked as deleted")
-        await self._documents.delete(CONNECTIONS, connection)
+        await self._documents.delete(CONNECTIONS, document["id"])
 
     async def observe(self, connection: str, observed: Observed) -> bool:
         """Write what is observed unless something newer is there; False then, or if it is gone."""
         written = False
 
-        def change(document: Document | None) -> Document | None:
+        def change(document: Document) -> Document | None:
             nonlocal written
             changed = with_observed(document, observed)
             written = changed is not None
             return changed
 
-        await self._documents.batch(
-            [Write("change", CONNECTIONS, connection, change=change, tells=of_connection)]
-        )
+        await self._documents.batch([updating(connection, change, tells=of_connection)])
         return written
 
     async def _change(
@@ -231,25 +247,41 @@ class Connections:
             raise ConnectionNotFound(connection)
         changed: Document | None = None
 
-        def change(document: Document | None) -> Document | None:
+        def change(document: Document) -> Document | None:
             nonlocal changed
-            there = document is not None and not document["deleted"]
-            changed = {**document, **update(document)} if document is not None and there else None
+            changed = None if document["deleted"] else {**document, **update(document)}
             return changed
 
-        await self._documents.change(CONNECTIONS, connection, change)
+        await self._documents.batch([updating(connection, change)])
         if changed is None:
             raise ConnectionNotFound(connection)
         return of_document(changed)
 
 
-def with_observed(document: Document | None, observed: Observed) -> Document | None:
-    """The connection's document with `observed` in it; None if it is gone or knows newer.
+def is_of(document: Document | None, connection: str) -> bool:
+    """Whether a document of ``whatsapp_connection_states`` describes the connection with that id."""
+    return document is not None and _id(document) == connection
+
+
+def updating(
+    connection: str,
+    change: Callable[[Document], Document | None],
+    *,
+    tells: Tells | None = None,
+) -> Write:
+    """The write that changes the document of the connection with that id; nothing if it is gone."""
+
+    def run(document: Document | None) -> Document | None:
+        return change(document) if document is not None and is_of(document, connection) else None
+
+    return Write("change", CONNECTIONS, name_of(connection), change=run, tells=tells)
+
+
+def with_observed(document: Document, observed: Observed) -> Document | None:
+    """The connection's document with `observed` in it; None if it knows newer.
 
     The greater (epoch, since) wins; of the same, the later beat.
     """
-    if document is None:
-        return None
     known = _observed(document)
     if known is not None and _age(known) > _age(observed):
         return None
@@ -263,7 +295,7 @@ def _age(observed: Observed) -> tuple[int, float, float]:
 def of_document(document: Document) -> Connection:
     """The connection that a document of ``whatsapp_connection_states`` describes."""
     return Connection(
-        id=document["id"],
+        id=_id(document),
         engine=document["engine"],
         webhook=document["webhook"],
         desired=document["desired"],
@@ -274,6 +306,10 @@ def of_document(document: Document) -> Connection:
         observed=_observed(document),
         falls=tuple((document.get("falls") or {}).get("at", ())),
     )
+
+
+def _id(document: Document) -> str:
+    return id_of(document["id"], document.get("incarnation"))
 
 
 def _observed(document: Document) -> Observed | None:

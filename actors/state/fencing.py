@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.state.documents import CONNECTIONS, Write
+from actors.state.connections import updating
 
 if TYPE_CHECKING:
-    from actors.state.documents import Document
+    from actors.state.documents import Document, Write
 
 
 class Superseded(ValueError):  # noqa: N818 - reads as what it is
@@ -26,13 +26,11 @@ def fence(connection: str, epoch: int) -> Write:
     A connection that is gone has no owner left to protect from this one.
     """
 
-    def change(document: Document | None) -> Document | None:
-        if document is None:
-            return None
+    def change(document: Document) -> Document | None:
         known = int(document.get("fence", 0))
         observed = document.get("observed") or {}
         if epoch < max(known, int(observed.get("epoch", 0))):
             raise Superseded
         return {**document, "fence": epoch} if epoch > known else None
 
-    return Write("change", CONNECTIONS, connection, change=change)
+    return updating(connection, change)

@@ -10,15 +10,15 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from actors.state.connections import with_observed
-from actors.state.documents import CONNECTIONS, TELLING_LIMIT, StoreAway, Write
+from actors.state.connections import updating, with_observed
+from actors.state.documents import TELLING_LIMIT, StoreAway
 from actors.state.events.derivation import of_connection
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from actors.state.connections import Observed
-    from actors.state.documents import Document
+    from actors.state.documents import Write
 
 
 class Observing:
@@ -77,8 +77,4 @@ class Observing:
 
 def observation(connection: str, observed: Observed) -> Write:
     """The write that notes `observed`, unless the connection is gone or newer is known."""
-
-    def change(document: Document | None) -> Document | None:
-        return with_observed(document, observed)
-
-    return Write("change", CONNECTIONS, connection, change=change, tells=of_connection)
+    return updating(connection, lambda there: with_observed(there, observed), tells=of_connection)

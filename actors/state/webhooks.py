@@ -32,6 +32,10 @@ class WebhookNotFound(LookupError):  # noqa: N818 - reads as what it is
     """There is no such webhook, or it was deleted."""
 
 
+class WebhookEnded(Exception):  # noqa: N818 - reads as what it is
+    """Every connection that the webhook was for is deleted: nothing turns it on again."""
+
+
 class TooManyWebhooks(Exception):  # noqa: N818 - reads as what it is
     """`LIMIT` exist already."""
 
@@ -65,6 +69,7 @@ class Progress:
 class Webhook:
     """One endpoint. `events` and `connections` None: all. Off for a reason (`off`), else on.
 
+    `connections` are ids; those in `ended` were deleted, and with the last of them it `ended_at`.
     `begun` is the number behind which it is told; `asked` rises when something is to be tried now:
     a delivery that is to be repeated, or the next one.
     """
@@ -79,6 +84,8 @@ class Webhook:
     begun: int = 0
     asked: int = 0
     progress: Progress = Progress()
+    ended: tuple[str, ...] = ()
+    ended_at: float | None = None
 
     @classmethod
     def of(cls, document: Document) -> Webhook:
@@ -95,6 +102,8 @@ class Webhook:
             begun=document["begun"],
             asked=document["asked"],
             progress=Progress(**document["progress"]),
+            ended=tuple(document.get("ended", ())),
+            ended_at=document.get("ended_at"),
         )
 
     @property
@@ -103,7 +112,13 @@ class Webhook:
         known["secrets"] = list(known["secrets"])
         for name in ("events", "connections"):
             known[name] = None if known[name] is None else list(known[name])
+        known["ended"] = list(known["ended"])
         return known
+
+    @property
+    def on(self) -> bool:
+        """Whether it is delivered to."""
+        return self.off is None and self.ended_at is None
 
     def wants(self, event: Event) -> bool:
         """Whether it is told of this."""
@@ -125,7 +140,7 @@ class Webhooks:
 
     async def list(self) -> list[Webhook]:
         """All of them, by id."""
-        page = await self._documents.query(WEBHOOKS, limit=LIMIT + 1)
+        page = await self._documents.query(WEBHOOKS)
         return [Webhook.of(each) for each in page.items]
 
     async def get(self, webhook: str) -> Webhook | None:
@@ -140,7 +155,7 @@ class Webhooks:
         """It is told nothing more, and its deliveries are forgotten. Harmless twice."""
         await self._documents.batch(
             [
-                Write("change", EVENT_LOG, HEAD, change=lambda head: _listed(head, webhook, False)),
+                unlisting(webhook),
                 Write("delete", WEBHOOKS, webhook),
             ]
         )
@@ -155,7 +170,7 @@ class Webhooks:
                 return
 
     async def change(self, webhook: str, *, url: str | None, on: bool | None) -> Webhook:
-        """Another address; on or off. Raises `WebhookNotFound`.
+        """Another address; on or off. Raises `WebhookNotFound`, and `WebhookEnded` for on.
 
         What happened while it was paused is told once it is on again. One that was gone begins anew.
         """
@@ -167,6 +182,8 @@ class Webhooks:
             return _listed(head, webhook, True) if on else None
 
         def changed(there: Webhook) -> Webhook:
+            if on and there.ended_at is not None:
+                raise WebhookEnded
             new = there if url is None else replace(there, url=url)
             if on or url is not None:
                 new = replace(new, asked=there.asked + 1)
@@ -258,6 +275,11 @@ def creating(webhook: Webhook) -> list[Write]:
         Write("change", EVENT_LOG, HEAD, change=listed),
         Write("change", WEBHOOKS, webhook.id, change=made),
     ]
+
+
+def unlisting(webhook: str) -> Write:
+    """The write after which no events are written for it."""
+    return Write("change", EVENT_LOG, HEAD, change=lambda head: _listed(head, webhook, False))
 
 
 def progressing(webhook: str, progress: Progress) -> Write:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.queue import mirror
-from actors.queue.lanes import IdempotencyConflict, Lanes, RedisAway
+from actors.queue.lanes import ConnectionDeleted, IdempotencyConflict, Lanes, RedisAway
 from actors.queue.spool.file import SpoolUnavailable
 from actors.queue.spool.rows import UNREADABLE
 from actors.runtime.atomic_files import held
@@ -176,7 +176,7 @@ class Drain:
             self._ended = number
 
     async def _accept(self, spooled: Spooled) -> None:
-        if await self._known.find(spooled.send.connection) is None:
+        if not await self._known.lives(spooled.send.connection):
             await self._end(spooled, DELETED)
             return
         try:
@@ -186,6 +186,8 @@ class Drain:
                 idempotency_key=spooled.idempotency_key,
                 now=spooled.accepted_at,
             )
+        except ConnectionDeleted:
+            await self._end(spooled, DELETED)
         except IdempotencyConflict:
             # The key named another body before Redis went away, which nobody here could know.
             await self._end(spooled, IdempotencyConflict.code)

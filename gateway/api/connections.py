@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from starlette.responses import Response
 
-from actors.redis.keys import is_connection
+from actors.redis.client import RedisAway
+from actors.redis.connection_ids import is_name, new_id
 from actors.state.connections import (
     ConnectionExists,
     ConnectionNotFound,
@@ -33,14 +35,16 @@ _ASKED = Gives("Noted; the connection as it is now.", responses.Connection)
 
 async def create(call: Call[NewConnection, None]) -> Response:
     wanted = call.body
-    auth.require_connection(call.key, wanted.id)
+    if not call.key.covers(None):
+        raise Problem("connection_forbidden", "A key for some connections creates none.")
     engine = engine_limits.usable(wanted.engine, call.backends.settings)
-    webhook = None
+    webhook, id = None, new_id(wanted.id)  # noqa: A001 - the field's word
     if wanted.webhook is not None:
-        webhook = webhooks.made(call.backends, wanted.webhook, connections=[wanted.id])
+        webhook = webhooks.made(call.backends, wanted.webhook, connections=[id])
     try:
         registered = await call.backends.registry.create(
             wanted.id,
+            id=id,
             engine=engine,
             webhook=None if webhook is None else webhook.id,
             writes=() if webhook is None else creating(webhook),
@@ -62,22 +66,22 @@ async def create(call: Call[NewConnection, None]) -> Response:
         told = event_presenters.webhook(webhook, webhook.progress.cursor)
         added = events.AddedWebhook(**told, secret=webhook.secrets[0].secret)
         shown = events.AddedConnection(**dict(shown), webhook=added)
-    return written(shown, 201, Location=f"/api/connections/{registered.id}")
+    return written(shown, 201, Location=f"/api/connections/{registered.name}")
 
 
 async def list_all(call: Call[None, ListConnections]) -> Response:
     backends, query = call.backends, call.query
-    if query.after is not None and not is_connection(query.after):
+    if query.after is not None and not is_name(query.after):
         raise Problem("invalid_cursor")
     # The copy in memory answers also while the store is away; it may be behind another gateway
     # process by the time that a poke takes.
     found = [each for each in backends.known.all() if call.key.reaches(each.id)]
-    page = [each for each in found if query.after is None or each.id > query.after]
+    page = [each for each in found if query.after is None or each.name > query.after]
     items = page[: query.limit]
     return written(
         responses.Connections(
             items=await backends.shown(items),
-            next=items[-1].id if len(page) > len(items) else None,
+            next=items[-1].name if len(page) > len(items) else None,
         )
     )
 
@@ -87,15 +91,14 @@ async def get(call: Call[None, None]) -> Response:
 
 
 async def delete(call: Call[None, None]) -> Response:
+    """What comes late is refused from here on: also by gateways that have not heard of it."""
     registered = await existing(call)
-    if registered.webhook is not None:
-        # First: whoever gets the id next would be told of to this endpoint.
-        await call.backends.webhooks.delete(registered.webhook)
-        call.backends.deliverer.look()
     try:
         deleted = await call.backends.registry.delete(registered.id)
     except ConnectionNotFound:
         raise Problem("unknown_connection") from None
+    with suppress(RedisAway):  # the root says it again
+        await call.backends.leases.delete(deleted.id)
     await _noted(call.backends, deleted)
     return Response(status_code=204)
 
@@ -131,11 +134,7 @@ async def recover(call: Call[Recovery, None]) -> Response:
     """Forced recovery: no backoff, no restart intensity, now."""
     backends, wanted = call.backends, call.body.connection
     if wanted is not None:
-        auth.require_connection(call.key, wanted)
-        registered = await backends.registry.get(wanted)
-        if registered is None:
-            raise Problem("unknown_connection")
-        chosen = [registered]
+        chosen = [await _now(call, wanted)]
     else:
         page = await backends.registry.list()
         chosen = [
@@ -147,7 +146,7 @@ async def recover(call: Call[Recovery, None]) -> Response:
             backends.known.put(await backends.registry.ask_recover(each.id))
         except ConnectionNotFound:
             continue  # deleted meanwhile
-        asked.append(each.id)
+        asked.append(each.name)
     await backends.poke()
     return written(responses.Recovered(items=asked), 202)
 
@@ -164,17 +163,15 @@ async def scan(call: Call[None, None]) -> Response:
 
 
 async def existing(call: Call[Any, Any]) -> Registered:
-    """The connection of the path, which the key reaches. Problem `unknown_connection`."""
-    connection = call.path["connection"]
-    auth.require_connection(call.key, connection)
-    backends = call.backends
-    try:
-        registered = await backends.registry.get(connection)
-    except StoreAway:
-        registered = await backends.known.find(connection)
-    if registered is None:
-        raise Problem("unknown_connection")
-    return registered
+    """The connection of the path, as the store has it now. Problems as in `auth.reached`."""
+    return await _now(call, call.path["connection"])
+
+
+async def _now(call: Call[Any, Any], named: str) -> Registered:
+    known = call.backends.known
+    with suppress(StoreAway):
+        await known.renewed(named)
+    return await auth.reached(known, call.key, named)
 
 
 async def _as_it_is(backends: Backends, registered: Registered, status: int = 200) -> Response:

@@ -21,7 +21,7 @@ from gateway.metrics.counter_families import Counted
 from gateway.metrics.exposition import CONTENT_TYPE
 from gateway.metrics.gauge_families import Snapshot
 from gateway.metrics.webhook_backlog import Backlog
-from gateway.schemas import responses
+from gateway.schemas import presenters, responses
 
 if TYPE_CHECKING:
     from gateway.http.api_keys import Key
@@ -84,7 +84,7 @@ async def health(call: Call[None, None]) -> Response:
             vitals.EngineHealth(name=name, installed=installed(name), **asdict(guarantees))
             for name, guarantees in ENGINES.items()
         ],
-        "items": [each for each in seen.connections if key.reaches(each.id)],
+        "items": [each for each in seen.connections if key.reaches(each.incarnation)],
     }
     return written(vitals.FullHealth.model_validate(full))
 
@@ -105,7 +105,7 @@ def _alerts(seen: Observation, key: Key) -> list[responses.AlertAnswer]:
     return [
         responses.AlertAnswer(
             name=alert["name"],
-            connection=alert["subject"],
+            connection=presenters.named(alert["subject"]),
             severity=alert["severity"],
             reason=alert["reason"],
             raised_at=rfc3339(alert["raised_at"]) or "",

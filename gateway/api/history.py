@@ -51,12 +51,9 @@ async def _of_connection(
         if call.key.connections is not None:
             raise Problem("connection_forbidden", "Name the connection: this key is for some only.")
         return []
-    auth.require_connection(call.key, connection)
-    known = await call.backends.known.find(connection)
-    if known is None:
-        raise Problem("unknown_connection")
-    # What is older was of another connection, which had this id before.
-    return [Where(field, "==", connection), Where("at", ">=", known.created_at)]
+    known = await auth.reached(call.backends.known, call.key, connection)
+    # Before connections had incarnations, what is older was of another one of this name.
+    return [Where(field, "==", known.id), Where("at", ">=", known.created_at)]
 
 
 _TAG = "operations"

@@ -12,7 +12,7 @@ from gateway.http import api_keys, auth
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.http.response import rfc3339
-from gateway.schemas import responses
+from gateway.schemas import presenters, responses
 from gateway.schemas.requests import KEY_PATTERN, NewKey
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ _ID = re.compile(KEY_PATTERN)
 async def create(call: Call[NewKey, None]) -> Response:
     """No key makes one that reaches further than itself."""
     wanted, backends = call.body, call.backends
-    auth.require_connections(call.key, wanted.connections)
+    connections = await auth.all_reached(backends.known, call.key, wanted.connections)
     identifier, token = await api_keys.create(
         backends.documents,
         name=wanted.name,
         scopes=[scope for scope in api_keys.SCOPES if scope in wanted.scopes],
-        connections=wanted.connections and sorted(set(wanted.connections)),
+        connections=connections,
     )
     made = await backends.documents.get(API_KEYS, identifier)
     await backends.ring.renew()
@@ -59,8 +59,14 @@ async def revoke(call: Call[None, None]) -> Response:
 
 
 def _shown(document: Document) -> dict[str, Any]:
-    shown = {name: document[name] for name in ("id", "name", "scopes", "connections")}
-    return {**shown, "created_at": rfc3339(document["created_at"])}
+    return {
+        "id": document["id"],
+        "name": document["name"],
+        "scopes": document["scopes"],
+        "connections": presenters.limited(document["connections"], document.get("ended", ())),
+        "created_at": rfc3339(document["created_at"]),
+        "ended_at": rfc3339(document.get("ended_at")),
+    }
 
 
 _TAG = "keys"
@@ -75,7 +81,7 @@ OPERATIONS = (
         {201: Gives("Made. The key is shown this once.", responses.AddedKey)},
         "admin",
         body=NewKey,
-        refuses=("store_away",),
+        refuses=("unknown_connection", "store_away"),
     ),
     Operation(
         "GET",

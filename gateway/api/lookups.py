@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from actors.connection.engine import UNSUPPORTED
 from actors.redis.commands import NoAnswer, TooMany
-from actors.redis.keys import is_connection
 from gateway.http import auth
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
@@ -19,6 +18,8 @@ from gateway.schemas.requests import Presence, Typing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from actors.state.connections import Connection as Registered
 
 PATIENCE = 10.0  # seconds
 
@@ -39,50 +40,46 @@ REFUSES = (
 
 
 async def number(call: Call[None, None]) -> Response:
-    await reach(call)
+    registered = await reached(call)
     wanted = _chat(call.path["number"])
-    told = await ask(call, "lookup", {"chat": wanted})
+    told = await ask(call, registered, "lookup", {"chat": wanted})
     digits = wanted.partition("@")[0]
     return written(Number(number=digits, on_whatsapp=told["chat"] is not None, chat=told["chat"]))
 
 
 async def groups(call: Call[None, None]) -> Response:
-    await reach(call)
-    told = await ask(call, "groups", {})
+    told = await ask(call, await reached(call), "groups", {})
     found = [responses.Group.model_validate(one) for one in told["groups"]]
     return written(responses.Groups(items=sorted(found, key=lambda one: (one.subject, one.chat))))
 
 
 async def presence(call: Call[Presence, None]) -> Response:
-    await reach(call)
-    await ask(call, "presence", {"presence": call.body.presence})
+    await ask(call, await reached(call), "presence", {"presence": call.body.presence})
     return Response(status_code=204)
 
 
 async def typing(call: Call[Typing, None]) -> Response:
-    await reach(call)
-    await ask(call, "typing", {"chat": _typed(call.path["chat"]), "state": call.body.state})
+    registered = await reached(call)
+    args = {"chat": _typed(call.path["chat"]), "state": call.body.state}
+    await ask(call, registered, "typing", args)
     return Response(status_code=204)
 
 
-async def reach(call: Call[Any, Any]) -> None:
-    """The connection exists, and the key reaches it."""
-    connection = call.path["connection"]
-    if not is_connection(connection):
-        raise Problem("unknown_connection")
-    auth.require_connection(call.key, connection)
-    if await call.backends.known.find(connection) is None:
-        raise Problem("unknown_connection")
+async def reached(call: Call[Any, Any]) -> Registered:
+    """The connection of the path. Problems as in `auth.reached`."""
+    return await auth.reached(call.backends.known, call.key, call.path["connection"])
 
 
-async def ask(call: Call[Any, Any], kind: str, args: Mapping[str, str]) -> dict[str, Any]:
+async def ask(
+    call: Call[Any, Any], registered: Registered, kind: str, args: Mapping[str, str]
+) -> dict[str, Any]:
     """What the connection's owner answers. Problems: those of `REFUSES`, and `unsupported_chat`."""
-    connection = call.path["connection"]
+    connection = registered.id
     lease = (await call.backends.leases.read_all([connection])).get(connection)
     alive = lease is not None and call.backends.liveness.of(connection, lease)
     if lease is None or lease.state != "open" or not alive:
         raise Problem("connection_not_open")
-    told = await answered(call, kind, args)
+    told = await answered(call, registered, kind, args)
     if told.get("error") == "not_connected":
         raise Problem("connection_not_open")
     if told.get("error") in {UNSUPPORTED, "unsupported_chat"}:
@@ -92,10 +89,12 @@ async def ask(call: Call[Any, Any], kind: str, args: Mapping[str, str]) -> dict[
     return told
 
 
-async def answered(call: Call[Any, Any], kind: str, args: Mapping[str, str]) -> dict[str, Any]:
+async def answered(
+    call: Call[Any, Any], registered: Registered, kind: str, args: Mapping[str, str]
+) -> dict[str, Any]:
     """What the owner says, whatever it is. Problems `connection_busy` and `not_answered`."""
     try:
-        return await call.backends.commands.ask(call.path["connection"], kind, args, PATIENCE)
+        return await call.backends.commands.ask(registered.id, kind, args, PATIENCE)
     except TooMany:
         raise Problem("connection_busy") from None
     except NoAnswer:

@@ -1,163 +1,36 @@
-"""Messages: accept to send, follow, cancel, and read what went out and came in."""
+"""Messages: follow and cancel what goes out, and read what went out and came in."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from actors.messages.content import file_of
 from actors.queue.lanes import (
-    IdempotencyConflict,
     NotCancellable,
     NotFound,
     RedisAway,
-    Send,
-    mint,
 )
-from actors.queue.records import api_id, derive
 from actors.queue.spool.file import SpoolUnavailable
-from actors.redis.keys import CONNECTION_ID
+from actors.redis import connection_ids
+from actors.redis.connection_ids import incarnation_of
 from actors.state.documents import MESSAGES, Order, StoreAway, Where
 from actors.state.messages.changes import is_early
 from actors.state.messages.received import connection_of
-from gateway.acceptance import engine_limits, message_targets, outcome
 from gateway.http import auth
-from gateway.http.endpoint import Call, Gives, Json, Operation, written
-from gateway.http.header_fields import every
+from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import presenters, responses
-from gateway.schemas.outbound_messages import Bringing, Changing, NewMessage, NewText
-from gateway.schemas.requests import ListMessages, Wait
+from gateway.schemas.requests import ListMessages
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-    from actors.queue.lanes import Accepted
     from actors.state.documents import Document
-    from gateway.backends import Backends
-    from gateway.schemas.outbound_messages import Standing
 
-_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?", re.ASCII)
 _ID = re.compile(
-    rf"(?P<connection>{CONNECTION_ID})\.(?P<rest>3EB0[0-9A-F]{{18}}|in\.[0-9a-f]{{24}})"
-)
-_AGAIN = (
-    "Neither Redis nor the disk takes it; the message may be accepted all the same."
-    " Repeat it with the same Idempotency-Key, and it is sent once."
-)
-_ONCE_MORE = (
-    "Neither Redis nor the disk takes it; the message may be accepted all the same, and repeated it"
-    " may be sent twice. With an Idempotency-Key from the first request on, it would be sent once."
+    rf"(?P<connection>{connection_ids.ID})\.(?P<rest>3EB0[0-9A-F]{{18}}|in\.[0-9a-f]{{24}})"
 )
 _ON_DISK = "The message waits on disk for the queue, which can cancel it then; try again soon."
-
-
-async def send(call: Call[NewMessage, Wait]) -> Response:
-    """Answers when the message is on disk (G1); the state store is not on this path.
-
-    While Redis is away the disk is this host's, and the message follows what its chat has there.
-    """
-    wanted, backends = call.body.root, call.backends
-    auth.require_connection(call.key, wanted.connection)
-    key = _idempotency_key(call)
-    connection = await backends.known.find(wanted.connection)
-    if connection is None:
-        raise Problem("unknown_connection")
-    engine_limits.require_able(connection.engine, wanted.type, wanted.to)
-    queued = backends.settings.message_queue_enabled
-    if not queued:
-        outcome.require_now(wanted)
-    try:
-        accepted = await _accept(backends, wanted, key)
-    except IdempotencyConflict:
-        raise Problem("idempotency_conflict") from None
-    except RedisAway:
-        if queued:
-            raise
-        raise outcome.lost() from None
-    except SpoolUnavailable:
-        # The script may have run before the answer was lost: only a key makes a repeat harmless.
-        raise Problem("spool_unavailable", _AGAIN if key else _ONCE_MORE, uncertain=True) from None
-    record = accepted.record
-    headers = {"Location": f"/api/messages/{record.id}"}
-    if accepted.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    else:
-        backends.metrics.accepted(record.connection)
-    if not queued:
-        status = (await outcome.settled(backends, record, call.query.wait)).status
-    elif call.query.wait:
-        status = (await outcome.reached(backends, record, call.query.wait)).status
-    else:
-        status = presenters.first_status(record)
-    # None of it has anything that JSON would escape.
-    content = f'{{"id":"{record.id}","message_id":"{record.message_id}","status":"{status}"}}'
-    return Json(content.encode(), 202, headers)
-
-
-async def _accept(backends: Backends, wanted: Standing | Changing, key: str | None) -> Accepted:
-    """Raises `IdempotencyConflict`, `SpoolUnavailable`, and `Problem` for what it speaks of."""
-    send = _asked(wanted)
-    if isinstance(wanted, NewText) and wanted.reply_to is None:
-        return await backends.accepting.accept(send, key)
-    # Before anything is looked up: the first answer holds, whatever became of its message since.
-    if key is not None and (first := await backends.accepting.first(send, key)) is not None:
-        return first
-    if isinstance(wanted, Changing):
-        content, priority = await message_targets.changing(backends, wanted)
-    else:
-        content, priority = await message_targets.standing(backends, wanted), send.priority
-    full = Send.of(
-        send.connection,
-        send.chat,
-        content,
-        priority=priority,
-        send_at=send.send_at,
-        asked=send.asked,
-    )
-    file = file_of(content)
-    if file is not None:
-        return await _accept_bringing(backends, full, file.sha256, key)
-    return await backends.accepting.accept(full, key)
-
-
-async def _accept_bringing(
-    backends: Backends, send: Send, sha256: str, key: str | None
-) -> Accepted:
-    """Accept a message whose file stays as long as it may be sent. Problem `unknown_media`."""
-    now = time.time()
-    message_id = mint() if key is None else derive(send, key, now)
-    # Before it is accepted: what is accepted has its file.
-    id = api_id(send.connection, message_id)  # noqa: A001 - the field's word
-    if not await backends.files.use(sha256, id):
-        raise Problem("unknown_media")
-    await backends.files.secure(sha256)
-    accepted = await backends.accepting.accept(send, key, message_id=message_id, now=now)
-    if accepted.record.id != id and not accepted.replayed:
-        await backends.files.use(sha256, accepted.record.id)
-    return accepted
-
-
-def _asked(wanted: Standing | Changing) -> Send:
-    """What is asked for, before what it speaks of is known; enough to tell it from other sends."""
-    if isinstance(wanted, Changing):
-        return Send(wanted.connection, wanted.to, "", wanted.type, asked=wanted.model_dump_json())
-    plain = isinstance(wanted, NewText) and wanted.reply_to is None
-    asked = "" if plain else wanted.model_dump_json()
-    if isinstance(wanted, Bringing):
-        # A URL may let in whoever has it, so it stays nowhere.
-        asked = hashlib.sha256(asked.encode()).hexdigest()
-    return Send(
-        connection=wanted.connection,
-        chat=wanted.to,
-        text=wanted.text if isinstance(wanted, NewText) else "",
-        type=wanted.type,
-        priority=wanted.priority,
-        send_at=None if wanted.send_at is None else wanted.send_at.timestamp(),
-        asked=asked,
-    )
 
 
 async def get(call: Call[None, None]) -> Response:
@@ -167,6 +40,8 @@ async def get(call: Call[None, None]) -> Response:
 async def message_of(call: Call[None, None]) -> responses.Message:
     """The message of the path. Problem `unknown_message`, and those of its connection."""
     id, connection = _named(call)  # noqa: A001 - the field's word
+    if not await _shown_of(call, connection):
+        raise Problem("unknown_message")
     away: Exception | None = None
     if ".in." not in id:
         try:
@@ -223,10 +98,7 @@ async def list_some(call: Call[None, ListMessages]) -> Response:
     query, backends = call.query, call.backends
     where = []
     if query.connection is not None:
-        auth.require_connection(call.key, query.connection)
-        if await backends.known.find(query.connection) is None:
-            raise Problem("unknown_connection")
-        where.append(Where("connection", "==", query.connection))
+        where.append(Where("connection", "==", await _listed(call, query.connection)))
     elif call.key.connections is not None:
         raise Problem("connection_forbidden", "Name the connection: this key is for some only.")
     for field in ("chat", "direction", "status"):
@@ -240,9 +112,27 @@ async def list_some(call: Call[None, ListMessages]) -> Response:
         limit=query.limit,
         after=query.after,
     )
-    return written(
-        responses.Messages(items=[presenters.stored(each) for each in page.items], next=page.next)
-    )
+    names = {each["connection"] for each in page.items}
+    seen = {name for name in names if await _shown_of(call, name)}
+    items = [presenters.stored(each) for each in page.items if each["connection"] in seen]
+    return written(responses.Messages(items=items, next=page.next))
+
+
+async def _listed(call: Call[None, ListMessages], named: str) -> str:
+    """The id of the connection whose messages are listed. Problems as in `auth.reached`.
+
+    An admin may name the incarnation of one that was deleted.
+    """
+    if incarnation_of(named) is not None and call.key.covers(None) and call.key.may("admin"):
+        return named
+    return (await auth.reached(call.backends.known, call.key, named)).id
+
+
+async def _shown_of(call: Call[Any, Any], connection: str) -> bool:
+    """Whether the caller may see messages of the connection with that id: of a deleted one, an admin."""
+    if call.key.covers(None) and call.key.may("admin"):
+        return True
+    return await call.backends.known.lives(connection)
 
 
 def _named(call: Call[None, None]) -> tuple[str, str]:
@@ -251,94 +141,13 @@ def _named(call: Call[None, None]) -> tuple[str, str]:
     match = _ID.fullmatch(id)
     if match is None:
         raise Problem("unknown_message")
-    auth.require_connection(call.key, match["connection"])
+    if not call.key.reaches(match["connection"]):
+        raise Problem("connection_forbidden")
     return id, match["connection"]
-
-
-def _idempotency_key(call: Call[NewMessage, Wait]) -> str | None:
-    given = every(call.fields, b"idempotency-key")
-    if not given:
-        return None
-    if len(given) > 1 or not _KEY.fullmatch(given[0]):
-        raise Problem(
-            "invalid_idempotency_key", "Give one Idempotency-Key of 1 to 255 printable characters."
-        )
-    # Two programs with keys of their own may count their orders alike.
-    return f"{call.key.id}:{given[0]}"
 
 
 _TAG = "messages"
 OPERATIONS = (
-    Operation(
-        "POST",
-        "/api/messages",
-        "sendMessage",
-        "Send a message",
-        _TAG,
-        send,
-        {
-            202: Gives(
-                "On disk, and sent as soon as can be. With `wait`, the status that was reached.",
-                responses.Accepted,
-                headers={
-                    "Location": "Where the message can be followed.",
-                    "Idempotency-Replayed": "`true` when the key was used before.",
-                },
-            )
-        },
-        "send",
-        body=NewMessage,
-        query=Wait,
-        headers={
-            "Idempotency-Key": (
-                (
-                    "The same key and body give the first answer again, for 24 hours. Each API key has"
-                    " its own. Without one, a request that got 503 or no answer may be accepted all the"
-                    " same (`uncertain`), and its repetition is another message."
-                ),
-                f"^{_KEY.pattern}$",
-            )
-        },
-        refuses=(
-            "unknown_connection",
-            "invalid_number",
-            "unsupported_chat",
-            "unsupported_type",
-            "unsupported_by_engine",
-            "text_empty",
-            "text_too_long",
-            "control_character",
-            "unknown_target",
-            "target_elsewhere",
-            "target_deleted",
-            "target_not_sent",
-            "not_own_message",
-            "not_editable",
-            "not_a_poll",
-            "poll_unreadable",
-            "unknown_option",
-            "too_many_options",
-            "edit_too_late",
-            "delete_too_late",
-            "unknown_media",
-            "media_empty",
-            "media_too_large",
-            "media_type_mismatch",
-            "media_refused",
-            "media_unreachable",
-            "media_unavailable",
-            "disk_full",
-            "media_limit_reached",
-            "vault_away",
-            "redis_away",
-            "invalid_idempotency_key",
-            "idempotency_conflict",
-            "spool_unavailable",
-            "store_away",
-            "queue_disabled",
-            "not_sent",
-        ),
-    ),
     Operation(
         "GET",
         "/api/messages",

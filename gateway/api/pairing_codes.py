@@ -75,7 +75,7 @@ async def request(call: Call[Phone, None]) -> Response:
     served = lease is not None and lease.owner is not None
     alive = call.backends.liveness.of(registered.id, lease)
     _check(presenters.connection(registered, lease, alive=alive), phone, served=served)
-    told = await answered(call, "pairing_code", {"phone": phone})
+    told = await answered(call, registered, "pairing_code", {"phone": phone})
     if "error" in told:
         raise _refusal(told)
     return written(_shown(told["text"], told["expires_at"]), 201)

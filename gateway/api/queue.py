@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from actors.queue.dead_letters import LOOKED_AT
 from actors.queue.lanes import NotDead, NotFound, Which
 from actors.queue.records import split_id
-from actors.redis.keys import is_connection
+from actors.redis.connection_ids import is_connection
 from gateway.http import auth
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
@@ -17,6 +17,7 @@ from gateway.schemas import presenters, responses
 from gateway.schemas.requests import After, ListDead, Redrive, Retry
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from starlette.responses import Response
@@ -33,7 +34,7 @@ async def dead(call: Call[None, ListDead]) -> Response:
     """Dead letters by connection, and of each the oldest first."""
     query = call.query
     names = _reachable(call) if query.connection is None else [await _known(call, query.connection)]
-    first, behind = _place(query.after, query.connection)
+    first, behind = _place(query.after, names, query.connection)
     found: list[Letter] = []
     for name in sorted(name for name in names if name >= first):
         found += await call.backends.lanes.dead(
@@ -56,7 +57,8 @@ async def retry(call: Call[None, None]) -> Response:
     parts = split_id(id)
     if parts is None:
         raise Problem("unknown_message")
-    auth.require_connection(call.key, parts[0])
+    if not call.key.reaches(parts[0]):
+        raise Problem("connection_forbidden")
     try:
         record = await call.backends.lanes.retry(id)
     except NotFound:
@@ -92,7 +94,7 @@ async def redrive(call: Call[Redrive, After]) -> Response:
             left = body.limit - redriven
             redriven += await lanes.redrive_these(name, ids, which, limit=left)
         return written(responses.Redriven(redriven=redriven, next=None), 202)
-    first, behind = _place(call.query.after, body.connection)
+    first, behind = _place(call.query.after, names, body.connection)
     redriven, most = 0, LOOKED_AT
     names = sorted(name for name in names if name >= first)
     for name in names:
@@ -118,17 +120,17 @@ def _cursor(connection: str, place: int) -> str:
     return base64.urlsafe_b64encode(f"{connection} {place}".encode()).decode().rstrip("=")
 
 
-def _place(cursor: str | None, wanted: str | None) -> tuple[str, int]:
+def _place(cursor: str | None, names: Sequence[str], wanted: str | None) -> tuple[str, int]:
     """The connection and the letter behind which to go on. Problem `invalid_cursor`.
 
-    `wanted` is the one connection that is asked for, where it is one.
+    `names` are the ids of the connections that are listed: of one, where one is `wanted`.
     """
     if cursor is None:
         return "", 0
     name, _, behind = _decoded(cursor).partition(" ")
     if not is_connection(name) or not behind.isascii() or not behind.isdecimal():
         raise Problem("invalid_cursor")
-    if wanted not in (None, name):
+    if wanted is not None and name not in names:
         raise Problem("invalid_cursor", "The cursor is one of another connection's list.")
     return name, int(behind[:18])
 
@@ -142,10 +144,7 @@ def _reachable(
 async def _known(
     call: Call[None, ListDead] | Call[Retry, None] | Call[Redrive, After], connection: str
 ) -> str:
-    auth.require_connection(call.key, connection)
-    if await call.backends.known.find(connection) is None:
-        raise Problem("unknown_connection")
-    return connection
+    return (await auth.reached(call.backends.known, call.key, connection)).id
 
 
 def _decoded(cursor: str) -> str:

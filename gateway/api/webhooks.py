@@ -13,7 +13,7 @@ from starlette.responses import Response
 from actors.state.documents import DELIVERIES, Order, Where
 from actors.state.events.log import EventLog
 from actors.state.events.outbox import read
-from actors.state.webhooks import Secret, TooManyWebhooks, Webhook, WebhookNotFound
+from actors.state.webhooks import Secret, TooManyWebhooks, Webhook, WebhookEnded, WebhookNotFound
 from gateway.acceptance.address_policy import is_private_host
 from gateway.http import auth
 from gateway.http.endpoint import Call, Gives, Operation, written
@@ -44,7 +44,7 @@ def made(
     events: Sequence[str] | None = None,
     connections: Sequence[str] | None = None,
 ) -> Webhook:
-    """A webhook with an id and a secret of its own. Problem `private_url`."""
+    """A webhook with an id and a secret of its own; `connections` by id. Problem `private_url`."""
     _require_public(backends, url)
     return Webhook(
         id=f"wh_{secrets.token_hex(12)}",
@@ -58,11 +58,8 @@ def made(
 
 async def create(call: Call[NewWebhook, None]) -> Response:
     backends, wanted = call.backends, call.body
-    auth.require_connections(call.key, wanted.connections)
-    for connection in wanted.connections or ():
-        if await backends.known.find(connection) is None:
-            raise Problem("unknown_connection")
-    webhook = made(backends, wanted.url, events=wanted.events, connections=wanted.connections)
+    connections = await auth.all_reached(backends.known, call.key, wanted.connections)
+    webhook = made(backends, wanted.url, events=wanted.events, connections=connections)
     try:
         await backends.webhooks.create(webhook)
     except TooManyWebhooks:
@@ -98,6 +95,8 @@ async def change(call: Call[ChangedWebhook, None]) -> Response:
         )
     except WebhookNotFound:
         raise Problem("unknown_webhook") from None
+    except WebhookEnded:
+        raise Problem("connection_deleted", "So is every connection of the webhook.") from None
     call.backends.deliverer.look()
     return await _shown(call, changed)
 
@@ -315,7 +314,7 @@ OPERATIONS = (
         change,
         {200: _ONE},
         body=ChangedWebhook,
-        refuses=("invalid_url", "private_url"),
+        refuses=("invalid_url", "private_url", "connection_deleted"),
     ),
     _of_one(
         "DELETE",

@@ -140,7 +140,7 @@ class View:
     def names(self) -> list[str]:
         """The connections that the key reaches. Problem `store_away`."""
         with telling_what_is_away:
-            return [one.id for one in self.backends.known.all() if self.key.reaches(one.id)]
+            return [one.name for one in self.backends.known.all() if self.key.reaches(one.id)]
 
     @property
     def _address(self) -> str:

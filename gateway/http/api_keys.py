@@ -52,7 +52,10 @@ class RevokedKey(ValueError):  # noqa: N818 - reads as what it is
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A stored API key. `connections` None means all of them; scope ``admin`` holds every scope."""
+    """A stored API key; scope ``admin`` holds every scope.
+
+    `connections` are the ids of those that it is for, None means all.
+    """
 
     id: str
     hash: str
@@ -270,7 +273,9 @@ class KeyRing:
             self._reading = None
 
     def _take(self, documents: Sequence[Document]) -> None:
-        self._keys = {key.hash: key for key in map(_key, documents)}
+        # What ended with its connections lets nobody in (`actors/state/limited.py`).
+        there = (each for each in documents if each.get("ended_at") is None)
+        self._keys = {key.hash: key for key in map(_key, there)}
 
 
 def _key(document: Document) -> Key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from actors.state.documents import StoreAway
@@ -11,6 +12,8 @@ from gateway.http.problems import Problem
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from actors.state.connections import Connection
+    from gateway.connection_cache import KnownConnections
     from gateway.http.api_keys import Key, KeyRing, Scope
     from gateway.http.header_fields import Fields
 
@@ -55,7 +58,11 @@ async def authenticate(ring: KeyRing, fields: Fields) -> Key:
     except StoreAway:
         raise Problem("store_away", "The API key cannot be checked now.") from None
     if key is None:
-        raise Problem("unauthorized", "There is no such API key.", headers=_CHALLENGE)
+        raise Problem(
+            "unauthorized",
+            "There is no such API key, or the connections that it was for are deleted.",
+            headers=_CHALLENGE,
+        )
     return key
 
 
@@ -65,21 +72,32 @@ def require(key: Key, scope: Scope) -> None:
         raise Problem("missing_scope", f"This needs an API key with the scope {scope}.")
 
 
-def require_connection(key: Key, connection: str) -> None:
-    """Problem `connection_forbidden` unless the key is for the connection.
+async def reached(known: KnownConnections, key: Key, named: str) -> Connection:
+    """The connection of that name or id. Problems `connection_forbidden` and `unknown_connection`.
 
-    Asked before whether the connection exists, so that a key cannot probe for others.
+    A key for some connections cannot tell those that are not its own from those that do not exist.
     """
-    if not key.reaches(connection):
+    found = await known.find(named)
+    if found is not None and not key.reaches(found.id):
+        # It may be of before, where another gateway process created this one a moment ago.
+        with suppress(StoreAway):
+            found = await known.renewed(named)
+    if key.connections is not None and (found is None or not key.reaches(found.id)):
         raise Problem("connection_forbidden")
+    if found is None:
+        raise Problem("unknown_connection")
+    return found
 
 
-def require_connections(key: Key, named: Sequence[str] | None) -> None:
-    """Problem `connection_forbidden` unless the key is for all that are named; None names every one.
+async def all_reached(
+    known: KnownConnections, key: Key, named: Sequence[str] | None
+) -> list[str] | None:
+    """The ids of the connections that are named, as `reached`; None names every one, also to come.
 
     So what a key makes reaches no further than the key.
     """
-    if named is None and not key.covers(None):
+    if named is not None:
+        return sorted({(await reached(known, key, each)).id for each in named})
+    if not key.covers(None):
         raise Problem("connection_forbidden", "Name the connections: this key is for some only.")
-    for connection in named or ():
-        require_connection(key, connection)
+    return None

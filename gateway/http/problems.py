@@ -90,6 +90,7 @@ KINDS = _kinds(
     Kind(409, "still_waiting", "It is going to be delivered already"),
     Kind(409, "too_many_webhooks", "The limit of webhooks is reached"),
     Kind(409, "media_pending", "The file is not here yet"),
+    Kind(410, "connection_deleted", "The connection was deleted"),
     Kind(410, "media_failed", "The file could not be had"),
     Kind(410, "media_gone", "The file is not kept any more"),
     Kind(413, "body_too_large", "The body is too large"),

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from actors.health.breakers import LEVELS
 from actors.queue.records import COUNTED, TOOK
+from actors.redis.connection_ids import name_of
 from gateway.schemas.responses import State
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Snapshot(Collector):
             "Time for which the oldest unfinished message could have left; 0 when there is none.",
             labels=["connection"],
         )
-        for connection, of in counts.items():
+        for connection, of in ((name_of(each), of) for each, of in counts.items()):
             depth.add_metric([connection, "waiting"], of.waiting)
             depth.add_metric([connection, "active"], of.active)
             depth.add_metric([connection, "delayed"], of.delayed)
@@ -149,7 +150,7 @@ class Snapshot(Collector):
 def _flows(flows: Mapping[str, Flow]) -> Iterator[Metric]:
     for key, (name, help_) in FLOWS.items():
         counter = CounterMetricFamily(name, help_, labels=["connection"])
-        for connection, flow in flows.items():
+        for connection, flow in ((name_of(each), flow) for each, flow in flows.items()):
             counter.add_metric([connection], flow.counts[key])
         yield counter
     lost = GaugeMetricFamily(
@@ -163,7 +164,7 @@ def _flows(flows: Mapping[str, Flow]) -> Iterator[Metric]:
         labels=["connection"],
     )
     bounds = [*map(str, TOOK), "+Inf"]
-    for connection, flow in flows.items():
+    for connection, flow in ((name_of(each), flow) for each, flow in flows.items()):
         lost.add_metric([connection], flow.unaccounted)
         took.add_metric(
             [connection],

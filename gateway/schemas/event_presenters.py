@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from actors.redis.connection_ids import name_of
 from gateway.http.response import rfc3339
 from gateway.schemas import events as answers
 from gateway.schemas import presenters
@@ -34,7 +35,8 @@ def _event(told: Told) -> answers.EventAnswer:
         "id": happened.id,
         "seq": told.seq,
         "timestamp": rfc3339(happened.at),
-        "connection": happened.connection,
+        "connection": presenters.named(happened.connection),
+        "incarnation": happened.connection,
         "cut": told.cut,
         "type": happened.type,
     }
@@ -63,11 +65,13 @@ def webhook(known: Webhook, seq: int) -> dict[str, Any]:
         "id": known.id,
         "url": known.url,
         "events": None if known.events is None else list(known.events),
-        "connections": None if known.connections is None else list(known.connections),
-        "enabled": known.off is None,
-        "disabled_because": known.off,
+        "connections": presenters.limited(known.connections, known.ended),
+        "enabled": known.on,
+        "disabled_because": "ended" if known.ended_at is not None else known.off,
         "created_at": rfc3339(known.created_at),
-        "waiting": 0 if known.off == "gone" else max(0, seq - progress.cursor),
+        "waiting": 0
+        if known.off == "gone" or known.ended_at is not None
+        else max(0, seq - progress.cursor),
         "failing_since": rfc3339(progress.failing_since),
         "attempts": progress.attempts,
         "error": progress.error,
@@ -84,7 +88,7 @@ def delivery(told: Told, known: Webhook, document: Document | None) -> answers.D
         "id": str(told.seq),
         "event_id": told.event.id,
         "type": told.event.type,
-        "connection": told.event.connection,
+        "connection": presenters.named(told.event.connection),
         "at": rfc3339(told.event.at),
     }
     if document is not None:
@@ -115,7 +119,7 @@ def _step(told: Told) -> answers.MessageStep:
     return answers.MessageStep(
         id=document["id"],
         message_id=document["message_id"],
-        connection=document["connection"],
+        connection=name_of(document["connection"]),
         chat=document["chat"],
         type=document["type"],
         status=cast("answers.Step", told.event.type.partition(".")[2]),
@@ -127,9 +131,10 @@ def _step(told: Told) -> answers.MessageStep:
 
 
 def _change(data: Document) -> answers.MessageChange:
-    names = ("id", "message_id", "connection", "chat", "change", "by")
+    names = ("id", "message_id", "chat", "change", "by")
     return answers.MessageChange(
         **{name: data[name] for name in names},
+        connection=name_of(data["connection"]),
         at=rfc3339(data["at"]) or "",
         emoji=data.get("emoji"),
         text=data.get("text"),
@@ -139,7 +144,7 @@ def _change(data: Document) -> answers.MessageChange:
 
 def _state(data: Document) -> answers.ConnectionState:
     return answers.ConnectionState(
-        id=data["id"],
+        id=name_of(data["id"]),
         state=data["state"],
         cause=data["cause"],
         epoch=data["epoch"] or 0,

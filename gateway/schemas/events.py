@@ -20,6 +20,10 @@ class EventAnswer(Answer):
     seq: int = Field(description="Rises with each event of the instance.")
     timestamp: Time = Field(description="When it happened.")
     connection: str | None = Field(description="Where it is about one.", examples=["shop"])
+    incarnation: str | None = Field(
+        description="Of that connection; tells it from a later one of the same id.",
+        examples=["shop--K7Q2M9XA4TBC"],
+    )
     cut: bool = Field(description="Its words were too long, and are null: ask for them by the id.")
 
 
@@ -31,7 +35,7 @@ class ReceivedEvent(EventAnswer):
 
 
 class MessageStep(Answer):
-    id: str = Field(examples=["shop.3EB0A1B2C3D4E5F6A7B8C9"])
+    id: str = Field(examples=["shop--K7Q2M9XA4TBC.3EB0A1B2C3D4E5F6A7B8C9"])
     message_id: str
     connection: str
     chat: str
@@ -123,11 +127,13 @@ class Webhook(Answer):
     url: str = Field(examples=["https://example.com/teimoso"])
     events: list[EventType] | None = Field(description="Of which it is told; null is all.")
     connections: list[str] | None = Field(
-        description="Whose events; null is all, and those of no connection too."
+        description="Whose events; null is all, and those of no connection too. One that was deleted"
+        " is named by its incarnation."
     )
     enabled: bool
-    disabled_because: Literal["paused", "gone"] | None = Field(
-        description="`gone`: the endpoint answered 410."
+    disabled_because: Literal["paused", "gone", "ended"] | None = Field(
+        description="`gone`: the endpoint answered 410. `ended`: every connection that it was for is"
+        " deleted; it stays to be seen, and is told nothing more."
     )
     created_at: Time
     waiting: int = Field(description="Events behind the last that was dealt with, of any type.")
@@ -189,10 +195,11 @@ def example() -> dict[str, Any]:
         "seq": 42,
         "timestamp": "2030-01-01T09:00:00.000Z",
         "connection": "shop",
+        "incarnation": "shop--K7Q2M9XA4TBC",
         "cut": False,
         "type": "message.read",
         "data": {
-            "id": "shop.3EB0A1B2C3D4E5F6A7B8C9",
+            "id": "shop--K7Q2M9XA4TBC.3EB0A1B2C3D4E5F6A7B8C9",
             "message_id": "3EB0A1B2C3D4E5F6A7B8C9",
             "connection": "shop",
             "chat": "15550100002@s.whatsapp.net",

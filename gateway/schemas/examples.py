@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 TIME = "2030-01-01T09:00:00.000Z"
 PATH = {
     "connection": "shop",
-    "id": "shop.3EB0A1B2C3D4E5F6A7B8C9",
+    "id": "shop--K7Q2M9XA4TBC.3EB0A1B2C3D4E5F6A7B8C9",
     "webhook": "wh_0c5a7b1e9d3f42868d17a2b4",
     "delivery": "42",
     "key": "0c5a7b1e9d3f4286",

@@ -22,10 +22,10 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from actors.messages.content import KINDS
-from actors.redis.keys import CONNECTION_ID
+from actors.redis import connection_ids
 from gateway.schemas.requests import Address, Body, Chat, ConnectionId, Line, Moment, Text, whole
 
-MESSAGE_ID = rf"^{CONNECTION_ID}\.(3EB0[0-9A-F]{{18}}|in\.[0-9a-f]{{24}})$"
+MESSAGE_ID = rf"^{connection_ids.ID}\.(3EB0[0-9A-F]{{18}}|in\.[0-9a-f]{{24}})$"
 _LINE = r"^[^\x00-\x1f\x7f-\x9f]+$"
 
 MessageId = Annotated[str, StringConstraints(pattern=MESSAGE_ID)]
@@ -220,7 +220,8 @@ class NewSticker(_File):
 
 class _Changing(_New):
     message: MessageId = Field(
-        description="The `id` of a message of this chat.", examples=["shop.3EB0A1B2C3D4E5F6A7B8C9"]
+        description="The `id` of a message of this chat.",
+        examples=["shop--K7Q2M9XA4TBC.3EB0A1B2C3D4E5F6A7B8C9"],
     )
 
 

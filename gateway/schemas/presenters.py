@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 from actors.connection.engine import ENGINES
+from actors.redis.connection_ids import name_of
 from actors.state.messages.received import connection_of
 from gateway.acceptance.engine_limits import EngineGuarantees
 from gateway.http.response import rfc3339
@@ -24,7 +25,7 @@ from gateway.schemas.responses import (
 from supervision.reconcile import breaker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from actors.queue.lanes import Counts, Record, Status
     from actors.redis.leases import Lease
@@ -60,7 +61,8 @@ def connection(
         state, cause = "reconnecting", None
     accounts = [each.account for each in (seen, lease, registered.observed) if each is not None]
     return Connection(
-        id=registered.id,
+        id=registered.name,
+        incarnation=registered.id,
         state=state,
         cause=cause,
         engine=registered.engine,
@@ -74,6 +76,18 @@ def connection(
         desired=registered.desired,
         created_at=rfc3339(registered.created_at),
     )
+
+
+def named(connection: str | None) -> str | None:
+    """The name of a connection, where something is about one."""
+    return None if connection is None else name_of(connection)
+
+
+def limited(connections: Sequence[str] | None, ended: Collection[str]) -> list[str] | None:
+    """The connections that a key or webhook is for: by name, one that was deleted by its incarnation."""
+    if connections is None:
+        return None
+    return [each if each in ended else name_of(each) for each in connections]
 
 
 def _guarantees(engine: str) -> EngineGuarantees | None:
@@ -108,7 +122,7 @@ def queued(record: Record, changes: Document | None = None) -> Message:
         **said_and_done(said),
         id=record.id,
         message_id=record.message_id,
-        connection=record.connection,
+        connection=name_of(record.connection),
         chat=record.chat,
         sender=None,
         direction="out",
@@ -141,7 +155,7 @@ def stored(document: Document) -> Message:
         **said_and_done(document),
         id=document["id"],
         message_id=document["message_id"],
-        connection=connection_of(document),
+        connection=name_of(connection_of(document)),
         chat=document["chat"],
         sender=document.get("sender"),
         direction=document["direction"],
@@ -172,7 +186,7 @@ def alert(document: Document) -> Alert:
     return Alert(
         id=document["id"],
         name=document["name"],
-        connection=document["subject"],
+        connection=named(document["subject"]),
         severity=document["severity"],
         reason=document["reason"],
         active=document["active"],
@@ -185,7 +199,8 @@ def alert(document: Document) -> Alert:
 
 def recovery(document: Document) -> RecoveryAction:
     """A recovery action as the state store has it."""
-    return RecoveryAction(**{**document, "at": rfc3339(document["at"])})
+    shown = {"connection": named(document["connection"]), "at": rfc3339(document["at"])}
+    return RecoveryAction(**{**document, **shown})
 
 
 def _crash(told: Document) -> Crash:
@@ -206,14 +221,14 @@ def queue(connections: Sequence[str], counts: Mapping[str, Counts]) -> Queue:
     """The queue of these connections, and the sum."""
     lanes = [
         Lane(
-            connection=name,
+            connection=name_of(connection),
             waiting=of.waiting,
             active=of.active,
             delayed=of.delayed,
             dead=of.dead,
             oldest_at=rfc3339(of.oldest_at),
         )
-        for name, of in ((name, counts[name]) for name in connections if name in counts)
+        for connection, of in ((each, counts[each]) for each in connections if each in counts)
     ]
     return Queue(
         waiting=sum(lane.waiting for lane in lanes),

@@ -26,14 +26,14 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from actors.redis.keys import CONNECTION_ID
+from actors.redis.connection_ids import ID, NAME
 from actors.state.events.event import TYPES, EventType
 from gateway.schemas import addresses, text
 
 FIRST, LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 _TYPE = "(" + "|".join(map(re.escape, TYPES)) + ")"
 EVENTS_PATTERN = f"^{_TYPE}(,{_TYPE})*$"
-CONNECTION_PATTERN = f"^{CONNECTION_ID}$"
+CONNECTION_PATTERN = f"^{ID}$"
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 KEY_PATTERN = "^[0-9a-f]{16}$"
@@ -48,6 +48,7 @@ _URL = re.compile(URL_PATTERN[1:-1], re.ASCII)
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 ConnectionId = Annotated[str, StringConstraints(pattern=CONNECTION_PATTERN)]
+"""The id of a connection, or its incarnation."""
 Engine = Literal["native", "whatsmeow"]
 Status = Literal[
     "queued",
@@ -210,7 +211,7 @@ class Parameters(BaseModel):
 class NewConnection(Body):
     """A WhatsApp account to hold open. It asks for a QR to be scanned as soon as it runs."""
 
-    id: ConnectionId = Field(
+    id: Annotated[str, StringConstraints(pattern=f"^{NAME}$")] = Field(
         description="The name of the connection from now on.", examples=["shop"]
     )
     engine: Engine | None = Field(

@@ -21,8 +21,13 @@ class ApiKey(Answer):
     id: str = Field(examples=["0c5a7b1e9d3f4286"])
     name: str
     scopes: list[Literal["admin", "send", "read", "metrics"]]
-    connections: list[str] | None = Field(description="For which; null is all.")
+    connections: list[str] | None = Field(
+        description="For which; null is all. One that was deleted is named by its incarnation."
+    )
     created_at: Time
+    ended_at: Time | None = Field(
+        description="When the last of its connections was deleted: it lets nobody in any more."
+    )
 
 
 class AddedKey(ApiKey):
@@ -40,6 +45,11 @@ class Connection(Answer):
     """A connection as it should be (`desired`) and as it is (`state` and what follows)."""
 
     id: str = Field(examples=["shop"])
+    incarnation: str = Field(
+        description="This connection and no later one of the same id; stands for the id wherever"
+        " one is asked for.",
+        examples=["shop--K7Q2M9XA4TBC"],
+    )
     state: State
     cause: str | None = Field(description="Why it is in this state, where there is a reason.")
     engine: str
@@ -97,7 +107,7 @@ class Recovered(Answer):
 class Accepted(Answer):
     """The message is on disk and will be sent."""
 
-    id: str = Field(examples=["shop.3EB0A1B2C3D4E5F6A7B8C9"])
+    id: str = Field(examples=["shop--K7Q2M9XA4TBC.3EB0A1B2C3D4E5F6A7B8C9"])
     message_id: str = Field(description="WhatsApp's id of the message, the same at each attempt.")
     status: Status
 

@@ -135,7 +135,7 @@ class Deliverer:
             self._known = True
 
     def _on(self) -> dict[str, Webhook]:
-        return {each.id: each for each in self._listed if each.off is None}
+        return {each.id: each for each in self._listed if each.on}
 
     def _serve(self, webhook: Webhook) -> None:
         known = self._couriers.get(webhook.id)

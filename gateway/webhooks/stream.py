@@ -185,10 +185,9 @@ async def _gone(receive: Receive) -> None:
 async def read(call: Call[None, ReadEvents]) -> Response:
     """Problems: `invalid_cursor`, `unknown_connection`, `too_many_readers`."""
     backends, query = call.backends, call.query
+    connection = None
     if query.connection is not None:
-        auth.require_connection(call.key, query.connection)
-        if await backends.known.find(query.connection) is None:
-            raise Problem("unknown_connection")
+        connection = (await auth.reached(backends.known, call.key, query.connection)).id
     headers = call.request.headers.getlist("last-event-id")
     given = headers[0] if headers else None
     if given is not None and not (_NUMBER.fullmatch(given) and len(headers) == 1):
@@ -202,7 +201,7 @@ async def read(call: Call[None, ReadEvents]) -> Response:
     # An id that is not given yet is one of another store: it begins at the end.
     cursor = last if given is None else min(int(given), last)
     events = None if query.events is None else frozenset(query.events.split(","))
-    return Stream(backends, Wanted(call.key, query.connection, events), cursor)
+    return Stream(backends, Wanted(call.key, connection, events), cursor)
 
 
 OPERATIONS = (

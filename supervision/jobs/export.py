@@ -37,7 +37,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
     found = await Connections(documents).get(given.connection)
     if found is None:
         raise CannotDo("unknown_connection", f"There is no connection {given.connection!r}.")
-    target = given.to or job.settings.data / "exports" / f"{found.id}.jsonl"
+    target = given.to or job.settings.data / "exports" / f"{found.name}.jsonl"
     where = [Where("connection", "==", found.id)]
     count, after = 0, None
     stream, scratch = None, target
@@ -45,7 +45,12 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
         stream, scratch = await asyncio.to_thread(_begin, target)
     try:
         if stream is not None:
-            stream.write(json.dumps({"connection": asdict(found)}, ensure_ascii=False) + "\n")
+            stream.write(
+                json.dumps(
+                    {"connection": {"name": found.name, **asdict(found)}}, ensure_ascii=False
+                )
+                + "\n"
+            )
         while True:
             page = await documents.query(
                 MESSAGES, where=where, order=[Order("at")], limit=PAGE, after=after

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from actors.redis.client import connect
+from actors.redis.connection_ids import name_of
 from actors.state.open_store import open_documents
 
 if TYPE_CHECKING:
@@ -61,9 +62,10 @@ class Job:
 
 
 def only(chosen: str | None, there: list[str]) -> list[str]:
-    """The connections that are meant; raises `CannotDo` for one that there is not."""
+    """The ids that a name, or an id, means; raises `CannotDo` where there is none."""
     if chosen is None:
         return there
-    if chosen not in there:
+    found = [each for each in there if chosen in (each, name_of(each))]
+    if not found:
         raise CannotDo("unknown_connection", f"There is no connection {chosen!r}.")
-    return [chosen]
+    return found

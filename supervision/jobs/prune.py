@@ -31,7 +31,8 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
     documents = job.documents()
     connection = given.connection
     if connection is not None:
-        only(connection, [one.id for one in (await Connections(documents).list()).items])
+        there = [one.id for one in (await Connections(documents).list()).items]
+        [connection] = only(connection, there)
     now = time.time()
     removed = await prune(
         documents,

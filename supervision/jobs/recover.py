@@ -6,12 +6,14 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
+from actors.redis.connection_ids import name_of
 from actors.redis.leases import Leases, poke
 from actors.state.connections import Connections
 from supervision.jobs.job import CannotDo, only
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Sequence
 
     from supervision.jobs.job import Job
 
@@ -33,10 +35,10 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
     chosen = only(given.connection, there)
     asked = [one for one in chosen if await _state(leases, one) not in WELL]
     if job.dry_run:
-        return {"connections": len(chosen), "asked": asked}
+        return {"connections": len(chosen), "asked": _names(asked)}
     for connection in asked:
         await registry.ask_recover(connection)
-        job.tell(connection=connection, asked=True)
+        job.tell(connection=name_of(connection), asked=True)
     await poke(redis)
     left, deadline = list(asked), time.monotonic() + given.within
     while left and time.monotonic() < deadline:
@@ -44,10 +46,16 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
         back = [one for one in left if await _state(leases, one) in WELL]
         left = [one for one in left if one not in back]
         for connection in back:
-            job.tell(connection=connection, done=len(asked) - len(left), of=len(asked))
+            done = len(asked) - len(left)
+            job.tell(connection=name_of(connection), done=done, of=len(asked))
     if left:
-        raise CannotDo("not_recovered", f"Not back within {given.within:g} s: {', '.join(left)}.")
-    return {"connections": len(chosen), "asked": asked}
+        late = ", ".join(_names(left))
+        raise CannotDo("not_recovered", f"Not back within {given.within:g} s: {late}.")
+    return {"connections": len(chosen), "asked": _names(asked)}
+
+
+def _names(connections: Sequence[str]) -> list[str]:
+    return [name_of(each) for each in connections]
 
 
 async def _state(leases: Leases, connection: str) -> str | None:

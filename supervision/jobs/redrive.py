@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.queue.dead_letters import Which
 from actors.queue.lanes import Lanes
+from actors.redis.connection_ids import name_of
 from actors.state.connections import Connections
 from supervision.jobs.job import only
 
@@ -31,7 +32,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
     for connection in only(given.connection, there):
         count = await (_count if job.dry_run else _redrive)(lanes, connection, which)
         total += count
-        job.tell(connection=connection, letters=count)
+        job.tell(connection=name_of(connection), letters=count)
     return {"letters": total}
 
 

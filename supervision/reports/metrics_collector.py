@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from actors.metrics.counters import Lag, measures
+from actors.redis.connection_ids import name_of
 from actors.runtime.actor_base import resident
 from supervision.reports import metrics_file
 from supervision.reports.recovery_log import count
@@ -54,7 +55,7 @@ class Tallying:
 
     def told(self, child: Child, told: Mapping[str, Any]) -> None:
         """A child said how it is, or why it ended."""
-        role, connection = child.role, child.serves or ""
+        role, connection = child.role, name_of(child.serves or "")
         if role == "connection" and not connection:
             role = "standby"
         gauges: list[Sample] = list(told.get("gauges", ()))
@@ -88,7 +89,7 @@ class Tallying:
 
     def forget(self, connection: str) -> None:
         """A connection was removed."""
-        self._tally.forget(connection)
+        self._tally.forget(name_of(connection))
 
     async def keep(self, children: Iterable[Child]) -> None:
         """Write for ever; `children` are those that there are, read anew each time."""

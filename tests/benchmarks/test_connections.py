@@ -97,6 +97,7 @@ def test_messages_per_second(
     remarks, and depends less on what else the machine does.
     """
     settings, names = Settings.load(instance.data), NAMES[:connections]
+    ids = [instance.incarnation(name) for name in names]
     simulator = instance.process("simulator").pid
     parts = {
         "connection": [instance.process("connection", name).pid for name in names],
@@ -132,8 +133,8 @@ def test_messages_per_second(
                             part: busy.enter_context(share(*pids)) for part, pids in parts.items()
                         }
                         sim = busy.enter_context(share(simulator))
-                        seconds = asyncio.run(through(settings, names, count))
-                    asyncio.run(mirrored(settings, names))
+                        seconds = asyncio.run(through(settings, ids, count))
+                    asyncio.run(mirrored(settings, ids))
                     ours.append(count * connections / seconds)
                     shares.append(sim.value)
                     for part, spent in spents.items():
@@ -192,16 +193,18 @@ def test_first_message_after_a_kill(figures: Figures, instance: Instance, tmp_pa
         engine.ask(CONTACTS[:1], 1, "session")
         engine.seconds()
     ours, alone, parts = [], [], []
+    settings = Settings.load(instance.data)
     with share(simulator) as busy:
         for turn, name in enumerate(NAMES[:ROUNDS]):
             until("a standby waits", lambda: instance.process("standby"), 30)
             time.sleep(2)  # it is idle, and so is the machine
-            asyncio.run(through(Settings.load(instance.data), [name], 1))
-            asyncio.run(mirrored(Settings.load(instance.data), [name]))
+            connection = instance.incarnation(name)
+            asyncio.run(through(settings, [connection], 1))
+            asyncio.run(mirrored(settings, [connection]))
             victim = instance.process("connection", name)
-            killed, sent = asyncio.run(first_message(Settings.load(instance.data), name, victim))
-            noticed = logged(instance, "end", name, killed)
-            serves = logged(instance, "serve", name, killed)
+            killed, sent = asyncio.run(first_message(settings, connection, victim))
+            noticed = logged(instance, "end", connection, killed)
+            serves = logged(instance, "serve", connection, killed)
             ours.append(sent - killed)
             parts.append((noticed - killed, serves - noticed, sent - serves))
             time.sleep(4)  # the next standby is being made meanwhile

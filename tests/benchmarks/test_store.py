@@ -194,9 +194,11 @@ async def an_hour(firestore: Firestore, valkey: Valkey) -> tuple[int, int, dict[
     )
     observing = Observing(documents.batch, interval=HOUR)
     seen = Observed("open", epoch=1, since=now, beat=now)
-    for number in range(CONNECTIONS):
-        await Connections(documents).create(f"c{number}")
-        await observing.report(f"c{number}", seen)
+    connections = [
+        (await Connections(documents).create(f"c{number}")).id for number in range(CONNECTIONS)
+    ]
+    for connection in connections:
+        await observing.report(connection, seen)
     await health.round()
     firestore.counts(reset=True)
     beats = rounds = 0
@@ -204,8 +206,8 @@ async def an_hour(firestore: Firestore, valkey: Valkey) -> tuple[int, int, dict[
         now += settings.heartbeat_interval / 1000
         await health.round()
         rounds += 1
-        for number in range(CONNECTIONS):
-            await observing.report(f"c{number}", replace(seen, beat=now))
+        for connection in connections:
+            await observing.report(connection, replace(seen, beat=now))
             beats += 1
     await observing.flush()  # as once in HOUR
     counted = firestore.counts()

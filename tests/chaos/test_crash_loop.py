@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.redis.connection_ids import name_of
 from supervision.reports import process_files
 from tests.chaos.harness.judge import judge, settled, verdict
 from tests.chaos.harness.traffic import Traffic
@@ -47,7 +48,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 
 def owner(instance: Instance) -> int | None:
     for entry in process_files.read(instance.data):
-        if entry.connection == LOOPING:
+        if name_of(entry.connection or "") == LOOPING:
             return entry.pid
     return None
 

@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from actors.config.settings import Settings
+from actors.redis.connection_ids import name_of
 from actors.redis.leases import EXPIRES
 from tests.chaos.harness.cluster import Cluster, ClusterInstance, restart_until
 from tests.chaos.harness.outage import frozen
@@ -68,7 +69,8 @@ def frozen_between_commits(instance: ClusterInstance, node: Node) -> list[psutil
     That lock is the file system's, and no epoch takes it away: who stops inside a commit keeps a
     shared file from everybody for as long as it stands still.
     """
-    files = [instance.data / "sessions" / name / "session.db" for name in instance.served_on(node)]
+    served = map(instance.incarnation, instance.served_on(node))
+    files = [instance.data / "sessions" / each / "session.db" for each in served]
     for _ in range(50):
         frozen = node.freeze()
         if not any(locked(file) for file in files):
@@ -90,7 +92,7 @@ def let_go(instance: ClusterInstance) -> set[tuple[str, int]]:
     """Which connections an owner gave up because its lease ran out, and its pid, as it said itself."""
     lines = map(json.loads, (instance.data / "logs" / "connection.log").read_text().splitlines())
     return {
-        (line["connection"], int(line["by"].rpartition("/")[2]))
+        (name_of(line["connection"]), int(line["by"].rpartition("/")[2]))
         for line in lines
         if line["action"] == "lapse"
     }

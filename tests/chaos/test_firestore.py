@@ -95,9 +95,9 @@ def healed(traffic: Traffic, received: int) -> float:
     return time.monotonic() - begun
 
 
-def waiting(instance: Instance) -> set[str]:
-    """The ids of messages that the connection has not been told are stored."""
-    file = instance.data / "sessions" / CONNECTION / "session.db"
+def waiting(instance: Instance, connection: str) -> set[str]:
+    """The ids of messages that the connection with this id has not been told are stored."""
+    file = instance.data / "sessions" / connection / "session.db"
     database = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
     try:
         rows = database.execute(
@@ -105,7 +105,7 @@ def waiting(instance: Instance) -> set[str]:
         ).fetchall()
     finally:
         database.close()
-    return {incoming_id(CONNECTION, *row) for row in rows}
+    return {incoming_id(connection, *row) for row in rows}
 
 
 @pytest.mark.usefixtures("undisturbed")
@@ -177,10 +177,11 @@ def test_the_state_manager_killed_while_firestore_is_slow(
         firestore.strike("late", methods=["Commit"], seconds=SLOW)
         state = instance.process("state")
         untold: set[str] = set()
+        connection = instance.incarnation(CONNECTION)
 
         def caught() -> bool:
             state.suspend()  # whatever was written now, nobody is told of it any more
-            untold.update(waiting(instance) & firestore.written(MESSAGES).keys())
+            untold.update(waiting(instance, connection) & firestore.written(MESSAGES).keys())
             if not untold:
                 state.resume()
             return bool(untold)
@@ -197,7 +198,7 @@ def test_the_state_manager_killed_while_firestore_is_slow(
             f" commits take {SLOW} s: stored again after {took:.1f} s"
         )
     assert took < BOUND
-    until("all is settled", lambda: not waiting(instance), BOUND)
+    until("all is settled", lambda: not waiting(instance, connection), BOUND)
     there = {each["id"] for each in instance.messages(connection=CONNECTION, direction="in")}
     assert untold <= there
     assert {times for each, times in firestore.written(MESSAGES).items() if each in there} == {1}

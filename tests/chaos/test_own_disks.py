@@ -11,10 +11,12 @@ import json
 import shutil
 import time
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.redis.connection_ids import name_of
 from tests.chaos.harness.cluster import Cluster, ClusterInstance, restart_until
 from tests.chaos.harness.trial import Trial
 from tests.processes.gcs import BUCKET, Gcs
@@ -22,7 +24,6 @@ from tests.processes.instance import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.run.figures import Figure
 
@@ -73,7 +74,7 @@ def restored(instance: ClusterInstance) -> Counter[str]:
     log = instance.data / "logs" / "connection.log"  # none where all of them are elsewhere
     lines = map(json.loads, log.read_text().splitlines() if log.exists() else ())
     return Counter(
-        line["connection"]
+        name_of(line["connection"])
         for line in lines
         if (line["action"], line.get("source")) == ("restore", "vault")
     )
@@ -90,9 +91,10 @@ def test_a_host_that_dies_with_its_disk_takes_nothing_along(
         "what only this host has is not to be served there"
     )
     for name in there:
-        assert (node.disk / "sessions" / name / "session.db").exists()
+        session = Path("sessions") / instance.incarnation(name)
+        assert (node.disk / session / "session.db").exists()
         # What lies here is of before, or nothing: only the bucket has what is served there.
-        shutil.rmtree(instance.data / "sessions" / name, ignore_errors=True)
+        shutil.rmtree(instance.data / session, ignore_errors=True)
     copies = restored(instance)
     before = {name: instance.connection(name) for name in CONNECTIONS}
     with Trial(instance, connection, CONNECTIONS[connection], figure) as trial:

@@ -167,7 +167,7 @@ def test_processes_that_outgrow_their_memory_are_drained_and_restarted(
         recovery(instance, trial.struck_at, role="gateway", cause="memory")["action"] == "restarted"
     )
     assert action["action"] == "restarted"
-    assert action["connection"] == CONNECTION
+    assert action["connection"] == instance.incarnation(CONNECTION)
     after = instance.connection(CONNECTION)
     assert after["epoch"] == before["epoch"] + 1
     assert after["restarts"] == before["restarts"], "it let go by itself, nobody took it away"

@@ -116,7 +116,10 @@ def test_away(instance: Instance, seconds: float, figure: Figure) -> None:
     assert not trial.traffic.refused, "the spool accepts"
     assert took < BOUND
     assert instance.connection(OTHER)["epoch"] == epoch + 1
-    assert recovery(instance, begun_at, connection=OTHER)["action"] == "restarted"
+    assert (
+        recovery(instance, begun_at, connection=instance.incarnation(OTHER))["action"]
+        == "restarted"
+    )
     assert cleared["cleared_at"] > cleared["raised_at"] >= begun_at
     until("nothing is wrong", lambda: health(instance)["status"] == "healthy" or None, 20)
     assert "redis_away" not in shown_alerts(instance)

@@ -50,7 +50,7 @@ def login_hangs(instance: Instance) -> Iterator[None]:
 @contextmanager
 def file_is_held(instance: Instance) -> Iterator[None]:
     """Somebody else has it for himself, from before the old owner is dead until the end."""
-    file = instance.data / "sessions" / STUCK / "session.db"
+    file = instance.data / "sessions" / instance.incarnation(STUCK) / "session.db"
     holder = sqlite3.connect(file, timeout=10, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     yield

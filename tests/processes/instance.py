@@ -195,6 +195,10 @@ class Instance:
         )
         return found
 
+    def incarnation(self, connection: str) -> str:
+        """Its id below the API: in Redis, in the store, in the logs and under ``sessions/``."""
+        return str(self.connection(connection)["incarnation"])
+
     def message(self, message: str) -> dict[str, Any]:
         found: dict[str, Any] = self.api.get(f"/api/messages/{message}").raise_for_status().json()
         return found

@@ -29,6 +29,7 @@ from actors.state.documents import (
     WEBHOOKS,
 )
 from actors.state.events.log import EventLog
+from actors.state.limited import end_limited
 from actors.state.messages.received import incoming
 from actors.state.recovery_actions import recovery_action
 from actors.state.sqlite.store import SqliteDocuments
@@ -104,9 +105,10 @@ def test_health_status() -> None:
 async def test_connections_and_keys(tmp_path: Path) -> None:
     store = SqliteDocuments(tmp_path / "state.db")
     connections = Connections(store)
-    await connections.create("shop")
-    assert await connections.observe("shop", Observed("open"))
-    await create(store, name="x", scopes=["read"], connections=None)
+    made = await connections.create("shop")
+    assert await connections.observe(made.id, Observed("open"))
+    await create(store, name="x", scopes=["read"], connections=[made.id])
+    await end_limited(store, made.id)
     (key,) = (await store.query(API_KEYS)).items
     check(API_KEYS, key)
     await revoke(store, key["id"])

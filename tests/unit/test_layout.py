@@ -49,6 +49,7 @@ SHARED = {
     "actors.metrics.counters",
     "actors.redis.client",
     "actors.redis.commands",
+    "actors.redis.connection_ids",
     "actors.redis.keys",
     "actors.redis.leases",
     "actors.redis.pipeline",

@@ -19,6 +19,7 @@ from actors.connection.backup.bucket.port import Conflict
 from actors.connection.backup.envelope import Header, Tampered, peek, rewrap, seal, unseal
 from actors.connection.backup.session_snapshot import remove, snapshot
 from actors.connection.session.session import Session, SessionDamaged, SessionUnavailable
+from actors.redis import connection_ids
 from actors.redis.session_position import Position
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ log = structlog.get_logger()
 KEPT: Final = 5
 """Copies of a connection that stay; the others go once a newer one is there."""
 
-_NAME: Final = re.compile(r"sessions/([a-z0-9_-]+)/(\d{12})-(\d{12})", re.ASCII)
+_NAME: Final = re.compile(rf"sessions/({connection_ids.ID})/(\d{{12}})-(\d{{12}})", re.ASCII)
 
 SCRATCH: Final = "session.snapshot"
 """Where a snapshot lies until it is sealed, beside its session: as secret as that."""

@@ -3,6 +3,9 @@
 
 function transitions.accept(
     id, spare, key, fingerprint, keep, chat, kind, text, priority, send_at, content)
+    if call('EXISTS', BASE .. ':deleted') == 1 then
+        return {'deleted'}
+    end
     if key ~= '' then
         local first = call('GET', BASE .. ':idempotency:' .. key)
         if first then

@@ -19,6 +19,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.messages.content import Delete, Edit, PollVote, Reaction
+from actors.redis.connection_ids import id_of
 from actors.state.events.event import Event
 
 if TYPE_CHECKING:
@@ -98,9 +99,10 @@ def of_connection(before: Document | None, after: Document | None) -> Sequence[E
     if (known.get("state"), known.get("cause")) == (seen["state"], seen["cause"]):
         return ()
     names = ("state", "cause", "epoch", "since", "account", "retry_at")
-    data = {"id": after["id"], **{name: seen.get(name) for name in names}}
-    key = _key("connection.state", after["id"], *(seen.get(each) for each in names[:4]))
-    return (Event(key, "connection.state", after["id"], float(seen["since"]), data),)
+    connection = id_of(after["id"], after.get("incarnation"))
+    data = {"id": connection, **{name: seen.get(name) for name in names}}
+    key = _key("connection.state", connection, *(seen.get(each) for each in names[:4]))
+    return (Event(key, "connection.state", connection, float(seen["since"]), data),)
 
 
 def of_alert(before: Document | None, after: Document | None) -> Sequence[Event]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 ARRIVALS = 1_000_000
 
 FORMER = "~"
-"""Behind the connection of messages whose connection was deleted; no connection's id has it."""
+"""Behind the connection of messages whose connection was deleted before connections had incarnations."""
 
 _PROOF = {"sent": 0, "delivered": 1, "read": 2}
 
@@ -73,12 +73,6 @@ def incoming(connection: str, item: Mapping[str, Any], now: float) -> Document:
         if file_of(content) is not None:
             document["media"] = dict(PENDING)
     return document
-
-
-def retiring(document: Document) -> Write:
-    """The write that keeps a stored message out of the list of who has the connection's id next."""
-    former = document["connection"] + FORMER
-    return Write("merge", MESSAGES, document["id"], {"connection": former})
 
 
 def connection_of(document: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ def list_(connection: Some = None, data: Data = DATA, as_json: Json = False) -> 
     from gateway.cli.backup import bucket_access
 
     found = bucket_access.run(directory(data), lambda desk: desk.show(connection))
-    columns = ("connection", "copy", "at", "size")
+    columns = ("incarnation", "copy", "at", "size")
     output.show({"items": found}, columns, as_json=as_json, empty="There is no copy.")
 
 
@@ -41,7 +41,7 @@ def create(connection: Some = None, data: Data = DATA, as_json: Json = False) ->
     from gateway.cli.backup import bucket_access
 
     made = bucket_access.run(directory(data), lambda desk: desk.create(connection))
-    columns = ("connection", "copy", "size")
+    columns = ("incarnation", "copy", "size")
     output.show({"items": made}, columns, as_json=as_json, empty="There is no session here.")
 
 
@@ -57,7 +57,7 @@ def verify(
     from gateway.cli.backup import bucket_access
 
     found = bucket_access.run(directory(data), lambda desk: desk.verify(connection, every=every))
-    columns = ("connection", "copy", "ok", "linked", "waiting", "why")
+    columns = ("incarnation", "copy", "ok", "linked", "waiting", "why")
     output.show({"items": found}, columns, as_json=as_json, empty="There is no copy.")
     if not all(one["ok"] for one in found):
         raise typer.Exit(1)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import tempfile
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,18 +25,21 @@ from actors.connection.session.session import (
     SessionTooNew,
     SessionUnavailable,
 )
-from actors.redis import keys
 from actors.redis.client import RedisAway, connect
+from actors.redis.connection_ids import is_connection, name_of
 from actors.redis.leases import Leases, Owner
 from actors.redis.session_position import Position
 from actors.runtime import hosts
+from actors.state.connections import ConnectionExists, Connections
+from actors.state.documents import StoreAway
+from actors.state.open_store import open_documents
 from gateway.cli import output
 from gateway.cli.instance.preparation import running
 from supervision.jobs.copies import verified
 from supervision.keeper.manifest import Plan, Unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 T = TypeVar("T")
 
@@ -93,8 +97,8 @@ class Desk:
         made = []
         found = sorted(self._settings.sessions.glob(f"*/{SESSION_FILE}"))
         if connection is not None:
-            found = [self._file(connection)]
-            if not found[0].is_file():
+            found = [file for file in found if _is(file.parent.name, connection)]
+            if not found:
                 raise CannotDo(f"There is no session of {connection} here.")
         for file in found:
             # Not where the owner puts its own.
@@ -114,19 +118,30 @@ class Desk:
                 _shown(copy) | await verified(self._vault, copy, Path(scratch)) for copy in copies
             ]
 
-    async def restore(self, connection: str, which: str | None) -> dict[str, Any]:
-        """Put a copy in the place of the session, under a lease where anybody may take one."""
-        file = self._file(connection)
-        copies = await self._vault.copies(connection)
-        copy = _chosen(connection, copies, which)
+    async def restore(self, named: str, which: str | None) -> dict[str, Any]:
+        """Put a copy in the place of the session, under a lease where anybody may take one.
+
+        Of connections that were deleted there are no copies. So where the connection has none, or is
+        not known, what there is of its name is left of an instance that was lost: a connection that is
+        not known is registered, stopped, as it was.
+        """
+        known = await self._registered(named)
+        copies = [] if known is None else await self._vault.copies(known)
+        copies = copies or await self._copies(name_of(named))
+        copy = _chosen(named, copies, which)
+        connection = known or copy.connection
+        file = self._settings.sessions / connection / SESSION_FILE
         await asyncio.to_thread(file.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
         restoring = file.with_name(f"{RESTORING}-{os.getpid()}")
         await self._vault.restore(copy, restoring)
         try:
-            known = max(one.position.epoch for one in copies)
-            epoch = await self._under_lease(connection, file, restoring, known)
+            newest = max(one.position.epoch for one in copies)
+            epoch = await self._under_lease(connection, file, restoring, newest)
         finally:
             await asyncio.to_thread(remove, restoring)
+        if known is None:
+            async with self._registry() as registry:
+                await registry.create(name_of(connection), id=connection, desired="stopped")
         return _shown(copy) | {"epoch": epoch}
 
     async def rewrap(self) -> dict[str, Any]:
@@ -146,7 +161,8 @@ class Desk:
             before = await leases.read(connection)
             if before is not None and before.owner is not None:
                 raise CannotDo(
-                    f"{connection} is served: `teimoso connections stop {connection}` first."
+                    f"{(name := name_of(connection))} is served:"
+                    f" `teimoso connections stop {name}` first."
                 )
             owner = Owner("backup", os.getpid(), hosts.here())
             lease = await leases.take(connection, owner, with_file)
@@ -179,14 +195,33 @@ class Desk:
         return own and not running(self._settings.data)
 
     async def _copies(self, connection: str | None) -> list[Copy]:
-        if connection is not None:
-            self._file(connection)
-        return await self._vault.copies(connection)
-
-    def _file(self, connection: str) -> Path:
-        if not keys.is_connection(connection):
+        if connection is not None and not is_connection(connection):
             raise CannotDo(f"{connection!r} is not the id of a connection.")
-        return self._settings.sessions / connection / SESSION_FILE
+        copies = await self._vault.copies()
+        found = [copy for copy in copies if connection is None or _is(copy.connection, connection)]
+        return found if connection is None else sorted(found, key=lambda copy: copy.at)
+
+    async def _registered(self, named: str) -> str | None:
+        async with self._registry() as registry:
+            found = await registry.get(named)
+        return None if found is None else found.id
+
+    @asynccontextmanager
+    async def _registry(self) -> AsyncIterator[Connections]:
+        documents = open_documents(self._settings)
+        try:
+            yield Connections(documents)
+        except StoreAway:
+            raise CannotDo("The state store does not say which connections there are.") from None
+        except ConnectionExists:
+            raise CannotDo("A connection of that name is being removed: try again soon.") from None
+        finally:
+            await documents.close()
+
+
+def _is(connection: str, named: str) -> bool:
+    """Whether a connection is meant by a name, or by an id."""
+    return named in (connection, name_of(connection))
 
 
 def _epoch(file: Path) -> int:
@@ -212,7 +247,8 @@ def _chosen(connection: str, copies: list[Copy], which: str | None) -> Copy:
 def _shown(copy: Copy) -> dict[str, Any]:
     epoch, commit = copy.position
     return {
-        "connection": copy.connection,
+        "connection": name_of(copy.connection),
+        "incarnation": copy.connection,
         "copy": f"{epoch}-{commit}",
         "epoch": epoch,
         "commit": commit,

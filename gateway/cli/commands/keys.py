@@ -29,7 +29,7 @@ def list_(data: Data = DATA, as_json: Json = False) -> None:
     items = asyncio.run(_list(directory(data)))
     output.show(
         {"items": items, "next": None},
-        ("id", "name", "scopes", "connections", "created_at"),
+        ("id", "name", "scopes", "connections", "created_at", "ended_at"),
         as_json=as_json,
         empty="There is no key yet.",
     )
@@ -49,14 +49,10 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Make a key and show it, this once."""
-    from actors.redis.keys import is_connection
     from gateway.http.api_keys import SCOPES
 
     if not name.strip() or not name.isprintable():
         output.refuse("Give the key a name that can be printed.")
-    for connection in connections or ():
-        if not is_connection(connection):
-            output.refuse(f"{connection} cannot be a connection: 1 to 64 of a-z, 0-9, _ and -.")
     wanted = scopes or ["admin"]
     unknown = [scope for scope in wanted if scope not in SCOPES]
     if unknown:
@@ -85,12 +81,17 @@ def revoke(
 
 async def _list(data: Path) -> list[dict[str, Any]]:
     from actors.state.documents import API_KEYS
+    from gateway.schemas import presenters
 
     async with _documents(data) as documents:
         items = (await documents.query(API_KEYS)).items
-    shown = ("id", "name", "scopes", "connections", "created_at")
     return [
-        {**{name: item[name] for name in shown}, "created_at": output.moment(item["created_at"])}
+        {
+            **{name: item[name] for name in ("id", "name", "scopes")},
+            "connections": presenters.limited(item["connections"], item.get("ended", ())),
+            "created_at": output.moment(item["created_at"]),
+            "ended_at": (ended := item.get("ended_at")) and output.moment(ended),
+        }
         for item in items
     ]
 
@@ -98,14 +99,21 @@ async def _list(data: Path) -> list[dict[str, Any]]:
 async def _create(
     data: Path, name: str, scopes: list[str], connections: list[str] | None
 ) -> dict[str, Any]:
+    from actors.state.connections import Connections
     from gateway.http import api_keys
 
     async with _documents(data) as documents:
+        ids = []
+        for named in connections or ():
+            found = await Connections(documents).get(named)
+            if found is None:
+                output.refuse(f"There is no connection {named}: create it first.")
+            ids.append(found.id)
         identifier, token = await api_keys.create(
             documents,
             name=name,
             scopes=[scope for scope in api_keys.SCOPES if scope in scopes],
-            connections=connections,
+            connections=ids or None,
         )
     return {"id": identifier, "key": token}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from actors.redis.connection_ids import name_of
 from gateway.cli import output
 from gateway.cli.instance import view
 
@@ -47,7 +48,12 @@ def rows(seen: View) -> Iterator[tuple[object, ...]]:
             continue
         shown.add(entry.role)
         note = seen.notes.get(entry.role)
-        state = states.get(entry.connection or "") or (note.state if note else "runs")
-        yield entry.role, entry.connection, entry.pid, state
+        name = name_of(entry.connection or "")
+        yield (
+            entry.role,
+            name or None,
+            entry.pid,
+            states.get(name) or (note.state if note else "runs"),
+        )
     if helpers:
         yield "ray", None, f"and {helpers} more", "runs"

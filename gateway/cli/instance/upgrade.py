@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from actors.config.settings import Settings
 from actors.redis.client import RedisAway, connect
+from actors.redis.connection_ids import name_of
 from actors.redis.leases import Leases, poke
 from actors.runtime.atomic_files import write_atomically
 from actors.state.connections import ConnectionNotFound, Connections
@@ -195,7 +196,7 @@ async def _connections(data: Path, old: Old, asked: Asked, tell: Callable[[str],
             if before is None or before.owner is None or _serves_new(data, before, old):
                 continue
             await _one(registry, redis, leases, before, asked.within)
-            tell(f"connection {connection}")
+            tell(f"connection {name_of(connection)}")
             await asyncio.sleep(asked.pause)
     finally:
         await documents.close()
@@ -220,7 +221,7 @@ async def _one(
         if time.monotonic() > deadline:
             state = "gone" if now is None else now.state
             raise Stopped(
-                f"{before.connection} was {before.state} and is {state} after {within:.0f} s,"
+                f"{name_of(before.connection)} was {before.state} and is {state} after {within:.0f} s,"
                 " so the others go on with the old code."
             )
         await asyncio.sleep(LOOK)

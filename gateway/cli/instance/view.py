@@ -11,6 +11,7 @@ import psutil
 
 from actors.config.settings import Settings
 from actors.redis.client import RedisAway, connect
+from actors.redis.connection_ids import name_of
 from actors.redis.leases import Leases
 from actors.state.connections import Connections
 from actors.state.documents import StoreAway
@@ -75,7 +76,7 @@ class View:
             "processes": [
                 {
                     "role": entry.role,
-                    "connection": entry.connection,
+                    "connection": entry.connection and name_of(entry.connection),
                     "pid": entry.pid,
                     "name": self.names.get(entry.pid),
                 }
@@ -157,7 +158,7 @@ def lines_of(
         owner = None if lease is None or lease.owner is None else lease.owner.pid
         lives = (connection.id, owner) in serving
         state = None if lease is None else lease.state
-        lines.append(Line(connection.id, connection.desired, state, owner if lives else None))
+        lines.append(Line(connection.name, connection.desired, state, owner if lives else None))
     return lines
 
 

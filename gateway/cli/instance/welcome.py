@@ -6,6 +6,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
+from actors.redis.connection_ids import name_of
 from gateway.cli import output
 from gateway.cli.api_client import reachable
 from supervision.keeper.parts.definitions import PROCESSES
@@ -43,7 +44,7 @@ def facts(data: Path, plan: Plan, key: str | None, attached: Sequence[str]) -> d
         "processes": [
             {
                 "role": entry.role,
-                "connection": entry.connection,
+                "connection": entry.connection and name_of(entry.connection),
                 "pid": entry.pid,
                 "where": where.get(entry.role),
             }

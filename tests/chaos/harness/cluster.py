@@ -17,6 +17,7 @@ import psutil
 
 from actors.config.settings import Settings
 from actors.redis.client import connect
+from actors.redis.connection_ids import name_of
 from actors.redis.leases import Leases
 from supervision.keeper.parts import ports, ray_head
 from tests.chaos.harness.node import START, Node, join, run, wait_for
@@ -160,10 +161,10 @@ class ClusterInstance(Instance):
         listed = self.api.get("/api/connections").raise_for_status().json()["items"]
         redis = connect(Settings.load(self.data))
         try:
-            leases = await Leases(redis).read_all([each["id"] for each in listed])
+            leases = await Leases(redis).read_all([each["incarnation"] for each in listed])
         finally:
             await redis.aclose()
-        owners = {name: lease.owner for name, lease in leases.items()}
+        owners = {name_of(each): lease.owner for each, lease in leases.items()}
         return {name: (one.node, one.pid) for name, one in owners.items() if one is not None}
 
     def move_root(self, node: Node) -> None:

@@ -166,7 +166,7 @@ def _disk_gone(scene: Scene, party: Party) -> Struck:
     fault may have stopped it for good; then it stays so.
     """
     connection = party.connection
-    session = scene.instance.data / "sessions" / connection
+    session = scene.instance.data / "sessions" / scene.incarnation(connection)
     root, owner = holder(scene, "root"), holder(scene, "connection", connection)
     scene.burst(party)
     with nullcontext() if stopped(root) else frozen(root):

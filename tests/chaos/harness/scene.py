@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from actors.redis.connection_ids import name_of
 from supervision.keeper.parts.definitions import PROCESSES
 from supervision.reports import process_files
 from tests.chaos.harness.traffic import Party
@@ -84,9 +85,19 @@ class Scene:
         """Who has the role now, by the files that need no part of the instance to be read."""
         data = self.instance.data
         for entry in (*process_files.read(data, PROCESSES), *process_files.read(data)):
-            if entry.role == role and connection in (None, entry.connection):
+            if entry.role == role and connection in (None, name_of(entry.connection or "")):
                 return entry.pid
         return None
+
+    def incarnation(self, connection: str) -> str:
+        """As `Instance.incarnation`. A gateway that is away is waited for."""
+
+        def look() -> str | None:
+            with suppress(httpx.HTTPStatusError):
+                return self.instance.incarnation(connection)
+            return None
+
+        return until(f"{connection} is shown", look, 120)
 
     def replaced(self, role: str, old: int, connection: str | None = None) -> bool:
         return self.pid(role, connection) not in (None, old)

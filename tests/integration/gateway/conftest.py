@@ -31,8 +31,7 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 def gateway(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """One gateway a module, with the connection ``shop``; who kills takes `own_gateway`."""
     with Gateway(tmp_path_factory.mktemp("gateway"), valkey) as served:
-        made = served.api.post("/api/connections", json={"id": "shop"})
-        assert made.status_code == 201, made.text
+        served.connect()
         yield served
 
 
@@ -50,8 +49,7 @@ def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
 @pytest.fixture
 def own_gateway(own_valkey: Valkey, tmp_path: Path) -> Iterator[Gateway]:
     with Gateway(tmp_path / "gateway", own_valkey) as served:
-        made = served.api.post("/api/connections", json={"id": "shop"})
-        assert made.status_code == 201, made.text
+        served.connect()
         yield served
 
 
@@ -88,6 +86,5 @@ def small(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with Gateway(
         tmp_path_factory.mktemp("small"), valkey, media_max_bytes=200_000, media_url_private=True
     ) as served:
-        made = served.api.post("/api/connections", json={"id": "shop"})
-        assert made.status_code == 201, made.text
+        served.connect()
         yield served

@@ -9,12 +9,15 @@ import re
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 from jsonschema import Draft202012Validator
 
+from actors.redis.connection_ids import name_of
+from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 from gateway.app import OPERATIONS
 from gateway.http.api_keys import ensure_first
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from tests.processes.valkey import Valkey
 
 KEY = "tmo_" + "k" * 43
+SHOP, OTHER = "shop--T00000000000", "other--T00000000000"
+"""The ids of the connections ``shop`` and ``other`` of each gateway (`Gateway.connect`)."""
 ROOT = Path(__file__).resolve().parents[3]
 START_SECONDS = 60.0
 
@@ -140,6 +145,19 @@ class Gateway:
         documents = open_documents(self.settings)
         try:
             await ensure_first(documents, KEY)
+        finally:
+            await documents.close()
+
+    def connect(self, connection: str = SHOP) -> None:
+        """Have a connection with this id; called where an event loop runs as well."""
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, self._connect(connection)).result()
+        self.api.get(f"/api/connections/{connection}").raise_for_status()  # and it knows of it
+
+    async def _connect(self, connection: str) -> None:
+        documents = open_documents(self.settings)
+        try:
+            await Connections(documents).create(name_of(connection), id=connection)
         finally:
             await documents.close()
 

@@ -40,7 +40,7 @@ async def test_a_round_sees_connections_queue_redis_and_store(
 ) -> None:
     registry, leases, lanes = Connections(documents), Leases(redis), Lanes(redis, settings)
     for name in ("a", "b", "c", "d"):
-        await registry.create(name)
+        await registry.create(name, id=name)
         lease = await leases.take(name, Owner(f"connection:{name}", os.getpid(), hosts.here()))
         state = "failed" if name == "d" else "open"
         await leases.report(name, lease.epoch, state=state, cause=None, since=time.time())
@@ -60,7 +60,7 @@ async def test_a_connection_whose_owner_is_gone_is_not_active(
 ) -> None:
     """G14: whatever its lease still says."""
     registry, leases = Connections(documents), Leases(redis)
-    await registry.create("shop")
+    await registry.create("shop", id="shop")
     lease = await leases.take("shop", Owner("connection:shop", os.getpid(), hosts.here(), "0:0"))
     await leases.report("shop", lease.epoch, state="open", cause=None, since=time.time())
     await monitor.round()
@@ -71,7 +71,7 @@ async def test_redis_goes_and_comes_back(
     monitor: Monitor, valkey: Valkey, settings: Settings, documents: Documents, redis: Redis
 ) -> None:
     registry, leases = Connections(documents), Leases(redis)
-    await registry.create("shop")
+    await registry.create("shop", id="shop")
     lease = await leases.take("shop", Owner("connection:shop", os.getpid(), hosts.here()))
     await leases.report("shop", lease.epoch, state="failed", cause="banned", since=time.time())
     await monitor.round()
@@ -129,7 +129,7 @@ async def test_a_sweep_that_fails_again_and_again_is_left_out_for_a_while(
 ) -> None:
     now = 0.0
     registry = Connections(documents)
-    await registry.create("shop")
+    await registry.create("shop", id="shop")
     probes = Probes(
         redis,
         Leases(redis),
@@ -280,7 +280,7 @@ async def test_a_clock_that_is_set_forward_makes_no_owner_silent(
     monitor = Monitor(
         probes, Resources(settings.data), documents, Thresholds.of(settings), clock=wall
     )
-    await registry.create("shop")
+    await registry.create("shop", id="shop")
     lease = await leases.take("shop", Owner("connection:shop", os.getpid(), hosts.here()))
     await leases.report("shop", lease.epoch, state="open", cause=None, since=time.time())
     assert (await monitor.round()).reasons == ()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from actors.config.settings import Settings
     from actors.state.documents import Documents
 
-SHOP, DAY = "shop", 86_400.0
+SHOP, ID, DAY = "shop", "shop--K7Q2M9XA4TBC", 86_400.0
 ANA, SECRET = "15550100002@s.whatsapp.net", "nobody but the recipient reads this"
 OLD, NEW = "5e" * 32, "6f" * 32
 
@@ -98,7 +98,7 @@ def place(tmp_path: Path, valkey: Valkey, capfd: pytest.CaptureFixture[str]) -> 
     made = Place(tmp_path, valkey, capfd)
 
     async def create(_: Redis, documents: Documents) -> None:
-        await Connections(documents).create(SHOP)
+        await Connections(documents).create(SHOP, id=ID)
 
     made.do(create)
     return made
@@ -107,13 +107,13 @@ def place(tmp_path: Path, valkey: Valkey, capfd: pytest.CaptureFixture[str]) -> 
 def test_dead_letters_are_sent_again(place: Place) -> None:
     async def die(redis: Redis, _: Documents) -> None:
         lanes = Lanes(redis, place.settings)
-        lease = await Leases(redis).take(SHOP, Owner("connection:1", 7, "node"))
+        lease = await Leases(redis).take(ID, Owner("connection:1", 7, "node"))
         for number in range(12):
-            record = (await lanes.accept(Send(SHOP, ANA, SECRET))).record
-            await lanes.claim(SHOP, lease.epoch, 1, time.time())
+            record = (await lanes.accept(Send(ID, ANA, SECRET))).record
+            await lanes.claim(ID, lease.epoch, 1, time.time())
             code = "not_on_whatsapp" if number < 5 else "ack_timeout"
             await lanes.fail(
-                SHOP,
+                ID,
                 lease.epoch,
                 record.id,
                 code=code,
@@ -124,7 +124,7 @@ def test_dead_letters_are_sent_again(place: Place) -> None:
             )
 
     async def dead(redis: Redis, _: Documents) -> int:
-        return len(await Lanes(redis, place.settings).dead(SHOP, 100))
+        return len(await Lanes(redis, place.settings).dead(ID, 100))
 
     place.do(die)
     assert place.do(dead) == 12
@@ -146,10 +146,10 @@ async def _store(documents: Documents) -> dict[str, float]:
     kept = ("queued", "waiting", "sending", "accepted", "a status of tomorrow")
     ages = dict.fromkeys((*statuses, *kept), 100.0) | {"dead": 100.0}
     for status, age in ages.items():
-        message = {"at": now - age * DAY, "status": status, "connection": SHOP, "text": SECRET}
+        message = {"at": now - age * DAY, "status": status, "connection": ID, "text": SECRET}
         await documents.set(MESSAGES, f"old {status}", message)
     for name, status, age in (("young", "sent", 10.0), ("young dead", "dead", 35.0)):
-        message = {"at": now - age * DAY, "status": status, "connection": SHOP, "text": SECRET}
+        message = {"at": now - age * DAY, "status": status, "connection": ID, "text": SECRET}
         await documents.set(MESSAGES, name, message)
     return ages
 
@@ -187,7 +187,7 @@ def test_a_connection_is_exported_whole(place: Place) -> None:
         assert told[0] == {"job": "export-connection", "messages": 13}
         assert told[-1]["result"] == {"messages": 13, "file": str(file)}
         first, *messages = map(json.loads, file.read_text().splitlines())
-        assert first["connection"]["id"] == SHOP
+        assert first["connection"]["id"] == ID
         times = [message["at"] for message in messages]
         assert (len(times), times) == (13, sorted(times))
         assert {message["text"] for message in messages} == {SECRET}
@@ -217,7 +217,7 @@ def test_copies_are_verified_and_put_under_the_newest_key(place: Place) -> None:
     bucket = place.data / "bucket"
     bucket.mkdir()
     place.set(storage_bucket=str(bucket), session_encryption_key=OLD)
-    for name in (SHOP, "other"):
+    for name in (ID, "other"):
         session = place.data / "sessions" / name / "session.db"
         session.parent.mkdir(parents=True)
         Session.open(session, 1).close()
@@ -241,7 +241,7 @@ def test_copies_are_verified_and_put_under_the_newest_key(place: Place) -> None:
     told = place.run("verify-backups", "--connection", "newer", status=1)
     assert (told[0]["code"], told[0]["why"]) == ("session_too_new", "A newer release wrote it.")
 
-    (sealed,) = (bucket / "sessions" / SHOP).glob("*-*")
+    (sealed,) = (bucket / "sessions" / ID).glob("*-*")
     sealed.write_bytes(sealed.read_bytes()[:-1])
     place.refused("backup_damaged", "verify-backups")
     place.set(storage_bucket=str(bucket), session_encryption_key=OLD)
@@ -256,8 +256,8 @@ def test_a_connection_that_is_not_back_fails_the_job(place: Place) -> None:
 
     async def serve(redis: Redis, _: Documents) -> None:
         leases = Leases(redis)
-        lease = await leases.take(SHOP, Owner("connection:1", 7, "node"))
-        await leases.report(SHOP, lease.epoch, state="open", cause=None, since=1.0)
+        lease = await leases.take(ID, Owner("connection:1", 7, "node"))
+        await leases.report(ID, lease.epoch, state="open", cause=None, since=1.0)
 
     assert place.result("recover-connection", "--dry-run") == {"connections": 1, "asked": [SHOP]}
     assert place.do(asked) == 0

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.engine import NO_CODE, PairingCode, Qr
-from actors.queue.lanes import ABANDON_BATCH, Lanes, Send
+from actors.queue.lanes import ABANDON_BATCH, ConnectionDeleted, Lanes, Send
 from actors.redis import keys
 from actors.redis.client import connect
-from actors.redis.leases import LeaseMissing, Leases, Owner, poke, pokes
+from actors.redis.leases import TOMBSTONE, LeaseLost, LeaseMissing, Leases, Owner, poke, pokes
 from actors.redis.session_position import Position
 from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
@@ -218,7 +218,9 @@ async def test_backoff_goes_on_across_epochs(desk: Desk) -> None:
 
 
 @SEVERAL_CONNECTIONS
-async def test_a_deleted_connection_leaves_no_key(desk: Desk, redis: Redis, lanes: Lanes) -> None:
+async def test_a_deleted_connection_leaves_its_tombstone_alone(
+    desk: Desk, redis: Redis, lanes: Lanes
+) -> None:
     for text, chat in (("a1", ANA), ("a2", ANA), ("b", BEN), ("e", EVA)):
         await desk.accept(text, chat)
     await lanes.accept(Send(SHOP, ANA, "later", send_at=desk.now + 9), idempotency_key="k")
@@ -230,7 +232,37 @@ async def test_a_deleted_connection_leaves_no_key(desk: Desk, redis: Redis, lane
     await desk.leases.forget(SHOP)
     await desk.leases.forget(SHOP)
     left = {str(key) for key in await redis.keys("*")}
-    assert left == {"teimoso:{shop-2}:lease", "teimoso:{shop-2}:wake"}
+    assert left == {keys.of(SHOP).deleted, "teimoso:{shop-2}:lease", "teimoso:{shop-2}:wake"}
+    assert 0 < await redis.ttl(keys.of(SHOP).deleted) <= TOMBSTONE
+
+
+@SEVERAL_CONNECTIONS
+async def test_a_deleted_connection_takes_no_send_however_late(desk: Desk, lanes: Lanes) -> None:
+    """G12: its owner goes on with what is there, and may unlink the device."""
+    first = await lanes.accept(Send(SHOP, ANA, "before"), idempotency_key="k")
+    await lanes.accept(Send("shop-2", ANA, "of another"))
+    await desk.leases.delete(SHOP, now=desk.now)
+    for key in ("k", "l", None):
+        with pytest.raises(ConnectionDeleted):
+            await lanes.accept(Send(SHOP, ANA, "before"), idempotency_key=key)
+    assert await desk.leases.deleted_at(SHOP) == desk.now
+    await desk.leases.delete(SHOP, now=desk.now + 5)
+    assert await desk.leases.deleted_at(SHOP) == desk.now, "the first time stays"
+    assert await desk.leases.deleted_at("shop-2") is None
+    owner = await desk.leases.take(SHOP, SECOND)
+    assert [job.id for job in (await lanes.claim(SHOP, owner.epoch, 9)).jobs] == [first.record.id]
+
+
+@SEVERAL_CONNECTIONS
+async def test_an_owner_that_stood_still_takes_no_lease_of_what_is_gone(desk: Desk) -> None:
+    """G12: what it finds is no lease, as after Redis was emptied, where it may take a new one."""
+    lease = await desk.leases.take(SHOP, FIRST)
+    await desk.leases.forget(SHOP)
+    with pytest.raises(LeaseMissing):
+        await desk.leases.renew(SHOP, lease.epoch)
+    with pytest.raises(LeaseLost):
+        await desk.leases.take(SHOP, FIRST, lease.epoch)
+    assert await desk.leases.read(SHOP) is None
 
 
 async def test_what_is_open_ends_with_its_connection(desk: Desk, redis: Redis) -> None:
@@ -266,7 +298,7 @@ async def test_what_is_open_ends_with_its_connection(desk: Desk, redis: Redis) -
     assert await desk.leases.read(SHOP) is None
     assert await redis.exists(*keys.of(SHOP).scripted) == 0
     await desk.leases.forget(SHOP)
-    assert not await redis.keys("*")
+    assert await redis.keys("*") == [keys.of(SHOP).deleted]
 
 
 async def test_more_than_one_script_ends(desk: Desk) -> None:

@@ -52,7 +52,7 @@ async def sent(settings: Settings) -> None:
     redis, documents = connect(settings), open_documents(settings)
     lanes = Lanes(redis, settings)
     await redis.flushdb()
-    await Connections(documents).create("shop")
+    await Connections(documents).create("shop", id="shop")
     lease = await Leases(redis).take("shop", Owner("test", 1, "node"), now=CLOCK - 10.0)
     accepted = await lanes.accept(
         Send("shop", ANA, "our secret"), message_id=OURS.message_id, now=CLOCK - 9.0

@@ -137,7 +137,7 @@ async def test_states_at_once_beats_later(
     manager: StateManager, settings: Settings, documents: Documents
 ) -> None:
     registry = Connections(documents)
-    await registry.create("shop")
+    await registry.create("shop", id="shop")
     opened = Observed("open", epoch=2, since=100.0, account=CHAT, beat=100.0)
     await manager.report_state("shop", asdict(opened))
     found = await registry.get("shop")
@@ -180,7 +180,7 @@ async def test_stopping_stores_the_last_beat_and_ends_the_watch(
     settings: Settings, documents: Documents
 ) -> None:
     registry = Connections(documents)
-    await registry.create("shop")
+    await registry.create("shop", id="shop")
     manager = StateManager(str(settings.data), "state")
     watch = asyncio.create_task(manager.watch())
     await manager.start()
@@ -288,7 +288,7 @@ async def test_a_stale_owner_writes_nothing(
     settings: Settings, manager: StateManager, documents: Documents
 ) -> None:
     """G6: whichever StateManager it asks, and whether or not this one has heard of the newer."""
-    await Connections(documents).create("shop")
+    await Connections(documents).create("shop", id="shop")
     own = {"sender": "15550100001@s.whatsapp.net", "from_me": True}
     status = {**by_lid(1, **own), "status": "read"}
     assert await manager.store_messages("shop", 1, [by_lid(0), by_lid(1, **own)])
@@ -316,7 +316,7 @@ async def test_an_owner_is_stale_once_a_newer_one_was_seen(
     manager: StateManager, documents: Documents
 ) -> None:
     """G6: its report is enough."""
-    await Connections(documents).create("shop")
+    await Connections(documents).create("shop", id="shop")
     assert await manager.store_messages("shop", 3, [item(0)])
     await manager.report_state("shop", asdict(Observed(state="open", epoch=4, since=1.0)))
     assert not await manager.store_messages("shop", 3, [item(1)])

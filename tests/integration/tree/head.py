@@ -178,9 +178,16 @@ class Tree:
         await self.documents.close()
 
     async def create(self, *names: str) -> None:
+        """Connections that have their names as ids."""
         for name in names:
-            await self.connections.create(name)
+            await self.connections.create(name, id=name)
         await poke(self.redis)
+
+    async def create_new(self, name: str) -> str:
+        """A connection with an id that none had before, as the API creates it; the id."""
+        created = await self.connections.create(name)
+        await poke(self.redis)
+        return created.id
 
     def pids(self) -> dict[str, int]:
         """Pids of the living by role, or by `connection:ID`; standbys by number."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from actors.connection.backup.bucket.access import Reach
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
+from actors.redis.connection_ids import name_of
 from actors.redis.leases import Leases
 from actors.state.connections import Connections
 from actors.state.copies import Copy
@@ -41,9 +42,10 @@ async def tended(
     intensity: Intensity | None = None,
     expiry: Expiry | None = None,
     limit: int = 10,
+    connection: str = "shop",
     confirm: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[tuple[Tending, Leases]]:
-    """``shop``, which should run; the tending, and the `through` by which it sees the leases."""
+    """A `connection` that should run; the tending, and the `through` by which it sees the leases."""
     settings = server.settings()
     redis, documents = connect(settings), open_documents(settings)
     leases = through(redis)
@@ -84,9 +86,9 @@ async def tended(
         confirm=confirm,
     )
     try:
-        await Connections(documents).create("shop")
+        await Connections(documents).create(name_of(connection), id=connection)
         await registry.refresh()
-        await registry.apply(registry.wanted["shop"])
+        await registry.apply(registry.wanted[connection])
         yield tending, leases
     finally:
         await tending.stop()

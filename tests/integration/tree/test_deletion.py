@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from actors.redis.connection_ids import incarnation_of, new_id
 from actors.redis.leases import EXPIRES, Owner
 from actors.state.documents import CONNECTIONS
 from supervision.policy import Expiry
@@ -15,46 +18,52 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from tests.processes.valkey import Valkey
 
+SHOP = new_id("shop")
 
-async def test_an_id_that_is_somebody_elses_by_now_is_not_forgotten(own_server: Valkey) -> None:
-    """The root's own copy says that it was deleted; the store, that it is there."""
-    async with tended(own_server) as (tending, leases):
+
+@pytest.mark.parametrize("otherwise", [{"deleted": False}, {"incarnation": "LATER0000000"}])
+async def test_what_the_store_does_not_call_deleted_is_not_forgotten(
+    own_server: Valkey, otherwise: dict[str, Any]
+) -> None:
+    """The root's own copy says that it was; the store, that it is there, or another of its name."""
+    async with tended(own_server, connection=SHOP) as (tending, leases):
         documents = tending._recovery._documents
-        lease = await leases.take("shop", Owner("connection:a", 1, "here"))
-        await leases.release("shop", lease.epoch, state="stopped", cause="asked")
-        await documents.set(CONNECTIONS, "shop", {"deleted": True}, merge=True)
+        lease = await leases.take(SHOP, Owner("connection:a", 1, "here"))
+        await leases.release(SHOP, lease.epoch, state="stopped", cause="asked")
+        deleted = {"deleted": True, "incarnation": incarnation_of(SHOP)}
+        await documents.set(CONNECTIONS, "shop", deleted, merge=True)
         await tending._registry.refresh()
-        await documents.set(CONNECTIONS, "shop", {"deleted": False}, merge=True)
-        tending.tend("shop")
+        await documents.set(CONNECTIONS, "shop", otherwise, merge=True)
+        before = await documents.get(CONNECTIONS, "shop")
+        tending.tend(SHOP)
         await asyncio.sleep(0.3)
-        assert await leases.read("shop") is not None
-        found = await documents.get(CONNECTIONS, "shop")
-        assert found is not None
-        assert found["deleted"] is False
-        await documents.set(CONNECTIONS, "shop", {"deleted": True}, merge=True)
+        assert await leases.read(SHOP) is not None
+        assert before is not None
+        assert await documents.get(CONNECTIONS, "shop") == before
+        await documents.set(CONNECTIONS, "shop", deleted, merge=True)
         await tending._registry.refresh()
-        tending.tend("shop")
+        tending.tend(SHOP)
 
         async def forgotten() -> bool:
             return await documents.get(CONNECTIONS, "shop") is None
 
         await eventually("it is forgotten once it is so", forgotten, 10)
-        assert await leases.read("shop") is None
+        assert await leases.read(SHOP) is None
 
 
 async def test_nothing_is_removed_while_an_owner_out_of_reach_may_serve(
     own_server: Valkey,
 ) -> None:
-    """G6: it would write into what is gone, under an id that is free again."""
-    async with tended(own_server, expiry=Expiry(EXPIRES)) as (tending, leases):
+    """G6: it would write into what is gone, under a name that is free again."""
+    async with tended(own_server, connection=SHOP, expiry=Expiry(EXPIRES)) as (tending, leases):
         documents = tending._recovery._documents
-        lease = await leases.take("shop", Owner("connection:a", 1, "elsewhere"))
-        await leases.report("shop", lease.epoch, state="open", cause=None, since=time.time())
+        lease = await leases.take(SHOP, Owner("connection:a", 1, "elsewhere"))
+        await leases.report(SHOP, lease.epoch, state="open", cause=None, since=time.time())
         await documents.set(CONNECTIONS, "shop", {"deleted": True}, merge=True)
         await tending._registry.refresh()
-        tending.tend("shop")
+        tending.tend(SHOP)
         await asyncio.sleep(0.3)
-        now = await leases.read("shop")
+        now = await leases.read(SHOP)
         assert now is not None
         assert now.owner == lease.owner
         assert await documents.get(CONNECTIONS, "shop") is not None

@@ -17,11 +17,11 @@ import pytest_asyncio
 
 from actors.connection.session.schema import APPLICATION_ID, VERSION
 from actors.queue.lanes import Lanes, Send
+from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.leases import Owner, poke
 from actors.runtime.processes import start_of
 from actors.state.documents import JOBS, MESSAGES, RECOVERY_ACTIONS, Where
-from actors.state.messages.received import FORMER
 from tests.integration.tree.head import Head, Tree, kill
 from tests.integration.tree.unwritable import unwritable
 from tests.waiting import NOISE, eventually
@@ -238,17 +238,19 @@ async def test_stop_start_and_restart(tree: Tree) -> None:
 
 
 async def test_a_deleted_connection_leaves_nothing(tree: Tree, head: Head) -> None:
-    await tree.create("gone")
-    await tree.pair("gone", "15550100021")
+    gone = await tree.create_new("gone")
+    await tree.pair(gone, "15550100021")
     await tree.until_counted("teimoso_messages_received", 0, connection="gone")
-    await tree.connections.delete("gone")
+    assert (head.settings.sessions / gone).exists()
+    assert f"connection:{gone}" in tree.pids()
+    await tree.connections.delete(gone)
     await poke(tree.redis)
-    await tree.removed("gone")
-    assert await tree.leases.read("gone") is None
-    assert not (head.settings.sessions / "gone").exists()
+    await tree.removed(gone)
+    assert await tree.leases.read(gone) is None
+    assert not (head.settings.sessions / gone).exists()
 
     async def ended() -> bool:
-        return "connection:gone" not in tree.pids()
+        return f"connection:{gone}" not in tree.pids()
 
     await eventually("its process ended", ended, 10)
     await tree.until_counted("teimoso_messages_received", None, connection="gone")
@@ -278,45 +280,43 @@ async def test_what_waits_ends_visibly_with_its_connection(
 ) -> None:
     """G2: also when the root dies in the middle; what was in flight says that it may have arrived."""
     number = "15550100023"
-    await tree.create("brief")
+    brief = await tree.create_new("brief")
     # What is there when it opens is claimed at once: one in flight in each chat, one to follow it.
     records = []
     for place in range(200):
-        sends = (
-            Send("brief", f"1555012{chat:04}@s.whatsapp.net", f"{place}") for chat in range(10)
-        )
+        sends = (Send(brief, f"1555012{chat:04}@s.whatsapp.net", f"{place}") for chat in range(10))
         records += await asyncio.gather(*map(lanes.accept, sends))
     fault = {"account": number, "kind": "swallow"}
     head.simulator.post("/faults", json=fault).raise_for_status()
-    await tree.pair("brief", number)
+    await tree.pair(brief, number)
 
     async def flying() -> bool:
-        return (await lanes.counts_many(["brief"]))["brief"].active == 20
+        return (await lanes.counts_many([brief]))[brief].active == 20
 
     await eventually("ten are in flight, and ten follow", flying, 20)
-    await tree.connections.delete("brief")
+    await tree.connections.delete(brief)
     await poke(tree.redis)
 
     async def begun() -> int:
         ended = await tree.documents.query(
-            JOBS, where=[Where("connection", "==", "brief"), Where("status", "==", "cancelled")]
+            JOBS, where=[Where("connection", "==", brief), Where("status", "==", "cancelled")]
         )
         return len(ended.items)
 
     in_the_middle = await eventually("its messages begin to end", begun, 30)
     kill(tree.pids()["root"])
-    await tree.removed("brief", 30)
+    await tree.removed(brief, 30)
     figure(f"root killed with {in_the_middle} of {len(records)} messages ended")
     assert in_the_middle < len(records)
-    for collection, connection in ((JOBS, "brief"), (MESSAGES, "brief" + FORMER)):
-        named = Where("connection", "==", connection)
-        found = await tree.documents.query(collection, where=[named])
+    for collection in (JOBS, MESSAGES):
+        found = await tree.documents.query(collection, where=[Where("connection", "==", brief)])
         assert len(found.items) == len(records)
         ends = {(each["status"], each["error"]) for each in found.items}
         assert ends == {("cancelled", "connection_deleted")}
         # What was only to follow did not leave, and its owner gave it back.
         assert sum(each["uncertain"] for each in found.items) == 10
-    assert not [key async for key in tree.redis.scan_iter("teimoso:{brief}*")]
+    left = [key async for key in tree.redis.scan_iter(f"{keys.of(brief).base}*")]
+    assert left == [keys.of(brief).deleted]
     await tree.complete("shop", "kiosk")
 
 

@@ -42,26 +42,30 @@ class Stage:
         self.tree, self.gcs = tree, gcs
         self.lanes = Lanes(tree.redis, tree.head.settings)
         self.said = 0
+        self.shop = ""
 
     @property
     def file(self) -> Path:
-        return self.tree.head.settings.sessions / "shop" / "session.db"
+        return self.tree.head.settings.sessions / self.shop / "session.db"
 
     @property
     def vault(self) -> Vault:
         return open_vault(self.tree.head.settings, GcsBucket(BUCKET))
 
     async def paired(self) -> None:
-        if await self.tree.leases.read("shop") is None:
-            await self.tree.complete()
-            await self.tree.create("shop")
-            await self.tree.pair("shop", ACCOUNT)
+        there = await self.tree.connections.get("shop")
+        if there is not None:
+            self.shop = there.id
+            return
+        await self.tree.complete()
+        self.shop = await self.tree.create_new("shop")
+        await self.tree.pair(self.shop, ACCOUNT)
 
     async def talk(self) -> None:
         """A message in each direction: the contact reads one, the state store has the other."""
         self.said += 1
         text = f"text {self.said} {time.monotonic()}"
-        await self.lanes.accept(Send("shop", f"{CONTACT}@s.whatsapp.net", text))
+        await self.lanes.accept(Send(self.shop, f"{CONTACT}@s.whatsapp.net", text))
         body = {"to": ACCOUNT, "text": text}
         said = self.tree.head.simulator.post(f"/contacts/{CONTACT}/say", json=body)
         said.raise_for_status()
@@ -82,7 +86,7 @@ class Stage:
 
         async def look() -> bool:
             position = await asyncio.to_thread(Session.known_position, self.file)
-            copies = await self.vault.copies("shop")
+            copies = await self.vault.copies(self.shop)
             return bool(copies) and copies[-1].position == position
 
         await eventually("the session is in the bucket", look, seconds)
@@ -141,7 +145,7 @@ async def test_a_host_whose_disk_is_gone_comes_back_without_a_qr(stage: Stage) -
     await stage.talk()
     await stage.heard()
     await stage.copied()
-    before = await tree.lease("shop")
+    before = await tree.lease(stage.shop)
     assert before.owner is not None
     began = time.monotonic()
     # At once, and before the death: whoever comes next must not find a part of it.
@@ -149,11 +153,11 @@ async def test_a_host_whose_disk_is_gone_comes_back_without_a_qr(stage: Stage) -
     kill(before.owner.pid)
     shutil.rmtree(gone)
     await poke(tree.redis)
-    await tree.newer("shop", before, 30)
-    after = await tree.state("shop", "open", 30)
+    await tree.newer(stage.shop, before, 30)
+    after = await tree.state(stage.shop, "open", 30)
     print(f"open again {time.monotonic() - began:.1f} s after process and disk were gone")
     assert (after.account, after.obstacle) == (before.account, None)
-    assert await tree.leases.qr("shop") is None
+    assert await tree.leases.qr(stage.shop) is None
     for _ in range(3):
         await stage.talk()
     await stage.heard()
@@ -162,7 +166,7 @@ async def test_a_host_whose_disk_is_gone_comes_back_without_a_qr(stage: Stage) -
 async def test_googles_client_is_in_one_process(stage: Stage) -> None:
     """A connection stays what it was; who stands before the bucket is one more process."""
     tree = stage.tree
-    pids = await tree.complete("shop")
+    pids = await tree.complete(stage.shop)
     loaded = {role: _loads(pid, "google_crc32c") for role, pid in pids.items()}
     print({role: round(_pss(pid)) for role, pid in pids.items()})
     assert [role for role, there in loaded.items() if there] == ["vault"]
@@ -186,15 +190,15 @@ async def test_a_bucket_that_hangs_holds_up_no_takeover(stage: Stage) -> None:
     """G8: whoever has the file goes on with it, and keeps what it missed later."""
     tree = stage.tree
     await stage.copied()
-    await tree.complete("shop")
-    before = await tree.lease("shop")
+    await tree.complete(stage.shop)
+    before = await tree.lease(stage.shop)
     assert before.owner is not None
     stage.gcs.freeze()
     try:
         began = time.monotonic()
         kill(before.owner.pid)
-        await tree.newer("shop", before, 20)
-        await tree.state("shop", "open")
+        await tree.newer(stage.shop, before, 20)
+        await tree.state(stage.shop, "open")
         print(f"open again after {time.monotonic() - began:.1f} s, with a bucket that hangs")
         await stage.talk()
         await stage.heard()
@@ -210,13 +214,13 @@ async def test_a_bucket_that_is_away_for_five_minutes(stage: Stage) -> None:
 
 
 async def test_a_deleted_connection_leaves_no_copy(stage: Stage) -> None:
-    """Or a new one of its name would be that account."""
+    """What is left of it in the bucket is nobody's any more."""
     await stage.copied()
-    await stage.tree.connections.delete("shop")
+    await stage.tree.connections.delete(stage.shop)
     await poke(stage.tree.redis)
 
     async def gone() -> bool:
-        return await stage.vault.copies("shop") == [] and not stage.file.exists()
+        return await stage.vault.copies(stage.shop) == [] and not stage.file.exists()
 
     await eventually("its copies are gone", gone, 40)
 
@@ -235,7 +239,7 @@ async def _away(stage: Stage, seconds: float) -> None:
     assert degraded["status"] == "degraded"
     assert {"vault_away", "backups_behind"} <= {alert["name"] for alert in degraded["alerts"]}
     await stage.heard()
-    lease = await stage.tree.lease("shop")
+    lease = await stage.tree.lease(stage.shop)
     assert (lease.state, lease.behind is None) == ("open", False)
     stage.gcs.start()
     began = time.monotonic()

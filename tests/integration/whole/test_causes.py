@@ -106,7 +106,7 @@ async def test_replaced_does_not_fight_and_is_taken_back_by_a_person(
     """G6: the session is used elsewhere; it goes on here only under a fresh lease."""
     before = instance.connection(SHOP)
     settings = Settings.load(instance.data)
-    copied(settings.sessions / SHOP / "session.db", tmp_path / "session.db")
+    copied(settings.sessions / before["incarnation"] / "session.db", tmp_path / "session.db")
     opened = asyncio.Event()
 
     async def on_open() -> None:
@@ -223,7 +223,9 @@ def test_a_session_that_whatsapp_does_not_know_stops(instance: Instance) -> None
     assert struck(instance, number) == 1
     message = send(instance, "while the session is unknown")
     assert waits(instance, message)
-    assert not (Settings.load(instance.data).sessions / SHOP / "damaged").exists()
+    directory = Settings.load(instance.data).sessions / instance.incarnation(SHOP)
+    assert directory.exists()
+    assert not (directory / "damaged").exists()
     instance.simulator.delete("/faults")
     assert instance.connection(SHOP)["state"] == "failed"
     start(instance)

@@ -33,10 +33,12 @@ STRONG = {"persists_before_ack": True, "keeps_message_id": True}
 def kiosk(instance: Instance) -> Iterator[str]:
     try:
         instance.pair(KIOSK, ACCOUNT, engine="whatsmeow")
+        session = instance.data / "sessions" / instance.incarnation(KIOSK)
+        assert session.exists()
         yield KIOSK
     finally:
         instance.api.delete(f"/api/connections/{KIOSK}").raise_for_status()
-    until("it is removed", lambda: not (instance.data / "sessions" / KIOSK).exists(), 20)
+    until("it is removed", lambda: not session.exists(), 20)
 
 
 def sends(instance: Instance, connection: str, text: str) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def test_logout_is_a_way_out_of_a_session_that_whatsapp_does_not_know(
 def test_a_file_where_the_session_belongs_is_left_alone_and_said(instance: Instance) -> None:
     instance.api.post(f"/api/connections/{SHOP}/stop").raise_for_status()
     becomes(instance, "stopped", None)
-    directory = Settings.load(instance.data).sessions / SHOP
+    directory = Settings.load(instance.data).sessions / instance.incarnation(SHOP)
     elsewhere = directory.with_name("elsewhere")
     directory.rename(elsewhere)
     try:
@@ -137,7 +137,7 @@ def test_a_damaged_session_is_moved_aside_and_linked_anew(
     instance.api.post(f"/api/connections/{SHOP}/stop").raise_for_status()
     becomes(instance, "stopped", None)
     message = send(instance, f"after {damage.__name__}")
-    directory = Settings.load(instance.data).sessions / SHOP
+    directory = Settings.load(instance.data).sessions / instance.incarnation(SHOP)
     for beside in ("session.db-wal", "session.db-shm"):
         (directory / beside).unlink(missing_ok=True)
     damage(directory / "session.db")

@@ -28,7 +28,7 @@ LIMIT = 3
 @pytest_asyncio.fixture
 async def documents(tmp_path: Path) -> AsyncIterator[Documents]:
     documents = SqliteDocuments(tmp_path / "state.db")
-    await Connections(documents).create("shop")
+    await Connections(documents).create("shop", id="shop")
     yield documents
     await documents.close()
 
@@ -95,17 +95,17 @@ async def test_what_the_store_missed_is_written_once_it_is_back(
     documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("supervision.restart_budgets.AGAIN", 0.01)
-    change, refused = documents.change, 0
+    batch, refused = documents.batch, 0
 
     async def away(*of: object) -> object:
         nonlocal refused
         refused += 1
         if refused < 3:
             raise StoreAway
-        real: Callable[..., object] = change
+        real: Callable[..., object] = batch
         return await real(*of)  # type: ignore[misc]
 
-    monkeypatch.setattr(documents, "change", away)
+    monkeypatch.setattr(documents, "batch", away)
     before = budgets(documents)
     before.fell("shop", 0.5)
     await written(before, documents, 1)

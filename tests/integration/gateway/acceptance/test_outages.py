@@ -16,7 +16,7 @@ from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
-from tests.integration.gateway.served import ROOT, Gateway
+from tests.integration.gateway.served import OTHER, ROOT, SHOP, Gateway
 from tests.processes import forked
 from tests.processes.valkey import Valkey
 
@@ -167,7 +167,7 @@ def test_changes_are_noticed_although_redis_forbids_to_listen(
     async def delete() -> None:
         documents = open_documents(own_gateway.settings)
         try:
-            await Connections(documents).delete("shop")
+            await Connections(documents).delete(SHOP)
         finally:
             await documents.close()
 
@@ -245,8 +245,7 @@ def test_a_redis_that_is_not_durable_is_told(tmp_path: Path) -> None:
 def test_it_starts_without_redis_and_heals(own_valkey: Valkey, tmp_path: Path) -> None:
     own_valkey.kill()
     with Gateway(tmp_path / "gateway", own_valkey) as gateway:
-        made = gateway.api.post("/api/connections", json={"id": "shop"})
-        assert made.status_code == 201
+        gateway.connect()
         accepted = gateway.api.post("/api/messages", json=BODY)
         assert accepted.status_code == 202
         own_valkey.start()
@@ -278,8 +277,7 @@ def test_another_gateways_connection_is_known_at_once(
 ) -> None:
     second = Gateway(own_gateway.data, own_valkey)  # same directory, another port
     with second:
-        made = second.api.post("/api/connections", json={"id": "other"})
-        assert made.status_code == 201
+        second.connect(OTHER)
         sent = own_gateway.api.post("/api/messages", json={**BODY, "connection": "other"})
         assert sent.status_code == 202
         assert second.api.delete("/api/connections/other").status_code == 204

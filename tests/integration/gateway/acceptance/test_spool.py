@@ -17,7 +17,7 @@ from actors.redis.leases import Leases, Owner
 from actors.state.documents import HEALTH_STATUS
 from actors.state.open_store import open_documents
 from gateway.acceptance.spool_drain import BATCH
-from tests.integration.gateway.served import KEY, Gateway
+from tests.integration.gateway.served import KEY, SHOP, Gateway
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ def another(gateway: Gateway, chat: str, texts: list[str]) -> None:
     async def put() -> None:
         spool = Spool(gateway.settings.spool_file, limit=10_000)
         to = f"{chat}@s.whatsapp.net"
-        await asyncio.gather(*(spool.put(Send("shop", to, text)) for text in texts))
+        await asyncio.gather(*(spool.put(Send(SHOP, to, text)) for text in texts))
         await spool.close()
 
     asyncio.run(put())
@@ -75,12 +75,12 @@ def claimed(gateway: Gateway) -> dict[str, list[str]]:
         redis = connect(gateway.settings)
         lanes = Lanes(redis, gateway.settings)
         try:
-            epoch = (await Leases(redis).take("shop", Owner("connection:1", 7, "node"))).epoch
+            epoch = (await Leases(redis).take(SHOP, Owner("connection:1", 7, "node"))).epoch
             texts: dict[str, list[str]] = {}
-            while jobs := (await lanes.claim("shop", epoch, 100)).jobs:
+            while jobs := (await lanes.claim(SHOP, epoch, 100)).jobs:
                 for job in jobs:
                     texts.setdefault(job.chat.partition("@")[0], []).append(job.text)
-                    await lanes.complete("shop", epoch, job.id, at=1.0)
+                    await lanes.complete(SHOP, epoch, job.id, at=1.0)
             return texts
         finally:
             await lanes.close()
@@ -253,7 +253,7 @@ def test_a_redis_that_hangs_delays_the_first_alone(
 
 def test_a_full_spool_refuses_and_loses_nothing(own_valkey: Valkey, tmp_path: Path) -> None:
     with Gateway(tmp_path / "gateway", own_valkey, spool_limit=3) as gateway:
-        gateway.api.post("/api/connections", json={"id": "shop"}).raise_for_status()
+        gateway.connect()
         send(gateway, "warm")
         own_valkey.kill()
         accepted = [send(gateway, f"{number}") for number in range(3)]
@@ -274,7 +274,7 @@ def test_cancelling_what_redis_has_needs_no_spool(own_valkey: Valkey, tmp_path: 
     gateway = Gateway(tmp_path / "gateway", own_valkey)
     gateway.settings.spool_file.mkdir()
     with gateway:
-        gateway.api.post("/api/connections", json={"id": "shop"}).raise_for_status()
+        gateway.connect()
         accepted = gateway.api.get(f"/api/messages/{send(gateway, 'not after all')}")
         assert accepted.json()["status"] == "queued"
         for _ in range(2):

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.redis.connection_ids import incarnation_of
 from actors.state.documents import API_KEYS
 from actors.state.open_store import open_documents
 from gateway.app import OPERATIONS
 from gateway.http.api_keys import create
-from tests.integration.gateway.served import KEY
+from tests.integration.gateway.served import KEY, OTHER, SHOP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,8 @@ def made(
     async def make() -> str:
         documents = open_documents(gateway.settings)
         try:
-            _, token = await create(documents, name="test", scopes=scopes, connections=connections)
+            ids = connections and [f"{name}--{incarnation_of(SHOP)}" for name in connections]
+            _, token = await create(documents, name="test", scopes=scopes, connections=ids)
         finally:
             await documents.close()
         return token
@@ -40,7 +42,7 @@ def made(
 
 
 def concrete(path: str) -> str:
-    return path.replace("{connection}", "shop").replace("{id}", "shop.3EB0" + "0" * 18)
+    return path.replace("{connection}", "shop").replace("{id}", f"{SHOP}.3EB0" + "0" * 18)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def test_a_scope_opens_only_its_own(gateway: Gateway, scope: Scope) -> None:
 
 
 def test_a_key_for_one_connection(gateway: Gateway, api: Api) -> None:
-    assert api.post("/api/connections", json={"id": "other"}).status_code == 201
+    gateway.connect(OTHER)
     body = {"to": "15550100002", "text": "hi"}
     with made(gateway, ["admin"], ["shop"]) as client:
         assert client.get("/api/connections/shop").status_code == 200

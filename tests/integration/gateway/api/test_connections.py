@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 OWNER = Owner("connection:test", os.getpid(), hosts.here())
 
 
-def make(api: Api, connection: str) -> None:
-    made = api.post("/api/connections", json={"id": connection})
+def make(api: Api, name: str) -> str:
+    """The id of a new connection."""
+    made = api.post("/api/connections", json={"id": name})
     assert made.status_code == 201, made.text
+    incarnation: str = made.json()["incarnation"]
+    return incarnation
 
 
 def test_made_listed_read_and_deleted(api: Api) -> None:
@@ -125,10 +128,10 @@ async def test_recovery(api: Api, documents: Documents) -> None:
 
 
 async def test_the_lease_is_seen_at_once(api: Api, leases: Leases, documents: Documents) -> None:
-    make(api, "live")
-    lease = await leases.take("live", OWNER)
+    live = make(api, "live")
+    lease = await leases.take(live, OWNER)
     await leases.report(
-        "live",
+        live,
         lease.epoch,
         state="open",
         cause=None,
@@ -140,22 +143,22 @@ async def test_the_lease_is_seen_at_once(api: Api, leases: Leases, documents: Do
     assert seen["account"] == "15550100001@s.whatsapp.net"
     # an older word in the store changes nothing, a newer one does
     registry = Connections(documents)
-    await registry.observe("live", Observed("failed", epoch=lease.epoch - 1, since=time.time()))
+    await registry.observe(live, Observed("failed", epoch=lease.epoch - 1, since=time.time()))
     assert api.get("/api/connections/live").json()["state"] == "open"
-    await registry.observe("live", Observed("failed", epoch=lease.epoch + 5, since=1.0))
+    await registry.observe(live, Observed("failed", epoch=lease.epoch + 5, since=1.0))
     seen = api.get("/api/connections/live").json()
     assert (seen["state"], seen["epoch"]) == ("failed", lease.epoch + 5)
 
 
 async def test_the_qr_comes_in_three_forms(api: Api, leases: Leases) -> None:
-    make(api, "pair")
+    pair = make(api, "pair")
     nothing = api.get("/api/connections/pair/qr")
     assert (nothing.status_code, nothing.json()["code"]) == (409, "nothing_to_scan")
     assert nothing.json()["state"] == "connecting"
-    lease = await leases.take("pair", OWNER)
+    lease = await leases.take(pair, OWNER)
     text = "2@" + "a" * 200 + ",b,c,d"
     await leases.report(
-        "pair",
+        pair,
         lease.epoch,
         state="pairing",
         cause=None,
@@ -174,7 +177,7 @@ async def test_the_qr_comes_in_three_forms(api: Api, leases: Leases) -> None:
     assert svg.headers["content-type"].startswith("image/svg+xml")
     assert b"<svg" in svg.content
     assert api.get(path, headers={"Accept": "text/html"}).status_code == 406
-    await leases.report("pair", lease.epoch, state="open", cause=None, since=time.time())
+    await leases.report(pair, lease.epoch, state="open", cause=None, since=time.time())
     opened = api.get(path)
     assert (opened.status_code, opened.json()["state"]) == (409, "open")
 

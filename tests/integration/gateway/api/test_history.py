@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 
 from actors.health.alerts import Alert
+from actors.state.connections import ConnectionExists
 from actors.state.recovery_actions import noting, recovery_action
 from tests.integration.gateway.api.test_access import made
 from tests.integration.gateway.cli.test_command import start
+from tests.integration.gateway.served import SHOP
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Documents, Write
     from tests.integration.gateway.served import Api, Gateway
 
+BARN = "barn--T00000000000"
 BEGAN = 4102444800.0
 """2100-01-01: after the connections of the test were created."""
 
@@ -43,20 +47,21 @@ def recovery(at: float, connection: str | None = None) -> Write:
 
 
 @pytest_asyncio.fixture(autouse=True)
-async def _happened(documents: Documents, api: Api) -> AsyncIterator[None]:
-    api.post("/api/connections", json={"id": "barn"})
+async def _happened(documents: Documents, gateway: Gateway) -> AsyncIterator[None]:
+    with suppress(ConnectionExists):
+        gateway.connect(BARN)
     alerts = [
-        Alert("connection_failed", "shop", "critical", SENTENCE, 1000.0, 1060.0),
+        Alert("connection_failed", SHOP, "critical", SENTENCE, 1000.0, 1060.0),
         Alert("redis_away", None, "critical", "Redis does not answer.", BEGAN + 1000, BEGAN + 1060),
-        Alert("connection_failed", "shop", "critical", SENTENCE, BEGAN + 2000),
-        Alert("connection_stale", "barn", "warning", "Silent.", BEGAN + 3000, BEGAN + 3010),
+        Alert("connection_failed", SHOP, "critical", SENTENCE, BEGAN + 2000),
+        Alert("connection_stale", BARN, "warning", "Silent.", BEGAN + 3000, BEGAN + 3010),
     ]
     writes = [alert.write for alert in alerts]
     writes += [
-        recovery(1000.0, "shop"),
+        recovery(1000.0, SHOP),
         recovery(BEGAN + 1000),
-        recovery(BEGAN + 2000, "shop"),
-        recovery(BEGAN + 3000, "barn"),
+        recovery(BEGAN + 2000, SHOP),
+        recovery(BEGAN + 3000, BARN),
     ]
     await documents.batch(writes)
     yield
@@ -72,7 +77,7 @@ def test_alerts_are_told_with_all_that_is_known(api: Api) -> None:
     assert found.json() == {
         "items": [
             {
-                "id": "connection_failed.shop.4102446800000",
+                "id": f"connection_failed.{SHOP}.4102446800000",
                 "name": "connection_failed",
                 "connection": "shop",
                 "severity": "critical",
@@ -107,7 +112,7 @@ def test_alerts_by_connection_and_whether_they_are_over(
 def test_recoveries_are_told_with_all_that_is_known(api: Api) -> None:
     (found,) = api.get("/api/recoveries", params={"connection": "shop"}).json()["items"]
     assert found == {
-        "id": "connection.shop.4102446800000.restarted",
+        "id": f"connection.{SHOP}.4102446800000.restarted",
         "role": "connection",
         "connection": "shop",
         "cause": "crashed",

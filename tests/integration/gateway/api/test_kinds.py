@@ -20,6 +20,7 @@ from actors.runtime import hosts
 from actors.state.documents import MESSAGES
 from actors.state.messages.received import changing, content_of, incoming, storing
 from tests.integration.gateway.api.test_messages import Actor, send
+from tests.integration.gateway.served import SHOP
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,14 +33,14 @@ if TYPE_CHECKING:
 
 CHAT = "15550100002@s.whatsapp.net"
 ACCOUNT = "15550100001@s.whatsapp.net"
-NOBODY = "shop.3EB0000000000000000000"
+NOBODY = f"{SHOP}.3EB0000000000000000000"
 
 
 class Rest(Actor):
     """What sends, mirrors and receives for the connection."""
 
     def __init__(self, lanes: Lanes, epoch: int, documents: Documents) -> None:
-        super().__init__(lanes, epoch, "shop")
+        super().__init__(lanes, epoch, SHOP)
         self.documents = documents
         self.upkeep = Upkeep(lanes, documents, 30)
         self.came = 0
@@ -47,7 +48,7 @@ class Rest(Actor):
     async def sends(self) -> list[Job]:
         """Send all that is queued, mirror it, and return it."""
         sent: list[Job] = []
-        while jobs := (await self.lanes.claim("shop", self.epoch, 10, time.time())).jobs:
+        while jobs := (await self.lanes.claim(SHOP, self.epoch, 10, time.time())).jobs:
             for job in jobs:
                 await self.complete(job.id)
             sent += jobs
@@ -74,20 +75,18 @@ class Rest(Actor):
                 **fields,
             )
         )
-        document = incoming("shop", item, time.time())
-        await self.documents.batch(
-            [storing(document), *changing("shop", document, content_of(item))]
-        )
+        document = incoming(SHOP, item, time.time())
+        await self.documents.batch([storing(document), *changing(SHOP, document, content_of(item))])
         return str(document["id"])
 
 
 @pytest.fixture
 async def rest(lanes: Lanes, leases: Leases, api: Api, documents: Documents) -> AsyncIterator[Rest]:
-    lease = await leases.take("shop", Owner("connection:test", os.getpid(), hosts.here()))
+    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), hosts.here()))
     made = Rest(lanes, lease.epoch, documents)
     await made.sends()
     yield made
-    await leases.release("shop", lease.epoch, state="stopped", cause=None)
+    await leases.release(SHOP, lease.epoch, state="stopped", cause=None)
 
 
 def change(api: Api, kind: str, message: str, **more: Any) -> Any:
@@ -186,7 +185,7 @@ async def test_an_edit_changes_the_text_and_keeps_what_it_was(api: Api, rest: Re
     assert (own["type"], own["text"]) == ("edit", None)
     assert own["content"]["message"]["id"] == first["id"]
     # A receipt mirrors the message again: what others did to it stays.
-    await rest.lanes.receipts("shop", [(first["message_id"], "read", time.time())])
+    await rest.lanes.receipts(SHOP, [(first["message_id"], "read", time.time())])
     await rest.mirrors()
     found = listed(api, first["id"])
     assert (found["status"], found["text"]) == ("read", "hello you")
@@ -304,7 +303,7 @@ async def test_what_cannot_be_spoken_of(api: Api, rest: Rest) -> None:
     for kind, identity, status, code in (
         ("reaction", NOBODY, 404, "unknown_target"),
         ("reaction", NOBODY.replace("shop", "other"), 404, "unknown_target"),
-        ("reaction", "shop.in." + "0" * 24, 404, "unknown_target"),
+        ("reaction", f"{SHOP}.in." + "0" * 24, 404, "unknown_target"),
         ("reaction", reaction["id"], 404, "unknown_target"),
         ("reaction", elsewhere["id"], 409, "target_elsewhere"),
         ("reaction", later["id"], 409, "target_not_sent"),

@@ -25,7 +25,7 @@ EACH = 60 // QUOTA
 @pytest.fixture(scope="module")
 def gateway(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     with Gateway(tmp_path_factory.mktemp("limited"), valkey, rate_limit=QUOTA) as served:
-        assert served.api.post("/api/connections", json={"id": "shop"}).status_code == 201
+        served.connect()
         yield served
 
 

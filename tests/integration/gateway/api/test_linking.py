@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from actors.redis import keys
 from actors.redis.commands import Commands
 from actors.redis.leases import Leases, Owner
 from actors.runtime import hosts
+from actors.state.connections import ConnectionExists
 from tests.integration.gateway.person import Person
 from tests.integration.gateway.served import KEY, Gateway
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from tests.integration.gateway.served import Api
 
+TYPED = "typed--T00000000000"
 PHONE = "15550100001@s.whatsapp.net"
 NUMBER = "+1 (555) 010-0001"
 PATH = "/api/connections/typed/pairing-code"
@@ -41,13 +44,13 @@ class Played:
         now = time.time()
         state = {"state": "pairing", "cause": None, "since": now, **more}
         assert await self.leases.report(
-            "typed", self.epoch, qr=Qr("2@first", now + 60), code=code, **state
+            TYPED, self.epoch, qr=Qr("2@first", now + 60), code=code, **state
         )
 
     async def answers(self, asking: Any, told: dict[str, Any]) -> httpx.Response:
         """What the caller is answered once the owner was asked, and told this."""
         asked = asyncio.ensure_future(asyncio.to_thread(*asking))
-        command = await self.commands.next("typed", 10)
+        command = await self.commands.next(TYPED, 10)
         assert command is not None
         assert (command.kind, command.args) == ("pairing_code", {"phone": PHONE})
         await self.commands.answer(command, told)
@@ -57,15 +60,15 @@ class Played:
 
 @pytest_asyncio.fixture
 async def owner(gateway: Gateway, api: Api, leases: Leases, redis: Redis) -> AsyncIterator[Played]:
-    made = api.post("/api/connections", json={"id": "typed"})
-    assert made.status_code in {201, 409}
-    lease = await leases.take("typed", Owner("connection:typed", os.getpid(), hosts.here()))
+    with suppress(ConnectionExists):
+        gateway.connect(TYPED)
+    lease = await leases.take(TYPED, Owner("connection:typed", os.getpid(), hosts.here()))
     commands = Commands(redis, gateway.settings)
     played = Played(leases, lease.epoch, commands)
     await played.shows()
     yield played
     await commands.close()
-    await leases.forget("typed")
+    await redis.unlink(*keys.of(TYPED).scripted)
 
 
 def ask(api: Api, number: str = NUMBER) -> Any:
@@ -87,7 +90,7 @@ async def test_the_code_that_is_open_can_be_read_until_it_is_void(
     assert api.get(PATH).json()["code"] == "no_pairing_code"
     await owner.shows(PairingCode("K7RM-2V9D", time.time() + 60))
     assert api.get(PATH).json()["code"] == "K7RM-2V9D"
-    await leases.take("typed", Owner("connection:next", os.getpid(), hosts.here()))
+    await leases.take(TYPED, Owner("connection:next", os.getpid(), hosts.here()))
     gone = api.get(PATH)
     assert (gone.status_code, gone.json()["code"]) == (409, "no_pairing_code")
 
@@ -135,11 +138,11 @@ async def test_what_does_not_wait_for_a_phone_is_not_asked(
 async def test_what_nobody_serves_is_not_asked(
     api: Api, owner: Played, leases: Leases, redis: Redis
 ) -> None:
-    await leases.release("typed", owner.epoch, state="reconnecting", cause="crashed")
+    await leases.release(TYPED, owner.epoch, state="reconnecting", cause="crashed")
     told = ask(api)()
     assert (told.status_code, told.json()["code"]) == (409, "not_pairing")
-    assert await redis.llen(keys.of("typed").commands) == 0
-    await leases.forget("typed")
+    assert await redis.llen(keys.of(TYPED).commands) == 0
+    await redis.unlink(*keys.of(TYPED).scripted)
     told = ask(api)()
     assert (told.status_code, told.json()["code"]) == (409, "not_pairing")
 

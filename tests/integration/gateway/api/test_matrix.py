@@ -20,7 +20,7 @@ from gateway.app import OPERATIONS
 from gateway.http.endpoint import Operation
 from gateway.http.openapi import refusals
 from gateway.http.problems import KINDS
-from tests.integration.gateway.served import CONTRACT, KEY
+from tests.integration.gateway.served import CONTRACT, KEY, SHOP
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -58,7 +58,7 @@ NOT_JSON = (
 )
 IN_PATHS = {
     "connection": "shop",
-    "id": "shop.3EB0" + "0" * 18,
+    "id": f"{SHOP}.3EB0" + "0" * 18,
     "number": "15550100002",
     "chat": "15550100002",
     "who": "15550100002",
@@ -350,10 +350,10 @@ def test_things_that_do_not_exist(gateway: Gateway, api: Api, operation: Operati
         NUMBER,
         "x" * 1000,
         "nobody.3EB0" + "0" * 18,
-        "shop.3EB0" + "0" * 17,
+        f"{SHOP}.3EB0" + "0" * 17,
         "shop.3eb0" + "a" * 18,
-        "shop.in." + "0" * 24,
-        "shop.in." + "0" * 23,
+        f"{SHOP}.in." + "0" * 24,
+        f"{SHOP}.in." + "0" * 23,
         "shop.out." + "0" * 24,
     ):
         url = httpx.URL(f"http://127.0.0.1:{gateway.port}").copy_with(
@@ -363,7 +363,7 @@ def test_things_that_do_not_exist(gateway: Gateway, api: Api, operation: Operati
         nouns = {"connection": "connection", "webhook": "webhook", "key": "key", "id": "message"}
         noun = next(noun for part, noun in nouns.items() if f"{{{part}}}" in operation.path)
         expected = {(404, f"unknown_{noun}")}
-        if operation.id == "cancelMessage" and name == "shop.in." + "0" * 24:
+        if operation.id == "cancelMessage" and name == f"{SHOP}.in." + "0" * 24:
             expected = {(409, "not_cancellable")}
         assert (status, code) in expected, name
 

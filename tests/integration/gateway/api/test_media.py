@@ -16,7 +16,7 @@ import pytest
 from actors.messages.content import Document, File, encode
 from actors.state.documents import MESSAGES
 from tests.integration.gateway.files import ANA, PNG, code, digest, kept, send, unlike, upload
-from tests.integration.gateway.served import KEY, ROOT, Gateway
+from tests.integration.gateway.served import KEY, ROOT, SHOP, Gateway
 from tests.processes import forked
 
 if TYPE_CHECKING:
@@ -173,9 +173,9 @@ async def test_what_arrived_is_there_once_it_is_here(
 ) -> None:
     content = unlike()
     file = File(digest(content), len(content), "application/pdf", "offer.pdf")
-    id_ = "shop.in." + os.urandom(12).hex()
+    id_ = f"{SHOP}.in." + os.urandom(12).hex()
     document: dict[str, Any] = {
-        "connection": "shop",
+        "connection": SHOP,
         "chat": f"{ANA}@s.whatsapp.net",
         "sender": f"{ANA}@s.whatsapp.net",
         "direction": "in",
@@ -344,7 +344,7 @@ def test_the_command_line_takes_a_file_and_gives_it_back(
     assert fetched.returncode == 0, fetched.stderr
     assert [each.read_bytes() for each in tmp_path.iterdir()] == [content]
     for line, sentence in (
-        (["media", "shop.3EB0" + "0" * 18], b"no such message"),
+        (["media", f"{SHOP}.3EB0" + "0" * 18], b"no such message"),
         (["send", "shop", ANA, "--file", "nothing.png"], b"cannot be read"),
     ):
         refused = command(gateway, *line, cwd=tmp_path)

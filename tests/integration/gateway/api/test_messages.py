@@ -14,6 +14,7 @@ from actors.redis.leases import Owner
 from actors.runtime import hosts
 from actors.state.documents import MESSAGES
 from gateway.http.api_keys import create
+from tests.integration.gateway.served import SHOP
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -73,9 +74,9 @@ class Actor:
 
 @pytest.fixture
 async def actor(lanes: Lanes, leases: Leases, api: Api) -> AsyncIterator[Actor]:
-    lease = await leases.take("shop", OWNER)
-    yield Actor(lanes, lease.epoch, "shop")
-    await leases.release("shop", lease.epoch, state="stopped", cause=None)
+    lease = await leases.take(SHOP, OWNER)
+    yield Actor(lanes, lease.epoch, SHOP)
+    await leases.release(SHOP, lease.epoch, state="stopped", cause=None)
 
 
 async def test_a_message_is_followed_from_queued_to_read(api: Api, actor: Actor) -> None:
@@ -84,7 +85,7 @@ async def test_a_message_is_followed_from_queued_to_read(api: Api, actor: Actor)
     assert answer.status_code == 202
     assert set(accepted) == {"id", "message_id", "status"}
     assert accepted["status"] == "queued"
-    assert accepted["id"] == f"shop.{accepted['message_id']}"
+    assert accepted["id"] == f"{SHOP}.{accepted['message_id']}"
     where = answer.headers["location"]
     assert where == f"/api/messages/{accepted['id']}"
 
@@ -101,7 +102,7 @@ async def test_a_message_is_followed_from_queued_to_read(api: Api, actor: Actor)
     await actor.complete(accepted["id"])
     assert read()["status"] == "sent"
     assert read()["attempts"] == 1
-    await actor.lanes.receipts("shop", [(accepted["message_id"], "read", time.time())])
+    await actor.lanes.receipts(SHOP, [(accepted["message_id"], "read", time.time())])
     message = read()
     assert message["status"] == "read"
     times = [message[f"{name}_at"] for name in ("accepted", "queued", "sending", "sent", "read")]
@@ -161,14 +162,14 @@ async def test_the_first_answer_again_after_it_was_sent(api: Api, actor: Actor) 
 async def test_wait_answers_when_it_is_sent(api: Api, actor: Actor) -> None:
     async def send_soon() -> None:
         await asyncio.sleep(0.3)
-        claim = await actor.lanes.claim("shop", actor.epoch, 10, time.time())
+        claim = await actor.lanes.claim(SHOP, actor.epoch, 10, time.time())
         while not claim.jobs:  # it may not be accepted yet
             await asyncio.sleep(0.02)
-            claim = await actor.lanes.claim("shop", actor.epoch, 10, time.time())
+            claim = await actor.lanes.claim(SHOP, actor.epoch, 10, time.time())
         while claim.jobs:
             for job in claim.jobs:
                 await actor.complete(job.id)
-            claim = await actor.lanes.claim("shop", actor.epoch, 10, time.time())
+            claim = await actor.lanes.claim(SHOP, actor.epoch, 10, time.time())
 
     sending = asyncio.create_task(send_soon())
     begun = time.monotonic()
@@ -314,7 +315,7 @@ def document(number: int, **more: Any) -> dict[str, Any]:
     chat = f"1555010002{number % 2}@s.whatsapp.net"
     return {
         "message_id": f"IN{number}",
-        "connection": "shop",
+        "connection": SHOP,
         "chat": chat,
         "sender": chat,
         "direction": "in",
@@ -329,7 +330,7 @@ def document(number: int, **more: Any) -> dict[str, Any]:
 
 
 async def test_what_came_in_is_read(api: Api, documents: Documents) -> None:
-    ids = [f"shop.in.{number:024x}" for number in range(5)]
+    ids = [f"{SHOP}.in.{number:024x}" for number in range(5)]
     for number, identity in enumerate(ids):
         await documents.set(MESSAGES, identity, document(number))
     one = api.get(f"/api/messages/{ids[0]}").json()
@@ -359,7 +360,7 @@ async def test_what_came_in_is_read(api: Api, documents: Documents) -> None:
 
 
 async def test_an_outgoing_message_that_redis_forgot(api: Api, documents: Documents) -> None:
-    identity = "shop.3EB0" + "F" * 18
+    identity = f"{SHOP}.3EB0" + "F" * 18
     await documents.set(
         MESSAGES,
         identity,

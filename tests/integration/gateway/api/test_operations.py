@@ -18,6 +18,7 @@ from actors.runtime import hosts
 from actors.state.documents import HEALTH_STATUS, LATEST
 from supervision.reports import metrics_file
 from supervision.reports.metrics_file import Tally
+from tests.integration.gateway.served import SHOP
 from tests.plain_http import NO_AUTHORITIES
 from tests.run import leaks
 
@@ -128,8 +129,8 @@ async def test_metrics_follow_what_happens(api: Api, leases: Leases, gateway: Ga
         }
 
     before = series().get(("teimoso_messages_accepted_total", ("shop",)), 0)
-    lease = await leases.take("shop", OWNER)
-    await leases.report("shop", lease.epoch, state="open", cause=None, since=time.time())
+    lease = await leases.take(SHOP, OWNER)
+    await leases.report(SHOP, lease.epoch, state="open", cause=None, since=time.time())
     for _ in range(3):
         body = {"connection": "shop", "to": "15550100002", "text": "counted"}
         assert api.post("/api/messages", json=body).status_code == 202

@@ -14,6 +14,7 @@ from actors.redis.commands import Commands
 from actors.redis.leases import Leases, Owner
 from actors.redis.presence import Note, Presences
 from actors.runtime import hosts
+from tests.integration.gateway.served import SHOP
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,14 +33,14 @@ SUBSCRIPTIONS = "/api/connections/shop/subscriptions"
 @pytest.fixture
 async def presences(leases: Leases, redis: Redis, api: Api) -> AsyncIterator[Presences]:
     """Of a connection that is open since now."""
-    lease = await leases.take("shop", OWNER)
+    lease = await leases.take(SHOP, OWNER)
     await _opens(leases, lease.epoch)
     yield Presences(redis)
-    await leases.release("shop", lease.epoch, state="stopped", cause=None)
+    await leases.release(SHOP, lease.epoch, state="stopped", cause=None)
 
 
 async def _opens(leases: Leases, epoch: int) -> None:
-    await leases.report("shop", epoch, state="open", cause=None, since=time.time())
+    await leases.report(SHOP, epoch, state="open", cause=None, since=time.time())
 
 
 def seen(api: Api, who: str) -> dict[str, Any]:
@@ -60,17 +61,17 @@ async def test_a_person_is_seen_online_and_typing_and_gone(api: Api, presences: 
     }
     assert seen(api, "15550100002") == nothing
     now = time.time()
-    await presences.note("shop", [Note(ANA, ANA, "available", now)])
+    await presences.note(SHOP, [Note(ANA, ANA, "available", now)])
     told = seen(api, "+1 555 010-0002")
     at = told.pop("at")
     assert told == {key: value for key, value in nothing.items() if key != "at"} | {
         "presence": "available"
     }
     assert abs(datetime.fromisoformat(at).timestamp() - now) < 0.01
-    await presences.note("shop", [Note(ANA, ANA, "recording", now + 0.5)])
+    await presences.note(SHOP, [Note(ANA, ANA, "recording", now + 0.5)])
     assert seen(api, ANA)["typing"] == "recording"
     await presences.note(
-        "shop",
+        SHOP,
         [
             Note(ANA, ANA, "paused", now + 1),
             Note(ANA, ANA, "unavailable", now + 1, 1_790_000_000),
@@ -84,7 +85,7 @@ async def test_a_person_is_seen_online_and_typing_and_gone(api: Api, presences: 
 async def test_each_participant_of_a_group_is_seen_typing(api: Api, presences: Presences) -> None:
     now = time.time()
     await presences.note(
-        "shop", [Note(GROUP, ANA, "composing", now), Note(GROUP, BEN, "recording", now + 0.5)]
+        SHOP, [Note(GROUP, ANA, "composing", now), Note(GROUP, BEN, "recording", now + 0.5)]
     )
     told = seen(api, GROUP)
     assert (told["chat"], told["presence"], told["typing"]) == (GROUP, "unknown", "recording")
@@ -95,13 +96,11 @@ async def test_each_participant_of_a_group_is_seen_typing(api: Api, presences: P
 async def test_what_a_closed_socket_was_told_is_not_known(
     api: Api, presences: Presences, leases: Leases
 ) -> None:
-    await presences.note("shop", [Note(BEN, BEN, "available", time.time(), 1_790_000_000)])
+    await presences.note(SHOP, [Note(BEN, BEN, "available", time.time(), 1_790_000_000)])
     assert seen(api, BEN)["presence"] == "available"
-    lease = await leases.read("shop")
+    lease = await leases.read(SHOP)
     assert lease is not None
-    await leases.report(
-        "shop", lease.epoch, state="reconnecting", cause="network", since=time.time()
-    )
+    await leases.report(SHOP, lease.epoch, state="reconnecting", cause="network", since=time.time())
     assert seen(api, BEN)["presence"] == "unknown"
     await _opens(leases, lease.epoch)
     told = seen(api, BEN)
@@ -115,7 +114,7 @@ async def test_the_owner_is_asked_to_subscribe(
     try:
         asking = asyncio.to_thread(api.post, SUBSCRIPTIONS, json={"chat": "+1 555 010 0002"})
         asked = asyncio.ensure_future(asking)
-        command = await owner.next("shop", 10)
+        command = await owner.next(SHOP, 10)
         assert command is not None
         assert (command.kind, command.args) == ("subscribe", {"chat": ANA})
         await owner.answer(command, {})
@@ -143,7 +142,7 @@ async def test_what_the_owner_cannot_do_is_told_apart(
         path = f"/api/connections/shop/chats/{GROUP}/typing"
         asking = asyncio.to_thread(api.post, path, json={"state": "composing"})
         asked = asyncio.ensure_future(asking)
-        command = await owner.next("shop", 10)
+        command = await owner.next(SHOP, 10)
         assert command is not None
         await owner.answer(command, {"error": error})
         answer = await asked
@@ -154,11 +153,11 @@ async def test_what_the_owner_cannot_do_is_told_apart(
 
 async def test_an_owner_that_is_gone_is_not_asked(api: Api, leases: Leases) -> None:
     """G14: the answer does not wait for it."""
-    lease = await leases.take("shop", Owner("connection:gone", os.getpid(), hosts.here(), "0:0"))
-    await leases.report("shop", lease.epoch, state="open", cause=None, since=time.time())
+    lease = await leases.take(SHOP, Owner("connection:gone", os.getpid(), hosts.here(), "0:0"))
+    await leases.report(SHOP, lease.epoch, state="open", cause=None, since=time.time())
     answer = api.post(SUBSCRIPTIONS, json={"chat": ANA})
     assert (answer.status_code, answer.json()["code"]) == (409, "connection_not_open")
-    await leases.release("shop", lease.epoch, state="stopped", cause=None)
+    await leases.release(SHOP, lease.epoch, state="stopped", cause=None)
 
 
 def test_what_is_refused(api: Api) -> None:

@@ -18,7 +18,7 @@ from gateway.console.page import Page
 from gateway.console.routes import routes
 from gateway.http import api_keys
 from tests.integration.gateway.person import Person
-from tests.integration.gateway.served import KEY, Gateway
+from tests.integration.gateway.served import KEY, SHOP, Gateway
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -191,15 +191,20 @@ def test_a_connection_is_added_stopped_started_and_removed(gateway: Gateway, adm
     assert gateway.api.get("/api/connections/desk").status_code == 404
 
 
+def incarnation(gateway: Gateway, name: str) -> str:
+    found: str = gateway.api.get(f"/api/connections/{name}").json()["incarnation"]
+    return found
+
+
 @pytest_asyncio.fixture
 async def pairing(gateway: Gateway, leases: Leases) -> str:
     """A connection that shows a QR, as its owner reports it."""
-    made = gateway.api.post("/api/connections", json={"id": "pair"})
-    assert made.status_code in {201, 409}
-    lease = await leases.take("pair", Owner("a", os.getpid(), hosts.here()))
+    gateway.api.post("/api/connections", json={"id": "pair"})
+    connection = incarnation(gateway, "pair")
+    lease = await leases.take(connection, Owner("a", os.getpid(), hosts.here()))
     qr = Qr(text="2@first", expires_at=lease.since + 60)
     assert await leases.report(
-        "pair", lease.epoch, state="pairing", cause=None, since=lease.since, qr=qr
+        connection, lease.epoch, state="pairing", cause=None, since=lease.since, qr=qr
     )
     return "pair"
 
@@ -228,7 +233,7 @@ async def made(gateway: Gateway, documents: Documents, *scopes: api_keys.Scope, 
 @pytest_asyncio.fixture
 async def reader(gateway: Gateway, documents: Documents, pairing: str) -> AsyncIterator[Person]:
     """Somebody who may read one connection."""
-    key = await made(gateway, documents, "read", connections=["shop", pairing])
+    key = await made(gateway, documents, "read", connections=[SHOP, incarnation(gateway, pairing)])
     with Person(gateway, key.token) as person:
         yield person
 

@@ -129,8 +129,8 @@ async def fail(gateway: Gateway, name: str) -> None:
 def test_what_is_long_has_room_on_a_phone(gateway: Gateway, page: Page) -> None:
     short, long = "kiosk", "the-connection-of-the-shop-in-the-north-of-the-town"
     for name in (short, long):
-        gateway.api.post("/api/connections", json={"id": name}).raise_for_status()
-        apart(asyncio.run, fail(gateway, name))
+        made = gateway.api.post("/api/connections", json={"id": name}).raise_for_status()
+        apart(asyncio.run, fail(gateway, made.json()["incarnation"]))
     page.set_viewport_size(PHONE)
     page.goto("/")
     page.get_by_text("WhatsApp takes this version").first.wait_for()

@@ -21,7 +21,7 @@ from actors.state.recovery_actions import recovery_action
 from gateway.console.pages import charts
 from tests.integration.gateway.acceptance.test_outages import spoil
 from tests.integration.gateway.person import Person
-from tests.integration.gateway.served import KEY, Gateway
+from tests.integration.gateway.served import KEY, SHOP, Gateway
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ async def test_what_was_said_is_shown_and_runs_nowhere(admin: Person, documents:
         "key": 1, "chat": ANA, "sender": ANA, "message_id": "M1", "at": 1_790_000_000,
         "type": "text", "text": SCRIPT,
     }  # fmt: skip
-    document = incoming("shop", item, time.time())
+    document = incoming(SHOP, item, time.time())
     await documents.set("whatsapp_messages", document["id"], document)
     assert admin.get("/console/conversations").url.path == "/console/conversations/shop"
     for address in ("/console/conversations/shop", THREAD):
@@ -142,16 +142,16 @@ def test_a_file_is_taken_in_sent_and_given_out(gateway: Gateway, admin: Person) 
 @pytest_asyncio.fixture
 async def dead(lanes: Lanes, leases: Leases, gateway: Gateway) -> str:
     """The id of a dead letter of a connection of its own."""
-    gateway.api.post("/api/connections", json={"id": "dead"})
+    connection = gateway.api.post("/api/connections", json={"id": "dead"}).json()["incarnation"]
     sent = gateway.api.post(
         "/api/messages", json={"connection": "dead", "to": "15550100009", "text": SCRIPT}
     ).json()
-    lease = await leases.take("dead", Owner("a", os.getpid(), hosts.here()))
-    [job] = (await lanes.claim("dead", lease.epoch, 1)).jobs
+    lease = await leases.take(connection, Owner("a", os.getpid(), hosts.here()))
+    [job] = (await lanes.claim(connection, lease.epoch, 1)).jobs
     sent_id: str = sent["id"]
     assert job.id == sent_id
     await lanes.fail(
-        "dead",
+        connection,
         lease.epoch,
         job.id,
         code="not_on_whatsapp",
@@ -192,7 +192,7 @@ async def test_alerts_and_recoveries_are_told(admin: Person, documents: Document
     for action in (
         recovery_action(
             role="connection", action="restarted", cause="crashed", at=now, seconds=0.4,
-            connection="shop", before="open", after="connecting", epoch_before=1, epoch_after=2,
+            connection=SHOP, before="open", after="connecting", epoch_before=1, epoch_after=2,
         ),
         recovery_action(role="queue", action="gave_up", cause="hung", at=now - 9, seconds=3.0),
     ):  # fmt: skip

@@ -12,6 +12,7 @@ import pytest
 import gateway as package
 from actors.redis import keys
 from actors.state.documents import CONNECTIONS, MESSAGES
+from tests.integration.gateway.served import SHOP
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
     from tests.integration.gateway.served import Api, Gateway
 
 SECRET = "psst 15550100077"
-STRAY = "shop.in." + "0" * 24
-DEAD = "shop.3EB0" + "0" * 18
+STRAY = f"{SHOP}.in." + "0" * 24
+DEAD = f"{SHOP}.3EB0" + "0" * 18
 
 
 @pytest.fixture
 async def _broken(documents: Documents, redis: Redis) -> None:
     """Documents and keys that no code of this service writes."""
-    await documents.set(MESSAGES, STRAY, {"connection": "shop", "type": "text", SECRET: SECRET})
+    await documents.set(MESSAGES, STRAY, {"connection": SHOP, "type": "text", SECRET: SECRET})
     await documents.set(CONNECTIONS, "broken", {"deleted": False, SECRET: SECRET})
-    await redis.set(keys.of("shop").message(DEAD.partition(".")[2]), SECRET)  # a hash is expected
+    await redis.set(keys.of(SHOP).message(DEAD.partition(".")[2]), SECRET)  # a hash is expected
 
 
 @pytest.mark.usefixtures("_broken")

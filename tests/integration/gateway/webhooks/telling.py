@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.state.documents import EVENTS
 from actors.state.messages.received import incoming, storing
+from tests.integration.gateway.served import SHOP
 
 if TYPE_CHECKING:
     from actors.state.documents import Documents, Write
@@ -27,13 +28,13 @@ def received(number: int, source: str = "live") -> dict[str, Any]:
     }
 
 
-def arriving(number: int, connection: str = "shop", source: str = "live") -> Write:
+def arriving(number: int, connection: str = SHOP, source: str = "live") -> Write:
     """The write that stores the message of this number; its text is ``text NUMBER``."""
     return storing(incoming(connection, received(number, source), 1_764_000_000.5 + number))
 
 
 async def tell(
-    documents: Documents, first: int, count: int = 1, connection: str = "shop", size: int = 10
+    documents: Documents, first: int, count: int = 1, connection: str = SHOP, size: int = 10
 ) -> list[str]:
     """Store messages of these numbers, `size` in a batch; their texts."""
     numbers = range(first, first + count)

@@ -15,6 +15,7 @@ from typing import Any
 from actors.runtime import actor_base
 from actors.state.actor import StateManager
 from actors.state.sqlite.store import SqliteDocuments
+from tests.integration.gateway.served import SHOP
 from tests.integration.gateway.webhooks.telling import received
 
 
@@ -36,7 +37,7 @@ async def main(data: Path, point: str, first: int, count: int) -> None:
     state = StateManager(str(data), "state")
     await state.start()
     items = [received(number) for number in range(first, first + count)]
-    assert await state.store_messages("shop", 1, items)
+    assert await state.store_messages(SHOP, 1, items)
     await state._stop()
 
 

@@ -14,7 +14,7 @@ from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
 from actors.runtime import hosts
-from tests.integration.gateway.served import Gateway
+from tests.integration.gateway.served import SHOP, Gateway
 from tests.processes.valkey import Valkey
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 def direct(server: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     data = tmp_path_factory.mktemp("direct")
     with Gateway(data, server, message_queue_enabled=False) as gateway:
-        assert gateway.api.post("/api/connections", json={"id": "shop"}).status_code == 201
+        gateway.connect()
         yield gateway
 
 
@@ -48,7 +48,7 @@ def act(gateway: Gateway, how: Callable[[Lanes, int], Any]) -> Any:
     async def acting() -> Any:
         redis = connect(gateway.settings)
         try:
-            lease = await Leases(redis).take("shop", OWNER)
+            lease = await Leases(redis).take(SHOP, OWNER)
             return await how(Lanes(redis, gateway.settings), lease.epoch)
         finally:
             await redis.aclose()
@@ -59,7 +59,7 @@ def act(gateway: Gateway, how: Callable[[Lanes, int], Any]) -> Any:
 async def claimed(lanes: Lanes, epoch: int) -> str:
     end = time.monotonic() + 20
     while time.monotonic() < end:
-        claim = await lanes.claim("shop", epoch, 10, time.time())
+        claim = await lanes.claim(SHOP, epoch, 10, time.time())
         if claim.jobs:
             return str(claim.jobs[0].id)
         await asyncio.sleep(0.02)
@@ -68,7 +68,7 @@ async def claimed(lanes: Lanes, epoch: int) -> str:
 
 async def sends(lanes: Lanes, epoch: int) -> None:
     now = time.time()
-    await lanes.complete("shop", epoch, await claimed(lanes, epoch), at=now, now=now)
+    await lanes.complete(SHOP, epoch, await claimed(lanes, epoch), at=now, now=now)
 
 
 def test_the_answer_comes_when_it_is_sent(direct: Gateway) -> None:
@@ -93,7 +93,7 @@ def test_what_is_on_its_way_is_not_taken_back(direct: Gateway) -> None:
         async def slowly(lanes: Lanes, epoch: int) -> None:
             identity = await claimed(lanes, epoch)
             await asyncio.sleep(1.2)
-            await lanes.complete("shop", epoch, identity, at=time.time(), now=time.time())
+            await lanes.complete(SHOP, epoch, identity, at=time.time(), now=time.time())
 
         act(direct, slowly)
         answer = asking.result()

@@ -24,7 +24,7 @@ from actors.state.open_store import open_documents
 from gateway.http import api_keys
 from gateway.webhooks.readers import READERS
 from tests.integration.gateway.reader import Reader
-from tests.integration.gateway.served import KEY, ROOT, Gateway
+from tests.integration.gateway.served import KEY, OTHER, ROOT, SHOP, Gateway
 from tests.integration.gateway.webhooks.telling import tell
 from tests.plain_http import NO_AUTHORITIES
 from tests.processes import forked
@@ -44,8 +44,8 @@ SOON = 30.0
 @pytest.fixture(scope="module")
 def gateway(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     with Gateway(tmp_path_factory.mktemp("gateway"), valkey) as served:
-        for name in ("shop", "other"):
-            assert served.api.post("/api/connections", json={"id": name}).status_code == 201
+        for connection in (SHOP, OTHER):
+            served.connect(connection)
         yield served
 
 
@@ -142,7 +142,7 @@ async def test_a_reader_gets_what_it_asked_for(documents: Documents, gateway: Ga
         Reader(gateway, KEY) as everything,
     ):
         mine = await tell(documents, number, 2)
-        theirs = await tell(documents, number + 10, 2, "other")
+        theirs = await tell(documents, number + 10, 2, OTHER)
         alert = Alert("store_away", None, "critical", "It is away.", time.time())
         await documents.batch([alert.write])
         await eventually("all came", lambda: len(everything.events) == 5, SOON)
@@ -158,7 +158,7 @@ async def test_a_reader_gets_what_it_asked_for(documents: Documents, gateway: Ga
 async def test_a_key_for_some_connections_reads_of_those_alone(
     documents: Documents, gateway: Gateway
 ) -> None:
-    _, key = await api_keys.create(documents, name="x", scopes=["read"], connections=["other"])
+    _, key = await api_keys.create(documents, name="x", scopes=["read"], connections=[OTHER])
     _, blind = await api_keys.create(documents, name="y", scopes=["send"])
     number = next(FREE)
     with gateway.client(key) as client, gateway.client(blind) as sender:
@@ -169,7 +169,7 @@ async def test_a_key_for_some_connections_reads_of_those_alone(
         await tell(documents, number, 2)
         alert = Alert("redis_away", None, "critical", "It is away.", time.time())
         await documents.batch([alert.write])
-        theirs = await tell(documents, number + 10, 2, "other")
+        theirs = await tell(documents, number + 10, 2, OTHER)
         await came(reader, theirs)
         assert len(reader.events) == 2
 

@@ -15,9 +15,10 @@ import pytest
 from actors.health.alerts import Alert
 from actors.state.documents import DELIVERIES, EVENTS
 from actors.state.events.log import EventLog
+from actors.state.limited import end_limited
 from gateway.http import api_keys
 from tests.integration.gateway.receiver import Receiver, add
-from tests.integration.gateway.served import KEY, ROOT, Gateway
+from tests.integration.gateway.served import KEY, OTHER, ROOT, SHOP, Gateway
 from tests.integration.gateway.webhooks.telling import age, arriving, tell
 from tests.processes import forked
 from tests.waiting import eventually, until
@@ -37,8 +38,8 @@ def gateway(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """One that may reach loopback, with the connections ``shop`` and ``other``."""
     directory = tmp_path_factory.mktemp("gateway")
     with Gateway(directory, valkey, webhook_url_private=True) as served:
-        for name in ("shop", "other"):
-            assert served.api.post("/api/connections", json={"id": name}).status_code == 201
+        for connection in (SHOP, OTHER):
+            served.connect(connection)
         yield served
 
 
@@ -99,8 +100,8 @@ async def test_only_what_is_wanted_is_delivered(
     made = add(api, receiver, events=["message.received"], connections=["shop"])
     try:
         number = next(FREE)
-        await tell(documents, number, 3, "other")
-        alert = Alert("connection_failed", "shop", "critical", "It fell.", time.time())
+        await tell(documents, number, 3, OTHER)
+        alert = Alert("connection_failed", SHOP, "critical", "It fell.", time.time())
         await documents.batch([alert.write])
         wanted = await tell(documents, number + 10, 3)
         await arrived(receiver, wanted)
@@ -319,25 +320,34 @@ async def test_a_connections_own_webhook_comes_and_goes_with_it(
 ) -> None:
     made = api.post("/api/connections", json={"id": "own", "webhook": receiver.url})
     assert made.status_code == 201, made.text
-    hook = made.json()["webhook"]
+    hook, own = made.json()["webhook"], made.json()["incarnation"]
     assert hook["connections"] == ["own"]
     receiver.secrets.append(hook["secret"])
     number = next(FREE)
-    await tell(documents, number, 2, "shop")
-    wanted = await tell(documents, number + 2, 2, "own")
+    await tell(documents, number, 2, SHOP)
+    wanted = await tell(documents, number + 2, 2, own)
     await arrived(receiver, wanted)
     assert receiver.texts == wanted
     again = api.post("/api/connections", json={"id": "own", "webhook": receiver.url})
     assert again.status_code == 409
     assert len(api.get("/api/webhooks").json()["items"]) == 1, "nothing is left of what was refused"
     assert api.delete("/api/connections/own").status_code == 204
-    assert api.get("/api/webhooks").json()["items"] == []
+    await end_limited(documents, own)
+    (ended,) = api.get("/api/webhooks").json()["items"]
+    assert (ended["enabled"], ended["disabled_because"]) == (False, "ended")
+    assert ended["connections"] == [own], "an admin sees whose it was"
+    await tell(documents, number + 4, 1, own)
+    on = api.patch(f"/api/webhooks/{hook['id']}", json={"enabled": True})
+    assert (on.status_code, on.json()["code"]) == (410, "connection_deleted")
+    assert (await EventLog(documents).head()).webhooks == ()
+    assert receiver.texts == wanted
+    api.delete(f"/api/webhooks/{hook['id']}").raise_for_status()
 
 
 async def test_a_key_for_some_connections_has_webhooks_for_those_alone(
     documents: Documents, gateway: Gateway, receiver: Receiver, hook: str
 ) -> None:
-    _, key = await api_keys.create(documents, name="x", scopes=["admin"], connections=["other"])
+    _, key = await api_keys.create(documents, name="x", scopes=["admin"], connections=[OTHER])
     with gateway.client(key) as client:
         until("the key is known", lambda: client.get("/api/webhooks").status_code == 200, SOON)
         assert client.get("/api/webhooks").json()["items"] == []

@@ -1,4 +1,4 @@
-"""A connection that is deleted leaves its messages, and none of them to who gets its id next (G2)."""
+"""A connection that is deleted leaves its messages, and none of them to who gets its name next (G2, G12)."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 CHAT = "15550100002@s.whatsapp.net"
 
 
-def received(number: int, connection: str = "shop") -> Document:
+def received(number: int, connection: str) -> Document:
     item = {"key": number, "chat": CHAT, "sender": CHAT, "message_id": f"3EB0{number:018X}"}
     return incoming(connection, {**item, "at": 1000 + number, "type": "text", "text": "old"}, 1.0)
 
 
-async def test_who_gets_the_id_next_lists_nothing_of_the_one_before(tmp_path: Path) -> None:
+async def test_who_gets_the_name_next_lists_nothing_of_the_one_before(tmp_path: Path) -> None:
     with Valkey(tmp_path / "valkey") as valkey:
         settings = valkey.settings()
         redis, documents = connect(settings), open_documents(settings)
@@ -46,28 +46,31 @@ async def test_who_gets_the_id_next_lists_nothing_of_the_one_before(tmp_path: Pa
             return page.items
 
         try:
-            await connections.create("shop")
-            old = [received(number) for number in range(BATCH_LIMIT + 5)]
+            shop = (await connections.create("shop")).id
+            old = [received(number, shop) for number in range(BATCH_LIMIT + 5)]
             writes = [Write("set", MESSAGES, each["id"], each) for each in old]
             await documents.batch(writes[:BATCH_LIMIT])
             await documents.batch(writes[BATCH_LIMIT:])
             other = received(1, "barn")
             await documents.set(MESSAGES, other["id"], other)
-            waiting = (await lanes.accept(Send("shop", CHAT, "waits"))).record.id
-            await connections.delete("shop")
-            await removal.remove("shop")
+            waiting = (await lanes.accept(Send(shop, CHAT, "waits"))).record.id
+            await connections.delete(shop)
+            await removal.remove(shop)
 
-            await connections.create("shop")
-            assert await listed("shop") == []
+            later = (await connections.create("shop")).id
+            assert await listed(later) == []
+            assert len(await listed(shop)) == len(old) + 1
             assert len(await listed("barn")) == 1
             ended = await documents.get(MESSAGES, waiting)
             assert ended is not None
-            assert (ended["status"], connection_of(ended)) == ("cancelled", "shop")
+            assert (ended["status"], connection_of(ended)) == ("cancelled", shop)
             assert len((await documents.query(MESSAGES)).items) == len(old) + 2
 
             # The same account linked again: what it gets again is its own.
-            await documents.batch([storing(received(3))])
-            assert [each["id"] for each in await listed("shop")] == [old[3]["id"]]
+            again = received(3, later)
+            await documents.batch([storing(again)])
+            assert [each["id"] for each in await listed(later)] == [again["id"]]
+            assert len(await listed(shop)) == len(old) + 1
         finally:
             await lanes.close()
             await redis.aclose()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.processes.instance import Instance
 
 pytestmark = pytest.mark.usefixtures("is_open")
-SERVES, STANDS_BY = f"ray::ConnectionActor {SHOP}", "ray::ConnectionActor"
+STANDS_BY = "ray::ConnectionActor"
 
 
 @pytest.fixture
@@ -66,16 +66,18 @@ def test_it_tells_whom_a_process_serves_as_far_as_ray_can(
 ) -> None:
     until("a standby waits", lambda: instance.pids("standby") or None, 30)
     before, standby = instance.process("connection", SHOP).pid, instance.process("standby").pid
+    shop = instance.incarnation(SHOP)
+    serving = f"{STANDS_BY} {shop}"
 
     def shown() -> bool:
         seen = titles(dashboard)
-        return (seen.get(before), seen.get(standby)) == (SERVES, STANDS_BY)
+        return (seen.get(before), seen.get(standby)) == (serving, STANDS_BY)
 
     until("the workers are shown", shown, 40)
     instance.kill("connection", SHOP)
     until("it took over", lambda: instance.pids("connection") == {standby}, 20)
     becomes(instance, "open", None)
-    until("its title tells it", lambda: title(instance, "connection") == SERVES, 10)
+    until("its title tells it", lambda: title(instance, "connection") == serving, 10)
     fell = until("one is shown as dead", partial(actor, dashboard, before, "DEAD"), 20)
     assert "its worker process has died" in str(fell["death_cause"])
     serves = actor(dashboard, standby, "ALIVE")
@@ -84,7 +86,7 @@ def test_it_tells_whom_a_process_serves_as_far_as_ray_can(
         assert one["class_name"] == "ConnectionActor"
         assert one["name"].startswith("connection:"), "as it was called when it stood by"
         assert one["repr_name"] == f"<{one['name']}>"
-        assert f"serves {SHOP} under epoch" in log(dashboard, one)
+        assert f"serves {shop} under epoch" in log(dashboard, one)
     root = actor(dashboard, instance.process("root").pid, "ALIVE")
     assert root is not None
     assert (root["name"], root["repr_name"]) == ("root", "<root>")

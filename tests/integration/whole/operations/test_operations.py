@@ -112,7 +112,7 @@ def test_scenario_3_redis_fails(instance: Instance) -> None:
     assert instance.pids("valkey") == {valkey}
     run(instance, wait)
     until("it arrived", lambda: arrived(instance, "while Redis is away") or None, 30)
-    assert accepted["id"].startswith(f"{SHOP}.")
+    assert accepted["id"].startswith(f"{instance.incarnation(SHOP)}.")
     until("it answers", lambda: instance.api.get("/health").json()["redis"]["up"], 20)
     assert json.loads(run(instance, back))["connections"]["active"] == 1
     becomes(instance, "open", None)

@@ -14,7 +14,6 @@ from actors.state.connections import (
     InvalidConnectionId,
     Observed,
     TooManyConnections,
-    with_observed,
 )
 from actors.state.documents import CONNECTIONS
 from actors.state.sqlite.store import SqliteDocuments
@@ -53,7 +52,9 @@ async def test_a_new_connection_shall_run(registry: Connections) -> None:
 
 @pytest.mark.parametrize("connection", ["a", "0", "a-b_c", "x" * 64])
 async def test_ids(registry: Connections, connection: str) -> None:
-    assert (await registry.create(connection)).id == connection
+    made = await registry.create(connection)
+    assert made.name == connection
+    assert made.id != connection
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ async def test_the_limit_holds_and_a_repeat_at_the_limit_is_a_conflict(
 
 
 async def test_what_is_asked_for_is_counted_also_at_once(registry: Connections) -> None:
-    await registry.create("shop")
+    await registry.create("shop", id="shop")
     await asyncio.gather(
         *(registry.raise_generation("shop") for _ in range(10)),
         *(registry.ask_recover("shop") for _ in range(7)),
@@ -94,7 +95,7 @@ async def test_what_is_asked_for_is_counted_also_at_once(registry: Connections) 
 async def test_desired_and_observed_do_not_touch(
     registry: Connections, documents: Documents
 ) -> None:
-    await registry.create("shop")
+    await registry.create("shop", id="shop")
     # A field of the root's own, which must survive too.
     await documents.set(CONNECTIONS, "shop", {"applied": {"generation": 0}}, merge=True)
     await asyncio.gather(
@@ -113,38 +114,78 @@ async def test_desired_and_observed_do_not_touch(
 async def test_a_deleted_connection_is_gone_for_users_and_there_for_the_root(
     registry: Connections,
 ) -> None:
-    await registry.create("shop")
+    shop = (await registry.create("shop")).id
     await registry.create("desk")
-    marked = await registry.delete("shop")
+    marked = await registry.delete(shop)
     assert (marked.deleted, marked.desired) == (True, "stopped")
     assert await registry.get("shop") is None
     assert await registry.get("shop", deleted=True) == marked
-    assert [c.id for c in (await registry.list()).items] == ["desk"]
-    assert [c.id for c in (await registry.list(deleted=True)).items] == ["desk", "shop"]
+    assert [c.name for c in (await registry.list()).items] == ["desk"]
+    assert [c.name for c in (await registry.list(deleted=True)).items] == ["desk", "shop"]
     for refused in (
-        registry.set_desired("shop", "running"),
-        registry.raise_generation("shop"),
-        registry.ask_recover("shop"),
-        registry.delete("shop"),
+        registry.set_desired(shop, "running"),
+        registry.raise_generation(shop),
+        registry.ask_recover(shop),
+        registry.delete(shop),
     ):
         with pytest.raises(ConnectionNotFound):
             await refused
     with pytest.raises(ConnectionExists) as caught:
         await registry.create("shop")
     assert caught.value.deleting is True
-    await registry.remove("shop")
-    await registry.remove("shop")
-    assert (await registry.create("shop")).deleted is False
+    await registry.remove(shop)
+    await registry.remove(shop)
+    later = await registry.create("shop")
+    assert later.deleted is False
     with pytest.raises(ValueError, match="not marked"):
-        await registry.remove("shop")
+        await registry.remove(later.id)
 
 
 async def test_what_is_gone_stays_gone(registry: Connections) -> None:
-    await registry.create("shop")
-    await registry.delete("shop")
-    await registry.remove("shop")
-    assert await registry.observe("shop", OPEN) is False
+    shop = (await registry.create("shop")).id
+    await registry.delete(shop)
+    await registry.remove(shop)
+    assert await registry.observe(shop, OPEN) is False
     assert await registry.get("shop", deleted=True) is None
+
+
+async def test_what_is_asked_of_a_deleted_connection_does_nothing_to_the_next(
+    registry: Connections,
+) -> None:
+    former = (await registry.create("shop")).id
+    await registry.delete(former)
+    await registry.remove(former)
+    later = await registry.create("shop")
+    assert later.id != former
+    for refused in (
+        registry.set_desired(former, "stopped"),
+        registry.raise_generation(former),
+        registry.ask_recover(former),
+        registry.delete(former),
+    ):
+        with pytest.raises(ConnectionNotFound):
+            await refused
+    assert await registry.observe(former, OPEN) is False
+    await registry.remove(former)
+    assert await registry.get(former) is None
+    assert await registry.get("shop") == await registry.get(later.id) == later
+
+
+async def test_a_connection_of_an_older_release_has_its_name_as_its_id(
+    registry: Connections, documents: Documents
+) -> None:
+    await registry.create("shop", id="shop")
+    document = await documents.get(CONNECTIONS, "shop")
+    assert document is not None
+    await documents.set(
+        CONNECTIONS,
+        "shop",
+        {key: document[key] for key in document if key not in {"id", "incarnation"}},
+    )
+    found = await registry.get("shop")
+    assert found is not None
+    assert (found.id, found.name) == ("shop", "shop")
+    assert (await registry.set_desired("shop", "stopped")).desired == "stopped"
 
 
 async def test_listing_in_pages(registry: Connections) -> None:
@@ -152,7 +193,7 @@ async def test_listing_in_pages(registry: Connections) -> None:
         await registry.create(name)
     first, after = await registry.list(limit=2)
     rest, end = await registry.list(limit=2, after=after)
-    assert [c.id for c in (*first, *rest)] == ["a", "b", "c"]
+    assert [c.name for c in (*first, *rest)] == ["a", "b", "c"]
     assert end is None
 
 
@@ -172,14 +213,10 @@ async def test_listing_in_pages(registry: Connections) -> None:
 async def test_the_latest_epoch_and_since_win(
     registry: Connections, known: Observed | None, new: Observed, wins: bool
 ) -> None:
-    await registry.create("shop")
+    await registry.create("shop", id="shop")
     if known is not None:
         assert await registry.observe("shop", known) is True
     assert await registry.observe("shop", new) is wins
     found = await registry.get("shop")
     assert found is not None
     assert found.observed == (new if wins else known)
-
-
-def test_nothing_is_observed_of_what_is_gone() -> None:
-    assert with_observed(None, OPEN) is None

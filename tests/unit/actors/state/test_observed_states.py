@@ -52,7 +52,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Counted]:
 
 
 async def test_a_change_is_stored_when_the_report_returns(store: Counted) -> None:
-    await store.registry.create("shop")
+    await store.registry.create("shop", id="shop")
     observing = Observing(store.write, interval=60)
     await observing.report("shop", OPEN)
     assert await store.seen("shop") == OPEN
@@ -70,7 +70,7 @@ async def test_beats_of_all_connections_are_one_batch_an_interval(store: Counted
     names = [f"c{n}" for n in range(40)]
     observing = Observing(store.write, interval=60)
     for name in names:
-        await store.registry.create(name)
+        await store.registry.create(name, id=name)
         await observing.report(name, OPEN)
     store.sizes.clear()
     for beat in (110.0, 120.0, 130.0):
@@ -95,7 +95,7 @@ async def test_more_beats_than_a_batch_holds(store: Counted) -> None:
 
 
 async def test_a_change_overtakes_the_beat_that_waited(store: Counted) -> None:
-    await store.registry.create("shop")
+    await store.registry.create("shop", id="shop")
     observing = Observing(store.write, interval=60)
     await observing.report("shop", OPEN)
     await observing.report("shop", replace(OPEN, beat=130.0))
@@ -108,7 +108,7 @@ async def test_a_change_overtakes_the_beat_that_waited(store: Counted) -> None:
 
 
 async def test_a_stale_owner_is_not_heard_and_no_error_to_it(store: Counted) -> None:
-    await store.registry.create("shop")
+    await store.registry.create("shop", id="shop")
     observing = Observing(store.write, interval=60)
     await observing.report("shop", OPEN)
     await observing.report("shop", replace(OPEN, epoch=2, state="failed", since=500.0))
@@ -124,7 +124,7 @@ async def test_a_stale_owner_is_not_heard_and_no_error_to_it(store: Counted) -> 
 async def test_a_store_that_is_away_is_told_for_changes_and_awaited_for_beats(
     store: Counted,
 ) -> None:
-    await store.registry.create("shop")
+    await store.registry.create("shop", id="shop")
     observing = Observing(store.write, interval=60)
     await observing.report("shop", OPEN)
     store.away = True
@@ -140,20 +140,21 @@ async def test_a_store_that_is_away_is_told_for_changes_and_awaited_for_beats(
     assert await store.seen("shop") == changed
 
 
-async def test_a_connection_made_anew_under_an_old_id_begins_anew(store: Counted) -> None:
-    await store.registry.create("shop")
+async def test_a_connection_made_anew_under_an_old_name_begins_anew(store: Counted) -> None:
+    former = (await store.registry.create("shop")).id
     observing = Observing(store.write, interval=60)
-    await observing.report("shop", replace(OPEN, epoch=9))
-    await store.registry.delete("shop")
-    await store.registry.remove("shop")
-    await store.registry.create("shop")
+    await observing.report(former, replace(OPEN, epoch=9))
+    await store.registry.delete(former)
+    await store.registry.remove(former)
+    later = (await store.registry.create("shop")).id
     first = Observed("pairing", epoch=1, since=200.0)
-    await observing.report("shop", first)
+    await observing.report(later, first)
+    await observing.report(former, replace(OPEN, epoch=10))
     assert await store.seen("shop") == first
 
 
 async def test_beats_go_out_by_themselves(store: Counted) -> None:
-    await store.registry.create("shop")
+    await store.registry.create("shop", id="shop")
     observing = Observing(store.write, interval=0.05)
     running = asyncio.create_task(observing.run())
     try:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gateway.api.messages import _asked
+from gateway.api.sends import _asked
 from gateway.schemas.outbound_messages import NewMessage
 
 TO = {"connection": "shop", "to": "15550100002"}

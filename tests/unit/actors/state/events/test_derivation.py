@@ -207,7 +207,7 @@ async def test_a_message_that_moves_to_another_chat_is_not_told_again(documents:
 
 
 async def test_a_state_is_told_when_it_or_its_cause_changes(documents: Documents) -> None:
-    await Connections(documents).create("shop")
+    await Connections(documents).create("shop", id="shop")
     opened = Observed("open", epoch=2, since=10.0, beat=11.0, account=ACCOUNT)
 
     def seen(**new: Any) -> list[Write]:

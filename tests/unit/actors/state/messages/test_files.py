@@ -12,7 +12,7 @@ from actors.connection.engine import InboxFile, InboxMessage
 from actors.messages.content import Delete, File, Image, Target, encode
 from actors.state.messages.changes import is_early, noting
 from actors.state.messages.files import later, settling
-from actors.state.messages.received import incoming, moving, retiring, storing
+from actors.state.messages.received import FORMER, incoming, moving, storing
 
 if TYPE_CHECKING:
     from actors.state.documents import Document, Write
@@ -102,7 +102,7 @@ def test_it_moves_with_its_message_to_another_chat() -> None:
 
 
 def test_of_a_connection_that_is_gone_it_counts_for_nothing() -> None:
-    gone = {**document(), "media": GONE, **cast("Document", retiring(document()).data)}
+    gone = {**document(), "media": GONE, "connection": f"{document()['connection']}{FORMER}"}
     write = file("stored")
     assert write.change is not None
     assert write.change(gone) is None

@@ -1,0 +1,257 @@
+"""A send over the API: accepted once it is on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from typing import TYPE_CHECKING
+
+from actors.messages.content import file_of
+from actors.queue.lanes import (
+    ConnectionDeleted,
+    IdempotencyConflict,
+    RedisAway,
+    Send,
+    mint,
+)
+from actors.queue.records import api_id, derive
+from actors.queue.spool.file import SpoolUnavailable
+from gateway.acceptance import engine_limits, message_targets, outcome
+from gateway.http import auth
+from gateway.http.endpoint import Call, Gives, Json, Operation
+from gateway.http.header_fields import every
+from gateway.http.problems import Problem
+from gateway.schemas import presenters, responses
+from gateway.schemas.outbound_messages import Bringing, Changing, NewMessage, NewText
+from gateway.schemas.requests import Wait
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from actors.queue.lanes import Accepted
+    from actors.state.connections import Connection as Registered
+    from gateway.backends import Backends
+    from gateway.schemas.outbound_messages import Standing
+
+_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?", re.ASCII)
+_AGAIN = (
+    "Neither Redis nor the disk takes it; the message may be accepted all the same."
+    " Repeat it with the same Idempotency-Key, and it is sent once."
+)
+_ONCE_MORE = (
+    "Neither Redis nor the disk takes it; the message may be accepted all the same, and repeated it"
+    " may be sent twice. With an Idempotency-Key from the first request on, it would be sent once."
+)
+
+
+async def send(call: Call[NewMessage, Wait]) -> Response:
+    """Answers when the message is on disk (G1); the state store is not on this path.
+
+    While Redis is away the disk is this host's, and the message follows what its chat has there.
+    """
+    wanted, backends = call.body.root, call.backends
+    key, began = _idempotency_key(call), time.time()
+    connection = await auth.reached(backends.known, call.key, wanted.connection)
+    # By its id from here on: whoever has the name when this comes to its end may be another.
+    wanted = wanted.model_copy(update={"connection": connection.id})
+    engine_limits.require_able(connection.engine, wanted.type, wanted.to)
+    queued = backends.settings.message_queue_enabled
+    if not queued:
+        outcome.require_now(wanted)
+    try:
+        accepted = await _accept(call, wanted, key)
+    except IdempotencyConflict:
+        raise Problem("idempotency_conflict") from None
+    except ConnectionDeleted:
+        raise await _deleted(backends, connection, began) from None
+    except RedisAway:
+        if queued:
+            raise
+        raise outcome.lost() from None
+    except SpoolUnavailable:
+        # The script may have run before the answer was lost: only a key makes a repeat harmless.
+        raise Problem("spool_unavailable", _AGAIN if key else _ONCE_MORE, uncertain=True) from None
+    record = accepted.record
+    headers = {"Location": f"/api/messages/{record.id}"}
+    if accepted.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    else:
+        backends.metrics.accepted(connection.name)
+    if not queued:
+        status = (await outcome.settled(backends, record, call.query.wait)).status
+    elif call.query.wait:
+        status = (await outcome.reached(backends, record, call.query.wait)).status
+    else:
+        status = presenters.first_status(record)
+    # None of it has anything that JSON would escape.
+    content = f'{{"id":"{record.id}","message_id":"{record.message_id}","status":"{status}"}}'
+    return Json(content.encode(), 202, headers)
+
+
+async def _deleted(backends: Backends, connection: Registered, began: float) -> Problem:
+    """Why nothing was accepted, of a request that `began` then.
+
+    What was deleted before is not known any more. Nothing is tried again with a connection that has
+    the name now: whoever asked may have meant the former one.
+    """
+    at = await backends.leases.deleted_at(connection.id)
+    successor = await backends.known.renewed(connection.name)
+    if successor is None and at is not None and at < began:
+        return Problem("unknown_connection")
+    told = (
+        None if successor is None else "Another connection has its id now; it is asked next time."
+    )
+    return Problem("connection_deleted", told)
+
+
+async def _accept(
+    call: Call[NewMessage, Wait], wanted: Standing | Changing, key: str | None
+) -> Accepted:
+    """Raises `IdempotencyConflict`, `SpoolUnavailable`, and `Problem` for what it speaks of."""
+    send, backends = _asked(wanted), call.backends
+    if isinstance(wanted, NewText) and wanted.reply_to is None:
+        return await backends.accepting.accept(send, key)
+    # Before anything is looked up: the first answer holds, whatever became of its message since.
+    if key is not None and (first := await backends.accepting.first(send, key)) is not None:
+        return first
+    if isinstance(wanted, Changing):
+        content, priority = await message_targets.changing(backends, wanted)
+    else:
+        content, priority = await message_targets.standing(backends, wanted), send.priority
+    full = Send.of(
+        send.connection,
+        send.chat,
+        content,
+        priority=priority,
+        send_at=send.send_at,
+        asked=send.asked,
+    )
+    file = file_of(content)
+    if file is not None:
+        return await _accept_bringing(backends, full, file.sha256, key)
+    return await backends.accepting.accept(full, key)
+
+
+async def _accept_bringing(
+    backends: Backends, send: Send, sha256: str, key: str | None
+) -> Accepted:
+    """Accept a message whose file stays as long as it may be sent. Problem `unknown_media`."""
+    now = time.time()
+    message_id = mint() if key is None else derive(send, key, now)
+    # Before it is accepted: what is accepted has its file.
+    id = api_id(send.connection, message_id)  # noqa: A001 - the field's word
+    if not await backends.files.use(sha256, id):
+        raise Problem("unknown_media")
+    await backends.files.secure(sha256)
+    accepted = await backends.accepting.accept(send, key, message_id=message_id, now=now)
+    if accepted.record.id != id and not accepted.replayed:
+        await backends.files.use(sha256, accepted.record.id)
+    return accepted
+
+
+def _asked(wanted: Standing | Changing) -> Send:
+    """What is asked for, before what it speaks of is known; enough to tell it from other sends."""
+    if isinstance(wanted, Changing):
+        return Send(wanted.connection, wanted.to, "", wanted.type, asked=wanted.model_dump_json())
+    plain = isinstance(wanted, NewText) and wanted.reply_to is None
+    asked = "" if plain else wanted.model_dump_json()
+    if isinstance(wanted, Bringing):
+        # A URL may let in whoever has it, so it stays nowhere.
+        asked = hashlib.sha256(asked.encode()).hexdigest()
+    return Send(
+        connection=wanted.connection,
+        chat=wanted.to,
+        text=wanted.text if isinstance(wanted, NewText) else "",
+        type=wanted.type,
+        priority=wanted.priority,
+        send_at=None if wanted.send_at is None else wanted.send_at.timestamp(),
+        asked=asked,
+    )
+
+
+def _idempotency_key(call: Call[NewMessage, Wait]) -> str | None:
+    given = every(call.fields, b"idempotency-key")
+    if not given:
+        return None
+    if len(given) > 1 or not _KEY.fullmatch(given[0]):
+        raise Problem(
+            "invalid_idempotency_key", "Give one Idempotency-Key of 1 to 255 printable characters."
+        )
+    # Two programs with keys of their own may count their orders alike.
+    return f"{call.key.id}:{given[0]}"
+
+
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/api/messages",
+        "sendMessage",
+        "Send a message",
+        "messages",
+        send,
+        {
+            202: Gives(
+                "On disk, and sent as soon as can be. With `wait`, the status that was reached.",
+                responses.Accepted,
+                headers={
+                    "Location": "Where the message can be followed.",
+                    "Idempotency-Replayed": "`true` when the key was used before.",
+                },
+            )
+        },
+        "send",
+        body=NewMessage,
+        query=Wait,
+        headers={
+            "Idempotency-Key": (
+                (
+                    "The same key and body give the first answer again, for 24 hours. Each API key has"
+                    " its own. Without one, a request that got 503 or no answer may be accepted all the"
+                    " same (`uncertain`), and its repetition is another message."
+                ),
+                f"^{_KEY.pattern}$",
+            )
+        },
+        refuses=(
+            "unknown_connection",
+            "connection_deleted",
+            "invalid_number",
+            "unsupported_chat",
+            "unsupported_type",
+            "unsupported_by_engine",
+            "text_empty",
+            "text_too_long",
+            "control_character",
+            "unknown_target",
+            "target_elsewhere",
+            "target_deleted",
+            "target_not_sent",
+            "not_own_message",
+            "not_editable",
+            "not_a_poll",
+            "poll_unreadable",
+            "unknown_option",
+            "too_many_options",
+            "edit_too_late",
+            "delete_too_late",
+            "unknown_media",
+            "media_empty",
+            "media_too_large",
+            "media_type_mismatch",
+            "media_refused",
+            "media_unreachable",
+            "media_unavailable",
+            "disk_full",
+            "media_limit_reached",
+            "vault_away",
+            "redis_away",
+            "invalid_idempotency_key",
+            "idempotency_conflict",
+            "spool_unavailable",
+            "store_away",
+            "queue_disabled",
+            "not_sent",
+        ),
+    ),
+)
