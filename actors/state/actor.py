@@ -7,11 +7,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from actors.config.settings import Settings
+from actors.messages.content import file_of
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.state.batcher import Batcher
 from actors.state.connections import Observed
 from actors.state.documents import MESSAGES, TELLING_LIMIT, Order, Where
 from actors.state.fencing import Superseded, fence
+from actors.state.messages.file_owners import owning
 from actors.state.messages.files import settling
 from actors.state.messages.received import (
     advancing,
@@ -58,6 +60,7 @@ class StateManager(Shell):
             jobs=settings.job_retention_days * DAY,
             letters=settings.dead_letter_retention_days * DAY,
             events=settings.event_retention_days * DAY,
+            files=settings.media_retention_days * DAY,
         )
         self._loops = [
             asyncio.create_task(self._observing.run()),
@@ -78,7 +81,10 @@ class StateManager(Shell):
         for item in items:
             document = incoming(connection, item, now)
             # In one batch: what changes another message is there with what it changed.
-            writes += [storing(document), *changing(connection, document, content_of(item))]
+            content = content_of(item)
+            writes += [storing(document), *changing(connection, document, content)]
+            if content is not None and (file := file_of(content)) is not None:
+                writes.append(owning(file.sha256, connection, now))
         return await self._write(connection, epoch, writes)
 
     async def note_statuses(

@@ -21,6 +21,7 @@ JOBS = "message_queue_jobs"
 RECOVERY_ACTIONS = "recovery_actions"
 HEALTH_STATUS = "health_status"
 HEALTH_ALERTS = "health_alerts"
+FILE_OWNERS = "file_owners"
 API_KEYS = "api_keys"
 REVOKED_KEYS = "revoked_keys"
 EVENTS = "events"
@@ -52,6 +53,7 @@ QUERIES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     HEALTH_ALERTS: (("at",), ("subject", "at"), ("active", "at")),
     API_KEYS: (("hash",),),
     EVENTS: (("last",), ("first",)),
+    FILE_OWNERS: (("at",),),
     DELIVERIES: (("at",), ("webhook", "seq"), ("webhook", "status", "seq")),
 }
 

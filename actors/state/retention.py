@@ -12,6 +12,7 @@ from actors.state.documents import (
     BATCH_LIMIT,
     DELIVERIES,
     EVENTS,
+    FILE_OWNERS,
     HEALTH_ALERTS,
     JOBS,
     RECOVERY_ACTIONS,
@@ -60,15 +61,17 @@ class Retention:
         jobs: float,
         letters: float,
         events: float,
+        files: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Seconds: recovery and alerts, finished jobs, dead letters, events are kept so long."""
+        """Seconds: recovery and alerts, finished jobs, dead letters, events, owners of files are kept so long."""
         self._documents = documents
         self._history = history
         self._jobs = jobs
         # A dead letter can be sent again until its record is gone, and is open then.
         self._letters = max(jobs, letters + RECORD)
         self._events = events
+        self._files = files
         self._clock = clock
 
     async def run(self) -> None:
@@ -94,6 +97,7 @@ class Retention:
             keep = self._letters if status == "dead" else self._jobs
             where = (Where("status", "==", status), Where("updated_at", "<", now - keep))
             removed += await self._remove(JOBS, where, "updated_at")
+        removed += await self._remove(FILE_OWNERS, (Where("at", "<", now - self._files),), "at")
         removed += await self._remove(DELIVERIES, (Where("at", "<", now - self._events),), "at")
         return removed + await self._forget_events(now - self._events)
 

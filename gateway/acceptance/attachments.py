@@ -40,6 +40,7 @@ _USUAL: Final = {
     "document": "application/octet-stream",
     "sticker": "image/webp",
 }
+NOT_KEPT: Final = "No file with this SHA-256 is kept: upload it first."
 _VOICE: Final = "audio/ogg; codecs=opus"
 _MIME: Final = re.compile(outbound_messages.MIME)
 _NAME: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]")
@@ -56,7 +57,7 @@ async def bringing(backends: Backends, wanted: Bringing, quote: Quote | None) ->
         assert wanted.media.sha256 is not None
         entry = await backends.files.entry(wanted.media.sha256)
         if entry is None:
-            raise Problem("unknown_media", "No file with this SHA-256 is kept: upload it first.")
+            raise Problem("unknown_media", NOT_KEPT)
         sha256, size, told, name = entry.sha256, entry.size, entry.mime, entry.name
         fits(wanted.type, size)
     else:

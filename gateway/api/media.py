@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
 
 from actors.media.store import TooLarge
+from actors.state.messages.file_owners import owning
 from gateway.acceptance.attachments import UNKNOWN, mime_told
 from gateway.api import messages
 from gateway.http import byte_ranges
@@ -30,7 +32,10 @@ _SAFE: Final = re.compile(r"[^A-Za-z0-9._ -]")
 
 
 async def upload(call: Call[None, Upload]) -> Response:
-    """Answers when the file is on disk (G1)."""
+    """Answers when the file is on disk (G1).
+
+    A key for some connections has it from then on; other such keys have not (G12).
+    """
     backends, headers = call.backends, call.request.headers
     declared = headers.get("content-type", "").strip()
     if declared.lower().startswith("multipart/"):
@@ -50,6 +55,8 @@ async def upload(call: Call[None, Upload]) -> Response:
         raise _too_large(limit) from None
     await backends.files.call(sha256, mime, call.query.name)
     await backends.files.secure(sha256)
+    if not call.key.covers(None):
+        await backends.documents.batch([owning(sha256, call.key.id, time.time())])
     answer = responses.Uploaded(
         sha256=sha256, size=size, mime=mime or _UNSAID, name=call.query.name
     )

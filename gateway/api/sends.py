@@ -17,7 +17,8 @@ from actors.queue.lanes import (
 )
 from actors.queue.records import api_id, derive
 from actors.queue.spool.file import SpoolUnavailable
-from gateway.acceptance import engine_limits, message_targets, outcome
+from actors.state.messages.file_owners import has_file
+from gateway.acceptance import attachments, engine_limits, message_targets, outcome
 from gateway.http import auth
 from gateway.http.endpoint import Call, Gives, Json, Operation
 from gateway.http.header_fields import every
@@ -118,6 +119,8 @@ async def _accept(
     if isinstance(wanted, Changing):
         content, priority = await message_targets.changing(backends, wanted)
     else:
+        if isinstance(wanted, Bringing) and wanted.media.sha256 is not None:
+            await _require_file(call, wanted.media.sha256)
         content, priority = await message_targets.standing(backends, wanted), send.priority
     full = Send.of(
         send.connection,
@@ -131,6 +134,18 @@ async def _accept(
     if file is not None:
         return await _accept_bringing(backends, full, file.sha256, key)
     return await backends.accepting.accept(full, key)
+
+
+async def _require_file(call: Call[NewMessage, Wait], sha256: str) -> None:
+    """Problem `unknown_media` where the key is for connections that have nothing to do with the file.
+
+    As where there is no such file: whether somebody else has it is not told.
+    """
+    connections = call.key.connections
+    if connections is None:
+        return
+    if not await has_file(call.backends.documents, sha256, (call.key.id, *connections)):
+        raise Problem("unknown_media", attachments.NOT_KEPT)
 
 
 async def _accept_bringing(

@@ -18,6 +18,7 @@ from actors.state.documents import (
     RECOVERY_ACTIONS,
     Write,
 )
+from actors.state.messages.file_owners import has_file, owning
 from actors.state.recovery_actions import noting, recovery_action
 from actors.state.retention import Retention
 from actors.state.sqlite.store import SqliteDocuments
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 NOW, KEEP = 10_000_000.0, 1000.0
 JOBS_KEEP, LETTERS = 500.0, 2000.0
 EVENTS_KEEP = 100.0
+FILES_KEEP = 30 * 86_400.0
 RECORD = 7 * 86_400.0
 
 
@@ -48,6 +50,7 @@ def retaining(documents: Documents) -> Retention:
         jobs=JOBS_KEEP,
         letters=LETTERS,
         events=EVENTS_KEEP,
+        files=FILES_KEEP,
         clock=lambda: NOW,
     )
 
@@ -135,6 +138,7 @@ async def test_dead_letters_stay_for_as_long_as_they_can_be_sent_again(
         jobs=2 * over,
         letters=LETTERS,
         events=EVENTS_KEEP,
+        files=FILES_KEEP,
         clock=lambda: NOW + over,
     )
     assert await longer.prune() == 0, "a longer time for jobs counts for letters too"
@@ -180,3 +184,11 @@ async def test_deliveries_go_after_the_time_of_their_event(documents: Documents)
         await documents.set(DELIVERIES, f"wh.{age}", {"at": NOW - age})
     assert await retaining(documents).prune() == 1
     assert await left(documents, DELIVERIES) == {EVENTS_KEEP - 1}
+
+
+async def test_owners_of_files_go_once_nobody_had_them_for_long(documents: Documents) -> None:
+    old, new = NOW - FILES_KEEP - 1, NOW - FILES_KEEP + 1
+    await documents.batch([owning("a" * 64, "shop", old), owning("b" * 64, "shop", new)])
+    assert await retaining(documents).prune() == 1
+    assert not await has_file(documents, "a" * 64, ["shop"])
+    assert await has_file(documents, "b" * 64, ["barn", "shop"])
