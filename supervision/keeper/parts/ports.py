@@ -27,7 +27,6 @@ RAY = (
     "ray_runtime_env",
     "ray_metrics",
     "ray_dashboard_metrics",
-    "ray_client",
 )
 NAMES = (VALKEY, SIMULATOR, *RAY)
 

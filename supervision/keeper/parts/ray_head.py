@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from actors.runtime.atomic_files import write_atomically
 from supervision.keeper import log_rotation, secret_files
 from supervision.keeper.code_digest import code_digest
-from supervision.keeper.parts import probe, python_module
+from supervision.keeper.parts import probe, python_module, ray_start_hook
 from supervision.keeper.process import Command
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ OBJECT_STORE = 80_000_000  # bytes: actors pass references and small values only
 LONGEST = 36
 """Characters of a temporary directory: a Unix socket's path ends at 107 (Linux) or 103 (macOS),
 and Ray appends up to 67."""
+
+START_HOOK = f"{ray_start_hook.__name__}.{ray_start_hook.without_client_server.__name__}"
 
 # A temporary directory that is not in the data directory gets its name from it.
 FALLBACK = Path("/tmp")  # noqa: S108 - made private, and checked
@@ -84,7 +86,6 @@ def command(data: Path, ports: Mapping[str, int], log_bytes: int = 2**25) -> Com
         "dashboard-agent-grpc-port": ports["ray_agent_grpc"],
         "runtime-env-agent-port": ports["ray_runtime_env"],
         "metrics-export-port": ports["ray_metrics"],
-        "ray-client-server-port": ports["ray_client"],
         "min-worker-port": 0,
         "max-worker-port": 0,
         "num-cpus": max(4, os.cpu_count() or 1),
@@ -101,6 +102,7 @@ def command(data: Path, ports: Mapping[str, int], log_bytes: int = 2**25) -> Com
         {
             **environment(data),
             **HEALTH,
+            "RAY_START_HOOK": START_HOOK,
             "RAY_gcs_storage": "rocksdb",
             "RAY_gcs_storage_path": str(data / STORAGE),
             "RAY_kill_worker_timeout_milliseconds": "500",

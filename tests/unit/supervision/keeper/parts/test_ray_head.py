@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from ray._common.utils import load_class
+from ray._private.parameter import RayParams
 
 from supervision.keeper.parts import ports, ray_head
 
@@ -43,6 +45,14 @@ def test_it_stays_on_this_host_with_a_token_of_its_own(short: Path) -> None:
     before = token.read_text()
     ray_head.command(short, PORTS)
     assert token.read_text() == before
+
+
+def test_no_server_for_ray_clients_is_started(short: Path) -> None:
+    environment = ray_head.command(short, PORTS).environment
+    hook = load_class(environment["RAY_START_HOOK"])
+    parameters = RayParams(ray_client_server_port=10_001)
+    hook(parameters, True)
+    assert parameters.ray_client_server_port is None
 
 
 def test_state_of_ray_is_kept_for_the_same_code_only(
