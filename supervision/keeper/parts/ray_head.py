@@ -42,6 +42,17 @@ HEALTH = {
 No hair trigger: a busy node is not a dead one.
 """
 
+REPORTS = {
+    "RAY_io_context_monitor_probe_interval_ms": "10000",
+    "RAY_task_events_report_interval_ms": "5000",
+    "RAY_ray_events_report_interval_ms": "5000",
+    "RAY_metrics_report_interval_ms": "30000",
+}
+"""Ray's processes report their calls and metrics to its head less often than every 1 and 10 s.
+
+The head otherwise wakes for them all the time. No death or hang is noticed by any of these.
+"""
+
 OBJECT_STORE = 80_000_000  # bytes: actors pass references and small values only
 LONGEST = 36
 """Characters of a temporary directory: a Unix socket's path ends at 107 (Linux) or 103 (macOS),
@@ -102,6 +113,7 @@ def command(data: Path, ports: Mapping[str, int], log_bytes: int = 2**25) -> Com
         {
             **environment(data),
             **HEALTH,
+            **REPORTS,
             "RAY_START_HOOK": START_HOOK,
             "RAY_gcs_storage": "rocksdb",
             "RAY_gcs_storage_path": str(data / STORAGE),
