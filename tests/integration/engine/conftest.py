@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.engine.simulated import Simulator
+from tests.integration.engine.simulated import few_prekeys as few_prekeys  # noqa: PLC0414
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

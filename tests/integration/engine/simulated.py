@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
+import pytest
 
 from actors.config.sources import resolve_settings
 from actors.connection.causes import Kind
@@ -28,6 +29,7 @@ from actors.connection.engine import (
 )
 from actors.connection.native import SESSION_FILE
 from actors.connection.native.engine import Keepalive, NativeEngine
+from actors.connection.native.signal import prekeys
 from actors.connection.session.session import Session
 from actors.media.directory import DirectoryStore
 from actors.messages.content import Text
@@ -45,6 +47,16 @@ ROOT = Path(__file__).parents[3]
 ACCOUNT = "15550100001"
 CONTACT = "15550100002"
 PATIENCE = 60.0
+
+
+@pytest.fixture(autouse=True)
+def few_prekeys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pairing makes 60 prekeys instead of 812, which cost most of a test here.
+
+    Processes have the product's number, and `test_messages.py` has it once.
+    """
+    monkeypatch.setattr(prekeys, "WANTED", 60)
+    monkeypatch.setattr(prekeys, "FEW", 20)
 
 
 def chat(number: str) -> str:

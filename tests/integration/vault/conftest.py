@@ -13,6 +13,7 @@ from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.redis.client import connect
 from actors.redis.leases import Leases
 from tests.integration.engine.simulated import ACCOUNT, CONTACT, Simulator, chat, until
+from tests.integration.engine.simulated import few_prekeys as few_prekeys  # noqa: PLC0414
 from tests.integration.tree.scripted import Shelf
 from tests.processes.valkey import Valkey
 

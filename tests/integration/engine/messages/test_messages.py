@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.connection.engine import NotConnected, Outgoing, SendError
+from actors.connection.native.signal import prekeys
 from actors.messages.content import Text
 from tests.integration.engine.simulated import (
     ACCOUNT,
@@ -25,14 +26,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-async def test_pair_send_receive_and_come_back(simulator: Simulator, tmp_path: Path) -> None:
+async def test_pair_send_receive_and_come_back(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prekeys, "WANTED", 812)
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
         assert phone.paired == phone.engine.account == chat(ACCOUNT)
         assert [str(cause) for cause in phone.causes] == ["restart_required: stream_error_515"]
         account = await simulator.account(ACCOUNT)
         assert account["online"]
-        assert account["prekeys"] >= 300
+        assert account["prekeys"] == 812
 
         at = await phone.send(1, "hi")
         assert at > 1_700_000_000

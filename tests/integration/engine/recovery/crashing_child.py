@@ -26,6 +26,7 @@ from actors.connection.native.media.cipher import Opening, Sealing
 from actors.connection.native.media.fetch import Fetcher
 from actors.connection.native.receive import pipeline
 from actors.connection.native.send import outbox
+from actors.connection.native.signal import prekeys
 from actors.connection.native.signal.device_sessions import Signal
 from actors.connection.native.transport.socket import Socket
 from actors.connection.session.session import Session
@@ -150,6 +151,7 @@ def content(said: str | dict[str, Any]) -> Content:
 
 
 async def main(asked: dict[str, Any]) -> None:
+    prekeys.FEW = 0  # type: ignore[misc]  # those that the pairing made will do
     pipeline.BATCH = outbox.SHARE = asked["batch"]  # type: ignore[misc]
     POINTS[asked["point"]](Step(asked["at"]))
     settings = resolve_settings(**asked["settings"])

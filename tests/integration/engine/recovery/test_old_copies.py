@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from actors.connection.native import SESSION_FILE, renew_session
+from actors.connection.native.signal import prekeys
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
@@ -55,7 +56,7 @@ async def test_conversations_go_on_after_an_old_copy(simulator: Simulator, tmp_p
         await until(lambda: _has(phone, "who the copy never heard of"))
         await phone.send(30, "answer", to=OTHERS[1])
         await simulator.keep_prekeys(0)  # so that others go up, which the copy does not have
-        await until(lambda: _prekeys(simulator, 300))
+        await until(lambda: _prekeys(simulator, prekeys.FEW))
     shutil.copy(kept, tmp_path / SESSION_FILE)
     await simulator.say(CONTACT, ACCOUNT, "while away")
     await renew_session(tmp_path / SESSION_FILE, 3)
@@ -115,7 +116,7 @@ async def test_prekeys_of_a_renewed_session_are_new_ones(
     await renew_session(tmp_path / SESSION_FILE, 2)
     async with device(simulator, tmp_path, epoch=2) as phone:
         await asyncio.wait_for(phone.opened.wait(), 10)
-        await until(lambda: _prekeys(simulator, 900))
+        await until(lambda: _prekeys(simulator, prekeys.WANTED + 1))
     with closing(sqlite3.connect(tmp_path / SESSION_FILE)) as file:
         fresh = file.execute(
             "SELECT min(id) FROM prekeys WHERE id > ? AND published = 1", (before,)
