@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ANA = "15550100002@s.whatsapp.net"
 
 
-def received(number: int, source: str = "live") -> dict[str, Any]:
+def received(number: int, source: str = "live", more: str = "") -> dict[str, Any]:
     """What a connection's inbox has of the message of this number."""
     return {
         "key": number,
@@ -23,25 +23,31 @@ def received(number: int, source: str = "live") -> dict[str, Any]:
         "message_id": f"3EB0{number:06d}",
         "at": 1_764_000_000 + number,
         "type": "text",
-        "text": f"text {number}",
+        "text": f"text {number}{more}",
         "source": source,
     }
 
 
-def arriving(number: int, connection: str = SHOP, source: str = "live") -> Write:
-    """The write that stores the message of this number; its text is ``text NUMBER``."""
-    return storing(incoming(connection, received(number, source), 1_764_000_000.5 + number))
+def arriving(number: int, connection: str = SHOP, source: str = "live", more: str = "") -> Write:
+    """The write that stores the message of this number; its text is ``text NUMBER`` and `more`."""
+    return storing(incoming(connection, received(number, source, more), 1_764_000_000.5 + number))
 
 
 async def tell(
-    documents: Documents, first: int, count: int = 1, connection: str = SHOP, size: int = 10
+    documents: Documents,
+    first: int,
+    count: int = 1,
+    connection: str = SHOP,
+    *,
+    size: int = 10,
+    more: str = "",
 ) -> list[str]:
     """Store messages of these numbers, `size` in a batch; their texts."""
     numbers = range(first, first + count)
     for begin in range(0, count, size):
         part = numbers[begin : begin + size]
-        await documents.batch([arriving(number, connection) for number in part])
-    return [f"text {number}" for number in numbers]
+        await documents.batch([arriving(number, connection, more=more) for number in part])
+    return [f"text {number}{more}" for number in numbers]
 
 
 async def age(documents: Documents, text: str, seconds: float) -> None:

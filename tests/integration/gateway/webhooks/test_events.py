@@ -284,7 +284,7 @@ async def test_a_reader_that_takes_nothing_is_cut_and_holds_up_nobody(
 
     A gateway that kept it in memory instead would never have waited, and cut nobody.
     """
-    count = 9_000  # more than the buffers of both sockets hold
+    count, more = 1_200, "x" * 6_000  # more than the buffers of both sockets hold
     with socket.socket() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)  # soon full
         slow.settimeout(30)
@@ -293,7 +293,7 @@ async def test_a_reader_that_takes_nothing_is_cut_and_holds_up_nobody(
         slow.sendall(asked.encode())
         assert b"200" in slow.recv(100)
         with Reader(gateway, KEY) as quick:
-            wanted = await tell(documents, next(FREE), count, size=480)
+            wanted = await tell(documents, next(FREE), count, size=60, more=more)
             await came(quick, wanted, 60)
         await eventually("it is cut", lambda: "reader cut" in gateway.log(), 60)
         left = _drained(slow)
