@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.chaos.harness.scene import SETTINGS
 from tests.processes.instance import Instance, until
 
 if TYPE_CHECKING:
@@ -60,12 +61,10 @@ def running(disk: Path | str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     clock = tmp_path_factory.mktemp("clock") / "offset"
     clock.write_bytes(struct.pack("d", 0.0))
     environment = {
+        **SETTINGS,
         "PYTHONPATH": str(Path(__file__).with_name("overlay")),
         "TEST_CLOCK": str(clock),
         "TEST_SWELLING": str(tmp_path_factory.mktemp("swelling")),
-        "HEALTH_CHECK_INTERVAL": "1000",
-        "CPU_THRESHOLD": "100",  # which a busy test machine does not reach
-        "MEMORY_THRESHOLD": "100",
         "MAX_MEMORY_RESTART": f"{MEMORY}M",
         "MIN_UPTIME": "1000",
         "RESTART_BACKOFF_CAP": "1000",

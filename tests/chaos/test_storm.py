@@ -28,30 +28,29 @@ TURNS = 3
 
 
 @pytest.mark.timeout(300)
-def test_every_short_fault_once(tmp_path: Path, figure: Figure) -> None:
+def test_every_short_fault_once(instance: Instance, figure: Figure) -> None:
     """G2 to G9: nothing is lost, doubled or reordered, nobody is asked to link again.
 
     A fault that met no message in flight has proven nothing: it strikes again, under other chats.
     """
     left = [[fault for fault in faults if not fault.long] for faults in (SHARED, SINGLE)]
-    with Instance(tmp_path, SETTINGS) as instance:
-        pair_all(instance, parties(4, 3))
-        for turn in range(TURNS):
-            whom = parties(4, 3, first=3 * turn)
-            plans = [
-                islice(schedule(SEED + number + 2 * turn, faults, whom, (0.1, 0.3)), len(faults))
-                for number, faults in enumerate(left)
-                if faults
-            ]
-            outcome = storm(instance, whom, plans, pause=0.3)
-            print(f"\n{report.text(outcome)}")
-            figure(report.summary(outcome))
-            broken = [one for one in outcome.violations if one.kind != "idle"]
-            assert not broken, f"{len(broken)} violations; they are above"
-            unproven = outcome.unproven()
-            left = [[fault for fault in faults if fault.name in unproven] for faults in left]
-            if not unproven:
-                break
+    pair_all(instance, parties(4, 3))
+    for turn in range(TURNS):
+        whom = parties(4, 3, first=3 * turn)
+        plans = [
+            islice(schedule(SEED + number + 2 * turn, faults, whom, (0.1, 0.3)), len(faults))
+            for number, faults in enumerate(left)
+            if faults
+        ]
+        outcome = storm(instance, whom, plans, pause=0.3)
+        print(f"\n{report.text(outcome)}")
+        figure(report.summary(outcome))
+        broken = [one for one in outcome.violations if one.kind != "idle"]
+        assert not broken, f"{len(broken)} violations; they are above"
+        unproven = outcome.unproven()
+        left = [[fault for fault in faults if fault.name in unproven] for faults in left]
+        if not unproven:
+            break
     assert not unproven, f"nothing was in flight in {TURNS} turns: {unproven}"
 
 

@@ -46,7 +46,7 @@ def parties(connections: int, chats: int, first: int = 0) -> list[Party]:
     return [
         Party(
             f"line{number:02d}",
-            f"1555010{number:04d}",
+            f"1555014{number:04d}",
             tuple(f"1555011{number:02d}{first + chat:02d}" for chat in range(chats)),
             crowd=f"1555012{first:02d}{number:02d}",
         )
