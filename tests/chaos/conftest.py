@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.harness.scene import SETTINGS
-from tests.processes.instance import Instance, until
+from tests.processes.instance import Instance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,4 +83,4 @@ def instance(running: Instance) -> Iterator[Instance]:
     for other in running.api.get("/api/connections").raise_for_status().json()["items"]:
         if other["id"] != CONNECTION:
             running.api.delete(f"/api/connections/{other['id']}").raise_for_status()
-    until("it is ready", lambda: running.status()["ready"] or None, 60)
+    running.ready(60)

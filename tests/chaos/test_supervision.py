@@ -36,9 +36,7 @@ SERVICES = ("queue", "state", "health")
 def pids(instance: Instance) -> dict[tuple[str, str | None], int]:
     """Who there is, but the keeper; of several standbys, one."""
     return {
-        (one["role"], one.get("connection")): one["pid"]
-        for one in instance.status()["processes"]
-        if one["role"] != "keeper"
+        (one.role, one.connection): one.pid for one in instance.entries() if one.role != "keeper"
     }
 
 

@@ -152,9 +152,9 @@ def watch_the_outage(traffic: Traffic, until_: float) -> str:
 
 def not_by(instance: Instance, pid: int) -> bool:
     return any(
-        one["pid"] != pid
-        for one in instance.status()["processes"]
-        if (one["role"], one.get("connection")) == ("connection", OTHER)
+        one.pid != pid
+        for one in instance.entries()
+        if (one.role, one.connection) == ("connection", OTHER)
     )
 
 

@@ -18,6 +18,8 @@ import psutil
 
 from gateway.cli.instance import view
 from supervision.keeper.parts import ray_head
+from supervision.keeper.parts.definitions import PROCESSES
+from supervision.reports import process_files
 from tests.plain_http import NO_AUTHORITIES
 from tests.processes.valkey import free_port
 from tests.run import leaks
@@ -25,6 +27,8 @@ from tests.waiting import until as until  # noqa: PLC0414 - also for who uses an
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from supervision.reports.process_files import Entry
 
 TEIMOSO = Path(sys.executable).with_name("teimoso")
 
@@ -108,20 +112,26 @@ class Instance:
         """What `status` says once every connection that should be open is."""
 
         def look() -> dict[str, Any] | None:
+            if not {one.role for one in self.entries()}.issuperset(PARTS):
+                return None
             status = self.status()
             return status if status["ready"] else None
 
         return until("the instance is ready", look, seconds)
 
+    def entries(self) -> list[Entry]:
+        """Its processes by their files: `status` also searches all processes of the machine."""
+        return [*process_files.read(self.data, PROCESSES), *process_files.read(self.data)]
+
     def process(self, role: str, connection: str | None = None) -> psutil.Process:
-        for entry in self.status()["processes"]:
-            if entry["role"] == role and connection in (None, entry.get("connection")):
-                return psutil.Process(entry["pid"])
+        for entry in self.entries():
+            if entry.role == role and connection in (None, entry.connection):
+                return psutil.Process(entry.pid)
         raise AssertionError(f"no process has the role {role}")
 
     def pids(self, role: str) -> set[int]:
         """Those that have the role now; none while it is being brought back."""
-        return {one["pid"] for one in self.status()["processes"] if one["role"] == role}
+        return {one.pid for one in self.entries() if one.role == role}
 
     def kill(self, role: str, connection: str | None = None) -> int:
         """`kill -9`, and see that it arrived; the pid."""
