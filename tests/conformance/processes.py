@@ -42,7 +42,7 @@ class JsonProcess:
     def __init__(
         self, command: list[str], log: Path, *, forks: bool = False, **environment: str
     ) -> None:
-        """`forks`: it is Python through and through, so that it starts cheaply."""
+        """`forks`: it starts cheaply; a library of Go sees the nursery's environment, not this one."""
         start = forked.Popen if forks else subprocess.Popen
         self._log = log
         self._told_to_end = False

@@ -40,8 +40,9 @@ LATER = {
         "uvicorn.protocols.websockets.websockets_sansio_impl",
     ),
     "native_client.py": ("actors.connection.native",),
+    "driven.py": ("actors.connection.whatsmeow",),
 }
-"""What a program imports only once it runs."""
+"""What a program imports only once it runs; a library of Go, which has threads, is not among it."""
 
 
 class Nursery:

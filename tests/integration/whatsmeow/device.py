@@ -61,7 +61,10 @@ class Device:
             "most_stuck": most_stuck,
         }
         self.process = JsonProcess(
-            [sys.executable, str(PROGRAM), json.dumps(asked)], self.log, PYTHONPATH=str(ROOT)
+            [sys.executable, str(PROGRAM), json.dumps(asked)],
+            self.log,
+            forks=True,
+            PYTHONPATH=str(ROOT),
         )
 
     def wait(self, event: str, seconds: float = 60.0, **values: Any) -> dict[str, Any]:
