@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import psutil
 
+from actors.redis.connection_ids import name_of
 from gateway.cli.instance import view
 from supervision.keeper.parts import ray_head
 from supervision.keeper.parts.definitions import PROCESSES
@@ -120,8 +122,14 @@ class Instance:
         return until("the instance is ready", look, seconds)
 
     def entries(self) -> list[Entry]:
-        """Its processes by their files: `status` also searches all processes of the machine."""
-        return [*process_files.read(self.data, PROCESSES), *process_files.read(self.data)]
+        """Its processes by their files: `status` also searches all processes of the machine.
+
+        As there, connections have their names.
+        """
+        found = (*process_files.read(self.data, PROCESSES), *process_files.read(self.data))
+        return [
+            replace(one, connection=one.connection and name_of(one.connection)) for one in found
+        ]
 
     def process(self, role: str, connection: str | None = None) -> psutil.Process:
         for entry in self.entries():
