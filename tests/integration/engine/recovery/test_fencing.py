@@ -34,7 +34,7 @@ async def test_what_a_thawed_owner_had_read_is_not_stored_again(
     monkeypatch.setattr("actors.runtime.actor_base.log_to", lambda *_: None)
     made = merging.settings(tmp_path)
     documents = open_documents(made)
-    await Connections(documents).create("shop")
+    await Connections(documents).create("shop", id="shop")
     with closing(Session.open(tmp_path / SESSION_FILE, 1)) as session:
         async with session.transaction():
             merging.put(session, merging.LID, 1)
