@@ -160,6 +160,13 @@ BREAKS = (
         f"{ACCEPTING}::test_g4_what_follows_in_the_chat_waits_behind_it_and_other_chats_do_not",
     ),
     Break(
+        "a send accepted for a connection that is deleted",
+        "actors/queue/scripts/accept.lua",
+        "if call('EXISTS', BASE .. ':deleted') == 1 then",
+        "if false then",
+        "tests/integration/queue/test_leases.py::test_a_deleted_connection_takes_no_send_however_late[once]",
+    ),
+    Break(
         "what a dead owner had in flight not queued again",
         "actors/redis/flight.lua",
         "call('HGETALL', FLIGHT), call('HGETALL', AHEAD), {}",

@@ -87,6 +87,7 @@ def test_everything_killed_at_once_comes_back_with_one_command(
         )
     missed.judge()
     assert witness.looks > 20
+    assert witness.shown
     assert witness.lies == []
     for connection in (CONNECTION, *others):
         assert instance.qr(connection) is None

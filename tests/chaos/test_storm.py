@@ -13,6 +13,7 @@ from tests.chaos.harness import report
 from tests.chaos.harness.faults import SHARED, SINGLE
 from tests.chaos.harness.killer import schedule
 from tests.chaos.harness.outside import DISK, OUTSIDE, Outside
+from tests.chaos.harness.reuse import REUSE
 from tests.chaos.harness.scene import SETTINGS, pair_all, parties
 from tests.chaos.harness.storm import storm
 from tests.processes.instance import Instance
@@ -33,7 +34,8 @@ def test_every_short_fault_once(instance: Instance, figure: Figure) -> None:
 
     A fault that met no message in flight has proven nothing: it strikes again, under other chats.
     """
-    left = [[fault for fault in faults if not fault.long] for faults in (SHARED, SINGLE)]
+    shared = (REUSE, *SHARED)
+    left = [[fault for fault in faults if not fault.long] for faults in (shared, SINGLE)]
     pair_all(instance, parties(4, 3))
     for turn in range(TURNS):
         whom = parties(4, 3, first=3 * turn)
@@ -60,7 +62,8 @@ def test_the_storm(tmp_path: Path, figure: Figure) -> None:
     """Twenty connections for `MINUTES`; the same `SEED` strikes the same in the same order."""
     whom = parties(20, 3)
     plans = [
-        schedule(SEED + number, faults, whom) for number, faults in enumerate((SHARED, SINGLE))
+        schedule(SEED + number, faults, whom)
+        for number, faults in enumerate(((REUSE, *SHARED), SINGLE))
     ]
     with Instance(tmp_path, SETTINGS) as instance:
         pair_all(instance, whom, 180)

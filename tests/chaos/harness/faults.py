@@ -40,13 +40,15 @@ class Struck:
     """A fault that reached at `at`, a time of the wall clock.
 
     Recovery counts from `over`, where the fault lasts; `back` says that the part is there again;
-    `met` that messages were struck themselves, so that some were on their way for certain.
+    `met` that messages were struck themselves, so that some were on their way for certain; `broke`
+    which promise the fault itself saw broken.
     """
 
     at: float
     back: Callable[[], bool] = lambda: True
     over: float | None = None
     met: bool = False
+    broke: str | None = None
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,8 @@ def strike(scene: Scene, fault: Fault, party: Party) -> Strike:
         done.violated("not reached", str(error), time.time())
         return done
     done.at, done.over, done.met = struck.at, struck.over or struck.at, struck.met
+    if struck.broke is not None:
+        done.violated("broken", struck.broke, struck.at)
     if passes(struck.back, fault.limit + PATIENCE):
         there = time.time() - done.over
         whom = scene.parties if fault.scope == "everybody" else (party,)

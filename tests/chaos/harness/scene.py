@@ -80,6 +80,8 @@ class Scene:
         """`outside`: what the instance uses beside its own, where it does."""
         self.instance, self.load, self.outside = instance, load, outside
         self.parties = load.parties
+        self.reused = 0
+        """How often a name was used again (`reuse`)."""
 
     def pid(self, role: str, connection: str | None = None) -> int | None:
         """Who has the role now, by the files that need no part of the instance to be read."""
@@ -103,7 +105,8 @@ class Scene:
         return self.pid(role, connection) not in (None, old)
 
     def served(self) -> dict[str, Served]:
-        """Who serves each connection. A gateway that is away is waited for."""
+        """Who serves each connection under load. A gateway that is away is waited for."""
+        loaded = {party.connection for party in self.parties}
 
         def look() -> list[dict[str, Any]]:
             answer = self.instance.api.get("/api/connections", params={"limit": "500"})
@@ -112,7 +115,9 @@ class Scene:
 
         found = until("the connections are listed", look, 120)
         return {
-            item["id"]: Served(item["epoch"], self.pid("connection", item["id"])) for item in found
+            item["id"]: Served(item["epoch"], self.pid("connection", item["id"]))
+            for item in found
+            if item["id"] in loaded
         }
 
     def burst(self, *whom: Party) -> None:

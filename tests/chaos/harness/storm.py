@@ -166,6 +166,7 @@ def _linked(instance: Instance, watch: Watch, parties: Sequence[Party]) -> list[
     found = [
         Violation("QR", f"{connection} wanted to be linked again", connection, at)
         for connection, at in watch.unlinked.items()
+        if connection in {party.connection for party in parties}
     ]
     for party in parties:
         account = instance.simulator.get(f"/accounts/{party.account}").raise_for_status().json()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PAUSE = 0.1
 """Seconds between two looks."""
 
+_SHOWN = re.compile(r'<li id="c-([^"]+)" class="row">.*?<span class="badge good">Open<', re.DOTALL)
 _OPEN = re.compile(r'teimoso_connection_state\{connection="([^"]+)",state="open"\} 1\.0')
 
 
@@ -33,6 +34,8 @@ class Witness:
         """`accounts` are the numbers by connection."""
         self.looks = 0
         self.lies: list[str] = []
+        self.shown = False
+        """The console called a connection open, at last."""
         self._accounts = accounts
         headers = {"X-Api-Key": API_KEY}
         base, simulator = str(instance.api.base_url), str(instance.simulator.base_url)
@@ -66,18 +69,27 @@ class Witness:
                 ("the API", "/api/connections"),
                 ("/health", "/health"),
                 ("the metrics", "/metrics"),
+                ("the console", "/"),
             ):
                 try:
-                    answer = self._api.get(path)
+                    answer = self._page() if path == "/" else self._api.get(path)
                 except httpx.TransportError:
                     continue  # no answer yet
                 if answer.is_success:
                     self.looks += 1
                     self._judge(surface, answer)
 
+    def _page(self) -> httpx.Response:
+        if not self._api.cookies:
+            self._api.post("/console/login", data={"key": API_KEY})
+        return self._api.get("/")
+
     def _judge(self, surface: str, answer: httpx.Response) -> None:
         if surface == "the metrics":
             named = _OPEN.findall(answer.text)
+        elif surface == "the console":
+            named = [row for part in answer.text.split("</li>") for row in _SHOWN.findall(part)]
+            self.shown |= bool(named)
         else:
             said = answer.json()
             named = [each["id"] for each in said["items"] if each["state"] == "open"]

@@ -250,7 +250,8 @@ def test_faults_strike_as_often_as_asked(
     with pytest.raises(error):
         things.document(name).set({}, retry=None, timeout=0.5 if kind == "frozen" else 20)
     assert server.heal() == 1
-    assert things.document(name).get().exists is (kind == "lost")
+    if kind != "frozen":  # what stood still may be done after all, though its client gave up
+        assert things.document(name).get().exists is (kind == "lost")
     things.document(name).set({})
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -105,20 +105,22 @@ def test_a_listener_sees_what_enters_and_leaves_its_query(things: Any) -> None:
     for n in range(2):
         things.document(f"d{n}").set({"i": n})
     seen: list[list[tuple[str, str]]] = []
-    heard = threading.Event()
 
     def note(_: Any, changes: Any, __: Any) -> None:
         seen.append([(change.type.name, change.document.id) for change in changes])
-        heard.set()
+
+    def heard(count: int) -> bool:
+        return len(seen) == count
 
     watch = things.where(filter=FieldFilter("i", ">=", 0)).on_snapshot(note)
     new = things.document("new")
     try:
-        for step in (None, lambda: new.set({"i": 5}), lambda: new.update({"i": 6}), new.delete):
-            heard.clear()
-            if step is not None:
-                step()
-            assert heard.wait(10)
+        until("it heard of what is there", partial(heard, 1), 10)
+        steps = (lambda: new.set({"i": 5}), lambda: new.update({"i": 6}), new.delete)
+        for step in steps:
+            before = len(seen)
+            step()
+            until("it heard of it", partial(heard, before + 1), 10)
     finally:
         watch.unsubscribe()
     assert seen == [

@@ -272,9 +272,14 @@ def test_axe_finds_nothing_on_pages_that_are_full(
     )
     page.set_viewport_size(size)
     found = []
+    full = page.locator("main :is(li, tr, dd, .message)")
     for address in PAGES:
-        page.goto(address)
-        assert page.locator("main :is(li, tr, dd, .message)").count() > 1, f"{address} is full"
+
+        def filled(address: str = address) -> bool:
+            page.goto(address)
+            return full.count() > 1
+
+        until(f"{address} is full", filled, 20)
         wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, f"{address} is wider than the screen"
         if "conversations" in address:
