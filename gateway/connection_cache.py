@@ -74,13 +74,13 @@ class KnownConnections:
             return self._known[name]
         return await self.renewed(named)
 
-    async def lives(self, connection: str) -> bool:
+    async def exists(self, connection: str) -> bool:
         """Whether the connection with this very id is there; as `find`."""
         found = await self.find(connection)
         return found is not None and found.id == connection
 
     async def renewed(self, named: str) -> Connection | None:
-        """As `find`, by the registry alone: what was known may be of a connection that is deleted."""
+        """As `find`, by the registry: what was known may be of a connection that is deleted."""
         name = name_of(named)
         found = await self._registry.get(named)
         if found is not None and found != self._known.get(name):

@@ -359,7 +359,7 @@ class Tending:
         await self._registry.observe(connection, step.state, cause, lease)
 
     async def _forget(self, connection: str, lease: Lease | None) -> None:
-        """Remove what is left of a deleted connection; the id is free only at the very end."""
+        """Remove what is left of a deleted connection; the name is free only at the very end."""
         if not await self._registry.is_deleted(connection):
             return  # the copy in memory was old, and the id may be somebody else's by now
         if await self._may_serve(connection, lease):

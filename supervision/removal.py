@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from actors.queue import mirror
+from actors.queue.refusals import ConnectionDeleted
 from actors.state.documents import TELLING_LIMIT
 from actors.state.limited import end_limited
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from actors.state.documents import Documents
     from supervision.registry import Registry
 
-DELETED = "connection_deleted"
+DELETED = ConnectionDeleted.code
 """The error of messages that ended with their connection."""
 
 RECORDS = TELLING_LIMIT // 3  # three documents a record at most
@@ -29,7 +30,7 @@ RECORDS = TELLING_LIMIT // 3  # three documents a record at most
 class Removal:
     """Ends visibly what waits, then forgets the rest; the name is free only at the very end (G2, G12).
 
-    What comes late is refused from the first step on: a send, and at last an owner too. Messages stay
+    Sends are refused from the first step on, and at last owners too. Messages stay
     until their retention ends, under the id, which no other connection gets. API keys and webhooks that
     were for this connection alone end with it.
 

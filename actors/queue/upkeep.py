@@ -15,7 +15,7 @@ import structlog
 
 from actors.queue import mirror
 from actors.redis.client import RedisAway
-from actors.redis.connection_ids import id_of
+from actors.redis.connection_ids import id_in
 from actors.runtime.actor_base import end_tasks
 from actors.state.documents import CONNECTIONS, TELLING_LIMIT, StoreAway, Where
 
@@ -85,7 +85,7 @@ class Upkeep:
     async def list_connections(self) -> None:
         """Read which connections there are; until it succeeds again, the known ones count."""
         page = await self._documents.query(CONNECTIONS, where=[Where("deleted", "==", value=False)])
-        self._connections = [id_of(item["id"], item.get("incarnation")) for item in page.items]
+        self._connections = [id_in(item) for item in page.items]
 
     async def promote(self) -> None:
         """Ready what is due in every connection, and count."""

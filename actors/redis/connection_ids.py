@@ -1,9 +1,9 @@
-"""Ids of connections (pure): a name, which may be used again, and an incarnation, which never is.
+"""Ids of connections (pure): a name, which may be used again, and a suffix, which makes it unique.
 
 A connection is known to people by its name (``shop``) and to everything below the API by its id
 (``shop--K7Q2M9XA4TBC``), so that what is left of a deleted connection is never taken for what belongs
-to the next of that name (G12). A connection that was created before there were incarnations has its
-bare name as its id; no connection is created with such an id any more.
+to the next of that name (G12). The API calls the name `id` and the id `incarnation`. The id of a
+connection of an older release is its bare name.
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ from __future__ import annotations
 import re
 import secrets
 import string
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NAME = r"[a-z0-9][a-z0-9_-]{0,63}"
-INCARNATION = r"[A-Z][0-9A-Z]{11}"
+SUFFIX = r"[A-Z][0-9A-Z]{11}"
 """A capital letter begins it, and no name has one: so that the two parts of an id are told apart."""
-ID = rf"{NAME}(?:--{INCARNATION})?"
+ID = rf"{NAME}(?:--{SUFFIX})?"
 
 _NAME, _ID = re.compile(NAME), re.compile(ID)
 _CHARACTERS = string.ascii_uppercase + string.digits
@@ -34,21 +38,16 @@ def is_connection(text: str) -> bool:
 def new_id(name: str) -> str:
     """An id that no connection ever had: 62 random bits tell it from all others of the name."""
     first = secrets.choice(string.ascii_uppercase)
-    return id_of(name, first + "".join(secrets.choice(_CHARACTERS) for _ in range(11)))
+    return f"{name}--{first}{''.join(secrets.choice(_CHARACTERS) for _ in range(11))}"
 
 
-def id_of(name: str, incarnation: str | None) -> str:
-    """The id of a connection, as `name_of` and `incarnation_of` take it apart."""
-    return name if incarnation is None else f"{name}--{incarnation}"
+def id_in(document: Mapping[str, Any]) -> str:
+    """The id of the connection that a document of ``whatsapp_connection_states`` describes."""
+    found: str = document.get("incarnation") or document["id"]
+    return found
 
 
 def name_of(connection: str) -> str:
     """The name in the id of a connection; any other text is returned as it is."""
     name, _, incarnation = connection.rpartition("--")
     return name if incarnation[:1].isupper() else connection
-
-
-def incarnation_of(connection: str) -> str | None:
-    """The incarnation in the id of a connection; None where its id is its bare name."""
-    name = name_of(connection)
-    return None if name == connection else connection[len(name) + 2 :]

@@ -3,9 +3,9 @@
 All keys of a connection carry its id as hash tag (``{shop--K7Q2M9XA4TBC}``, `connection_ids.py`; below
 it is cut to ``{shop}``), so that they stand together and one script may touch them together::
 
-    teimoso:{shop}:deleted            hash    at: since when the connection takes no send any more;
-                                              removed: when nothing of it was left. Expires after
-                                              `leases.TOMBSTONE` seconds
+    teimoso:{shop}:deleted            hash    at: the time from which sends are refused; removed: the
+                                              time from which its lease cannot be taken. Expires
+                                              after `leases.TOMBSTONE` seconds
     teimoso:{shop}:lease              hash    who serves the connection (see `leases.py`)
     teimoso:{shop}:qr                 hash    the QR to scan, expires with it
     teimoso:{shop}:pairing_code       hash    the code to type instead, expires with it

@@ -278,7 +278,7 @@ class Leases:
             await pipeline.execute()
 
     async def deleted_at(self, connection: str) -> float | None:
-        """Since when sends to the connection are refused; None where they are not."""
+        """The time from which sends to the connection are refused; None while they are accepted."""
         async with reach():
             at: Any = await self._redis.hget(keys.of(connection).deleted, "at")
         return _time(at)

@@ -3,8 +3,8 @@
 The gateway writes what is desired, the root reads it and reconciles (on a poke and every 2 s);
 what is observed lies beside it in a map of its own that nothing here writes but `observe`.
 
-A connection's document lies under its name, and says which incarnation has it (`connection_ids.py`). What
-is asked of a connection by its id does nothing to the next one of that name (G12).
+A connection's document lies under its name, and has its id (`connection_ids.py`). A call with the id of a
+deleted connection changes nothing of the next one of that name (G12).
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from actors.redis.connection_ids import (
-    id_of,
-    incarnation_of,
+    id_in,
     is_connection,
     is_name,
     name_of,
@@ -80,9 +79,10 @@ class Observed:
 class Connection:
     """One WhatsApp account that the service shall hold.
 
-    `id` never comes again; `name` may, once the connection is deleted. `generation` and `recover` are counters: a higher number than the one last acted upon asks for
-    a restart, or for a recovery now (out of ``failed``, without waiting for the backoff). `falls`
-    are the times of its short lives, as the root noted them last.
+    The `id` never comes again; the `name` may, once the connection is removed. `generation` and
+    `recover` are counters: a higher number than the one last acted upon asks for a restart, or for a
+    recovery now (out of ``failed``, without waiting for the backoff). `falls` are the times of its
+    short lives, as the root noted them last.
     """
 
     id: str
@@ -98,7 +98,7 @@ class Connection:
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """The part of the id that people use."""
         return name_of(self.id)
 
 
@@ -139,7 +139,9 @@ class Connections:
         desired: Desired = "running",
         writes: Sequence[Write] = (),
     ) -> Connection:
-        """With `writes` in the same batch, which may speak of it by an `id` that `new_id` gave.
+        """Register a connection, with `writes` in the same batch.
+
+        They may refer to an `id` that `new_id` made before.
 
         Raises `InvalidConnectionId`, `ConnectionExists`, `TooManyConnections`.
         """
@@ -152,7 +154,7 @@ class Connections:
             if len(page.items) >= self._limit and not taken:
                 raise TooManyConnections(f"MAX_CONNECTIONS is {self._limit}")
         data = {
-            "incarnation": incarnation_of(id or new_id(name)),
+            "incarnation": id or new_id(name),
             "engine": engine,
             "webhook": webhook,
             "desired": desired,
@@ -172,7 +174,7 @@ class Connections:
         return of_document({"id": name, **data})
 
     async def get(self, named: str, *, deleted: bool = False) -> Connection | None:
-        """The connection of that name, or id; one marked as deleted only where `deleted` asks for it.
+        """The connection with that name or id; one marked as deleted only with `deleted`.
 
         A name that no connection can have is not an error here: there is none.
         """
@@ -260,7 +262,7 @@ class Connections:
 
 def is_of(document: Document | None, connection: str) -> bool:
     """Whether a document of ``whatsapp_connection_states`` describes the connection with that id."""
-    return document is not None and _id(document) == connection
+    return document is not None and id_in(document) == connection
 
 
 def updating(
@@ -295,7 +297,7 @@ def _age(observed: Observed) -> tuple[int, float, float]:
 def of_document(document: Document) -> Connection:
     """The connection that a document of ``whatsapp_connection_states`` describes."""
     return Connection(
-        id=_id(document),
+        id=id_in(document),
         engine=document["engine"],
         webhook=document["webhook"],
         desired=document["desired"],
@@ -306,10 +308,6 @@ def of_document(document: Document) -> Connection:
         observed=_observed(document),
         falls=tuple((document.get("falls") or {}).get("at", ())),
     )
-
-
-def _id(document: Document) -> str:
-    return id_of(document["id"], document.get("incarnation"))
 
 
 def _observed(document: Document) -> Observed | None:

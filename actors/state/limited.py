@@ -1,6 +1,6 @@
 """API keys and webhooks that are for some connections only: they end with the last of these.
 
-What has ended lets nobody in and is told nothing, and stays for an admin to see (G12).
+An ended key is refused, an ended webhook gets no events; both stay listed for an admin (G12).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from actors.state.documents import Document, Documents
 
 KEPT = 50
-"""Of what has ended, the newest of each kind that are kept."""
+"""Ended keys that stay, and ended webhooks: the newest of each."""
 
 
 async def end_limited(
     documents: Documents, connection: str, *, clock: Callable[[], float] = time.time
 ) -> None:
-    """The connection with this id was deleted. Safe to repeat; raises `StoreAway`."""
+    """Note the deletion of a connection in its keys and webhooks. Safe to repeat; raises `StoreAway`."""
     now = clock()
 
     def end(there: Document | None) -> Document | None:

@@ -17,7 +17,6 @@ from actors.queue.spool.file import SpoolUnavailable
 from actors.queue.spool.rows import UNREADABLE
 from actors.runtime.atomic_files import held
 from actors.state.documents import HEALTH_STATUS, StoreAway
-from supervision.removal import DELETED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -176,8 +175,8 @@ class Drain:
             self._ended = number
 
     async def _accept(self, spooled: Spooled) -> None:
-        if not await self._known.lives(spooled.send.connection):
-            await self._end(spooled, DELETED)
+        if not await self._known.exists(spooled.send.connection):
+            await self._end(spooled, ConnectionDeleted.code)
             return
         try:
             await self._lanes.accept(
@@ -187,7 +186,7 @@ class Drain:
                 now=spooled.accepted_at,
             )
         except ConnectionDeleted:
-            await self._end(spooled, DELETED)
+            await self._end(spooled, ConnectionDeleted.code)
         except IdempotencyConflict:
             # The key named another body before Redis went away, which nobody here could know.
             await self._end(spooled, IdempotencyConflict.code)

@@ -91,13 +91,13 @@ async def get(call: Call[None, None]) -> Response:
 
 
 async def delete(call: Call[None, None]) -> Response:
-    """What comes late is refused from here on: also by gateways that have not heard of it."""
+    """Mark as deleted, and have Redis refuse sends, also those of gateways that have not heard."""
     registered = await existing(call)
     try:
         deleted = await call.backends.registry.delete(registered.id)
     except ConnectionNotFound:
         raise Problem("unknown_connection") from None
-    with suppress(RedisAway):  # the root says it again
+    with suppress(RedisAway):  # the root repeats it
         await call.backends.leases.delete(deleted.id)
     await _noted(call.backends, deleted)
     return Response(status_code=204)

@@ -12,7 +12,7 @@ from actors.queue.lanes import (
 )
 from actors.queue.spool.file import SpoolUnavailable
 from actors.redis import connection_ids
-from actors.redis.connection_ids import incarnation_of
+from actors.redis.connection_ids import name_of
 from actors.state.documents import MESSAGES, Order, StoreAway, Where
 from actors.state.messages.changes import is_early
 from actors.state.messages.received import connection_of
@@ -40,7 +40,7 @@ async def get(call: Call[None, None]) -> Response:
 async def message_of(call: Call[None, None]) -> responses.Message:
     """The message of the path. Problem `unknown_message`, and those of its connection."""
     id, connection = _named(call)  # noqa: A001 - the field's word
-    if not await _shown_of(call, connection):
+    if not await _may_read(call, connection):
         raise Problem("unknown_message")
     away: Exception | None = None
     if ".in." not in id:
@@ -98,7 +98,7 @@ async def list_some(call: Call[None, ListMessages]) -> Response:
     query, backends = call.query, call.backends
     where = []
     if query.connection is not None:
-        where.append(Where("connection", "==", await _listed(call, query.connection)))
+        where.append(Where("connection", "==", await _connection_to_list(call, query.connection)))
     elif call.key.connections is not None:
         raise Problem("connection_forbidden", "Name the connection: this key is for some only.")
     for field in ("chat", "direction", "status"):
@@ -113,26 +113,26 @@ async def list_some(call: Call[None, ListMessages]) -> Response:
         after=query.after,
     )
     names = {each["connection"] for each in page.items}
-    seen = {name for name in names if await _shown_of(call, name)}
+    seen = {name for name in names if await _may_read(call, name)}
     items = [presenters.stored(each) for each in page.items if each["connection"] in seen]
     return written(responses.Messages(items=items, next=page.next))
 
 
-async def _listed(call: Call[None, ListMessages], named: str) -> str:
+async def _connection_to_list(call: Call[None, ListMessages], named: str) -> str:
     """The id of the connection whose messages are listed. Problems as in `auth.reached`.
 
     An admin may name the incarnation of one that was deleted.
     """
-    if incarnation_of(named) is not None and call.key.covers(None) and call.key.may("admin"):
+    if named != name_of(named) and call.key.is_admin_of_all:
         return named
     return (await auth.reached(call.backends.known, call.key, named)).id
 
 
-async def _shown_of(call: Call[Any, Any], connection: str) -> bool:
-    """Whether the caller may see messages of the connection with that id: of a deleted one, an admin."""
-    if call.key.covers(None) and call.key.may("admin"):
+async def _may_read(call: Call[Any, Any], connection: str) -> bool:
+    """Whether the caller may read messages of the connection: of a deleted one, an admin of all may."""
+    if call.key.is_admin_of_all:
         return True
-    return await call.backends.known.lives(connection)
+    return await call.backends.known.exists(connection)
 
 
 def _named(call: Call[None, None]) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""A send over the API: accepted once it is on disk."""
+"""`POST /api/messages`: accepts a send once it is on disk."""
 
 from __future__ import annotations
 
@@ -91,17 +91,16 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
 
 
 async def _deleted(backends: Backends, connection: Registered, began: float) -> Problem:
-    """Why nothing was accepted, of a request that `began` then.
+    """The problem of a send that Redis refused: 404 where the deletion came before the request `began`.
 
-    What was deleted before is not known any more. Nothing is tried again with a connection that has
-    the name now: whoever asked may have meant the former one.
+    It is not sent again to a connection that took over the name: the caller may have meant the former.
     """
     at = await backends.leases.deleted_at(connection.id)
     successor = await backends.known.renewed(connection.name)
     if successor is None and at is not None and at < began:
         return Problem("unknown_connection")
     told = (
-        None if successor is None else "Another connection has its id now; it is asked next time."
+        None if successor is None else "Another connection has this id now. Send again to use it."
     )
     return Problem("connection_deleted", told)
 

@@ -54,7 +54,7 @@ class RevokedKey(ValueError):  # noqa: N818 - reads as what it is
 class Key:
     """A stored API key; scope ``admin`` holds every scope.
 
-    `connections` are the ids of those that it is for, None means all.
+    `connections` are ids; None is all.
     """
 
     id: str
@@ -66,6 +66,11 @@ class Key:
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes or "admin" in self.scopes
+
+    @property
+    def is_admin_of_all(self) -> bool:
+        """Whether it may do everything, for every connection."""
+        return self.connections is None and self.may("admin")
 
     def reaches(self, connection: str) -> bool:
         return self.connections is None or connection in self.connections

@@ -79,7 +79,8 @@ async def reached(known: KnownConnections, key: Key, named: str) -> Connection:
     """
     found = await known.find(named)
     if found is not None and not key.reaches(found.id):
-        # It may be of before, where another gateway process created this one a moment ago.
+        # The cache may hold the former connection of this name: another gateway may have just created
+        # this one.
         with suppress(StoreAway):
             found = await known.renewed(named)
     if key.connections is not None and (found is None or not key.reaches(found.id)):

@@ -23,7 +23,7 @@ VERSION = "3.1.0"
 _REFERENCE = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _PATH_PARAMETERS = {
-    "connection": "The connection's id.",
+    "connection": "The connection's id, or its incarnation.",
     "id": "The message's id.",
     "webhook": "The webhook's id.",
     "key": "The id of the API key, not the key.",

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.redis.connection_ids import name_of
-from supervision.reports import process_files
 from tests.chaos.harness.judge import judge, settled, verdict
 from tests.chaos.harness.traffic import Traffic
 from tests.integration.tree.head import kill
@@ -47,8 +45,8 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 
 
 def owner(instance: Instance) -> int | None:
-    for entry in process_files.read(instance.data):
-        if name_of(entry.connection or "") == LOOPING:
+    for entry in instance.entries():
+        if entry.connection == LOOPING:
             return entry.pid
     return None
 

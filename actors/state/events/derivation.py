@@ -19,7 +19,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.messages.content import Delete, Edit, PollVote, Reaction
-from actors.redis.connection_ids import id_of
+from actors.redis.connection_ids import id_in
 from actors.state.events.event import Event
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def of_connection(before: Document | None, after: Document | None) -> Sequence[E
     if (known.get("state"), known.get("cause")) == (seen["state"], seen["cause"]):
         return ()
     names = ("state", "cause", "epoch", "since", "account", "retry_at")
-    connection = id_of(after["id"], after.get("incarnation"))
+    connection = id_in(after)
     data = {"id": connection, **{name: seen.get(name) for name in names}}
     key = _key("connection.state", connection, *(seen.get(each) for each in names[:4]))
     return (Event(key, "connection.state", connection, float(seen["since"]), data),)

@@ -1,7 +1,7 @@
-"""Who may send a file by its SHA-256 alone: who uploaded it, and for whose connection it arrived.
+"""Owners of files: API keys that uploaded a file, and connections at which it arrived.
 
-A document for each, since a SHA-256 may be known to anybody. An API key for all connections needs
-none.
+An owner may send the file by its SHA-256; to know the SHA-256 is not enough. A key for all connections
+needs no entry.
 """
 
 from __future__ import annotations

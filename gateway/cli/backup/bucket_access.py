@@ -97,7 +97,7 @@ class Desk:
         made = []
         found = sorted(self._settings.sessions.glob(f"*/{SESSION_FILE}"))
         if connection is not None:
-            found = [file for file in found if _is(file.parent.name, connection)]
+            found = [file for file in found if _matches(file.parent.name, connection)]
             if not found:
                 raise CannotDo(f"There is no session of {connection} here.")
         for file in found:
@@ -121,9 +121,9 @@ class Desk:
     async def restore(self, named: str, which: str | None) -> dict[str, Any]:
         """Put a copy in the place of the session, under a lease where anybody may take one.
 
-        Of connections that were deleted there are no copies. So where the connection has none, or is
-        not known, what there is of its name is left of an instance that was lost: a connection that is
-        not known is registered, stopped, as it was.
+        Where the connection has no copy, the newest one under its name is taken: there are none of
+        deleted connections, so it comes from an instance that was lost. An unknown connection is
+        registered under the copy's id: stopped, on the native engine, without a webhook.
         """
         known = await self._registered(named)
         copies = [] if known is None else await self._vault.copies(known)
@@ -198,7 +198,9 @@ class Desk:
         if connection is not None and not is_connection(connection):
             raise CannotDo(f"{connection!r} is not the id of a connection.")
         copies = await self._vault.copies()
-        found = [copy for copy in copies if connection is None or _is(copy.connection, connection)]
+        found = [
+            copy for copy in copies if connection is None or _matches(copy.connection, connection)
+        ]
         return found if connection is None else sorted(found, key=lambda copy: copy.at)
 
     async def _registered(self, named: str) -> str | None:
@@ -219,7 +221,7 @@ class Desk:
             await documents.close()
 
 
-def _is(connection: str, named: str) -> bool:
+def _matches(connection: str, named: str) -> bool:
     """Whether a connection is meant by a name, or by an id."""
     return named in (connection, name_of(connection))
 

@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from actors.redis.connection_ids import name_of
-from supervision.keeper.parts.definitions import PROCESSES
-from supervision.reports import process_files
 from tests.chaos.harness.traffic import Party
 from tests.waiting import until
 
@@ -85,9 +82,8 @@ class Scene:
 
     def pid(self, role: str, connection: str | None = None) -> int | None:
         """Who has the role now, by the files that need no part of the instance to be read."""
-        data = self.instance.data
-        for entry in (*process_files.read(data, PROCESSES), *process_files.read(data)):
-            if entry.role == role and connection in (None, name_of(entry.connection or "")):
+        for entry in self.instance.entries():
+            if entry.role == role and connection in (None, entry.connection):
                 return entry.pid
         return None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.redis.connection_ids import incarnation_of, new_id
+from actors.redis.connection_ids import new_id
 from actors.redis.leases import EXPIRES, Owner
 from actors.state.documents import CONNECTIONS
 from supervision.policy import Expiry
@@ -30,7 +30,7 @@ async def test_what_the_store_does_not_call_deleted_is_not_forgotten(
         documents = tending._recovery._documents
         lease = await leases.take(SHOP, Owner("connection:a", 1, "here"))
         await leases.release(SHOP, lease.epoch, state="stopped", cause="asked")
-        deleted = {"deleted": True, "incarnation": incarnation_of(SHOP)}
+        deleted = {"deleted": True, "incarnation": SHOP}
         await documents.set(CONNECTIONS, "shop", deleted, merge=True)
         await tending._registry.refresh()
         await documents.set(CONNECTIONS, "shop", otherwise, merge=True)

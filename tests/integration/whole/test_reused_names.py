@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -17,7 +14,7 @@ from actors.config.settings import Settings
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 from tests.plain_http import NO_AUTHORITIES
-from tests.processes.valkey import free_port
+from tests.processes.slow_file import slow_file
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -30,36 +27,6 @@ pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("is_open")]
 NAME, FORMER, LATER = "tenant", "15550100031", "15550100032"
 CONTACT = "15550100033"
 IMAGE = b"GIF89a" + bytes(100)
-
-
-@contextmanager
-def slow_file() -> Iterator[tuple[str, threading.Event, threading.Event]]:
-    """The URL of a file, whether it was asked for, and what lets it come."""
-    asked, comes = threading.Event(), threading.Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.set()
-            comes.wait(60)
-            self.send_response(200)
-            self.send_header("Content-Type", "image/gif")
-            self.send_header("Content-Length", str(len(IMAGE)))
-            self.end_headers()
-            self.wfile.write(IMAGE)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/a.gif", asked, comes
-    finally:
-        comes.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture
@@ -118,6 +85,9 @@ def test_a_send_that_began_before_the_deletion_leaves_from_nobody(instance: Inst
 
 @pytest.mark.usefixtures("former")
 def test_who_has_the_name_next_finds_nothing_of_before(instance: Instance) -> None:
+    instance.api.head(
+        "/api/events"
+    ).raise_for_status()  # events are written from the first reader on
     body = {"connection": NAME, "to": CONTACT, "text": "of the former one"}
     old = instance.api.post("/api/messages", json=body).raise_for_status().json()["id"]
     instance.say(CONTACT, FORMER, "to the former one")

@@ -7,9 +7,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
@@ -23,7 +21,7 @@ from actors.state.documents import MESSAGES
 from actors.state.open_store import open_documents
 from supervision.removal import DELETED, Removal
 from tests.integration.gateway.served import SHOP, Gateway
-from tests.processes.valkey import free_port
+from tests.processes.slow_file import slow_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,36 +31,6 @@ if TYPE_CHECKING:
 
 CHAT = "15550100002"
 LATER = "shop--T00000000001"
-
-
-@contextmanager
-def slow_file() -> Iterator[tuple[str, threading.Event, threading.Event]]:
-    """The URL of a file, whether it was asked for, and what lets it come."""
-    asked, comes = threading.Event(), threading.Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.set()
-            comes.wait(60)
-            self.send_response(200)
-            self.send_header("Content-Type", "image/gif")
-            self.send_header("Content-Length", "106")
-            self.end_headers()
-            self.wfile.write(b"GIF89a" + bytes(100))
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/a.gif", asked, comes
-    finally:
-        comes.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def remove(gateway: Gateway, connection: str = SHOP, *, told: bool = True) -> None:

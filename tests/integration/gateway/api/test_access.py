@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.redis.connection_ids import incarnation_of
 from actors.state.documents import API_KEYS
 from actors.state.open_store import open_documents
 from gateway.app import OPERATIONS
@@ -29,7 +28,7 @@ def made(
     async def make() -> str:
         documents = open_documents(gateway.settings)
         try:
-            ids = connections and [f"{name}--{incarnation_of(SHOP)}" for name in connections]
+            ids = connections and [SHOP.replace("shop", name) for name in connections]
             _, token = await create(documents, name="test", scopes=scopes, connections=ids)
         finally:
             await documents.close()

@@ -7,14 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.redis import connection_ids
-from actors.redis.connection_ids import (
-    id_of,
-    incarnation_of,
-    is_connection,
-    is_name,
-    name_of,
-    new_id,
-)
+from actors.redis.connection_ids import id_in, is_connection, is_name, name_of, new_id
 
 NAMES = st.from_regex(connection_ids.NAME, fullmatch=True)
 
@@ -24,14 +17,15 @@ def test_an_id_is_taken_apart_as_it_was_put_together(name: str) -> None:
     made = new_id(name)
     assert is_connection(made)
     assert not is_name(made), "nobody can create a connection whose name is an id"
-    assert (name_of(made), id_of(name, incarnation_of(made))) == (name, made)
+    assert name_of(made) == name
+    assert id_in({"id": name, "incarnation": made}) == made
 
 
 @given(name=NAMES)
 def test_the_id_of_an_older_release_is_its_name(name: str) -> None:
     assert is_name(name)
     assert is_connection(name)
-    assert (name_of(name), incarnation_of(name), id_of(name, None)) == (name, None, name)
+    assert (name_of(name), id_in({"id": name})) == (name, name)
 
 
 def test_no_id_comes_twice() -> None:
@@ -43,4 +37,4 @@ def test_no_id_comes_twice() -> None:
     ["shop--", "shop--k7q2m9xa4tbc", "shop--7Q2M9XA4TBCD", "shop-K7Q2M9XA4TBC", "--K7Q2M9XA4TBC"],
 )
 def test_what_is_nearly_an_id(text: str) -> None:
-    assert incarnation_of(text) is None or not is_connection(text)
+    assert not is_connection(text) or name_of(text) == text

@@ -51,7 +51,7 @@ async def test_a_new_connection_shall_run(registry: Connections) -> None:
 
 
 @pytest.mark.parametrize("connection", ["a", "0", "a-b_c", "x" * 64])
-async def test_ids(registry: Connections, connection: str) -> None:
+async def test_names(registry: Connections, connection: str) -> None:
     made = await registry.create(connection)
     assert made.name == connection
     assert made.id != connection
