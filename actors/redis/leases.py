@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from actors.connection.engine import PairingCode, Qr
 
 SCRIPT = Script.of("transitions.lua", "flight.lua", "lease.lua", package="actors.redis")
+BURY = """#!lua flags=allow-oom
+redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+"""
+"""Runs at `maxmemory` too, where a deletion is what frees memory."""
 FORGET_BATCH = 1_000
 
 TOMBSTONE = 30 * 24 * 3600
@@ -270,12 +275,7 @@ class Leases:
 
         Its owner keeps the lease, and may unlink the device. Safe to repeat: the first time stays.
         """
-        key = keys.of(connection).deleted
-        async with reach():
-            pipeline = self._redis.pipeline()
-            pipeline.hsetnx(key, "at", repr(time.time() if now is None else now))
-            pipeline.expire(key, TOMBSTONE)
-            await pipeline.execute()
+        await self._bury(connection, "at", now)
 
     async def deleted_at(self, connection: str) -> float | None:
         """The time from which sends to the connection are refused; None while they are accepted."""
@@ -290,8 +290,8 @@ class Leases:
         """
         of = keys.of(connection)
         await self.delete(connection, now)
+        await self._bury(connection, "removed", now)
         async with reach():
-            await self._redis.hset(of.deleted, "removed", repr(time.time() if now is None else now))
             # The fixed keys go at once: without a lease nobody claims while the rest goes.
             await self._redis.unlink(*of.scripted)
         batch: list[str] = []
@@ -305,6 +305,11 @@ class Leases:
                     batch.clear()
             if batch:
                 await self._redis.unlink(*batch)
+
+    async def _bury(self, connection: str, field: str, now: float | None) -> None:
+        at = repr(time.time() if now is None else now)
+        async with reach():
+            await self._redis.eval(BURY, 1, keys.of(connection).deleted, field, at, TOMBSTONE)
 
     async def _run(self, connection: str, transition: str, now: float, *args: object) -> Any:
         return await SCRIPT.run(self._line, keys.of(connection), transition, now, *args)

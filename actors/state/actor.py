@@ -84,7 +84,7 @@ class StateManager(Shell):
             content = content_of(item)
             writes += [storing(document), *changing(connection, document, content)]
             if content is not None and (file := file_of(content)) is not None:
-                writes.append(owning(file.sha256, connection, now))
+                writes.append(owning(file.sha256, connection, now, mime=file.mime, name=file.name))
         return await self._write(connection, epoch, writes)
 
     async def note_statuses(

@@ -10,6 +10,7 @@ deleted connection changes nothing of the next one of that name (G12).
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -221,12 +222,21 @@ class Connections:
 
         Raises `ValueError` for one that is not marked: nobody asked for its removal.
         """
-        document = await self._documents.get(CONNECTIONS, name_of(connection))
-        if document is None or not is_of(document, connection):
-            return
-        if not document["deleted"]:
-            raise ValueError("the connection is not marked as deleted")
-        await self._documents.delete(CONNECTIONS, document["id"])
+
+        def check(document: Document | None) -> None:
+            if document is None or not is_of(document, connection):
+                raise ConnectionNotFound(connection)
+            if not document["deleted"]:
+                raise ValueError("the connection is not marked as deleted")
+
+        name = name_of(connection)
+        with suppress(ConnectionNotFound):  # in one batch: whoever has the name by then keeps it
+            await self._documents.batch(
+                [
+                    Write("change", CONNECTIONS, name, change=check),
+                    Write("delete", CONNECTIONS, name),
+                ]
+            )
 
     async def observe(self, connection: str, observed: Observed) -> bool:
         """Write what is observed unless something newer is there; False then, or if it is gone."""
@@ -263,6 +273,16 @@ class Connections:
 def is_of(document: Document | None, connection: str) -> bool:
     """Whether a document of ``whatsapp_connection_states`` describes the connection with that id."""
     return document is not None and id_in(document) == connection
+
+
+def requiring(connection: str) -> Write:
+    """The write that fails its batch with `ConnectionNotFound` where the connection is deleted."""
+
+    def check(document: Document | None) -> None:
+        if document is None or document["deleted"] or not is_of(document, connection):
+            raise ConnectionNotFound(connection)
+
+    return Write("change", CONNECTIONS, name_of(connection), change=check)
 
 
 def updating(

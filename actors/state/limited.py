@@ -1,6 +1,6 @@
 """API keys and webhooks that are for some connections only: they end with the last of these.
 
-An ended key is refused, an ended webhook gets no events; both stay listed for an admin (G12).
+An ended key is refused, an ended webhook gets no events of later; both stay listed for an admin (G12).
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from actors.state.documents import API_KEYS, WEBHOOKS, Write
-from actors.state.webhooks import Webhooks, unlisting
+from actors.state.documents import API_KEYS, EVENT_LOG, HEAD, WEBHOOKS, Write
+from actors.state.events.log import EventLog
+from actors.state.webhooks import Webhooks, unlisted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,19 +25,12 @@ async def end_limited(
     documents: Documents, connection: str, *, clock: Callable[[], float] = time.time
 ) -> None:
     """Note the deletion of a connection in its keys and webhooks. Safe to repeat; raises `StoreAway`."""
-    now = clock()
-
-    def end(there: Document | None) -> Document | None:
-        return None if there is None else with_ended(there, connection, now)
-
+    now, seq = clock(), (await EventLog(documents).head()).seq
     for collection in (API_KEYS, WEBHOOKS):
         items = (await documents.query(collection)).items
-        ending = [each for each in items if connection in (each["connections"] or ())]
-        for each in ending:
-            writes = [Write("change", collection, each["id"], change=end)]
-            if collection == WEBHOOKS and with_ended(each, connection, now).get("ended_at"):
-                writes.append(unlisting(each["id"]))
-            await documents.batch(writes)
+        for each in items:
+            if connection in (each["connections"] or ()):
+                await documents.batch(_ending(collection, each["id"], connection, now, seq))
         ended = [each for each in items if each.get("ended_at") is not None]
         for each in sorted(ended, key=lambda each: -each["ended_at"])[KEPT:]:
             if collection == WEBHOOKS:
@@ -45,10 +39,31 @@ async def end_limited(
                 await documents.delete(API_KEYS, each["id"])
 
 
-def with_ended(document: Document, connection: str, now: float) -> Document:
-    """The key or webhook once a connection that it was for is deleted (pure)."""
+def _ending(collection: str, item: str, connection: str, now: float, seq: int) -> list[Write]:
+    ended = False
+
+    def end(there: Document | None) -> Document | None:
+        nonlocal ended
+        after = None if there is None else with_ended(there, connection, now, seq)
+        ended = after is not None and after.get("ended_at") is not None
+        return after
+
+    def leave(head: Document | None) -> Document | None:
+        return unlisted(head, item) if ended else None
+
+    writes = [Write("change", collection, item, change=end)]
+    if collection == WEBHOOKS:
+        writes.append(Write("change", EVENT_LOG, HEAD, change=leave))
+    return writes
+
+
+def with_ended(document: Document, connection: str, now: float, seq: int) -> Document:
+    """The key or webhook once a connection that it was for is deleted (pure).
+
+    A webhook is told what is numbered up to `seq`: how its messages ended, say.
+    """
     ended = sorted({*document.get("ended", ()), connection})
     changed: dict[str, Any] = {**document, "ended": ended}
     if document.get("ended_at") is None and set(document["connections"]) <= set(ended):
-        changed["ended_at"] = now
+        changed |= {"ended_at": now, "ended_seq": seq}
     return changed

@@ -10,6 +10,7 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from actors.state.connections import requiring
 from actors.state.documents import BATCH_LIMIT, DELIVERIES, EVENT_LOG, HEAD, WEBHOOKS, Where, Write
 from actors.state.events.outbox import Head
 
@@ -69,7 +70,8 @@ class Progress:
 class Webhook:
     """One endpoint. `events` and `connections` None: all. Off for a reason (`off`), else on.
 
-    `connections` are ids; those in `ended` were deleted, and with the last of them it `ended_at`.
+    `connections` are ids; those in `ended` were deleted, and with the last of them it `ended_at`: it is
+    told what is numbered up to `ended_seq`.
     `begun` is the number behind which it is told; `asked` rises when something is to be tried now:
     a delivery that is to be repeated, or the next one.
     """
@@ -86,6 +88,7 @@ class Webhook:
     progress: Progress = Progress()
     ended: tuple[str, ...] = ()
     ended_at: float | None = None
+    ended_seq: int = 0
 
     @classmethod
     def of(cls, document: Document) -> Webhook:
@@ -104,6 +107,7 @@ class Webhook:
             progress=Progress(**document["progress"]),
             ended=tuple(document.get("ended", ())),
             ended_at=document.get("ended_at"),
+            ended_seq=document.get("ended_seq", 0),
         )
 
     @property
@@ -118,7 +122,13 @@ class Webhook:
     @property
     def on(self) -> bool:
         """Whether it is delivered to."""
-        return self.off is None and self.ended_at is None
+        left = self.ended_at is None or self.progress.cursor < self.ended_seq
+        return self.off is None and left
+
+    def behind(self, seq: int) -> int:
+        """Events behind the last that was dealt with, where `seq` is the number of the last event."""
+        last = seq if self.ended_at is None else self.ended_seq
+        return 0 if self.off == "gone" else max(0, last - self.progress.cursor)
 
     def wants(self, event: Event) -> bool:
         """Whether it is told of this."""
@@ -148,14 +158,16 @@ class Webhooks:
         return None if found is None else Webhook.of(found)
 
     async def create(self, webhook: Webhook) -> None:
-        """Raises `TooManyWebhooks`."""
-        await self._documents.batch(creating(webhook))
+        """Raises `TooManyWebhooks`, and `ConnectionNotFound` where one of its connections is deleted."""
+        # As many as a batch has room for beside the webhook.
+        required = [requiring(each) for each in webhook.connections or ()][: BATCH_LIMIT - 2]
+        await self._documents.batch([*required, *creating(webhook)])
 
     async def delete(self, webhook: str) -> None:
         """It is told nothing more, and its deliveries are forgotten. Harmless twice."""
         await self._documents.batch(
             [
-                unlisting(webhook),
+                Write("change", EVENT_LOG, HEAD, change=lambda head: unlisted(head, webhook)),
                 Write("delete", WEBHOOKS, webhook),
             ]
         )
@@ -277,9 +289,9 @@ def creating(webhook: Webhook) -> list[Write]:
     ]
 
 
-def unlisting(webhook: str) -> Write:
-    """The write after which no events are written for it."""
-    return Write("change", EVENT_LOG, HEAD, change=lambda head: _listed(head, webhook, False))
+def unlisted(head: Document | None, webhook: str) -> Document | None:
+    """The head of the log once no events are written for the webhook; None where none were."""
+    return _listed(head, webhook, False)
 
 
 def progressing(webhook: str, progress: Progress) -> Write:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from actors.media.store import TooLarge
 from actors.messages.content import Audio, Document, File, Image, Sticker, Video
@@ -46,8 +46,17 @@ _MIME: Final = re.compile(outbound_messages.MIME)
 _NAME: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]")
 
 
-async def bringing(backends: Backends, wanted: Bringing, quote: Quote | None) -> Media:
-    """What is to be sent, its file on this disk.
+class Called(NamedTuple):
+    """What a file is said to be, and its name."""
+
+    mime: str | None
+    name: str | None
+
+
+async def bringing(
+    backends: Backends, wanted: Bringing, quote: Quote | None, called: Called | None = None
+) -> Media:
+    """What is to be sent, its file on this disk; `called` in place of what the last upload said.
 
     Problems: `unknown_media`, `media_empty`, `media_too_large`, `media_type_mismatch`,
     `media_refused`, `media_unreachable`; raises as `Files.find` and `Files.keep`.
@@ -58,7 +67,8 @@ async def bringing(backends: Backends, wanted: Bringing, quote: Quote | None) ->
         entry = await backends.files.entry(wanted.media.sha256)
         if entry is None:
             raise Problem("unknown_media", NOT_KEPT)
-        sha256, size, told, name = entry.sha256, entry.size, entry.mime, entry.name
+        sha256, size = entry.sha256, entry.size
+        told, name = called or Called(entry.mime, entry.name)
         fits(wanted.type, size)
     else:
         sha256, size, told, name = await _fetch(backends, wanted)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from actors.messages.content import Content
     from actors.queue.lanes import Record
+    from gateway.acceptance.attachments import Called
     from gateway.backends import Backends
     from gateway.schemas.outbound_messages import Changing, Standing
 
@@ -68,7 +69,7 @@ class Found:
     poll: Poll | None = None
 
 
-async def standing(backends: Backends, wanted: Standing) -> Content:
+async def standing(backends: Backends, wanted: Standing, called: Called | None = None) -> Content:
     """What is to be sent. Problems as in `find` and `bringing`."""
     quote = None
     if wanted.reply_to is not None:
@@ -80,7 +81,7 @@ async def standing(backends: Backends, wanted: Standing) -> Content:
         place = wanted.latitude, wanted.longitude, wanted.name, wanted.address
         return Location(*place, quote)
     if isinstance(wanted, outbound_messages.Bringing):
-        return await bringing(backends, wanted, quote)
+        return await bringing(backends, wanted, quote, called)
     if isinstance(wanted, outbound_messages.NewContact):
         return Contact(tuple(_card(each) for each in wanted.contacts), quote)
     # As many as there are is any number.

@@ -14,7 +14,6 @@ from actors.state.connections import (
     ConnectionNotFound,
     TooManyConnections,
 )
-from actors.state.documents import StoreAway
 from actors.state.webhooks import TooManyWebhooks, creating
 from gateway.acceptance import engine_limits
 from gateway.api import qr, webhooks
@@ -168,10 +167,7 @@ async def existing(call: Call[Any, Any]) -> Registered:
 
 
 async def _now(call: Call[Any, Any], named: str) -> Registered:
-    known = call.backends.known
-    with suppress(StoreAway):
-        await known.renewed(named)
-    return await auth.reached(known, call.key, named)
+    return await auth.reached(call.backends.known, call.key, named, fresh=True)
 
 
 async def _as_it_is(backends: Backends, registered: Registered, status: int = 200) -> Response:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
+from actors.state.connections import ConnectionNotFound
 from actors.state.documents import API_KEYS
 from gateway.http import api_keys, auth
 from gateway.http.endpoint import Call, Gives, Operation, written
@@ -27,12 +28,15 @@ async def create(call: Call[NewKey, None]) -> Response:
     """No key makes one that reaches further than itself."""
     wanted, backends = call.body, call.backends
     connections = await auth.all_reached(backends.known, call.key, wanted.connections)
-    identifier, token = await api_keys.create(
-        backends.documents,
-        name=wanted.name,
-        scopes=[scope for scope in api_keys.SCOPES if scope in wanted.scopes],
-        connections=connections,
-    )
+    try:
+        identifier, token = await api_keys.create(
+            backends.documents,
+            name=wanted.name,
+            scopes=[scope for scope in api_keys.SCOPES if scope in wanted.scopes],
+            connections=connections,
+        )
+    except ConnectionNotFound:
+        raise Problem("unknown_connection") from None
     made = await backends.documents.get(API_KEYS, identifier)
     await backends.ring.renew()
     assert made is not None

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from starlette.responses import Response, StreamingResponse
 
 from actors.media.store import TooLarge
+from actors.state.documents import BATCH_LIMIT
 from actors.state.messages.file_owners import owning
 from gateway.acceptance.attachments import UNKNOWN, mime_told
 from gateway.api import messages
@@ -34,7 +35,7 @@ _SAFE: Final = re.compile(r"[^A-Za-z0-9._ -]")
 async def upload(call: Call[None, Upload]) -> Response:
     """Answers when the file is on disk (G1).
 
-    A key for some connections has it from then on; other such keys have not (G12).
+    With a key for some connections these have it from then on, and no others (G12).
     """
     backends, headers = call.backends, call.request.headers
     declared = headers.get("content-type", "").strip()
@@ -53,10 +54,15 @@ async def upload(call: Call[None, Upload]) -> Response:
         sha256, size = await backends.files.keep_given(_some(chunks(call.request)), limit=limit)
     except TooLarge:
         raise _too_large(limit) from None
-    await backends.files.call(sha256, mime, call.query.name)
+    if call.key.connections is None:
+        await backends.files.call(sha256, mime, call.query.name)
     await backends.files.secure(sha256)
-    if not call.key.covers(None):
-        await backends.documents.batch([owning(sha256, call.key.id, time.time())])
+    if call.key.connections is not None:
+        now, name = time.time(), call.query.name
+        mine = [
+            owning(sha256, each, now, mime=mime, name=name) for each in sorted(call.key.connections)
+        ]
+        await backends.documents.batch(mine[:BATCH_LIMIT])
     answer = responses.Uploaded(
         sha256=sha256, size=size, mime=mime or _UNSAID, name=call.query.name
     )
@@ -164,7 +170,7 @@ OPERATIONS = (
         "send",
         upload=True,
         query=Upload,
-        refuses=("media_empty", "media_too_large", *_KEPT),
+        refuses=("media_empty", "media_too_large", "store_away", *_KEPT),
     ),
     Operation(
         "GET",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from actors.messages.content import file_of
@@ -17,7 +18,8 @@ from actors.queue.lanes import (
 )
 from actors.queue.records import api_id, derive
 from actors.queue.spool.file import SpoolUnavailable
-from actors.state.messages.file_owners import has_file
+from actors.state.documents import StoreAway
+from actors.state.messages.file_owners import owned, owning
 from gateway.acceptance import attachments, engine_limits, message_targets, outcome
 from gateway.http import auth
 from gateway.http.endpoint import Call, Gives, Json, Operation
@@ -30,12 +32,15 @@ from gateway.schemas.requests import Wait
 if TYPE_CHECKING:
     from starlette.responses import Response
 
+    from actors.messages.content import File
     from actors.queue.lanes import Accepted
     from actors.state.connections import Connection as Registered
+    from gateway.acceptance.attachments import Called
     from gateway.backends import Backends
     from gateway.schemas.outbound_messages import Standing
 
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?", re.ASCII)
+DAY = 86_400.0
 _AGAIN = (
     "Neither Redis nor the disk takes it; the message may be accepted all the same."
     " Repeat it with the same Idempotency-Key, and it is sent once."
@@ -118,9 +123,10 @@ async def _accept(
     if isinstance(wanted, Changing):
         content, priority = await message_targets.changing(backends, wanted)
     else:
+        called = None
         if isinstance(wanted, Bringing) and wanted.media.sha256 is not None:
-            await _require_file(call, wanted.media.sha256)
-        content, priority = await message_targets.standing(backends, wanted), send.priority
+            called = await _called(call, send.connection, wanted.media.sha256)
+        content, priority = await message_targets.standing(backends, wanted, called), send.priority
     full = Send.of(
         send.connection,
         send.chat,
@@ -131,20 +137,38 @@ async def _accept(
     )
     file = file_of(content)
     if file is not None:
-        return await _accept_bringing(backends, full, file.sha256, key)
+        accepted = await _accept_bringing(backends, full, file.sha256, key)
+        await _keep_owned(call, send.connection, file)
+        return accepted
     return await backends.accepting.accept(full, key)
 
 
-async def _require_file(call: Call[NewMessage, Wait], sha256: str) -> None:
-    """Problem `unknown_media` where the key is for connections that have nothing to do with the file.
+async def _called(call: Call[NewMessage, Wait], connection: str, sha256: str) -> Called | None:
+    """What the caller's connections call the file; None for a key for all.
 
-    As where there is no such file: whether somebody else has it is not told.
+    Problem `unknown_media` where none of them has it, as where there is no such file: whether
+    somebody else has it is not told.
     """
-    connections = call.key.connections
-    if connections is None:
-        return
-    if not await has_file(call.backends.documents, sha256, (call.key.id, *connections)):
+    if call.key.connections is None:
+        return None
+    others = sorted(call.key.connections - {connection})
+    found = await owned(call.backends.documents, sha256, (connection, *others))
+    if found is None:
         raise Problem("unknown_media", attachments.NOT_KEPT)
+    return attachments.Called(found.get("mime"), found.get("name"))
+
+
+async def _keep_owned(call: Call[NewMessage, Wait], connection: str, file: File) -> None:
+    """Its connection may send the file again for as long as it does; noted once a day."""
+    if call.key.connections is None:
+        return
+    now, documents = time.time(), call.backends.documents
+    with suppress(StoreAway):  # it is accepted all the same
+        known = await owned(documents, file.sha256, [connection])
+        if known is None or known["at"] < now - DAY:
+            await documents.batch(
+                [owning(file.sha256, connection, now, mime=file.mime, name=file.name)]
+            )
 
 
 async def _accept_bringing(

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
+from actors.state.connections import ConnectionNotFound
 from actors.state.documents import DELIVERIES, Order, Where
 from actors.state.events.log import EventLog
 from actors.state.events.outbox import read
@@ -64,6 +65,8 @@ async def create(call: Call[NewWebhook, None]) -> Response:
         await backends.webhooks.create(webhook)
     except TooManyWebhooks:
         raise Problem("too_many_webhooks") from None
+    except ConnectionNotFound:
+        raise Problem("unknown_connection") from None
     backends.deliverer.look()
     shown = event_presenters.webhook(webhook, webhook.progress.cursor)
     return written(

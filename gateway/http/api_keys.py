@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import structlog
 
+from actors.state.connections import requiring
 from actors.state.copies import Copy
-from actors.state.documents import API_KEYS, REVOKED_KEYS, StoreAway, Write
+from actors.state.documents import API_KEYS, BATCH_LIMIT, REVOKED_KEYS, StoreAway, Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -110,7 +111,7 @@ async def ensure_first(documents: Documents, given: str | None) -> str | None:
             return None
         await _add(documents, given, name="TEIMOSO_API_KEY", scopes=("admin",))
         return None
-    if (await documents.query(API_KEYS, limit=1)).items:
+    if any(each.get("ended_at") is None for each in (await documents.query(API_KEYS)).items):
         return None
     token = PREFIX + secrets.token_urlsafe(32)
     await _add(documents, token, name="first", scopes=("admin",))
@@ -124,7 +125,10 @@ async def create(
     scopes: Sequence[Scope],
     connections: Sequence[str] | None = None,
 ) -> tuple[str, str]:
-    """Make a key; its id, and the key in clear, which nothing can show again."""
+    """Make a key; its id, and the key in clear, which nothing can show again.
+
+    Raises `ConnectionNotFound` where one of the connections is deleted.
+    """
     token = PREFIX + secrets.token_urlsafe(32)
     return await _add(documents, token, name=name, scopes=scopes, connections=connections), token
 
@@ -154,17 +158,16 @@ async def _add(
 ) -> str:
     hashed = digest(token)
     identifier = _id(hashed)
-    await documents.create(
-        API_KEYS,
-        identifier,
-        {
-            "hash": hashed,
-            "scopes": list(scopes),
-            "connections": None if connections is None else sorted(connections),
-            "created_at": time.time(),
-            "name": name,
-        },
-    )
+    document = {
+        "hash": hashed,
+        "scopes": list(scopes),
+        "connections": None if connections is None else sorted(connections),
+        "created_at": time.time(),
+        "name": name,
+    }
+    # As many as a batch has room for beside the key.
+    required = [requiring(each) for each in sorted(connections or ())][: BATCH_LIMIT - 1]
+    await documents.batch([*required, Write("create", API_KEYS, identifier, document)])
     return identifier
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from actors.redis.connection_ids import name_of
 from actors.state.documents import StoreAway
 from gateway.http.header_fields import every
 from gateway.http.problems import Problem
@@ -72,11 +73,20 @@ def require(key: Key, scope: Scope) -> None:
         raise Problem("missing_scope", f"This needs an API key with the scope {scope}.")
 
 
-async def reached(known: KnownConnections, key: Key, named: str) -> Connection:
+async def reached(
+    known: KnownConnections, key: Key, named: str, *, fresh: bool = False
+) -> Connection:
     """The connection of that name or id. Problems `connection_forbidden` and `unknown_connection`.
 
-    A key for some connections cannot tell those that are not its own from those that do not exist.
+    With `fresh` as the store has it now, where it answers: another may have the name since a moment
+    ago. A key for some connections cannot tell those that are not its own from those that do not
+    exist.
     """
+    if key.connections is not None and name_of(named) not in map(name_of, key.connections):
+        raise Problem("connection_forbidden")
+    if fresh:
+        with suppress(StoreAway):
+            await known.renewed(named)
     found = await known.find(named)
     if found is not None and not key.reaches(found.id):
         # The cache may hold the former connection of this name: another gateway may have just created
@@ -98,7 +108,7 @@ async def all_reached(
     So what a key makes reaches no further than the key.
     """
     if named is not None:
-        return sorted({(await reached(known, key, each)).id for each in named})
+        return sorted({(await reached(known, key, each, fresh=True)).id for each in named})
     if not key.covers(None):
         raise Problem("connection_forbidden", "Name the connections: this key is for some only.")
     return None

@@ -66,7 +66,7 @@ def webhook(known: Webhook, seq: int) -> dict[str, Any]:
         "url": known.url,
         "events": None if known.events is None else list(known.events),
         "connections": presenters.limited(known.connections, known.ended),
-        "enabled": known.on,
+        "enabled": known.off is None and known.ended_at is None,
         "disabled_because": "ended" if known.ended_at is not None else known.off,
         "created_at": rfc3339(known.created_at),
         "waiting": 0

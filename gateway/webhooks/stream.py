@@ -187,7 +187,8 @@ async def read(call: Call[None, ReadEvents]) -> Response:
     backends, query = call.backends, call.query
     connection = None
     if query.connection is not None:
-        connection = (await auth.reached(backends.known, call.key, query.connection)).id
+        found = await auth.reached(backends.known, call.key, query.connection, fresh=True)
+        connection = found.id
     headers = call.request.headers.getlist("last-event-id")
     given = headers[0] if headers else None
     if given is not None and not (_NUMBER.fullmatch(given) and len(headers) == 1):

@@ -14,7 +14,14 @@ local function redrive(id, chat, priority)
     count('redriven')
 end
 
+local function deleted()
+    return call('EXISTS', BASE .. ':deleted') == 1
+end
+
 function transitions.retry(id)
+    if deleted() then
+        return {'missing'}
+    end
     local record = call('HMGET', message(id), 'status', 'chat', 'priority', 'redriven_at')
     if not record[1] then
         return {'missing'}
@@ -31,6 +38,9 @@ end
 -- and how many of `...` it looked at.
 function transitions.redrive(limit, chat, code, since, before, ...)
     local count, ids = 0, {...}
+    if deleted() then
+        return {0, #ids}
+    end
     for looked, id in ipairs(ids) do
         local record = call('HMGET', message(id), 'status', 'chat', 'priority', 'redriven_at',
             'error', 'dead_at')

@@ -1,7 +1,7 @@
-"""Owners of files: API keys that uploaded a file, and connections at which it arrived.
+"""Owners of files: the connections at which a file arrived, or for which it was uploaded or sent.
 
-An owner may send the file by its SHA-256; to know the SHA-256 is not enough. A key for all connections
-needs no entry.
+A key for some connections sends a file by its SHA-256 if one of these has it; to know the SHA-256 is
+not enough. A key for all connections needs no entry.
 """
 
 from __future__ import annotations
@@ -13,17 +13,21 @@ from actors.state.documents import FILE_OWNERS, Write
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from actors.state.documents import Documents
+    from actors.state.documents import Document, Documents
 
 
-def owning(sha256: str, owner: str, now: float) -> Write:
-    """The write after which `owner`, the id of an API key or of a connection, has the file."""
-    return Write("set", FILE_OWNERS, f"{sha256}.{owner}", {"at": now})
+def owning(
+    sha256: str, connection: str, now: float, *, mime: str | None = None, name: str | None = None
+) -> Write:
+    """The write after which the connection has the file, under what its own people call it."""
+    document = {"at": now, "mime": mime, "name": name}
+    return Write("set", FILE_OWNERS, f"{sha256}.{connection}", document)
 
 
-async def has_file(documents: Documents, sha256: str, owners: Iterable[str]) -> bool:
-    """Whether one of the owners has the file. Raises `StoreAway`."""
-    for owner in owners:
-        if await documents.get(FILE_OWNERS, f"{sha256}.{owner}") is not None:
-            return True
-    return False
+async def owned(documents: Documents, sha256: str, connections: Iterable[str]) -> Document | None:
+    """What the first of the connections that has the file knows of it. Raises `StoreAway`."""
+    for connection in connections:
+        found = await documents.get(FILE_OWNERS, f"{sha256}.{connection}")
+        if found is not None:
+            return found
+    return None

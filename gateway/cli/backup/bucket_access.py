@@ -27,7 +27,7 @@ from actors.connection.session.session import (
 )
 from actors.redis.client import RedisAway, connect
 from actors.redis.connection_ids import is_connection, name_of
-from actors.redis.leases import Leases, Owner
+from actors.redis.leases import LeaseLost, Leases, Owner
 from actors.redis.session_position import Position
 from actors.runtime import hosts
 from actors.state.connections import ConnectionExists, Connections
@@ -121,13 +121,11 @@ class Desk:
     async def restore(self, named: str, which: str | None) -> dict[str, Any]:
         """Put a copy in the place of the session, under a lease where anybody may take one.
 
-        Where the connection has no copy, the newest one under its name is taken: there are none of
-        deleted connections, so it comes from an instance that was lost. An unknown connection is
-        registered under the copy's id: stopped, on the native engine, without a webhook.
+        An unknown connection is registered under the copy's id: stopped, on the native engine, without
+        a webhook. A connection never gets the copy of another one that had its name.
         """
         known = await self._registered(named)
-        copies = [] if known is None else await self._vault.copies(known)
-        copies = copies or await self._copies(name_of(named))
+        copies = await self._copies(named if known is None else known)
         copy = _chosen(named, copies, which)
         connection = known or copy.connection
         file = self._settings.sessions / connection / SESSION_FILE
@@ -165,7 +163,10 @@ class Desk:
                     f" `teimoso connections stop {name}` first."
                 )
             owner = Owner("backup", os.getpid(), hosts.here())
-            lease = await leases.take(connection, owner, with_file)
+            try:
+                lease = await leases.take(connection, owner, with_file)
+            except LeaseLost:
+                raise CannotDo(f"{connection} was deleted.") from None
             try:
                 await self._place(file, restoring, lease.epoch)
                 position = await asyncio.to_thread(Session.known_position, file)
@@ -204,9 +205,16 @@ class Desk:
         return found if connection is None else sorted(found, key=lambda copy: copy.at)
 
     async def _registered(self, named: str) -> str | None:
+        """The id of the connection; None where nobody has the name."""
+        if not is_connection(named):
+            raise CannotDo(f"{named!r} is not the id of a connection.")
         async with self._registry() as registry:
-            found = await registry.get(named)
-        return None if found is None else found.id
+            found = await registry.get(name_of(named), deleted=True)
+        if found is None:
+            return None
+        if found.deleted or named not in (found.name, found.id):
+            raise CannotDo(f"Another connection has the name {found.name}, or is being removed.")
+        return found.id
 
     @asynccontextmanager
     async def _registry(self) -> AsyncIterator[Connections]:

@@ -32,7 +32,7 @@ def tenants(own_gateway: Gateway) -> Iterator[tuple[Api, Api]]:
         yield shop, other
 
 
-def test_an_upload_is_its_keys_own(own_gateway: Gateway, tenants: tuple[Api, Api]) -> None:
+def test_an_upload_is_its_tenants_own(own_gateway: Gateway, tenants: tuple[Api, Api]) -> None:
     shop, other = tenants
     media = {"sha256": upload(shop, unlike())["sha256"]}
     refused = send(other, media, connection="other")
@@ -44,6 +44,26 @@ def test_an_upload_is_its_keys_own(own_gateway: Gateway, tenants: tuple[Api, Api
     key = {"Idempotency-Key": "order-1"}
     first = send(shop, media, headers=key)
     assert send(shop, media, headers=key).json() == first.json()
+    with made(own_gateway, ["send"], ["shop"]) as second:
+        assert send(second, media).status_code == 202, "another key of the same tenant"
+
+
+def test_each_tenant_calls_it_what_it_likes(own_gateway: Gateway, tenants: tuple[Api, Api]) -> None:
+    """The bytes are kept once; what another tenant calls them is told to nobody, and decides nothing."""
+    shop, other = tenants
+    content = unlike()
+    told = upload(shop, content, name="Offer for nobody.png")
+    media = {"sha256": told["sha256"]}
+    upload(other, content, "application/pdf", name="other.pdf")
+
+    def name(api: Api, connection: str) -> str | None:
+        sent = send(api, media, "document", connection=connection)
+        found = api.get(f"/api/messages/{sent.json()['id']}").json()["media"]
+        return f"{found['name']} {found['mime']}"
+
+    assert name(other, "other") == "other.pdf application/pdf"
+    assert name(shop, "shop") == "Offer for nobody.png image/png"
+    assert send(shop, media).status_code == 202, "it is an image to its tenant"
 
 
 async def test_what_arrived_is_its_connections_own(

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from actors.redis import connection_ids
 from actors.redis.connection_ids import id_in, is_connection, is_name, name_of, new_id
 
-NAMES = st.from_regex(connection_ids.NAME, fullmatch=True)
+NAMES = pytest.mark.parametrize(
+    "name", ["a", "0", "shop", "a--b", "a-b_c", "shop-", "shop--", "shop---", "a--0", "x" * 64]
+)
 
 
-@given(name=NAMES)
+@NAMES
 def test_an_id_is_taken_apart_as_it_was_put_together(name: str) -> None:
     made = new_id(name)
     assert is_connection(made)
@@ -21,7 +20,7 @@ def test_an_id_is_taken_apart_as_it_was_put_together(name: str) -> None:
     assert id_in({"id": name, "incarnation": made}) == made
 
 
-@given(name=NAMES)
+@NAMES
 def test_the_id_of_an_older_release_is_its_name(name: str) -> None:
     assert is_name(name)
     assert is_connection(name)

@@ -19,10 +19,10 @@ from actors.state.documents import CONNECTIONS
 from actors.state.sqlite.store import SqliteDocuments
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from actors.state.documents import Documents
+    from actors.state.documents import Documents, Write
 
 OPEN = Observed("open", None, epoch=3, since=100.0, account="a", restarts=1, beat=130.0)
 
@@ -169,6 +169,24 @@ async def test_what_is_asked_of_a_deleted_connection_does_nothing_to_the_next(
     await registry.remove(former)
     assert await registry.get(former) is None
     assert await registry.get("shop") == await registry.get(later.id) == later
+
+
+async def test_a_root_that_stood_still_removes_nothing_of_the_next(
+    registry: Connections, documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former = (await registry.create("shop")).id
+    await registry.delete(former)
+    batch, later = documents.batch, []
+
+    async def slow(writes: Sequence[Write]) -> None:
+        monkeypatch.setattr(documents, "batch", batch)
+        await registry.remove(former)
+        later.append(await registry.create("shop"))
+        await batch(writes)
+
+    monkeypatch.setattr(documents, "batch", slow)
+    await registry.remove(former)
+    assert [await registry.get("shop")] == later
 
 
 async def test_a_connection_of_an_older_release_has_its_name_as_its_id(

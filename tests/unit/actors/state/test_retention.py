@@ -18,7 +18,7 @@ from actors.state.documents import (
     RECOVERY_ACTIONS,
     Write,
 )
-from actors.state.messages.file_owners import has_file, owning
+from actors.state.messages.file_owners import owned, owning
 from actors.state.recovery_actions import noting, recovery_action
 from actors.state.retention import Retention
 from actors.state.sqlite.store import SqliteDocuments
@@ -190,5 +190,5 @@ async def test_owners_of_files_go_once_nobody_had_them_for_long(documents: Docum
     old, new = NOW - FILES_KEEP - 1, NOW - FILES_KEEP + 1
     await documents.batch([owning("a" * 64, "shop", old), owning("b" * 64, "shop", new)])
     assert await retaining(documents).prune() == 1
-    assert not await has_file(documents, "a" * 64, ["shop"])
-    assert await has_file(documents, "b" * 64, ["barn", "shop"])
+    assert await owned(documents, "a" * 64, ["shop"]) is None
+    assert await owned(documents, "b" * 64, ["barn", "shop"]) is not None

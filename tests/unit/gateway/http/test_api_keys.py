@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from actors.state.connections import Connections
 from actors.state.documents import API_KEYS, StoreAway
 from actors.state.sqlite.store import SqliteDocuments
 from gateway.http import api_keys
@@ -81,6 +82,7 @@ async def test_a_given_key_that_no_header_carries(documents: Documents, given: s
 
 
 async def test_scopes_and_connections(documents: Documents) -> None:
+    await Connections(documents).create("shop", id="shop")
     _, token = await create(documents, name="a", scopes=["send"], connections=["shop"])
     key = await KeyRing(documents).find(token)
     assert key is not None
