@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,7 @@ class JsonProcess:
             )
         self.seen: list[dict[str, Any]] = []
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._early: deque[dict[str, Any]] = deque()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -74,12 +76,14 @@ class JsonProcess:
     def quiet(self) -> list[dict[str, Any]]:
         """What was said by now and not yet read, without waiting for more."""
         said: list[dict[str, Any]] = []
-        while not self._lines.empty():
+        while self._early or not self._lines.empty():
             said.append(self.line())
         return said
 
     def line(self, seconds: float = 60.0) -> dict[str, Any]:
         """The next object. Fails when the process ends or says nothing for `seconds`."""
+        if self._early:
+            return self._early.popleft()
         try:
             line = self._lines.get(timeout=seconds)
         except queue.Empty:
@@ -93,14 +97,19 @@ class JsonProcess:
     ) -> dict[str, Any]:
         """The next object of that event, or of one of them, and with those values.
 
-        Others are passed over.
+        Others are passed over, but for receipts before it is said that a message was sent: they may
+        be its own.
         """
         events = (event,) if isinstance(event, str) else event
         end = time.monotonic() + seconds
+        early: list[dict[str, Any]] = []
         while True:
             line = self.line(max(0.01, end - time.monotonic()))
             if line["event"] in events and all(line[key] == values[key] for key in values):
+                self._early.extendleft(reversed(early))
                 return line
+            if event == "sent" and line["event"] == "receipt":
+                early.append(line)
 
     def died(self, seconds: float = 0.0) -> int | None:
         """The exit code of a process that ended by itself, at the latest within `seconds`.
