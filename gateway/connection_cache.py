@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.redis.client import RedisAway
-from actors.redis.connection_ids import name_of
+from actors.runtime.connection_ids import name_of
 from actors.state.connections import of_document
 from actors.state.documents import StoreAway
 

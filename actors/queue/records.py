@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from actors.messages.content import MINTED, Text, decode, encode, is_plain, text_of
-from actors.redis.connection_ids import is_connection
+from actors.runtime.connection_ids import is_connection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

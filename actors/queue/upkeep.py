@@ -15,8 +15,8 @@ import structlog
 
 from actors.queue import mirror
 from actors.redis.client import RedisAway
-from actors.redis.connection_ids import id_in
 from actors.runtime.actor_base import end_tasks
+from actors.runtime.connection_ids import id_in
 from actors.state.documents import CONNECTIONS, TELLING_LIMIT, StoreAway, Where
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Every Redis key of the service, once.
 
-All keys of a connection carry its id as hash tag (``{shop--K7Q2M9XA4TBC}``, `connection_ids.py`; below
+All keys of a connection carry its id as hash tag (``{shop--K7Q2M9XA4TBC}``, `runtime/connection_ids.py`; below
 it is cut to ``{shop}``), so that they stand together and one script may touch them together::
 
     teimoso:{shop}:deleted            hash    at: the time from which sends are refused; removed: the
@@ -53,7 +53,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 
-from actors.redis.connection_ids import is_connection
+from actors.runtime.connection_ids import is_connection
 
 POKE = "teimoso:poke"
 WEBHOOKS = "teimoso:webhooks"

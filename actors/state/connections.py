@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from actors.redis.connection_ids import (
+from actors.runtime.connection_ids import (
     id_in,
     is_connection,
     is_name,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from starlette.responses import Response
 
 from actors.redis.client import RedisAway
-from actors.redis.connection_ids import is_name, new_id
+from actors.runtime.connection_ids import is_name, new_id
 from actors.state.connections import (
     ConnectionExists,
     ConnectionNotFound,

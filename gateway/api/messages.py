@@ -11,8 +11,8 @@ from actors.queue.lanes import (
     RedisAway,
 )
 from actors.queue.spool.file import SpoolUnavailable
-from actors.redis import connection_ids
-from actors.redis.connection_ids import name_of
+from actors.runtime import connection_ids
+from actors.runtime.connection_ids import name_of
 from actors.state.documents import MESSAGES, Order, StoreAway, Where
 from actors.state.messages.changes import is_early
 from gateway.http import auth

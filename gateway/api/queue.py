@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from actors.queue.dead_letters import LOOKED_AT
 from actors.queue.lanes import NotDead, NotFound, Which
 from actors.queue.records import split_id
-from actors.redis.connection_ids import is_connection
+from actors.runtime.connection_ids import is_connection
 from gateway.http import auth
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from actors.redis.connection_ids import name_of
+from actors.runtime.connection_ids import name_of
 from actors.state.documents import StoreAway
 from gateway.http.header_fields import every
 from gateway.http.problems import Problem

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from actors.health.breakers import LEVELS
 from actors.queue.records import COUNTED, TOOK
-from actors.redis.connection_ids import name_of
+from actors.runtime.connection_ids import name_of
 from gateway.schemas.responses import State
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from actors.redis.connection_ids import name_of
+from actors.runtime.connection_ids import name_of
 from gateway.http.response import rfc3339
 from gateway.schemas import events as answers
 from gateway.schemas import presenters

@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from actors.messages.content import KINDS
-from actors.redis import connection_ids
+from actors.runtime import connection_ids
 from gateway.schemas.requests import Address, Body, Chat, ConnectionId, Line, Moment, Text, whole
 
 MESSAGE_ID = rf"^{connection_ids.ID}\.(3EB0[0-9A-F]{{18}}|in\.[0-9a-f]{{24}})$"

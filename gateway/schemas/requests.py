@@ -26,7 +26,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from actors.redis.connection_ids import ID, NAME
+from actors.runtime.connection_ids import ID, NAME
 from actors.state.events.event import TYPES, EventType
 from gateway.schemas import addresses, text
 

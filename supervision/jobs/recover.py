@@ -6,8 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from actors.redis.connection_ids import name_of
 from actors.redis.leases import Leases, poke
+from actors.runtime.connection_ids import name_of
 from actors.state.connections import Connections
 from supervision.jobs.job import CannotDo, only
 

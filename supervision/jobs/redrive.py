@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.queue.dead_letters import Which
 from actors.queue.lanes import Lanes
-from actors.redis.connection_ids import name_of
+from actors.runtime.connection_ids import name_of
 from actors.state.connections import Connections
 from supervision.jobs.job import only
 

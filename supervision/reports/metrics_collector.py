@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from actors.metrics.counters import Lag, measures
-from actors.redis.connection_ids import name_of
 from actors.runtime.actor_base import resident
+from actors.runtime.connection_ids import name_of
 from supervision.reports import metrics_file
 from supervision.reports.recovery_log import count
 

@@ -19,8 +19,8 @@ import psutil
 import pytest
 
 from actors.config.settings import Settings
-from actors.redis.connection_ids import name_of
 from actors.redis.leases import EXPIRES
+from actors.runtime.connection_ids import name_of
 from tests.chaos.harness.cluster import Cluster, ClusterInstance, restart_until
 from tests.chaos.harness.outage import frozen
 from tests.chaos.harness.trial import Trial

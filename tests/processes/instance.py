@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import psutil
 
-from actors.redis.connection_ids import name_of
+from actors.runtime.connection_ids import name_of
 from gateway.cli.instance import view
 from supervision.keeper.parts import ray_head
 from supervision.keeper.parts.definitions import PROCESSES

@@ -19,8 +19,8 @@ from actors.connection.backup.bucket.port import Conflict
 from actors.connection.backup.envelope import Header, Tampered, peek, rewrap, seal, unseal
 from actors.connection.backup.session_snapshot import remove, snapshot
 from actors.connection.session.session import Session, SessionDamaged, SessionUnavailable
-from actors.redis import connection_ids
 from actors.redis.session_position import Position
+from actors.runtime import connection_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

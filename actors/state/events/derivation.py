@@ -19,7 +19,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.messages.content import Delete, Edit, PollVote, Reaction
-from actors.redis.connection_ids import id_in
+from actors.runtime.connection_ids import id_in
 from actors.state.events.event import Event
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from actors.redis.connection_ids import name_of
+from actors.runtime.connection_ids import name_of
 from gateway.cli import output
 from gateway.cli.instance import view
 

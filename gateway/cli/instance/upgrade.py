@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 from actors.config.settings import Settings
 from actors.redis.client import RedisAway, connect
-from actors.redis.connection_ids import name_of
 from actors.redis.leases import Leases, poke
 from actors.runtime.atomic_files import write_atomically
+from actors.runtime.connection_ids import name_of
 from actors.state.connections import ConnectionNotFound, Connections
 from actors.state.documents import StoreAway
 from actors.state.open_store import open_documents

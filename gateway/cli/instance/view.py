@@ -11,8 +11,8 @@ import psutil
 
 from actors.config.settings import Settings
 from actors.redis.client import RedisAway, connect
-from actors.redis.connection_ids import name_of
 from actors.redis.leases import Leases
+from actors.runtime.connection_ids import name_of
 from actors.state.connections import Connections
 from actors.state.documents import StoreAway
 from actors.state.open_store import open_documents

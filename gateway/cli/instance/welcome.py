@@ -6,7 +6,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
-from actors.redis.connection_ids import name_of
+from actors.runtime.connection_ids import name_of
 from gateway.cli import output
 from gateway.cli.api_client import reachable
 from supervision.keeper.parts.definitions import PROCESSES

@@ -17,8 +17,8 @@ import psutil
 
 from actors.config.settings import Settings
 from actors.redis.client import connect
-from actors.redis.connection_ids import name_of
 from actors.redis.leases import Leases
+from actors.runtime.connection_ids import name_of
 from supervision.keeper.parts import ports, ray_head
 from tests.chaos.harness.node import START, Node, join, run, wait_for
 from tests.processes.instance import Instance, until

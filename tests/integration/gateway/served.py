@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 from jsonschema import Draft202012Validator
 
-from actors.redis.connection_ids import name_of
+from actors.runtime.connection_ids import name_of
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 from gateway.app import OPERATIONS

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from actors.connection.backup.bucket.access import Reach
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
-from actors.redis.connection_ids import name_of
 from actors.redis.leases import Leases
+from actors.runtime.connection_ids import name_of
 from actors.state.connections import Connections
 from actors.state.copies import Copy
 from actors.state.open_store import open_documents

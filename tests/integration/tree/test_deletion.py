@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.redis.connection_ids import new_id
 from actors.redis.leases import EXPIRES, Owner
+from actors.runtime.connection_ids import new_id
 from actors.state.documents import CONNECTIONS
 from supervision.policy import Expiry
 from tests.integration.tree.tended import tended

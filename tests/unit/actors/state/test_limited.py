@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.health.alerts import Alert
-from actors.redis.connection_ids import name_of
+from actors.runtime.connection_ids import name_of
 from actors.state.connections import ConnectionNotFound, Connections
 from actors.state.documents import API_KEYS, WEBHOOKS
 from actors.state.events.log import EventLog

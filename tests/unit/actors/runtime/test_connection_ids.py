@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.redis.connection_ids import id_in, is_connection, is_name, name_of, new_id
+from actors.runtime.connection_ids import id_in, is_connection, is_name, name_of, new_id
 
 NAMES = pytest.mark.parametrize(
     "name", ["a", "0", "shop", "a--b", "a-b_c", "shop-", "shop--", "shop---", "a--0", "x" * 64]
