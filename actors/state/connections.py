@@ -230,7 +230,7 @@ class Connections:
                 raise ValueError("the connection is not marked as deleted")
 
         name = name_of(connection)
-        with suppress(ConnectionNotFound):  # in one batch: whoever has the name by then keeps it
+        with suppress(ConnectionNotFound):  # in one batch: the next connection of the name stays
             await self._documents.batch(
                 [
                     Write("change", CONNECTIONS, name, change=check),

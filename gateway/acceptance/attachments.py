@@ -47,7 +47,7 @@ _NAME: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]")
 
 
 class Called(NamedTuple):
-    """What a file is said to be, and its name."""
+    """The type and the name that a file is given by its people; None where it has none."""
 
     mime: str | None
     name: str | None
@@ -56,7 +56,7 @@ class Called(NamedTuple):
 async def bringing(
     backends: Backends, wanted: Bringing, quote: Quote | None, called: Called | None = None
 ) -> Media:
-    """What is to be sent, its file on this disk; `called` in place of what the last upload said.
+    """The content to send, its file on this disk; `called` in place of what the last upload said.
 
     Problems: `unknown_media`, `media_empty`, `media_too_large`, `media_type_mismatch`,
     `media_refused`, `media_unreachable`; raises as `Files.find` and `Files.keep`.

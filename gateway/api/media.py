@@ -54,10 +54,10 @@ async def upload(call: Call[None, Upload]) -> Response:
         sha256, size = await backends.files.keep_given(_some(chunks(call.request)), limit=limit)
     except TooLarge:
         raise _too_large(limit) from None
+    await backends.files.secure(sha256)
     if call.key.connections is None:
         await backends.files.call(sha256, mime, call.query.name)
-    await backends.files.secure(sha256)
-    if call.key.connections is not None:
+    else:
         now, name = time.time(), call.query.name
         mine = [
             owning(sha256, each, now, mime=mime, name=name) for each in sorted(call.key.connections)

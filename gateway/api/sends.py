@@ -59,7 +59,7 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
     wanted, backends = call.body.root, call.backends
     key, began = _idempotency_key(call), time.time()
     connection = await auth.reached(backends.known, call.key, wanted.connection)
-    # By its id from here on: whoever has the name when this comes to its end may be another.
+    # By its id from here on: the name may be another connection's before this comes to its end.
     wanted = wanted.model_copy(update={"connection": connection.id})
     engine_limits.require_able(connection.engine, wanted.type, wanted.to)
     queued = backends.settings.message_queue_enabled
@@ -144,7 +144,7 @@ async def _accept(
 
 
 async def _called(call: Call[NewMessage, Wait], connection: str, sha256: str) -> Called | None:
-    """What the caller's connections call the file; None for a key for all.
+    """The type and name that the caller's connections have for the file; None for a key for all.
 
     Problem `unknown_media` where none of them has it, as where there is no such file: whether
     somebody else has it is not told.

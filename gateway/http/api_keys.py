@@ -12,11 +12,12 @@ import hmac
 import re
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import structlog
 
+from actors.runtime.connection_ids import name_of
 from actors.state.connections import requiring
 from actors.state.copies import Copy
 from actors.state.documents import API_KEYS, BATCH_LIMIT, REVOKED_KEYS, StoreAway, Write
@@ -64,6 +65,14 @@ class Key:
     connections: frozenset[str] | None
     created_at: float
     name: str
+    _names: frozenset[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_names", frozenset(map(name_of, self.connections or ())))
+
+    def may_name(self, named: str) -> bool:
+        """Whether a connection of that name or id may be the key's; asked for every send."""
+        return self.connections is None or name_of(named) in self._names
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes or "admin" in self.scopes

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from actors.runtime.connection_ids import name_of
 from actors.state.documents import StoreAway
 from gateway.http.header_fields import every
 from gateway.http.problems import Problem
@@ -82,7 +81,7 @@ async def reached(
     ago. A key for some connections cannot tell those that are not its own from those that do not
     exist.
     """
-    if key.connections is not None and name_of(named) not in map(name_of, key.connections):
+    if not key.may_name(named):
         raise Problem("connection_forbidden")
     if fresh:
         with suppress(StoreAway):

@@ -25,7 +25,7 @@ def owning(
 
 
 async def owned(documents: Documents, sha256: str, connections: Iterable[str]) -> Document | None:
-    """What the first of the connections that has the file knows of it. Raises `StoreAway`."""
+    """The entry of the first of the connections that has the file. Raises `StoreAway`."""
     for connection in connections:
         found = await documents.get(FILE_OWNERS, f"{sha256}.{connection}")
         if found is not None:

@@ -18,8 +18,10 @@ from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
 from actors.state.connections import Connections
 from actors.state.documents import MESSAGES
+from actors.state.messages.received import FORMER, incoming
 from actors.state.open_store import open_documents
 from supervision.removal import DELETED, Removal
+from tests.integration.gateway.api.test_access import made
 from tests.integration.gateway.served import SHOP, Gateway
 from tests.processes.slow_file import slow_file
 
@@ -243,3 +245,19 @@ def test_two_gateways_and_a_name_that_comes_and_goes(
             await documents.close()
 
     assert set(asyncio.run(statuses()).values()) == {"cancelled"}
+
+
+async def test_what_an_older_release_kept_of_a_former_connection_is_an_admins(
+    own_gateway: Gateway,
+) -> None:
+    item = {"key": 7, "at": 1000.0, "chat": CHAT, "sender": CHAT, "message_id": "3EB0"}
+    stored = incoming(SHOP, {**item, "type": "text", "text": "of the former one"}, 1000.0)
+    documents = open_documents(own_gateway.settings)
+    try:
+        await documents.set(MESSAGES, stored["id"], {**stored, "connection": SHOP + FORMER})
+    finally:
+        await documents.close()
+    path = f"/api/messages/{stored['id']}"
+    assert own_gateway.api.get(path).json()["text"] == "of the former one"
+    with await asyncio.to_thread(made, own_gateway, ["read"], ["shop"]) as tenant:
+        assert tenant.get(path).status_code == 404

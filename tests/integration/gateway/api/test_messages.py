@@ -14,7 +14,6 @@ from actors.redis.leases import Owner
 from actors.runtime import hosts
 from actors.state.documents import MESSAGES
 from gateway.http.api_keys import create
-from tests.integration.gateway.api.test_access import made
 from tests.integration.gateway.served import SHOP
 
 if TYPE_CHECKING:
@@ -358,17 +357,6 @@ async def test_what_came_in_is_read(api: Api, documents: Documents) -> None:
     assert listed(connection="shop", status="dead") == []
     cancel = api.delete(f"/api/messages/{ids[0]}")
     assert (cancel.status_code, cancel.json()["code"]) == (409, "not_cancellable")
-
-
-async def test_what_an_older_release_kept_of_a_former_connection_is_an_admins(
-    api: Api, gateway: Gateway, documents: Documents
-) -> None:
-    identity = f"{SHOP}.in.{'a' * 24}"
-    await documents.set(MESSAGES, identity, {**document(7), "connection": f"{SHOP}~"})
-    assert api.get(f"/api/messages/{identity}").json()["text"] == "hello 7"
-    tenant = await asyncio.to_thread(made, gateway, ["read"], ["shop"])
-    with tenant:
-        assert tenant.get(f"/api/messages/{identity}").status_code == 404
 
 
 async def test_an_outgoing_message_that_redis_forgot(api: Api, documents: Documents) -> None:
