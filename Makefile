@@ -30,7 +30,7 @@ test: setup-test debian
 	$(BIN)/ruff format --check .
 	@# The types are checked while tests wait, with what these leave of the cores.
 	@nice -n 19 $(BIN)/mypy >.venv/mypy.log 2>&1 & mypy=$$!; \
-	$(BIN)/python -m pytest -n 4 --ignore=tests/benchmarks -m "not long"; tests=$$?; \
+	$(BIN)/python -m pytest -n 5 --ignore=tests/benchmarks -m "not long"; tests=$$?; \
 	wait $$mypy; types=$$?; echo "mypy:"; cat .venv/mypy.log; \
 	exit $$((tests ? tests : types))
 
@@ -39,7 +39,7 @@ coverage: setup-test debian
 	@rm -rf build/coverage && mkdir -p build/coverage
 	@export COVERAGE_ROOT="$(CURDIR)" COVERAGE_FILE="$(CURDIR)/build/coverage/data" PYTHONPATH="$(CURDIR)"; \
 	COVERAGE_PROCESS_START="$(CURDIR)/pyproject.toml" \
-		$(BIN)/python -m pytest -n 4 --ignore=tests/benchmarks -m "not long" $(TESTS); tests=$$?; \
+		$(BIN)/python -m pytest -n 5 --ignore=tests/benchmarks -m "not long" $(TESTS); tests=$$?; \
 	$(BIN)/python -m tests.run.coverage_table && exit $$tests
 
 ## kill everything at random while messages flow, for MINUTES; a SEED tells the faults and victims

@@ -23,12 +23,13 @@ from supervision.keeper.parts import ray_head
 from supervision.keeper.parts.definitions import PROCESSES
 from supervision.reports import process_files
 from tests.plain_http import NO_AUTHORITIES
+from tests.processes import forked
 from tests.processes.valkey import free_port
 from tests.run import leaks
 from tests.waiting import until as until  # noqa: PLC0414 - also for who uses an instance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from supervision.reports.process_files import Entry
 
@@ -81,14 +82,17 @@ class Instance:
         self.end()
 
     def teimoso(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [TEIMOSO, *words, "--data", str(self.data)],
+        run: Callable[..., subprocess.CompletedProcess[str]] = forked.run
+        program: list[str | Path] = [sys.executable, "-m", "gateway.cli"]
+        if "PYTHONPATH" in self.environment:  # other code than that of this tree, perhaps
+            run, program = subprocess.run, [TEIMOSO]
+        return run(
+            [*program, *words, "--data", str(self.data)],
             env={**os.environ, "TEIMOSO_API_KEY": API_KEY, **self.environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=timeout,
-            check=False,
         )
 
     def up(self) -> float:

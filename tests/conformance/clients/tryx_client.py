@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
 import sys
 import time
@@ -121,6 +122,9 @@ async def main() -> None:
             child.emit("failed", do=command["do"], error=str(error))
     await app.get_client().advanced.flush_pending_signal_state()
     running.cancel()
+    await asyncio.wait([running])
+    # The library's own threads live on, and abort the process when they call a Python that ends.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -81,9 +81,9 @@ def test_a_session_that_is_garbage_in_a_directory_with_an_odd_name(tmp_path: Pat
     with Instance(tmp_path / 'a "quoted" ünd \\ back') as instance:
         assert instance.api.post("/api/connections", json={"id": "shop"}).status_code == 201
         until("a QR", lambda: instance.qr("shop"), 30)
+        session = instance.data / "sessions" / instance.incarnation("shop") / "session.db"
         assert instance.teimoso("down").returncode == 0
         assert process.strays(instance.data) == []
-        session = instance.data / "sessions" / "shop" / "session.db"
         for beside in session.parent.glob("session.db-*"):
             beside.unlink()
         session.write_bytes(garbage)
