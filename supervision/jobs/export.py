@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.runtime.atomic_files import begin_scratch, clear_scratch
+from actors.runtime.connection_ids import name_of
 from actors.state.connections import Connections
 from actors.state.documents import MESSAGES, Order, Where
-from supervision.jobs.job import CannotDo
+from supervision.jobs.job import CannotDo, with_messages
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -34,23 +35,21 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
     The first line is the connection, without what links its device; then its messages by time.
     """
     documents = job.documents()
-    found = await Connections(documents).get(given.connection)
-    if found is None:
-        raise CannotDo("unknown_connection", f"There is no connection {given.connection!r}.")
-    target = given.to or job.settings.data / "exports" / f"{found.name}.jsonl"
-    where = [Where("connection", "==", found.id)]
+    connection = await with_messages(documents, given.connection)
+    found = await Connections(documents).get(connection)
+    about = {"id": connection, "deleted": True} if found is None else asdict(found)
+    # The next connection of the name has a file of that name.
+    file = connection if found is None else found.name
+    target = given.to or job.settings.data / "exports" / f"{file}.jsonl"
+    where = [Where("connection", "==", connection)]
     count, after = 0, None
     stream, scratch = None, target
     if not job.dry_run:
         stream, scratch = await asyncio.to_thread(_begin, target)
     try:
         if stream is not None:
-            stream.write(
-                json.dumps(
-                    {"connection": {"name": found.name, **asdict(found)}}, ensure_ascii=False
-                )
-                + "\n"
-            )
+            head = {"connection": {"name": name_of(connection), **about}}
+            stream.write(json.dumps(head, ensure_ascii=False) + "\n")
         while True:
             page = await documents.query(
                 MESSAGES, where=where, order=[Order("at")], limit=PAGE, after=after

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from actors.redis.client import connect
 from actors.runtime.connection_ids import name_of
+from actors.state.connections import Connections
+from actors.state.documents import MESSAGES, Where
 from actors.state.open_store import open_documents
 
 if TYPE_CHECKING:
@@ -69,3 +71,17 @@ def only(chosen: str | None, there: list[str]) -> list[str]:
     if not found:
         raise CannotDo("unknown_connection", f"There is no connection {chosen!r}.")
     return found
+
+
+async def with_messages(documents: Documents, named: str) -> str:
+    """The id of the connection of that name or id; a deleted one goes by its id, while it has messages.
+
+    Raises `CannotDo` where there is neither.
+    """
+    found = await Connections(documents).get(named)
+    if found is not None:
+        return found.id
+    where = [Where("connection", "==", named)]
+    if named == name_of(named) or not (await documents.query(MESSAGES, where=where, limit=1)).items:
+        raise CannotDo("unknown_connection", f"There is no connection {named!r}.")
+    return named

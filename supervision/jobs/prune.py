@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from actors.state.connections import Connections
 from actors.state.messages.removal import prune
-from supervision.jobs.job import CannotDo, only
+from supervision.jobs.job import CannotDo, with_messages
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -31,8 +30,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
     documents = job.documents()
     connection = given.connection
     if connection is not None:
-        there = [one.id for one in (await Connections(documents).list()).items]
-        [connection] = only(connection, there)
+        connection = await with_messages(documents, connection)
     now = time.time()
     removed = await prune(
         documents,

@@ -78,6 +78,7 @@ def test_everything_killed_at_once_comes_back_with_one_command(
             instance.up()
             instance.ready(60)
             seconds = time.monotonic() - begun
+            until("events tell it", lambda: witness.told.keys() == accounts.keys(), 30)
         until("all are stored", missed.are_stored, 60)
         stored = time.monotonic() - begun
         trial.traffic.flow()

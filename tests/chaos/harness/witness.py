@@ -1,11 +1,14 @@
-"""A reader of every state that the service shows, held against WhatsApp (G14)."""
+"""A reader of every state that the service shows or tells, held against WhatsApp (G14)."""
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
-from typing import TYPE_CHECKING, Self
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
@@ -13,7 +16,7 @@ from tests.plain_http import NO_AUTHORITIES
 from tests.processes.instance import API_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tests.processes.instance import Instance
 
@@ -36,6 +39,9 @@ class Witness:
         self.lies: list[str] = []
         self.shown = False
         """The console called a connection open, at last."""
+        self.told: dict[str, float] = {}
+        """When a connection was open again, as an event said."""
+        self._offline: dict[str, float] = {}
         self._accounts = accounts
         headers = {"X-Api-Key": API_KEY}
         base, simulator = str(instance.api.base_url), str(instance.simulator.base_url)
@@ -43,28 +49,70 @@ class Witness:
         self._simulator = httpx.Client(base_url=simulator, verify=NO_AUTHORITIES)
         self._failure: Exception | None = None
         self._left = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="witness")
+        self._threads = [
+            threading.Thread(target=self._watch, args=(watch,), name="witness")
+            for watch in (self._look_for_ever, self._read_for_ever)
+        ]
 
     def __enter__(self) -> Self:
-        self._begun = time.monotonic()
-        self._thread.start()
+        self._begun, self._begun_at = time.monotonic(), time.time()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._left.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
         self._api.close()
         self._simulator.close()
         assert self._failure is None, f"the witness ended early: {self._failure!r}"
+        for connection, at in self.told.items():
+            if at < self._offline.get(connection, 0.0):
+                self._lie("an event", f"{connection} open")
 
-    def _watch(self) -> None:
+    def _watch(self, watch: Callable[[], None]) -> None:
         try:
-            self._look_for_ever()
+            watch()
         except Exception as failure:  # noqa: BLE001 - whoever left it is told
             self._failure = failure
 
+    def _read_for_ever(self) -> None:
+        """Read every event that was ever told, and keep those of what happened since it began."""
+        last = "0"
+        while not self._left.wait(PAUSE):
+            with (
+                suppress(httpx.TransportError),  # cut, or silent for a while, or not there yet
+                self._api.stream(
+                    "GET",
+                    "/api/events",
+                    params={"events": "connection.state"},
+                    headers={"Last-Event-ID": last},
+                    timeout=httpx.Timeout(5, read=1),
+                ) as answer,
+            ):
+                for line in answer.iter_lines() if answer.is_success else ():
+                    if self._left.is_set():
+                        return
+                    field, _, value = line.partition(": ")
+                    if field == "id":
+                        last = value
+                    elif field == "data":
+                        self._keep(json.loads(value))
+
+    def _keep(self, event: dict[str, Any]) -> None:
+        if event.get("type") != "connection.state" or event["data"]["state"] != "open":
+            return
+        at = datetime.fromisoformat(event["timestamp"]).timestamp()
+        if at >= self._begun_at:
+            self.told.setdefault(event["data"]["id"], at)
+
     def _look_for_ever(self) -> None:
         while not self._left.wait(PAUSE):
+            for connection, account in self._accounts.items():
+                at = time.time()
+                if not self._is_online(account):
+                    self._offline[connection] = at
             for surface, path in (
                 ("the API", "/api/connections"),
                 ("/health", "/health"),

@@ -199,6 +199,20 @@ def test_a_connection_is_exported_whole(place: Place) -> None:
     place.refused("not_written", "export-connection", SHOP, "--to", str(blocked / "below"))
 
 
+def test_messages_of_a_deleted_connection_go_by_its_incarnation_alone(place: Place) -> None:
+    place.do(lambda _, documents: _store(documents))
+    place.do(lambda _, documents: Connections(documents).delete(ID))
+    place.do(lambda _, documents: Connections(documents).remove(ID))
+    for job in ("export-connection", "prune-messages --days 30 --connection"):
+        place.refused("unknown_connection", *job.split(), SHOP)
+        place.refused("unknown_connection", *job.split(), f"{SHOP}--ANOTHER00000")
+    told = place.run("export-connection", ID)[-1]["result"]
+    assert told == {"messages": 13, "file": str(place.data / "exports" / f"{ID}.jsonl")}
+    first = json.loads((place.data / "exports" / f"{ID}.jsonl").read_text().splitlines()[0])
+    assert first == {"connection": {"name": SHOP, "id": ID, "deleted": True}}
+    assert place.result("prune-messages", "--days", "30", "--connection", ID) == {"removed": 6}
+
+
 def copy_of_a_newer_release(place: Place, session: Path, bucket: Path) -> None:
     position = Session.known_position(session)
     with sqlite3.connect(session) as file:
