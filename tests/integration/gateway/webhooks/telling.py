@@ -1,4 +1,4 @@
-"""What tells: messages that arrive, written as the StateManager writes them; and told events aged."""
+"""Messages that arrive, written as the StateManager writes them; told events aged, and awaited."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 from actors.state.documents import EVENTS
 from actors.state.messages.received import incoming, storing
 from tests.integration.gateway.served import SHOP
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from actors.state.documents import Documents, Write
+    from tests.integration.gateway.receiver import Receiver
+
+SOON = 30.0
 
 ANA = "15550100002@s.whatsapp.net"
 
@@ -54,3 +58,7 @@ async def age(documents: Documents, text: str, seconds: float) -> None:
     """Make the events of which one has this text older."""
     (pack,) = (each for each in (await documents.query(EVENTS)).items if text in each["events"])
     await documents.set(EVENTS, pack["id"], {"at": pack["at"] - seconds}, merge=True)
+
+
+async def arrived(receiver: Receiver, wanted: list[str], within: float = SOON) -> None:
+    await eventually("all is delivered", lambda: set(wanted) <= set(receiver.texts), within)

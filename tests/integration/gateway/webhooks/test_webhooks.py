@@ -10,56 +10,18 @@ from collections import Counter
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from actors.health.alerts import Alert
 from actors.state.documents import DELIVERIES, EVENTS
 from actors.state.events.log import EventLog
-from actors.state.limited import end_limited
-from gateway.http import api_keys
 from tests.integration.gateway.receiver import Receiver, add
 from tests.integration.gateway.served import KEY, OTHER, ROOT, SHOP, Gateway
-from tests.integration.gateway.webhooks.telling import age, arriving, tell
+from tests.integration.gateway.webhooks.telling import SOON, age, arrived, arriving, tell
 from tests.processes import forked
 from tests.waiting import eventually, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from actors.state.documents import Documents
     from tests.integration.gateway.served import Api
-    from tests.processes.valkey import Valkey
-
-SOON = 30.0
-
-
-@pytest.fixture(scope="module")
-def gateway(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """One that may reach loopback, with the connections ``shop`` and ``other``."""
-    directory = tmp_path_factory.mktemp("gateway")
-    with Gateway(directory, valkey, webhook_url_private=True) as served:
-        for connection in (SHOP, OTHER):
-            served.connect(connection)
-        yield served
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as started:
-        yield started
-
-
-@pytest.fixture
-def hook(api: Api, receiver: Receiver) -> Iterator[str]:
-    """The id of a webhook that leads to `receiver`."""
-    made = add(api, receiver)
-    yield made["id"]
-    api.delete(f"/api/webhooks/{made['id']}")
-
-
-async def arrived(receiver: Receiver, wanted: list[str], within: float = SOON) -> None:
-    await eventually("all is delivered", lambda: set(wanted) <= set(receiver.texts), within)
-
 
 FREE = count(1000, 1000)
 
@@ -313,64 +275,6 @@ async def test_a_deleted_webhook_is_told_nothing(
     assert (await EventLog(documents).head()).webhooks == ()
     kept = (await documents.query(DELIVERIES)).items
     assert [each for each in kept if each["webhook"] == hook] == []
-
-
-async def test_a_connections_own_webhook_comes_and_goes_with_it(
-    documents: Documents, receiver: Receiver, api: Api
-) -> None:
-    made = api.post("/api/connections", json={"id": "own", "webhook": receiver.url})
-    assert made.status_code == 201, made.text
-    hook, own = made.json()["webhook"], made.json()["incarnation"]
-    assert hook["connections"] == ["own"]
-    receiver.secrets.append(hook["secret"])
-    number = next(FREE)
-    await tell(documents, number, 2, SHOP)
-    wanted = await tell(documents, number + 2, 2, own)
-    await arrived(receiver, wanted)
-    assert receiver.texts == wanted
-    again = api.post("/api/connections", json={"id": "own", "webhook": receiver.url})
-    assert again.status_code == 409
-    assert len(api.get("/api/webhooks").json()["items"]) == 1, "nothing is left of what was refused"
-    assert api.delete("/api/connections/own").status_code == 204
-    await end_limited(documents, own)
-    (ended,) = api.get("/api/webhooks").json()["items"]
-    assert (ended["enabled"], ended["disabled_because"]) == (False, "ended")
-    assert ended["connections"] == [own], "an admin sees whose it was"
-    await tell(documents, number + 4, 1, own)
-    on = api.patch(f"/api/webhooks/{hook['id']}", json={"enabled": True})
-    assert (on.status_code, on.json()["code"]) == (410, "connection_deleted")
-    assert (await EventLog(documents).head()).webhooks == ()
-    assert receiver.texts == wanted
-    api.delete(f"/api/webhooks/{hook['id']}").raise_for_status()
-
-
-async def test_a_key_for_some_connections_has_webhooks_for_those_alone(
-    documents: Documents, gateway: Gateway, receiver: Receiver, hook: str
-) -> None:
-    _, key = await api_keys.create(documents, name="x", scopes=["admin"], connections=[OTHER])
-    with gateway.client(key) as client:
-        until("the key is known", lambda: client.get("/api/webhooks").status_code == 200, SOON)
-        assert client.get("/api/webhooks").json()["items"] == []
-        path = f"/api/webhooks/{hook}"
-        for answer in (
-            client.get(path),
-            client.patch(path, json={"enabled": False}),
-            client.delete(path),
-            client.post(f"{path}/secret"),
-            client.get(f"{path}/deliveries"),
-            client.post(f"{path}/deliveries/1/redeliver"),
-        ):
-            assert (answer.status_code, answer.json()["code"]) == (404, "unknown_webhook")
-        for connections in (None, ["shop"], ["other", "shop"]):
-            body = {"url": receiver.url, "connections": connections}
-            assert client.post("/api/webhooks", json=body).status_code == 403
-        made = client.post("/api/webhooks", json={"url": receiver.url, "connections": ["other"]})
-        assert made.status_code == 201
-        own = f"/api/webhooks/{made.json()['id']}"
-        assert [each["id"] for each in client.get("/api/webhooks").json()["items"]] == [
-            made.json()["id"]
-        ]
-        assert client.delete(own).status_code == 204
 
 
 async def test_the_commands(
