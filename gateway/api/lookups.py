@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from actors.connection.engine import UNSUPPORTED
 from actors.redis.commands import NoAnswer, TooMany
-from gateway.http import auth
+from gateway.http import reach
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.http.response import Answer
@@ -40,7 +40,7 @@ REFUSES = (
 
 
 async def number(call: Call[None, None]) -> Response:
-    registered = await reached(call)
+    registered = await reach.of_path(call)
     wanted = _chat(call.path["number"])
     told = await ask(call, registered, "lookup", {"chat": wanted})
     digits = wanted.partition("@")[0]
@@ -48,26 +48,21 @@ async def number(call: Call[None, None]) -> Response:
 
 
 async def groups(call: Call[None, None]) -> Response:
-    told = await ask(call, await reached(call), "groups", {})
+    told = await ask(call, await reach.of_path(call), "groups", {})
     found = [responses.Group.model_validate(one) for one in told["groups"]]
     return written(responses.Groups(items=sorted(found, key=lambda one: (one.subject, one.chat))))
 
 
 async def presence(call: Call[Presence, None]) -> Response:
-    await ask(call, await reached(call), "presence", {"presence": call.body.presence})
+    await ask(call, await reach.of_path(call), "presence", {"presence": call.body.presence})
     return Response(status_code=204)
 
 
 async def typing(call: Call[Typing, None]) -> Response:
-    registered = await reached(call)
+    registered = await reach.of_path(call)
     args = {"chat": _typed(call.path["chat"]), "state": call.body.state}
     await ask(call, registered, "typing", args)
     return Response(status_code=204)
-
-
-async def reached(call: Call[Any, Any]) -> Registered:
-    """The connection of the path. Problems as in `auth.reached`."""
-    return await auth.reached(call.backends.known, call.key, call.path["connection"])
 
 
 async def ask(

@@ -10,7 +10,7 @@ from actors.queue.dead_letters import LOOKED_AT
 from actors.queue.lanes import NotDead, NotFound, Which
 from actors.queue.records import split_id
 from actors.runtime.connection_ids import is_connection
-from gateway.http import auth
+from gateway.http import reach
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import presenters, responses
@@ -33,7 +33,7 @@ async def show(call: Call[None, None]) -> Response:
 async def dead(call: Call[None, ListDead]) -> Response:
     """Dead letters by connection, and of each the oldest first."""
     query = call.query
-    names = _reachable(call) if query.connection is None else [await _known(call, query.connection)]
+    names = _reachable(call) if query.connection is None else [await _id_of(call, query.connection)]
     first, behind = _place(query.after, names, query.connection)
     found: list[Letter] = []
     for name in sorted(name for name in names if name >= first):
@@ -72,7 +72,7 @@ async def retry(call: Call[None, None]) -> Response:
 
 async def retry_failed(call: Call[Retry, None]) -> Response:
     wanted = call.body.connection
-    names = _reachable(call) if wanted is None else [await _known(call, wanted)]
+    names = _reachable(call) if wanted is None else [await _id_of(call, wanted)]
     retried = 0
     for name in names:
         retried += await call.backends.lanes.retry_all(name)
@@ -82,7 +82,7 @@ async def retry_failed(call: Call[Retry, None]) -> Response:
 async def redrive(call: Call[Redrive, After]) -> Response:
     """By connection, and of each the oldest first; one request looks at a bounded number."""
     body, lanes = call.body, call.backends.lanes
-    names = _reachable(call) if body.connection is None else [await _known(call, body.connection)]
+    names = _reachable(call) if body.connection is None else [await _id_of(call, body.connection)]
     which = Which(body.chat, body.code, _seconds(body.died_after), _seconds(body.died_before))
     if body.ids is not None:
         if call.query.after is not None:
@@ -141,10 +141,10 @@ def _reachable(
     return [each.id for each in call.backends.known.all() if call.key.reaches(each.id)]
 
 
-async def _known(
+async def _id_of(
     call: Call[None, ListDead] | Call[Retry, None] | Call[Redrive, After], connection: str
 ) -> str:
-    return (await auth.reached(call.backends.known, call.key, connection)).id
+    return (await reach.named(call, connection)).id
 
 
 def _decoded(cursor: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from actors.state.documents import StoreAway
@@ -10,10 +9,6 @@ from gateway.http.header_fields import every
 from gateway.http.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from actors.state.connections import Connection
-    from gateway.connection_cache import KnownConnections
     from gateway.http.api_keys import Key, KeyRing, Scope
     from gateway.http.header_fields import Fields
 
@@ -70,44 +65,3 @@ def require(key: Key, scope: Scope) -> None:
     """Problem `missing_scope` unless the key has the scope."""
     if not key.may(scope):
         raise Problem("missing_scope", f"This needs an API key with the scope {scope}.")
-
-
-async def reached(
-    known: KnownConnections, key: Key, named: str, *, fresh: bool = False
-) -> Connection:
-    """The connection of that name or id. Problems `connection_forbidden` and `unknown_connection`.
-
-    With `fresh` as the store has it now, where it answers: another may have the name since a moment
-    ago. A key for some connections cannot tell those that are not its own from those that do not
-    exist.
-    """
-    if not key.may_name(named):
-        raise Problem("connection_forbidden")
-    if fresh:
-        with suppress(StoreAway):
-            await known.renewed(named)
-    found = await known.find(named)
-    if found is not None and not key.reaches(found.id):
-        # The cache may hold the former connection of this name: another gateway may have just created
-        # this one.
-        with suppress(StoreAway):
-            found = await known.renewed(named)
-    if key.connections is not None and (found is None or not key.reaches(found.id)):
-        raise Problem("connection_forbidden")
-    if found is None:
-        raise Problem("unknown_connection")
-    return found
-
-
-async def all_reached(
-    known: KnownConnections, key: Key, named: Sequence[str] | None
-) -> list[str] | None:
-    """The ids of the connections that are named, as `reached`; None names every one, also to come.
-
-    So what a key makes reaches no further than the key.
-    """
-    if named is not None:
-        return sorted({(await reached(known, key, each, fresh=True)).id for each in named})
-    if not key.covers(None):
-        raise Problem("connection_forbidden", "Name the connections: this key is for some only.")
-    return None

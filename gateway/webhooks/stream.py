@@ -14,7 +14,7 @@ import structlog
 from starlette.responses import Response
 
 from actors.state.documents import StoreAway
-from gateway.http import auth
+from gateway.http import reach
 from gateway.http.api_keys import FRESH
 from gateway.http.endpoint import Call, Gives, Operation
 from gateway.http.problems import Problem
@@ -187,7 +187,7 @@ async def read(call: Call[None, ReadEvents]) -> Response:
     backends, query = call.backends, call.query
     connection = None
     if query.connection is not None:
-        found = await auth.reached(backends.known, call.key, query.connection, fresh=True)
+        found = await reach.named(call, query.connection, fresh=True)
         connection = found.id
     headers = call.request.headers.getlist("last-event-id")
     given = headers[0] if headers else None
