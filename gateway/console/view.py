@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from actors.health import summary
+from actors.runtime.connection_ids import name_of
 from gateway.console import rendering
 from gateway.http import auth
 from gateway.http.endpoint import Call, telling_what_is_away
@@ -54,6 +55,12 @@ class View:
     @property
     def path(self) -> dict[str, str]:
         return self.request.path_params
+
+    @property
+    def connection(self) -> str:
+        """The connection that the page with this form showed, and not the next one of its name (G12)."""
+        name, shown = self.path["connection"], self.form.get("incarnation", "")
+        return shown if name_of(shown) == name else name
 
     @property
     def query(self) -> Mapping[str, str]:

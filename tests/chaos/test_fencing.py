@@ -23,6 +23,7 @@ from actors.redis.leases import EXPIRES
 from actors.runtime.connection_ids import name_of
 from tests.chaos.harness.cluster import Cluster, ClusterInstance, restart_until
 from tests.chaos.harness.outage import frozen
+from tests.chaos.harness.reuse import FORMER, LATER, NAME, Reused
 from tests.chaos.harness.trial import Trial
 from tests.processes.instance import gone, until
 
@@ -221,6 +222,37 @@ def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
             assert after["epoch"] == before[name]["epoch"], "one on this host was disturbed"
         else:
             assert after["epoch"] == before[name]["epoch"] + 1
+
+
+def test_a_frozen_owner_whose_connection_is_deleted_sends_nothing_for_the_next_of_its_name(
+    instance: ClusterInstance, node: Node, figure: Figure
+) -> None:
+    """G12: what it had claimed leaves from its own account, or not at all; nobody takes it for the next."""
+    reused = Reused(instance, 1)
+    reused.open(FORMER)
+    restart_until(
+        instance, [NAME], lambda: [each for each in instance.served_on(node) if each == NAME]
+    )
+    with reused.sending():
+        reused.send_some()
+        frozen_between_commits(instance, node)
+        old = node.actors()
+        frozen_at = time.monotonic()
+        assert any(talks(instance, each) for each in old), "nothing is to be fenced"
+        reused.delete()
+        reused.open(LATER)
+        seconds = time.monotonic() - frozen_at
+        node.thaw(old)
+        until("the old owners let go", lambda: not any(talks(instance, each) for each in old), 30)
+        node.thaw()
+    assert reused.broken() is None
+    figure(f"owner frozen, its connection deleted: the next of the name open after {seconds:.1f} s")
+    reused.delete()
+    until(
+        "all are open",
+        lambda: {instance.connection(each)["state"] for each in CONNECTIONS} == {"open"},
+        60,
+    )
 
 
 def test_owners_that_cannot_renew_let_go_and_go_on(

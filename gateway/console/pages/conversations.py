@@ -80,7 +80,7 @@ async def say(view: View) -> Response:
     """Send a message; what is sent again after a lost answer is sent once (`once`)."""
     name, chat, form = view.path["connection"], view.path["chat"], view.form
     text = form.get("text", "").replace("\r\n", "\n")
-    body: dict[str, Any] = {"connection": name, "to": chat}
+    body: dict[str, Any] = {"connection": view.connection, "to": chat}
     if form.get("sha256"):
         kind = chats.kind_of(form.get("mime", ""))
         body |= {"type": kind, "media": {"sha256": form["sha256"]}}

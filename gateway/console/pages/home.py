@@ -85,7 +85,7 @@ async def link(view: View) -> Response:
     name = view.path["connection"]
     body = {"phone": view.form.get("phone", "").strip()}
     try:
-        await view.ask("requestPairingCode", path={"connection": name}, body=body)
+        await view.ask("requestPairingCode", path={"connection": view.connection}, body=body)
     except ValidationError as error:
         return await connection(view, from_validation(error))
     except Problem as problem:
@@ -102,9 +102,9 @@ async def act(view: View) -> Response:
         raise Problem("not_found", "There is no such page.")
     try:
         if verb == "recover":
-            await view.ask("recoverConnections", body={"connection": name})
+            await view.ask("recoverConnections", body={"connection": view.connection})
         else:
-            await view.ask(f"{verb}Connection", path={"connection": name})
+            await view.ask(f"{verb}Connection", path={"connection": view.connection})
     except Problem as problem:
         if problem.kind.status != 503:
             raise

@@ -9,61 +9,29 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
 from actors.queue.lanes import Lanes
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
-from actors.state.connections import Connections
 from actors.state.documents import MESSAGES
 from actors.state.messages.received import FORMER, incoming
 from actors.state.open_store import open_documents
-from supervision.removal import DELETED, Removal
+from supervision.removal import DELETED
 from tests.integration.gateway.api.test_access import made
+from tests.integration.gateway.removing import remove
 from tests.integration.gateway.served import SHOP, Gateway
 from tests.processes.slow_file import slow_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from supervision.registry import Registry
     from tests.processes.valkey import Valkey
 
 CHAT = "15550100002"
 LATER = "shop--T00000000001"
-
-
-def remove(gateway: Gateway, connection: str = SHOP, *, told: bool = True) -> None:
-    """Delete the connection and remove what is left of it, as the root does.
-
-    The gateway is `told`, or another one was.
-    """
-
-    async def run() -> None:
-        redis, documents = connect(gateway.settings), open_documents(gateway.settings)
-        lanes, registry = Lanes(redis, gateway.settings), Connections(documents)
-        removal = Removal(
-            cast("Registry", registry),
-            Leases(redis),
-            lanes,
-            documents,
-            gateway.settings.sessions,
-            vault=None,
-        )
-        try:
-            if not told:
-                await registry.delete(connection)
-            await removal.remove(connection)
-        finally:
-            await lanes.close()
-            await redis.aclose()
-            await documents.close()
-
-    if told:
-        gateway.api.delete(f"/api/connections/{connection}").raise_for_status()
-    asyncio.run(run())
 
 
 def waiting(gateway: Gateway, connection: str) -> list[str]:

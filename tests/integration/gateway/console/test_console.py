@@ -18,6 +18,7 @@ from gateway.console.page import Page
 from gateway.console.routes import routes
 from gateway.http import api_keys
 from tests.integration.gateway.person import Person
+from tests.integration.gateway.removing import remove
 from tests.integration.gateway.served import KEY, SHOP, Gateway
 from tests.waiting import until
 
@@ -32,6 +33,7 @@ class Key(NamedTuple):
     token: str
 
 
+_INCARNATION = re.compile('name="incarnation" value="([^"]+)"')
 PAGES = ("/", "/console/connections/shop")
 
 
@@ -207,6 +209,26 @@ async def pairing(gateway: Gateway, leases: Leases) -> str:
         connection, lease.epoch, state="pairing", cause=None, since=lease.since, qr=qr
     )
     return "pair"
+
+
+def test_a_form_is_for_the_connection_that_its_page_showed(gateway: Gateway, admin: Person) -> None:
+    """G12: another connection has the name by the time that it is sent."""
+    api = gateway.api
+    api.post("/api/connections", json={"id": "again"}).raise_for_status()
+    page, chat = "/console/connections/again", "/console/conversations/again/15550100002"
+    shown = _INCARNATION.findall(admin.get(page).text)
+    assert len(set(shown)) == 1
+    assert set(_INCARNATION.findall(admin.get(chat).text)) == set(shown)
+    remove(gateway, shown[0])
+    api.post("/api/connections", json={"id": "again"}).raise_for_status()
+    for address, fields in ((f"{page}/stop", {}), (f"{page}/delete", {}), (chat, {"text": "hi"})):
+        answer = admin.submit(address, incarnation=shown[0], **fields)
+        assert (answer.status_code, "unknown_connection" in answer.text) == (404, True)
+    assert api.get("/api/connections/again").json()["desired"] == "running"
+    lanes = api.get("/api/queue").json()["items"]
+    assert [lane["waiting"] for lane in lanes if lane["connection"] == "again"] == [0]
+    assert admin.submit(f"{page}/stop", incarnation="other--K7Q2M9XA4TBC").status_code == 200
+    remove(gateway, incarnation(gateway, "again"))
 
 
 def test_the_qr_is_for_those_who_may_link(

@@ -1,0 +1,48 @@
+"""Removal of a connection, where no root runs that does it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from actors.queue.lanes import Lanes
+from actors.redis.client import connect
+from actors.redis.leases import Leases
+from actors.state.connections import Connections
+from actors.state.open_store import open_documents
+from supervision.removal import Removal
+from tests.integration.gateway.served import SHOP, Gateway
+
+if TYPE_CHECKING:
+    from supervision.registry import Registry
+
+
+def remove(gateway: Gateway, connection: str = SHOP, *, told: bool = True) -> None:
+    """Delete the connection and remove what is left of it, as the root does.
+
+    The gateway is `told`, or another one was.
+    """
+
+    async def run() -> None:
+        redis, documents = connect(gateway.settings), open_documents(gateway.settings)
+        lanes, registry = Lanes(redis, gateway.settings), Connections(documents)
+        removal = Removal(
+            cast("Registry", registry),
+            Leases(redis),
+            lanes,
+            documents,
+            gateway.settings.sessions,
+            vault=None,
+        )
+        try:
+            if not told:
+                await registry.delete(connection)
+            await removal.remove(connection)
+        finally:
+            await lanes.close()
+            await redis.aclose()
+            await documents.close()
+
+    if told:
+        gateway.api.delete(f"/api/connections/{connection}").raise_for_status()
+    asyncio.run(run())
