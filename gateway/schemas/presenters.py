@@ -187,6 +187,7 @@ def alert(document: Document) -> Alert:
         id=document["id"],
         name=document["name"],
         connection=named(document["subject"]),
+        incarnation=document["subject"],
         severity=document["severity"],
         reason=document["reason"],
         active=document["active"],
@@ -199,8 +200,9 @@ def alert(document: Document) -> Alert:
 
 def recovery(document: Document) -> RecoveryAction:
     """A recovery action as the state store has it."""
-    shown = {"connection": named(document["connection"]), "at": rfc3339(document["at"])}
-    return RecoveryAction(**{**document, **shown})
+    connection = document["connection"]
+    shown = {"connection": named(connection), "incarnation": connection}
+    return RecoveryAction(**{**document, **shown, "at": rfc3339(document["at"])})
 
 
 def _crash(told: Document) -> Crash:

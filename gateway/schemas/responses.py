@@ -249,6 +249,10 @@ class Alert(AlertAnswer):
     """An alert, also one that is over."""
 
     id: str
+    incarnation: str | None = Field(
+        description="Of that connection; tells it from a later one of the same id.",
+        examples=["shop--K7Q2M9XA4TBC"],
+    )
     active: bool
     cleared_at: Time | None = Field(description="When it was over.")
     told_at: Time | None = Field(description="When it was told last: raised, or told again.")
@@ -270,6 +274,10 @@ class RecoveryAction(Answer):
         examples=["connection"],
     )
     connection: str | None = Field(description="Where it served one.")
+    incarnation: str | None = Field(
+        description="Of that connection; tells it from a later one of the same id.",
+        examples=["shop--K7Q2M9XA4TBC"],
+    )
     cause: str = Field(description="Why, as far as is known: `crashed`, `hung`, …")
     action: Literal["restarted", "recovered", "gave_up"] = Field(
         description="`recovered`: out of `failed`, by itself or because somebody asked. `gave_up`:"
