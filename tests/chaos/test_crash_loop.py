@@ -29,6 +29,9 @@ BUSY, ACCOUNT = "busy", "15550100011"
 LIMIT = 10
 """The default of MAX_RESTARTS."""
 
+DENSE = 0.02
+"""Seconds between two messages of a chat, so that each life has some on their way when it ends."""
+
 
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
@@ -64,7 +67,7 @@ def test_ten_short_lives_are_enough_and_nobody_else_notices(
     killed_at: list[float] = []
     with (
         Traffic(instance, BUSY, ACCOUNT) as traffic,
-        Traffic(instance, LOOPING, LOOPING_ACCOUNT) as looping,
+        Traffic(instance, LOOPING, LOOPING_ACCOUNT, pause=DENSE) as looping,
     ):
         traffic.flow()
         looping.flow()

@@ -314,6 +314,14 @@ class Load:
 class Traffic(Load):
     """A steady load on one connection, in chats that no other load of this process has."""
 
-    def __init__(self, instance: Instance, connection: str, account: str, chats: int = 3) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        connection: str,
+        account: str,
+        chats: int = 3,
+        *,
+        pause: float = PAUSE,
+    ) -> None:
         contacts = tuple(f"1555018{next(_CONTACTS):04d}" for _ in range(chats))
-        super().__init__(instance, [Party(connection, account, contacts)])
+        super().__init__(instance, [Party(connection, account, contacts)], pause=pause)
