@@ -62,7 +62,7 @@ ROOT = "teimoso:newest_root"
 
 @dataclass(frozen=True, slots=True)
 class ConnectionKeys:
-    """The fixed keys of one connection; `scripted` lists them in the order the scripts expect."""
+    """The fixed keys of one connection; `scripted` are those that scripts make of the base."""
 
     base: str
     deleted: str
@@ -87,7 +87,7 @@ class ConnectionKeys:
 
     @property
     def scripted(self) -> tuple[str, ...]:
-        """KEYS of every script (`transitions.lua`)."""
+        """The keys of the queue and of who serves (`transitions.lua`)."""
         return (
             self.lease,
             self.qr,

@@ -53,11 +53,11 @@ class Script:
         It may be applied twice (a retry) or applied although this raises: transitions are safe
         to repeat.
         """
-        parameters: Any = (*keys.scripted, keys.base, transition, repr(now), *args)
+        parameters: Any = (keys.base, transition, repr(now), *args)
         began = time.monotonic()
         with telling:
             try:
-                return await line.evalsha(self.sha, len(keys.scripted), *parameters)
+                return await line.evalsha(self.sha, 1, *parameters)
             except NoScriptError:
                 async with asyncio.timeout(began + DEADLINE - time.monotonic()):
-                    return await line.eval(self.text, len(keys.scripted), *parameters)
+                    return await line.eval(self.text, 1, *parameters)

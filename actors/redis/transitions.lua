@@ -3,15 +3,14 @@
 -- one script (`scripts.py`). A script is made of what it needs and no more: Lua makes all of its
 -- functions anew for each run.
 --
--- KEYS[1..15]  the fixed keys of one connection, explained in `keys.py`
--- ARGV[1]      teimoso:{connection}, the base of the keys made here: `BASE:message:ID`,
---              `BASE:lane:CHAT`, `BASE:idempotency:HASH`, `BASE:deleted`. They carry the hash tag of KEYS, so they
---              are in the same slot of a cluster. They are not in KEYS because which chat is next,
---              say, is found out only here.
--- ARGV[2]      the transition
--- ARGV[3]      now, the caller's clock in seconds: decisions take the time of whoever made them,
---              and tests need none. Lifetimes (PEXPIRE) are relative and counted by the server, so
---              a caller whose clock jumps deletes nothing.
+-- KEYS[1]  teimoso:{connection}, the base of every key that is made here (`keys.py`). All of them carry
+--          its hash tag, so they are in the same slot of a cluster. They are not in KEYS themselves:
+--          which chat is next, say, is found out only here, and fifteen keys a call are a tenth of
+--          what a message costs.
+-- ARGV[1]  the transition
+-- ARGV[2]  now, the caller's clock in seconds: decisions take the time of whoever made them, and
+--          tests need none. Lifetimes (PEXPIRE) are relative and counted by the server, so a caller
+--          whose clock jumps deletes nothing.
 --
 -- A message that is open is in exactly one of: a lane, `scheduled`. A chat that has a lane is in
 -- exactly one of: `ready`, `resting`, `flight`, `held` (by its message). A message in flight or in
@@ -21,9 +20,11 @@
 -- have arrived: so the owner has not to ask in between. It takes over the flight when that one
 -- leaves the queue, and goes back to its place, unattempted, when that one does.
 
-local LEASE, QR, COUNTERS, READY, FLIGHT, AHEAD, HELD, SCHEDULED, GAPS, RESTING, OPEN, DEAD, CHANGED,
-    WAKE, PAIRING_CODE = unpack(KEYS)
-local BASE, TRANSITION, NOW = ARGV[1], ARGV[2], ARGV[3]
+local BASE, TRANSITION, NOW = KEYS[1], ARGV[1], ARGV[2]
+local LEASE, QR, PAIRING_CODE = BASE .. ':lease', BASE .. ':qr', BASE .. ':pairing_code'
+local COUNTERS, READY, FLIGHT, AHEAD = BASE .. ':counters', BASE .. ':ready', BASE .. ':flight', BASE .. ':ahead'
+local HELD, SCHEDULED, GAPS, RESTING = BASE .. ':held', BASE .. ':scheduled', BASE .. ':gaps', BASE .. ':resting'
+local OPEN, DEAD, CHANGED, WAKE = BASE .. ':open', BASE .. ':dead', BASE .. ':changed', BASE .. ':wake'
 local call = redis.call
 local transitions = {}
 
@@ -81,7 +82,7 @@ end
 
 -- The transition. What it counted counts also where it ends in an error: no number is given twice.
 local function run()
-    local fine, answer = pcall(transitions[TRANSITION], unpack(ARGV, 4))
+    local fine, answer = pcall(transitions[TRANSITION], unpack(ARGV, 3))
     for counter, by in pairs(added) do
         call('HINCRBY', COUNTERS, counter, by)
     end

@@ -94,7 +94,8 @@ function transitions.close()
     if call('EXISTS', OPEN, CHANGED) > 0 then
         return 'open'
     end
-    call('DEL', unpack(KEYS))
+    call('DEL', LEASE, QR, PAIRING_CODE, COUNTERS, READY, FLIGHT, AHEAD, HELD, SCHEDULED, GAPS,
+        RESTING, OPEN, DEAD, CHANGED, WAKE)
     return 'closed'
 end
 

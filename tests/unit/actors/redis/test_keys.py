@@ -45,12 +45,13 @@ def test_what_is_no_connection_id_has_no_keys(connection: str) -> None:
         keys.of(connection)
 
 
-def test_the_scripts_name_their_keys_in_the_order_in_which_they_get_them() -> None:
+def test_the_scripts_name_their_keys_as_they_are_named_here() -> None:
     text = (files("actors.redis") / "transitions.lua").read_text()
-    named = re.search(r"local ([A-Z_,\s]+) = unpack\(KEYS\)", text)
-    assert named is not None
-    fields = [name.strip().lower() for name in named[1].split(",")]
-    assert SHOP.scripted == tuple(getattr(SHOP, field) for field in fields)
+    made = set(re.findall(r"BASE \.\. '(:[a-z_]+)'", text))
+    assert made == {key.removeprefix(SHOP.base) for key in SHOP.scripted}
+    lines = "".join(re.findall(r"^local [A-Z_, ]+ = BASE.*$", text, re.MULTILINE))
+    named = ", ".join(re.findall(r"local ([A-Z_, ]+) =", lines)).lower().split(", ")
+    assert [f":{name}" for name in named] == re.findall(r"':?(:[a-z_]+)'", lines)
 
 
 def test_the_documentation_lists_every_key() -> None:
