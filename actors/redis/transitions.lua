@@ -5,8 +5,8 @@
 --
 -- KEYS[1]  teimoso:{connection}, the base of every key that is made here (`keys.py`). All of them carry
 --          its hash tag, so they are in the same slot of a cluster. They are not in KEYS themselves:
---          which chat is next, say, is found out only here, and fifteen keys a call are a tenth of
---          what a message costs.
+--          which chat is next, say, is found out only here, and fifteen keys cost a seventh of
+--          a call.
 -- ARGV[1]  the transition
 -- ARGV[2]  now, the caller's clock in seconds: decisions take the time of whoever made them, and
 --          tests need none. Lifetimes (PEXPIRE) are relative and counted by the server, so a caller

@@ -17,7 +17,7 @@ from actors.state.connections import (
 from actors.state.webhooks import TooManyWebhooks, creating
 from gateway.acceptance import engine_limits
 from gateway.api import qr, webhooks
-from gateway.http import reach
+from gateway.http.connection_access import resolve, resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import event_presenters, events, presenters, responses
@@ -86,12 +86,12 @@ async def list_all(call: Call[None, ListConnections]) -> Response:
 
 
 async def get(call: Call[None, None]) -> Response:
-    return await _as_it_is(call.backends, await reach.of_path(call, fresh=True))
+    return await _as_it_is(call.backends, await resolve_path(call, fresh=True))
 
 
 async def delete(call: Call[None, None]) -> Response:
     """Mark as deleted, and have Redis refuse sends, also those of gateways that have not heard."""
-    registered = await reach.of_path(call, fresh=True)
+    registered = await resolve_path(call, fresh=True)
     try:
         deleted = await call.backends.registry.delete(registered.id)
     except ConnectionNotFound:
@@ -104,7 +104,7 @@ async def delete(call: Call[None, None]) -> Response:
 
 async def start(call: Call[None, None]) -> Response:
     """Also of a connection that gave up or was logged out, though it was to run all along."""
-    registered = await reach.of_path(call, fresh=True)
+    registered = await resolve_path(call, fresh=True)
     try:
         await call.backends.registry.ask_recover(registered.id)
     except ConnectionNotFound:
@@ -121,7 +121,7 @@ async def logout(call: Call[None, None]) -> Response:
 
 
 async def restart(call: Call[None, None]) -> Response:
-    registered = await reach.of_path(call, fresh=True)
+    registered = await resolve_path(call, fresh=True)
     try:
         await call.backends.registry.raise_generation(registered.id)
     except ConnectionNotFound:
@@ -133,7 +133,7 @@ async def recover(call: Call[Recovery, None]) -> Response:
     """Forced recovery: no backoff, no restart intensity, now."""
     backends, wanted = call.backends, call.body.connection
     if wanted is not None:
-        chosen = [await reach.named(call, wanted, fresh=True)]
+        chosen = [await resolve(call, wanted, fresh=True)]
     else:
         page = await backends.registry.list()
         chosen = [
@@ -151,7 +151,7 @@ async def recover(call: Call[Recovery, None]) -> Response:
 
 
 async def scan(call: Call[None, None]) -> Response:
-    registered = await reach.of_path(call, fresh=True)
+    registered = await resolve_path(call, fresh=True)
     media_type = qr.chosen(call.request.headers.get("accept", ""))
     found = await call.backends.leases.qr(registered.id)
     if found is None:
@@ -169,7 +169,7 @@ async def _as_it_is(backends: Backends, registered: Registered, status: int = 20
 async def _desire(
     call: Call[Any, Any], desired: Literal["running", "stopped", "logged_out"]
 ) -> Response:
-    registered = await reach.of_path(call, fresh=True)
+    registered = await resolve_path(call, fresh=True)
     try:
         changed = await call.backends.registry.set_desired(registered.id, desired)
     except ConnectionNotFound:

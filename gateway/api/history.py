@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.state.documents import HEALTH_ALERTS, RECOVERY_ACTIONS, Order, Where
-from gateway.http import reach
+from gateway.http.connection_access import resolve
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import presenters, responses
@@ -51,7 +51,7 @@ async def _of_connection(
         if call.key.connections is not None:
             raise Problem("connection_forbidden", "Name the connection: this key is for some only.")
         return []
-    known = await reach.named(call, connection)
+    known = await resolve(call, connection)
     # Before connections had incarnations, what is older was of another one of this name.
     return [Where(field, "==", known.id), Where("at", ">=", known.created_at)]
 

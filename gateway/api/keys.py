@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from actors.state.connections import ConnectionNotFound
 from actors.state.documents import API_KEYS
-from gateway.http import api_keys, reach
+from gateway.http import api_keys
+from gateway.http.connection_access import resolve_all
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.http.response import rfc3339
@@ -27,7 +28,7 @@ _ID = re.compile(KEY_PATTERN)
 async def create(call: Call[NewKey, None]) -> Response:
     """No key makes one that reaches further than itself."""
     wanted, backends = call.body, call.backends
-    connections = await reach.all_named(call, wanted.connections)
+    connections = await resolve_all(call, wanted.connections)
     try:
         identifier, token = await api_keys.create(
             backends.documents,

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from actors.connection.engine import UNSUPPORTED
 from actors.redis.commands import NoAnswer, TooMany
-from gateway.http import reach
+from gateway.http.connection_access import resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.http.response import Answer
@@ -40,7 +40,7 @@ REFUSES = (
 
 
 async def number(call: Call[None, None]) -> Response:
-    registered = await reach.of_path(call)
+    registered = await resolve_path(call)
     wanted = _chat(call.path["number"])
     told = await ask(call, registered, "lookup", {"chat": wanted})
     digits = wanted.partition("@")[0]
@@ -48,18 +48,18 @@ async def number(call: Call[None, None]) -> Response:
 
 
 async def groups(call: Call[None, None]) -> Response:
-    told = await ask(call, await reach.of_path(call), "groups", {})
+    told = await ask(call, await resolve_path(call), "groups", {})
     found = [responses.Group.model_validate(one) for one in told["groups"]]
     return written(responses.Groups(items=sorted(found, key=lambda one: (one.subject, one.chat))))
 
 
 async def presence(call: Call[Presence, None]) -> Response:
-    await ask(call, await reach.of_path(call), "presence", {"presence": call.body.presence})
+    await ask(call, await resolve_path(call), "presence", {"presence": call.body.presence})
     return Response(status_code=204)
 
 
 async def typing(call: Call[Typing, None]) -> Response:
-    registered = await reach.of_path(call)
+    registered = await resolve_path(call)
     args = {"chat": _typed(call.path["chat"]), "state": call.body.state}
     await ask(call, registered, "typing", args)
     return Response(status_code=204)

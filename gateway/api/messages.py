@@ -15,7 +15,7 @@ from actors.runtime import connection_ids
 from actors.runtime.connection_ids import name_of
 from actors.state.documents import MESSAGES, Order, StoreAway, Where
 from actors.state.messages.changes import is_early
-from gateway.http import reach
+from gateway.http.connection_access import resolve
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import presenters, responses
@@ -119,13 +119,13 @@ async def list_some(call: Call[None, ListMessages]) -> Response:
 
 
 async def _connection_to_list(call: Call[None, ListMessages], named: str) -> str:
-    """The id of the connection whose messages are listed. Problems as in `reach.named`.
+    """The id of the connection whose messages are listed. Problems as in `connection_access.resolve`.
 
     An admin may name the incarnation of one that was deleted.
     """
     if named != name_of(named) and call.key.is_admin_of_all:
         return named
-    return (await reach.named(call, named, fresh=True)).id
+    return (await resolve(call, named, fresh=True)).id
 
 
 async def _may_read(call: Call[Any, Any], connection: str) -> bool:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from gateway.api.lookups import answered
-from gateway.http import reach
+from gateway.http.connection_access import resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.http.response import Answer, Time, rfc3339
@@ -69,7 +69,7 @@ class PairingCode(Answer):
 
 
 async def request(call: Call[Phone, None]) -> Response:
-    registered = await reach.of_path(call, fresh=True)
+    registered = await resolve_path(call, fresh=True)
     lease = await call.backends.leases.read(registered.id)
     phone = call.body.phone
     served = lease is not None and lease.owner is not None
@@ -82,7 +82,7 @@ async def request(call: Call[Phone, None]) -> Response:
 
 
 async def get(call: Call[None, None]) -> Response:
-    registered = await reach.of_path(call, fresh=True)
+    registered = await resolve_path(call, fresh=True)
     found = await call.backends.leases.pairing_code(registered.id)
     if found is None:
         raise Problem("no_pairing_code")

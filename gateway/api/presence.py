@@ -9,7 +9,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from gateway.api.lookups import REFUSES, ask, canonical
-from gateway.http import reach
+from gateway.http.connection_access import resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.response import Answer, Time, rfc3339
 from gateway.schemas import addresses
@@ -50,12 +50,12 @@ class Chat(Answer):
 
 
 async def subscribe(call: Call[Subscription, None]) -> Response:
-    await ask(call, await reach.of_path(call), "subscribe", {"chat": call.body.chat})
+    await ask(call, await resolve_path(call), "subscribe", {"chat": call.body.chat})
     return Response(status_code=204)
 
 
 async def seen(call: Call[None, None]) -> Response:
-    connection, backends = (await reach.of_path(call)).id, call.backends
+    connection, backends = (await resolve_path(call)).id, call.backends
     chat = canonical(call.path["who"], addresses.chat)
     told = await backends.presences.read(connection, chat, time.time())
     lease = (await backends.leases.read_all([connection])).get(connection)

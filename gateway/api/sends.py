@@ -21,7 +21,7 @@ from actors.queue.spool.file import SpoolUnavailable
 from actors.state.documents import StoreAway
 from actors.state.messages.file_owners import owned, owning
 from gateway.acceptance import attachments, engine_limits, message_targets, outcome
-from gateway.http import reach
+from gateway.http.connection_access import resolve
 from gateway.http.endpoint import Call, Gives, Json, Operation
 from gateway.http.header_fields import every
 from gateway.http.problems import Problem
@@ -58,7 +58,7 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
     """
     wanted, backends = call.body.root, call.backends
     key, began = _idempotency_key(call), time.time()
-    connection = await reach.named(call, wanted.connection)
+    connection = await resolve(call, wanted.connection)
     # By its id from here on: the name may be another connection's before this comes to its end.
     wanted = wanted.model_copy(update={"connection": connection.id})
     engine_limits.require_able(connection.engine, wanted.type, wanted.to)

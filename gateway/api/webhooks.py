@@ -16,7 +16,7 @@ from actors.state.events.log import EventLog
 from actors.state.events.outbox import read
 from actors.state.webhooks import Secret, TooManyWebhooks, Webhook, WebhookEnded, WebhookNotFound
 from gateway.acceptance.address_policy import is_private_host
-from gateway.http import reach
+from gateway.http.connection_access import resolve_all
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import event_presenters
@@ -59,7 +59,7 @@ def made(
 
 async def create(call: Call[NewWebhook, None]) -> Response:
     backends, wanted = call.backends, call.body
-    connections = await reach.all_named(call, wanted.connections)
+    connections = await resolve_all(call, wanted.connections)
     webhook = made(backends, wanted.url, events=wanted.events, connections=connections)
     try:
         await backends.webhooks.create(webhook)

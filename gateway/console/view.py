@@ -58,9 +58,14 @@ class View:
 
     @property
     def connection(self) -> str:
-        """The connection that the page with this form showed, and not the next one of its name (G12)."""
-        name, shown = self.path["connection"], self.form.get("incarnation", "")
-        return shown if name_of(shown) == name else name
+        """The incarnation that the form carries (G12), or the name in the path where it carries none.
+
+        Problem `unknown_connection` if the incarnation is of another name.
+        """
+        name, shown = self.path["connection"], self.form.get("incarnation")
+        if shown and name_of(shown) != name:
+            raise Problem("unknown_connection")
+        return shown or name
 
     @property
     def query(self) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from actors.state.events.event import EventType  # noqa: TC001 - pydantic reads it at run time
 from gateway.http.response import Answer, Time
-from gateway.schemas.responses import Alert, Connection, Message, State
+from gateway.schemas.responses import Alert, Connection, Incarnation, Message, State
 
 Step = Literal["sent", "delivered", "read", "dead", "cancelled"]
 
@@ -20,10 +20,7 @@ class EventAnswer(Answer):
     seq: int = Field(description="Rises with each event of the instance.")
     timestamp: Time = Field(description="When it happened.")
     connection: str | None = Field(description="Where it is about one.", examples=["shop"])
-    incarnation: str | None = Field(
-        description="Of that connection; tells it from a later one of the same id.",
-        examples=["shop--K7Q2M9XA4TBC"],
-    )
+    incarnation: Incarnation
     cut: bool = Field(description="Its words were too long, and are null: ask for them by the id.")
 
 

@@ -201,8 +201,12 @@ def alert(document: Document) -> Alert:
 def recovery(document: Document) -> RecoveryAction:
     """A recovery action as the state store has it."""
     connection = document["connection"]
-    shown = {"connection": named(connection), "incarnation": connection}
-    return RecoveryAction(**{**document, **shown, "at": rfc3339(document["at"])})
+    shown = {
+        "connection": named(connection),
+        "incarnation": connection,
+        "at": rfc3339(document["at"]),
+    }
+    return RecoveryAction(**{**document, **shown})
 
 
 def _crash(told: Document) -> Crash:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,13 @@ from gateway.schemas.requests import Status  # noqa: TC001
 
 BreakerState = Literal["closed", "open", "half_open"]
 State = Literal["pairing", "connecting", "open", "reconnecting", "stopped", "failed", "logged_out"]
+Incarnation = Annotated[
+    str | None,
+    Field(
+        description="Of that connection; tells it from a later one of the same id.",
+        examples=["shop--K7Q2M9XA4TBC"],
+    ),
+]
 
 
 class ApiKey(Answer):
@@ -249,10 +256,7 @@ class Alert(AlertAnswer):
     """An alert, also one that is over."""
 
     id: str
-    incarnation: str | None = Field(
-        description="Of that connection; tells it from a later one of the same id.",
-        examples=["shop--K7Q2M9XA4TBC"],
-    )
+    incarnation: Incarnation
     active: bool
     cleared_at: Time | None = Field(description="When it was over.")
     told_at: Time | None = Field(description="When it was told last: raised, or told again.")
@@ -274,10 +278,7 @@ class RecoveryAction(Answer):
         examples=["connection"],
     )
     connection: str | None = Field(description="Where it served one.")
-    incarnation: str | None = Field(
-        description="Of that connection; tells it from a later one of the same id.",
-        examples=["shop--K7Q2M9XA4TBC"],
-    )
+    incarnation: Incarnation
     cause: str = Field(description="Why, as far as is known: `crashed`, `hung`, …")
     action: Literal["restarted", "recovered", "gave_up"] = Field(
         description="`recovered`: out of `failed`, by itself or because somebody asked. `gave_up`:"

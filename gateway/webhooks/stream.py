@@ -14,8 +14,8 @@ import structlog
 from starlette.responses import Response
 
 from actors.state.documents import StoreAway
-from gateway.http import reach
 from gateway.http.api_keys import FRESH
+from gateway.http.connection_access import resolve
 from gateway.http.endpoint import Call, Gives, Operation
 from gateway.http.problems import Problem
 from gateway.http.server import ABORT
@@ -187,7 +187,7 @@ async def read(call: Call[None, ReadEvents]) -> Response:
     backends, query = call.backends, call.query
     connection = None
     if query.connection is not None:
-        found = await reach.named(call, query.connection, fresh=True)
+        found = await resolve(call, query.connection, fresh=True)
         connection = found.id
     headers = call.request.headers.getlist("last-event-id")
     given = headers[0] if headers else None

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from actors.runtime.atomic_files import begin_scratch, clear_scratch
 from actors.runtime.connection_ids import name_of
-from actors.state.connections import Connections
 from actors.state.documents import MESSAGES, Order, Where
-from supervision.jobs.job import CannotDo, with_messages
+from supervision.jobs.job import CannotDo, find_connection
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -25,8 +24,12 @@ PAGE = 500
 
 
 def options(parser: ArgumentParser) -> None:
-    parser.add_argument("connection", help="which one")
-    parser.add_argument("--to", type=Path, help="the file; exports/ID.jsonl in the data directory")
+    parser.add_argument("connection", help="its name; the incarnation of a deleted one")
+    parser.add_argument(
+        "--to",
+        type=Path,
+        help="the file; exports/NAME.jsonl in the data directory, INCARNATION.jsonl of a deleted one",
+    )
 
 
 async def run(job: Job, given: Namespace) -> dict[str, Any]:
@@ -35,10 +38,9 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
     The first line is the connection, without what links its device; then its messages by time.
     """
     documents = job.documents()
-    connection = await with_messages(documents, given.connection)
-    found = await Connections(documents).get(connection)
+    connection, found = await find_connection(documents, given.connection)
     about = {"id": connection, "deleted": True} if found is None else asdict(found)
-    # The next connection of the name has a file of that name.
+    # A later connection of the name may have been exported to NAME.jsonl.
     file = connection if found is None else found.name
     target = given.to or job.settings.data / "exports" / f"{file}.jsonl"
     where = [Where("connection", "==", connection)]

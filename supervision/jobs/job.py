@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from actors.config.settings import Settings
+    from actors.state.connections import Connection
     from actors.state.documents import Documents
 
 
@@ -73,15 +74,15 @@ def only(chosen: str | None, there: list[str]) -> list[str]:
     return found
 
 
-async def with_messages(documents: Documents, named: str) -> str:
-    """The id of the connection of that name or id; a deleted one goes by its id, while it has messages.
+async def find_connection(documents: Documents, named: str) -> tuple[str, Connection | None]:
+    """The id of the connection of that name or id, and its registration unless it is deleted.
 
-    Raises `CannotDo` where there is neither.
+    A deleted connection is found by its incarnation while it has messages. Raises `CannotDo`.
     """
     found = await Connections(documents).get(named)
     if found is not None:
-        return found.id
+        return found.id, found
     where = [Where("connection", "==", named)]
     if named == name_of(named) or not (await documents.query(MESSAGES, where=where, limit=1)).items:
         raise CannotDo("unknown_connection", f"There is no connection {named!r}.")
-    return named
+    return named, None

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from actors.state.messages.removal import prune
-from supervision.jobs.job import CannotDo, with_messages
+from supervision.jobs.job import CannotDo, find_connection
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -20,7 +20,9 @@ LEAST = 30
 
 def options(parser: ArgumentParser) -> None:
     parser.add_argument("--days", type=int, required=True, help="how many days stay, 30 at least")
-    parser.add_argument("--connection", help="of this one alone")
+    parser.add_argument(
+        "--connection", help="of this one alone: its name, or the incarnation of a deleted one"
+    )
 
 
 async def run(job: Job, given: Namespace) -> dict[str, Any]:
@@ -30,7 +32,7 @@ async def run(job: Job, given: Namespace) -> dict[str, Any]:
     documents = job.documents()
     connection = given.connection
     if connection is not None:
-        connection = await with_messages(documents, connection)
+        connection, _ = await find_connection(documents, connection)
     now = time.time()
     removed = await prune(
         documents,

@@ -30,7 +30,7 @@ LIMIT = 10
 """The default of MAX_RESTARTS."""
 
 DENSE = 0.02
-"""Seconds between two messages of a chat, so that each life has some on their way when it ends."""
+"""Seconds between two messages of a chat: short, so that each kill meets messages in flight."""
 
 
 @pytest.fixture(scope="module")

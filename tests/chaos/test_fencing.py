@@ -23,7 +23,7 @@ from actors.redis.leases import EXPIRES
 from actors.runtime.connection_ids import name_of
 from tests.chaos.harness.cluster import Cluster, ClusterInstance, restart_until
 from tests.chaos.harness.outage import frozen
-from tests.chaos.harness.reuse import FORMER, LATER, NAME, Reused
+from tests.chaos.harness.reuse import FORMER_ACCOUNT, LATER_ACCOUNT, NAME, Reuse
 from tests.chaos.harness.trial import Trial
 from tests.processes.instance import gone, until
 
@@ -225,34 +225,48 @@ def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
 
 
 def test_a_frozen_owner_whose_connection_is_deleted_sends_nothing_for_the_next_of_its_name(
-    instance: ClusterInstance, node: Node, figure: Figure
+    instance: ClusterInstance, cluster: Cluster, figure: Figure
 ) -> None:
-    """G12: what it had claimed leaves from its own account, or not at all; nobody takes it for the next."""
-    reused = Reused(instance, 1)
-    reused.open(FORMER)
-    restart_until(
-        instance, [NAME], lambda: [each for each in instance.served_on(node) if each == NAME]
-    )
-    with reused.sending():
-        reused.send_some()
+    """G12: messages that the frozen owner claimed leave from its own account or are cancelled."""
+    node = cluster.join(
+        "third"
+    )  # the others may be frozen already, and Ray takes none of those back
+    reuse = Reuse(instance, 1)
+    reuse.open(FORMER_ACCOUNT)
+    reuse.send_some()
+    restart_until(instance, [NAME], lambda: [NAME] if NAME in instance.served_on(node) else [])
+    owner = node.outside(instance.hosts()[NAME][1])
+    fault = {"account": FORMER_ACCOUNT, "kind": "swallow"}
+    instance.simulator.post("/faults", json=fault).raise_for_status()
+    with reuse.sending():
+        until("the owner has claimed some", lambda: claimed(instance) > 0, 20)
         frozen_between_commits(instance, node)
         old = node.actors()
         frozen_at = time.monotonic()
-        assert any(talks(instance, each) for each in old), "nothing is to be fenced"
-        reused.delete()
-        reused.open(LATER)
+        assert talks(instance, owner), "the frozen owner has no socket"
+        assert claimed(instance) > 0
+        reuse.delete()
+        reuse.open(LATER_ACCOUNT)
         seconds = time.monotonic() - frozen_at
         node.thaw(old)
-        until("the old owners let go", lambda: not any(talks(instance, each) for each in old), 30)
+        until("the old owner lets go", lambda: not talks(instance, owner), 30)
         node.thaw()
-    assert reused.broken() is None
+    violation = reuse.violation()
     figure(f"owner frozen, its connection deleted: the next of the name open after {seconds:.1f} s")
-    reused.delete()
-    until(
-        "all are open",
-        lambda: {instance.connection(each)["state"] for each in CONNECTIONS} == {"open"},
-        60,
-    )
+    assert violation is None
+    reuse.delete()
+    instance.simulator.delete("/faults").raise_for_status()
+    until("all are open", lambda: all_open(instance), 60)
+
+
+def claimed(instance: ClusterInstance) -> int:
+    """How many messages of `NAME` its owner has."""
+    lanes = instance.api.get("/api/queue").raise_for_status().json()["items"]
+    return next(int(lane["active"]) for lane in lanes if lane["connection"] == NAME)
+
+
+def all_open(instance: ClusterInstance) -> bool:
+    return all(instance.connection(name)["state"] == "open" for name in CONNECTIONS)
 
 
 def test_owners_that_cannot_renew_let_go_and_go_on(
@@ -278,11 +292,7 @@ def test_owners_that_cannot_renew_let_go_and_go_on(
             seconds = time.monotonic() - away_at
         back_at = time.monotonic()
 
-        def open_again() -> bool:
-            now = [instance.connection(name) for name in CONNECTIONS]
-            return all(each["state"] == "open" for each in now)
-
-        until("all are open again", lambda: open_again() or None, 30)
+        until("all are open again", lambda: all_open(instance), 30)
         again = time.monotonic() - back_at
         trial.traffic.flow()
         trial.told = (

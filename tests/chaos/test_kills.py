@@ -67,6 +67,7 @@ def test_everything_killed_at_once_comes_back_with_one_command(
     for other in others:
         instance.pair(other, account(other))
     missed = Missed(instance, others[0])
+    instance.api.head("/api/events").raise_for_status()  # they are written from the first reader on
     with Trial(instance, CONNECTION, ACCOUNT, figure) as trial:
         with trial.struck():
             killed = instance.kill_everything(spare=[instance.process("simulator").pid])
@@ -78,7 +79,7 @@ def test_everything_killed_at_once_comes_back_with_one_command(
             instance.up()
             instance.ready(60)
             seconds = time.monotonic() - begun
-            until("events tell it", lambda: witness.told.keys() == accounts.keys(), 30)
+            until("events tell it", lambda: witness.opened.keys() == accounts.keys(), 30)
         until("all are stored", missed.are_stored, 60)
         stored = time.monotonic() - begun
         trial.traffic.flow()

@@ -35,12 +35,18 @@ def fuzzed(examples: int) -> settings:
 
 def recorded(kind: str) -> list[bytes]:
     """The frames of one direction, flag byte included, as they were before encryption."""
-    return [bytes.fromhex(data) for data in RECORDED[kind]]
+    return [bytes.fromhex(data) for data in RECORDED.get(kind, ())]
 
 
 def stanzas(kind: str) -> list[Node]:
     """The same as nodes."""
     return [decode(data) for data in recorded(kind)]
+
+
+ACCOUNT: Final = "15550100001@s.whatsapp.net"
+DEVICE: Final = "15550100001:1@s.whatsapp.net"
+CONTACT: Final = "15550100002@s.whatsapp.net"
+COMING: Final = stanzas("to_client")
 
 
 # Bytes that mean something in one of the formats: lists, lengths, addresses, varints, zlib.

@@ -19,9 +19,7 @@ from actors.connection.native.receive.from_proto import Forged, Scene, content_o
 from actors.connection.native.receive.history_file import Unusable, inflate, split
 from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal import prekey_bundles
-from actors.connection.native.signal.device_sessions import (
-    new_key_pair,
-)
+from actors.connection.native.signal.device_sessions import new_key_pair
 from actors.connection.native.signal.envelope import Malformed, PrekeyMessage, SignalMessage
 from actors.connection.native.signal.sender_keys import Distribution, GroupMessage, OwnSenderKey
 from actors.connection.native.transport.certificates import HandshakeRefused, verify_chain
@@ -38,14 +36,22 @@ from actors.connection.native.transport.nodes import (
 from actors.connection.native.transport.noise import Handshake, Resumption
 from actors.connection.session.polls import PollKeys
 from actors.messages import content as kinds
-from tests.fuzz.corpus import RECORDED, changed, damaged, frames, fuzzed, recorded, stanzas
+from tests.fuzz.corpus import (
+    ACCOUNT,
+    COMING,
+    CONTACT,
+    DEVICE,
+    RECORDED,
+    changed,
+    damaged,
+    frames,
+    fuzzed,
+    recorded,
+)
 
-ACCOUNT = "15550100001@s.whatsapp.net"
 _OWN = OwnSenderKey.make(new_key_pair())
 HANDED, GROUP_MESSAGE = _OWN.distribution.encode(), _OWN.encrypt(b"hi all")[0]
 HISTORY = bytes.fromhex("12080a0631406c6964203a060a0131120131")
-DEVICE = "15550100001:1@s.whatsapp.net"
-CONTACT = "15550100002@s.whatsapp.net"
 
 TARGET = kinds.Target("3EB0A1B2C3D4E5F6A7B8C9", None)
 KINDS = [
@@ -77,7 +83,6 @@ SCENE = Scene(
     poll=lambda *_: PollKeys(b"s" * 32, ("yes", "no")),
     names=lambda person: (str(person),),
 )
-COMING = stanzas("to_client")
 HANDSHAKES = RECORDED["handshakes"]
 
 

@@ -32,18 +32,22 @@ from actors.connection.native.transport.nodes import (
     encode,
 )
 from actors.connection.session.session import Session
-from tests.fuzz.corpus import RECORDED, changed, damaged, fuzzed, stanzas
+from tests.fuzz.corpus import (
+    ACCOUNT,
+    COMING,
+    CONTACT,
+    DEVICE,
+    RECORDED,
+    changed,
+    damaged,
+    fuzzed,
+)
 from tests.unit.actors.connection.native.receiving import unasked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.connection.native.identities.devices import Devices
-
-ACCOUNT = "15550100001@s.whatsapp.net"
-DEVICE = "15550100001:1@s.whatsapp.net"
-CONTACT = "15550100002@s.whatsapp.net"
-COMING = stanzas("to_client")
 
 
 class Ends:

@@ -26,14 +26,12 @@ from actors.connection.native.transport.frames import MAX_FRAME
 from actors.connection.native.transport.nodes import Node, encode
 from actors.connection.session.session import Session
 from actors.messages.content import Text
-from tests.fuzz.corpus import changed, frames, fuzzed, recorded, stanzas
+from tests.fuzz.corpus import ACCOUNT, COMING, changed, frames, fuzzed, recorded
 from tests.fuzz.hostile import Hostile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ACCOUNT = "15550100001@s.whatsapp.net"
-COMING = stanzas("to_client")
 ANSWERS = [one for one in COMING if one.tag == "iq" and one.attrs.get("type") == "result"]
 PATIENCE = 60.0
 

@@ -29,7 +29,7 @@ from tests.run import leaks
 from tests.waiting import until as until  # noqa: PLC0414 - also for who uses an instance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from supervision.reports.process_files import Entry
 
@@ -82,14 +82,22 @@ class Instance:
         self.end()
 
     def teimoso(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-        run: Callable[..., subprocess.CompletedProcess[str]] = forked.run
-        program: list[str | Path] = [sys.executable, "-m", "gateway.cli"]
-        if "PYTHONPATH" in self.environment:  # other code than that of this tree, perhaps
-            run, program = subprocess.run, [TEIMOSO]
-        return run(
-            [*program, *words, "--data", str(self.data)],
-            env={**os.environ, "TEIMOSO_API_KEY": API_KEY, **self.environment},
-            stdin=subprocess.DEVNULL,
+        words = (*words, "--data", str(self.data))
+        environment = {**os.environ, "TEIMOSO_API_KEY": API_KEY, **self.environment}
+        if "PYTHONPATH" in self.environment:
+            # A fork has imported this tree already: it loads no other code, and no `sitecustomize`.
+            return subprocess.run(
+                [TEIMOSO, *words],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+            )
+        return forked.run(
+            [sys.executable, "-m", "gateway.cli", *words],
+            env=environment,
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -96,7 +96,7 @@ async def say(view: View) -> Response:
     except ValidationError as error:
         return await conversation(view, from_validation(error, tagged=True))
     except Problem as problem:
-        if problem.kind.status in {403, 404}:
+        if problem.kind.status in {403, 404, 410}:
             raise
         if problem.kind.code == "idempotency_conflict":
             problem = Problem("idempotency_conflict", ALREADY_SENT)

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from tests.processes.instance import Instance
 
 NAME = "reused"
-FORMER, LATER = "15550135001", "15550135002"
+FORMER_ACCOUNT, LATER_ACCOUNT = "15550135001", "15550135002"
 SENDS = 30
 LONG = 90.0
 """Seconds for a step while other parts are struck."""
 
 
-class Reused:
-    """A name and whoever has it, of several runs on one instance the one of this number.
+class Reuse:
+    """One reuse of a connection's name; `number` keeps texts and contact of several runs apart.
 
     Each send that was accepted leaves from the account that it was for, or ends as cancelled.
     """
@@ -38,7 +38,8 @@ class Reused:
         self._number = number
         self._contact = f"1555013{number:04d}"
         self._sent: dict[str, str] = {}
-        self._former = ""
+        self._accounts: dict[str, str] = {}
+        """The account of each incarnation, the oldest first."""
 
     def open(self, account: str) -> None:
         """Create a connection of the name, and link the account to it."""
@@ -50,8 +51,9 @@ class Reused:
             if seen.status_code == 404:  # it was the former one that was there still
                 self._instance.api.post("/api/connections", json={"id": NAME})
             elif seen.is_success and seen.json()["state"] == "open":
-                self._former = self._former or seen.json()["incarnation"]
-                return True
+                # An answer without the store may be of the former one.
+                known = self._accounts.setdefault(seen.json()["incarnation"], account)
+                return known == account
             elif qr := self._instance.qr(NAME):
                 self._instance.simulator.post(f"/phones/{account}/scan", json={"qr": qr})
             return False
@@ -62,7 +64,7 @@ class Reused:
         self._done("DELETE", f"/api/connections/{NAME}", {204, 404})
 
     def send(self, text: str) -> None:
-        """Accepted once, however often it is asked for."""
+        """Send with an idempotency key, repeated until it is accepted."""
         body = {"connection": NAME, "to": self._contact, "text": text}
         headers = {"Idempotency-Key": text}
         accepted = self._done("POST", "/api/messages", {202}, body=body, headers=headers)
@@ -74,7 +76,7 @@ class Reused:
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """Send to whoever has the name, whether that is accepted or not."""
+        """Keep sending to the name in a thread; refusals are ignored."""
         over = threading.Event()
 
         def run() -> None:
@@ -96,8 +98,8 @@ class Reused:
             over.set()
             thread.join()
 
-    def broken(self) -> str | None:
-        """What is wrong with what became of a send; None where nothing is."""
+    def violation(self) -> str | None:
+        """Send a last message, wait until it arrives, and return the first wrong outcome, or None."""
         last = f"{self._number} at last"
         self.send(last)
         until("the later one's message arrives", lambda: last in self._inbox(), LONG)
@@ -106,10 +108,11 @@ class Reused:
         return next((each for each in found if each is not None), None)
 
     def _judge(self, text: str, message: str, inbox: dict[str, dict[str, Any]]) -> str | None:
-        former = message.partition(".")[0] == self._former
+        incarnation = message.partition(".")[0]
+        former = incarnation != list(self._accounts)[-1]
         who = "former" if former else "later"
         if text in inbox:
-            right = inbox[text]["from"].startswith(FORMER if former else LATER)
+            right = inbox[text]["from"].startswith(self._accounts[incarnation])
             return None if right else f"a send of the {who} one left from the other one's account"
         if not former:
             return "a send of the later one did not arrive, and one behind it did"
@@ -132,7 +135,7 @@ class Reused:
         body: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
     ) -> dict[str, Any]:
-        """What is answered once the gateway, and what it needs, is there."""
+        """Repeat the request until it gets one of these statuses; return the JSON body."""
 
         def answered() -> httpx.Response | None:
             answer = self._instance.api.request(method, path, json=body, headers=headers)
@@ -143,20 +146,20 @@ class Reused:
         return told
 
 
-def reuse(scene: Scene, _: Party) -> Struck:
-    """The connection is none of those under load: nobody else may notice."""
+def use_again(scene: Scene, _: Party) -> Struck:
+    """Delete a connection outside the load, and link another account to its name."""
     scene.reused += 1
-    reused = Reused(scene.instance, scene.reused)
-    reused.open(FORMER)
-    reused.send_some()
-    with reused.sending():
+    reuse = Reuse(scene.instance, scene.reused)
+    reuse.open(FORMER_ACCOUNT)
+    reuse.send_some()
+    with reuse.sending():
         at = time.time()
-        reused.delete()
-        reused.open(LATER)
+        reuse.delete()
+        reuse.open(LATER_ACCOUNT)
         over = time.time()
-    broke = reused.broken()
-    reused.delete()
-    return Struck(at, over=over, met=True, broke=broke)
+    violation = reuse.violation()
+    reuse.delete()
+    return Struck(at, over=over, met=True, broke=violation)
 
 
-REUSE = Fault("use a name again", 45, reuse, "nobody")
+REUSE = Fault("use a name again", 45, use_again, "nobody")

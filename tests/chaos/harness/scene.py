@@ -78,7 +78,7 @@ class Scene:
         self.instance, self.load, self.outside = instance, load, outside
         self.parties = load.parties
         self.reused = 0
-        """How often a name was used again (`reuse`)."""
+        """How often a name was used again (`use_again`)."""
 
     def pid(self, role: str, connection: str | None = None) -> int | None:
         """Who has the role now, by the files that need no part of the instance to be read."""

@@ -1,4 +1,4 @@
-"""A reader of every state that the service shows or tells, held against WhatsApp (G14)."""
+"""Compares each state that the service reports with WhatsApp's own (G14)."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Witness:
         self.lies: list[str] = []
         self.shown = False
         """The console called a connection open, at last."""
-        self.told: dict[str, float] = {}
-        """When a connection was open again, as an event said."""
+        self.opened: dict[str, float] = {}
+        """When each connection first opened again, by its events."""
         self._offline: dict[str, float] = {}
         self._accounts = accounts
         headers = {"X-Api-Key": API_KEY}
@@ -51,7 +51,7 @@ class Witness:
         self._left = threading.Event()
         self._threads = [
             threading.Thread(target=self._watch, args=(watch,), name="witness")
-            for watch in (self._look_for_ever, self._read_for_ever)
+            for watch in (self._ask_the_service, self._ask_whatsapp, self._read_events)
         ]
 
     def __enter__(self) -> Self:
@@ -67,9 +67,10 @@ class Witness:
         self._api.close()
         self._simulator.close()
         assert self._failure is None, f"the witness ended early: {self._failure!r}"
-        for connection, at in self.told.items():
-            if at < self._offline.get(connection, 0.0):
-                self._lie("an event", f"{connection} open")
+        assert self._offline.keys() == self._accounts.keys(), "an account was never seen offline"
+        for connection, at in self.opened.items():
+            if at < self._offline[connection]:
+                self._lie("an event", f"{connection} open", at - self._begun_at)
 
     def _watch(self, watch: Callable[[], None]) -> None:
         try:
@@ -77,9 +78,9 @@ class Witness:
         except Exception as failure:  # noqa: BLE001 - whoever left it is told
             self._failure = failure
 
-    def _read_for_ever(self) -> None:
-        """Read every event that was ever told, and keep those of what happened since it began."""
-        last = "0"
+    def _read_events(self) -> None:
+        """Read the log of connections' states from its start; note each one's first "open" since it began."""
+        last = number = "0"
         while not self._left.wait(PAUSE):
             with (
                 suppress(httpx.TransportError),  # cut, or silent for a while, or not there yet
@@ -96,23 +97,20 @@ class Witness:
                         return
                     field, _, value = line.partition(": ")
                     if field == "id":
-                        last = value
+                        number = value
                     elif field == "data":
-                        self._keep(json.loads(value))
+                        self._note_open(json.loads(value))
+                        last = number
 
-    def _keep(self, event: dict[str, Any]) -> None:
+    def _note_open(self, event: dict[str, Any]) -> None:
         if event.get("type") != "connection.state" or event["data"]["state"] != "open":
             return
         at = datetime.fromisoformat(event["timestamp"]).timestamp()
         if at >= self._begun_at:
-            self.told.setdefault(event["data"]["id"], at)
+            self.opened.setdefault(event["data"]["id"], at)
 
-    def _look_for_ever(self) -> None:
+    def _ask_the_service(self) -> None:
         while not self._left.wait(PAUSE):
-            for connection, account in self._accounts.items():
-                at = time.time()
-                if not self._is_online(account):
-                    self._offline[connection] = at
             for surface, path in (
                 ("the API", "/api/connections"),
                 ("/health", "/health"),
@@ -126,6 +124,14 @@ class Witness:
                 if answer.is_success:
                     self.looks += 1
                     self._judge(surface, answer)
+
+    def _ask_whatsapp(self) -> None:
+        """Note when each account was last seen offline."""
+        while not self._left.wait(PAUSE):
+            for connection, account in self._accounts.items():
+                at = time.time()
+                if not self._is_online(account):
+                    self._offline[connection] = at
 
     def _page(self) -> httpx.Response:
         if not self._api.cookies:
@@ -154,5 +160,6 @@ class Witness:
             return False  # WhatsApp itself is not there yet
         return found
 
-    def _lie(self, surface: str, what: str) -> None:
-        self.lies.append(f"{surface}: {what}, {time.monotonic() - self._begun:.1f} s after")
+    def _lie(self, surface: str, what: str, after: float | None = None) -> None:
+        seconds = time.monotonic() - self._begun if after is None else after
+        self.lies.append(f"{surface}: {what}, {seconds:.1f} s after")

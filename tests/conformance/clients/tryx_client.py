@@ -123,7 +123,7 @@ async def main() -> None:
     await app.get_client().advanced.flush_pending_signal_state()
     running.cancel()
     await asyncio.wait([running])
-    # The library's own threads live on, and abort the process when they call a Python that ends.
+    # The library's threads abort the process if they call into an interpreter that is shutting down.
     os._exit(0)
 
 

@@ -21,7 +21,7 @@ from actors.state.messages.received import FORMER, incoming
 from actors.state.open_store import open_documents
 from supervision.removal import DELETED
 from tests.integration.gateway.api.test_access import made
-from tests.integration.gateway.removing import remove
+from tests.integration.gateway.removal import remove
 from tests.integration.gateway.served import SHOP, Gateway
 from tests.processes.slow_file import slow_file
 
@@ -107,7 +107,7 @@ def test_a_send_after_the_deletion(own_gateway: Gateway) -> None:
 
 def test_a_gateway_that_has_not_heard_of_it(own_gateway: Gateway) -> None:
     assert sent(own_gateway, "known")[0] == 202
-    remove(own_gateway, told=False)
+    remove(own_gateway, through_gateway=False)
     status, problem = sent(own_gateway, "too late")
     assert (status, problem["code"]) == (404, "unknown_connection")
 
@@ -115,7 +115,7 @@ def test_a_gateway_that_has_not_heard_of_it(own_gateway: Gateway) -> None:
 def test_a_gateway_that_has_not_heard_of_the_next(own_gateway: Gateway) -> None:
     """It may hear of it just then; what it accepts is for the next one, what it refuses is sent by none."""
     assert sent(own_gateway, "known")[0] == 202
-    remove(own_gateway, told=False)
+    remove(own_gateway, through_gateway=False)
     asyncio.run(own_gateway._connect(LATER))
     status, answer = sent(own_gateway, "first")
     assert (status, answer.get("code")) in {(410, "connection_deleted"), (202, None)}
@@ -133,7 +133,7 @@ def test_what_waits_on_disk_ends_with_its_connection(
     assert status == 202
     own_gateway.kill()
     own_valkey.start()
-    remove(own_gateway, told=False)
+    remove(own_gateway, through_gateway=False)
     own_gateway.start()
     own_gateway.connect(LATER)
     path = f"/api/messages/{accepted['id']}"

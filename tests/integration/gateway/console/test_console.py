@@ -18,7 +18,7 @@ from gateway.console.page import Page
 from gateway.console.routes import routes
 from gateway.http import api_keys
 from tests.integration.gateway.person import Person
-from tests.integration.gateway.removing import remove
+from tests.integration.gateway.removal import remove
 from tests.integration.gateway.served import KEY, SHOP, Gateway
 from tests.waiting import until
 
@@ -212,7 +212,7 @@ async def pairing(gateway: Gateway, leases: Leases) -> str:
 
 
 def test_a_form_is_for_the_connection_that_its_page_showed(gateway: Gateway, admin: Person) -> None:
-    """G12: another connection has the name by the time that it is sent."""
+    """G12: the form is sent after another connection took the name."""
     api = gateway.api
     api.post("/api/connections", json={"id": "again"}).raise_for_status()
     page, chat = "/console/connections/again", "/console/conversations/again/15550100002"
@@ -227,7 +227,7 @@ def test_a_form_is_for_the_connection_that_its_page_showed(gateway: Gateway, adm
     assert api.get("/api/connections/again").json()["desired"] == "running"
     lanes = api.get("/api/queue").json()["items"]
     assert [lane["waiting"] for lane in lanes if lane["connection"] == "again"] == [0]
-    assert admin.submit(f"{page}/stop", incarnation="other--K7Q2M9XA4TBC").status_code == 200
+    assert admin.submit(f"{page}/stop", incarnation="other--K7Q2M9XA4TBC").status_code == 404
     remove(gateway, incarnation(gateway, "again"))
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.integration.gateway.receiver import Receiver
 
 SOON = 30.0
+"""Seconds within which a delivery has to arrive."""
 
 ANA = "15550100002@s.whatsapp.net"
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from supervision.registry import Registry
 
 
-def remove(gateway: Gateway, connection: str = SHOP, *, told: bool = True) -> None:
-    """Delete the connection and remove what is left of it, as the root does.
+def remove(gateway: Gateway, connection: str = SHOP, *, through_gateway: bool = True) -> None:
+    """Delete a connection, and do the root's removal.
 
-    The gateway is `told`, or another one was.
+    With `through_gateway=False` this gateway does not learn of the deletion.
     """
 
     async def run() -> None:
@@ -35,7 +35,7 @@ def remove(gateway: Gateway, connection: str = SHOP, *, told: bool = True) -> No
             vault=None,
         )
         try:
-            if not told:
+            if not through_gateway:
                 await registry.delete(connection)
             await removal.remove(connection)
         finally:
@@ -43,6 +43,6 @@ def remove(gateway: Gateway, connection: str = SHOP, *, told: bool = True) -> No
             await redis.aclose()
             await documents.close()
 
-    if told:
+    if through_gateway:
         gateway.api.delete(f"/api/connections/{connection}").raise_for_status()
     asyncio.run(run())
