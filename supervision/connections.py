@@ -176,8 +176,7 @@ class Tending:
             return Fall(cause, final=True)
         if connection not in self._falls:
             return None
-        exhausted = self._budgets.exhausted(connection)
-        return Fall(self._falls[connection], exhausted)
+        return Fall(self._falls[connection], self._budgets.exhausted(connection))
 
     async def _tend(self, connection: str) -> None:
         while not self._stopped:
@@ -204,7 +203,8 @@ class Tending:
 
     async def _take(self, connection: str, step: Step, lease: Lease | None) -> None:
         child = self._children.serving(connection)
-        wanted = self._registry.wanted[connection]
+        if (wanted := self._registry.wanted[connection]).deleted:
+            await self._removal.begin(connection)  # Redis may have been away as it was deleted
         match step:
             case Start():
                 await self._start(wanted, step, lease)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from actors.queue import mirror
 from actors.queue.refusals import ConnectionDeleted
-from actors.state.documents import TELLING_LIMIT
+from actors.state.documents import TELLING_LIMIT, StoreAway
 from actors.state.limited import end_limited
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Removal:
         vault: Vault | None,
         on_removed: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`vault`: where there may be copies of sessions. `on_removed` is called at the very end."""
+        """`vault`: where there may be copies of sessions. `on_removed` is called once all else is done."""
         self._on_removed = on_removed
         self._vault = vault
         self._registry = registry
@@ -57,6 +58,15 @@ class Removal:
         self._lanes = lanes
         self._documents = documents
         self._sessions = sessions
+
+    async def begin(self, connection: str) -> None:
+        """Have Redis refuse sends and claims, if the store says that the connection is deleted.
+
+        While the store is away nothing is done: what is known here may be old. Raises `RedisAway`.
+        """
+        with suppress(StoreAway):
+            if await self._registry.is_deleted(connection):
+                await self._leases.delete(connection)
 
     async def remove(self, connection: str) -> None:
         """Remove the connection, which no process serves any more."""
@@ -73,8 +83,8 @@ class Removal:
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
         await self._leases.forget(connection)
         await end_limited(self._documents, connection)
+        self._on_removed(connection)  # before the name is free: the next one begins anew
         await self._registry.remove(connection)
-        self._on_removed(connection)
 
     async def _mirror(self, connection: str) -> None:
         # The QueueActor looks at connections that are not deleted.

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 BATCH = 200
 PAUSE = 0.5  # seconds between looks while there is nothing to do, or nothing can be done
+PATIENCE = 2.0  # seconds for the state store to say whether a connection is there
 ASIDE = 1.0
 LONGEST_ASIDE = 20.0
 """Seconds for which a chat that could not be moved is left out; doubles each time, up to that."""
@@ -106,6 +108,7 @@ class Drain:
             chats: defaultdict[tuple[str, str], list[Spooled]] = defaultdict(list)
             for spooled in await self._spool.oldest(BATCH, aside):
                 chats[spooled.send.connection, spooled.send.chat].append(spooled)
+            await self._renew({connection for connection, _ in chats})
             moved = await asyncio.gather(*(self._move(chat) for chat in chats.values()))
             done = [spooled for chat in moved for spooled in chat]
             if done:
@@ -113,6 +116,18 @@ class Drain:
                 await self._spool.remove(done)
             await self._tell()
         return len(done)
+
+    async def _renew(self, connections: set[str]) -> None:
+        """Know by the store which of them are there: another gateway may have deleted one meanwhile.
+
+        While the store is away, what was known counts.
+        """
+        for connection in connections:
+            if not self._known.fresh:
+                return
+            with suppress(StoreAway, TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    await self._known.renewed(connection)
 
     async def _move(self, chat: list[Spooled]) -> list[Spooled]:
         moved = []

@@ -106,6 +106,7 @@ def _alerts(seen: Observation, key: Key) -> list[responses.AlertAnswer]:
         responses.AlertAnswer(
             name=alert["name"],
             connection=presenters.named(alert["subject"]),
+            incarnation=alert["subject"],
             severity=alert["severity"],
             reason=alert["reason"],
             raised_at=rfc3339(alert["raised_at"]) or "",

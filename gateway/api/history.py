@@ -51,7 +51,7 @@ async def _of_connection(
         if call.key.connections is not None:
             raise Problem("connection_forbidden", "Name the connection: this key is for some only.")
         return []
-    known = await resolve(call, connection)
+    known = await resolve(call, connection, fresh=True)
     # Before connections had incarnations, what is older was of another one of this name.
     return [Where(field, "==", known.id), Where("at", ">=", known.created_at)]
 

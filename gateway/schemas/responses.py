@@ -247,6 +247,7 @@ class AlertAnswer(Answer):
 
     name: str = Field(description="Its stable code.", examples=["connection_failed"])
     connection: str | None = Field(description="Where it is about one.")
+    incarnation: Incarnation
     severity: Literal["warning", "critical"]
     reason: str = Field(description="What it is, in a sentence.")
     raised_at: Time
@@ -256,7 +257,6 @@ class Alert(AlertAnswer):
     """An alert, also one that is over."""
 
     id: str
-    incarnation: Incarnation
     active: bool
     cleared_at: Time | None = Field(description="When it was over.")
     told_at: Time | None = Field(description="When it was told last: raised, or told again.")

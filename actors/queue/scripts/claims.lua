@@ -46,6 +46,10 @@ function transitions.claim(epoch, limit, ahead, concurrency, interval, longest, 
     if not owns(epoch) then
         return {'lost'}
     end
+    -- The owner of a deleted connection is only to unlink it: what waits is cancelled.
+    if call('EXISTS', BASE .. ':deleted') == 1 then
+        return {'claimed', '', {}}
+    end
     local held_back = promote()
     held_back = rested(tonumber(longest)) or held_back
     limit = tonumber(limit)

@@ -158,6 +158,8 @@ def lines_of(
         owner = None if lease is None or lease.owner is None else lease.owner.pid
         lives = (connection.id, owner) in serving
         state = None if lease is None else lease.state
+        if state == "open" and not lives:
+            state = "reconnecting"
         lines.append(Line(connection.name, connection.desired, state, owner if lives else None))
     return lines
 

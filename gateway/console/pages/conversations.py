@@ -67,7 +67,7 @@ async def conversation(view: View, problem: Problem | None = None) -> Response:
         _chats(view, name),
         view.part("listMessages", query=query),
     )
-    just_sent = await _just_sent(view, name, chat)
+    just_sent = await _just_sent(view, found["incarnation"], chat)
     if said.data is not None or just_sent is not None:
         newest_first = [] if said.data is None else said.data["items"]
         earlier = None if said.data is None else said.data["next"]
@@ -128,13 +128,13 @@ async def _chats(view: View, name: str) -> Part:
     return Part({"items": chats.chats(listed.data["items"]), "more": listed.data["next"]})
 
 
-async def _just_sent(view: View, name: str, chat: str) -> Any:
+async def _just_sent(view: View, incarnation: str, chat: str) -> Any:
     """What was sent from here last: the list is up to two seconds behind."""
     sent = view.query.get("sent")
     if not sent:
         return None
     found = (await view.part("getMessage", path={"id": sent})).data
-    here = found is not None and (found["connection"], found["chat"]) == (name, chat)
+    here = sent.partition(".")[0] == incarnation and found is not None and found["chat"] == chat
     return found if here else None
 
 

@@ -72,7 +72,7 @@ async def connection(view: View, problem: Problem | None = None) -> Response:
         problem=problem,
         connection=found,
         lane=next((lane for lane in lanes if lane["connection"] == name), None),
-        alerts=[alert for alert in _alerts(health) if alert["connection"] == name],
+        alerts=[one for one in _alerts(health) if one["incarnation"] == found["incarnation"]],
         recoveries=recoveries,
         scan=await _scan(view, name) if found["state"] == "pairing" else None,
         code=await _code(view, name) if found["state"] == "pairing" else None,

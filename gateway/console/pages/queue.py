@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
+from actors.runtime.connection_ids import name_of
 from gateway.console.page import Ask
 from gateway.http.problems import Problem
 
@@ -20,7 +21,7 @@ PAGE: Final = 50
 
 
 async def show(view: View, problem: Problem | None = None) -> Response:
-    one = view.query.get("connection") or view.form.get("only") or None
+    one = view.query.get("connection") or name_of(view.form.get("only", "")) or None
     query: dict[str, Any] = {"limit": PAGE}
     if one is not None:
         query["connection"] = one
@@ -39,7 +40,7 @@ async def show(view: View, problem: Problem | None = None) -> Response:
 
 
 async def retry(view: View) -> Response:
-    """Send one dead letter again, those of one connection, or all."""
+    """Send one dead letter again, those of one connection by its incarnation, or all."""
     form = view.form
     one = form.get("only") or None
     try:
@@ -51,7 +52,7 @@ async def retry(view: View) -> Response:
         if problem.kind.status == 403:
             raise
         return await show(view, problem)
-    return view.to(_address(one))
+    return view.to(_address(one and name_of(one)))
 
 
 def _address(one: str | None) -> str:

@@ -20,13 +20,20 @@ SHOWN: Final = 50
 
 
 async def show(view: View) -> Response:
+    one = _one(view)
+    shown = None if one is None else await view.ask("getConnection", path={"connection": one})
     health, over, recoveries = await asyncio.gather(
         view.part("getHealth"),
         _of_all(view, "listAlerts", "raised_at", active=False),
         _of_all(view, "listRecoveries", "at"),
     )
     return await view.page(
-        "recovery.html", alerts=health, over=over, recoveries=recoveries, one=_one(view)
+        "recovery.html",
+        alerts=health,
+        over=over,
+        recoveries=recoveries,
+        one=one,
+        incarnation=None if shown is None else shown["incarnation"],
     )
 
 

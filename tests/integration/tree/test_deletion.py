@@ -38,6 +38,7 @@ async def test_what_the_store_does_not_call_deleted_is_not_forgotten(
         tending.tend(SHOP)
         await asyncio.sleep(0.3)
         assert await leases.read(SHOP) is not None
+        assert await leases.deleted_at(SHOP) is None
         assert before is not None
         assert await documents.get(CONNECTIONS, "shop") == before
         await documents.set(CONNECTIONS, "shop", deleted, merge=True)
@@ -66,4 +67,5 @@ async def test_nothing_is_removed_while_an_owner_out_of_reach_may_serve(
         now = await leases.read(SHOP)
         assert now is not None
         assert now.owner == lease.owner
+        assert await leases.deleted_at(SHOP) is not None, "sends are refused meanwhile"
         assert await documents.get(CONNECTIONS, "shop") is not None
