@@ -224,41 +224,6 @@ def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
             assert after["epoch"] == before[name]["epoch"] + 1
 
 
-def test_a_frozen_owner_whose_connection_is_deleted_sends_nothing_for_the_next_of_its_name(
-    instance: ClusterInstance, cluster: Cluster, figure: Figure
-) -> None:
-    """G12: messages that the frozen owner claimed leave from its own account or are cancelled."""
-    node = cluster.join(
-        "third"
-    )  # the others may be frozen already, and Ray takes none of those back
-    reuse = Reuse(instance, 1)
-    reuse.open(FORMER_ACCOUNT)
-    reuse.send_some()
-    restart_until(instance, [NAME], lambda: [NAME] if NAME in instance.served_on(node) else [])
-    owner = node.outside(instance.hosts()[NAME][1])
-    fault = {"account": FORMER_ACCOUNT, "kind": "swallow"}
-    instance.simulator.post("/faults", json=fault).raise_for_status()
-    with reuse.sending():
-        until("the owner has claimed some", lambda: claimed(instance) > 0, 20)
-        frozen_between_commits(instance, node)
-        old = node.actors()
-        frozen_at = time.monotonic()
-        assert talks(instance, owner), "the frozen owner has no socket"
-        assert claimed(instance) > 0
-        reuse.delete()
-        reuse.open(LATER_ACCOUNT)
-        seconds = time.monotonic() - frozen_at
-        node.thaw(old)
-        until("the old owner lets go", lambda: not talks(instance, owner), 30)
-        node.thaw()
-    violation = reuse.violation()
-    figure(f"owner frozen, its connection deleted: the next of the name open after {seconds:.1f} s")
-    assert violation is None
-    reuse.delete()
-    instance.simulator.delete("/faults").raise_for_status()
-    until("all are open", lambda: all_open(instance), 60)
-
-
 def claimed(instance: ClusterInstance) -> int:
     """How many messages of `NAME` its owner has."""
     lanes = instance.api.get("/api/queue").raise_for_status().json()["items"]
@@ -330,3 +295,38 @@ def test_a_host_that_dies_is_waited_out_and_replaced(
             f"after {seconds:.1f} s"
         )
     assert instance.qr(connection) is None
+
+
+def test_a_frozen_owner_whose_connection_is_deleted_sends_nothing_for_the_next_of_its_name(
+    instance: ClusterInstance, cluster: Cluster, figure: Figure
+) -> None:
+    """G12: messages that the frozen owner claimed leave from its own account or are cancelled."""
+    node = cluster.join(
+        "third"
+    )  # the others may be frozen already, and Ray takes none of those back
+    reuse = Reuse(instance, 1)
+    reuse.open(FORMER_ACCOUNT)
+    reuse.send_some()
+    restart_until(instance, [NAME], lambda: [NAME] if NAME in instance.served_on(node) else [])
+    owner = node.outside(instance.hosts()[NAME][1])
+    fault = {"account": FORMER_ACCOUNT, "kind": "swallow"}
+    instance.simulator.post("/faults", json=fault).raise_for_status()
+    with reuse.sending():
+        until("the owner has claimed some", lambda: claimed(instance) > 0, 20)
+        frozen_between_commits(instance, node)
+        old = node.actors()
+        frozen_at = time.monotonic()
+        assert talks(instance, owner), "the frozen owner has no socket"
+        assert claimed(instance) > 0
+        reuse.delete()
+        reuse.open(LATER_ACCOUNT)
+        seconds = time.monotonic() - frozen_at
+        node.thaw(old)
+        until("the old owner lets go", lambda: not talks(instance, owner), 30)
+        node.thaw()
+    violation = reuse.violation()
+    figure(f"owner frozen, its connection deleted: the next of the name open after {seconds:.1f} s")
+    assert violation is None
+    reuse.delete()
+    instance.simulator.delete("/faults").raise_for_status()
+    until("all are open", lambda: all_open(instance), 60)
