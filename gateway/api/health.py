@@ -152,7 +152,7 @@ async def metrics(call: Call[None, None]) -> Response:
         raise Problem("connection_forbidden", "This tells of all: the key is for some only.")
     seen, told = await asyncio.gather(backends.observer.look(), backends.tree.look())
     for connection in seen.connections:
-        backends.metrics.expect(connection.id)
+        backends.metrics.expect(connection.incarnation)
     return Response(
         backends.metrics.render(
             Snapshot(seen),

@@ -59,7 +59,8 @@ async def seen(call: Call[None, None]) -> Response:
     chat = canonical(call.path["who"], addresses.chat)
     told = await backends.presences.read(connection, chat, time.time())
     lease = (await backends.leases.read_all([connection])).get(connection)
-    return written(shown(chat, told, lease))
+    alive = backends.liveness.of(connection, lease)
+    return written(shown(chat, told, lease if alive else None))
 
 
 def shown(chat: str, told: Seen, lease: Lease | None) -> Chat:

@@ -83,7 +83,7 @@ async def send(call: Call[NewMessage, Wait]) -> Response:
     if accepted.replayed:
         headers["Idempotency-Replayed"] = "true"
     else:
-        backends.metrics.accepted(connection.name)
+        backends.metrics.accepted(connection.id)
     if not queued:
         status = (await outcome.settled(backends, record, call.query.wait)).status
     elif call.query.wait:

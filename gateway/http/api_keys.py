@@ -36,6 +36,7 @@ PREFIX = "tmo_"
 FRESH = 5.0  # seconds: how late a revoked key is noticed
 PATIENCE = 1.0  # seconds between reads of the store that unknown keys can cause
 _STORE_TIMEOUT = 2.0  # seconds
+_GLANCE = 0.5  # seconds that a known key waits for the store, after a time in which nobody asked
 
 _USABLE = re.compile(r"[\x21-\x7e]{8,512}", re.ASCII)
 
@@ -251,7 +252,11 @@ class KeyRing:
                 await asyncio.shield(self._refresh())
                 found = self._keys.get(hashed)
         elif self._due(FRESH):
-            self._refresh()  # in the background: a known key never waits for the store
+            idle = self._idle()
+            reading = self._refresh()  # in the background: a known key never waits for the store
+            if idle:
+                await asyncio.wait({reading}, timeout=_GLANCE)
+                found = self._keys.get(hashed)
         if found is None:
             if self._read_at is None:
                 raise StoreAway("no keys were read yet")
@@ -265,6 +270,15 @@ class KeyRing:
         now = self._clock()
         old = self._read_at is None or now - self._read_at > age
         return old and now - self._tried_at >= PATIENCE
+
+    def _idle(self) -> bool:
+        """Whether nobody asked for so long that a key that was revoked may still be known here.
+
+        Never while the store does not answer: only the first request may wait for that.
+        """
+        if self._read_at is None or self._tried_at is None or self._tried_at > self._read_at:
+            return False
+        return self._clock() - self._read_at > 2 * FRESH
 
     def _refresh(self) -> asyncio.Task[None]:
         if self._reading is None:

@@ -20,6 +20,7 @@ from prometheus_client import (
 
 from actors.metrics.counters import Lag, measures
 from actors.runtime.actor_base import PULSE, resident
+from actors.runtime.connection_ids import name_of
 
 if TYPE_CHECKING:
     from prometheus_client.registry import Collector
@@ -63,15 +64,22 @@ class Metrics:
         self._answered_by: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def expect(self, connection: str) -> None:
-        """Have the counter of a connection before its first message."""
-        if connection not in self._accepted_by:
-            self._accepted_by[connection] = self._accepted.labels(connection)
+        """Have the counter of the connection with this id before its first message."""
+        self._accepted_of(connection)
 
     def accepted(self, connection: str) -> None:
+        """Count a message of the connection with this id; the series has its name."""
+        self._accepted_of(connection).inc()
+
+    def _accepted_of(self, connection: str) -> Counter:
         counter = self._accepted_by.get(connection)
         if counter is None:
-            counter = self._accepted_by[connection] = self._accepted.labels(connection)
-        counter.inc()
+            name = name_of(connection)
+            for former in [each for each in self._accepted_by if name_of(each) == name]:
+                del self._accepted_by[former]
+                self._accepted.remove(name)  # the next connection of a name begins anew
+            counter = self._accepted_by[connection] = self._accepted.labels(name)
+        return counter
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         series = self._answered_by.get((method, route, status))

@@ -7,7 +7,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from actors.redis.leases import Leases, poke
+from actors.runtime import processes
 from actors.runtime.connection_ids import name_of
+from actors.runtime.liveness import Liveness
 from actors.state.connections import Connections
 from supervision.jobs.job import CannotDo, only
 
@@ -59,6 +61,9 @@ def _names(connections: Sequence[str]) -> list[str]:
 
 
 async def _state(leases: Leases, connection: str) -> str | None:
-    """What its owner says; None where nobody serves it."""
+    """What its owner says; None where nobody serves it, as far as can be seen from here."""
     lease = await leases.read(connection)
-    return None if lease is None or lease.owner is None else lease.state
+    if lease is None or lease.owner is None:
+        return None
+    elsewhere = not processes.is_here(lease.owner.node)
+    return lease.state if elsewhere or Liveness().of(connection, lease) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import sqlite3
 import stat
@@ -20,6 +21,7 @@ from actors.connection.session.session import Session
 from actors.queue.lanes import Lanes, Send
 from actors.redis.client import connect
 from actors.redis.leases import Leases, Owner
+from actors.runtime import hosts
 from actors.state.connections import Connections
 from actors.state.documents import MESSAGES
 from actors.state.open_store import open_documents
@@ -268,10 +270,15 @@ def test_a_connection_that_is_not_back_fails_the_job(place: Place) -> None:
         assert found is not None
         return found.recover
 
+    async def opens(redis: Redis, owner: Owner) -> None:
+        lease = await Leases(redis).take(ID, owner)
+        await Leases(redis).report(ID, lease.epoch, state="open", cause=None, since=1.0)
+
+    async def fall(redis: Redis, _: Documents) -> None:
+        await opens(redis, Owner("connection:0", os.getpid(), hosts.here(), "0:0"))
+
     async def serve(redis: Redis, _: Documents) -> None:
-        leases = Leases(redis)
-        lease = await leases.take(ID, Owner("connection:1", 7, "node"))
-        await leases.report(ID, lease.epoch, state="open", cause=None, since=1.0)
+        await opens(redis, Owner("connection:1", 7, "node"))
 
     assert place.result("recover-connection", "--dry-run") == {"connections": 1, "asked": [SHOP]}
     assert place.do(asked) == 0
@@ -280,6 +287,9 @@ def test_a_connection_that_is_not_back_fails_the_job(place: Place) -> None:
     assert told[-1]["code"] == "not_recovered"
     assert told[-1]["error"] == "Not back within 0.6 s: shop."
     assert place.do(asked) == 1
+    place.do(fall)
+    dry = place.result("recover-connection", "--dry-run")
+    assert dry == {"connections": 1, "asked": [SHOP]}, "its owner is gone, and was open"
     place.do(serve)
     assert place.result("recover-connection") == {"connections": 1, "asked": []}
     assert place.do(asked) == 1, "one that is open is left alone"

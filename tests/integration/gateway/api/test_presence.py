@@ -50,6 +50,17 @@ def seen(api: Api, who: str) -> dict[str, Any]:
     return told
 
 
+async def test_a_person_is_not_seen_by_an_owner_that_is_gone(
+    api: Api, presences: Presences, leases: Leases
+) -> None:
+    """G14: nobody knows whether the person still is online."""
+    await presences.note(SHOP, [Note(ANA, ANA, "available", time.time())])
+    assert seen(api, ANA)["presence"] == "available"
+    lease = await leases.take(SHOP, Owner("connection:gone", os.getpid(), hosts.here(), "0:0"))
+    await leases.report(SHOP, lease.epoch, state="open", cause=None, since=1.0)
+    assert seen(api, ANA)["presence"] == "unknown"
+
+
 async def test_a_person_is_seen_online_and_typing_and_gone(api: Api, presences: Presences) -> None:
     nothing: dict[str, Any] = {
         "chat": ANA,

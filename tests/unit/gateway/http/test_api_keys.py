@@ -134,6 +134,20 @@ async def test_a_revoked_key_stops_working(documents: Documents) -> None:
     assert await ring.find(token) is None
 
 
+async def test_a_key_that_was_revoked_while_nobody_asked_is_refused_at_once(
+    documents: Documents, file: Path
+) -> None:
+    identity, token = await create(documents, name="a", scopes=["admin"])
+    await ensure_first(documents, GIVEN)
+    clock = Clock()
+    ring = KeyRing(documents, clock)
+    assert await ring.find(token) is not None
+    await documents.delete(API_KEYS, identity)
+    clock.now += 3600
+    assert await ring.find(token) is None
+    assert await ring.find(GIVEN) is not None
+
+
 async def test_a_setting_brings_no_revoked_key_back(documents: Documents) -> None:
     await ensure_first(documents, GIVEN)
     [given] = (await documents.query(API_KEYS)).items

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -155,6 +156,17 @@ def test_a_connection_is_there_before_its_first_message() -> None:
     metrics.accepted("shop")
     metrics.expect("shop")
     assert b'teimoso_messages_accepted_total{connection="shop"} 1.0' in metrics.render()
+
+
+def test_the_next_connection_of_a_name_is_counted_anew() -> None:
+    metrics = Metrics()
+    former, later = "shop--K7Q2M9XA4TBC", "shop--T00000000001"
+    metrics.accepted(former)
+    metrics.expect("other")
+    metrics.expect(later)
+    metrics.accepted("other")
+    accepted = re.findall(rb'messages_accepted_total\{connection="(.+)"\} (.+)', metrics.render())
+    assert sorted(accepted) == [(b"other", b"1.0"), (b"shop", b"0.0")]
 
 
 def test_whether_redis_is_durable_is_shown_once_known() -> None:
