@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 import structlog
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from tests.run.figures import Figure
 
 FIGURE = "figure"
+WORKER = "import sys;exec(eval(sys.stdin.readline()))"
+"""The command by which xdist starts a process of a run."""
 
 
 def pytest_configure() -> None:
@@ -32,6 +36,21 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         # This run goes on without its terminal; programs begun here heed a hangup all the same.
         signal.signal(signal.SIGHUP, lambda *_: None)
+
+
+def pytest_keyboard_interrupt() -> None:
+    """Have the processes of this run end what they started: xdist kills them after ten seconds."""
+    workers = [each for each in psutil.Process().children() if WORKER in each.cmdline()]
+    for each in workers:
+        each.send_signal(signal.SIGINT)
+    psutil.wait_procs(workers, timeout=90)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(exitstatus: int) -> Generator[None]:
+    yield
+    if exitstatus == pytest.ExitCode.INTERRUPTED and "PYTEST_XDIST_WORKER" in os.environ:
+        os._exit(exitstatus)  # all is torn down; xdist would have it wait for what never comes
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
