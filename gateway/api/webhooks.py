@@ -35,6 +35,7 @@ WEBHOOK_ID = re.compile(WEBHOOK_PATTERN)
 LOOKS = 5
 """Looks at the log that one page of deliveries takes at most; of what does not fit it has less."""
 
+_ENDED = "So is every connection of the webhook."
 _ONE = Gives("The webhook.", event_models.Webhook)
 
 
@@ -99,7 +100,7 @@ async def change(call: Call[ChangedWebhook, None]) -> Response:
     except WebhookNotFound:
         raise Problem("unknown_webhook") from None
     except WebhookEnded:
-        raise Problem("connection_deleted", "So is every connection of the webhook.") from None
+        raise Problem("connection_deleted", _ENDED) from None
     call.backends.deliverer.look()
     return await _shown(call, changed)
 
@@ -155,9 +156,11 @@ async def deliveries(call: Call[None, ListDeliveries]) -> Response:
 
 
 async def redeliver(call: Call[None, None]) -> Response:
-    """Once more, now. Problems `unknown_delivery`, `still_waiting`."""
+    """Once more, now. Problems `unknown_delivery`, `still_waiting`, `connection_deleted`."""
     backends = call.backends
     webhook = await _existing(call)
+    if webhook.ended_at is not None:
+        raise Problem("connection_deleted", _ENDED)
     number = call.path["delivery"]
     if not _is_number(number):
         raise Problem("unknown_delivery")
@@ -348,6 +351,6 @@ OPERATIONS = (
         "Deliver once more, now, what is dead or was delivered",
         redeliver,
         {202: Gives("It is tried once.", event_models.Delivery)},
-        refuses=("unknown_delivery", "still_waiting"),
+        refuses=("unknown_delivery", "still_waiting", "connection_deleted"),
     ),
 )
