@@ -201,8 +201,9 @@ def test_an_owner_that_thaws_after_its_successor_began_changes_nothing(
             30,
         )
         ended = time.monotonic() - thawed_at
-        # Ray's own part in them ends them, too, once it hears that their host is given up.
-        assert far <= let_go(instance), "it was not they who ended it"
+        # Ray's own part in them ends them, too, once it hears that their host is given up: of several
+        # it may be the first to end one.
+        assert far & let_go(instance), "it was not they who ended it"
         node.thaw()
         until("nothing of them is left", lambda: not node.actors("") or None, 60)
         traffic.calm()
