@@ -8,8 +8,8 @@
 --          which chat is next, say, is found out only here, and fifteen keys cost a seventh of
 --          a call.
 -- ARGV[1]  the transition
--- ARGV[2]  now, the caller's clock in seconds: decisions take the time of whoever made them, and
---          tests need none. Lifetimes (PEXPIRE) are relative and counted by the server, so a caller
+-- ARGV[2]  now, the caller's clock in seconds: a decision takes the time of its caller, and tests
+--          need no clock. Lifetimes (PEXPIRE) are relative and counted by the server, so a caller
 --          whose clock jumps deletes nothing.
 --
 -- A message that is open is in exactly one of: a lane, `scheduled`. A chat that has a lane is in

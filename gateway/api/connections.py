@@ -17,7 +17,7 @@ from actors.state.connections import (
 from actors.state.webhooks import TooManyWebhooks, creating
 from gateway.acceptance import engine_limits
 from gateway.api import qr, webhooks
-from gateway.http.connection_access import resolve, resolve_path
+from gateway.connection_access import resolve, resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import event_presenters, events, presenters, responses

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.state.documents import HEALTH_ALERTS, RECOVERY_ACTIONS, Order, Where
-from gateway.http.connection_access import resolve
+from gateway.connection_access import resolve
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import presenters, responses

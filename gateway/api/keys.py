@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from actors.state.connections import ConnectionNotFound
 from actors.state.documents import API_KEYS
+from gateway.connection_access import resolve_all
 from gateway.http import api_keys
-from gateway.http.connection_access import resolve_all
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.http.response import rfc3339

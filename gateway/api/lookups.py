@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from actors.connection.engine import UNSUPPORTED
 from actors.redis.commands import NoAnswer, TooMany
-from gateway.http.connection_access import resolve_path
+from gateway.connection_access import resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.http.response import Answer

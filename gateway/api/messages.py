@@ -15,7 +15,7 @@ from actors.runtime import connection_ids
 from actors.runtime.connection_ids import name_of
 from actors.state.documents import MESSAGES, Order, StoreAway, Where
 from actors.state.messages.changes import is_early
-from gateway.http.connection_access import resolve
+from gateway.connection_access import resolve
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import presenters, responses

@@ -9,7 +9,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from gateway.api.lookups import REFUSES, ask, canonical
-from gateway.http.connection_access import resolve_path
+from gateway.connection_access import resolve_path
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.response import Answer, Time, rfc3339
 from gateway.schemas import addresses

@@ -10,7 +10,7 @@ from actors.queue.dead_letters import LOOKED_AT
 from actors.queue.lanes import NotDead, NotFound, Which
 from actors.queue.records import split_id
 from actors.runtime.connection_ids import is_connection
-from gateway.http.connection_access import resolve
+from gateway.connection_access import resolve
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import presenters, responses

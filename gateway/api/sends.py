@@ -21,7 +21,7 @@ from actors.queue.spool.file import SpoolUnavailable
 from actors.state.documents import StoreAway
 from actors.state.messages.file_owners import owned, owning
 from gateway.acceptance import attachments, engine_limits, message_targets, outcome
-from gateway.http.connection_access import resolve
+from gateway.connection_access import resolve
 from gateway.http.endpoint import Call, Gives, Json, Operation
 from gateway.http.header_fields import every
 from gateway.http.problems import Problem

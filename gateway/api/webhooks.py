@@ -16,7 +16,7 @@ from actors.state.events.log import EventLog
 from actors.state.events.outbox import read
 from actors.state.webhooks import Secret, TooManyWebhooks, Webhook, WebhookEnded, WebhookNotFound
 from gateway.acceptance.address_policy import is_private_host
-from gateway.http.connection_access import resolve_all
+from gateway.connection_access import resolve_all
 from gateway.http.endpoint import Call, Gives, Operation, written
 from gateway.http.problems import Problem
 from gateway.schemas import event_presenters

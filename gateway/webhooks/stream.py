@@ -14,8 +14,8 @@ import structlog
 from starlette.responses import Response
 
 from actors.state.documents import StoreAway
+from gateway.connection_access import resolve
 from gateway.http.api_keys import FRESH
-from gateway.http.connection_access import resolve
 from gateway.http.endpoint import Call, Gives, Operation
 from gateway.http.problems import Problem
 from gateway.http.server import ABORT

@@ -61,7 +61,7 @@ def _names(connections: Sequence[str]) -> list[str]:
 
 
 async def _state(leases: Leases, connection: str) -> str | None:
-    """What its owner says; None where nobody serves it, as far as can be seen from here."""
+    """The state of the lease; None without an owner, or with one of this host that is dead."""
     lease = await leases.read(connection)
     if lease is None or lease.owner is None:
         return None
