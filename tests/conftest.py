@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,17 @@ def pytest_sessionfinish(exitstatus: int) -> Generator[None]:
     yield
     if exitstatus == pytest.ExitCode.INTERRUPTED and "PYTEST_XDIST_WORKER" in os.environ:
         os._exit(exitstatus)  # all is torn down; xdist would have it wait for what never comes
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of tests come to stay: the collector of garbage looks at them neither now nor later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

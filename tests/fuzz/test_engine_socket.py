@@ -30,7 +30,7 @@ from tests.fuzz.corpus import ACCOUNT, COMING, changed, frames, fuzzed, recorded
 from tests.fuzz.hostile import Hostile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ANSWERS = [one for one in COMING if one.tag == "iq" and one.attrs.get("type") == "result"]
 PATIENCE = 60.0
@@ -155,25 +155,29 @@ def test_bytes_before_the_handshake(runner: asyncio.Runner, data: bytes) -> None
 
 
 LEAF = b"\xf8\x01\x03"
-BOMBS = {
-    "inflated zeros": b"\x02" + zlib.compress(bytes(1 << 26)),
-    "inflated nodes": b"\x02"
-    + zlib.compress(
-        b"\xf8\x02\x03\xf9\x00\xff" + (b"\xf8\x02\x03\xf9\xff\xff" + LEAF * 0xFFFF) * 40
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "inflated zeros": lambda: b"\x02" + zlib.compress(bytes(1 << 26)),
+    "inflated nodes": lambda: (
+        b"\x02"
+        + zlib.compress(
+            b"\xf8\x02\x03\xf9\x00\xff" + (b"\xf8\x02\x03\xf9\xff\xff" + LEAF * 0xFFFF) * 40
+        )
     ),
-    "nodes": b"\0"
-    + (b"\xf8\x02\x03\xf9\x00\x20" + (b"\xf8\x02\x03\xf9\xff\xff" + LEAF * 0xFFFF) * 32),
-    "depth": b"\0" + b"\xf8\x02\x03\xf8\x01" * 1_000_000,
-    "attributes": b"\0\xf9\xff\xff\x03" + b"\xfc\x02\xc3\xa9\0" * 0x7FFF,
-    "entangled addresses": b"\0\xf8\x04\x03" + bytes.fromhex("f5f5f5f503f5f5f5") * 64,
+    "nodes": lambda: (
+        b"\0" + (b"\xf8\x02\x03\xf9\x00\x20" + (b"\xf8\x02\x03\xf9\xff\xff" + LEAF * 0xFFFF) * 32)
+    ),
+    "depth": lambda: b"\0" + b"\xf8\x02\x03\xf8\x01" * 1_000_000,
+    "attributes": lambda: b"\0\xf9\xff\xff\x03" + b"\xfc\x02\xc3\xa9\0" * 0x7FFF,
+    "entangled addresses": lambda: b"\0\xf8\x04\x03" + bytes.fromhex("f5f5f5f503f5f5f5") * 64,
 }
 
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs(runner: asyncio.Runner, name: str) -> None:
     """Ended at once and for good, with no more memory than a few frames take."""
+    frames = [BOMBS[name]()] * 8
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    cause = runner.run(served(Hostile(frames=[BOMBS[name]] * 8), paired=True))
+    cause = runner.run(served(Hostile(frames=frames), paired=True))
     assert cause.kind is Kind.NETWORK
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 200 * 1024, f"{grown} KiB"

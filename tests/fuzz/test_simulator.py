@@ -38,7 +38,7 @@ from tests.unit.simulator.device import Device
 from tests.unit.simulator.noise_client import PROLOGUE, NoiseClient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 OTHER = "15550100003"
 GOING = stanzas("to_server")
@@ -159,22 +159,23 @@ def users(count: int) -> Node:
     )
 
 
-BOMBS = {
-    "inflated zeros": b"\x02" + zlib.compress(bytes(1 << 26)),
-    "inflated nodes": b"\x02" + zlib.compress(MANY),
-    "nodes": b"\0" + MANY[: 4 << 20],
-    "depth": b"\0" + b"\xf8\x02\x03\xf8\x01" * 500_000,
-    "people": encode(users(15_000)),
-    "a frame that is too large": bytes(5 << 20),
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "inflated zeros": lambda: b"\x02" + zlib.compress(bytes(1 << 26)),
+    "inflated nodes": lambda: b"\x02" + zlib.compress(MANY),
+    "nodes": lambda: b"\0" + MANY[: 4 << 20],
+    "depth": lambda: b"\0" + b"\xf8\x02\x03\xf8\x01" * 500_000,
+    "people": lambda: encode(users(15_000)),
+    "a frame that is too large": lambda: bytes(5 << 20),
 }
 
 
 @pytest.mark.parametrize("name", ["inflated zeros", "inflated nodes", "nodes", "depth"])
 def test_a_bomb_is_refused_before_it_is_unpacked(name: str) -> None:
+    bomb = BOMBS[name]()
     tracemalloc.start()
     try:
         with pytest.raises(FrameError):
-            Connection._decoded(BOMBS[name])
+            Connection._decoded(bomb)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -204,7 +205,7 @@ async def test_a_hostile_client_of_the_process(tmp_path: Path) -> None:
                 assert isinstance(transport, noise.Transport)
                 for _ in range(4):
                     with contextlib.suppress(ConnectionClosed):
-                        await socket._websocket.send(framed(transport.encrypt(bomb)))
+                        await socket._websocket.send(framed(transport.encrypt(bomb())))
                 await simulator.say(CONTACT, OTHER, "still here")
                 await simulated.until(lambda n=number: _count(sound, n + 1))  # type: ignore[misc]
                 await socket.close(Cause(Kind.CLOSED))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import signal
@@ -19,10 +18,9 @@ from jsonschema import Draft202012Validator
 from actors.runtime.connection_ids import name_of
 from actors.state.connections import Connections
 from actors.state.open_store import open_documents
-from gateway.app import OPERATIONS
 from gateway.http.api_keys import ensure_first
-from gateway.http.openapi import document
 from tests import waiting
+from tests.api_document import DOCUMENT
 from tests.plain_http import NO_AUTHORITIES
 from tests.processes import forked
 from tests.processes.valkey import free_port
@@ -97,7 +95,7 @@ class Contract:
         )
 
 
-CONTRACT = Contract(json.loads(json.dumps(document(OPERATIONS, "test"))))
+CONTRACT = Contract(DOCUMENT)
 
 
 class Api(httpx.Client):

@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from actors.messages import content
 from gateway.app import OPERATIONS
-from gateway.http.openapi import document, refusals
+from gateway.http.openapi import refusals
 from gateway.http.problems import KINDS
-
-DOCUMENT = json.loads(json.dumps(document(OPERATIONS, "1.2.3")))
+from tests.api_document import DOCUMENT
 
 
 def test_the_document_is_valid() -> None:

@@ -16,10 +16,9 @@ from actors.state.events.event import TYPES, Event, EventType
 from actors.state.events.outbox import Told
 from actors.state.messages.received import incoming
 from actors.state.webhooks import Progress, Secret, Webhook
-from gateway.app import OPERATIONS
-from gateway.http.openapi import document
 from gateway.schemas import event_presenters
 from gateway.schemas.events import MODELS, example
+from tests.api_document import DOCUMENT
 
 ANA = "15550100002@s.whatsapp.net"
 MESSAGE = incoming(
@@ -50,8 +49,7 @@ STATE = {
     "retry_at": None,
 }
 ALERT = {**Alert("x", None, "warning", "A sentence.", 5.0).write.data, "id": "x.5000"}
-DESCRIBED = json.loads(json.dumps(document(OPERATIONS, "test")))
-SCHEMA = DESCRIBED["webhooks"]["event"]["post"]["requestBody"]["content"]["application/json"]
+SCHEMA = DOCUMENT["webhooks"]["event"]["post"]["requestBody"]["content"]["application/json"]
 
 
 def told(kind: EventType, data: dict[str, Any]) -> Told:
@@ -77,7 +75,7 @@ def data_of(kind: EventType) -> dict[str, Any]:
 
 def check(text: bytes) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(text)
-    schema = {**SCHEMA["schema"], "components": DESCRIBED["components"]}
+    schema = {**SCHEMA["schema"], "components": DOCUMENT["components"]}
     Draft202012Validator(schema).validate(found)
     return found
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from gateway.app import OPERATIONS
-from gateway.http.openapi import document
+from tests.api_document import DOCUMENT
 
-DOCUMENT: dict[str, Any] = json.loads(json.dumps(document(OPERATIONS, "test")))
 DESCRIBED = [
     (operation["operationId"], operation)
     for methods in DOCUMENT["paths"].values()
