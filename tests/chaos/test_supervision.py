@@ -212,4 +212,7 @@ def _another(instance: Instance, role: str, than: psutil.Process) -> bool:
 
 def swell(instance: Instance, process: psutil.Process) -> None:
     """Let it hold more than it may."""
-    (Path(instance.environment["TEST_SWELLING"]) / str(process.pid)).write_text(str(MEMORY))
+    asked = Path(instance.environment["TEST_SWELLING"]) / str(process.pid)
+    draft = asked.with_suffix(".draft")
+    draft.write_text(str(MEMORY))
+    draft.rename(asked)  # the process may look at any moment, and shall not find it empty
