@@ -40,9 +40,10 @@ _numbers = itertools.count(37 * os.getpid())
 
 def free_port() -> int:
     """One that nobody else draws: not the system, nor Ray, nor another process of this run."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 3
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    share = 3000 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     while True:
-        port = 7000 + 1000 * worker + next(_numbers) % 1000
+        port = 7000 + share * worker + next(_numbers) % share
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
