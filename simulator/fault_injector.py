@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from simulator.server.switchboard import CONFLICT_REPLACED
+from simulator.server.delivery.switchboard import CONFLICT_REPLACED
 from simulator.wire.protocol import Node
 
 if TYPE_CHECKING:
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from simulator.faults import Fault, Faults
     from simulator.server.companions import Companions
+    from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.logins import Logins
-    from simulator.server.switchboard import Switchboard
     from simulator.store import Store
     from simulator.wire.connection import Connection
 

@@ -24,6 +24,8 @@ from simulator.phones.code_pairing import Linking
 from simulator.phones.history import History
 from simulator.phones.pairing import Pairing
 from simulator.server.companions import Companions
+from simulator.server.delivery.offline_queue import OfflineQueue
+from simulator.server.delivery.switchboard import Switchboard
 from simulator.server.dispatcher import Dispatcher
 from simulator.server.groups.group import Groups
 from simulator.server.groups.membership import Membership
@@ -32,12 +34,10 @@ from simulator.server.groups.queries import GroupQueries
 from simulator.server.logins import Logins
 from simulator.server.messages import Messages
 from simulator.server.notifications import Notices
-from simulator.server.offline_queue import OfflineQueue
 from simulator.server.prekeys import Prekeys
 from simulator.server.presence import Presence
 from simulator.server.queries import Queries
 from simulator.server.receipts import Receipts
-from simulator.server.switchboard import Switchboard
 from simulator.server.usync import Directory
 from simulator.store import Store
 from simulator.wire.connection import Connection

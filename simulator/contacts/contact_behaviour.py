@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from simulator.contacts.sent_messages import SentMessages
     from simulator.contacts.signal_endpoints import Bundle, Endpoint, Endpoints
     from simulator.server.companions import Companion, Companions, DeviceKey
+    from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Groups
     from simulator.server.prekeys import Prekeys
-    from simulator.server.switchboard import Switchboard
 
 
 class NoCompanionError(Exception):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from simulator.contacts.sent_messages import SentMessages
     from simulator.contacts.signal_endpoints import Endpoints
     from simulator.server.companions import Companion, Companions
-    from simulator.server.switchboard import Switchboard
+    from simulator.server.delivery.switchboard import Switchboard
     from simulator.store import Store
 
 log = structlog.get_logger()

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from simulator.phones.code_pairing import Linking
     from simulator.phones.pairing import Pairing
     from simulator.server.companions import Companions
+    from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.logins import Logins
     from simulator.server.messages import Messages
     from simulator.server.presence import Presence
     from simulator.server.queries import Queries
     from simulator.server.receipts import Receipts
-    from simulator.server.switchboard import Switchboard
     from simulator.store import Store
     from simulator.wire.connection import Connection
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from simulator.contacts.signal_endpoints import Endpoints
     from simulator.faults import Faults
     from simulator.server.companions import Companion, Companions, DeviceKey
+    from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Groups
     from simulator.server.groups.messages import GroupMessages
-    from simulator.server.switchboard import Switchboard
     from simulator.store import Store
     from simulator.wire.connection import Connection
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from simulator.contacts.people import People
     from simulator.server.companions import Companion, Companions, DeviceKey
+    from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Groups
-    from simulator.server.switchboard import Switchboard
     from simulator.wire.connection import Connection
 
 STATES: Final = {"composing": "", "recording": "audio", "paused": ""}

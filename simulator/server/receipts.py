@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from simulator.server import stanzas
-from simulator.server.offline_queue import RECEIVED, receipt_ids
+from simulator.server.delivery.offline_queue import RECEIVED, receipt_ids
 from simulator.wire.protocol import (
     GROUP_SERVER,
     LID_SERVER,
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from simulator.contacts.sent_messages import SentMessages
     from simulator.media.retries import MediaRetries
     from simulator.server.companions import Companion, Companions
-    from simulator.server.offline_queue import OfflineQueue
-    from simulator.server.switchboard import Switchboard
+    from simulator.server.delivery.offline_queue import OfflineQueue
+    from simulator.server.delivery.switchboard import Switchboard
     from simulator.store import Store
     from simulator.wire.connection import Connection
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from simulator.contacts.sender_keys import SenderKeys
     from simulator.contacts.signal_endpoints import Endpoint, Endpoints
     from simulator.server.companions import Companion, Companions, DeviceKey
+    from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Group
-    from simulator.server.switchboard import Switchboard
 
 log = structlog.get_logger()
 

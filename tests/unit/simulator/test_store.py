@@ -12,7 +12,7 @@ from simulator.contacts.people import People
 from simulator.contacts.sent_messages import said_content
 from simulator.contacts.signal_endpoints import Endpoints
 from simulator.server.companions import Companions
-from simulator.server.offline_queue import OfflineQueue
+from simulator.server.delivery.offline_queue import OfflineQueue
 from simulator.store import Store
 from simulator.store_tables import VERSION
 from simulator.wire.protocol import JID, Node

@@ -10,7 +10,7 @@ from simulator.wire.protocol import SERVER, Node, encode
 if TYPE_CHECKING:
     from simulator.faults import Faults
     from simulator.server.companions import DeviceKey
-    from simulator.server.offline_queue import OfflineQueue
+    from simulator.server.delivery.offline_queue import OfflineQueue
     from simulator.store import Store
     from simulator.wire.connection import Connection
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.server.offline_queue import OfflineQueue
+from simulator.server.delivery.offline_queue import OfflineQueue
 from simulator.store import Store
 from simulator.wire.protocol import JID, Node, encode
 
