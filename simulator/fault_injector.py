@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from simulator.faults import Fault, Faults
     from simulator.server.companions import Companions
     from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.unanswered import Unanswered
     from simulator.server.logins import Logins
     from simulator.store import Store
     from simulator.wire.connection import Connection
@@ -29,12 +30,14 @@ class FaultInjector:
         faults: Faults,
         companions: Companions,
         switchboard: Switchboard,
+        unanswered: Unanswered,
         logins: Logins,
     ) -> None:
         self._store = store
         self._faults = faults
         self._companions = companions
         self._switchboard = switchboard
+        self._unanswered = unanswered
         self._logins = logins
 
     def strike(self, fault: Fault) -> int:
@@ -75,6 +78,7 @@ class FaultInjector:
             if fault.kind == "freeze" and not self._faults.frozen(fault.account):
                 for connection in self._switchboard.of(fault.account):
                     connection.thaw()
+                    self._unanswered.restart(connection)
             if fault.kind == "reorder":
                 self._switchboard.release(fault.account, fault.device)
         return len(ended)

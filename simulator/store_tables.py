@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -59,6 +59,13 @@ CREATE TABLE IF NOT EXISTS queue (
     class TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, peer TEXT NOT NULL,
     stanza BLOB NOT NULL, UNIQUE (number, device, class, id, type, peer)
 );
+-- stanzas that a device did not answer in time: at when, after how many seconds, how often; seq is
+-- the place in the queue, wrong holds a line for each answer that was none
+CREATE TABLE IF NOT EXISTS unanswered (
+    number TEXT NOT NULL, device INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL,
+    id TEXT NOT NULL, at REAL NOT NULL, seconds REAL NOT NULL, wrong TEXT NOT NULL,
+    times INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (number, device, seq)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS inbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, sender TEXT NOT NULL,
     id TEXT NOT NULL, chat TEXT NOT NULL, kind TEXT NOT NULL, text TEXT, at REAL NOT NULL,

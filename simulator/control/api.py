@@ -30,6 +30,7 @@ from starlette.routing import Route
 from simulator.contacts.devices import NoDeviceError
 from simulator.contacts.message_content import media_in
 from simulator.contacts.people import UnknownNumberError
+from simulator.control.answer_routes import AnswerRoutes
 from simulator.control.contact_routes import ContactRoutes
 from simulator.control.group_routes import GroupRoutes
 from simulator.control.phone_routes import PhoneRoutes
@@ -224,6 +225,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
     )
     endpoint = Callable[[Request], Awaitable[JSONResponse]]
     contacts, groups, phones = ContactRoutes(world), GroupRoutes(world), PhoneRoutes(world)
+    answers = AnswerRoutes(world)
     routes: list[tuple[str, endpoint, list[str]]] = [
         ("/", control.root, ["GET"]),
         ("/rotate", control.rotate, ["POST"]),
@@ -251,6 +253,9 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/groups/{id}", groups.group, ["GET"]),
         ("/groups/{id}/participants", groups.change, ["POST"]),
         ("/media/{id}", control.media, ["POST"]),
+        ("/answers", answers.answers, ["GET", "POST"]),
+        ("/unanswered", answers.unanswered, ["GET", "DELETE"]),
+        ("/strictness", answers.strictness, ["GET", "POST"]),
         ("/faults", control.faults, ["GET", "POST", "DELETE"]),
     ]
     return Starlette(

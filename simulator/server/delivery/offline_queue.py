@@ -74,8 +74,8 @@ class OfflineQueue:
     def holds(self, seq: int) -> bool:
         return self._store.row("SELECT 1 FROM queue WHERE seq = ?", seq) is not None
 
-    def acknowledge(self, device: DeviceKey, ack: Any) -> bool:
-        """Whether the client's `ack` named something that waited, which is then gone."""
+    def acknowledge(self, device: DeviceKey, ack: Any) -> list[int]:
+        """Removes what the client's `ack` names; returns the places that it had."""
         kind, to = text_of(ack, "class"), jid_of(ack, "to")
         if kind == "message":
             return self._remove(device, kind, text_of(ack, "id"), "")
@@ -90,12 +90,14 @@ class OfflineQueue:
             None if to is None else _peer(to, ack),
         )
 
-    def receive(self, device: DeviceKey, receipt: Any) -> bool:
-        """Whether the client's receipt named messages that waited, which are then gone."""
-        if text_of(receipt, "type") not in RECEIVED:
-            return False
-        removed = [self._remove(device, "message", one, "") for one in receipt_ids(receipt)]
-        return any(removed)
+    def receive(self, device: DeviceKey, kind: str, message_id: str) -> list[int]:
+        """Removes the message that a receipt of type `kind` is about, if it says that it is there.
+
+        Returns the places that it had.
+        """
+        if kind not in RECEIVED:
+            return []
+        return self._remove(device, "message", message_id, "")
 
     def counts(self, device: DeviceKey) -> dict[str, int]:
         """How many wait, by class."""
@@ -112,19 +114,17 @@ class OfflineQueue:
         stanza_id: str,
         type_: str,
         peer: str | None = None,
-    ) -> bool:
-        return (
-            self._store.execute(
-                "DELETE FROM queue WHERE number = ?1 AND device = ?2 AND class = ?3 AND id = ?4"
-                " AND type = ?5 AND (?6 IS NULL OR peer IN ('', ?6))",
-                *device,
-                kind,
-                stanza_id,
-                type_,
-                peer,
-            ).rowcount
-            > 0
+    ) -> list[int]:
+        removed = self._store.rows(
+            "DELETE FROM queue WHERE number = ?1 AND device = ?2 AND class = ?3 AND id = ?4"
+            " AND type = ?5 AND (?6 IS NULL OR peer IN ('', ?6)) RETURNING seq",
+            *device,
+            kind,
+            stanza_id,
+            type_,
+            peer,
         )
+        return [row["seq"] for row in removed]
 
 
 def _peer(address: Any, stanza: Any) -> str:
