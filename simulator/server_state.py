@@ -221,6 +221,7 @@ class World:
             speech=self.speech,
             media_retries=self.media_retries,
             unanswered=self.unanswered,
+            strictness=self.strictness,
             switchboard=self.switchboard,
         )
         self.dispatcher = Dispatcher(

@@ -53,11 +53,12 @@ CREATE TABLE IF NOT EXISTS prekeys (
     number TEXT NOT NULL, device INTEGER NOT NULL, id INTEGER NOT NULL, public BLOB NOT NULL,
     PRIMARY KEY (number, device, id)
 ) WITHOUT ROWID;
--- peer: whose receipt or notification it is, so that two devices' receipts of one message are two
+-- peer: whose receipt or notification it is, so that two devices' receipts of one message are two;
+-- type: of a message, which request for it anew this answers; asked: whether it was asked for anew
 CREATE TABLE IF NOT EXISTS queue (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, device INTEGER NOT NULL,
     class TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, peer TEXT NOT NULL,
-    stanza BLOB NOT NULL, UNIQUE (number, device, class, id, type, peer)
+    stanza BLOB NOT NULL, asked INTEGER NOT NULL DEFAULT 0, UNIQUE (number, device, class, id, type, peer)
 );
 -- stanzas that a device did not answer in time: at when, after how many seconds, how often; seq is
 -- the place in the queue, wrong holds a line for each answer that was none
@@ -146,7 +147,8 @@ REBUILT: Final[dict[str, str]] = {
     ),
     "companions": "INSERT INTO companions SELECT *, '' FROM companions_0",
     "queue": (
-        "INSERT INTO queue SELECT seq, number, device, class, id, type, '', stanza FROM queue_0"
+        "INSERT INTO queue (seq, number, device, class, id, type, peer, stanza)"
+        " SELECT seq, number, device, class, id, type, '', stanza FROM queue_0"
     ),
     "inbox": (
         "INSERT INTO decrypted SELECT number, sender, id, 0, deliveries, ciphertext FROM inbox_0;"
@@ -163,9 +165,13 @@ REBUILT: Final[dict[str, str]] = {
     ),
 }
 
-# From the second version, which knew texts alone. The message itself is empty in what it kept.
-ALTERED: Final = (
-    "ALTER TABLE inbox ADD COLUMN content BLOB NOT NULL DEFAULT x''",
-    "ALTER TABLE inbox ADD COLUMN fields TEXT NOT NULL DEFAULT '{}'",
-    "ALTER TABLE said ADD COLUMN content BLOB NOT NULL DEFAULT x''",
-)
+# What a file of each later version lacks. The second knew texts alone: the message itself is empty in
+# what it kept.
+ALTERED: Final[dict[int, tuple[str, ...]]] = {
+    1: (
+        "ALTER TABLE inbox ADD COLUMN content BLOB NOT NULL DEFAULT x''",
+        "ALTER TABLE inbox ADD COLUMN fields TEXT NOT NULL DEFAULT '{}'",
+        "ALTER TABLE said ADD COLUMN content BLOB NOT NULL DEFAULT x''",
+    ),
+    2: ("ALTER TABLE queue ADD COLUMN asked INTEGER NOT NULL DEFAULT 0",),
+}

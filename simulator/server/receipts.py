@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from simulator.server.delivery.offline_queue import OfflineQueue
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.delivery.unanswered import Unanswered
+    from simulator.server.strictness import Strictness
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -47,6 +48,7 @@ class Receipts:
         speech: Speech,
         media_retries: MediaRetries,
         unanswered: Unanswered,
+        strictness: Strictness,
         switchboard: Switchboard,
     ) -> None:
         self._store = store
@@ -57,6 +59,7 @@ class Receipts:
         self._speech = speech
         self._media_retries = media_retries
         self._unanswered = unanswered
+        self._strictness = strictness
         self._switchboard = switchboard
 
     def acked(self, connection: Connection, companion: Companion, ack: Any) -> None:
@@ -73,9 +76,7 @@ class Receipts:
         kind = text_of(receipt, "type")
         to = jid_of(receipt, "to")
         group = to if to is not None and to.server == GROUP_SERVER else None
-        for message_id in receipt_ids(receipt):
-            if self._unanswered.settles(connection, receipt, message_id):
-                self._removed(connection, self._queue.receive(companion.key, kind, message_id))
+        self._settle(connection, companion, kind, receipt)
         # In a group the receipt is about a member's message.
         author = to if group is None else jid_of(receipt, "participant")
         person = self._people.at(author)
@@ -98,6 +99,19 @@ class Receipts:
         if group is not None and author is not None:
             attrs["participant"] = author
         connection.send(Node("ack", attrs))
+
+    def _settle(
+        self, connection: Connection, companion: Companion, kind: str, receipt: Any
+    ) -> None:
+        """What the receipt removes from the queue."""
+        for message_id in receipt_ids(receipt):
+            if self._unanswered.settles(connection, receipt, message_id):
+                self._removed(connection, self._queue.receive(companion.key, kind, message_id))
+        if kind == "retry":
+            message_id = text_of(receipt, "id")
+            self._queue.ask(companion.key, message_id, stanzas.retry_count(receipt))
+            if not self._strictness.proper_answers:
+                self._removed(connection, self._queue.forget_asked(companion.key, message_id))
 
     def _ask_again(
         self, companion: Companion, number: str, author: Any, receipt: Any, group: Any

@@ -15,7 +15,7 @@ from simulator.server.companions import Companions
 from simulator.server.delivery.offline_queue import OfflineQueue
 from simulator.store import Store
 from simulator.store_tables import VERSION
-from simulator.wire.protocol import JID, Node
+from simulator.wire.protocol import JID, Node, encode
 
 
 @pytest.fixture
@@ -105,6 +105,7 @@ def test_a_file_of_the_second_version(path: Path) -> None:
     )
     for table, column in (("inbox", "content"), ("inbox", "fields"), ("said", "content")):
         store.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    store.execute("ALTER TABLE queue DROP COLUMN asked")
     store.execute("DROP TABLE groups")
     store.execute("PRAGMA user_version = 1")
     store.close()
@@ -116,6 +117,26 @@ def test_a_file_of_the_second_version(path: Path) -> None:
     assert row is not None
     assert said_content(row).conversation == "there"
     assert store.number("SELECT count(*) FROM groups") == 0
+    assert store.number("PRAGMA user_version") == VERSION
+    store.close()
+
+
+def test_a_file_of_the_third_version(path: Path) -> None:
+    """Its queue knows no requests for a message anew, and it kept nothing of what was late."""
+    store = Store(path)
+    queue, device = OfflineQueue(store), ("15550100001", 1)
+    stanza = Node("message", {"from": JID("15550100002"), "id": "M1"})
+    place = queue.put(device, stanza, encode(stanza))
+    store.execute("ALTER TABLE queue DROP COLUMN asked")
+    store.execute("DROP TABLE unanswered")
+    store.execute("PRAGMA user_version = 2")
+    store.close()
+    Store(path).close()
+    store = Store(path)
+    queue = OfflineQueue(store)
+    queue.ask(device, "M1", 1)
+    assert queue.acknowledge(device, Node("ack", {"class": "message", "id": "M1"})) == [place]
+    assert store.number("SELECT count(*) FROM unanswered") == 0
     assert store.number("PRAGMA user_version") == VERSION
     store.close()
 
