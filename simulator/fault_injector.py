@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from simulator.server.delivery.switchboard import CONFLICT_REPLACED
+from simulator.server.odd_stanzas import FAULTS as ODD_STANZAS
 from simulator.wire.protocol import Node
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.delivery.unanswered import Unanswered
     from simulator.server.logins import Logins
+    from simulator.server.odd_stanzas import OddStanzas
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -32,6 +34,7 @@ class FaultInjector:
         switchboard: Switchboard,
         unanswered: Unanswered,
         logins: Logins,
+        odd_stanzas: OddStanzas,
     ) -> None:
         self._store = store
         self._faults = faults
@@ -39,13 +42,23 @@ class FaultInjector:
         self._switchboard = switchboard
         self._unanswered = unanswered
         self._logins = logins
+        self._odd_stanzas = odd_stanzas
 
     def strike(self, fault: Fault) -> int:
-        """Applies an instant fault, or begins a lasting one; returns the number of sockets reached."""
+        """Applies an instant fault, or begins a lasting one; returns the number of sockets reached.
+
+        Of an odd stanza it is the number of devices that it waits for.
+        """
         if fault.lasts is not None:
             loop = asyncio.get_running_loop()
             fault.ends_at = loop.time() + fault.lasts
             loop.call_later(fault.lasts, self.clear, None, fault.id)
+        if fault.kind in ODD_STANZAS:
+            with self._store.transaction():
+                fault.struck += self._odd_stanzas.send(
+                    fault.kind, fault.account, device=fault.device, contact=fault.contact
+                )
+            return fault.struck
         connections = self._switchboard.of(fault.account, fault.device)
         actions: dict[str, Callable[[Connection], None]] = {
             "drop": lambda connection: connection.retire(),

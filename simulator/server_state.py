@@ -35,6 +35,7 @@ from simulator.server.groups.queries import GroupQueries
 from simulator.server.logins import Logins
 from simulator.server.messages import Messages
 from simulator.server.notifications import Notices
+from simulator.server.odd_stanzas import OddStanzas
 from simulator.server.prekeys import Prekeys
 from simulator.server.presence import Presence
 from simulator.server.queries import Queries
@@ -97,6 +98,14 @@ class World:
             notices=self.notices,
             switchboard=self.switchboard,
         )
+        self.odd_stanzas = OddStanzas(
+            people=self.people,
+            endpoints=self.endpoints,
+            companions=self.companions,
+            prekeys=self.prekeys,
+            switchboard=self.switchboard,
+            unanswered=self.unanswered,
+        )
         self.fault_injector = FaultInjector(
             store=self.store,
             faults=self.faults,
@@ -104,6 +113,7 @@ class World:
             switchboard=self.switchboard,
             unanswered=self.unanswered,
             logins=self.logins,
+            odd_stanzas=self.odd_stanzas,
         )
         self.device_changes = DeviceChanges(self.people, self.endpoints, self.devices, self.notices)
         self.sealed_content = SealedContent(self.store, self.people, self.media)

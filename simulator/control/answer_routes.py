@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import JSONResponse
 
-from simulator.control.requests import ProblemError, body_of, field
+from simulator.control.requests import ProblemError, body_of, field, optional
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -29,13 +29,19 @@ class AnswerRoutes:
         if request.method == "POST":
             body = await body_of(request)
             for name in body:
-                if name not in ("seconds", "own_copies"):
+                if name not in ("seconds", "own_copies", "unknown_tags"):
                     raise ProblemError(400, "unknown_field", f"unknown field {name!r}")
-            if "own_copies" in body:
-                unanswered.own_copies = field(body, "own_copies", bool)
+            unanswered.own_copies = optional(body, "own_copies", unanswered.own_copies)
+            unanswered.unknown_tags = optional(body, "unknown_tags", unanswered.unknown_tags)
             if "seconds" in body:
                 unanswered.change_seconds(_seconds(field(body, "seconds", (int, float))))
-        return JSONResponse({"seconds": unanswered.seconds, "own_copies": unanswered.own_copies})
+        return JSONResponse(
+            {
+                "seconds": unanswered.seconds,
+                "own_copies": unanswered.own_copies,
+                "unknown_tags": unanswered.unknown_tags,
+            }
+        )
 
     async def unanswered(self, request: Request) -> JSONResponse:
         """What clients did not answer: too late (`late`), or not yet (`open`); DELETE forgets."""

@@ -173,8 +173,9 @@ class Control:
         if request.method == "GET":
             return JSONResponse({"items": faults.everything(account, fault_id)})
         body = await body_of(request)
-        if isinstance(body.get("account"), str):
-            body["account"] = self._world.people.named(body["account"].lstrip("+")).number
+        for name in ("account", "contact"):
+            if isinstance(body.get(name), str):
+                body[name] = self._world.people.named(body[name].lstrip("+")).number
         fault = faults.request(body)
         reached = self._world.fault_injector.strike(fault)
         return JSONResponse({**fault.described(), "reached": reached}, status_code=201)
@@ -240,6 +241,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/contacts/{number}", contacts.change, ["POST"]),
         ("/contacts/{number}", contacts.contact, ["GET"]),
         ("/contacts/{number}/say", contacts.say, ["POST"]),
+        ("/contacts/{number}/status", contacts.status, ["POST"]),
         ("/contacts/{number}/devices", contacts.link, ["POST"]),
         ("/contacts/{number}/devices/{device:int}", contacts.unlink, ["DELETE"]),
         ("/contacts/{number}/reinstall", contacts.reinstall, ["POST"]),

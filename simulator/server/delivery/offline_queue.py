@@ -15,7 +15,7 @@ new one (whatsapp-rust 647).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from simulator.server.delivery.proper_answers import RECEIVED
 from simulator.wire.protocol import GROUP_SERVER, JID, decode, jid_of, text_of
@@ -23,6 +23,9 @@ from simulator.wire.protocol import GROUP_SERVER, JID, decode, jid_of, text_of
 if TYPE_CHECKING:
     from simulator.server.companions import DeviceKey
     from simulator.store import Store
+
+
+_MESSAGES: Final = ("message", "status")
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class OfflineQueue:
         A message that says which request it answers waits beside the one that it replaces; without
         that it takes its place.
         """
-        message = stanza.tag == "message"
+        message = stanza.tag in _MESSAGES
         return self._store.number(
             "INSERT INTO queue (number, device, class, id, type, peer, stanza)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -80,8 +83,8 @@ class OfflineQueue:
     def acknowledge(self, device: DeviceKey, ack: Any) -> list[int]:
         """Removes what the client's `ack` names; returns the places that it had."""
         kind, to = text_of(ack, "class"), jid_of(ack, "to")
-        if kind == "message":
-            return self._remove_message(device, text_of(ack, "id"), oldest_asked=True)
+        if kind in _MESSAGES:
+            return self._remove_message(device, kind, text_of(ack, "id"), oldest_asked=True)
         # WhatsApp Web leaves the type out when it acknowledges a new identity, and so does
         # whatsapp-rust (`is_encrypt_identity_notification`); whatsmeow repeats it.
         untyped = "encrypt" if kind == "notification" else ""
@@ -100,7 +103,7 @@ class OfflineQueue:
         """
         if kind not in RECEIVED:
             return []
-        return self._remove_message(device, message_id, oldest_asked=False)
+        return self._remove_message(device, "message", message_id, oldest_asked=False)
 
     def ask(self, device: DeviceKey, message_id: str, count: int) -> None:
         """Notes that the device asked for the message anew, for the `count`th time.
@@ -134,15 +137,15 @@ class OfflineQueue:
         return [row["seq"] for row in removed]
 
     def _remove_message(
-        self, device: DeviceKey, message_id: str, *, oldest_asked: bool
+        self, device: DeviceKey, kind: str, message_id: str, *, oldest_asked: bool
     ) -> list[int]:
         """Removes the message and its resends, or of those that were asked for anew the oldest."""
         removed = self._store.rows(
-            "DELETE FROM queue WHERE number = ?1 AND device = ?2 AND class = 'message' AND id = ?3"
-            " AND (NOT ?4 OR seq = coalesce((SELECT min(seq) FROM queue AS asked WHERE number = ?1"
-            " AND device = ?2 AND class = 'message' AND id = ?3 AND asked.asked), seq))"
-            " RETURNING seq",
+            "DELETE FROM queue WHERE number = ?1 AND device = ?2 AND class = ?3 AND id = ?4"
+            " AND (NOT ?5 OR seq = coalesce((SELECT min(seq) FROM queue AS asked WHERE number = ?1"
+            " AND device = ?2 AND class = ?3 AND id = ?4 AND asked.asked), seq)) RETURNING seq",
             *device,
+            kind,
             message_id,
             oldest_asked,
         )

@@ -76,6 +76,8 @@ class Unanswered:
         self.seconds = seconds
         self.own_copies = False
         """Whether own copies need a receipt of type `sender` (contested)."""
+        self.unknown_tags = False
+        """Whether a stanza of a tag that no client knows needs an answer (contested)."""
         self._store = store
         self._strictness = strictness
         self._ledgers: dict[Connection, _Ledger] = {}
