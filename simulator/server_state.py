@@ -89,7 +89,9 @@ class World:
         self.prekeys = Prekeys(self.people, self.endpoints, self.companions, self.notices)
         self.directory = Directory(self.people, self.devices)
         self.membership = Membership(self.groups, self.sender_keys, self.notices)
-        self.group_queries = GroupQueries(self.people, self.groups, self.membership)
+        self.group_queries = GroupQueries(
+            self.people, self.groups, self.membership, self.strictness
+        )
         self.logins = Logins(
             store=self.store,
             faults=self.faults,
@@ -221,6 +223,7 @@ class World:
             group_messages=self.group_messages,
             contacts=self.contacts,
             switchboard=self.switchboard,
+            strictness=self.strictness,
         )
         self.receipts = Receipts(
             store=self.store,

@@ -40,13 +40,14 @@ CREATE TABLE IF NOT EXISTS sessions (
     peer_device INTEGER NOT NULL, record TEXT NOT NULL,
     PRIMARY KEY (number, device, peer, peer_device)
 ) WITHOUT ROWID;
--- devices that clients linked by QR, with what they published
+-- devices that clients linked by QR, with what they published; shown_name: that of their presence
 CREATE TABLE IF NOT EXISTS companions (
     number TEXT NOT NULL, device INTEGER NOT NULL, noise BLOB NOT NULL, identity BLOB NOT NULL,
     registration INTEGER NOT NULL, skey_id INTEGER NOT NULL, skey BLOB NOT NULL,
     skey_signature BLOB NOT NULL, adv BLOB NOT NULL, key_index INTEGER NOT NULL,
     paired_at REAL NOT NULL, logins INTEGER NOT NULL DEFAULT 0,
     uploaded INTEGER NOT NULL DEFAULT 0, version TEXT NOT NULL DEFAULT '',
+    shown_name TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (number, device)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS prekeys (
@@ -67,11 +68,12 @@ CREATE TABLE IF NOT EXISTS unanswered (
     id TEXT NOT NULL, at REAL NOT NULL, seconds REAL NOT NULL, wrong TEXT NOT NULL,
     times INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (number, device, seq)
 ) WITHOUT ROWID;
+-- name: the sender's, as it came with the message
 CREATE TABLE IF NOT EXISTS inbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, sender TEXT NOT NULL,
     id TEXT NOT NULL, chat TEXT NOT NULL, kind TEXT NOT NULL, text TEXT, at REAL NOT NULL,
     content BLOB NOT NULL DEFAULT x'', fields TEXT NOT NULL DEFAULT '{}',
-    UNIQUE (number, sender, id)
+    name TEXT NOT NULL DEFAULT '', UNIQUE (number, sender, id)
 );
 CREATE INDEX IF NOT EXISTS inbox_order ON inbox (number, seq);
 CREATE INDEX IF NOT EXISTS inbox_id ON inbox (id);
@@ -145,7 +147,7 @@ REBUILT: Final[dict[str, str]] = {
         "INSERT INTO endpoints (number, device, identity, registration, skey_id, skey,"
         " skey_signature, next_prekey) SELECT * FROM endpoints_0"
     ),
-    "companions": "INSERT INTO companions SELECT *, '' FROM companions_0",
+    "companions": "INSERT INTO companions SELECT *, '', '' FROM companions_0",
     "queue": (
         "INSERT INTO queue (seq, number, device, class, id, type, peer, stanza)"
         " SELECT seq, number, device, class, id, type, '', stanza FROM queue_0"
@@ -173,5 +175,9 @@ ALTERED: Final[dict[int, tuple[str, ...]]] = {
         "ALTER TABLE inbox ADD COLUMN fields TEXT NOT NULL DEFAULT '{}'",
         "ALTER TABLE said ADD COLUMN content BLOB NOT NULL DEFAULT x''",
     ),
-    2: ("ALTER TABLE queue ADD COLUMN asked INTEGER NOT NULL DEFAULT 0",),
+    2: (
+        "ALTER TABLE queue ADD COLUMN asked INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE inbox ADD COLUMN name TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE companions ADD COLUMN shown_name TEXT NOT NULL DEFAULT ''",
+    ),
 }

@@ -143,6 +143,7 @@ class GroupSpeech:
                     text=text,
                     fields=fields | self._sealed_content.opened(content, speaker.number),
                     content=content.SerializeToString(),
+                    name=self._people.named(speaker.number).name,
                 )
                 self._group_messages.confirm(endpoint, speaker.number, message_id, group)
 

@@ -253,6 +253,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/accounts/{number}/prekeys", control.prekeys, ["POST"]),
         ("/groups", groups.make, ["POST"]),
         ("/groups/{id}", groups.group, ["GET"]),
+        ("/groups/{id}", groups.readdress, ["POST"]),
         ("/groups/{id}/participants", groups.change, ["POST"]),
         ("/media/{id}", control.media, ["POST"]),
         ("/answers", answers.answers, ["GET", "POST"]),

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Groups
     from simulator.server.groups.messages import GroupMessages
+    from simulator.server.strictness import Strictness
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
 log = structlog.get_logger()
 
+NAMELESS: Final = "-"
 MAX_DEVICES: Final = 256
 """Of one fan-out; each costs an encryption at its other end."""
 
@@ -48,6 +50,7 @@ class Messages:
         group_messages: GroupMessages,
         contacts: Contacts,
         switchboard: Switchboard,
+        strictness: Strictness,
     ) -> None:
         self._store = store
         self._faults = faults
@@ -59,6 +62,7 @@ class Messages:
         self._group_messages = group_messages
         self._contacts = contacts
         self._switchboard = switchboard
+        self._strictness = strictness
 
     def accept(self, connection: Connection, companion: Companion, message: Any) -> None:
         """Routes within the caller's transaction; the ack leaves after its commit."""
@@ -94,8 +98,14 @@ class Messages:
                 message=message,
                 chat=chat,
                 server=server,
-                push_name=connection.push_name,
+                push_name=self._shown_name(connection, companion),
             )
+
+    def _shown_name(self, connection: Connection, companion: Companion) -> str:
+        """The sender's name as others see it (whatsmeow `presence.go` SendPresence)."""
+        if self._strictness.shown_names:
+            return companion.shown_name or NAMELESS
+        return connection.push_name or self._people.named(companion.number).name
 
     def _to_group(
         self, connection: Connection, companion: Companion, message: Any, to: Any
@@ -109,8 +119,11 @@ class Messages:
             self._ack(connection, companion, message, {"error": 403})
             return
         groups = self._group_messages
+        if self._strictness.group_addresses and groups.stale(group, message):
+            self._ack(connection, companion, message, {"error": 421})
+            return
         self._ack(connection, companion, message, groups.hash(group, message))
-        groups.route(companion, message, group, connection.push_name)
+        groups.route(companion, message, group, self._shown_name(connection, companion))
 
     def _chat(self, companion: Companion, message: Any, to: Any) -> Any:
         """The address of the chat that the message belongs to.
@@ -167,6 +180,7 @@ class Messages:
                     chat=chat,
                     device_identity=None if identity is None else identity.content_bytes(),
                     server=server,
+                    name=push_name,
                 )
             return
         content = [Node("enc", dict(enc.attrs), enc.content)]
@@ -183,8 +197,7 @@ class Messages:
         stanza.attrs["type"] = text_of(message, "type") or "text"
         if "edit" in message.attrs:
             stanza.attrs["edit"] = message.attrs["edit"]
-        if push_name:
-            stanza.attrs["notify"] = push_name
+        stanza.attrs["notify"] = push_name
         self._switchboard.deliver(companion.key, stanza)
 
     def _hash(

@@ -63,7 +63,9 @@ class Presence:
             return
         kind = text_of(stanza, "type") or "available"
         if kind in ("available", "unavailable"):
-            connection.push_name = str(stanza.attrs.get("name", connection.push_name))
+            connection.push_name = text_of(stanza, "name") or connection.push_name
+            if "name" in stanza.attrs:
+                self._companions.show_name(companion, text_of(stanza, "name"))
             self._now(companion.key, online=kind == "available")
             return
         to = jid_of(stanza, "to")

@@ -7,26 +7,33 @@ from typing import TYPE_CHECKING, Any
 from simulator.server.groups.group import NoGroupError
 from simulator.server.groups.nodes import group_node
 from simulator.server.query_errors import QueryError
-from simulator.wire.protocol import GROUP_SERVER, Node, jid_of, text_of
+from simulator.wire.protocol import GROUP_SERVER, JID, Node, jid_of, text_of
 
 if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.server.companions import Companion
     from simulator.server.groups.group import Group, Groups
     from simulator.server.groups.membership import Membership
+    from simulator.server.strictness import Strictness
 
 
 class GroupQueries:
     """Answers `w:g2` queries within their caller's transaction."""
 
-    def __init__(self, people: People, groups: Groups, membership: Membership) -> None:
+    def __init__(
+        self, people: People, groups: Groups, membership: Membership, strictness: Strictness
+    ) -> None:
         self._people = people
         self._groups = groups
         self._membership = membership
+        self._strictness = strictness
 
     def answer(self, companion: Companion, query: Any) -> list[Any]:
         """The content of the answer. Raises QueryError."""
         to = jid_of(query, "to")
+        if self._strictness.group_addresses and not isinstance(query.attrs.get("to"), JID):
+            # whatsmeow `types.GroupServerJID`, whatsapp-rust `Jid::new("", Server::Group)`
+            raise QueryError(400, "bad-request")
         people = self._people
         if query.get_child("participating") is not None:
             groups = self._groups.of(companion.number)

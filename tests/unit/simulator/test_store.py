@@ -17,6 +17,9 @@ from simulator.store import Store
 from simulator.store_tables import VERSION
 from simulator.wire.protocol import JID, Node, encode
 
+ADDED = (("queue", "asked"), ("inbox", "name"), ("companions", "shown_name"))
+"""What the third version lacked."""
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -105,7 +108,8 @@ def test_a_file_of_the_second_version(path: Path) -> None:
     )
     for table, column in (("inbox", "content"), ("inbox", "fields"), ("said", "content")):
         store.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-    store.execute("ALTER TABLE queue DROP COLUMN asked")
+    for table, column in ADDED:
+        store.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
     store.execute("DROP TABLE groups")
     store.execute("PRAGMA user_version = 1")
     store.close()
@@ -127,7 +131,8 @@ def test_a_file_of_the_third_version(path: Path) -> None:
     queue, device = OfflineQueue(store), ("15550100001", 1)
     stanza = Node("message", {"from": JID("15550100002"), "id": "M1"})
     place = queue.put(device, stanza, encode(stanza))
-    store.execute("ALTER TABLE queue DROP COLUMN asked")
+    for table, column in ADDED:
+        store.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
     store.execute("DROP TABLE unanswered")
     store.execute("PRAGMA user_version = 2")
     store.close()
@@ -153,7 +158,7 @@ def test_a_file_of_the_first_version(path: Path) -> None:
     (item,) = Inbox(store).received(friend.number)
     assert (item["text"], item["deliveries"], item["devices"]) == ("hello", 2, [0])
     (companion,) = Companions(store).of("15550100001")
-    assert (companion.logins, companion.version) == (4, "")
+    assert (companion.logins, companion.version, companion.shown_name) == (4, "", "")
     phone = Endpoints(store).phone(friend.number)
     assert (phone.registration, phone.adv, phone.key_index) == (77, b"", 0)
     queue = OfflineQueue(store)
