@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -220,6 +220,42 @@ class Simulator:
         """The account's phone tells of what was; the answer has the messages' `ids`."""
         made: dict[str, Any] = await self._call("POST", f"/phones/{account}/history", **told)
         return made
+
+    async def strict(self, *rules: str) -> None:
+        """Puts rules of WhatsApp's in force."""
+        await self._call("POST", "/strictness", **dict.fromkeys(rules, True))
+
+    async def answers(self, **changes: Any) -> None:
+        """How long clients have to answer (`seconds`), and what an answer is."""
+        await self._call("POST", "/answers", **changes)
+
+    async def late(self) -> list[dict[str, Any]]:
+        """What clients did not answer in time."""
+        found: list[dict[str, Any]] = (await self._call("GET", "/unanswered"))["late"]
+        return found
+
+    async def owed(self, seconds: float = 5.0) -> list[tuple[str, list[str]]]:
+        """What the account's devices did not answer within `seconds`, and what was held against it.
+
+        Receipts of people's come after a while, and are waited for.
+        """
+        with suppress(AssertionError):
+            await until(lambda: self._idle(ACCOUNT), seconds)
+        report = await self._call("GET", "/unanswered?wait=0.01")
+        return [(one["kind"], one["wrong"]) for state in report.values() for one in state]
+
+    async def _idle(self, account: str) -> bool:
+        return bool((await self.account(account))["unacknowledged"] == 0)
+
+    async def shows(self, contact: str, text: str, account: str = ACCOUNT) -> str:
+        """The contact shows the account a status; its id."""
+        return str(
+            (await self._call("POST", f"/contacts/{contact}/status", to=account, text=text))["id"]
+        )
+
+    async def readdress(self, group: str, mode: str) -> None:
+        """Members are addressed by `mode` from now on, and nobody is told."""
+        await self._call("POST", f"/groups/{group}", addressing=mode)
 
     async def heal(self) -> None:
         await self._call("DELETE", "/faults")
