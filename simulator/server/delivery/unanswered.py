@@ -206,15 +206,14 @@ class Unanswered:
         if ledger.timer is not None:
             ledger.timer.cancel()
         loop = asyncio.get_running_loop()
-        ledger.timer = loop.call_at(due, self._look, connection, ledger)
+        ledger.timer = loop.call_at(due, self._look, connection, ledger, due)
 
-    def _look(self, connection: Connection, ledger: _Ledger) -> None:
+    def _look(self, connection: Connection, ledger: _Ledger, due: float) -> None:
         """Closes the stream where the oldest stanza is late, or waits for it."""
-        loop, due = asyncio.get_running_loop(), ledger.timer
-        now, ledger.timer = loop.time(), None
+        now, ledger.timer = asyncio.get_running_loop().time(), None
         if connection.retired:
             return
-        if due is not None and now - due.when() > _LATE_LOOP:
+        if now - due > _LATE_LOOP:
             # The process stood still: answers may lie in the buffers.
             self.restart(connection)
             return
