@@ -35,6 +35,7 @@ from actors.media.directory import DirectoryStore
 from actors.messages.content import Text
 from tests.plain_http import NO_AUTHORITIES
 from tests.processes import forked
+from tests.run import answers
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -75,9 +76,11 @@ class Simulator:
         self.process = process
         self.ws_url = ready["ws_url"]
         self.root_key = ready["root_key"]
+        self.control_url = ready["control_url"]
         self.control = httpx.AsyncClient(
-            base_url=ready["control_url"], timeout=30, verify=NO_AUTHORITIES
+            base_url=self.control_url, timeout=30, verify=NO_AUTHORITIES
         )
+        answers.CHECK.watch(self.control_url)
         self.media_authority = httpx.get(ready["control_url"], verify=NO_AUTHORITIES).json()[
             "media_authority"
         ]
@@ -107,6 +110,7 @@ class Simulator:
         return cls(process, json.loads(process.stdout.readline()))
 
     async def stop(self) -> None:
+        await asyncio.to_thread(answers.CHECK.end, self.control_url)
         await self.control.aclose()
         self.process.terminate()
         try:
@@ -357,6 +361,8 @@ async def device(
     running = asyncio.create_task(made.run())
     try:
         yield made
+        # A socket that is closed owes nothing.
+        await asyncio.to_thread(answers.CHECK.ask, simulator.control_url)
     finally:
         await engine.close()
         await asyncio.wait_for(running, PATIENCE)

@@ -153,6 +153,7 @@ async def test_a_copy_of_another_own_device(
         assert await simulator.owed() == []
 
 
+@pytest.mark.leaves_unanswered("message")
 async def test_a_stream_that_is_closed_for_a_missing_answer_opens_again(
     simulator: Simulator, phone: Device
 ) -> None:
