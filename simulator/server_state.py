@@ -40,7 +40,6 @@ from simulator.server.prekeys import Prekeys
 from simulator.server.presence import Presence
 from simulator.server.queries import Queries
 from simulator.server.receipts import Receipts
-from simulator.server.strictness import Strictness
 from simulator.server.usync import Directory
 from simulator.store import Store
 from simulator.wire.connection import Connection
@@ -74,8 +73,7 @@ class World:
         self.inbox = Inbox(self.store)
         self.sent = SentMessages(self.store)
         self.media = MediaStore(self.store, data / "media")
-        self.strictness = Strictness()
-        self.unanswered = Unanswered(self.store, self.strictness, answer_seconds)
+        self.unanswered = Unanswered(self.store, answer_seconds)
         self.switchboard = Switchboard(self.store, self.queue, self.faults, self.unanswered)
         self.devices = Devices(self.people, self.endpoints, self.companions)
         self.notices = Notices(
@@ -89,9 +87,7 @@ class World:
         self.prekeys = Prekeys(self.people, self.endpoints, self.companions, self.notices)
         self.directory = Directory(self.people, self.devices)
         self.membership = Membership(self.groups, self.sender_keys, self.notices)
-        self.group_queries = GroupQueries(
-            self.people, self.groups, self.membership, self.strictness
-        )
+        self.group_queries = GroupQueries(self.people, self.groups, self.membership)
         self.logins = Logins(
             store=self.store,
             faults=self.faults,
@@ -223,7 +219,6 @@ class World:
             group_messages=self.group_messages,
             contacts=self.contacts,
             switchboard=self.switchboard,
-            strictness=self.strictness,
         )
         self.receipts = Receipts(
             store=self.store,
@@ -234,7 +229,6 @@ class World:
             speech=self.speech,
             media_retries=self.media_retries,
             unanswered=self.unanswered,
-            strictness=self.strictness,
             switchboard=self.switchboard,
         )
         self.dispatcher = Dispatcher(

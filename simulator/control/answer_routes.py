@@ -1,8 +1,7 @@
-"""The control API's part about clients' answers to stanzas, and how strictly they are judged."""
+"""The control API's part about clients' answers to stanzas."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from starlette.responses import JSONResponse
@@ -18,7 +17,7 @@ _MAX_SECONDS: Final = 86400.0
 
 
 class AnswerRoutes:
-    """Endpoints /answers, /unanswered and /strictness."""
+    """Endpoints /answers and /unanswered."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -58,19 +57,6 @@ class AnswerRoutes:
                 raise ProblemError(400, "bad_seconds", "wait must be seconds") from error
             await unanswered.settled(account, _seconds(seconds))
         return JSONResponse({"late": unanswered.late(account), "open": unanswered.open(account)})
-
-    async def strictness(self, request: Request) -> JSONResponse:
-        """Which rules are in force for everyone; POST changes some."""
-        strictness = self._world.strictness
-        if request.method == "POST":
-            body = await body_of(request)
-            for name in body:
-                if name not in asdict(strictness):
-                    raise ProblemError(400, "unknown_field", f"unknown rule {name!r}")
-                field(body, name, bool)
-            for name, value in body.items():
-                setattr(strictness, name, value)
-        return JSONResponse(asdict(strictness))
 
 
 def _seconds(given: float) -> float:

@@ -258,7 +258,6 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/media/{id}", control.media, ["POST"]),
         ("/answers", answers.answers, ["GET", "POST"]),
         ("/unanswered", answers.unanswered, ["GET", "DELETE"]),
-        ("/strictness", answers.strictness, ["GET", "POST"]),
         ("/faults", control.faults, ["GET", "POST", "DELETE"]),
     ]
     return Starlette(

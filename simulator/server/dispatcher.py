@@ -63,7 +63,6 @@ class Dispatcher:
         # What came before this login is handled before it: from then on nothing of the device's
         # old socket counts (G6).
         self._handle_all()
-        connection.push_name = payload.push_name
         if payload.HasField("device_pairing_data"):
             connection.registration = payload.device_pairing_data
             self._pairing.offer(connection)
@@ -131,7 +130,7 @@ class Dispatcher:
             case "ack":
                 self._receipts.acked(connection, companion, stanza)
             case "presence" | "chatstate":
-                self._presence.accept(connection, companion, stanza)
+                self._presence.accept(companion, stanza)
             case _:
                 # ib, call …: nothing that the server answers
                 pass

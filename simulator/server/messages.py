@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Groups
     from simulator.server.groups.messages import GroupMessages
-    from simulator.server.strictness import Strictness
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
 log = structlog.get_logger()
 
 NAMELESS: Final = "-"
+"""Name of an account that sent none with a presence (whatsmeow `presence.go` SendPresence)."""
 MAX_DEVICES: Final = 256
 """Of one fan-out; each costs an encryption at its other end."""
 
@@ -50,7 +50,6 @@ class Messages:
         group_messages: GroupMessages,
         contacts: Contacts,
         switchboard: Switchboard,
-        strictness: Strictness,
     ) -> None:
         self._store = store
         self._faults = faults
@@ -62,7 +61,6 @@ class Messages:
         self._group_messages = group_messages
         self._contacts = contacts
         self._switchboard = switchboard
-        self._strictness = strictness
 
     def accept(self, connection: Connection, companion: Companion, message: Any) -> None:
         """Routes within the caller's transaction; the ack leaves after its commit."""
@@ -98,14 +96,8 @@ class Messages:
                 message=message,
                 chat=chat,
                 server=server,
-                push_name=self._shown_name(connection, companion),
+                push_name=companion.shown_name or NAMELESS,
             )
-
-    def _shown_name(self, connection: Connection, companion: Companion) -> str:
-        """The sender's name as others see it (whatsmeow `presence.go` SendPresence)."""
-        if self._strictness.shown_names:
-            return companion.shown_name or NAMELESS
-        return connection.push_name or self._people.named(companion.number).name
 
     def _to_group(
         self, connection: Connection, companion: Companion, message: Any, to: Any
@@ -119,11 +111,11 @@ class Messages:
             self._ack(connection, companion, message, {"error": 403})
             return
         groups = self._group_messages
-        if self._strictness.group_addresses and groups.stale(group, message):
+        if groups.stale(group, message):
             self._ack(connection, companion, message, {"error": 421})
             return
         self._ack(connection, companion, message, groups.hash(group, message))
-        groups.route(companion, message, group, self._shown_name(connection, companion))
+        groups.route(companion, message, group, companion.shown_name or NAMELESS)
 
     def _chat(self, companion: Companion, message: Any, to: Any) -> Any:
         """The address of the chat that the message belongs to.

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from simulator.server.delivery.offline_queue import OfflineQueue
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.delivery.unanswered import Unanswered
-    from simulator.server.strictness import Strictness
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -48,7 +47,6 @@ class Receipts:
         speech: Speech,
         media_retries: MediaRetries,
         unanswered: Unanswered,
-        strictness: Strictness,
         switchboard: Switchboard,
     ) -> None:
         self._store = store
@@ -59,7 +57,6 @@ class Receipts:
         self._speech = speech
         self._media_retries = media_retries
         self._unanswered = unanswered
-        self._strictness = strictness
         self._switchboard = switchboard
 
     def acked(self, connection: Connection, companion: Companion, ack: Any) -> None:
@@ -110,8 +107,6 @@ class Receipts:
         if kind == "retry":
             message_id = text_of(receipt, "id")
             self._queue.ask(companion.key, message_id, stanzas.retry_count(receipt))
-            if not self._strictness.proper_answers:
-                self._removed(connection, self._queue.forget_asked(companion.key, message_id))
 
     def _ask_again(
         self, companion: Companion, number: str, author: Any, receipt: Any, group: Any

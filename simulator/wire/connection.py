@@ -64,7 +64,6 @@ class Connection:
         self.device: tuple[str, int] | None = None
         self.registration: Any = None
         self.client_static = b""
-        self.push_name = ""
         self.handshake = ""
         self.active = False
         self.retired = False

@@ -15,14 +15,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _strict(simulator: Simulator) -> Iterator[None]:
-    """The server counts proper answers alone."""
-    simulator.post("/strictness", proper_answers=True)
-    try:
-        yield
-    finally:
-        simulator.post("/strictness", proper_answers=False)
-        simulator.post("/answers", own_copies=False, unknown_tags=False)
+def _uncontested(simulator: Simulator) -> Iterator[None]:
+    yield
+    simulator.post("/answers", own_copies=False, unknown_tags=False)
 
 
 def owed(simulator: Simulator, number: str) -> list[tuple[str, list[str]]]:

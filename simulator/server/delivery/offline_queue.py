@@ -126,16 +126,6 @@ class OfflineQueue:
         )
         return {row["class"]: row["n"] for row in rows}
 
-    def forget_asked(self, device: DeviceKey, message_id: str) -> list[int]:
-        """Removes what was asked for anew, for lenient servers; returns the places that it had."""
-        removed = self._store.rows(
-            "DELETE FROM queue WHERE number = ? AND device = ? AND class = 'message' AND id = ?"
-            " AND asked RETURNING seq",
-            *device,
-            message_id,
-        )
-        return [row["seq"] for row in removed]
-
     def _remove_message(
         self, device: DeviceKey, kind: str, message_id: str, *, oldest_asked: bool
     ) -> list[int]:

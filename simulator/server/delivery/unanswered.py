@@ -20,7 +20,6 @@ from simulator.wire.protocol import Node, text_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from simulator.server.strictness import Strictness
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -70,16 +69,13 @@ class Unanswered:
     they are no client that did not answer.
     """
 
-    def __init__(
-        self, store: Store, strictness: Strictness, seconds: float = ANSWER_SECONDS
-    ) -> None:
+    def __init__(self, store: Store, seconds: float = ANSWER_SECONDS) -> None:
         self.seconds = seconds
         self.own_copies = False
         """Whether own copies need a receipt of type `sender` (contested)."""
         self.unknown_tags = False
         """Whether a stanza of a tag that no client knows needs an answer (contested)."""
         self._store = store
-        self._strictness = strictness
         self._ledgers: dict[Connection, _Ledger] = {}
         self._changed = asyncio.Event()
 
@@ -117,7 +113,7 @@ class Unanswered:
         if not reasons:
             return True
         nearest.wrong.append(", ".join(reasons))
-        return not self._strictness.proper_answers
+        return False
 
     def answered(self, connection: Connection, seqs: Sequence[int]) -> None:
         """Forgets what was removed from the queue."""

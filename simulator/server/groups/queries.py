@@ -14,24 +14,20 @@ if TYPE_CHECKING:
     from simulator.server.companions import Companion
     from simulator.server.groups.group import Group, Groups
     from simulator.server.groups.membership import Membership
-    from simulator.server.strictness import Strictness
 
 
 class GroupQueries:
     """Answers `w:g2` queries within their caller's transaction."""
 
-    def __init__(
-        self, people: People, groups: Groups, membership: Membership, strictness: Strictness
-    ) -> None:
+    def __init__(self, people: People, groups: Groups, membership: Membership) -> None:
         self._people = people
         self._groups = groups
         self._membership = membership
-        self._strictness = strictness
 
     def answer(self, companion: Companion, query: Any) -> list[Any]:
         """The content of the answer. Raises QueryError."""
         to = jid_of(query, "to")
-        if self._strictness.group_addresses and not isinstance(query.attrs.get("to"), JID):
+        if not isinstance(query.attrs.get("to"), JID):
             # whatsmeow `types.GroupServerJID`, whatsapp-rust `Jid::new("", Server::Group)`
             raise QueryError(400, "bad-request")
         people = self._people

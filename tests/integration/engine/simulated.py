@@ -225,10 +225,6 @@ class Simulator:
         made: dict[str, Any] = await self._call("POST", f"/phones/{account}/history", **told)
         return made
 
-    async def strict(self, *rules: str) -> None:
-        """Puts rules of WhatsApp's in force."""
-        await self._call("POST", "/strictness", **dict.fromkeys(rules, True))
-
     async def answers(self, **changes: Any) -> None:
         """How long clients have to answer (`seconds`), and what an answer is."""
         await self._call("POST", "/answers", **changes)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def phone(simulator: Simulator, tmp_path: Path) -> AsyncIterator[Device]:
-    await simulator.strict("proper_answers")
     async with device(simulator, tmp_path) as made:
         await pair(simulator, made)
         await simulator.say(CONTACT, ACCOUNT, "before")

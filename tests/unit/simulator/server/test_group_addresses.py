@@ -33,18 +33,8 @@ async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
     return await paired(NUMBER)
 
 
-@pytest.mark.parametrize(
-    ("strict", "to", "code"),
-    [
-        (False, "g.us", None),
-        (True, "g.us", "400"),
-        (True, JID("", GROUP_SERVER), None),
-    ],
-)
-async def test_queries_about_groups_go_to_a_jid(
-    device: Device, http: httpx.AsyncClient, strict: bool, to: Any, code: str | None
-) -> None:
-    await http.post("/strictness", json={"group_addresses": strict})
+@pytest.mark.parametrize(("to", "code"), [("g.us", "400"), (JID("", GROUP_SERVER), None)])
+async def test_queries_about_groups_go_to_a_jid(device: Device, to: Any, code: str | None) -> None:
     attrs = {"to": to, "xmlns": "w:g2", "type": "get", "id": "q"}
     await device.send(Node("iq", attrs, [Node("participating")]))
     answer = await device.next("iq")
@@ -77,14 +67,11 @@ async def test_a_stale_addressing_mode_is_refused(
     other = "lid" if first == "pn" else "pn"
     with world.store.transaction():
         group = world.groups.make("Us", FRIEND, [NUMBER], SERVERS[first])
-    await http.post("/strictness", json={"group_addresses": True})
     assert await writes(device, group, first, declared=declared) is None
     changed = await http.post(f"/groups/{group.id}", json={"addressing": other})
     assert changed.json()["addressing"] == other
     assert await writes(device, group, first, declared=declared) == "421"
     assert await writes(device, group, other, declared=declared) is None
-    await http.post("/strictness", json={"group_addresses": False})
-    assert await writes(device, group, first, declared=declared) is None
 
 
 @pytest.mark.parametrize("body", [{"addressing": "mail"}, {}, {"addressing": 1}])

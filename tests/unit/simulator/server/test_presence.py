@@ -178,7 +178,6 @@ async def test_strangers_see_the_name_of_a_presence_alone(
 ) -> None:
     """Kept for the device: also after another login, and when a presence says none."""
     other = await paired(OTHER)
-    await http.post("/strictness", json={"shown_names": True})
 
     async def seen(number: int) -> list[str]:
         await device.send(await device.message(FRIEND, "hello", f"M{number}"))
@@ -194,5 +193,3 @@ async def test_strangers_see_the_name_of_a_presence_alone(
     await device.close()
     await device.login()
     assert await seen(3) == ["Me", "Me"]
-    await http.post("/strictness", json={"shown_names": False})
-    assert await seen(4) == ["Person 0001", "Person 0001"]

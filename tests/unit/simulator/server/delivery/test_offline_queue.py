@@ -147,7 +147,7 @@ def test_a_receipt_removes_the_resends_as_well(queue: OfflineQueue) -> None:
     assert queue.receive(DEVICE, "inactive", "M1") == places
 
 
-def test_the_same_request_twice_marks_what_it_is_about_alone(queue: OfflineQueue) -> None:
+def test_the_same_request_twice_leaves_the_resend(queue: OfflineQueue) -> None:
     """A message that came twice is asked for twice; its resend was not."""
     old = put(queue, message("M1"))
     queue.ask(DEVICE, "M1", 1)

@@ -19,8 +19,7 @@ NUMBER, FRIEND = "15550100001", "15550100002"
 
 
 @pytest.fixture
-async def device(paired: Callable[[str], Awaitable[Device]], world: World) -> Device:
-    world.strictness.proper_answers = True
+async def device(paired: Callable[[str], Awaitable[Device]]) -> Device:
     return await paired(NUMBER)
 
 
