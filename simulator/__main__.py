@@ -11,6 +11,7 @@ import structlog
 import uvloop
 
 from simulator.listeners import run
+from simulator.server.delivery.unanswered import ANSWER_SECONDS
 
 
 def _port(value: str) -> int:
@@ -29,6 +30,12 @@ def main() -> int:
         "--media-port", type=_port, default=0, help="HTTPS port of the media servers, 0 = any"
     )
     parser.add_argument("--data", type=Path, required=True, help="directory of the state")
+    parser.add_argument(
+        "--answer-seconds",
+        type=float,
+        default=ANSWER_SECONDS,
+        help="how long a client has to answer a stanza",
+    )
     options = parser.parse_args()
     structlog.configure(
         processors=[
@@ -41,7 +48,8 @@ def main() -> int:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
     try:
-        uvloop.run(run(options.port, options.control_port, options.media_port, options.data))
+        ports = (options.port, options.control_port, options.media_port)
+        uvloop.run(run(*ports, options.data, answer_seconds=options.answer_seconds))
     except OSError as error:
         print(f"simulator: {error}", file=sys.stderr)  # noqa: T201 - the reason, for a person
         return 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from simulator.server.switchboard import CONFLICT_REPLACED
+from simulator.server.delivery.switchboard import CONFLICT_REPLACED
+from simulator.server.odd_stanzas import FAULTS as ODD_STANZAS
 from simulator.wire.protocol import Node
 
 if TYPE_CHECKING:
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
 
     from simulator.faults import Fault, Faults
     from simulator.server.companions import Companions
+    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.unanswered import Unanswered
     from simulator.server.logins import Logins
-    from simulator.server.switchboard import Switchboard
+    from simulator.server.odd_stanzas import OddStanzas
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -29,20 +32,33 @@ class FaultInjector:
         faults: Faults,
         companions: Companions,
         switchboard: Switchboard,
+        unanswered: Unanswered,
         logins: Logins,
+        odd_stanzas: OddStanzas,
     ) -> None:
         self._store = store
         self._faults = faults
         self._companions = companions
         self._switchboard = switchboard
+        self._unanswered = unanswered
         self._logins = logins
+        self._odd_stanzas = odd_stanzas
 
     def strike(self, fault: Fault) -> int:
-        """Applies an instant fault, or begins a lasting one; returns the number of sockets reached."""
+        """Applies an instant fault, or begins a lasting one; returns the number of sockets reached.
+
+        Of an odd stanza it is the number of devices that it waits for.
+        """
         if fault.lasts is not None:
             loop = asyncio.get_running_loop()
             fault.ends_at = loop.time() + fault.lasts
             loop.call_later(fault.lasts, self.clear, None, fault.id)
+        if fault.kind in ODD_STANZAS:
+            with self._store.transaction():
+                fault.struck += self._odd_stanzas.send(
+                    fault.kind, fault.account, device=fault.device, contact=fault.contact
+                )
+            return fault.struck
         connections = self._switchboard.of(fault.account, fault.device)
         actions: dict[str, Callable[[Connection], None]] = {
             "drop": lambda connection: connection.retire(),
@@ -75,6 +91,7 @@ class FaultInjector:
             if fault.kind == "freeze" and not self._faults.frozen(fault.account):
                 for connection in self._switchboard.of(fault.account):
                     connection.thaw()
+                    self._unanswered.restart(connection)
             if fault.kind == "reorder":
                 self._switchboard.release(fault.account, fault.device)
         return len(ended)

@@ -14,7 +14,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 # Strike open sockets once, at the moment they are asked for.
-INSTANT: Final = ("drop", "abort", "stream_error", "logout", "replaced")
+INSTANT: Final = (
+    "drop",
+    "abort",
+    "stream_error",
+    "logout",
+    "replaced",
+    "unparsable",  # a message that cannot be parsed waits for each device
+    "no_protobuf",  # a message of `contact`'s decrypts to what is none
+    "unknown_tag",  # a stanza of a tag that no client knows
+)
 # Wait for their moment.
 RULES: Final = (
     "withhold_acks",  # the server accepts a message and says nothing
@@ -42,6 +51,7 @@ _FIELDS: Final[dict[str, tuple[type, ...]]] = {
     "account": (str,),
     "kind": (str,),
     "device": (int,),
+    "contact": (str,),
     "count": (int,),
     "seconds": (int, float),
     "code": (int,),
@@ -79,6 +89,7 @@ class Fault:
     account: str
     kind: str
     device: int | None = None
+    contact: str | None = None
     left: int | None = None
     seconds: float | None = None
     code: int | None = None

@@ -19,6 +19,7 @@ from websockets.asyncio.server import serve
 from simulator.control.api import application
 from simulator.media.certificate import certified
 from simulator.media.routes import media_application
+from simulator.server.delivery.unanswered import ANSWER_SECONDS
 from simulator.server_state import World
 
 if TYPE_CHECKING:
@@ -66,11 +67,19 @@ def _again(port: int, world: World) -> socket.socket:
     return bound
 
 
-async def run(port: int, control_port: int, media_port: int, data: Path) -> None:
+async def run(
+    port: int,
+    control_port: int,
+    media_port: int,
+    data: Path,
+    *,
+    answer_seconds: float = ANSWER_SECONDS,
+) -> None:
     """Serves until SIGTERM or SIGINT. Prints one JSON line on stdout once all doors are open.
 
     Port 0 lets the system choose, of the media servers the port that they had before if it can be
-    had: clients keep it. Raises OSError when a port is taken.
+    had: clients keep it. A client has `answer_seconds` to answer a stanza. Raises OSError when a port
+    is taken.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -79,7 +88,7 @@ async def run(port: int, control_port: int, media_port: int, data: Path) -> None
     ws_socket, control_socket = _bound(port), _bound(control_port)
     ws_url = f"ws://{HOST}:{ws_socket.getsockname()[1]}/ws/chat"
     control_url = f"http://{HOST}:{control_socket.getsockname()[1]}"
-    world = World(data)
+    world = World(data, answer_seconds=answer_seconds)
     media_socket = _again(media_port, world)
     world.media.host = f"{HOST}:{media_socket.getsockname()[1]}"
     authority, certificate = certified(data, HOST)

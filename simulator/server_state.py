@@ -24,6 +24,9 @@ from simulator.phones.code_pairing import Linking
 from simulator.phones.history import History
 from simulator.phones.pairing import Pairing
 from simulator.server.companions import Companions
+from simulator.server.delivery.offline_queue import OfflineQueue
+from simulator.server.delivery.switchboard import Switchboard
+from simulator.server.delivery.unanswered import ANSWER_SECONDS, Unanswered
 from simulator.server.dispatcher import Dispatcher
 from simulator.server.groups.group import Groups
 from simulator.server.groups.membership import Membership
@@ -32,12 +35,11 @@ from simulator.server.groups.queries import GroupQueries
 from simulator.server.logins import Logins
 from simulator.server.messages import Messages
 from simulator.server.notifications import Notices
-from simulator.server.offline_queue import OfflineQueue
+from simulator.server.odd_stanzas import OddStanzas
 from simulator.server.prekeys import Prekeys
 from simulator.server.presence import Presence
 from simulator.server.queries import Queries
 from simulator.server.receipts import Receipts
-from simulator.server.switchboard import Switchboard
 from simulator.server.usync import Directory
 from simulator.store import Store
 from simulator.wire.connection import Connection
@@ -56,7 +58,8 @@ class World:
     transaction, and answers leave after the commit.
     """
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+        """`answer_seconds`: how long a client has to answer a stanza that it was given."""
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.store = Store(data / "simulator.db")
         self.static_key = StaticKey(self.store)
@@ -70,7 +73,8 @@ class World:
         self.inbox = Inbox(self.store)
         self.sent = SentMessages(self.store)
         self.media = MediaStore(self.store, data / "media")
-        self.switchboard = Switchboard(self.store, self.queue, self.faults)
+        self.unanswered = Unanswered(self.store, answer_seconds)
+        self.switchboard = Switchboard(self.store, self.queue, self.faults, self.unanswered)
         self.devices = Devices(self.people, self.endpoints, self.companions)
         self.notices = Notices(
             store=self.store,
@@ -92,12 +96,22 @@ class World:
             notices=self.notices,
             switchboard=self.switchboard,
         )
+        self.odd_stanzas = OddStanzas(
+            people=self.people,
+            endpoints=self.endpoints,
+            companions=self.companions,
+            prekeys=self.prekeys,
+            switchboard=self.switchboard,
+            unanswered=self.unanswered,
+        )
         self.fault_injector = FaultInjector(
             store=self.store,
             faults=self.faults,
             companions=self.companions,
             switchboard=self.switchboard,
+            unanswered=self.unanswered,
             logins=self.logins,
+            odd_stanzas=self.odd_stanzas,
         )
         self.device_changes = DeviceChanges(self.people, self.endpoints, self.devices, self.notices)
         self.sealed_content = SealedContent(self.store, self.people, self.media)
@@ -214,12 +228,14 @@ class World:
             sent=self.sent,
             speech=self.speech,
             media_retries=self.media_retries,
+            unanswered=self.unanswered,
             switchboard=self.switchboard,
         )
         self.dispatcher = Dispatcher(
             store=self.store,
             companions=self.companions,
             switchboard=self.switchboard,
+            unanswered=self.unanswered,
             pairing=self.pairing,
             linking=self.linking,
             logins=self.logins,

@@ -144,8 +144,9 @@ class Store:
         steps = ["BEGIN IMMEDIATE"]
         if first:
             steps += [f"ALTER TABLE {table} RENAME TO {table}_0" for table in REBUILT]
-        if version == 1:
-            steps += ALTERED
+        if version:
+            for known in range(version, VERSION):
+                steps += ALTERED[known]
         steps.append(SCHEMA.rstrip().rstrip(";"))
         if first:
             for table, copied in REBUILT.items():

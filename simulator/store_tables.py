@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -40,30 +40,40 @@ CREATE TABLE IF NOT EXISTS sessions (
     peer_device INTEGER NOT NULL, record TEXT NOT NULL,
     PRIMARY KEY (number, device, peer, peer_device)
 ) WITHOUT ROWID;
--- devices that clients linked by QR, with what they published
+-- devices that clients linked by QR, with what they published; shown_name: that of their presence
 CREATE TABLE IF NOT EXISTS companions (
     number TEXT NOT NULL, device INTEGER NOT NULL, noise BLOB NOT NULL, identity BLOB NOT NULL,
     registration INTEGER NOT NULL, skey_id INTEGER NOT NULL, skey BLOB NOT NULL,
     skey_signature BLOB NOT NULL, adv BLOB NOT NULL, key_index INTEGER NOT NULL,
     paired_at REAL NOT NULL, logins INTEGER NOT NULL DEFAULT 0,
     uploaded INTEGER NOT NULL DEFAULT 0, version TEXT NOT NULL DEFAULT '',
+    shown_name TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (number, device)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS prekeys (
     number TEXT NOT NULL, device INTEGER NOT NULL, id INTEGER NOT NULL, public BLOB NOT NULL,
     PRIMARY KEY (number, device, id)
 ) WITHOUT ROWID;
--- peer: whose receipt or notification it is, so that two devices' receipts of one message are two
+-- peer: whose receipt or notification it is, so that two devices' receipts of one message are two;
+-- type: of a message, which request for it anew this answers; asked: whether it was asked for anew
 CREATE TABLE IF NOT EXISTS queue (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, device INTEGER NOT NULL,
     class TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, peer TEXT NOT NULL,
-    stanza BLOB NOT NULL, UNIQUE (number, device, class, id, type, peer)
+    stanza BLOB NOT NULL, asked INTEGER NOT NULL DEFAULT 0, UNIQUE (number, device, class, id, type, peer)
 );
+-- stanzas that a device did not answer in time: at when, after how many seconds, how often; seq is
+-- the place in the queue, wrong holds a line for each answer that was none
+CREATE TABLE IF NOT EXISTS unanswered (
+    number TEXT NOT NULL, device INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL,
+    id TEXT NOT NULL, at REAL NOT NULL, seconds REAL NOT NULL, wrong TEXT NOT NULL,
+    times INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (number, device, seq)
+) WITHOUT ROWID;
+-- name: the sender's, as it came with the message
 CREATE TABLE IF NOT EXISTS inbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, sender TEXT NOT NULL,
     id TEXT NOT NULL, chat TEXT NOT NULL, kind TEXT NOT NULL, text TEXT, at REAL NOT NULL,
     content BLOB NOT NULL DEFAULT x'', fields TEXT NOT NULL DEFAULT '{}',
-    UNIQUE (number, sender, id)
+    name TEXT NOT NULL DEFAULT '', UNIQUE (number, sender, id)
 );
 CREATE INDEX IF NOT EXISTS inbox_order ON inbox (number, seq);
 CREATE INDEX IF NOT EXISTS inbox_id ON inbox (id);
@@ -137,9 +147,10 @@ REBUILT: Final[dict[str, str]] = {
         "INSERT INTO endpoints (number, device, identity, registration, skey_id, skey,"
         " skey_signature, next_prekey) SELECT * FROM endpoints_0"
     ),
-    "companions": "INSERT INTO companions SELECT *, '' FROM companions_0",
+    "companions": "INSERT INTO companions SELECT *, '', '' FROM companions_0",
     "queue": (
-        "INSERT INTO queue SELECT seq, number, device, class, id, type, '', stanza FROM queue_0"
+        "INSERT INTO queue (seq, number, device, class, id, type, peer, stanza)"
+        " SELECT seq, number, device, class, id, type, '', stanza FROM queue_0"
     ),
     "inbox": (
         "INSERT INTO decrypted SELECT number, sender, id, 0, deliveries, ciphertext FROM inbox_0;"
@@ -156,9 +167,17 @@ REBUILT: Final[dict[str, str]] = {
     ),
 }
 
-# From the second version, which knew texts alone. The message itself is empty in what it kept.
-ALTERED: Final = (
-    "ALTER TABLE inbox ADD COLUMN content BLOB NOT NULL DEFAULT x''",
-    "ALTER TABLE inbox ADD COLUMN fields TEXT NOT NULL DEFAULT '{}'",
-    "ALTER TABLE said ADD COLUMN content BLOB NOT NULL DEFAULT x''",
-)
+# What a file of each later version lacks. The second knew texts alone: the message itself is empty in
+# what it kept.
+ALTERED: Final[dict[int, tuple[str, ...]]] = {
+    1: (
+        "ALTER TABLE inbox ADD COLUMN content BLOB NOT NULL DEFAULT x''",
+        "ALTER TABLE inbox ADD COLUMN fields TEXT NOT NULL DEFAULT '{}'",
+        "ALTER TABLE said ADD COLUMN content BLOB NOT NULL DEFAULT x''",
+    ),
+    2: (
+        "ALTER TABLE queue ADD COLUMN asked INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE inbox ADD COLUMN name TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE companions ADD COLUMN shown_name TEXT NOT NULL DEFAULT ''",
+    ),
+}

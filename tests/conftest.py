@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from actors.runtime import logs
-from tests.run import leaks, restarts
+from tests.run import answers, leaks, restarts
 from tests.run.scheduling import Scheduling, rank, shares
 
 if TYPE_CHECKING:
@@ -86,6 +86,15 @@ def _nothing_leaked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No log of what this file started has a phone number or a message's text (G10)."""
     yield
     _require_no_leak(tmp_path_factory)
+
+
+@pytest.fixture(autouse=True)
+def _everything_answered(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each stanza that a client was given was answered, but for those that the test names."""
+    yield
+    mark = request.node.get_closest_marker("leaves_unanswered")
+    wrong = answers.judged(answers.CHECK.taken(), () if mark is None else mark.args)
+    assert not wrong, "\n".join(wrong)
 
 
 def _require_no_leak(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from simulator.contacts.sent_messages import SentMessages
     from simulator.contacts.signal_endpoints import Bundle, Endpoint, Endpoints
     from simulator.server.companions import Companion, Companions, DeviceKey
+    from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Groups
     from simulator.server.prekeys import Prekeys
-    from simulator.server.switchboard import Switchboard
 
 
 class NoCompanionError(Exception):
@@ -165,7 +165,7 @@ class Speech:
         if companion.number not in ((number, to) if group is None else group.members):
             return False
         times = self._sent.count_request(number, message_id, companion.key)
-        count = _retry_count(receipt)
+        count = stanzas.retry_count(receipt)
         if times > MAX_RETRIES or not 1 <= count <= MAX_RETRIES:
             return False
         self._sent.count_retry(number, message_id)
@@ -232,9 +232,3 @@ class Speech:
             for name in ("recipient", "peer_recipient_lid"):
                 del stanza.attrs[name]
         self._switchboard.deliver(companion.key, stanza)
-
-
-def _retry_count(receipt: Any) -> int:
-    retry = receipt.get_child("retry")
-    count = "1" if retry is None else str(retry.attrs.get("count", "1"))
-    return int(count) if count.isascii() and count.isdecimal() else 0

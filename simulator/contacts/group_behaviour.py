@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from simulator.contacts.sender_keys import SenderKeys
     from simulator.contacts.signal_endpoints import Bundle, Endpoint, Endpoints
     from simulator.server.companions import Companion, Companions
+    from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Group
     from simulator.server.groups.messages import GroupMessages
     from simulator.server.prekeys import Prekeys
-    from simulator.server.switchboard import Switchboard
 
 
 class GroupSpeech:
@@ -143,6 +143,7 @@ class GroupSpeech:
                     text=text,
                     fields=fields | self._sealed_content.opened(content, speaker.number),
                     content=content.SerializeToString(),
+                    name=self._people.named(speaker.number).name,
                 )
                 self._group_messages.confirm(endpoint, speaker.number, message_id, group)
 

@@ -57,16 +57,18 @@ class Inbox:
         fields: dict[str, Any] | None = None,
         content: bytes = b"",
         ciphertext: bytes = b"",
+        name: str = "",
     ) -> bool:
         """Keeps a message that a device got; whether it is the person's first sight of it.
 
-        `content` is the message itself, `fields` what is shown of it beside its text. The same id
-        encrypted anew counts as another delivery to that device.
+        `content` is the message itself, `fields` what is shown of it beside its text, `name` the
+        sender's as it came with it. The same id encrypted anew counts as another delivery to that
+        device.
         """
         number, its_device = device
         first = self._store.execute(
-            "INSERT INTO inbox (number, sender, id, chat, kind, text, fields, content, at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO inbox (number, sender, id, chat, kind, text, fields, content, at, name)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             number,
             sender,
             message_id,
@@ -76,6 +78,7 @@ class Inbox:
             json.dumps(fields or {}, separators=(",", ":")),
             content,
             time.time(),
+            name,
         ).rowcount
         self._store.execute(
             "INSERT INTO decrypted (number, sender, id, device, ciphertext) VALUES (?, ?, ?, ?, ?)"
@@ -113,6 +116,7 @@ class Inbox:
                 "index": row["seq"],
                 "id": row["id"],
                 "from": row["sender"],
+                "name": row["name"],
                 "to": row["chat"],
                 "group": row["chat"] if is_group(row["chat"]) else None,
                 "type": row["kind"],

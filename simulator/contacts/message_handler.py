@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from simulator.contacts.sent_messages import SentMessages
     from simulator.contacts.signal_endpoints import Endpoints
     from simulator.server.companions import Companion, Companions
-    from simulator.server.switchboard import Switchboard
+    from simulator.server.delivery.switchboard import Switchboard
     from simulator.store import Store
 
 log = structlog.get_logger()
@@ -65,6 +65,7 @@ class Contacts:
         chat: Person,
         device_identity: bytes | None,
         server: str,
+        name: str,
     ) -> None:
         """Decrypts what a companion sent to one of the played devices.
 
@@ -106,6 +107,7 @@ class Contacts:
                 fields=fields | self._sealed_content.opened(message, sender.number),
                 content=message.SerializeToString(),
                 ciphertext=fingerprint,
+                name=name,
             )
         if not own_copy:
             self._receipts(endpoint, sender.number, message_id, server)
@@ -130,6 +132,7 @@ class Contacts:
                 text=text,
                 fields=fields | self._sealed_content.opened(message, sender.number),
                 content=message.SerializeToString(),
+                name=sender.name,
             )
             self._receipts(endpoint, sender.number, message_id, server)
         now, mark = time.time(), self._sent.mark

@@ -30,6 +30,7 @@ from starlette.routing import Route
 from simulator.contacts.devices import NoDeviceError
 from simulator.contacts.message_content import media_in
 from simulator.contacts.people import UnknownNumberError
+from simulator.control.answer_routes import AnswerRoutes
 from simulator.control.contact_routes import ContactRoutes
 from simulator.control.group_routes import GroupRoutes
 from simulator.control.phone_routes import PhoneRoutes
@@ -172,8 +173,9 @@ class Control:
         if request.method == "GET":
             return JSONResponse({"items": faults.everything(account, fault_id)})
         body = await body_of(request)
-        if isinstance(body.get("account"), str):
-            body["account"] = self._world.people.named(body["account"].lstrip("+")).number
+        for name in ("account", "contact"):
+            if isinstance(body.get(name), str):
+                body[name] = self._world.people.named(body[name].lstrip("+")).number
         fault = faults.request(body)
         reached = self._world.fault_injector.strike(fault)
         return JSONResponse({**fault.described(), "reached": reached}, status_code=201)
@@ -224,6 +226,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
     )
     endpoint = Callable[[Request], Awaitable[JSONResponse]]
     contacts, groups, phones = ContactRoutes(world), GroupRoutes(world), PhoneRoutes(world)
+    answers = AnswerRoutes(world)
     routes: list[tuple[str, endpoint, list[str]]] = [
         ("/", control.root, ["GET"]),
         ("/rotate", control.rotate, ["POST"]),
@@ -238,6 +241,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/contacts/{number}", contacts.change, ["POST"]),
         ("/contacts/{number}", contacts.contact, ["GET"]),
         ("/contacts/{number}/say", contacts.say, ["POST"]),
+        ("/contacts/{number}/status", contacts.status, ["POST"]),
         ("/contacts/{number}/devices", contacts.link, ["POST"]),
         ("/contacts/{number}/devices/{device:int}", contacts.unlink, ["DELETE"]),
         ("/contacts/{number}/reinstall", contacts.reinstall, ["POST"]),
@@ -249,8 +253,11 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/accounts/{number}/prekeys", control.prekeys, ["POST"]),
         ("/groups", groups.make, ["POST"]),
         ("/groups/{id}", groups.group, ["GET"]),
+        ("/groups/{id}", groups.readdress, ["POST"]),
         ("/groups/{id}/participants", groups.change, ["POST"]),
         ("/media/{id}", control.media, ["POST"]),
+        ("/answers", answers.answers, ["GET", "POST"]),
+        ("/unanswered", answers.unanswered, ["GET", "DELETE"]),
         ("/faults", control.faults, ["GET", "POST", "DELETE"]),
     ]
     return Starlette(

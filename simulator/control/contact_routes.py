@@ -100,6 +100,16 @@ class ContactRoutes:
             ) from error
         return JSONResponse({"ids": ids} if "count" in body else {"id": ids[0]})
 
+    async def status(self, request: Request) -> JSONResponse:
+        """Shows the account `to` a status; its devices get a <status> stanza."""
+        body, world = await body_of(request), self._world
+        account = world.people.named(field(body, "to", str).lstrip("+")).number
+        if not world.companions.of(account):
+            raise ProblemError(409, "no_companion", "the account has no linked device")
+        with world.store.transaction():
+            shown = world.odd_stanzas.status(self._number(request), account, text_of_request(body))
+        return JSONResponse({"id": shown})
+
     async def phone_say(self, request: Request) -> JSONResponse:
         """The account's own phone says it; its companions get the copy."""
         if not self._world.companions.of(self._number(request)):

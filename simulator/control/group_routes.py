@@ -44,6 +44,16 @@ class GroupRoutes:
             world.notices.group_made(group)
         return JSONResponse(_described(group), status_code=201)
 
+    async def readdress(self, request: Request) -> JSONResponse:
+        """The members are addressed in another way from now on; nobody is told."""
+        mode = field(await body_of(request), "addressing", str)
+        if mode not in ADDRESSINGS:
+            raise ProblemError(400, "bad_addressing", "addressing must be pn or lid")
+        world = self._world
+        group = world.groups.named(request.path_params["id"])
+        with world.store.transaction():
+            return JSONResponse(_described(world.groups.readdress(group, ADDRESSINGS[mode])))
+
     async def group(self, request: Request) -> JSONResponse:
         return JSONResponse(_described(self._world.groups.named(request.path_params["id"])))
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.media.store import MediaStore
     from simulator.server.companions import Companion
-    from simulator.server.switchboard import Switchboard
+    from simulator.server.delivery.switchboard import Switchboard
     from simulator.store import Store
 
 _SUCCESS: Final = 1

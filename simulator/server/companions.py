@@ -34,6 +34,7 @@ class Companion:
     logins: int
     uploaded: bool
     version: str = ""
+    shown_name: str = ""
 
     @property
     def key(self) -> DeviceKey:
@@ -89,6 +90,11 @@ class Companions:
     def logged_in(self, companion: Companion, version: str) -> None:
         """Counts a login, and keeps the WhatsApp version that was announced with it."""
         self._change(companion, "logins = logins + 1, version = ?", version)
+
+    def show_name(self, companion: Companion, name: str) -> None:
+        """Keeps the name that others see from now on."""
+        if name != companion.shown_name:
+            self._change(companion, "shown_name = ?", name)
 
     def upload(self, companion: Companion, keys: dict[int, bytes]) -> None:
         """Stores one-time prekeys; an id that comes again replaces its key."""
@@ -179,4 +185,5 @@ def _companion(row: Any) -> Companion:
         logins=row["logins"],
         uploaded=bool(row["uploaded"]),
         version=row["version"],
+        shown_name=row["shown_name"],
     )

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from simulator.phones.code_pairing import Linking
     from simulator.phones.pairing import Pairing
     from simulator.server.companions import Companions
+    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.unanswered import Unanswered
     from simulator.server.logins import Logins
     from simulator.server.messages import Messages
     from simulator.server.presence import Presence
     from simulator.server.queries import Queries
     from simulator.server.receipts import Receipts
-    from simulator.server.switchboard import Switchboard
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -35,6 +36,7 @@ class Dispatcher:
         store: Store,
         companions: Companions,
         switchboard: Switchboard,
+        unanswered: Unanswered,
         pairing: Pairing,
         linking: Linking,
         logins: Logins,
@@ -46,6 +48,7 @@ class Dispatcher:
         self._store = store
         self._companions = companions
         self._switchboard = switchboard
+        self._unanswered = unanswered
         self._pairing = pairing
         self._linking = linking
         self._logins = logins
@@ -60,12 +63,15 @@ class Dispatcher:
         # What came before this login is handled before it: from then on nothing of the device's
         # old socket counts (G6).
         self._handle_all()
-        connection.push_name = payload.push_name
         if payload.HasField("device_pairing_data"):
             connection.registration = payload.device_pairing_data
             self._pairing.offer(connection)
         else:
             self._logins.log_in(connection, payload)
+
+    def written(self, connection: Connection, marks: list[Any]) -> None:
+        """Starts the clock of stanzas that are to be answered."""
+        self._unanswered.written(connection, marks)
 
     def left(self, connection: Connection) -> None:
         """Removes a connection whose socket closed."""
@@ -73,6 +79,7 @@ class Dispatcher:
         if device is not None and self._switchboard.live(device) is connection:
             self._presence.left(device)
         self._switchboard.left(connection)
+        self._unanswered.left(connection)
         self._pairing.left(connection)
         self._linking.left(connection)
 
@@ -121,9 +128,9 @@ class Dispatcher:
             case "receipt":
                 self._receipts.accept(connection, companion, stanza)
             case "ack":
-                self._receipts.acked(companion, stanza)
+                self._receipts.acked(connection, companion, stanza)
             case "presence" | "chatstate":
-                self._presence.accept(connection, companion, stanza)
+                self._presence.accept(companion, stanza)
             case _:
                 # ib, call …: nothing that the server answers
                 pass

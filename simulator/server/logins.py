@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.faults import Faults
     from simulator.server.companions import Companion, Companions
+    from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.notifications import Notices
-    from simulator.server.switchboard import Switchboard
     from simulator.store import Store
     from simulator.wire.connection import Connection
 

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
     from simulator.contacts.signal_endpoints import Endpoints
     from simulator.faults import Faults
     from simulator.server.companions import Companion, Companions, DeviceKey
+    from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Groups
     from simulator.server.groups.messages import GroupMessages
-    from simulator.server.switchboard import Switchboard
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
 log = structlog.get_logger()
 
+NAMELESS: Final = "-"
+"""Name of an account that sent none with a presence (whatsmeow `presence.go` SendPresence)."""
 MAX_DEVICES: Final = 256
 """Of one fan-out; each costs an encryption at its other end."""
 
@@ -94,7 +96,7 @@ class Messages:
                 message=message,
                 chat=chat,
                 server=server,
-                push_name=connection.push_name,
+                push_name=companion.shown_name or NAMELESS,
             )
 
     def _to_group(
@@ -109,8 +111,11 @@ class Messages:
             self._ack(connection, companion, message, {"error": 403})
             return
         groups = self._group_messages
+        if groups.stale(group, message):
+            self._ack(connection, companion, message, {"error": 421})
+            return
         self._ack(connection, companion, message, groups.hash(group, message))
-        groups.route(companion, message, group, connection.push_name)
+        groups.route(companion, message, group, companion.shown_name or NAMELESS)
 
     def _chat(self, companion: Companion, message: Any, to: Any) -> Any:
         """The address of the chat that the message belongs to.
@@ -167,6 +172,7 @@ class Messages:
                     chat=chat,
                     device_identity=None if identity is None else identity.content_bytes(),
                     server=server,
+                    name=push_name,
                 )
             return
         content = [Node("enc", dict(enc.attrs), enc.content)]
@@ -183,8 +189,7 @@ class Messages:
         stanza.attrs["type"] = text_of(message, "type") or "text"
         if "edit" in message.attrs:
             stanza.attrs["edit"] = message.attrs["edit"]
-        if push_name:
-            stanza.attrs["notify"] = push_name
+        stanza.attrs["notify"] = push_name
         self._switchboard.deliver(companion.key, stanza)
 
     def _hash(

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
     from simulator.contacts.people import People
     from simulator.server.companions import Companion, Companions
+    from simulator.server.delivery.offline_queue import OfflineQueue
+    from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Group
-    from simulator.server.offline_queue import OfflineQueue
-    from simulator.server.switchboard import Switchboard
     from simulator.store import Store
 
 

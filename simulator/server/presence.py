@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
     from simulator.contacts.people import People
     from simulator.server.companions import Companion, Companions, DeviceKey
+    from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Groups
-    from simulator.server.switchboard import Switchboard
-    from simulator.wire.connection import Connection
 
 STATES: Final = {"composing": "", "recording": "audio", "paused": ""}
 _SEEN: Final = 1000
@@ -56,14 +55,15 @@ class Presence:
         self._shown: dict[str, _Shown] = {}
         self._online: set[DeviceKey] = set()
 
-    def accept(self, connection: Connection, companion: Companion, stanza: Any) -> None:
+    def accept(self, companion: Companion, stanza: Any) -> None:
         """A companion says that it is online or not, asks for another's presence, or types."""
         if stanza.tag == "chatstate":
             self._typing(companion, stanza)
             return
         kind = text_of(stanza, "type") or "available"
         if kind in ("available", "unavailable"):
-            connection.push_name = str(stanza.attrs.get("name", connection.push_name))
+            if "name" in stanza.attrs:
+                self._companions.show_name(companion, text_of(stanza, "name"))
             self._now(companion.key, online=kind == "available")
             return
         to = jid_of(stanza, "to")

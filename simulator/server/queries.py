@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from simulator.media.store import MediaStore
     from simulator.phones.history import History
     from simulator.server.companions import Companion, Companions
+    from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.queries import GroupQueries
     from simulator.server.logins import Logins
     from simulator.server.prekeys import Prekeys
-    from simulator.server.switchboard import Switchboard
     from simulator.server.usync import Directory
     from simulator.store import Store
     from simulator.wire.connection import Connection

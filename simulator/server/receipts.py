@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from simulator.server import stanzas
-from simulator.server.offline_queue import RECEIVED, receipt_ids
+from simulator.server.delivery.offline_queue import receipt_ids
 from simulator.wire.protocol import (
     GROUP_SERVER,
     LID_SERVER,
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from simulator.contacts.sent_messages import SentMessages
     from simulator.media.retries import MediaRetries
     from simulator.server.companions import Companion, Companions
-    from simulator.server.offline_queue import OfflineQueue
-    from simulator.server.switchboard import Switchboard
+    from simulator.server.delivery.offline_queue import OfflineQueue
+    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.unanswered import Unanswered
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -45,6 +46,7 @@ class Receipts:
         sent: SentMessages,
         speech: Speech,
         media_retries: MediaRetries,
+        unanswered: Unanswered,
         switchboard: Switchboard,
     ) -> None:
         self._store = store
@@ -54,19 +56,24 @@ class Receipts:
         self._sent = sent
         self._speech = speech
         self._media_retries = media_retries
+        self._unanswered = unanswered
         self._switchboard = switchboard
 
-    def acked(self, companion: Companion, ack: Any) -> None:
+    def acked(self, connection: Connection, companion: Companion, ack: Any) -> None:
         """The client acknowledged one stanza."""
-        self._queue.acknowledge(companion.key, ack)
+        if self._unanswered.settles(connection, ack, text_of(ack, "id")):
+            self._removed(connection, self._queue.acknowledge(companion.key, ack))
+
+    def _removed(self, connection: Connection, seqs: list[int]) -> None:
+        if seqs:
+            self._store.after_commit(lambda: self._unanswered.answered(connection, seqs))
 
     def accept(self, connection: Connection, companion: Companion, receipt: Any) -> None:
         """Runs within the caller's transaction; the ack leaves after its commit."""
         kind = text_of(receipt, "type")
         to = jid_of(receipt, "to")
         group = to if to is not None and to.server == GROUP_SERVER else None
-        if kind in RECEIVED:
-            self._queue.receive(companion.key, receipt)
+        self._settle(connection, companion, kind, receipt)
         # In a group the receipt is about a member's message.
         author = to if group is None else jid_of(receipt, "participant")
         person = self._people.at(author)
@@ -89,6 +96,17 @@ class Receipts:
         if group is not None and author is not None:
             attrs["participant"] = author
         connection.send(Node("ack", attrs))
+
+    def _settle(
+        self, connection: Connection, companion: Companion, kind: str, receipt: Any
+    ) -> None:
+        """What the receipt removes from the queue."""
+        for message_id in receipt_ids(receipt):
+            if self._unanswered.settles(connection, receipt, message_id):
+                self._removed(connection, self._queue.receive(companion.key, kind, message_id))
+        if kind == "retry":
+            message_id = text_of(receipt, "id")
+            self._queue.ask(companion.key, message_id, stanzas.retry_count(receipt))
 
     def _ask_again(
         self, companion: Companion, number: str, author: Any, receipt: Any, group: Any

@@ -129,6 +129,13 @@ def retry_content(
     return content
 
 
+def retry_count(receipt: Any) -> int:
+    """For which time a retry receipt asks, from 1; 0 where it does not say so in digits."""
+    retry = receipt.get_child("retry")
+    count = "1" if retry is None else str(retry.attrs.get("count", "1"))
+    return int(count) if count.isascii() and count.isdecimal() else 0
+
+
 def bundle_keys(bundle: Bundle) -> list[Any]:
     """A bundle's keys: type, identity, signed prekey, and the one-time prekey if there is one."""
     content = [

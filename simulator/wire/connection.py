@@ -39,6 +39,8 @@ class ConnectionHandler(Protocol):
 
     def handle(self, connection: Connection, stanza: Any) -> None: ...
 
+    def written(self, connection: Connection, marks: list[Any]) -> None: ...
+
     def left(self, connection: Connection) -> None: ...
 
 
@@ -62,7 +64,6 @@ class Connection:
         self.device: tuple[str, int] | None = None
         self.registration: Any = None
         self.client_static = b""
-        self.push_name = ""
         self.handshake = ""
         self.active = False
         self.retired = False
@@ -72,7 +73,7 @@ class Connection:
         self._socket = socket
         self._frames = FrameReader(socket)
         self._transport: Transport | None = None
-        self._outgoing: deque[bytes] = deque()
+        self._outgoing: deque[tuple[bytes, Any]] = deque()
         self._wake = asyncio.Event()
         self._moving = asyncio.Event()
         self._moving.set()
@@ -105,10 +106,16 @@ class Connection:
             await self._socket.close()
             log.info("connection_ended", action="connection_ended", serial=self.serial, cause=cause)
 
-    def push(self, stanza: Any, encoded: bytes | None = None) -> None:
+    @property
+    def moves(self) -> bool:
+        """Whether stanzas come and go: not while the socket is frozen, nor once it is retired."""
+        return self._moving.is_set() and not self.retired
+
+    def push(self, stanza: Any, encoded: bytes | None = None, *, mark: Any = None) -> None:
         """Sends now. Callers inside a transaction use `send`.
 
-        `encoded` is the stanza's bytes where the caller has them already.
+        `encoded` is the stanza's bytes where the caller has them already. `mark` is handed to
+        `written` of the handler once they left; never for a stanza that is lost on the way.
         """
         if self.retired or self._transport is None:
             return
@@ -126,7 +133,7 @@ class Connection:
         if self._spoil == "corrupt":
             self._spoil = None
             frame = bytes([frame[0] ^ 1]) + frame[1:]
-        self._outgoing.append(framed(frame))
+        self._outgoing.append((framed(frame), mark))
         self._wake.set()
 
     def send(self, stanza: Any) -> None:
@@ -203,10 +210,15 @@ class Connection:
             self._wake.clear()
             await self._moving.wait()
             while self._outgoing:
-                batch = bytearray()
+                batch, marks = bytearray(), []
                 while self._outgoing and len(batch) < _BATCH:
-                    batch += self._outgoing.popleft()
+                    frame, mark = self._outgoing.popleft()
+                    batch += frame
+                    if mark is not None:
+                        marks.append(mark)
                 await self._socket.send(bytes(batch))
+                if marks:
+                    self._handler.written(self, marks)
                 await self._moving.wait()
             if self.retired:
                 if self._farewell:

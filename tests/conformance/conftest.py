@@ -104,6 +104,7 @@ def another(
 
     try:
         yield start
+        simulator.answered()
     finally:
         for client in clients:
             client.process.kill()

@@ -19,7 +19,7 @@ import httpx
 from tests import waiting
 from tests.plain_http import NO_AUTHORITIES
 from tests.processes import forked
-from tests.run import leaks, restarts
+from tests.run import answers, leaks, restarts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -189,8 +189,14 @@ class Simulator:
         self._ports = tuple(str(httpx.URL(ready[name]).port) for name in ("ws_url", "control_url"))
         self.http = httpx.Client(base_url=ready["control_url"], timeout=30.0, verify=NO_AUTHORITIES)
         self.media_authority: str = self.http.get("/").json()["media_authority"]
+        answers.CHECK.watch(ready["control_url"])
+
+    def answered(self) -> None:
+        """Notes what the clients owe, before one of them ends."""
+        answers.CHECK.ask(str(self.http.base_url))
 
     def kill(self) -> None:
+        answers.CHECK.end(str(self.http.base_url))
         self.http.close()
         self.process.kill()
 

@@ -8,7 +8,17 @@ from pathlib import Path
 
 from tests.conformance.processes import KINDS, ROOT
 
-SCENARIOS = ("logins", "linking", "messages", "keys", "devices", "kinds", "groups", "history")
+SCENARIOS = (
+    "logins",
+    "linking",
+    "messages",
+    "keys",
+    "devices",
+    "kinds",
+    "groups",
+    "history",
+    "answers",
+)
 DOCUMENT = ROOT / "docs" / "conformance.md"
 
 

@@ -25,7 +25,7 @@ from supervision.reports import process_files
 from tests.plain_http import NO_AUTHORITIES
 from tests.processes import forked
 from tests.processes.valkey import free_port
-from tests.run import leaks
+from tests.run import answers, leaks
 from tests.waiting import until as until  # noqa: PLC0414 - also for who uses an instance
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ class Instance:
             str(self.simulator_port),
         )
         assert done.returncode == 0, done.stdout + done.stderr
+        answers.CHECK.watch(str(self.simulator.base_url))
         return time.monotonic() - begun
 
     def status(self) -> dict[str, Any]:
@@ -192,6 +193,7 @@ class Instance:
 
     def end(self) -> None:
         """Stop the instance; what does not stop is killed, and that is a failure."""
+        answers.CHECK.end(str(self.simulator.base_url))
         with suppress(subprocess.TimeoutExpired):
             self.teimoso("down", timeout=60)
         left = self.kill_everything()

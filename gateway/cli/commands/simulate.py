@@ -99,6 +99,36 @@ def inbox(number: Number, data: Data = DATA, as_json: Json = False) -> None:
     output.show(answer, columns, as_json=as_json, empty="Nothing arrived yet.")
 
 
+@app.command()
+def unanswered(
+    number: Annotated[
+        str | None, typer.Argument(metavar="NUMBER", help="The account; all without it.")
+    ] = None,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Show what linked devices did not answer: in time, or not yet."""
+    query = {} if number is None else {"account": number}
+    with _control(directory(data)) as control:
+        answer = control.get("/unanswered", query)
+    if as_json:
+        output.plain(answer)
+        return
+    items = [
+        {
+            **one,
+            "state": state,
+            "seconds": round(one["seconds"]),
+            "wrong": "; ".join(one["wrong"]),
+        }
+        for state in ("late", "open")
+        for one in answer[state]
+    ]
+    columns = ("account", "device", "kind", "id", "state", "seconds", "wrong")
+    empty = "Every stanza that arrived was answered."
+    output.show({"items": items}, columns, as_json=False, empty=empty)
+
+
 def _control(data: Path) -> Caller:
     from gateway.cli.api_client import Caller
     from supervision.keeper.manifest import Plan

@@ -101,6 +101,12 @@ class Groups:
         )
         return [self.named(row["group_id"]) for row in rows]
 
+    def readdress(self, group: Group, server: str) -> Group:
+        """The group with members who are addressed in another way; nobody is told."""
+        self._store.execute("UPDATE groups SET server = ? WHERE id = ?", server, group.id)
+        self._cache.pop(group.id, None)
+        return self.named(group.id)
+
     def change(self, group: Group, added: Sequence[str], removed: Sequence[str]) -> Group:
         """The group with members more and fewer."""
         for number in added:

@@ -18,7 +18,7 @@ from simulator.contacts.message_handler import MAX_RETRIES
 from simulator.contacts.signal_endpoints import PHONE
 from simulator.server import stanzas
 from simulator.wire.proto_schema import Message
-from simulator.wire.protocol import Node, jid_of, text_of
+from simulator.wire.protocol import LID_SERVER, Node, jid_of, text_of
 
 if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from simulator.contacts.sender_keys import SenderKeys
     from simulator.contacts.signal_endpoints import Endpoint, Endpoints
     from simulator.server.companions import Companion, Companions, DeviceKey
+    from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Group
-    from simulator.server.switchboard import Switchboard
 
 log = structlog.get_logger()
 
@@ -66,6 +66,19 @@ class GroupMessages:
         devices = self._devices
         return {(number, device) for number in group.members for device in devices.of(number)}
 
+    def stale(self, group: Group, message: Any) -> bool:
+        """Whether the sender takes the group's members to be addressed in another way."""
+        mode = "lid" if group.server == LID_SERVER else "pn"
+        addressed = {
+            member.server
+            for participants in message.get_children("participants")
+            for one in participants.get_children("to")
+            if (member := jid_of(one, "jid")) is not None
+        }
+        return text_of(message, "addressing_mode") not in ("", mode) or bool(
+            addressed - {group.server}
+        )
+
     def hash(self, group: Group, message: Any) -> dict[str, Any]:
         """The `phash` of the devices there are, when the sender's list is another one."""
         people = self._people
@@ -97,7 +110,7 @@ class GroupMessages:
                     sender, companion, message, group=group, encs=encs, push_name=push_name
                 )
             elif endpoint is not None:
-                self._receive(endpoint, sender, message, group, encs)
+                self._receive(endpoint, sender, message, group=group, encs=encs, name=push_name)
 
     def _parts(self, message: Any) -> tuple[dict[DeviceKey, Any], Any]:
         own: dict[DeviceKey, Any] = {}
@@ -134,12 +147,18 @@ class GroupMessages:
         stanza.attrs["type"] = text_of(message, "type") or "text"
         if "edit" in message.attrs:
             stanza.attrs["edit"] = message.attrs["edit"]
-        if push_name:
-            stanza.attrs["notify"] = push_name
+        stanza.attrs["notify"] = push_name
         self._switchboard.deliver(companion.key, stanza)
 
     def _receive(
-        self, endpoint: Endpoint, sender: Companion, message: Any, group: Group, encs: list[Any]
+        self,
+        endpoint: Endpoint,
+        sender: Companion,
+        message: Any,
+        *,
+        group: Group,
+        encs: list[Any],
+        name: str,
     ) -> None:
         message_id, inbox = text_of(message, "id"), self._inbox
         device = (endpoint.number, endpoint.device)
@@ -167,6 +186,7 @@ class GroupMessages:
                     fields=fields | self._sealed_content.opened(content, sender.number),
                     content=content.SerializeToString(),
                     ciphertext=fingerprint,
+                    name=name,
                 )
         self._receipts(endpoint, sender, message_id, group)
 

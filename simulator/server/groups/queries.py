@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.server.groups.group import NoGroupError
 from simulator.server.groups.nodes import group_node
 from simulator.server.query_errors import QueryError
-from simulator.wire.protocol import GROUP_SERVER, Node, jid_of, text_of
+from simulator.wire.protocol import GROUP_SERVER, JID, Node, jid_of, text_of
 
 if TYPE_CHECKING:
     from simulator.contacts.people import People
@@ -27,6 +27,9 @@ class GroupQueries:
     def answer(self, companion: Companion, query: Any) -> list[Any]:
         """The content of the answer. Raises QueryError."""
         to = jid_of(query, "to")
+        if not isinstance(query.attrs.get("to"), JID):
+            # whatsmeow `types.GroupServerJID`, whatsapp-rust `Jid::new("", Server::Group)`
+            raise QueryError(400, "bad-request")
         people = self._people
         if query.get_child("participating") is not None:
             groups = self._groups.of(companion.number)

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -35,6 +35,7 @@ from actors.media.directory import DirectoryStore
 from actors.messages.content import Text
 from tests.plain_http import NO_AUTHORITIES
 from tests.processes import forked
+from tests.run import answers
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -75,9 +76,11 @@ class Simulator:
         self.process = process
         self.ws_url = ready["ws_url"]
         self.root_key = ready["root_key"]
+        self.control_url = ready["control_url"]
         self.control = httpx.AsyncClient(
-            base_url=ready["control_url"], timeout=30, verify=NO_AUTHORITIES
+            base_url=self.control_url, timeout=30, verify=NO_AUTHORITIES
         )
+        answers.CHECK.watch(self.control_url)
         self.media_authority = httpx.get(ready["control_url"], verify=NO_AUTHORITIES).json()[
             "media_authority"
         ]
@@ -107,6 +110,7 @@ class Simulator:
         return cls(process, json.loads(process.stdout.readline()))
 
     async def stop(self) -> None:
+        await asyncio.to_thread(answers.CHECK.end, self.control_url)
         await self.control.aclose()
         self.process.terminate()
         try:
@@ -221,6 +225,38 @@ class Simulator:
         made: dict[str, Any] = await self._call("POST", f"/phones/{account}/history", **told)
         return made
 
+    async def answers(self, **changes: Any) -> None:
+        """How long clients have to answer (`seconds`), and what an answer is."""
+        await self._call("POST", "/answers", **changes)
+
+    async def late(self) -> list[dict[str, Any]]:
+        """What clients did not answer in time."""
+        found: list[dict[str, Any]] = (await self._call("GET", "/unanswered"))["late"]
+        return found
+
+    async def owed(self, seconds: float = 5.0) -> list[tuple[str, list[str]]]:
+        """What the account's devices did not answer within `seconds`, and what was held against it.
+
+        Receipts of people's come after a while, and are waited for.
+        """
+        with suppress(AssertionError):
+            await until(lambda: self._idle(ACCOUNT), seconds)
+        report = await self._call("GET", "/unanswered?wait=0.01")
+        return [(one["kind"], one["wrong"]) for state in report.values() for one in state]
+
+    async def _idle(self, account: str) -> bool:
+        return bool((await self.account(account))["unacknowledged"] == 0)
+
+    async def shows(self, contact: str, text: str, account: str = ACCOUNT) -> str:
+        """The contact shows the account a status; its id."""
+        return str(
+            (await self._call("POST", f"/contacts/{contact}/status", to=account, text=text))["id"]
+        )
+
+    async def readdress(self, group: str, mode: str) -> None:
+        """Members are addressed by `mode` from now on, and nobody is told."""
+        await self._call("POST", f"/groups/{group}", addressing=mode)
+
     async def heal(self) -> None:
         await self._call("DELETE", "/faults")
 
@@ -321,6 +357,8 @@ async def device(
     running = asyncio.create_task(made.run())
     try:
         yield made
+        # A socket that is closed owes nothing.
+        await asyncio.to_thread(answers.CHECK.ask, simulator.control_url)
     finally:
         await engine.close()
         await asyncio.wait_for(running, PATIENCE)

@@ -30,7 +30,7 @@ from supervision.reports import metrics_file, process_files
 from tests.plain_http import NO_AUTHORITIES
 from tests.processes import forked
 from tests.processes.valkey import PASSWORD, Valkey, free_port
-from tests.run import leaks
+from tests.run import answers, leaks
 from tests.waiting import eventually, until
 
 if TYPE_CHECKING:
@@ -98,11 +98,13 @@ class Head:
             base_url=f"http://127.0.0.1:{control}", timeout=10, verify=NO_AUTHORITIES
         )
 
-        def answers() -> dict[str, str]:
+        def answered() -> dict[str, str]:
             where: dict[str, str] = self.simulator.get("/").raise_for_status().json()
             return where
 
-        return until("the simulator answers", answers, 20)
+        where = until("the simulator answers", answered, 20)
+        answers.CHECK.watch(str(self.simulator.base_url))
+        return where
 
     def _run(self, words: list[str], command: Command) -> subprocess.Popen[bytes]:
         with (self.data / "ray.log").open("ab") as log:
@@ -147,6 +149,8 @@ class Head:
         return found
 
     def end(self) -> None:
+        if self._simulator is not None:
+            answers.CHECK.end(str(self.simulator.base_url))
         for process in self.family():
             with suppress(psutil.NoSuchProcess):
                 process.kill()

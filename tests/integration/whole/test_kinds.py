@@ -148,6 +148,54 @@ def test_votes_in_polls_of_both_sides(instance: Instance) -> None:
     assert (vote["by"], vote["options"]) == ("me", ["later"])
 
 
+@pytest.mark.parametrize(
+    "order",
+    [
+        "as said",
+        pytest.param(
+            "newest first",
+            marks=pytest.mark.xfail(
+                strict=True, reason="of two within one second it counts the one that arrived last"
+            ),
+        ),
+    ],
+)
+def test_of_two_votes_within_one_second_the_later_counts(instance: Instance, order: str) -> None:
+    """Votes tell milliseconds (`senderTimestampMs`), stanzas whole seconds."""
+    ours = sends(instance, type="poll", question="When?", options=["now", "later"], choices=1)
+    arrived(instance, ours["message_id"])
+    if order == "newest first":
+        fault = {"account": ACCOUNT, "kind": "reorder", "count": 2}
+        instance.simulator.post("/faults", json=fault).raise_for_status()
+    time.sleep(1.05 - time.time() % 1)  # so that both are of one second
+    said = [
+        instance.simulator.post(
+            f"/contacts/{ANA}/say",
+            json={
+                "to": ACCOUNT,
+                "type": "vote",
+                "target": ours["message_id"],
+                "options": [option],
+            },
+        ).json()["id"]
+        for option in ("now", "later")
+    ]
+    seconds = {
+        int(one["at"])
+        for one in instance.simulator.get(f"/contacts/{ANA}/said").json()["items"]
+        if one["id"] in said
+    }
+    assert len(seconds) == 1
+
+    def stored() -> bool:
+        listed = {one["message_id"] for one in instance.messages(connection="shop")}
+        return listed >= set(said)
+
+    until("both votes are stored", stored, 15)
+    (vote,) = instance.message(ours["id"])["votes"]
+    assert (vote["by"], vote["options"]) == (CHAT, ["later"])
+
+
 @pytest.mark.parametrize("speaker", [f"contacts/{ANA}", f"phones/{ACCOUNT}"])
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_changes_from_either_side(instance: Instance, speaker: str, wrapped: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -168,6 +169,7 @@ async def test_a_contact_votes(device: Device, http: httpx.AsyncClient) -> None:
         False,
     )
     ballot = poll_votes.Ballot("P1", str(JID(NUMBER)), str(JID(FRIEND)))
+    assert abs(update.sender_timestamp_ms - time.time() * 1000) < 60_000
     vote = update.vote
     options = ["red", "blue"]
     assert poll_votes.opened(ballot, SECRET, vote.enc_payload, vote.enc_iv, options) == ["blue"]

@@ -107,7 +107,8 @@ async def test_what_came_before_a_login_is_handled_before_it(
     key = (NUMBER, device.device)
     connection = world.switchboard.live(key)
     assert connection is not None
-    acknowledged = Node("ack", {"class": "message", "id": say(world, "hello")})
+    ack = {"class": "message", "id": say(world, "hello"), "to": JID(FRIEND)}
+    acknowledged = Node("ack", ack)
     world.dispatcher.handle(connection, acknowledged)
     assert world.queue.counts(key) == {"message": 1}, "stanzas wait for the turn's end"
     world.dispatcher.entered(connection, ClientPayload(username=int(NUMBER), device=device.device))

@@ -12,10 +12,13 @@ from simulator.contacts.people import People
 from simulator.contacts.sent_messages import said_content
 from simulator.contacts.signal_endpoints import Endpoints
 from simulator.server.companions import Companions
-from simulator.server.offline_queue import OfflineQueue
+from simulator.server.delivery.offline_queue import OfflineQueue
 from simulator.store import Store
 from simulator.store_tables import VERSION
-from simulator.wire.protocol import JID, Node
+from simulator.wire.protocol import JID, Node, encode
+
+ADDED = (("queue", "asked"), ("inbox", "name"), ("companions", "shown_name"))
+"""What the third version lacked."""
 
 
 @pytest.fixture
@@ -105,6 +108,8 @@ def test_a_file_of_the_second_version(path: Path) -> None:
     )
     for table, column in (("inbox", "content"), ("inbox", "fields"), ("said", "content")):
         store.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    for table, column in ADDED:
+        store.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
     store.execute("DROP TABLE groups")
     store.execute("PRAGMA user_version = 1")
     store.close()
@@ -116,6 +121,27 @@ def test_a_file_of_the_second_version(path: Path) -> None:
     assert row is not None
     assert said_content(row).conversation == "there"
     assert store.number("SELECT count(*) FROM groups") == 0
+    assert store.number("PRAGMA user_version") == VERSION
+    store.close()
+
+
+def test_a_file_of_the_third_version(path: Path) -> None:
+    """Its queue knows no requests for a message anew, and it kept nothing of what was late."""
+    store = Store(path)
+    queue, device = OfflineQueue(store), ("15550100001", 1)
+    stanza = Node("message", {"from": JID("15550100002"), "id": "M1"})
+    place = queue.put(device, stanza, encode(stanza))
+    for table, column in ADDED:
+        store.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    store.execute("DROP TABLE unanswered")
+    store.execute("PRAGMA user_version = 2")
+    store.close()
+    Store(path).close()
+    store = Store(path)
+    queue = OfflineQueue(store)
+    queue.ask(device, "M1", 1)
+    assert queue.acknowledge(device, Node("ack", {"class": "message", "id": "M1"})) == [place]
+    assert store.number("SELECT count(*) FROM unanswered") == 0
     assert store.number("PRAGMA user_version") == VERSION
     store.close()
 
@@ -132,7 +158,7 @@ def test_a_file_of_the_first_version(path: Path) -> None:
     (item,) = Inbox(store).received(friend.number)
     assert (item["text"], item["deliveries"], item["devices"]) == ("hello", 2, [0])
     (companion,) = Companions(store).of("15550100001")
-    assert (companion.logins, companion.version) == (4, "")
+    assert (companion.logins, companion.version, companion.shown_name) == (4, "", "")
     phone = Endpoints(store).phone(friend.number)
     assert (phone.registration, phone.adv, phone.key_index) == (77, b"", 0)
     queue = OfflineQueue(store)

@@ -67,6 +67,9 @@ class Member:
             handed_over
         )
         parts = [await self.device.part(number, 0, message) for number in to]
+        for number, part in zip(to, parts, strict=True):
+            person = self.device.world.people.named(number)
+            part.attrs["jid"] = person.address(self.group.server)
         content = [
             Node("participants", {}, parts),
             Node("device-identity", {}, self.device.identity_bytes),

@@ -168,3 +168,28 @@ async def test_nonsense_is_passed_over(device: Device, world: World) -> None:
     await show(device, "probe", to=person)
     assert world.presence.described(FRIEND)["seen"] == []
     assert world.presence.described(FRIEND)["subscribers"] == []
+
+
+async def test_strangers_see_the_name_of_a_presence_alone(
+    device: Device,
+    world: World,
+    http: httpx.AsyncClient,
+    paired: Callable[[str], Awaitable[Device]],
+) -> None:
+    """Kept for the device: also after another login, and when a presence says none."""
+    other = await paired(OTHER)
+
+    async def seen(number: int) -> list[str]:
+        await device.send(await device.message(FRIEND, "hello", f"M{number}"))
+        await device.send(await device.message(OTHER, "hello", f"N{number}", devices=(1,)))
+        notify = str((await other.next("message")).attrs["notify"])
+        items = (await http.get(f"/contacts/{FRIEND}/inbox")).json()["items"]
+        return [items[-1]["name"], notify]
+
+    assert await seen(1) == ["-", "-"]
+    await show(device, "unavailable", name="Me")
+    assert await seen(2) == ["Me", "Me"]
+    await show(device, "available")
+    await device.close()
+    await device.login()
+    assert await seen(3) == ["Me", "Me"]

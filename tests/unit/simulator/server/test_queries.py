@@ -72,7 +72,15 @@ async def test_prekeys_are_given_once_and_their_lack_is_told(device: Device, wor
         world.speech.say("15550100020", NUMBER, "opens a session")
     assert world.queue.counts((NUMBER, device.device))["notification"] == 1
     await device.send(
-        Node("ack", {"class": "notification", "type": "encrypt", "id": low.attrs["id"]})
+        Node(
+            "ack",
+            {
+                "class": "notification",
+                "type": "encrypt",
+                "id": low.attrs["id"],
+                "to": low.attrs["from"],
+            },
+        )
     )
     await device.upload(10)
     assert await count() == 13

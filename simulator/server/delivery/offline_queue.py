@@ -3,10 +3,13 @@
 A stanza stays until the device acknowledges it, however often it was sent. What acknowledges a
 message: an `ack` of class message (also one that carries an error: the client refuses it for
 good), or a receipt that says the device has it: delivered (no type), `inactive`, `sender`,
-`peer_msg`, `hist_sync`, or `retry` (it will be encrypted anew). A `read` receipt says something
-about a person, not about this device's copy, and removes nothing. Receipts and notifications are
-removed by an `ack` of their class, id, type and sender (whatsmeow `receipt.go`, `retry.go`; Baileys
-`messages-recv.ts`).
+`peer_msg` or `hist_sync`. A `read` receipt says something about a person, not about this device's
+copy, and removes nothing. Receipts and notifications are removed by an `ack` of their class, id,
+type and sender (whatsmeow `receipt.go`, `retry.go`; Baileys `messages-recv.ts`).
+
+A `retry` receipt asks for a message anew and removes nothing: an `ack` does that, before it or after
+it. Each resend waits beside what it replaces, so that a late ack of the old ciphertext leaves the
+new one (whatsapp-rust 647).
 """
 
 from __future__ import annotations
@@ -14,13 +17,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from simulator.server.delivery.proper_answers import RECEIVED
 from simulator.wire.protocol import GROUP_SERVER, JID, decode, jid_of, text_of
 
 if TYPE_CHECKING:
     from simulator.server.companions import DeviceKey
     from simulator.store import Store
 
-RECEIVED: Final = frozenset({"", "inactive", "sender", "peer_msg", "hist_sync", "retry"})
+
+_MESSAGES: Final = ("message", "status")
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,10 @@ class OfflineQueue:
     def put(self, device: DeviceKey, stanza: Any, encoded: bytes) -> int:
         """Keeps the stanza, whose bytes are `encoded`, and returns its place in the order.
 
-        The same message encrypted anew keeps the place of the one it replaces.
+        A message that says which request it answers waits beside the one that it replaces; without
+        that it takes its place.
         """
-        message = stanza.tag == "message"
+        message = stanza.tag in _MESSAGES
         return self._store.number(
             "INSERT INTO queue (number, device, class, id, type, peer, stanza)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -50,7 +56,7 @@ class OfflineQueue:
             *device,
             stanza.tag,
             text_of(stanza, "id"),
-            "" if message else text_of(stanza, "type"),
+            _resend(stanza) if message else text_of(stanza, "type"),
             "" if message else _peer(stanza.attrs.get("from", ""), stanza),
             encoded,
         )
@@ -74,11 +80,11 @@ class OfflineQueue:
     def holds(self, seq: int) -> bool:
         return self._store.row("SELECT 1 FROM queue WHERE seq = ?", seq) is not None
 
-    def acknowledge(self, device: DeviceKey, ack: Any) -> bool:
-        """Whether the client's `ack` named something that waited, which is then gone."""
+    def acknowledge(self, device: DeviceKey, ack: Any) -> list[int]:
+        """Removes what the client's `ack` names; returns the places that it had."""
         kind, to = text_of(ack, "class"), jid_of(ack, "to")
-        if kind == "message":
-            return self._remove(device, kind, text_of(ack, "id"), "")
+        if kind in _MESSAGES:
+            return self._remove_message(device, kind, text_of(ack, "id"), oldest_asked=True)
         # WhatsApp Web leaves the type out when it acknowledges a new identity, and so does
         # whatsapp-rust (`is_encrypt_identity_notification`); whatsmeow repeats it.
         untyped = "encrypt" if kind == "notification" else ""
@@ -90,12 +96,27 @@ class OfflineQueue:
             None if to is None else _peer(to, ack),
         )
 
-    def receive(self, device: DeviceKey, receipt: Any) -> bool:
-        """Whether the client's receipt named messages that waited, which are then gone."""
-        if text_of(receipt, "type") not in RECEIVED:
-            return False
-        removed = [self._remove(device, "message", one, "") for one in receipt_ids(receipt)]
-        return any(removed)
+    def receive(self, device: DeviceKey, kind: str, message_id: str) -> list[int]:
+        """Removes the message that a receipt of type `kind` is about, if it says that it is there.
+
+        Returns the places that it had, its resends among them.
+        """
+        if kind not in RECEIVED:
+            return []
+        return self._remove_message(device, "message", message_id, oldest_asked=False)
+
+    def ask(self, device: DeviceKey, message_id: str, count: int) -> None:
+        """Notes that the device asked for the message anew, for the `count`th time.
+
+        What it was sent by then is removed by an ack each.
+        """
+        self._store.execute(
+            "UPDATE queue SET asked = 1 WHERE number = ? AND device = ? AND class = 'message'"
+            " AND id = ? AND CAST(type AS INTEGER) < ?",
+            *device,
+            message_id,
+            count,
+        )
 
     def counts(self, device: DeviceKey) -> dict[str, int]:
         """How many wait, by class."""
@@ -105,6 +126,21 @@ class OfflineQueue:
         )
         return {row["class"]: row["n"] for row in rows}
 
+    def _remove_message(
+        self, device: DeviceKey, kind: str, message_id: str, *, oldest_asked: bool
+    ) -> list[int]:
+        """Removes the message and its resends, or of those that were asked for anew the oldest."""
+        removed = self._store.rows(
+            "DELETE FROM queue WHERE number = ?1 AND device = ?2 AND class = ?3 AND id = ?4"
+            " AND (NOT ?5 OR seq = coalesce((SELECT min(seq) FROM queue AS asked WHERE number = ?1"
+            " AND device = ?2 AND class = ?3 AND id = ?4 AND asked.asked), seq)) RETURNING seq",
+            *device,
+            kind,
+            message_id,
+            oldest_asked,
+        )
+        return [row["seq"] for row in removed]
+
     def _remove(
         self,
         device: DeviceKey,
@@ -112,19 +148,17 @@ class OfflineQueue:
         stanza_id: str,
         type_: str,
         peer: str | None = None,
-    ) -> bool:
-        return (
-            self._store.execute(
-                "DELETE FROM queue WHERE number = ?1 AND device = ?2 AND class = ?3 AND id = ?4"
-                " AND type = ?5 AND (?6 IS NULL OR peer IN ('', ?6))",
-                *device,
-                kind,
-                stanza_id,
-                type_,
-                peer,
-            ).rowcount
-            > 0
+    ) -> list[int]:
+        removed = self._store.rows(
+            "DELETE FROM queue WHERE number = ?1 AND device = ?2 AND class = ?3 AND id = ?4"
+            " AND type = ?5 AND (?6 IS NULL OR peer IN ('', ?6)) RETURNING seq",
+            *device,
+            kind,
+            stanza_id,
+            type_,
+            peer,
         )
+        return [row["seq"] for row in removed]
 
 
 def _peer(address: Any, stanza: Any) -> str:
@@ -133,6 +167,12 @@ def _peer(address: Any, stanza: Any) -> str:
     receipt = "receipt" in (stanza.tag, stanza.attrs.get("class"))
     in_group = isinstance(address, JID) and address.server == GROUP_SERVER
     return f"{address}/{member}" if receipt and in_group and member else str(address)
+
+
+def _resend(message: Any) -> str:
+    """Which request for the message its ciphertext answers, empty for none."""
+    counts = [text_of(enc, "count") for enc in message.get_children("enc")]
+    return max((one for one in counts if one.isdecimal()), key=int, default="").lstrip("0")
 
 
 def receipt_ids(receipt: Any) -> list[str]:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.server.offline_queue import OfflineQueue
+from simulator.server.delivery.offline_queue import OfflineQueue, receipt_ids
 from simulator.store import Store
-from simulator.wire.protocol import JID, Node, encode
+from simulator.wire.protocol import JID, Node, encode, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,12 +30,19 @@ def queue(store: Store) -> OfflineQueue:
     return OfflineQueue(store)
 
 
-def message(message_id: str, content: bytes = b"sealed") -> Any:
-    return Node("message", {"from": FRIEND, "id": message_id}, [Node("enc", {}, content)])
+def message(message_id: str, content: bytes = b"sealed", count: int = 0) -> Any:
+    enc = Node("enc", {"count": count} if count else {}, content)
+    return Node("message", {"from": FRIEND, "id": message_id}, [enc])
 
 
 def put(queue: OfflineQueue, stanza: Any) -> int:
     return queue.put(DEVICE, stanza, encode(stanza))
+
+
+def answered(queue: OfflineQueue, answer: Any) -> list[int]:
+    if answer.tag == "ack":
+        return queue.acknowledge(DEVICE, answer)
+    return queue.receive(DEVICE, text_of(answer, "type"), text_of(answer, "id"))
 
 
 def ids(queue: OfflineQueue) -> list[str]:
@@ -57,7 +64,7 @@ def test_keeps_the_order_across_a_restart(queue: OfflineQueue, store: Store) -> 
         pytest.param({"tag": "receipt", "type": "inactive"}, True, id="delivered, not online"),
         pytest.param({"tag": "receipt", "type": "sender"}, True, id="own message"),
         pytest.param({"tag": "receipt", "type": "peer_msg"}, True, id="peer message"),
-        pytest.param({"tag": "receipt", "type": "retry"}, True, id="comes again anew"),
+        pytest.param({"tag": "receipt", "type": "retry"}, False, id="asks for it anew"),
         pytest.param({"tag": "receipt", "type": "read"}, False, id="read is a person's"),
         pytest.param({"tag": "receipt", "type": "server-error"}, False, id="about media"),
         pytest.param({"tag": "receipt", "id": "OTHER"}, False, id="another message"),
@@ -71,19 +78,19 @@ def test_what_acknowledges_a_message(
     queue: OfflineQueue, answer: dict[str, Any], removed: bool
 ) -> None:
     put(queue, message("M1"))
-    tag = answer.pop("tag")
-    stanza = Node(tag, {"id": "M1", "to": FRIEND, **answer})
-    took = queue.receive if tag == "receipt" else queue.acknowledge
-    assert took(DEVICE, stanza) is removed
+    seq = queue.waiting(DEVICE)[0].seq
+    stanza = Node(answer.pop("tag"), {"id": "M1", "to": FRIEND, **answer})
+    assert answered(queue, stanza) == ([seq] if removed else [])
     assert ids(queue) == ([] if removed else ["M1"])
 
 
-def test_a_receipt_for_many(queue: OfflineQueue) -> None:
-    for number in range(4):
-        put(queue, message(f"M{number}"))
+def test_a_receipt_for_many() -> None:
     items = [Node("item", {"id": f"M{number}"}) for number in (1, 2)]
-    queue.receive(DEVICE, Node("receipt", {"id": "M0"}, [Node("list", {}, items)]))
-    assert ids(queue) == ["M3"]
+    assert receipt_ids(Node("receipt", {"id": "M0"}, [Node("list", {}, items)])) == [
+        "M0",
+        "M1",
+        "M2",
+    ]
 
 
 def test_receipts_of_one_message_are_acknowledged_each_for_itself(queue: OfflineQueue) -> None:
@@ -105,3 +112,46 @@ def test_the_same_message_anew_keeps_its_place(queue: OfflineQueue) -> None:
     assert queue.holds(first)
     queue.acknowledge(DEVICE, Node("ack", {"class": "message", "id": "M1"}))
     assert not queue.holds(first)
+
+
+ACK = Node("ack", {"class": "message", "id": "M1", "to": FRIEND})
+
+
+@pytest.mark.parametrize("first", ["retry", "ack"])
+def test_an_ack_of_the_old_ciphertext_leaves_the_new_one(queue: OfflineQueue, first: str) -> None:
+    """A client sends both, in either order; the resend is queued as the request comes."""
+    put(queue, message("M1", b"old"))
+    if first == "ack":
+        assert len(queue.acknowledge(DEVICE, ACK)) == 1
+    queue.ask(DEVICE, "M1", 1)
+    new = put(queue, message("M1", b"new", count=1))
+    if first == "retry":
+        assert queue.acknowledge(DEVICE, ACK) != [new]
+    (left,) = queue.waiting(DEVICE)
+    assert (left.seq, left.stanza.get_child("enc").content) == (new, b"new")
+    assert queue.acknowledge(DEVICE, ACK) == [new]
+    assert queue.waiting(DEVICE) == []
+
+
+def test_each_ack_removes_what_was_asked_for_one_by_one(queue: OfflineQueue) -> None:
+    places = [put(queue, message("M1", count=count)) for count in range(3)]
+    for count in (1, 2):
+        queue.ask(DEVICE, "M1", count)
+    assert queue.counts(DEVICE) == {"message": 3}
+    assert [queue.acknowledge(DEVICE, ACK) for _ in places] == [[one] for one in places]
+
+
+def test_a_receipt_removes_the_resends_as_well(queue: OfflineQueue) -> None:
+    places = [put(queue, message("M1", count=count)) for count in range(3)]
+    queue.ask(DEVICE, "M1", 1)
+    assert queue.receive(DEVICE, "inactive", "M1") == places
+
+
+def test_the_same_request_twice_leaves_the_resend(queue: OfflineQueue) -> None:
+    """A message that came twice is asked for twice; its resend was not."""
+    old = put(queue, message("M1"))
+    queue.ask(DEVICE, "M1", 1)
+    put(queue, message("M1", count=1))
+    queue.ask(DEVICE, "M1", 1)
+    assert queue.acknowledge(DEVICE, ACK) == [old]
+    assert len(queue.waiting(DEVICE)) == 1

@@ -10,12 +10,13 @@ from simulator.wire.protocol import SERVER, Node, encode
 if TYPE_CHECKING:
     from simulator.faults import Faults
     from simulator.server.companions import DeviceKey
-    from simulator.server.offline_queue import OfflineQueue
+    from simulator.server.delivery.offline_queue import OfflineQueue
+    from simulator.server.delivery.unanswered import Unanswered
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
-Kept = tuple[Any, bytes]
-"""A stanza and its bytes."""
+Kept = tuple[int, Any, bytes]
+"""A stanza's place in the queue, the stanza and its bytes."""
 
 _BESIDE: Final = {"sender_pn", "sender_lid", "peer_recipient_pn", "peer_recipient_lid"}
 CONFLICT_REPLACED: Final = Node("stream:error", {}, [Node("conflict", {"type": "replaced"})])
@@ -24,10 +25,13 @@ CONFLICT_REPLACED: Final = Node("stream:error", {}, [Node("conflict", {"type": "
 class Switchboard:
     """At most one socket per device. Whatever is delivered waits on disk until acknowledged."""
 
-    def __init__(self, store: Store, queue: OfflineQueue, faults: Faults) -> None:
+    def __init__(
+        self, store: Store, queue: OfflineQueue, faults: Faults, unanswered: Unanswered
+    ) -> None:
         self._store = store
         self._queue = queue
         self._faults = faults
+        self._unanswered = unanswered
         self._live: dict[DeviceKey, Connection] = {}
         self._kept: dict[DeviceKey, list[Kept]] = {}
 
@@ -90,9 +94,8 @@ class Switchboard:
         connection.push(Node("ib", {"from": SERVER}, [Node("offline_preview", preview)]))
         for one in waiting:
             stanza = one.stanza
-            self._push(
-                connection, Node(stanza.tag, {**stanza.attrs, "offline": "0"}, stanza.content)
-            )
+            offline = Node(stanza.tag, {**stanza.attrs, "offline": "0"}, stanza.content)
+            self._push(connection, one.seq, offline)
         connection.push(Node("ib", {"from": SERVER}, [Node("offline", {"count": len(waiting)})]))
 
     def release(self, number: str, device: int | None) -> None:
@@ -110,17 +113,17 @@ class Switchboard:
             asyncio.get_running_loop().call_later(
                 delay, self._late, connection, seq, stanza, encoded
             )
-        elif not self._keeps_back(connection, stanza, encoded):
-            self._push(connection, stanza, encoded)
+        elif not self._keeps_back(connection, seq, stanza, encoded):
+            self._push(connection, seq, stanza, encoded)
 
     def _late(self, connection: Connection, seq: int, stanza: Any, encoded: bytes) -> None:
         # A successor got the stanza with its flush at login: sending it again would be a
         # duplicate that no server produces.
         assert connection.device is not None
         if self._live.get(connection.device) is connection and self._queue.holds(seq):
-            self._push(connection, stanza, encoded)
+            self._push(connection, seq, stanza, encoded)
 
-    def _keeps_back(self, connection: Connection, stanza: Any, encoded: bytes) -> bool:
+    def _keeps_back(self, connection: Connection, seq: int, stanza: Any, encoded: bytes) -> bool:
         """Whether `reorder` takes the stanza; the last one that it waits for lets all go."""
         assert connection.device is not None
         number, device = connection.device
@@ -131,17 +134,19 @@ class Switchboard:
             return False
         fault.device = device
         kept = self._kept.setdefault(connection.device, [])
-        kept.append((stanza, encoded))
+        kept.append((seq, stanza, encoded))
         if len(kept) == fault.left:
             self._faults.struck(fault, len(kept))
             self._push_all(connection, list(reversed(self._kept.pop(connection.device))))
         return True
 
     def _push_all(self, connection: Connection, kept: list[Kept]) -> None:
-        for stanza, encoded in kept:
-            self._push(connection, stanza, encoded)
+        for seq, stanza, encoded in kept:
+            self._push(connection, seq, stanza, encoded)
 
-    def _push(self, connection: Connection, stanza: Any, encoded: bytes | None = None) -> None:
+    def _push(
+        self, connection: Connection, seq: int, stanza: Any, encoded: bytes | None = None
+    ) -> None:
         assert connection.device is not None
         number, device = connection.device
         spoiled = self._faults.strike(number, "lose", "corrupt", device=device)
@@ -152,7 +157,7 @@ class Switchboard:
         if _BESIDE & stanza.attrs.keys() and self._faults.strike(number, "conceal", device=device):
             attrs = {name: one for name, one in stanza.attrs.items() if name not in _BESIDE}
             stanza, encoded = Node(stanza.tag, attrs, stanza.content), None
-        connection.push(stanza, encoded)
+        connection.push(stanza, encoded, mark=self._unanswered.owe(connection, seq, stanza))
         if stanza.tag == "message" and self._faults.strike(number, "duplicate", device=device):
             connection.push(stanza)
 

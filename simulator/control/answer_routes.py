@@ -1,0 +1,67 @@
+"""The control API's part about clients' answers to stanzas."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from starlette.responses import JSONResponse
+
+from simulator.control.requests import ProblemError, body_of, field, optional
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from simulator.server_state import World
+
+_MAX_SECONDS: Final = 86400.0
+
+
+class AnswerRoutes:
+    """Endpoints /answers and /unanswered."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def answers(self, request: Request) -> JSONResponse:
+        """How long a client has to answer, and what an answer is; POST changes it."""
+        unanswered = self._world.unanswered
+        if request.method == "POST":
+            body = await body_of(request)
+            for name in body:
+                if name not in ("seconds", "own_copies", "unknown_tags"):
+                    raise ProblemError(400, "unknown_field", f"unknown field {name!r}")
+            unanswered.own_copies = optional(body, "own_copies", unanswered.own_copies)
+            unanswered.unknown_tags = optional(body, "unknown_tags", unanswered.unknown_tags)
+            if "seconds" in body:
+                unanswered.change_seconds(_seconds(field(body, "seconds", (int, float))))
+        return JSONResponse(
+            {
+                "seconds": unanswered.seconds,
+                "own_copies": unanswered.own_copies,
+                "unknown_tags": unanswered.unknown_tags,
+            }
+        )
+
+    async def unanswered(self, request: Request) -> JSONResponse:
+        """What clients did not answer: too late (`late`), or not yet (`open`); DELETE forgets."""
+        unanswered, query = self._world.unanswered, request.query_params
+        account = query.get("account")
+        if account is not None:
+            account = self._world.people.named(account.lstrip("+")).number
+        if request.method == "DELETE":
+            return JSONResponse({"forgotten": unanswered.forget(account)})
+        if "wait" in query:
+            try:
+                seconds = float(query["wait"])
+            except ValueError as error:
+                raise ProblemError(400, "bad_seconds", "wait must be seconds") from error
+            await unanswered.settled(account, _seconds(seconds))
+        return JSONResponse({"late": unanswered.late(account), "open": unanswered.open(account)})
+
+
+def _seconds(given: float) -> float:
+    if not 0 < given <= _MAX_SECONDS:
+        raise ProblemError(
+            400, "bad_seconds", f"seconds must be above 0, and {_MAX_SECONDS:.0f} at most"
+        )
+    return float(given)

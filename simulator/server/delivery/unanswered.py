@@ -1,0 +1,265 @@
+"""Stanzas that an open socket was given and did not answer.
+
+The offline queue is the only truth about what waits; this adds the clock that runs for each stanza
+from the moment in which its bytes were handed to the socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from simulator.server.delivery.proper_answers import reasons_against
+from simulator.wire.protocol import Node, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from simulator.store import Store
+    from simulator.wire.connection import Connection
+
+log = structlog.get_logger()
+
+ANSWER_SECONDS: Final = 3000.0
+"""How long WhatsApp waits for an answer: about 50 minutes (whatsapp-rust 1101)."""
+_LATE_LOOP: Final = 0.5
+
+
+@dataclass(eq=False, slots=True)
+class Owed:
+    """One stanza of the queue that one socket was given.
+
+    `at` is the loop's time at which its bytes left, None before; `wrong` holds the reasons against
+    answers that did not settle it.
+    """
+
+    seq: int
+    stanza: Any
+    at: float | None = None
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        """Class and type, such as `notification/encrypt`."""
+        return "/".join(filter(None, (self.stanza.tag, text_of(self.stanza, "type"))))
+
+
+@dataclass(eq=False)
+class _Ledger:
+    """What one socket owes, oldest first, and the timer of the oldest."""
+
+    owed: dict[int, Owed] = field(default_factory=dict)
+    by_id: dict[str, list[Owed]] = field(default_factory=dict)
+    timer: asyncio.TimerHandle | None = None
+
+    def running(self) -> Iterator[Owed]:
+        return (one for one in self.owed.values() if one.at is not None)
+
+
+class Unanswered:
+    """Closes the stream of a client that answers a stanza too late, and reports the stanza.
+
+    The stanza stays in the queue: it comes again at the client's next login. The report is in the
+    store and outlives the process. A socket that closes, and a process that is killed, owe nothing:
+    they are no client that did not answer.
+    """
+
+    def __init__(self, store: Store, seconds: float = ANSWER_SECONDS) -> None:
+        self.seconds = seconds
+        self.own_copies = False
+        """Whether own copies need a receipt of type `sender` (contested)."""
+        self.unknown_tags = False
+        """Whether a stanza of a tag that no client knows needs an answer (contested)."""
+        self._store = store
+        self._ledgers: dict[Connection, _Ledger] = {}
+        self._changed = asyncio.Event()
+
+    def owe(self, connection: Connection, seq: int, stanza: Any) -> Owed | None:
+        """Notes that the stanza is on its way; None where it was already: a second copy is no debt."""
+        ledger = self._ledgers.setdefault(connection, _Ledger())
+        if seq in ledger.owed:
+            return None
+        owed = ledger.owed[seq] = Owed(seq, stanza)
+        ledger.by_id.setdefault(text_of(stanza, "id"), []).append(owed)
+        return owed
+
+    def written(self, connection: Connection, owed: Iterable[Owed]) -> None:
+        """Starts the clock of stanzas whose bytes left."""
+        now = asyncio.get_running_loop().time()
+        for one in owed:
+            one.at = now
+        ledger = self._ledgers.get(connection)
+        if ledger is not None and ledger.timer is None:
+            self._watch(connection, ledger, now + self.seconds)
+
+    def settles(self, connection: Connection, answer: Any, stanza_id: str) -> bool:
+        """Whether the answer removes that stanza from the queue; notes why it does not.
+
+        True as well for a stanza that this socket was not given.
+        """
+        ledger = self._ledgers.get(connection)
+        about = [] if ledger is None else ledger.by_id.get(stanza_id, [])
+        if not about:
+            return True
+        against = [
+            (reasons_against(one.stanza, answer, own_copies=self.own_copies), one) for one in about
+        ]
+        reasons, nearest = min(against, key=lambda each: len(each[0]))
+        if not reasons:
+            return True
+        nearest.wrong.append(", ".join(reasons))
+        return False
+
+    def answered(self, connection: Connection, seqs: Sequence[int]) -> None:
+        """Forgets what was removed from the queue."""
+        ledger = self._ledgers.get(connection)
+        if ledger is None:
+            return
+        for seq in seqs:
+            owed = ledger.owed.pop(seq, None)
+            if owed is not None:
+                stanza_id = text_of(owed.stanza, "id")
+                ledger.by_id[stanza_id].remove(owed)
+                if not ledger.by_id[stanza_id]:
+                    del ledger.by_id[stanza_id]
+        self._changed.set()
+
+    def left(self, connection: Connection) -> None:
+        ledger = self._ledgers.pop(connection, None)
+        if ledger is not None and ledger.timer is not None:
+            ledger.timer.cancel()
+        self._changed.set()
+
+    def restart(self, connection: Connection) -> None:
+        """Starts all clocks of a socket anew: nothing moved on it meanwhile."""
+        ledger = self._ledgers.get(connection)
+        if ledger is None:
+            return
+        now = asyncio.get_running_loop().time()
+        for one in ledger.running():
+            one.at = now
+        self._watch(connection, ledger, now + self.seconds)
+
+    def change_seconds(self, seconds: float) -> None:
+        """From now on a stanza is late after so many seconds."""
+        self.seconds = seconds
+        for connection, ledger in self._ledgers.items():
+            if ledger.timer is not None:
+                self._watch(connection, ledger, asyncio.get_running_loop().time())
+
+    def open(self, account: str | None = None) -> list[dict[str, Any]]:
+        """What open sockets owe now, oldest first; frozen ones and those that close owe nothing."""
+        now = asyncio.get_running_loop().time()
+        return [
+            _described(connection.device, one, now - one.at)
+            for connection, ledger in self._ledgers.items()
+            if connection.device is not None
+            and account in (None, connection.device[0])
+            and connection.moves
+            for one in ledger.running()
+            if one.at is not None
+        ]
+
+    def late(self, account: str | None = None) -> list[dict[str, Any]]:
+        """What was answered too late or never, also before a restart of the simulator."""
+        return [
+            {
+                "account": row["number"],
+                "device": row["device"],
+                "kind": row["kind"],
+                "id": row["id"],
+                "at": row["at"],
+                "seconds": row["seconds"],
+                "wrong": row["wrong"].splitlines(),
+                "times": row["times"],
+            }
+            for row in self._store.rows(
+                "SELECT * FROM unanswered WHERE ?1 IS NULL OR number = ?1 ORDER BY at", account
+            )
+        ]
+
+    def forget(self, account: str | None = None) -> int:
+        """Forgets what was late; returns how many stanzas it was."""
+        with self._store.transaction():
+            return self._store.execute(
+                "DELETE FROM unanswered WHERE ?1 IS NULL OR number = ?1", account
+            ).rowcount
+
+    async def settled(self, account: str | None, seconds: float) -> None:
+        """Waits until no open socket owes anything, for `seconds` at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.open(account):
+                    self._changed.clear()
+                    await self._changed.wait()
+
+    def _watch(self, connection: Connection, ledger: _Ledger, due: float) -> None:
+        if ledger.timer is not None:
+            ledger.timer.cancel()
+        loop = asyncio.get_running_loop()
+        ledger.timer = loop.call_at(due, self._look, connection, ledger, due)
+
+    def _look(self, connection: Connection, ledger: _Ledger, due: float) -> None:
+        """Closes the stream where the oldest stanza is late, or waits for it."""
+        now, ledger.timer = asyncio.get_running_loop().time(), None
+        if connection.retired:
+            return
+        if now - due > _LATE_LOOP:
+            # The process stood still: answers may lie in the buffers.
+            self.restart(connection)
+            return
+        times = [one.at for one in ledger.running() if one.at is not None]
+        if not times:
+            return
+        oldest = min(times) + self.seconds
+        if not connection.moves:
+            # `restart` sets the clocks when the socket thaws.
+            self._watch(connection, ledger, now + self.seconds)
+            return
+        if now < oldest:
+            self._watch(connection, ledger, oldest)
+            return
+        late = [
+            one for one in ledger.running() if one.at is not None and one.at + self.seconds <= now
+        ]
+        self._report(connection, late, now)
+        first = late[0].stanza
+        attrs = {name: first.attrs[name] for name in ("type", "id") if name in first.attrs}
+        connection.retire(
+            Node("stream:error", {}, [Node("ack", {"class": first.tag, **attrs})]),
+            Node("xmlstreamend"),
+        )
+
+    def _report(self, connection: Connection, late: list[Owed], now: float) -> None:
+        assert connection.device is not None
+        with self._store.transaction():
+            for one in late:
+                log.info("unanswered", action="unanswered", serial=connection.serial, kind=one.kind)
+                self._store.execute(
+                    "INSERT INTO unanswered (number, device, seq, kind, id, at, seconds, wrong)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                    " seconds = excluded.seconds, wrong = excluded.wrong, times = times + 1",
+                    *connection.device,
+                    one.seq,
+                    one.kind,
+                    text_of(one.stanza, "id"),
+                    time.time(),
+                    now - (one.at or now),
+                    "\n".join(one.wrong),
+                )
+
+
+def _described(device: tuple[str, int], owed: Owed, seconds: float) -> dict[str, Any]:
+    return {
+        "account": device[0],
+        "device": device[1],
+        "kind": owed.kind,
+        "id": text_of(owed.stanza, "id"),
+        "seconds": seconds,
+        "wrong": owed.wrong,
+    }

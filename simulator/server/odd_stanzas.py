@@ -1,0 +1,125 @@
+"""Stanzas that a client has to answer although it cannot use them.
+
+Shapes after whatsmeow `message.go` (handleUnencryptedMessage, decryptMessages) and whatsapp-rust
+`client/node_io.rs` (nack_unrecognized_stanza).
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.contacts import message_content
+from simulator.server import stanzas
+from simulator.wire.protocol import GROUP_SERVER, JID, LID_SERVER, PN_SERVER, SERVER, Node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simulator.contacts.people import People
+    from simulator.contacts.signal_endpoints import Endpoints
+    from simulator.server.companions import Companion, Companions
+    from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.delivery.unanswered import Unanswered
+    from simulator.server.prekeys import Prekeys
+
+UNKNOWN_TAG: Final = "novelty"
+STATUS: Final = JID("status", "broadcast")
+_SPEAKER: Final = "15550100099"
+_NO_PROTOBUF: Final = b"\xff" * 24
+
+
+class OddStanzas:
+    """Queues them like any other stanza. Every method runs inside its caller's transaction."""
+
+    def __init__(
+        self,
+        *,
+        people: People,
+        endpoints: Endpoints,
+        companions: Companions,
+        prekeys: Prekeys,
+        switchboard: Switchboard,
+        unanswered: Unanswered,
+    ) -> None:
+        self._people = people
+        self._endpoints = endpoints
+        self._companions = companions
+        self._prekeys = prekeys
+        self._switchboard = switchboard
+        self._unanswered = unanswered
+
+    def send(self, kind: str, account: str, *, device: int | None, contact: str | None) -> int:
+        """Sends one of FAULTS to the account's devices; returns to how many."""
+        companions = [one for one in self._companions.of(account) if device in (None, one.device)]
+        for companion in companions:
+            FAULTS[kind](self, companion, contact or _SPEAKER)
+        return len(companions)
+
+    def status(self, number: str, account: str, text: str) -> str:
+        """Shows the account a status of the person's, who has it among their contacts; its id."""
+        person, message_id = self._people.named(number), _message_id()
+        content = message_content.text(text).SerializeToString()
+        for companion in self._companions.of(account):
+            attrs = {
+                "from": STATUS,
+                "participant": person.address(PN_SERVER),
+                "participant_lid": person.address(LID_SERVER),
+                "type": "text",
+                "id": message_id,
+                "t": int(time.time()),
+                "notify": person.name,
+            }
+            sealed = self._sealed(number, companion, content)
+            self._switchboard.deliver(companion.key, Node("status", attrs, [sealed]))
+        return message_id
+
+    def _unparsable(self, companion: Companion, _: str) -> None:
+        """A group's message that does not say by whom it is."""
+        attrs = {
+            "from": JID(f"120363{secrets.randbelow(10**12):012}", GROUP_SERVER),
+            "type": "text",
+            "id": _message_id(),
+            "t": int(time.time()),
+        }
+        enc = stanzas.enc("skmsg", secrets.token_bytes(64))
+        self._switchboard.deliver(companion.key, Node("message", attrs, [enc]))
+
+    def _no_protobuf(self, companion: Companion, contact: str) -> None:
+        """A message that decrypts to bytes that are none."""
+        person = self._people.named(contact)
+        sealed = self._sealed(contact, companion, _NO_PROTOBUF)
+        stanza = stanzas.message(
+            person, 0, _message_id(), [sealed], server=PN_SERVER, now=time.time()
+        )
+        self._switchboard.deliver(companion.key, stanza)
+
+    def _unknown_tag(self, companion: Companion, _: str) -> None:
+        """A stanza that a server of tomorrow could send. It is owed an answer where that is asked."""
+        attrs = {"from": SERVER, "id": _message_id(), "t": int(time.time())}
+        stanza = Node(UNKNOWN_TAG, attrs)
+        if self._unanswered.unknown_tags:
+            self._switchboard.deliver(companion.key, stanza)
+            return
+        connection = self._switchboard.live(companion.key)
+        if connection is not None:
+            connection.send(stanza)
+
+    def _sealed(self, number: str, companion: Companion, plaintext: bytes) -> Any:
+        phone = self._endpoints.phone(number)
+        fresh = not phone.has_session(companion.key)
+        bundle = self._prekeys.take(companion) if fresh else None
+        return stanzas.enc(*phone.encrypt(companion.key, plaintext, bundle))
+
+
+FAULTS: Final[dict[str, Callable[[OddStanzas, Companion, str], None]]] = {
+    "unparsable": OddStanzas._unparsable,  # noqa: SLF001
+    "no_protobuf": OddStanzas._no_protobuf,  # noqa: SLF001
+    "unknown_tag": OddStanzas._unknown_tag,  # noqa: SLF001
+}
+"""By the name of the fault."""
+
+
+def _message_id() -> str:
+    return f"3EB0{secrets.token_hex(9).upper()}"

@@ -1,0 +1,119 @@
+"""Each stanza is answered properly, also one that a client cannot use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conformance.processes import runs_whatsmeow, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.conformance.processes import Client, Simulator
+
+
+@pytest.fixture(autouse=True)
+def _uncontested(simulator: Simulator) -> Iterator[None]:
+    yield
+    simulator.post("/answers", own_copies=False, unknown_tags=False)
+
+
+def owed(simulator: Simulator, number: str) -> list[tuple[str, list[str]]]:
+    """What the account did not answer within five seconds, and what was held against answers."""
+    found = simulator.http.get("/unanswered", params={"account": number, "wait": 5}).json()
+    return [(one["kind"], one["wrong"]) for state in found.values() for one in state]
+
+
+def goes_on(simulator: Simulator, client: Client, friend: str) -> None:
+    simulator.say(friend, client.number, f"after {friend}")
+    client.wait("message", text=f"after {friend}")
+    assert owed(simulator, client.number) == []
+    simulator.settled(client.number)
+
+
+@pytest.mark.parametrize("mode", ["pn", "lid"])
+def test_answers_messages_receipts_and_notifications(
+    simulator: Simulator, client: Client, friend: str, mode: str
+) -> None:
+    simulator.post(f"/contacts/{friend}/addressing", mode=mode)
+    second = int(simulator.post(f"/contacts/{friend}/devices")["device"])
+    simulator.say(friend, client.number, f"from the desk {friend}", device=second)
+    client.wait("message", text=f"from the desk {friend}")
+    client.send(friend, "hello")
+    until(lambda: simulator.texts(friend) == ["hello"])
+    assert simulator.http.delete(f"/contacts/{friend}/devices/{second}").is_success
+    simulator.post(f"/phones/{client.number}/say", to=friend, text="from my pocket")
+    goes_on(simulator, client, friend)
+
+
+def unanswered(request: pytest.FixtureRequest, kind: str, reason: str) -> None:
+    """The native engine fails the rule, for the reason that was observed (D12)."""
+    request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+    request.applymarker(pytest.mark.leaves_unanswered(kind))
+
+
+@pytest.mark.differs(native="D12")
+@pytest.mark.parametrize("what", ["unparsable", "no_protobuf", "status"])
+def test_answers_what_it_cannot_use(
+    simulator: Simulator,
+    kind: str,
+    another: Callable[..., Client],
+    friend: str,
+    what: str,
+    *,
+    request: pytest.FixtureRequest,
+) -> None:
+    """A client of its own: what is left unanswered would wait for the tests behind this one."""
+    if kind == "native" and what == "status":
+        unanswered(request, "status", "it drops <status> without an answer")
+    if kind == "native" and what == "no_protobuf":
+        unanswered(request, "message", "it asks for the message anew, and nobody answers")
+    client = another(kind)
+    client.pair(friend.replace("1555011", "1555012"))
+    if what == "status":
+        simulator.post(f"/contacts/{friend}/status", to=client.number, text="at sea")
+    else:
+        made = simulator.post("/faults", account=client.number, kind=what, contact=friend)
+        assert made["reached"] == 1
+    goes_on(simulator, client, friend)
+
+
+@pytest.mark.differs(neonize="D11", native="D12", whatsmeow="D11")
+def test_refuses_an_unknown_tag(
+    simulator: Simulator,
+    kind: str,
+    another: Callable[..., Client],
+    friend: str,
+    *,
+    request: pytest.FixtureRequest,
+) -> None:
+    if kind == "native":
+        unanswered(request, "novelty", "it drops unknown tags")
+    simulator.post("/answers", unknown_tags=True)
+    client = another(kind)
+    client.pair(friend.replace("1555011", "1555012"))
+    simulator.post("/faults", account=client.number, kind="unknown_tag")
+    if runs_whatsmeow(kind):
+        request.applymarker(pytest.mark.leaves_unanswered("novelty"))
+        assert owed(simulator, client.number) == [("novelty", [])]
+        return
+    goes_on(simulator, client, friend)
+
+
+def test_an_unknown_tag_disturbs_nobody(simulator: Simulator, client: Client, friend: str) -> None:
+    simulator.post("/faults", account=client.number, kind="unknown_tag")
+    goes_on(simulator, client, friend)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_answers_each_ciphertext_that_does_not_decrypt(
+    simulator: Simulator, client: Client, friend: str, times: int
+) -> None:
+    """A retry receipt alone settles nothing; neither loses an ack the resend that is on its way."""
+    fault = simulator.post("/faults", account=client.number, kind="garble", count=times)["id"]
+    simulator.say(friend, client.number, f"garbled {friend}")
+    client.wait("message", text=f"garbled {friend}")
+    assert simulator.struck(fault) == times
+    goes_on(simulator, client, friend)

@@ -1,0 +1,61 @@
+"""The name that strangers see, and the addresses of groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.engine.simulated import (
+    ACCOUNT,
+    CONTACT,
+    Simulator,
+    device,
+    pair,
+    until,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OTHER = "15550100003"
+
+
+async def reached(simulator: Simulator, text: str) -> bool:
+    return text in [one["text"] for one in await simulator.inbox(CONTACT)]
+
+
+@pytest.mark.xfail(strict=True, reason="its presence has no name: strangers see '-'")
+async def test_strangers_see_a_name(simulator: Simulator, tmp_path: Path) -> None:
+    """It is that of a presence, whether the account is shown online or not."""
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        await phone.engine.presence(available=False)
+        await phone.send(1, "hello")
+        await until(lambda: reached(simulator, "hello"))
+        (item,) = await simulator.inbox(CONTACT)
+        assert item["name"] not in ("", "-")
+
+
+@pytest.mark.xfail(strict=True, reason="it asks the bare word g.us for its groups, and gets 400")
+async def test_groups_are_asked_for_by_their_jid(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        group = await simulator.group(CONTACT, ACCOUNT, OTHER)
+        assert [one.chat for one in await phone.engine.groups()] == [group]
+
+
+@pytest.mark.xfail(strict=True, reason="it gives 421 to the caller, as a failed attempt")
+async def test_a_stale_addressing_mode_is_mended_and_the_message_sent_again(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """Error 421: the group is asked for once more, and the message goes under its id."""
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        group = await simulator.group(CONTACT, ACCOUNT, OTHER)
+        await phone.send(1, "by lid", to=group)
+        await simulator.readdress(group, "pn")
+        await phone.send(2, "by number", to=group)
+        await until(lambda: reached(simulator, "by number"))
+        texts = [one["text"] for one in await simulator.inbox(CONTACT)]
+        assert texts == ["by lid", "by number"]
