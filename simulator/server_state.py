@@ -37,6 +37,8 @@ from simulator.server.prekeys import Prekeys
 from simulator.server.presence import Presence
 from simulator.server.queries import Queries
 from simulator.server.receipts import Receipts
+from simulator.server.rules.properties import Properties
+from simulator.server.rules.switches import Switches
 from simulator.server.switchboard import Switchboard
 from simulator.server.usync import Directory
 from simulator.store import Store
@@ -62,6 +64,8 @@ class World:
         self.static_key = StaticKey(self.store)
         self.faults = Faults()
         self.people = People(self.store)
+        self.properties = Properties(self.store)
+        self.switches = Switches(self.properties)
         self.endpoints = Endpoints(self.store)
         self.companions = Companions(self.store)
         self.queue = OfflineQueue(self.store)
@@ -176,6 +180,7 @@ class World:
             endpoints=self.endpoints,
             companions=self.companions,
             notices=self.notices,
+            switches=self.switches,
         )
         self.linking = Linking(
             people=self.people,

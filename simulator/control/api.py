@@ -34,9 +34,11 @@ from simulator.control.contact_routes import ContactRoutes
 from simulator.control.group_routes import GroupRoutes
 from simulator.control.phone_routes import PhoneRoutes
 from simulator.control.requests import ProblemError, body_of, field, number_in, optional, problem
+from simulator.control.rule_routes import RuleRoutes
 from simulator.faults import FaultError
 from simulator.phones.pairing import ScanError
 from simulator.server.groups.group import NoGroupError
+from simulator.server.rules.switches import UnknownRuleError
 from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import PN_SERVER
 from simulator.wire.static_key import Certificate
@@ -200,6 +202,8 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
                 return problem(400, "bad_number", str(error))
             case FaultError():
                 return problem(400, "bad_fault", str(error))
+            case UnknownRuleError():
+                return problem(400, "bad_rule", str(error))
             case NoDeviceError():
                 return problem(404, "no_such_device", "the person has no such device")
             case NoGroupError():
@@ -217,6 +221,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ScanError,
         UnknownNumberError,
         FaultError,
+        UnknownRuleError,
         NoDeviceError,
         NoGroupError,
         HTTPException,
@@ -224,6 +229,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
     )
     endpoint = Callable[[Request], Awaitable[JSONResponse]]
     contacts, groups, phones = ContactRoutes(world), GroupRoutes(world), PhoneRoutes(world)
+    rules = RuleRoutes(world)
     routes: list[tuple[str, endpoint, list[str]]] = [
         ("/", control.root, ["GET"]),
         ("/rotate", control.rotate, ["POST"]),
@@ -247,6 +253,8 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/contacts/{number}/said", contacts.said, ["GET"]),
         ("/accounts/{number}", control.account, ["GET"]),
         ("/accounts/{number}/prekeys", control.prekeys, ["POST"]),
+        ("/accounts/{number}/rules", rules.rules, ["GET", "POST"]),
+        ("/rules", rules.rules, ["GET", "POST"]),
         ("/groups", groups.make, ["POST"]),
         ("/groups/{id}", groups.group, ["GET"]),
         ("/groups/{id}/participants", groups.change, ["POST"]),

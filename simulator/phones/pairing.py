@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from simulator.contacts.signal_endpoints import Endpoints
     from simulator.server.companions import Companions
     from simulator.server.notifications import Notices
+    from simulator.server.rules.switches import Switches
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -33,6 +35,9 @@ REFS: Final = 6
 # A client shows the first ref for 60 s and the others for 20 s each; then the server lets go.
 REFS_SECONDS: Final = 180.0
 SIGN_SECONDS: Final = 20.0
+QR_PREFIX: Final = "https://wa.me/settings/linked_devices#"
+_REF_VERSION: Final = "2@"
+_CLIENT_TYPE: Final = re.compile(r"[0-9a-f]")
 
 
 class ScanError(Exception):
@@ -65,18 +70,23 @@ class Pairing:
         endpoints: Endpoints,
         companions: Companions,
         notices: Notices,
+        switches: Switches,
     ) -> None:
         self._store = store
         self._people = people
         self._endpoints = endpoints
         self._companions = companions
         self._notices = notices
+        self._switches = switches
         self._refs: dict[str, Connection] = {}
         self._pending: dict[Connection, _Pending] = {}
 
     def offer(self, connection: Connection) -> None:
         """Gives a registering client its refs; it is let go when the last has expired."""
-        refs = [f"2@{base64.b64encode(secrets.token_bytes(32)).decode()}" for _ in range(REFS)]
+        refs = [
+            f"{_REF_VERSION}{base64.b64encode(secrets.token_bytes(32)).decode()}"
+            for _ in range(REFS)
+        ]
         for ref in refs:
             self._refs[ref] = connection
         asyncio.get_running_loop().call_later(REFS_SECONDS, self._expire, connection)
@@ -102,7 +112,7 @@ class Pairing:
 
         Returns once its signature is verified and stored. Raises ScanError.
         """
-        return await self.link(number, *self._shown(qr))
+        return await self.link(number, *self._shown(number, qr))
 
     async def link(self, number: str, connection: Connection, secret: bytes) -> Companion:
         """Links the client to the account of `number`, whose phone shares a secret with it.
@@ -217,13 +227,22 @@ class Pairing:
         )
         return pending
 
-    def _shown(self, qr: str) -> tuple[Connection, bytes]:
-        """The client that shows this QR, and the secret that only the QR carries."""
-        parts = qr.rsplit("#", 1)[-1].strip().split(",")
+    def _shown(self, number: str, qr: str) -> tuple[Connection, bytes]:
+        """The client that shows this QR, and the secret that only the QR carries.
+
+        Both texts are read: with the prefix (whatsmeow, pair.go `makeQRData`) and without
+        (whatsapp-rust, wacore/src/pair.rs `make_qr_data`). Each ends with the client's type.
+        """
+        parts = qr.strip().removeprefix(QR_PREFIX).split(",")
         try:
             ref, (noise, identity, secret) = parts[0], (_decoded(part) for part in parts[1:4])
+            _check_ref(ref)
         except (ValueError, binascii.Error) as error:
             raise ScanError(400, "bad_qr", "this is not a linked-devices QR") from error
+        if self._switches.on("qr_client_type", number) and not _CLIENT_TYPE.fullmatch(
+            ",".join(parts[4:])
+        ):
+            raise ScanError(400, "bad_qr", "this QR does not name the client's type")
         connection = self._refs.get(ref)
         if connection is None or connection.retired:
             raise ScanError(409, "qr_expired", "no client shows this QR any more")
@@ -247,6 +266,11 @@ def _check_prekey(data: Any) -> None:
         bytes(data.e_ident), signed, bytes(data.e_skey_sig)
     ):
         raise ScanError(409, "bad_prekey_signature", "the client's signed prekey does not verify")
+
+
+def _check_ref(ref: str) -> None:
+    if not ref.startswith(_REF_VERSION):
+        raise ValueError("not a ref")
 
 
 def _decoded(part: str) -> bytes:

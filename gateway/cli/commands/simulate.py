@@ -23,6 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+_SWITCH = {"on": True, "off": False, "default": None}
 PATIENCE = 30.0  # seconds that a new connection has to come up with its QR code
 
 
@@ -97,6 +98,42 @@ def inbox(number: Number, data: Data = DATA, as_json: Json = False) -> None:
         answer["items"] = [{**one, "at": output.moment(one["at"])} for one in answer["items"]]
     columns = ("id", "from", "text", "deliveries", "at")
     output.show(answer, columns, as_json=as_json, empty="Nothing arrived yet.")
+
+
+@app.command()
+def rules(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NUMBER] [NAME=on|off|default]...",
+            help="An account, and the rules to switch for it; for all accounts without one.",
+        ),
+    ] = None,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Show the rules that can be switched, or switch them."""
+    from gateway.cli.api_client import segment
+
+    given = list(words or ())
+    number = given.pop(0) if given and "=" not in given[0] else None
+    path = "/rules" if number is None else f"/accounts/{segment(number)}/rules"
+    switched = dict(map(_switch, given))
+    with _control(directory(data)) as control:
+        answer = control.post(path, switched) if switched else control.get(path)
+    if as_json:
+        output.plain(answer)
+        return
+    rows = [(name, "on" if on else "off") for name, on in answer.items()]
+    output.table(("rule", "state"), rows, "There is no rule to switch.")
+
+
+def _switch(word: str) -> tuple[str, bool | None]:
+    """A rule's name and its switch, read from `NAME=on`."""
+    name, _, state = word.partition("=")
+    if state not in _SWITCH:
+        output.refuse(f"{word} is not NAME=on, NAME=off or NAME=default.")
+    return name, _SWITCH[state]
 
 
 def _control(data: Path) -> Caller:

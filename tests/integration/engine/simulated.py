@@ -221,6 +221,11 @@ class Simulator:
         made: dict[str, Any] = await self._call("POST", f"/phones/{account}/history", **told)
         return made
 
+    async def rules(self, account: str | None = None, **switches: bool) -> None:
+        """Switch rules of the server, for one account or for all."""
+        path = "/rules" if account is None else f"/accounts/{account}/rules"
+        await self._call("POST", path, **switches)
+
     async def heal(self) -> None:
         await self._call("DELETE", "/faults")
 

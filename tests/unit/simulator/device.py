@@ -112,8 +112,8 @@ class Device:
         await self.connect(payload, routing=routing)
         return await self.next()
 
-    async def register(self) -> str:
-        """Registers; the QR of the first ref."""
+    async def register(self, *, client_type: str = "1") -> str:
+        """Registers; the QR of the first ref, which names the client's type unless that is empty."""
         payload = ClientPayload()
         data, signed = payload.device_pairing_data, self.signal.signed_prekey
         data.e_regid = number_bytes(self.signal.registration, 4)
@@ -128,7 +128,7 @@ class Device:
         ref = bytes_of(offer, "pair-device", "ref").decode()
         keys = (self.noise.public_key().public_bytes_raw(), self.signal.identity.public)
         parts = [base64.b64encode(key).decode() for key in (*keys, self.secret)]
-        return ",".join([ref, *parts])
+        return ",".join([ref, *parts, *([client_type] if client_type else [])])
 
     async def sign(self, *, forged: bool = False) -> None:
         """Answers `pair-success`, verifying what the phone signed only in so far as it needs."""

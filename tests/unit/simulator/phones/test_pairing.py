@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simulator.phones.pairing import ScanError
+from simulator.phones.pairing import QR_PREFIX, ScanError
+from simulator.server.rules.properties import EVERYONE
 from simulator.wire.protocol import SERVER, Node
 
 if TYPE_CHECKING:
@@ -54,6 +55,34 @@ async def test_device_ids_are_never_given_twice(
 async def test_not_a_qr(world: World, qr: str) -> None:
     error = await failed(world, qr)
     assert (error.status, error.code) == (400, "bad_qr")
+
+
+@pytest.mark.parametrize("client_type", ["", "12", "1,1", "x"])
+async def test_a_qr_without_the_type_of_its_client(
+    world: World, new_device: Callable[[], Device], client_type: str
+) -> None:
+    device = new_device()
+    qr = await device.register(client_type=client_type)
+    world.switches.turn(NUMBER, "qr_client_type", on=True)
+    error = await failed(world, qr)
+    assert (error.status, error.code) == (400, "bad_qr")
+    world.switches.turn(NUMBER, "qr_client_type", on=None)
+    await asyncio.gather(world.pairing.scan(NUMBER, qr), device.sign())
+
+
+@pytest.mark.parametrize("prefix", ["", QR_PREFIX])
+async def test_a_qr_is_read_with_its_prefix_and_without(
+    world: World, new_device: Callable[[], Device], prefix: str
+) -> None:
+    world.switches.turn(EVERYONE, "qr_client_type", on=True)
+    device = new_device()
+    qr = await device.register()
+    await asyncio.gather(world.pairing.scan(NUMBER, prefix + qr), device.sign())
+
+
+async def test_another_prefix_is_none(world: World, new_device: Callable[[], Device]) -> None:
+    qr = await new_device().register()
+    assert (await failed(world, f"https://example.org/#{qr}")).code == "bad_qr"
 
 
 async def test_a_qr_that_nobody_shows_any_more(

@@ -1,0 +1,36 @@
+"""The control API's part about rules: which are switched on, for one account or for all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import JSONResponse
+
+from simulator.control.requests import ProblemError, body_of
+from simulator.server.rules.properties import EVERYONE
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from simulator.server_state import World
+
+
+class RuleRoutes:
+    """Endpoints of rules that can be switched."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def rules(self, request: Request) -> JSONResponse:
+        """Each rule and whether it is on; POST switches those that it names, all or none."""
+        world, number = self._world, EVERYONE
+        if "number" in request.path_params:
+            number = world.people.named(request.path_params["number"].lstrip("+")).number
+        if request.method == "POST":
+            body = await body_of(request)
+            with world.store.transaction():
+                for name, on in body.items():
+                    if on is not None and not isinstance(on, bool):
+                        raise ProblemError(400, "wrong_type", f"{name} has the wrong type")
+                    world.switches.turn(number, name, on)
+        return JSONResponse(world.switches.described(number))
