@@ -39,9 +39,11 @@ from simulator.server.queries import Queries
 from simulator.server.receipts import Receipts
 from simulator.server.rules.properties import Properties
 from simulator.server.rules.switches import Switches
+from simulator.server.rules.versions import Versions
 from simulator.server.switchboard import Switchboard
 from simulator.server.usync import Directory
 from simulator.store import Store
+from simulator.web_page import WebPage
 from simulator.wire.connection import Connection
 from simulator.wire.static_key import StaticKey
 
@@ -66,6 +68,8 @@ class World:
         self.people = People(self.store)
         self.properties = Properties(self.store)
         self.switches = Switches(self.properties)
+        self.versions = Versions(self.store, self.properties)
+        self.web_page = WebPage(self.store, self.faults, self.versions)
         self.endpoints = Endpoints(self.store)
         self.companions = Companions(self.store)
         self.queue = OfflineQueue(self.store)
@@ -94,6 +98,7 @@ class World:
             people=self.people,
             companions=self.companions,
             notices=self.notices,
+            versions=self.versions,
             switchboard=self.switchboard,
         )
         self.fault_injector = FaultInjector(
@@ -225,6 +230,7 @@ class World:
             store=self.store,
             companions=self.companions,
             switchboard=self.switchboard,
+            versions=self.versions,
             pairing=self.pairing,
             linking=self.linking,
             logins=self.logins,

@@ -39,6 +39,7 @@ from simulator.faults import FaultError
 from simulator.phones.pairing import ScanError
 from simulator.server.groups.group import NoGroupError
 from simulator.server.rules.switches import UnknownRuleError
+from simulator.server.rules.versions import VersionError
 from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import PN_SERVER
 from simulator.wire.static_key import Certificate
@@ -202,6 +203,8 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
                 return problem(400, "bad_number", str(error))
             case FaultError():
                 return problem(400, "bad_fault", str(error))
+            case VersionError():
+                return problem(400, "bad_version", str(error))
             case UnknownRuleError():
                 return problem(400, "bad_rule", str(error))
             case NoDeviceError():
@@ -222,6 +225,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         UnknownNumberError,
         FaultError,
         UnknownRuleError,
+        VersionError,
         NoDeviceError,
         NoGroupError,
         HTTPException,
@@ -255,6 +259,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/accounts/{number}/prekeys", control.prekeys, ["POST"]),
         ("/accounts/{number}/rules", rules.rules, ["GET", "POST"]),
         ("/rules", rules.rules, ["GET", "POST"]),
+        ("/version", rules.version, ["GET", "POST"]),
         ("/groups", groups.make, ["POST"]),
         ("/groups/{id}", groups.group, ["GET"]),
         ("/groups/{id}/participants", groups.change, ["POST"]),

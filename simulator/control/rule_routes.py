@@ -1,4 +1,4 @@
-"""The control API's part about rules: which are switched on, for one account or for all."""
+"""The control API's part about rules: which are switched on, and which versions are accepted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RuleRoutes:
-    """Endpoints of rules that can be switched."""
+    """Endpoints of what the server demands."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -34,3 +34,11 @@ class RuleRoutes:
                         raise ProblemError(400, "wrong_type", f"{name} has the wrong type")
                     world.switches.turn(number, name, on)
         return JSONResponse(world.switches.described(number))
+
+    async def version(self, request: Request) -> JSONResponse:
+        """Which version is current, which is the oldest, and when those below the current one end."""
+        world = self._world
+        if request.method == "POST":
+            world.versions.change(await body_of(request))
+        requests = {"page_requests": world.web_page.requests}
+        return JSONResponse(world.versions.described() | requests)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from simulator.server.presence import Presence
     from simulator.server.queries import Queries
     from simulator.server.receipts import Receipts
+    from simulator.server.rules.versions import Versions
     from simulator.server.switchboard import Switchboard
     from simulator.store import Store
     from simulator.wire.connection import Connection
@@ -35,6 +36,7 @@ class Dispatcher:
         store: Store,
         companions: Companions,
         switchboard: Switchboard,
+        versions: Versions,
         pairing: Pairing,
         linking: Linking,
         logins: Logins,
@@ -46,6 +48,7 @@ class Dispatcher:
         self._store = store
         self._companions = companions
         self._switchboard = switchboard
+        self._versions = versions
         self._pairing = pairing
         self._linking = linking
         self._logins = logins
@@ -60,6 +63,10 @@ class Dispatcher:
         # What came before this login is handled before it: from then on nothing of the device's
         # old socket counts (G6).
         self._handle_all()
+        refusal = self._versions.refusal(payload)
+        if refusal is not None:
+            connection.retire(refusal)
+            return
         connection.push_name = payload.push_name
         if payload.HasField("device_pairing_data"):
             connection.registration = payload.device_pairing_data

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from simulator.server.rules.versions import announced
 from simulator.wire.protocol import LID_SERVER, SERVER, Node
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from simulator.faults import Faults
     from simulator.server.companions import Companion, Companions
     from simulator.server.notifications import Notices
+    from simulator.server.rules.versions import Versions
     from simulator.server.switchboard import Switchboard
     from simulator.store import Store
     from simulator.wire.connection import Connection
@@ -33,6 +35,7 @@ class Logins:
         people: People,
         companions: Companions,
         notices: Notices,
+        versions: Versions,
         switchboard: Switchboard,
     ) -> None:
         self._store = store
@@ -40,6 +43,7 @@ class Logins:
         self._people = people
         self._companions = companions
         self._notices = notices
+        self._versions = versions
         self._switchboard = switchboard
 
     def log_in(self, connection: Connection, payload: Any) -> None:
@@ -61,7 +65,7 @@ class Logins:
             connection.retire(Node("failure", {"reason": "401", "location": "simulator"}))
             return
         with self._store.transaction():
-            self._companions.logged_in(companion, _version(payload))
+            self._companions.logged_in(companion, announced(payload))
             self._store.count(number, f"logins_{connection.handshake.lower()}")
         connection.device = companion.key
         replaced = self._switchboard.login(companion.key, connection)
@@ -94,6 +98,9 @@ class Logins:
         )
         routing = Node("routing_info", {}, b"simulator")
         connection.push(Node("ib", {"from": SERVER}, [Node("edge_routing", {}, [routing])]))
+        end = self._versions.announcement(payload)
+        if end is not None:
+            connection.push(end)
         if not payload.passive:
             self._switchboard.flush(connection)
 
@@ -111,8 +118,3 @@ class Logins:
         connection = self._switchboard.live(companion.key)
         if connection is not None:
             self._store.after_commit(lambda: connection.retire(farewell))
-
-
-def _version(payload: Any) -> str:
-    version = payload.user_agent.app_version
-    return f"{version.primary}.{version.secondary}.{version.tertiary}"

@@ -128,6 +128,41 @@ def rules(
     output.table(("rule", "state"), rows, "There is no rule to switch.")
 
 
+@app.command()
+def version(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[current=VERSION] [oldest=VERSION|none] [ends=SECONDS|none]",
+            help="What is changed; `ends` is a time in seconds since the epoch.",
+        ),
+    ] = None,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Show or change the versions of WhatsApp Web that the simulator accepts."""
+    changes = dict(map(_version_change, words or ()))
+    with _control(directory(data)) as control:
+        answer = control.post("/version", changes) if changes else control.get("/version")
+    if as_json:
+        output.plain(answer)
+        return
+    if answer["ends"] is not None:
+        answer["ends"] = output.moment(answer["ends"])
+    rows = [(name.replace("_", " "), value) for name, value in answer.items()]
+    output.table(("version", ""), rows, "")
+
+
+def _version_change(word: str) -> tuple[str, str | int | None]:
+    """A field of the version and its value, read from `NAME=VALUE`."""
+    name, _, value = word.partition("=")
+    if name not in ("current", "oldest", "ends") or not value:
+        output.refuse(f"{word} is not current=…, oldest=… or ends=….")
+    if value == "none":
+        return name, None
+    return name, int(value) if name == "ends" and value.isdecimal() else value
+
+
 def _switch(word: str) -> tuple[str, bool | None]:
     """A rule's name and its switch, read from `NAME=on`."""
     name, _, state = word.partition("=")

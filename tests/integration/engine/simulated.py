@@ -226,6 +226,11 @@ class Simulator:
         path = "/rules" if account is None else f"/accounts/{account}/rules"
         await self._call("POST", path, **switches)
 
+    async def version(self, **changes: Any) -> dict[str, Any]:
+        """Which version of WhatsApp Web is `current` and `oldest`, and when it `ends`."""
+        found: dict[str, Any] = await self._call("POST", "/version", **changes)
+        return found
+
     async def heal(self) -> None:
         await self._call("DELETE", "/faults")
 
