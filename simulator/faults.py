@@ -16,7 +16,7 @@ from typing import Any, Final
 from simulator.server.rules.properties import EVERYONE
 
 # Strike open sockets once, at the moment they are asked for.
-INSTANT: Final = ("drop", "abort", "stream_error", "logout", "replaced")
+INSTANT: Final = ("drop", "abort", "stream_error", "stream_ack", "logout", "replaced")
 # Wait for their moment.
 RULES: Final = (
     "withhold_acks",  # the server accepts a message and says nothing

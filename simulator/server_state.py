@@ -37,6 +37,7 @@ from simulator.server.prekeys import Prekeys
 from simulator.server.presence import Presence
 from simulator.server.queries import Queries
 from simulator.server.receipts import Receipts
+from simulator.server.rules.failures import Standings
 from simulator.server.rules.properties import Properties
 from simulator.server.rules.switches import Switches
 from simulator.server.rules.versions import Versions
@@ -68,6 +69,7 @@ class World:
         self.people = People(self.store)
         self.properties = Properties(self.store)
         self.switches = Switches(self.properties)
+        self.standings = Standings(self.properties)
         self.versions = Versions(self.store, self.properties)
         self.web_page = WebPage(self.store, self.faults, self.versions)
         self.endpoints = Endpoints(self.store)
@@ -98,6 +100,7 @@ class World:
             people=self.people,
             companions=self.companions,
             notices=self.notices,
+            standings=self.standings,
             versions=self.versions,
             switchboard=self.switchboard,
         )

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -38,6 +38,7 @@ from simulator.control.rule_routes import RuleRoutes
 from simulator.faults import FaultError
 from simulator.phones.pairing import ScanError
 from simulator.server.groups.group import NoGroupError
+from simulator.server.rules.failures import StandingError
 from simulator.server.rules.switches import UnknownRuleError
 from simulator.server.rules.versions import VersionError
 from simulator.wire.proto_schema import Message
@@ -47,6 +48,16 @@ from simulator.wire.static_key import Certificate
 if TYPE_CHECKING:
     from simulator.server.companions import Companion
     from simulator.server_state import World
+
+
+# Requests that make no sense, and the code that says which sense.
+_BAD: Final[dict[type[Exception], str]] = {
+    UnknownNumberError: "bad_number",
+    FaultError: "bad_fault",
+    StandingError: "bad_standing",
+    UnknownRuleError: "bad_rule",
+    VersionError: "bad_version",
+}
 
 
 class Control:
@@ -118,6 +129,7 @@ class Control:
             {
                 "number": number,
                 "online": any(device["online"] for device in devices),
+                "standing": world.standings.of(number),
                 "available": world.presence.available(number),
                 **{
                     total: sum(int(device[total]) for device in devices)  # type: ignore[call-overload]
@@ -196,17 +208,11 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
     control = Control(world, ws_url)
 
     async def known(_: Request, error: Exception) -> JSONResponse:
+        if type(error) in _BAD:
+            return problem(400, _BAD[type(error)], str(error))
         match error:
             case ProblemError() | ScanError():
                 return problem(error.status, error.code, str(error))
-            case UnknownNumberError():
-                return problem(400, "bad_number", str(error))
-            case FaultError():
-                return problem(400, "bad_fault", str(error))
-            case VersionError():
-                return problem(400, "bad_version", str(error))
-            case UnknownRuleError():
-                return problem(400, "bad_rule", str(error))
             case NoDeviceError():
                 return problem(404, "no_such_device", "the person has no such device")
             case NoGroupError():
@@ -222,10 +228,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
     handled: tuple[type[Exception], ...] = (
         ProblemError,
         ScanError,
-        UnknownNumberError,
-        FaultError,
-        UnknownRuleError,
-        VersionError,
+        *_BAD,
         NoDeviceError,
         NoGroupError,
         HTTPException,
@@ -256,6 +259,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/contacts/{number}/inbox", contacts.inbox, ["GET"]),
         ("/contacts/{number}/said", contacts.said, ["GET"]),
         ("/accounts/{number}", control.account, ["GET"]),
+        ("/accounts/{number}", rules.standing, ["POST"]),
         ("/accounts/{number}/prekeys", control.prekeys, ["POST"]),
         ("/accounts/{number}/rules", rules.rules, ["GET", "POST"]),
         ("/rules", rules.rules, ["GET", "POST"]),

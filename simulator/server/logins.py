@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from simulator.server.rules.failures import failure
 from simulator.server.rules.versions import announced
 from simulator.wire.protocol import LID_SERVER, SERVER, Node
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from simulator.faults import Faults
     from simulator.server.companions import Companion, Companions
     from simulator.server.notifications import Notices
+    from simulator.server.rules.failures import Standings
     from simulator.server.rules.versions import Versions
     from simulator.server.switchboard import Switchboard
     from simulator.store import Store
@@ -35,6 +37,7 @@ class Logins:
         people: People,
         companions: Companions,
         notices: Notices,
+        standings: Standings,
         versions: Versions,
         switchboard: Switchboard,
     ) -> None:
@@ -43,6 +46,7 @@ class Logins:
         self._people = people
         self._companions = companions
         self._notices = notices
+        self._standings = standings
         self._versions = versions
         self._switchboard = switchboard
 
@@ -51,18 +55,22 @@ class Logins:
         number, device = str(payload.username), int(payload.device)
         refused = self._faults.strike(number, "reject_login", "ban", device=device)
         if refused is not None:
-            attrs: dict[str, Any] = {"reason": refused.reason, "location": "simulator"}
+            attrs: dict[str, Any] = {}
             if refused.code is not None:
                 attrs["code"] = refused.code
             expire = refused.left_at(asyncio.get_running_loop().time())
             if expire is not None:
                 attrs["expire"] = expire
-            connection.retire(Node("failure", attrs))
+            connection.retire(failure(refused.reason or 503, **attrs))
             return
         companion = self._companions.get(number, device)
         if companion is None or companion.noise != connection.client_static:
             log.info("login_refused", action="login_refused", serial=connection.serial)
-            connection.retire(Node("failure", {"reason": "401", "location": "simulator"}))
+            connection.retire(failure(401))
+            return
+        refusal = self._standings.refusal(number)
+        if refusal is not None:
+            connection.retire(refusal)
             return
         with self._store.transaction():
             self._companions.logged_in(companion, announced(payload))

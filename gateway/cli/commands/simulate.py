@@ -129,6 +129,25 @@ def rules(
 
 
 @app.command()
+def standing(
+    number: Number,
+    word: Annotated[str, typer.Argument(metavar="good|locked|banned")],
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Change how an account stands with WhatsApp: the logins of one that is not good are refused."""
+    from gateway.cli.api_client import segment
+
+    with _control(directory(data)) as control:
+        answer = control.post(f"/accounts/{segment(number)}", {"standing": word})
+    _tell(
+        answer,
+        f"{number} is in {word} standing." if word == "good" else f"{number} is {word}.",
+        as_json=as_json,
+    )
+
+
+@app.command()
 def version(
     words: Annotated[
         list[str] | None,

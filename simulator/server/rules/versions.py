@@ -9,6 +9,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from simulator.server.rules.failures import failure
 from simulator.server.rules.properties import EVERYONE
 from simulator.wire.protocol import SERVER, Node
 
@@ -71,7 +72,7 @@ class Versions:
         if version >= _parsed(self.current if ended else self.oldest):
             return None
         self._store.count(EVERYONE, _REFUSED)
-        return Node("failure", {"reason": "405", "location": "simulator"})
+        return failure(405)
 
     def announcement(self, payload: Any) -> Any:
         """The stanza that tells a client when its version ends; None where no end is known.

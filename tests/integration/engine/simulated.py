@@ -226,6 +226,10 @@ class Simulator:
         path = "/rules" if account is None else f"/accounts/{account}/rules"
         await self._call("POST", path, **switches)
 
+    async def standing(self, word: str, account: str = ACCOUNT) -> None:
+        """How the account stands with WhatsApp: `good`, `locked` or `banned`."""
+        await self._call("POST", f"/accounts/{account}", standing=word)
+
     async def version(self, **changes: Any) -> dict[str, Any]:
         """Which version of WhatsApp Web is `current` and `oldest`, and when it `ends`."""
         found: dict[str, Any] = await self._call("POST", "/version", **changes)

@@ -305,13 +305,23 @@ async def test_rejected_logins(device: Device, world: World, more: dict[str, int
     failure = await device.login()
     expected = {"reason": 503, **more}
     assert failure.tag == "failure"
-    assert failure.attrs == {
+    texts = [name for name in failure.attrs if failure.attrs[name] and "logout_message_" in name]
+    assert len(texts) == (3 if more.get("reason") == 403 else 0)
+    assert {name: value for name, value in failure.attrs.items() if name not in texts} == {
         "location": "simulator",
         **{name: str(value) for name, value in expected.items()},
     }
     await device.closed()
     assert struck(world) == 1
     assert (await device.login()).tag == "success"
+
+
+async def test_a_stream_that_ends_for_a_missing_ack(device: Device, world: World) -> None:
+    assert inject(world, "stream_ack") == 1
+    error = await device.next("stream:error")
+    assert (error.attrs, error.get_child("ack").attrs["class"]) == ({}, "message")
+    assert (await device.next()).tag == "xmlstreamend"
+    await device.closed()
 
 
 async def test_a_ban_ends_by_itself_and_says_when(device: Device, world: World) -> None:

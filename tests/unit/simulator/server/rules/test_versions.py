@@ -127,7 +127,9 @@ async def test_an_end_is_told_after_the_login(
     assert child.attrs == {"t": str(ends)}
 
 
-async def page(device: Device, path: str, seconds: float = 5.0, **headers: str) -> httpx.Response:
+async def page(
+    device: Device, path: str, seconds: float = 5.0, headers: dict[str, str] | None = None
+) -> httpx.Response:
     base = device.ws_url.replace("ws://", "http://").removesuffix("/ws/chat")
     async with httpx.AsyncClient(verify=NO_AUTHORITIES, timeout=seconds) as http:
         return await http.get(base + path, headers=headers or BROWSER)
@@ -153,7 +155,7 @@ async def test_the_page_has_the_current_version(
 async def test_the_page_is_for_browsers(
     new_device: Callable[[], Device], headers: dict[str, str]
 ) -> None:
-    answer = await page(new_device(), "/sw.js", **headers)
+    answer = await page(new_device(), "/sw.js", headers=headers)
     assert (answer.status_code, "client_revision" in answer.text) == (400, False)
 
 
