@@ -23,6 +23,8 @@ from simulator.media.store import MediaStore
 from simulator.phones.code_pairing import Linking
 from simulator.phones.history import History
 from simulator.phones.pairing import Pairing
+from simulator.phones.passkey_pairing import PasskeyPairing
+from simulator.phones.scan_demands import ScanDemands
 from simulator.server.companions import Companions
 from simulator.server.dispatcher import Dispatcher
 from simulator.server.groups.group import Groups
@@ -182,6 +184,8 @@ class World:
             groups=self.groups,
             switchboard=self.switchboard,
         )
+        self.passkey_pairing = PasskeyPairing(self.store)
+        self.scan_demands = ScanDemands(self.properties, self.passkey_pairing.ask)
         self.pairing = Pairing(
             store=self.store,
             people=self.people,
@@ -189,6 +193,7 @@ class World:
             companions=self.companions,
             notices=self.notices,
             switches=self.switches,
+            scan_demands=self.scan_demands,
         )
         self.linking = Linking(
             people=self.people,

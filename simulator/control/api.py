@@ -37,6 +37,7 @@ from simulator.control.requests import ProblemError, body_of, field, number_in, 
 from simulator.control.rule_routes import RuleRoutes
 from simulator.faults import FaultError
 from simulator.phones.pairing import ScanError
+from simulator.phones.scan_demands import DemandError
 from simulator.server.groups.group import NoGroupError
 from simulator.server.rules.failures import StandingError
 from simulator.server.rules.switches import UnknownRuleError
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 _BAD: Final[dict[type[Exception], str]] = {
     UnknownNumberError: "bad_number",
     FaultError: "bad_fault",
+    DemandError: "bad_linking",
     StandingError: "bad_standing",
     UnknownRuleError: "bad_rule",
     VersionError: "bad_version",
@@ -241,6 +243,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/", control.root, ["GET"]),
         ("/rotate", control.rotate, ["POST"]),
         ("/phones", control.create_phone, ["POST"]),
+        ("/phones/{number}", phones.phone, ["GET", "POST"]),
         ("/phones/{number}/scan", control.scan, ["POST"]),
         ("/phones/{number}/link-code", control.link_code, ["POST"]),
         ("/phones/{number}/say", contacts.phone_say, ["POST"]),

@@ -22,6 +22,16 @@ class PhoneRoutes:
     def __init__(self, world: World) -> None:
         self._world = world
 
+    async def phone(self, request: Request) -> JSONResponse:
+        """The account's phone; POST changes what it demands of clients that it scans."""
+        world, number = self._world, self._number(request)
+        if request.method == "POST":
+            world.scan_demands.change(number, field(await body_of(request), "linking", str))
+        lid = world.people.named(number).lid
+        return JSONResponse(
+            {"number": number, "lid": lid, "linking": world.scan_demands.of(number)}
+        )
+
     async def history(self, request: Request) -> JSONResponse:
         """The account's phone tells its companions, now or those that it will pair."""
         body, world = await body_of(request), self._world

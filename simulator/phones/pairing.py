@@ -23,6 +23,7 @@ from simulator.wire.protocol import LID_SERVER, PN_SERVER, SERVER, Node, bytes_o
 if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.contacts.signal_endpoints import Endpoints
+    from simulator.phones.scan_demands import ScanDemands
     from simulator.server.companions import Companions
     from simulator.server.notifications import Notices
     from simulator.server.rules.switches import Switches
@@ -37,6 +38,10 @@ REFS_SECONDS: Final = 180.0
 SIGN_SECONDS: Final = 20.0
 QR_PREFIX: Final = "https://wa.me/settings/linked_devices#"
 _REF_VERSION: Final = "2@"
+_UNMET: Final = {
+    "refresh": ("secret_retired", "the client has to show a QR with another secret"),
+    "passkey": ("passkey_required", "the client has to prove itself by the account's passkey"),
+}
 _CLIENT_TYPE: Final = re.compile(r"[0-9a-f]")
 
 
@@ -71,6 +76,7 @@ class Pairing:
         companions: Companions,
         notices: Notices,
         switches: Switches,
+        scan_demands: ScanDemands,
     ) -> None:
         self._store = store
         self._people = people
@@ -78,6 +84,7 @@ class Pairing:
         self._companions = companions
         self._notices = notices
         self._switches = switches
+        self._scan_demands = scan_demands
         self._refs: dict[str, Connection] = {}
         self._pending: dict[Connection, _Pending] = {}
 
@@ -101,6 +108,7 @@ class Pairing:
     def left(self, connection: Connection) -> None:
         """The client's socket closed: its refs are worth nothing any more."""
         self._refs = {ref: one for ref, one in self._refs.items() if one is not connection}
+        self._scan_demands.left(connection)
         pending = self._pending.pop(connection, None)
         if pending is not None and not pending.done.done():
             pending.done.set_exception(
@@ -110,9 +118,14 @@ class Pairing:
     async def scan(self, number: str, qr: str) -> Companion:
         """Links the device that shows `qr` to the account of `number`.
 
-        Returns once its signature is verified and stored. Raises ScanError.
+        Returns once its signature is verified and stored. Raises ScanError, also where the phone
+        demands more of the client first.
         """
-        return await self.link(number, *self._shown(number, qr))
+        connection, secret = self._shown(number, qr)
+        demand = self._scan_demands.unmet(number, connection, secret)
+        if demand is not None:
+            raise ScanError(409, *_UNMET[demand])
+        return await self.link(number, connection, secret)
 
     async def link(self, number: str, connection: Connection, secret: bytes) -> Companion:
         """Links the client to the account of `number`, whose phone shares a secret with it.

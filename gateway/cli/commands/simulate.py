@@ -28,10 +28,24 @@ PATIENCE = 30.0  # seconds that a new connection has to come up with its QR code
 
 
 @app.command()
-def phone(number: Number, data: Data = DATA, as_json: Json = False) -> None:
+def phone(
+    number: Number,
+    linking: Annotated[
+        str | None,
+        typer.Option(
+            metavar="plain|refresh|passkey", help="What it demands of a client that it scans."
+        ),
+    ] = None,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
     """Make a phone with WhatsApp on it."""
+    from gateway.cli.api_client import segment
+
     with _control(directory(data)) as control:
         answer = control.post("/phones", {"number": number})
+        if linking is not None:
+            answer = control.post(f"/phones/{segment(number)}", {"linking": linking})
     _tell(answer, f"{number} has WhatsApp.", as_json=as_json)
 
 

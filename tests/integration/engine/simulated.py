@@ -126,6 +126,10 @@ class Simulator:
         await self._call("POST", "/phones", number=number)
         await self._call("POST", f"/phones/{number}/scan", qr=qr)
 
+    async def linking(self, demand: str, number: str = ACCOUNT) -> None:
+        """What the phone demands of a client that it scans: `plain`, `refresh` or `passkey`."""
+        await self._call("POST", f"/phones/{number}", linking=demand)
+
     async def say(self, contact: str, to: str, text: str, **more: Any) -> Any:
         """The contact says it; `device` from which, `count` how often (`text 1` to `text count`)."""
         return await self._call("POST", f"/contacts/{contact}/say", to=to, text=text, **more)
