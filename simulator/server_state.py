@@ -184,7 +184,10 @@ class World:
             groups=self.groups,
             switchboard=self.switchboard,
         )
-        self.passkey_pairing = PasskeyPairing(self.store)
+        self.passkey_pairing = PasskeyPairing(
+            self.store,
+            link=lambda *client: self.pairing.link(*client),  # noqa: PLW0108 - made below
+        )
         self.scan_demands = ScanDemands(self.properties, self.passkey_pairing.ask)
         self.pairing = Pairing(
             store=self.store,
@@ -241,6 +244,7 @@ class World:
             versions=self.versions,
             pairing=self.pairing,
             linking=self.linking,
+            passkey_pairing=self.passkey_pairing,
             logins=self.logins,
             queries=self.queries,
             messages=self.messages,

@@ -244,6 +244,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/rotate", control.rotate, ["POST"]),
         ("/phones", control.create_phone, ["POST"]),
         ("/phones/{number}", phones.phone, ["GET", "POST"]),
+        ("/phones/{number}/passkey", phones.passkey, ["GET", "POST"]),
         ("/phones/{number}/scan", control.scan, ["POST"]),
         ("/phones/{number}/link-code", control.link_code, ["POST"]),
         ("/phones/{number}/say", contacts.phone_say, ["POST"]),

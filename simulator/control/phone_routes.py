@@ -32,6 +32,17 @@ class PhoneRoutes:
             {"number": number, "lid": lid, "linking": world.scan_demands.of(number)}
         )
 
+    async def passkey(self, request: Request) -> JSONResponse:
+        """How far a pairing by passkey came; POST answers a challenge as the owner's authenticator."""
+        passkeys, number = self._world.passkey_pairing, self._number(request)
+        if request.method == "GET":
+            return JSONResponse(passkeys.described(number))
+        challenge = field(await body_of(request), "challenge", str)
+        try:
+            return JSONResponse(passkeys.assertion(number, challenge))
+        except ValueError as error:
+            raise ProblemError(400, "bad_challenge", "a challenge is Base64 for URLs") from error
+
     async def history(self, request: Request) -> JSONResponse:
         """The account's phone tells its companions, now or those that it will pair."""
         body, world = await body_of(request), self._world

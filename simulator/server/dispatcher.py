@@ -13,6 +13,7 @@ from simulator.wire.protocol import SERVER, Node
 if TYPE_CHECKING:
     from simulator.phones.code_pairing import Linking
     from simulator.phones.pairing import Pairing
+    from simulator.phones.passkey_pairing import PasskeyPairing
     from simulator.server.companions import Companions
     from simulator.server.logins import Logins
     from simulator.server.messages import Messages
@@ -39,6 +40,7 @@ class Dispatcher:
         versions: Versions,
         pairing: Pairing,
         linking: Linking,
+        passkey_pairing: PasskeyPairing,
         logins: Logins,
         queries: Queries,
         messages: Messages,
@@ -51,6 +53,7 @@ class Dispatcher:
         self._versions = versions
         self._pairing = pairing
         self._linking = linking
+        self._passkey_pairing = passkey_pairing
         self._logins = logins
         self._queries = queries
         self._messages = messages
@@ -82,6 +85,7 @@ class Dispatcher:
         self._switchboard.left(connection)
         self._pairing.left(connection)
         self._linking.left(connection)
+        self._passkey_pairing.left(connection)
 
     def handle(self, connection: Connection, stanza: Any) -> None:
         """Queues a stanza until the end of the loop's turn, whose stanzas share a transaction.
@@ -138,6 +142,9 @@ class Dispatcher:
     def _asked_before_login(self, connection: Connection, query: Any) -> None:
         if connection.registration is not None and query.get_child(LINK_CODE) is not None:
             self._linking.answer(connection, query)
+            return
+        if self._passkey_pairing.asked(connection, query):
+            self._passkey_pairing.answer(connection, query)
             return
         attrs = {"from": SERVER, "type": "result", "id": query.attrs.get("id", "")}
         connection.send(Node("iq", attrs))

@@ -148,6 +148,7 @@ async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
         ("POST", "/faults", {"account": NUMBER, "kind": "explode"}, 400, "bad_fault"),
         ("POST", f"/accounts/{NUMBER}", {"standing": "odd"}, 400, "bad_standing"),
         ("POST", f"/phones/{NUMBER}", {"linking": "odd"}, 400, "bad_linking"),
+        ("POST", f"/phones/{NUMBER}/passkey", {"challenge": "ü"}, 400, "bad_challenge"),
         ("POST", "/version", {"oldest": 3}, 400, "bad_version"),
         ("POST", "/rules", {"smell": True}, 400, "bad_rule"),
         ("POST", "/rules", {"qr_client_type": 1}, 400, "wrong_type"),
