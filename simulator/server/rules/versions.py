@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 CURRENT: Final = "2.3000.1050000000"
 """Of November 2026: the revision grows by some 53,000 a day (whatsapp-rust, version.rs: 1026131876
 of 20 August 2025; whatsmeow, clientpayload.go: 1045649367 of a year later)."""
-OLDEST: Final = ""
-"""The oldest version that is not refused; empty where none is."""
+OLDEST: Final = "2.3000.1047000000"
+"""Some eight weeks below the current one: what is older is refused, unless it is said otherwise."""
 _VERSION: Final = re.compile(r"[0-9]{1,4}\.[0-9]{1,5}\.[0-9]{1,10}")
 _REFUSED: Final = "refused_versions"
 

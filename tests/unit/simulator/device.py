@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed
 
 from simulator.contacts.signal_endpoints import Bundle, Endpoints
 from simulator.phones.adv import parsed
+from simulator.server.rules.versions import CURRENT
 from simulator.store import Store
 from simulator.wire.frames import FrameReader, framed
 from simulator.wire.proto_schema import Message
@@ -71,7 +72,7 @@ class Device:
         self.handshake_mode = "XX"
         self.fell_back = False
         self.chain = b""
-        self.version = "2.3000.1234"
+        self.version = CURRENT
 
     async def __aenter__(self) -> Self:
         return self

@@ -13,6 +13,7 @@ from simulator.server.rules.failures import Standings
 from simulator.server.rules.properties import Properties
 from simulator.server_state import World
 from simulator.wire.protocol import JID, ClientPayload, Node
+from tests.unit.simulator.device import announce
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -133,7 +134,9 @@ async def test_what_came_before_a_login_is_handled_before_it(
     acknowledged = Node("ack", {"class": "message", "id": say(world, "hello")})
     world.dispatcher.handle(connection, acknowledged)
     assert world.queue.counts(key) == {"message": 1}, "stanzas wait for the turn's end"
-    world.dispatcher.entered(connection, ClientPayload(username=int(NUMBER), device=device.device))
+    payload = ClientPayload(username=int(NUMBER), device=device.device)
+    announce(payload, device.version)
+    world.dispatcher.entered(connection, payload)
     assert world.queue.counts(key) == {}
 
 

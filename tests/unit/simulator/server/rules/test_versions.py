@@ -92,6 +92,22 @@ def test_a_change_that_makes_no_sense_changes_nothing(
     store.close()
 
 
+@pytest.mark.parametrize(
+    ("version", "refused"),
+    [
+        (CURRENT, False),
+        ("2.3000.1047769893", False),  # whatsmeow's of September
+        ("2.3000.1045649367", True),  # … and of August
+        ("2.3000.1035194821", True),  # Baileys' of May
+        ("2.2500.1999999999", True),
+    ],
+)
+async def test_a_version_of_some_weeks_ago_is_refused(
+    world: World, version: str, refused: bool
+) -> None:
+    assert (world.versions.refusal(payload(version)) is not None) == refused
+
+
 async def test_an_old_client_neither_registers_nor_logs_in(
     world: World,
     new_device: Callable[[], Device],
@@ -120,7 +136,8 @@ async def test_an_end_is_told_after_the_login(
     device = await paired(NUMBER)
     await device.close()
     ends = int(time.time()) + 86_400
-    world.versions.change({"current": NEW, "ends": ends})
+    device.version = OLD
+    world.versions.change({"current": NEW, "ends": ends, "oldest": None})
     assert (await device.login()).tag == "success"
     while (child := (await device.next("ib")).get_child("client_expiration")) is None:
         pass
