@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import secrets
+from typing import TYPE_CHECKING, Any
 
 from simulator.server.delivery.switchboard import CONFLICT_REPLACED
 from simulator.server.odd_stanzas import FAULTS as ODD_STANZAS
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
     from simulator.server.odd_stanzas import OddStanzas
     from simulator.store import Store
     from simulator.wire.connection import Connection
+
+
+def _owed_an_ack() -> tuple[Any, Any]:
+    """The farewell to a client that left a stanza unanswered, as whatsapp-rust's #659 and #1101 have it.
+
+    The stanza is made up: the fault is about what a client makes of the farewell.
+    """
+    ack = Node("ack", {"class": "message", "type": "text", "id": secrets.token_hex(8).upper()})
+    return Node("stream:error", {}, [ack]), Node("xmlstreamend")
 
 
 class FaultInjector:
@@ -69,6 +79,8 @@ class FaultInjector:
             "stream_error": lambda connection: connection.retire(
                 Node("stream:error", {"code": str(fault.code)})
             ),
+            # what the server says of a stanza that it is owed an answer to
+            "stream_ack": lambda connection: connection.retire(*_owed_an_ack()),
             # the device hears of it from `log_out`, online or at its next login
             "logout": lambda _: None,
         }

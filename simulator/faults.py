@@ -13,11 +13,14 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from simulator.server.rules.properties import EVERYONE
+
 # Strike open sockets once, at the moment they are asked for.
 INSTANT: Final = (
     "drop",
     "abort",
     "stream_error",
+    "stream_ack",
     "logout",
     "replaced",
     "unparsable",  # a message that cannot be parsed waits for each device
@@ -44,8 +47,12 @@ RULES: Final = (
     "reject_login",  # <failure reason=…>, with `code` and `expire` where they are given
     "ban",  # sockets close; <failure reason="402"> with the time that is left, for `seconds`
     "freeze",  # sockets stay open and nothing moves, for `seconds` or until cleared
+    "page_fails",  # the page with the current version is answered by `code`
+    "page_silent",  # … or not at all
 )
 KINDS: Final = INSTANT + RULES
+# Of no account: they need none, and hold for everyone.
+SERVER_WIDE: Final = ("page_fails", "page_silent")
 
 _FIELDS: Final[dict[str, tuple[type, ...]]] = {
     "account": (str,),
@@ -72,6 +79,7 @@ _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "garble": {"count": 1},
     "reorder": {"count": 2},
     "ban": {"seconds": 60, "code": 101, "reason": 402},
+    "page_fails": {"code": 503},
 }
 # Their `seconds` are not how long the rule lasts.
 TIMING: Final = ("delay_acks", "expire_link_code")
@@ -123,13 +131,15 @@ class Fault:
 def requested(body: Any, fault_id: int) -> Fault:
     """The fault that a request describes.
 
-    Raises FaultError for an unknown field or kind, a wrong type, or a missing `account`.
+    Raises FaultError for an unknown field or kind, a wrong type, or a missing `account` where the
+    fault is of one.
     """
     if not isinstance(body, dict):
         raise FaultError("the body must be an object")
     for name, value in body.items():
         _check(name, value)
-    if "account" not in body or "kind" not in body:
+    server_wide = body.get("kind") in SERVER_WIDE
+    if "kind" not in body or not ("account" in body or server_wide):
         raise FaultError("account and kind are needed")
     if body["kind"] not in KINDS:
         raise FaultError(f"kind must be one of {', '.join(KINDS)}")
@@ -138,6 +148,8 @@ def requested(body: Any, fault_id: int) -> Fault:
     if body["kind"] == "reorder" and body.get("count", 2) < 2:
         raise FaultError("one message has no order: count must be 2 or more")
     values = {**_DEFAULTS.get(body["kind"], {}), **body}
+    if server_wide:
+        values["account"] = EVERYONE
     return Fault(id=fault_id, left=values.pop("count", None), **values)
 
 

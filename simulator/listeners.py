@@ -1,6 +1,7 @@
 """The three doors of the simulator.
 
-The WebSocket and the media servers that clients use, and the HTTP port that tests use.
+The WebSocket, with the page beside it, and the media servers that clients use, and the HTTP port that
+tests use.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ log = structlog.get_logger()
 
 HOST: Final = "127.0.0.1"
 _MAX_MESSAGE: Final = 1 << 23
+# So long the page may stay silent.
+_OPEN_SECONDS: Final = 120
 
 
 class _HttpServer(uvicorn.Server):
@@ -115,6 +118,8 @@ async def run(
     try:
         async with serve(
             world.serve,
+            process_request=world.web_page.answer,
+            open_timeout=_OPEN_SECONDS,
             sock=ws_socket,
             compression=None,
             max_size=_MAX_MESSAGE,
@@ -136,6 +141,7 @@ async def run(
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait({stopping, serving, giving}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
+            world.web_page.close()
             control.should_exit = media.should_exit = True
             for connection in world.switchboard.everyone():
                 connection.retire()

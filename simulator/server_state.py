@@ -23,6 +23,8 @@ from simulator.media.store import MediaStore
 from simulator.phones.code_pairing import Linking
 from simulator.phones.history import History
 from simulator.phones.pairing import Pairing
+from simulator.phones.passkey_pairing import PasskeyPairing
+from simulator.phones.scan_demands import ScanDemands
 from simulator.server.companions import Companions
 from simulator.server.delivery.offline_queue import OfflineQueue
 from simulator.server.delivery.switchboard import Switchboard
@@ -40,8 +42,13 @@ from simulator.server.prekeys import Prekeys
 from simulator.server.presence import Presence
 from simulator.server.queries import Queries
 from simulator.server.receipts import Receipts
+from simulator.server.rules.failures import Standings
+from simulator.server.rules.properties import Properties
+from simulator.server.rules.switches import Switches
+from simulator.server.rules.versions import Versions
 from simulator.server.usync import Directory
 from simulator.store import Store
+from simulator.web_page import WebPage
 from simulator.wire.connection import Connection
 from simulator.wire.static_key import StaticKey
 
@@ -65,6 +72,11 @@ class World:
         self.static_key = StaticKey(self.store)
         self.faults = Faults()
         self.people = People(self.store)
+        self.properties = Properties(self.store)
+        self.switches = Switches(self.properties)
+        self.standings = Standings(self.properties)
+        self.versions = Versions(self.store, self.properties)
+        self.web_page = WebPage(self.store, self.faults, self.versions)
         self.endpoints = Endpoints(self.store)
         self.companions = Companions(self.store)
         self.queue = OfflineQueue(self.store)
@@ -94,6 +106,8 @@ class World:
             people=self.people,
             companions=self.companions,
             notices=self.notices,
+            standings=self.standings,
+            versions=self.versions,
             switchboard=self.switchboard,
         )
         self.odd_stanzas = OddStanzas(
@@ -184,12 +198,19 @@ class World:
             groups=self.groups,
             switchboard=self.switchboard,
         )
+        self.passkey_pairing = PasskeyPairing(
+            self.store,
+            link=lambda *client: self.pairing.link(*client),  # noqa: PLW0108 - made below
+        )
+        self.scan_demands = ScanDemands(self.properties, self.passkey_pairing.ask)
         self.pairing = Pairing(
             store=self.store,
             people=self.people,
             endpoints=self.endpoints,
             companions=self.companions,
             notices=self.notices,
+            switches=self.switches,
+            scan_demands=self.scan_demands,
         )
         self.linking = Linking(
             people=self.people,
@@ -236,8 +257,10 @@ class World:
             companions=self.companions,
             switchboard=self.switchboard,
             unanswered=self.unanswered,
+            versions=self.versions,
             pairing=self.pairing,
             linking=self.linking,
+            passkey_pairing=self.passkey_pairing,
             logins=self.logins,
             queries=self.queries,
             messages=self.messages,

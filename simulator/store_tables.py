@@ -23,6 +23,10 @@ CREATE TABLE IF NOT EXISTS people (
     addressing TEXT NOT NULL DEFAULT '', prekeys INTEGER NOT NULL DEFAULT -1,
     listed_at INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
+-- words by name that differ between numbers; number: '' for what holds for all others
+CREATE TABLE IF NOT EXISTS properties (
+    number TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (number, name)
+) WITHOUT ROWID;
 -- devices that the simulator plays itself, with their private keys; adv is empty for a phone
 CREATE TABLE IF NOT EXISTS endpoints (
     number TEXT NOT NULL, device INTEGER NOT NULL, identity BLOB NOT NULL,

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -35,9 +35,14 @@ from simulator.control.contact_routes import ContactRoutes
 from simulator.control.group_routes import GroupRoutes
 from simulator.control.phone_routes import PhoneRoutes
 from simulator.control.requests import ProblemError, body_of, field, number_in, optional, problem
+from simulator.control.rule_routes import RuleRoutes
 from simulator.faults import FaultError
 from simulator.phones.pairing import ScanError
+from simulator.phones.scan_demands import DemandError
 from simulator.server.groups.group import NoGroupError
+from simulator.server.rules.failures import StandingError
+from simulator.server.rules.switches import UnknownRuleError
+from simulator.server.rules.versions import VersionError
 from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import PN_SERVER
 from simulator.wire.static_key import Certificate
@@ -45,6 +50,17 @@ from simulator.wire.static_key import Certificate
 if TYPE_CHECKING:
     from simulator.server.companions import Companion
     from simulator.server_state import World
+
+
+# Requests that make no sense, and the code that says which sense.
+_BAD: Final[dict[type[Exception], str]] = {
+    UnknownNumberError: "bad_number",
+    FaultError: "bad_fault",
+    DemandError: "bad_linking",
+    StandingError: "bad_standing",
+    UnknownRuleError: "bad_rule",
+    VersionError: "bad_version",
+}
 
 
 class Control:
@@ -116,6 +132,7 @@ class Control:
             {
                 "number": number,
                 "online": any(device["online"] for device in devices),
+                "standing": world.standings.of(number),
                 "available": world.presence.available(number),
                 **{
                     total: sum(int(device[total]) for device in devices)  # type: ignore[call-overload]
@@ -195,13 +212,11 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
     control = Control(world, ws_url)
 
     async def known(_: Request, error: Exception) -> JSONResponse:
+        if type(error) in _BAD:
+            return problem(400, _BAD[type(error)], str(error))
         match error:
             case ProblemError() | ScanError():
                 return problem(error.status, error.code, str(error))
-            case UnknownNumberError():
-                return problem(400, "bad_number", str(error))
-            case FaultError():
-                return problem(400, "bad_fault", str(error))
             case NoDeviceError():
                 return problem(404, "no_such_device", "the person has no such device")
             case NoGroupError():
@@ -217,8 +232,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
     handled: tuple[type[Exception], ...] = (
         ProblemError,
         ScanError,
-        UnknownNumberError,
-        FaultError,
+        *_BAD,
         NoDeviceError,
         NoGroupError,
         HTTPException,
@@ -226,11 +240,14 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
     )
     endpoint = Callable[[Request], Awaitable[JSONResponse]]
     contacts, groups, phones = ContactRoutes(world), GroupRoutes(world), PhoneRoutes(world)
+    rules = RuleRoutes(world)
     answers = AnswerRoutes(world)
     routes: list[tuple[str, endpoint, list[str]]] = [
         ("/", control.root, ["GET"]),
         ("/rotate", control.rotate, ["POST"]),
         ("/phones", control.create_phone, ["POST"]),
+        ("/phones/{number}", phones.phone, ["GET", "POST"]),
+        ("/phones/{number}/passkey", phones.passkey, ["GET", "POST"]),
         ("/phones/{number}/scan", control.scan, ["POST"]),
         ("/phones/{number}/link-code", control.link_code, ["POST"]),
         ("/phones/{number}/say", contacts.phone_say, ["POST"]),
@@ -250,7 +267,11 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/contacts/{number}/inbox", contacts.inbox, ["GET"]),
         ("/contacts/{number}/said", contacts.said, ["GET"]),
         ("/accounts/{number}", control.account, ["GET"]),
+        ("/accounts/{number}", rules.standing, ["POST"]),
         ("/accounts/{number}/prekeys", control.prekeys, ["POST"]),
+        ("/accounts/{number}/rules", rules.rules, ["GET", "POST"]),
+        ("/rules", rules.rules, ["GET", "POST"]),
+        ("/version", rules.version, ["GET", "POST"]),
         ("/groups", groups.make, ["POST"]),
         ("/groups/{id}", groups.group, ["GET"]),
         ("/groups/{id}", groups.readdress, ["POST"]),

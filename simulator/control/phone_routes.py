@@ -22,6 +22,27 @@ class PhoneRoutes:
     def __init__(self, world: World) -> None:
         self._world = world
 
+    async def phone(self, request: Request) -> JSONResponse:
+        """The account's phone; POST changes what it demands of clients that it scans."""
+        world, number = self._world, self._number(request)
+        if request.method == "POST":
+            world.scan_demands.change(number, field(await body_of(request), "linking", str))
+        lid = world.people.named(number).lid
+        return JSONResponse(
+            {"number": number, "lid": lid, "linking": world.scan_demands.of(number)}
+        )
+
+    async def passkey(self, request: Request) -> JSONResponse:
+        """How far a pairing by passkey came; POST answers a challenge as the owner's authenticator."""
+        passkeys, number = self._world.passkey_pairing, self._number(request)
+        if request.method == "GET":
+            return JSONResponse(passkeys.described(number))
+        challenge = field(await body_of(request), "challenge", str)
+        try:
+            return JSONResponse(passkeys.assertion(number, challenge))
+        except ValueError as error:
+            raise ProblemError(400, "bad_challenge", "a challenge is Base64 for URLs") from error
+
     async def history(self, request: Request) -> JSONResponse:
         """The account's phone tells its companions, now or those that it will pair."""
         body, world = await body_of(request), self._world

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -22,8 +23,10 @@ from simulator.wire.protocol import LID_SERVER, PN_SERVER, SERVER, Node, bytes_o
 if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.contacts.signal_endpoints import Endpoints
+    from simulator.phones.scan_demands import ScanDemands
     from simulator.server.companions import Companions
     from simulator.server.notifications import Notices
+    from simulator.server.rules.switches import Switches
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -33,6 +36,13 @@ REFS: Final = 6
 # A client shows the first ref for 60 s and the others for 20 s each; then the server lets go.
 REFS_SECONDS: Final = 180.0
 SIGN_SECONDS: Final = 20.0
+QR_PREFIX: Final = "https://wa.me/settings/linked_devices#"
+_REF_VERSION: Final = "2@"
+_UNMET: Final = {
+    "refresh": ("secret_retired", "the client has to show a QR with another secret"),
+    "passkey": ("passkey_required", "the client has to prove itself by the account's passkey"),
+}
+_CLIENT_TYPE: Final = re.compile(r"[0-9a-f]")
 
 
 class ScanError(Exception):
@@ -65,18 +75,25 @@ class Pairing:
         endpoints: Endpoints,
         companions: Companions,
         notices: Notices,
+        switches: Switches,
+        scan_demands: ScanDemands,
     ) -> None:
         self._store = store
         self._people = people
         self._endpoints = endpoints
         self._companions = companions
         self._notices = notices
+        self._switches = switches
+        self._scan_demands = scan_demands
         self._refs: dict[str, Connection] = {}
         self._pending: dict[Connection, _Pending] = {}
 
     def offer(self, connection: Connection) -> None:
         """Gives a registering client its refs; it is let go when the last has expired."""
-        refs = [f"2@{base64.b64encode(secrets.token_bytes(32)).decode()}" for _ in range(REFS)]
+        refs = [
+            f"{_REF_VERSION}{base64.b64encode(secrets.token_bytes(32)).decode()}"
+            for _ in range(REFS)
+        ]
         for ref in refs:
             self._refs[ref] = connection
         asyncio.get_running_loop().call_later(REFS_SECONDS, self._expire, connection)
@@ -91,6 +108,7 @@ class Pairing:
     def left(self, connection: Connection) -> None:
         """The client's socket closed: its refs are worth nothing any more."""
         self._refs = {ref: one for ref, one in self._refs.items() if one is not connection}
+        self._scan_demands.left(connection)
         pending = self._pending.pop(connection, None)
         if pending is not None and not pending.done.done():
             pending.done.set_exception(
@@ -100,9 +118,14 @@ class Pairing:
     async def scan(self, number: str, qr: str) -> Companion:
         """Links the device that shows `qr` to the account of `number`.
 
-        Returns once its signature is verified and stored. Raises ScanError.
+        Returns once its signature is verified and stored. Raises ScanError, also where the phone
+        demands more of the client first.
         """
-        return await self.link(number, *self._shown(qr))
+        connection, secret = self._shown(number, qr)
+        demand = self._scan_demands.unmet(number, connection, secret)
+        if demand is not None:
+            raise ScanError(409, *_UNMET[demand])
+        return await self.link(number, connection, secret)
 
     async def link(self, number: str, connection: Connection, secret: bytes) -> Companion:
         """Links the client to the account of `number`, whose phone shares a secret with it.
@@ -217,13 +240,22 @@ class Pairing:
         )
         return pending
 
-    def _shown(self, qr: str) -> tuple[Connection, bytes]:
-        """The client that shows this QR, and the secret that only the QR carries."""
-        parts = qr.rsplit("#", 1)[-1].strip().split(",")
+    def _shown(self, number: str, qr: str) -> tuple[Connection, bytes]:
+        """The client that shows this QR, and the secret that only the QR carries.
+
+        Both texts are read: with the prefix (whatsmeow, pair.go `makeQRData`) and without
+        (whatsapp-rust, wacore/src/pair.rs `make_qr_data`). Each ends with the client's type.
+        """
+        parts = qr.strip().removeprefix(QR_PREFIX).split(",")
         try:
             ref, (noise, identity, secret) = parts[0], (_decoded(part) for part in parts[1:4])
+            _check_ref(ref)
         except (ValueError, binascii.Error) as error:
             raise ScanError(400, "bad_qr", "this is not a linked-devices QR") from error
+        if self._switches.on("qr_client_type", number) and not _CLIENT_TYPE.fullmatch(
+            ",".join(parts[4:])
+        ):
+            raise ScanError(400, "bad_qr", "this QR does not name the client's type")
         connection = self._refs.get(ref)
         if connection is None or connection.retired:
             raise ScanError(409, "qr_expired", "no client shows this QR any more")
@@ -247,6 +279,11 @@ def _check_prekey(data: Any) -> None:
         bytes(data.e_ident), signed, bytes(data.e_skey_sig)
     ):
         raise ScanError(409, "bad_prekey_signature", "the client's signed prekey does not verify")
+
+
+def _check_ref(ref: str) -> None:
+    if not ref.startswith(_REF_VERSION):
+        raise ValueError("not a ref")
 
 
 def _decoded(part: str) -> bytes:

@@ -13,6 +13,7 @@ from simulator.wire.protocol import SERVER, Node
 if TYPE_CHECKING:
     from simulator.phones.code_pairing import Linking
     from simulator.phones.pairing import Pairing
+    from simulator.phones.passkey_pairing import PasskeyPairing
     from simulator.server.companions import Companions
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.delivery.unanswered import Unanswered
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from simulator.server.presence import Presence
     from simulator.server.queries import Queries
     from simulator.server.receipts import Receipts
+    from simulator.server.rules.versions import Versions
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -37,8 +39,10 @@ class Dispatcher:
         companions: Companions,
         switchboard: Switchboard,
         unanswered: Unanswered,
+        versions: Versions,
         pairing: Pairing,
         linking: Linking,
+        passkey_pairing: PasskeyPairing,
         logins: Logins,
         queries: Queries,
         messages: Messages,
@@ -49,8 +53,10 @@ class Dispatcher:
         self._companions = companions
         self._switchboard = switchboard
         self._unanswered = unanswered
+        self._versions = versions
         self._pairing = pairing
         self._linking = linking
+        self._passkey_pairing = passkey_pairing
         self._logins = logins
         self._queries = queries
         self._messages = messages
@@ -63,6 +69,10 @@ class Dispatcher:
         # What came before this login is handled before it: from then on nothing of the device's
         # old socket counts (G6).
         self._handle_all()
+        refusal = self._versions.refusal(payload)
+        if refusal is not None:
+            connection.retire(refusal)
+            return
         if payload.HasField("device_pairing_data"):
             connection.registration = payload.device_pairing_data
             self._pairing.offer(connection)
@@ -82,6 +92,7 @@ class Dispatcher:
         self._unanswered.left(connection)
         self._pairing.left(connection)
         self._linking.left(connection)
+        self._passkey_pairing.left(connection)
 
     def handle(self, connection: Connection, stanza: Any) -> None:
         """Queues a stanza until the end of the loop's turn, whose stanzas share a transaction.
@@ -138,6 +149,9 @@ class Dispatcher:
     def _asked_before_login(self, connection: Connection, query: Any) -> None:
         if connection.registration is not None and query.get_child(LINK_CODE) is not None:
             self._linking.answer(connection, query)
+            return
+        if self._passkey_pairing.asked(connection, query):
+            self._passkey_pairing.answer(connection, query)
             return
         attrs = {"from": SERVER, "type": "result", "id": query.attrs.get("id", "")}
         connection.send(Node("iq", attrs))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from simulator.server.rules.failures import failure
+from simulator.server.rules.versions import announced
 from simulator.wire.protocol import LID_SERVER, SERVER, Node
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.notifications import Notices
+    from simulator.server.rules.failures import Standings
+    from simulator.server.rules.versions import Versions
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -33,6 +37,8 @@ class Logins:
         people: People,
         companions: Companions,
         notices: Notices,
+        standings: Standings,
+        versions: Versions,
         switchboard: Switchboard,
     ) -> None:
         self._store = store
@@ -40,6 +46,8 @@ class Logins:
         self._people = people
         self._companions = companions
         self._notices = notices
+        self._standings = standings
+        self._versions = versions
         self._switchboard = switchboard
 
     def log_in(self, connection: Connection, payload: Any) -> None:
@@ -47,21 +55,25 @@ class Logins:
         number, device = str(payload.username), int(payload.device)
         refused = self._faults.strike(number, "reject_login", "ban", device=device)
         if refused is not None:
-            attrs: dict[str, Any] = {"reason": refused.reason, "location": "simulator"}
+            attrs: dict[str, Any] = {}
             if refused.code is not None:
                 attrs["code"] = refused.code
             expire = refused.left_at(asyncio.get_running_loop().time())
             if expire is not None:
                 attrs["expire"] = expire
-            connection.retire(Node("failure", attrs))
+            connection.retire(failure(refused.reason or 503, **attrs))
             return
         companion = self._companions.get(number, device)
         if companion is None or companion.noise != connection.client_static:
             log.info("login_refused", action="login_refused", serial=connection.serial)
-            connection.retire(Node("failure", {"reason": "401", "location": "simulator"}))
+            connection.retire(failure(401))
+            return
+        refusal = self._standings.refusal(number)
+        if refusal is not None:
+            connection.retire(refusal)
             return
         with self._store.transaction():
-            self._companions.logged_in(companion, _version(payload))
+            self._companions.logged_in(companion, announced(payload))
             self._store.count(number, f"logins_{connection.handshake.lower()}")
         connection.device = companion.key
         replaced = self._switchboard.login(companion.key, connection)
@@ -94,6 +106,9 @@ class Logins:
         )
         routing = Node("routing_info", {}, b"simulator")
         connection.push(Node("ib", {"from": SERVER}, [Node("edge_routing", {}, [routing])]))
+        end = self._versions.announcement(payload)
+        if end is not None:
+            connection.push(end)
         if not payload.passive:
             self._switchboard.flush(connection)
 
@@ -111,8 +126,3 @@ class Logins:
         connection = self._switchboard.live(companion.key)
         if connection is not None:
             self._store.after_commit(lambda: connection.retire(farewell))
-
-
-def _version(payload: Any) -> str:
-    version = payload.user_agent.app_version
-    return f"{version.primary}.{version.secondary}.{version.tertiary}"

@@ -1,7 +1,7 @@
 """Protobuf messages that the protocol library lacks, or has wrong.
 
 Described in code, in a pool of their own, after WhatsApp's WACert, WAAdv, WAWebProtobufsE2E,
-WAWebProtobufsWeb, WAWebProtobufsHistorySync and WAMmsRetry: the library knows no certificates, its
+WAWebProtobufsWeb, WAWebProtobufsHistorySync, WACompanionReg and WAMmsRetry: the library knows no certificates, its
 key index list holds one index where the protocol has many, its `Message` has neither location nor
 contact card nor poll, and its history is of fewer fields and one that is another's.
 """
@@ -84,6 +84,23 @@ _MESSAGES: Final[_Fields] = {
     ],
     "ServerErrorReceipt": [("stanza_id", 1, _TEXT)],
     "PollVoteMessage": [("selected_options", 1, [_BYTES])],
+    "CompanionEphemeralIdentity": [
+        ("public_key", 1, _BYTES),
+        ("device_type", 2, _UINT32),
+        ("ref", 3, _TEXT),
+    ],
+    "CompanionCommitment": [("hash", 1, _BYTES)],
+    "ProloguePayload": [
+        ("companion_ephemeral_identity", 1, _BYTES),
+        ("commitment", 2, "CompanionCommitment"),
+    ],
+    "PrimaryEphemeralIdentity": [("public_key", 1, _BYTES), ("nonce", 2, _BYTES)],
+    "PairingRequest": [
+        ("companion_public_key", 1, _BYTES),
+        ("companion_identity_key", 2, _BYTES),
+        ("adv_secret", 3, _BYTES),
+    ],
+    "EncryptedPairingRequest": [("encrypted_payload", 1, _BYTES), ("iv", 2, _BYTES)],
 }
 
 _QUOTING: Final = ("context_info", 17, ".ContextInfo")
@@ -196,3 +213,8 @@ HistorySync: Final = _message_class("HistorySync")
 MediaRetryNotification: Final = _message_class("MediaRetryNotification")
 ServerErrorReceipt: Final = _message_class("ServerErrorReceipt")
 PollVoteMessage: Final = _message_class("PollVoteMessage")
+CompanionEphemeralIdentity: Final = _message_class("CompanionEphemeralIdentity")
+ProloguePayload: Final = _message_class("ProloguePayload")
+PrimaryEphemeralIdentity: Final = _message_class("PrimaryEphemeralIdentity")
+PairingRequest: Final = _message_class("PairingRequest")
+EncryptedPairingRequest: Final = _message_class("EncryptedPairingRequest")

@@ -122,6 +122,21 @@ def test_shows_another_code_after_its_keys_were_refused(
     links(simulator, client, friend)
 
 
+@pytest.mark.differs(native="D9", whatsmeow="D9")
+def test_shows_a_qr_with_another_secret(simulator: Simulator, client: Client, friend: str) -> None:
+    """The phone's first scan retires the secret in the QR."""
+    simulator.post(f"/phones/{friend}", linking="refresh")
+    first = next(line["qr"] for line in client.process.seen if line["event"] == "qr")
+    answer = simulator.http.post(f"/phones/{friend}/scan", json={"qr": first})
+    assert answer.json()["code"] == "secret_retired"
+    renewed = str(client.wait("qr", 15)["qr"])
+    ref, noise, identity, secret, kind = first.split(",")
+    assert renewed.split(",")[:3] == [ref, noise, identity]
+    assert (renewed.split(",")[3] != secret, renewed.split(",")[4]) == (True, kind)
+    simulator.post(f"/phones/{friend}/scan", qr=renewed)
+    client.wait("connected")
+
+
 @pytest.mark.differs(tryx="D9")
 def test_is_scanned_while_it_shows_a_code(
     simulator: Simulator, client: Client, friend: str

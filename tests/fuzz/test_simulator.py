@@ -25,6 +25,7 @@ from actors.connection.native.transport import client_payload, noise
 from actors.connection.native.transport.nodes import Node, encode
 from actors.connection.native.transport.socket import Login, Socket
 from actors.connection.session.session import Session
+from simulator.server.rules.versions import CURRENT
 from simulator.server_state import World
 from simulator.wire import protocol
 from simulator.wire.certificates import issue, new_private_key
@@ -193,7 +194,7 @@ async def test_a_hostile_client_of_the_process(tmp_path: Path) -> None:
             own = session.credentials()
         assert own is not None
         assert own.device is not None
-        words = client_payload.login("2.3000.1", Address.parse(own.device))
+        words = client_payload.login(CURRENT, Address.parse(own.device))
         login = Login(own.noise_private, bytes.fromhex(simulator.root_key), words, None, None)
         process = psutil.Process(simulator.process.pid)
         async with simulated.device(simulator, tmp_path) as sound:

@@ -23,14 +23,29 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+_SWITCH = {"on": True, "off": False, "default": None}
 PATIENCE = 30.0  # seconds that a new connection has to come up with its QR code
 
 
 @app.command()
-def phone(number: Number, data: Data = DATA, as_json: Json = False) -> None:
+def phone(
+    number: Number,
+    linking: Annotated[
+        str | None,
+        typer.Option(
+            metavar="plain|refresh|passkey", help="What it demands of a client that it scans."
+        ),
+    ] = None,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
     """Make a phone with WhatsApp on it."""
+    from gateway.cli.api_client import segment
+
     with _control(directory(data)) as control:
         answer = control.post("/phones", {"number": number})
+        if linking is not None:
+            answer = control.post(f"/phones/{segment(number)}", {"linking": linking})
     _tell(answer, f"{number} has WhatsApp.", as_json=as_json)
 
 
@@ -127,6 +142,96 @@ def unanswered(
     columns = ("account", "device", "kind", "id", "state", "seconds", "wrong")
     empty = "Every stanza that arrived was answered."
     output.show({"items": items}, columns, as_json=False, empty=empty)
+
+
+@app.command()
+def rules(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NUMBER] [NAME=on|off|default]...",
+            help="An account, and the rules to switch for it; for all accounts without one.",
+        ),
+    ] = None,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Show the rules that can be switched, or switch them."""
+    from gateway.cli.api_client import segment
+
+    given = list(words or ())
+    number = given.pop(0) if given and "=" not in given[0] else None
+    path = "/rules" if number is None else f"/accounts/{segment(number)}/rules"
+    switched = dict(map(_switch, given))
+    with _control(directory(data)) as control:
+        answer = control.post(path, switched) if switched else control.get(path)
+    if as_json:
+        output.plain(answer)
+        return
+    rows = [(name, "on" if on else "off") for name, on in answer.items()]
+    output.table(("rule", "state"), rows, "There is no rule to switch.")
+
+
+@app.command()
+def standing(
+    number: Number,
+    word: Annotated[str, typer.Argument(metavar="good|locked|banned")],
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Change how an account stands with WhatsApp: the logins of one that is not good are refused."""
+    from gateway.cli.api_client import segment
+
+    with _control(directory(data)) as control:
+        answer = control.post(f"/accounts/{segment(number)}", {"standing": word})
+    _tell(
+        answer,
+        f"{number} is in {word} standing." if word == "good" else f"{number} is {word}.",
+        as_json=as_json,
+    )
+
+
+@app.command()
+def version(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[current=VERSION] [oldest=VERSION|none] [ends=SECONDS|none]",
+            help="What is changed; `ends` is a time in seconds since the epoch.",
+        ),
+    ] = None,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Show or change the versions of WhatsApp Web that the simulator accepts."""
+    changes = dict(map(_version_change, words or ()))
+    with _control(directory(data)) as control:
+        answer = control.post("/version", changes) if changes else control.get("/version")
+    if as_json:
+        output.plain(answer)
+        return
+    if answer["ends"] is not None:
+        answer["ends"] = output.moment(answer["ends"])
+    rows = [(name.replace("_", " "), value) for name, value in answer.items()]
+    output.table(("version", ""), rows, "")
+
+
+def _version_change(word: str) -> tuple[str, str | int | None]:
+    """A field of the version and its value, read from `NAME=VALUE`."""
+    name, _, value = word.partition("=")
+    if name not in ("current", "oldest", "ends") or not value:
+        output.refuse(f"{word} is not current=…, oldest=… or ends=….")
+    if value == "none":
+        return name, None
+    return name, int(value) if name == "ends" and value.isdecimal() else value
+
+
+def _switch(word: str) -> tuple[str, bool | None]:
+    """A rule's name and its switch, read from `NAME=on`."""
+    name, _, state = word.partition("=")
+    if state not in _SWITCH:
+        output.refuse(f"{word} is not NAME=on, NAME=off or NAME=default.")
+    return name, _SWITCH[state]
 
 
 def _control(data: Path) -> Caller:

@@ -42,11 +42,23 @@ def told(client: Any) -> None:
         PairStatusEv,
         PresenceEv,
         ReceiptEv,
+        RotateADVSecretEv,
         StreamReplacedEv,
         UndecryptableMessageEv,
     )
 
-    client.event.qr(lambda _, data: child.emit("qr", qr=data.decode()))
+    shown: list[str] = []
+
+    def on_qr(_: Any, data: bytes) -> None:
+        shown.append(data.decode())
+        child.emit("qr", qr=shown[-1])
+
+    def on_secret(_: Any, rotated: Any) -> None:
+        # whatsmeow leaves it to its caller to show the QR anew
+        on_qr(_, shown[-1].replace(rotated.OldSecret, rotated.NewSecret).encode())
+
+    client.event.qr(on_qr)
+    client.event(RotateADVSecretEv)(on_secret)
 
     def on(kind: Any, name: str) -> None:
         client.event(kind)(lambda _, __: child.emit(name))

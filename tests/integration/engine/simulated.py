@@ -130,6 +130,10 @@ class Simulator:
         await self._call("POST", "/phones", number=number)
         await self._call("POST", f"/phones/{number}/scan", qr=qr)
 
+    async def linking(self, demand: str, number: str = ACCOUNT) -> None:
+        """What the phone demands of a client that it scans: `plain`, `refresh` or `passkey`."""
+        await self._call("POST", f"/phones/{number}", linking=demand)
+
     async def say(self, contact: str, to: str, text: str, **more: Any) -> Any:
         """The contact says it; `device` from which, `count` how often (`text 1` to `text count`)."""
         return await self._call("POST", f"/contacts/{contact}/say", to=to, text=text, **more)
@@ -256,6 +260,20 @@ class Simulator:
     async def readdress(self, group: str, mode: str) -> None:
         """Members are addressed by `mode` from now on, and nobody is told."""
         await self._call("POST", f"/groups/{group}", addressing=mode)
+
+    async def rules(self, account: str | None = None, **switches: bool) -> None:
+        """Switch rules of the server, for one account or for all."""
+        path = "/rules" if account is None else f"/accounts/{account}/rules"
+        await self._call("POST", path, **switches)
+
+    async def standing(self, word: str, account: str = ACCOUNT) -> None:
+        """How the account stands with WhatsApp: `good`, `locked` or `banned`."""
+        await self._call("POST", f"/accounts/{account}", standing=word)
+
+    async def version(self, **changes: Any) -> dict[str, Any]:
+        """Which version of WhatsApp Web is `current` and `oldest`, and when it `ends`."""
+        found: dict[str, Any] = await self._call("POST", "/version", **changes)
+        return found
 
     async def heal(self) -> None:
         await self._call("DELETE", "/faults")

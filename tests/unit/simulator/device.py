@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed
 
 from simulator.contacts.signal_endpoints import Bundle, Endpoints
 from simulator.phones.adv import parsed
+from simulator.server.rules.versions import CURRENT
 from simulator.store import Store
 from simulator.wire.frames import FrameReader, framed
 from simulator.wire.proto_schema import Message
@@ -48,6 +49,12 @@ if TYPE_CHECKING:
 PATIENCE = 60.0
 
 
+def announce(payload: Any, version: str) -> None:
+    """Writes a version of WhatsApp Web into a client's payload."""
+    announced = payload.user_agent.app_version
+    announced.primary, announced.secondary, announced.tertiary = map(int, version.split("."))
+
+
 class Device:
     """One device of an account, with its keys; `connect` again logs in again."""
 
@@ -65,6 +72,7 @@ class Device:
         self.handshake_mode = "XX"
         self.fell_back = False
         self.chain = b""
+        self.version = CURRENT
 
     async def __aenter__(self) -> Self:
         return self
@@ -107,14 +115,14 @@ class Device:
     async def login(self, *, passive: bool = False, routing: bytes = b"") -> Any:
         """Logs in; the server's first stanza."""
         payload = ClientPayload(username=int(self.number), device=self.device, passive=passive)
-        version = payload.user_agent.app_version
-        version.primary, version.secondary, version.tertiary = 2, 3000, 1234
+        announce(payload, self.version)
         await self.connect(payload, routing=routing)
         return await self.next()
 
-    async def register(self) -> str:
-        """Registers; the QR of the first ref."""
+    async def register(self, *, client_type: str = "1") -> str:
+        """Registers; the QR of the first ref, which names the client's type unless that is empty."""
         payload = ClientPayload()
+        announce(payload, self.version)
         data, signed = payload.device_pairing_data, self.signal.signed_prekey
         data.e_regid = number_bytes(self.signal.registration, 4)
         data.e_keytype = b"\x05"
@@ -128,7 +136,7 @@ class Device:
         ref = bytes_of(offer, "pair-device", "ref").decode()
         keys = (self.noise.public_key().public_bytes_raw(), self.signal.identity.public)
         parts = [base64.b64encode(key).decode() for key in (*keys, self.secret)]
-        return ",".join([ref, *parts])
+        return ",".join([ref, *parts, *([client_type] if client_type else [])])
 
     async def sign(self, *, forged: bool = False) -> None:
         """Answers `pair-success`, verifying what the phone signed only in so far as it needs."""

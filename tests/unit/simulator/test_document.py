@@ -14,6 +14,7 @@ import pytest
 from simulator.contacts.compose import KINDS
 from simulator.control.api import application
 from simulator.faults import INSTANT, RULES, requested
+from simulator.server.rules.switches import SWITCHES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -86,6 +87,10 @@ def test_the_types_are_those_that_can_be_said() -> None:
         fields = KINDS[kind] - {"reply_to"}
         fields -= {"data", "size", "mimetype"} if "file" in words else set()
         assert fields <= words, kind
+
+
+def test_the_rules_are_those_that_can_be_switched() -> None:
+    assert [name for name, _ in rows("rule")] == list(SWITCHES)
 
 
 @pytest.mark.parametrize("heading", ["request", "kind", "field", "type"])

@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidTag
 from websockets.exceptions import ConnectionClosed
 
 from simulator.contacts.people import ADDRESSINGS
-from simulator.faults import RULES, TIMING, FaultError, Faults, requested
+from simulator.faults import RULES, SERVER_WIDE, TIMING, FaultError, Faults, requested
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
+OF_ACCOUNTS = [kind for kind in RULES if kind not in SERVER_WIDE]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ async def test_every_rule_whose_seconds_are_its_own_ends_after_them(world: World
     bodies = [
         {"account": account, "kind": kind, "seconds": 0.2 if account == accounts[0] else 60}
         for account in accounts
-        for kind in RULES
+        for kind in OF_ACCOUNTS
     ]
     for body in bodies:
         world.fault_injector.strike(world.faults.request(body))
@@ -79,7 +80,7 @@ async def test_every_rule_whose_seconds_are_its_own_ends_after_them(world: World
         (fault["account"], fault["kind"]) for fault in world.faults.everything() if fault["active"]
     }
     asked = {(body["account"], body["kind"]) for body in bodies}
-    ended = {(accounts[0], kind) for kind in RULES if kind not in TIMING}
+    ended = {(accounts[0], kind) for kind in OF_ACCOUNTS if kind not in TIMING}
     assert left == asked - ended
     assert world.faults.strike(accounts[0], "swallow") is None
     assert world.faults.strike(accounts[1], "swallow") is not None
@@ -304,13 +305,23 @@ async def test_rejected_logins(device: Device, world: World, more: dict[str, int
     failure = await device.login()
     expected = {"reason": 503, **more}
     assert failure.tag == "failure"
-    assert failure.attrs == {
+    texts = [name for name in failure.attrs if failure.attrs[name] and "logout_message_" in name]
+    assert len(texts) == (3 if more.get("reason") == 403 else 0)
+    assert {name: value for name, value in failure.attrs.items() if name not in texts} == {
         "location": "simulator",
         **{name: str(value) for name, value in expected.items()},
     }
     await device.closed()
     assert struck(world) == 1
     assert (await device.login()).tag == "success"
+
+
+async def test_a_stream_that_ends_for_a_missing_ack(device: Device, world: World) -> None:
+    assert inject(world, "stream_ack") == 1
+    error = await device.next("stream:error")
+    assert (error.attrs, error.get_child("ack").attrs["class"]) == ({}, "message")
+    assert (await device.next()).tag == "xmlstreamend"
+    await device.closed()
 
 
 async def test_a_ban_ends_by_itself_and_says_when(device: Device, world: World) -> None:

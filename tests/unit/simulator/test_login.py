@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from simulator.control.api import application
+from simulator.server.rules.failures import Standings
+from simulator.server.rules.properties import Properties
 from simulator.server_state import World
 from simulator.wire.protocol import JID, ClientPayload, Node
+from tests.unit.simulator.device import announce
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -70,6 +75,25 @@ async def test_resumes_falls_back_and_resumes_again(
     assert logins() == {"xx": 1, "ik": 2, "xxfallback": 1}
 
 
+@pytest.mark.parametrize(("standing", "reason"), [("locked", "403"), ("banned", "406")])
+async def test_an_account_that_is_not_in_good_standing(
+    world: World, paired: Callable[[str], Awaitable[Device]], standing: str, reason: str
+) -> None:
+    """Its logins are refused, after a restart as well; then its devices are what they were."""
+    device = await paired(NUMBER)
+    transport = httpx.ASGITransport(application(world, str))
+    async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as http:
+        path = f"/accounts/{NUMBER}"
+        assert (await http.post(path, json={"standing": standing})).is_success
+        await device.closed()
+        refused = await device.login()
+        assert (refused.tag, refused.attrs["reason"]) == ("failure", reason)
+        assert (await http.get(path)).json()["standing"] == standing
+    assert Standings(Properties(world.store)).of(NUMBER) == standing
+    world.standings.change(NUMBER, "good")
+    assert (await device.login()).tag == "success"
+
+
 async def test_a_refused_login_counts_as_none(
     world: World, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
@@ -111,7 +135,9 @@ async def test_what_came_before_a_login_is_handled_before_it(
     acknowledged = Node("ack", ack)
     world.dispatcher.handle(connection, acknowledged)
     assert world.queue.counts(key) == {"message": 1}, "stanzas wait for the turn's end"
-    world.dispatcher.entered(connection, ClientPayload(username=int(NUMBER), device=device.device))
+    payload = ClientPayload(username=int(NUMBER), device=device.device)
+    announce(payload, device.version)
+    world.dispatcher.entered(connection, payload)
     assert world.queue.counts(key) == {}
 
 

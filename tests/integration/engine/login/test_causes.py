@@ -23,6 +23,12 @@ if TYPE_CHECKING:
         ("stream_error", {"code": 440}, "replaced: stream_error_440"),
         ("stream_error", {"code": 403}, "banned: stream_error_403"),
         ("stream_error", {"code": 402}, "network: stream_error_402"),
+        pytest.param(
+            *("stream_error", {"code": 409}, "replaced: stream_error_409"),
+            marks=pytest.mark.xfail(strict=True, reason="it is outdated: stream_error_409"),
+        ),
+        ("stream_error", {"code": 516}, "logged_out: stream_error_516"),
+        ("stream_ack", {}, "network: stream_error"),
         ("stream_error", {"code": 411}, "bad_session: stream_error_411"),
         ("stream_error", {"code": 599}, "network: stream_error_599"),
         ("logout", {}, "logged_out: device_removed"),
@@ -53,9 +59,15 @@ async def test_an_open_connection_that_is_ended(
     ("details", "kind"),
     [
         ({"reason": 401}, Kind.LOGGED_OUT),
-        ({"reason": 403}, Kind.BANNED),
+        pytest.param(
+            *({"reason": 403}, "locked"),
+            marks=pytest.mark.xfail(strict=True, reason="it is banned: failure_403"),
+        ),
         ({"reason": 405}, Kind.OUTDATED),
-        ({"reason": 406}, Kind.BANNED),
+        pytest.param(
+            *({"reason": 406}, Kind.LOGGED_OUT),
+            marks=pytest.mark.xfail(strict=True, reason="it is banned: failure_406"),
+        ),
         ({"reason": 409}, Kind.OUTDATED),
         ({"reason": 411}, Kind.BAD_SESSION),
         ({"reason": 440}, Kind.REPLACED),
@@ -64,7 +76,7 @@ async def test_an_open_connection_that_is_ended(
     ],
 )
 async def test_a_login_that_is_refused(
-    simulator: Simulator, tmp_path: Path, details: dict[str, Any], kind: Kind
+    simulator: Simulator, tmp_path: Path, details: dict[str, Any], kind: str
 ) -> None:
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
@@ -75,6 +87,34 @@ async def test_a_login_that_is_refused(
         assert phone.causes == [cause]
     assert (cause.kind, cause.detail) == (kind, f"failure_{details['reason']}")
     assert await simulator.struck(number) == 1
+
+
+async def test_a_locked_account_that_is_unlocked_goes_on_without_a_qr(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """G7: its keys are worth something again."""
+    async with device(simulator, tmp_path, reconnect=False) as phone:
+        await pair(simulator, phone)
+        phone.causes.clear()
+        await simulator.standing("locked")
+        await until(lambda: phone.causes)
+        assert (await phone.engine.run()).detail == "failure_403"
+        assert phone.engine.account is not None
+    await simulator.standing("good")
+    async with device(simulator, tmp_path, epoch=2) as phone:
+        async with asyncio.timeout(PATIENCE):
+            await phone.opened.wait()
+        assert phone.qrs.empty()
+
+
+@pytest.mark.xfail(strict=True, reason="it keeps its keys, and shows no QR")
+async def test_a_banned_account_shows_a_qr_again(simulator: Simulator, tmp_path: Path) -> None:
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+    await simulator.standing("banned")
+    async with device(simulator, tmp_path, epoch=2, reconnect=False) as phone:
+        assert (await until(lambda: phone.causes))[0].detail == "failure_406"
+        assert phone.engine.account is None
 
 
 @pytest.mark.parametrize(

@@ -163,22 +163,22 @@ def _routing(phone: Device) -> bytes | None:
 async def test_the_version_is_read_for_each_login(simulator: Simulator, tmp_path: Path) -> None:
     """`outdated` is mended by a setting, while everything runs."""
     await paired(simulator, tmp_path)
-    old = settings(simulator, tmp_path, whatsapp_version="2.3000.1")
+    old = settings(simulator, tmp_path, whatsapp_version="2.3000.1999999998")
     old.save()
     async with device(
-        simulator, tmp_path, epoch=2, reconnect=False, whatsapp_version="2.3000.1"
+        simulator, tmp_path, epoch=2, reconnect=False, whatsapp_version="2.3000.1999999998"
     ) as phone:
         await opened(phone)
-        assert (await simulator.account(ACCOUNT))["version"] == "2.3000.1"
+        assert (await simulator.account(ACCOUNT))["version"] == "2.3000.1999999998"
         await simulator.fault("reject_login", reason=405)
         await simulator.fault("drop")
         await until(lambda: phone.causes)
         assert (await phone.engine.run()).kind is Kind.OUTDATED
         await simulator.heal()
-        old.model_copy(update={"whatsapp_version": "2.3000.2"}).save()
+        old.model_copy(update={"whatsapp_version": "2.3000.1999999999"}).save()
         again = asyncio.create_task(phone.run())
         await opened(phone)
-        assert (await simulator.account(ACCOUNT))["version"] == "2.3000.2"
+        assert (await simulator.account(ACCOUNT))["version"] == "2.3000.1999999999"
     await again
 
 

@@ -12,7 +12,7 @@ import pytest
 from simulator.contacts import message_content
 from simulator.contacts.compose import MAX_TEXT
 from simulator.control.api import application
-from simulator.faults import RULES
+from simulator.faults import RULES, SERVER_WIDE
 from simulator.wire.protocol import PN_SERVER
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.unit.simulator.device import Device
 
 NUMBER, FRIEND = "15550100001", "15550100002"
+OF_ACCOUNTS = [kind for kind in RULES if kind not in SERVER_WIDE]
 # what makes no message, and what is said of it
 UNSAYABLE: list[tuple[dict[str, Any], int, str]] = [
     ({"type": "smell"}, 400, "bad_type"),
@@ -145,6 +146,13 @@ async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
         ("GET", "/contacts/abc/inbox", None, 400, "bad_number"),
         ("GET", "/accounts/1", None, 400, "bad_number"),
         ("POST", "/faults", {"account": NUMBER, "kind": "explode"}, 400, "bad_fault"),
+        ("POST", f"/accounts/{NUMBER}", {"standing": "odd"}, 400, "bad_standing"),
+        ("POST", f"/phones/{NUMBER}", {"linking": "odd"}, 400, "bad_linking"),
+        ("POST", f"/phones/{NUMBER}/passkey", {"challenge": "ü"}, 400, "bad_challenge"),
+        ("POST", "/version", {"oldest": 3}, 400, "bad_version"),
+        ("POST", "/rules", {"smell": True}, 400, "bad_rule"),
+        ("POST", "/rules", {"qr_client_type": 1}, 400, "wrong_type"),
+        ("POST", "/accounts/12/rules", {"qr_client_type": True}, 400, "bad_number"),
         ("DELETE", "/faults?id=x", None, 400, "bad_fault"),
         ("GET", "/faults?id=-1", None, 400, "bad_fault"),
         ("GET", f"/contacts/{FRIEND}/inbox?after=x", None, 400, "bad_page"),
@@ -255,22 +263,22 @@ async def test_faults_of_many_accounts_are_told_and_ended_apart(http: httpx.Asyn
         *(
             http.post("/faults", json={"account": account, "kind": kind, "count": 3})
             for account in accounts
-            for kind in RULES
+            for kind in OF_ACCOUNTS
         )
     )
     assert {answer.status_code for answer in begun} == {201}
     listed = (await http.get("/faults")).json()["items"]
-    assert len(listed) == len(accounts) * len(RULES)
+    assert len(listed) == len(accounts) * len(OF_ACCOUNTS)
     first = (await http.get("/faults", params={"account": accounts[0]})).json()["items"]
-    assert [one["kind"] for one in first] == list(RULES)
+    assert [one["kind"] for one in first] == OF_ACCOUNTS
     assert (await http.get("/faults", params={"id": first[1]["id"]})).json()["items"] == [first[1]]
     gone = await http.delete("/faults", params={"id": first[0]["id"]})
     assert gone.json() == {"ended": 1}
     gone = await http.delete("/faults", params={"account": accounts[0]})
-    assert gone.json() == {"ended": len(RULES) - 1}
+    assert gone.json() == {"ended": len(OF_ACCOUNTS) - 1}
     left = [one for one in (await http.get("/faults")).json()["items"] if one["active"]]
     assert {one["account"] for one in left} == set(accounts[1:])
-    assert len(left) == (len(accounts) - 1) * len(RULES)
+    assert len(left) == (len(accounts) - 1) * len(OF_ACCOUNTS)
 
 
 async def test_what_grows_is_read_in_pages(
@@ -340,7 +348,7 @@ async def test_a_contact_and_an_account_are_described(
     assert removed.json() == {"device": 1}
     assert len((await http.get(f"/contacts/{FRIEND}")).json()["devices"]) == 1
     account = (await http.get(f"/accounts/{NUMBER}")).json()
-    assert (account["retries"], account["version"]) == (0, "2.3000.1234")
+    assert (account["retries"], account["version"]) == (0, device.version)
     assert (await http.post(f"/accounts/{NUMBER}/prekeys", json={"keep": 2})).json() == {
         "prekeys": 2
     }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from simulator.phones.pairing import ScanError
-from simulator.wire.protocol import SERVER, Node
+from simulator.phones.pairing import QR_PREFIX, ScanError
+from simulator.server.rules.properties import EVERYONE
+from simulator.wire.protocol import SERVER, Node, bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +57,77 @@ async def test_device_ids_are_never_given_twice(
 async def test_not_a_qr(world: World, qr: str) -> None:
     error = await failed(world, qr)
     assert (error.status, error.code) == (400, "bad_qr")
+
+
+@pytest.mark.parametrize("client_type", ["", "12", "1,1", "x"])
+async def test_a_qr_without_the_type_of_its_client(
+    world: World, new_device: Callable[[], Device], client_type: str
+) -> None:
+    device = new_device()
+    qr = await device.register(client_type=client_type)
+    world.switches.turn(NUMBER, "qr_client_type", on=True)
+    error = await failed(world, qr)
+    assert (error.status, error.code) == (400, "bad_qr")
+    world.switches.turn(NUMBER, "qr_client_type", on=None)
+    await asyncio.gather(world.pairing.scan(NUMBER, qr), device.sign())
+
+
+@pytest.mark.parametrize("prefix", ["", QR_PREFIX])
+async def test_a_qr_is_read_with_its_prefix_and_without(
+    world: World, new_device: Callable[[], Device], prefix: str
+) -> None:
+    world.switches.turn(EVERYONE, "qr_client_type", on=True)
+    device = new_device()
+    qr = await device.register()
+    await asyncio.gather(world.pairing.scan(NUMBER, prefix + qr), device.sign())
+
+
+async def test_another_prefix_is_none(world: World, new_device: Callable[[], Device]) -> None:
+    qr = await new_device().register()
+    assert (await failed(world, f"https://example.org/#{qr}")).code == "bad_qr"
+
+
+def with_secret(qr: str, secret: bytes) -> str:
+    fields = qr.split(",")
+    fields[3] = base64.b64encode(secret).decode()
+    return ",".join(fields)
+
+
+async def test_a_phone_that_demands_another_secret(
+    world: World, new_device: Callable[[], Device]
+) -> None:
+    """It links nothing under one that it scanned, however often it scans it."""
+    world.scan_demands.change(NUMBER, "refresh")
+    device = new_device()
+    qr = await device.register()
+    for _ in range(2):
+        assert (await failed(world, qr)).code == "secret_retired"
+        told = await device.next("notification")
+        assert told.attrs["type"] == "companion_reg_refresh"
+        assert told.get_child("companion_reg_refresh") is not None
+    device.secret = bytes(32)
+    renewed = with_secret(qr, device.secret)
+    await asyncio.gather(world.pairing.scan(NUMBER, renewed), device.sign())
+
+
+async def test_a_phone_that_demands_a_passkey(
+    world: World, new_device: Callable[[], Device]
+) -> None:
+    world.scan_demands.change(NUMBER, "passkey")
+    device = new_device()
+    qr = await device.register()
+    seen = []
+    for _ in range(2):
+        assert (await failed(world, qr)).code == "passkey_required"
+        told = await device.next("notification")
+        assert (told.attrs["type"], str(told.attrs["from"])) == (
+            "passkey_prologue_request",
+            str(SERVER),
+        )
+        seen.append(json.loads(bytes_of(told, "passkey_request_options")))
+    assert seen[0]["challenge"] != seen[1]["challenge"]
+    assert seen[0]["allowCredentials"] == seen[1]["allowCredentials"], "it is of the account"
+    assert (seen[0]["rpId"], seen[0]["userVerification"]) == ("web.whatsapp.com", "required")
 
 
 async def test_a_qr_that_nobody_shows_any_more(

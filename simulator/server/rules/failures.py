@@ -1,0 +1,54 @@
+"""Refusals of a login, in the words of the server, and accounts whose logins are all refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.wire.protocol import Node
+
+if TYPE_CHECKING:
+    from simulator.server.rules.properties import Properties
+
+# The texts that the server sends along, as whatsapp-rust reads them (stanza/connect_failure.rs).
+_TEXTS: Final = {
+    403: {
+        "logout_message_header": "Your account is locked",
+        "logout_message_subtext": "Open WhatsApp on your phone to see what you can do.",
+        "logout_message_locale": "en",
+    }
+}
+STANDINGS: Final = {"good": 0, "locked": 403, "banned": 406}
+"""How an account stands with WhatsApp, and the reason of its refusals; in WhatsApp Web's words
+(whatsmeow, types/events)."""
+
+
+class StandingError(ValueError):
+    """No account stands like that; the text names the words that there are."""
+
+
+def failure(reason: int, **attrs: Any) -> Any:
+    """The `<failure>` by which a login is refused."""
+    where = {"reason": str(reason), "location": "simulator"}
+    return Node("failure", {**where, **_TEXTS.get(reason, {}), **attrs})
+
+
+class Standings:
+    """How each account stands with WhatsApp; it survives a restart."""
+
+    def __init__(self, properties: Properties) -> None:
+        self._properties = properties
+
+    def of(self, number: str) -> str:
+        """`good`, `locked` or `banned`."""
+        return self._properties.get(number, "standing") or "good"
+
+    def change(self, number: str, standing: str) -> None:
+        """Changes how logins are answered from now on. Raises StandingError."""
+        if standing not in STANDINGS:
+            raise StandingError(f"standing must be one of {', '.join(STANDINGS)}")
+        self._properties.put(number, "standing", standing)
+
+    def refusal(self, number: str) -> Any:
+        """The `<failure>` for each login of the account; None for one in good standing."""
+        reason = STANDINGS[self.of(number)]
+        return failure(reason) if reason else None

@@ -1,0 +1,50 @@
+"""Rules that are off until they are switched on, for one account or for all.
+
+A contested rule stays here, because a client in wide use breaks it without harm. A rule that holds
+for all accounts is here while an engine of this project does not keep it yet.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from simulator.server.rules.properties import EVERYONE
+
+if TYPE_CHECKING:
+    from simulator.server.rules.properties import Properties
+
+SWITCHES: Final = ("qr_client_type",)
+
+
+class UnknownRuleError(ValueError):
+    """No rule of that name can be switched; the text names those that can."""
+
+
+class Switches:
+    """An account's own switch counts, then that of all accounts; without either a rule is off."""
+
+    def __init__(self, properties: Properties) -> None:
+        self._properties = properties
+
+    def on(self, name: str, number: str) -> bool:
+        """Whether the rule holds for the account of `number`."""
+        own = self._properties.get(number, _key(name))
+        return (own or self._properties.get(EVERYONE, _key(name))) == "on"
+
+    def turn(self, number: str, name: str, on: bool | None) -> None:
+        """Switches a rule for one account, or for `EVERYONE`; None takes the switch away.
+
+        Raises UnknownRuleError.
+        """
+        if name not in SWITCHES:
+            raise UnknownRuleError(f"a rule is one of {', '.join(SWITCHES)}")
+        value = None if on is None else "on" if on else "off"
+        self._properties.put(number, _key(name), value)
+
+    def described(self, number: str) -> dict[str, bool]:
+        """Each rule, and whether it holds for the account, or for `EVERYONE`."""
+        return {name: self.on(name, number) for name in SWITCHES}
+
+
+def _key(name: str) -> str:
+    return f"rule:{name}"
