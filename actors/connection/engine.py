@@ -208,7 +208,7 @@ class Traffic:
 class Qr:
     """What a phone has to scan: the string that the QR image encodes, and when it expires."""
 
-    text: str
+    text: str = field(repr=False)
     expires_at: float
 
 

@@ -22,7 +22,7 @@ from actors.runtime.connection_ids import (
     new_id,
 )
 from actors.state.documents import CONNECTIONS, Write
-from actors.state.events.derivation import of_connection
+from actors.state.events.derivation import of_connection, of_pairing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -312,6 +312,22 @@ def with_observed(document: Document, observed: Observed) -> Document | None:
     if known is not None and _age(known) > _age(observed):
         return None
     return {**document, "observed": asdict(observed)}
+
+
+def showing(connection: str, epoch: int, notice: Document) -> Write:
+    """The write that notes that the owner shows a QR or a code, unless a later one is noted.
+
+    `notice` has the fields of `reporter.PairingNotice`.
+    """
+    noted = {**notice, "epoch": epoch}
+
+    def change(document: Document) -> Document | None:
+        known = document.get("pairing") or {"epoch": 0, "number": 0}
+        if (known["epoch"], known["number"]) >= (epoch, notice["number"]):
+            return None
+        return {**document, "pairing": noted}
+
+    return updating(connection, change, tells=of_pairing)
 
 
 def _age(observed: Observed) -> tuple[int, float, float]:
