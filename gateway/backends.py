@@ -115,7 +115,8 @@ class Backends:
         tail = Tail(EventLog(documents), billed=documents.billed)
         webhooks = Webhooks(documents)
         poster = Poster(Guarded(private=settings.webhook_url_private))
-        deliverer = Deliverer(documents, webhooks, tail, poster, Turn(redis, keys.WEBHOOKS))
+        turn = Turn(redis, keys.WEBHOOKS)
+        deliverer = Deliverer(documents, webhooks, tail, poster, turn, leases=leases)
         backends = cls(
             settings=settings,
             redis=redis,

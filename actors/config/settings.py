@@ -12,7 +12,7 @@ import json
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import (
@@ -31,6 +31,9 @@ RUNTIME_FILE = "runtime.json"
 
 LIVE = frozenset({"whatsapp_version"})
 """The settings that may change while an instance runs: whoever uses one reads it afresh."""
+
+WHATSAPP_ROOT_KEY: Final = "142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b"
+"""The public key, in hex, under which WhatsApp certifies its own servers (whatsmeow, handshake.go)."""
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Milliseconds = Annotated[int, Field(ge=100, le=86_400_000)]
@@ -106,9 +109,7 @@ class Settings(BaseModel):
     # WhatsApp
     whatsapp_url: str = Field("wss://web.whatsapp.com/ws/chat", validation_alias="WHATSAPP_URL")
     whatsapp_root_key: str = Field(
-        "142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b",
-        pattern=r"^[0-9a-f]{64}$",
-        validation_alias="WHATSAPP_ROOT_KEY",
+        WHATSAPP_ROOT_KEY, pattern=r"^[0-9a-f]{64}$", validation_alias="WHATSAPP_ROOT_KEY"
     )
     whatsapp_version: str = Field(
         "2.3000.1035194821",
@@ -310,6 +311,15 @@ class Settings(BaseModel):
     def several_hosts(self) -> bool:
         """Whether actors may run elsewhere: the instance's own Ray is on this host alone."""
         return self.ray_address is not None
+
+    @property
+    def links_real_accounts(self) -> bool:
+        """Whether a phone that scans links an account at WhatsApp itself.
+
+        The root key decides, not the address: a login succeeds at those servers alone that it
+        certifies, whatever they are reached through. ``--simulate`` sets the simulator's.
+        """
+        return self.whatsapp_root_key == WHATSAPP_ROOT_KEY
 
     @property
     def bucket_directory(self) -> Path | None:

@@ -39,6 +39,9 @@ Declared here, because loading an engine to ask it costs 50 MB.
 NEEDS = {"whatsmeow": "neonize"}
 """The package of the engine's optional extra, for those that have one."""
 
+UNPROVEN = frozenset({"native"})
+"""The engines that no real account was served with yet; a connection of one is allowed by name."""
+
 KEPT_IN_ONE_FILE = frozenset({"native"})
 """The engines whose session is its file alone, so that a copy of it serves."""
 
@@ -205,7 +208,7 @@ class Traffic:
 class Qr:
     """What a phone has to scan: the string that the QR image encodes, and when it expires."""
 
-    text: str
+    text: str = field(repr=False)
     expires_at: float
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import structlog
 
@@ -19,7 +19,6 @@ from actors.runtime.backoff import persist
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Literal
 
     from actors.redis.leases import Lease, Leases, Obstacle
 
@@ -67,6 +66,11 @@ class State(Protocol):
         connection.
         """
 
+    async def note_pairing(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        """As `store_messages`, with the fields of `PairingNotice`, in the order of their numbers."""
+
     async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
         """Note what the connection is; the newest epoch wins."""
 
@@ -98,6 +102,11 @@ class RemoteState:
         progress = await self._call("merge_chat", connection, epoch, old, new)
         return cast('Literal["more", "done", "lost"]', progress)
 
+    async def note_pairing(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        return bool(await self._call("note_pairing", connection, epoch, list(items)))
+
     async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
         await self._call("report_state", connection, observed)
 
@@ -124,6 +133,19 @@ class Observed:
     restarts: int
     beat: float
     retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PairingNotice:
+    """That a QR or a pairing code is shown, without it: the lease alone has that, while it is valid.
+
+    `number` counts those of the epoch, from 1; times are seconds since the epoch.
+    """
+
+    kind: Literal["qr", "code"]
+    number: int
+    expires_at: float
+    at: float
 
 
 class Reporter:
@@ -158,6 +180,9 @@ class Reporter:
         )
         self._qr: Qr | None = None
         self._code: PairingCode | None = None
+        self._notices: dict[str, PairingNotice] = {}  # by kind, those that are not stored yet
+        self._shown = self._in_lease = 0  # numbers of notices: the last one, and the last readable
+        self._for_notices = asyncio.Event()
         self._obstacle = lease.obstacle
         self._for_lease = asyncio.Event()
         self._for_state = asyncio.Event()
@@ -195,6 +220,7 @@ class Reporter:
         self._obstacle = obstacle
         self._qr = shown if isinstance(shown, Qr) else self._qr if shown else None
         self._code = shown if isinstance(shown, PairingCode) else self._code if shown else None
+        self._notice(shown)
         if changed:
             log.info("state", action="state", connection=self._connection, state=state, cause=cause)
         self._for_lease.set()
@@ -212,6 +238,19 @@ class Reporter:
         while True:
             await self._for_state.wait()
             await persist(self._write_state, StateAway, first=PAUSE, longest=LONGEST_PAUSE)
+
+    async def tell_pairing(self) -> None:
+        """Write to the StateManager that a QR or a code is shown; for the life of the epoch.
+
+        Only once the lease has it, so that it is there for those who are told. Of several of a kind
+        that wait for the StateManager the newest is written: the others are void.
+        """
+        while True:
+            await self._for_notices.wait()
+            if not await persist(
+                self._write_notices, StateAway, first=PAUSE, longest=LONGEST_PAUSE
+            ):
+                self._on_lost("lost")
 
     def beaten(self) -> None:
         """The lease was renewed."""
@@ -233,10 +272,21 @@ class Reporter:
         except TimeoutError:
             log.warning("not released", action="release", connection=self._connection)
 
+    def _notice(self, shown: Qr | PairingCode | None) -> None:
+        if shown is None:
+            self._notices.clear()
+        elif shown.text:
+            self._shown += 1
+            kind: Literal["qr", "code"] = "qr" if isinstance(shown, Qr) else "code"
+            at = self._clock()
+            self._notices[kind] = PairingNotice(kind, self._shown, shown.expires_at, at)
+        else:
+            self._notices.pop("code", None)  # it is void
+
     async def _write_lease(self) -> bool:
         self._for_lease.clear()
-        now = self._now
-        return await self._leases.report(
+        now, shown = self._now, self._shown
+        kept = await self._leases.report(
             self._connection,
             now.epoch,
             state=now.state,
@@ -248,6 +298,23 @@ class Reporter:
             retry_at=now.retry_at,
             obstacle=self._obstacle,
         )
+        if kept:
+            self._in_lease = shown
+            self._for_notices.set()
+        return kept
+
+    async def _write_notices(self) -> bool:
+        self._for_notices.clear()
+        waiting = sorted(self._notices.values(), key=lambda notice: notice.number)
+        told = [notice for notice in waiting if notice.number <= self._in_lease]
+        if told:
+            items = [asdict(notice) for notice in told]
+            if not await self._state.note_pairing(self._connection, self._now.epoch, items):
+                return False
+        for notice in told:
+            if self._notices.get(notice.kind) == notice:
+                del self._notices[notice.kind]
+        return True
 
     async def _write_state(self) -> None:
         self._for_state.clear()

@@ -161,6 +161,7 @@ class Serving:
             self._drain.run(),
             self._reporter.tell_lease(),
             self._reporter.tell_state(),
+            self._reporter.tell_pairing(),
             self._hold.beat(),
             self._hold.expire(),
             self._watch.run(engine),

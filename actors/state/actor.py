@@ -10,8 +10,9 @@ from actors.config.settings import Settings
 from actors.messages.content import file_of
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.state.batcher import Batcher
-from actors.state.connections import Observed
-from actors.state.documents import MESSAGES, TELLING_LIMIT, Order, Where
+from actors.state.connections import Observed, showing
+from actors.state.documents import EVENT_LOG, HEAD, MESSAGES, TELLING_LIMIT, Order, Where
+from actors.state.events.outbox import is_wanted
 from actors.state.fencing import Superseded, fence
 from actors.state.messages.file_owners import owning
 from actors.state.messages.files import settling
@@ -106,6 +107,21 @@ class StateManager(Shell):
         """
         await self.start()
         return await self._write(connection, epoch, [settling(connection, item) for item in items])
+
+    async def note_pairing(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        """Note QRs and pairing codes that are shown, without them; as `store_messages`.
+
+        Items have the fields of `reporter.PairingNotice`. While nobody wants events nothing is
+        written: a connection that nobody links shows a QR every 20 s.
+        """
+        await self.start()
+        if not is_wanted(await self._documents.get(EVENT_LOG, HEAD), time.time()):
+            return True
+        return await self._write(
+            connection, epoch, [showing(connection, epoch, item) for item in items]
+        )
 
     async def merge_chat(
         self, connection: str, epoch: int, old: str, new: str

@@ -22,7 +22,7 @@ from actors.runtime.connection_ids import (
     new_id,
 )
 from actors.state.documents import CONNECTIONS, Write
-from actors.state.events.derivation import of_connection
+from actors.state.events.derivation import of_connection, of_pairing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,7 +83,8 @@ class Connection:
     The `id` never comes again; the `name` may, once the connection is removed. `generation` and
     `recover` are counters: a higher number than the one last acted upon asks for a restart, or for a
     recovery now (out of ``failed``, without waiting for the backoff). `falls` are the times of its
-    short lives, as the root noted them last.
+    short lives, as the root noted them last. `allow_unproven_engine` says whether its caller allowed
+    an engine that never met WhatsApp; None where an older release, or a backup, registered it.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Connection:
     deleted: bool
     observed: Observed | None
     falls: tuple[float, ...] = field(default=(), compare=False)
+    allow_unproven_engine: bool | None = None
 
     @property
     def name(self) -> str:
@@ -138,6 +140,7 @@ class Connections:
         engine: str = DEFAULT_ENGINE,
         webhook: str | None = None,
         desired: Desired = "running",
+        allow_unproven_engine: bool | None = None,
         writes: Sequence[Write] = (),
     ) -> Connection:
         """Register a connection, with `writes` in the same batch.
@@ -163,6 +166,7 @@ class Connections:
             "recover": 0,
             "created_at": self._clock(),
             "deleted": False,
+            "allow_unproven_engine": allow_unproven_engine,
         }
 
         def made(there: Document | None) -> Document:
@@ -310,6 +314,22 @@ def with_observed(document: Document, observed: Observed) -> Document | None:
     return {**document, "observed": asdict(observed)}
 
 
+def showing(connection: str, epoch: int, notice: Document) -> Write:
+    """The write that notes that the owner shows a QR or a code, unless a later one is noted.
+
+    `notice` has the fields of `reporter.PairingNotice`.
+    """
+    noted = {**notice, "epoch": epoch}
+
+    def change(document: Document) -> Document | None:
+        known = document.get("pairing") or {"epoch": 0, "number": 0}
+        if (known["epoch"], known["number"]) >= (epoch, notice["number"]):
+            return None
+        return {**document, "pairing": noted}
+
+    return updating(connection, change, tells=of_pairing)
+
+
 def _age(observed: Observed) -> tuple[int, float, float]:
     return observed.epoch, observed.since, observed.beat
 
@@ -327,6 +347,7 @@ def of_document(document: Document) -> Connection:
         deleted=document["deleted"],
         observed=_observed(document),
         falls=tuple((document.get("falls") or {}).get("at", ())),
+        allow_unproven_engine=document.get("allow_unproven_engine"),
     )
 
 

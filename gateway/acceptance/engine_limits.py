@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field
 
 from actors.connection.engine import (
+    ENGINES,
     KEPT_IN_ONE_FILE,
+    UNPROVEN,
     UNSUPPORTED,
     WITHOUT_FILES,
     WITHOUT_GROUPS,
@@ -33,9 +35,15 @@ class EngineGuarantees(BaseModel):
     )
 
 
-def usable(engine: str | None, settings: Settings) -> str:
-    """The engine that is asked for, or the setting's. Raises `Problem` where it cannot serve here."""
+def usable(engine: str | None, settings: Settings, *, allow_unproven: bool = False) -> str:
+    """The engine that is asked for, or the setting's. Raises `Problem` where it cannot serve here.
+
+    An engine that never met WhatsApp links a real account only where the caller says
+    `allow_unproven`.
+    """
     chosen = engine or settings.engine
+    if chosen in UNPROVEN and settings.links_real_accounts and not allow_unproven:
+        raise _unproven(engine, chosen)
     if not installed(chosen):
         raise Problem(
             "engine_not_installed",
@@ -48,6 +56,17 @@ def usable(engine: str | None, settings: Settings) -> str:
             f"SESSION_STORAGE_TYPE is {kept}: it needs copies, and {chosen} keeps none.",
         )
     return chosen
+
+
+def _unproven(asked: str | None, chosen: str) -> Problem:
+    chooser = "" if asked else ", which ENGINE names,"
+    proven = " or ".join(name for name in ENGINES if name not in UNPROVEN)
+    return Problem(
+        "unproven_engine",
+        f"The engine {chosen}{chooser} has met the simulator alone, never WhatsApp itself: a mistake"
+        f" in it may cost the account. Use the engine {proven}, or set allow_unproven_engine to link"
+        " the account all the same.",
+    )
 
 
 def require_able(engine: str, kind: str, to: str) -> None:

@@ -36,7 +36,8 @@ async def create(call: Call[NewConnection, None]) -> Response:
     wanted = call.body
     if not call.key.covers(None):
         raise Problem("connection_forbidden", "A key for some connections creates none.")
-    engine = engine_limits.usable(wanted.engine, call.backends.settings)
+    allowed = wanted.allow_unproven_engine
+    engine = engine_limits.usable(wanted.engine, call.backends.settings, allow_unproven=allowed)
     webhook, id = None, new_id(wanted.id)  # noqa: A001 - the field's word
     if wanted.webhook is not None:
         webhook = webhooks.made(call.backends, wanted.webhook, connections=[id])
@@ -45,6 +46,7 @@ async def create(call: Call[NewConnection, None]) -> Response:
             wanted.id,
             id=id,
             engine=engine,
+            allow_unproven_engine=allowed,
             webhook=None if webhook is None else webhook.id,
             writes=() if webhook is None else creating(webhook),
         )
@@ -221,6 +223,7 @@ OPERATIONS = (
             "too_many_webhooks",
             "unsupported_engine",
             "engine_not_installed",
+            "unproven_engine",
             "engine_keeps_no_copies",
             "invalid_url",
             "private_url",

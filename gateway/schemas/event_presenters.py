@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from actors.runtime.connection_ids import name_of
 from gateway.http.response import rfc3339
@@ -19,16 +20,27 @@ class Unreadable(ValueError):  # noqa: N818 - reads as what it is
     """An event that another release wrote, of which this one can make nothing."""
 
 
-def event(told: Told) -> answers.EventAnswer:
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """The QR or code that a ``connection.qr`` is told with, or the reason why it is told without."""
+
+    text: str | None = field(default=None, repr=False)
+    withheld: answers.Withheld | None = "expired"
+
+
+VOID: Final = Pairing()
+
+
+def event(told: Told, pairing: Pairing = VOID) -> answers.EventAnswer:
     """What webhooks and readers are told. Raises `Unreadable`."""
     try:
-        return _event(told)
+        return _event(told, pairing)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         # Its text could quote a message.
         raise Unreadable(type(error).__name__) from None
 
 
-def _event(told: Told) -> answers.EventAnswer:
+def _event(told: Told, pairing: Pairing) -> answers.EventAnswer:
     happened = told.event
     document = happened.data
     common: dict[str, Any] = {
@@ -47,14 +59,16 @@ def _event(told: Told) -> answers.EventAnswer:
             return answers.ChangedEvent(**common, data=_change(document))
         case "connection.state":
             return answers.StateEvent(**common, data=_state(document))
+        case "connection.qr":
+            return answers.PairingEvent(**common, data=_pairing(document, pairing))
         case "alert.raised" | "alert.repeated" | "alert.cleared":
             return answers.AlertEvent(**common, data=presenters.alert(_readable(document)))
     return answers.StepEvent(**common, data=_step(told))
 
 
-def written(told: Told) -> bytes:
+def written(told: Told, pairing: Pairing = VOID) -> bytes:
     """The event as JSON, on one line. Raises `Unreadable`."""
-    found = event(told)
+    found = event(told, pairing)
     return found.__pydantic_serializer__.to_json(found)
 
 
@@ -151,4 +165,16 @@ def _state(data: Document) -> answers.ConnectionState:
         since=rfc3339(data["since"]),
         account=data["account"],
         retry_at=rfc3339(data["retry_at"]),
+    )
+
+
+def _pairing(data: Document, pairing: Pairing) -> answers.PairingShown:
+    names = ("kind", "number", "epoch")
+    return answers.PairingShown(
+        **{name: data[name] for name in names},
+        id=name_of(data["id"]),
+        expires_at=rfc3339(data["expires_at"]) or "",
+        qr=pairing.text if data["kind"] == "qr" else None,
+        code=pairing.text if data["kind"] == "code" else None,
+        withheld=pairing.withheld,
     )

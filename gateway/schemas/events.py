@@ -11,6 +11,7 @@ from gateway.http.response import Answer, Time
 from gateway.schemas.responses import Alert, Connection, Incarnation, Message, State
 
 Step = Literal["sent", "delivered", "read", "dead", "cancelled"]
+Withheld = Literal["expired", "missing_scope", "redis_away"]
 
 
 class EventAnswer(Answer):
@@ -96,6 +97,34 @@ class StateEvent(EventAnswer):
     data: ConnectionState
 
 
+class PairingShown(Answer):
+    id: str = Field(examples=["shop"])
+    kind: Literal["qr", "code"] = Field(description="A QR to scan, or a code to type on the phone.")
+    number: int = Field(description="Counts the QRs and codes of this `epoch`, from 1.")
+    epoch: int
+    expires_at: Time
+    qr: str | None = Field(description="The text that the QR's image has, as `GET …/qr` gives it.")
+    code: str | None = Field(
+        description="As `GET …/pairing-code` gives it.", examples=["K7RM-2V9D"]
+    )
+    withheld: Withheld | None = Field(
+        description="Why neither `qr` nor `code` is given. `expired`: it is void, or another took its"
+        " place, before this was delivered. `missing_scope`: the reader's key is not an admin's."
+        " `redis_away`: what has it did not answer; ask by `GET`."
+    )
+
+
+class PairingEvent(EventAnswer):
+    """A QR or a pairing code is shown to whoever links the account.
+
+    Stored without it: what it is, is added when the event is delivered, while it is valid, for
+    webhooks and for readers with an admin's key.
+    """
+
+    type: Literal["connection.qr"]
+    data: PairingShown
+
+
 class AlertEvent(EventAnswer):
     """Something lasting that somebody should know of began, lasts, or is over."""
 
@@ -104,13 +133,15 @@ class AlertEvent(EventAnswer):
 
 
 Told = Annotated[
-    ReceivedEvent | StepEvent | ChangedEvent | StateEvent | AlertEvent, Field(discriminator="type")
+    ReceivedEvent | StepEvent | ChangedEvent | StateEvent | PairingEvent | AlertEvent,
+    Field(discriminator="type"),
 ]
 MODELS: tuple[type[EventAnswer], ...] = (
     ReceivedEvent,
     StepEvent,
     ChangedEvent,
     StateEvent,
+    PairingEvent,
     AlertEvent,
 )
 

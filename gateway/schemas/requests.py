@@ -219,6 +219,11 @@ class NewConnection(Body):
         description="What speaks WhatsApp's protocol; without it, what `ENGINE` names. `whatsmeow`"
         " needs its optional extra, and guarantees less.",
     )
+    allow_unproven_engine: bool = Field(
+        False,
+        description="Link a real account with an engine that never met WhatsApp (`native`); refused"
+        " without it as `unproven_engine`. With the simulator every engine may be used.",
+    )
     webhook: WebhookUrl | None = Field(
         None, description="An endpoint that is told of its events; the answer has the secret."
     )

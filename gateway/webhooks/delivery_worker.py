@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from actors.redis.client import RedisAway
 from actors.state.documents import DELIVERIES, Order, StoreAway, Where, Write
 from actors.state.events import outbox
 from actors.state.webhooks import progressing
-from gateway.schemas import event_presenters
-from gateway.webhooks import delivery_policy, signatures
+from gateway.schemas.event_presenters import Unreadable
+from gateway.webhooks import delivery_policy, event_body, signatures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.redis.leader_election import Turn
+    from actors.redis.leases import Leases
     from actors.state.documents import Document, Documents
     from actors.state.events.outbox import Told
     from actors.state.webhooks import Progress, Webhook, Webhooks
@@ -53,6 +55,7 @@ class Courier:
         tail: Tail,
         poster: Poster,
         turn: Turn,
+        leases: Leases,
         clock: Callable[[], float],
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -63,6 +66,7 @@ class Courier:
         self._tail = tail
         self._poster = poster
         self._turn = turn
+        self._leases = leases
         self._clock = clock
         self._chance = chance
         self._every = BILLED_SAVE if documents.billed else SAVE
@@ -210,15 +214,19 @@ class Courier:
         return bool(page.items)
 
     async def _attempt(self, told: Told) -> int | str | None:
-        """What came of one attempt; None where it is not this process's turn."""
+        """What came of one attempt; None where it is not this process's turn, or Redis is away."""
         if not self._turn.held:
             await asyncio.sleep(AWAY)
             return None
         now = self._clock()
         try:
-            body = event_presenters.written(told)
-        except event_presenters.Unreadable:
+            # Only an admin sets up a webhook, so that it may be told what links an account.
+            body = await event_body.body(told, self._leases, may_link=True)
+        except Unreadable:
             return delivery_policy.UNREADABLE
+        except RedisAway:
+            await asyncio.sleep(AWAY)
+            return None
         signed = signatures.headers(self._webhook.signs(now), told.event.id, int(now), body)
         return await self._poster.post(self._webhook.url, body, signed)
 

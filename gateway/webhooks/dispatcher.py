@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.redis.leader_election import Turn
+    from actors.redis.leases import Leases
     from actors.state.documents import Documents
     from actors.state.webhooks import Webhook, Webhooks
     from gateway.webhooks.event_tail import Tail
@@ -49,6 +50,7 @@ class Deliverer:
         poster: Poster,
         turn: Turn,
         *,
+        leases: Leases,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._documents = documents
@@ -56,6 +58,7 @@ class Deliverer:
         self._tail = tail
         self._poster = poster
         self._turn = turn
+        self._leases = leases
         self._clock = clock
         self._every = LIST_BILLED_EVERY if documents.billed else LIST_EVERY
         self._couriers: dict[str, tuple[Courier, asyncio.Task[None]]] = {}
@@ -157,6 +160,7 @@ class Deliverer:
             tail=self._tail,
             poster=self._poster,
             turn=self._turn,
+            leases=self._leases,
             clock=self._clock,
         )
         self._couriers[webhook.id] = (courier, asyncio.create_task(courier.run()))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 from starlette.responses import Response
 
+from actors.redis.client import RedisAway
 from actors.state.documents import StoreAway
 from gateway.connection_access import resolve
 from gateway.http.api_keys import FRESH
@@ -20,8 +21,9 @@ from gateway.http.endpoint import Call, Gives, Operation
 from gateway.http.problems import Problem
 from gateway.http.server import ABORT
 from gateway.schemas import event_presenters
-from gateway.schemas.event_presenters import Unreadable
+from gateway.schemas.event_presenters import Pairing, Unreadable
 from gateway.schemas.requests import ReadEvents
+from gateway.webhooks import event_body
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -85,6 +87,7 @@ class Stream(Response):
         self._tail: Tail = backends.tail
         self._streams: Streams = backends.streams
         self._ring = backends.ring
+        self._leases = backends.leases
         self._closing = backends.closing
         self._wanted = wanted
         self._cursor = cursor
@@ -148,7 +151,7 @@ class Stream(Response):
                     yield _gap(self._cursor, told.seq)
                     spoke = time.monotonic()
                 self._cursor = told.seq
-                if self._wanted.takes(told.event) and (text := _written(told)):
+                if self._wanted.takes(told.event) and (text := await self._written(told)):
                     yield text
                     spoke = time.monotonic()
             left = spoke + HEARTBEAT - time.monotonic()
@@ -162,14 +165,17 @@ class Stream(Response):
                     async with asyncio.timeout(min(left, FRESH)):
                         await self._tail.news(self._cursor)
 
-
-def _written(told: Told) -> bytes | None:
-    try:
-        data = event_presenters.written(told)
-    except Unreadable:
-        log.error("event not readable", action="events", type=told.event.type)  # noqa: TRY400
-        return None
-    return b"id: %d\nevent: %b\ndata: %b\n\n" % (told.seq, told.event.type.encode(), data)
+    async def _written(self, told: Told) -> bytes | None:
+        may_link = self._wanted.key.may("admin")
+        try:
+            try:
+                data = await event_body.body(told, self._leases, may_link=may_link)
+            except RedisAway:  # the stream goes on without Redis
+                data = event_presenters.written(told, Pairing(withheld="redis_away"))
+        except Unreadable:
+            log.error("event not readable", action="events", type=told.event.type)  # noqa: TRY400
+            return None
+        return b"id: %d\nevent: %b\ndata: %b\n\n" % (told.seq, told.event.type.encode(), data)
 
 
 def _gap(after: int, following: int) -> bytes:

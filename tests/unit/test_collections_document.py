@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.connection.reporter import PairingNotice
 from actors.health.alerts import Alert
 from actors.health.checks import Answer, Backlog, Sample, Verdict
 from actors.health.status_document import document
 from actors.queue import mirror
 from actors.queue.records import Crash, record_of
-from actors.state.connections import Connections, Observed
+from actors.state.connections import Connections, Observed, showing
 from actors.state.documents import (
     API_KEYS,
     CONNECTIONS,
@@ -107,6 +109,10 @@ async def test_connections_and_keys(tmp_path: Path) -> None:
     connections = Connections(store)
     made = await connections.create("shop")
     assert await connections.observe(made.id, Observed("open"))
+    notice = asdict(PairingNotice("qr", 1, 60.0, 40.0))
+    await store.batch([showing(made.id, 1, notice)])
+    (shown,) = (await store.query(CONNECTIONS)).items
+    assert shown["pairing"] == {**notice, "epoch": 1}
     await create(store, name="x", scopes=["read"], connections=[made.id])
     await end_limited(store, made.id)
     (key,) = (await store.query(API_KEYS)).items

@@ -9,6 +9,7 @@ sync (``source: history``) is old and tells nothing.
                             it came there; each is told, also where several are noted at once
     ``message.changed``     a reaction, an edit, a delete or a vote; it is no message besides
     ``connection.state``    the state, or its cause, is another one
+    ``connection.qr``       a QR or a pairing code is shown; the event has neither of them
     ``alert.raised`` ``alert.cleared``
     ``alert.repeated``      it lasts, and is told again
 """
@@ -103,6 +104,18 @@ def of_connection(before: Document | None, after: Document | None) -> Sequence[E
     data = {"id": connection, **{name: seen.get(name) for name in names}}
     key = _key("connection.state", connection, *(seen.get(each) for each in names[:4]))
     return (Event(key, "connection.state", connection, float(seen["since"]), data),)
+
+
+def of_pairing(before: Document | None, after: Document | None) -> Sequence[Event]:
+    """What a write of a connection's document tells of its pairing."""
+    shown = None if after is None else after.get("pairing")
+    if after is None or shown is None or shown == (before or {}).get("pairing"):
+        return ()
+    connection = id_in(after)
+    names = ("kind", "number", "epoch", "expires_at")
+    data = {"id": connection, **{name: shown[name] for name in names}}
+    key = _key("connection.qr", connection, shown["epoch"], shown["number"])
+    return (Event(key, "connection.qr", connection, float(shown["at"]), data),)
 
 
 def of_alert(before: Document | None, after: Document | None) -> Sequence[Event]:

@@ -1,6 +1,6 @@
 """`teimoso connections …`: WhatsApp accounts."""
 
-# ruff: noqa: PLC0415
+# ruff: noqa: PLC0415, PLR0917
 # Heavy modules wait until their command runs, and typer reads the annotations at runtime.
 
 from __future__ import annotations
@@ -32,6 +32,16 @@ def list_(data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
 @app.command()
 def add(
     connection: Id,
+    engine: Annotated[
+        str | None, typer.Option("--engine", help="native or whatsmeow; else what ENGINE names.")
+    ] = None,
+    allow_unproven_engine: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unproven-engine",
+            help="Link a real account with an engine that never met WhatsApp.",
+        ),
+    ] = False,
     webhook: Annotated[
         str | None, typer.Option("--webhook", metavar="URL", help="Told of its events.")
     ] = None,
@@ -42,7 +52,12 @@ def add(
     """Add a connection; pair it with `qr` or `pairing-code`. Shows the secret of its webhook, once."""
     from gateway.cli.api_client import Api
 
-    body = {"id": connection, **({} if webhook is None else {"webhook": webhook})}
+    given = {
+        "engine": engine,
+        "webhook": webhook,
+        "allow_unproven_engine": allow_unproven_engine or None,
+    }
+    body = {"id": connection, **{name: value for name, value in given.items() if value is not None}}
     with Api(directory(data), key) as api:
         answer = api.post("/api/connections", body)
     _tell(answer, as_json=as_json)

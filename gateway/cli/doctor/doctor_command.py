@@ -95,7 +95,7 @@ async def _others(settings: Settings, plan: Plan, *, runs: bool) -> list[Finding
         findings.append(await _ray(plan) if runs else machine.shared_memory())
     if runs or not plan.valkey:
         findings += await redis(settings)
-    findings += await store(settings)
+    findings += await store(settings, simulated=plan.simulate)
     if settings.session_storage_type != "local":
         findings += await bucket(settings)
     return findings

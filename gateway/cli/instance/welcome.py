@@ -6,6 +6,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
+from actors.connection.engine import UNPROVEN
 from actors.runtime.connection_ids import name_of
 from gateway.cli import output
 from gateway.cli.api_client import reachable
@@ -39,6 +40,9 @@ def facts(data: Path, plan: Plan, key: str | None, attached: Sequence[str]) -> d
         "data": str(data),
         "simulate": plan.simulate,
         "control": f"http://127.0.0.1:{plan.control_port}" if plan.simulate else None,
+        "engine": "whatsmeow"
+        if settings.links_real_accounts and settings.engine in UNPROVEN
+        else None,
         "api_key": key,
         "attached": list(attached),
         "processes": [
@@ -91,8 +95,9 @@ def commands(told: dict[str, Any]) -> list[str]:
         else f"{told['command']} connections qr shop {data}"
     )
     message = '{"connection":"shop","to":"15550100002","type":"text","text":"hi"}'
+    engine = f',"engine":"{told["engine"]}"' if told["engine"] else ""
     return [
-        f'{post} {url}/api/connections -d \'{{"id":"shop"}}\'',
+        f'{post} {url}/api/connections -d \'{{"id":"shop"{engine}}}\'',
         pair,
         f"{post} {url}/api/messages -d '{message}'",
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
-from actors.connection.engine import ENGINES
+from actors.connection.engine import ENGINES, UNPROVEN
 from gateway.console.page import Ask
 from gateway.console.view import Part
 from gateway.http.problems import Problem, from_validation
@@ -40,14 +40,17 @@ async def connections(view: View, problem: Problem | None = None) -> Response:
         alerts=_alerts(health),
         engine=view.backends.settings.engine,
         engines=list(ENGINES),
+        unproven=UNPROVEN if view.backends.settings.links_real_accounts else (),
         given=view.form,
     )
 
 
 async def add(view: View) -> Response:
-    body = {"id": view.form.get("id", "").strip()}
+    body: dict[str, Any] = {"id": view.form.get("id", "").strip()}
     if view.form.get("engine"):
         body["engine"] = view.form["engine"]
+    if view.form.get("allow_unproven_engine"):
+        body["allow_unproven_engine"] = True
     try:
         made = await view.ask("createConnection", body=body)
     except ValidationError as error:

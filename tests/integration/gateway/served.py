@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 KEY = "tmo_" + "k" * 43
 SHOP, OTHER = "shop--T00000000000", "other--T00000000000"
 """The ids of the connections ``shop`` and ``other`` of each gateway (`Gateway.connect`)."""
+NO_ROOT_KEY = "00" * 32
+"""Of no server: connections here are never served, and are not WhatsApp's, as under ``--simulate``."""
 ROOT = Path(__file__).resolve().parents[3]
 START_SECONDS = 60.0
 
@@ -118,6 +120,7 @@ class Gateway:
         self.data = data
         data.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
+        flags = {"whatsapp_root_key": NO_ROOT_KEY, **flags}
         self.settings: Settings = valkey.settings(port=self.port, **flags).model_copy(
             update={"data": data}
         )

@@ -12,9 +12,18 @@ import pytest
 
 from actors.config.sources import resolve_settings
 from actors.connection.engine import InboxMessage
+from actors.connection.reporter import PairingNotice
 from actors.state.actor import SHARE, StateManager
 from actors.state.connections import Connections, Observed
-from actors.state.documents import MESSAGES, RECOVERY_ACTIONS, Order, StoreAway, Where
+from actors.state.documents import (
+    CONNECTIONS,
+    MESSAGES,
+    RECOVERY_ACTIONS,
+    Order,
+    StoreAway,
+    Where,
+)
+from actors.state.events.log import EventLog
 from actors.state.open_store import open_documents
 
 if TYPE_CHECKING:
@@ -310,6 +319,31 @@ async def test_a_stale_owner_writes_nothing(
         ]
     finally:
         await restarted.stop()
+
+
+async def test_a_qr_is_noted_while_somebody_wants_events_and_of_the_newest_owner_alone(
+    manager: StateManager, documents: Documents
+) -> None:
+    await Connections(documents).create("shop", id="shop")
+    log = EventLog(documents)
+
+    def notice(number: int) -> dict[str, Any]:
+        return asdict(PairingNotice("qr", number, 60.0, 40.0))
+
+    async def noted() -> dict[str, Any] | None:
+        document = await documents.get(CONNECTIONS, "shop")
+        assert document is not None
+        return document.get("pairing")
+
+    assert await manager.note_pairing("shop", 2, [notice(1)])
+    assert await noted() is None, "nobody would be told"
+    await log.want(time.time() + 60)
+    assert await manager.note_pairing("shop", 2, [notice(2), notice(3)])
+    assert await manager.note_pairing("shop", 2, [notice(2), notice(3)])
+    assert not await manager.note_pairing("shop", 1, [notice(4)])
+    assert await noted() == {**notice(3), "epoch": 2}
+    events = (await log.after(0)).events
+    assert [each.event.data["number"] for each in events] == [2, 3]
 
 
 async def test_an_owner_is_stale_once_a_newer_one_was_seen(

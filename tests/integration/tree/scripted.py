@@ -181,6 +181,7 @@ class Shelf:
         self.epoch = 0
         self.messages: dict[str, dict[str, Any]] = {}
         self.observed: list[dict[str, Any]] = []
+        self.notices: list[dict[str, Any]] = []
 
     async def store_messages(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
@@ -225,6 +226,16 @@ class Shelf:
         found = {each["message_id"]: each for each in self.messages.values() if each["chat"] == old}
         self.messages |= {f"{connection}.{one}": {**it, "chat": new} for one, it in found.items()}
         return "done"
+
+    async def note_pairing(
+        self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
+    ) -> bool:
+        if self.away:
+            raise StateAway("away")
+        if epoch < self.epoch:
+            return False
+        self.notices += [item | {"connection": connection} for item in items]
+        return True
 
     async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
         if self.away:

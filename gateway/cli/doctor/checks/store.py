@@ -6,6 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from actors.connection.engine import UNPROVEN
+from actors.state.connections import Connections
 from actors.state.documents import API_KEYS, StoreAway
 from actors.state.open_store import open_documents
 from actors.state.webhooks import Webhooks
@@ -21,8 +23,11 @@ if TYPE_CHECKING:
     from gateway.cli.doctor.finding import Finding
 
 
-async def store(settings: Settings) -> list[Finding]:
-    """The state store, and of what is in it what keeps callers out: keys and webhooks."""
+async def store(settings: Settings, *, simulated: bool) -> list[Finding]:
+    """The state store, and of what is in it what keeps callers out: keys and webhooks.
+
+    Of real accounts, those whose engine nobody allowed; `simulated`: there are none.
+    """
     if not settings.on_firestore and not settings.state_file.exists():
         return []  # the first start makes it
     documents = open_documents(settings)
@@ -31,6 +36,7 @@ async def store(settings: Settings) -> list[Finding]:
             await _answers(settings, documents),
             await _keys(settings, documents),
             *await _webhooks(settings, documents),
+            *([] if simulated else await _engines(settings, documents)),
         ]
     except StoreAway as away:
         return [_away(settings, str(away))]
@@ -67,6 +73,20 @@ async def _keys(settings: Settings, documents: Documents) -> Finding:
             "api keys", "TEIMOSO_API_KEY is none of this instance's", f"set another one; {make}"
         )
     return ok("api keys", f"{len(there)}")
+
+
+async def _engines(settings: Settings, documents: Documents) -> list[Finding]:
+    if not settings.links_real_accounts:
+        return []
+    page = await Connections(documents).list()
+    risky = [one for one in page.items if one.engine in UNPROVEN and not one.allow_unproven_engine]
+    if not risky:
+        return []
+    names = ", ".join(one.name for one in risky)
+    engines = " and ".join(sorted({one.engine for one in risky}))
+    do = "link the accounts anew with engine whatsmeow; `docs/engines.md` says what differs"
+    found = f"{engines}, which has met the simulator alone, serves {names}"
+    return [warn("engine", found, do)]
 
 
 async def _webhooks(settings: Settings, documents: Documents) -> list[Finding]:

@@ -25,6 +25,7 @@ from actors.config.sources import resolve_settings
 from actors.connection.backup.open_vault import open_bucket, open_vault
 from actors.connection.session.session import Session
 from actors.redis.client import connect
+from actors.state.connections import Connections
 from actors.state.open_store import open_documents
 from actors.state.webhooks import Secret, Webhook, Webhooks
 from gateway.cli import main
@@ -372,6 +373,29 @@ def test_a_webhook_leads_to_a_private_address(data: Path, doctor: Examine, host:
     asyncio.run(add())
     assert "WEBHOOK_URL_PRIVATE" in failed(doctor(data), "webhook", f"wh_1 leads to {host}")
     assert doctor(data, WEBHOOK_URL_PRIVATE="true")[0] == 0
+
+
+def test_an_engine_that_nobody_allowed_serves_a_real_account(data: Path, doctor: Examine) -> None:
+    """As an older release left it; not one that was allowed, and not where all is simulated."""
+    begun(data)
+
+    async def add() -> None:
+        documents = open_documents(resolve_settings(data=data))
+        registry = Connections(documents)
+        await registry.create("shop")
+        await registry.create("desk", allow_unproven_engine=False)
+        await registry.create("bold", allow_unproven_engine=True)
+        await registry.create("mature", engine="whatsmeow")
+        await documents.close()
+
+    asyncio.run(add())
+    status, findings = doctor(data)
+    assert (status, findings["engine"]["result"]) == (0, "warn")
+    assert findings["engine"]["found"].endswith("serves desk, shop")
+    assert "whatsmeow" in findings["engine"]["do"]
+    assert "engine" not in doctor(data, WHATSAPP_ROOT_KEY="00" * 32)[1]
+    Plan(free_port(), simulate=True).save(data)
+    assert "engine" not in doctor(data)[1]
 
 
 def test_another_keeper_has_the_directory(data: Path, doctor: Examine) -> None:

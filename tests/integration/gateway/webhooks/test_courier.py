@@ -14,6 +14,7 @@ import pytest_asyncio
 from actors.redis import keys
 from actors.redis.client import connect
 from actors.redis.leader_election import Turn
+from actors.redis.leases import Leases
 from actors.runtime.actor_base import end_tasks
 from actors.state.documents import DELIVERIES, StoreAway, Where
 from actors.state.events.log import EventLog
@@ -102,6 +103,7 @@ class Delivering:
             tail=tail,
             poster=poster,
             turn=turn,
+            leases=Leases(self.redis),
             clock=lambda: time.time() + self.clock,
         )
         tasks = [asyncio.create_task(each) for each in (tail.run(), courier.run())]
@@ -176,7 +178,8 @@ async def test_one_that_is_stopped_notes_how_far_it_is_and_lets_go_of_the_turn(
     tail = Tail(EventLog(documents), billed=False)
     poster = Poster(Guarded(private=True))
     turn = Turn(delivering.redis, keys.WEBHOOKS)
-    deliverer = Deliverer(documents, delivering.webhooks, tail, poster, turn)
+    leases = Leases(delivering.redis)
+    deliverer = Deliverer(documents, delivering.webhooks, tail, poster, turn, leases=leases)
     tasks = [asyncio.create_task(each) for each in (tail.run(), deliverer.run())]
     try:
         await tell(documents, 1, 3)

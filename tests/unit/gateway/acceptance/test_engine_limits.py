@@ -13,6 +13,8 @@ from gateway.acceptance.engine_limits import require_able, usable
 from gateway.http.problems import Problem
 
 KEY = "ab" * 32
+SIMULATED: dict[str, Any] = {"whatsapp_root_key": "cd" * 32}
+"""Settings as ``--simulate`` makes them, of which the root key alone decides."""
 
 
 def without_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,10 +22,42 @@ def without_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_setting_decides_where_the_caller_does_not() -> None:
-    assert usable(None, resolve_settings()) == "native"
-    assert usable("whatsmeow", resolve_settings()) == "whatsmeow"
-    assert usable(None, resolve_settings(engine="whatsmeow")) == "whatsmeow"
-    assert usable("native", resolve_settings(engine="whatsmeow")) == "native"
+    assert usable(None, resolve_settings(**SIMULATED)) == "native"
+    assert usable("whatsmeow", resolve_settings(**SIMULATED)) == "whatsmeow"
+    assert usable(None, resolve_settings(engine="whatsmeow", **SIMULATED)) == "whatsmeow"
+    assert usable("native", resolve_settings(engine="whatsmeow", **SIMULATED)) == "native"
+
+
+@pytest.mark.parametrize(
+    ("engine", "flags", "allowed", "refused"),
+    [
+        ("native", {}, False, True),
+        (None, {}, False, True),  # ENGINE is native
+        ("native", {}, True, False),
+        (None, {}, True, False),
+        ("whatsmeow", {}, False, False),
+        (None, {"engine": "whatsmeow"}, False, False),
+        ("native", {"engine": "whatsmeow"}, False, True),
+        ("native", SIMULATED, False, False),
+        # The key decides: through whatever it is reached, only WhatsApp has its own.
+        ("native", {"whatsapp_url": "ws://127.0.0.1:9/ws/chat"}, False, True),
+        ("native", {"whatsapp_url": "ws://127.0.0.1:9/ws/chat", **SIMULATED}, False, False),
+    ],
+)
+def test_an_engine_that_never_met_whatsapp_links_no_real_account_unless_allowed(
+    engine: str | None, flags: dict[str, Any], allowed: bool, refused: bool
+) -> None:
+    settings = resolve_settings(**flags)
+    if not refused:
+        assert usable(engine, settings, allow_unproven=allowed) == (engine or settings.engine)
+        return
+    with pytest.raises(Problem) as found:
+        usable(engine, settings, allow_unproven=allowed)
+    assert (found.value.kind.status, found.value.kind.code) == (422, "unproven_engine")
+    assert "never WhatsApp itself" in found.value.detail
+    assert "Use the engine whatsmeow" in found.value.detail
+    assert "allow_unproven_engine" in found.value.detail
+    assert ("ENGINE" in found.value.detail) == (engine is None)
 
 
 def test_one_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,13 +66,16 @@ def test_one_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -
         usable("whatsmeow", resolve_settings())
     assert refused.value.kind.code == "engine_not_installed"
     assert "make whatsmeow" in str(refused.value.detail)
-    assert usable("native", resolve_settings()) == "native"
+    assert usable("native", resolve_settings(**SIMULATED)) == "native"
 
 
 @pytest.mark.parametrize("kept", ["hybrid", "cloud"])
 def test_one_that_keeps_no_copies_is_refused_where_they_are_wanted(kept: str) -> None:
     settings = resolve_settings(
-        storage_bucket="sessions", session_encryption_key=KEY, session_storage_type=kept
+        storage_bucket="sessions",
+        session_encryption_key=KEY,
+        session_storage_type=kept,
+        **SIMULATED,
     )
     with pytest.raises(Problem) as refused:
         usable("whatsmeow", settings)

@@ -17,6 +17,7 @@ from actors.state.events.outbox import Told
 from actors.state.messages.received import incoming
 from actors.state.webhooks import Progress, Secret, Webhook
 from gateway.schemas import event_presenters
+from gateway.schemas.event_presenters import Pairing
 from gateway.schemas.events import MODELS, example
 from tests.api_document import DOCUMENT
 
@@ -48,6 +49,7 @@ STATE = {
     "account": None,
     "retry_at": None,
 }
+PAIRING = {"id": "shop", "kind": "qr", "number": 3, "epoch": 1, "expires_at": 25.0}
 ALERT = {**Alert("x", None, "warning", "A sentence.", 5.0).write.data, "id": "x.5000"}
 SCHEMA = DOCUMENT["webhooks"]["event"]["post"]["requestBody"]["content"]["application/json"]
 
@@ -69,6 +71,8 @@ def data_of(kind: EventType) -> dict[str, Any]:
             target="shop.a",
             chat=ANA,
         ).data
+    if kind == "connection.qr":
+        return PAIRING
     known: dict[str, dict[str, Any]] = {"message": SENT, "connection": STATE, "alert": ALERT}
     return known[noun]
 
@@ -92,6 +96,20 @@ def test_every_type_has_one_model_and_the_example_fits() -> None:
     named = [name for model in MODELS for name in get_args(model.model_fields["type"].annotation)]
     assert sorted(named) == sorted(TYPES)
     check(json.dumps(example()).encode())
+
+
+@pytest.mark.parametrize("kind", ["qr", "code"])
+def test_a_qr_or_a_code_is_told_with_it_only_where_it_is_given(kind: str) -> None:
+    event = told("connection.qr", {**PAIRING, "kind": kind})
+    found = check(event_presenters.written(event, Pairing("2@psst", None)))["data"]
+    other = "code" if kind == "qr" else "qr"
+    assert (found[kind], found[other], found["withheld"]) == ("2@psst", None, None)
+    assert (found["number"], found["expires_at"]) == (3, "1970-01-01T00:00:25.000Z")
+    found = check(event_presenters.written(event))["data"]
+    assert (found["qr"], found["code"], found["withheld"]) == (None, None, "expired")
+    found = check(event_presenters.written(event, Pairing(withheld="missing_scope")))["data"]
+    assert (found["qr"], found["code"], found["withheld"]) == (None, None, "missing_scope")
+    assert "psst" not in repr(Pairing("2@psst", None))
 
 
 def test_a_step_says_which_and_no_words() -> None:

@@ -77,7 +77,9 @@ async def reading(
     tail = Tail(EventLog(documents), billed=False)
     streams = Streams(documents, days=7)
     await streams.want()
-    backends = SimpleNamespace(tail=tail, streams=streams, ring=ring, closing=asyncio.Event())
+    backends = SimpleNamespace(
+        tail=tail, streams=streams, ring=ring, leases=None, closing=asyncio.Event()
+    )
     answer = Stream(cast("Backends", backends), Wanted(key, connection, None), 0)
     told = Reading()
     tasks = [

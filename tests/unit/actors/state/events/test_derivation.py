@@ -14,7 +14,7 @@ from actors.health.alerts import Alert
 from actors.messages.content import Delete, Edit, PollVote, Reaction, Target, encode
 from actors.queue import mirror
 from actors.queue.records import record_of
-from actors.state.connections import Connections, Observed
+from actors.state.connections import Connections, Observed, showing
 from actors.state.events.event import TYPES
 from actors.state.events.log import EventLog
 from actors.state.messages.received import (
@@ -232,6 +232,32 @@ async def test_a_state_is_told_when_it_or_its_cause_changes(documents: Documents
     assert (await last(documents))["state"] == "failed"
 
 
+async def test_each_qr_and_code_is_told_once_and_without_itself(documents: Documents) -> None:
+    await Connections(documents).create("shop", id="shop")
+
+    def shown(number: int, epoch: int = 2, kind: str = "qr") -> list[Write]:
+        notice = {"kind": kind, "number": number, "expires_at": 60.0 + number, "at": 40.5}
+        return [showing("shop", epoch, notice)]
+
+    both = shown(1) + shown(2, kind="code")
+    assert await told(documents, both) == ["connection.qr"] * 2
+    assert await last(documents) == {
+        "id": "shop",
+        "kind": "code",
+        "number": 2,
+        "epoch": 2,
+        "expires_at": 62.0,
+    }
+    assert await told(documents, shown(1), shown(2)) == [], "a repeated report"
+    assert await told(documents, shown(3), shown(1, epoch=3)) == ["connection.qr"] * 2
+    assert await told(documents, shown(9)) == [], "an old owner"
+    events = [each.event for each in (await EventLog(documents).after(0)).events]
+    assert {(each.connection, each.at) for each in events} == {("shop", 40.5)}
+    assert len({each.id for each in events}) == 4
+    opened = observation("shop", Observed("open", epoch=3, since=99.0))
+    assert await told(documents, [opened]) == ["connection.state"], "what is noted stays"
+
+
 async def test_an_alert_is_told_when_it_is_raised_and_when_it_is_over(
     documents: Documents,
 ) -> None:
@@ -257,5 +283,5 @@ async def test_an_alert_that_lasts_is_told_again(documents: Documents) -> None:
 
 
 def test_every_type_is_named_by_a_noun_and_what_became_of_it() -> None:
-    assert len(TYPES) == 11
+    assert len(TYPES) == 12
     assert {name.partition(".")[0] for name in TYPES} == {"message", "connection", "alert"}

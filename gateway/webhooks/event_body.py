@@ -1,0 +1,37 @@
+"""Events as webhooks and readers get them: a ``connection.qr`` with its QR or code, while that is valid.
+
+The event of the log has neither (G10): the lease has them in Redis, which forgets them as they expire.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.schemas import event_presenters
+from gateway.schemas.event_presenters import VOID, Pairing
+
+if TYPE_CHECKING:
+    from actors.redis.leases import Leases
+    from actors.state.events.event import Event
+    from actors.state.events.outbox import Told
+
+
+async def body(told: Told, leases: Leases, *, may_link: bool) -> bytes:
+    """The event as JSON, on one line; `may_link`: whether it is for one who may link accounts.
+
+    Raises `Unreadable`, and `RedisAway` where a QR or a code cannot be looked up.
+    """
+    if told.event.type != "connection.qr":
+        return event_presenters.written(told)
+    if not may_link:
+        return event_presenters.written(told, Pairing(withheld="missing_scope"))
+    return event_presenters.written(told, await _shown(told.event, leases))
+
+
+async def _shown(event: Event, leases: Leases) -> Pairing:
+    """What the connection shows, where that is what the event tells of: its expiry names it."""
+    look = leases.qr if event.data.get("kind") == "qr" else leases.pairing_code
+    shown = None if event.connection is None else await look(event.connection)
+    if shown is None or shown[1] != event.data.get("expires_at"):
+        return VOID
+    return Pairing(shown[0], withheld=None)
