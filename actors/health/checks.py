@@ -175,7 +175,8 @@ CAUSES: Mapping[str, str] = {
     "logged_out": "The device was unlinked; scan the QR to link it again.",
     "other_account": "The phone of another number scanned the QR and was turned away; scan it with"
     " the phone of before, or create another connection.",
-    "outdated": "WhatsApp refuses the announced version; set WHATSAPP_VERSION to a newer one.",
+    "outdated": "WhatsApp refuses the announced version, and its page names no other; set"
+    " WHATSAPP_VERSION to a newer one, or to nothing where it is set; `start` looks again.",
     "replaced": "Another client uses its session; end that one, then start the connection.",
     "session_blocked": "Something else stands where its session belongs; move it away, then start"
     " the connection.",
@@ -192,8 +193,8 @@ BY_HAND: Mapping[str, str] = {
     "crash_loop": "Its process fell again and again; start tries it again.",
     "crashed": "Its process fell; start tries it again.",
     "hung": "Its process hung and was ended; start tries it again.",
-    "outdated": "WhatsApp refuses the announced version; set WHATSAPP_VERSION to a newer one, then"
-    " start the connection.",
+    "outdated": "WhatsApp refuses the announced version, and its page names no other; set"
+    " WHATSAPP_VERSION to a newer one, or to nothing where it is set, then start the connection.",
     "zombie": "It was open and carried nothing, and was ended; start tries it again.",
 }
 

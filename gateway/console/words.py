@@ -44,7 +44,8 @@ CAUSES: Final[Mapping[str, str]] = {
     "restart_required": "WhatsApp asked to connect anew.",
     "temporarily_banned": "WhatsApp banned the account for a while. It waits until that is over.",
     "banned": "WhatsApp banned the account. Start tries again.",
-    "outdated": "WhatsApp takes this version of the protocol no more. Set WHATSAPP_VERSION.",
+    "outdated": "WhatsApp takes this version no more, and names no other. Set WHATSAPP_VERSION, or"
+    " set it to nothing. Start looks again.",
     "replaced": "Another device took the account over. Start takes it back.",
     "logged_out": "The device was unlinked. Scan the QR with the same number.",
     "bad_session": "WhatsApp does not know the session, or its file is damaged.",

@@ -1,4 +1,4 @@
-"""After the handshake: what WhatsApp tells at a login, and from passive to active."""
+"""A login: what the handshake says, what WhatsApp tells after it, and from passive to active."""
 
 from __future__ import annotations
 
@@ -9,18 +9,40 @@ import structlog
 
 from actors.connection.native.identities.addresses import LID, Address, parse_optional
 from actors.connection.native.receive.transactions import transaction
+from actors.connection.native.transport import client_payload
 from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import RequestFailed, RequestTimeout, iq
+from actors.connection.native.transport.socket import Login, RequestFailed, RequestTimeout, iq
 
 if TYPE_CHECKING:
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.session.identities.credentials import Credentials
     from actors.connection.session.session import Session
 
 log = structlog.get_logger()
 
 MAX_ROUTING: Final = 4096
 """Bytes of routing that are kept; what WhatsApp sends is some tens."""
+
+
+def words(own: Credentials, version: str, root_key: bytes) -> Login:
+    """What the handshake says: the login of a device that is paired, else the wish to be paired.
+
+    `version` is dotted, `root_key` (32 bytes) is what the server has to prove itself by.
+    """
+    device = parse_optional(own.device)
+    if device is not None:
+        payload = client_payload.login(version, device)
+        return Login(own.noise_private, root_key, payload, own.server_key, own.routing)
+    key = own.signed_prekey
+    payload = client_payload.registration(
+        version,
+        registration_id=own.registration_id,
+        identity=own.identity_public,
+        signed_prekey=(key.id, key.public, key.signature),
+    )
+    # A pairing has the server prove itself anew: nothing of an earlier one serves.
+    return Login(own.noise_private, root_key, payload)
 
 
 async def note_success(session: Session, people: People, socket: Socket, stanza: Node) -> None:

@@ -128,7 +128,7 @@ def test_a_reason_says_what_happened_and_what_to_do(seen: Seen, sentence: str) -
     ("cause", "alone", "by_hand"),
     [
         ("crash_loop", "it is tried again in five minutes.", "start tries it again."),
-        ("outdated", "set WHATSAPP_VERSION to a newer one.", "then start the connection."),
+        ("outdated", "`start` looks again.", "then start the connection."),
         ("crashed", "The connection is failed: crashed.", "start tries it again."),
         ("hung", "The connection is failed: hung.", "start tries it again."),
     ],
