@@ -10,7 +10,8 @@ from actors.connection.engine import NO_CODE, PairingCode, Qr
 from actors.queue.lanes import ABANDON_BATCH, ConnectionDeleted, Lanes, NotFound, Send
 from actors.redis import keys
 from actors.redis.client import RedisAway, connect
-from actors.redis.leases import TOMBSTONE, LeaseLost, LeaseMissing, Leases, Owner, poke, pokes
+from actors.redis.leases import TOMBSTONE, LeaseLost, LeaseMissing, Leases, Owner
+from actors.redis.pokes import poke, pokes
 from actors.redis.session_position import Position
 from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
