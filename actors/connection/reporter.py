@@ -159,6 +159,7 @@ class Reporter:
         self._qr: Qr | None = None
         self._code: PairingCode | None = None
         self._obstacle = lease.obstacle
+        self._version_ends_at = lease.version_ends_at
         self._for_lease = asyncio.Event()
         self._for_state = asyncio.Event()
         self._for_state.set()  # that this epoch serves is news
@@ -213,6 +214,13 @@ class Reporter:
             await self._for_state.wait()
             await persist(self._write_state, StateAway, first=PAUSE, longest=LONGEST_PAUSE)
 
+    async def version_ends(self, at: float | None) -> None:
+        """WhatsApp accepts the version that is announced until then; None: no end is known."""
+        if at != self._version_ends_at:
+            log.info("version ends", action="version.ends", connection=self._connection, at=at)
+            self._version_ends_at = at
+            self._for_lease.set()
+
     def beaten(self) -> None:
         """The lease was renewed."""
         self._now = replace(self._now, beat=self._clock())
@@ -247,6 +255,7 @@ class Reporter:
             code=self._code,
             retry_at=now.retry_at,
             obstacle=self._obstacle,
+            version_ends_at=self._version_ends_at,
         )
 
     async def _write_state(self) -> None:

@@ -119,6 +119,7 @@ class Serving:
             on_open=self._on_open,
             on_inbox=self._on_inbox,
             on_presence=self._watch.heard,
+            on_version_end=self._reporter.version_ends,
         )
 
     @property

@@ -53,6 +53,7 @@ WITHIN: Final = 8.0
 LONGEST: Final = 2 * 2**20
 """Bytes that are read of a page."""
 
+_END: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
 _CHUNK: Final = 2**16
 _STEP: Final = 0.05
 _VERSION: Final = re.compile(r"[0-9]{1,10}\.[0-9]{1,10}\.[0-9]{1,10}", re.ASCII)
@@ -74,13 +75,14 @@ class Known:
     """What is known of versions; times are seconds since the epoch.
 
     `version` is what the page named last, at `found_at`; it was asked last at `tried_at`. `refused`
-    maps versions to the time at which WhatsApp refused them.
+    maps versions to the time at which WhatsApp refused them, `ends` to the time at which it will.
     """
 
     version: str | None = None
     found_at: float = 0.0
     tried_at: float = 0.0
     refused: Mapping[str, float] = field(default_factory=dict)
+    ends: Mapping[str, float] = field(default_factory=dict)
 
     def announced(self, now: float) -> str:
         """The version to announce: the page's, unless that is old or refused and `BUILT_IN` newer."""
@@ -116,6 +118,19 @@ class Known:
         recent = {each: at for each, at in self.refused.items() if _within(DAY, at, now)}
         return replace(self, refused={**recent, version: now})
 
+    def ending(self, version: str, at: str | None, now: float) -> Known:
+        """After WhatsApp announced the end of `version` at `at` (seconds), or took that back (None).
+
+        A later end than the one that is known changes nothing, nor does one that is no number: only a
+        stanza without a time takes it back (whatsapp-rust, ib.rs).
+        """
+        ends = {each: end for each, end in self.ends.items() if end > now - DAY}
+        if at is None:
+            ends.pop(version, None)
+        elif _END.fullmatch(at) and int(at) < ends.get(version, float("inf")):
+            ends[version] = float(at)
+        return replace(self, ends=ends)
+
     def to_json(self) -> str:
         return json.dumps(asdict(self))
 
@@ -131,6 +146,7 @@ class Known:
             _time(data.get("found_at")),
             _time(data.get("tried_at")),
             _times(data.get("refused")),
+            _times(data.get("ends")),
         )
 
 
@@ -148,6 +164,8 @@ class Versions:
         self._clock = clock
         self._override = False
         self._last = BUILT_IN
+        self.ends_at: float | None = None
+        """When WhatsApp stops to accept the version announced last (seconds since the epoch)."""
 
     async def announced(self) -> str:
         """The version for the next login, dotted; looked up where what is known is too old."""
@@ -157,8 +175,16 @@ class Versions:
         if chosen is None:
             known = await self._known(lambda known: known, lambda known: known.due(self._clock()))
             chosen = known.announced(self._clock())
-        self._last = chosen
+        else:
+            known = await asyncio.to_thread(self._read)
+        self._last, self.ends_at = chosen, known.ends.get(chosen)
         return chosen
+
+    async def note_end(self, at: str | None) -> None:
+        """WhatsApp announced when it stops to accept the version announced last; see `Known.ending`."""
+        version, now = self._last, self._clock()
+        known = await self._known(lambda known: known.ending(version, at, now), lambda _: False)
+        self.ends_at = known.ends.get(version)
 
     async def another(self) -> bool:
         """After a refusal of the version announced last: whether there is one to try at once.
@@ -203,10 +229,19 @@ class Versions:
             before = self._read()
             known = change(before)
             if due(known):
-                known = known.asked(newest(self._settings.whatsapp_url, until), self._clock())
+                known = known.asked(self._look_up(until), self._clock())
             if known != before:
                 write_atomically(self._file, known.to_json(), synced=False)
             return known
+
+    def _look_up(self, until: float) -> str | None:
+        try:
+            found = newest(self._settings.whatsapp_url, until)
+        except NoVersion as no:
+            log.warning("no version found", action="version.not_found", reason=str(no))
+            return None
+        log.info("version found", action="version.found", version=found)
+        return found
 
     @contextmanager
     def _alone(self, until: float) -> Iterator[None]:
@@ -232,8 +267,12 @@ def read(file: Path) -> Known:
         return Known()
 
 
-def newest(whatsapp_url: str, until: float) -> str | None:
-    """The version that WhatsApp's page names, dotted; None where it cannot be read.
+class NoVersion(Exception):  # noqa: N818 - reads as what it is
+    """WhatsApp's page cannot be read, or names no version; the word that it has says why."""
+
+
+def newest(whatsapp_url: str, until: float) -> str:
+    """The version that WhatsApp's page names, dotted. Raises `NoVersion`.
 
     `whatsapp_url` is that of the WebSocket, whose host has the page as well. It ends soon after
     `until` on the monotonic clock.
@@ -241,17 +280,16 @@ def newest(whatsapp_url: str, until: float) -> str | None:
     parts = urlsplit(whatsapp_url)
     scheme = "https" if parts.scheme == "wss" else "http"
     host = parts.netloc.rpartition("@")[2]
+    why = "not_named"
     for page, headers in _PAGES.items():
         try:
             revision = _revision(f"{scheme}://{host}{page}", headers, until)
         except (OSError, HTTPException, ValueError) as error:
-            log.info("page not read", action="version.page", page=page, error=type(error).__name__)
+            why = type(error).__name__
             continue
         if revision is not None:
-            log.info("version found", action="version.found", revision=revision)
             return f"2.3000.{revision}"
-        log.info("no version there", action="version.page", page=page)
-    return None
+    raise NoVersion(why)
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):

@@ -87,6 +87,7 @@ class Lease:
     `restarts` counts the takings after an owner that had not released. `retry_at` is when the
     owner tries again, where it waits for that. `session` is how far the last session was known to
     be, `final` that it was given back at that, `behind` since when its backups have failed.
+    `version_ends_at`: from then on WhatsApp refuses the version that the owner announced.
     """
 
     connection: str
@@ -103,6 +104,7 @@ class Lease:
     session: Position | None = None
     final: bool = False
     behind: float | None = None
+    version_ends_at: float | None = None
 
 
 class Leases:
@@ -161,6 +163,7 @@ class Leases:
         code: PairingCode | None = None,
         retry_at: float | None = None,
         obstacle: Obstacle | None = None,
+        version_ends_at: float | None = None,
     ) -> bool:
         """Write what the owner sees; False when the lease is lost, and then nothing is written.
 
@@ -180,6 +183,7 @@ class Leases:
             "" if obstacle is None else obstacle.cause,
             "" if obstacle is None else obstacle.until or "",
             *_lasting(code),
+            version_ends_at or "",
         )
         return bool(outcome == "kept")
 
@@ -338,6 +342,7 @@ def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         session=_position(fields.get("session")),
         final=fields.get("final") == "1",
         behind=_time(fields.get("behind")),
+        version_ends_at=_time(fields.get("version_ends_at")),
     )
 
 

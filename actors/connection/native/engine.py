@@ -322,6 +322,7 @@ class NativeEngine:
                 ack_timeout=self._settings.whatsapp_ack_timeout / 1000,
                 signed_prekey_age=self._settings.whatsapp_signed_prekey_age / 1000,
                 counts=self.counts,
+                versions=self._versions,
                 hold=self._settings.session_storage_type == "cloud",
                 carrying=self._carrying,
             )

@@ -6,11 +6,8 @@ import asyncio
 import json
 import subprocess
 import sys
-import threading
 import time
-from contextlib import contextmanager, suppress
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,19 +21,22 @@ from actors.connection.whatsapp_version import (
     LONGEST,
     PAUSE,
     Known,
+    NoVersion,
     Versions,
     newest,
     read,
 )
 from actors.runtime.atomic_files import held
+from tests.whatsapp_page import PAGE, serving
+from tests.whatsapp_page import PAUSE as LATER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.whatsapp_page import Server
 
 NOW = 2_000_000_000.0
 OLDER, NEWER = "2.3000.1000000001", "2.3000.1999999999"
-PAGE = b'<script>{"server_revision":1999999998,"client_revision":1999999999,"tier":1}</script>'
 WORKER = (
     rb'self.__swData=JSON.parse(/*BTDS*/"{\"SiteData\":{\"server_revision\":1999999998,'
     rb'\"client_revision\":1999999999,\"push_phase\":\"C3\"}}");'
@@ -46,54 +46,9 @@ FORMS = (
     WORKER,
     b'var x = {"client_revision": "1999999999"};',
     b"client_revision:1999999999;",
-    b"x" * (2**16 - 20) + PAGE,  # two reads
+    b"x" * 2**17 + PAGE.replace(b"1999999999", b"19999" + LATER + b"99999"),
+    PAGE.replace(b"revision", b"rev" + LATER + b"ision"),
 )
-
-
-class Server:
-    """What it answers at each path (status and body), and the requests that it got."""
-
-    def __init__(self, port: int) -> None:
-        self.url = f"ws://127.0.0.1:{port}/ws/chat"
-        self.answers: dict[str, tuple[int, bytes]] = {}
-        self.asked: list[str] = []
-        self.headers: list[dict[str, str]] = []
-        self.pause = 0.0
-
-
-@contextmanager
-def serving(**answers: bytes) -> Iterator[Server]:
-    """A web server on loopback; `sw` and `page` are what it has there."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            server.asked.append(self.path)
-            server.headers.append(dict(self.headers))
-            time.sleep(server.pause)
-            status, body = server.answers.get(self.path, (404, b"no such page"))
-            self.send_response(status)
-            if status == 302:
-                self.send_header("Location", body.decode())
-            self.end_headers()
-            with suppress(OSError):  # enough was read
-                self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    http.daemon_threads = True
-    server = Server(http.server_address[1])
-    paths = {"sw": "/sw.js", "page": "/"}
-    server.answers = {paths[name]: (200, body) for name, body in answers.items()}
-    thread = threading.Thread(target=http.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield server
-    finally:
-        http.shutdown()
-        thread.join()
-        http.server_close()
 
 
 def soon(seconds: float = 5.0) -> float:
@@ -138,8 +93,28 @@ def test_when_the_page_is_read(known: Known, due: bool, remark: str) -> None:
     assert known.due(NOW) is due, remark
 
 
+@pytest.mark.parametrize(
+    ("held", "at", "ends", "remark"),
+    [
+        ({}, "2000000900", {OLDER: NOW + 900}, "announced"),
+        ({OLDER: NOW + 900}, "2000000800", {OLDER: NOW + 800}, "sooner than it was"),
+        ({OLDER: NOW + 900}, "2000001000", {OLDER: NOW + 900}, "no later end counts"),
+        ({OLDER: NOW + 900}, None, {}, "taken back"),
+        ({OLDER: NOW + 900}, "soon", {OLDER: NOW + 900}, "a word takes nothing back"),
+        ({OLDER: NOW + 900}, "-1", {OLDER: NOW + 900}, "nor does a time before all times"),
+        ({}, "9" * 11, {}, "no time that a calendar has"),
+        ({NEWER: NOW + 5}, "2000000900", {NEWER: NOW + 5, OLDER: NOW + 900}, "of this version"),
+        ({NEWER: NOW - DAY}, None, {}, "what is long over is forgotten"),
+    ],
+)
+def test_the_announced_end_of_a_version(
+    held: dict[str, float], at: str | None, ends: dict[str, float], remark: str
+) -> None:
+    assert Known(ends=held).ending(OLDER, at, NOW).ends == ends, remark
+
+
 def test_what_is_known_is_read_back() -> None:
-    known = Known(NEWER, NOW, NOW + 1).refuse(OLDER, NOW)
+    known = Known(NEWER, NOW, NOW + 1).refuse(OLDER, NOW).ending(NEWER, "2000000900", NOW)
     assert Known.from_json(known.to_json()) == known
     later = known.refuse(NEWER, NOW + 2 * DAY)
     assert later.refused == {NEWER: NOW + 2 * DAY}
@@ -181,9 +156,11 @@ def test_the_front_page_where_the_worker_names_none(missing: bytes) -> None:
 
 def test_a_page_that_is_away_names_no_version() -> None:
     with serving() as server:
-        assert newest(server.url, soon()) is None
+        with pytest.raises(NoVersion, match="HTTPError"):
+            newest(server.url, soon())
         assert server.asked == ["/sw.js", "/"]
-    assert newest(server.url, soon()) is None
+    with pytest.raises(NoVersion, match="URLError"):
+        newest(server.url, soon())
 
 
 def test_no_redirect_is_followed() -> None:
@@ -196,14 +173,16 @@ def test_no_redirect_is_followed() -> None:
 
 def test_a_page_without_end_is_read_to_its_bound() -> None:
     with serving(sw=b" " * LONGEST + PAGE) as server:
-        assert newest(server.url, soon()) is None
+        with pytest.raises(NoVersion):
+            newest(server.url, soon())
 
 
 def test_a_slow_server_is_left_in_time() -> None:
     with serving(sw=PAGE, page=PAGE) as server:
         server.pause = 30.0
         began = time.monotonic()
-        assert newest(server.url, soon(0.3)) is None
+        with pytest.raises(NoVersion, match="TimeoutError"):
+            newest(server.url, soon(0.3))
         assert time.monotonic() - began < 10
         server.pause = 0.0
 
@@ -307,6 +286,21 @@ async def test_one_look_up_after_a_refusal_serves_all_who_met_it(tmp_path: Path)
             assert server.asked == ["/sw.js"]
 
 
+async def test_the_end_of_a_version_is_known_to_all_who_announce_it(tmp_path: Path) -> None:
+    with serving(sw=PAGE) as server:
+        one, other = versions(tmp_path, server), versions(tmp_path, server)
+        assert (await one.announced(), one.ends_at) == (NEWER, None)
+        await one.note_end("2000000900")
+        assert (await other.announced(), other.ends_at) == (NEWER, NOW + 900)
+        chosen = versions(tmp_path, server, whatsapp_version=OLDER)
+        assert (await chosen.announced(), chosen.ends_at) == (OLDER, None)
+        await chosen.note_end("2000000800")
+        assert (await chosen.announced(), chosen.ends_at) == (OLDER, NOW + 800)
+        await other.note_end(None)
+        assert (await one.announced(), one.ends_at) == (NEWER, None)
+        assert server.asked == ["/sw.js"]
+
+
 async def test_what_is_known_holds_no_secret_and_is_written_whole(tmp_path: Path) -> None:
     with serving(sw=PAGE) as server:
         await versions(tmp_path, server).announced()
@@ -315,4 +309,5 @@ async def test_what_is_known_holds_no_secret_and_is_written_whole(tmp_path: Path
         "found_at": NOW,
         "tried_at": NOW,
         "refused": {},
+        "ends": {},
     }

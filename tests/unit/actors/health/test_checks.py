@@ -61,6 +61,12 @@ def four(**others: Seen) -> dict[str, Seen]:
             "degraded",
             ["backups_behind"],
         ),
+        (
+            {"connections": four(a=replace(OPEN, version_ends_at=9e8))},
+            "healthy",
+            ["version_expires"],
+        ),
+        ({"connections": {"x": Seen("stopped", "stopped", version_ends_at=9e8)}}, "healthy", []),
         ({"redis": AWAY, "store": AWAY}, "unhealthy", ["redis_away", "store_away"]),
         ({"redis": Answer(ok=True, seconds=0.3)}, "degraded", ["redis_slow"]),
         ({"store": Answer(ok=True, seconds=1.5)}, "degraded", ["store_slow"]),
@@ -97,6 +103,15 @@ def test_reasons(change: dict[str, Any], status: str, names: list[str]) -> None:
     verdict = judge(replace(WELL, **change), THRESHOLDS)
     assert verdict.status == status
     assert [reason.name for reason in verdict.reasons] == names
+
+
+def test_the_soonest_end_of_a_version_is_told() -> None:
+    connections = four(
+        a=replace(OPEN, version_ends_at=2000000900.0), b=replace(OPEN, version_ends_at=2000000000.0)
+    )
+    (reason,) = judge(replace(WELL, connections=connections), THRESHOLDS).reasons
+    assert "that 2 connections announce until 2033-05-18 03:33:20 UTC." in reason.detail
+    assert judge(replace(WELL, connections=None), THRESHOLDS).unknown >= {"version_expires"}
 
 
 def test_a_reason_names_the_connection_it_is_about() -> None:

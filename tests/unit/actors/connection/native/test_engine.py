@@ -15,7 +15,7 @@ from actors.connection.native.engine import NativeEngine
 from actors.connection.native.transport.nodes import parse, proto
 from actors.connection.native.transport.socket import ConnectionLost, Login, Socket
 from actors.connection.session.session import Session
-from actors.connection.whatsapp_version import BUILT_IN
+from actors.connection.whatsapp_version import BUILT_IN, NoVersion
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -56,8 +56,10 @@ class Made:
         self.announced.append(f"{version.primary}.{version.secondary}.{version.tertiary}")
         return Refusing(self.cause)
 
-    def newest(self, _url: str, _until: float) -> str | None:
+    def newest(self, _url: str, _until: float) -> str:
         self.asked += 1
+        if self.page is None:
+            raise NoVersion("away")
         return self.page
 
 
