@@ -236,6 +236,8 @@ class Serving:
             self._is_open.clear()
             opened, self._opened_at = self._opened_at, None
             measures.count("teimoso_socket_closes", cause=_name(cause))
+            if cause is not None and cause.stanza is not None:
+                measures.count("teimoso_stanzas_unanswered", stanza=cause.stanza.split("/")[0])
             if cause is None:
                 self._report("reconnecting", LEASE_EXPIRED)
                 continue

@@ -174,12 +174,15 @@ CAUSES: Mapping[str, str] = {
     "asked": "It was logged out; start it to link it again.",
     "backup_damaged": "Its session is gone, and no copy of it in the bucket can be read; logout and"
     " start show a QR.",
-    "banned": "WhatsApp banned the account.",
+    "banned": "WhatsApp banned the account.",  # of an older release
     "bad_session": "Its session was damaged and moved aside, is gone, or WhatsApp does not take it."
     " Where there is a QR, scan it to link it again; else start tries again, and logout and start"
     " show a QR.",
     "crash_loop": "Its process fell again and again; it is tried again in five minutes.",
-    "logged_out": "The device was unlinked; scan the QR to link it again.",
+    "locked": "WhatsApp locked the account. Open WhatsApp on its phone and do what that asks for, then"
+    " start the connection; its keys are kept. If it is refused again, logout and start show a QR.",
+    "logged_out": "The device was unlinked; scan the QR to link it again. WhatsApp unlinks the devices of"
+    " a number that it bans, too: then the phone says so.",
     "other_account": "The phone of another number scanned the QR and was turned away; scan it with"
     " the phone of before, or create another connection.",
     "outdated": "WhatsApp refuses the announced version, and its page names no other; set"

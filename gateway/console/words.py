@@ -44,6 +44,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "restart_required": "WhatsApp asked to connect anew.",
     "temporarily_banned": "WhatsApp banned the account for a while. It waits until that is over.",
     "banned": "WhatsApp banned the account. Start tries again.",
+    "locked": "WhatsApp locked the account. See on its phone what to do, then start.",
     "outdated": "WhatsApp takes this version no more, and names no other. Set WHATSAPP_VERSION, or"
     " set it to nothing. Start looks again.",
     "replaced": "Another device took the account over. Start takes it back.",

@@ -55,7 +55,7 @@ async def test_a_socket_that_is_ended_says_why(
         ({"reason": 503}, Kind.NETWORK),
         ({"reason": 401}, Kind.LOGGED_OUT),
         ({"reason": 402, "expire": 60}, Kind.TEMPORARILY_BANNED),
-        ({"reason": 403}, Kind.BANNED),
+        ({"reason": 403}, Kind.LOCKED),
         ({"reason": 405}, Kind.OUTDATED),
     ],
 )

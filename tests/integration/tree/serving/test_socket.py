@@ -164,7 +164,7 @@ async def test_the_phone_of_another_number_is_turned_away(served: Served) -> Non
     ("kind", "reason", "state", "cause"),
     [
         (Kind.REPLACED, "failed", "failed", "replaced"),
-        (Kind.BANNED, "failed", "failed", "banned"),
+        (Kind.LOCKED, "failed", "failed", "locked"),
         (Kind.OUTDATED, "failed", "failed", "outdated"),
         (Kind.BAD_SESSION, "failed", "failed", "bad_session"),
     ],

@@ -123,6 +123,7 @@ def test_a_reason_names_the_connection_it_is_about() -> None:
     ("seen", "sentence"),
     [
         (Seen("running", "failed", cause="banned"), "WhatsApp banned the account."),
+        (Seen("running", "failed", cause="locked"), "its keys are kept."),
         (Seen("running", "failed", cause="PermissionError"), "The connection is failed: Permi"),
         (Seen("running", "failed"), "The connection is failed."),
         (

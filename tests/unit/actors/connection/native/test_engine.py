@@ -9,7 +9,7 @@ import pytest
 
 from actors.config.sources import resolve_settings
 from actors.connection import whatsapp_version
-from actors.connection.causes import Cause, Kind
+from actors.connection.causes import Cause, Kind, from_failure
 from actors.connection.engine import EngineEvents
 from actors.connection.native.engine import NativeEngine
 from actors.connection.native.transport.nodes import parse, proto
@@ -98,6 +98,17 @@ async def test_a_version_that_is_set_is_refused_for_good(made: Made) -> None:
     made.page = NEWER
     assert (await made.engine.run()).kind is Kind.OUTDATED
     assert (made.announced, made.asked) == (["2.3000.7"], 0)
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind", "kept"), [("403", Kind.LOCKED, True), ("406", Kind.LOGGED_OUT, False)]
+)
+async def test_a_locked_account_keeps_its_keys(
+    made: Made, reason: str, kind: Kind, kept: bool
+) -> None:
+    made.cause = from_failure({"reason": reason}, 0.0)
+    assert (await made.engine.run()).kind is kind
+    assert (made.engine._session.credentials() is not None) is kept
 
 
 async def test_an_engine_that_is_closed_waits_for_no_look_up(
