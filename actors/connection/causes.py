@@ -34,6 +34,8 @@ class Kind(StrEnum):
     TEMPORARILY_BANNED = "temporarily_banned"
     OUTDATED = "outdated"
     BAD_SESSION = "bad_session"
+    PAIRING_REFRESH = "pairing_refresh_unsupported"
+    PASSKEY_REQUIRED = "passkey_required"
     CLOSED = "closed"
 
 
@@ -99,6 +101,8 @@ _CONSEQUENCES: dict[Kind, Consequence] = {
     Kind.LOCKED: Stop("failed", alert=True),
     Kind.OUTDATED: Stop("failed", alert=True),
     Kind.BAD_SESSION: Stop("failed", alert=True),
+    Kind.PAIRING_REFRESH: Stop("failed", alert=True),
+    Kind.PASSKEY_REQUIRED: Stop("failed", alert=True),
     Kind.CLOSED: Stop("stopped", alert=False),
 }
 

@@ -113,6 +113,8 @@ def test_a_close_without_a_stanza_is_the_networks(code: int | None) -> None:
         (Kind.LOCKED, Stop("failed", alert=True)),
         (Kind.OUTDATED, Stop("failed", alert=True)),
         (Kind.BAD_SESSION, Stop("failed", alert=True)),
+        (Kind.PAIRING_REFRESH, Stop("failed", alert=True)),
+        (Kind.PASSKEY_REQUIRED, Stop("failed", alert=True)),
         (Kind.CLOSED, Stop("stopped", alert=False)),
     ],
 )

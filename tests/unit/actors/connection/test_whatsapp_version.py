@@ -172,9 +172,8 @@ def test_no_redirect_is_followed() -> None:
 
 
 def test_a_page_without_end_is_read_to_its_bound() -> None:
-    with serving(sw=b" " * LONGEST + PAGE) as server:
-        with pytest.raises(NoVersion):
-            newest(server.url, soon())
+    with serving(sw=b" " * LONGEST + PAGE) as server, pytest.raises(NoVersion):
+        newest(server.url, soon())
 
 
 def test_a_slow_server_is_left_in_time() -> None:

@@ -124,6 +124,14 @@ def test_a_reason_names_the_connection_it_is_about() -> None:
     [
         (Seen("running", "failed", cause="banned"), "WhatsApp banned the account."),
         (Seen("running", "failed", cause="locked"), "its keys are kept."),
+        (
+            Seen("running", "failed", cause="passkey_required"),
+            "create it with the engine whatsmeow",
+        ),
+        (
+            Seen("running", "failed", cause="pairing_refresh_unsupported"),
+            "with the engine whatsmeow",
+        ),
         (Seen("running", "failed", cause="PermissionError"), "The connection is failed: Permi"),
         (Seen("running", "failed"), "The connection is failed."),
         (
