@@ -32,7 +32,7 @@ def words(own: Credentials, version: str, root_key: bytes) -> Login:
     """
     device = parse_optional(own.device)
     if device is not None:
-        payload = client_payload.login(version, device)
+        payload = client_payload.login(version, device, own.logins)
         return Login(own.noise_private, root_key, payload, own.server_key, own.routing)
     key = own.signed_prekey
     payload = client_payload.registration(
@@ -46,18 +46,19 @@ def words(own: Credentials, version: str, root_key: bytes) -> Login:
 
 
 async def note_success(session: Session, people: People, socket: Socket, stanza: Node) -> None:
-    """Keep what a ``<success>`` stanza tells about the account: its LID."""
-    lid = parse_optional(stanza.attrs.get("lid"))
+    """Count the login, and keep what its ``<success>`` tells about the account: its LID."""
+    told = parse_optional(stanza.attrs.get("lid"))
     own = session.credentials()
-    if lid is None or lid.server != LID or own is None:
+    if own is None:
         return
-    lid = Address(lid.user, lid.server, people.device.device)
-    if own.lid == str(lid) and session.pn_for(str(lid.canonical)) == str(people.account):
-        return
+    lid = None
+    if told is not None and told.server == LID:
+        lid = Address(told.user, told.server, people.device.device)
     async with transaction(session, socket):
-        _amend(session, lid=str(lid))
-        people.learn(people.device, lid)
-    people.lid = lid
+        _amend(session, logins=own.logins + 1, lid=own.lid if lid is None else str(lid))
+        if lid is not None and session.pn_for(str(lid.canonical)) != str(people.account):
+            people.learn(people.device, lid)
+    people.lid = lid or people.lid
 
 
 async def note_routing(session: Session, socket: Socket, routing: bytes) -> None:
