@@ -14,8 +14,7 @@ from actors.connection.backup.open_vault import open_bucket
 from actors.media.open_store import open_store
 from actors.queue.lanes import Lanes
 from actors.queue.spool.file import Spool
-from actors.redis import keys
-from actors.redis import leases as lease_records
+from actors.redis import keys, pokes
 from actors.redis.client import RedisAway, connect
 from actors.redis.commands import Commands
 from actors.redis.leader_election import Turn
@@ -103,7 +102,7 @@ class Backends:
         liveness = Liveness(EXPIRES if settings.several_hosts else None)
         known = KnownConnections(
             registry,
-            lambda: lease_records.pokes(listening),
+            lambda: pokes.pokes(listening),
             copy_of(settings, CONNECTIONS),
             billed=documents.billed,
         )
@@ -179,7 +178,7 @@ class Backends:
     async def poke(self) -> None:
         """Have the root look now; if Redis is away it looks by itself within two seconds."""
         try:
-            await lease_records.poke(self.redis)
+            await pokes.poke(self.redis)
         except RedisAway:
             log.warning("poke not heard", action="poke_lost")
 

@@ -27,7 +27,8 @@ from actors.connection.exit_reasons import LEASE_GONE
 from actors.metrics.counters import measures
 from actors.queue.lanes import Lanes
 from actors.redis.client import RedisAway, connect
-from actors.redis.leases import EXPIRES, Leases, pokes
+from actors.redis.leases import EXPIRES, Leases
+from actors.redis.pokes import pokes
 from actors.runtime.actor_base import Shell, end_tasks
 from actors.state.copies import copy_of
 from actors.state.documents import CONNECTIONS

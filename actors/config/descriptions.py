@@ -101,7 +101,10 @@ Queries need the indexes of [`firestore.indexes.json`](../firestore.indexes.json
                 "checked by, instead of the public ones"
             ),
             "WHATSAPP_VERSION": (
-                "the version of WhatsApp Web that is announced; the next login takes a change up"
+                "the version of WhatsApp Web that is announced, for good; the next login takes a"
+                " change up. Empty: the one that the server's own page names (`/sw.js`, then `/`, at"
+                " the host of `WHATSAPP_URL`), read before a login when it was last read a day ago,"
+                " and once more when WhatsApp refuses it"
             ),
             "WHATSAPP_SIGNED_PREKEY_AGE": "how old a signed prekey may become before it is replaced",
             "WHATSAPP_ACK_TIMEOUT": "how long an attempt to send waits for the server's ack",

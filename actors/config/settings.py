@@ -111,8 +111,9 @@ class Settings(BaseModel):
     whatsapp_root_key: str = Field(
         WHATSAPP_ROOT_KEY, pattern=r"^[0-9a-f]{64}$", validation_alias="WHATSAPP_ROOT_KEY"
     )
-    whatsapp_version: str = Field(
-        "2.3000.1035194821",
+    # Looked up where none is set (`actors/connection/whatsapp_version.py`).
+    whatsapp_version: str | None = Field(
+        None,
         pattern=r"^[0-9]{1,10}\.[0-9]{1,10}\.[0-9]{1,10}$",
         validation_alias="WHATSAPP_VERSION",
     )
@@ -254,10 +255,16 @@ class Settings(BaseModel):
             raise ValueError(found)
         return value
 
+    @field_validator("whatsapp_version", mode="before")
+    @classmethod
+    def _given(cls, value: object) -> object:
+        """Nothing is no version, and so is the default of releases that looked none up."""
+        return None if value in ("", "2.3000.1035194821") else value
+
     @field_validator("whatsapp_version")
     @classmethod
-    def _announceable(cls, value: str) -> str:
-        if any(int(number) >= 2**32 for number in value.split(".")):
+    def _announceable(cls, value: str | None) -> str | None:
+        if value is not None and any(int(number) >= 2**32 for number in value.split(".")):
             raise ValueError("WhatsApp has 32 bits for each of its numbers")
         return value
 

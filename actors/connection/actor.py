@@ -62,6 +62,7 @@ COUNTED: tuple[tuple[str, dict[str, str]], ...] = (
     ("teimoso_acks_withheld", {"reason": "store"}),
     ("teimoso_acks_withheld", {"reason": "session"}),
     ("teimoso_socket_closes", {"cause": "network"}),
+    ("teimoso_stanzas_unanswered", {"stanza": "message"}),
     ("teimoso_zombies", {}),
 )
 """Counters that are there before the first time, so that a rate sees that as well."""

@@ -6,6 +6,7 @@ stanza at login and the ``code`` and ``<conflict>`` of its ``<stream:error>`` af
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
@@ -29,10 +30,12 @@ class Kind(StrEnum):
     RESTART_REQUIRED = "restart_required"
     REPLACED = "replaced"
     LOGGED_OUT = "logged_out"
-    BANNED = "banned"
+    LOCKED = "locked"
     TEMPORARILY_BANNED = "temporarily_banned"
     OUTDATED = "outdated"
     BAD_SESSION = "bad_session"
+    PAIRING_REFRESH = "pairing_refresh_unsupported"
+    PASSKEY_REQUIRED = "passkey_required"
     CLOSED = "closed"
 
 
@@ -41,15 +44,17 @@ class Cause:
     """Why `Engine.run` returned.
 
     `detail` is a stable word for logs, never text of a person. `until` is the end of a temporary
-    ban in seconds since the epoch.
+    ban in seconds since the epoch. `stanza` is class and type of what was not answered.
     """
 
     kind: Kind
     detail: str | None = None
     until: float | None = None
+    stanza: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.detail}" if self.detail else str(self.kind)
+        parts = [self.kind, self.detail, self.stanza]
+        return ": ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +98,11 @@ _CONSEQUENCES: dict[Kind, Consequence] = {
     Kind.RESTART_REQUIRED: Reconnect(at_once=True),
     Kind.REPLACED: FreshLease(),
     Kind.LOGGED_OUT: PairAgain(),
-    Kind.BANNED: Stop("failed", alert=True),
+    Kind.LOCKED: Stop("failed", alert=True),
     Kind.OUTDATED: Stop("failed", alert=True),
     Kind.BAD_SESSION: Stop("failed", alert=True),
+    Kind.PAIRING_REFRESH: Stop("failed", alert=True),
+    Kind.PASSKEY_REQUIRED: Stop("failed", alert=True),
     Kind.CLOSED: Stop("stopped", alert=False),
 }
 
@@ -107,19 +114,32 @@ def consequence(cause: Cause) -> Consequence:
     return _CONSEQUENCES[cause.kind]
 
 
-_CODES = {
-    400: Kind.NETWORK,
+# whatsmeow, types/events/events.go: 403 is LOCKED and 406 is BANNED to WhatsApp Web, and after
+# either the account is out. A lock may be lifted on the phone, and the keys serve again then.
+_FAILURES = {
     401: Kind.LOGGED_OUT,
     402: Kind.TEMPORARILY_BANNED,
-    403: Kind.BANNED,
+    403: Kind.LOCKED,
     405: Kind.OUTDATED,
-    406: Kind.BANNED,
-    409: Kind.OUTDATED,
+    406: Kind.LOGGED_OUT,
+    409: Kind.OUTDATED,  # the user agent is refused
+    411: Kind.BAD_SESSION,
+    440: Kind.REPLACED,
+}
+
+# whatsapp-rust, client/node_io.rs: here 409 is the conflict with another login.
+_STREAM_ERRORS = {
+    401: Kind.LOGGED_OUT,
+    403: Kind.LOCKED,
+    409: Kind.REPLACED,
     411: Kind.BAD_SESSION,
     440: Kind.REPLACED,
     515: Kind.RESTART_REQUIRED,
     516: Kind.LOGGED_OUT,
 }
+
+UNANSWERED = "unanswered_stanza"
+"""The detail of a socket that WhatsApp closed because a stanza of its own was never answered."""
 
 
 def from_failure(attrs: Mapping[str, str], now: float) -> Cause:
@@ -130,7 +150,7 @@ def from_failure(attrs: Mapping[str, str], now: float) -> Cause:
     ``expire`` counts seconds from it.
     """
     reason = _number(attrs.get("reason"))
-    kind = Kind.NETWORK if reason is None else _CODES.get(reason, Kind.NETWORK)
+    kind = Kind.NETWORK if reason is None else _FAILURES.get(reason, Kind.NETWORK)
     detail = f"failure_{reason}" if reason is not None else "failure"
     if kind is Kind.TEMPORARILY_BANNED:
         seconds = _number(attrs.get("expire"))
@@ -142,25 +162,32 @@ def from_stream_error(attrs: Mapping[str, str], children: Mapping[str, Mapping[s
     """The cause in a ``<stream:error>`` stanza.
 
     `children` maps the tag of each child to its attributes. A ``<conflict>`` says more than the
-    code beside it. A ban is told at login only: 402 here is the network's.
+    code beside it. A ban is told at login only: 402 here is the network's. An ``<ack>`` names the
+    stanza of WhatsApp's that had no answer.
     """
     conflict = children.get("conflict")
     if conflict is not None:
         if conflict.get("type") == "device_removed":
             return Cause(Kind.LOGGED_OUT, "device_removed")
         return Cause(Kind.REPLACED, "conflict")
+    if (left := children.get("ack")) is not None:
+        stanza = f"{_word(left.get('class'))}/{_word(left.get('type'))}"
+        return Cause(Kind.NETWORK, UNANSWERED, stanza=stanza)
     code = _number(attrs.get("code"))
     if code is None:
         return Cause(Kind.NETWORK, "stream_error")
-    kind = _CODES.get(code, Kind.NETWORK)
-    if kind is Kind.TEMPORARILY_BANNED:
-        kind = Kind.NETWORK
-    return Cause(kind, f"stream_error_{code}")
+    return Cause(_STREAM_ERRORS.get(code, Kind.NETWORK), f"stream_error_{code}")
 
 
 def from_close(code: int | None) -> Cause:
     """The cause when the WebSocket closed without a stanza that says why."""
     return Cause(Kind.NETWORK, "reset" if code is None else f"close_{code}")
+
+
+def _word(text: str | None) -> str:
+    # A word of the server, which names nobody; whatever else it is goes no further.
+    known = text is not None and re.fullmatch(r"[a-z][a-z_-]{0,31}", text, re.ASCII)
+    return text if text is not None and known else "other"
 
 
 def _number(text: str | None) -> int | None:

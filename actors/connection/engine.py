@@ -251,7 +251,8 @@ class EngineEvents:
 
     `on_qr` a new QR to show; `on_code` a new code to type, or `NO_CODE`; `on_paired` credentials are
     committed (canonical address of the account); `on_open` logged in; `on_inbox` at least one new item
-    was committed; `on_presence` somebody came, went, types or stopped.
+    was committed; `on_presence` somebody came, went, types or stopped; `on_version_end` WhatsApp accepts
+    the announced version until then (seconds since the epoch), or as long as can be seen (None).
     """
 
     on_qr: Callable[[Qr], Awaitable[None]] = field(default=_ignore)
@@ -260,6 +261,7 @@ class EngineEvents:
     on_inbox: Callable[[], Awaitable[None]] = field(default=_ignore)
     on_presence: Callable[[Presence], Awaitable[None]] = field(default=_ignore)
     on_code: Callable[[PairingCode], Awaitable[None]] = field(default=_ignore)
+    on_version_end: Callable[[float | None], Awaitable[None]] = field(default=_ignore)
 
 
 class SendError(Exception):

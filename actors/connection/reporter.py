@@ -184,6 +184,7 @@ class Reporter:
         self._shown = self._in_lease = 0  # numbers of notices: the last one, and the last readable
         self._for_notices = asyncio.Event()
         self._obstacle = lease.obstacle
+        self._version_ends_at = lease.version_ends_at
         self._for_lease = asyncio.Event()
         self._for_state = asyncio.Event()
         self._for_state.set()  # that this epoch serves is news
@@ -252,6 +253,13 @@ class Reporter:
             ):
                 self._on_lost("lost")
 
+    async def version_ends(self, at: float | None) -> None:
+        """WhatsApp accepts the version that is announced until then; None: no end is known."""
+        if at != self._version_ends_at:
+            log.info("version ends", action="version.ends", connection=self._connection, at=at)
+            self._version_ends_at = at
+            self._for_lease.set()
+
     def beaten(self) -> None:
         """The lease was renewed."""
         self._now = replace(self._now, beat=self._clock())
@@ -297,6 +305,7 @@ class Reporter:
             code=self._code,
             retry_at=now.retry_at,
             obstacle=self._obstacle,
+            version_ends_at=self._version_ends_at,
         )
         if kept:
             self._in_lease = shown

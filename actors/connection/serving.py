@@ -119,6 +119,7 @@ class Serving:
             on_open=self._on_open,
             on_inbox=self._on_inbox,
             on_presence=self._watch.heard,
+            on_version_end=self._reporter.version_ends,
         )
 
     @property
@@ -236,6 +237,8 @@ class Serving:
             self._is_open.clear()
             opened, self._opened_at = self._opened_at, None
             measures.count("teimoso_socket_closes", cause=_name(cause))
+            if cause is not None and cause.stanza is not None:
+                measures.count("teimoso_stanzas_unanswered", stanza=cause.stanza.split("/")[0])
             if cause is None:
                 self._report("reconnecting", LEASE_EXPIRED)
                 continue

@@ -39,7 +39,7 @@ CRITICAL = frozenset(
         "connection_blocked",
     }
 )
-FOLLOWED = frozenset({"connection_failed", "connection_blocked"})
+FOLLOWED = frozenset({"connection_failed", "connection_blocked", "version_expires"})
 """Those whose reason is brought up to date while they are active; it says what to do."""
 
 

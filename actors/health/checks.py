@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from actors.health.summary import FAILED, Status, worst
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from actors.config.settings import Settings
     from actors.health.breakers import State
@@ -73,7 +73,8 @@ class Seen:
     `silent` is in seconds, None where nobody owns it. `state` is None where it never had an owner.
     `obstacle` keeps it from being open until a time (`until`) or until a person links the device
     again.
-    `behind` is since when its session could not be backed up.
+    `behind` is since when its session could not be backed up, `version_ends_at` when WhatsApp stops to
+    accept the version that it announced (both seconds since the epoch).
     """
 
     desired: str
@@ -83,6 +84,7 @@ class Seen:
     obstacle: str | None = None
     until: float | None = None
     behind: float | None = None
+    version_ends_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,12 @@ class Verdict:
 
 
 PER_CONNECTION = frozenset({"connection_failed", "connection_blocked", "connection_stale"})
-OF_CONNECTIONS = PER_CONNECTION | {"connections_failed", "all_failed", "backups_behind"}
+OF_CONNECTIONS = PER_CONNECTION | {
+    "connections_failed",
+    "all_failed",
+    "backups_behind",
+    "version_expires",
+}
 OF_QUEUE = frozenset({"queue_backlog", "dead_letters"})
 ENDED = FAILED | {"logged_out"}
 """Of a connection that should run: it needs somebody."""
@@ -167,15 +174,25 @@ CAUSES: Mapping[str, str] = {
     "asked": "It was logged out; start it to link it again.",
     "backup_damaged": "Its session is gone, and no copy of it in the bucket can be read; logout and"
     " start show a QR.",
-    "banned": "WhatsApp banned the account.",
+    "banned": "WhatsApp banned the account.",  # of an older release
     "bad_session": "Its session was damaged and moved aside, is gone, or WhatsApp does not take it."
     " Where there is a QR, scan it to link it again; else start tries again, and logout and start"
     " show a QR.",
     "crash_loop": "Its process fell again and again; it is tried again in five minutes.",
-    "logged_out": "The device was unlinked; scan the QR to link it again.",
+    "locked": "WhatsApp locked the account. Open WhatsApp on its phone and do what that asks for, then"
+    " start the connection; its keys are kept. If it is refused again, logout and start show a QR.",
+    "logged_out": "The device was unlinked; scan the QR to link it again. WhatsApp unlinks the devices of"
+    " a number that it bans, too: then the phone says so.",
     "other_account": "The phone of another number scanned the QR and was turned away; scan it with"
     " the phone of before, or create another connection.",
-    "outdated": "WhatsApp refuses the announced version; set WHATSAPP_VERSION to a newer one.",
+    "outdated": "WhatsApp refuses the announced version, and its page names no other; set"
+    " WHATSAPP_VERSION to a newer one, or to nothing where it is set; `start` looks again.",
+    "pairing_refresh_unsupported": "WhatsApp asked for a new pairing secret while the device was being"
+    " linked, which the engine native cannot give. Delete the connection and create it with the engine"
+    " whatsmeow, or start it to try once more.",
+    "passkey_required": "WhatsApp asks for the account's passkey before it links a device, which the engine"
+    " native cannot give. Delete the connection and create it with the engine whatsmeow, or start it"
+    " another day: WhatsApp does not ask each time.",
     "replaced": "Another client uses its session; end that one, then start the connection.",
     "session_blocked": "Something else stands where its session belongs; move it away, then start"
     " the connection.",
@@ -192,8 +209,8 @@ BY_HAND: Mapping[str, str] = {
     "crash_loop": "Its process fell again and again; start tries it again.",
     "crashed": "Its process fell; start tries it again.",
     "hung": "Its process hung and was ended; start tries it again.",
-    "outdated": "WhatsApp refuses the announced version; set WHATSAPP_VERSION to a newer one, then"
-    " start the connection.",
+    "outdated": "WhatsApp refuses the announced version, and its page names no other; set"
+    " WHATSAPP_VERSION to a newer one, or to nothing where it is set, then start the connection.",
     "zombie": "It was open and carried nothing, and was ended; start tries it again.",
 }
 
@@ -275,9 +292,13 @@ def _connections(connections: Mapping[str, Seen], thresholds: Thresholds) -> lis
             reasons.append(Reason("connection_stale", "degraded", detail, name))
     behind = [seen.behind for seen in connections.values() if seen.behind is not None]
     if behind:
-        since = datetime.fromtimestamp(min(behind), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        detail = f"Sessions of {len(behind)} connections are not backed up, since {since}."
+        detail = (
+            f"Sessions of {len(behind)} connections are not backed up, since {_at(min(behind))}."
+        )
         reasons.append(Reason("backups_behind", "degraded", detail))
+    ends = [seen.version_ends_at for seen in wanted.values() if seen.version_ends_at is not None]
+    if ends:
+        reasons.append(Reason("version_expires", "healthy", _expires(ends)))
     if failed and len(failed) == len(wanted):
         reasons.append(Reason("all_failed", "unhealthy", "Every connection has failed."))
     elif len(failed) > FAILED_SHARE * len(wanted):
@@ -293,9 +314,20 @@ def _sentence(seen: Seen, auto_recovery: bool) -> str:
     if known is None:
         return f"The connection is {seen.state}{f': {cause}' if cause else ''}."
     if seen.until is not None:
-        until = datetime.fromtimestamp(seen.until, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        return f"{known} It logs in again by itself at {until}."
+        return f"{known} It logs in again by itself at {_at(seen.until)}."
     return known
+
+
+def _expires(ends: Sequence[float]) -> str:
+    many = "a connection announces" if len(ends) == 1 else f"{len(ends)} connections announce"
+    return (
+        f"WhatsApp accepts the version that {many} until {_at(min(ends))}. Where WHATSAPP_VERSION is"
+        " set, set it to a newer one, or to nothing; a connection that is restarted announces it."
+    )
+
+
+def _at(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _queue(queue: Backlog, thresholds: Thresholds) -> list[Reason]:

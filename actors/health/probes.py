@@ -235,6 +235,7 @@ class Probes:
                 obstacle=None if obstacle is None else obstacle.cause,
                 until=None if obstacle is None else obstacle.until,
                 behind=None if lease is None else lease.behind,
+                version_ends_at=None if lease is None else lease.version_ends_at,
             )
         return Swept(
             connections,

@@ -69,6 +69,12 @@ SERIES: Mapping[str, Series] = {
             ("connection", "cause"),
         ),
         Series(
+            "teimoso_stanzas_unanswered",
+            "counter",
+            "Stanzas of WhatsApp's that it closed the socket for, because no answer came.",
+            ("connection", "stanza"),
+        ),
+        Series(
             "teimoso_zombies",
             "counter",
             "Connections that were open, carried nothing, and were restarted for it.",

@@ -19,7 +19,7 @@ from actors.redis.scripts import Script
 from actors.redis.session_position import Position
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from redis.asyncio import Redis
 
@@ -87,6 +87,7 @@ class Lease:
     `restarts` counts the takings after an owner that had not released. `retry_at` is when the
     owner tries again, where it waits for that. `session` is how far the last session was known to
     be, `final` that it was given back at that, `behind` since when its backups have failed.
+    `version_ends_at`: from then on WhatsApp refuses the version that the owner announced.
     """
 
     connection: str
@@ -103,6 +104,7 @@ class Lease:
     session: Position | None = None
     final: bool = False
     behind: float | None = None
+    version_ends_at: float | None = None
 
 
 class Leases:
@@ -161,6 +163,7 @@ class Leases:
         code: PairingCode | None = None,
         retry_at: float | None = None,
         obstacle: Obstacle | None = None,
+        version_ends_at: float | None = None,
     ) -> bool:
         """Write what the owner sees; False when the lease is lost, and then nothing is written.
 
@@ -180,6 +183,7 @@ class Leases:
             "" if obstacle is None else obstacle.cause,
             "" if obstacle is None else obstacle.until or "",
             *_lasting(code),
+            version_ends_at or "",
         )
         return bool(outcome == "kept")
 
@@ -338,6 +342,7 @@ def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         session=_position(fields.get("session")),
         final=fields.get("final") == "1",
         behind=_time(fields.get("behind")),
+        version_ends_at=_time(fields.get("version_ends_at")),
     )
 
 
@@ -362,37 +367,3 @@ def _time(value: str | None) -> float | None:
 
 def _pairs(flat: Sequence[str]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-async def poke(redis: Redis) -> None:
-    """Tell the root that the desired state changed. Nobody listening is no error."""
-    async with reach():
-        await redis.publish(keys.POKE, "")
-
-
-async def pokes(redis: Redis) -> AsyncGenerator[None]:
-    """Yield once after each `poke`, and once at the start; raises `RedisAway` when Redis goes.
-
-    A poke during an outage is not heard: look after subscribing again, which the first yield
-    reminds of. `redis` should be a client made with ``blocking=True``.
-    """
-    # Not ignoring subscribe messages here: redis-py then answers None at once for each of them and
-    # for each pong, and the loop would ping without pause.
-    pubsub = redis.pubsub()
-    try:
-        async with reach():
-            await pubsub.subscribe(keys.POKE)
-        yield
-        while True:
-            async with reach(deadline=PING_AFTER + 5):
-                message = await pubsub.get_message(timeout=PING_AFTER)
-                if message is None:
-                    # A peer that vanished without a word is noticed by the ping's missing answer.
-                    await pubsub.ping()
-            if message is not None and message["type"] == "message":
-                yield
-    finally:
-        await pubsub.aclose()  # type: ignore[no-untyped-call]
-
-
-PING_AFTER = 15.0

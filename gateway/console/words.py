@@ -44,9 +44,15 @@ CAUSES: Final[Mapping[str, str]] = {
     "restart_required": "WhatsApp asked to connect anew.",
     "temporarily_banned": "WhatsApp banned the account for a while. It waits until that is over.",
     "banned": "WhatsApp banned the account. Start tries again.",
-    "outdated": "WhatsApp takes this version of the protocol no more. Set WHATSAPP_VERSION.",
+    "locked": "WhatsApp locked the account. See on its phone what to do, then start.",
+    "outdated": "WhatsApp takes this version no more, and names no other. Set WHATSAPP_VERSION, or"
+    " set it to nothing. Start looks again.",
     "replaced": "Another device took the account over. Start takes it back.",
     "logged_out": "The device was unlinked. Scan the QR with the same number.",
+    "pairing_refresh_unsupported": "WhatsApp asked for a new pairing secret, which the engine native cannot"
+    " give. Create the connection anew with the engine whatsmeow, or start it to try once more.",
+    "passkey_required": "WhatsApp asks for the account's passkey, which the engine native cannot give. Create"
+    " the connection anew with the engine whatsmeow, or start it another day.",
     "bad_session": "WhatsApp does not know the session, or its file is damaged.",
     "backup_damaged": "No copy of the session in the bucket can be read.",
     "wrong_key": "No configured key opens the session's copies. Add the key, then start.",

@@ -40,6 +40,7 @@ _NAMED: dict[str, Any] = {
     "next": None,
     "cause": None,
     "retry_at": None,
+    "version_ends_at": None,
 }
 """What fields are like that say no example themselves."""
 

@@ -72,6 +72,7 @@ def connection(
         breaker=breaker(state, cause, since, registered.falls, time.time() if now is None else now),
         since=rfc3339(since),
         retry_at=rfc3339(retry_at),
+        version_ends_at=rfc3339(None if lease is None else lease.version_ends_at),
         account=next((account for account in accounts if account), None),
         desired=registered.desired,
         created_at=rfc3339(registered.created_at),

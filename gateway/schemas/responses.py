@@ -69,6 +69,10 @@ class Connection(Answer):
     )
     since: Time | None = Field(description="Since when it is in this state.")
     retry_at: Time | None = Field(description="When it tries again, where it waits for that.")
+    version_ends_at: Time | None = Field(
+        description="When WhatsApp stops to accept the version that the connection announced, where it"
+        " said so (alert `version_expires`)."
+    )
     account: str | None = Field(description="The address of the paired account.")
     desired: Literal["running", "stopped", "logged_out"]
     created_at: Time | None

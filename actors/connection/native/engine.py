@@ -20,12 +20,11 @@ from actors.connection.native.paired_client import Linked
 from actors.connection.native.pairing.unpaired_client import Enrolment
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
 from actors.connection.native.signal.device_sessions import new_credentials
-from actors.connection.native.transport import client_payload
+from actors.connection.native.transport import login
 from actors.connection.native.transport.nodes import Node
 from actors.connection.native.transport.socket import (
     ConnectionLost,
     HandshakeLost,
-    Login,
     RequestFailed,
     RequestTimeout,
     Socket,
@@ -33,6 +32,7 @@ from actors.connection.native.transport.socket import (
 )
 from actors.connection.pairing_window import Offering
 from actors.connection.session.session import Session, SessionDamaged, StaleEpoch
+from actors.connection.whatsapp_version import Versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,12 +91,13 @@ class NativeEngine:
         self._settings = settings
         self._session = session
         self._events = events
+        self._versions = Versions(settings)
         self._keepalive = keepalive or Keepalive()
         self._socket: Socket | None = None
         self._linked: Linked | None = None
         self._enrolment: Enrolment | None = None
         self._offering = Offering()
-        self._opening: asyncio.Task[Socket] | None = None
+        self._opening: asyncio.Task[Socket] | asyncio.Task[bool] | None = None
         self._closing: Cause | None = None
         self.counts: Counter[str] = Counter()
         self._idle = asyncio.Event()
@@ -253,10 +254,10 @@ class NativeEngine:
                 return self._closing
             if own.banned_until is not None and own.banned_until > time.time():
                 return Cause(Kind.TEMPORARILY_BANNED, "not_over", own.banned_until)
-            self._opening = asyncio.create_task(self._open(own))
-            self._socket = await self._opening
+            self._opening = opening = asyncio.create_task(self._open(own))
+            self._socket = await opening
             own = await self._remember(own, self._socket.server_key)
-            return await self._serve(self._socket, own)
+            return await self._after(await self._serve(self._socket, own))
         except ConnectionLost as lost:
             return lost.cause
         except SessionRefusal as refusal:
@@ -275,31 +276,19 @@ class NativeEngine:
             if socket is not None:
                 await socket.close(self._closing or Cause(Kind.CLOSED))
 
+    async def _after(self, cause: Cause) -> Cause:
+        """The cause; where WhatsApp refused a version, and there is another, to log in with that."""
+        if cause.kind is not Kind.OUTDATED or self._closing is not None:
+            return cause
+        self._opening = asking = asyncio.create_task(self._versions.another())
+        return Cause(Kind.RESTART_REQUIRED, "another_version") if await asking else cause
+
     async def _open(self, own: Credentials) -> Socket:
-        # Read for each login: WhatsApp may refuse the old one while everything runs.
-        version = (await asyncio.to_thread(self._settings.current)).whatsapp_version
-        device = parse_optional(own.device)
-        key = own.signed_prekey
-        words = (
-            client_payload.login(version, device)
-            if device is not None
-            else client_payload.registration(
-                version,
-                registration_id=own.registration_id,
-                identity=own.identity_public,
-                signed_prekey=(key.id, key.public, key.signature),
-            )
-        )
-        login = Login(
-            own.noise_private,
-            bytes.fromhex(self._settings.whatsapp_root_key),
-            words,
-            # Who pairs proves the server anew: nothing of an earlier pairing serves.
-            own.server_key if device is not None else None,
-            own.routing if device is not None else None,
-        )
+        version = await self._versions.announced()
+        root_key = bytes.fromhex(self._settings.whatsapp_root_key)
+        words = login.words(own, version, root_key)
         try:
-            return await Socket.open(self._settings.whatsapp_url, login)
+            return await Socket.open(self._settings.whatsapp_url, words)
         except HandshakeLost:
             # The next login asks afresh, whatever of this was to blame.
             await self._remember(own, None)
@@ -333,6 +322,7 @@ class NativeEngine:
                 ack_timeout=self._settings.whatsapp_ack_timeout / 1000,
                 signed_prekey_age=self._settings.whatsapp_signed_prekey_age / 1000,
                 counts=self.counts,
+                versions=self._versions,
                 hold=self._settings.session_storage_type == "cloud",
                 carrying=self._carrying,
             )

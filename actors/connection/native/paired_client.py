@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from actors.connection.native.media.transfers import Carrying
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.session import Session
+    from actors.connection.whatsapp_version import Versions
 
 log = structlog.get_logger()
 
@@ -67,6 +68,7 @@ class Linked:
         ack_timeout: float,
         signed_prekey_age: float,
         counts: Counter[str],
+        versions: Versions,
         hold: bool = False,
         carrying: Carrying | None = None,
     ) -> None:
@@ -76,6 +78,7 @@ class Linked:
         self._socket = socket
         self._events = events
         self._counts = counts
+        self._versions = versions
         self._people = People(session, device, lid)
         self._signal = Signal(session, on_identity_change=self._reinstalled)
         self._devices = Devices(session, self._people, socket, time.time, on_inbox=events.on_inbox)
@@ -251,6 +254,7 @@ class Linked:
         self._logged_in = True
         if self._carrying is not None:
             self._carrying.attach(self._socket, str(self._people.account))
+        await self._events.on_version_end(self._versions.ends_at)
         await self._events.on_open()
         self._start("history", self._history.run())
         await self._prekeys.keep_fresh()
@@ -262,6 +266,13 @@ class Linked:
         routing = stanza.child("edge_routing")
         if routing is not None:
             await login.note_routing(self._session, self._socket, routing.bytes_of("routing_info"))
+        expiration = stanza.child("client_expiration")
+        if expiration is not None:
+            self._start("version", self._note_version_end(expiration.attrs.get("t")))
+
+    async def _note_version_end(self, at: str | None) -> None:
+        await self._versions.note_end(at)
+        await self._events.on_version_end(self._versions.ends_at)
 
     async def _resend(self, receipt: Node) -> None:
         try:

@@ -39,6 +39,15 @@ def _banned(event: Any, now: float) -> Cause:
     return Cause(Kind.TEMPORARILY_BANNED, "failure_402", now + max(seconds, 0))
 
 
+def _stream_error(event: Any) -> Cause:
+    parts = event.Raw.Nodes if event.HasField("Raw") else ()
+    return from_stream_error({"code": event.Code}, {part.Tag: _texts(part) for part in parts})
+
+
+def _texts(part: Any) -> dict[str, str]:
+    return {attr.name: attr.text for attr in part.Attrs}
+
+
 _EVENTS: Final[dict[str, Callable[[Any, float], Cause]]] = {
     "KeepAliveTimeout": lambda _, __: Cause(Kind.KEEPALIVE),
     "LoggedOut": _logged_out,
@@ -46,7 +55,7 @@ _EVENTS: Final[dict[str, Callable[[Any, float], Cause]]] = {
     "TemporaryBan": _banned,
     "ConnectFailure": _refused,
     "ClientOutdated": lambda _, __: Cause(Kind.OUTDATED, "failure_405"),
-    "StreamError": lambda event, _: from_stream_error({"code": event.Code}, {}),
+    "StreamError": lambda event, _: _stream_error(event),
     "Disconnected": lambda _, __: Cause(Kind.NETWORK, "reset"),
 }
 

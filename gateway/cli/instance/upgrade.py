@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from actors.config.settings import Settings
 from actors.redis.client import RedisAway, connect
-from actors.redis.leases import Leases, poke
+from actors.redis.leases import Leases
+from actors.redis.pokes import poke
 from actors.runtime.atomic_files import write_atomically
 from actors.runtime.connection_ids import name_of
 from actors.state.connections import ConnectionNotFound, Connections

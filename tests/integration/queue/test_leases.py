@@ -9,8 +9,8 @@ import pytest
 from actors.connection.engine import NO_CODE, PairingCode, Qr
 from actors.queue.lanes import ABANDON_BATCH, ConnectionDeleted, Lanes, NotFound, Send
 from actors.redis import keys
-from actors.redis.client import RedisAway, connect
-from actors.redis.leases import TOMBSTONE, LeaseLost, LeaseMissing, Leases, Owner, poke, pokes
+from actors.redis.client import RedisAway
+from actors.redis.leases import TOMBSTONE, LeaseLost, LeaseMissing, Leases, Owner
 from actors.redis.session_position import Position
 from tests.integration.queue.cluster import SEVERAL_CONNECTIONS
 from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
@@ -18,7 +18,6 @@ from tests.integration.queue.desk import ANA, BEN, EVA, LEO, SHOP, Desk
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from tests.processes.valkey import Valkey
 
 FIRST = Owner("connection:1", 11, "node-a")
 SECOND = Owner("connection:2", 22, "node-b")
@@ -339,32 +338,21 @@ async def test_more_than_one_script_ends(desk: Desk) -> None:
     assert {await desk.status(text) for text in desk.ids} == {"cancelled"}
 
 
-async def test_a_poke_is_heard(redis: Redis) -> None:
-    heard = pokes(redis)
-    await anext(heard)
-    for _ in range(2):
-        await poke(redis)
-        await asyncio.wait_for(anext(heard), 5)
-    await heard.aclose()
-
-
-async def test_listening_for_pokes_asks_nothing_of_redis(own_server: Valkey) -> None:
-    """A listener that pings without pause is invisible but for the load."""
-    redis = connect(own_server.settings(), blocking=True)
-    listening = pokes(redis)
-    await anext(listening)
-    heard = asyncio.ensure_future(anext(listening))
-
-    async def pings() -> int:
-        return int((await redis.info("commandstats")).get("cmdstat_ping", {}).get("calls", 0))
-
-    before = await pings()
-    await asyncio.sleep(0.5)
-    assert await pings() - before < 5
-    await poke(redis)
-    await heard
-    await listening.aclose()
-    await redis.aclose()
+async def test_the_end_of_a_version_outlives_its_owner_until_the_next_one_reports(
+    leases: Leases,
+) -> None:
+    first = await leases.take(SHOP, FIRST)
+    assert first.version_ends_at is None
+    assert await leases.report(
+        SHOP, 1, state="open", cause=None, since=7.0, version_ends_at=2000000900.0
+    )
+    await leases.release(SHOP, 1, state="stopped", cause=None)
+    second = await leases.take(SHOP, SECOND)
+    assert second.version_ends_at == 2000000900.0
+    assert await leases.report(SHOP, 2, state="open", cause=None, since=9.0)
+    noted = await leases.read(SHOP)
+    assert noted is not None
+    assert noted.version_ends_at is None
 
 
 async def test_what_is_known_of_the_session_outlives_its_owner(leases: Leases) -> None:

@@ -19,7 +19,8 @@ from actors.connection.session.schema import APPLICATION_ID, VERSION
 from actors.queue.lanes import Lanes, Send
 from actors.redis import keys
 from actors.redis.client import connect
-from actors.redis.leases import Owner, poke
+from actors.redis.leases import Owner
+from actors.redis.pokes import poke
 from actors.runtime.processes import start_of
 from actors.state.documents import JOBS, MESSAGES, RECOVERY_ACTIONS, Where
 from tests.integration.tree.head import Head, Tree, kill

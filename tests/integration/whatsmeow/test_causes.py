@@ -49,7 +49,7 @@ def opened(simulator: Simulator, cautious: Device) -> Iterator[Device]:
         ("drop", {}, ("network", "reset")),
         ("replaced", {}, ("replaced", "conflict")),
         ("stream_error", {"code": 503}, ("network", "reset")),
-        ("stream_error", {"code": 403}, ("banned", "stream_error_403")),
+        ("stream_error", {"code": 403}, ("locked", "stream_error_403")),
     ],
 )
 def test_an_open_connection_that_is_ended(

@@ -172,15 +172,15 @@ def test_a_temporary_ban_is_waited_out_whatever_dies(instance: Instance) -> None
     assert instance.message(message)["attempts"] == 1
 
 
-def test_banned_stops_until_a_person_says_otherwise(instance: Instance) -> None:
+def test_locked_stops_until_a_person_says_otherwise(instance: Instance) -> None:
     """What the monitor raised and cleared is in `health_alerts`, and a webhook was told of it."""
     with Receiver() as receiver:
         asked = {"url": receiver.url, "connections": [SHOP], "events": ALERTS}
         hook = instance.api.post("/api/webhooks", json=asked).raise_for_status().json()
         receiver.secrets.append(hook["secret"])
         number = refused(instance, 403)
-        becomes(instance, "failed", "banned")
-        found = alerted(instance, "WhatsApp banned the account.")
+        becomes(instance, "failed", "locked")
+        found = alerted(instance, "WhatsApp locked the account.")
         until("a webhook is told", lambda: len(receiver.taken) == 1 or None, 20)
         time.sleep(A_LOOK)
         assert struck(instance, number) == 1

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
+REFRESHES = ("companion_reg_refresh", "pair-device-rotate-qr")
+"""Children of the notification that a new ADV secret is wanted (whatsapp-rust, companion_reg.rs)."""
+
 OFFER_TIMEOUT = 30.0
 """Seconds from the handshake to WhatsApp's ``<pair-device>``."""
 
@@ -41,7 +44,8 @@ class Enrolment:
     """Pairs: the credentials are on disk before WhatsApp takes the device for paired (G7).
 
     `run` ends with `ConnectionLost`: WhatsApp asks for a new connection once the device is paired,
-    and a new one is needed for new QR codes when all of them expired.
+    and a new one is needed for new QR codes when all of them expired. What WhatsApp asks of a pairing
+    beyond that ends it with a cause, in place of a scan that nothing follows.
     """
 
     def __init__(
@@ -82,6 +86,9 @@ class Enrolment:
             stanza = await self._socket.receive()
             if stanza.tag == "notification":
                 await self._socket.send(ack(stanza))
+                if (beyond := self._beyond(stanza)) is not None:
+                    log.error("pairing ends", action="pairing.unsupported", cause=str(beyond))
+                    await self._socket.close(Cause(beyond))
                 await self.linking.heard(stanza)
             elif stanza.tag != "iq":
                 continue
@@ -91,6 +98,14 @@ class Enrolment:
                 await self._paired(stanza)
             elif stanza.attrs.get("type") == "get":
                 await self._socket.send(_result(stanza))
+
+    def _beyond(self, stanza: Node) -> Kind | None:
+        """The cause that ends the pairing, where WhatsApp asks for what this engine cannot give."""
+        if stanza.attrs.get("type") == "passkey_prologue_request":  # whatsmeow, pair-passkey.go
+            return Kind.PASSKEY_REQUIRED
+        # A code that was typed made a secret of its own: a new one for the QR is not waited for.
+        refreshed = any(stanza.child(tag) is not None for tag in REFRESHES)
+        return Kind.PAIRING_REFRESH if refreshed and self.linking.adv_secret is None else None
 
     async def close(self) -> None:
         """Show no more QR codes; the code to type is void as well."""

@@ -7,7 +7,7 @@ that is paired.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actors.connection.native.signal.signatures import KEY_TYPE
 from actors.connection.native.transport.nodes import proto
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 NAME = "Teimoso"
 """What the phone lists under its linked devices."""
+
+
+MOST_LOGINS: Final = 2**31 - 1
+"""The counter has 32 bits."""
 
 
 def registration(
@@ -48,8 +52,8 @@ def registration(
     return serialized
 
 
-def login(version: str, device: Address) -> bytes:
-    """The payload with which a paired device logs in.
+def login(version: str, device: Address, logins: int = 0) -> bytes:
+    """The payload with which a paired device logs in, after so many logins.
 
     Passive: the server holds back until the device says that it is active, so that its prekeys
     are there before traffic is.
@@ -59,6 +63,9 @@ def login(version: str, device: Address) -> bytes:
     payload.pull = True
     payload.username = int(device.user)
     payload.device = device.device
+    # Counted as by WhatsApp Web: some accounts get nothing at all without it (whatsapp-rust #630).
+    payload.lc = min(logins + 1, MOST_LOGINS)
+    payload.lidDbMigrated = True
     serialized: bytes = payload.SerializeToString()
     return serialized
 
@@ -78,6 +85,7 @@ def _common(version: str) -> Any:
     agent.appVersion.tertiary = int(numbers[2])
     agent.osVersion = "0.1"
     agent.osBuildNumber = "0.1"
+    agent.manufacturer = ""
     agent.device = "Desktop"
     agent.mcc = "000"
     agent.mnc = "000"
@@ -93,5 +101,19 @@ def _device_properties() -> bytes:
     properties.version.primary = 0
     properties.version.secondary = 1
     properties.version.tertiary = 0
+    # What the phone may tell of the time before (whatsmeow, clientpayload.go).
+    history = properties.historySyncConfig
+    history.storageQuotaMb = 10_240
+    history.thumbnailSyncDaysLimit = 60
+    history.inlineInitialPayloadInE2EeMsg = True
+    history.supportCallLogHistory = True
+    history.supportBotUserAgentChatHistory = True
+    history.supportCagReactionsAndPolls = True
+    history.supportBizHostedMsg = True
+    history.supportRecentSyncChunkMessageCountTuning = True
+    history.supportHostedGroupMsg = True
+    history.supportFbidBotChatHistory = True
+    history.supportMessageAssociation = True
+    history.supportGroupHistory = True
     serialized: bytes = properties.SerializeToString()
     return serialized

@@ -1,4 +1,4 @@
-"""After the handshake: what WhatsApp tells at a login, and from passive to active."""
+"""A login: what the handshake says, what WhatsApp tells after it, and from passive to active."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import structlog
 
 from actors.connection.native.identities.addresses import LID, Address, parse_optional
 from actors.connection.native.receive.transactions import transaction
+from actors.connection.native.transport import client_payload
 from actors.connection.native.transport.nodes import Node
-from actors.connection.native.transport.socket import RequestFailed, RequestTimeout, iq
+from actors.connection.native.transport.socket import Login, RequestFailed, RequestTimeout, iq
 
 if TYPE_CHECKING:
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.session.identities.credentials import Credentials
     from actors.connection.session.session import Session
 
 log = structlog.get_logger()
@@ -23,19 +25,40 @@ MAX_ROUTING: Final = 4096
 """Bytes of routing that are kept; what WhatsApp sends is some tens."""
 
 
+def words(own: Credentials, version: str, root_key: bytes) -> Login:
+    """What the handshake says: the login of a device that is paired, else the wish to be paired.
+
+    `version` is dotted, `root_key` (32 bytes) is what the server has to prove itself by.
+    """
+    device = parse_optional(own.device)
+    if device is not None:
+        payload = client_payload.login(version, device, own.logins)
+        return Login(own.noise_private, root_key, payload, own.server_key, own.routing)
+    key = own.signed_prekey
+    payload = client_payload.registration(
+        version,
+        registration_id=own.registration_id,
+        identity=own.identity_public,
+        signed_prekey=(key.id, key.public, key.signature),
+    )
+    # A pairing has the server prove itself anew: nothing of an earlier one serves.
+    return Login(own.noise_private, root_key, payload)
+
+
 async def note_success(session: Session, people: People, socket: Socket, stanza: Node) -> None:
-    """Keep what a ``<success>`` stanza tells about the account: its LID."""
-    lid = parse_optional(stanza.attrs.get("lid"))
+    """Count the login, and keep what its ``<success>`` tells about the account: its LID."""
+    told = parse_optional(stanza.attrs.get("lid"))
     own = session.credentials()
-    if lid is None or lid.server != LID or own is None:
+    if own is None:
         return
-    lid = Address(lid.user, lid.server, people.device.device)
-    if own.lid == str(lid) and session.pn_for(str(lid.canonical)) == str(people.account):
-        return
+    lid = None
+    if told is not None and told.server == LID:
+        lid = Address(told.user, told.server, people.device.device)
     async with transaction(session, socket):
-        _amend(session, lid=str(lid))
-        people.learn(people.device, lid)
-    people.lid = lid
+        _amend(session, logins=own.logins + 1, lid=own.lid if lid is None else str(lid))
+        if lid is not None and session.pn_for(str(lid.canonical)) != str(people.account):
+            people.learn(people.device, lid)
+    people.lid = lid or people.lid
 
 
 async def note_routing(session: Session, socket: Socket, routing: bytes) -> None:

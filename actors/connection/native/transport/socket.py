@@ -38,6 +38,7 @@ from actors.connection.native.transport.noise import (
     Resumption,
     Transport,
 )
+from actors.connection.whatsapp_version import BROWSER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -137,6 +138,7 @@ class Socket:
                     url,
                     origin=ORIGIN,  # type: ignore[arg-type]
                     compression=None,
+                    user_agent_header=BROWSER,
                     max_size=MAX_FRAME + 3,
                     open_timeout=None,
                     ping_interval=None,  # WhatsApp's own ping is the keepalive

@@ -27,7 +27,7 @@ class Credentials:
     serialized ADVSignedDeviceIdentity that accompanies ``pkmsg``, its account signature key is
     the phone's identity key. `server_key` is the Noise key that WhatsApp's server proved at the last
     login, `routing` what the server wants to be told first on the next connection, `banned_until`
-    (seconds since the epoch) the end of the last temporary ban.
+    (seconds since the epoch) the end of the last temporary ban, `logins` how often it logged in.
     Replace fields with `dataclasses.replace`; nothing is stored until `Session.save_credentials`.
     """
 
@@ -47,6 +47,7 @@ class Credentials:
     server_key: bytes | None = None
     routing: bytes | None = None
     banned_until: float | None = None
+    logins: int = 0
 
     def to_json(self) -> str:
         return json.dumps(_plain(self))

@@ -1,13 +1,16 @@
-"""WhatsApp: whether its server is reached from here, and has the same time."""
+"""WhatsApp: whether its server is reached from here, has the same time, and takes our version."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+import time
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from actors.connection import whatsapp_version
 from gateway.cli.doctor.checks.clocks import skew
 from gateway.cli.doctor.checks.names import addresses_of
 from gateway.cli.doctor.finding import ok, warn
@@ -20,7 +23,7 @@ ANSWER_SECONDS = 5.0
 
 
 async def whatsapp(settings: Settings) -> list[Finding]:
-    """Whether the server is reached from here, and whether its clock is ours."""
+    """Whether the server is reached from here, whether its clock is ours, and what is announced."""
     parts = urlsplit(settings.whatsapp_url)
     host, secure = parts.hostname or "", parts.scheme == "wss"
     port = parts.port or (443 if secure else 80)
@@ -41,7 +44,33 @@ async def whatsapp(settings: Settings) -> list[Finding]:
     found = [ok("whatsapp", f"{host}:{port} is reached")]
     at = _dated(head)
     wrong = None if at is None else skew("whatsapp clock", at)
-    return found if wrong is None else [*found, wrong]
+    found += [] if wrong is None else [wrong]
+    return [*found, await asyncio.to_thread(_version, settings)]
+
+
+def _version(settings: Settings) -> Finding:
+    """Which version of WhatsApp Web the native engine announces at the next login, and until when."""
+    name, now = "whatsapp version", time.time()
+    known = whatsapp_version.read(settings.data / whatsapp_version.FILE)
+    announced, whence = settings.whatsapp_version, "set by WHATSAPP_VERSION"
+    page = why = None
+    if announced is None:
+        try:
+            page = whatsapp_version.newest(settings.whatsapp_url, time.monotonic() + ANSWER_SECONDS)
+        except whatsapp_version.NoVersion as no:
+            why = str(no)
+        announced = known.asked(page, now).announced(now)
+        whence = "as WhatsApp's page says"
+    if (end := known.ends.get(announced)) is not None:
+        at = datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        do = "a connection that is restarted announces a newer one"
+        if settings.whatsapp_version is not None:
+            do = "set WHATSAPP_VERSION to a newer one, or to nothing"
+        return warn(name, f"{announced} ({whence}); WhatsApp accepts it until {at}", do)
+    if why is not None:
+        do = "HTTPS from here to that host, or a proxy in between; else set WHATSAPP_VERSION"
+        return warn(name, f"WhatsApp's page names none ({why}); {announced} is announced", do)
+    return ok(name, f"{announced}, {whence}")
 
 
 def _dated(head: bytes) -> float | None:

@@ -11,7 +11,8 @@ import pytest
 
 from actors.connection.engine import Qr
 from actors.redis.client import connect
-from actors.redis.leases import Owner, pokes
+from actors.redis.leases import Owner
+from actors.redis.pokes import pokes
 from actors.runtime import hosts
 from actors.state.connections import Connections, Observed
 

@@ -164,7 +164,7 @@ async def test_the_phone_of_another_number_is_turned_away(served: Served) -> Non
     ("kind", "reason", "state", "cause"),
     [
         (Kind.REPLACED, "failed", "failed", "replaced"),
-        (Kind.BANNED, "failed", "failed", "banned"),
+        (Kind.LOCKED, "failed", "failed", "locked"),
         (Kind.OUTDATED, "failed", "failed", "outdated"),
         (Kind.BAD_SESSION, "failed", "failed", "bad_session"),
     ],
@@ -183,3 +183,23 @@ async def test_a_cause_that_ends_it(
     lease = await served.leases.read("shop")
     assert lease is not None
     assert (lease.state, lease.cause, lease.owner) == (state, cause, None)
+
+
+async def test_the_end_of_the_announced_version_is_in_the_lease(served: Served) -> None:
+    """Whatever is reported besides, until the engine reports another."""
+    await served.begin()
+
+    async def ends(at: float | None) -> None:
+        async def noted() -> bool:
+            lease = await served.leases.read("shop")
+            return lease is not None and lease.version_ends_at == at
+
+        await eventually(f"it ends at {at}", noted, 10)
+
+    await served.engine.events.on_version_end(2000000000.0)
+    await ends(2000000000.0)
+    await served.engine.events.on_qr(Qr("2@", time.time() + 60))
+    await served.state("pairing")
+    await ends(2000000000.0)
+    await served.engine.events.on_version_end(None)
+    await ends(None)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("is_open")
 
 def test_a_connection_that_was_given_up_is_recovered_by_a_job(instance: Instance) -> None:
     refused(instance, 403)
-    becomes(instance, "failed", "banned")
+    becomes(instance, "failed", "locked")
     instance.simulator.delete("/faults")
     begun = time.time()
     done = instance.teimoso("jobs", "run", "--json", "recover-connection", SHOP)

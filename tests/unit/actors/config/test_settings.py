@@ -104,6 +104,17 @@ def test_a_bucket_is_used_as_soon_as_it_is_named(tmp_path: Path) -> None:
     assert kept.session_storage_type == "local"
 
 
+@pytest.mark.parametrize("given", ["", "2.3000.1035194821"])
+def test_no_version_is_announced_for_good_that_nobody_chose(tmp_path: Path, given: str) -> None:
+    """An older release wrote its default down, as if it had been set."""
+    resolve_settings(data=tmp_path).save()
+    file = tmp_path / RUNTIME_FILE
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"whatsapp_version": given}))
+    assert Settings.load(tmp_path).whatsapp_version is None
+    assert resolve_settings(whatsapp_version=given).whatsapp_version is None
+    assert resolve_settings(whatsapp_version="2.3000.9").whatsapp_version == "2.3000.9"
+
+
 def test_a_host_of_ipv6_is_an_address() -> None:
     for host in ("::1", "[::1]"):
         assert resolve_settings(redis_host=host).redis_address == "redis://[::1]:6379/0"

@@ -18,7 +18,7 @@ from actors.connection.exit_reasons import Ending, ending_of
         (Kind.TEMPORARILY_BANNED, None),
         (Kind.REPLACED, Ending("failed", "replaced")),
         (Kind.LOGGED_OUT, None),
-        (Kind.BANNED, Ending("failed", "banned")),
+        (Kind.LOCKED, Ending("failed", "locked")),
         (Kind.OUTDATED, Ending("failed", "outdated")),
         (Kind.BAD_SESSION, Ending("failed", "bad_session")),
         (Kind.CLOSED, Ending("stopped")),

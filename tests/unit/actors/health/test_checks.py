@@ -61,6 +61,12 @@ def four(**others: Seen) -> dict[str, Seen]:
             "degraded",
             ["backups_behind"],
         ),
+        (
+            {"connections": four(a=replace(OPEN, version_ends_at=9e8))},
+            "healthy",
+            ["version_expires"],
+        ),
+        ({"connections": {"x": Seen("stopped", "stopped", version_ends_at=9e8)}}, "healthy", []),
         ({"redis": AWAY, "store": AWAY}, "unhealthy", ["redis_away", "store_away"]),
         ({"redis": Answer(ok=True, seconds=0.3)}, "degraded", ["redis_slow"]),
         ({"store": Answer(ok=True, seconds=1.5)}, "degraded", ["store_slow"]),
@@ -99,6 +105,15 @@ def test_reasons(change: dict[str, Any], status: str, names: list[str]) -> None:
     assert [reason.name for reason in verdict.reasons] == names
 
 
+def test_the_soonest_end_of_a_version_is_told() -> None:
+    connections = four(
+        a=replace(OPEN, version_ends_at=2000000900.0), b=replace(OPEN, version_ends_at=2000000000.0)
+    )
+    (reason,) = judge(replace(WELL, connections=connections), THRESHOLDS).reasons
+    assert "that 2 connections announce until 2033-05-18 03:33:20 UTC." in reason.detail
+    assert judge(replace(WELL, connections=None), THRESHOLDS).unknown >= {"version_expires"}
+
+
 def test_a_reason_names_the_connection_it_is_about() -> None:
     verdict = judge(replace(WELL, connections=four(shop=FAILED)), THRESHOLDS)
     assert [reason.subject for reason in verdict.reasons] == ["shop"]
@@ -108,6 +123,15 @@ def test_a_reason_names_the_connection_it_is_about() -> None:
     ("seen", "sentence"),
     [
         (Seen("running", "failed", cause="banned"), "WhatsApp banned the account."),
+        (Seen("running", "failed", cause="locked"), "its keys are kept."),
+        (
+            Seen("running", "failed", cause="passkey_required"),
+            "create it with the engine whatsmeow",
+        ),
+        (
+            Seen("running", "failed", cause="pairing_refresh_unsupported"),
+            "with the engine whatsmeow",
+        ),
         (Seen("running", "failed", cause="PermissionError"), "The connection is failed: Permi"),
         (Seen("running", "failed"), "The connection is failed."),
         (
@@ -128,7 +152,7 @@ def test_a_reason_says_what_happened_and_what_to_do(seen: Seen, sentence: str) -
     ("cause", "alone", "by_hand"),
     [
         ("crash_loop", "it is tried again in five minutes.", "start tries it again."),
-        ("outdated", "set WHATSAPP_VERSION to a newer one.", "then start the connection."),
+        ("outdated", "`start` looks again.", "then start the connection."),
         ("crashed", "The connection is failed: crashed.", "start tries it again."),
         ("hung", "The connection is failed: hung.", "start tries it again."),
     ],

@@ -59,6 +59,13 @@ def test_before_any_owner_the_wish_is_the_state(desired: Any, state: str) -> Non
     assert seen.since == "1970-01-01T00:01:40.000Z"
 
 
+def test_the_end_of_the_announced_version_is_shown() -> None:
+    lease = replace(LEASE, version_ends_at=2000000000.0)
+    assert presenters.connection(REGISTERED, LEASE, alive=True).version_ends_at is None
+    shown = presenters.connection(REGISTERED, lease, alive=True)
+    assert shown.version_ends_at == "2033-05-18T03:33:20.000Z"
+
+
 @pytest.mark.parametrize(
     ("observed", "state", "remark"),
     [

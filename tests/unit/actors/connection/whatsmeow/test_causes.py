@@ -21,6 +21,19 @@ class Event(SimpleNamespace):
         return hasattr(self, name)
 
 
+UNANSWERED = SimpleNamespace(
+    Nodes=[
+        SimpleNamespace(
+            Tag="ack",
+            Attrs=[
+                SimpleNamespace(name="class", text="receipt"),
+                SimpleNamespace(name="type", text="retry"),
+            ],
+        )
+    ]
+)
+
+
 @pytest.mark.parametrize(
     ("event", "cause"),
     [
@@ -30,12 +43,18 @@ class Event(SimpleNamespace):
         (Event("ClientOutdated"), Cause(Kind.OUTDATED, "failure_405")),
         (Event("LoggedOut", OnConnect=False, Reason=2), Cause(Kind.LOGGED_OUT, "device_removed")),
         (Event("LoggedOut", OnConnect=True, Reason=2), Cause(Kind.LOGGED_OUT, "failure_401")),
-        # 403 and 406 are bans, though whatsmeow calls them a log-out
-        (Event("LoggedOut", OnConnect=True, Reason=4), Cause(Kind.BANNED, "failure_403")),
-        (Event("LoggedOut", OnConnect=True, Reason=5), Cause(Kind.BANNED, "failure_406")),
+        # 403 is a lock, though whatsmeow calls it a log-out
+        (Event("LoggedOut", OnConnect=True, Reason=4), Cause(Kind.LOCKED, "failure_403")),
+        (Event("LoggedOut", OnConnect=True, Reason=5), Cause(Kind.LOGGED_OUT, "failure_406")),
         (Event("ConnectFailure", Reason=7), Cause(Kind.OUTDATED, "failure_409")),
         (Event("ConnectFailure", Reason=99), Cause(Kind.NETWORK, "failure")),
         (Event("StreamError", Code="440"), Cause(Kind.REPLACED, "stream_error_440")),
+        (Event("StreamError", Code="409"), Cause(Kind.REPLACED, "stream_error_409")),
+        (Event("StreamError", Code="516"), Cause(Kind.LOGGED_OUT, "stream_error_516")),
+        (
+            Event("StreamError", Code="", Raw=UNANSWERED),
+            Cause(Kind.NETWORK, "unanswered_stanza", stanza="receipt/retry"),
+        ),
         (
             Event("TemporaryBan", Expire=90),
             Cause(Kind.TEMPORARILY_BANNED, "failure_402", NOW + 90),

@@ -80,6 +80,9 @@ class Server:
         self.cause = cause
         self.coming.put_nowait(cause)
 
+    async def close(self, cause: Cause) -> None:
+        self.fail(cause)
+
 
 class Desk:
     """What the owner of the device was told."""
@@ -324,3 +327,58 @@ async def test_without_a_socket_no_code_is_waited_for_long(monkeypatch: pytest.M
     offering.end()
     with pytest.raises(NotConnected):
         await offering.left(lambda: None)
+
+
+def beyond(kind: str, *children: Node) -> Node:
+    return Node("notification", {"id": "n", "from": "@s.whatsapp.net", "type": kind}, children)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"),
+    [
+        (beyond("passkey_prologue_request"), Kind.PASSKEY_REQUIRED),
+        (
+            beyond("passkey_prologue_request", Node("passkey_request_options", {}, b"{}")),
+            Kind.PASSKEY_REQUIRED,
+        ),
+        (
+            beyond("companion_reg_refresh", Node("companion_reg_refresh")),
+            Kind.PAIRING_REFRESH,
+        ),
+        (
+            beyond("companion_reg_refresh", Node("pair-device-rotate-qr")),
+            Kind.PAIRING_REFRESH,
+        ),
+    ],
+)
+async def test_what_is_asked_beyond_a_scan_is_acknowledged_and_ends_the_pairing(
+    session: Session, asked: Node, kind: Kind
+) -> None:
+    async with waiting(session) as desk:
+        desk.server.coming.put_nowait(asked)
+        await eventually("the end", lambda: desk.server.cause, 5)
+        assert desk.server.cause == Cause(kind)
+        assert [one.attrs["id"] for one in desk.server.sent if one.tag == "ack"] == ["n"]
+
+
+async def test_other_notifications_end_no_pairing(session: Session) -> None:
+    async with waiting(session) as desk:
+        desk.server.coming.put_nowait(beyond("companion_reg_refresh", Node("something-else")))
+        desk.server.coming.put_nowait(beyond("account_sync"))
+        await eventually("acks", lambda: [one.tag for one in desk.server.sent].count("ack") == 2, 5)
+        assert desk.server.cause is None
+
+
+async def test_a_code_that_was_typed_needs_no_other_secret_but_may_need_a_passkey(
+    session: Session,
+) -> None:
+    async with waiting(session) as desk:
+        code = await desk.code()
+        await desk.typed(code.text)
+        refresh = beyond("companion_reg_refresh", Node("companion_reg_refresh"))
+        desk.server.coming.put_nowait(refresh)
+        await eventually("acks", lambda: [one.tag for one in desk.server.sent].count("ack") == 2, 5)
+        assert desk.server.cause is None
+        desk.server.coming.put_nowait(beyond("passkey_prologue_request"))
+        await eventually("the end", lambda: desk.server.cause, 5)
+        assert desk.server.cause == Cause(Kind.PASSKEY_REQUIRED)

@@ -1,0 +1,353 @@
+"""The version of WhatsApp Web that connections announce: read from WhatsApp's own page, remembered.
+
+WhatsApp refuses a version that is some weeks old (failure 405). The page names the current one as
+``client_revision`` (whatsmeow, update.go; Baileys, generics.ts; whatsapp-rust, version.rs).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import structlog
+
+from actors.runtime.atomic_files import held, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from actors.config.settings import Settings
+
+log = structlog.get_logger()
+
+BUILT_IN: Final = "2.3000.1045649367"
+"""The version of August 2026: announced as long as the page was never read."""
+
+FILE: Final = "whatsapp_version.json"
+"""In the data directory: what is known, shared by all connections of the host."""
+
+BROWSER: Final = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"
+    " Chrome/148.0.0.0 Safari/537.36"
+)
+"""The User-Agent header. WhatsApp gives its page to browsers alone."""
+
+DAY: Final = 86_400.0
+"""Seconds after which the page is read again, and a refusal no longer counts."""
+
+PAUSE: Final = 600.0
+"""Seconds between two look-ups that failed, so that a login is not delayed each time."""
+
+WITHIN: Final = 8.0
+"""Seconds that a look-up takes at most, waiting for that of another process included."""
+
+LONGEST: Final = 2 * 2**20
+"""Bytes that are read of a page."""
+
+_END: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
+_CHUNK: Final = 2**16
+_STEP: Final = 0.05
+_VERSION: Final = re.compile(r"[0-9]{1,10}\.[0-9]{1,10}\.[0-9]{1,10}", re.ASCII)
+
+# With and without quotes, which are escaped where the page holds JSON inside a string.
+_REVISION: Final = re.compile(rb"client_revision\\*[\"']?\s*:\s*\\*[\"']?([0-9]{1,10})[^0-9]")
+_OVERLAP: Final = 64
+"""Bytes of a chunk that are searched again with the next: no shorter than what is searched for."""
+
+_PAGES: Final[Mapping[str, Mapping[str, str]]] = {
+    "/sw.js": {},
+    "/": {"Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-User": "?1"},
+}
+"""Where the version is looked for, in this order, and the headers that a browser adds there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of versions; times are seconds since the epoch.
+
+    `version` is what the page named last, at `found_at`; it was asked last at `tried_at`. `refused`
+    maps versions to the time at which WhatsApp refused them, `ends` to the time at which it will.
+    """
+
+    version: str | None = None
+    found_at: float = 0.0
+    tried_at: float = 0.0
+    refused: Mapping[str, float] = field(default_factory=dict)
+    ends: Mapping[str, float] = field(default_factory=dict)
+
+    def announced(self, now: float) -> str:
+        """The version to announce: the page's, unless that is old or refused and `BUILT_IN` newer."""
+        if self.version is None:
+            return BUILT_IN
+        newer = _numbers(BUILT_IN) > _numbers(self.version)
+        if self.serves(now) or not newer or self.is_refused(BUILT_IN, now):
+            return self.version
+        return BUILT_IN
+
+    def serves(self, now: float) -> bool:
+        """Whether the page named a version within the last day, and WhatsApp did not refuse it."""
+        fresh = self.version is not None and _within(DAY, self.found_at, now)
+        return fresh and not self.is_refused(self.version or "", now)
+
+    def is_refused(self, version: str, now: float) -> bool:
+        """Whether WhatsApp refused it within the last day."""
+        at = self.refused.get(version)
+        return at is not None and _within(DAY, at, now)
+
+    def due(self, now: float) -> bool:
+        """Whether the page is to be read before a login."""
+        return not _within(DAY, self.found_at, now) and not _within(PAUSE, self.tried_at, now)
+
+    def asked(self, found: str | None, now: float) -> Known:
+        """After a look-up, which may have found nothing."""
+        if found is None:
+            return replace(self, tried_at=now)
+        return replace(self, version=found, found_at=now, tried_at=now)
+
+    def refuse(self, version: str, now: float) -> Known:
+        """After WhatsApp refused `version`; what was refused long ago is forgotten."""
+        recent = {each: at for each, at in self.refused.items() if _within(DAY, at, now)}
+        return replace(self, refused={**recent, version: now})
+
+    def ending(self, version: str, at: str | None, now: float) -> Known:
+        """After WhatsApp announced the end of `version` at `at` (seconds), or took that back (None).
+
+        A later end than the one that is known changes nothing, nor does one that is no number: only a
+        stanza without a time takes it back (whatsapp-rust, ib.rs).
+        """
+        ends = {each: end for each, end in self.ends.items() if end > now - DAY}
+        if at is None:
+            ends.pop(version, None)
+        elif _END.fullmatch(at) and int(at) < ends.get(version, float("inf")):
+            ends[version] = float(at)
+        return replace(self, ends=ends)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Known:
+        """The inverse of `to_json`. Raises ValueError for anything else."""
+        data = json.loads(text)
+        if not isinstance(data, dict):
+            raise ValueError("no object")  # noqa: TRY004 - as for all else that is wrong with it
+        version = data.get("version")
+        return cls(
+            version if isinstance(version, str) and _VERSION.fullmatch(version) else None,
+            _time(data.get("found_at")),
+            _time(data.get("tried_at")),
+            _times(data.get("refused")),
+            _times(data.get("ends")),
+        )
+
+
+class Versions:
+    """The version that one connection announces; `WHATSAPP_VERSION` overrides all else.
+
+    The page is read by one process of a host at a time, once a day, whatever the number of
+    connections. Reading it is bounded; when it fails, the newest version that is known serves, and
+    no login waits longer for it than `WITHIN`.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._file = settings.data / FILE
+        self._clock = clock
+        self._override = False
+        self._last = BUILT_IN
+        self.ends_at: float | None = None
+        """When WhatsApp stops to accept the version announced last (seconds since the epoch)."""
+
+    async def announced(self) -> str:
+        """The version for the next login, dotted; looked up where what is known is too old."""
+        # Read for each login: WhatsApp may refuse the old one while everything runs.
+        chosen = (await asyncio.to_thread(self._settings.current)).whatsapp_version
+        self._override = chosen is not None
+        if chosen is None:
+            known = await self._known(lambda known: known, lambda known: known.due(self._clock()))
+            chosen = known.announced(self._clock())
+        else:
+            known = await asyncio.to_thread(self._read)
+        self._last, self.ends_at = chosen, known.ends.get(chosen)
+        return chosen
+
+    async def note_end(self, at: str | None) -> None:
+        """WhatsApp announced when it stops to accept the version announced last; see `Known.ending`."""
+        version, now = self._last, self._clock()
+        known = await self._known(lambda known: known.ending(version, at, now), lambda _: False)
+        self.ends_at = known.ends.get(version)
+
+    async def another(self) -> bool:
+        """After a refusal of the version announced last: whether there is one to try at once.
+
+        Each version is tried once a day, so that this is no way to log in again and again.
+        """
+        if self._override:
+            return False
+        version, since = self._last, self._clock()
+
+        def refused(known: Known) -> Known:
+            return known if known.is_refused(version, since) else known.refuse(version, since)
+
+        def due(known: Known) -> bool:
+            # Another connection with the same refusal may have asked meanwhile.
+            return known.tried_at < since and not known.serves(since)
+
+        known = await self._known(refused, due)
+        other = known.announced(self._clock())
+        found = not known.is_refused(other, self._clock())
+        log.warning(
+            "version refused", action="version.refused", version=version, other=other, found=found
+        )
+        return found
+
+    async def _known(self, change: Callable[[Known], Known], due: Callable[[Known], bool]) -> Known:
+        """What is known after `change`, and after a look-up where it is `due`."""
+        before = await asyncio.to_thread(self._read)
+        if (after := change(before)) == before and not due(before):
+            return before
+        try:
+            async with asyncio.timeout(WITHIN):
+                return await asyncio.to_thread(self._renewed, change, due)
+        except (OSError, TimeoutError) as error:
+            log.warning("version not kept", action="version.failed", error=type(error).__name__)
+            return after
+
+    def _renewed(self, change: Callable[[Known], Known], due: Callable[[Known], bool]) -> Known:
+        """As `_known`, in a thread. Raises TimeoutError, and OSError where nothing can be written."""
+        until = time.monotonic() + WITHIN
+        with self._alone(until):
+            before = self._read()
+            known = change(before)
+            if due(known):
+                known = known.asked(self._look_up(until), self._clock())
+            if known != before:
+                write_atomically(self._file, known.to_json(), synced=False)
+            return known
+
+    def _look_up(self, until: float) -> str | None:
+        try:
+            found = newest(self._settings.whatsapp_url, until)
+        except NoVersion as no:
+            log.warning("no version found", action="version.not_found", reason=str(no))
+            return None
+        log.info("version found", action="version.found", version=found)
+        return found
+
+    @contextmanager
+    def _alone(self, until: float) -> Iterator[None]:
+        lock = self._file.with_suffix(".lock")
+        while True:
+            with held(lock) as ours:
+                if ours:
+                    yield
+                    return
+            if time.monotonic() > until:
+                raise TimeoutError
+            time.sleep(_STEP)
+
+    def _read(self) -> Known:
+        return read(self._file)
+
+
+def read(file: Path) -> Known:
+    """What the file holds; nothing is known where it cannot be read."""
+    try:
+        return Known.from_json(file.read_text())
+    except (OSError, ValueError):
+        return Known()
+
+
+class NoVersion(Exception):  # noqa: N818 - reads as what it is
+    """WhatsApp's page cannot be read, or names no version; the word that it has says why."""
+
+
+def newest(whatsapp_url: str, until: float) -> str:
+    """The version that WhatsApp's page names, dotted. Raises `NoVersion`.
+
+    `whatsapp_url` is that of the WebSocket, whose host has the page as well. It ends soon after
+    `until` on the monotonic clock.
+    """
+    parts = urlsplit(whatsapp_url)
+    scheme = "https" if parts.scheme == "wss" else "http"
+    host = parts.netloc.rpartition("@")[2]
+    why = "not_named"
+    for page, headers in _PAGES.items():
+        try:
+            revision = _revision(f"{scheme}://{host}{page}", headers, until)
+        except (OSError, HTTPException, ValueError) as error:
+            why = type(error).__name__
+            continue
+        if revision is not None:
+            return f"2.3000.{revision}"
+    raise NoVersion(why)
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: it would lead to another host, or to a login page."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+def _revision(url: str, headers: Mapping[str, str], until: float) -> int | None:
+    """The first revision in the page; None where it names none. Raises OSError and HTTPException."""
+    asked = urllib.request.Request(  # noqa: S310 - the scheme is one of two
+        url,
+        headers={
+            "User-Agent": BROWSER,
+            "Sec-Fetch-Site": "none",
+            "Accept": "*/*",
+            "Accept-Language": "en-US,en;q=0.9",
+            **headers,
+        },
+    )
+    opener = urllib.request.build_opener(_Stay)
+    with opener.open(asked, timeout=_left(until)) as response:
+        kept, size = b"", 0
+        while size < LONGEST:
+            _left(until)
+            chunk = response.read1(min(_CHUNK, LONGEST - size))
+            kept, size = kept + (chunk or b"\n"), size + len(chunk)
+            if (found := _REVISION.search(kept)) is not None:
+                revision = int(found[1])
+                return revision if 0 < revision < 2**32 else None
+            if not chunk:
+                return None
+            kept = kept[-_OVERLAP:]
+    return None
+
+
+def _left(until: float) -> float:
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _within(seconds: float, since: float, now: float) -> bool:
+    # What lies in the future was written before the clock was set back.
+    return 0 <= now - since < seconds
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
+def _time(value: object) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def _times(value: object) -> dict[str, float]:
+    if not isinstance(value, dict):
+        return {}
+    return {each: _time(at) for each, at in value.items() if _VERSION.fullmatch(each)}
