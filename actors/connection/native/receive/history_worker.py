@@ -181,8 +181,7 @@ class History:
     async def _answer(self, message_id: str) -> None:
         stanza = self._unanswered.pop(message_id, None)
         if stanza is not None:
-            answers = (receipts.ack(stanza), receipts.delivery(stanza, from_me=True))
-            await self._socket.send(*answers)
+            await self._socket.send(*receipts.delivered(stanza, from_me=True))
 
     async def _put_off(self, told: Told, error: Exception) -> None:
         """Try it again later; not for ever."""

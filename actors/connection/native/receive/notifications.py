@@ -26,14 +26,16 @@ if TYPE_CHECKING:
 class Outcome:
     """What follows once the transaction is committed.
 
-    `answers` are sent, where there is a `held` only once the inbox item of that key is settled; `news` says that the inbox may have grown; `wanted` is a message whose resend
-    was asked for; `task` is work that needs WhatsApp's answers: a retry receipt, prekeys,
-    a file, a history, or who is in a group, without which the stanza cannot be judged.
-    `counted` names what the stanza turned out to be.
+    `answers` are sent, where there is a `held` only once the inbox item of that key is settled;
+    `at_once` are sent before them and wait for nothing else; `news` says that the inbox may have
+    grown; `wanted` is a message whose resend was asked for; `task` is work that needs WhatsApp's
+    answers: a retry receipt, prekeys, a file, a history, or who is in a group, without which the
+    stanza cannot be judged. `counted` names what the stanza turned out to be.
     """
 
     counted: str
     answers: tuple[Node, ...] = ()
+    at_once: tuple[Node, ...] = ()
     news: bool = False
     wanted: Node | None = None
     task: Literal["resend", "prekeys", "roster", "file", "history"] | None = None

@@ -115,7 +115,9 @@ class Receiver:
         # At once: whoever waits for the items may have settled them by the next pause.
         for _, outcome in outcomes:
             if outcome.held is not None and len(self._held) < HELD:
-                self._held[outcome.held] = outcome.answers
+                # A message and its resend share an item, and each stanza is answered.
+                held = self._held.get(outcome.held, ())
+                self._held[outcome.held] = (*held, *outcome.answers)
             if outcome.held is not None:
                 measures.count("teimoso_acks_withheld", reason="store")
             if outcome.counted == "message.placeholder":
@@ -124,7 +126,9 @@ class Receiver:
         if any(outcome.news for _, outcome in outcomes):
             await self._on_inbox()
         answers = [
-            answer for _, outcome in outcomes if outcome.held is None for answer in outcome.answers
+            answer
+            for _, outcome in outcomes
+            for answer in (*outcome.at_once, *(outcome.answers if outcome.held is None else ()))
         ]
         if answers:
             await self._socket.send(*answers)

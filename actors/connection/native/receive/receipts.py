@@ -48,6 +48,11 @@ def delivery(message: Node, *, from_me: bool) -> Node:
     return Node("receipt", attrs)
 
 
+def delivered(message: Node, *, from_me: bool) -> tuple[Node, Node]:
+    """What answers a message that arrived: the ack and the receipt of `delivery`."""
+    return ack(message), delivery(message, from_me=from_me)
+
+
 def retry(message: Node, *, count: int, registration_id: int, keys: Sequence[Node]) -> Node:
     """The receipt that asks a message's sender to encrypt it again, for a session from `keys`.
 
@@ -60,6 +65,8 @@ def retry(message: Node, *, count: int, registration_id: int, keys: Sequence[Nod
         "type": "retry",
         **_routing(message),
     }
+    if message.attrs.get("category") == "peer":
+        attrs["category"] = "peer"
     asked = {"count": str(count), "id": number, "t": message.attrs.get("t", "0"), "v": "1"}
     return Node(
         "receipt",

@@ -106,14 +106,15 @@ class Incoming:
         return Outcome("call.ignored", (receipts.ack(stanza),))
 
     def give_up(self, stanza: Node) -> Outcome:
-        """Put a placeholder where no resend came; one that comes later still replaces it."""
+        """Put a placeholder where no resend came; one that comes later still replaces it.
+
+        The stanza is answered already, or will be once the placeholder is stored elsewhere.
+        """
         source = self._source(stanza)
         if source is None or self._session.seen(*self._key(stanza, source)):
             return Outcome("message.repeated")
         added = self._add(stanza, source, Other(UNDECRYPTABLE))
-        counted = "message.placeholder" if added else "message.repeated"
-        held = self._held(*self._key(stanza, source))
-        return Outcome(counted, (receipts.ack(stanza),), news=added, held=held)
+        return Outcome("message.placeholder" if added else "message.repeated", news=added)
 
     def lapse(self, patience: float) -> Outcome:
         """As `give_up`, for all that was last asked for so many seconds ago, on whatever socket."""
@@ -124,10 +125,7 @@ class Incoming:
         source = self._source(stanza)
         if source is None:
             return Outcome("message.ignored", (receipts.ack(stanza),))
-        answers = (
-            receipts.ack(stanza),
-            receipts.delivery(stanza, from_me=source.from_me),
-        )
+        answers = receipts.delivered(stanza, from_me=source.from_me)
         if self._session.seen(*self._key(stanza, source)):
             if self._hold and self._session.has_history(stanza.attrs["id"]):
                 return Outcome("message.repeated", task="history")
@@ -204,8 +202,12 @@ class Incoming:
             "undecryptable message", action="message.undecryptable", reason=reason, count=count
         )
         own, in_group = self._session.credentials(), source.chat.server == GROUP
+        # WhatsApp keeps the copy of an own message until the receipt comes, whatever the ack says.
+        copied = source.from_me and stanza.attrs.get("category") != "peer"
+        answers = receipts.delivered(stanza, from_me=True) if copied else (receipts.ack(stanza),)
         if count > MAX_RETRIES or own is None or not can_be_read(stanza, in_group=in_group):
-            return self.give_up(stanza)
+            given_up = self.give_up(stanza)
+            return replace(given_up, answers=answers, held=self._held(*key))
         self._session.want(
             **key._asdict(),
             at=stanza.number("t") or int(self._clock()),
@@ -220,7 +222,8 @@ class Incoming:
             registration_id=own.registration_id,
             keys=prekey_bundles.for_retry(own, prekey),
         )
-        return Outcome("message.asked_for", (asked,), wanted=stanza)
+        held = self._held(*key)
+        return Outcome("message.asked_for", answers, (asked,), wanted=stanza, held=held)
 
     def _said(self, stanza: Node, source: Source, found: wrappers.Received) -> Content:
         """Raises `Forged`."""

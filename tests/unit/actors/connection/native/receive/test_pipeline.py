@@ -31,6 +31,7 @@ class Wire:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.sent: list[tuple[str, bool]] = []
+        self.tags: list[str] = []
         self.more = asyncio.Event()
         self.cause: Cause | None = None
 
@@ -38,10 +39,8 @@ class Wire:
         await asyncio.sleep(0)
         for node in nodes:
             number = node.attrs["id"]
-            committed = any(
-                number == one.message_id for one in self.session.pending("message", 1000)
-            )
-            self.sent.append((number, committed))
+            self.sent.append((number, self.session.knows("c", "c", number)))
+            self.tags.append(node.tag)
         self.more.set()
 
     def fail(self, cause: Cause) -> None:
@@ -57,7 +56,12 @@ class Meaning:
     async def take(self, stanza: Node) -> Outcome:
         number = stanza.attrs["id"]
         if number.startswith("wanted"):
-            return Outcome("asked", wanted=stanza)
+            # Committed, but not shown.
+            self.want(number)
+            answers = (Node("ack", {"id": number}),)
+            held = self.session.unsettled("c", "c", number) if "held" in number else None
+            asked = (Node("receipt", {"id": number}),)
+            return Outcome("asked", answers, asked, wanted=stanza, held=held)
         if number.startswith("lost"):
             return Outcome("message.placeholder")
         self.store(number)
@@ -69,17 +73,21 @@ class Meaning:
         return Outcome("stored", (Node("ack", {"id": number}),), news=True, task=task)  # type: ignore[arg-type]
 
     def give_up(self, stanza: Node) -> Outcome:
-        self.store(stanza.attrs["id"])
-        return Outcome("given_up", (Node("ack", {"id": stanza.attrs["id"]}),), news=True)
+        self.store(stanza.attrs["id"], "undecryptable")
+        return Outcome("given_up", news=True)
 
     def lapse(self, patience: float) -> Outcome:
         shown = self.session.show_wanted(time.time() - patience)
         return Outcome("lapsed", news=shown > 0)
 
-    def store(self, number: str) -> None:
+    def store(self, number: str, kind: str = "text") -> None:
         self.session.add_message(
-            chat="c", sender="c", message_id=number, at=1, type="text", text=None
+            chat="c", sender="c", message_id=number, at=1, type=kind, text=None
         )
+
+    def want(self, number: str) -> None:
+        named = {"chat": "c", "sender": "c", "message_id": number}
+        self.session.want(**named, at=1, from_me=False, push_name=None, source="live")
 
 
 class Pipeline:
@@ -153,12 +161,30 @@ async def test_a_stanza_that_breaks_stops_no_other_and_leaves_nothing(session: S
 
 
 async def test_what_was_asked_for_in_vain_is_given_up(session: Session) -> None:
+    """The question and the ack leave in this order, once what stands for the message is on disk."""
     pipeline = Pipeline(session)
     await pipeline.put("wanted")
-    async with pipeline.running():
-        assert await pipeline.sent(1) == [("wanted", True)]
-    assert pipeline.news == 1
+    async with pipeline.running(), asyncio.timeout(5):
+        assert await pipeline.sent(2) == [("wanted", True)] * 2
+        assert session.pending("message", 10) == []
+        await pipeline.more.wait()
+        assert [one.type for one in session.pending("message", 10)] == ["undecryptable"]
+    assert pipeline.wire.tags == ["receipt", "ack"]
     assert pipeline.counts == {"asked": 1, "given_up": 1}
+
+
+async def test_a_held_ack_waits_for_what_was_asked_for(session: Session) -> None:
+    """The question does not; the stanza and what comes again share an item, and each is answered."""
+    pipeline = Pipeline(session)
+    await pipeline.put("wanted-held", "wanted-held")
+    async with pipeline.running(), asyncio.timeout(5):
+        await pipeline.sent(2)
+        await pipeline.more.wait()
+        (placeholder,) = session.pending("message", 10)
+        assert pipeline.wire.tags == ["receipt", "receipt"]
+        await pipeline.receiver.settled([placeholder.key])
+        await pipeline.sent(4)
+    assert pipeline.wire.tags == ["receipt", "receipt", "ack", "ack"]
 
 
 async def test_what_an_earlier_socket_asked_for_is_given_up_too(session: Session) -> None:
