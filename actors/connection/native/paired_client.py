@@ -274,10 +274,15 @@ class Linked:
             log.warning("not resent", action="resend.bad_signature")
         except (ConnectionLost, *SessionRefusal):
             raise
-        except Exception as error:  # noqa: BLE001 - whoever sent it must not end the connection
+        except (RequestFailed, RequestTimeout) as error:
             # Not acknowledged: it comes again at the next login.
             self._counts["resend.failed"] += 1
             log.warning("not resent", action="resend.failed", error=type(error).__name__)
+            return
+        except Exception as error:  # noqa: BLE001 - whoever sent it must not end the connection
+            self._counts["resend.refused"] += 1
+            log.error("not resent", action="resend.failed", error=type(error).__name__)  # noqa: TRY400
+            await self._socket.send(receipts.nack(receipt, receipts.UNHANDLED))
             return
         await self._socket.send(receipts.ack(receipt))
 

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 import structlog
 
-from actors.connection.native.identities.addresses import GROUP, Address
-from actors.connection.native.receive import wrappers
+from actors.connection.native.identities.addresses import GROUP
+from actors.connection.native.receive import receipts, wrappers
 from actors.connection.native.signal.group_keys import GroupKeys
 from actors.connection.native.signal.ratchet import Undecryptable
 from actors.connection.native.transport.nodes import MalformedMessage, Node
 
 if TYPE_CHECKING:
     from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.receive.message_source import Source
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.session.session import Session
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a message comes from; `sender` has a device."""
-
-    chat: Address
-    sender: Address
-    from_me: bool
 
 
 class Ciphers:
@@ -87,6 +78,21 @@ def can_be_read(stanza: Node, *, in_group: bool) -> bool:
     """Whether the ciphertexts are of kinds that there are keys for: a group's only in a group."""
     kinds = {part.attrs.get("type") for part in stanza.children("enc")}
     return bool(kinds) and kinds <= {"pkmsg", "msg", *(["skmsg"] if in_group else [])}
+
+
+def refusal(stanza: Node, error: Undecryptable | MalformedMessage) -> int | None:
+    """The error of the nack for a message that no resend makes readable, as whatsmeow has it.
+
+    None for one that was encrypted with keys of before, and for ``<unavailable>``, which the server
+    sends in place of what it has not.
+    """
+    if isinstance(error, MalformedMessage):
+        return receipts.INVALID_PROTOBUF
+    if _parts(stanza, "msmsg"):
+        return receipts.NO_MESSAGE_SECRET
+    if not stanza.children("enc") and stanza.child("unavailable") is None:
+        return receipts.UNRECOGNIZED
+    return None
 
 
 def _unpadded(part: Node, padded: bytes) -> bytes:

@@ -65,18 +65,18 @@ class Notices:
     def receipt(self, stanza: Node) -> Outcome:
         """Apply a receipt."""
         receipt = receipts.read(stanza)
+        sender = parse_optional(stanza.attrs.get("from"))
+        in_group = sender is not None and sender.server == GROUP
+        member = parse_optional(stanza.attrs.get("participant"))
+        if sender is None or (in_group and member is None and not stanza.children("participants")):
+            nack = receipts.nack(stanza, receipts.UNPARSEABLE)
+            return Outcome("receipt.unparseable", (nack,))
         if receipt.status == "retry":
             return Outcome("receipt.retry", task="resend")
-        sender = parse_optional(stanza.attrs.get("from"))
         answers = (receipts.ack(stanza),)
-        if sender is not None and sender.server == GROUP:
+        if in_group:
             return self._group_receipt(stanza, sender, answers)
-        if (
-            receipt.status is None
-            or sender is None
-            or not sender.is_person
-            or self._people.is_account(sender)
-        ):
+        if receipt.status is None or not sender.is_person or self._people.is_account(sender):
             return Outcome("receipt.ignored", answers)
         chat, at = str(self._people.canonical(sender)), receipt.at or int(self._clock())
         self._note(chat, receipt.message_ids, receipt.status, at)

@@ -40,8 +40,8 @@ class Receiver:
     """Takes stanzas in order. Ends with `ConnectionLost` when the socket or the session does.
 
     An answer leaves only after the commit that it vouches for, one that is held only after `settled`
-    was told its key. What a crash, a full disk or a stanza that cannot be handled leaves unanswered,
-    WhatsApp sends again.
+    was told its key. What a crash or a full disk leaves unanswered, WhatsApp sends again; a stanza that
+    cannot be handled is refused.
     """
 
     def __init__(
@@ -144,19 +144,27 @@ class Receiver:
         return self._incoming.give_up(stanza)
 
     async def _take(self, stanza: Node) -> Outcome:
-        try:
-            with self._session.savepoint():
-                return await self._incoming.take(stanza)
-        except SessionRefusal:
-            raise
-        except Exception as error:  # noqa: BLE001 - one stanza must not stop all others
-            log.error(  # noqa: TRY400 - a traceback could quote what the stanza says
-                "stanza not handled",
-                action="stanza.failed",
-                stanza=stanza.tag,
-                error=type(error).__name__,
-            )
-            return Outcome("stanza.failed")
+        """The outcome of a stanza; of one that fails twice, that it is refused.
+
+        What always fails, unanswered, would come again at each login and end the socket each time.
+        """
+        for handle in (self._incoming.take, self._incoming.take, self._refuse):
+            try:
+                with self._session.savepoint():
+                    return await handle(stanza)
+            except SessionRefusal:
+                raise
+            except Exception as error:  # noqa: BLE001 - one stanza must not stop all others
+                log.error(  # noqa: TRY400 - a traceback could quote what the stanza says
+                    "stanza not handled",
+                    action="stanza.failed",
+                    stanza=stanza.tag,
+                    error=type(error).__name__,
+                )
+        return Outcome("stanza.failed")
+
+    async def _refuse(self, stanza: Node) -> Outcome:
+        return self._incoming.refuse(stanza)
 
     def _lapse(self, stanza: Node | None) -> None:
         self._overdue.append(stanza)

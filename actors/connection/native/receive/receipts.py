@@ -1,13 +1,13 @@
-"""The stanzas that say what became of a stanza: acks, receipts, and retry receipts.
+"""The stanzas that say what became of a stanza: acks, nacks, receipts, and retry receipts.
 
-An ack tells the server that a stanza need not come again; a receipt tells its sender. Both leave
-only after what they vouch for is committed (G5).
+An ack tells the server that a stanza need not come again; a nack says why nothing came of it; a
+receipt tells its sender. All leave only after what they vouch for is committed (G5).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from actors.connection.native.transport.nodes import Node
 
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ROUTING = ("participant", "recipient")
+
+UNPARSEABLE: Final = 487
+UNRECOGNIZED: Final = 488
+INVALID_PROTOBUF: Final = 491
+NO_MESSAGE_SECRET: Final = 495
+UNHANDLED: Final = 500
+"""Errors of a nack (whatsmeow, receipt.go; whatsapp-rust, protocol/nack.rs)."""
 
 
 def ack(stanza: Node) -> Node:
@@ -28,6 +35,12 @@ def ack(stanza: Node) -> Node:
     if stanza.tag != "message" and "type" in stanza.attrs:
         attrs["type"] = stanza.attrs["type"]
     return Node("ack", attrs)
+
+
+def nack(stanza: Node, error: int) -> Node:
+    """The ack of a stanza that nothing came of, and that need not come again all the same."""
+    accepted = ack(stanza)
+    return Node("ack", {**accepted.attrs, "error": str(error)})
 
 
 def delivery(message: Node, *, from_me: bool) -> Node:

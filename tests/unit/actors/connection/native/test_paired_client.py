@@ -16,6 +16,7 @@ from actors.connection.native.identities.addresses import Address
 from actors.connection.native.paired_client import Linked
 from actors.connection.native.pairing import unpaired_client
 from actors.connection.native.pairing.unpaired_client import Enrolment
+from actors.connection.native.send.resend import Resender
 from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.device_sessions import Signal, new_credentials, new_key_pair
@@ -175,6 +176,22 @@ async def test_forged_keys_in_a_retry_receipt_end_nothing(session: Session, othe
     forged = replace(own, identity_public=new_key_pair()[1])
     async with linked(session) as wire:
         assert await wire.acknowledged(retry_receipt(forged, prekey, CAROL)) == []
+
+
+async def test_a_retry_receipt_that_breaks_the_handler_is_refused(
+    session: Session, other: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would come again at each login; the connection goes on."""
+    own, prekey = await credentials(other)
+
+    async def break_down(*_: object) -> str:
+        raise KeyError
+
+    monkeypatch.setattr(Resender, "resend", break_down)
+    async with linked(session) as wire:
+        assert await wire.acknowledged(retry_receipt(own, prekey, CAROL)) == []
+        assert wire.sent[-1].attrs["error"] == "500"
+        assert wire.counts == {"receipt.retry": 1, "resend.refused": 1}
 
 
 async def test_without_an_offer_to_pair_the_socket_ends(

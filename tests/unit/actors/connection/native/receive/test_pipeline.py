@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from actors.connection.causes import Cause, Kind
+from actors.connection.native.receive import receipts
 from actors.connection.native.receive.notifications import Outcome
 from actors.connection.native.receive.pipeline import Receiver
 from actors.connection.native.transport.nodes import Node
@@ -32,6 +33,7 @@ class Wire:
         self.session = session
         self.sent: list[tuple[str, bool]] = []
         self.tags: list[str] = []
+        self.errors: list[str | None] = []
         self.more = asyncio.Event()
         self.cause: Cause | None = None
 
@@ -41,6 +43,7 @@ class Wire:
             number = node.attrs["id"]
             self.sent.append((number, self.session.knows("c", "c", number)))
             self.tags.append(node.tag)
+            self.errors.append(node.attrs.get("error"))
         self.more.set()
 
     def fail(self, cause: Cause) -> None:
@@ -52,6 +55,7 @@ class Meaning:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.tried: list[str] = []
 
     async def take(self, stanza: Node) -> Outcome:
         number = stanza.attrs["id"]
@@ -68,9 +72,18 @@ class Meaning:
         if number.startswith("held"):
             return Outcome("stored", (Node("ack", {"id": number}),), held=int(number[4:]))
         if number.startswith("bad"):
-            raise KeyError(number)
+            self.tried.append(number)
+            if number != "bad once" or len(self.tried) == 1:
+                raise KeyError(number)
         task = "prekeys" if number.startswith("task") else None
         return Outcome("stored", (Node("ack", {"id": number}),), news=True, task=task)  # type: ignore[arg-type]
+
+    def refuse(self, stanza: Node) -> Outcome:
+        number = stanza.attrs["id"]
+        if number == "bad for ever":
+            raise KeyError(number)
+        self.store(number, "undecryptable")
+        return Outcome("message.placeholder", (receipts.nack(stanza, 500),), news=True)
 
     def give_up(self, stanza: Node) -> Outcome:
         self.store(stanza.attrs["id"], "undecryptable")
@@ -151,13 +164,33 @@ async def test_answers_follow_the_commit_in_order(session: Session) -> None:
     assert pipeline.tasks == ["prekeys"]
 
 
-async def test_a_stanza_that_breaks_stops_no_other_and_leaves_nothing(session: Session) -> None:
+async def test_a_stanza_that_breaks_stops_no_other_and_is_refused(session: Session) -> None:
+    """G5: nothing of it stays but the placeholder, which is committed before the nack leaves."""
     pipeline = Pipeline(session)
     await pipeline.put("1", "bad", "2")
     async with pipeline.running():
-        assert await pipeline.sent(2) == [("1", True), ("2", True)]
-    assert len(session.pending("message", 10)) == 2
-    assert pipeline.counts == {"stored": 2, "stanza.failed": 1}
+        assert await pipeline.sent(3) == [("1", True), ("bad", True), ("2", True)]
+    assert pipeline.wire.errors == [None, "500", None]
+    stored = [(one.message_id, one.type) for one in session.pending("message", 10)]
+    assert stored == [("1", "text"), ("bad", "undecryptable"), ("2", "text")]
+    assert pipeline.counts == {"stored": 2, "message.placeholder": 1}
+
+
+async def test_a_stanza_that_broke_once_is_tried_again(session: Session) -> None:
+    pipeline = Pipeline(session)
+    await pipeline.put("bad once")
+    async with pipeline.running():
+        assert await pipeline.sent(1) == [("bad once", True)]
+    assert pipeline.wire.errors == [None]
+    assert [one.type for one in session.pending("message", 10)] == ["text"]
+
+
+async def test_what_cannot_even_be_refused_stops_no_other(session: Session) -> None:
+    pipeline = Pipeline(session)
+    await pipeline.put("bad for ever", "1")
+    async with pipeline.running():
+        assert await pipeline.sent(1) == [("1", True)]
+    assert pipeline.counts == {"stored": 1, "stanza.failed": 1}
 
 
 async def test_what_was_asked_for_in_vain_is_given_up(session: Session) -> None:

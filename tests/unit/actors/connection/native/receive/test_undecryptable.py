@@ -229,26 +229,74 @@ async def test_a_failed_message_does_not_spoil_the_next_in_the_same_transaction(
     )
 
 
+SKMSG, MSMSG = (Node("enc", {"v": "2", "type": kind}, b"x") for kind in ("skmsg", "msmsg"))
+
+
 @pytest.mark.parametrize(
-    ("attrs", "enc", "stored"),
+    ("attrs", "parts", "error", "stored"),
     [
-        pytest.param({"from": CONTACT}, (), [CONTACT], id="nothing encrypted for this device"),
+        pytest.param({"from": CONTACT}, (), "488", [CONTACT], id="nothing encrypted"),
         pytest.param(
-            {"from": CONTACT},
-            (Node("enc", {"v": "2", "type": "skmsg"}, b"x"),),
-            [CONTACT],
-            id="a group's key outside of groups",
+            {"from": CONTACT}, (Node("unavailable"),), None, [CONTACT], id="not there any more"
         ),
-        pytest.param({"from": "1@newsletter"}, (), [], id="a channel"),
-        pytest.param({"from": "status@broadcast"}, (), [], id="a status update"),
-        pytest.param({"from": "nobody"}, (), [], id="no address"),
+        pytest.param({"from": CONTACT}, (MSMSG,), "495", [CONTACT], id="a bot's message"),
+        pytest.param({"from": CONTACT}, (SKMSG,), None, [CONTACT], id="a group's key outside"),
+        pytest.param({"from": "1@newsletter"}, (), None, [], id="a channel"),
+        pytest.param({"from": "status@broadcast"}, (), None, [], id="a status update"),
+        pytest.param({"from": "nobody"}, (SKMSG,), "487", [], id="no address"),
+        pytest.param({"from": GROUP}, (SKMSG,), "487", [], id="nobody of a group"),
+        pytest.param({"from": GROUP, "participant": GROUP}, (SKMSG,), "487", [], id="no person"),
     ],
 )
 async def test_what_cannot_be_read_is_not_asked_for_again(
-    receiver: World, attrs: dict[str, str], enc: tuple[Node, ...], stored: list[str]
+    receiver: World,
+    attrs: dict[str, str],
+    parts: tuple[Node, ...],
+    error: str | None,
+    stored: list[str],
 ) -> None:
-    outcome = await receiver.take(Node("message", {"id": "A", **attrs}, enc))
-    assert told(outcome) == [("ack", None)]
+    """Each is answered once; what is a message of somebody leaves a placeholder."""
+    outcome = await receiver.take(Node("message", {"id": "A", **attrs}, parts))
+    (answer,) = outcome.answers
+    assert (answer.tag, answer.attrs.get("error"), outcome.at_once) == ("ack", error, ())
     assert [(one.chat, one.type) for one in receiver.messages()] == [
         (chat, "undecryptable") for chat in stored
     ]
+
+
+@pytest.mark.parametrize("poison", [b"\xff" * 9, text("x")[:-1]], ids=["no protobuf", "cut off"])
+@pytest.mark.parametrize("hold", [False, True])
+async def test_what_decrypts_to_no_message_is_refused_and_seen(
+    tmp_path: Path, poison: bytes, hold: bool
+) -> None:
+    """G5: the placeholder stays, the ratchet goes on, and a resend that can be read replaces it."""
+    async with met(tmp_path, hold=hold) as receiver:
+        stanza = await receiver.message(poison)
+        for _ in range(2):
+            outcome = await receiver.take(stanza)
+            (nack,) = outcome.answers
+            assert (nack.attrs["class"], nack.attrs["error"]) == ("message", "491")
+            (placeholder,) = receiver.messages()
+            assert (placeholder.type, outcome.wanted) == ("undecryptable", None)
+            assert outcome.held == (placeholder.key if hold else None)
+        await receiver.take(await receiver.message(text("next")))
+        await receiver.take(await receiver.message(text("better"), id=stanza.attrs["id"]))
+        assert sorted(one.text or "" for one in receiver.messages()) == ["better", "next"]
+
+
+@pytest.mark.parametrize(
+    ("stanza", "stored"),
+    [
+        (Node("message", {"id": "A", "from": CONTACT}), ["undecryptable"]),
+        (Node("message", {"id": "A", "from": "1@newsletter"}), []),
+        (Node("receipt", {"id": "A", "from": CONTACT}), []),
+    ],
+)
+async def test_what_the_handler_fails_at_is_refused(
+    receiver: World, stanza: Node, stored: list[str]
+) -> None:
+    async with receiver.session.transaction():
+        outcome = receiver.incoming.refuse(stanza)
+    (nack,) = outcome.answers
+    assert (nack.attrs["class"], nack.attrs["error"]) == (stanza.tag, "500")
+    assert [one.type for one in receiver.messages()] == stored

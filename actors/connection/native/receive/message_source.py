@@ -1,0 +1,46 @@
+"""The origin of a message, read from the attributes of its stanza."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
+
+if TYPE_CHECKING:
+    from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.transport.nodes import Node
+
+
+class Unparseable(Exception):  # noqa: N818 - reads as what it is
+    """The stanza names no sender."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a message comes from; `sender` has a device."""
+
+    chat: Address
+    sender: Address
+    from_me: bool
+
+
+def source_of(stanza: Node, people: People) -> Source | None:
+    """The origin of a message; None for what is no message between people (channels, status updates).
+
+    Raises `Unparseable`.
+    """
+    origin = parse_optional(stanza.attrs.get("from"))
+    if origin is None:
+        raise Unparseable
+    if origin.server == GROUP:
+        sender = parse_optional(stanza.attrs.get("participant"))
+        if sender is None or not sender.is_person:
+            raise Unparseable
+        return Source(origin, sender, people.is_account(sender))
+    if not origin.is_person:
+        return None
+    if not people.is_account(origin):
+        return Source(people.canonical(origin), origin, from_me=False)
+    recipient = parse_optional(stanza.attrs.get("recipient")) or origin
+    return Source(people.canonical(recipient), origin, from_me=True)
