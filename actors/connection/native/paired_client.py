@@ -45,6 +45,11 @@ log = structlog.get_logger()
 OFFLINE_BATCH = 100
 """Stanzas that waited while the device was away, asked for at a time."""
 
+UNANSWERED = frozenset(
+    {"", "ack", "chatstate", "error", "failure", "ib", "iq", "presence", "success"}
+)
+"""Tags of stanzas that wait for no ack; each other one is answered, or WhatsApp sends it again."""
+
 SUCCESS_TIMEOUT = 30.0
 """Seconds from the handshake to WhatsApp's ``<success>``."""
 
@@ -220,9 +225,7 @@ class Linked:
     async def _read(self) -> None:
         while True:
             stanza = await self._socket.receive()
-            if stanza.tag in ("message", "receipt", "notification", "call"):
-                await self._receiver.put(stanza)
-            elif stanza.tag == "success":
+            if stanza.tag == "success":
                 self._succeeded.set()
                 self._start("login", self._log_in(stanza))
             elif stanza.tag == "ib":
@@ -233,9 +236,10 @@ class Linked:
             elif (heard := presence.heard(stanza, self._people)) is not None:
                 self._counts[f"{stanza.tag}.heard"] += 1
                 await self._events.on_presence(heard)
-            else:
-                # Whatever else WhatsApp says: nothing waits for an answer.
+            elif stanza.tag in UNANSWERED:
                 self._counts["stanza.dropped"] += 1
+            else:
+                await self._receiver.put(stanza)
 
     async def _expect_success(self) -> None:
         try:

@@ -41,6 +41,9 @@ log = structlog.get_logger()
 
 UNDECRYPTABLE: Final = "undecryptable"
 
+IGNORED: Final = frozenset({"appdata", "call", "status"})
+"""Tags of stanzas that are acknowledged and not read: calls, and updates of people's status."""
+
 MAX_RETRIES: Final = 5
 """How often the sender is asked to encrypt one message again."""
 
@@ -104,8 +107,11 @@ class Incoming:
             return self._notices.receipt(stanza)
         if stanza.tag == "notification":
             return self._notices.notification(stanza)
-        # A call: it must not come again at every login.
-        return Outcome("call.ignored", (receipts.ack(stanza),))
+        if stanza.tag in IGNORED:
+            return Outcome(f"{stanza.tag}.ignored", (receipts.ack(stanza),))
+        log.warning("unknown stanza", action="stanza.unrecognized", stanza=stanza.tag)
+        nack = receipts.nack(stanza, receipts.UNRECOGNIZED)
+        return Outcome("stanza.unrecognized", (nack,))
 
     def give_up(self, stanza: Node) -> Outcome:
         """Put a placeholder where no resend came; one that comes later still replaces it.

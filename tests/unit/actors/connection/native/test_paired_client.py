@@ -159,15 +159,32 @@ async def test_who_was_sent_a_message_gets_it_before_the_ack(
     assert (message.attrs["to"], message.attrs["id"]) == (CAROL, NUMBER)
 
 
-async def test_what_nobody_knows_is_dropped_and_counted(session: Session, other: Session) -> None:
+async def test_stanzas_that_wait_for_no_answer_are_dropped_and_counted(
+    session: Session, other: Session
+) -> None:
     own, prekey = await credentials(other)
     async with linked(session) as wire:
-        for tag in ("presence", "chatstate", "", "xyzzy"):  # of which the first says something
+        for tag in ("presence", "chatstate", "", "ack", "error", "failure"):
             wire.coming.put_nowait(Node(tag, {"id": "A", "from": CAROL}))
         wire.coming.put_nowait(Node("iq", {"id": "B", "from": CAROL, "type": "set"}))
-        await wire.acknowledged(retry_receipt(own, prekey, CAROL))
-        assert wire.counts["presence.heard"] == 1
-        assert wire.counts["stanza.dropped"] == 4
+        (message,) = await wire.acknowledged(retry_receipt(own, prekey, CAROL))
+        assert message.tag == "message"
+        assert wire.counts["presence.heard"] == 1, "it says something"
+        assert wire.counts["stanza.dropped"] == 6
+
+
+@pytest.mark.parametrize(
+    ("tag", "error"), [("status", None), ("appdata", None), ("call", None), ("xyzzy", "488")]
+)
+async def test_every_other_stanza_is_answered(
+    session: Session, tag: str, error: str | None
+) -> None:
+    """Or WhatsApp sends it again and closes the stream for it; one without a name cannot be."""
+    async with linked(session) as wire:
+        wire.coming.put_nowait(Node(tag, {"from": CAROL}))
+        assert await wire.acknowledged(Node(tag, {"id": "A", "from": CAROL, "type": "x"})) == []
+        named = {"class": tag, "id": "A", "to": CAROL, "type": "x"}
+        assert wire.sent == [Node("ack", named if error is None else {**named, "error": error})]
 
 
 async def test_forged_keys_in_a_retry_receipt_end_nothing(session: Session, other: Session) -> None:
