@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
 
 if TYPE_CHECKING:
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.transport.nodes import Node
+
+BROADCAST: Final = "broadcast"
+STATUS: Final = "status"
 
 
 class Unparseable(Exception):  # noqa: N818 - reads as what it is
@@ -18,26 +21,35 @@ class Unparseable(Exception):  # noqa: N818 - reads as what it is
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a message comes from; `sender` has a device."""
+    """Where a message comes from; `sender` has a device.
+
+    `audience` is the group, or the sender's broadcast list, whose sender key may have encrypted it.
+    """
 
     chat: Address
     sender: Address
     from_me: bool
+    audience: Address | None = None
 
 
 def source_of(stanza: Node, people: People) -> Source | None:
-    """The origin of a message; None for what is no message between people (channels, status updates).
+    """The origin of a message; None for what is no message between people.
 
-    Raises `Unparseable`.
+    That is what channels and status updates are, and the copy of what another own device sent to a
+    broadcast list. What somebody else sends to a list is said in the chat with them, as WhatsApp's
+    clients show it. Raises `Unparseable`.
     """
     origin = parse_optional(stanza.attrs.get("from"))
     if origin is None:
         raise Unparseable
-    if origin.server == GROUP:
+    if origin.server == GROUP or (origin.server == BROADCAST and origin.user != STATUS):
         sender = parse_optional(stanza.attrs.get("participant"))
         if sender is None or not sender.is_person:
             raise Unparseable
-        return Source(origin, sender, people.is_account(sender))
+        from_me = people.is_account(sender)
+        if origin.server == GROUP:
+            return Source(origin, sender, from_me, origin)
+        return None if from_me else Source(people.canonical(sender), sender, from_me, origin)
     if not origin.is_person:
         return None
     if not people.is_account(origin):

@@ -237,11 +237,11 @@ class Incoming:
             reason=error.reason,
             count=count,
         )
-        own, in_group = self._session.credentials(), source.chat.server == GROUP
+        own = self._session.credentials()
         # WhatsApp keeps the copy of an own message until the receipt comes, whatever the ack says.
         copied = source.from_me and stanza.attrs.get("category") != "peer"
         answers = receipts.delivered(stanza, from_me=True) if copied else (receipts.ack(stanza),)
-        if count > MAX_RETRIES or own is None or not can_be_read(stanza, in_group=in_group):
+        if count > MAX_RETRIES or own is None or not can_be_read(stanza, source):
             return self._put_placeholder(stanza, source, answers)
         self._session.want(
             **key._asdict(),
