@@ -82,6 +82,7 @@ class Linked:
         self._events = events
         self._counts = counts
         self._people = People(session, device, lid)
+        self._appearance = presence.Appearance(session, self._people, socket)
         self._signal = Signal(session, on_identity_change=self._reinstalled)
         self._devices = Devices(session, self._people, socket, time.time, on_inbox=events.on_inbox)
         self._rosters = Rosters(session, self._people, socket, time.time, on_inbox=events.on_inbox)
@@ -122,7 +123,7 @@ class Linked:
             socket,
             self._incoming,
             counts=counts,
-            on_inbox=events.on_inbox,
+            on_inbox=self._on_news,
             on_task=self._on_task,
         )
         self._history = History(
@@ -133,7 +134,7 @@ class Linked:
             web=None if carrying is None else carrying.web,
             hosts=None if carrying is None else carrying.hosts,
             counts=counts,
-            on_inbox=events.on_inbox,
+            on_inbox=self._on_news,
             hold=hold,
         )
         self._tasks: set[asyncio.Task[None]] = set()
@@ -188,9 +189,9 @@ class Linked:
             return await self._rosters.all()
 
     async def presence(self, *, available: bool) -> None:
-        """See `presence.show`. Raises `NotConnected` before the login is done."""
+        """See `Appearance.show`. Raises `NotConnected` before the login is done."""
         self._require_login()
-        await presence.show(self._socket, available=available)
+        await self._appearance.show(available=available)
 
     async def typing(self, chat: str, state: str) -> None:
         """See `presence.show_typing`. Raises `NotConnected` before the login is done."""
@@ -253,6 +254,7 @@ class Linked:
         await self._prekeys.at_login()
         await login.activate(self._socket)
         self._logged_in = True
+        await self._appearance.open()
         if self._carrying is not None:
             self._carrying.attach(self._socket, str(self._people.account))
         await self._events.on_open()
@@ -289,6 +291,10 @@ class Linked:
             await self._socket.send(receipts.nack(receipt, receipts.UNHANDLED))
             return
         await self._socket.send(receipts.ack(receipt))
+
+    async def _on_news(self) -> None:
+        await self._events.on_inbox()
+        await self._appearance.look()
 
     def _on_task(self, kind: str, stanza: Node) -> None:
         work: Coroutine[object, object, None]

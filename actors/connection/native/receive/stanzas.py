@@ -154,6 +154,12 @@ class Incoming:
             return Outcome("message.unparseable", (nack,))
         if source is None:
             return Outcome("message.ignored", (receipts.ack(stanza),))
+        if source.from_me:
+            name = stanza.attrs.get("notify", "")
+            self._session.save_push_name(str(self._people.account), name)
+        return await self._message_of(stanza, source)
+
+    async def _message_of(self, stanza: Node, source: Source) -> Outcome:
         answers = receipts.delivered(stanza, from_me=source.from_me)
         if self._session.seen(*self._key(stanza, source)):
             if self._hold and self._session.has_history(stanza.attrs["id"]):

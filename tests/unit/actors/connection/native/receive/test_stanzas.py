@@ -94,6 +94,18 @@ async def test_what_the_own_phone_sent(receiver: World, attrs: dict[str, str]) -
     assert len(receiver.messages()) == 1
 
 
+@pytest.mark.parametrize("name", ["Shop", "-", "", "x" * 257])
+async def test_what_the_account_is_called_is_learned_from_its_own_messages(
+    receiver: World, name: str
+) -> None:
+    """Of its other devices: what a contact is called is not its name."""
+    await receiver.take(await receiver.message(text("hi"), notify="Ana"))
+    assert receiver.session.push_name(ACCOUNT) is None
+    plaintext = wrappers.device_sent(text("note"), ACCOUNT)
+    await receiver.take(await receiver.message(plaintext, from_=ACCOUNT, notify=name))
+    assert receiver.session.push_name(ACCOUNT) == ("Shop" if name == "Shop" else None)
+
+
 async def test_a_note_to_self(receiver: World) -> None:
     stanza = await receiver.message(wrappers.device_sent(text("note"), ACCOUNT), from_=ACCOUNT)
     await receiver.take(stanza)
