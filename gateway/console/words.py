@@ -76,6 +76,7 @@ ERRORS: Final[Mapping[str, str]] = {
     "target_not_sent": "The message that it is about was not sent.",
     "not_in_group": "The account is not in the group.",
     "unknown_group": "There is no such group.",
+    "group_addressing_stale": "WhatsApp refused the group's addresses twice; they are asked for anew.",
     "unknown_media": "Its file is gone.",
     "media_gone": "Its file is gone.",
     "connection_deleted": "Its connection was removed.",

@@ -17,6 +17,7 @@ from actors.connection.native.identities.group_members import NotInGroup, Roster
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.receive import presence, receipts
 from actors.connection.native.receive.history_worker import History
+from actors.connection.native.receive.offline_queue import OfflineQueue
 from actors.connection.native.receive.pipeline import Receiver
 from actors.connection.native.receive.stanzas import Incoming
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
@@ -43,8 +44,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-OFFLINE_BATCH = 100
-"""Stanzas that waited while the device was away, asked for at a time."""
+UNANSWERED = frozenset(
+    {"", "ack", "chatstate", "error", "failure", "ib", "iq", "presence", "success"}
+)
+"""Tags of stanzas that wait for no ack; each other one is answered, or WhatsApp sends it again."""
 
 SUCCESS_TIMEOUT = 30.0
 """Seconds from the handshake to WhatsApp's ``<success>``."""
@@ -80,6 +83,7 @@ class Linked:
         self._counts = counts
         self._versions = versions
         self._people = People(session, device, lid)
+        self._appearance = presence.Appearance(session, self._people, socket)
         self._signal = Signal(session, on_identity_change=self._reinstalled)
         self._devices = Devices(session, self._people, socket, time.time, on_inbox=events.on_inbox)
         self._rosters = Rosters(session, self._people, socket, time.time, on_inbox=events.on_inbox)
@@ -120,7 +124,7 @@ class Linked:
             socket,
             self._incoming,
             counts=counts,
-            on_inbox=events.on_inbox,
+            on_inbox=self._on_news,
             on_task=self._on_task,
         )
         self._history = History(
@@ -131,9 +135,10 @@ class Linked:
             web=None if carrying is None else carrying.web,
             hosts=None if carrying is None else carrying.hosts,
             counts=counts,
-            on_inbox=events.on_inbox,
+            on_inbox=self._on_news,
             hold=hold,
         )
+        self._offline = OfflineQueue(socket)
         self._tasks: set[asyncio.Task[None]] = set()
         self._succeeded = asyncio.Event()
         self._logged_in = False
@@ -186,9 +191,9 @@ class Linked:
             return await self._rosters.all()
 
     async def presence(self, *, available: bool) -> None:
-        """See `presence.show`. Raises `NotConnected` before the login is done."""
+        """See `Appearance.show`. Raises `NotConnected` before the login is done."""
         self._require_login()
-        await presence.show(self._socket, available=available)
+        await self._appearance.show(available=available)
 
     async def typing(self, chat: str, state: str) -> None:
         """See `presence.show_typing`. Raises `NotConnected` before the login is done."""
@@ -223,9 +228,9 @@ class Linked:
     async def _read(self) -> None:
         while True:
             stanza = await self._socket.receive()
-            if stanza.tag in ("message", "receipt", "notification", "call"):
-                await self._receiver.put(stanza)
-            elif stanza.tag == "success":
+            if "offline" in stanza.attrs:
+                self._offline.arrived()
+            if stanza.tag == "success":
                 self._succeeded.set()
                 self._start("login", self._log_in(stanza))
             elif stanza.tag == "ib":
@@ -236,9 +241,10 @@ class Linked:
             elif (heard := presence.heard(stanza, self._people)) is not None:
                 self._counts[f"{stanza.tag}.heard"] += 1
                 await self._events.on_presence(heard)
-            else:
-                # Whatever else WhatsApp says: nothing waits for an answer.
+            elif stanza.tag in UNANSWERED:
                 self._counts["stanza.dropped"] += 1
+            else:
+                await self._receiver.put(stanza)
 
     async def _expect_success(self) -> None:
         try:
@@ -252,6 +258,7 @@ class Linked:
         await self._prekeys.at_login()
         await login.activate(self._socket)
         self._logged_in = True
+        await self._appearance.open()
         if self._carrying is not None:
             self._carrying.attach(self._socket, str(self._people.account))
         await self._events.on_version_end(self._versions.ends_at)
@@ -260,9 +267,13 @@ class Linked:
         await self._prekeys.keep_fresh()
 
     async def _information(self, stanza: Node) -> None:
-        if stanza.child("offline_preview") is not None:
-            batch = Node("offline_batch", {"count": str(OFFLINE_BATCH)})
-            await self._socket.send(Node("ib", {}, (batch,)))
+        preview = stanza.child("offline_preview")
+        if preview is not None:
+            count = preview.number("count")
+            if self._offline.announce(1 if count is None else count):
+                self._start("offline", self._offline.run())
+        if stanza.child("offline") is not None:
+            self._offline.ended()
         routing = stanza.child("edge_routing")
         if routing is not None:
             await login.note_routing(self._session, self._socket, routing.bytes_of("routing_info"))
@@ -285,12 +296,21 @@ class Linked:
             log.warning("not resent", action="resend.bad_signature")
         except (ConnectionLost, *SessionRefusal):
             raise
-        except Exception as error:  # noqa: BLE001 - whoever sent it must not end the connection
+        except (RequestFailed, RequestTimeout) as error:
             # Not acknowledged: it comes again at the next login.
             self._counts["resend.failed"] += 1
             log.warning("not resent", action="resend.failed", error=type(error).__name__)
             return
+        except Exception as error:  # noqa: BLE001 - whoever sent it must not end the connection
+            self._counts["resend.refused"] += 1
+            log.error("not resent", action="resend.failed", error=type(error).__name__)  # noqa: TRY400
+            await self._socket.send(receipts.nack(receipt, receipts.UNHANDLED))
+            return
         await self._socket.send(receipts.ack(receipt))
+
+    async def _on_news(self) -> None:
+        await self._events.on_inbox()
+        await self._appearance.look()
 
     def _on_task(self, kind: str, stanza: Node) -> None:
         work: Coroutine[object, object, None]

@@ -6,6 +6,10 @@ from typing import NamedTuple
 
 from actors.connection.session.file import SessionFile
 
+LONGEST_NAME = 256
+NO_NAME = "-"
+"""The name that clients give a person who has none."""
+
 
 class Told(NamedTuple):
     """One notification; `done` messages of it are stored here."""
@@ -74,12 +78,14 @@ class Histories(SessionFile):
         """The phone knows, or nothing will come of it."""
         self._write("DELETE FROM histories WHERE message_id = ?", (message_id,))
 
-    def save_push_name(self, person: str, name: str) -> None:
-        """Keep how a person (a canonical address) calls himself."""
-        if name != self.push_name(person):
-            self._write(
-                "INSERT OR REPLACE INTO push_names (person, name) VALUES (?, ?)", (person, name)
-            )
+    def save_push_name(self, person: str, name: str) -> bool:
+        """Store the name that a person (a canonical address) goes by; True where it is news."""
+        if not 0 < len(name) <= LONGEST_NAME or name in (self.push_name(person), NO_NAME):
+            return False
+        self._write(
+            "INSERT OR REPLACE INTO push_names (person, name) VALUES (?, ?)", (person, name)
+        )
+        return True
 
     def push_name(self, person: str) -> str | None:
         row = self._row("SELECT name FROM push_names WHERE person = ?", (person,))

@@ -84,7 +84,7 @@ def query(chat: Address) -> Node:
 def query_all() -> Node:
     """Ask for all groups that the account is in."""
     wanted = Node("participating", {}, (Node("participants"), Node("description")))
-    return iq("get", "w:g2", (wanted,), to=GROUP)
+    return iq("get", "w:g2", (wanted,), to=f"@{GROUP}")
 
 
 def _address(group: Node) -> Address | None:

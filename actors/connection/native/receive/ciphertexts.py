@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 import structlog
 
-from actors.connection.native.identities.addresses import GROUP, Address
-from actors.connection.native.receive import wrappers
+from actors.connection.native.receive import receipts, wrappers
 from actors.connection.native.signal.group_keys import GroupKeys
 from actors.connection.native.signal.ratchet import Undecryptable
 from actors.connection.native.transport.nodes import MalformedMessage, Node
 
 if TYPE_CHECKING:
     from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.receive.message_source import Source
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.session.session import Session
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a message comes from; `sender` has a device."""
-
-    chat: Address
-    sender: Address
-    from_me: bool
 
 
 class Ciphers:
@@ -45,29 +35,28 @@ class Ciphers:
         Where it cannot be read the message may be readable all the same, with the key that is there.
         """
         parts = _parts(stanza, "pkmsg", "msg")
-        if source.chat.server != GROUP or not _parts(stanza, "skmsg"):
+        if source.audience is None or not _parts(stanza, "skmsg"):
             return
         for part in parts:
             try:
                 with self._session.savepoint():
                     plaintext = await self._decrypt_alone(part, source)
-                    self._keys.take(str(source.chat), self._name(source), plaintext)
+                    self._keys.take(str(source.audience), self._name(source), plaintext)
             except (Undecryptable, MalformedMessage) as error:
                 reason = error.reason if isinstance(error, Undecryptable) else "malformed"
                 log.warning("sender key not read", action="sender_key.unreadable", reason=reason)
 
     async def decrypt(self, stanza: Node, source: Source) -> bytes:
         """The plaintext, not padded. Raises `Undecryptable` or `MalformedMessage`."""
-        in_group = source.chat.server == GROUP
-        if not can_be_read(stanza, in_group=in_group):
+        if not can_be_read(stanza, source):
             raise Undecryptable("invalid_message")
         if shared := _parts(stanza, "skmsg"):
             part = shared[0]
-            padded = self._keys.decrypt(str(source.chat), self._name(source), part.data)
+            padded = self._keys.decrypt(str(source.audience), self._name(source), part.data)
             return _unpadded(part, padded)
         plaintext = await self._decrypt_alone(stanza.children("enc")[0], source)
-        if in_group:
-            self._keys.take(str(source.chat), self._name(source), plaintext)
+        if source.audience is not None:
+            self._keys.take(str(source.audience), self._name(source), plaintext)
         return plaintext
 
     async def _decrypt_alone(self, part: Node, source: Source) -> bytes:
@@ -83,10 +72,25 @@ def _parts(stanza: Node, *kinds: str) -> list[Node]:
     return [part for part in stanza.children("enc") if part.attrs.get("type") in kinds]
 
 
-def can_be_read(stanza: Node, *, in_group: bool) -> bool:
-    """Whether the ciphertexts are of kinds that there are keys for: a group's only in a group."""
+def can_be_read(stanza: Node, source: Source) -> bool:
+    """Whether the ciphertexts are of kinds that there are keys for: a sender key for several alone."""
     kinds = {part.attrs.get("type") for part in stanza.children("enc")}
-    return bool(kinds) and kinds <= {"pkmsg", "msg", *(["skmsg"] if in_group else [])}
+    return bool(kinds) and kinds <= {"pkmsg", "msg", *(["skmsg"] if source.audience else [])}
+
+
+def refusal(stanza: Node, error: Undecryptable | MalformedMessage) -> int | None:
+    """The error of the nack for a message that no resend makes readable, as whatsmeow has it.
+
+    None for one that was encrypted with keys of before, and for ``<unavailable>``, which the server
+    sends in place of what it has not.
+    """
+    if isinstance(error, MalformedMessage):
+        return receipts.INVALID_PROTOBUF
+    if _parts(stanza, "msmsg"):
+        return receipts.NO_MESSAGE_SECRET
+    if not stanza.children("enc") and stanza.child("unavailable") is None:
+        return receipts.UNRECOGNIZED
+    return None
 
 
 def _unpadded(part: Node, padded: bytes) -> bytes:

@@ -32,6 +32,7 @@ from actors.connection.native.transport.nodes import (
     proto,
 )
 from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
+from actors.connection.session.history_syncs import LONGEST_NAME
 from actors.connection.session.polls import PollKeys
 from actors.messages.content import Poll, encode, is_plain, text_of
 from actors.metrics.counters import measures
@@ -60,8 +61,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0
 
 NOT_FETCHED: Final = "media_not_fetched"
 """What is said of the file of such a message: most are gone from the servers."""
-
-_LONGEST_NAME: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +180,7 @@ class History:
     async def _answer(self, message_id: str) -> None:
         stanza = self._unanswered.pop(message_id, None)
         if stanza is not None:
-            answers = (receipts.ack(stanza), receipts.delivery(stanza, from_me=True))
-            await self._socket.send(*answers)
+            await self._socket.send(*receipts.delivered(stanza, from_me=True))
 
     async def _put_off(self, told: Told, error: Exception) -> None:
         """Try it again later; not for ever."""
@@ -238,7 +236,7 @@ class History:
                         pair = parse(proto.PhoneNumberToLIDMapping, part)
                         news |= self._pair(pair.pnJid, pair.lidJid)
                     else:
-                        self._name(parse(proto.Pushname, part))
+                        news |= self._name(parse(proto.Pushname, part))
             if news:
                 await self._on_inbox()
             await asyncio.sleep(0)
@@ -249,10 +247,15 @@ class History:
             return False
         return self._people.learn(one.canonical, other.canonical)
 
-    def _name(self, told: Any) -> None:
+    def _name(self, told: Any) -> bool:
+        """Store the name of a person; whether it is news of the account."""
         person = parse_optional(told.id)
-        if person is not None and person.is_person and 0 < len(told.pushname) <= _LONGEST_NAME:
-            self._session.save_push_name(str(self._people.canonical(person)), told.pushname)
+        if person is None or not person.is_person:
+            return False
+        named = str(self._people.canonical(person))
+        return self._session.save_push_name(named, told.pushname) and self._people.is_account(
+            person
+        )
 
     async def _conversation(self, part: bytes) -> Sequence[Past]:
         """The messages of a conversation that are any, in the order of their time."""
@@ -312,7 +315,7 @@ class History:
             key.id,
             info.messageTimestamp,
             key.fromMe,
-            info.pushName[:_LONGEST_NAME] or self._session.push_name(str(sender)),
+            info.pushName[:LONGEST_NAME] or self._session.push_name(str(sender)),
             _whole(info),
         )
 

@@ -26,14 +26,16 @@ if TYPE_CHECKING:
 class Outcome:
     """What follows once the transaction is committed.
 
-    `answers` are sent, where there is a `held` only once the inbox item of that key is settled; `news` says that the inbox may have grown; `wanted` is a message whose resend
-    was asked for; `task` is work that needs WhatsApp's answers: a retry receipt, prekeys,
-    a file, a history, or who is in a group, without which the stanza cannot be judged.
-    `counted` names what the stanza turned out to be.
+    `answers` are sent, where there is a `held` only once the inbox item of that key is settled;
+    `at_once` are sent before them and wait for nothing else; `news` says that the inbox may have
+    grown; `wanted` is a message whose resend was asked for; `task` is work that needs WhatsApp's
+    answers: a retry receipt, prekeys, a file, a history, or who is in a group, without which the
+    stanza cannot be judged. `counted` names what the stanza turned out to be.
     """
 
     counted: str
     answers: tuple[Node, ...] = ()
+    at_once: tuple[Node, ...] = ()
     news: bool = False
     wanted: Node | None = None
     task: Literal["resend", "prekeys", "roster", "file", "history"] | None = None
@@ -63,18 +65,18 @@ class Notices:
     def receipt(self, stanza: Node) -> Outcome:
         """Apply a receipt."""
         receipt = receipts.read(stanza)
+        sender = parse_optional(stanza.attrs.get("from"))
+        in_group = sender is not None and sender.server == GROUP
+        member = parse_optional(stanza.attrs.get("participant"))
+        if sender is None or (in_group and member is None and not stanza.children("participants")):
+            nack = receipts.nack(stanza, receipts.UNPARSEABLE)
+            return Outcome("receipt.unparseable", (nack,))
         if receipt.status == "retry":
             return Outcome("receipt.retry", task="resend")
-        sender = parse_optional(stanza.attrs.get("from"))
         answers = (receipts.ack(stanza),)
-        if sender is not None and sender.server == GROUP:
+        if in_group:
             return self._group_receipt(stanza, sender, answers)
-        if (
-            receipt.status is None
-            or sender is None
-            or not sender.is_person
-            or self._people.is_account(sender)
-        ):
+        if receipt.status is None or not sender.is_person or self._people.is_account(sender):
             return Outcome("receipt.ignored", answers)
         chat, at = str(self._people.canonical(sender)), receipt.at or int(self._clock())
         self._note(chat, receipt.message_ids, receipt.status, at)

@@ -40,8 +40,8 @@ class Receiver:
     """Takes stanzas in order. Ends with `ConnectionLost` when the socket or the session does.
 
     An answer leaves only after the commit that it vouches for, one that is held only after `settled`
-    was told its key. What a crash, a full disk or a stanza that cannot be handled leaves unanswered,
-    WhatsApp sends again.
+    was told its key. What a crash or a full disk leaves unanswered, WhatsApp sends again; a stanza that
+    cannot be handled is refused.
     """
 
     def __init__(
@@ -115,7 +115,9 @@ class Receiver:
         # At once: whoever waits for the items may have settled them by the next pause.
         for _, outcome in outcomes:
             if outcome.held is not None and len(self._held) < HELD:
-                self._held[outcome.held] = outcome.answers
+                # A message and its resend share an item, and each stanza is answered.
+                held = self._held.get(outcome.held, ())
+                self._held[outcome.held] = (*held, *outcome.answers)
             if outcome.held is not None:
                 measures.count("teimoso_acks_withheld", reason="store")
             if outcome.counted == "message.placeholder":
@@ -124,7 +126,9 @@ class Receiver:
         if any(outcome.news for _, outcome in outcomes):
             await self._on_inbox()
         answers = [
-            answer for _, outcome in outcomes if outcome.held is None for answer in outcome.answers
+            answer
+            for _, outcome in outcomes
+            for answer in (*outcome.at_once, *(outcome.answers if outcome.held is None else ()))
         ]
         if answers:
             await self._socket.send(*answers)
@@ -140,19 +144,27 @@ class Receiver:
         return self._incoming.give_up(stanza)
 
     async def _take(self, stanza: Node) -> Outcome:
-        try:
-            with self._session.savepoint():
-                return await self._incoming.take(stanza)
-        except SessionRefusal:
-            raise
-        except Exception as error:  # noqa: BLE001 - one stanza must not stop all others
-            log.error(  # noqa: TRY400 - a traceback could quote what the stanza says
-                "stanza not handled",
-                action="stanza.failed",
-                stanza=stanza.tag,
-                error=type(error).__name__,
-            )
-            return Outcome("stanza.failed")
+        """The outcome of a stanza; of one that fails twice, that it is refused.
+
+        What always fails, unanswered, would come again at each login and end the socket each time.
+        """
+        for handle in (self._incoming.take, self._incoming.take, self._refuse):
+            try:
+                with self._session.savepoint():
+                    return await handle(stanza)
+            except SessionRefusal:
+                raise
+            except Exception as error:  # noqa: BLE001 - one stanza must not stop all others
+                log.error(  # noqa: TRY400 - a traceback could quote what the stanza says
+                    "stanza not handled",
+                    action="stanza.failed",
+                    stanza=stanza.tag,
+                    error=type(error).__name__,
+                )
+        return Outcome("stanza.failed")
+
+    async def _refuse(self, stanza: Node) -> Outcome:
+        return self._incoming.refuse(stanza)
 
     def _lapse(self, stanza: Node | None) -> None:
         self._overdue.append(stanza)

@@ -6,6 +6,7 @@ where they do not show it. ``<chatstate>`` comes from a person, or from a group 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal
 
 from actors.connection.engine import NotConnected, Presence, SendError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from actors.connection.native.identities.addresses import Address
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.transport.socket import Socket
+    from actors.connection.session.session import Session
 
 _STATES: Final = {
     "composing": Node("composing"),
@@ -42,9 +44,39 @@ async def lookup(socket: Socket, number: str) -> str | None:
     return str(person.canonical) if usync.is_contact(reply) else None
 
 
-async def show(socket: Socket, *, available: bool) -> None:
-    """Tell WhatsApp whether the account is online. Raises `NotConnected`."""
-    await _tell(socket, Node("presence", {"type": "available" if available else "unavailable"}))
+class Appearance:
+    """How the account is shown on one socket: online or not, and under which name.
+
+    Strangers see "-" in place of a name that WhatsApp was not told, and it learns the name from
+    presence alone (whatsmeow, presence.go). It is told at the login, and again once it changes.
+    """
+
+    def __init__(self, session: Session, people: People, socket: Socket) -> None:
+        self._session = session
+        self._people = people
+        self._socket = socket
+        self._available = False
+        self._open = False
+        self._name: str | None = None
+
+    async def open(self) -> None:
+        """Begin, after the login: WhatsApp is told the name, where it is known."""
+        self._open = True
+        await self.look()
+
+    async def look(self) -> None:
+        """Tell WhatsApp the name where it changed; nothing before `open`, or once the socket ended."""
+        if self._open and self._session.push_name(str(self._people.account)) != self._name:
+            with suppress(NotConnected):
+                await self.show(available=self._available)
+
+    async def show(self, *, available: bool) -> None:
+        """Tell WhatsApp whether the account is online. Raises `NotConnected`."""
+        self._available = available
+        self._name = self._session.push_name(str(self._people.account))
+        named = {} if self._name is None else {"name": self._name}
+        kind = "available" if available else "unavailable"
+        await _tell(self._socket, Node("presence", {"type": kind, **named}))
 
 
 async def show_typing(socket: Socket, device: Address, chat: str, state: str) -> None:

@@ -1,13 +1,13 @@
-"""The stanzas that say what became of a stanza: acks, receipts, and retry receipts.
+"""The stanzas that say what became of a stanza: acks, nacks, receipts, and retry receipts.
 
-An ack tells the server that a stanza need not come again; a receipt tells its sender. Both leave
-only after what they vouch for is committed (G5).
+An ack tells the server that a stanza need not come again; a nack says why nothing came of it; a
+receipt tells its sender. All leave only after what they vouch for is committed (G5).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from actors.connection.native.transport.nodes import Node
 
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ROUTING = ("participant", "recipient")
+
+UNPARSEABLE: Final = 487
+UNRECOGNIZED: Final = 488
+INVALID_PROTOBUF: Final = 491
+NO_MESSAGE_SECRET: Final = 495
+UNHANDLED: Final = 500
+"""Errors of a nack (whatsmeow, receipt.go; whatsapp-rust, protocol/nack.rs)."""
 
 
 def ack(stanza: Node) -> Node:
@@ -28,6 +35,12 @@ def ack(stanza: Node) -> Node:
     if stanza.tag != "message" and "type" in stanza.attrs:
         attrs["type"] = stanza.attrs["type"]
     return Node("ack", attrs)
+
+
+def nack(stanza: Node, error: int) -> Node:
+    """The ack of a stanza that nothing came of, and that need not come again all the same."""
+    accepted = ack(stanza)
+    return Node("ack", {**accepted.attrs, "error": str(error)})
 
 
 def delivery(message: Node, *, from_me: bool) -> Node:
@@ -48,6 +61,11 @@ def delivery(message: Node, *, from_me: bool) -> Node:
     return Node("receipt", attrs)
 
 
+def delivered(message: Node, *, from_me: bool) -> tuple[Node, Node]:
+    """What answers a message that arrived: the ack and the receipt of `delivery`."""
+    return ack(message), delivery(message, from_me=from_me)
+
+
 def retry(message: Node, *, count: int, registration_id: int, keys: Sequence[Node]) -> Node:
     """The receipt that asks a message's sender to encrypt it again, for a session from `keys`.
 
@@ -60,6 +78,8 @@ def retry(message: Node, *, count: int, registration_id: int, keys: Sequence[Nod
         "type": "retry",
         **_routing(message),
     }
+    if message.attrs.get("category") == "peer":
+        attrs["category"] = "peer"
     asked = {"count": str(count), "id": number, "t": message.attrs.get("t", "0"), "v": "1"}
     return Node(
         "receipt",

@@ -10,13 +10,14 @@ import structlog
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.native.media.message_part import transfer_of
 from actors.connection.native.receive import receipts, wrappers
-from actors.connection.native.receive.ciphertexts import Ciphers, Source, can_be_read
+from actors.connection.native.receive.ciphertexts import Ciphers, can_be_read, refusal
 from actors.connection.native.receive.from_proto import (
     Forged,
     Scene,
     content_of,
     takes_back_anothers,
 )
+from actors.connection.native.receive.message_source import Unparseable, source_of
 from actors.connection.native.receive.notifications import Notices, Outcome
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.ratchet import Undecryptable
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from actors.connection.native.identities.devices import Devices
     from actors.connection.native.identities.group_members import Rosters
     from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.receive.message_source import Source
     from actors.connection.native.signal.device_sessions import Signal
     from actors.connection.native.transport.nodes import Node
     from actors.connection.session.session import Session
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 UNDECRYPTABLE: Final = "undecryptable"
+
+IGNORED: Final = frozenset({"appdata", "call", "status"})
+"""Tags of stanzas that are acknowledged and not read: calls, and updates of people's status."""
 
 MAX_RETRIES: Final = 5
 """How often the sender is asked to encrypt one message again."""
@@ -102,18 +107,38 @@ class Incoming:
             return self._notices.receipt(stanza)
         if stanza.tag == "notification":
             return self._notices.notification(stanza)
-        # A call: it must not come again at every login.
-        return Outcome("call.ignored", (receipts.ack(stanza),))
+        if stanza.tag in IGNORED:
+            return Outcome(f"{stanza.tag}.ignored", (receipts.ack(stanza),))
+        log.warning("unknown stanza", action="stanza.unrecognized", stanza=stanza.tag)
+        nack = receipts.nack(stanza, receipts.UNRECOGNIZED)
+        return Outcome("stanza.unrecognized", (nack,))
 
     def give_up(self, stanza: Node) -> Outcome:
-        """Put a placeholder where no resend came; one that comes later still replaces it."""
-        source = self._source(stanza)
+        """Put a placeholder where no resend came; one that comes later still replaces it.
+
+        The stanza is answered already, or will be once the placeholder is stored elsewhere.
+        """
+        source = source_of(stanza, self._people)
         if source is None or self._session.seen(*self._key(stanza, source)):
             return Outcome("message.repeated")
+        return self._put_placeholder(stanza, source)
+
+    def refuse(self, stanza: Node) -> Outcome:
+        """Refuse a stanza that cannot be handled, or it comes for ever; of a message a placeholder stays."""
+        answers = (receipts.nack(stanza, receipts.UNHANDLED),)
+        source = source_of(stanza, self._people) if stanza.tag == "message" else None
+        if source is None:
+            return Outcome("stanza.failed", answers)
+        return self._put_placeholder(stanza, source, answers)
+
+    def _put_placeholder(
+        self, stanza: Node, source: Source, answers: tuple[Node, ...] = ()
+    ) -> Outcome:
+        """Store a placeholder for the message, unless it is there; a resend replaces it."""
         added = self._add(stanza, source, Other(UNDECRYPTABLE))
         counted = "message.placeholder" if added else "message.repeated"
-        held = self._held(*self._key(stanza, source))
-        return Outcome(counted, (receipts.ack(stanza),), news=added, held=held)
+        held = self._held(*self._key(stanza, source)) if answers else None
+        return Outcome(counted, answers, news=added, held=held)
 
     def lapse(self, patience: float) -> Outcome:
         """As `give_up`, for all that was last asked for so many seconds ago, on whatever socket."""
@@ -121,13 +146,21 @@ class Incoming:
         return Outcome("message.placeholder" if shown else "message.repeated", news=shown > 0)
 
     async def _message(self, stanza: Node) -> Outcome:
-        source = self._source(stanza)
+        try:
+            source = source_of(stanza, self._people)
+        except Unparseable:
+            log.warning("message of nobody", action="message.unparseable")
+            nack = receipts.nack(stanza, receipts.UNPARSEABLE)
+            return Outcome("message.unparseable", (nack,))
         if source is None:
             return Outcome("message.ignored", (receipts.ack(stanza),))
-        answers = (
-            receipts.ack(stanza),
-            receipts.delivery(stanza, from_me=source.from_me),
-        )
+        if source.from_me:
+            name = stanza.attrs.get("notify", "")
+            self._session.save_push_name(str(self._people.account), name)
+        return await self._message_of(stanza, source)
+
+    async def _message_of(self, stanza: Node, source: Source) -> Outcome:
+        answers = receipts.delivered(stanza, from_me=source.from_me)
         if self._session.seen(*self._key(stanza, source)):
             if self._hold and self._session.has_history(stanza.attrs["id"]):
                 return Outcome("message.repeated", task="history")
@@ -197,15 +230,25 @@ class Incoming:
     def _undecryptable(
         self, stanza: Node, source: Source, error: Undecryptable | MalformedMessage
     ) -> Outcome:
-        reason = error.reason if isinstance(error, Undecryptable) else "malformed"
+        if (code := refusal(stanza, error)) is not None:
+            # Its sender would encrypt the same again.
+            log.warning("refused message", action="message.refused", code=code)
+            return self._put_placeholder(stanza, source, (receipts.nack(stanza, code),))
+        assert isinstance(error, Undecryptable)
         key = self._key(stanza, source)
         count = self._session.count_retry("asked", *key)
         log.warning(
-            "undecryptable message", action="message.undecryptable", reason=reason, count=count
+            "undecryptable message",
+            action="message.undecryptable",
+            reason=error.reason,
+            count=count,
         )
-        own, in_group = self._session.credentials(), source.chat.server == GROUP
-        if count > MAX_RETRIES or own is None or not can_be_read(stanza, in_group=in_group):
-            return self.give_up(stanza)
+        own = self._session.credentials()
+        # WhatsApp keeps the copy of an own message until the receipt comes, whatever the ack says.
+        copied = source.from_me and stanza.attrs.get("category") != "peer"
+        answers = receipts.delivered(stanza, from_me=True) if copied else (receipts.ack(stanza),)
+        if count > MAX_RETRIES or own is None or not can_be_read(stanza, source):
+            return self._put_placeholder(stanza, source, answers)
         self._session.want(
             **key._asdict(),
             at=stanza.number("t") or int(self._clock()),
@@ -220,7 +263,8 @@ class Incoming:
             registration_id=own.registration_id,
             keys=prekey_bundles.for_retry(own, prekey),
         )
-        return Outcome("message.asked_for", (asked,), wanted=stanza)
+        held = self._held(*key)
+        return Outcome("message.asked_for", answers, (asked,), wanted=stanza, held=held)
 
     def _said(self, stanza: Node, source: Source, found: wrappers.Received) -> Content:
         """Raises `Forged`."""
@@ -288,23 +332,6 @@ class Incoming:
 
     def _held(self, *key: str) -> int | None:
         return self._session.unsettled(*key) if self._hold else None
-
-    def _source(self, stanza: Node) -> Source | None:
-        """None for what is no message between people: channels, status updates, broadcasts."""
-        origin = parse_optional(stanza.attrs.get("from"))
-        if origin is None or not stanza.attrs.get("id"):
-            return None
-        if origin.server == GROUP:
-            sender = parse_optional(stanza.attrs.get("participant"))
-            if sender is None:
-                return None
-            return Source(origin, sender, self._people.is_account(sender))
-        if not origin.is_person:
-            return None
-        if not self._people.is_account(origin):
-            return Source(self._people.canonical(origin), origin, from_me=False)
-        recipient = parse_optional(stanza.attrs.get("recipient")) or origin
-        return Source(self._people.canonical(recipient), origin, from_me=True)
 
     def _key(self, stanza: Node, source: Source) -> Key:
         sender = self._people.canonical(source.sender)

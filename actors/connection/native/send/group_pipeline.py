@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -42,6 +42,12 @@ if TYPE_CHECKING:
     from actors.connection.session.uploads import Upload
 
 log = structlog.get_logger()
+
+STALE_ADDRESSING: Final = "refused_421"
+"""The code of the refusal of a message whose group is addressed otherwise now.
+
+``StaleGroupAddressingMode`` in whatsapp-rust, protocol/nack.rs.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,23 +112,45 @@ class GroupSender:
     async def send(self, outgoing: Outgoing, chat: Address) -> float:
         """Return the server's time of its acknowledgement, in seconds. Raises `SendError`.
 
-        Refused for good: ``not_in_group``, ``unknown_group``.
+        Where the group's addresses changed meanwhile it is written anew and sent once more, under the
+        same id. Refused for good: ``not_in_group``, ``unknown_group``, ``group_addressing_stale``.
         """
         upload = await self._upload(outgoing, chat)
-        with self._socket.acknowledgement(outgoing.message_id) as acknowledged:
-            with told():
-                letter, handed = await self._leave(outgoing, chat, upload)
-            try:
-                ack = await acknowledgement(acknowledged, self._ack_timeout)
-            except SendError as refused:
-                await self._explain(refused, chat)
+        try:
+            letter, handed, ack = await self._attempt(outgoing, chat, upload)
+        except SendError as refused:
+            fresh = await self._explain(refused, chat)
+            if refused.code != STALE_ADDRESSING or fresh is None:
                 raise
+            try:
+                await self._forget_devices(fresh)
+                letter, handed, ack = await self._attempt(outgoing, chat, upload)
+            except SendError as again:
+                if again.code != STALE_ADDRESSING:
+                    raise
+                raise SendError("group_addressing_stale", permanent=True) from None
         await self._confirm(chat, handed)
         expected = ack.attrs.get("phash")
         if expected and expected != participant_hash(letter.devices):
             await self._reach_missing(letter)
         stamp = ack.number("t")
         return self._clock() if stamp is None else float(stamp)
+
+    async def _attempt(
+        self, outgoing: Outgoing, chat: Address, upload: Upload | None
+    ) -> tuple[_Letter, _Handed, Node]:
+        """Send it; return it, whom it brought the key, and WhatsApp's ack. Raises `SendError`."""
+        with self._socket.acknowledgement(outgoing.message_id) as acknowledged:
+            with told():
+                letter, handed = await self._leave(outgoing, chat, upload)
+            return letter, handed, await acknowledgement(acknowledged, self._ack_timeout)
+
+    async def _forget_devices(self, roster: Roster) -> None:
+        """Ask for the devices of all members anew. Raises `SendError`."""
+        with told():
+            async with transaction(self._session, self._socket):
+                for person in self._rosters.persons(roster):
+                    self._devices.forget(person)
 
     async def _leave(
         self, outgoing: Outgoing, chat: Address, upload: Upload | None
@@ -151,7 +179,7 @@ class GroupSender:
         place = Place(
             str(chat),
             str(account),
-            self._clock(),
+            self._clock() if outgoing.at is None else outgoing.at,
             named=lambda person: str(self._named(Address.parse(person), roster)),
         )
         message = write(outgoing.content, place, upload)
@@ -268,13 +296,14 @@ class GroupSender:
         except ConnectionLost:
             return
 
-    async def _explain(self, refused: SendError, chat: Address) -> None:
-        """Where WhatsApp refused the message, ask whether the account is in the group at all.
+    async def _explain(self, refused: SendError, chat: Address) -> Roster | None:
+        """Where WhatsApp refused the message, ask who is in the group, and by which addresses.
 
-        Raises `SendError` where it is not. Else the roster is fresh, if that was to blame.
+        Returns the fresh list of members, None where there is none. Raises `SendError` where the
+        account is not among them.
         """
         if not refused.code.startswith("refused_"):
-            return
+            return None
         try:
             roster = await self._rosters.refresh(chat)
         except NotInGroup:
@@ -282,9 +311,10 @@ class GroupSender:
         except UnknownGroup:
             raise SendError("unknown_group", permanent=True) from None
         except (ConnectionLost, RequestFailed, RequestTimeout, *SessionRefusal):
-            return
+            return None
         if not self._rosters.includes(roster, self._people.account):
             raise SendError("not_in_group", permanent=True) from None
+        return roster
 
     async def _reach_missing(self, letter: _Letter) -> None:
         """WhatsApp knows other devices than the cache did: send to those that were missed.

@@ -132,4 +132,5 @@ def garbled(stanza: Node) -> Node:
 
 
 def told(outcome: Outcome) -> list[tuple[str, str | None]]:
-    return [(answer.tag, answer.attrs.get("type")) for answer in outcome.answers]
+    answers = (*outcome.at_once, *outcome.answers)
+    return [(answer.tag, answer.attrs.get("type")) for answer in answers]

@@ -17,6 +17,8 @@ from actors.connection.native.identities.addresses import Address
 from actors.connection.native.paired_client import Linked
 from actors.connection.native.pairing import unpaired_client
 from actors.connection.native.pairing.unpaired_client import Enrolment
+from actors.connection.native.receive.offline_queue import BATCH
+from actors.connection.native.send.resend import Resender
 from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.device_sessions import Signal, new_credentials, new_key_pair
@@ -163,15 +165,32 @@ async def test_who_was_sent_a_message_gets_it_before_the_ack(
     assert (message.attrs["to"], message.attrs["id"]) == (CAROL, NUMBER)
 
 
-async def test_what_nobody_knows_is_dropped_and_counted(session: Session, other: Session) -> None:
+async def test_stanzas_that_wait_for_no_answer_are_dropped_and_counted(
+    session: Session, other: Session
+) -> None:
     own, prekey = await credentials(other)
     async with linked(session) as wire:
-        for tag in ("presence", "chatstate", "", "xyzzy"):  # of which the first says something
+        for tag in ("presence", "chatstate", "", "ack", "error", "failure"):
             wire.coming.put_nowait(Node(tag, {"id": "A", "from": CAROL}))
         wire.coming.put_nowait(Node("iq", {"id": "B", "from": CAROL, "type": "set"}))
-        await wire.acknowledged(retry_receipt(own, prekey, CAROL))
-        assert wire.counts["presence.heard"] == 1
-        assert wire.counts["stanza.dropped"] == 4
+        (message,) = await wire.acknowledged(retry_receipt(own, prekey, CAROL))
+        assert message.tag == "message"
+        assert wire.counts["presence.heard"] == 1, "it says something"
+        assert wire.counts["stanza.dropped"] == 6
+
+
+@pytest.mark.parametrize(
+    ("tag", "error"), [("status", None), ("appdata", None), ("call", None), ("xyzzy", "488")]
+)
+async def test_every_other_stanza_is_answered(
+    session: Session, tag: str, error: str | None
+) -> None:
+    """Or WhatsApp sends it again and closes the stream for it; one without a name cannot be."""
+    async with linked(session) as wire:
+        wire.coming.put_nowait(Node(tag, {"from": CAROL}))
+        assert await wire.acknowledged(Node(tag, {"id": "A", "from": CAROL, "type": "x"})) == []
+        named = {"class": tag, "id": "A", "to": CAROL, "type": "x"}
+        assert wire.sent == [Node("ack", named if error is None else {**named, "error": error})]
 
 
 async def test_the_end_of_the_announced_version_is_reported(
@@ -193,6 +212,46 @@ async def test_forged_keys_in_a_retry_receipt_end_nothing(session: Session, othe
     forged = replace(own, identity_public=new_key_pair()[1])
     async with linked(session) as wire:
         assert await wire.acknowledged(retry_receipt(forged, prekey, CAROL)) == []
+
+
+async def test_a_retry_receipt_that_breaks_the_handler_is_refused(
+    session: Session, other: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would come again at each login; the connection goes on."""
+    own, prekey = await credentials(other)
+
+    async def break_down(*_: object) -> str:
+        raise KeyError
+
+    monkeypatch.setattr(Resender, "resend", break_down)
+    async with linked(session) as wire:
+        assert await wire.acknowledged(retry_receipt(own, prekey, CAROL)) == []
+        assert wire.sent[-1].attrs["error"] == "500"
+        assert wire.counts == {"receipt.retry": 1, "resend.refused": 1}
+
+
+async def test_the_queue_is_asked_for_to_its_end(session: Session) -> None:
+    """What came of it counts whatever it is; a queue without anything is not asked for."""
+    async with linked(session) as wire:
+
+        async def asked(count: int) -> None:
+            async with asyncio.timeout(5):
+                while len([one for one in wire.sent if one.tag == "ib"]) < count:
+                    wire.more.clear()
+                    await wire.more.wait()
+
+        for count in ("0", f"{BATCH + 1}"):
+            wire.coming.put_nowait(Node("ib", {}, (Node("offline_preview", {"count": count}),)))
+        await asked(1)
+        for number in range(BATCH):
+            tag = ("receipt", "notification", "call", "presence")[number % 4]
+            wire.coming.put_nowait(
+                Node(tag, {"id": f"{number}", "from": CAROL, "offline": "1", "t": "5"})
+            )
+        await asked(2)
+        wire.coming.put_nowait(Node("ib", {}, (Node("offline", {"count": f"{BATCH + 1}"}),)))
+        await wire.acknowledged(Node("call", {"id": "last", "from": CAROL}))
+        assert len([one for one in wire.sent if one.tag == "ib"]) == 2
 
 
 async def test_without_an_offer_to_pair_the_socket_ends(

@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from actors.connection.native.identities.addresses import Address
-from actors.connection.native.identities.group_members import Member, Roster, Rosters, changed, read
+from actors.connection.native.identities.group_members import (
+    Member,
+    Roster,
+    Rosters,
+    changed,
+    query_all,
+    read,
+)
 from actors.connection.native.identities.lid_mapping import People
-from actors.connection.native.transport.nodes import Node
+from actors.connection.native.transport.nodes import Node, encode
 from actors.connection.session.session import Session
 
 if TYPE_CHECKING:
@@ -22,11 +29,20 @@ if TYPE_CHECKING:
 
 ANN, ANN_LID = Address.parse("15550100002@s.whatsapp.net"), Address.parse("2@lid")
 BEN, BEN_LID = Address.parse("15550100003@s.whatsapp.net"), Address.parse("3@lid")
+JID_PAIR = 250
+"""The binary form's mark of an address; a user that is empty is 0."""
 US = Roster("Us", "lid", (Member(ANN_LID, ANN, "superadmin"), Member(BEN_LID, BEN)))
 
 
 def participant(**attrs: str) -> Node:
     return Node("participant", attrs)
+
+
+def test_all_groups_are_asked_for_at_the_groups_server() -> None:
+    """By its address: whatsmeow and WhatsApp's clients send no bare name there."""
+    asked = query_all()
+    assert asked.attrs["to"] == "@g.us"
+    assert encode(asked).count(bytes((JID_PAIR, 0))) == 1, "a pair without a user"
 
 
 def test_reads_what_whatsapp_says() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from actors.connection.causes import Cause, Kind
+from actors.connection.native.receive import receipts
 from actors.connection.native.receive.notifications import Outcome
 from actors.connection.native.receive.pipeline import Receiver
 from actors.connection.native.transport.nodes import Node
@@ -31,6 +32,8 @@ class Wire:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.sent: list[tuple[str, bool]] = []
+        self.tags: list[str] = []
+        self.errors: list[str | None] = []
         self.more = asyncio.Event()
         self.cause: Cause | None = None
 
@@ -38,10 +41,9 @@ class Wire:
         await asyncio.sleep(0)
         for node in nodes:
             number = node.attrs["id"]
-            committed = any(
-                number == one.message_id for one in self.session.pending("message", 1000)
-            )
-            self.sent.append((number, committed))
+            self.sent.append((number, self.session.knows("c", "c", number)))
+            self.tags.append(node.tag)
+            self.errors.append(node.attrs.get("error"))
         self.more.set()
 
     def fail(self, cause: Cause) -> None:
@@ -53,33 +55,52 @@ class Meaning:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.tried: list[str] = []
 
     async def take(self, stanza: Node) -> Outcome:
         number = stanza.attrs["id"]
         if number.startswith("wanted"):
-            return Outcome("asked", wanted=stanza)
+            # Committed, but not shown.
+            self.want(number)
+            answers = (Node("ack", {"id": number}),)
+            held = self.session.unsettled("c", "c", number) if "held" in number else None
+            asked = (Node("receipt", {"id": number}),)
+            return Outcome("asked", answers, asked, wanted=stanza, held=held)
         if number.startswith("lost"):
             return Outcome("message.placeholder")
         self.store(number)
         if number.startswith("held"):
             return Outcome("stored", (Node("ack", {"id": number}),), held=int(number[4:]))
         if number.startswith("bad"):
-            raise KeyError(number)
+            self.tried.append(number)
+            if number != "bad once" or len(self.tried) == 1:
+                raise KeyError(number)
         task = "prekeys" if number.startswith("task") else None
         return Outcome("stored", (Node("ack", {"id": number}),), news=True, task=task)  # type: ignore[arg-type]
 
+    def refuse(self, stanza: Node) -> Outcome:
+        number = stanza.attrs["id"]
+        if number == "bad for ever":
+            raise KeyError(number)
+        self.store(number, "undecryptable")
+        return Outcome("message.placeholder", (receipts.nack(stanza, 500),), news=True)
+
     def give_up(self, stanza: Node) -> Outcome:
-        self.store(stanza.attrs["id"])
-        return Outcome("given_up", (Node("ack", {"id": stanza.attrs["id"]}),), news=True)
+        self.store(stanza.attrs["id"], "undecryptable")
+        return Outcome("given_up", news=True)
 
     def lapse(self, patience: float) -> Outcome:
         shown = self.session.show_wanted(time.time() - patience)
         return Outcome("lapsed", news=shown > 0)
 
-    def store(self, number: str) -> None:
+    def store(self, number: str, kind: str = "text") -> None:
         self.session.add_message(
-            chat="c", sender="c", message_id=number, at=1, type="text", text=None
+            chat="c", sender="c", message_id=number, at=1, type=kind, text=None
         )
+
+    def want(self, number: str) -> None:
+        named = {"chat": "c", "sender": "c", "message_id": number}
+        self.session.want(**named, at=1, from_me=False, push_name=None, source="live")
 
 
 class Pipeline:
@@ -143,22 +164,60 @@ async def test_answers_follow_the_commit_in_order(session: Session) -> None:
     assert pipeline.tasks == ["prekeys"]
 
 
-async def test_a_stanza_that_breaks_stops_no_other_and_leaves_nothing(session: Session) -> None:
+async def test_a_stanza_that_breaks_stops_no_other_and_is_refused(session: Session) -> None:
+    """G5: nothing of it stays but the placeholder, which is committed before the nack leaves."""
     pipeline = Pipeline(session)
     await pipeline.put("1", "bad", "2")
     async with pipeline.running():
-        assert await pipeline.sent(2) == [("1", True), ("2", True)]
-    assert len(session.pending("message", 10)) == 2
-    assert pipeline.counts == {"stored": 2, "stanza.failed": 1}
+        assert await pipeline.sent(3) == [("1", True), ("bad", True), ("2", True)]
+    assert pipeline.wire.errors == [None, "500", None]
+    stored = [(one.message_id, one.type) for one in session.pending("message", 10)]
+    assert stored == [("1", "text"), ("bad", "undecryptable"), ("2", "text")]
+    assert pipeline.counts == {"stored": 2, "message.placeholder": 1}
+
+
+async def test_a_stanza_that_broke_once_is_tried_again(session: Session) -> None:
+    pipeline = Pipeline(session)
+    await pipeline.put("bad once")
+    async with pipeline.running():
+        assert await pipeline.sent(1) == [("bad once", True)]
+    assert pipeline.wire.errors == [None]
+    assert [one.type for one in session.pending("message", 10)] == ["text"]
+
+
+async def test_what_cannot_even_be_refused_stops_no_other(session: Session) -> None:
+    pipeline = Pipeline(session)
+    await pipeline.put("bad for ever", "1")
+    async with pipeline.running():
+        assert await pipeline.sent(1) == [("1", True)]
+    assert pipeline.counts == {"stored": 1, "stanza.failed": 1}
 
 
 async def test_what_was_asked_for_in_vain_is_given_up(session: Session) -> None:
+    """The question and the ack leave in this order, once what stands for the message is on disk."""
     pipeline = Pipeline(session)
     await pipeline.put("wanted")
-    async with pipeline.running():
-        assert await pipeline.sent(1) == [("wanted", True)]
-    assert pipeline.news == 1
+    async with pipeline.running(), asyncio.timeout(5):
+        assert await pipeline.sent(2) == [("wanted", True)] * 2
+        assert session.pending("message", 10) == []
+        await pipeline.more.wait()
+        assert [one.type for one in session.pending("message", 10)] == ["undecryptable"]
+    assert pipeline.wire.tags == ["receipt", "ack"]
     assert pipeline.counts == {"asked": 1, "given_up": 1}
+
+
+async def test_a_held_ack_waits_for_what_was_asked_for(session: Session) -> None:
+    """The question does not; the stanza and what comes again share an item, and each is answered."""
+    pipeline = Pipeline(session)
+    await pipeline.put("wanted-held", "wanted-held")
+    async with pipeline.running(), asyncio.timeout(5):
+        await pipeline.sent(2)
+        await pipeline.more.wait()
+        (placeholder,) = session.pending("message", 10)
+        assert pipeline.wire.tags == ["receipt", "receipt"]
+        await pipeline.receiver.settled([placeholder.key])
+        await pipeline.sent(4)
+    assert pipeline.wire.tags == ["receipt", "receipt", "ack", "ack"]
 
 
 async def test_what_an_earlier_socket_asked_for_is_given_up_too(session: Session) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from actors.connection.engine import Presence
+from actors.connection.causes import Cause, Kind
+from actors.connection.engine import NotConnected, Presence
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.lid_mapping import People
-from actors.connection.native.receive.presence import heard
+from actors.connection.native.receive.presence import Appearance, heard
 from actors.connection.native.transport.nodes import Node
+from actors.connection.native.transport.socket import ConnectionLost
+
+if TYPE_CHECKING:
+    from actors.connection.native.transport.socket import Socket
+    from actors.connection.session.session import Session
 
 ANA, ANA_LID = "15550100002@s.whatsapp.net", "90000000000002@lid"
 BEN_LID = "90000000000003@lid"
@@ -18,14 +24,19 @@ GROUP = "120363000000000001@g.us"
 
 
 class Known:
-    """What the session knows: Ana's number."""
+    """What the session knows: Ana's number, and what the account is called."""
+
+    name: str | None = None
+
+    def push_name(self, person: str) -> str | None:
+        return self.name if person == "15550100001@s.whatsapp.net" else None
 
     def pn_for(self, lid: str) -> str | None:
         return ANA if lid == ANA_LID else None
 
 
-def people() -> People:
-    known: Any = Known()
+def people(known: Any = None) -> People:
+    known = known or Known()
     return People(
         known,
         Address.parse("15550100001:7@s.whatsapp.net"),
@@ -91,3 +102,50 @@ def test_what_somebody_does(stanza: Node, expected: Presence) -> None:
 )
 def test_what_says_nothing_of_the_kind(stanza: Node) -> None:
     assert heard(stanza, people()) is None
+
+
+class Wire:
+    """Notes what is sent, until it ends."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, str]] = []
+        self.ended = False
+
+    async def send(self, *nodes: Node) -> None:
+        if self.ended:
+            raise ConnectionLost(Cause(Kind.NETWORK), written=False)
+        self.sent += [node.attrs for node in nodes]
+
+
+async def test_whatsapp_is_told_the_name_at_the_login_and_once_it_changes() -> None:
+    """As the account is shown then; what did not change is not said again."""
+    known, wire = Known(), Wire()
+    known.name = "Shop"
+    appearance = Appearance(cast("Session", known), people(known), cast("Socket", wire))
+    await appearance.look()
+    assert wire.sent == [], "the login is not done"
+    await appearance.open()
+    await appearance.look()
+    await appearance.show(available=True)
+    known.name = "Our shop"
+    await appearance.look()
+    await appearance.look()
+    assert wire.sent == [
+        {"type": "unavailable", "name": "Shop"},
+        {"type": "available", "name": "Shop"},
+        {"type": "available", "name": "Our shop"},
+    ]
+
+
+async def test_without_a_name_nothing_is_said_unasked() -> None:
+    known, wire = Known(), Wire()
+    appearance = Appearance(cast("Session", known), people(known), cast("Socket", wire))
+    await appearance.open()
+    await appearance.look()
+    assert wire.sent == []
+    await appearance.show(available=False)
+    assert wire.sent == [{"type": "unavailable"}]
+    wire.ended, known.name = True, "Shop"
+    await appearance.look()
+    with pytest.raises(NotConnected):
+        await appearance.show(available=True)

@@ -30,6 +30,12 @@ def test_ack(stanza: Node, attrs: dict[str, str]) -> None:
     assert receipts.ack(stanza) == Node("ack", attrs)
 
 
+def test_a_nack_is_the_ack_with_an_error() -> None:
+    stanza = Node("receipt", {"id": "1", "from": CONTACT, "type": "read", "recipient": "x@lid"})
+    nack = receipts.nack(stanza, 487)
+    assert nack.attrs == {**receipts.ack(stanza).attrs, "error": "487"}
+
+
 @pytest.mark.parametrize(
     ("extra", "from_me", "kind"),
     [

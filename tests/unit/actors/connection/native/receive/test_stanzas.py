@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.notifications import Outcome
-from actors.connection.native.signal.device_sessions import new_credentials
 from actors.connection.native.transport.nodes import Node, proto
 from actors.messages.content import Edit, Reaction, Target, decode
 from tests.unit.actors.connection.native.media.test_reupload_request import notification
@@ -17,7 +15,6 @@ from tests.unit.actors.connection.native.receiving import (
     ACCOUNT,
     CONTACT,
     CONTACT_LID,
-    GROUP,
     World,
     garbled,
     met,
@@ -97,6 +94,18 @@ async def test_what_the_own_phone_sent(receiver: World, attrs: dict[str, str]) -
     assert len(receiver.messages()) == 1
 
 
+@pytest.mark.parametrize("name", ["Shop", "-", "", "x" * 257])
+async def test_what_the_account_is_called_is_learned_from_its_own_messages(
+    receiver: World, name: str
+) -> None:
+    """Of its other devices: what a contact is called is not its name."""
+    await receiver.take(await receiver.message(text("hi"), notify="Ana"))
+    assert receiver.session.push_name(ACCOUNT) is None
+    plaintext = wrappers.device_sent(text("note"), ACCOUNT)
+    await receiver.take(await receiver.message(plaintext, from_=ACCOUNT, notify=name))
+    assert receiver.session.push_name(ACCOUNT) == ("Shop" if name == "Shop" else None)
+
+
 async def test_a_note_to_self(receiver: World) -> None:
     stanza = await receiver.message(wrappers.device_sent(text("note"), ACCOUNT), from_=ACCOUNT)
     await receiver.take(stanza)
@@ -125,61 +134,6 @@ async def test_whatever_says_whose_a_lid_is_lets_its_chat_be_merged(
     assert not (await receiver.take(saying)).news
 
 
-@pytest.mark.parametrize(
-    ("attrs", "expected"),
-    [
-        pytest.param({"from": CONTACT}, [(CONTACT, "delivered")], id="delivered"),
-        pytest.param({"from": CONTACT, "type": "read"}, [(CONTACT, "read")], id="read"),
-        pytest.param(
-            {"from": CONTACT_LID, "sender_pn": CONTACT}, [(CONTACT, "delivered")], id="by LID"
-        ),
-        pytest.param({"from": "15550100001:3@s.whatsapp.net"}, [], id="an own device"),
-        pytest.param({"from": CONTACT, "type": "sender"}, [], id="kind without meaning here"),
-        pytest.param({"from": GROUP, "participant": CONTACT}, [], id="a group"),
-    ],
-)
-async def test_receipts(receiver: World, attrs: dict[str, str], expected: list[Any]) -> None:
-    """G5: a receipt is in the inbox before its ack leaves."""
-    outcome = await receiver.take(Node("receipt", {"id": "A", "t": "5", **attrs}))
-    assert [answer.tag for answer in outcome.answers] == ["ack"]
-    items = receiver.session.pending("receipt", 10)
-    assert [(one.chat, one.status) for one in items] == expected
-    assert outcome.news == bool(expected)
-
-
-@pytest.mark.parametrize("first", ["the copy", "the receipts"])
-async def test_receipts_for_what_the_own_phone_sent(receiver: World, first: str) -> None:
-    """WhatsApp tells every device of the account, whichever of them sent the message."""
-    plaintext = wrappers.device_sent(text("from the phone"), CONTACT)
-    copy = await receiver.message(plaintext, from_=ACCOUNT, recipient=CONTACT)
-    listed = Node("list", {}, (Node("item", {"id": copy.attrs["id"]}), Node("item", {"id": "C"})))
-    stanzas = [
-        copy,
-        Node(
-            "receipt", {"id": copy.attrs["id"], "t": "901", "from": "15550100002:3@s.whatsapp.net"}
-        ),
-        Node("receipt", {"id": "B", "t": "905", "from": CONTACT, "type": "read"}, (listed,)),
-    ]
-    async with receiver.session.transaction():
-        # What went out through this device is the queue's to know.
-        receiver.session.remember_sent(CONTACT, "B", b"sent here", time.time())
-    for stanza in stanzas if first == "the copy" else reversed(stanzas):
-        await receiver.take(stanza)
-    assert receiver.session.pending("status", 10) == []
-    early = receiver.session._rows("SELECT message_id FROM inbox WHERE kind = 'early'")
-    assert early == [("C",)], "nothing waits for what this device sent"
-    async with receiver.session.transaction():
-        receiver.session.settle([one.key for one in receiver.messages()])
-    found = receiver.session.pending("status", 10)
-    assert sorted((one.status, one.at) for one in found) == [("delivered", 901), ("read", 905)]
-    assert {(one.chat, one.sender, one.message_id) for one in found} == {
-        (CONTACT, ACCOUNT, copy.attrs["id"])
-    }
-    assert [one.message_ids for one in receiver.session.pending("receipt", 10)].count(
-        ("B", copy.attrs["id"], "C")
-    ) == 1
-
-
 @pytest.mark.parametrize("t", ["9" * 20, "9" * 5000, "²", "-1", "nonsense"])
 async def test_a_time_that_is_none_is_the_time_of_arrival(receiver: World, t: str) -> None:
     """SQLite takes 64 bits: what it refuses would come again at each login."""
@@ -189,67 +143,12 @@ async def test_a_time_that_is_none_is_the_time_of_arrival(receiver: World, t: st
     assert [one.at for one in receiver.messages()] == [1000]
 
 
-async def test_a_retry_receipt_is_acknowledged_after_the_resend(receiver: World) -> None:
-    outcome = await receiver.take(Node("receipt", {"id": "A", "from": CONTACT, "type": "retry"}))
-    assert outcome == Outcome("receipt.retry", task="resend")
-
-
-@pytest.mark.parametrize(
-    ("attrs", "child", "forgotten", "task"),
-    [
-        ({"type": "devices", "from": CONTACT}, Node("add"), [CONTACT], None),
-        ({"type": "encrypt", "from": CONTACT}, Node("identity"), [CONTACT], None),
-        ({"type": "encrypt", "from": "s.whatsapp.net"}, Node("identity"), [], None),
-        ({"type": "encrypt", "from": GROUP}, Node("digest"), [], None),
-        ({"type": "account_sync", "from": ACCOUNT}, Node("devices"), [ACCOUNT], None),
-        (
-            {"type": "encrypt", "from": "s.whatsapp.net"},
-            Node("count", {"value": "3"}),
-            [],
-            "prekeys",
-        ),
-        ({"type": "picture", "from": CONTACT}, Node("set"), [], None),
-    ],
-)
-async def test_notifications(
-    receiver: World, attrs: dict[str, str], child: Node, forgotten: list[str], task: str | None
-) -> None:
-    outcome = await receiver.take(Node("notification", {"id": "A", **attrs}, (child,)))
-    assert told(outcome) == [("ack", attrs["type"])]
-    assert (receiver.lists.people, outcome.task) == (forgotten, task)
-
-
 @pytest.mark.parametrize("tag", ["message", "receipt", "notification", "call"])
 @pytest.mark.parametrize("attrs", [{}, {"id": "A"}, {"from": CONTACT}])
 async def test_what_an_ack_cannot_name_is_dropped(
     receiver: World, tag: str, attrs: dict[str, str]
 ) -> None:
     assert await receiver.take(Node(tag, attrs)) == Outcome("stanza.nameless")
-
-
-async def test_a_contact_who_reinstalled_is_sent_nothing_on_dead_sessions(receiver: World) -> None:
-    """What is on its way still decrypts, brings none of them back, and the next key is believed."""
-    for address in (CONTACT, "15550100002:3@s.whatsapp.net"):
-        await receiver.afresh()
-        await receiver.take(await receiver.message(text("before"), from_=address))
-        assert receiver.signal.has_session(address)
-    late = await receiver.message(text("late"), from_=address)
-    notice = Node(
-        "notification", {"id": "A", "from": CONTACT, "type": "encrypt"}, (Node("identity"),)
-    )
-    outcome = await receiver.take(notice)
-    assert outcome.counted == "notification.identity"
-    await receiver.take(late)
-    for address in (CONTACT, "15550100002:3@s.whatsapp.net"):
-        assert not receiver.signal.has_session(address)
-        assert receiver.session.identity(address) is None
-    assert [one.text for one in receiver.messages()] == ["before", "before", "late"]
-    async with receiver.other.transaction():
-        receiver.other.save_credentials(new_credentials())
-    await receiver.afresh()
-    await receiver.take(await receiver.message(text("after")))
-    assert receiver.signal.has_session(CONTACT)
-    assert receiver.session.identity(CONTACT) == receiver.other.credentials().identity_public  # type: ignore[union-attr]
 
 
 async def test_a_call_is_acknowledged(receiver: World) -> None:

@@ -15,14 +15,21 @@ from actors.state.messages.received import incoming, storing
 from tests.unit.actors.connection.native.receiving import (
     CONTACT,
     CONTACT_LID,
+    GROUP,
     World,
     garbled,
+    met,
     text,
     told,
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from actors.state.documents import Document
+
+PHONE = "15550100001:0@s.whatsapp.net"
+"""The account's phone, by its address with a device."""
 
 
 async def test_undecryptable_is_asked_for_again_until_the_bound(receiver: World) -> None:
@@ -30,9 +37,9 @@ async def test_undecryptable_is_asked_for_again_until_the_bound(receiver: World)
     keys = set()
     for count in range(1, MAX_RETRIES + 1):
         outcome = await receiver.take(stanza)
-        assert told(outcome) == [("receipt", "retry")]
+        assert told(outcome) == [("receipt", "retry"), ("ack", None)]
         assert outcome.wanted is stanza
-        (receipt,) = outcome.answers
+        (receipt,) = outcome.at_once
         asked, bundle = receipt.child("retry"), receipt.child("keys")
         assert asked is not None
         assert bundle is not None
@@ -48,6 +55,46 @@ async def test_undecryptable_is_asked_for_again_until_the_bound(receiver: World)
     outcome = await receiver.take(stanza)
     assert (told(outcome), outcome.news) == ([("ack", None)], False)
     assert [(one.type, one.text) for one in receiver.messages()] == [("undecryptable", None)]
+
+
+@pytest.mark.parametrize("tries", [1, MAX_RETRIES + 1])
+@pytest.mark.parametrize(
+    ("attrs", "receipts"),
+    [
+        pytest.param({}, [], id="of a contact"),
+        pytest.param({"from_": PHONE, "recipient": CONTACT}, ["sender"], id="an own copy"),
+        pytest.param({"from_": GROUP, "participant": PHONE}, ["sender"], id="in a group"),
+        pytest.param({"from_": PHONE, "category": "peer"}, [], id="between own devices"),
+    ],
+)
+async def test_the_copy_of_an_own_message_gets_its_receipt_too(
+    receiver: World, attrs: dict[str, str], receipts: list[str], tries: int
+) -> None:
+    """WhatsApp takes an ack alone for no answer there; each answer goes where the stanza came from."""
+    stanza = garbled(await receiver.message(text("lost"), **attrs))
+    for _ in range(tries):
+        outcome = await receiver.take(stanza)
+    asked = [("receipt", "retry")] if tries == 1 else []
+    sent = [*asked, ("ack", None), *(("receipt", kind) for kind in receipts)]
+    assert told(outcome) == sent
+    for answer in (*outcome.at_once, *outcome.answers):
+        assert answer.attrs["to"] == stanza.attrs["from"], "with its device"
+        for name in ("recipient", "participant"):
+            assert answer.attrs.get(name) == stanza.attrs.get(name)
+
+
+async def test_no_answer_says_more_than_is_stored_elsewhere(tmp_path: Path) -> None:
+    """G5 beyond the disk: the ack waits for the placeholder or the resend, the question does not."""
+    async with met(tmp_path, hold=True) as receiver:
+        stanza = garbled(await receiver.message(text("late")))
+        outcome = await receiver.take(stanza)
+        key = receiver.session.unsettled(CONTACT, CONTACT, stanza.attrs["id"])
+        assert key is not None
+        assert (outcome.held, len(outcome.at_once), len(outcome.answers)) == (key, 1, 1)
+        assert (await receiver.take(stanza)).held == key
+        await receiver.afresh()
+        resent = await receiver.message(text("late"), id=stanza.attrs["id"])
+        assert (await receiver.take(resent)).held == key
 
 
 async def test_a_resend_in_time_leaves_no_placeholder(receiver: World) -> None:
@@ -142,7 +189,7 @@ async def test_a_resend_replaces_the_placeholder(receiver: World) -> None:
     stanza = garbled(await receiver.message(text("late")))
     await receiver.take(stanza)
     async with receiver.session.transaction():
-        assert told(receiver.incoming.give_up(stanza)) == [("ack", None)]
+        assert told(receiver.incoming.give_up(stanza)) == [], "it was answered when it came"
     (placeholder,) = receiver.messages()
     assert placeholder.type == "undecryptable"
     await receiver.afresh()
@@ -182,26 +229,74 @@ async def test_a_failed_message_does_not_spoil_the_next_in_the_same_transaction(
     )
 
 
+SKMSG, MSMSG = (Node("enc", {"v": "2", "type": kind}, b"x") for kind in ("skmsg", "msmsg"))
+
+
 @pytest.mark.parametrize(
-    ("attrs", "enc", "stored"),
+    ("attrs", "parts", "error", "stored"),
     [
-        pytest.param({"from": CONTACT}, (), [CONTACT], id="nothing encrypted for this device"),
+        pytest.param({"from": CONTACT}, (), "488", [CONTACT], id="nothing encrypted"),
         pytest.param(
-            {"from": CONTACT},
-            (Node("enc", {"v": "2", "type": "skmsg"}, b"x"),),
-            [CONTACT],
-            id="a group's key outside of groups",
+            {"from": CONTACT}, (Node("unavailable"),), None, [CONTACT], id="not there any more"
         ),
-        pytest.param({"from": "1@newsletter"}, (), [], id="a channel"),
-        pytest.param({"from": "status@broadcast"}, (), [], id="a status update"),
-        pytest.param({"from": "nobody"}, (), [], id="no address"),
+        pytest.param({"from": CONTACT}, (MSMSG,), "495", [CONTACT], id="a bot's message"),
+        pytest.param({"from": CONTACT}, (SKMSG,), None, [CONTACT], id="a group's key outside"),
+        pytest.param({"from": "1@newsletter"}, (), None, [], id="a channel"),
+        pytest.param({"from": "status@broadcast"}, (), None, [], id="a status update"),
+        pytest.param({"from": "nobody"}, (SKMSG,), "487", [], id="no address"),
+        pytest.param({"from": GROUP}, (SKMSG,), "487", [], id="nobody of a group"),
+        pytest.param({"from": GROUP, "participant": GROUP}, (SKMSG,), "487", [], id="no person"),
     ],
 )
 async def test_what_cannot_be_read_is_not_asked_for_again(
-    receiver: World, attrs: dict[str, str], enc: tuple[Node, ...], stored: list[str]
+    receiver: World,
+    attrs: dict[str, str],
+    parts: tuple[Node, ...],
+    error: str | None,
+    stored: list[str],
 ) -> None:
-    outcome = await receiver.take(Node("message", {"id": "A", **attrs}, enc))
-    assert told(outcome) == [("ack", None)]
+    """Each is answered once; what is a message of somebody leaves a placeholder."""
+    outcome = await receiver.take(Node("message", {"id": "A", **attrs}, parts))
+    (answer,) = outcome.answers
+    assert (answer.tag, answer.attrs.get("error"), outcome.at_once) == ("ack", error, ())
     assert [(one.chat, one.type) for one in receiver.messages()] == [
         (chat, "undecryptable") for chat in stored
     ]
+
+
+@pytest.mark.parametrize("poison", [b"\xff" * 9, text("x")[:-1]], ids=["no protobuf", "cut off"])
+@pytest.mark.parametrize("hold", [False, True])
+async def test_what_decrypts_to_no_message_is_refused_and_seen(
+    tmp_path: Path, poison: bytes, hold: bool
+) -> None:
+    """G5: the placeholder stays, the ratchet goes on, and a resend that can be read replaces it."""
+    async with met(tmp_path, hold=hold) as receiver:
+        stanza = await receiver.message(poison)
+        for _ in range(2):
+            outcome = await receiver.take(stanza)
+            (nack,) = outcome.answers
+            assert (nack.attrs["class"], nack.attrs["error"]) == ("message", "491")
+            (placeholder,) = receiver.messages()
+            assert (placeholder.type, outcome.wanted) == ("undecryptable", None)
+            assert outcome.held == (placeholder.key if hold else None)
+        await receiver.take(await receiver.message(text("next")))
+        await receiver.take(await receiver.message(text("better"), id=stanza.attrs["id"]))
+        assert sorted(one.text or "" for one in receiver.messages()) == ["better", "next"]
+
+
+@pytest.mark.parametrize(
+    ("stanza", "stored"),
+    [
+        (Node("message", {"id": "A", "from": CONTACT}), ["undecryptable"]),
+        (Node("message", {"id": "A", "from": "1@newsletter"}), []),
+        (Node("receipt", {"id": "A", "from": CONTACT}), []),
+    ],
+)
+async def test_what_the_handler_fails_at_is_refused(
+    receiver: World, stanza: Node, stored: list[str]
+) -> None:
+    async with receiver.session.transaction():
+        outcome = receiver.incoming.refuse(stanza)
+    (nack,) = outcome.answers
+    assert (nack.attrs["class"], nack.attrs["error"]) == (stanza.tag, "500")
+    assert [one.type for one in receiver.messages()] == stored
