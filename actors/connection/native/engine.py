@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         Traffic,
     )
     from actors.connection.session.identities.credentials import Credentials
+    from actors.connection.trace.recorder import Recorder
     from actors.media.store import MediaStore
 
 log = structlog.get_logger()
@@ -86,9 +87,10 @@ class NativeEngine:
         *,
         keepalive: Keepalive | None = None,
         media: MediaStore | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         """Files are in `media`; without it none is sent or fetched."""
-        self._settings = settings
+        self._settings, self.recorder = settings, recorder
         self._session = session
         self._events = events
         self._keepalive = keepalive or Keepalive()
@@ -135,6 +137,8 @@ class NativeEngine:
                 await self._note_ban(cause)
         finally:
             self._idle.set()
+        if self.recorder is not None:
+            self.recorder.ended(cause)
         log.info("socket ended", action="socket.ended", cause=str(cause), counts=dict(self.counts))
         return cause
 
@@ -235,6 +239,8 @@ class NativeEngine:
         await self._idle.wait()
         if self._carrying is not None:
             await self._carrying.close()
+        if self.recorder is not None:
+            await self.recorder.stop()
         self._session.close()
 
     def _end(self, cause: Cause) -> None:
@@ -290,6 +296,8 @@ class NativeEngine:
                 signed_prekey=(key.id, key.public, key.signature),
             )
         )
+        if self.recorder is not None:
+            self.recorder.login(words)
         login = Login(
             own.noise_private,
             bytes.fromhex(self._settings.whatsapp_root_key),
@@ -299,7 +307,7 @@ class NativeEngine:
             own.routing if device is not None else None,
         )
         try:
-            return await Socket.open(self._settings.whatsapp_url, login)
+            return await Socket.open(self._settings.whatsapp_url, login, self.recorder)
         except HandshakeLost:
             # The next login asks afresh, whatever of this was to blame.
             await self._remember(own, None)
