@@ -22,6 +22,7 @@ from gateway.api import (
     presence,
     queue,
     sends,
+    traces,
     webhooks,
 )
 from gateway.backends import Backends
@@ -48,6 +49,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *pairing_codes.OPERATIONS,
     *lookups.OPERATIONS,
     *presence.OPERATIONS,
+    *traces.OPERATIONS,
     *queue.OPERATIONS,
     *health.OPERATIONS,
     *history.OPERATIONS,

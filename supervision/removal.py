@@ -47,6 +47,7 @@ class Removal:
         documents: Documents,
         sessions: Path,
         *,
+        traces: Path,
         vault: Vault | None,
         on_removed: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -57,7 +58,7 @@ class Removal:
         self._leases = leases
         self._lanes = lanes
         self._documents = documents
-        self._sessions = sessions
+        self._sessions, self._traces = sessions, traces
 
     async def begin(self, connection: str) -> None:
         """Have Redis refuse sends and claims, if the store says that the connection is deleted.
@@ -81,6 +82,9 @@ class Removal:
             await self._vault.forget(connection)
         directory = self._sessions / connection
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        for trace in await asyncio.to_thread(list, self._traces.glob(f"{connection}.jsonl*")):
+            with suppress(OSError):
+                trace.unlink()
         await self._leases.forget(connection)
         await end_limited(self._documents, connection)
         self._on_removed(connection)  # before the name is free: the next one begins anew

@@ -108,6 +108,10 @@ Queries need the indexes of [`firestore.indexes.json`](../firestore.indexes.json
             ),
             "WHATSAPP_SIGNED_PREKEY_AGE": "how old a signed prekey may become before it is replaced",
             "WHATSAPP_ACK_TIMEOUT": "how long an attempt to send waits for the server's ack",
+            "WHATSAPP_TRACE": (
+                "`on`: the shape of all connections' traffic is recorded in `logs/trace`, without "
+                "texts, names, numbers, keys and tokens; see [traces](trace.md)"
+            ),
         },
     ),
     Section(

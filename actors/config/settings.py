@@ -122,6 +122,7 @@ class Settings(BaseModel):
     )
     whatsapp_media_authority: Path | None = Field(None, validation_alias="WHATSAPP_MEDIA_AUTHORITY")
     whatsapp_ack_timeout: Milliseconds = Field(20_000, validation_alias="WHATSAPP_ACK_TIMEOUT")
+    whatsapp_trace: bool = Field(False, validation_alias="WHATSAPP_TRACE")
 
     # What speaks WhatsApp's protocol for connections that name no engine.
     engine: Literal["native", "whatsmeow"] = Field("native", validation_alias="ENGINE")
@@ -374,6 +375,11 @@ class Settings(BaseModel):
     def logs(self) -> Path:
         """Where each process of the instance logs."""
         return self.data / "logs"
+
+    @property
+    def traces(self) -> Path:
+        """Where the shapes of connections' traffic are recorded, on request."""
+        return self.logs / "trace"
 
 
 def written_at(data: Path) -> float:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from actors.connection.engine import NotConnected, SendError
+from actors.connection.engine import UNSUPPORTED, NotConnected, SendError
 from actors.redis.client import RedisAway
 from actors.runtime.actor_base import end_tasks
 
@@ -105,6 +105,8 @@ class Commander:
             await self._watch.show(available=available)
         elif command.kind == "pairing_code":
             return await self._pairing_code(args["phone"])
+        elif command.kind == "trace":
+            return await self._trace(args["action"])
         elif command.kind == "typing":
             await self._engine.typing(args["chat"], args["state"])
         elif command.kind == "subscribe":
@@ -113,6 +115,16 @@ class Commander:
         else:
             return {"error": "unknown_command"}
         return {}
+
+    async def _trace(self, action: str) -> dict[str, Any]:
+        recorder = self._engine.recorder
+        if recorder is None:
+            return {"error": UNSUPPORTED}
+        if action == "start":
+            recorder.start()
+        elif action == "stop":
+            await recorder.stop()
+        return recorder.status()
 
     async def _pairing_code(self, phone: str) -> dict[str, Any]:
         now = time.monotonic()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from actors.connection.causes import Cause
+    from actors.connection.trace.recorder import Recorder
     from actors.messages.content import Content
 
 
@@ -293,6 +294,10 @@ class Engine(Protocol):
     """One WhatsApp account on one socket."""
 
     guarantees: Guarantees
+
+    @property
+    def recorder(self) -> Recorder | None:
+        """Records the shape of the traffic while it is on; None where the engine shows no stanzas."""
 
     @property
     def account(self) -> str | None:

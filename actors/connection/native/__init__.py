@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from actors.connection.native.engine import NativeEngine
 from actors.connection.native.signal.session_renewal import renew
 from actors.connection.session.session import Session
+from actors.connection.trace.recorder import Recorder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,9 +37,11 @@ def open_engine(
 
     Raises what `Session.open` raises: `StaleEpoch` where a newer owner has the file (G6).
     """
-    del connection  # the directory is the connection's; its name means nothing to WhatsApp
     session = Session.open(directory / SESSION_FILE, epoch)
-    return NativeEngine(settings, session, events, media=media)
+    recorder = Recorder(settings.traces / f"{connection}.jsonl", "native")
+    if settings.whatsapp_trace:
+        recorder.start()
+    return NativeEngine(settings, session, events, media=media, recorder=recorder)
 
 
 async def renew_session(file: Path, epoch: int) -> None:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         Traffic,
     )
     from actors.connection.session.identities.credentials import Credentials
+    from actors.connection.trace.recorder import Recorder
     from actors.media.store import MediaStore
 
 log = structlog.get_logger()
@@ -86,9 +87,10 @@ class NativeEngine:
         *,
         keepalive: Keepalive | None = None,
         media: MediaStore | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         """Files are in `media`; without it none is sent or fetched."""
-        self._settings = settings
+        self._settings, self.recorder = settings, recorder
         self._session = session
         self._events = events
         self._versions = Versions(settings)
@@ -136,6 +138,8 @@ class NativeEngine:
                 await self._note_ban(cause)
         finally:
             self._idle.set()
+        if self.recorder is not None:
+            self.recorder.ended(cause)
         log.info("socket ended", action="socket.ended", cause=str(cause), counts=dict(self.counts))
         return cause
 
@@ -236,6 +240,8 @@ class NativeEngine:
         await self._idle.wait()
         if self._carrying is not None:
             await self._carrying.close()
+        if self.recorder is not None:
+            await self.recorder.stop()
         self._session.close()
 
     def _end(self, cause: Cause) -> None:
@@ -287,8 +293,10 @@ class NativeEngine:
         version = await self._versions.announced()
         root_key = bytes.fromhex(self._settings.whatsapp_root_key)
         words = login.words(own, version, root_key)
+        if self.recorder is not None:
+            self.recorder.login(words.payload)
         try:
-            return await Socket.open(self._settings.whatsapp_url, words)
+            return await Socket.open(self._settings.whatsapp_url, words, self.recorder)
         except HandshakeLost:
             # The next login asks afresh, whatever of this was to blame.
             await self._remember(own, None)

@@ -60,6 +60,7 @@ class WhatsmeowEngine:
     """
 
     guarantees = ENGINES["whatsmeow"]
+    recorder = None  # the library shows no stanzas
 
     def __init__(
         self,

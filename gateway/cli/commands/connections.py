@@ -125,6 +125,42 @@ _life("logout", "Unlink a connection from its account; start then shows a QR.")
 
 
 @app.command()
+def trace(
+    connection: Id,
+    begin: Annotated[
+        bool | None, typer.Option("--start/--stop", help="Record, or record no more.")
+    ] = None,
+    data: Data = DATA,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Record the shape of a connection's traffic with WhatsApp; without an option say what is recorded.
+
+    The file holds no text, name, number, key or token.
+    """
+    from gateway.cli.api_client import Api, segment
+
+    with Api(directory(data), key) as api:
+        path = f"/api/connections/{segment(connection)}/trace"
+        match begin:
+            case None:
+                answer = api.get(path)
+            case True:
+                answer = api.post(path)
+            case False:
+                answer = api.delete(path)
+    if as_json:
+        output.plain(answer)
+        return
+    state = "Recording" if answer["tracing"] else "Not recording"
+    failed = "" if answer["error"] is None else f" The last write failed: {answer['error']}."
+    output.console().print(
+        f"{state}: {answer['file']}, {answer['lines']} lines, {answer['dropped']} dropped.{failed}",
+        soft_wrap=True,
+    )
+
+
+@app.command()
 def delete(connection: Id, data: Data = DATA, key: Key = None, as_json: Json = False) -> None:
     """Delete a connection and its session."""
     from gateway.cli.api_client import Api, segment

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from actors.config.settings import Settings
     from actors.connection.causes import Cause
+    from actors.connection.trace.recorder import Recorder
 
 ROOT = Path(__file__).parents[3]
 ACCOUNT = "15550100001"
@@ -346,6 +347,7 @@ async def device(
     *,
     keepalive: Keepalive | None = None,
     reconnect: bool = True,
+    recorder: Recorder | None = None,
     **more: Any,
 ) -> AsyncIterator[Device]:
     """A running device on the session file in `directory`; closed at the end."""
@@ -357,6 +359,7 @@ async def device(
         events,
         keepalive=keepalive,
         media=DirectoryStore(directory / "media"),
+        recorder=recorder,
     )
     made = Device(engine, reconnect=reconnect)
 

@@ -32,6 +32,7 @@ def remove(gateway: Gateway, connection: str = SHOP, *, through_gateway: bool = 
             lanes,
             documents,
             gateway.settings.sessions,
+            traces=gateway.settings.traces,
             vault=None,
         )
         try:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from actors.connection.engine import InboxItem, InboxKind, Outgoing
+    from actors.connection.trace.recorder import Recorder
 
 ACCOUNT = "15550100001@s.whatsapp.net"
 
@@ -37,6 +38,7 @@ class ScriptedEngine:
     """Opens at once, unless `opens` is off, and closes with the cause that the test gives."""
 
     guarantees = Guarantees(persists_before_ack=True, keeps_message_id=True)
+    recorder: Recorder | None = None
 
     def __init__(self, events: EngineEvents | None = None, *, opens: bool = True) -> None:
         self.events = events or EngineEvents()

@@ -77,6 +77,7 @@ async def tended(
             Lanes(redis, settings),
             documents,
             settings.sessions,
+            traces=settings.traces,
             vault=None,
         ),
         owners=Owners(children, expiry),

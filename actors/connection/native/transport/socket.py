@@ -43,6 +43,8 @@ from actors.connection.whatsapp_version import BROWSER
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from actors.connection.trace.recorder import Recorder
+
 log = structlog.get_logger()
 
 CONNECT_TIMEOUT: Final = 20.0
@@ -108,8 +110,8 @@ class Socket:
     cipher counts frames, so one that was encrypted and not written would end the connection.
     """
 
-    def __init__(self, websocket: ClientConnection) -> None:
-        self._websocket = websocket
+    def __init__(self, websocket: ClientConnection, recorder: Recorder | None = None) -> None:
+        self._websocket, self._recorder = websocket, recorder
         self._frames = FrameBuffer()
         self._ready: list[bytes] = []
         self._transport: Transport | None = None
@@ -126,8 +128,8 @@ class Socket:
         """The Noise key that the server proved in the handshake."""
 
     @classmethod
-    async def open(cls, url: str, login: Login) -> Self:
-        """Connect and shake hands.
+    async def open(cls, url: str, login: Login, recorder: Recorder | None = None) -> Self:
+        """Connect and shake hands; `recorder` is handed what passes from then on.
 
         Raises `ConnectionLost`, whatever goes wrong; `HandshakeLost` once there was a server.
         """
@@ -144,7 +146,7 @@ class Socket:
                     ping_interval=None,  # WhatsApp's own ping is the keepalive
                     close_timeout=1,
                 )
-                socket = cls(websocket)
+                socket = cls(websocket, recorder)
                 await socket._shake_hands(login)
         except HandshakeRefused as refusal:
             cause = Cause(Kind.NETWORK, refusal.code)
@@ -189,6 +191,8 @@ class Socket:
         plaintexts = [encode(node) for node in nodes]
         if self._cause is not None:
             raise ConnectionLost(self._cause, written=False)
+        if self._recorder is not None and self._recorder.on:
+            self._recorder.sent(nodes, plaintexts)
         written = asyncio.get_running_loop().create_future()
         self._outgoing.put_nowait((plaintexts, written))
         await written
@@ -324,6 +328,8 @@ class Socket:
             self.fail(Cause(Kind.NETWORK, "malformed_node"))
         else:
             self._read_at = time.monotonic()
+            if self._recorder is not None and self._recorder.on:
+                self._recorder.received(node, len(data))
             return node
         raise self._lost()
 

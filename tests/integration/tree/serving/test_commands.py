@@ -10,6 +10,7 @@ import pytest
 
 from actors.connection.causes import Kind
 from actors.connection.engine import NO_CODE, Qr
+from actors.connection.trace.recorder import Recorder
 from actors.redis import commands as lane
 from actors.redis import keys
 from actors.redis.commands import NoAnswer, TooMany
@@ -17,6 +18,8 @@ from actors.redis.leases import Owner
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.integration.tree.conftest import Served
 
 ANA, NOBODY = "15550100002@s.whatsapp.net", "15550100099@s.whatsapp.net"
@@ -34,6 +37,23 @@ async def test_an_open_connection_answers(served: Served) -> None:
     (group,) = (await ask("shop", "groups", {}, 5))["groups"]
     assert (group["subject"], group["members"][0]["admin"]) == ("Us", True)
     assert served.engine.told == ["available=True", f"{ANA} paused"]
+
+
+async def test_a_trace_is_started_looked_at_and_stopped(served: Served, tmp_path: Path) -> None:
+    """Also while the connection is not open: a login that fails is worth one."""
+    served.engine.opens = False
+    served.engine.recorder = Recorder(tmp_path / "logs" / "trace" / "shop.jsonl", "native")
+    await served.begin()
+    for action, tracing in (("look", False), ("start", True), ("look", True), ("stop", False)):
+        told = await served.commands.ask("shop", "trace", {"action": action}, 5)
+        assert (told["tracing"], told["file"]) == (tracing, "logs/trace/shop.jsonl")
+    assert served.engine.recorder.on is False
+
+
+async def test_an_engine_that_shows_no_stanzas_says_so(served: Served) -> None:
+    await served.begin()
+    told = await served.commands.ask("shop", "trace", {"action": "start"}, 5)
+    assert told == {"error": "unsupported_by_engine"}
 
 
 async def test_many_are_asked_at_once_and_each_gets_its_own_answer(served: Served) -> None:

@@ -38,7 +38,15 @@ async def test_who_gets_the_name_next_lists_nothing_of_the_one_before(tmp_path: 
         lanes, connections = Lanes(redis, settings), Connections(documents)
         budgets = Budgets(Lives(Intensity(0, 10.0), 0.1, 1.0), documents)
         registry = Registry(documents, budgets, Copy(None))
-        removal = Removal(registry, Leases(redis), lanes, documents, settings.sessions, vault=None)
+        removal = Removal(
+            registry,
+            Leases(redis),
+            lanes,
+            documents,
+            settings.sessions,
+            traces=settings.traces,
+            vault=None,
+        )
 
         async def listed(connection: str) -> list[Document]:
             where = [Where("connection", "==", connection)]
@@ -55,7 +63,11 @@ async def test_who_gets_the_name_next_lists_nothing_of_the_one_before(tmp_path: 
             await documents.set(MESSAGES, other["id"], other)
             waiting = (await lanes.accept(Send(shop, CHAT, "waits"))).record.id
             await connections.delete(shop)
+            settings.traces.mkdir(parents=True)
+            for name in (f"{shop}.jsonl", f"{shop}.jsonl.3", "barn.jsonl"):
+                (settings.traces / name).touch()
             await removal.remove(shop)
+            assert [file.name for file in settings.traces.iterdir()] == ["barn.jsonl"]
 
             later = (await connections.create("shop")).id
             assert await listed(later) == []

@@ -1,0 +1,89 @@
+"""The flight recorder of a connection: started, stopped and looked at while its owner runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from actors.connection.engine import UNSUPPORTED
+from gateway.api.lookups import answered
+from gateway.connection_access import resolve_path
+from gateway.http.endpoint import Call, Gives, Operation, written
+from gateway.http.problems import Problem
+from gateway.http.response import Answer
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+
+class Trace(Answer):
+    """What the flight recorder of a connection does."""
+
+    tracing: bool = Field(examples=[True])
+    file: str = Field(
+        description="In the data directory of the host that serves the connection; older ones lie"
+        " beside it as `….1` to `….3`.",
+        examples=["logs/trace/shop--K7Q2M9XA4TBC.jsonl"],
+    )
+    lines: int = Field(description="Written since it was started.")
+    dropped: int = Field(
+        description="Not written: they came too fast, or there was no room on the disk."
+    )
+    error: str | None = Field(description="Why the last write failed, as `ENOSPC`.")
+
+
+async def start(call: Call[None, None]) -> Response:
+    return await _told(call, "start")
+
+
+async def stop(call: Call[None, None]) -> Response:
+    return await _told(call, "stop")
+
+
+async def look(call: Call[None, None]) -> Response:
+    return await _told(call, "look")
+
+
+async def _told(call: Call[None, None], action: str) -> Response:
+    """Whatever the state: a pairing and a login that fails are worth a trace too."""
+    registered = await resolve_path(call, fresh=True)
+    lease = await call.backends.leases.read(registered.id)
+    if lease is None or lease.owner is None or not call.backends.liveness.of(registered.id, lease):
+        raise Problem("connection_not_open", "Nobody serves the connection now.")
+    told = await answered(call, registered, "trace", {"action": action})
+    if told.get("error") == UNSUPPORTED:
+        raise Problem(UNSUPPORTED)
+    if "tracing" not in told:
+        raise Problem("not_answered", "The recorder was not reached.", reason=told["error"])
+    return written(Trace.model_validate(told))
+
+
+_PATH = "/api/connections/{connection}/trace"
+_TAG = "connections"
+_REFUSES = (
+    "connection_not_open",
+    "connection_busy",
+    "not_answered",
+    UNSUPPORTED,
+    "redis_away",
+    "store_away",
+)
+OPERATIONS = tuple(
+    Operation(
+        method,
+        _PATH,
+        name,
+        summary,
+        _TAG,
+        handler,
+        {200: Gives("The recorder as it is now.", Trace)},
+        "admin",
+        refuses=_REFUSES,
+    )
+    for method, name, summary, handler in (
+        ("POST", "startTrace", "Record the shape of its traffic with WhatsApp", start),
+        ("DELETE", "stopTrace", "Record no more; the file stays", stop),
+        ("GET", "getTrace", "Whether its traffic is recorded, and into which file", look),
+    )
+)

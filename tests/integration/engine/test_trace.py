@@ -1,0 +1,133 @@
+"""A trace of the real engine: what passed is in it, and nothing of what was said, or by whom."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from actors.connection.engine import Outgoing
+from actors.connection.trace.recorder import Recorder
+from actors.messages.content import Text
+from tests import traced
+from tests.integration.engine.simulated import (
+    ACCOUNT,
+    CONTACT,
+    Simulator,
+    chat,
+    device,
+    message_id,
+    pair,
+    until,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MARKS = ("zqmarked", "zqgreeting", "zqfilename", "zqgroup", "Zqname", "zqalias", "zqpoll")
+HEARD, SAID = "zqmarked words of hers", "zqmarked words of mine"
+
+
+def secrets_of(session: Any) -> Iterator[str | bytes]:
+    """Keys, numbers and tokens of the account."""
+    own = dataclasses.asdict(session.credentials())
+
+    def values(of: object) -> Iterator[str | bytes]:
+        if isinstance(of, dict):
+            for each in of.values():
+                yield from values(each)
+        elif isinstance(of, str) and len(of) > 7:
+            yield from {of, *of.replace(":", "@").split("@")[:1]}
+        elif isinstance(of, bytes):
+            yield of
+        elif isinstance(of, int) and of > 99_999:
+            yield str(of)
+
+    yield from values(own)
+
+
+async def test_a_conversation_leaves_its_shape_and_nothing_else(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    trace = tmp_path / "logs" / "trace" / "shop.jsonl"
+    recorder = Recorder(trace, "native")
+    recorder.start()
+    await simulator.contact(CONTACT, name="Zqname Silva")
+    async with device(simulator, tmp_path, recorder=recorder) as phone:
+        await pair(simulator, phone)
+        secrets = {*secrets_of(phone.engine._session)}
+        group = await simulator._call(
+            "POST",
+            "/groups",
+            subject="zqgroup of ours",
+            creator=CONTACT,
+            participants=[ACCOUNT],
+            addressing="lid",
+        )
+        await simulator.say(CONTACT, ACCOUNT, HEARD)
+        await simulator.address(CONTACT, "lid")
+        await simulator.says(CONTACT, ACCOUNT, type="image", size=2000, text="zqgreeting")
+        await simulator.says(CONTACT, ACCOUNT, type="document", size=2000, file_name="zqfilename")
+        await simulator.say(CONTACT, group["id"], HEARD)
+        await simulator.history(
+            type="push_name", pushnames={CONTACT: "zqalias"}, messages=[], conversations=[]
+        )
+        await phone.send(1, SAID)
+        await phone.engine.send(Outgoing(message_id(2), group["id"], Text(SAID)))
+        assert await phone.engine.lookup(chat(CONTACT)) is not None
+        assert [one.subject for one in await phone.engine.groups()] == ["zqgroup of ours"]
+        await phone.engine.typing(chat(CONTACT), "composing")
+        await phone.engine.subscribe(chat(CONTACT))
+        await until(lambda: said(simulator, SAID, 2))
+        messages = await until(lambda: arrived(phone, 4))
+        secrets |= {*secrets_of(phone.engine._session)}
+    known = (await simulator.played(CONTACT)) | {"group": group["id"].partition("@")[0]}
+    secrets |= {known["lid"].partition("@")[0], known["group"], CONTACT, ACCOUNT, "Person 000"}
+    secrets |= {message.message_id for message in messages} | {message_id(1), message_id(2)}
+    assert len(secrets) > 15
+    assert not traced.leaks(trace, {*secrets, *MARKS})
+
+    logins = [line for line in traced.lines(trace) if line.get("event") == "login"]
+    assert [login["payload"]["pairing"] for login in logins] == [True, False]
+    assert [line["event"] for line in traced.lines(trace) if "event" in line][-1] == "end"
+    received = traced.stanzas(trace, "in", "message")
+    assert len(received) >= 4
+    for message in received:
+        answer = {"id": message["attrs"]["id"], "class": "message"}
+        assert traced.stanzas(trace, "out", "ack", **answer), message
+    assert {"lid", "s.whatsapp.net", "g.us"} <= {
+        message["attrs"]["from"].partition(":")[0] for message in received
+    }
+    sent = traced.stanzas(trace, "out", "message")
+    for message in sent:
+        answer = {"id": message["attrs"]["id"], "class": "message"}
+        assert traced.stanzas(trace, "in", "ack", **answer), message
+    assert len(sent) >= 2
+    assert traced.stanzas(trace, "out", "iq", xmlns="usync")
+
+
+async def test_nothing_is_recorded_that_was_not_asked_for(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    trace = tmp_path / "logs" / "trace" / "shop.jsonl"
+    recorder = Recorder(trace, "native")
+    async with device(simulator, tmp_path, recorder=recorder) as phone:
+        await pair(simulator, phone)
+        await phone.send(1, SAID)
+        assert not trace.parent.exists()
+        recorder.start()
+        await phone.send(2, SAID)
+        await recorder.stop()
+        recorded = traced.lines(trace)
+        await phone.send(3, SAID)
+        assert traced.lines(trace) == recorded
+    assert len(traced.stanzas(trace, "out", "message")) == 1
+
+
+async def said(simulator: Simulator, text: str, times: int) -> bool:
+    return [one["text"] for one in await simulator.inbox(CONTACT)].count(text) >= times
+
+
+async def arrived(phone: Any, count: int) -> list[Any]:
+    messages: list[Any] = await phone.messages()
+    return messages if len(messages) >= count else []

@@ -1,0 +1,82 @@
+"""The flight recorder through the API; the connection's owner is played on the real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.redis.commands import Commands
+from actors.redis.leases import Leases, Owner
+from actors.runtime import hosts
+from tests.integration.gateway.served import SHOP
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import httpx
+    from redis.asyncio import Redis
+
+    from tests.integration.gateway.served import Api, Gateway
+
+TRACE = "/api/connections/shop/trace"
+TOLD = {
+    "tracing": True,
+    "file": f"logs/trace/{SHOP}.jsonl",
+    "lines": 12,
+    "dropped": 0,
+    "error": None,
+}
+
+
+@pytest.fixture
+async def owner(leases: Leases, redis: Redis, gateway: Gateway) -> AsyncIterator[Commands]:
+    """Of a connection that is served, and not open."""
+    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), hosts.here()))
+    await leases.report(SHOP, lease.epoch, state="pairing", cause=None, since=1.0)
+    commands = Commands(redis, gateway.settings)
+    yield commands
+    await commands.close()
+    await leases.release(SHOP, lease.epoch, state="stopped", cause=None)
+
+
+async def asked(api: Api, owner: Commands, method: str, told: dict[str, Any]) -> httpx.Response:
+    """What the API answers when the owner tells this; its command has to be what was asked."""
+    asking = asyncio.ensure_future(asyncio.to_thread(api.request, method, TRACE))
+    command = await owner.next(SHOP, 10)
+    assert command is not None
+    action = {"POST": "start", "DELETE": "stop", "GET": "look"}[method]
+    assert (command.kind, command.args) == ("trace", {"action": action})
+    await owner.answer(command, told)
+    return await asking
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE", "GET"])
+async def test_the_owner_is_asked(api: Api, owner: Commands, method: str) -> None:
+    answer = await asked(api, owner, method, TOLD)
+    assert (answer.status_code, answer.json()) == (200, TOLD)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        ("unsupported_by_engine", 422, "unsupported_by_engine"),
+        ("unknown_command", 504, "not_answered"),  # an owner of an older release
+    ],
+)
+async def test_an_owner_that_records_nothing_says_why(
+    api: Api, owner: Commands, error: str, status: int, code: str
+) -> None:
+    answer = await asked(api, owner, "POST", {"error": error})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_a_connection_that_nobody_serves_has_no_recorder(
+    api: Api, leases: Leases, redis: Redis
+) -> None:
+    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), hosts.here()))
+    await leases.release(SHOP, lease.epoch, state="stopped", cause=None)
+    answer = api.post(TRACE)
+    assert (answer.status_code, answer.json()["code"]) == (409, "connection_not_open")
