@@ -20,7 +20,6 @@ pytestmark = pytest.mark.timeout(120)
     ("demand", "cause"),
     [("refresh", "pairing_refresh_unsupported"), ("passkey", "passkey_required")],
 )
-@pytest.mark.xfail(strict=True, reason="the connection goes on as if nothing had been asked of it")
 def test_a_demand_that_the_engine_cannot_meet_is_the_cause(
     instance: Instance, demand: str, cause: str
 ) -> None:

@@ -44,7 +44,6 @@ def announced(instance: Instance) -> str:
     return seen
 
 
-@pytest.mark.xfail(strict=True, reason="the connection fails with the cause outdated, and stays so")
 def test_a_connection_whose_version_is_refused_goes_on_with_the_current_one(
     instance: Instance, newer: str
 ) -> None:
@@ -61,7 +60,6 @@ def test_a_connection_whose_version_is_refused_goes_on_with_the_current_one(
     assert version(instance)["refused"] > before, "nothing was refused"
 
 
-@pytest.mark.xfail(strict=True, reason="nobody hears of an end that the server announces")
 def test_an_end_that_is_announced_is_an_alert_in_time(instance: Instance, newer: str) -> None:
     """Days before the version ends; the page, which would have a newer one, is away."""
     fault(instance, "page_fails")

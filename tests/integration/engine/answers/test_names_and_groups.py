@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.integration.engine.simulated import (
     ACCOUNT,
     CONTACT,
@@ -25,7 +23,6 @@ async def reached(simulator: Simulator, text: str) -> bool:
     return text in [one["text"] for one in await simulator.inbox(CONTACT)]
 
 
-@pytest.mark.xfail(strict=True, reason="its presence has no name: strangers see '-'")
 async def test_strangers_see_a_name(simulator: Simulator, tmp_path: Path) -> None:
     """It is that of a presence, whether the account is shown online or not."""
     async with device(simulator, tmp_path) as phone:
@@ -37,7 +34,6 @@ async def test_strangers_see_a_name(simulator: Simulator, tmp_path: Path) -> Non
         assert item["name"] not in ("", "-")
 
 
-@pytest.mark.xfail(strict=True, reason="it asks the bare word g.us for its groups, and gets 400")
 async def test_groups_are_asked_for_by_their_jid(simulator: Simulator, tmp_path: Path) -> None:
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
@@ -45,7 +41,6 @@ async def test_groups_are_asked_for_by_their_jid(simulator: Simulator, tmp_path:
         assert [one.chat for one in await phone.engine.groups()] == [group]
 
 
-@pytest.mark.xfail(strict=True, reason="it gives 421 to the caller, as a failed attempt")
 async def test_a_stale_addressing_mode_is_mended_and_the_message_sent_again(
     simulator: Simulator, tmp_path: Path
 ) -> None:

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the phone refuses the QR (400 bad_qr): it has four fields, no client type"
-)
 async def test_the_qr_names_the_type_of_the_client(simulator: Simulator, tmp_path: Path) -> None:
     await simulator.rules(qr_client_type=True)
     async with device(simulator, tmp_path) as phone:
@@ -30,7 +27,6 @@ async def test_the_qr_names_the_type_of_the_client(simulator: Simulator, tmp_pat
         ("passkey", "passkey_required", "passkey_required"),
     ],
 )
-@pytest.mark.xfail(strict=True, reason="it goes on showing QRs, none of which links it")
 async def test_a_demand_that_it_cannot_meet_ends_the_pairing(
     simulator: Simulator, tmp_path: Path, demand: str, refusal: str, kind: str
 ) -> None:

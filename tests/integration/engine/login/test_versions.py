@@ -29,7 +29,6 @@ async def shows_a_qr(phone: Device) -> None:
     assert not [cause for cause in phone.causes if cause.kind is Kind.OUTDATED]
 
 
-@pytest.mark.xfail(strict=True, reason="it registers with the built-in version: failure_405")
 async def test_a_connection_pairs_with_a_version_that_it_looks_up(
     simulator: Simulator, tmp_path: Path
 ) -> None:
@@ -44,7 +43,6 @@ async def test_a_connection_pairs_with_a_version_that_it_looks_up(
 
 
 @pytest.mark.parametrize("kind", ["page_fails", "page_silent"])
-@pytest.mark.xfail(strict=True, reason="it asks no page for the version")
 async def test_the_known_version_is_used_while_the_page_is_away(
     simulator: Simulator, tmp_path: Path, kind: str
 ) -> None:

@@ -177,10 +177,6 @@ async def test_killed_while_the_own_phone_sends(
     assert {(one.chat, one.from_me) for one in got} == {(chat(CONTACT), True)}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the simulator takes the ack of a message for that of its resend, queued meanwhile",
-)
 @pytest.mark.parametrize(
     "point", ["before_question_commit", "before_question_leaves", "after_question_left"]
 )

@@ -145,7 +145,7 @@ def test_a_reason_names_the_connection_it_is_about() -> None:
 )
 def test_a_reason_says_what_happened_and_what_to_do(seen: Seen, sentence: str) -> None:
     [found] = judge(replace(WELL, connections=four(shop=seen)), THRESHOLDS).reasons
-    assert found.detail.startswith(sentence)
+    assert sentence in found.detail
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ class Made:
         self.page: str | None = None
         self.asked = 0
 
-    async def open(self, _: str, words: Login) -> Refusing:
+    async def open(self, _: str, words: Login, _recorder: object = None) -> Refusing:
         version = parse(proto.ClientPayload, words.payload).userAgent.appVersion
         self.announced.append(f"{version.primary}.{version.secondary}.{version.tertiary}")
         return Refusing(self.cause)
