@@ -85,7 +85,7 @@ class World:
         self.inbox = Inbox(self.store)
         self.sent = SentMessages(self.store)
         self.media = MediaStore(self.store, data / "media")
-        self.unanswered = Unanswered(self.store, answer_seconds)
+        self.unanswered = Unanswered(self.store, self.switches, answer_seconds)
         self.switchboard = Switchboard(self.store, self.queue, self.faults, self.unanswered)
         self.devices = Devices(self.people, self.endpoints, self.companions)
         self.notices = Notices(
@@ -116,7 +116,7 @@ class World:
             companions=self.companions,
             prekeys=self.prekeys,
             switchboard=self.switchboard,
-            unanswered=self.unanswered,
+            switches=self.switches,
         )
         self.fault_injector = FaultInjector(
             store=self.store,
@@ -209,7 +209,6 @@ class World:
             endpoints=self.endpoints,
             companions=self.companions,
             notices=self.notices,
-            switches=self.switches,
             scan_demands=self.scan_demands,
         )
         self.linking = Linking(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import JSONResponse
 
-from simulator.control.requests import ProblemError, body_of, field, optional
+from simulator.control.requests import ProblemError, body_of, field
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -23,24 +23,15 @@ class AnswerRoutes:
         self._world = world
 
     async def answers(self, request: Request) -> JSONResponse:
-        """How long a client has to answer, and what an answer is; POST changes it."""
+        """How long a client has to answer; POST changes it."""
         unanswered = self._world.unanswered
         if request.method == "POST":
             body = await body_of(request)
             for name in body:
-                if name not in ("seconds", "own_copies", "unknown_tags"):
+                if name != "seconds":
                     raise ProblemError(400, "unknown_field", f"unknown field {name!r}")
-            unanswered.own_copies = optional(body, "own_copies", unanswered.own_copies)
-            unanswered.unknown_tags = optional(body, "unknown_tags", unanswered.unknown_tags)
-            if "seconds" in body:
-                unanswered.change_seconds(_seconds(field(body, "seconds", (int, float))))
-        return JSONResponse(
-            {
-                "seconds": unanswered.seconds,
-                "own_copies": unanswered.own_copies,
-                "unknown_tags": unanswered.unknown_tags,
-            }
-        )
+            unanswered.change_seconds(_seconds(field(body, "seconds", (int, float))))
+        return JSONResponse({"seconds": unanswered.seconds})
 
     async def unanswered(self, request: Request) -> JSONResponse:
         """What clients did not answer: too late (`late`), or not yet (`open`); DELETE forgets."""

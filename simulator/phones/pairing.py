@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from simulator.phones.scan_demands import ScanDemands
     from simulator.server.companions import Companions
     from simulator.server.notifications import Notices
-    from simulator.server.rules.switches import Switches
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -75,7 +74,6 @@ class Pairing:
         endpoints: Endpoints,
         companions: Companions,
         notices: Notices,
-        switches: Switches,
         scan_demands: ScanDemands,
     ) -> None:
         self._store = store
@@ -83,7 +81,6 @@ class Pairing:
         self._endpoints = endpoints
         self._companions = companions
         self._notices = notices
-        self._switches = switches
         self._scan_demands = scan_demands
         self._refs: dict[str, Connection] = {}
         self._pending: dict[Connection, _Pending] = {}
@@ -121,7 +118,7 @@ class Pairing:
         Returns once its signature is verified and stored. Raises ScanError, also where the phone
         demands more of the client first.
         """
-        connection, secret = self._shown(number, qr)
+        connection, secret = self._shown(qr)
         demand = self._scan_demands.unmet(number, connection, secret)
         if demand is not None:
             raise ScanError(409, *_UNMET[demand])
@@ -240,7 +237,7 @@ class Pairing:
         )
         return pending
 
-    def _shown(self, number: str, qr: str) -> tuple[Connection, bytes]:
+    def _shown(self, qr: str) -> tuple[Connection, bytes]:
         """The client that shows this QR, and the secret that only the QR carries.
 
         Both texts are read: with the prefix (whatsmeow, pair.go `makeQRData`) and without
@@ -252,9 +249,7 @@ class Pairing:
             _check_ref(ref)
         except (ValueError, binascii.Error) as error:
             raise ScanError(400, "bad_qr", "this is not a linked-devices QR") from error
-        if self._switches.on("qr_client_type", number) and not _CLIENT_TYPE.fullmatch(
-            ",".join(parts[4:])
-        ):
+        if not _CLIENT_TYPE.fullmatch(",".join(parts[4:])):
             raise ScanError(400, "bad_qr", "this QR does not name the client's type")
         connection = self._refs.get(ref)
         if connection is None or connection.retired:

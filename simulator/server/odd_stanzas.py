@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from simulator.contacts.signal_endpoints import Endpoints
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.switchboard import Switchboard
-    from simulator.server.delivery.unanswered import Unanswered
     from simulator.server.prekeys import Prekeys
+    from simulator.server.rules.switches import Switches
 
 UNKNOWN_TAG: Final = "novelty"
 STATUS: Final = JID("status", "broadcast")
@@ -41,14 +41,14 @@ class OddStanzas:
         companions: Companions,
         prekeys: Prekeys,
         switchboard: Switchboard,
-        unanswered: Unanswered,
+        switches: Switches,
     ) -> None:
         self._people = people
         self._endpoints = endpoints
         self._companions = companions
         self._prekeys = prekeys
         self._switchboard = switchboard
-        self._unanswered = unanswered
+        self._switches = switches
 
     def send(self, kind: str, account: str, *, device: int | None, contact: str | None) -> int:
         """Sends one of FAULTS to the account's devices; returns to how many."""
@@ -99,7 +99,7 @@ class OddStanzas:
         """A stanza that a server of tomorrow could send. It is owed an answer where that is asked."""
         attrs = {"from": SERVER, "id": _message_id(), "t": int(time.time())}
         stanza = Node(UNKNOWN_TAG, attrs)
-        if self._unanswered.unknown_tags:
+        if self._switches.on("unknown_tags", companion.number):
             self._switchboard.deliver(companion.key, stanza)
             return
         connection = self._switchboard.live(companion.key)

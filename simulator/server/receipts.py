@@ -61,7 +61,7 @@ class Receipts:
 
     def acked(self, connection: Connection, companion: Companion, ack: Any) -> None:
         """The client acknowledged one stanza."""
-        if self._unanswered.settles(connection, ack, text_of(ack, "id")):
+        if self._unanswered.settles(connection, companion, ack, text_of(ack, "id")):
             self._removed(connection, self._queue.acknowledge(companion.key, ack))
 
     def _removed(self, connection: Connection, seqs: list[int]) -> None:
@@ -102,7 +102,7 @@ class Receipts:
     ) -> None:
         """What the receipt removes from the queue."""
         for message_id in receipt_ids(receipt):
-            if self._unanswered.settles(connection, receipt, message_id):
+            if self._unanswered.settles(connection, companion, receipt, message_id):
                 self._removed(connection, self._queue.receive(companion.key, kind, message_id))
         if kind == "retry":
             message_id = text_of(receipt, "id")

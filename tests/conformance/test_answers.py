@@ -9,15 +9,9 @@ import pytest
 from tests.conformance.processes import runs_whatsmeow, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.conformance.processes import Client, Simulator
-
-
-@pytest.fixture(autouse=True)
-def _uncontested(simulator: Simulator) -> Iterator[None]:
-    yield
-    simulator.post("/answers", own_copies=False, unknown_tags=False)
 
 
 def owed(simulator: Simulator, number: str) -> list[tuple[str, list[str]]]:
@@ -48,13 +42,6 @@ def test_answers_messages_receipts_and_notifications(
     goes_on(simulator, client, friend)
 
 
-def unanswered(request: pytest.FixtureRequest, kind: str, reason: str) -> None:
-    """The native engine fails the rule, for the reason that was observed (D12)."""
-    request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
-    request.applymarker(pytest.mark.leaves_unanswered(kind))
-
-
-@pytest.mark.differs(native="D12")
 @pytest.mark.parametrize("what", ["unparsable", "no_protobuf", "status"])
 def test_answers_what_it_cannot_use(
     simulator: Simulator,
@@ -62,14 +49,8 @@ def test_answers_what_it_cannot_use(
     another: Callable[..., Client],
     friend: str,
     what: str,
-    *,
-    request: pytest.FixtureRequest,
 ) -> None:
     """A client of its own: what is left unanswered would wait for the tests behind this one."""
-    if kind == "native" and what == "status":
-        unanswered(request, "status", "it drops <status> without an answer")
-    if kind == "native" and what == "no_protobuf":
-        unanswered(request, "message", "it asks for the message anew, and nobody answers")
     client = another(kind)
     client.pair(friend.replace("1555011", "1555012"))
     if what == "status":
@@ -80,7 +61,7 @@ def test_answers_what_it_cannot_use(
     goes_on(simulator, client, friend)
 
 
-@pytest.mark.differs(neonize="D11", native="D12", whatsmeow="D11")
+@pytest.mark.differs(neonize="D11", whatsmeow="D11")
 def test_refuses_an_unknown_tag(
     simulator: Simulator,
     kind: str,
@@ -89,11 +70,9 @@ def test_refuses_an_unknown_tag(
     *,
     request: pytest.FixtureRequest,
 ) -> None:
-    if kind == "native":
-        unanswered(request, "novelty", "it drops unknown tags")
-    simulator.post("/answers", unknown_tags=True)
     client = another(kind)
     client.pair(friend.replace("1555011", "1555012"))
+    simulator.post(f"/accounts/{client.number}/rules", unknown_tags=True)
     simulator.post("/faults", account=client.number, kind="unknown_tag")
     if runs_whatsmeow(kind):
         request.applymarker(pytest.mark.leaves_unanswered("novelty"))

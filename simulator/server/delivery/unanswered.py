@@ -20,6 +20,8 @@ from simulator.wire.protocol import Node, text_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from simulator.server.companions import Companion
+    from simulator.server.rules.switches import Switches
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -69,13 +71,10 @@ class Unanswered:
     they are no client that did not answer.
     """
 
-    def __init__(self, store: Store, seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(self, store: Store, switches: Switches, seconds: float = ANSWER_SECONDS) -> None:
         self.seconds = seconds
-        self.own_copies = False
-        """Whether own copies need a receipt of type `sender` (contested)."""
-        self.unknown_tags = False
-        """Whether a stanza of a tag that no client knows needs an answer (contested)."""
         self._store = store
+        self._switches = switches
         self._ledgers: dict[Connection, _Ledger] = {}
         self._changed = asyncio.Event()
 
@@ -97,7 +96,9 @@ class Unanswered:
         if ledger is not None and ledger.timer is None:
             self._watch(connection, ledger, now + self.seconds)
 
-    def settles(self, connection: Connection, answer: Any, stanza_id: str) -> bool:
+    def settles(
+        self, connection: Connection, companion: Companion, answer: Any, stanza_id: str
+    ) -> bool:
         """Whether the answer removes that stanza from the queue; notes why it does not.
 
         True as well for a stanza that this socket was not given.
@@ -106,8 +107,9 @@ class Unanswered:
         about = [] if ledger is None else ledger.by_id.get(stanza_id, [])
         if not about:
             return True
+        own_copies = self._switches.on("own_copies", companion.number)
         against = [
-            (reasons_against(one.stanza, answer, own_copies=self.own_copies), one) for one in about
+            (reasons_against(one.stanza, answer, own_copies=own_copies), one) for one in about
         ]
         reasons, nearest = min(against, key=lambda each: len(each[0]))
         if not reasons:

@@ -1,7 +1,7 @@
 """Rules that are off until they are switched on, for one account or for all.
 
-A contested rule stays here, because a client in wide use breaks it without harm. A rule that holds
-for all accounts is here while an engine of this project does not keep it yet.
+Each is contested: a client in wide use breaks it without harm. `own_copies` demands a receipt of type
+`sender` for the copy of an own message, `unknown_tags` an answer to a stanza that no client knows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from simulator.server.rules.properties import EVERYONE
 if TYPE_CHECKING:
     from simulator.server.rules.properties import Properties
 
-SWITCHES: Final = ("qr_client_type",)
+SWITCHES: Final = ("own_copies", "unknown_tags")
 
 
 class UnknownRuleError(ValueError):

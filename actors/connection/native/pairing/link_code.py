@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
+from actors.connection.native.pairing.qr_pairing import CLIENT_TYPE
 from actors.connection.native.signal.signatures import raw
 from actors.connection.native.transport.nodes import Node
 from actors.connection.native.transport.socket import iq
@@ -35,7 +36,6 @@ ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTVWXYZ"
 """What codes are written with: no 0, I, O or U."""
 
 STANZA: Final = "link_code_companion_reg"
-CHROME: Final = b"1"
 DISPLAY: Final = b"Chrome (Linux)"
 """WhatsApp takes only `BROWSER (SYSTEM)` of those that it knows."""
 
@@ -102,7 +102,7 @@ def hello(opened: Opened, wrapped: bytes, noise_public: bytes) -> Node:
         {"should_show_push_notification": "true"},
         Node("link_code_pairing_wrapped_companion_ephemeral_pub", {}, wrapped),
         Node("companion_server_auth_key_pub", {}, noise_public),
-        Node("companion_platform_id", {}, CHROME),
+        Node("companion_platform_id", {}, CLIENT_TYPE.encode()),
         Node("companion_platform_display", {}, DISPLAY),
         Node("link_code_pairing_nonce", {}, b"\0"),
     )

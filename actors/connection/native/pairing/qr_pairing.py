@@ -31,6 +31,12 @@ FIRST_QR: Final = 60.0
 NEXT_QR: Final = 20.0
 """Seconds that a QR code is shown; WhatsApp keeps the first one longer."""
 
+QR_PREFIX: Final = "https://wa.me/settings/linked_devices#"
+"""The address that a QR code leads to; what a phone links by follows (whatsmeow, pair.go)."""
+
+CLIENT_TYPE: Final = "1"
+"""WhatsApp's number of the client that a device says it is: Chrome."""
+
 MAX_REF: Final = 512
 """Bytes of what WhatsApp puts into a QR code; it is far less."""
 
@@ -79,7 +85,10 @@ class PairingRefused(Exception):  # noqa: N818 - reads as what it is
 
 
 def qr_codes(stanza: Node, keys: Keys) -> Iterator[tuple[str, float]]:
-    """The QR texts that a ``<pair-device>`` stanza gives, each with its lifetime in seconds."""
+    """The QR texts that a ``<pair-device>`` stanza gives, each with its lifetime in seconds.
+
+    A text is `QR_PREFIX`, then ref, Noise key, identity key, ADV secret and `CLIENT_TYPE`, with commas.
+    """
     offer = stanza.child("pair-device")
     parts = [
         base64.b64encode(key).decode()
@@ -90,7 +99,8 @@ def qr_codes(stanza: Node, keys: Keys) -> Iterator[tuple[str, float]]:
         # An image of a text that is much longer than WhatsApp's cannot be scanned, or drawn.
         if not 0 < len(ref.data) <= MAX_REF:
             continue
-        yield ",".join([ref.data.decode("ascii", "replace"), *parts]), lifetime
+        text = ",".join([ref.data.decode("ascii", "replace"), *parts, CLIENT_TYPE])
+        yield QR_PREFIX + text, lifetime
         lifetime = NEXT_QR
 
 

@@ -24,14 +24,18 @@ async def reached(simulator: Simulator, text: str) -> bool:
 
 
 async def test_strangers_see_a_name(simulator: Simulator, tmp_path: Path) -> None:
-    """It is that of a presence, whether the account is shown online or not."""
+    """It is that of a presence, which tells it once the account's phone has said it."""
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
-        await phone.engine.presence(available=False)
-        await phone.send(1, "hello")
+        await phone.send(1, "nameless")
+        await until(lambda: reached(simulator, "nameless"))
+        await simulator.phone_says(CONTACT, "by phone")
+        await until(phone.messages)
+        await phone.send(2, "hello")
         await until(lambda: reached(simulator, "hello"))
-        (item,) = await simulator.inbox(CONTACT)
-        assert item["name"] not in ("", "-")
+        names = {one["text"]: one["name"] for one in await simulator.inbox(CONTACT)}
+        assert names["nameless"] == "-"
+        assert names["hello"] == names["by phone"] not in ("", "-")
 
 
 async def test_groups_are_asked_for_by_their_jid(simulator: Simulator, tmp_path: Path) -> None:

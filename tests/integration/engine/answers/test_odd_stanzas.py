@@ -70,7 +70,7 @@ async def test_a_message_that_nobody_can_read(
 )
 async def test_a_stanza_of_an_unknown_tag(simulator: Simulator, phone: Device, owed: bool) -> None:
     """Contested: whatsapp-rust refuses it, whatsmeow is silent."""
-    await simulator.answers(unknown_tags=owed)
+    await simulator.rules(unknown_tags=owed)
     fault = await simulator.fault("unknown_tag")
     assert await simulator.struck(fault) == 1
     await goes_on(simulator, phone)
@@ -83,7 +83,7 @@ async def test_a_message_that_does_not_decrypt_at_first(
     simulator: Simulator, phone: Device, speaker: str, own_copies: bool, times: int
 ) -> None:
     """Each ciphertext is answered: a retry receipt asks for another, and settles nothing."""
-    await simulator.answers(own_copies=own_copies)
+    await simulator.rules(own_copies=own_copies)
     fault = await simulator.fault("garble", count=times)
     if speaker == "contact":
         await simulator.say(CONTACT, ACCOUNT, "garbled")

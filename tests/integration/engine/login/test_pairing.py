@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 
 async def test_the_qr_names_the_type_of_the_client(simulator: Simulator, tmp_path: Path) -> None:
-    await simulator.rules(qr_client_type=True)
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone, ACCOUNT)
 

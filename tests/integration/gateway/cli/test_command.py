@@ -225,17 +225,17 @@ def test_a_simulator_that_has_nothing_to_do(own_gateway: Gateway, tmp_path: Path
             say = start(own_gateway.data, "simulate", "say", TO, "15550100009", "x", key=None)
             assert said(say) == "The account has no linked device to receive it (409)"
             rules = ("simulate", "rules")
-            switch = start(own_gateway.data, *rules, TO, "qr_client_type=maybe", key=None)
-            assert said(switch).startswith("qr_client_type=maybe is not NAME=on")
+            switch = start(own_gateway.data, *rules, TO, "unknown_tags=maybe", key=None)
+            assert said(switch).startswith("unknown_tags=maybe is not NAME=on")
             change = start(own_gateway.data, "simulate", "version", "oldest", key=None)
             assert said(change).startswith("oldest is not current=")
             changes = ("current=2.3000.5", "oldest=none", "ends=4000000000")
             change = start(own_gateway.data, "simulate", "version", *changes, "--json", key=None)
             version = json.loads(change.communicate(timeout=60)[0])
             assert (version["current"], version["ends"]) == ("2.3000.5", 4e9)
-            for words, on in (((TO, "qr_client_type=on"), True), ((TO,), True), ((), False)):
+            for words, on in (((TO, "unknown_tags=on"), True), ((TO,), True), ((), False)):
                 shown = start(own_gateway.data, *rules, *words, "--json", key=None)
-                assert json.loads(shown.communicate(timeout=60)[0])["qr_client_type"] is on
+                assert json.loads(shown.communicate(timeout=60)[0])["unknown_tags"] is on
         finally:
             simulator.kill()
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simulator.phones.pairing import QR_PREFIX, ScanError
-from simulator.server.rules.properties import EVERYONE
 from simulator.wire.protocol import SERVER, Node, bytes_of
 
 if TYPE_CHECKING:
@@ -65,18 +64,14 @@ async def test_a_qr_without_the_type_of_its_client(
 ) -> None:
     device = new_device()
     qr = await device.register(client_type=client_type)
-    world.switches.turn(NUMBER, "qr_client_type", on=True)
     error = await failed(world, qr)
     assert (error.status, error.code) == (400, "bad_qr")
-    world.switches.turn(NUMBER, "qr_client_type", on=None)
-    await asyncio.gather(world.pairing.scan(NUMBER, qr), device.sign())
 
 
 @pytest.mark.parametrize("prefix", ["", QR_PREFIX])
 async def test_a_qr_is_read_with_its_prefix_and_without(
     world: World, new_device: Callable[[], Device], prefix: str
 ) -> None:
-    world.switches.turn(EVERYONE, "qr_client_type", on=True)
     device = new_device()
     qr = await device.register()
     await asyncio.gather(world.pairing.scan(NUMBER, prefix + qr), device.sign())

@@ -109,7 +109,7 @@ async def test_a_message_that_is_no_protobuf(
 async def test_an_unknown_tag_is_owed_an_answer_where_that_is_asked(
     device: Device, http: httpx.AsyncClient, owed: bool
 ) -> None:
-    await http.post("/answers", json={"unknown_tags": owed})
+    await http.post("/rules", json={"unknown_tags": owed})
     assert await fault(http, "unknown_tag") == 1
     stanza = await device.next("novelty")
     assert waiting(device) == (["novelty"] if owed else [])

@@ -12,6 +12,7 @@ from actors.connection.native.identities.addresses import Address
 from actors.connection.native.pairing.qr_pairing import (
     FIRST_QR,
     NEXT_QR,
+    QR_PREFIX,
     Keys,
     PairingRefused,
     prove,
@@ -113,9 +114,9 @@ def test_a_forged_pairing_is_refused_and_told(stanza: Node, code: str, error: st
 def test_qr_codes_name_the_refs_in_turn() -> None:
     refs = tuple(Node("ref", {}, f"2@ref{n}".encode()) for n in range(3))
     codes = list(qr_codes(Node("iq", {}, (Node("pair-device", {}, refs),)), KEYS))
-    assert [text.split(",")[0] for text, _ in codes] == ["2@ref0", "2@ref1", "2@ref2"]
+    assert [text.split(",")[0] for text, _ in codes] == [QR_PREFIX + f"2@ref{n}" for n in range(3)]
     assert [lifetime for _, lifetime in codes] == [FIRST_QR, NEXT_QR, NEXT_QR]
-    assert all(len(text.split(",")) == 4 for text, _ in codes)
+    assert [text.split(",")[4:] for text, _ in codes] == [["1"]] * 3
     assert list(qr_codes(Node("iq"), KEYS)) == []
 
 
@@ -123,4 +124,4 @@ def test_qr_codes_name_the_refs_in_turn() -> None:
 def test_a_ref_that_no_image_can_show_is_passed_over(ref: bytes) -> None:
     refs = (Node("ref", {}, ref), Node("ref", {}, b"2@ref"))
     codes = list(qr_codes(Node("iq", {}, (Node("pair-device", {}, refs),)), KEYS))
-    assert [text.split(",")[0] for text, _ in codes] == ["2@ref"]
+    assert [text.split(",")[0] for text, _ in codes] == [QR_PREFIX + "2@ref"]
