@@ -17,6 +17,7 @@ from actors.connection.native.identities.group_members import NotInGroup, Roster
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.receive import presence, receipts
 from actors.connection.native.receive.history_worker import History
+from actors.connection.native.receive.offline_queue import OfflineQueue
 from actors.connection.native.receive.pipeline import Receiver
 from actors.connection.native.receive.stanzas import Incoming
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
     from actors.connection.session.session import Session
 
 log = structlog.get_logger()
-
-OFFLINE_BATCH = 100
-"""Stanzas that waited while the device was away, asked for at a time."""
 
 UNANSWERED = frozenset(
     {"", "ack", "chatstate", "error", "failure", "ib", "iq", "presence", "success"}
@@ -137,6 +135,7 @@ class Linked:
             on_inbox=self._on_news,
             hold=hold,
         )
+        self._offline = OfflineQueue(socket)
         self._tasks: set[asyncio.Task[None]] = set()
         self._succeeded = asyncio.Event()
         self._logged_in = False
@@ -226,6 +225,8 @@ class Linked:
     async def _read(self) -> None:
         while True:
             stanza = await self._socket.receive()
+            if "offline" in stanza.attrs:
+                self._offline.arrived()
             if stanza.tag == "success":
                 self._succeeded.set()
                 self._start("login", self._log_in(stanza))
@@ -262,9 +263,13 @@ class Linked:
         await self._prekeys.keep_fresh()
 
     async def _information(self, stanza: Node) -> None:
-        if stanza.child("offline_preview") is not None:
-            batch = Node("offline_batch", {"count": str(OFFLINE_BATCH)})
-            await self._socket.send(Node("ib", {}, (batch,)))
+        preview = stanza.child("offline_preview")
+        if preview is not None:
+            count = preview.number("count")
+            if self._offline.announce(1 if count is None else count):
+                self._start("offline", self._offline.run())
+        if stanza.child("offline") is not None:
+            self._offline.ended()
         routing = stanza.child("edge_routing")
         if routing is not None:
             await login.note_routing(self._session, self._socket, routing.bytes_of("routing_info"))

@@ -16,6 +16,7 @@ from actors.connection.native.identities.addresses import Address
 from actors.connection.native.paired_client import Linked
 from actors.connection.native.pairing import unpaired_client
 from actors.connection.native.pairing.unpaired_client import Enrolment
+from actors.connection.native.receive.offline_queue import BATCH
 from actors.connection.native.send.resend import Resender
 from actors.connection.native.send.to_proto import Place, write
 from actors.connection.native.signal import prekey_bundles
@@ -209,6 +210,30 @@ async def test_a_retry_receipt_that_breaks_the_handler_is_refused(
         assert await wire.acknowledged(retry_receipt(own, prekey, CAROL)) == []
         assert wire.sent[-1].attrs["error"] == "500"
         assert wire.counts == {"receipt.retry": 1, "resend.refused": 1}
+
+
+async def test_the_queue_is_asked_for_to_its_end(session: Session) -> None:
+    """What came of it counts whatever it is; a queue without anything is not asked for."""
+    async with linked(session) as wire:
+
+        async def asked(count: int) -> None:
+            async with asyncio.timeout(2):  # less than the patience with a silent server
+                while len([one for one in wire.sent if one.tag == "ib"]) < count:
+                    wire.more.clear()
+                    await wire.more.wait()
+
+        for count in ("0", f"{BATCH + 1}"):
+            wire.coming.put_nowait(Node("ib", {}, (Node("offline_preview", {"count": count}),)))
+        await asked(1)
+        for number in range(BATCH):
+            tag = ("receipt", "notification", "call", "presence")[number % 4]
+            wire.coming.put_nowait(
+                Node(tag, {"id": f"{number}", "from": CAROL, "offline": "1", "t": "5"})
+            )
+        await asked(2)
+        wire.coming.put_nowait(Node("ib", {}, (Node("offline", {"count": f"{BATCH + 1}"}),)))
+        await wire.acknowledged(Node("call", {"id": "last", "from": CAROL}))
+        assert len([one for one in wire.sent if one.tag == "ib"]) == 2
 
 
 async def test_without_an_offer_to_pair_the_socket_ends(
