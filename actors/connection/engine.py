@@ -88,11 +88,16 @@ class EngineUnfit(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message to send. `chat` is a canonical address (`15550100002@s.whatsapp.net`)."""
+    """One message to send. `chat` is a canonical address (`15550100002@s.whatsapp.net`).
+
+    `at` is the time that an edit, a reaction or a vote bears, in seconds since the epoch: of two by one
+    person the later one counts. None is the time at which it leaves.
+    """
 
     message_id: str
     chat: str
     content: Content
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -285,7 +285,8 @@ class Sender:
         try:
             said = await self._said(job)
             began = time.monotonic()
-            at = await self._engine.send(Outgoing(job.message_id, job.chat, said))
+            outgoing = Outgoing(job.message_id, job.chat, said, job.said_at)
+            at = await self._engine.send(outgoing)
             measures.observe("teimoso_whatsapp_ack_seconds", time.monotonic() - began)
         except SendError:
             raise

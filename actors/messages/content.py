@@ -5,7 +5,8 @@ read by an engine, kept in the inbox, stored and shown. In between it is JSON (`
 that names its version, so that what one release wrote another either understands or refuses.
 
 Content says nothing of the envelope: chat, sender, time and id are beside it, and a `Target` names
-its author itself. So a group is another chat. A kind with a file names it by what it holds (`File`);
+its author itself. So a group is another chat. Reactions and votes alone bring a time, by which the last
+of a person is known; it is no part of what they say, and two of different times are equal. A kind with a file names it by what it holds (`File`);
 its bytes are in `actors.media`, and nowhere in the content.
 
 None of these may be logged.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 if TYPE_CHECKING:
@@ -162,11 +163,16 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """An empty `emoji` takes the sender's reaction back."""
+    """An empty `emoji` takes the sender's reaction back.
+
+    `at_ms` is the sender's time in milliseconds, where it is told: of two reactions by one person the
+    later one counts.
+    """
 
     type: ClassVar = "reaction"
     target: Target
     emoji: str
+    at_ms: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,12 +197,14 @@ class PollVote:
     """What its sender chooses in a poll, instead of what he chose before.
 
     `options` None: it could not be read. `secret` (hex) is the poll's, in a vote that is to be sent.
+    `at_ms` is the sender's time in milliseconds, where it is told: of two votes the later one counts.
     """
 
     type: ClassVar = "poll_vote"
     target: Target
     options: tuple[str, ...] | None = None
     secret: str | None = None
+    at_ms: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ shows, and an older one never replaces a newer.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from actors.messages.content import Change, Delete, Edit, PollVote, UnknownContent, pack
+from actors.messages.content import Change, Delete, Edit, PollVote, Reaction, UnknownContent, pack
 from actors.state.documents import JOBS, MESSAGES, Document, Write
 from actors.state.events.derivation import of_message
 from actors.state.fields import is_ahead
@@ -66,6 +66,8 @@ def changing(record: Record) -> list[Write]:
     change = _change(record)
     if change is None or record.status not in PROVEN:
         return []
+    if isinstance(change, Reaction | PollVote):
+        change = replace(change, at_ms=int(record.said_at * 1000))
     return [
         noting(
             record.connection,

@@ -132,6 +132,11 @@ class Record:
         return None if self.redacted else _said(self.content, self.text)
 
     @property
+    def said_at(self) -> float:
+        """The time that the message bears for others, the same at each attempt."""
+        return _said_at(self.accepted_at, self.send_at)
+
+    @property
     def changed_at(self) -> float:
         """When its status changed last."""
         return max([self.accepted_at, *self.times.values()])
@@ -139,7 +144,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One attempt to make. `attempts` counts it in, and no attempt that a crash cut off."""
+    """One attempt to make. `attempts` counts it in, and no attempt that a crash cut off.
+
+    `said_at` is that of its record.
+    """
 
     id: str
     message_id: str
@@ -149,6 +157,7 @@ class Job:
     attempts: int
     crashes: int = 0
     content: str = field(default="", repr=False)
+    said_at: float | None = None
 
     @property
     def said(self) -> Content:
@@ -281,7 +290,7 @@ def own_id(connection: str, id: str) -> str:  # noqa: A002 - the field's word
 
 def job_of(connection: str, row: Sequence[Any]) -> Job:
     """Decode what a claim hands out (`job` in `scripts/claims.lua`)."""
-    message_id, chat, type_, text, content, attempts, cut, crashes, _ = row
+    message_id, chat, type_, text, content, attempts, cut, crashes, _, accepted_at, send_at = row
     return Job(
         id=api_id(connection, message_id),
         message_id=message_id,
@@ -291,6 +300,7 @@ def job_of(connection: str, row: Sequence[Any]) -> Job:
         attempts=int(attempts) - int(cut or 0),
         crashes=int(crashes or 0),
         content=content or "",
+        said_at=_said_at(float(accepted_at), _time(send_at)),
     )
 
 
@@ -323,6 +333,11 @@ def record_of(connection: str, message_id: str, fields: Mapping[str, str]) -> Re
         content=fields.get("content") or "",
         redacted=fields.get("redacted") == "1",
     )
+
+
+def _said_at(accepted_at: float, send_at: float | None) -> float:
+    """The time of acceptance, or `send_at` where that is later."""
+    return max(accepted_at, send_at or 0.0)
 
 
 def _said(content: str, text: str) -> Content:

@@ -51,7 +51,7 @@ class Asking:
         place = Place(
             str(chat),
             str(self.people.account),
-            time.time(),
+            time.time() if message.at is None else message.at,
             None if lid is None else str(lid.canonical),
         )
         sent = await self._sent(self._jid(chat), write(said, place))

@@ -2,7 +2,7 @@
 
 local function job(id)
     local record = call('HMGET', message(id), 'chat', 'type', 'text', 'content', 'attempts',
-        'cut', 'crashes', 'tries')
+        'cut', 'crashes', 'tries', 'accepted_at', 'send_at')
     table.insert(record, 1, id)
     return record
 end

@@ -5,6 +5,8 @@ The changes of a message stand in its document under ``changes``, beside what it
     ``reactions`` by who reacted (`ME`, or an address): ``emoji`` ``at`` ``message_id``; one that was
     taken back stays with an empty ``emoji``, so that an older one does not come back
     ``votes`` of a poll by who voted: ``options`` ``at`` ``message_id``, the last of each
+    both with ``at_ms``, their sender's time in milliseconds, where it is told: it says which is the last,
+    since WhatsApp's own times are whole seconds
     ``edits`` the newest `EDITS` in the order of their time: ``text`` ``at`` ``message_id``
     ``deleted`` ``at`` ``message_id``; what the message said, its file, and its other changes, are gone
     then
@@ -142,6 +144,8 @@ def _edits(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _with(
     before: Mapping[str, Any], change: Change, who: str, when: dict[str, Any]
 ) -> dict[str, Any]:
+    if isinstance(change, Reaction | PollVote) and change.at_ms is not None:
+        when = {**when, "at_ms": change.at_ms}
     if isinstance(change, Reaction):
         news: dict[str, Any] = {"reactions": {who: {"emoji": change.emoji, **when}}}
     elif isinstance(change, PollVote):
@@ -173,7 +177,8 @@ def _changes(
 
 
 def _when(noted: Mapping[str, Any]) -> tuple[float, str]:
-    return noted["at"], noted["message_id"]
+    at_ms = noted.get("at_ms")
+    return noted["at"] if at_ms is None else at_ms / 1000, noted["message_id"]
 
 
 def _later(one: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from actors.connection.native.media.cipher import KINDS
 from actors.connection.native.media.message_part import media_of
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.poll_votes import chosen
+from actors.connection.native.transport.nodes import MAX_NUMBER
 from actors.messages.content import (
     MINTED,
     Card,
@@ -145,7 +146,8 @@ def _reaction(received: Received, scene: Scene) -> Content | None:
     part = received.message.reactionMessage
     if len(part.text) > LONGEST_EMOJI:
         raise Forged
-    return Reaction(scene.target(part.key.id, scene.author(part.key)), part.text)
+    target = scene.target(part.key.id, scene.author(part.key))
+    return Reaction(target, part.text, _milliseconds(part))
 
 
 def _vote(received: Received, scene: Scene) -> Content | None:
@@ -154,7 +156,7 @@ def _vote(received: Received, scene: Scene) -> Content | None:
     number = part.pollCreationMessageKey.id
     target, poll = scene.target(number, author), scene.poll(author, number)
     if poll is None:
-        return PollVote(target)
+        return PollVote(target, at_ms=_milliseconds(part))
     options = chosen(
         part.vote,
         poll_id=number,
@@ -163,7 +165,13 @@ def _vote(received: Received, scene: Scene) -> Content | None:
         authors=scene.names(author),
         voters=scene.names(scene.sender),
     )
-    return PollVote(target, options)
+    return PollVote(target, options, at_ms=_milliseconds(part))
+
+
+def _milliseconds(part: Any) -> int | None:
+    """The time that the sender gives a reaction or a vote; None for what is none."""
+    told: int = part.senderTimestampMs
+    return told if 0 < told <= MAX_NUMBER * 1000 else None
 
 
 def _edit(received: Received, scene: Scene) -> Content | None:

@@ -179,7 +179,7 @@ class GroupSender:
         place = Place(
             str(chat),
             str(account),
-            self._clock(),
+            self._clock() if outgoing.at is None else outgoing.at,
             named=lambda person: str(self._named(Address.parse(person), roster)),
         )
         message = write(outgoing.content, place, upload)

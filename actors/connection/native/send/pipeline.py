@@ -102,7 +102,7 @@ class Sender:
         place = Place(
             str(chat),
             str(self._people.account),
-            self._clock(),
+            self._clock() if outgoing.at is None else outgoing.at,
             None if lid is None else str(lid.canonical),
         )
         message = write(outgoing.content, place, upload)

@@ -16,6 +16,7 @@ import pytest
 
 from actors.connection.engine import Outgoing, SendError
 from actors.connection.native import SESSION_FILE, renew_session
+from actors.connection.native.transport.nodes import proto
 from actors.messages.content import Delete, Edit, Quote, Reaction, Target, Text, decode
 from tests.integration.engine.simulated import (
     ACCOUNT,
@@ -273,7 +274,10 @@ async def test_what_is_done_to_messages_of_a_group(simulator: Simulator, tmp_pat
             Edit(Target(message_id(1), None), "second"),
         ]
         for number, said in enumerate(ours, 2):
-            await phone.engine.send(Outgoing(message_id(number), group, said))
+            await phone.engine.send(Outgoing(message_id(number), group, said, 5.25))
+        plaintext = phone.engine._session.sent_plaintext(group, message_id(2))
+        sent = proto.Message.FromString(plaintext)
+        assert sent.reactionMessage.senderTimestampMs == 5250
         await until(partial(_kinds, simulator, ANN, group, 4))
         reaction, reply, edit = [
             one for one in await simulator.inbox(ANN) if one["from"] == ACCOUNT

@@ -110,6 +110,7 @@ async def test_an_engine_that_breaks_loses_nothing(served: Served) -> None:
     assert (record.error, record.uncertain) == ("RuntimeError", True)
     await served.becomes(record, "sent")
     assert [message.message_id for message in served.engine.sent] == [record.message_id] * 2
+    assert [message.at for message in served.engine.sent] == [record.accepted_at] * 2
 
 
 async def test_what_changes_a_message_that_died_dies_with_it(served: Served) -> None:

@@ -3,14 +3,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from actors.messages.content import PollVote, Reaction, Target, encode
 from actors.queue import mirror
 from actors.queue.records import Record
 from actors.state.documents import JOBS, MESSAGES
+from actors.state.messages.changes import target_id
 from actors.state.sqlite.store import SqliteDocuments
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+ANA = "15550100002@s.whatsapp.net"
 RECORD = Record(
     id="shop.3EB0000000000000000001",
     message_id="3EB0000000000000000001",
@@ -55,6 +60,28 @@ async def test_a_message_is_listed_by_acceptance_with_a_time_per_status(tmp_path
     assert document["at"] == 10.0
     assert (document["queued_at"], document["sending_at"], document["sent_at"]) == (10, 11, 12)
     assert "read_at" not in document
+
+
+@pytest.mark.parametrize(("send_at", "at_ms"), [(None, 10_250), (9.0, 10_250), (11.5, 11_500)])
+@pytest.mark.parametrize(
+    "change", [Reaction(Target("A", ANA), "+"), PollVote(Target("A", ANA), ("yes",))]
+)
+async def test_a_reaction_or_a_vote_is_noted_with_the_time_that_it_bears(
+    tmp_path: Path, change: Reaction | PollVote, send_at: float | None, at_ms: int
+) -> None:
+    """That of its acceptance, whenever WhatsApp had it: others compare by it, and so does the document."""
+    record = replace(
+        RECORD, accepted_at=10.25, send_at=send_at, type=change.type, content=encode(change)
+    )
+    documents = SqliteDocuments(tmp_path / "state.sqlite3")
+    try:
+        await documents.batch(mirror.writes([record]))
+        target = await documents.get(MESSAGES, target_id("shop", ANA, change.target))
+    finally:
+        await documents.close()
+    assert target is not None
+    ((_, noted),) = next(iter(target["changes"].values())).items()
+    assert (noted["at"], noted["at_ms"]) == (12.0, at_ms)
 
 
 async def test_a_job_has_neither_text_nor_chat(tmp_path: Path) -> None:

@@ -104,6 +104,39 @@ def test_the_last_vote_of_each_counts_in_any_order() -> None:
     assert all(Store(*order).same(expected) for order in permutations(VOTES))
 
 
+SOON = (
+    HELLO,
+    *(
+        came(number, said, at=HELLO.at + 1)
+        for number, said in (
+            # In the order in which they arrived, which is not that in which they were said.
+            (1, Reaction(ITS, "later", at_ms=1_764_000_000_900)),
+            (2, Reaction(ITS, "first", at_ms=1_764_000_000_100)),
+            (3, PollVote(ITS, ("later",), at_ms=1_764_000_000_900)),
+            (4, PollVote(ITS, ("first",), at_ms=1_764_000_000_100)),
+        )
+    ),
+)
+
+
+def test_of_two_within_one_second_the_later_one_counts_in_any_order() -> None:
+    """WhatsApp tells whole seconds; the sender's own time says which it is."""
+    expected = Store(*SOON)
+    changes = expected[ITS]["changes"]
+    assert reactions(expected[ITS]) == {ANA: "later"}
+    assert {who: one["options"] for who, one in changes["votes"].items()} == {ANA: ["later"]}
+    assert all(Store(*order).same(expected) for order in permutations(SOON))
+
+
+def test_one_without_a_time_of_its_own_is_as_late_as_whatsapp_says() -> None:
+    """As all that an older release noted."""
+    timed = came(1, Reaction(ITS, "timed", at_ms=int((HELLO.at + 5) * 1000)))
+    for seconds, last in ((4, "timed"), (6, "bare")):
+        bare = came(2, Reaction(ITS, "bare"), at=HELLO.at + seconds)
+        for order in ((timed, bare), (bare, timed)):
+            assert reactions(Store(HELLO, *order)[ITS]) == {ANA: last}
+
+
 def test_what_a_message_is_after_its_changes() -> None:
     document = Store(*TALK)[ITS]
     assert document["text"] == "hello", "what it first said stays"

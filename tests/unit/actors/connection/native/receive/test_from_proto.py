@@ -232,6 +232,31 @@ def test_what_nobody_may(judge: Judge, message: dict[str, Any], sender: str) -> 
         said(judge, message, scene(sender=sender))
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("1764000000250", 1764000000250),
+        ("0", None),
+        ("-5", None),
+        (f"{2**63 - 1}", None),
+        (None, None),
+    ],
+)
+def test_the_time_that_a_reaction_or_a_vote_bears(
+    judge: Judge, told: str | None, expected: int | None
+) -> None:
+    """In milliseconds; what is no time of this millennium is none."""
+    time = {} if told is None else {"senderTimestampMS": told}
+    parts: list[dict[str, Any]] = [
+        {"reactionMessage": {"key": key("A", own=True), "text": "+", **time}},
+        {"pollUpdateMessage": {"pollCreationMessageKey": key("A", own=True), **time}},
+    ]
+    for message in parts:
+        found = said(judge, message, scene())
+        assert isinstance(found, Reaction | PollVote)
+        assert found.at_ms == expected
+
+
 def test_in_a_group_the_author_is_named(judge: Judge) -> None:
     group = scene(sender=ANA, chat=GROUP)
     named = reaction(key("A", own=False, participant=BEN))

@@ -16,7 +16,7 @@ from actors.connection.native.identities.devices import Devices
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.send.pipeline import Sender
 from actors.connection.native.transport.nodes import Node, proto
-from actors.messages.content import Text
+from actors.messages.content import Reaction, Target, Text
 from tests.unit.actors.connection.native.resending import (
     ACCOUNT,
     CAROL,
@@ -95,6 +95,18 @@ async def test_a_copy_for_the_own_phone_alone_is_no_send(world: World) -> None:
         await (await sender(world, wire)).send(Outgoing("3EB1", CAROL, Text("hi")))
     assert (failed.value.code, failed.value.permanent) == ("no_devices", False)
     assert wire.sent == []
+
+
+@pytest.mark.parametrize("at", [5.25, None])
+async def test_a_reaction_bears_the_time_that_it_is_given(world: World, at: float | None) -> None:
+    """At each attempt the same; else that at which it leaves."""
+    sending, now = await sender(world, Acknowledging(world)), time.time() - 5
+    sending._clock = lambda: now
+    await sending.send(Outgoing("3EB1", CAROL, Reaction(Target("A", CAROL), "+"), at))
+    plaintext = world.session.sent_plaintext(CAROL, "3EB1")
+    assert plaintext is not None
+    sent: Any = proto.Message.FromString(plaintext)
+    assert sent.reactionMessage.senderTimestampMs == int((at or now) * 1000)
 
 
 async def test_a_session_that_goes_meanwhile_is_set_up_anew(world: World) -> None:

@@ -1,0 +1,62 @@
+"""What the library is asked to send."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.connection.engine import Outgoing
+from actors.connection.native.identities.addresses import Address
+from actors.connection.native.transport.nodes import proto
+from actors.connection.whatsmeow.requests import Asking
+from actors.messages.content import PollVote, Reaction, Target
+
+if TYPE_CHECKING:
+    from actors.messages.content import Content
+
+CHAT = "15550100002@s.whatsapp.net"
+TARGET = Target("A", CHAT)
+
+
+class Library:
+    """Acknowledges what it is to send, and keeps its plaintext."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    async def answer(self, _function: str, *arguments: Any) -> bytes:
+        self.sent.append(proto.Message.FromString(arguments[2]))
+        return b""
+
+    def FromString(self, _data: bytes) -> Any:  # noqa: N802 - the name that protobuf gives it
+        return SimpleNamespace(Error="", SendResponse=SimpleNamespace(Timestamp=7, ID="B"))
+
+    def SerializeToString(self) -> bytes:  # noqa: N802
+        return b""
+
+
+@pytest.mark.parametrize("at", [5.25, None])
+@pytest.mark.parametrize(
+    "said", [Reaction(TARGET, "+"), PollVote(TARGET, ("yes",), secret="ab" * 32)]
+)
+async def test_a_reaction_or_a_vote_bears_the_time_that_it_is_given(
+    said: Content, at: float | None
+) -> None:
+    """At each attempt the same; else that at which it leaves."""
+    library: Any = Library()
+    account = Address.parse("15550100001@s.whatsapp.net")
+    people: Any = SimpleNamespace(canonical=lambda one: one, account=account, lid=None)
+    events = SimpleNamespace(JID=lambda **_: library, SendMessageReturnFunction=library)
+    known: Any = SimpleNamespace(theirs=lambda _: None)
+    asking = Asking(library, people, known, events, lambda _: None, 5.0)
+    before = int(time.time() * 1000)
+    await asking.send(Outgoing("3EB1", CHAT, said, at))
+    (sent,) = library.sent
+    part = sent.reactionMessage if isinstance(said, Reaction) else sent.pollUpdateMessage
+    if at is None:
+        assert before <= part.senderTimestampMs <= int(time.time() * 1000)
+    else:
+        assert part.senderTimestampMs == 5250
