@@ -12,6 +12,7 @@ from actors.connection.engine import UNSUPPORTED
 from actors.connection.native.identities.addresses import GROUP, Address
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.from_proto import Forged, Scene, content_of
+from actors.connection.native.receive.message_source import is_list
 from actors.connection.native.transport.nodes import MalformedMessage
 from actors.connection.session.polls import PollKeys
 from actors.messages.content import Change, Media, Poll, encode, is_plain, text_of
@@ -209,6 +210,9 @@ class Incoming:
         """Whether somebody's other address is news, the chat and who wrote; None for no chat."""
         source = info.MessageSource
         chat, sender = address(source.Chat), address(source.Sender)
+        if is_list(chat) and not source.IsFromMe:
+            # It is said in the chat with its sender, as WhatsApp's clients show it.
+            chat = sender
         if not info.ID or not sender.is_person or not (chat.is_person or chat.server == GROUP):
             return None
         learned = self._learn(source)

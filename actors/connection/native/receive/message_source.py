@@ -42,7 +42,7 @@ def source_of(stanza: Node, people: People) -> Source | None:
     origin = parse_optional(stanza.attrs.get("from"))
     if origin is None:
         raise Unparseable
-    if origin.server == GROUP or (origin.server == BROADCAST and origin.user != STATUS):
+    if origin.server == GROUP or is_list(origin):
         sender = parse_optional(stanza.attrs.get("participant"))
         if sender is None or not sender.is_person:
             raise Unparseable
@@ -56,3 +56,8 @@ def source_of(stanza: Node, people: People) -> Source | None:
         return Source(people.canonical(origin), origin, from_me=False)
     recipient = parse_optional(stanza.attrs.get("recipient")) or origin
     return Source(people.canonical(recipient), origin, from_me=True)
+
+
+def is_list(address: Address) -> bool:
+    """Whether the address is that of somebody's broadcast list."""
+    return address.server == BROADCAST and address.user != STATUS

@@ -77,6 +77,22 @@ async def test_a_message_that_comes_twice_is_there_once(
     assert (one.chat, one.text, one.at, one.push_name) == (FRIEND, "hi", 1_800_000_000, "Ana")
 
 
+async def test_what_a_contact_sends_by_a_list_is_said_in_the_chat_with_them(
+    session: Session, incoming: Incoming
+) -> None:
+    """A status update is not, nor what another own device sends to a list."""
+    for number, chat, own in (
+        ("LIST", "1764000000@broadcast", False),
+        ("STATUS", "status@broadcast", False),
+        ("OWN", "1764000000@broadcast", True),
+    ):
+        by = vars(source(Chat=jid(chat), IsFromMe=own))
+        async with session.transaction():
+            incoming.take(message(number, proto.Message(conversation="to many"), **by))
+    (one,) = session.pending("message", 9)
+    assert (one.message_id, one.chat, one.sender) == ("LIST", FRIEND, FRIEND)
+
+
 async def test_what_no_person_said_shows_nothing(session: Session, incoming: Incoming) -> None:
     key = proto.Message()
     key.senderKeyDistributionMessage.groupId = "120363000000000001@g.us"

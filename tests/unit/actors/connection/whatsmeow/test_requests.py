@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -46,14 +46,12 @@ async def test_a_reaction_or_a_vote_bears_the_time_that_it_is_given(
     said: Content, at: float | None
 ) -> None:
     """At each attempt the same; else that at which it leaves."""
-    library = Library()
+    library: Any = Library()
     account = Address.parse("15550100001@s.whatsapp.net")
-    people = SimpleNamespace(canonical=lambda one: one, account=account, lid=None)
+    people: Any = SimpleNamespace(canonical=lambda one: one, account=account, lid=None)
     events = SimpleNamespace(JID=lambda **_: library, SendMessageReturnFunction=library)
-    known = SimpleNamespace(theirs=lambda _: None)
-    asking = Asking(
-        *(cast("Any", one) for one in (library, people, known, events)), lambda _: None, 5.0
-    )
+    known: Any = SimpleNamespace(theirs=lambda _: None)
+    asking = Asking(library, people, known, events, lambda _: None, 5.0)
     before = int(time.time() * 1000)
     await asking.send(Outgoing("3EB1", CHAT, said, at))
     (sent,) = library.sent

@@ -6,7 +6,6 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
-from actors.connection.native.receive import offline_queue
 from actors.connection.native.receive.offline_queue import BATCH, OfflineQueue
 
 if TYPE_CHECKING:
@@ -19,10 +18,10 @@ if TYPE_CHECKING:
 class Server:
     """Hands out a batch each time it is asked; `late` leaves the first questions unanswered."""
 
-    def __init__(self, count: int, late: int = 0) -> None:
+    def __init__(self, count: int, late: int = 0, patience: float = 0.02) -> None:
         self.left, self.late = count, late
         self.asked = 0
-        self.queue = OfflineQueue(cast("Socket", self), patience=0.02)
+        self.queue = OfflineQueue(cast("Socket", self), patience=patience)
 
     async def send(self, node: Node) -> None:
         (batch,) = node.children("offline_batch")
@@ -40,8 +39,9 @@ class Server:
 
 
 async def test_all_of_it_is_asked_for_batch_by_batch() -> None:
+    """At once where a batch is whole, without waiting for silence."""
     for count, questions in ((1, 1), (BATCH, 1), (BATCH + 1, 2), (5 * BATCH, 5)):
-        server = Server(count)
+        server = Server(count, patience=60)
         await server.hand_out(count)
         assert (server.left, server.asked) == (0, questions)
 
@@ -62,7 +62,7 @@ async def test_a_question_that_was_lost_is_repeated_more_and_more_rarely(
         waits.append(seconds)
         return timeout(seconds)
 
-    monkeypatch.setattr(offline_queue.asyncio, "timeout", noted)
+    monkeypatch.setattr(asyncio, "timeout", noted)
     server = Server(7, late=3)
     await server.hand_out(7)
     assert (server.left, server.asked) == (0, 4)
