@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from actors.config.sources import resolve_settings
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import EngineEvents
 from actors.connection.native.identities.addresses import Address
@@ -25,6 +26,7 @@ from actors.connection.native.transport.nodes import Node
 from actors.connection.native.transport.socket import ConnectionLost, Socket
 from actors.connection.pairing_window import Offering
 from actors.connection.session.session import Session
+from actors.connection.whatsapp_version import Versions
 from actors.messages.content import Text
 
 if TYPE_CHECKING:
@@ -118,17 +120,20 @@ async def credentials(other: Session) -> tuple[Credentials, tuple[int, bytes]]:
 
 
 @asynccontextmanager
-async def linked(session: Session) -> AsyncIterator[Wire]:
+async def linked(
+    session: Session, versions: Versions | None = None, events: EngineEvents | None = None
+) -> AsyncIterator[Wire]:
     wire = Wire()
     part = Linked(
         session,
         cast("Socket", wire),
         Address.parse(DEVICE),
         None,
-        EngineEvents(),
+        events or EngineEvents(),
         ack_timeout=1,
         signed_prekey_age=1e9,
         counts=wire.counts,
+        versions=versions or Versions(resolve_settings()),
     )
     running = asyncio.create_task(part.run())
     try:
@@ -186,6 +191,19 @@ async def test_every_other_stanza_is_answered(
         assert await wire.acknowledged(Node(tag, {"id": "A", "from": CAROL, "type": "x"})) == []
         named = {"class": tag, "id": "A", "to": CAROL, "type": "x"}
         assert wire.sent == [Node("ack", named if error is None else {**named, "error": error})]
+
+
+async def test_the_end_of_the_announced_version_is_reported(
+    session: Session, tmp_path: Path
+) -> None:
+    versions = Versions(resolve_settings(data=tmp_path, whatsapp_version="2.3000.7"))
+    await versions.announced()
+    told: asyncio.Queue[float | None] = asyncio.Queue()
+    events = EngineEvents(on_version_end=told.put)
+    async with linked(session, versions, events) as wire, asyncio.timeout(10):
+        for attrs, end in (({"t": "2000000900"}, 2e9 + 900), ({"t": "x"}, 2e9 + 900), ({}, None)):
+            wire.coming.put_nowait(Node("ib", {}, (Node("client_expiration", attrs),)))
+            assert await told.get() == end
 
 
 async def test_forged_keys_in_a_retry_receipt_end_nothing(session: Session, other: Session) -> None:
