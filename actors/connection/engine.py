@@ -212,7 +212,10 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Qr:
-    """What a phone has to scan: the string that the QR image encodes, and when it expires."""
+    """What a phone has to scan: the string that the QR image encodes, and when it expires.
+
+    Since 2026 it begins with ``https://wa.me/settings/linked_devices#``. It holds a secret.
+    """
 
     text: str = field(repr=False)
     expires_at: float

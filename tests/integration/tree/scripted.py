@@ -58,8 +58,10 @@ class ScriptedEngine:
         self.answer: Callable[[Outgoing], Awaitable[float]] = self._acknowledge
         self._causes: asyncio.Queue[Cause] = asyncio.Queue()
 
-    def close_socket(self, kind: Kind, until: float | None = None) -> None:
-        self._causes.put_nowait(Cause(kind, until=until))
+    def close_socket(
+        self, kind: Kind, until: float | None = None, stanza: str | None = None
+    ) -> None:
+        self._causes.put_nowait(Cause(kind, until=until, stanza=stanza))
 
     async def run(self) -> Cause:
         self.runs.append(time.monotonic())

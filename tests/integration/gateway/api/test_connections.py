@@ -157,7 +157,7 @@ async def test_the_qr_comes_in_three_forms(api: Api, leases: Leases) -> None:
     assert (nothing.status_code, nothing.json()["code"]) == (409, "nothing_to_scan")
     assert nothing.json()["state"] == "connecting"
     lease = await leases.take(pair, OWNER)
-    text = "2@" + "a" * 200 + ",b,c,d"
+    text = "https://wa.me/settings/linked_devices#2@" + "a" * 200 + ",b,c,d,1"
     await leases.report(
         pair,
         lease.epoch,

@@ -12,6 +12,7 @@ import pytest
 from actors.connection.causes import Kind
 from actors.connection.engine import Qr
 from actors.connection.timings import Pace
+from actors.metrics.counters import measures
 from tests.integration.tree.scripted import ACCOUNT, ScriptedEngine
 from tests.waiting import eventually
 
@@ -183,6 +184,26 @@ async def test_a_cause_that_ends_it(
     lease = await served.leases.read("shop")
     assert lease is not None
     assert (lease.state, lease.cause, lease.owner) == (state, cause, None)
+
+
+async def test_a_stanza_that_was_not_answered_is_counted_by_its_class(served: Served) -> None:
+    def counted() -> float:
+        labels = {"stanza": "receipt"}
+        found = [
+            value
+            for name, seen, value in measures.samples
+            if (name, seen) == ("teimoso_stanzas_unanswered", labels)
+        ]
+        return sum(value for value in found if isinstance(value, (int, float)))
+
+    before = counted()
+    await served.begin()
+    await served.state("open")
+    served.engine.close_socket(Kind.NETWORK, stanza="receipt/retry")
+    await eventually("it is counted", lambda: counted() == before + 1, 10)
+    served.engine.close_socket(Kind.NETWORK)
+    await eventually("it went on", lambda: len(served.engine.runs) >= 3, 10)
+    assert counted() == before + 1
 
 
 async def test_the_end_of_the_announced_version_is_in_the_lease(served: Served) -> None:

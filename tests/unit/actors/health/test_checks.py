@@ -123,14 +123,9 @@ def test_a_reason_names_the_connection_it_is_about() -> None:
     ("seen", "sentence"),
     [
         (Seen("running", "failed", cause="banned"), "WhatsApp banned the account."),
-        (Seen("running", "failed", cause="locked"), "its keys are kept."),
         (
-            Seen("running", "failed", cause="passkey_required"),
-            "create it with the engine whatsmeow",
-        ),
-        (
-            Seen("running", "failed", cause="pairing_refresh_unsupported"),
-            "with the engine whatsmeow",
+            Seen("running", "failed", cause="locked"),
+            "WhatsApp locked the account. Open WhatsApp on",
         ),
         (Seen("running", "failed", cause="PermissionError"), "The connection is failed: Permi"),
         (Seen("running", "failed"), "The connection is failed."),
@@ -146,6 +141,13 @@ def test_a_reason_names_the_connection_it_is_about() -> None:
 def test_a_reason_says_what_happened_and_what_to_do(seen: Seen, sentence: str) -> None:
     [found] = judge(replace(WELL, connections=four(shop=seen)), THRESHOLDS).reasons
     assert sentence in found.detail
+
+
+@pytest.mark.parametrize("cause", ["passkey_required", "pairing_refresh_unsupported"])
+def test_a_pairing_that_the_engine_cannot_end_names_the_other_one(cause: str) -> None:
+    connections = four(shop=Seen("running", "failed", cause=cause))
+    [found] = judge(replace(WELL, connections=connections), THRESHOLDS).reasons
+    assert "create it with the engine whatsmeow" in found.detail
 
 
 @pytest.mark.parametrize(
