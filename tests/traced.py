@@ -11,8 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-_NUMBERS = re.compile(r'(?<![~.\d])[0-9]{5,}(?!\.\d)|"[^"]*\s[^"]*"')
-"""Five digits in a row that are no size and no second; a text of several words."""
+_SHOWN = re.compile(
+    r"~\d+|#\d+|\d{1,4}|604800|7776000|86400"  # sizes, ids, numbers and the durations of the list
+    r"|\d{1,2}(\.\d{1,2}){1,2}"  # fields of the client payload
+    r"|@?[a-z.]{2,16}(:\d+(\.\d{1,3})?)?|status@broadcast"  # addresses
+    r"|(?!.*\d{5})[A-Za-z?][A-Za-z0-9:._-]{0,47}"  # words
+)
+"""All that a string of a trace may be; a version is WhatsApp's and in public."""
+
+_NUMBERS = frozenset({"at", "times", "more", "dropped", "part", "trace", "?"})
+"""Fields that count something of the trace itself."""
 
 
 def files(trace: Path) -> list[Path]:
@@ -37,16 +45,13 @@ def stanzas(trace: Path, direction: str, tag: str, **attrs: str) -> list[dict[st
 
 
 def leaks(trace: Path, secrets: Iterable[str | bytes]) -> list[str]:
-    """Secrets that are in the trace, in any spelling, and other things that look like one."""
-    found = []
-    for file in files(trace):
-        text = file.read_text().lower()
-        found += [word for secret in secrets for word in spellings(secret) if word.lower() in text]
-        for line in file.read_text().splitlines():
-            read = json.loads(line)
-            read.get("payload", {}).pop("version", None)  # WhatsApp's, in public
-            found += _NUMBERS.findall(json.dumps(read, separators=(",", ":")))
-    return found
+    """Secrets that are in the trace, in any spelling, and strings that a trace has no place for."""
+    strings = {text for file in files(trace) for text in _strings(file)}
+    found = [text for text in sorted(strings) if not _SHOWN.fullmatch(text)]
+    page = "\n".join(strings).lower()
+    return found + [
+        word for secret in secrets for word in spellings(secret) if word.lower() in page
+    ]
 
 
 def spellings(secret: str | bytes) -> Iterator[str]:
@@ -56,3 +61,25 @@ def spellings(secret: str | bytes) -> Iterator[str]:
         yield secret.hex()
         yield base64.b64encode(secret).decode().rstrip("=")
         yield base64.urlsafe_b64encode(secret).decode().rstrip("=")
+
+
+def _strings(file: Path) -> Iterator[str]:
+    """Names and values of all lines; numbers too, but for those that count lines and parts."""
+
+    def walk(value: object) -> Iterator[str]:
+        if isinstance(value, dict):
+            for name, each in value.items():
+                yield name
+                if name not in _NUMBERS or not isinstance(each, int | float):
+                    yield from walk(each)
+        elif isinstance(value, list):
+            for each in value:
+                yield from walk(each)
+        else:
+            yield str(value)
+
+    for line in file.read_text().splitlines():
+        read = json.loads(line)
+        read.pop("began", None)
+        read.get("payload", {}).pop("version", None)
+        yield from walk(read)

@@ -112,6 +112,23 @@ def test_what_comes_out_of_a_persons_stanza_is_of_the_list(node: Made, sent: boo
             assert value in known or NUMBERED.fullmatch(value), (part["tag"], name, value)
 
 
+@pytest.mark.parametrize(("tag", "name"), sorted(allow_list.WORDS | allow_list.NUMBERS))
+@pytest.mark.parametrize("stanza", ["message", "iq", "notification"])
+def test_a_person_cannot_use_a_place_of_the_servers(stanza: str, tag: str, name: str) -> None:
+    """Not even where one of the server's words, or a number, is expected."""
+    node = Made(stanza, {"from": "15550100002@s.whatsapp.net"}, [Made(tag, {name: "zqword"})])
+    assert "zqword" not in json.dumps(Shaper().shape(node, sent=False))
+    node = Made(stanza, {"from": "15550100002@s.whatsapp.net"}, [Made(tag, {name: "137"})])
+    assert "137" not in json.dumps(Shaper().shape(node, sent=False))
+
+
+@pytest.mark.parametrize("value", ["op15550100002", "op 1", "1op", "ŵ", "x" * 49, "op\n", ""])
+def test_what_is_no_word_does_not_come_out_of_the_servers_stanzas(value: str) -> None:
+    node = Made("ib", {}, [Made("update", {"op_name": value}), Made(value or "x", {value: "1"})])
+    for part in parts(Shaper().shape(node, sent=False)):
+        assert value not in {part["tag"], *part.get("attrs", {}), *part.get("attrs", {}).values()}
+
+
 SIZE = re.compile(r"~\d+")
 _SERVERS = "|".join(map(re.escape, sorted(allow_list.SERVERS)))
 NUMBERED = re.compile(
