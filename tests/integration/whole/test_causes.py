@@ -212,6 +212,18 @@ def test_outdated_goes_on_once_another_version_is_announced(instance: Instance) 
     assert told.returncode == 0, told.stderr
     becomes(instance, "open", None)
     assert instance.simulator.get(f"/accounts/{ACCOUNT}").json()["version"] == newer
+    told = instance.teimoso("settings", "set", "WHATSAPP_VERSION=")
+    assert told.returncode == 0, told.stderr
+    fault(instance, "drop")
+    until(
+        "the version of WhatsApp's page is announced",
+        lambda: (
+            instance.simulator.get(f"/accounts/{ACCOUNT}").json()["version"]
+            == instance.simulator.get("/version").json()["current"]
+        ),
+        20,
+    )
+    becomes(instance, "open", None)
 
 
 def test_a_session_that_whatsapp_does_not_know_stops(instance: Instance) -> None:

@@ -56,6 +56,11 @@ class Relay:
         """From now on nothing comes through, and no connection is closed."""
         os.kill(self.process.pid, signal.SIGSTOP)
 
+    def end(self) -> None:
+        """Both ends are told that the connection is over: the simulator waits for no answer."""
+        self.process.kill()
+        self.process.communicate()
+
 
 @contextmanager
 def relay(simulator: Simulator) -> Iterator[Relay]:
@@ -63,8 +68,7 @@ def relay(simulator: Simulator) -> Iterator[Relay]:
     try:
         yield started
     finally:
-        started.process.kill()
-        started.process.communicate()
+        started.end()
 
 
 async def ended(phone: Device) -> str:
@@ -108,6 +112,7 @@ async def test_silence_while_a_send_awaits_its_ack(simulator: Simulator, tmp_pat
                 await phone.send(2, "swallowed")
             assert (failed.value.code, failed.value.uncertain) == ("connection_lost", True)
             assert await ended(phone) == "keepalive"
+            way.end()
 
 
 async def test_silence_while_the_writer_waits_for_room(
@@ -133,6 +138,7 @@ async def test_silence_while_the_writer_waits_for_room(
             assert wire is not None
             await until(wire._websocket.transport.get_write_buffer_size)
             assert await ended(phone) == "keepalive"
+            way.end()
             errors = await asyncio.gather(*sends, return_exceptions=True)
             assert all(isinstance(error, SendError) for error in errors)
 

@@ -25,6 +25,7 @@ from actors.redis.leases import Leases, Owner
 from actors.runtime import hosts
 from actors.state.connections import ConnectionExists, Connections
 from actors.state.open_store import open_documents
+from tests.integration.gateway.api.test_traces import TOLD
 from tests.integration.gateway.served import KEY
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def before_call(context, case, kwargs):
 class Rest:
     """What stands behind the gateway, played on the real queue and the real store.
 
-    Sends all that is queued, gives a code to whoever asks for one, and forgets what was deleted; the
+    Sends all that is queued, gives a code or a trace to whoever asks for one, and forgets what was deleted; the
     connection `shop` always comes back.
     """
 
@@ -139,12 +140,11 @@ class Rest:
 
     @staticmethod
     async def _answer(commands: Commands, connection: str) -> None:
-        """A code is all that a connection is asked for that is not open."""
+        """A code and a trace are all that a connection is asked for that is not open."""
         command = await commands.next(connection, 0.01)
         if command is not None:
-            assert command.kind == "pairing_code"
             code = {"text": "K7RM-2V9D", "expires_at": time.time() + 100}
-            await commands.answer(command, code)
+            await commands.answer(command, {"pairing_code": code, "trace": TOLD}[command.kind])
 
     async def _send(self, lanes: Lanes, connection: str, epoch: int) -> None:
         for job in (await lanes.claim(connection, epoch, 10, time.time())).jobs:
