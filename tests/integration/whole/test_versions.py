@@ -28,9 +28,9 @@ def version(instance: Instance, **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def newer(instance: Instance) -> Iterator[str]:
-    """A version above the current one; afterwards all is as before, and ``shop`` open."""
+    """A version above the one that ``shop`` announces; afterwards all is as before, and it is open."""
     before = version(instance)
-    head, _, revision = before["current"].rpartition(".")
+    head, _, revision = announced(instance).rpartition(".")
     yield f"{head}.{int(revision) + 1000}"
     instance.simulator.delete("/faults")
     version(instance, **{name: before[name] for name in ("current", "oldest", "ends")})

@@ -61,14 +61,16 @@ def sent(api: Api, **body: Any) -> str:
 
 
 def cases(document: dict[str, Any]) -> Iterator[tuple[str, str, str, str, Any]]:
-    """Method, path, operation, and a body with its name; what deletes comes last."""
+    """Method, path, operation, and a body with its name; what deletes comes last, a whole after its parts."""
     order = {"get": 0, "post": 1, "patch": 2, "delete": 3}
     found = [
         (method, path, operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     ]
-    for method, path, operation in sorted(found, key=lambda each: order[each[0]]):
+    for method, path, operation in sorted(
+        found, key=lambda each: (order[each[0]], -each[1].count("/") if each[0] == "delete" else 0)
+    ):
         content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
         for name, example in content.get("examples", {"none": {"value": None}}).items():
             yield method, path, operation["operationId"], name, example["value"]
