@@ -145,10 +145,15 @@ class Instance:
         ]
 
     def process(self, role: str, connection: str | None = None) -> psutil.Process:
-        for entry in self.entries():
-            if entry.role == role and connection in (None, entry.connection):
-                return psutil.Process(entry.pid)
-        raise AssertionError(f"no process has the role {role}")
+        """Once the status tells of it: the root writes that down a moment after a process serves."""
+
+        def look() -> psutil.Process | None:
+            for entry in self.entries():
+                if entry.role == role and connection in (None, entry.connection):
+                    return psutil.Process(entry.pid)
+            return None
+
+        return until(f"a process has the role {role}", look, 10)
 
     def pids(self, role: str) -> set[int]:
         """Those that have the role now; none while it is being brought back."""

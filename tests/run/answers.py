@@ -24,6 +24,7 @@ class Check:
     def __init__(self) -> None:
         self._servers: set[str] = set()
         self._found: dict[tuple[Any, ...], str] = {}
+        self._http: httpx.Client | None = None
 
     def watch(self, control_url: str) -> None:
         """From now on this simulator is asked after each test."""
@@ -34,15 +35,22 @@ class Check:
         patience = (
             PATIENT if "tests/chaos" in os.environ.get("PYTEST_CURRENT_TEST", "") else SECONDS
         )
+        if self._http is None:
+            self._http = httpx.Client(verify=NO_AUTHORITIES)
         try:
-            with httpx.Client(timeout=patience + 10, verify=NO_AUTHORITIES) as http:
-                answer = http.get(f"{control_url}/unanswered", params={"wait": patience})
-                if answer.status_code == httpx.codes.NOT_FOUND:
-                    return  # the simulator of an older release knows no such question
-                http.delete(f"{control_url}/unanswered")
+            answer = self._http.get(
+                f"{control_url}/unanswered", params={"wait": patience}, timeout=patience + 10
+            )
+            if answer.status_code == httpx.codes.NOT_FOUND:
+                return  # the simulator of an older release knows no such question
+            report = answer.json()
+            if report["late"] or report["open"]:
+                self._http.delete(f"{control_url}/unanswered")
+        except httpx.ConnectError:
+            self._servers.discard(control_url)  # until it is started again
+            return
         except httpx.TransportError:
             return
-        report = answer.json()
         late = report["late"] + [one for one in report["open"] if one["seconds"] >= patience - 1]
         for one in late:
             key = (control_url, one["account"], one["device"], one["id"], one["kind"])
