@@ -171,7 +171,7 @@ REBUILT: Final[dict[str, str]] = {
     ),
 }
 
-# What a file of each later version lacks. The second knew texts alone: the message itself is empty in
+# Columns that a file of each later version lacks. The second knew texts alone: the message itself is empty in
 # what it kept.
 ALTERED: Final[dict[int, tuple[str, ...]]] = {
     1: (

@@ -35,7 +35,7 @@ class WebPage:
 
     @property
     def requests(self) -> int:
-        """How often a client asked for the page, whatever it was answered."""
+        """Number of requests for the page, whatever the answer."""
         return self._store.counted(EVERYONE, _REQUESTS)
 
     async def answer(self, connection: ServerConnection, request: Request) -> Response | None:

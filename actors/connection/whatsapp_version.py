@@ -72,7 +72,7 @@ _PAGES: Final[Mapping[str, Mapping[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of versions; times are seconds since the epoch.
+    """Knowledge of versions; times are seconds since the epoch.
 
     `version` is what the page named last, at `found_at`; it was asked last at `tried_at`. `refused`
     maps versions to the time at which WhatsApp refused them, `ends` to the time at which it will.
@@ -211,7 +211,7 @@ class Versions:
         return found
 
     async def _known(self, change: Callable[[Known], Known], due: Callable[[Known], bool]) -> Known:
-        """What is known after `change`, and after a look-up where it is `due`."""
+        """Knowledge after `change`, and after a look-up where it is `due`."""
         before = await asyncio.to_thread(self._read)
         if (after := change(before)) == before and not due(before):
             return before
@@ -260,7 +260,7 @@ class Versions:
 
 
 def read(file: Path) -> Known:
-    """What the file holds; nothing is known where it cannot be read."""
+    """Content of the file; nothing is known where it cannot be read."""
     try:
         return Known.from_json(file.read_text())
     except (OSError, ValueError):
@@ -335,7 +335,7 @@ def _left(until: float) -> float:
 
 
 def _within(seconds: float, since: float, now: float) -> bool:
-    # What lies in the future was written before the clock was set back.
+    # A time in the future was written before the clock was set back.
     return 0 <= now - since < seconds
 
 

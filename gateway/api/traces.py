@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Trace(Answer):
-    """What the flight recorder of a connection does."""
+    """State of a connection's flight recorder."""
 
     tracing: bool = Field(examples=[True])
     file: str = Field(
@@ -46,7 +46,7 @@ async def look(call: Call[None, None]) -> Response:
 
 
 async def _told(call: Call[None, None], action: str) -> Response:
-    """Whatever the state: a pairing and a login that fails are worth a trace too."""
+    """Traces may start in any state: a pairing and a login that fails are worth one too."""
     registered = await resolve_path(call, fresh=True)
     lease = await call.backends.leases.read(registered.id)
     if lease is None or lease.owner is None or not call.backends.liveness.of(registered.id, lease):

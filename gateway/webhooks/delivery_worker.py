@@ -214,7 +214,7 @@ class Courier:
         return bool(page.items)
 
     async def _attempt(self, told: Told) -> int | str | None:
-        """What came of one attempt; None where it is not this process's turn, or Redis is away."""
+        """Outcome of one attempt; None where it is not this process's turn, or Redis is away."""
         if not self._turn.held:
             await asyncio.sleep(AWAY)
             return None

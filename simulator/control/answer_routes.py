@@ -23,7 +23,7 @@ class AnswerRoutes:
         self._world = world
 
     async def answers(self, request: Request) -> JSONResponse:
-        """How long a client has to answer; POST changes it."""
+        """Seconds that a client has to answer; POST changes them."""
         unanswered = self._world.unanswered
         if request.method == "POST":
             body = await body_of(request)
@@ -34,7 +34,7 @@ class AnswerRoutes:
         return JSONResponse({"seconds": unanswered.seconds})
 
     async def unanswered(self, request: Request) -> JSONResponse:
-        """What clients did not answer: too late (`late`), or not yet (`open`); DELETE forgets."""
+        """Stanzas that clients did not answer: in time (`late`), or not yet (`open`); DELETE forgets."""
         unanswered, query = self._world.unanswered, request.query_params
         account = query.get("account")
         if account is not None:

@@ -33,7 +33,7 @@ class PhoneRoutes:
         )
 
     async def passkey(self, request: Request) -> JSONResponse:
-        """How far a pairing by passkey came; POST answers a challenge as the owner's authenticator."""
+        """Progress of a pairing by passkey; POST answers a challenge as the owner's authenticator."""
         passkeys, number = self._world.passkey_pairing, self._number(request)
         if request.method == "GET":
             return JSONResponse(passkeys.described(number))

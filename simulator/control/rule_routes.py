@@ -36,7 +36,7 @@ class RuleRoutes:
         return JSONResponse(world.switches.described(number))
 
     async def standing(self, request: Request) -> JSONResponse:
-        """How the account stands; where its logins are refused from now on, its sockets close."""
+        """Standing of the account; where its logins are refused from now on, its sockets close."""
         world, body = self._world, await body_of(request)
         number = world.people.named(request.path_params["number"].lstrip("+")).number
         world.standings.change(number, field(body, "standing", str))

@@ -40,7 +40,7 @@ class Passkey:
         self._key = ec.derive_private_key(int.from_bytes(private, "big") + 1, ec.SECP256R1())
 
     def assertion(self, challenge: bytes) -> dict[str, Any]:
-        """What an authenticator that holds the passkey answers; WebAuthn's JSON."""
+        """Answer of an authenticator that holds the passkey; WebAuthn's JSON."""
         client = {"type": "webauthn.get", "challenge": written(challenge), "origin": ORIGIN}
         client_data = json.dumps(client).encode()
         data = hashlib.sha256(RP_ID.encode()).digest() + _PRESENT_AND_VERIFIED + bytes(4)

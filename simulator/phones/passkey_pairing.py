@@ -70,7 +70,7 @@ class _Ceremony:
 
 
 class PasskeyPairing:
-    """Clients that were asked for a passkey. What comes in another order is refused (400)."""
+    """Clients that were asked for a passkey. A stanza in another order is refused (400)."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class PasskeyPairing:
             connection.send(more)
 
     def assertion(self, number: str, challenge: str) -> dict[str, Any]:
-        """What the authenticator of the account's owner answers. Raises ValueError for no challenge."""
+        """Answer of the authenticator of the account's owner. Raises ValueError for no challenge."""
         return Passkey(self._store, number).assertion(passkey_keys.read(challenge))
 
     def described(self, number: str) -> dict[str, Any]:

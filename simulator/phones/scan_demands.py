@@ -27,7 +27,7 @@ class DemandError(ValueError):
 
 
 class ScanDemands:
-    """What each account's phone demands; a property of its number that survives a restart.
+    """Demands of each account's phone; a property of its number that survives a restart.
 
     A phone that demands nothing (`plain`) links whatever shows a valid QR.
     """

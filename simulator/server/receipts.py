@@ -100,7 +100,7 @@ class Receipts:
     def _settle(
         self, connection: Connection, companion: Companion, kind: str, receipt: Any
     ) -> None:
-        """What the receipt removes from the queue."""
+        """Stanzas that the receipt removes from the queue."""
         for message_id in receipt_ids(receipt):
             if self._unanswered.settles(connection, companion, receipt, message_id):
                 self._removed(connection, self._queue.receive(companion.key, kind, message_id))

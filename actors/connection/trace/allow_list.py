@@ -1,4 +1,4 @@
-"""What a trace shows of a stanza: tags, attribute names, and values of (tag, attribute) pairs.
+"""Parts of a stanza that a trace shows: tags, attribute names, values of (tag, attribute) pairs.
 
 A word that is not here becomes a size. Only in stanzas that WhatsApp's server or this client writes by
 itself (`SERVERS_OWN`) unknown tags and attribute names are shown as well, and the values of `WORDS`
@@ -30,7 +30,7 @@ SERVERS: Final = frozenset(
         *("msgr", "newsletter", "s.whatsapp.net"),
     }
 )
-"""What may stand behind the ``@`` of an address, or alone in its place."""
+"""Servers of addresses: behind the ``@``, or alone in the place of an address."""
 
 ADDRESSES: Final = frozenset(
     {

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 MOST_WAITING: Final = 4096
 BYTES_WAITING: Final = 16 * 2**20
-"""What waits to be written at most: stanzas, and bytes that they had on the wire."""
+"""Stanzas that wait to be written at most, and bytes that they had on the wire."""
 
 PERIOD: Final = 0.25
 """Seconds between two writes; a process that is killed loses what came since the last one."""
@@ -36,7 +36,7 @@ Kind = Literal["in", "out", "login", "end"]
 class Recorder:
     """Records the shape of what passes a connection's sockets while it is `on`; never slows them down.
 
-    What cannot be written, since it comes too fast or the disk is full, is dropped and counted.
+    A stanza that cannot be written, since it comes too fast or the disk is full, is dropped and counted.
     Recording ends with the process.
     """
 

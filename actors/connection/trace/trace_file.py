@@ -27,7 +27,7 @@ BATCH: Final = 2**18
 class TraceFile:
     """Appends lines, and begins another file once one has so many bytes; used by one thread.
 
-    What cannot be written is dropped and counted, and leaves no part of a line. The next write tries
+    A line that cannot be written is dropped and counted, and leaves no part. The next write tries
     again, also where somebody took the file away.
     """
 

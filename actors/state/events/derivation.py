@@ -107,7 +107,7 @@ def of_connection(before: Document | None, after: Document | None) -> Sequence[E
 
 
 def of_pairing(before: Document | None, after: Document | None) -> Sequence[Event]:
-    """What a write of a connection's document tells of its pairing."""
+    """Events of a connection's pairing, told by a write of its document."""
     shown = None if after is None else after.get("pairing")
     if after is None or shown is None or shown == (before or {}).get("pairing"):
         return ()

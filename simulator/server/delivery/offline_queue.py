@@ -108,7 +108,7 @@ class OfflineQueue:
     def ask(self, device: DeviceKey, message_id: str, count: int) -> None:
         """Notes that the device asked for the message anew, for the `count`th time.
 
-        What it was sent by then is removed by an ack each.
+        Each copy that was sent by then is removed by an ack.
         """
         self._store.execute(
             "UPDATE queue SET asked = 1 WHERE number = ? AND device = ? AND class = 'message'"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 ANSWER_SECONDS: Final = 3000.0
-"""How long WhatsApp waits for an answer: about 50 minutes (whatsapp-rust 1101)."""
+"""Time that WhatsApp waits for an answer: about 50 minutes (whatsapp-rust 1101)."""
 _LATE_LOOP: Final = 0.5
 
 
@@ -53,7 +53,7 @@ class Owed:
 
 @dataclass(eq=False)
 class _Ledger:
-    """What one socket owes, oldest first, and the timer of the oldest."""
+    """Debts of one socket, oldest first, and the timer of the oldest."""
 
     owed: dict[int, Owed] = field(default_factory=dict)
     by_id: dict[str, list[Owed]] = field(default_factory=dict)
@@ -155,7 +155,7 @@ class Unanswered:
                 self._watch(connection, ledger, asyncio.get_running_loop().time())
 
     def open(self, account: str | None = None) -> list[dict[str, Any]]:
-        """What open sockets owe now, oldest first; frozen ones and those that close owe nothing."""
+        """Debts of open sockets, oldest first; frozen ones and those that close owe nothing."""
         now = asyncio.get_running_loop().time()
         return [
             _described(connection.device, one, now - one.at)
@@ -168,7 +168,7 @@ class Unanswered:
         ]
 
     def late(self, account: str | None = None) -> list[dict[str, Any]]:
-        """What was answered too late or never, also before a restart of the simulator."""
+        """Stanzas that were answered too late or never, also before a restart of the simulator."""
         return [
             {
                 "account": row["number"],

@@ -1,4 +1,4 @@
 """Rules of the server that differ between accounts, or that can be switched.
 
-What goes wrong on demand, and ends with the process, is `simulator/faults.py`.
+Faults on demand, which end with the process, are in `simulator/faults.py`.
 """

@@ -18,7 +18,7 @@ _TEXTS: Final = {
     }
 }
 STANDINGS: Final = {"good": 0, "locked": 403, "banned": 406}
-"""How an account stands with WhatsApp, and the reason of its refusals; in WhatsApp Web's words
+"""Standing of an account with WhatsApp, and the reason of its refusals; in WhatsApp Web's words
 (whatsmeow, types/events)."""
 
 
@@ -33,7 +33,7 @@ def failure(reason: int, **attrs: Any) -> Any:
 
 
 class Standings:
-    """How each account stands with WhatsApp; it survives a restart."""
+    """Standing of each account with WhatsApp; it survives a restart."""
 
     def __init__(self, properties: Properties) -> None:
         self._properties = properties

@@ -36,7 +36,7 @@ def source_of(stanza: Node, people: People) -> Source | None:
     """The origin of a message; None for what is no message between people.
 
     That is what channels and status updates are, and the copy of what another own device sent to a
-    broadcast list. What somebody else sends to a list is said in the chat with them, as WhatsApp's
+    broadcast list. A message of somebody else's to a list is said in the chat with them, as WhatsApp's
     clients show it. Raises `Unparseable`.
     """
     origin = parse_optional(stanza.attrs.get("from"))

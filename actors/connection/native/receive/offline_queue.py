@@ -21,7 +21,7 @@ class OfflineQueue:
     """Asks for the whole queue: WhatsApp may hand out a batch and wait to be asked for the next.
 
     whatsapp-rust (offline_resume.rs) asks again during each batch, Baileys once, whatsmeow never.
-    What was handed out comes with the attribute ``offline``; an ``<offline>`` is the end.
+    Stanzas that were handed out come with the attribute ``offline``; an ``<offline>`` is the end.
     """
 
     def __init__(self, socket: Socket, *, patience: float = PATIENCE) -> None:

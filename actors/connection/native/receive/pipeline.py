@@ -40,7 +40,7 @@ class Receiver:
     """Takes stanzas in order. Ends with `ConnectionLost` when the socket or the session does.
 
     An answer leaves only after the commit that it vouches for, one that is held only after `settled`
-    was told its key. What a crash or a full disk leaves unanswered, WhatsApp sends again; a stanza that
+    was told its key. WhatsApp sends again a stanza that a crash or a full disk left unanswered; one that
     cannot be handled is refused.
     """
 
@@ -146,7 +146,7 @@ class Receiver:
     async def _take(self, stanza: Node) -> Outcome:
         """The outcome of a stanza; of one that fails twice, that it is refused.
 
-        What always fails, unanswered, would come again at each login and end the socket each time.
+        A stanza that always fails, unanswered, would come again at each login and end the socket.
         """
         for handle in (self._incoming.take, self._incoming.take, self._refuse):
             try:

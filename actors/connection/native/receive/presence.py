@@ -45,7 +45,7 @@ async def lookup(socket: Socket, number: str) -> str | None:
 
 
 class Appearance:
-    """How the account is shown on one socket: online or not, and under which name.
+    """Presence of the account on one socket: online or not, and under which name.
 
     Strangers see "-" in place of a name that WhatsApp was not told, and it learns the name from
     presence alone (whatsmeow, presence.go). It is told at the login, and again once it changes.

@@ -62,7 +62,7 @@ def delivery(message: Node, *, from_me: bool) -> Node:
 
 
 def delivered(message: Node, *, from_me: bool) -> tuple[Node, Node]:
-    """What answers a message that arrived: the ack and the receipt of `delivery`."""
+    """Answers to a message that arrived: the ack and the receipt of `delivery`."""
     return ack(message), delivery(message, from_me=from_me)
 
 

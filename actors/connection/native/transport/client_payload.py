@@ -101,7 +101,7 @@ def _device_properties() -> bytes:
     properties.version.primary = 0
     properties.version.secondary = 1
     properties.version.tertiary = 0
-    # What the phone may tell of the time before (whatsmeow, clientpayload.go).
+    # History that the phone may tell (whatsmeow, clientpayload.go).
     history = properties.historySyncConfig
     history.storageQuotaMb = 10_240
     history.thumbnailSyncDaysLimit = 60

@@ -26,7 +26,7 @@ MAX_ROUTING: Final = 4096
 
 
 def words(own: Credentials, version: str, root_key: bytes) -> Login:
-    """What the handshake says: the login of a device that is paired, else the wish to be paired.
+    """Handshake's content: the login of a device that is paired, else the wish to be paired.
 
     `version` is dotted, `root_key` (32 bytes) is what the server has to prove itself by.
     """
