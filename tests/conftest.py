@@ -78,6 +78,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
 def _nothing_leaked_at_last(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What files started together, and what logged as it ended."""
     yield
+    answers.CHECK.close()
     _require_no_leak(tmp_path_factory)
 
 

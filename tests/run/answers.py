@@ -61,6 +61,12 @@ class Check:
         self.ask(control_url)
         self._servers.discard(control_url)
 
+    def close(self) -> None:
+        """At the end of a run: closes the connections to simulators."""
+        if self._http is not None:
+            self._http.close()
+            self._http = None
+
     def taken(self) -> list[str]:
         """The kinds of all that was not answered since the last call, such as `message/text`."""
         for server in sorted(self._servers):
