@@ -212,7 +212,7 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Qr:
-    """What a phone has to scan: the string that the QR image encodes, and when it expires.
+    """A QR: the string that its image encodes, and when it expires.
 
     Since 2026 it begins with ``https://wa.me/settings/linked_devices#``. It holds a secret.
     """

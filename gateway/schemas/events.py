@@ -115,9 +115,9 @@ class PairingShown(Answer):
 
 
 class PairingEvent(EventAnswer):
-    """A QR or a pairing code is shown to whoever links the account.
+    """A QR or a pairing code is shown, by which the account can be linked.
 
-    Stored without it: what it is, is added when the event is delivered, while it is valid, for
+    Stored without it: the QR or code is added when the event is delivered, while it is valid, for
     webhooks and for readers with an admin's key.
     """
 

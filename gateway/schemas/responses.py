@@ -87,7 +87,7 @@ class Qr(Answer):
     """What the phone has to scan."""
 
     qr: str = Field(
-        description="The text that the QR image shows; whoever draws it takes it as it is.",
+        description="The text that the QR image shows; it is drawn as it is.",
         examples=["https://wa.me/settings/linked_devices#2@…,…,…,…,1"],
     )
     expires_at: Time

@@ -301,7 +301,7 @@ class Linked:
             self._counts["resend.failed"] += 1
             log.warning("not resent", action="resend.failed", error=type(error).__name__)
             return
-        except Exception as error:  # noqa: BLE001 - whoever sent it must not end the connection
+        except Exception as error:  # noqa: BLE001 - a sender must not end the connection
             self._counts["resend.refused"] += 1
             log.error("not resent", action="resend.failed", error=type(error).__name__)  # noqa: TRY400
             await self._socket.send(receipts.nack(receipt, receipts.UNHANDLED))

@@ -86,7 +86,7 @@ class Versions:
         return Node("ib", {"from": SERVER}, [expiration])
 
     def described(self) -> dict[str, Any]:
-        """What `GET /version` answers; `refused` counts the connections that were."""
+        """Answer to `GET /version`; `refused` counts the connections that were."""
         return {
             "current": self.current,
             "oldest": self.oldest or None,

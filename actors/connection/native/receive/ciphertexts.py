@@ -81,7 +81,7 @@ def can_be_read(stanza: Node, source: Source) -> bool:
 def refusal(stanza: Node, error: Undecryptable | MalformedMessage) -> int | None:
     """The error of the nack for a message that no resend makes readable, as whatsmeow has it.
 
-    None for one that was encrypted with keys of before, and for ``<unavailable>``, which the server
+    None for one that was encrypted with older keys, and for ``<unavailable>``, which the server
     sends in place of what it has not.
     """
     if isinstance(error, MalformedMessage):

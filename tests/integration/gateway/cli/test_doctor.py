@@ -382,9 +382,8 @@ def test_an_engine_that_nobody_allowed_serves_a_real_account(data: Path, doctor:
     async def add() -> None:
         documents = open_documents(resolve_settings(data=data))
         registry = Connections(documents)
-        await registry.create("shop")
-        await registry.create("desk", allow_unproven_engine=False)
-        await registry.create("bold", allow_unproven_engine=True)
+        for name, allowed in {"shop": None, "desk": False, "bold": True}.items():
+            await registry.create(name, allow_unproven_engine=allowed)
         await registry.create("mature", engine="whatsmeow")
         await documents.close()
 
