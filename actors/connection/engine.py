@@ -347,7 +347,14 @@ class Engine(Protocol):
         """The groups that the account is in."""
 
     async def presence(self, *, available: bool) -> None:
-        """Show the account as online or not."""
+        """Show the account as online or not, until the socket ends."""
+
+    async def configure(self, *, show_online: bool) -> None:
+        """Take over the settings of the connection, also while no socket is open; raises nothing.
+
+        `show_online`: the account is shown as online from each login on, and who writes to it sees
+        that a message was delivered. Without it only while `presence` has it shown so.
+        """
 
     async def typing(self, chat: str, state: str) -> None:
         """Show in a chat what the account does: ``composing``, ``recording`` or ``paused``."""

@@ -85,6 +85,7 @@ class Connection:
     recovery now (out of ``failed``, without waiting for the backoff). `falls` are the times of its
     short lives, as the root noted them last. `allow_unproven_engine` says whether its caller allowed
     an engine that never met WhatsApp; None where an older release, or a backup, registered it.
+    `show_online`: its account is shown as online, and its senders see that a message was delivered.
     """
 
     id: str
@@ -98,6 +99,7 @@ class Connection:
     observed: Observed | None
     falls: tuple[float, ...] = field(default=(), compare=False)
     allow_unproven_engine: bool | None = None
+    show_online: bool = False
 
     @property
     def name(self) -> str:
@@ -141,6 +143,7 @@ class Connections:
         webhook: str | None = None,
         desired: Desired = "running",
         allow_unproven_engine: bool | None = None,
+        show_online: bool = False,
         writes: Sequence[Write] = (),
     ) -> Connection:
         """Register a connection, with `writes` in the same batch.
@@ -167,6 +170,7 @@ class Connections:
             "created_at": self._clock(),
             "deleted": False,
             "allow_unproven_engine": allow_unproven_engine,
+            "show_online": show_online,
         }
 
         def made(there: Document | None) -> Document:
@@ -205,6 +209,10 @@ class Connections:
     async def set_desired(self, connection: str, desired: Desired) -> Connection:
         """Raises `ConnectionNotFound`."""
         return await self._change(connection, lambda _: {"desired": desired})
+
+    async def configure(self, connection: str, *, show_online: bool) -> Connection:
+        """Change its settings. Raises `ConnectionNotFound`."""
+        return await self._change(connection, lambda _: {"show_online": show_online})
 
     async def raise_generation(self, connection: str) -> Connection:
         """Ask for a restart. Raises `ConnectionNotFound`."""
@@ -348,6 +356,7 @@ def of_document(document: Document) -> Connection:
         observed=_observed(document),
         falls=tuple((document.get("falls") or {}).get("at", ())),
         allow_unproven_engine=document.get("allow_unproven_engine"),
+        show_online=document.get("show_online", False),
     )
 
 

@@ -74,6 +74,7 @@ class Connection(Answer):
         " said so (alert `version_expires`)."
     )
     account: str | None = Field(description="The address of the paired account.")
+    show_online: bool = Field(description="Whether the account is shown as online at all times.")
     desired: Literal["running", "stopped", "logged_out"]
     created_at: Time | None
 

@@ -101,6 +101,7 @@ class NativeEngine:
         self._offering = Offering()
         self._opening: asyncio.Task[Socket] | asyncio.Task[bool] | None = None
         self._closing: Cause | None = None
+        self._show_online = False
         self.counts: Counter[str] = Counter()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -180,6 +181,12 @@ class NativeEngine:
     async def presence(self, *, available: bool) -> None:
         """Show the account as online or not."""
         await self._open_link.presence(available=available)
+
+    async def configure(self, *, show_online: bool) -> None:
+        """Take over the settings of the connection; see the port."""
+        self._show_online = show_online
+        if self._linked is not None:
+            await self._linked.configure(show_online=show_online)
 
     async def typing(self, chat: str, state: str) -> None:
         """Show what the account does in a chat."""
@@ -333,6 +340,7 @@ class NativeEngine:
                 versions=self._versions,
                 hold=self._settings.session_storage_type == "cloud",
                 carrying=self._carrying,
+                show_online=self._show_online,
             )
         tasks = [
             asyncio.create_task(part.run()),

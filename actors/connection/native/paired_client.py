@@ -74,6 +74,7 @@ class Linked:
         versions: Versions,
         hold: bool = False,
         carrying: Carrying | None = None,
+        show_online: bool = False,
     ) -> None:
         """`hold`: what arrives is acknowledged only once it is stored elsewhere."""
         self._carrying = carrying
@@ -83,7 +84,7 @@ class Linked:
         self._counts = counts
         self._versions = versions
         self._people = People(session, device, lid)
-        self._appearance = presence.Appearance(session, self._people, socket)
+        self._appearance = presence.Appearance(session, self._people, socket, always=show_online)
         self._signal = Signal(session, on_identity_change=self._reinstalled)
         self._devices = Devices(session, self._people, socket, time.time, on_inbox=events.on_inbox)
         self._rosters = Rosters(session, self._people, socket, time.time, on_inbox=events.on_inbox)
@@ -118,6 +119,7 @@ class Linked:
             self._rosters,
             clock=time.time,
             hold=hold,
+            active=lambda: self._appearance.active,
         )
         self._receiver = Receiver(
             session,
@@ -194,6 +196,10 @@ class Linked:
         """See `Appearance.show`. Raises `NotConnected` before the login is done."""
         self._require_login()
         await self._appearance.show(available=available)
+
+    async def configure(self, *, show_online: bool) -> None:
+        """See `Appearance.configure`."""
+        await self._appearance.configure(always=show_online)
 
     async def typing(self, chat: str, state: str) -> None:
         """See `presence.show_typing`. Raises `NotConnected` before the login is done."""

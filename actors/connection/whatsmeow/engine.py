@@ -15,6 +15,7 @@ from actors.connection.causes import Cause, Kind
 from actors.connection.engine import ENGINES, UNSUPPORTED, NotConnected, SendError, Traffic
 from actors.connection.native.identities.addresses import Address
 from actors.connection.native.identities.lid_mapping import People
+from actors.connection.native.receive.presence import Visibility
 from actors.connection.native.receive.transactions import SessionRefusal, cause_of
 from actors.connection.session.session import SessionDamaged, StaleEpoch
 from actors.connection.whatsmeow import causes
@@ -25,7 +26,6 @@ from actors.connection.whatsmeow.pairing import Linking
 from actors.connection.whatsmeow.requests import Asking
 from actors.connection.whatsmeow.server import point
 from actors.connection.whatsmeow.store import StoreDamaged
-from actors.runtime.logs import told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,6 +92,7 @@ class WhatsmeowEngine:
         self._departed: deque[Departed] = deque()
         self._news = asyncio.Event()
         self._last_heard = 0.0
+        self._visibility = Visibility()
         with suppress(StoreDamaged):  # Go tells
             self._know(store.device())
         self._told = self.account
@@ -162,6 +163,11 @@ class WhatsmeowEngine:
 
     async def presence(self, *, available: bool) -> None:
         await self._asking.presence(available=available)
+        self._visibility.asked = available
+
+    async def configure(self, *, show_online: bool) -> None:
+        self._visibility.configure(always=show_online)
+        await self._show()
 
     async def typing(self, chat: str, state: str) -> None:
         await self._asking.typing(chat, state)
@@ -342,18 +348,8 @@ class WhatsmeowEngine:
                 news |= self._incoming.departed(sent)
             for _, heard in batch:
                 if isinstance(heard, Event):
-                    news |= self._taken(self._incoming, heard.event)
+                    news |= self._incoming.take(heard.event)
         return news
-
-    def _taken(self, incoming: Incoming, event: object) -> bool:
-        try:
-            with self._session.savepoint():
-                return incoming.take(event)
-        except SessionRefusal:
-            raise
-        except Exception as error:  # noqa: BLE001 - one event must not hold up all others
-            log.error("event failed", action="engine.event", **told(error))  # noqa: TRY400
-            return False
 
     async def _follow(self, client: Client, heard: Heard) -> None:
         """What it means for the connection, once what it brings is on disk."""
@@ -383,7 +379,14 @@ class WhatsmeowEngine:
             await self._events.on_paired(account)
         if kind == "Connected" and account is not None:
             self._open = True
+            self._visibility.asked = None
+            if self._visibility.always:
+                await self._show()
             await self._events.on_open()
+
+    async def _show(self) -> None:
+        with suppress(NotConnected):  # the next login does it
+            await self._asking.show(self._visibility)
 
     async def _lapse(self) -> None:
         while True:

@@ -13,9 +13,11 @@ from actors.connection.native.identities.addresses import GROUP, Address
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.from_proto import Forged, Scene, content_of
 from actors.connection.native.receive.message_source import is_list
+from actors.connection.native.receive.transactions import SessionRefusal
 from actors.connection.native.transport.nodes import MalformedMessage
 from actors.connection.session.polls import PollKeys
 from actors.messages.content import Change, Media, Poll, encode, is_plain, text_of
+from actors.runtime.logs import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +76,20 @@ class Incoming:
         self._early: OrderedDict[str, list[_Receipt]] = OrderedDict()
 
     def take(self, event: Any) -> bool:
-        """Apply an event; whether the inbox may have grown. Raises nothing for what it may hold."""
+        """Apply an event; whether the inbox may have grown. Raises `SessionRefusal`.
+
+        One event that fails holds up no other.
+        """
+        try:
+            with self._session.savepoint():
+                return self._taken(event)
+        except SessionRefusal:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is about that event
+            log.error("event failed", action="engine.event", **told(error))  # noqa: TRY400
+            return False
+
+    def _taken(self, event: Any) -> bool:
         kind = event.DESCRIPTOR.name
         if kind == "Message":
             return self._message(event)

@@ -56,6 +56,7 @@ _TEXTS: Final[dict[str, tuple[Any, ...]]] = {
     "Logout": (_CHARS,),
     "SendChatPresence": (_CHARS, _CHARS, _INT, _INT, _INT),
     "SendPresence": (_CHARS, _CHARS),
+    "SetForceActiveDeliveryReceipts": (_CHARS, ctypes.c_bool),
     "SetProxyAddress": (_CHARS, ctypes.POINTER(Proxy)),
 }
 _ANSWERS: Final[dict[str, tuple[Any, ...]]] = {

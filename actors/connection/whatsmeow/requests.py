@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
+
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import UNSUPPORTED, NotConnected, SendError
 from actors.connection.native.identities.addresses import parse_optional
@@ -22,9 +24,12 @@ if TYPE_CHECKING:
     from actors.connection.engine import Outgoing
     from actors.connection.native.identities.addresses import Address
     from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.receive.presence import Visibility
     from actors.connection.session.session import Session
     from actors.connection.whatsmeow.client import Client
     from actors.messages.content import Content
+
+log = structlog.get_logger()
 
 _TYPING: Final = {"composing": (0, 0), "recording": (0, 1), "paused": (1, 0)}
 """whatsmeow's numbers: what is done, and in which medium."""
@@ -86,6 +91,19 @@ class Asking:
         """See the port."""
         state = b"available" if available else b"unavailable"
         _raise(await self.client.text("SendPresence", state))
+
+    async def show(self, visibility: Visibility) -> None:
+        """Show the account like that, with delivery receipts that fit. Raises `NotConnected`.
+
+        whatsmeow shows nobody whose name the phone did not tell it yet: the receipts fit all the same.
+        """
+        try:
+            _raise(await self.client.text("SetForceActiveDeliveryReceipts", visibility.always))
+            await self.presence(available=visibility.available)
+        except NotConnected:
+            raise
+        except SendError as error:
+            log.warning("not shown", action="presence", code=error.code)
 
     async def typing(self, chat: str, state: str) -> None:
         """See the port."""

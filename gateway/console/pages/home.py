@@ -49,8 +49,9 @@ async def add(view: View) -> Response:
     body: dict[str, Any] = {"id": view.form.get("id", "").strip()}
     if view.form.get("engine"):
         body["engine"] = view.form["engine"]
-    if view.form.get("allow_unproven_engine"):
-        body["allow_unproven_engine"] = True
+    for name in ("allow_unproven_engine", "show_online"):
+        if view.form.get(name):
+            body[name] = True
     try:
         made = await view.ask("createConnection", body=body)
     except ValidationError as error:
@@ -81,6 +82,19 @@ async def connection(view: View, problem: Problem | None = None) -> Response:
         code=await _code(view, name) if found["state"] == "pairing" else None,
         given=view.form,
     )
+
+
+async def configure(view: View) -> Response:
+    """Change the settings of a connection."""
+    name = view.path["connection"]
+    body = {"show_online": bool(view.form.get("show_online"))}
+    try:
+        await view.ask("configureConnection", path={"connection": view.connection}, body=body)
+    except Problem as problem:
+        if problem.kind.status != 503:
+            raise
+        return await connection(view, problem)
+    return view.to(f"/console/connections/{name}")
 
 
 async def link(view: View) -> Response:
@@ -154,6 +168,10 @@ ASKS: Mapping[str, Mapping[str, Ask]] = {
     "/console/connections/{connection}": {"GET": Ask(connection)},
     "/console/connections/{connection}/pairing-code": {
         "POST": Ask(link),
+        "GET": Ask(connection),
+    },
+    "/console/connections/{connection}/settings": {
+        "POST": Ask(configure),
         "GET": Ask(connection),
     },
     "/console/connections/{connection}/{verb}": {"POST": Ask(act)},

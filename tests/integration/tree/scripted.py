@@ -122,6 +122,9 @@ class ScriptedEngine:
     async def presence(self, *, available: bool) -> None:
         self.told.append(f"available={available}")
 
+    async def configure(self, *, show_online: bool) -> None:
+        self.shows_online = show_online
+
     async def typing(self, chat: str, state: str) -> None:
         self.told.append(f"{chat} {state}")
 

@@ -78,8 +78,10 @@ class Incoming:
         *,
         clock: Callable[[], float],
         hold: bool = False,
+        active: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._hold = hold
+        """`active`: whether senders are to see that their messages were delivered."""
+        self._hold, self._active = hold, active
         self._session = session
         self._signal = signal
         self._people = people
@@ -160,7 +162,8 @@ class Incoming:
         return await self._message_of(stanza, source)
 
     async def _message_of(self, stanza: Node, source: Source) -> Outcome:
-        answers = receipts.delivered(stanza, from_me=source.from_me)
+        active = self._active()
+        answers = receipts.delivered(stanza, from_me=source.from_me, active=active)
         if self._session.seen(*self._key(stanza, source)):
             if self._hold and self._session.has_history(stanza.attrs["id"]):
                 return Outcome("message.repeated", task="history")
