@@ -25,6 +25,7 @@ from gateway.api import (
     traces,
     webhooks,
 )
+from gateway.api.account import reading
 from gateway.backends import Backends
 from gateway.console.routes import routes as console
 from gateway.http import openapi
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 OPERATIONS: tuple[Operation, ...] = (
     *sends.OPERATIONS,
     *messages.OPERATIONS,
+    *reading.OPERATIONS,
     *media.OPERATIONS,
     *connections.OPERATIONS,
     *pairing_codes.OPERATIONS,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from actors.connection.causes import Cause
     from actors.connection.trace.recorder import Recorder
-    from actors.messages.content import Content
+    from actors.messages.content import Content, ReadMark
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +317,13 @@ class Engine(Protocol):
 
         Raises `NotConnected` before anything left, `SendError` otherwise. Safe to call
         concurrently; several messages are in flight at once.
+        """
+
+    async def mark_read(self, chat: str, mark: ReadMark, at: float) -> None:
+        """Tell WhatsApp that the account read messages of the chat `at` (seconds since the epoch).
+
+        Returns once that was handed to the network, for WhatsApp acknowledges it to nobody; harmless
+        to repeat. Raises as `send`.
         """
 
     @property

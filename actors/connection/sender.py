@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from actors.connection.engine import NotConnected, Outgoing, SendError
-from actors.messages.content import EDIT_SECONDS, Change, Edit, UnknownContent
+from actors.messages.content import EDIT_SECONDS, Change, Edit, ReadMark, UnknownContent
 from actors.metrics.counters import measures
 from actors.queue.lanes import LeaseLost
 from actors.redis.client import RedisAway
@@ -284,6 +284,9 @@ class Sender:
             raise NotConnected
         try:
             said = await self._said(job)
+            if isinstance(said, ReadMark):
+                await self._engine.mark_read(job.chat, said, job.said_at or self._clock())
+                return self._clock()
             began = time.monotonic()
             outgoing = Outgoing(job.message_id, job.chat, said, job.said_at)
             at = await self._engine.send(outgoing)

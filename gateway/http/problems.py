@@ -76,6 +76,7 @@ KINDS = _kinds(
     Kind(409, "other_account", "The connection belongs to another number"),
     Kind(409, "no_pairing_code", "No pairing code is open"),
     Kind(409, "nothing_to_scan", "There is no QR to scan now"),
+    Kind(409, "not_incoming", "Only a message of somebody else's can be marked as read"),
     Kind(409, "not_cancellable", "The message can no longer be cancelled"),
     Kind(409, "target_elsewhere", "The message referred to is in another chat"),
     Kind(409, "not_own_message", "Only the account's own messages can be changed"),

@@ -159,6 +159,13 @@ class MessageMedia(Answer):
     url: str = Field(description="Where it can be had from this service.")
 
 
+class Marked(Answer):
+    """A read mark on its way; `GET /api/messages/{id}` follows it for a week."""
+
+    id: str = Field(examples=["shop--K7Q2M9XA4TBC.3EB0A1B2C3D4E5F6A7B8C9"])
+    status: Status = Field(description="`sent` once WhatsApp was told of it.")
+
+
 class Message(Answer):
     """A message, sent or received, with the time at which it entered each status."""
 

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from actors.connection.session.identities.credentials import Credentials
     from actors.connection.trace.recorder import Recorder
     from actors.media.store import MediaStore
+    from actors.messages.content import ReadMark
 
 log = structlog.get_logger()
 
@@ -147,6 +148,10 @@ class NativeEngine:
     async def send(self, message: Outgoing) -> float:
         """Send one message; see the port."""
         return await self._open_link.send(message)
+
+    async def mark_read(self, chat: str, mark: ReadMark, at: float) -> None:
+        """Tell that messages were read; see the port."""
+        await self._open_link.mark_read(chat, mark, at)
 
     @property
     def traffic(self) -> Traffic | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.connection.causes import Cause, Kind
-from actors.connection.engine import NotConnected
+from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.identities.addresses import GROUP, SERVER, Address, parse_optional
 from actors.connection.native.identities.devices import Devices
 from actors.connection.native.identities.group_members import NotInGroup, Rosters, UnknownGroup
@@ -24,6 +24,7 @@ from actors.connection.native.receive.transactions import SessionRefusal, cause_
 from actors.connection.native.send.group_pipeline import GroupSender
 from actors.connection.native.send.outcomes import told
 from actors.connection.native.send.pipeline import Sender
+from actors.connection.native.send.read_marks import ReadMarks
 from actors.connection.native.send.resend import Resender
 from actors.connection.native.signal.agreement import BadSignature
 from actors.connection.native.signal.device_sessions import Signal
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.session import Session
     from actors.connection.whatsapp_version import Versions
+    from actors.messages.content import ReadMark
 
 log = structlog.get_logger()
 
@@ -110,6 +112,7 @@ class Linked:
             upload=self._sender.upload,
             ack_timeout=ack_timeout,
         )
+        self._marks = ReadMarks(session, socket)
         self._resender = Resender(session, self._signal, self._people, socket, self._sender.turn)
         self._incoming = Incoming(
             session,
@@ -167,6 +170,14 @@ class Linked:
             # Read before anything left: once the stanza is written the session is not asked again.
             self._socket.fail(cause_of(refusal))
             raise NotConnected from refusal
+
+    async def mark_read(self, chat: str, mark: ReadMark, at: float) -> None:
+        """See `ReadMarks.send`. Raises `NotConnected` before the login is done."""
+        self._require_login()
+        where = parse_optional(chat)
+        if where is None or not (where.is_person or where.server == GROUP):
+            raise SendError("unsupported_chat", permanent=True)
+        await self._marks.send(self._people.canonical(where), mark, at)
 
     @property
     def traffic(self) -> Traffic | None:
@@ -326,6 +337,9 @@ class Linked:
         if kind == "file":
             if self._carrying is not None:
                 self._carrying.look()
+            return
+        if kind == "privacy":
+            self._marks.ask_again()
             return
         if kind == "resend":
             work = self._resend(stanza)

@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 10
+VERSION = 11
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -277,6 +277,19 @@ CREATE TABLE aliases (
     at REAL NOT NULL,
     PRIMARY KEY (ours, theirs)
 ) STRICT, WITHOUT ROWID
+""",
+    11: """
+-- Messages that the account has not read yet, and how a receipt addresses each.
+CREATE TABLE unread (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    chat TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    author TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    arrived_at REAL NOT NULL,
+    UNIQUE (chat, message_id, author)
+) STRICT
 """,
 }
 """What each version has beside the one before; `SCHEMA` is the first."""

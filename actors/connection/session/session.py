@@ -24,6 +24,7 @@ from actors.connection.session.inbox import Inbox
 from actors.connection.session.message_aliases import Aliases
 from actors.connection.session.polls import Polls
 from actors.connection.session.sent_messages import Sent
+from actors.connection.session.unread import UnreadMessages
 from actors.connection.session.uploads import Uploads
 
 __all__ = [
@@ -39,7 +40,9 @@ __all__ = [
 ]
 
 
-class Session(Inbox, Sent, Uploads, Polls, Groups, Histories, Aliases, Directory, Keys):
+class Session(
+    Inbox, Sent, Uploads, Polls, UnreadMessages, Groups, Histories, Aliases, Directory, Keys
+):
     """The session file of one account.
 
     Reading is allowed anywhere and sees what is committed; every method that changes something
@@ -61,6 +64,7 @@ class Session(Inbox, Sent, Uploads, Polls, Groups, Histories, Aliases, Directory
             self.move_member(lid, pn)
             self.move_sent(lid, pn)
             self.move_polls(lid, pn)
+            self.move_unread(lid, pn)
             self.move_key_list(lid, pn)
             self.forget_devices(lid)
         return news
@@ -73,6 +77,7 @@ class Session(Inbox, Sent, Uploads, Polls, Groups, Histories, Aliases, Directory
         self.prune_recipients(now)
         self.prune_uploads(now)
         self.prune_polls(now)
+        self.prune_unread(now)
         self.prune_aliases(now)
         self.prune_signed_prekeys(now)
 

@@ -16,7 +16,7 @@ from actors.connection.native.receive.message_source import is_list
 from actors.connection.native.receive.transactions import SessionRefusal
 from actors.connection.native.transport.nodes import MalformedMessage
 from actors.connection.session.polls import PollKeys
-from actors.messages.content import Change, Media, Poll, encode, is_plain, text_of
+from actors.messages.content import Change, Media, Poll, ReadMark, encode, is_plain, text_of
 from actors.runtime.logs import told
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ _STATUSES: Final[dict[int, Literal["delivered", "read"]]] = {
     6: "read",
     9: "delivered",
 }
+
+
+_OWN_READING: Final = frozenset({4, 5})
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,20 @@ class Incoming:
         )
         if added and isinstance(said, Media):
             self._session.add_file(str(chat), str(sender), event.Info.ID, "failed", UNSUPPORTED)
+        if added and not event.Info.MessageSource.IsFromMe and not isinstance(said, Change):
+            self._expect_reading(event.Info, str(chat))
         return added or learned
+
+    def _expect_reading(self, info: Any, chat: str) -> None:
+        """Note how its sender is told that the account read it."""
+        origin, sender = address(info.MessageSource.Chat), address(info.MessageSource.Sender)
+        self._session.note_unread(
+            chat=chat,
+            message_id=info.ID,
+            origin=str(origin.canonical),
+            author="" if origin.is_person else str(sender.canonical),
+            at=self._at(info),
+        )
 
     def _said(self, received: wrappers.Received, chat: Address, sender: Address) -> Content:
         """Raises `Forged`."""
@@ -192,6 +208,10 @@ class Incoming:
     def _receipt(self, event: Any) -> bool:
         status = _STATUSES.get(event.Type)
         source = event.MessageSource
+        if source.IsFromMe and event.Type in _OWN_READING:
+            chat = str(self._people.canonical(address(source.Chat)))
+            self._session.read_elsewhere(chat, event.MessageIDs)
+            return False
         if status is None or source.IsFromMe or not address(source.Chat).is_person:
             return False
         learned = self._learn(source)
@@ -245,6 +265,8 @@ class Incoming:
 
 def retargeted(said: Content, known_as: Callable[[str], str | None]) -> Content:
     """The content with the ids of this service's own messages translated, where they are known."""
+    if isinstance(said, ReadMark):  # it is about those of others
+        return said
     if isinstance(said, Change):
         return replace(said, target=_translated(said.target, known_as))
     quote = said.reply_to

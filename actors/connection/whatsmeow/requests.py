@@ -11,9 +11,10 @@ import structlog
 
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import UNSUPPORTED, NotConnected, SendError
-from actors.connection.native.identities.addresses import parse_optional
+from actors.connection.native.identities.addresses import Address, parse_optional
 from actors.connection.native.send.to_proto import Place, write
 from actors.connection.session.polls import PollKeys
+from actors.connection.session.unread import readings
 from actors.connection.whatsmeow import send_errors
 from actors.connection.whatsmeow.incoming import Departed, retargeted
 from actors.messages.content import Media, Poll
@@ -22,12 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.connection.engine import Outgoing
-    from actors.connection.native.identities.addresses import Address
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.receive.presence import Visibility
     from actors.connection.session.session import Session
     from actors.connection.whatsmeow.client import Client
-    from actors.messages.content import Content
+    from actors.messages.content import Content, ReadMark
 
 log = structlog.get_logger()
 
@@ -62,6 +62,19 @@ class Asking:
         sent = await self._sent(self._jid(chat), write(said, place))
         left = Departed(str(chat), message.message_id, sent.ID, _poll(said))
         return float(sent.Timestamp or time.time()), left
+
+    async def mark_read(self, chat: str, mark: ReadMark, at: float) -> list[int]:
+        """Tell that messages were read; return the numbers of those that were noted as unread.
+
+        whatsmeow asks for the privacy settings by itself. Raises `SendError`.
+        """
+        unread = self.session.marked(chat, mark)
+        for origin, author, message_ids in readings(unread):
+            ids = " ".join(message_ids).encode()
+            to, of = (self._jid(Address.parse(each)) for each in (origin, author or origin))
+            asked = ("MarkRead", ids, int(at), to, len(to), of, len(of), b"read")
+            _raise(await self.client.text(*asked))
+        return [each.number for each in unread]
 
     async def lookup(self, number: str) -> str | None:
         """See the port."""

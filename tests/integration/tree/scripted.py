@@ -18,6 +18,7 @@ from actors.connection.engine import (
     InboxReceipt,
     InboxStatus,
     NotConnected,
+    Outgoing,
     PairingCode,
     Qr,
     SendError,
@@ -28,8 +29,9 @@ from actors.connection.reporter import StateAway
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from actors.connection.engine import InboxItem, InboxKind, Outgoing
+    from actors.connection.engine import InboxItem, InboxKind
     from actors.connection.trace.recorder import Recorder
+    from actors.messages.content import ReadMark
 
 ACCOUNT = "15550100001@s.whatsapp.net"
 
@@ -47,6 +49,7 @@ class ScriptedEngine:
         self.runs: list[float] = []
         self.asked = self.cancelled = 0
         self.sent: list[Outgoing] = []
+        self.marked: list[tuple[str, ReadMark]] = []
         self.inbox: dict[int, InboxItem] = {}
         self.in_flight = self.most_in_flight = 0
         self.closed = self.logged_out = False
@@ -121,6 +124,12 @@ class ScriptedEngine:
 
     async def presence(self, *, available: bool) -> None:
         self.told.append(f"available={available}")
+
+    async def mark_read(self, chat: str, mark: ReadMark, at: float) -> None:
+        if not self.opens or self.closed:
+            raise NotConnected
+        await self.answer(Outgoing("", chat, mark, at))
+        self.marked.append((chat, mark))
 
     async def configure(self, *, show_online: bool) -> None:
         self.shows_online = show_online

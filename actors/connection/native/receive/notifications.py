@@ -29,8 +29,8 @@ class Outcome:
     `answers` are sent, where there is a `held` only once the inbox item of that key is settled;
     `at_once` are sent before them and wait for nothing else; `news` says that the inbox may have
     grown; `wanted` is a message whose resend was asked for; `task` is work that needs WhatsApp's
-    answers: a retry receipt, prekeys, a file, a history, or who is in a group, without which the
-    stanza cannot be judged. `counted` names what the stanza turned out to be.
+    answers: a retry receipt, prekeys, a file, a history, other privacy settings, or who is in a group,
+    without which the stanza cannot be judged. `counted` names what the stanza turned out to be.
     """
 
     counted: str
@@ -38,7 +38,7 @@ class Outcome:
     at_once: tuple[Node, ...] = ()
     news: bool = False
     wanted: Node | None = None
-    task: Literal["resend", "prekeys", "roster", "file", "history"] | None = None
+    task: Literal["resend", "prekeys", "roster", "file", "history", "privacy"] | None = None
     held: int | None = None
 
 
@@ -74,6 +74,9 @@ class Notices:
         if receipt.status == "retry":
             return Outcome("receipt.retry", task="resend")
         answers = (receipts.ack(stanza),)
+        if (read := self._read_elsewhere(stanza, sender, member)) is not None:
+            self._session.read_elsewhere(str(read), receipt.message_ids)
+            return Outcome("receipt.own_reading", answers)
         if in_group:
             return self._group_receipt(stanza, sender, answers)
         if receipt.status is None or not sender.is_person or self._people.is_account(sender):
@@ -81,6 +84,19 @@ class Notices:
         chat, at = str(self._people.canonical(sender)), receipt.at or int(self._clock())
         self._note(chat, receipt.message_ids, receipt.status, at)
         return Outcome("receipt.stored", answers, news=True)
+
+    def _read_elsewhere(
+        self, stanza: Node, sender: Address, member: Address | None
+    ) -> Address | None:
+        """The chat of which another device of the account read messages; None for other receipts."""
+        if stanza.attrs.get("type") not in receipts.OWN_READING:
+            return None
+        if sender.server == GROUP:
+            return sender if member is not None and self._people.is_account(member) else None
+        chat = parse_optional(stanza.attrs.get("recipient"))
+        if chat is None or not self._people.is_account(sender):
+            return None
+        return self._people.canonical(chat)
 
     def _note(
         self, chat: str, message_ids: Sequence[str], status: Literal["delivered", "read"], at: int
@@ -138,7 +154,11 @@ class Notices:
         if kind == "w:gp2" and person is not None and person.server == GROUP:
             return self._group_changed(stanza, person, answers)
         if kind == "account_sync":
-            self._devices.forget(self._people.account)
+            private = stanza.child("privacy") is not None
+            if not private or stanza.child("devices") is not None:
+                self._devices.forget(self._people.account)
+            if private:
+                return Outcome("notification.privacy", answers, task="privacy")
             return Outcome("notification.devices", answers)
         if kind not in ("encrypt", "devices") or person is None or not person.is_person:
             return Outcome("notification.ignored", answers)

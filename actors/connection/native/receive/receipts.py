@@ -117,6 +117,10 @@ _STATUSES: dict[str, Literal["delivered", "read", "retry"]] = {
 }
 
 
+OWN_READING: Final = frozenset({"read", "read-self"})
+"""Types of the receipts by which another device of the account says that it read something."""
+
+
 def of_members(stanza: Node) -> list[tuple[str, Receipt]]:
     """The receipts in one of a group's messages, each with the address of who it is of.
 

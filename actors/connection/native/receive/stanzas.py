@@ -23,7 +23,7 @@ from actors.connection.native.signal import prekey_bundles
 from actors.connection.native.signal.ratchet import Undecryptable
 from actors.connection.native.transport.nodes import MalformedMessage
 from actors.connection.session.polls import PollKeys
-from actors.messages.content import Other, Poll, encode, is_plain, text_of
+from actors.messages.content import Change, Other, Poll, encode, is_plain, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -309,9 +309,10 @@ class Incoming:
             self._session.remember_poll(*key, poll)
         if source.from_me and source.chat.server == GROUP:
             self._expect_receipts(key)
-        return self._session.add_message(
+        at = stanza.number("t") or int(self._clock())
+        added = self._session.add_message(
             **key._asdict(),
-            at=stanza.number("t") or int(self._clock()),
+            at=at,
             type=said.type,
             text=text_of(said),
             from_me=source.from_me,
@@ -319,6 +320,22 @@ class Incoming:
             source=_arrival(stanza),
             body=None if said.type in ("text", UNDECRYPTABLE) else plaintext,
             content=None if is_plain(said) else encode(said),
+        )
+        if added and not source.from_me and said.type != UNDECRYPTABLE:
+            self._expect_reading(stanza, key, said, at)
+        return added
+
+    def _expect_reading(self, stanza: Node, key: Key, said: Content, at: int) -> None:
+        """Note how its sender is told that the account read it; of a change nobody is told."""
+        if isinstance(said, Change):
+            return
+        author = parse_optional(stanza.attrs.get("participant"))
+        self._session.note_unread(
+            chat=key.chat,
+            message_id=key.message_id,
+            origin=str(Address.parse(stanza.attrs["from"]).canonical),
+            author="" if author is None else str(author.canonical),
+            at=at,
         )
 
     def _expect_receipts(self, key: Key) -> None:

@@ -137,6 +137,9 @@ POINTS: dict[str, Callable[[Step], None]] = {
     "before_group_commit": lambda step: before_commit(step, "save_sender_key"),
     "before_ratchet_commit": lambda step: before_commit(step, "remember_sent"),
     "before_bytes_leave": lambda step: around_writing(step, "message", after=False),
+    "before_mark_leaves": lambda step: around_writing(step, "receipt", "read", after=False),
+    "after_mark_left": lambda step: around_writing(step, "receipt", "read", after=True),
+    "before_mark_is_forgotten": lambda step: before_commit(step, "forget_unread"),
     "before_download": lambda step: before_calling(step, Fetcher, "fetch"),
     "in_mid_download": lambda step: before_calling(step, Opening, "feed"),
     "before_file_commit": lambda step: before_commit(step, "end_transfer"),
@@ -181,4 +184,5 @@ async def main(asked: dict[str, Any]) -> None:
     await running
 
 
-asyncio.run(main(json.loads(sys.argv[1])))
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(sys.argv[1])))

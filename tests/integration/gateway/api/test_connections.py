@@ -213,8 +213,8 @@ async def test_settings_are_changed_one_by_one(api: Api, documents: Documents) -
         registered = await registry.get("set")
         assert registered is not None
         assert registered.show_online is shown
-    for body in ({"show_online": "yes"}, {"engine": "native"}):
-        told = await asyncio.to_thread(api.patch, "/api/connections/set", json=body)
+    for wrong in ({"show_online": "yes"}, {"engine": "native"}):
+        told = await asyncio.to_thread(api.patch, "/api/connections/set", json=wrong)
         assert told.status_code == 422
     gone = await asyncio.to_thread(api.patch, "/api/connections/nobody", json={})
     assert (gone.status_code, gone.json()["code"]) == (404, "unknown_connection")

@@ -29,6 +29,7 @@ OFFLINE = {
     "subscribePresence": 409,
     "retryDead": 409,  # it was sent
     "redeliver": 404,  # nothing was told yet
+    "markMessageRead": 409,  # it went out
 }
 """What needs a phone, or a failure: shown by tests of their own."""
 

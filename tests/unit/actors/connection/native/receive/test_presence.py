@@ -157,14 +157,14 @@ async def test_an_account_that_is_always_online_says_so_at_the_login() -> None:
     appearance = Appearance(
         cast("Session", known), people(known), cast("Socket", wire), always=True
     )
-    assert appearance.active
+    active = [appearance.active]
     await appearance.configure(always=True)
     assert wire.sent == [], "the login is not done"
     await appearance.open()
     await appearance.show(available=False)
     await appearance.configure(always=True)
     await appearance.configure(always=False)
-    assert not appearance.active
+    assert [*active, appearance.active] == [True, False]
     wire.ended = True
     await appearance.configure(always=True)
     assert [told["type"] for told in wire.sent] == [

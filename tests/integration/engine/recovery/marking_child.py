@@ -1,0 +1,54 @@
+"""An owner of ``shop`` with the engine, which kills itself at a step while it marks messages as read.
+
+Called with one argument, JSON: `settings` (values), `directory` and `point`, one of `POINTS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from actors.config.sources import resolve_settings
+from actors.connection.engine import EngineEvents
+from actors.connection.native import open_engine
+from actors.connection.sender import Sender, Ticket
+from actors.queue.lanes import Lanes
+from actors.redis.client import connect
+from actors.redis.leases import Leases, Owner
+from tests.integration.engine.recovery.crashing_child import POINTS, Step, before_calling
+
+
+def after_claim(step: Step) -> None:
+    """A message is claimed, and nothing of it was begun."""
+    before_calling(step, Sender, "_begin")
+
+
+async def main(asked: dict[str, Any]) -> None:
+    settings = resolve_settings(**asked["settings"])
+    {**POINTS, "after_claim": after_claim}[asked["point"]](Step(1))
+    redis = connect(settings)
+    lease = await Leases(redis).take("shop", Owner("child", os.getpid(), "here"), 1)
+    events = EngineEvents()
+    engine = open_engine(settings, "shop", lease.epoch, events, Path(asked["directory"]))
+    sender = Sender(
+        Ticket("shop", lease.epoch),
+        engine,
+        Lanes(redis, settings),
+        concurrency=4,
+        retry_at=lambda _attempts, _permanent, now: now + 1,
+        on_lost=sys.exit,
+    )
+
+    async def on_open() -> None:
+        sender.opened()
+
+    events.on_open = on_open
+    await asyncio.gather(engine.run(), sender.run())
+
+
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(sys.argv[1])))
