@@ -25,7 +25,7 @@ from gateway.api import (
     traces,
     webhooks,
 )
-from gateway.api.account import reading
+from gateway.api.account import passkeys, reading, requests
 from gateway.backends import Backends
 from gateway.console.routes import routes as console
 from gateway.http import openapi
@@ -49,6 +49,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *media.OPERATIONS,
     *connections.OPERATIONS,
     *pairing_codes.OPERATIONS,
+    *passkeys.OPERATIONS,
+    *requests.OPERATIONS,
     *lookups.OPERATIONS,
     *presence.OPERATIONS,
     *traces.OPERATIONS,

@@ -12,9 +12,12 @@ import importlib.util
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, overload
 
+from actors.connection.account.port import Account
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from actors.connection.account.port import Ability, Call, Passkey
     from actors.connection.causes import Cause
     from actors.connection.trace.recorder import Recorder
     from actors.messages.content import Content, ReadMark
@@ -32,10 +35,7 @@ ENGINES = {
     "native": Guarantees(persists_before_ack=True, keeps_message_id=True),
     "whatsmeow": Guarantees(persists_before_ack=False, keeps_message_id=False),
 }
-"""What each engine declares; it is the package of its name beside this module.
-
-Declared here, because loading an engine to ask it costs 50 MB.
-"""
+"""What each engine declares, by the name of its package; loading one to ask it would cost 50 MB."""
 
 NEEDS = {"whatsmeow": "neonize"}
 """The package of the engine's optional extra, for those that have one."""
@@ -46,12 +46,11 @@ UNPROVEN = frozenset({"native"})
 KEPT_IN_ONE_FILE = frozenset({"native"})
 """The engines whose session is its file alone, so that a copy of it serves."""
 
-
-WITHOUT_FILES = frozenset({"whatsmeow"})
-"""The engines that neither send nor fetch files."""
-
-WITHOUT_GROUPS = frozenset({"whatsmeow"})
-"""The engines that write to persons alone; what is said in a group, they hear."""
+ABILITIES: Mapping[str, frozenset[Ability]] = {
+    "native": frozenset({"files", "groups"}),
+    "whatsmeow": frozenset(),
+}
+"""What each engine can do beside texts with persons; the gateway refuses the rest unasked."""
 
 ASKED_AFTER: Mapping[str, float] = {"native": 0.0, "whatsmeow": 300.0}
 """Seconds of silence before which an engine is asked for no sign of life.
@@ -261,7 +260,8 @@ class EngineEvents:
     `on_qr` a new QR to show; `on_code` a new code to type, or `NO_CODE`; `on_paired` credentials are
     committed (canonical address of the account); `on_open` logged in; `on_inbox` at least one new item
     was committed; `on_presence` somebody came, went, types or stopped; `on_version_end` WhatsApp accepts
-    the announced version until then (seconds since the epoch), or as long as can be seen (None).
+    the announced version until then (seconds since the epoch), or as long as can be seen (None);
+    `on_passkey` what linking by passkey waits for, or `NO_PASSKEY`; `on_call` a call rings or is over.
     """
 
     on_qr: Callable[[Qr], Awaitable[None]] = field(default=_ignore)
@@ -271,6 +271,8 @@ class EngineEvents:
     on_presence: Callable[[Presence], Awaitable[None]] = field(default=_ignore)
     on_code: Callable[[PairingCode], Awaitable[None]] = field(default=_ignore)
     on_version_end: Callable[[float | None], Awaitable[None]] = field(default=_ignore)
+    on_passkey: Callable[[Passkey], Awaitable[None]] = field(default=_ignore)
+    on_call: Callable[[Call], Awaitable[None]] = field(default=_ignore)
 
 
 class SendError(Exception):
@@ -293,7 +295,7 @@ class NotConnected(SendError):  # noqa: N818 - reads as what it is
         super().__init__("not_connected")
 
 
-class Engine(Protocol):
+class Engine(Account, Protocol):
     """One WhatsApp account on one socket."""
 
     guarantees: Guarantees
@@ -322,8 +324,7 @@ class Engine(Protocol):
     async def mark_read(self, chat: str, mark: ReadMark, at: float) -> None:
         """Tell WhatsApp that the account read messages of the chat `at` (seconds since the epoch).
 
-        Returns once that was handed to the network, for WhatsApp acknowledges it to nobody; harmless
-        to repeat. Raises as `send`.
+        Returns once it is handed to the network: no ack comes. May be repeated; raises as `send`.
         """
 
     @property

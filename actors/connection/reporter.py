@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
 import structlog
 
+from actors.connection.account.port import Passkey
 from actors.connection.engine import PairingCode, Qr
 from actors.redis.client import RedisAway
 from actors.runtime.backoff import persist
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from actors.redis.leases import Lease, Leases, Obstacle
 
@@ -30,6 +31,13 @@ LONGEST_PAUSE = 2.0
 
 CONFIRMED_WITHIN = 20.0
 """Seconds after which a StateManager that has not confirmed counts as away."""
+
+
+Shown = Qr | PairingCode | Passkey
+"""What is shown to whoever links the device."""
+
+Noticed = Literal["qr", "code", "passkey"]
+_KINDS: Final[Mapping[type[Shown], Noticed]] = {Qr: "qr", PairingCode: "code", Passkey: "passkey"}
 
 
 class StateAway(Exception):  # noqa: N818 - reads as what it is
@@ -137,12 +145,12 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class PairingNotice:
-    """That a QR or a pairing code is shown, without it: the lease alone has that, while it is valid.
+    """That a QR, a pairing code or a passkey's challenge is shown, without it: the lease alone has that.
 
     `number` counts those of the epoch, from 1; times are seconds since the epoch.
     """
 
-    kind: Literal["qr", "code"]
+    kind: Noticed
     number: int
     expires_at: float
     at: float
@@ -180,6 +188,7 @@ class Reporter:
         )
         self._qr: Qr | None = None
         self._code: PairingCode | None = None
+        self._passkey: Passkey | None = None
         self._notices: dict[str, PairingNotice] = {}  # by kind, those that are not stored yet
         self._shown = self._in_lease = 0  # numbers of notices: the last one, and the last readable
         self._for_notices = asyncio.Event()
@@ -198,7 +207,7 @@ class Reporter:
         self,
         state: str,
         cause: str | None = None,
-        shown: Qr | PairingCode | None = None,
+        shown: Shown | None = None,
         *,
         account: str | None = None,
         retry_at: float | None = None,
@@ -221,6 +230,7 @@ class Reporter:
         self._obstacle = obstacle
         self._qr = shown if isinstance(shown, Qr) else self._qr if shown else None
         self._code = shown if isinstance(shown, PairingCode) else self._code if shown else None
+        self._passkey = shown if isinstance(shown, Passkey) else self._passkey if shown else None
         self._notice(shown)
         if changed:
             log.info("state", action="state", connection=self._connection, state=state, cause=cause)
@@ -280,16 +290,17 @@ class Reporter:
         except TimeoutError:
             log.warning("not released", action="release", connection=self._connection)
 
-    def _notice(self, shown: Qr | PairingCode | None) -> None:
+    def _notice(self, shown: Shown | None) -> None:
         if shown is None:
             self._notices.clear()
-        elif shown.text:
+            return
+        kind = _KINDS[type(shown)]
+        if shown.text:
             self._shown += 1
-            kind: Literal["qr", "code"] = "qr" if isinstance(shown, Qr) else "code"
             at = self._clock()
             self._notices[kind] = PairingNotice(kind, self._shown, shown.expires_at, at)
         else:
-            self._notices.pop("code", None)  # it is void
+            self._notices.pop(kind, None)  # it is void
 
     async def _write_lease(self) -> bool:
         self._for_lease.clear()
@@ -303,6 +314,7 @@ class Reporter:
             account=now.account,
             qr=self._qr,
             code=self._code,
+            passkey=self._passkey,
             retry_at=now.retry_at,
             obstacle=self._obstacle,
             version_ends_at=self._version_ends_at,

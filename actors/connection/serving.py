@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from actors.connection.backup.connection_backup import Kept
     from actors.connection.causes import Cause, Consequence
-    from actors.connection.engine import Engine, PairingCode, Qr
-    from actors.connection.reporter import Observed, State
+    from actors.connection.engine import Engine
+    from actors.connection.reporter import Observed, Shown, State
     from actors.queue.lanes import Lanes
     from actors.redis.commands import Commands
     from actors.redis.leases import Lease, Leases
@@ -83,8 +83,7 @@ class Serving:
         `taken_at`: when the taking of the lease began, on the monotonic clock. `copies` keeps copies.
         """
         self._lease = lease
-        self._obstacle, self._copies = lease.obstacle, copies
-        self._belongs_to = lease.account
+        self._obstacle, self._copies, self._belongs_to = lease.obstacle, copies, lease.account
         self._lanes = lanes
         self._commands, self._watch = commands, Watch(lease.connection, presences, clock)
         self._state = state
@@ -115,6 +114,7 @@ class Serving:
         return EngineEvents(
             on_qr=self._on_shown,
             on_code=self._on_shown,
+            on_passkey=self._on_shown,
             on_paired=self._on_paired,
             on_open=self._on_open,
             on_inbox=self._on_inbox,
@@ -194,7 +194,7 @@ class Serving:
 
     # what the engine tells
 
-    async def _on_shown(self, shown: Qr | PairingCode) -> None:
+    async def _on_shown(self, shown: Shown) -> None:
         self._report("pairing", self._unlinked_by, shown=shown)
 
     async def _on_paired(self, account: str) -> None:
@@ -308,7 +308,7 @@ class Serving:
         cause: str | None = None,
         *,
         account: str | None = None,
-        shown: Qr | PairingCode | None = None,
+        shown: Shown | None = None,
         retry_at: float | None = None,
     ) -> None:
         if self._copies is not None and account is not None:

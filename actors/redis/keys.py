@@ -69,6 +69,7 @@ class ConnectionKeys:
     lease: str
     qr: str
     pairing_code: str
+    passkey: str
     counters: str
     ready: str
     flight: str
@@ -104,6 +105,7 @@ class ConnectionKeys:
             self.changed,
             self.wake,
             self.pairing_code,
+            self.passkey,
         )
 
     def command(self, id: str) -> str:  # noqa: A002 - the field's word
@@ -155,6 +157,7 @@ def of(connection: str) -> ConnectionKeys:
         lease=f"{base}:lease",
         qr=f"{base}:qr",
         pairing_code=f"{base}:pairing_code",
+        passkey=f"{base}:passkey",
         counters=f"{base}:counters",
         ready=f"{base}:ready",
         flight=f"{base}:flight",

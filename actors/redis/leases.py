@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from actors.redis import keys
 from actors.redis.client import reach
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from actors.connection.engine import PairingCode, Qr
 
 SCRIPT = Script.of("transitions.lua", "flight.lua", "lease.lua", package="actors.redis")
 BURY = """#!lua flags=allow-oom
@@ -88,6 +87,7 @@ class Lease:
     owner tries again, where it waits for that. `session` is how far the last session was known to
     be, `final` that it was given back at that, `behind` since when its backups have failed.
     `version_ends_at`: from then on WhatsApp refuses the version that the owner announced.
+    `pairing_step` is what linking waits for: qr, code or passkey.
     """
 
     connection: str
@@ -105,6 +105,17 @@ class Lease:
     final: bool = False
     behind: float | None = None
     version_ends_at: float | None = None
+    pairing_step: str | None = None
+
+
+class Shown(Protocol):
+    """What is shown to whoever links the device, and until when (seconds since the epoch)."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def expires_at(self) -> float: ...
 
 
 class Leases:
@@ -159,16 +170,17 @@ class Leases:
         cause: str | None,
         since: float,
         account: str | None = None,
-        qr: Qr | None = None,
-        code: PairingCode | None = None,
+        qr: Shown | None = None,
+        code: Shown | None = None,
+        passkey: Shown | None = None,
         retry_at: float | None = None,
         obstacle: Obstacle | None = None,
         version_ends_at: float | None = None,
     ) -> bool:
         """Write what the owner sees; False when the lease is lost, and then nothing is written.
 
-        `account` None keeps the known one, `obstacle` None says that there is none. `qr` and `code` are
-        shown until they expire, or a report without them.
+        `account` None keeps the known one, `obstacle` None says that there is none. `qr`, `code` and
+        `passkey` are shown until they expire, or a report without them.
         """
         outcome = await self._run(
             connection,
@@ -184,6 +196,7 @@ class Leases:
             "" if obstacle is None else obstacle.until or "",
             *_lasting(code),
             version_ends_at or "",
+            *_lasting(passkey),
         )
         return bool(outcome == "kept")
 
@@ -274,6 +287,12 @@ class Leases:
             fields: Any = await self._redis.hgetall(keys.of(connection).pairing_code)
         return (fields["text"], float(fields["expires_at"])) if fields else None
 
+    async def passkey(self, connection: str) -> tuple[str, float] | None:
+        """What linking by passkey waits for (`account.port.Passkey.text`), and until when, or None."""
+        async with reach():
+            fields: Any = await self._redis.hgetall(keys.of(connection).passkey)
+        return (fields["text"], float(fields["expires_at"])) if fields else None
+
     async def delete(self, connection: str, now: float | None = None) -> None:
         """Refuse every send to a deleted connection from now on, however late it comes (G12).
 
@@ -343,10 +362,11 @@ def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         final=fields.get("final") == "1",
         behind=_time(fields.get("behind")),
         version_ends_at=_time(fields.get("version_ends_at")),
+        pairing_step=fields.get("pairing_step") or None,
     )
 
 
-def _lasting(shown: Qr | PairingCode | None) -> tuple[str, float, int]:
+def _lasting(shown: Shown | None) -> tuple[str, float, int]:
     """Its text, when it expires, and in how many milliseconds; no text where it did."""
     left = 0 if shown is None else max(0, int((shown.expires_at - time.time()) * 1000))
     return ("", 0.0, 0) if shown is None or left == 0 else (shown.text, shown.expires_at, left)

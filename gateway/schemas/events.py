@@ -125,6 +125,20 @@ class PairingEvent(EventAnswer):
     data: PairingShown
 
 
+class PasskeyAsked(Answer):
+    id: str = Field(examples=["shop"])
+    number: int = Field(description="Counts what was shown in this `epoch` to link it, from 1.")
+    epoch: int
+    expires_at: Time
+
+
+class PasskeyEvent(EventAnswer):
+    """Linking waits for the account's passkey, or for a code to be compared: `GET …/passkey` has it."""
+
+    type: Literal["connection.passkey"]
+    data: PasskeyAsked
+
+
 class AlertEvent(EventAnswer):
     """Something lasting that somebody should know of began, lasts, or is over."""
 
@@ -133,7 +147,13 @@ class AlertEvent(EventAnswer):
 
 
 Told = Annotated[
-    ReceivedEvent | StepEvent | ChangedEvent | StateEvent | PairingEvent | AlertEvent,
+    ReceivedEvent
+    | StepEvent
+    | ChangedEvent
+    | StateEvent
+    | PairingEvent
+    | PasskeyEvent
+    | AlertEvent,
     Field(discriminator="type"),
 ]
 MODELS: tuple[type[EventAnswer], ...] = (
@@ -142,6 +162,7 @@ MODELS: tuple[type[EventAnswer], ...] = (
     ChangedEvent,
     StateEvent,
     PairingEvent,
+    PasskeyEvent,
     AlertEvent,
 )
 

@@ -74,6 +74,9 @@ def connection(
         retry_at=rfc3339(retry_at),
         version_ends_at=rfc3339(None if lease is None else lease.version_ends_at),
         account=next((account for account in accounts if account), None),
+        pairing_step=cast("Any", lease.pairing_step)
+        if lease is not None and state == "pairing"
+        else None,
         show_online=registered.show_online,
         desired=registered.desired,
         created_at=rfc3339(registered.created_at),

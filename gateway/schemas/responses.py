@@ -73,6 +73,9 @@ class Connection(Answer):
         description="When WhatsApp stops to accept the version that the connection announced, where it"
         " said so (alert `version_expires`)."
     )
+    pairing_step: Literal["qr", "code", "passkey"] | None = Field(
+        description="What linking waits for: `GET …/qr`, `…/pairing-code` or `…/passkey` has it."
+    )
     account: str | None = Field(description="The address of the paired account.")
     show_online: bool = Field(description="Whether the account is shown as online at all times.")
     desired: Literal["running", "stopped", "logged_out"]

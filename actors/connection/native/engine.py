@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from actors.connection.account.unable import Unable
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import ENGINES, NotConnected, SendError
 from actors.connection.native.identities.addresses import Address, parse_optional
@@ -69,7 +70,7 @@ class Keepalive:
     deadline: float = 10.0
 
 
-class NativeEngine:
+class NativeEngine(Unable):
     """Receives without loss (G5), sends under the caller's ids (G3), one owner at a time (G6).
 
     Opens the session file for `epoch`; raises what `Session.open` raises. `run` serves one socket
@@ -122,8 +123,7 @@ class NativeEngine:
     @property
     def account(self) -> str | None:
         """The canonical address of the paired account."""
-        own = self._session.credentials()
-        return own.account if own is not None else None
+        return None if (own := self._session.credentials()) is None else own.account
 
     async def run(self) -> Cause:
         """Serve one socket until it ends; see the port."""

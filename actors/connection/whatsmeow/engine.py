@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from actors.connection.account.unable import Unable
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import ENGINES, UNSUPPORTED, NotConnected, SendError, Traffic
 from actors.connection.native.identities.addresses import Address
@@ -53,7 +54,7 @@ RESEND_PATIENCE: Final = 60.0
 LOGOUT_TIMEOUT: Final = 5.0
 
 
-class WhatsmeowEngine:
+class WhatsmeowEngine(Unable):
     """Receives with a window of loss, sends at least once, one owner at a time (G6).
 
     What arrives is on disk as soon as whatsmeow tells of it, which is after it told WhatsApp: what

@@ -10,6 +10,7 @@ sync (``source: history``) is old and tells nothing.
     ``message.changed``     a reaction, an edit, a delete or a vote; it is no message besides
     ``connection.state``    the state, or its cause, is another one
     ``connection.qr``       a QR or a pairing code is shown; the event has neither of them
+    ``connection.passkey``  linking waits for the account's passkey; the event has no challenge
     ``alert.raised`` ``alert.cleared``
     ``alert.repeated``      it lasts, and is told again
 """
@@ -114,8 +115,9 @@ def of_pairing(before: Document | None, after: Document | None) -> Sequence[Even
     connection = id_in(after)
     names = ("kind", "number", "epoch", "expires_at")
     data = {"id": connection, **{name: shown[name] for name in names}}
-    key = _key("connection.qr", connection, shown["epoch"], shown["number"])
-    return (Event(key, "connection.qr", connection, float(shown["at"]), data),)
+    kind: EventType = "connection.passkey" if shown["kind"] == "passkey" else "connection.qr"
+    key = _key(kind, connection, shown["epoch"], shown["number"])
+    return (Event(key, kind, connection, float(shown["at"]), data),)
 
 
 def of_alert(before: Document | None, after: Document | None) -> Sequence[Event]:

@@ -15,6 +15,7 @@ EventType = Literal[
     "message.changed",
     "connection.state",
     "connection.qr",
+    "connection.passkey",
     "alert.raised",
     "alert.repeated",
     "alert.cleared",

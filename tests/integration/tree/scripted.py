@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
+from actors.connection.account.unable import Unable
 from actors.connection.causes import Cause, Kind
 from actors.connection.engine import (
     EngineEvents,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 ACCOUNT = "15550100001@s.whatsapp.net"
 
 
-class ScriptedEngine:
+class ScriptedEngine(Unable):
     """Opens at once, unless `opens` is off, and closes with the cause that the test gives."""
 
     guarantees = Guarantees(persists_before_ack=True, keeps_message_id=True)

@@ -28,6 +28,8 @@ OFFLINE = {
     "setTyping": 409,
     "subscribePresence": 409,
     "retryDead": 409,  # it was sent
+    **dict.fromkeys(("getPasskey", "answerPasskey", "confirmPasskey"), 422),
+    **dict.fromkeys(("requestResend", "syncAppState", "rejectCall"), 422),
     "redeliver": 404,  # nothing was told yet
     "markMessageRead": 409,  # it went out
 }

@@ -71,7 +71,7 @@ def data_of(kind: EventType) -> dict[str, Any]:
             target="shop.a",
             chat=ANA,
         ).data
-    if kind == "connection.qr":
+    if kind in {"connection.qr", "connection.passkey"}:
         return PAIRING
     known: dict[str, dict[str, Any]] = {"message": SENT, "connection": STATE, "alert": ALERT}
     return known[noun]

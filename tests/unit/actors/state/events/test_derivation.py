@@ -254,6 +254,7 @@ async def test_each_qr_and_code_is_told_once_and_without_itself(documents: Docum
     events = [each.event for each in (await EventLog(documents).after(0)).events]
     assert {(each.connection, each.at) for each in events} == {("shop", 40.5)}
     assert len({each.id for each in events}) == 4
+    assert await told(documents, shown(4, 3, "passkey")) == ["connection.passkey"]
     opened = observation("shop", Observed("open", epoch=3, since=99.0))
     assert await told(documents, [opened]) == ["connection.state"], "what is noted stays"
 
@@ -283,5 +284,5 @@ async def test_an_alert_that_lasts_is_told_again(documents: Documents) -> None:
 
 
 def test_every_type_is_named_by_a_noun_and_what_became_of_it() -> None:
-    assert len(TYPES) == 12
+    assert len(TYPES) == 13
     assert {name.partition(".")[0] for name in TYPES} == {"message", "connection", "alert"}
