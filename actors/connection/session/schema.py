@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 11
+VERSION = 12
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -290,6 +290,16 @@ CREATE TABLE unread (
     arrived_at REAL NOT NULL,
     UNIQUE (chat, message_id, author)
 ) STRICT
+""",
+    12: """
+-- After how many seconds messages of a chat with a person disappear.
+CREATE TABLE timers (
+    chat TEXT PRIMARY KEY,
+    seconds INTEGER NOT NULL,
+    set_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+-- A group's timer is in its roster: those without it are asked for anew.
+UPDATE rosters SET fetched_at = 0
 """,
 }
 """What each version has beside the one before; `SCHEMA` is the first."""

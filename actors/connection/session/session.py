@@ -24,6 +24,7 @@ from actors.connection.session.inbox import Inbox
 from actors.connection.session.message_aliases import Aliases
 from actors.connection.session.polls import Polls
 from actors.connection.session.sent_messages import Sent
+from actors.connection.session.timers import Timers
 from actors.connection.session.unread import UnreadMessages
 from actors.connection.session.uploads import Uploads
 
@@ -41,7 +42,7 @@ __all__ = [
 
 
 class Session(
-    Inbox, Sent, Uploads, Polls, UnreadMessages, Groups, Histories, Aliases, Directory, Keys
+    Inbox, Sent, Uploads, Polls, UnreadMessages, Timers, Groups, Histories, Aliases, Directory, Keys
 ):
     """The session file of one account.
 
@@ -65,6 +66,7 @@ class Session(
             self.move_sent(lid, pn)
             self.move_polls(lid, pn)
             self.move_unread(lid, pn)
+            self.move_timer(lid, pn)
             self.move_key_list(lid, pn)
             self.forget_devices(lid)
         return news
@@ -78,6 +80,7 @@ class Session(
         self.prune_uploads(now)
         self.prune_polls(now)
         self.prune_unread(now)
+        self.prune_timers(now)
         self.prune_aliases(now)
         self.prune_signed_prekeys(now)
 

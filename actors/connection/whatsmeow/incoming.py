@@ -10,7 +10,7 @@ import structlog
 
 from actors.connection.engine import UNSUPPORTED
 from actors.connection.native.identities.addresses import GROUP, Address
-from actors.connection.native.receive import wrappers
+from actors.connection.native.receive import timers, wrappers
 from actors.connection.native.receive.from_proto import Forged, Scene, content_of
 from actors.connection.native.receive.message_source import is_list
 from actors.connection.native.receive.transactions import SessionRefusal
@@ -132,6 +132,7 @@ class Incoming:
         except Forged:
             log.warning("refused message", action="message.refused")
             said = None
+        self._note_timer(event.Info, chat, received, plaintext)
         if said is None:
             self._session.bury(**key)
             return learned
@@ -153,6 +154,21 @@ class Incoming:
         if added and not event.Info.MessageSource.IsFromMe and not isinstance(said, Change):
             self._expect_reading(event.Info, str(chat))
         return added or learned
+
+    def _note_timer(
+        self, info: Any, chat: Address, received: wrappers.Received | None, plaintext: bytes
+    ) -> None:
+        """A person sets, or a message says, after how long messages of the chat disappear."""
+        if not chat.is_person:
+            return
+        at = self._at(info)
+        if received is not None:
+            setting = timers.of_message(received, at)
+        else:
+            found = timers.of_protocol(plaintext, at)
+            setting = None if found is None else found[0]
+        if setting is not None:
+            self._session.note_timer(str(chat), *setting)
 
     def _expect_reading(self, info: Any, chat: str) -> None:
         """Note how its sender is told that the account read it."""

@@ -58,6 +58,7 @@ class Asking:
             str(self.people.account),
             time.time() if message.at is None else message.at,
             None if lid is None else str(lid.canonical),
+            expires=self.session.timer(str(chat)),
         )
         sent = await self._sent(self._jid(chat), write(said, place))
         left = Departed(str(chat), message.message_id, sent.ID, _poll(said))

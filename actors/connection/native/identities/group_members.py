@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from actors.connection.engine import Group, GroupMember
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
@@ -53,17 +53,26 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """Who is in a group; `addressing` is the kind of address by which its devices are named."""
+    """Who is in a group; `addressing` is the kind of address by which its devices are named.
+
+    `expires`: seconds after which its messages disappear, 0 where they stay.
+    """
 
     subject: str
     addressing: Literal["lid", "pn"]
     members: tuple[Member, ...]
+    expires: int = 0
 
     def encode(self) -> str:
         members = [
             [str(one.address), one.other and str(one.other), one.rank] for one in self.members
         ]
-        named = {"subject": self.subject, "addressing": self.addressing, "members": members}
+        named: dict[str, Any] = {
+            "subject": self.subject,
+            "addressing": self.addressing,
+            "members": members,
+        }
+        named |= {"expires": self.expires} if self.expires else {}
         return json.dumps(named, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -73,7 +82,7 @@ class Roster:
             Member(Address.parse(address), parse_optional(other), rank)
             for address, other, rank in named["members"]
         )
-        return cls(named["subject"], named["addressing"], tuple(members))
+        return cls(named["subject"], named["addressing"], tuple(members), named.get("expires", 0))
 
 
 def query(chat: Address) -> Node:
@@ -98,7 +107,9 @@ def read(node: Node) -> Roster:
     """The roster in a ``<group>``."""
     members = tuple(_members(node))[:MOST_MEMBERS]
     by_lid = node.attrs.get("addressing_mode") == "lid"
-    return Roster(node.attrs.get("subject", ""), "lid" if by_lid else "pn", members)
+    timer = node.child("ephemeral")
+    expires = 0 if timer is None else timer.number("expiration") or 0
+    return Roster(node.attrs.get("subject", ""), "lid" if by_lid else "pn", members, expires)
 
 
 def changed(roster: Roster, change: Node) -> Roster | None:
@@ -117,6 +128,8 @@ def changed(roster: Roster, change: Node) -> Roster | None:
                 replace(one, rank=rank) if one.addresses & meant else one for one in roster.members
             ),
         )
+    if change.tag in ("ephemeral", "not_ephemeral"):
+        return replace(roster, expires=change.number("expiration") or 0)
     if change.tag == "subject":
         return replace(roster, subject=change.attrs.get("subject", roster.subject))
     # Whatever else names people or replaces the group: a number that changed, another addressing.

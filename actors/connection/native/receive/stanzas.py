@@ -9,7 +9,7 @@ import structlog
 
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
 from actors.connection.native.media.message_part import transfer_of
-from actors.connection.native.receive import receipts, wrappers
+from actors.connection.native.receive import receipts, timers, wrappers
 from actors.connection.native.receive.ciphertexts import Ciphers, can_be_read, refusal
 from actors.connection.native.receive.from_proto import (
     Forged,
@@ -181,6 +181,7 @@ class Incoming:
             return self._undecryptable(stanza, source, error)
         if found is None:
             self._session.bury(**self._key(stanza, source)._asdict())
+            self._set_timer(stanza, source, plaintext)
             told = wrappers.history_in(plaintext) if self._is_phone(source) else None
             if told is not None:
                 self._session.add_history(stanza.attrs["id"], told)
@@ -195,11 +196,30 @@ class Incoming:
             self._session.bury(**self._key(stanza, source)._asdict())
             return Outcome("message.refused", answers)
         added = self._add(stanza, source, said, found.destination, plaintext)
+        self._note_timer(stanza, self._chat(stanza, source, found.destination), found)
         counted = "message.stored" if added else "message.repeated"
         key = self._named(stanza, source, found.destination)
         expected = added and self._expect_file(key, source, found)
         task: Literal["file"] | None = "file" if expected else None
         return Outcome(counted, answers, news=added, held=self._held(*key), task=task)
+
+    def _set_timer(self, stanza: Node, source: Source, plaintext: bytes) -> None:
+        """A person sets after how long messages of the chat disappear."""
+        found = timers.of_protocol(plaintext, self._at(stanza))
+        if found is not None:
+            setting, destination = found
+            chat = self._chat(stanza, source, destination)
+            if chat.is_person:
+                self._session.note_timer(str(chat), *setting)
+
+    def _note_timer(self, stanza: Node, chat: Address, found: wrappers.Received) -> None:
+        """A message says after how long it disappears; of a group its roster says so."""
+        setting = timers.of_message(found, self._at(stanza)) if chat.is_person else None
+        if setting is not None:
+            self._session.note_timer(str(chat), *setting)
+
+    def _at(self, stanza: Node) -> int:
+        return stanza.number("t") or int(self._clock())
 
     def _expect_file(self, key: Key, source: Source, found: wrappers.Received) -> bool:
         """Note with the message what its file takes, or why there will be none; True for the former."""
@@ -254,7 +274,7 @@ class Incoming:
             return self._put_placeholder(stanza, source, answers)
         self._session.want(
             **key._asdict(),
-            at=stanza.number("t") or int(self._clock()),
+            at=self._at(stanza),
             from_me=source.from_me,
             push_name=stanza.attrs.get("notify"),
             source=_arrival(stanza),
@@ -309,7 +329,7 @@ class Incoming:
             self._session.remember_poll(*key, poll)
         if source.from_me and source.chat.server == GROUP:
             self._expect_receipts(key)
-        at = stanza.number("t") or int(self._clock())
+        at = self._at(stanza)
         added = self._session.add_message(
             **key._asdict(),
             at=at,

@@ -181,6 +181,7 @@ class GroupSender:
             str(account),
             self._clock() if outgoing.at is None else outgoing.at,
             named=lambda person: str(self._named(Address.parse(person), roster)),
+            expires=roster.expires,
         )
         message = write(outgoing.content, place, upload)
         if len(message) > MAX_MESSAGE:

@@ -104,6 +104,7 @@ class Sender:
             str(self._people.account),
             self._clock() if outgoing.at is None else outgoing.at,
             None if lid is None else str(lid.canonical),
+            expires=self._session.timer(str(chat)),
         )
         message = write(outgoing.content, place, upload)
         if len(message) > MAX_MESSAGE:

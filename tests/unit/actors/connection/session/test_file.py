@@ -158,6 +158,7 @@ async def test_an_older_releases_file_is_brought_up_to_date(session: Session, pa
         older.execute("DROP TABLE transfers")
         older.execute("DROP TABLE uploads")
         older.execute("DROP TABLE unread")
+        older.execute("DROP TABLE timers")
         older.execute("PRAGMA user_version=1")
     for epoch in (4, 5):
         with closing(Session.open(path, epoch)) as newer:

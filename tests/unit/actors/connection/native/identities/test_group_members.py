@@ -133,3 +133,23 @@ async def test_what_is_told_of_hundreds_of_groups_holds_nothing_up(tmp_path: Pat
         assert len(await rosters.all()) == 200
         beside.cancel()
     assert turns >= 200
+
+
+def test_a_group_whose_messages_disappear() -> None:
+    """Told with the group, and as it changes; what an older release kept says nothing of it."""
+    told = Node(
+        "group", {"id": "1", "subject": "Us"}, (Node("ephemeral", {"expiration": "86400"}),)
+    )
+    roster = read(told)
+    assert roster.expires == 86_400
+    assert Roster.decode(roster.encode()) == roster
+    assert Roster.decode(US.encode()) == US
+    for change, expires in (
+        (Node("ephemeral", {"expiration": "604800"}), 604_800),
+        (Node("not_ephemeral"), 0),
+        (Node("ephemeral", {"expiration": "soon"}), 0),
+        (Node("subject", {"subject": "We"}), 86_400),
+    ):
+        after = changed(roster, change)
+        assert after is not None
+        assert after.expires == expires
