@@ -9,6 +9,7 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
     teimoso:{shop}:lease              hash    who serves the connection (see `leases.py`)
     teimoso:{shop}:qr                 hash    the QR to scan, expires with it
     teimoso:{shop}:pairing_code       hash    the code to type instead, expires with it
+    teimoso:{shop}:passkey            hash    what linking by passkey waits for, expires with it
     teimoso:{shop}:counters           hash    seq: order and revisions; turn: fair turns of chats;
                                               paced: when the connection may claim again;
                                               clock, set_back: the last second, and how far it

@@ -148,6 +148,7 @@ KINDS: Final[Mapping[str, str]] = {
     "poll": "Poll",
     "poll_vote": "Vote",
     "reaction": "Reaction",
+    "read_mark": "Read mark",
     "edit": "Edit",
     "delete": "Deletion",
     "undecryptable": "Could not be read yet",

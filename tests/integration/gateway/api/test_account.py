@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import time
 from contextlib import asynccontextmanager
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -47,15 +49,15 @@ ASSERTION = {
 async def test_an_engine_that_cannot_is_not_asked(api: Api, rest: Rest) -> None:
     """Nobody serves the connection: that would be another refusal."""
     theirs = await rest.receives("THEIRS", Text("?"))
-    for method, path, more in (
-        ("GET", PASSKEY, {}),
-        ("POST", PASSKEY, {"json": ASSERTION}),
-        ("POST", f"{PASSKEY}/confirm", {}),
-        ("POST", f"/api/messages/{theirs}/request-resend", {}),
-        ("POST", "/api/connections/shop/app-state", {}),
-        ("POST", "/api/connections/shop/calls/3F0A/reject", {}),
+    for method, path, body in (
+        ("GET", PASSKEY, None),
+        ("POST", PASSKEY, ASSERTION),
+        ("POST", f"{PASSKEY}/confirm", None),
+        ("POST", f"/api/messages/{theirs}/request-resend", None),
+        ("POST", "/api/connections/shop/app-state", None),
+        ("POST", "/api/connections/shop/calls/3F0A/reject", None),
     ):
-        refused = api.request(method, path, **more)
+        refused = api.request(method, path, json=body)
         assert (refused.status_code, refused.json()["code"]) == (422, "unsupported_by_engine"), path
         assert "native" in refused.json()["detail"]
 
@@ -119,7 +121,7 @@ async def able(
     gateway: Gateway, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Able]]:
     known = {"passkeys", "resends", "app_state", "calls", "files", "groups"}
-    monkeypatch.setitem(engine.ABILITIES, "native", frozenset(known))  # type: ignore[arg-type]
+    monkeypatch.setitem(engine.ABILITIES, "native", frozenset(known))
     async with here(gateway) as client, owned(gateway, redis) as owner:
         yield client, owner
 
@@ -132,7 +134,7 @@ async def test_a_challenge_goes_out_and_an_assertion_comes_in(
 
     async def report(state: str, passkey: Passkey | None = None) -> None:
         qr = Qr("2@x", time.time() + 60)
-        told = {"state": state, "cause": None, "since": time.time()}
+        told: dict[str, Any] = {"state": state, "cause": None, "since": time.time()}
         assert await leases.report(SHOP, lease.epoch, **told, qr=qr, passkey=passkey)
 
     async def step() -> str | None:
@@ -175,7 +177,7 @@ async def test_an_owner_that_can_is_asked(
     client, owner = able
     theirs = await rest.receives("THEIRS", Text("?"))
     lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), hosts.here()))
-    told = {"state": "open", "cause": None, "since": time.time()}
+    told: dict[str, Any] = {"state": "open", "cause": None, "since": time.time()}
     assert await leases.report(SHOP, lease.epoch, **told)
     for path in (
         f"/api/messages/{theirs}/request-resend",
@@ -188,4 +190,42 @@ async def test_an_owner_that_can_is_asked(
         ("sync_app_state", {}),
         ("reject_call", {"call": "3F0A"}),
     ]
+    await leases.release(SHOP, lease.epoch, state="stopped", cause=None)
+
+
+async def test_the_console_shows_how_a_challenge_is_signed(
+    able: tuple[httpx.AsyncClient, Able], leases: Leases
+) -> None:
+    client, owner = able
+    page = await client.post("/console/login", data={"key": KEY}, follow_redirects=True)
+    found = re.search(r'<body data-token="([^"]+)">', page.text)
+    assert found, page.text
+    token, address = unescape(found[1]), "/console/connections/shop"
+
+    async def submit(path: str, **fields: str) -> httpx.Response:
+        told = {"token": token, **fields}
+        return await client.post(f"{address}/{path}", data=told, follow_redirects=True)
+
+    lease = await leases.take(SHOP, Owner("connection:test", os.getpid(), hosts.here()))
+    expires = time.time() + 600
+
+    async def shows(passkey: Passkey) -> str:
+        told: dict[str, Any] = {"state": "pairing", "cause": None, "since": time.time()}
+        assert await leases.report(SHOP, lease.epoch, **told, passkey=passkey)
+        return (await client.get(address)).text
+
+    shown = await shows(Passkey.challenge(OPTIONS, expires))
+    assert "<b>" not in shown
+    assert f"parseRequestOptionsFromJSON({json.dumps(OPTIONS)})" in unescape(shown)
+    assert "https://web.whatsapp.com" in shown
+    for wrong in ("nothing", "[]", json.dumps({**ASSERTION, "type": "password"})):
+        refused = await submit("passkey", assertion=wrong)
+        assert (refused.status_code, "That is no assertion" in refused.text) == (422, True)
+    assert owner.asked == []
+    assert (await submit("passkey", assertion=json.dumps(ASSERTION))).status_code == 200
+    assert [kind for kind, _ in owner.asked] == ["passkey_assertion"]
+    compared = await shows(Passkey.confirmation("K7RM2V9D", expires))
+    assert "K7RM2V9D" in compared
+    assert (await submit("passkey/confirm")).status_code == 200
+    assert [kind for kind, _ in owner.asked] == ["passkey_assertion", "confirm_passkey"]
     await leases.release(SHOP, lease.epoch, state="stopped", cause=None)

@@ -89,6 +89,14 @@ async def test_only_what_arrived_can_be_marked(api: Api, rest: Rest) -> None:
     await rest.sends()
 
 
+async def test_a_mark_is_no_message_that_others_speak_of(api: Api, rest: Rest) -> None:
+    mark = marked(api, CHAT_PATH)
+    body = {"connection": "shop", "to": CHAT, "text": "hi", "reply_to": mark["id"]}
+    refused = api.post("/api/messages", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (404, "unknown_target")
+    await rest.sends()
+
+
 async def test_a_mark_that_waits_can_be_cancelled(api: Api, rest: Rest) -> None:
     mark = marked(api, CHAT_PATH)
     cancelled = api.delete(f"/api/messages/{mark['id']}")

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -101,6 +102,25 @@ def test_sends(
     assert sentence in refused(gateway.data, "send", *words)
 
 
+def test_an_account_is_shown_as_online_or_not(
+    gateway: Gateway,
+    api: Api,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for flags, sentence, shown in (
+        (("--show-online",), "shop is shown as online.", True),
+        ((), "shop is shown as online.", True),
+        (("--no-show-online",), "shop is not shown as online.", False),
+    ):
+        words = ["teimoso", "connections", "set", "shop", *flags, f"--key={KEY}"]
+        monkeypatch.setattr("sys.argv", [*words, "--data", str(gateway.data)])
+        with suppress(SystemExit):
+            main()
+        assert capfd.readouterr().out.strip() == sentence
+        assert api.get("/api/connections/shop").json()["show_online"] is shown
+
+
 def test_arguments_that_are_no_text(gateway: Gateway) -> None:
     for words in (("send", "shop", TO, b"\xff"), ("connections", "delete", b"\xff")):
         assert said(start(gateway.data, *words), 2) == "An argument is not text in UTF-8."
@@ -130,6 +150,7 @@ def test_keys_that_open_nothing(gateway: Gateway, refused: Callable[..., str]) -
             ("connections", "pairing-code", "shop", "--phone", "12"),
             "The field phone: a phone number has 7 to 15 digits.",
         ),
+        (("connections", "set", "nobody", "--show-online"), "There is no such connection. (404)"),
         (("connections", "start", ".."), "(404)"),
         (("connections", "delete", "nobody"), "There is no such connection. (404)"),
         (("queue", "retry", "x"), "There is no such message. (404)"),

@@ -193,6 +193,19 @@ def test_a_connection_is_added_stopped_started_and_removed(gateway: Gateway, adm
     assert gateway.api.get("/api/connections/desk").status_code == 404
 
 
+def test_an_account_is_shown_as_online_by_a_click(gateway: Gateway, admin: Person) -> None:
+    page, shown = "/console/connections/shop", "/console/connections/shop/settings"
+    for fields, online, offered in (
+        ({"show_online": "true"}, True, "Show it as online no more"),
+        ({}, False, "Show it as online"),
+    ):
+        answer = admin.submit(shown, **fields)
+        assert answer.status_code == 200
+        assert str(answer.url).endswith(page)
+        assert f"<button>{offered}</button>" in answer.text
+        assert gateway.api.get("/api/connections/shop").json()["show_online"] is online
+
+
 def incarnation(gateway: Gateway, name: str) -> str:
     found: str = gateway.api.get(f"/api/connections/{name}").json()["incarnation"]
     return found
