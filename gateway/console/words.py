@@ -76,6 +76,10 @@ ERRORS: Final[Mapping[str, str]] = {
     "target_not_sent": "The message that it is about was not sent.",
     "not_in_group": "The account is not in the group.",
     "unknown_group": "There is no such group.",
+    "reach_out_refused": "WhatsApp lets the account write to nobody new now, or not to this person. Sending"
+    " it again can prolong that.",
+    "new_chats_capped": "The account has begun as many new chats as WhatsApp allows for now.",
+    "malformed_stanza": "WhatsApp takes the message for malformed: a mistake of this service.",
     "group_addressing_stale": "WhatsApp refused the group's addresses twice; they are asked for anew.",
     "unknown_media": "Its file is gone.",
     "media_gone": "Its file is gone.",

@@ -130,7 +130,7 @@ def test_a_socket_that_carries_nothing_gives_no_sign_of_life(
 
 def test_a_send_that_fails_says_how(simulator: Simulator, phone: Device, friend: str) -> None:
     phone.send(friend, "opens")
-    for code, permanent in ((463, False), (400, True)):
+    for code, named, permanent in ((463, "reach_out_refused", True), (500, "refused_500", False)):
         fault = simulator.fault(ACCOUNT, "error_acks", count=1, code=code)
         phone.begin(friend, "refused")
         failed = phone.wait("failed")
@@ -138,7 +138,7 @@ def test_a_send_that_fails_says_how(simulator: Simulator, phone: Device, friend:
         assert failed == {
             "event": "failed",
             "do": "send",
-            "code": f"refused_{code}",
+            "code": named,
             "permanent": permanent,
             "uncertain": False,
         }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from actors.connection.engine import SendError
+from actors.connection.limits.refusals import NAMED
 from actors.connection.native.identities.addresses import LID, Address, participant_hash
 from actors.connection.native.identities.group_members import NotInGroup, UnknownGroup
 from actors.connection.native.receive import wrappers
@@ -43,11 +44,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-STALE_ADDRESSING: Final = "refused_421"
-"""The code of the refusal of a message whose group is addressed otherwise now.
-
-``StaleGroupAddressingMode`` in whatsapp-rust, protocol/nack.rs.
-"""
+STALE_ADDRESSING: Final = NAMED[421].code
+"""The code of the refusal of a message whose group is addressed otherwise now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +126,7 @@ class GroupSender:
             except SendError as again:
                 if again.code != STALE_ADDRESSING:
                     raise
-                raise SendError("group_addressing_stale", permanent=True) from None
+                raise SendError(STALE_ADDRESSING, permanent=True) from None
         await self._confirm(chat, handed)
         expected = ack.attrs.get("phash")
         if expected and expected != participant_hash(letter.devices):
@@ -302,7 +300,7 @@ class GroupSender:
         Returns the fresh list of members, None where there is none. Raises `SendError` where the
         account is not among them.
         """
-        if not refused.code.startswith("refused_"):
+        if refused.code != STALE_ADDRESSING and not refused.code.startswith("refused_"):
             return None
         try:
             roster = await self._rosters.refresh(chat)
