@@ -19,8 +19,9 @@ it is cut to ``{shop}``), so that they stand together and one script may touch t
     teimoso:{shop}:ready              zset    chats whose next message may be claimed, by turn
     teimoso:{shop}:flight             hash    chat -> message being sent, and its old turn
     teimoso:{shop}:ahead              hash    chat -> the one given out to follow it, and its turn
-    teimoso:{shop}:held               zset    messages in backoff, by the time of their retry,
-                                              plus `set_back`
+    teimoso:{shop}:held               zset    messages in backoff, or that a limit of the account
+                                              holds back, by the time of their retry, plus
+                                              `set_back`
     teimoso:{shop}:scheduled          zset    messages with a send_at to come, by that time
     teimoso:{shop}:gaps               zset    chats, by the time from which they may be claimed again
     teimoso:{shop}:resting            zset    chats whose turn waits for their gap, by that time
