@@ -63,6 +63,8 @@ COUNTED: tuple[tuple[str, dict[str, str]], ...] = (
     ("teimoso_acks_withheld", {"reason": "session"}),
     ("teimoso_socket_closes", {"cause": "network"}),
     ("teimoso_stanzas_unanswered", {"stanza": "message"}),
+    ("teimoso_sends_deferred", {"reason": "reach_out_limited"}),
+    ("teimoso_sends_deferred", {"reason": "new_chats_capped"}),
     ("teimoso_zombies", {}),
 )
 """Counters that are there before the first time, so that a rate sees that as well."""

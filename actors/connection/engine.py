@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from actors.connection.causes import Cause
+    from actors.connection.limits.account_limits import Limits
     from actors.connection.trace.recorder import Recorder
     from actors.messages.content import Content
 
@@ -261,7 +262,8 @@ class EngineEvents:
     `on_qr` a new QR to show; `on_code` a new code to type, or `NO_CODE`; `on_paired` credentials are
     committed (canonical address of the account); `on_open` logged in; `on_inbox` at least one new item
     was committed; `on_presence` somebody came, went, types or stopped; `on_version_end` WhatsApp accepts
-    the announced version until then (seconds since the epoch), or as long as can be seen (None).
+    the announced version until then (seconds since the epoch), or as long as can be seen (None);
+    `on_limits` to whom the account may write, at each login and whenever that changes.
     """
 
     on_qr: Callable[[Qr], Awaitable[None]] = field(default=_ignore)
@@ -271,6 +273,7 @@ class EngineEvents:
     on_presence: Callable[[Presence], Awaitable[None]] = field(default=_ignore)
     on_code: Callable[[PairingCode], Awaitable[None]] = field(default=_ignore)
     on_version_end: Callable[[float | None], Awaitable[None]] = field(default=_ignore)
+    on_limits: Callable[[Limits], Awaitable[None]] = field(default=_ignore)
 
 
 class SendError(Exception):
@@ -315,8 +318,8 @@ class Engine(Protocol):
     async def send(self, message: Outgoing) -> float:
         """Send under the caller's message id; return the server's time when it acknowledged.
 
-        Raises `NotConnected` before anything left, `SendError` otherwise. Safe to call
-        concurrently; several messages are in flight at once.
+        Raises `NotConnected` before anything left, `SendDeferred` where a limit of the account keeps it
+        from leaving, `SendError` otherwise. Safe to call concurrently; several are in flight at once.
         """
 
     @property

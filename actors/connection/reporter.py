@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 import structlog
 
 from actors.connection.engine import PairingCode, Qr
+from actors.connection.limits.account_limits import Shown
 from actors.redis.client import RedisAway
 from actors.runtime.backoff import persist
 
@@ -71,6 +72,9 @@ class State(Protocol):
     ) -> bool:
         """As `store_messages`, with the fields of `PairingNotice`, in the order of their numbers."""
 
+    async def note_limit(self, connection: str, epoch: int, limit: dict[str, Any]) -> bool:
+        """As `store_messages`, with the fields of `LimitNotice`."""
+
     async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
         """Note what the connection is; the newest epoch wins."""
 
@@ -106,6 +110,9 @@ class RemoteState:
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
     ) -> bool:
         return bool(await self._call("note_pairing", connection, epoch, list(items)))
+
+    async def note_limit(self, connection: str, epoch: int, limit: dict[str, Any]) -> bool:
+        return bool(await self._call("note_limit", connection, epoch, limit))
 
     async def report_state(self, connection: str, observed: dict[str, Any]) -> None:
         await self._call("report_state", connection, observed)
@@ -148,6 +155,18 @@ class PairingNotice:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class LimitNotice:
+    """That WhatsApp limits the account until then for this reason, or does not any more (None).
+
+    `at` is when that was told; times are seconds since the epoch.
+    """
+
+    until: float | None
+    reason: str | None
+    at: float
+
+
 class Reporter:
     """Carries the newest state of one epoch to where others read it.
 
@@ -185,6 +204,10 @@ class Reporter:
         self._for_notices = asyncio.Event()
         self._obstacle = lease.obstacle
         self._version_ends_at = lease.version_ends_at
+        self._limit = Shown(lease.limited_until, lease.limit_reason)
+        self._limit_notice: LimitNotice | None = None
+        self._for_limit = asyncio.Event()
+        self._mistaken_at = lease.mistaken_at
         self._for_lease = asyncio.Event()
         self._for_state = asyncio.Event()
         self._for_state.set()  # that this epoch serves is news
@@ -260,6 +283,31 @@ class Reporter:
             self._version_ends_at = at
             self._for_lease.set()
 
+    def limited(self, limit: Shown) -> None:
+        """WhatsApp limits the account, or does not, as far as it told; returns at once.
+
+        What is stored already is told to nobody again, whoever stored it.
+        """
+        if self._limit_notice is None or limit != self._limit:
+            self._limit_notice = LimitNotice(*limit, self._clock())
+            self._for_limit.set()
+        if limit != self._limit:
+            self._limit = limit
+            log.info("limited", action="limit", connection=self._connection, **limit._asdict())
+            self._for_lease.set()
+
+    def mistaken(self) -> None:
+        """WhatsApp took a message for malformed."""
+        self._mistaken_at = self._clock()
+        self._for_lease.set()
+
+    async def tell_limit(self) -> None:
+        """Write limits of the account to the StateManager; for the life of the epoch."""
+        while True:
+            await self._for_limit.wait()
+            if not await persist(self._write_limit, StateAway, first=PAUSE, longest=LONGEST_PAUSE):
+                self._on_lost("lost")
+
     def beaten(self) -> None:
         """The lease was renewed."""
         self._now = replace(self._now, beat=self._clock())
@@ -306,6 +354,9 @@ class Reporter:
             retry_at=now.retry_at,
             obstacle=self._obstacle,
             version_ends_at=self._version_ends_at,
+            limited_until=self._limit.until,
+            limit_reason=self._limit.reason,
+            mistaken_at=self._mistaken_at,
         )
         if kept:
             self._in_lease = shown
@@ -324,6 +375,13 @@ class Reporter:
             if self._notices.get(notice.kind) == notice:
                 del self._notices[notice.kind]
         return True
+
+    async def _write_limit(self) -> bool:
+        self._for_limit.clear()
+        if self._limit_notice is None:
+            return True
+        notice = asdict(self._limit_notice)
+        return await self._state.note_limit(self._connection, self._now.epoch, notice)
 
     async def _write_state(self) -> None:
         self._for_state.clear()

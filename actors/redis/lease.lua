@@ -9,6 +9,8 @@
 --            was given back at that; kept by a taking, for the next owner goes by it
 --   behind   since when the session's backups have failed
 --   version_ends_at    when WhatsApp stops to accept the version that the owner announced
+--   limited_until, limit_reason    until when WhatsApp lets the account write to nobody new, and why
+--   mistaken_at    when WhatsApp took a message for malformed last
 --   beat     last renewal
 --   fell     how the owner ended, where the root saw it
 --   restarts takings after an owner that had not released
@@ -61,12 +63,14 @@ local function show(key, state, text, expires_at, left)
 end
 
 function transitions.report(epoch, state, cause, account, qr, expires_at, left, retry_at,
-    obstacle, until_, code, code_expires_at, code_left, version_ends_at)
+    obstacle, until_, code, code_expires_at, code_left, version_ends_at,
+    limited_until, limit_reason, mistaken_at)
     if not owns(epoch) then
         return 'lost'
     end
     call('HSET', LEASE, 'state', state, 'cause', cause, 'since', NOW, 'retry_at', retry_at,
-        'obstacle', obstacle, 'until', until_, 'version_ends_at', version_ends_at)
+        'obstacle', obstacle, 'until', until_, 'version_ends_at', version_ends_at,
+        'limited_until', limited_until, 'limit_reason', limit_reason, 'mistaken_at', mistaken_at)
     if account ~= '' then
         call('HSET', LEASE, 'account', account)
     end

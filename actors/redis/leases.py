@@ -88,6 +88,8 @@ class Lease:
     owner tries again, where it waits for that. `session` is how far the last session was known to
     be, `final` that it was given back at that, `behind` since when its backups have failed.
     `version_ends_at`: from then on WhatsApp refuses the version that the owner announced.
+    `limited_until`: so long the account may write to nobody new (`limit_reason`), unless that is over.
+    `mistaken_at`: when WhatsApp took a message of the owner's for malformed last.
     """
 
     connection: str
@@ -105,6 +107,9 @@ class Lease:
     final: bool = False
     behind: float | None = None
     version_ends_at: float | None = None
+    limited_until: float | None = None
+    limit_reason: str | None = None
+    mistaken_at: float | None = None
 
 
 class Leases:
@@ -164,6 +169,9 @@ class Leases:
         retry_at: float | None = None,
         obstacle: Obstacle | None = None,
         version_ends_at: float | None = None,
+        limited_until: float | None = None,
+        limit_reason: str | None = None,
+        mistaken_at: float | None = None,
     ) -> bool:
         """Write what the owner sees; False when the lease is lost, and then nothing is written.
 
@@ -184,6 +192,9 @@ class Leases:
             "" if obstacle is None else obstacle.until or "",
             *_lasting(code),
             version_ends_at or "",
+            limited_until or "",
+            limit_reason or "",
+            mistaken_at or "",
         )
         return bool(outcome == "kept")
 
@@ -343,6 +354,9 @@ def _lease(connection: str, fields: Mapping[str, str]) -> Lease | None:
         final=fields.get("final") == "1",
         behind=_time(fields.get("behind")),
         version_ends_at=_time(fields.get("version_ends_at")),
+        limited_until=_time(fields.get("limited_until")),
+        limit_reason=fields.get("limit_reason") or None,
+        mistaken_at=_time(fields.get("mistaken_at")),
     )
 
 

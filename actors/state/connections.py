@@ -22,7 +22,7 @@ from actors.runtime.connection_ids import (
     new_id,
 )
 from actors.state.documents import CONNECTIONS, Write
-from actors.state.events.derivation import of_connection, of_pairing
+from actors.state.events.derivation import of_connection, of_limit, of_pairing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -328,6 +328,21 @@ def showing(connection: str, epoch: int, notice: Document) -> Write:
         return {**document, "pairing": noted}
 
     return updating(connection, change, tells=of_pairing)
+
+
+def limiting(connection: str, limit: Document) -> Write:
+    """The write that notes until when WhatsApp limits the account, and why; of None that it does not.
+
+    `limit` has the fields of `reporter.LimitNotice`; its time is that of the first who noted it.
+    """
+
+    def change(document: Document) -> Document | None:
+        known = document.get("limit") or {"until": None, "reason": None}
+        if (known["until"], known["reason"]) == (limit["until"], limit["reason"]):
+            return None
+        return {**document, "limit": limit}
+
+    return updating(connection, change, tells=of_limit)
 
 
 def _age(observed: Observed) -> tuple[int, float, float]:

@@ -78,13 +78,20 @@ ERRORS: Final[Mapping[str, str]] = {
     "unknown_group": "There is no such group.",
     "reach_out_refused": "WhatsApp lets the account write to nobody new now, or not to this person. Sending"
     " it again can prolong that.",
-    "new_chats_capped": "The account has begun as many new chats as WhatsApp allows for now.",
+    "reach_out_limited": "WhatsApp lets the account write to nobody new for now. It waits for the end of that.",
+    "new_chats_capped": "The account began as many new chats as WhatsApp allows for now. It waits for the end"
+    " of that.",
     "malformed_stanza": "WhatsApp takes the message for malformed: a mistake of this service.",
     "group_addressing_stale": "WhatsApp refused the group's addresses twice; they are asked for anew.",
     "unknown_media": "Its file is gone.",
     "media_gone": "Its file is gone.",
     "connection_deleted": "Its connection was removed.",
     "unsupported_by_engine": "The engine of the connection cannot send it.",
+}
+
+LIMITS: Final[Mapping[str, str]] = {
+    "time_lock": "WhatsApp takes the account for one that reaches out too much.",
+    "new_chats_capped": "The account began as many new chats as WhatsApp allows for now.",
 }
 
 ALERTS: Final[Mapping[str, str]] = {"cpu_high": "CPU high"}

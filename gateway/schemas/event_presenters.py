@@ -59,6 +59,8 @@ def _event(told: Told, pairing: Pairing) -> answers.EventAnswer:
             return answers.ChangedEvent(**common, data=_change(document))
         case "connection.state":
             return answers.StateEvent(**common, data=_state(document))
+        case "connection.limited":
+            return answers.LimitedEvent(**common, data=_limit(document))
         case "connection.qr":
             return answers.PairingEvent(**common, data=_pairing(document, pairing))
         case "alert.raised" | "alert.repeated" | "alert.cleared":
@@ -165,6 +167,15 @@ def _state(data: Document) -> answers.ConnectionState:
         since=rfc3339(data["since"]),
         account=data["account"],
         retry_at=rfc3339(data["retry_at"]),
+    )
+
+
+def _limit(data: Document) -> answers.ConnectionLimit:
+    return answers.ConnectionLimit(
+        id=name_of(data["id"]),
+        limited_until=rfc3339(data["until"]),
+        limit_reason=data["reason"],
+        since=rfc3339(data["at"]) or "",
     )
 
 

@@ -41,6 +41,8 @@ _NAMED: dict[str, Any] = {
     "cause": None,
     "retry_at": None,
     "version_ends_at": None,
+    "limited_until": None,
+    "limit_reason": None,
 }
 """What fields are like that say no example themselves."""
 

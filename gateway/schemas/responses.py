@@ -13,6 +13,7 @@ from gateway.schemas.requests import Status  # noqa: TC001
 
 BreakerState = Literal["closed", "open", "half_open"]
 State = Literal["pairing", "connecting", "open", "reconnecting", "stopped", "failed", "logged_out"]
+LimitReason = Literal["time_lock", "new_chats_capped"]
 Incarnation = Annotated[
     str | None,
     Field(
@@ -72,6 +73,14 @@ class Connection(Answer):
     version_ends_at: Time | None = Field(
         description="When WhatsApp stops to accept the version that the connection announced, where it"
         " said so (alert `version_expires`)."
+    )
+    limited_until: Time | None = Field(
+        description="Until then WhatsApp lets the account write to nobody who never wrote to it; such"
+        " messages wait, answers go on (alert `connection_limited`). null where it is not limited."
+    )
+    limit_reason: LimitReason | None = Field(
+        description="`time_lock`: WhatsApp takes the account for one that reaches out too much."
+        " `new_chats_capped`: it began as many new chats as it may for now."
     )
     account: str | None = Field(description="The address of the paired account.")
     desired: Literal["running", "stopped", "logged_out"]

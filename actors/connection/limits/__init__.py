@@ -1,4 +1,4 @@
 """What WhatsApp does not let an account do, for one message or for a time.
 
-Made for both engines.
+Both engines share it; how WhatsApp tells of it is theirs.
 """

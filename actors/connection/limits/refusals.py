@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from actors.connection.engine import SendError
+from actors.connection.limits.account_limits import NEW_CHATS_CAPPED, UNTOLD_CAP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,14 +28,19 @@ class Refusal:
     follows: Literal["dead", "retry", "wait"]
 
 
+MALFORMED: Final = "malformed_stanza"
+"""The code of a refusal that is a mistake of this service."""
+REACH_OUT_REFUSED: Final = "reach_out_refused"
+"""The code of a refusal that may mean that the account is time-locked."""
+
 # 463: the account may not write to this person now. Each repetition counts as another try to reach
 # somebody out of the blue, and can prolong a lock. 475 is the cap on new chats, which ends by itself;
 # 479 a stanza that does not fit WhatsApp's own schema, whoever it is for.
 NAMED: Final[Mapping[int, Refusal]] = {
     421: Refusal("group_addressing_stale", "retry"),
-    463: Refusal("reach_out_refused", "dead"),
-    475: Refusal("new_chats_capped", "wait"),
-    479: Refusal("malformed_stanza", "dead"),
+    463: Refusal(REACH_OUT_REFUSED, "dead"),
+    475: Refusal(NEW_CHATS_CAPPED, "wait"),
+    479: Refusal(MALFORMED, "dead"),
 }
 
 DEAD: Final = frozenset({400, 401, 403, 404, 405, 406, 410})
@@ -52,7 +58,20 @@ def refusal(code: int | None) -> Refusal:
     return known or Refusal(f"refused_{code}", "dead" if code in DEAD else "retry")
 
 
-def refused(code: int | None) -> SendError:
-    """The same as engines raise it. A limit that nobody told the end of is a backoff."""
+class SendDeferred(SendError):  # noqa: N818 - reads as what it is
+    """A limit of the account keeps the message from leaving until then (seconds since the epoch).
+
+    It waits at its place, no attempt counts, and other chats go on.
+    """
+
+    def __init__(self, code: str, until: float) -> None:
+        super().__init__(code)
+        self.until = until
+
+
+def refused(code: int | None, now: float) -> SendError:
+    """The same as engines raise it; what is to wait, for as long as nobody told when that ends."""
     found = refusal(code)
+    if found.follows == "wait":
+        return SendDeferred(found.code, now + UNTOLD_CAP)
     return SendError(found.code, permanent=found.follows == "dead")

@@ -1,8 +1,9 @@
-"""What whatsmeow says of a send that failed, as the errors that all engines raise (pure)."""
+"""What whatsmeow says of a send that failed, as the errors that all engines raise."""
 
 from __future__ import annotations
 
 import re
+import time
 from typing import Final
 
 from actors.connection.engine import NotConnected, SendError
@@ -23,7 +24,7 @@ _NOTHING_LEFT: Final = (
 def error_of(said: str) -> SendError:
     """The error of a send. What it says may name the recipient: only a code comes out of it."""
     if (number := _REFUSED.search(said)) is not None:
-        return refused(int(number[1]))
+        return refused(int(number[1]), time.time())
     if "no LID found" in said:
         return SendError("not_on_whatsapp", permanent=True)
     if "timed out waiting for message" in said:

@@ -14,6 +14,7 @@ EventType = Literal[
     "message.cancelled",
     "message.changed",
     "connection.state",
+    "connection.limited",
     "connection.qr",
     "alert.raised",
     "alert.repeated",

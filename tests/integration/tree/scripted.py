@@ -186,6 +186,7 @@ class Shelf:
         self.messages: dict[str, dict[str, Any]] = {}
         self.observed: list[dict[str, Any]] = []
         self.notices: list[dict[str, Any]] = []
+        self.limits: list[dict[str, Any]] = []
 
     async def store_messages(
         self, connection: str, epoch: int, items: Sequence[dict[str, Any]]
@@ -239,6 +240,14 @@ class Shelf:
         if epoch < self.epoch:
             return False
         self.notices += [item | {"connection": connection} for item in items]
+        return True
+
+    async def note_limit(self, connection: str, epoch: int, limit: dict[str, Any]) -> bool:
+        if self.away:
+            raise StateAway("away")
+        if epoch < self.epoch:
+            return False
+        self.limits.append(limit | {"connection": connection})
         return True
 
     async def report_state(self, connection: str, observed: dict[str, Any]) -> None:

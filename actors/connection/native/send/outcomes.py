@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -50,5 +51,5 @@ async def acknowledgement(waiting: asyncio.Future[Node], within: float) -> Node:
         raise SendError("connection_lost", uncertain=True) from None
     if ack.attrs.get("error", "0") not in ("", "0"):
         # A word of the server's making is no stable code.
-        raise refused(ack.number("error"))
+        raise refused(ack.number("error"), time.time())
     return ack

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.connection.limits.refusals import NAMED, refusal, refused
+from actors.connection.limits.refusals import NAMED, SendDeferred, refusal, refused
 from actors.queue.dead_letters import ONLY_BY_NAME
 
 
@@ -31,8 +31,11 @@ from actors.queue.dead_letters import ONLY_BY_NAME
 def test_each_number_has_one_meaning(number: int | None, code: str, follows: str) -> None:
     assert refusal(number).code == code
     assert refusal(number).follows == follows
-    error = refused(number)
+    error = refused(number, 1000.0)
     assert (error.code, error.permanent, error.uncertain) == (code, follows == "dead", False)
+    assert isinstance(error, SendDeferred) == (follows == "wait")
+    if isinstance(error, SendDeferred):
+        assert error.until == 4600
 
 
 def test_what_no_redrive_of_many_means_is_a_refusal_for_good() -> None:
