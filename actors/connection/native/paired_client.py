@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.connection.causes import Cause, Kind
-from actors.connection.engine import NotConnected
+from actors.connection.engine import NotConnected, SendError
 from actors.connection.native.identities.addresses import GROUP, SERVER, Address, parse_optional
 from actors.connection.native.identities.devices import Devices
 from actors.connection.native.identities.group_members import NotInGroup, Rosters, UnknownGroup
 from actors.connection.native.identities.lid_mapping import People
+from actors.connection.native.limits import mex
+from actors.connection.native.limits.account import AccountLimits
 from actors.connection.native.receive import presence, receipts
 from actors.connection.native.receive.history_worker import History
 from actors.connection.native.receive.offline_queue import OfflineQueue
@@ -139,6 +141,9 @@ class Linked:
             hold=hold,
         )
         self._offline = OfflineQueue(socket)
+        self._limits = AccountLimits(
+            session, socket, self._people, events, counts, start=self._start
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._succeeded = asyncio.Event()
         self._logged_in = False
@@ -160,7 +165,12 @@ class Linked:
             chat = parse_optional(message.chat)
             if chat is not None and chat.server == GROUP:
                 return await self._group_sender.send(message, chat)
+            if chat is not None:
+                self._limits.check(chat)
             return await self._sender.send(message)
+        except SendError as refused:
+            await self._limits.met(refused)
+            raise
         except SessionRefusal as refusal:
             # Read before anything left: once the stanza is written the session is not asked again.
             self._socket.fail(cause_of(refusal))
@@ -262,6 +272,7 @@ class Linked:
         if self._carrying is not None:
             self._carrying.attach(self._socket, str(self._people.account))
         await self._events.on_version_end(self._versions.ends_at)
+        await self._limits.open()
         await self._events.on_open()
         self._start("history", self._history.run())
         await self._prekeys.keep_fresh()
@@ -321,8 +332,13 @@ class Linked:
             if self._carrying is not None:
                 self._carrying.look()
             return
+        if kind == "ask":
+            self._limits.ask(mex.lock_query())
+            return
         if kind == "resend":
             work = self._resend(stanza)
+        elif kind == "limits":
+            work = self._limits.tell()
         elif kind == "roster":
             work = self._learn_roster(stanza)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 10
+VERSION = 11
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -277,6 +277,21 @@ CREATE TABLE aliases (
     at REAL NOT NULL,
     PRIMARY KEY (ours, theirs)
 ) STRICT, WITHOUT ROWID
+""",
+    11: """
+-- Until when WhatsApp lets the account write to nobody new: a `lock`, or a `cap` on new chats.
+CREATE TABLE limits (
+    kind TEXT PRIMARY KEY,
+    until REAL NOT NULL,
+    told INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The chats of persons who ever wrote: it outlives tombstones.
+CREATE TABLE correspondents (
+    chat TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+INSERT INTO correspondents (chat)
+    SELECT DISTINCT chat FROM tombstones WHERE sender = chat AND chat NOT GLOB '*@g.us'
 """,
 }
 """What each version has beside the one before; `SCHEMA` is the first."""

@@ -57,6 +57,7 @@ class Session(Inbox, Sent, Uploads, Polls, Groups, Histories, Aliases, Directory
         if news:
             self.move_ratchets(lid, pn)
             self.move_chat(lid, pn)
+            self.move_correspondent(lid, pn)
             self.move_sender(lid, pn)
             self.move_member(lid, pn)
             self.move_sent(lid, pn)

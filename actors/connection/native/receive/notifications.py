@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
+from actors.connection.native.limits import account, mex
 from actors.connection.native.media import reupload_request
 from actors.connection.native.media.failure_policy import GONE
 from actors.connection.native.media.message_part import is_path
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from actors.connection.session.session import Session
 
 
+LOCK_CHANGED: Final = "reachout-timelock-update"
+"""A notification that whatsapp-rust's issue 572 names, and nobody showed since: it says too little."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What follows once the transaction is committed.
@@ -30,7 +35,7 @@ class Outcome:
     `at_once` are sent before them and wait for nothing else; `news` says that the inbox may have
     grown; `wanted` is a message whose resend was asked for; `task` is work that needs WhatsApp's
     answers: a retry receipt, prekeys, a file, a history, or who is in a group, without which the
-    stanza cannot be judged. `counted` names what the stanza turned out to be.
+    stanza cannot be judged; or limits of the account to tell, or to ask for. `counted` names what the stanza turned out to be.
     """
 
     counted: str
@@ -38,7 +43,7 @@ class Outcome:
     at_once: tuple[Node, ...] = ()
     news: bool = False
     wanted: Node | None = None
-    task: Literal["resend", "prekeys", "roster", "file", "history"] | None = None
+    task: Literal["resend", "prekeys", "roster", "file", "history", "limits", "ask"] | None = None
     held: int | None = None
 
 
@@ -134,6 +139,10 @@ class Notices:
             return Outcome("notification.prekeys", answers, task="prekeys")
         if kind == "mediaretry":
             return self._uploaded_again(stanza, answers)
+        if kind == "mex":
+            return self._limited(stanza, answers)
+        if kind == LOCK_CHANGED:
+            return Outcome("notification.lock_changed", answers, task="ask")
         person = parse_optional(stanza.attrs.get("from"))
         if kind == "w:gp2" and person is not None and person.server == GROUP:
             return self._group_changed(stanza, person, answers)
@@ -153,6 +162,14 @@ class Notices:
         self._signal.distrust(str(person))
         self._session.drop_own_sender_keys(str(person))
         return Outcome("notification.identity", answers)
+
+    def _limited(self, stanza: Node, answers: tuple[Node, ...]) -> Outcome:
+        """Most of mex is about channels, and is left alone."""
+        told = mex.notified(stanza, self._clock())
+        if not told:
+            return Outcome("notification.ignored", answers)
+        account.note(self._session, told)
+        return Outcome("notification.limits", answers, task="limits")
 
     def _uploaded_again(self, stanza: Node, answers: tuple[Node, ...]) -> Outcome:
         """The account's phone was asked for a file that the servers lost."""

@@ -150,7 +150,7 @@ async def test_an_older_releases_file_is_brought_up_to_date(session: Session, pa
     with closing(sqlite3.connect(path)) as older:
         older.execute("DROP TABLE key_lists")
         older.execute("ALTER TABLE inbox DROP COLUMN content")
-        for table in ("polls", "aliases", *GROUPS, *HISTORIES):
+        for table in ("polls", "aliases", "limits", "correspondents", *GROUPS, *HISTORIES):
             older.execute(f"DROP TABLE {table}")
         older.execute("DROP INDEX tombstones_members")
         older.execute("ALTER TABLE file DROP COLUMN commits")
@@ -166,6 +166,7 @@ async def test_an_older_releases_file_is_brought_up_to_date(session: Session, pa
                 newer.note_alias("3EB0OURS", "3EB0THEIRS")
             assert newer.key_list(ALICE) == b"signed"
             assert newer.ours("3EB0THEIRS") == "3EB0OURS"
+            assert newer.wrote(ALICE)
 
 
 def test_a_creation_cut_short_is_no_damage(path: Path) -> None:

@@ -124,6 +124,31 @@ async def test_notifications(
     assert (receiver.lists.people, outcome.task) == (forgotten, task)
 
 
+async def test_a_limit_is_on_disk_before_it_is_acknowledged(receiver: World) -> None:
+    """G5. Most of mex is about channels, and is acknowledged alone."""
+
+    def mex(said: bytes) -> Node:
+        attrs = {"id": "A", "type": "mex", "from": "s.whatsapp.net"}
+        return Node("notification", attrs, (Node("update", {"op_name": "Any"}, said),))
+
+    said = b'{"data": {"xwa2_notify_account_reachout_timelock": {"is_active": %s}}}'
+    outcome = await receiver.take(mex(said % b"true"))
+    assert (outcome.counted, outcome.task) == ("notification.limits", "limits")
+    assert told(outcome) == [("ack", "mex")]
+    assert receiver.session.limits().locked_until == 1060
+    outcome = await receiver.take(mex(b'{"data": {"xwa2_notify_newsletter_on_join": {}}}'))
+    assert (outcome.counted, outcome.task) == ("notification.ignored", None)
+    assert receiver.session.limits().locked_until == 1060
+    await receiver.take(mex(said % b"false"))
+    assert receiver.session.limits().locked_until is None
+
+
+async def test_a_lock_that_is_said_to_have_changed_is_asked_for(receiver: World) -> None:
+    attrs = {"id": "A", "type": "reachout-timelock-update", "from": "s.whatsapp.net"}
+    outcome = await receiver.take(Node("notification", attrs))
+    assert (told(outcome), outcome.task) == ([("ack", attrs["type"])], "ask")
+
+
 async def test_a_contact_who_reinstalled_is_sent_nothing_on_dead_sessions(receiver: World) -> None:
     """What is on its way still decrypts, brings none of them back, and the next key is believed."""
     for address in (CONTACT, "15550100002:3@s.whatsapp.net"):
