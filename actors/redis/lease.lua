@@ -69,8 +69,12 @@ function transitions.report(epoch, state, cause, account, qr, expires_at, left, 
         return 'lost'
     end
     call('HSET', LEASE, 'state', state, 'cause', cause, 'since', NOW, 'retry_at', retry_at,
-        'obstacle', obstacle, 'until', until_, 'version_ends_at', version_ends_at,
-        'limited_until', limited_until, 'limit_reason', limit_reason, 'mistaken_at', mistaken_at)
+        'obstacle', obstacle, 'until', until_, 'version_ends_at', version_ends_at)
+    -- An actor of before that loads this script says nothing of limits.
+    if limited_until then
+        call('HSET', LEASE, 'limited_until', limited_until, 'limit_reason', limit_reason,
+            'mistaken_at', mistaken_at)
+    end
     if account ~= '' then
         call('HSET', LEASE, 'account', account)
     end

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from actors.health import sentences
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -89,10 +91,7 @@ ERRORS: Final[Mapping[str, str]] = {
     "unsupported_by_engine": "The engine of the connection cannot send it.",
 }
 
-LIMITS: Final[Mapping[str, str]] = {
-    "time_lock": "WhatsApp takes the account for one that reaches out too much.",
-    "new_chats_capped": "The account began as many new chats as WhatsApp allows for now.",
-}
+LIMITS: Final = sentences.LIMITS
 
 ALERTS: Final[Mapping[str, str]] = {"cpu_high": "CPU high"}
 

@@ -36,8 +36,8 @@ class Account:
         return time.time()
 
     async def limit(self, locked: float | None, capped: float | None = None) -> None:
-        until = [None if left is None else time.time() + left for left in (locked, capped)]
-        self.limits = Limits(*until)
+        ends = [None if left is None else time.time() + left for left in (locked, capped)]
+        self.limits = Limits(locked_until=ends[0], capped_until=ends[1])
         await self.served.engine.events.on_limits(self.limits)
 
     async def writes(self, person: str) -> None:
