@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7E1_0050
 """Marks the file as a session, so that no other database is taken for one."""
 
-VERSION = 10
+VERSION = 11
 
 SCHEMA = """
 -- One row. `epoch` is the owner's fencing token, `next_prekey_id` only ever rises.
@@ -277,6 +277,11 @@ CREATE TABLE aliases (
     at REAL NOT NULL,
     PRIMARY KEY (ours, theirs)
 ) STRICT, WITHOUT ROWID
+""",
+    11: """
+-- Numbers of devices, whatever the address of their person. Lists of before are asked for again.
+DELETE FROM devices;
+ALTER TABLE devices ADD COLUMN hosted TEXT NOT NULL DEFAULT '[]'
 """,
 }
 """What each version has beside the one before; `SCHEMA` is the first."""

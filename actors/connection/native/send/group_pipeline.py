@@ -200,9 +200,13 @@ class GroupSender:
         self, roster: Roster, people: Sequence[Address], *, fresh: bool = False
     ) -> tuple[Address, ...]:
         """Every device of the group, this one among them, as the group names them."""
-        found = await self._devices.of_all(people, fresh=fresh)
+        named = {person: self._named(person, roster) for person in people}
+        found = await self._devices.of_all(named, fresh=fresh)
+        # Hosted devices are no members: they are not in the hash of a group either (whatsmeow, send.go).
         devices = [
-            device.of(self._named(person, roster)) for person in people for device in found[person]
+            address.with_device(number)
+            for person, address in named.items()
+            for number in found[person].numbers
         ]
         own = self._people.device.of(self._named(self._people.account, roster))
         return tuple(dict.fromkeys((*devices, own)))

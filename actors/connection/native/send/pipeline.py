@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from actors.connection.engine import SendError
-from actors.connection.native.identities.addresses import Address, parse_optional, participant_hash
+from actors.connection.native.identities.addresses import Address, parse_optional
 from actors.connection.native.identities.devices import NotOnWhatsApp
+from actors.connection.native.identities.everyone import Everyone, everyone
 from actors.connection.native.receive import wrappers
 from actors.connection.native.receive.transactions import SessionRefusal
 from actors.connection.native.send.fanout import MAX_OUTRUN, Fanout, Outrun
@@ -90,6 +91,7 @@ class Sender:
         self.departures = Departures(session, socket)
         self.turn = Turns().of
         self._order = Turns().of
+        self._agreed: dict[Address, tuple[Everyone, str]] = {}
 
     async def send(self, outgoing: Outgoing) -> float:
         """Return the server's time of its acknowledgement, in seconds. Raises `SendError`."""
@@ -115,11 +117,11 @@ class Sender:
             poll_keys(outgoing.content),
         )
         with self._socket.acknowledgement(outgoing.message_id) as acknowledged:
-            devices = await self._write(outgoing.message_id, chat, plaintext)
+            reached = await self._write(outgoing.message_id, chat, plaintext)
             ack = await acknowledgement(acknowledged, self._ack_timeout)
         expected = ack.attrs.get("phash")
-        if expected and expected != participant_hash(devices):
-            await self._reach_missing(outgoing.message_id, chat, plaintext, devices)
+        if expected and not self._agrees(chat, reached, expected):
+            await self._reach_missing(outgoing.message_id, chat, plaintext, reached, expected)
         stamp = ack.number("t")
         return self._clock() if stamp is None else float(stamp)
 
@@ -127,7 +129,7 @@ class Sender:
         """Send nothing more."""
         await self.departures.close()
 
-    async def _write(self, number: str, chat: Address, plaintext: Plaintext) -> tuple[Address, ...]:
+    async def _write(self, number: str, chat: Address, plaintext: Plaintext) -> Everyone:
         """Encrypt for all devices, commit, hand to the network; return the devices listed."""
         with told():
             return await self._leave(number, chat, plaintext)
@@ -144,7 +146,7 @@ class Sender:
             with told():
                 return await self._uploader.upload(outgoing.message_id, said)
 
-    async def _everyone(self, chat: Address) -> tuple[Address, ...]:
+    async def _everyone(self, chat: Address) -> Everyone:
         """The devices of the chat's person and of the account, this one among them."""
         account = self._people.account
         theirs, own = self._devices.cached(chat), self._devices.cached(account)
@@ -152,22 +154,23 @@ class Sender:
             listed = (theirs, own)
         else:
             listed = await asyncio.gather(self._devices.of(chat), self._devices.of(account))
-        return tuple(dict.fromkeys((*listed[0], *listed[1], self._people.device)))
+        return everyone(chat, listed[0], self._people.device, listed[1])
 
     async def _leave(
         self,
         number: str,
         chat: Address,
         plaintext: Plaintext,
-        missed: tuple[Address, ...] | None = None,
-    ) -> tuple[Address, ...]:
+        missed: Everyone | None = None,
+    ) -> Everyone:
         """Write the message for the `missed` devices, or for everyone's; return which those were.
 
         The turn gives the place in the order; the commit is shared with whoever waits then.
         """
         tries = MAX_OUTRUN
         async with self.turn(chat):
-            devices = missed if missed is not None else await self._everyone(chat)
+            meant = missed if missed is not None else await self._everyone(chat)
+            devices = meant.devices
             leaving = await self._put(number, chat, plaintext, devices, fanout=missed is None)
         while True:
             try:
@@ -177,7 +180,7 @@ class Sender:
                 if not tries:
                     raise SendError("session_lost") from None
             else:
-                return devices
+                return meant
             async with self.turn(chat):
                 leaving = await self._put(number, chat, plaintext, devices, fanout=missed is None)
 
@@ -241,20 +244,27 @@ class Sender:
             parts += prekey_bundles.device_identity(self._session.credentials())
         return Node("message", attrs, parts)
 
+    def _agrees(self, chat: Address, reached: Everyone, expected: str) -> bool:
+        """Whether WhatsApp knows no other devices, as far as its hash says or asking for them did."""
+        return expected in reached.hashes or self._agreed.get(chat) == (reached, expected)
+
     async def _reach_missing(
-        self, number: str, chat: Address, plaintext: Plaintext, reached: tuple[Address, ...]
+        self, number: str, chat: Address, plaintext: Plaintext, reached: Everyone, expected: str
     ) -> None:
         """WhatsApp knows other devices than the cache did: send to those that were missed.
 
         The message is acknowledged already, so a failure here is no failure of the send: the
-        lists are fresh then, and the next message reaches the devices.
+        lists are fresh then, and the next message reaches the devices. Where nobody was missed the
+        hash counts what is not known here, and is not asked about again.
         """
         try:
             theirs, own = await asyncio.gather(
                 self._devices.refresh(chat), self._devices.refresh(self._people.account)
             )
-            missed = tuple(one for one in (*theirs, *own) if one not in reached)
-            if not missed:
+            fresh = everyone(chat, theirs, self._people.device, own)
+            missed = fresh.without(reached)
+            if not missed.devices:
+                self._agreed[chat] = (fresh, expected)
                 return
             with self._socket.acknowledgement(number) as acknowledged:
                 await self._leave(number, chat, plaintext, missed)

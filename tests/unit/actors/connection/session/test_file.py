@@ -157,6 +157,7 @@ async def test_an_older_releases_file_is_brought_up_to_date(session: Session, pa
         older.execute("ALTER TABLE ratchets DROP COLUMN spent")
         older.execute("DROP TABLE transfers")
         older.execute("DROP TABLE uploads")
+        older.execute("ALTER TABLE devices DROP COLUMN hosted")
         older.execute("PRAGMA user_version=1")
     for epoch in (4, 5):
         with closing(Session.open(path, epoch)) as newer:
@@ -270,7 +271,7 @@ async def test_an_unrelated_task_cannot_write_into_a_transaction(session: Sessio
 
 async def test_what_a_transaction_awaits_may_write(session: Session) -> None:
     async def part() -> None:
-        session.save_devices(ALICE, [ALICE], 1.0)
+        session.save_devices(ALICE, [0], 1.0)
 
     async with session.transaction():
         await asyncio.wait_for(part(), 1)

@@ -15,7 +15,7 @@ async def test_what_is_under_the_lid_moves_to_the_number(session: Session, clock
     await put(session, "A", chat="1@lid", sender="1@lid")
     async with session.transaction():
         session.remember_sent("1@lid", "S", b"text", clock.now)
-        session.save_devices("1@lid", ["1@lid"], clock.now)
+        session.save_devices("1@lid", [0], clock.now)
         session.add_ratchet("1:3@lid", b"base", b"identity", "lid state")
         session.save_identity("1:3@lid", b"identity")
         session.add_ratchet("11@lid", b"other", b"identity", "of another")
@@ -41,7 +41,7 @@ async def test_a_logout_forgets_keys_and_keeps_the_inbox(session: Session, clock
         first = session.add_prekeys([(b"p" * 32, b"q" * 32)], published=True)
         session.add_ratchet(ALICE, b"base", b"identity", "state")
         session.save_identity(ALICE, b"identity")
-        session.save_devices(ALICE, [ALICE], 1.0)
+        session.save_devices(ALICE, [0], 1.0)
         session.learn_lid("1@lid", ALICE)
         session.remember_sent(ALICE, "S", b"text", clock.now)
     await put(session, "A")

@@ -23,6 +23,12 @@ def devices(*numbers: str) -> Node:
     return Node("devices", {}, (Node("device-list", {}, listed),))
 
 
+def hosted() -> Node:
+    said = Node("device", {"id": "98", "is_hosted": "true", "key-index": "7"})
+    listed = (Node("device", {"id": "0"}), said, Node("device", {"id": "99"}))
+    return Node("devices", {}, (Node("device-list", {}, listed),))
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
@@ -68,6 +74,11 @@ def devices(*numbers: str) -> Node:
             {PERSON: Listed((0, 3), None, {3: 7}, b"signed")},
             id="with the phone's signature",
         ),
+        pytest.param(
+            reply(user(hosted())),
+            {PERSON: Listed((0,), None, hosted=(98, 99))},
+            id="hosted by Meta, as said or by its number",
+        ),
     ],
 )
 def test_device_lists(answer: Node, expected: dict[Address, Listed]) -> None:
@@ -97,3 +108,10 @@ def test_queries_name_who_is_asked_about() -> None:
     listing = part.child("list")
     assert listing is not None
     assert listing.children()[0].bytes_of("contact") == b"+15550100002"
+
+
+def test_two_lists_of_one_person_are_one() -> None:
+    first = Listed((0,), None, {}, b"", (99,))
+    second = Listed((0, 3), Address.parse("90000000000002@lid"), {3: 7}, b"signed")
+    joined = Listed((0, 3), second.lid, {3: 7}, b"signed", (99,))
+    assert first.joined(second) == joined == second.joined(first)

@@ -81,8 +81,10 @@ def _forge(node: Node) -> Node:
 async def sender(world: World, wire: Acknowledging, *more: str) -> Sender:
     people = People(world.session, Address.parse(DEVICE), None)
     async with world.session.transaction():
-        world.session.save_devices(CAROL, [CAROL, *more], time.time())
-        world.session.save_devices(ACCOUNT, [TABLET, DEVICE], time.time())
+        world.session.save_devices(
+            CAROL, [Address.parse(one).device for one in (CAROL, *more)], time.time()
+        )
+        world.session.save_devices(ACCOUNT, [5, 4], time.time())
     socket = cast("Socket", wire)
     devices = Devices(world.session, people, socket, time.time, on_inbox=EngineEvents().on_inbox)
     return Sender(world.session, world.signal, people, devices, socket, ack_timeout=1)
@@ -158,7 +160,7 @@ async def test_a_strangers_phone_is_known_by_its_bundle(world: World) -> None:
     sending = await sender(world, wire)
     async with world.session.transaction():
         world.session.save_identity(ACCOUNT, own.identity_public)
-        world.session.save_devices(CAROL, [LAPTOP, CAROL], time.time())
+        world.session.save_devices(CAROL, [7, 0], time.time())
     await sending.send(Outgoing("3EB1", CAROL, Text("hi")))
     (message,) = wire.sent
     (targets,) = message.children("participants")
