@@ -198,12 +198,12 @@ class Linked:
     async def typing(self, chat: str, state: str) -> None:
         """See `presence.show_typing`. Raises `NotConnected` before the login is done."""
         self._require_login()
-        await presence.show_typing(self._socket, self._people.device, chat, state)
+        await presence.show_typing(self._socket, self._sender.routes, chat, state)
 
     async def subscribe(self, chat: str) -> None:
         """See `presence.subscribe`. Raises `NotConnected` before the login is done."""
         self._require_login()
-        await presence.subscribe(self._socket, chat)
+        await presence.subscribe(self._socket, self._sender.routes, chat)
 
     def _require_login(self) -> None:
         if not self._logged_in:
@@ -260,7 +260,7 @@ class Linked:
         self._logged_in = True
         await self._appearance.open()
         if self._carrying is not None:
-            self._carrying.attach(self._socket, str(self._people.account))
+            self._carrying.attach(self._socket, str(self._people.account), self._sender.routes)
         await self._events.on_version_end(self._versions.ends_at)
         await self._events.on_open()
         self._start("history", self._history.run())

@@ -281,7 +281,16 @@ CREATE TABLE aliases (
     11: """
 -- Numbers of devices, whatever the address of their person. Lists of before are asked for again.
 DELETE FROM devices;
-ALTER TABLE devices ADD COLUMN hosted TEXT NOT NULL DEFAULT '[]'
+ALTER TABLE devices ADD COLUMN hosted TEXT NOT NULL DEFAULT '[]';
+
+-- The kind of addresses, `lid` or `number`, under which a message left.
+ALTER TABLE sent ADD COLUMN wire TEXT;
+UPDATE sent SET wire = CASE WHEN chat GLOB '*@lid' THEN 'lid' ELSE 'number' END
+    WHERE chat NOT GLOB '*@g.us';
+
+-- The address of the author on the wire of the poll.
+ALTER TABLE polls ADD COLUMN author TEXT;
+UPDATE polls SET author = sender WHERE chat NOT GLOB '*@g.us'
 """,
 }
 """What each version has beside the one before; `SCHEMA` is the first."""

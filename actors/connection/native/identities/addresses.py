@@ -11,13 +11,16 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 PHONE_NUMBER = "s.whatsapp.net"
 LID = "lid"
+Kind = Literal["lid", "number"]
+"""Of a person's addresses."""
+
 GROUP = "g.us"
 SERVER = "@s.whatsapp.net"
 

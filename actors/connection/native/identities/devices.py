@@ -67,7 +67,7 @@ class Devices:
         self._changed: set[Address] = set()
 
     async def of(self, person: Address, by: Address | None = None) -> Installed:
-        """The devices of a person. Raises `NotOnWhatsApp`."""
+        """The devices of a person, none where WhatsApp lists none. Raises `NotOnWhatsApp`."""
         cached = self.cached(person)
         return await self.refresh(person, by) if cached is None else cached
 
@@ -166,7 +166,9 @@ class Devices:
         """Keep what WhatsApp listed; whether it told of the person's LID."""
         self._session.save_key_list(str(person), believed)
         learned = self._people.learn(person, listed.lid)
-        self._session.save_devices(str(person), numbers, self._clock(), listed.hosted)
+        if numbers:
+            # Who has none now may be listed with some a moment later, and is asked for again.
+            self._session.save_devices(str(person), numbers, self._clock(), listed.hosted)
         return learned
 
     def _vouched(self, person: Address, listed: usync.Listed) -> tuple[tuple[int, ...], bytes]:
@@ -189,9 +191,9 @@ class Devices:
         if not numbers:
             if not usync.can_be_asked(person):
                 raise NotOnWhatsApp
-            if not usync.is_contact(await self._socket.request(usync.contacts_query(person))):
+            reply = await self._socket.request(usync.contacts_query(person))
+            if usync.contact_answer(reply, person) is None:
                 raise NotOnWhatsApp
-            numbers = (0,)
         return listed, numbers, believed
 
     async def _listed(self, people: Mapping[Address, Address]) -> dict[Address, usync.Listed]:

@@ -21,6 +21,11 @@ class Everyone:
     own: Address
 
     @property
+    def hash(self) -> str:
+        """WhatsApp's hash of all of them."""
+        return participant_hash(self.devices, self.hosted)
+
+    @property
     def hashes(self) -> frozenset[str]:
         """What WhatsApp may answer where it knows these devices.
 

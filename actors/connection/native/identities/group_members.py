@@ -8,14 +8,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from actors.connection.engine import Group, GroupMember
-from actors.connection.native.identities.addresses import GROUP, Address, parse_optional
+from actors.connection.native.identities.addresses import (
+    GROUP,
+    LID,
+    PHONE_NUMBER,
+    Address,
+    parse_optional,
+)
 from actors.connection.native.receive.transactions import transaction
 from actors.connection.native.transport.nodes import Node
 from actors.connection.native.transport.socket import RequestFailed, iq
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+    from actors.connection.native.identities.addresses import Kind
     from actors.connection.native.identities.lid_mapping import People
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.session import Session
@@ -58,6 +65,11 @@ class Roster:
     subject: str
     addressing: Literal["lid", "pn"]
     members: tuple[Member, ...]
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of its members' addresses."""
+        return "lid" if self.addressing == "lid" else "number"
 
     def encode(self) -> str:
         members = [
@@ -198,6 +210,21 @@ class Rosters:
     def persons(self, roster: Roster) -> dict[Address, Member]:
         """The members by their canonical addresses."""
         return {self._people.canonical(one.other or one.address): one for one in roster.members}
+
+    def named(self, roster: Roster) -> dict[Address, Address]:
+        """The members' canonical addresses, and those by which the group names them."""
+        persons = self.persons(roster).items()
+        return {person: self._address_of(person, member, roster) for person, member in persons}
+
+    def _address_of(self, person: Address, member: Member, roster: Roster) -> Address:
+        server = LID if roster.kind == "lid" else PHONE_NUMBER
+        told = (one for one in (member.address, member.other) if one is not None)
+        known = next((one for one in told if one.server == server), None)
+        return known or self._people.named(person, roster.kind)
+
+    def address(self, person: Address, roster: Roster, named: Mapping[Address, Address]) -> Address:
+        """The address of the group's kind of anybody; `named` are its members'."""
+        return named.get(person) or self._people.named(person, roster.kind)
 
     def includes(self, roster: Roster, person: Address) -> bool:
         """Whether this person (canonical) is a member."""

@@ -91,13 +91,18 @@ def contacts_query(number: Address) -> Node:
     return _usync("interactive", (Node("contact"),), (Node("user", {}, (contact,)),))
 
 
-def is_contact(reply: Node) -> bool:
-    """Whether the number that `contacts_query` asked about is on WhatsApp."""
-    return any(
-        contact.attrs.get("type") == "in"
-        for _, user in _users(reply)
-        for contact in user.children("contact")
-    )
+def contact_answer(reply: Node, asked: Address) -> Address | None:
+    """The person's number, as WhatsApp has it; None where nobody has the number that was asked about.
+
+    It may differ from the one that was asked about, as in Brazil by the ninth digit. The answer names
+    it as ``jid``, or as ``pn_jid`` beside a LID (whatsmeow, user.go); a LID alone leaves the number.
+    """
+    for user in _nodes(reply):
+        if any(contact.attrs.get("type") == "in" for contact in user.children("contact")):
+            told = (parse_optional(user.attrs.get(name)) for name in ("jid", "pn_jid"))
+            numbers = (one.canonical for one in told if one and one.server == PHONE_NUMBER)
+            return next(numbers, asked)
+    return None
 
 
 def can_be_asked(person: Address) -> bool:
@@ -118,9 +123,13 @@ def _usync(context: str, query: tuple[Node, ...], users: tuple[Node, ...]) -> No
 
 
 def _users(reply: Node) -> Iterator[tuple[Address, Node]]:
+    for user in _nodes(reply):
+        person = parse_optional(user.attrs.get("jid"))
+        if person is not None:
+            yield person.canonical, user
+
+
+def _nodes(reply: Node) -> Iterator[Node]:
     for part in reply.children("usync"):
         for listing in part.children("list"):
-            for user in listing.children("user"):
-                person = parse_optional(user.attrs.get("jid"))
-                if person is not None:
-                    yield person.canonical, user
+            yield from listing.children("user")

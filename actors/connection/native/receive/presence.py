@@ -16,8 +16,8 @@ from actors.connection.native.transport.nodes import Node
 from actors.connection.native.transport.socket import ConnectionLost, RequestFailed, RequestTimeout
 
 if TYPE_CHECKING:
-    from actors.connection.native.identities.addresses import Address
     from actors.connection.native.identities.lid_mapping import People
+    from actors.connection.native.identities.routes import Routes
     from actors.connection.native.transport.socket import Socket
     from actors.connection.session.session import Session
 
@@ -29,7 +29,7 @@ _STATES: Final = {
 
 
 async def lookup(socket: Socket, number: str) -> str | None:
-    """The chat of a phone number that is on WhatsApp. Raises `SendError`."""
+    """The chat of a phone number that is on WhatsApp: its number there. Raises `SendError`."""
     person = parse_optional(number)
     if person is None or not usync.can_be_asked(person):
         raise SendError("unsupported_chat", permanent=True)
@@ -41,7 +41,8 @@ async def lookup(socket: Socket, number: str) -> str | None:
         raise SendError(f"request_failed_{failed.code}") from None
     except ConnectionLost:
         raise NotConnected from None
-    return str(person.canonical) if usync.is_contact(reply) else None
+    answered = usync.contact_answer(reply, person.canonical)
+    return None if answered is None else str(answered)
 
 
 class Appearance:
@@ -79,21 +80,22 @@ class Appearance:
         await _tell(self._socket, Node("presence", {"type": kind, **named}))
 
 
-async def show_typing(socket: Socket, device: Address, chat: str, state: str) -> None:
+async def show_typing(socket: Socket, routes: Routes, chat: str, state: str) -> None:
     """Tell a person, or a group, what the account does in their chat. Raises `SendError`."""
     person = parse_optional(chat)
     if person is None or not (person.is_person or person.server == GROUP) or state not in _STATES:
         raise SendError("unsupported_chat", permanent=True)
-    attrs = {"from": str(device), "to": str(person.canonical)}
-    await _tell(socket, Node("chatstate", attrs, (_STATES[state],)))
+    to = person if person.server == GROUP else routes.known(person).to
+    await _tell(socket, Node("chatstate", {"to": str(to)}, (_STATES[state],)))
 
 
-async def subscribe(socket: Socket, chat: str) -> None:
+async def subscribe(socket: Socket, routes: Routes, chat: str) -> None:
     """Ask to be told whether a person is online, while this socket lasts. Raises `SendError`."""
     person = parse_optional(chat)
     if person is None or not person.is_person:
         raise SendError("unsupported_chat", permanent=True)
-    await _tell(socket, Node("presence", {"type": "subscribe", "to": str(person.canonical)}))
+    to = str(routes.known(person).to)
+    await _tell(socket, Node("presence", {"type": "subscribe", "to": to}))
 
 
 def heard(stanza: Node, people: People) -> Presence | None:

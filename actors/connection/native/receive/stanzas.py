@@ -303,7 +303,7 @@ class Incoming:
             self._session.bury(**first._asdict())
         if isinstance(said, Poll) and said.secret is not None:
             poll = PollKeys(bytes.fromhex(said.secret), said.options)
-            self._session.remember_poll(*key, poll)
+            self._session.remember_poll(*key, poll, str(source.sender.canonical))
         if source.from_me and source.chat.server == GROUP:
             self._expect_receipts(key)
         return self._session.add_message(

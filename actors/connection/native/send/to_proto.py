@@ -61,10 +61,11 @@ class Dress:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where it goes, by canonical addresses; `at` is the time in seconds.
+    """Where it goes; `at` is the time in seconds.
 
-    `lid` is the account's other address, where it is known; `named` gives the address by which the
-    chat knows a person: a group may have another one.
+    `chat` is the address of the stanza, `account` the canonical one, `lid` the account's LID where it
+    is known. `named` gives the address by which the chat knows a person of a canonical address.
+    `author` is how the poll that is voted in named its author, where that is known.
     """
 
     chat: str
@@ -72,6 +73,7 @@ class Place:
     at: float
     lid: str | None = None
     named: Callable[[str], str] = str
+    author: str | None = None
 
     def key(self, target: Target) -> Any:
         """The key of a message of this chat, as the account sees it."""
@@ -82,17 +84,14 @@ class Place:
         return key
 
     def author_and_self(self, target: Target) -> tuple[str, str]:
-        """Who wrote that message, and the account: both by LID, or both by phone number.
+        """Who wrote that poll, and the account: both by LID, or both by phone number.
 
-        Known by its LID alone is who has shown no number; everybody else is meant by that.
+        As on the wire of the poll, which whoever counts the votes goes by (whatsmeow, msgsecret.go).
         """
-        own = target.sender is None or target.sender == self.account
-        if self.chat.endswith(f"@{GROUP}"):
-            account = self.named(self.account)
-            return account if own else self.named(target.sender or ""), account
-        other = self.chat if own else target.sender or ""
-        account = self.lid if self.lid is not None and other.endswith(f"@{LID}") else self.account
-        return account if own else other, account
+        author = self.author or self.named(target.sender or self.account)
+        if author.endswith(f"@{LID}"):
+            return author, self.lid or self.account
+        return author, self.account
 
     @property
     def milliseconds(self) -> int:

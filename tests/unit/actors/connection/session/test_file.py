@@ -158,6 +158,7 @@ async def test_an_older_releases_file_is_brought_up_to_date(session: Session, pa
         older.execute("DROP TABLE transfers")
         older.execute("DROP TABLE uploads")
         older.execute("ALTER TABLE devices DROP COLUMN hosted")
+        older.execute("ALTER TABLE sent DROP COLUMN wire")
         older.execute("PRAGMA user_version=1")
     for epoch in (4, 5):
         with closing(Session.open(path, epoch)) as newer:

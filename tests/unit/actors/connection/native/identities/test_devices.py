@@ -9,7 +9,7 @@ import pytest
 
 from actors.connection.engine import EngineEvents
 from actors.connection.native.identities.addresses import Address
-from actors.connection.native.identities.devices import Devices, Installed
+from actors.connection.native.identities.devices import Devices, Installed, NotOnWhatsApp
 from actors.connection.native.identities.lid_mapping import People
 from actors.connection.native.signal import signatures
 from actors.connection.native.signal.device_sessions import new_key_pair
@@ -84,12 +84,18 @@ class Lists:
     def __init__(self, **by: list[int]) -> None:
         self.by = by
         self.asked: list[list[str]] = []
+        self.there = True
 
     async def request(self, node: Node) -> Node:
         (usync,) = node.children()
         listing = usync.child("list")
-        if listing is None or "jid" not in listing.children()[0].attrs:
-            raise AssertionError("device 0 is made up")
+        assert listing is not None
+        (user, *_) = listing.children()
+        if user.child("contact") is not None:
+            self.asked.append(["contact"])
+            contact = Node("contact", {"type": "in" if self.there else "out"})
+            users = [Node("user", {"jid": ALICE}, (contact,))]
+            return Node("iq", {}, (Node("usync", {}, (Node("list", {}, users),)),))
         self.asked.append([one.attrs["jid"] for one in listing.children()])
         users = []
         for jid in self.asked[-1]:
@@ -140,3 +146,18 @@ async def test_own_devices_are_all_that_either_list_has(
     )
     assert (await devices.of(OWN.canonical, OWN_LID.canonical)).numbers == found
     assert len(lists.asked) == (1 if by_lid == (0, 1, 3) else 2)
+
+
+async def test_no_device_is_made_up_and_none_is_kept(session: Session) -> None:
+    """A person without devices is asked for at the next attempt, by number and by LID."""
+    lists, people = Lists(), People(session, OWN, OWN_LID)
+    devices = Devices(
+        session, people, cast("Socket", lists), lambda: 0.0, on_inbox=EngineEvents().on_inbox
+    )
+    person = Address.parse(ALICE)
+    for _ in range(2):
+        assert await devices.of(person) == Installed()
+    assert lists.asked == [*([ALICE], [str(LID)], ["contact"]) * 2]
+    lists.there = False
+    with pytest.raises(NotOnWhatsApp):
+        await devices.of(person)

@@ -8,6 +8,9 @@ from actors.connection.native.identities.usync import Listed
 from actors.connection.native.transport.nodes import Node
 
 PERSON = Address.parse("15550100002@s.whatsapp.net")
+OTHER = Address.parse("15550100003@s.whatsapp.net")
+LID = "90000000000002@lid"
+IN = Node("contact", {"type": "in"})
 
 
 def reply(*users: Node) -> Node:
@@ -88,13 +91,22 @@ def test_device_lists(answer: Node, expected: dict[Address, Listed]) -> None:
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (reply(user(Node("contact", {"type": "in"}))), True),
-        (reply(user(Node("contact", {"type": "out"}))), False),
-        (reply(), False),
+        pytest.param(reply(user(IN)), PERSON, id="the number"),
+        pytest.param(reply(user(IN, jid="15550100003@s.whatsapp.net")), OTHER, id="another one"),
+        pytest.param(
+            reply(Node("user", {"jid": LID, "pn_jid": "15550100003@s.whatsapp.net"}, (IN,))),
+            OTHER,
+            id="beside a LID",
+        ),
+        pytest.param(reply(Node("user", {"pn_jid": str(OTHER)}, (IN,))), OTHER, id="alone"),
+        pytest.param(reply(user(IN, jid=LID)), PERSON, id="a LID alone"),
+        pytest.param(reply(Node("user", {}, (IN,))), PERSON, id="unnamed"),
+        pytest.param(reply(user(Node("contact", {"type": "out"}))), None, id="nobody"),
+        pytest.param(reply(), None, id="empty"),
     ],
 )
-def test_contacts(answer: Node, expected: bool) -> None:
-    assert usync.is_contact(answer) is expected
+def test_contacts(answer: Node, expected: Address | None) -> None:
+    assert usync.contact_answer(answer, PERSON) == expected
 
 
 def test_queries_name_who_is_asked_about() -> None:
