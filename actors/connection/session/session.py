@@ -52,9 +52,17 @@ class Session(Inbox, Sent, Uploads, Polls, Groups, Histories, Aliases, Directory
         The newest pair wins. What there is under the LID moves to the phone-number address, the
         device staying the same: sessions, the inbox, tombstones, and what was sent. Both addresses
         are one conversation with one session from then on, and a message is in it once.
+
+        A person who has another number from now on keeps sessions and what was sent: the next
+        holder of the number of before gets nothing by them. What is stored stays where it is.
         """
+        before, holder = self.pn_for(lid), self.lid_for(pn)
         news = super().learn_lid(lid, pn)
         if news:
+            if before is not None and holder is not None:
+                self._move_person(pn, holder)
+            if before is not None:
+                self._move_person(before, pn)
             self.move_ratchets(lid, pn)
             self.move_chat(lid, pn)
             self.move_sender(lid, pn)
@@ -64,6 +72,14 @@ class Session(Inbox, Sent, Uploads, Polls, Groups, Histories, Aliases, Directory
             self.move_key_list(lid, pn)
             self.forget_devices(lid)
         return news
+
+    def _move_person(self, old: str, new: str) -> None:
+        """The person of the canonical address `old` is called `new` from now on."""
+        self.move_ratchets(old, new)
+        self.move_key_list(old, new)
+        self.move_sent(old, new)
+        self.forget_devices(old)
+        self.forget_devices(new)
 
     def prune(self, now: float) -> None:
         """Drop what outlived its term. Files that are still to be fetched end by themselves."""

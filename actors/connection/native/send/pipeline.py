@@ -216,10 +216,11 @@ class Sender:
         identity = False
         # A copy for the own phone alone would be acknowledged, and nobody would have got it.
         reached = letter.missed or letter.chat == self._people.account
+        account = letter.route.own.canonical
         for device in letter.everyone.devices:
             if device == letter.route.own:
                 continue
-            own = self._people.is_account(device)
+            own = device.canonical == account
             encrypted = await self.fanout.encrypt_for(
                 device, letter.copy if own else letter.message, letter.dress.enc, found
             )

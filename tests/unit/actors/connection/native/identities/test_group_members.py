@@ -148,6 +148,7 @@ async def test_members_are_named_as_the_group_has_them(session: Session) -> None
     )
     stranger = Address.parse("15550100004@s.whatsapp.net")
     async with session.transaction():
+        session.learn_lid(str(ANN_LID), str(ANN))
         session.learn_lid("33@lid", str(BEN))
         session.learn_lid("4@lid", str(stranger))
     named = rosters.named(US)
