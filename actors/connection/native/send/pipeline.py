@@ -106,6 +106,7 @@ class Sender:
 
     async def _prefer_numbers(self) -> None:
         """Note that WhatsApp takes numbers where it refuses LIDs; else the next refusal shows it."""
+        log.warning("no LIDs for a while", action="send.by_number")
         try:
             async with transaction(self._session, self._socket):
                 self.routes.prefer_numbers()

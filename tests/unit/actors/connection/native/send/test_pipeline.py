@@ -18,7 +18,7 @@ from actors.connection.native.receive.transactions import cause_of
 from actors.connection.native.send.pipeline import Sender
 from actors.connection.native.transport.nodes import Node, proto
 from actors.connection.session.session import Session, SessionUnavailable
-from actors.messages.content import Reaction, Target, Text
+from actors.messages.content import Quote, Reaction, Target, Text
 from tests.unit.actors.connection.native.resending import (
     ACCOUNT,
     CAROL,
@@ -236,6 +236,19 @@ async def test_every_address_of_a_direct_message_is_a_lid(world: World) -> None:
     assert world.session.sent_wire(CAROL, "3EB1") == "lid"
     for name in (CAROL, LAPTOP, TABLET):
         assert world.signal.has_session(name), "sessions are named by number as ever"
+
+
+async def test_what_a_direct_message_says_of_people_is_by_lid_too(world: World) -> None:
+    """In the copy for the own devices the chat, in a reply whom it answers."""
+    wire = Listing(world)
+    await by_lid(world, wire).send(Outgoing("3EB1", CAROL, Text("yes", Quote(Target("A", CAROL)))))
+    plaintext = world.session.sent_plaintext(CAROL, "3EB1")
+    assert plaintext is not None
+    sent: Any = proto.Message.FromString(plaintext)
+    assert sent.extendedTextMessage.contextInfo.participant == CAROL_LID
+    (targets,) = wire.sent[0].children("participants")
+    copies = [await world.read(one) for one in targets.children()]
+    assert [one and one.destination for one in copies] == [None, None, CAROL_LID, CAROL_LID]
 
 
 async def test_a_session_by_number_serves_a_stanza_by_lid(world: World) -> None:
