@@ -42,7 +42,9 @@ from simulator.server.prekeys import Prekeys
 from simulator.server.presence import Presence
 from simulator.server.queries import Queries
 from simulator.server.receipts import Receipts
+from simulator.server.rules.addresses import Addresses
 from simulator.server.rules.failures import Standings
+from simulator.server.rules.migration import Migrations
 from simulator.server.rules.properties import Properties
 from simulator.server.rules.switches import Switches
 from simulator.server.rules.versions import Versions
@@ -75,6 +77,7 @@ class World:
         self.properties = Properties(self.store)
         self.switches = Switches(self.properties)
         self.standings = Standings(self.properties)
+        self.migrations = Migrations(self.properties)
         self.versions = Versions(self.store, self.properties)
         self.web_page = WebPage(self.store, self.faults, self.versions)
         self.endpoints = Endpoints(self.store)
@@ -235,6 +238,7 @@ class World:
             endpoints=self.endpoints,
             companions=self.companions,
             devices=self.devices,
+            addresses=Addresses(self.migrations, self.switches),
             groups=self.groups,
             group_messages=self.group_messages,
             contacts=self.contacts,

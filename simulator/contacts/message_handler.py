@@ -29,6 +29,7 @@ log = structlog.get_logger()
 
 # whatsmeow and Baileys stop asking, and answering, after the fifth time.
 MAX_RETRIES: Final = 5
+MISNAMED_COPIES: Final = "misnamed_copies"
 
 
 class Contacts:
@@ -94,6 +95,7 @@ class Contacts:
             return
         if own_copy:
             # The account's own phone sees what its companions sent only inside one of these.
+            self._check_destination(message, sender, chat, server)
             message = message.device_sent_message.message
         what, text, fields = message_content.described(message)
         if what is not None:
@@ -140,6 +142,18 @@ class Contacts:
             mark(sender.number, [message_id], "delivered", now + recipient.delivered_after)
         if recipient.receipts == "read":
             mark(sender.number, [message_id], "read", now + recipient.read_after)
+
+    def _check_destination(
+        self, message: Any, sender: Companion, chat: Person, server: str
+    ) -> None:
+        """Counts a copy whose chat is named otherwise than the stanza names it; it is read all the same.
+
+        whatsmeow, send.go `marshalMessage`; the server cannot see it.
+        """
+        if message.HasField("device_sent_message"):
+            destination = message.device_sent_message.destination_jid
+            if destination != str(chat.address(server)):
+                self._store.count(sender.number, MISNAMED_COPIES)
 
     def check_identity(
         self, sender: Companion, sealed: bytes, device_identity: bytes | None
@@ -205,8 +219,9 @@ class Contacts:
         # whatsmeow `retry.go`); at once when there is no session at all (whatsapp-rust
         # `protocol/retry.rs` should_include_keys).
         keys = endpoint.bundle() if count > 1 or code == "no-session" else None
+        server = person.addressing or server
         stanza = stanzas.receipt(
-            person.address(person.addressing or server, endpoint.device),
+            person.address(server, endpoint.device),
             message_id,
             "retry",
             now,

@@ -29,6 +29,7 @@ from starlette.routing import Route
 
 from simulator.contacts.devices import NoDeviceError
 from simulator.contacts.message_content import media_in
+from simulator.contacts.message_handler import MISNAMED_COPIES
 from simulator.contacts.people import UnknownNumberError
 from simulator.control.answer_routes import AnswerRoutes
 from simulator.control.contact_routes import ContactRoutes
@@ -40,6 +41,7 @@ from simulator.faults import FaultError
 from simulator.phones.pairing import ScanError
 from simulator.phones.scan_demands import DemandError
 from simulator.server.groups.group import NoGroupError
+from simulator.server.messages import SENT_BY
 from simulator.server.rules.failures import StandingError
 from simulator.server.rules.switches import UnknownRuleError
 from simulator.server.rules.versions import VersionError
@@ -133,6 +135,7 @@ class Control:
                 "number": number,
                 "online": any(device["online"] for device in devices),
                 "standing": world.standings.of(number),
+                "migrated": world.migrations.done(number),
                 "available": world.presence.available(number),
                 **{
                     total: sum(int(device[total]) for device in devices)  # type: ignore[call-overload]
@@ -143,6 +146,10 @@ class Control:
                     for kind in ("xx", "ik", "xxfallback")
                 },
                 "retries": world.store.counted(number, "retries"),
+                **{
+                    count: world.store.counted(number, count)
+                    for count in (*SENT_BY.values(), MISNAMED_COPIES)
+                },
                 "version": devices[-1]["version"] if devices else "",
                 "devices": devices,
             }
@@ -267,7 +274,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/contacts/{number}/inbox", contacts.inbox, ["GET"]),
         ("/contacts/{number}/said", contacts.said, ["GET"]),
         ("/accounts/{number}", control.account, ["GET"]),
-        ("/accounts/{number}", rules.standing, ["POST"]),
+        ("/accounts/{number}", rules.account, ["POST"]),
         ("/accounts/{number}/prekeys", control.prekeys, ["POST"]),
         ("/accounts/{number}/rules", rules.rules, ["GET", "POST"]),
         ("/rules", rules.rules, ["GET", "POST"]),

@@ -35,15 +35,29 @@ class RuleRoutes:
                     world.switches.turn(number, name, on)
         return JSONResponse(world.switches.described(number))
 
-    async def standing(self, request: Request) -> JSONResponse:
-        """Standing of the account; where its logins are refused from now on, its sockets close."""
+    async def account(self, request: Request) -> JSONResponse:
+        """How WhatsApp treats the account; where its logins are refused from now on, its sockets close."""
         world, body = self._world, await body_of(request)
         number = world.people.named(request.path_params["number"].lstrip("+")).number
-        world.standings.change(number, field(body, "standing", str))
+        with world.store.transaction():
+            for name in body:
+                match name:
+                    case "standing":
+                        world.standings.change(number, field(body, name, str))
+                    case "migrated":
+                        world.migrations.change(number, done=field(body, name, bool))
+                    case _:
+                        raise ProblemError(400, "unknown_field", f"unknown field {name!r}")
         if world.standings.refusal(number) is not None:
             for connection in world.switchboard.of(number):
                 connection.retire()
-        return JSONResponse({"number": number, "standing": world.standings.of(number)})
+        return JSONResponse(
+            {
+                "number": number,
+                "standing": world.standings.of(number),
+                "migrated": world.migrations.done(number),
+            }
+        )
 
     async def version(self, request: Request) -> JSONResponse:
         """Which version is current, which is the oldest, and when those below the current one end."""

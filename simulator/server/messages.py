@@ -11,6 +11,7 @@ import structlog
 from simulator.contacts.devices import participant_hash
 from simulator.server import stanzas
 from simulator.server.groups.group import NoGroupError
+from simulator.server.rules.addresses import REFUSED
 from simulator.wire.protocol import GROUP_SERVER, LID_SERVER, PN_SERVER, Node, jid_of, text_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Groups
     from simulator.server.groups.messages import GroupMessages
+    from simulator.server.rules.addresses import Addresses
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -30,6 +32,8 @@ log = structlog.get_logger()
 
 NAMELESS: Final = "-"
 """Name of an account that sent none with a presence (whatsmeow `presence.go` SendPresence)."""
+SENT_BY: Final = {PN_SERVER: "sent_by_pn", LID_SERVER: "sent_by_lid"}
+"""Names of the counts of an account's direct messages, by what they name people by."""
 MAX_DEVICES: Final = 256
 """Of one fan-out; each costs an encryption at its other end."""
 
@@ -46,6 +50,7 @@ class Messages:
         endpoints: Endpoints,
         companions: Companions,
         devices: Devices,
+        addresses: Addresses,
         groups: Groups,
         group_messages: GroupMessages,
         contacts: Contacts,
@@ -57,6 +62,7 @@ class Messages:
         self._endpoints = endpoints
         self._companions = companions
         self._devices = devices
+        self._addresses = addresses
         self._groups = groups
         self._group_messages = group_messages
         self._contacts = contacts
@@ -75,6 +81,9 @@ class Messages:
         if to is not None and to.server == GROUP_SERVER:
             self._to_group(connection, companion, message, to)
             return
+        if self._addresses.refuse(account, message):
+            self._ack(connection, companion, message, {"error": REFUSED})
+            return
         chat_at = self._chat(companion, message, to)
         chat = self._people.at(chat_at)
         if chat is None or not chat.registered:
@@ -86,6 +95,8 @@ class Messages:
             self._ack(connection, companion, message, {"error": 479})
             return
         server = LID_SERVER if chat_at.server == LID_SERVER else PN_SERVER
+        if message.attrs.get("category") != "peer":
+            self._store.count(account, SENT_BY[server])
         # Registered first, it also leaves first: the server answers before anyone's device does.
         self._ack(connection, companion, message, self._hash(companion, message, chat, parts, to))
         for device, enc in parts.items():

@@ -192,6 +192,23 @@ def standing(
 
 
 @app.command()
+def migrate(
+    number: Number,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="The account's chats are named by numbers again.")
+    ] = False,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Have an account's direct chats named by LID, as those of a new one are."""
+    from gateway.cli.api_client import segment
+
+    with _control(directory(data)) as control:
+        answer = control.post(f"/accounts/{segment(number)}", {"migrated": not undo})
+    _tell(answer, f"{number} {'has not' if undo else 'has'} migrated to LIDs.", as_json=as_json)
+
+
+@app.command()
 def version(
     words: Annotated[
         list[str] | None,

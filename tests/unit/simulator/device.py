@@ -285,6 +285,14 @@ class Device:
         ]
         return Node("message", {"to": JID(number), "id": message_id}, content)
 
+    def readdress(self, stanza: Any, server: str) -> None:
+        """Names the chat of a message and all its devices by LID, or by number."""
+        nodes = [(stanza, "to")]
+        nodes += [(one, "jid") for one in stanza.get_child("participants").get_children("to")]
+        for node, name in nodes:
+            jid = node.attrs[name]
+            node.attrs[name] = self.world.people.at(jid).address(server, jid.device)
+
     @staticmethod
     def own_copy(text: str, to: str) -> Any:
         """What the own other devices are sent about a message."""

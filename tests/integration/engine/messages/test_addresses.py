@@ -1,0 +1,101 @@
+"""Addresses of direct messages: one namespace a message, whatever a chat is named by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.engine.simulated import (
+    ACCOUNT,
+    CONTACT,
+    Device,
+    Simulator,
+    device,
+    pair,
+    until,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+@pytest.fixture
+async def phone(simulator: Simulator, tmp_path: Path) -> AsyncIterator[Device]:
+    async with device(simulator, tmp_path) as made:
+        await pair(simulator, made)
+        yield made
+
+
+async def reached(simulator: Simulator, text: str) -> bool:
+    return text in [one["text"] for one in await simulator.inbox(CONTACT)]
+
+
+async def copied(simulator: Simulator, text: str) -> bool:
+    return text in [one["text"] for one in await simulator.copies()]
+
+
+async def heard_by_lid(simulator: Simulator, phone: Device) -> str:
+    """The chat of a contact who wrote by LID."""
+    await simulator.address(CONTACT, "lid")
+    await simulator.say(CONTACT, ACCOUNT, "hello")
+    return str((await until(phone.messages))[0].chat)
+
+
+@pytest.mark.parametrize("mode", ["pn", "lid"])
+async def test_lids_and_numbers_are_not_mixed(
+    simulator: Simulator, phone: Device, mode: str
+) -> None:
+    """The server refuses a mixture by 400."""
+    await simulator.address(CONTACT, mode)
+    await simulator.say(CONTACT, ACCOUNT, "hello")
+    await until(phone.messages)
+    await phone.send(1, "how are you?")
+    await until(lambda: reached(simulator, "how are you?"))
+    await until(lambda: copied(simulator, "how are you?"))
+
+
+@pytest.mark.xfail(strict=True, reason="SendError: refused_400")
+async def test_a_stranger_who_writes_by_lid_is_answered(
+    simulator: Simulator, phone: Device
+) -> None:
+    """Their number is not known, unless the message brings it."""
+    await simulator.fault("conceal")
+    chat = await heard_by_lid(simulator, phone)
+    await phone.send(1, "who are you?", to=chat)
+    await until(lambda: reached(simulator, "who are you?"))
+
+
+@pytest.mark.parametrize("mode", ["pn", "lid"])
+async def test_the_own_phone_is_told_the_chat_as_the_server_is(
+    simulator: Simulator, phone: Device, mode: str
+) -> None:
+    await simulator.address(CONTACT, mode)
+    await simulator.say(CONTACT, ACCOUNT, "hello")
+    await until(phone.messages)
+    await phone.send(1, "how are you?")
+    await until(lambda: copied(simulator, "how are you?"))
+    assert (await simulator.account(ACCOUNT))["misnamed_copies"] == 0
+
+
+@pytest.mark.xfail(
+    strict=True, reason="it names people by number once that is known: sent_by_lid 0, sent_by_pn 2"
+)
+async def test_people_are_named_by_lid(simulator: Simulator, phone: Device) -> None:
+    """As whatsmeow names them all: one who was never heard of, and one who wrote by LID."""
+    await phone.send(1, "hello")
+    await heard_by_lid(simulator, phone)
+    await phone.send(2, "how are you?")
+    await until(lambda: reached(simulator, "how are you?"))
+    account = await simulator.account(ACCOUNT)
+    assert (account["sent_by_lid"], account["sent_by_pn"]) == (2, 0)
+
+
+async def test_an_account_that_has_not_migrated(simulator: Simulator, phone: Device) -> None:
+    """Where the server refuses its LIDs, people with a number are written to by that."""
+    made = await simulator.control.post(f"/accounts/{ACCOUNT}", json={"migrated": False})
+    assert not made.json()["migrated"]
+    await simulator.rules(ACCOUNT, unmigrated_lid=True)
+    await phone.send(1, "by number")
+    await until(lambda: reached(simulator, "by number"))
