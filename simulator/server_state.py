@@ -212,6 +212,7 @@ class World:
             endpoints=self.endpoints,
             companions=self.companions,
             notices=self.notices,
+            migrations=self.migrations,
             scan_demands=self.scan_demands,
         )
         self.linking = Linking(
@@ -229,6 +230,7 @@ class World:
             media=self.media,
             history=self.history,
             logins=self.logins,
+            migrations=self.migrations,
             switchboard=self.switchboard,
         )
         self.messages = Messages(

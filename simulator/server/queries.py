@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from simulator.server.groups.queries import GroupQueries
     from simulator.server.logins import Logins
     from simulator.server.prekeys import Prekeys
+    from simulator.server.rules.migration import Migrations
     from simulator.server.usync import Directory
     from simulator.store import Store
     from simulator.wire.connection import Connection
@@ -52,6 +53,7 @@ class Queries:
         media: MediaStore,
         history: History,
         logins: Logins,
+        migrations: Migrations,
         switchboard: Switchboard,
     ) -> None:
         self._store = store
@@ -62,6 +64,7 @@ class Queries:
         self._media = media
         self._history = history
         self._logins = logins
+        self._migrations = migrations
         self._switchboard = switchboard
 
     def answer(self, connection: Connection, companion: Companion, query: Any) -> None:
@@ -95,11 +98,9 @@ class Queries:
             return []
         match space:
             case "encrypt":
-                answer = self._prekeys.answer(companion, query)
-                known = self._companions.get(*companion.key)
-                if known is not None and known.uploaded and not companion.uploaded:
-                    self._history.paired(known)
-                return answer
+                return self._keys(companion, query)
+            case "abt":
+                return [_props([self._migrations.experiment(companion.number)])]
             case "w:m":
                 return [self._media_connection(companion)]
             case "w:g2":
@@ -116,6 +117,13 @@ class Queries:
             raise QueryError(501, "feature-not-implemented")
         return fixed(query)
 
+    def _keys(self, companion: Companion, query: Any) -> list[Any]:
+        answer = self._prekeys.answer(companion, query)
+        known = self._companions.get(*companion.key)
+        if known is not None and known.uploaded and not companion.uploaded:
+            self._history.paired(known)
+        return answer
+
     def _media_connection(self, companion: Companion) -> Any:
         conn = {
             "auth": self._media.auth(companion, time.time()),
@@ -127,9 +135,9 @@ class Queries:
         return Node("media_conn", conn, [Node("host", host)])
 
 
-def _props(_: Any) -> list[Any]:
+def _props(content: list[Any]) -> Any:
     props = {"protocol": "1", "hash": "1", "refresh": 86400, "refresh_id": 1}
-    return [Node("props", {**props, "ab_key": "simulator"}, [])]
+    return Node("props", {**props, "ab_key": "simulator"}, content)
 
 
 def _no_picture(_: Any) -> list[Any]:
@@ -170,10 +178,9 @@ _NOTHING: Final = frozenset(
     }
 )
 _FIXED: Final[dict[str, Callable[[Any], list[Any]]]] = {
-    "abt": _props,
     "blocklist": lambda _: [Node("list", {"dhash": "0"}, [])],
     "privacy": _privacy,
-    "w": _props,
+    "w": lambda _: [_props([])],
     "w:profile:picture": _no_picture,
     "w:sync:app:state": _app_state,
 }

@@ -84,6 +84,7 @@ _MESSAGES: Final[_Fields] = {
     ],
     "ServerErrorReceipt": [("stanza_id", 1, _TEXT)],
     "PollVoteMessage": [("selected_options", 1, [_BYTES])],
+    "ClientPairingProps": [("is_chat_db_lid_migrated", 1, _BOOL)],
     "CompanionEphemeralIdentity": [
         ("public_key", 1, _BYTES),
         ("device_type", 2, _UINT32),
@@ -213,6 +214,7 @@ HistorySync: Final = _message_class("HistorySync")
 MediaRetryNotification: Final = _message_class("MediaRetryNotification")
 ServerErrorReceipt: Final = _message_class("ServerErrorReceipt")
 PollVoteMessage: Final = _message_class("PollVoteMessage")
+ClientPairingProps: Final = _message_class("ClientPairingProps")
 CompanionEphemeralIdentity: Final = _message_class("CompanionEphemeralIdentity")
 ProloguePayload: Final = _message_class("ProloguePayload")
 PrimaryEphemeralIdentity: Final = _message_class("PrimaryEphemeralIdentity")

@@ -14,6 +14,7 @@ SCENARIOS = (
     "messages",
     "keys",
     "devices",
+    "addresses",
     "kinds",
     "groups",
     "history",

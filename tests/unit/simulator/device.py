@@ -68,6 +68,7 @@ class Device:
         self.number = ""
         self.device = 0
         self.identity_bytes = b""
+        self.client_props = b""
         self.server_static = b""
         self.handshake_mode = "XX"
         self.fell_back = False
@@ -155,6 +156,7 @@ class Device:
             + identity.account_signature_key,
         )
         self.identity_bytes = identity.SerializeToString()
+        self.client_props = bytes_of(success, "pair-success", "client-props")
         jid = success.get_child("pair-success").get_child("device").attrs["jid"]
         self.number, self.device = jid.user, jid.device
         answer = Node("pair-device-sign", {}, [Node("device-identity", {}, self.identity_bytes)])

@@ -92,10 +92,16 @@ async def test_people_are_named_by_lid(simulator: Simulator, phone: Device) -> N
     assert (account["sent_by_lid"], account["sent_by_pn"]) == (2, 0)
 
 
-async def test_an_account_that_has_not_migrated(simulator: Simulator, phone: Device) -> None:
-    """Where the server refuses its LIDs, people with a number are written to by that."""
+async def test_an_account_that_has_not_migrated(simulator: Simulator, tmp_path: Path) -> None:
+    """Told so when it is linked, it names people by number: the server refuses its LIDs."""
     made = await simulator.control.post(f"/accounts/{ACCOUNT}", json={"migrated": False})
     assert not made.json()["migrated"]
     await simulator.rules(ACCOUNT, unmigrated_lid=True)
-    await phone.send(1, "by number")
-    await until(lambda: reached(simulator, "by number"))
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        await phone.send(1, "by number")
+        await heard_by_lid(simulator, phone)
+        await phone.send(2, "and again")
+        await until(lambda: reached(simulator, "and again"))
+        account = await simulator.account(ACCOUNT)
+        assert (account["sent_by_lid"], account["sent_by_pn"]) == (0, 2)
