@@ -15,7 +15,7 @@ from simulator.contacts.signal_endpoints import PHONE
 from simulator.server import stanzas
 from simulator.server.groups.group import is_group
 from simulator.wire.proto_schema import Message
-from simulator.wire.protocol import PN_SERVER, Node
+from simulator.wire.protocol import HOSTED_DEVICE, PN_SERVER, Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,7 +129,7 @@ class Speech:
     ) -> str:
         group = self._groups.named(to)
         speaker = self._endpoints.get(number, device)
-        if speaker is None:
+        if speaker is None or device == HOSTED_DEVICE:
             raise NoDeviceError
         content = message(self._people.named(number), group.server)
         if not self._group_speech.listeners(group):

@@ -27,7 +27,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from simulator.contacts.devices import NoDeviceError
+from simulator.contacts.devices import HostedDeviceError, NoDeviceError
 from simulator.contacts.message_content import media_in
 from simulator.contacts.message_handler import MISNAMED_COPIES
 from simulator.contacts.people import UnknownNumberError
@@ -226,6 +226,8 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
                 return problem(error.status, error.code, str(error))
             case NoDeviceError():
                 return problem(404, "no_such_device", "the person has no such device")
+            case HostedDeviceError():
+                return problem(409, "has_hosted_device", "the person has a hosted device already")
             case NoGroupError():
                 return problem(
                     404, "no_such_group", "there is no such group, or not of that person"
@@ -241,6 +243,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ScanError,
         *_BAD,
         NoDeviceError,
+        HostedDeviceError,
         NoGroupError,
         HTTPException,
         Exception,

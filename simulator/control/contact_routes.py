@@ -133,8 +133,9 @@ class ContactRoutes:
     async def link(self, request: Request) -> JSONResponse:
         body = await body_of(request)
         number = self._number(request)
+        hosted, notify = optional(body, "hosted", False), optional(body, "notify", True)
         with self._world.store.transaction():
-            device = self._world.device_changes.link(number, notify=optional(body, "notify", True))
+            device = self._world.device_changes.link(number, notify=notify, hosted=hosted)
         return JSONResponse({"device": device}, status_code=201)
 
     async def unlink(self, request: Request) -> JSONResponse:

@@ -12,7 +12,16 @@ from simulator.contacts.devices import participant_hash
 from simulator.server import stanzas
 from simulator.server.groups.group import NoGroupError
 from simulator.server.rules.addresses import REFUSED
-from simulator.wire.protocol import GROUP_SERVER, LID_SERVER, PN_SERVER, Node, jid_of, text_of
+from simulator.wire.protocol import (
+    GROUP_SERVER,
+    HOSTED_DEVICE,
+    LID_SERVER,
+    PN_SERVER,
+    Node,
+    jid_of,
+    namespace,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
@@ -94,7 +103,7 @@ class Messages:
         if not 0 < len(parts) <= MAX_DEVICES:
             self._ack(connection, companion, message, {"error": 479})
             return
-        server = LID_SERVER if chat_at.server == LID_SERVER else PN_SERVER
+        server = namespace(chat_at) or PN_SERVER
         if message.attrs.get("category") != "peer":
             self._store.count(account, SENT_BY[server])
         # Registered first, it also leaves first: the server answers before anyone's device does.
@@ -214,7 +223,8 @@ class Messages:
         """The `phash` of the devices that should have been written to, when they were not all.
 
         Computed as whatsmeow's `participantListHashV2` over both people's devices, the sender's
-        own included.
+        own included. Hosted devices may be left out: whatsmeow writes to them, whatsapp-rust does
+        not (device_registry.rs `resolve_dm_devices_uncached`).
         """
         if message.get_child("participants") is None or message.attrs.get("category") == "peer":
             return {}
@@ -223,12 +233,14 @@ class Messages:
             for number in (chat.number, sender.number)
             for device in self._devices.of(number)
         }
-        if expected == {*parts, sender.key}:
+        hosted = {one for one in expected if one[1] == HOSTED_DEVICE}
+        if {*parts, sender.key} in (expected, expected - hosted):
             return {}
         people = self._people
         return {
             "phash": participant_hash(
-                people.named(number).address(to.server, device) for number, device in expected
+                people.named(number).address(namespace(to) or PN_SERVER, device)
+                for number, device in expected
             )
         }
 

@@ -9,11 +9,11 @@ from simulator.server import stanzas
 from simulator.server.delivery.offline_queue import receipt_ids
 from simulator.wire.protocol import (
     GROUP_SERVER,
-    LID_SERVER,
     PN_SERVER,
     SERVER,
     Node,
     jid_of,
+    namespace,
     text_of,
 )
 
@@ -131,7 +131,7 @@ class Receipts:
         self, companion: Companion, author: Any, group: Any, message_id: str, kind: str
     ) -> Any:
         """A companion's receipt as the message's author gets it, who is addressed as there."""
-        server = LID_SERVER if author.server == LID_SERVER else PN_SERVER
+        server = namespace(author) or PN_SERVER
         person = self._people.named(companion.number)
         member = person.address(server, companion.device)
         stanza = stanzas.receipt(group or member, message_id, kind, time.time())

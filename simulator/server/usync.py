@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from simulator.server.query_errors import QueryError, asked_about
-from simulator.wire.protocol import JID, LID_SERVER, PN_SERVER, Node, jid_of
+from simulator.wire.protocol import HOSTED_DEVICE, JID, LID_SERVER, PN_SERVER, Node, jid_of
 
 if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
@@ -87,7 +87,7 @@ class Directory:
     def _devices(self, person: Person) -> Any:
         signed = self._listed.signed_list(person.number)
         devices = [
-            Node("device", {"id": device, "key-index": index} if device else {"id": device})
+            Node("device", _described(device, index))
             for device, index in self._listed.of(person.number).items()
         ]
         return Node(
@@ -98,3 +98,13 @@ class Directory:
                 Node("key-index-list", {"ts": signed.at}, signed.signed),
             ],
         )
+
+
+def _described(device: int, index: int) -> dict[str, Any]:
+    """A device in a list; one that is hosted says so (whatsmeow, user.go `parseDeviceList`)."""
+    shown: dict[str, Any] = {"id": device}
+    if device:
+        shown["key-index"] = index
+    if device == HOSTED_DEVICE:
+        shown["is_hosted"] = "true"
+    return shown

@@ -2,7 +2,7 @@
 
 Described in code, in a pool of their own, after WhatsApp's WACert, WAAdv, WAWebProtobufsE2E,
 WAWebProtobufsWeb, WAWebProtobufsHistorySync, WACompanionReg and WAMmsRetry: the library knows no certificates, its
-key index list holds one index where the protocol has many, its `Message` has neither location nor
+key index list holds one index where the protocol has many, its device identity no type, its `Message` has neither location nor
 contact card nor poll, and its history is of fewer fields and one that is another's.
 """
 
@@ -38,6 +38,12 @@ _MESSAGES: Final[_Fields] = {
     ],
     "NoiseCertificate": [("details", 1, _BYTES), ("signature", 2, _BYTES)],
     "CertChain": [("leaf", 1, "NoiseCertificate"), ("intermediate", 2, "NoiseCertificate")],
+    "ADVDeviceIdentity": [
+        ("raw_id", 1, _UINT32),
+        ("timestamp", 2, _UINT64),
+        ("key_index", 3, _UINT32),
+        ("device_type", 5, _UINT32),
+    ],
     "ADVKeyIndexList": [
         ("raw_id", 1, _UINT32),
         ("timestamp", 2, _UINT64),
@@ -209,6 +215,7 @@ def _message_class(name: str, package: str = _PACKAGE) -> Any:
 Message: Final = _message_class("Message", E2E.package)
 CertificateDetails: Final = _message_class("CertificateDetails")
 CertChain: Final = _message_class("CertChain")
+ADVDeviceIdentity: Final = _message_class("ADVDeviceIdentity")
 ADVKeyIndexList: Final = _message_class("ADVKeyIndexList")
 HistorySync: Final = _message_class("HistorySync")
 MediaRetryNotification: Final = _message_class("MediaRetryNotification")

@@ -20,7 +20,6 @@ with warnings.catch_warnings():
     from pywhats.binary.jid import parse_jid
     from pywhats.events import JID
     from pywhats.proto import (
-        ADVDeviceIdentity,
         ADVSignedDeviceIdentity,
         ADVSignedDeviceIdentityHMAC,
         ADVSignedKeyIndexList,
@@ -60,11 +59,12 @@ with warnings.catch_warnings():
 __all__ = [
     "E2E",
     "GROUP_SERVER",
+    "HOSTED_DEVICE",
+    "HOSTED_SERVERS",
     "JID",
     "LID_SERVER",
     "PN_SERVER",
     "SERVER",
-    "ADVDeviceIdentity",
     "ADVSignedDeviceIdentity",
     "ADVSignedDeviceIdentityHMAC",
     "ADVSignedKeyIndexList",
@@ -89,6 +89,7 @@ __all__ = [
     "group_decrypt",
     "group_encrypt",
     "jid_of",
+    "namespace",
     "number_bytes",
     "pad",
     "process_distribution_message",
@@ -108,6 +109,10 @@ __all__ = [
 PN_SERVER: Final = "s.whatsapp.net"
 LID_SERVER: Final = "lid"
 GROUP_SERVER: Final = "g.us"
+HOSTED_DEVICE: Final = 99
+"""Id of the device that Meta's servers run for a business (whatsapp-rust, binary/src/jid.rs `is_hosted`)."""
+HOSTED_SERVERS: Final = {PN_SERVER: "hosted", LID_SERVER: "hosted.lid"}
+"""Server part of such a device's address, by that of its owner's."""
 SERVER: Final = JID("", PN_SERVER)
 
 # The bytes with which a word of the dictionary begins, one of 235 or of four more pages.
@@ -179,6 +184,14 @@ def jid_of(node: Any, name: str) -> Any:
         except ValueError:
             return None
     return value if isinstance(value, JID) and value.device <= MAX_DEVICE else None
+
+
+def namespace(jid: Any) -> str | None:
+    """PN_SERVER or LID_SERVER: by what the JID names a person, or a hosted device; None for others."""
+    for server, hosted in HOSTED_SERVERS.items():
+        if jid is not None and jid.server in (server, hosted):
+            return server
+    return None
 
 
 def text_of(node: Any, name: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conformance.processes import runs_whatsmeow, until
+from tests.conformance.processes import KINDS, runs_whatsmeow, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from tests.conformance.processes import Client, Simulator
 
 UNMIGRATED = "1555010005"
+"""Beginning of the numbers of accounts that have not migrated."""
+
+
+def as_of_today(client: Client, request: pytest.FixtureRequest, reason: str) -> None:
+    """Marks a scenario that the native engine fails until it is mended."""
+    if client.kind == "native":
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
 
 
 def named_by(simulator: Simulator, number: str) -> tuple[int, int]:
@@ -26,9 +33,7 @@ def test_names_people_by_lid(
     simulator: Simulator, client: Client, friend: str, request: pytest.FixtureRequest
 ) -> None:
     """One who was never heard of, one who wrote by LID, and one who wrote by number."""
-    if client.kind == "native":
-        reason = "it names people by number once that is known"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+    as_of_today(client, request, "it names people by number once that is known")
     by_lid, by_number = named_by(simulator, client.number)
     misnamed = simulator.account(client.number)["misnamed_copies"]
     client.send(friend, "first")
@@ -46,7 +51,7 @@ def test_names_people_by_number_before_its_account_migrated(
     simulator: Simulator, kind: str, another: Callable[..., Client], friend: str
 ) -> None:
     """Told so when it is linked; the server refuses LIDs of such accounts where it is said to."""
-    number = f"{UNMIGRATED}{['neonize', 'tryx', 'native', 'whatsmeow'].index(kind)}"
+    number = f"{UNMIGRATED}{KINDS.index(kind)}"
     simulator.post(f"/accounts/{number}", migrated=False)
     client = another(kind)
     client.pair(number)
@@ -62,3 +67,28 @@ def test_names_people_by_number_before_its_account_migrated(
     client.send(friend, "by number")
     until(lambda: simulator.texts(friend) == ["by number"])
     assert named_by(simulator, number) == (0, 1)
+
+
+@pytest.mark.differs(tryx="D13", native="D13")
+def test_writes_to_a_hosted_device(simulator: Simulator, client: Client, friend: str) -> None:
+    """And its list of devices is none that the server calls another."""
+    hosted = simulator.post(f"/contacts/{friend}/devices", notify=False, hosted=True)["device"]
+    devices = [0, hosted] if runs_whatsmeow(client.kind) else [0]
+    for text in ("to the shop", "and again"):
+        client.send(friend, text)
+        until(lambda text=text: simulator.texts(friend)[-1:] == [text])
+    until(lambda: [item["devices"] for item in simulator.inbox(friend)] == [devices, devices])
+
+
+@pytest.mark.parametrize("addressing", ["pn", "lid"])
+@pytest.mark.differs(tryx="D13", native="D13")
+def test_answers_a_hosted_device(
+    simulator: Simulator, client: Client, friend: str, addressing: str
+) -> None:
+    hosted = simulator.post(f"/contacts/{friend}/devices", hosted=True)["device"]
+    simulator.say(friend, client.number, "by the shop", device=hosted, addressing=addressing)
+    assert client.wait("message", text="by the shop")["sender"] == friend
+    client.send(friend, "hello, shop")
+    devices = [0, hosted] if runs_whatsmeow(client.kind) else [0]
+    until(lambda: [item["devices"] for item in simulator.inbox(friend)] == [devices])
+    simulator.settled(client.number)

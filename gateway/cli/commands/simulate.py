@@ -192,6 +192,30 @@ def standing(
 
 
 @app.command()
+def contact(
+    number: Number,
+    hosted: Annotated[
+        bool, typer.Option("--hosted", help="Link a device that Meta's servers run.")
+    ] = False,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Show a contact, or change what WhatsApp knows of it."""
+    from gateway.cli.api_client import segment
+
+    path = f"/contacts/{segment(number)}"
+    with _control(directory(data)) as control:
+        if hosted:
+            control.post(f"{path}/devices", {"hosted": True})
+        answer = control.get(path)
+    if as_json:
+        output.plain(answer)
+        return
+    answer["devices"] = ", ".join(str(one["device"]) for one in answer["devices"])
+    output.table(("contact", ""), [(name.replace("_", " "), answer[name]) for name in answer], "")
+
+
+@app.command()
 def migrate(
     number: Number,
     undo: Annotated[

@@ -18,7 +18,7 @@ from simulator.contacts.message_handler import MAX_RETRIES
 from simulator.contacts.signal_endpoints import PHONE
 from simulator.server import stanzas
 from simulator.wire.proto_schema import Message
-from simulator.wire.protocol import LID_SERVER, Node, jid_of, text_of
+from simulator.wire.protocol import HOSTED_DEVICE, LID_SERVER, Node, jid_of, text_of
 
 if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
@@ -62,9 +62,17 @@ class GroupMessages:
         self._switchboard = switchboard
 
     def expected(self, group: Group) -> set[DeviceKey]:
-        """All devices of all members."""
+        """All devices of all members but hosted ones, which take no part in groups.
+
+        As in whatsmeow (send.go `prepareMessageNode`) and whatsapp-rust (binary/src/jid.rs `is_hosted`).
+        """
         devices = self._devices
-        return {(number, device) for number in group.members for device in devices.of(number)}
+        return {
+            (number, device)
+            for number in group.members
+            for device in devices.of(number)
+            if device != HOSTED_DEVICE
+        }
 
     def stale(self, group: Group, message: Any) -> bool:
         """Whether the sender takes the group's members to be addressed in another way."""

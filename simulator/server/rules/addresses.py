@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.wire.protocol import LID_SERVER, PN_SERVER, jid_of
+from simulator.wire.protocol import HOSTED_DEVICE, HOSTED_SERVERS, LID_SERVER, jid_of, namespace
 
 if TYPE_CHECKING:
     from simulator.server.rules.migration import Migrations
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 REFUSED: Final = 400
 """Error of the ack (whatsapp-rust, send/mod.rs `dm_stanza_to` and `resolve_dm_wire_jid`)."""
-_NAMESPACES: Final = {PN_SERVER: PN_SERVER, LID_SERVER: LID_SERVER}
 
 
 class Addresses:
@@ -30,8 +29,9 @@ class Addresses:
         """Whether a direct message of the account is refused."""
         if message.attrs.get("category") == "peer":
             return False
-        used = _namespaces(message)
-        if len(used) > 1:
+        named = _named(message)
+        used = {namespace(jid) for jid in named} - {None}
+        if len(used) > 1 or any(_misplaced(jid) for jid in named):
             return True
         return (
             LID_SERVER in used
@@ -40,11 +40,15 @@ class Addresses:
         )
 
 
-def _namespaces(message: Any) -> set[str]:
-    """The namespaces of the chat, of the devices, and of the chat whose copy is sent again."""
+def _named(message: Any) -> list[Any]:
+    """The chat, the devices, and the chat whose copy is sent again."""
     named = [jid_of(message, "to"), jid_of(message, "recipient")]
     for participants in message.get_children("participants"):
         named += [jid_of(one, "jid") for one in participants.get_children("to")]
-    return {
-        _NAMESPACES[jid.server] for jid in named if jid is not None and jid.server in _NAMESPACES
-    }
+    return [jid for jid in named if jid is not None]
+
+
+def _misplaced(jid: Any) -> bool:
+    """Whether a hosted device is named by its owner's server part, or another by a hosted one's."""
+    hosted = jid.server in HOSTED_SERVERS.values()
+    return namespace(jid) is not None and hosted is not (jid.device == HOSTED_DEVICE)

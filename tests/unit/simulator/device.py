@@ -27,6 +27,7 @@ from simulator.wire.frames import FrameReader, framed
 from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import (
     JID,
+    PN_SERVER,
     SERVER,
     ADVSignedDeviceIdentityHMAC,
     ClientPayload,
@@ -240,7 +241,7 @@ class Device:
 
     async def bundle(self, number: str, device: int = 0) -> Bundle:
         """Fetches a device's bundle; without a one-time prekey when it has none left."""
-        user = Node("user", {"jid": JID(number, device=device)})
+        user = Node("user", {"jid": self._address(number, device)})
         answer = await self.query("encrypt", "get", Node("key", {}, [user]))
         return self.bundle_in(answer.get_child("list").get_child("user"))
 
@@ -267,7 +268,7 @@ class Device:
             bundle = await self.bundle(*peer)
         kind, sealed = self.signal.encrypt(peer, message.SerializeToString(), bundle)
         enc = Node("enc", {"v": "2", "type": kind}, sealed)
-        return Node("to", {"jid": JID(number, device=device)}, [enc])
+        return Node("to", {"jid": self._address(number, device)}, [enc])
 
     async def message(
         self,
@@ -286,6 +287,9 @@ class Device:
             Node("device-identity", {}, self.identity_bytes),
         ]
         return Node("message", {"to": JID(number), "id": message_id}, content)
+
+    def _address(self, number: str, device: int) -> Any:
+        return self.world.people.named(number).address(PN_SERVER, device)
 
     def readdress(self, stanza: Any, server: str) -> None:
         """Names the chat of a message and all its devices by LID, or by number."""

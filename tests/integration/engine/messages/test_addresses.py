@@ -11,6 +11,7 @@ from tests.integration.engine.simulated import (
     CONTACT,
     Device,
     Simulator,
+    chat,
     device,
     pair,
     until,
@@ -105,3 +106,29 @@ async def test_an_account_that_has_not_migrated(simulator: Simulator, tmp_path: 
         await until(lambda: reached(simulator, "and again"))
         account = await simulator.account(ACCOUNT)
         assert (account["sent_by_lid"], account["sent_by_pn"]) == (0, 2)
+
+
+async def test_hosted_devices_are_left_out(simulator: Simulator, phone: Device) -> None:
+    """Those of the contact and those of the account; the server calls for none of them."""
+    for number in (CONTACT, ACCOUNT):
+        made = await simulator.control.post(f"/contacts/{number}/devices", json={"hosted": True})
+        assert made.json() == {"device": 99}
+    await phone.send(1, "to the shop")
+    await until(lambda: reached(simulator, "to the shop"))
+    assert [one["devices"] for one in await simulator.inbox(CONTACT)] == [[0]]
+    assert [one["devices"] for one in await simulator.copies()] == [[0]]
+
+
+@pytest.mark.parametrize("mode", ["pn", "lid"])
+async def test_a_hosted_device_is_heard_and_not_written_to(
+    simulator: Simulator, phone: Device, mode: str
+) -> None:
+    """What it says is its owner's, and its owner's phone gets the answer."""
+    await simulator.control.post(f"/contacts/{CONTACT}/devices", json={"hosted": True})
+    await simulator.say(CONTACT, ACCOUNT, "by the shop", device=99, addressing=mode)
+    (message,) = await until(phone.messages)
+    assert (message.text, message.chat) == ("by the shop", chat(CONTACT))
+    assert await simulator.owed() == []
+    await phone.send(1, "hello, shop")
+    await until(lambda: reached(simulator, "hello, shop"))
+    assert [one["devices"] for one in await simulator.inbox(CONTACT)] == [[0]]
