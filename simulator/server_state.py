@@ -43,6 +43,7 @@ from simulator.server.presence import Presence
 from simulator.server.queries import Queries
 from simulator.server.receipts import Receipts
 from simulator.server.rules.addresses import Addresses
+from simulator.server.rules.answering_numbers import AnsweringNumbers
 from simulator.server.rules.failures import Standings
 from simulator.server.rules.migration import Migrations
 from simulator.server.rules.properties import Properties
@@ -100,9 +101,9 @@ class World:
             switchboard=self.switchboard,
         )
         self.prekeys = Prekeys(self.people, self.endpoints, self.companions, self.notices)
-        self.directory = Directory(self.people, self.devices)
+        self.answering_numbers = AnsweringNumbers(self.properties)
+        self.directory = Directory(self.people, self.devices, self.answering_numbers)
         self.membership = Membership(self.groups, self.sender_keys, self.notices)
-        self.group_queries = GroupQueries(self.people, self.groups, self.membership)
         self.logins = Logins(
             store=self.store,
             faults=self.faults,
@@ -189,12 +190,6 @@ class World:
             media=self.media,
             speech=self.speech,
         )
-        self.media_retries = MediaRetries(
-            store=self.store,
-            people=self.people,
-            media=self.media,
-            switchboard=self.switchboard,
-        )
         self.presence = Presence(
             people=self.people,
             companions=self.companions,
@@ -226,7 +221,7 @@ class World:
             companions=self.companions,
             prekeys=self.prekeys,
             directory=self.directory,
-            group_queries=self.group_queries,
+            group_queries=GroupQueries(self.people, self.groups, self.membership),
             media=self.media,
             history=self.history,
             logins=self.logins,
@@ -253,7 +248,12 @@ class World:
             companions=self.companions,
             sent=self.sent,
             speech=self.speech,
-            media_retries=self.media_retries,
+            media_retries=MediaRetries(
+                store=self.store,
+                people=self.people,
+                media=self.media,
+                switchboard=self.switchboard,
+            ),
             unanswered=self.unanswered,
             switchboard=self.switchboard,
         )

@@ -42,6 +42,7 @@ from simulator.phones.pairing import ScanError
 from simulator.phones.scan_demands import DemandError
 from simulator.server.groups.group import NoGroupError
 from simulator.server.messages import SENT_BY
+from simulator.server.rules.answering_numbers import AnsweringNumberError
 from simulator.server.rules.failures import StandingError
 from simulator.server.rules.switches import UnknownRuleError
 from simulator.server.rules.versions import VersionError
@@ -59,6 +60,7 @@ _BAD: Final[dict[type[Exception], str]] = {
     UnknownNumberError: "bad_number",
     FaultError: "bad_fault",
     DemandError: "bad_linking",
+    AnsweringNumberError: "bad_answered_by",
     StandingError: "bad_standing",
     UnknownRuleError: "bad_rule",
     VersionError: "bad_version",

@@ -44,6 +44,7 @@ class ContactRoutes:
             "delivered_after": (int, float),
             "read_after": (int, float),
             "prekeys": int,
+            "answered_by": (str, type(None)),
         }
         for name in body:
             if name not in kinds:
@@ -53,7 +54,16 @@ class ContactRoutes:
             raise ProblemError(
                 400, "bad_receipts", f"receipts must be one of {', '.join(RECEIPTS)}"
             )
-        return self._described(self._world.people.change(self._number(request), body))
+        number, world = self._number(request), self._world
+        with world.store.transaction():
+            if "answered_by" in body:
+                other = body.pop("answered_by")
+                if other is not None:
+                    other = world.people.named(other.lstrip("+")).number
+                world.answering_numbers.change(number, other)
+                body["registered"] = other is None and body.get("registered", True)
+            world.people.change(number, body)
+        return self._described(world.people.named(number))
 
     async def contact(self, request: Request) -> JSONResponse:
         return self._described(self._world.people.named(self._number(request)))
@@ -188,6 +198,7 @@ class ContactRoutes:
                 "delivered_after": person.delivered_after,
                 "read_after": person.read_after,
                 "prekeys": person.prekeys,
+                "answered_by": self._world.answering_numbers.of(person.number),
                 "addressing": "lid" if person.addressing == LID_SERVER else "pn",
                 "retries": self._world.store.counted(person.number, "retries_sent"),
                 "devices": [

@@ -10,13 +10,15 @@ from simulator.wire.protocol import HOSTED_DEVICE, JID, LID_SERVER, PN_SERVER, N
 if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
     from simulator.contacts.people import People, Person
+    from simulator.server.rules.answering_numbers import AnsweringNumbers
 
 
 class Directory:
     """Answers usync queries; device lists carry the phone's signature over the valid indexes."""
 
-    def __init__(self, people: People, devices: Devices) -> None:
+    def __init__(self, people: People, devices: Devices, answering: AnsweringNumbers) -> None:
         self._people = people
+        self._answering = answering
         self._listed = devices
 
     def answer(self, query: Any) -> list[Any]:
@@ -52,6 +54,9 @@ class Directory:
             digits = queried.decode("utf-8", "replace").split("@")[0].lstrip("+")
             jid = JID(digits, PN_SERVER)
         person = self._people.at(jid)
+        other = None if person is None or not queried else self._answering.of(person.number)
+        if other is not None:
+            person = self._people.named(other)
         if person is None or not person.registered:
             children = [
                 Node("contact", {"type": "out"}, queried)

@@ -69,6 +69,23 @@ def test_names_people_by_number_before_its_account_migrated(
     assert named_by(simulator, number) == (0, 1)
 
 
+def test_writes_to_the_number_that_answers(
+    simulator: Simulator, client: Client, friend: str, request: pytest.FixtureRequest
+) -> None:
+    """Brazil's ninth digit: the person is found under another number than was asked for."""
+    as_of_today(client, request, "lookup() answers the number of the query")
+    asked = f"{friend}9"
+    simulator.post(f"/contacts/{asked}", answered_by=friend)
+    client.process.command(do="check", number=asked)
+    found = client.wait("checked")
+    assert found["registered"] == [True]
+    lid = simulator.contact(friend)["lid"]
+    assert found["chats"][0] in (f"{friend}@s.whatsapp.net", f"{lid}@lid")
+    client.send(found["chats"][0], "found you")
+    until(lambda: simulator.texts(friend) == ["found you"])
+    assert simulator.texts(asked) == []
+
+
 @pytest.mark.differs(tryx="D13", native="D13")
 def test_writes_to_a_hosted_device(simulator: Simulator, client: Client, friend: str) -> None:
     """And its list of devices is none that the server calls another."""

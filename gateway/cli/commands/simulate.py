@@ -194,6 +194,10 @@ def standing(
 @app.command()
 def contact(
     number: Number,
+    answered_by: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER|none", help="The number that a lookup of this one finds."),
+    ] = None,
     hosted: Annotated[
         bool, typer.Option("--hosted", help="Link a device that Meta's servers run.")
     ] = False,
@@ -207,6 +211,8 @@ def contact(
     with _control(directory(data)) as control:
         if hosted:
             control.post(f"{path}/devices", {"hosted": True})
+        if answered_by is not None:
+            control.post(path, {"answered_by": None if answered_by == "none" else answered_by})
         answer = control.get(path)
     if as_json:
         output.plain(answer)

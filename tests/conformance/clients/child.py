@@ -23,7 +23,8 @@ words:
   for once a `qr` was shown;
 * command `hold`, answered by `held`: from now on the user is busy for ever with a message that it
   is given, as one whose own store hangs;
-* commands `send` (`to`, `text`) and `check` (`number`), which answers `checked` (`registered`).
+* commands `send` (`to`, `text`) and `check` (`number`), which answers `checked` (`registered`,
+  and `chats`, the addresses that were found).
 
 Nothing of a foreign client is changed on disk: the server's address and root key are overwritten
 in the memory of its process, where the library is mapped. Only the standard library is used here,

@@ -165,7 +165,8 @@ def obey(client: Any, command: dict[str, Any]) -> None:
         child.emit("held")
     elif command["do"] == "check":
         found = client.is_on_whatsapp(command["number"])
-        child.emit("checked", registered=[one.IsIn for one in found])
+        chats = [f"{one.JID.User}@{one.JID.Server}" for one in found]
+        child.emit("checked", registered=[one.IsIn for one in found], chats=chats)
 
 
 def main() -> None:

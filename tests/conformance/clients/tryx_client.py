@@ -95,14 +95,16 @@ async def obey(client: Any, command: dict[str, Any]) -> None:
     from tryx.types import JID
 
     if command["do"] == "send":
-        sent = await client.send_text(JID(command["to"], "s.whatsapp.net"), command["text"])
+        user, _, server = command["to"].partition("@")
+        sent = await client.send_text(JID(user, server or "s.whatsapp.net"), command["text"])
         child.emit("sent", id=sent.message_id, text=command["text"])
     elif command["do"] == "hold":
         child.held.set()
         child.emit("held")
     elif command["do"] == "check":
         found = await client.contact.is_on_whatsapp([JID(command["number"], "s.whatsapp.net")])
-        child.emit("checked", registered=[one.is_registered for one in found])
+        chats = [f"{one.jid.user}@{one.jid.server}" for one in found]
+        child.emit("checked", registered=[one.is_registered for one in found], chats=chats)
 
 
 async def main() -> None:

@@ -108,6 +108,17 @@ async def test_an_account_that_has_not_migrated(simulator: Simulator, tmp_path: 
         assert (account["sent_by_lid"], account["sent_by_pn"]) == (0, 2)
 
 
+@pytest.mark.xfail(strict=True, reason="lookup() answers the number of the query")
+async def test_a_person_is_found_under_another_number(simulator: Simulator, phone: Device) -> None:
+    """Brazil's ninth digit: messages go to the address of the answer."""
+    asked = f"{CONTACT}9"
+    await simulator.contact(asked, answered_by=CONTACT)
+    found = await phone.engine.lookup(chat(asked))
+    assert found == chat(CONTACT)
+    await phone.send(1, "found you", to=found)
+    await until(lambda: reached(simulator, "found you"))
+
+
 async def test_hosted_devices_are_left_out(simulator: Simulator, phone: Device) -> None:
     """Those of the contact and those of the account; the server calls for none of them."""
     for number in (CONTACT, ACCOUNT):
