@@ -22,6 +22,7 @@ from simulator.media.retries import MediaRetries
 from simulator.media.store import MediaStore
 from simulator.phones.code_pairing import Linking
 from simulator.phones.history import History
+from simulator.phones.migration_sync import MigrationSync
 from simulator.phones.pairing import Pairing
 from simulator.phones.passkey_pairing import PasskeyPairing
 from simulator.phones.scan_demands import ScanDemands
@@ -189,6 +190,9 @@ class World:
             composer=self.composer,
             media=self.media,
             speech=self.speech,
+        )
+        self.migration_sync = MigrationSync(
+            self.people, self.companions, self.migrations, self.speech
         )
         self.presence = Presence(
             people=self.people,

@@ -203,7 +203,11 @@ def media_type(message: Any) -> str:
 
 def is_for_companions(message: Any) -> bool:
     """Whether it is what an account's phone tells its companions and no other."""
-    return bool(message.protocol_message.HasField("history_sync_notification"))
+    part = message.protocol_message
+    return any(
+        part.HasField(name)
+        for name in ("history_sync_notification", "lid_migration_mapping_sync_message")
+    )
 
 
 def unwrapped(message: Any) -> Any:

@@ -280,6 +280,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/contacts/{number}/said", contacts.said, ["GET"]),
         ("/accounts/{number}", control.account, ["GET"]),
         ("/accounts/{number}", rules.account, ["POST"]),
+        ("/accounts/{number}/migrate", rules.migrate, ["POST"]),
         ("/accounts/{number}/prekeys", control.prekeys, ["POST"]),
         ("/accounts/{number}/rules", rules.rules, ["GET", "POST"]),
         ("/rules", rules.rules, ["GET", "POST"]),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 
-from simulator.control.requests import ProblemError, body_of, field
+from simulator.control.requests import ProblemError, body_of, field, optional
 from simulator.server.rules.properties import EVERYONE
 
 if TYPE_CHECKING:
@@ -58,6 +58,17 @@ class RuleRoutes:
                 "migrated": world.migrations.done(number),
             }
         )
+
+    async def migrate(self, request: Request) -> JSONResponse:
+        """The account migrates, and its phone tells its devices the LIDs of `contacts`."""
+        world, body = self._world, await body_of(request)
+        number = world.people.named(request.path_params["number"].lstrip("+")).number
+        contacts = optional(body, "contacts", [])
+        if not all(isinstance(one, str) for one in contacts):
+            raise ProblemError(400, "wrong_type", "contacts must be a list of numbers")
+        with world.store.transaction():
+            told = world.migration_sync.migrate(number, contacts)
+        return JSONResponse({"number": number, "migrated": True, "told": told})
 
     async def version(self, request: Request) -> JSONResponse:
         """Which version is current, which is the oldest, and when those below the current one end."""

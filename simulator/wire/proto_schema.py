@@ -90,6 +90,12 @@ _MESSAGES: Final[_Fields] = {
     ],
     "ServerErrorReceipt": [("stanza_id", 1, _TEXT)],
     "PollVoteMessage": [("selected_options", 1, [_BYTES])],
+    "LIDMigrationMapping": [
+        ("pn", 1, _UINT64),
+        ("assigned_lid", 2, _UINT64),
+        ("latest_lid", 3, _UINT64),
+    ],
+    "LIDMigrationMappingSyncPayload": [("pn_to_lid_mappings", 1, ["LIDMigrationMapping"])],
     "ClientPairingProps": [("is_chat_db_lid_migrated", 1, _BOOL)],
     "CompanionEphemeralIdentity": [
         ("public_key", 1, _BYTES),
@@ -126,6 +132,9 @@ _LACKING: Final[_Fields] = {
         ("poll_creation_message_v2", 60, ".PollCreationMessage"),
         ("poll_creation_message_v3", 64, ".PollCreationMessage"),
     ],
+    "ProtocolMessage": [
+        ("lid_migration_mapping_sync_message", 23, ".LIDMigrationMappingSyncMessage")
+    ],
     "ImageMessage": [_QUOTING],
     "VideoMessage": [("gif_playback", 8, _BOOL), _QUOTING],
     "AudioMessage": [_QUOTING, ("waveform", 19, _BYTES)],
@@ -146,6 +155,7 @@ _ADDED: Final[_Fields] = {
         ("url", 5, _TEXT),
         _QUOTING,
     ],
+    "LIDMigrationMappingSyncMessage": [("encoded_mapping_payload", 1, _BYTES)],
     "MessageContextInfo": [("message_secret", 3, _BYTES)],
     "PollOption": [("option_name", 1, _TEXT)],
     "PollCreationMessage": [
@@ -189,6 +199,8 @@ def _completed() -> descriptor_pb2.FileDescriptorProto:
     own = {message.name: message for message in proto.message_type}
     for name, fields in _LACKING.items():
         _describe(own[name], fields, proto.package)
+    kinds = own["ProtocolMessage"].enum_type[0]
+    kinds.value.add(name="LID_MIGRATION_MAPPING_SYNC", number=22)
     for name, fields in _ADDED.items():
         _describe(proto.message_type.add(name=name), fields, proto.package)
     return proto
@@ -221,6 +233,7 @@ HistorySync: Final = _message_class("HistorySync")
 MediaRetryNotification: Final = _message_class("MediaRetryNotification")
 ServerErrorReceipt: Final = _message_class("ServerErrorReceipt")
 PollVoteMessage: Final = _message_class("PollVoteMessage")
+LIDMigrationMappingSyncPayload: Final = _message_class("LIDMigrationMappingSyncPayload")
 ClientPairingProps: Final = _message_class("ClientPairingProps")
 CompanionEphemeralIdentity: Final = _message_class("CompanionEphemeralIdentity")
 ProloguePayload: Final = _message_class("ProloguePayload")

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from tests.conformance.processes import Client, Simulator
 
-UNMIGRATED = "1555010005"
-"""Beginning of the numbers of accounts that have not migrated."""
+UNMIGRATED = ("1555010005", "1555010006")
+"""Beginnings of the numbers of accounts that have not migrated."""
 
 
 def as_of_today(client: Client, request: pytest.FixtureRequest, reason: str) -> None:
@@ -51,7 +51,7 @@ def test_names_people_by_number_before_its_account_migrated(
     simulator: Simulator, kind: str, another: Callable[..., Client], friend: str
 ) -> None:
     """Told so when it is linked; the server refuses LIDs of such accounts where it is said to."""
-    number = f"{UNMIGRATED}{KINDS.index(kind)}"
+    number = f"{UNMIGRATED[0]}{KINDS.index(kind)}"
     simulator.post(f"/accounts/{number}", migrated=False)
     client = another(kind)
     client.pair(number)
@@ -67,6 +67,30 @@ def test_names_people_by_number_before_its_account_migrated(
     client.send(friend, "by number")
     until(lambda: simulator.texts(friend) == ["by number"])
     assert named_by(simulator, number) == (0, 1)
+
+
+@pytest.mark.differs(neonize="D12", native="D14", whatsmeow="D12")
+def test_names_people_by_lid_once_its_account_migrated(
+    simulator: Simulator, kind: str, another: Callable[..., Client], friend: str
+) -> None:
+    """Its phone tells it, and the server says the same at the next login."""
+    number = f"{UNMIGRATED[1]}{KINDS.index(kind)}"
+    simulator.post(f"/accounts/{number}", migrated=False)
+    client = another(kind)
+    client.pair(number)
+    client.send(friend, "before")
+    until(lambda: simulator.texts(friend) == ["before"])
+    before = named_by(simulator, number)
+    assert before == ((1, 0) if runs_whatsmeow(kind) else (0, 1))
+    assert len(simulator.post(f"/accounts/{number}/migrate", contacts=[friend])["told"]) == 1
+    simulator.settled(number)
+    simulator.fault(number, "drop")
+    client.wait("disconnected")
+    client.wait("connected")
+    client.send(friend, "after")
+    until(lambda: simulator.texts(friend) == ["before", "after"])
+    if kind != "native":
+        assert named_by(simulator, number) == (before[0] + 1, before[1])
 
 
 def test_writes_to_the_number_that_answers(

@@ -224,6 +224,10 @@ def contact(
 @app.command()
 def migrate(
     number: Number,
+    contacts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CONTACT]...", help="Whose LIDs the phone tells its devices."),
+    ] = None,
     undo: Annotated[
         bool, typer.Option("--undo", help="The account's chats are named by numbers again.")
     ] = False,
@@ -233,8 +237,12 @@ def migrate(
     """Have an account's direct chats named by LID, as those of a new one are."""
     from gateway.cli.api_client import segment
 
+    path = f"/accounts/{segment(number)}"
     with _control(directory(data)) as control:
-        answer = control.post(f"/accounts/{segment(number)}", {"migrated": not undo})
+        if undo:
+            answer = control.post(path, {"migrated": False})
+        else:
+            answer = control.post(f"{path}/migrate", {"contacts": contacts or []})
     _tell(answer, f"{number} {'has not' if undo else 'has'} migrated to LIDs.", as_json=as_json)
 
 

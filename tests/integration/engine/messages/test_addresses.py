@@ -108,6 +108,19 @@ async def test_an_account_that_has_not_migrated(simulator: Simulator, tmp_path: 
         assert (account["sent_by_lid"], account["sent_by_pn"]) == (0, 2)
 
 
+async def test_an_account_that_migrates_later(simulator: Simulator, tmp_path: Path) -> None:
+    """What its phone tells of it is acknowledged, and is no message of anybody's."""
+    await simulator.control.post(f"/accounts/{ACCOUNT}", json={"migrated": False})
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        told = await simulator.control.post(
+            f"/accounts/{ACCOUNT}/migrate", json={"contacts": [CONTACT]}
+        )
+        assert len(told.json()["told"]) == 1
+        assert await simulator.owed() == []
+        assert await phone.messages() == []
+
+
 @pytest.mark.xfail(strict=True, reason="lookup() answers the number of the query")
 async def test_a_person_is_found_under_another_number(simulator: Simulator, phone: Device) -> None:
     """Brazil's ninth digit: messages go to the address of the answer."""
