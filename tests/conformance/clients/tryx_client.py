@@ -71,7 +71,9 @@ def told(app: Any) -> None:
             await asyncio.Event().wait()
         info = event.data.message_info
         source = info.source
-        by_number = source.sender.server == "s.whatsapp.net" or source.sender_alt is None
+        by_number = (
+            source.sender.server in ("s.whatsapp.net", "hosted") or source.sender_alt is None
+        )
         child.emit(
             "message",
             id=info.id,

@@ -296,8 +296,9 @@ class Device:
         nodes = [(stanza, "to")]
         nodes += [(one, "jid") for one in stanza.get_child("participants").get_children("to")]
         for node, name in nodes:
-            jid = node.attrs[name]
-            node.attrs[name] = self.world.people.at(jid).address(server, jid.device)
+            person = self.world.people.at(node.attrs[name])
+            assert person is not None
+            node.attrs[name] = person.address(server, node.attrs[name].device)
 
     @staticmethod
     def own_copy(text: str, to: str) -> Any:

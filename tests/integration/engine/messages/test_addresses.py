@@ -143,6 +143,7 @@ async def test_hosted_devices_are_left_out(simulator: Simulator, phone: Device) 
     assert [one["devices"] for one in await simulator.copies()] == [[0]]
 
 
+@pytest.mark.xfail(strict=True, reason="SendError: refused_400, once it has heard the device")
 @pytest.mark.parametrize("mode", ["pn", "lid"])
 async def test_a_hosted_device_is_heard_and_not_written_to(
     simulator: Simulator, phone: Device, mode: str

@@ -233,6 +233,25 @@ def test_a_simulator_that_has_nothing_to_do(own_gateway: Gateway, tmp_path: Path
             change = start(own_gateway.data, "simulate", "version", *changes, "--json", key=None)
             version = json.loads(change.communicate(timeout=60)[0])
             assert (version["current"], version["ends"]) == ("2.3000.5", 4e9)
+            for given, other in (
+                (("contact", TO, "--answered-by", "15550100009", "--hosted"), "15550100009"),
+                (("contact", TO, "--answered-by", "none"), None),
+            ):
+                contact = start(own_gateway.data, "simulate", *given, "--json", key=None)
+                answer = json.loads(contact.communicate(timeout=60)[0])
+                assert answer["answered_by"] == other
+                assert [one["device"] for one in answer["devices"]] == [0, 99]
+            for more, migrated in ((("--undo",), False), ((TO,), True)):
+                migrate = start(
+                    own_gateway.data,
+                    "simulate",
+                    "migrate",
+                    "15550100009",
+                    *more,
+                    "--json",
+                    key=None,
+                )
+                assert json.loads(migrate.communicate(timeout=60)[0])["migrated"] is migrated
             for words, on in (((TO, "unknown_tags=on"), True), ((TO,), True), ((), False)):
                 shown = start(own_gateway.data, *rules, *words, "--json", key=None)
                 assert json.loads(shown.communicate(timeout=60)[0])["unknown_tags"] is on
