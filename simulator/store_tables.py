@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 3
+VERSION: Final = 4
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -92,13 +92,14 @@ CREATE TABLE IF NOT EXISTS undecrypted (
     own_device INTEGER NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (number, sender, device, id, own_device)
 ) WITHOUT ROWID;
--- delivered, read: since when the speaker knows it, 0 while they do not
+-- delivered, read: since when the speaker sees it, 0 while they do not; received: since when a device
+-- of the recipient has it, seen or not
 CREATE TABLE IF NOT EXISTS said (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, device INTEGER NOT NULL,
     recipient TEXT NOT NULL, id TEXT NOT NULL, text TEXT NOT NULL, addressing TEXT NOT NULL,
     at REAL NOT NULL, delivered REAL NOT NULL DEFAULT 0, read REAL NOT NULL DEFAULT 0,
     retries INTEGER NOT NULL DEFAULT 0, content BLOB NOT NULL DEFAULT x'',
-    UNIQUE (number, id)
+    received REAL NOT NULL DEFAULT 0, UNIQUE (number, id)
 );
 CREATE INDEX IF NOT EXISTS said_order ON said (number, seq);
 CREATE INDEX IF NOT EXISTS said_id ON said (id);
@@ -184,4 +185,5 @@ ALTERED: Final[dict[int, tuple[str, ...]]] = {
         "ALTER TABLE inbox ADD COLUMN name TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE companions ADD COLUMN shown_name TEXT NOT NULL DEFAULT ''",
     ),
+    3: ("ALTER TABLE said ADD COLUMN received REAL NOT NULL DEFAULT 0",),
 }

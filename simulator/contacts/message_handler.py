@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from simulator.contacts import message_content
+from simulator.contacts.people import RECEIPTS
 from simulator.contacts.signal_endpoints import PHONE, Endpoint, UndecryptableError
 from simulator.phones import adv
 from simulator.server import stanzas
@@ -16,6 +17,8 @@ from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import PreKeySignalMessage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from simulator.contacts.inbox import Inbox
     from simulator.contacts.people import People, Person
     from simulator.contacts.sealed_content import SealedContent
@@ -135,11 +138,14 @@ class Contacts:
                 name=sender.name,
             )
             self._receipts(endpoint, sender.number, message_id, server)
-        now, mark = time.time(), self._sent.mark
-        if recipient.receipts != "none":
-            mark(sender.number, [message_id], "delivered", now + recipient.delivered_after)
-        if recipient.receipts == "read":
-            mark(sender.number, [message_id], "read", now + recipient.read_after)
+        now, kinds = time.time(), RECEIPTS[recipient.receipts]
+        marks = {"received": recipient.delivered_after} if kinds else {}
+        if "" in kinds:
+            marks["delivered"] = recipient.delivered_after
+        if "read" in kinds:
+            marks["read"] = recipient.read_after
+        for column, delay in marks.items():
+            self._sent.mark(sender.number, [message_id], column, now + delay)
 
     def check_identity(
         self, sender: Companion, sealed: bytes, device_identity: bytes | None
@@ -156,23 +162,12 @@ class Contacts:
 
     def _receipts(self, endpoint: Endpoint, account: str, message_id: str, server: str) -> None:
         """To all companions of the account: delivered from each device, read from the phone."""
-        person = self._people.named(endpoint.number)
-        if person.receipts == "none":
-            return
+        person, now = self._people.named(endpoint.number), time.time()
         address = person.address(person.addressing or server, endpoint.device)
-        now = time.time()
         for companion in self._companions.of(account):
-            self._switchboard.deliver(
-                companion.key,
-                stanzas.receipt(address, message_id, "", now),
-                person.delivered_after,
-            )
-            if person.receipts == "read" and endpoint.device == PHONE:
-                self._switchboard.deliver(
-                    companion.key,
-                    stanzas.receipt(address, message_id, "read", now + person.read_after),
-                    person.read_after,
-                )
+            for kind, delay in confirmations(person, endpoint.device):
+                stanza = stanzas.receipt(address, message_id, kind, now + delay)
+                self._switchboard.deliver(companion.key, stanza, delay)
 
     def asked(self, endpoint: Endpoint, sender: Companion, message_id: str) -> int:
         """Counts that a message did not read; the how manieth time it was."""
@@ -218,3 +213,15 @@ class Contacts:
             stanza.attrs["recipient"] = chat.address(server)
         self._store.count(endpoint.number, "retries_sent")
         self._switchboard.deliver(sender.key, stanza)
+
+
+def confirmations(person: Person, device: int) -> Iterator[tuple[str, float]]:
+    """Types of the receipts that one of a person's devices sends, each after so many seconds.
+
+    The phone alone says that a message was read.
+    """
+    for kind in RECEIPTS[person.receipts]:
+        if kind != "read":
+            yield kind, person.delivered_after
+        elif device == PHONE:
+            yield kind, person.read_after

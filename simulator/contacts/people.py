@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from simulator.store import Store
 
 _NUMBER: Final = re.compile(r"[0-9]{7,15}")
-RECEIPTS: Final = ("none", "delivered", "read")
+RECEIPTS: Final[dict[str, tuple[str, ...]]] = {
+    "none": (),
+    "inactive": ("inactive",),
+    "delivered": ("",),
+    "read": ("", "read"),
+}
+"""Types of the receipts that a person's devices send for a message, by the person's `receipts`."""
 ADDRESSINGS: Final = {"pn": PN_SERVER, "lid": LID_SERVER}
 _CHANGEABLE: Final = (
     "name",

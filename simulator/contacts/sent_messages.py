@@ -74,6 +74,7 @@ class SentMessages:
                 "to": row["recipient"],
                 **_shown(said_content(row)),
                 "at": row["at"],
+                "received": 0 < row["received"] <= now,
                 "delivered": 0 < row["delivered"] <= now,
                 "read": 0 < row["read"] <= now,
                 "retries": row["retries"],
@@ -87,11 +88,11 @@ class SentMessages:
         ]
 
     def mark(self, number: str, message_ids: list[str], column: str, at: float) -> None:
-        """Marks messages of this person as `delivered` or `read`, and since when (seconds).
+        """Marks messages of this person as `received`, `delivered` or `read`, and since when (seconds).
 
         The first time counts.
         """
-        assert column in ("delivered", "read")
+        assert column in ("received", "delivered", "read")
         for message_id in message_ids:
             self._store.execute(
                 f"UPDATE said SET {column} = ?1"  # noqa: S608

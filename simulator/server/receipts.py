@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from simulator.server import stanzas
 from simulator.server.delivery.offline_queue import receipt_ids
@@ -29,8 +29,14 @@ if TYPE_CHECKING:
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
-_DELIVERED = ("", "inactive")
-_READ = ("read", "played")
+_MARKS: Final = {
+    "inactive": ("received",),
+    "": ("received", "delivered"),
+    "read": ("received", "delivered", "read"),
+    "played": ("received", "delivered", "read"),
+}
+"""What a message's author sees by each type of receipt: `inactive` is of a device that nobody is shown
+to be at, and no app shows it (whatsmeow `receipt.go` SetForceActiveDeliveryReceipts)."""
 
 
 class Receipts:
@@ -82,7 +88,7 @@ class Receipts:
         elif person is not None:
             if kind == "retry":
                 self._ask_again(companion, person.number, author, receipt, group)
-            elif kind in (*_DELIVERED, *_READ) and person.number != companion.number:
+            elif kind in _MARKS and person.number != companion.number:
                 self._tell(
                     companion, person.number, kind, receipt=receipt, author=author, group=group
                 )
@@ -143,9 +149,8 @@ class Receipts:
         self, companion: Companion, number: str, kind: str, *, receipt: Any, author: Any, group: Any
     ) -> None:
         ids = receipt_ids(receipt)
-        self._sent.mark(number, ids, "read" if kind in _READ else "delivered", time.time())
-        if kind == "inactive":
-            return
+        for column in _MARKS[kind]:
+            self._sent.mark(number, ids, column, time.time())
         for target in self._companions.of(number):
             for message_id in ids:
                 self._switchboard.deliver(

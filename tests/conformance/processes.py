@@ -236,6 +236,12 @@ class Simulator:
         """What the contact's own devices showed, in order."""
         return [item["text"] for item in self.inbox(number)]
 
+    def said(self, number: str, message_id: str) -> dict[str, Any]:
+        """A message that a contact sent, and what the contact sees of it."""
+        items = self.http.get(f"/contacts/{number}/said").json()["items"]
+        found: dict[str, Any] = next(one for one in items if one["id"] == message_id)
+        return found
+
     def fault(self, account: str, kind: str, **more: Any) -> int:
         return int(self.post("/faults", account=account, kind=kind, **more)["id"])
 

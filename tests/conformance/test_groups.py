@@ -61,14 +61,9 @@ def test_hears_and_writes_in_a_group(
 def test_tells_a_group_what_it_has(
     simulator: Simulator, versatile: Client, friend: str, group: str
 ) -> None:
-    simulator.say(friend, group, "arrived?")
+    message_id = simulator.say(friend, group, "arrived?")
     versatile.wait("message", text="arrived?")
-
-    def delivered() -> bool:
-        (said,) = simulator.http.get(f"/contacts/{friend}/said").json()["items"]
-        return bool(said["delivered"])
-
-    until(delivered)
+    until(lambda: bool(simulator.said(friend, message_id)["received"]))
 
 
 @pytest.mark.differs(tryx="D9", whatsmeow="D9")

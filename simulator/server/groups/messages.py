@@ -14,8 +14,7 @@ import structlog
 
 from simulator.contacts import message_content
 from simulator.contacts.devices import participant_hash
-from simulator.contacts.message_handler import MAX_RETRIES
-from simulator.contacts.signal_endpoints import PHONE
+from simulator.contacts.message_handler import MAX_RETRIES, confirmations
 from simulator.server import stanzas
 from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import LID_SERVER, Node, jid_of, text_of
@@ -221,13 +220,9 @@ class GroupMessages:
     def confirm(self, endpoint: Endpoint, account: str, message_id: str, group: Group) -> None:
         """What a played member tells the account whose message it got."""
         person, now = self._people.named(endpoint.number), time.time()
-        kinds = {"none": (), "delivered": ("",), "read": ("", "read")}[person.receipts]
         member = person.address(group.server, endpoint.device)
         for companion in self._companions.of(account):
-            for kind in kinds:
-                if kind == "read" and endpoint.device != PHONE:
-                    continue
-                delay = person.read_after if kind else person.delivered_after
+            for kind, delay in confirmations(person, endpoint.device):
                 stanza = stanzas.receipt(group.address, message_id, kind, now + delay)
                 stanza.attrs["participant"] = member
                 self._switchboard.deliver(companion.key, stanza, delay)

@@ -97,6 +97,9 @@ async def obey(client: Any, command: dict[str, Any]) -> None:
     if command["do"] == "send":
         sent = await client.send_text(JID(command["to"], "s.whatsapp.net"), command["text"])
         child.emit("sent", id=sent.message_id, text=command["text"])
+    elif command["do"] == "online":
+        shown, hidden = client.presence.set_available, client.presence.set_unavailable
+        await (shown if command["online"] else hidden)()
     elif command["do"] == "hold":
         child.held.set()
         child.emit("held")
