@@ -41,9 +41,12 @@ from simulator.server.odd_stanzas import OddStanzas
 from simulator.server.prekeys import Prekeys
 from simulator.server.presence import Presence
 from simulator.server.queries import Queries
+from simulator.server.read_messages import ReadMessages
 from simulator.server.receipts import Receipts
 from simulator.server.rules.failures import Standings
+from simulator.server.rules.privacy import Privacy
 from simulator.server.rules.properties import Properties
+from simulator.server.rules.remarks import Remarks
 from simulator.server.rules.switches import Switches
 from simulator.server.rules.versions import Versions
 from simulator.server.usync import Directory
@@ -72,10 +75,7 @@ class World:
         self.static_key = StaticKey(self.store)
         self.faults = Faults()
         self.people = People(self.store)
-        self.properties = Properties(self.store)
-        self.switches = Switches(self.properties)
-        self.standings = Standings(self.properties)
-        self.versions = Versions(self.store, self.properties)
+        self._make_rules()
         self.web_page = WebPage(self.store, self.faults, self.versions)
         self.endpoints = Endpoints(self.store)
         self.companions = Companions(self.store)
@@ -217,6 +217,7 @@ class World:
             faults=self.faults,
             pairing=self.pairing,
         )
+        self.privacy = Privacy(self.properties, self.people, self.companions, self.switchboard)
         self.queries = Queries(
             store=self.store,
             companions=self.companions,
@@ -226,6 +227,7 @@ class World:
             media=self.media,
             history=self.history,
             logins=self.logins,
+            privacy=self.privacy,
             switchboard=self.switchboard,
         )
         self.messages = Messages(
@@ -240,6 +242,7 @@ class World:
             contacts=self.contacts,
             switchboard=self.switchboard,
         )
+        self.read_messages = ReadMessages(self.store)
         self.receipts = Receipts(
             store=self.store,
             queue=self.queue,
@@ -249,6 +252,9 @@ class World:
             speech=self.speech,
             media_retries=self.media_retries,
             unanswered=self.unanswered,
+            privacy=self.privacy,
+            remarks=self.remarks,
+            read_messages=self.read_messages,
             switchboard=self.switchboard,
         )
         self.dispatcher = Dispatcher(
@@ -267,6 +273,14 @@ class World:
             presence=self.presence,
         )
         self._serial = 0
+
+    def _make_rules(self) -> None:
+        """The rules that need no other part than the store."""
+        self.properties = Properties(self.store)
+        self.remarks = Remarks(self.store)
+        self.switches = Switches(self.properties)
+        self.standings = Standings(self.properties)
+        self.versions = Versions(self.store, self.properties)
 
     async def serve(self, socket: ServerConnection) -> None:
         """Runs one client's connection until it ends."""

@@ -103,6 +103,11 @@ CREATE TABLE IF NOT EXISTS said (
 );
 CREATE INDEX IF NOT EXISTS said_order ON said (number, seq);
 CREATE INDEX IF NOT EXISTS said_id ON said (id);
+-- messages that an account read, by the chat that they are in; type: that of the receipt
+CREATE TABLE IF NOT EXISTS read_messages (
+    number TEXT NOT NULL, chat TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL,
+    PRIMARY KEY (number, chat, id)
+) WITHOUT ROWID;
 -- server: how members are addressed; rank: '', admin or superadmin
 CREATE TABLE IF NOT EXISTS groups (
     id TEXT PRIMARY KEY, subject TEXT NOT NULL, creator TEXT NOT NULL,

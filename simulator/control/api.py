@@ -30,6 +30,7 @@ from starlette.routing import Route
 from simulator.contacts.devices import NoDeviceError
 from simulator.contacts.message_content import media_in
 from simulator.contacts.people import UnknownNumberError
+from simulator.control.account_routes import AccountRoutes
 from simulator.control.answer_routes import AnswerRoutes
 from simulator.control.contact_routes import ContactRoutes
 from simulator.control.group_routes import GroupRoutes
@@ -40,7 +41,7 @@ from simulator.faults import FaultError
 from simulator.phones.pairing import ScanError
 from simulator.phones.scan_demands import DemandError
 from simulator.server.groups.group import NoGroupError
-from simulator.server.rules.failures import StandingError
+from simulator.server.rules.properties import PropertyError
 from simulator.server.rules.switches import UnknownRuleError
 from simulator.server.rules.versions import VersionError
 from simulator.wire.proto_schema import Message
@@ -57,7 +58,7 @@ _BAD: Final[dict[type[Exception], str]] = {
     UnknownNumberError: "bad_number",
     FaultError: "bad_fault",
     DemandError: "bad_linking",
-    StandingError: "bad_standing",
+    PropertyError: "bad_property",
     UnknownRuleError: "bad_rule",
     VersionError: "bad_version",
 }
@@ -110,56 +111,6 @@ class Control:
         body = await body_of(request)
         code = field(body, "code", str)
         return _linked(await self._world.linking.enter(self._number(request), code))
-
-    async def account(self, request: Request) -> JSONResponse:
-        world, number = self._world, self._number(request)
-        devices = []
-        for companion in world.companions.of(number):
-            waiting = world.queue.counts(companion.key)
-            devices.append(
-                {
-                    "device": companion.device,
-                    "online": world.switchboard.live(companion.key) is not None,
-                    "unacknowledged": sum(waiting.values()),
-                    "waiting": waiting,
-                    "prekeys": world.companions.prekey_count(companion),
-                    "logins": companion.logins,
-                    "version": companion.version,
-                    "paired_at": companion.paired_at,
-                }
-            )
-        return JSONResponse(
-            {
-                "number": number,
-                "online": any(device["online"] for device in devices),
-                "standing": world.standings.of(number),
-                "available": world.presence.available(number),
-                **{
-                    total: sum(int(device[total]) for device in devices)  # type: ignore[call-overload]
-                    for total in ("unacknowledged", "prekeys")
-                },
-                "logins": {
-                    kind: world.store.counted(number, f"logins_{kind}")
-                    for kind in ("xx", "ik", "xxfallback")
-                },
-                "retries": world.store.counted(number, "retries"),
-                "version": devices[-1]["version"] if devices else "",
-                "devices": devices,
-            }
-        )
-
-    async def prekeys(self, request: Request) -> JSONResponse:
-        """The server forgets all but so many one-time prekeys of each of the account's devices."""
-        kept = field(await body_of(request), "keep", int)
-        if kept < 0:
-            raise ProblemError(400, "bad_keep", "keep must not be negative")
-        world = self._world
-        with world.store.transaction():
-            left = [
-                world.prekeys.keep(companion, kept)
-                for companion in world.companions.of(self._number(request))
-            ]
-        return JSONResponse({"prekeys": sum(left)})
 
     async def media(self, request: Request) -> JSONResponse:
         """Downloads of a message's file are answered by `status`; or the file is lost for good."""
@@ -240,7 +191,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
     )
     endpoint = Callable[[Request], Awaitable[JSONResponse]]
     contacts, groups, phones = ContactRoutes(world), GroupRoutes(world), PhoneRoutes(world)
-    rules = RuleRoutes(world)
+    accounts, rules = AccountRoutes(world), RuleRoutes(world)
     answers = AnswerRoutes(world)
     routes: list[tuple[str, endpoint, list[str]]] = [
         ("/", control.root, ["GET"]),
@@ -266,9 +217,8 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/contacts/{number}/addressing", contacts.addressing, ["POST"]),
         ("/contacts/{number}/inbox", contacts.inbox, ["GET"]),
         ("/contacts/{number}/said", contacts.said, ["GET"]),
-        ("/accounts/{number}", control.account, ["GET"]),
-        ("/accounts/{number}", rules.standing, ["POST"]),
-        ("/accounts/{number}/prekeys", control.prekeys, ["POST"]),
+        ("/accounts/{number}", accounts.account, ["GET", "POST"]),
+        ("/accounts/{number}/prekeys", accounts.prekeys, ["POST"]),
         ("/accounts/{number}/rules", rules.rules, ["GET", "POST"]),
         ("/rules", rules.rules, ["GET", "POST"]),
         ("/version", rules.version, ["GET", "POST"]),

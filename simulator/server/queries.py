@@ -21,21 +21,12 @@ if TYPE_CHECKING:
     from simulator.server.groups.queries import GroupQueries
     from simulator.server.logins import Logins
     from simulator.server.prekeys import Prekeys
+    from simulator.server.rules.privacy import Privacy
     from simulator.server.usync import Directory
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
 log = structlog.get_logger()
-
-_PRIVACY = (
-    ("readreceipts", "all"),
-    ("profile", "all"),
-    ("status", "all"),
-    ("online", "all"),
-    ("last", "all"),
-    ("groupadd", "all"),
-    ("calladd", "all"),
-)
 
 
 class Queries:
@@ -52,17 +43,26 @@ class Queries:
         media: MediaStore,
         history: History,
         logins: Logins,
+        privacy: Privacy,
         switchboard: Switchboard,
     ) -> None:
         self._store = store
         self._companions = companions
         self._prekeys = prekeys
         self._directory = directory
-        self._group_queries = group_queries
         self._media = media
         self._history = history
         self._logins = logins
+        self._privacy = privacy
         self._switchboard = switchboard
+        # what is answered to each account in its own way, by the query's namespace
+        self._by_account: dict[str, Callable[[Companion, Any], list[Any]]] = {
+            "encrypt": self._encrypt,
+            "privacy": self._private,
+            "usync": lambda _, query: self._directory.answer(query),
+            "w:g2": group_queries.answer,
+            "w:m": lambda companion, _: [self._media_connection(companion)],
+        }
 
     def answer(self, connection: Connection, companion: Companion, query: Any) -> None:
         """Answers within the caller's transaction; the answer leaves after its commit."""
@@ -93,28 +93,29 @@ class Queries:
     ) -> list[Any]:
         if space in _NOTHING:
             return []
-        match space:
-            case "encrypt":
-                answer = self._prekeys.answer(companion, query)
-                known = self._companions.get(*companion.key)
-                if known is not None and known.uploaded and not companion.uploaded:
-                    self._history.paired(known)
-                return answer
-            case "w:m":
-                return [self._media_connection(companion)]
-            case "w:g2":
-                return self._group_queries.answer(companion, query)
-            case "usync":
-                return self._directory.answer(query)
-            case "passive":
-                if query.get_child("passive") is not None:
-                    connection.active = False
-                # tryx 1.5.0 looks for the mode in the answer; whatsmeow does not read it.
-                return [Node(child.tag) for child in query.get_children()]
+        if space == "passive":
+            if query.get_child("passive") is not None:
+                connection.active = False
+            # tryx 1.5.0 looks for the mode in the answer; whatsmeow does not read it.
+            return [Node(child.tag) for child in query.get_children()]
+        if space in self._by_account:
+            return self._by_account[space](companion, query)
         fixed = _FIXED.get(space)
         if fixed is None:
             raise QueryError(501, "feature-not-implemented")
         return fixed(query)
+
+    def _encrypt(self, companion: Companion, query: Any) -> list[Any]:
+        answer = self._prekeys.answer(companion, query)
+        known = self._companions.get(*companion.key)
+        if known is not None and known.uploaded and not companion.uploaded:
+            self._history.paired(known)
+        return answer
+
+    def _private(self, companion: Companion, query: Any) -> list[Any]:
+        if query.get_child("tokens") is not None:
+            return [Node("tokens", {}, [])]
+        return self._privacy.answer(companion, query)
 
     def _media_connection(self, companion: Companion) -> Any:
         conn = {
@@ -134,13 +135,6 @@ def _props(_: Any) -> list[Any]:
 
 def _no_picture(_: Any) -> list[Any]:
     raise QueryError(404, "item-not-found")
-
-
-def _privacy(query: Any) -> list[Any]:
-    if query.get_child("tokens") is not None:
-        return [Node("tokens", {}, [])]
-    categories = [Node("category", {"name": name, "value": value}) for name, value in _PRIVACY]
-    return [Node("privacy", {}, categories)]
 
 
 def _app_state(query: Any) -> list[Any]:
@@ -172,7 +166,6 @@ _NOTHING: Final = frozenset(
 _FIXED: Final[dict[str, Callable[[Any], list[Any]]]] = {
     "abt": _props,
     "blocklist": lambda _: [Node("list", {"dhash": "0"}, [])],
-    "privacy": _privacy,
     "w": _props,
     "w:profile:picture": _no_picture,
     "w:sync:app:state": _app_state,

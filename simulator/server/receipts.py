@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulator.server import stanzas
 from simulator.server.delivery.offline_queue import receipt_ids
+from simulator.server.read_messages import OWN as READ_SELF
+from simulator.server.read_messages import READ
 from simulator.wire.protocol import (
     GROUP_SERVER,
+    JID,
     LID_SERVER,
     PN_SERVER,
     SERVER,
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     from simulator.server.delivery.offline_queue import OfflineQueue
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.delivery.unanswered import Unanswered
+    from simulator.server.read_messages import ReadMessages
+    from simulator.server.rules.privacy import Privacy
+    from simulator.server.rules.remarks import Remarks
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -53,6 +59,9 @@ class Receipts:
         speech: Speech,
         media_retries: MediaRetries,
         unanswered: Unanswered,
+        privacy: Privacy,
+        remarks: Remarks,
+        read_messages: ReadMessages,
         switchboard: Switchboard,
     ) -> None:
         self._store = store
@@ -63,6 +72,9 @@ class Receipts:
         self._speech = speech
         self._media_retries = media_retries
         self._unanswered = unanswered
+        self._privacy = privacy
+        self._remarks = remarks
+        self._read_messages = read_messages
         self._switchboard = switchboard
 
     def acked(self, connection: Connection, companion: Companion, ack: Any) -> None:
@@ -88,10 +100,12 @@ class Receipts:
         elif person is not None:
             if kind == "retry":
                 self._ask_again(companion, person.number, author, receipt, group)
-            elif kind in _MARKS and person.number != companion.number:
-                self._tell(
-                    companion, person.number, kind, receipt=receipt, author=author, group=group
-                )
+            elif person.number != companion.number:
+                about = {"receipt": receipt, "author": author, "group": group}
+                if kind in (*READ, *READ_SELF):
+                    self._note_read(companion, person.number, kind, **about)
+                if kind in _MARKS and not self._is_hidden(companion, kind, group):
+                    self._tell(companion, person.number, kind, **about)
         attrs: dict[str, Any] = {
             "class": "receipt",
             "id": text_of(receipt, "id"),
@@ -145,9 +159,46 @@ class Receipts:
             stanza.attrs["participant"] = member
         return stanza
 
+    def _is_hidden(self, companion: Companion, kind: str, group: Any) -> bool:
+        """Whether the account shows nobody that it read the message, and its client said so.
+
+        Settings keep that from persons, never from a group (whatsapp-rust `receipt.rs`
+        build_read_receipt_node).
+        """
+        if kind not in READ or group is not None:
+            return False
+        hidden = self._privacy.hides_reading(companion.number)
+        if hidden:
+            self._remarks.add(companion.number, "read_receipts")
+        return hidden
+
+    def _note_read(
+        self,
+        companion: Companion,
+        number: str,
+        kind: str,
+        *,
+        receipt: Any,
+        author: Any,
+        group: Any,
+    ) -> None:
+        """Tells the account's other devices, as a receipt of the account's in that chat."""
+        ids, own = receipt_ids(receipt), companion.number
+        chat = number if group is None else str(group)
+        self._read_messages.note(own, chat, ids, kind)
+        for target in self._companions.of(own):
+            if target.key == companion.key:
+                continue
+            for message_id in ids:
+                stanza = self._from(companion, author, group, message_id, kind)
+                if group is None:
+                    stanza.attrs["recipient"] = JID(author.user, author.server)
+                self._switchboard.deliver(target.key, stanza)
+
     def _tell(
         self, companion: Companion, number: str, kind: str, *, receipt: Any, author: Any, group: Any
     ) -> None:
+        """Marks the messages for their author, and passes the receipt on to the author's devices."""
         ids = receipt_ids(receipt)
         for column in _MARKS[kind]:
             self._sent.mark(number, ids, column, time.time())

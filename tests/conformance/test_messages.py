@@ -124,6 +124,37 @@ def ticks(simulator: Simulator, client: Client, friend: str, *, online: bool) ->
     return 2 if simulator.said(friend, message_id)["delivered"] else 1
 
 
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
+def test_shows_what_it_read(simulator: Simulator, versatile: Client, friend: str) -> None:
+    said = read(simulator, versatile, friend)
+    until(lambda: bool(simulator.said(friend, said)["read"]))
+
+
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
+def test_hides_what_it_read(simulator: Simulator, versatile: Client, friend: str) -> None:
+    """Its settings say so, which it hears of while it is online; only its own devices are told."""
+    account = f"/accounts/{versatile.number}"
+    try:
+        simulator.post(account, read_receipts="none")
+        simulator.settled(versatile.number)
+        said = read(simulator, versatile, friend)
+        noted = {"chat": friend, "id": said, "type": "read-self"}
+        until(lambda: noted in simulator.account(versatile.number)["read"])
+        assert not simulator.said(friend, said)["read"]
+        assert simulator.account(versatile.number)["remarks"] == {}
+    finally:
+        simulator.post(account, read_receipts="all")
+        simulator.settled(versatile.number)
+
+
+def read(simulator: Simulator, client: Client, friend: str) -> str:
+    """Has the client read a message; its id."""
+    message_id = simulator.say(friend, client.number, "read?")
+    client.wait("message", id=message_id)
+    client.process.command(do="read", id=message_id)
+    return message_id
+
+
 @pytest.mark.differs(tryx="D8")
 def test_catches_up_a_burst(simulator: Simulator, client: Client, friend: str) -> None:
     """What waited comes once each and in order."""

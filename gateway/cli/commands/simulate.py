@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -173,6 +174,31 @@ def rules(
 
 
 @app.command()
+def account(
+    number: Number,
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME=VALUE]...", help="Properties to change; JSON, or a word."),
+    ] = None,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Show an account's properties and the remarks on it, or change the properties."""
+    from gateway.cli.api_client import segment
+
+    path, changed = f"/accounts/{segment(number)}", dict(map(_change, changes or ()))
+    with _control(directory(data)) as control:
+        answer = control.post(path, changed) if changed else control.get(path)
+    if as_json:
+        output.plain(answer)
+        return
+    remarks = answer.pop("remarks")
+    rows = [(name, value) for name, value in answer.items() if not isinstance(value, list | dict)]
+    rows += [(f"remark: {rule}", count) for rule, count in remarks.items()]
+    output.table(("property", ""), rows, "")
+
+
+@app.command()
 def standing(
     number: Number,
     word: Annotated[str, typer.Argument(metavar="good|locked|banned")],
@@ -232,6 +258,17 @@ def _switch(word: str) -> tuple[str, bool | None]:
     if state not in _SWITCH:
         output.refuse(f"{word} is not NAME=on, NAME=off or NAME=default.")
     return name, _SWITCH[state]
+
+
+def _change(word: str) -> tuple[str, Any]:
+    """A property's name and its new value, read from `NAME=VALUE`; what is no JSON is a word."""
+    name, equals, value = word.partition("=")
+    if not equals:
+        output.refuse(f"{word} is not NAME=VALUE.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def _control(data: Path) -> Caller:

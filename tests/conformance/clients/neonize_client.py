@@ -156,8 +156,8 @@ def obey(client: Any, command: dict[str, Any]) -> None:
     elif command["do"] == "link":
         code = client.PairPhone(command["number"], show_push_notification=True)
         child.emit("link_code", code=code)
-    elif command["do"] in ("online", "subscribe", "type"):
-        neonize_kinds.show(client, command)
+    elif command["do"] in ("online", "subscribe", "type", "read"):
+        neonize_kinds.show(client, command, _seen)
     elif command["do"] == "groups":
         child.emit("groups", groups=[named(one.JID) for one in client.get_joined_groups()])
     elif command["do"] == "hold":

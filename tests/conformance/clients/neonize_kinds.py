@@ -188,14 +188,19 @@ def history(sync: Any) -> dict[str, Any]:
     return {"type": int(sync.syncType), "conversations": conversations, "names": names}
 
 
-def show(client: Any, command: dict[str, Any]) -> None:
-    """Shows that its user is online or types, or asks for another's presence."""
-    from neonize.utils.enum import ChatPresence, ChatPresenceMedia, Presence
+def show(client: Any, command: dict[str, Any], seen: dict[str, Any]) -> None:
+    """Shows that its user is online, types or has read a message, or asks for another's presence."""
+    from neonize.utils.enum import ChatPresence, ChatPresenceMedia, Presence, ReceiptType
 
     if command["do"] == "online":
         client.send_presence(Presence.AVAILABLE if command["online"] else Presence.UNAVAILABLE)
     elif command["do"] == "subscribe":
         client.subscribe_presence(address(command["to"]))
+    elif command["do"] == "read":
+        source = seen[command["id"]].Info.MessageSource
+        client.mark_read(
+            command["id"], chat=source.Chat, sender=source.Sender, receipt=ReceiptType.READ
+        )
     else:
         recording = command["state"] == "recording"
         state = "PAUSED" if command["state"] == "paused" else "COMPOSING"

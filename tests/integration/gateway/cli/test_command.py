@@ -233,6 +233,15 @@ def test_a_simulator_that_has_nothing_to_do(own_gateway: Gateway, tmp_path: Path
             change = start(own_gateway.data, "simulate", "version", *changes, "--json", key=None)
             version = json.loads(change.communicate(timeout=60)[0])
             assert (version["current"], version["ends"]) == ("2.3000.5", 4e9)
+            account = ("simulate", "account", TO)
+            wrong = start(own_gateway.data, *account, "read_receipts", key=None)
+            assert said(wrong) == "read_receipts is not NAME=VALUE."
+            wrong = start(own_gateway.data, *account, "read_receipts=odd", key=None)
+            assert said(wrong).startswith("read_receipts must be one of all, none")
+            for changed in (["read_receipts=none"], []):
+                shown = start(own_gateway.data, *account, *changed, "--json", key=None)
+                answer = json.loads(shown.communicate(timeout=60)[0])
+                assert (answer["read_receipts"], answer["remarks"]) == ("none", {})
             for words, on in (((TO, "unknown_tags=on"), True), ((TO,), True), ((), False)):
                 shown = start(own_gateway.data, *rules, *words, "--json", key=None)
                 assert json.loads(shown.communicate(timeout=60)[0])["unknown_tags"] is on
