@@ -43,6 +43,7 @@ from simulator.server.presence import Presence
 from simulator.server.queries import Queries
 from simulator.server.read_messages import ReadMessages
 from simulator.server.receipts import Receipts
+from simulator.server.rules.disappearing import Disappearing
 from simulator.server.rules.failures import Standings
 from simulator.server.rules.privacy import Privacy
 from simulator.server.rules.properties import Properties
@@ -97,9 +98,11 @@ class World:
             switchboard=self.switchboard,
         )
         self.prekeys = Prekeys(self.people, self.endpoints, self.companions, self.notices)
-        self.directory = Directory(self.people, self.devices)
+        self.directory = Directory(self.people, self.devices, self.properties)
         self.membership = Membership(self.groups, self.sender_keys, self.notices)
-        self.group_queries = GroupQueries(self.people, self.groups, self.membership)
+        self.group_queries = GroupQueries(
+            self.people, self.groups, self.membership, self.disappearing, self.notices
+        )
         self.logins = Logins(
             store=self.store,
             faults=self.faults,
@@ -137,6 +140,7 @@ class World:
             inbox=self.inbox,
             sent=self.sent,
             sealed_content=self.sealed_content,
+            disappearing=self.disappearing,
             switchboard=self.switchboard,
         )
         self.group_messages = GroupMessages(
@@ -148,6 +152,7 @@ class World:
             inbox=self.inbox,
             sealed_content=self.sealed_content,
             sender_keys=self.sender_keys,
+            disappearing=self.disappearing,
             switchboard=self.switchboard,
         )
         self.group_speech = GroupSpeech(
@@ -170,6 +175,7 @@ class World:
             sent=self.sent,
             group_speech=self.group_speech,
             prekeys=self.prekeys,
+            disappearing=self.disappearing,
             switchboard=self.switchboard,
         )
         self.composer = Composer(
@@ -185,6 +191,7 @@ class World:
             composer=self.composer,
             media=self.media,
             speech=self.speech,
+            disappearing=self.disappearing,
         )
         self.media_retries = MediaRetries(
             store=self.store,
@@ -281,6 +288,7 @@ class World:
         self.switches = Switches(self.properties)
         self.standings = Standings(self.properties)
         self.versions = Versions(self.store, self.properties)
+        self.disappearing = Disappearing(self.store, self.properties, self.remarks)
 
     async def serve(self, socket: ServerConnection) -> None:
         """Runs one client's connection until it ends."""

@@ -47,6 +47,7 @@ KINDS: Final[dict[str, set[str]]] = {
     "audio": {*_FILE, "seconds", "ptt"},
     "document": {*_FILE, "text", "file_name", "title"},
     "sticker": {*_FILE, "width", "height", "is_animated"},
+    "timer": {"seconds"},
 }
 # what a file is when nothing else is said
 _MIMETYPES: Final = {
@@ -90,6 +91,7 @@ class Composer:
             "location": lambda body, _: _location(body),
             "contact": lambda body, _: self._contact(body),
             "poll": lambda body, _: _poll(body),
+            "timer": lambda body, _: message_content.timer(seconds_of(body)),
             **{kind: self._media_maker(kind) for kind in message_content.MEDIA},
         }
 
@@ -232,6 +234,14 @@ def _location(body: dict[str, Any]) -> Any:
     return message_content.location(
         latitude, longitude, _short(body, "name"), _short(body, "address")
     )
+
+
+def seconds_of(body: dict[str, Any]) -> int:
+    """How long messages last before they disappear; 0 is for ever."""
+    seconds = field(body, "seconds", int)
+    if not 0 <= seconds < 1 << 32:
+        raise ProblemError(400, "bad_seconds", "seconds must be 0 or more")
+    return int(seconds)
 
 
 def _options(body: dict[str, Any]) -> list[str]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Groups
     from simulator.server.prekeys import Prekeys
+    from simulator.server.rules.disappearing import Disappearing
 
 
 class NoCompanionError(Exception):
@@ -60,6 +61,7 @@ class Speech:
         sent: SentMessages,
         group_speech: GroupSpeech,
         prekeys: Prekeys,
+        disappearing: Disappearing,
         switchboard: Switchboard,
     ) -> None:
         self._people = people
@@ -70,6 +72,7 @@ class Speech:
         self._sent = sent
         self._group_speech = group_speech
         self._prekeys = prekeys
+        self._disappearing = disappearing
         self._switchboard = switchboard
 
     def say(
@@ -113,7 +116,7 @@ class Speech:
             server = (recipient if own else sender).addressing or PN_SERVER
         else:
             server = ADDRESSINGS[addressing]
-        content = message(sender, server)
+        content = self._disappearing.said(message(sender, server), to, number)
         if not devices and not own:
             raise NoCompanionError
         message_id = self._sent.add(number, device, to, content, server)
@@ -131,7 +134,8 @@ class Speech:
         speaker = self._endpoints.get(number, device)
         if speaker is None:
             raise NoDeviceError
-        content = message(self._people.named(number), group.server)
+        said = message(self._people.named(number), group.server)
+        content = self._disappearing.said(said, group.chat, number)
         if not self._group_speech.listeners(group):
             raise NoCompanionError
         message_id = self._sent.add(number, device, group.chat, content, group.server)

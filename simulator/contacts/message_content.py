@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MEDIA: Final = ("image", "video", "audio", "document", "sticker")
 _REVOKE: Final = 0
+_TIMER: Final = 3
 _EDIT: Final = 14
 _WRAPPERS: Final = (
     "ephemeral_message",
@@ -83,6 +84,38 @@ def delete(target: Target) -> Any:
     return message
 
 
+def timer(seconds: int) -> Any:
+    """The setting that messages of the chat disappear after so many seconds; never after 0."""
+    message = Message()
+    message.protocol_message.type = _TIMER
+    message.protocol_message.ephemeral_expiration = seconds
+    message.protocol_message.ephemeral_setting_timestamp = int(time.time())
+    return message
+
+
+def timer_in(message: Any) -> int | None:
+    """The seconds that a setting of the chat's timer names; None for any other message."""
+    part = unwrapped(message).protocol_message
+    return int(part.ephemeral_expiration) if part.type == _TIMER else None
+
+
+def expiring(message: Any, seconds: int) -> Any:
+    """The message with the seconds after which it disappears, where its kind can say so."""
+    _extend(message)
+    part = _quoting_part(message)
+    if part is not None:
+        part.context_info.expiration = seconds
+    return message
+
+
+def expiration(message: Any) -> int | None:
+    """After how many seconds the message disappears, 0 for never; None for a kind that has no say."""
+    part = _quoting_part(unwrapped(message))
+    if part is None:
+        return 0 if message.conversation else None
+    return int(part.context_info.expiration)
+
+
 def location(latitude: float, longitude: float, name: str, address: str) -> Any:
     message = Message()
     place = message.location_message
@@ -141,10 +174,7 @@ def vote(target: Target, payload: bytes, iv: bytes) -> Any:
 
 def quoting(message: Any, target: Target) -> Any:
     """The message as a reply to another. A plain text becomes an extended one."""
-    if message.conversation:
-        said = message.conversation
-        message.ClearField("conversation")
-        message.extended_text_message.text = said
+    _extend(message)
     part = _quoting_part(message)
     part.context_info.stanza_id = target.id
     part.context_info.participant = str(target.sender)
@@ -243,6 +273,8 @@ def described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
             "type": quoted[0],
             "text": quoted[1],
         }
+    if part is not None and part.context_info.expiration:
+        fields["expiration"] = part.context_info.expiration
     if part is not None and part.context_info.mentioned_jid:
         fields["mentions"] = list(part.context_info.mentioned_jid)
     return kind, said, fields
@@ -293,6 +325,8 @@ def _protocol(part: Any) -> tuple[str | None, str | None, dict[str, Any]]:
     if part.type == _EDIT:
         new = described(part.edited_message)
         return "edit", new[1], {"target": _target(part.key), "to": new[0]}
+    if part.type == _TIMER:
+        return "timer", None, {"seconds": int(part.ephemeral_expiration)}
     return None, None, {}
 
 
@@ -337,6 +371,14 @@ def _quoting_part(message: Any) -> Any:
         if field.message_type is not None and "context_info" in field.message_type.fields_by_name:
             return part
     return None
+
+
+def _extend(message: Any) -> None:
+    """Makes a plain text an extended one, which can carry more than its words."""
+    if message.conversation:
+        said = message.conversation
+        message.ClearField("conversation")
+        message.extended_text_message.text = said
 
 
 def _fill(key: Any, target: Target) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from simulator.contacts.signal_endpoints import Endpoints
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.switchboard import Switchboard
+    from simulator.server.rules.disappearing import Disappearing
     from simulator.store import Store
 
 log = structlog.get_logger()
@@ -47,6 +48,7 @@ class Contacts:
         inbox: Inbox,
         sent: SentMessages,
         sealed_content: SealedContent,
+        disappearing: Disappearing,
         switchboard: Switchboard,
     ) -> None:
         self._store = store
@@ -56,6 +58,7 @@ class Contacts:
         self._inbox = inbox
         self._sent = sent
         self._sealed_content = sealed_content
+        self._disappearing = disappearing
         self._switchboard = switchboard
 
     def receive(
@@ -99,19 +102,19 @@ class Contacts:
             # The account's own phone sees what its companions sent only inside one of these.
             message = message.device_sent_message.message
         what, text, fields = message_content.described(message)
-        if what is not None:
-            self._inbox.keep(
-                device,
-                sender.number,
-                message_id,
-                chat=chat.number,
-                kind=what,
-                text=text,
-                fields=fields | self._sealed_content.opened(message, sender.number),
-                content=message.SerializeToString(),
-                ciphertext=fingerprint,
-                name=name,
-            )
+        if what is not None and self._inbox.keep(
+            device,
+            sender.number,
+            message_id,
+            chat=chat.number,
+            kind=what,
+            text=text,
+            fields=fields | self._sealed_content.opened(message, sender.number),
+            content=message.SerializeToString(),
+            ciphertext=fingerprint,
+            name=name,
+        ):
+            self._disappearing.heard(message, chat.number, sender.number, message_id)
         if not own_copy:
             self._receipts(endpoint, sender.number, message_id, server)
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import JSONResponse
 
-from simulator.contacts.compose import text_of_request
+from simulator.contacts.compose import seconds_of, text_of_request
 from simulator.contacts.contact_behaviour import NoCompanionError
 from simulator.contacts.inbox import Page
 from simulator.contacts.people import ADDRESSINGS, RECEIPTS
 from simulator.control.requests import ProblemError, body_of, field, number_in, optional
 from simulator.server.groups.group import is_group
+from simulator.server.rules.properties import CONTACT
 from simulator.wire.protocol import LID_SERVER
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class ContactRoutes:
             "read_after": (int, float),
             "prekeys": int,
         }
+        properties = {name: body.pop(name) for name in CONTACT if name in body}
         for name in body:
             if name not in kinds:
                 raise ProblemError(400, "unknown_field", f"unknown field {name!r}")
@@ -53,7 +55,10 @@ class ContactRoutes:
             raise ProblemError(
                 400, "bad_receipts", f"receipts must be one of {', '.join(RECEIPTS)}"
             )
-        return self._described(self._world.people.change(self._number(request), body))
+        world, number = self._world, self._number(request)
+        with world.store.transaction():
+            world.properties.change(number, properties, CONTACT)
+            return self._described(world.people.change(number, body))
 
     async def contact(self, request: Request) -> JSONResponse:
         return self._described(self._world.people.named(self._number(request)))
@@ -99,6 +104,14 @@ class ContactRoutes:
                 409, "no_companion", "the account has no linked device to receive it"
             ) from error
         return JSONResponse({"ids": ids} if "count" in body else {"id": ids[0]})
+
+    async def timer(self, request: Request) -> JSONResponse:
+        """Messages between the person and an account disappear after so many seconds; none is told."""
+        body, world = await body_of(request), self._world
+        account = world.people.named(field(body, "account", str).lstrip("+")).number
+        seconds = seconds_of(body)
+        world.disappearing.set(seconds, self._number(request), account)
+        return JSONResponse({"account": account, "seconds": seconds})
 
     async def status(self, request: Request) -> JSONResponse:
         """Shows the account `to` a status; its devices get a <status> stanza."""
@@ -187,6 +200,7 @@ class ContactRoutes:
                 "delivered_after": person.delivered_after,
                 "read_after": person.read_after,
                 "prekeys": person.prekeys,
+                **self._world.properties.described(person.number, CONTACT),
                 "addressing": "lid" if person.addressing == LID_SERVER else "pn",
                 "retries": self._world.store.counted(person.number, "retries_sent"),
                 "devices": [

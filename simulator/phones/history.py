@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from simulator.media.store import MediaStore
     from simulator.server.companions import Companion
     from simulator.server.groups.group import Groups
+    from simulator.server.rules.disappearing import Disappearing
     from simulator.store import Store
 
 TYPES: Final = {"initial_bootstrap": 0, "full": 2, "recent": 3, "push_name": 4}
@@ -57,6 +58,7 @@ class History:
         composer: Composer,
         media: MediaStore,
         speech: Speech,
+        disappearing: Disappearing,
     ) -> None:
         self._store = store
         self._people = people
@@ -64,6 +66,7 @@ class History:
         self._composer = composer
         self._media = media
         self._speech = speech
+        self._disappearing = disappearing
 
     def chunk(self, number: str, body: dict[str, Any]) -> tuple[Chunk, list[str]]:
         """What a request describes, and the ids of its messages. Raises ProblemError."""
@@ -161,6 +164,8 @@ class History:
             chat = person.number
         conversation.name = optional(described, "name", name)
         conversation.unread_count = _small(described, "unread", 0)
+        if timer := self._disappearing.timer(chat, number):
+            conversation.ephemeral_expiration = timer
         for said in _objects(described, "messages"):
             if len(ids) >= MAX_MESSAGES:
                 raise ProblemError(400, "too_many", f"at most {MAX_MESSAGES} messages at once")

@@ -82,6 +82,11 @@ class Notices:
             nodes = [member_node(self._people, group, number) for number in changed]
             self._tell_group(group, Node(tag, {}, nodes), by, told)
 
+    def timer(self, group: Group, seconds: int, by: str) -> None:
+        """Tells all members after how many seconds messages disappear, 0 for never."""
+        content = Node("ephemeral", {"expiration": seconds}) if seconds else Node("not_ephemeral")
+        self._tell_group(group, content, by, list(group.members))
+
     def _tell_group(self, group: Group, content: Any, by: str, told: list[str]) -> None:
         actor = self._people.named(by)
         attrs = {

@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from simulator.server.query_errors import QueryError, asked_about
+from simulator.server.rules.properties import CONTACT
 from simulator.wire.protocol import JID, LID_SERVER, PN_SERVER, Node, jid_of
 
 if TYPE_CHECKING:
     from simulator.contacts.devices import Devices
     from simulator.contacts.people import People, Person
+    from simulator.server.rules.properties import Properties
 
 
 class Directory:
     """Answers usync queries; device lists carry the phone's signature over the valid indexes."""
 
-    def __init__(self, people: People, devices: Devices) -> None:
+    def __init__(self, people: People, devices: Devices, properties: Properties) -> None:
         self._people = people
         self._listed = devices
+        self._properties = properties
 
     def answer(self, query: Any) -> list[Any]:
         """The content of the answer to a usync query. Raises QueryError."""
@@ -80,7 +83,8 @@ class Directory:
             case "status":
                 return Node("status", {"t": 0}, b"")
             case "disappearing_mode":
-                return Node("disappearing_mode", {"duration": 0, "t": 0})
+                seconds = self._properties.value(person.number, "default_timer", CONTACT)
+                return Node("disappearing_mode", {"duration": seconds, "t": 0})
             case _:
                 return None
 

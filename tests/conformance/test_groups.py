@@ -78,6 +78,19 @@ def test_knows_who_is_in_a_group(
     assert group in versatile.wait("groups")["groups"]
 
 
+@pytest.mark.differs(tryx="D9", native="D9", whatsmeow="D9")
+def test_sets_the_timer_of_a_group(simulator: Simulator, versatile: Client, group: str) -> None:
+    for seconds in (86400, 0):
+        versatile.process.command(do="timer", to=group, seconds=seconds)
+        until(lambda seconds=seconds: timer(simulator, group) == seconds)  # type: ignore[misc]
+    simulator.settled(versatile.number)
+
+
+def timer(simulator: Simulator, group: str) -> int:
+    """Seconds after which messages of the group disappear."""
+    return int(simulator.http.get(f"/groups/{group}").json()["seconds"])
+
+
 @pytest.mark.differs(tryx="D9", whatsmeow="D9")
 def test_writes_to_who_joined_and_not_to_who_left(
     simulator: Simulator, versatile: Client, friend: str, group: str

@@ -173,29 +173,61 @@ def rules(
     output.table(("rule", "state"), rows, "There is no rule to switch.")
 
 
+Changes = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[NAME=VALUE]...", help="Properties to change; JSON, or a word."),
+]
+
+
 @app.command()
 def account(
-    number: Number,
-    changes: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[NAME=VALUE]...", help="Properties to change; JSON, or a word."),
-    ] = None,
-    data: Data = DATA,
-    as_json: Json = False,
+    number: Number, changes: Changes = None, data: Data = DATA, as_json: Json = False
 ) -> None:
     """Show an account's properties and the remarks on it, or change the properties."""
+    _properties("accounts", number, changes, data, as_json=as_json)
+
+
+@app.command()
+def contact(
+    number: Number, changes: Changes = None, data: Data = DATA, as_json: Json = False
+) -> None:
+    """Show how a contact behaves, or change it."""
+    _properties("contacts", number, changes, data, as_json=as_json)
+
+
+def _properties(
+    kind: str, number: str, changes: list[str] | None, data: Path, *, as_json: bool
+) -> None:
     from gateway.cli.api_client import segment
 
-    path, changed = f"/accounts/{segment(number)}", dict(map(_change, changes or ()))
+    path, changed = f"/{kind}/{segment(number)}", dict(map(_change, changes or ()))
     with _control(directory(data)) as control:
         answer = control.post(path, changed) if changed else control.get(path)
     if as_json:
         output.plain(answer)
         return
-    remarks = answer.pop("remarks")
     rows = [(name, value) for name, value in answer.items() if not isinstance(value, list | dict)]
-    rows += [(f"remark: {rule}", count) for rule, count in remarks.items()]
+    rows += [(f"remark: {rule}", count) for rule, count in answer.get("remarks", {}).items()]
     output.table(("property", ""), rows, "")
+
+
+@app.command()
+def timer(
+    number: Number,
+    to: Annotated[str, typer.Argument(metavar="TO", help="The account's phone number.")],
+    seconds: Annotated[
+        int, typer.Argument(metavar="SECONDS", help="After how long messages disappear; 0: never.")
+    ],
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Have a contact set after how long messages of the chat with an account disappear."""
+    from gateway.cli.api_client import segment
+
+    body = {"to": to, "type": "timer", "seconds": seconds}
+    with _control(directory(data)) as control:
+        answer = control.post(f"/contacts/{segment(number)}/say", body)
+    _tell(answer, f"{number} set it in the chat with {to}.", as_json=as_json)
 
 
 @app.command()

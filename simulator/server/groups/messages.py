@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from simulator.server.companions import Companion, Companions, DeviceKey
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Group
+    from simulator.server.rules.disappearing import Disappearing
 
 log = structlog.get_logger()
 
@@ -48,6 +49,7 @@ class GroupMessages:
         inbox: Inbox,
         sealed_content: SealedContent,
         sender_keys: SenderKeys,
+        disappearing: Disappearing,
         switchboard: Switchboard,
     ) -> None:
         self._people = people
@@ -58,6 +60,7 @@ class GroupMessages:
         self._inbox = inbox
         self._sealed_content = sealed_content
         self._sender_keys = sender_keys
+        self._disappearing = disappearing
         self._switchboard = switchboard
 
     def expected(self, group: Group) -> set[DeviceKey]:
@@ -174,19 +177,19 @@ class GroupMessages:
             return
         for content in read:
             kind, text, fields = message_content.described(content)
-            if kind is not None:
-                inbox.keep(
-                    device,
-                    sender.number,
-                    message_id,
-                    chat=group.chat,
-                    kind=kind,
-                    text=text,
-                    fields=fields | self._sealed_content.opened(content, sender.number),
-                    content=content.SerializeToString(),
-                    ciphertext=fingerprint,
-                    name=name,
-                )
+            if kind is not None and inbox.keep(
+                device,
+                sender.number,
+                message_id,
+                chat=group.chat,
+                kind=kind,
+                text=text,
+                fields=fields | self._sealed_content.opened(content, sender.number),
+                content=content.SerializeToString(),
+                ciphertext=fingerprint,
+                name=name,
+            ):
+                self._disappearing.heard(content, group.chat, sender.number, message_id)
         self._receipts(endpoint, sender, message_id, group)
 
     def _decrypted(

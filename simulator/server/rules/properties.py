@@ -49,6 +49,10 @@ ACCOUNT: Final = {
     "read_receipts": Property("all", ("all", "none")),
 }
 """Properties of accounts: how one stands with WhatsApp, and what it shows of itself."""
+CONTACT: Final = {
+    "default_timer": Property(0),
+}
+"""Properties of contacts: what WhatsApp holds of a person."""
 
 
 class Properties:

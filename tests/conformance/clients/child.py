@@ -21,7 +21,8 @@ words:
   (`to`) and `type` (`to`, `state`), which are not answered;
 * command `link` (`number`), answered by `link_code` (`code`): what is to be typed on the phone, asked
   for once a `qr` was shown;
-* command `read` (`id`): the user has read a message; not answered;
+* commands `read` (`id`) and `timer` (`to`, `seconds`): the user has read a message, or sets after how long
+  those of a chat disappear; not answered;
 * command `hold`, answered by `held`: from now on the user is busy for ever with a message that it
   is given, as one whose own store hangs;
 * commands `send` (`to`, `text`) and `check` (`number`), which answers `checked` (`registered`).

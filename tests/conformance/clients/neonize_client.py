@@ -156,7 +156,7 @@ def obey(client: Any, command: dict[str, Any]) -> None:
     elif command["do"] == "link":
         code = client.PairPhone(command["number"], show_push_notification=True)
         child.emit("link_code", code=code)
-    elif command["do"] in ("online", "subscribe", "type", "read"):
+    elif command["do"] in ("online", "subscribe", "type", "read", "timer"):
         neonize_kinds.show(client, command, _seen)
     elif command["do"] == "groups":
         child.emit("groups", groups=[named(one.JID) for one in client.get_joined_groups()])

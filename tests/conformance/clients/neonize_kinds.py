@@ -189,13 +189,16 @@ def history(sync: Any) -> dict[str, Any]:
 
 
 def show(client: Any, command: dict[str, Any], seen: dict[str, Any]) -> None:
-    """Shows that its user is online, types or has read a message, or asks for another's presence."""
+    """Shows what its user does: is online, types, has read, sets a timer; or asks for a presence."""
     from neonize.utils.enum import ChatPresence, ChatPresenceMedia, Presence, ReceiptType
 
     if command["do"] == "online":
         client.send_presence(Presence.AVAILABLE if command["online"] else Presence.UNAVAILABLE)
     elif command["do"] == "subscribe":
         client.subscribe_presence(address(command["to"]))
+    elif command["do"] == "timer":
+        # in nanoseconds, as Go counts time
+        client.set_disappearing_timer(address(command["to"]), command["seconds"] * 10**9)
     elif command["do"] == "read":
         source = seen[command["id"]].Info.MessageSource
         client.mark_read(

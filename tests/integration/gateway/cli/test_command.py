@@ -242,6 +242,12 @@ def test_a_simulator_that_has_nothing_to_do(own_gateway: Gateway, tmp_path: Path
                 shown = start(own_gateway.data, *account, *changed, "--json", key=None)
                 answer = json.loads(shown.communicate(timeout=60)[0])
                 assert (answer["read_receipts"], answer["remarks"]) == ("none", {})
+            contact = ("simulate", "contact", TO, "receipts=inactive")
+            shown = start(own_gateway.data, *contact, "--json", key=None)
+            answer = json.loads(shown.communicate(timeout=60)[0])
+            assert answer["receipts"] == "inactive"
+            timer = start(own_gateway.data, "simulate", "timer", TO, "15550100009", "60", key=None)
+            assert said(timer) == "The account has no linked device to receive it (409)"
             for words, on in (((TO, "unknown_tags=on"), True), ((TO,), True), ((), False)):
                 shown = start(own_gateway.data, *rules, *words, "--json", key=None)
                 assert json.loads(shown.communicate(timeout=60)[0])["unknown_tags"] is on
