@@ -204,6 +204,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/phones/{number}/say", contacts.phone_say, ["POST"]),
         ("/phones/{number}/inbox", contacts.copies, ["GET"]),
         ("/phones/{number}/history", phones.history, ["POST"]),
+        ("/phones/{number}/read", phones.read, ["POST"]),
         ("/contacts/{number}/presence", phones.presence, ["GET", "POST"]),
         ("/contacts/{number}/typing", phones.typing, ["POST"]),
         ("/contacts/{number}", contacts.change, ["POST"]),

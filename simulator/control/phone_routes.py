@@ -61,6 +61,15 @@ class PhoneRoutes:
             told = [world.history.tell(companion, chunk) for companion in companions]
         return JSONResponse({"ids": ids, "told": told}, status_code=201)
 
+    async def read(self, request: Request) -> JSONResponse:
+        """The account's owner reads messages on the phone; it is shown as the account is set to."""
+        ids, world = field(await body_of(request), "ids", list), self._world
+        with world.store.transaction():
+            for message_id in ids:
+                if not world.receipts.read_on_phone(self._number(request), str(message_id)):
+                    raise ProblemError(404, "no_such_message", "nobody said a message of that id")
+        return JSONResponse({"ids": ids})
+
     async def presence(self, request: Request) -> JSONResponse:
         """Whether a person is online, and what they see of others; POST changes the former."""
         number = self._number(request)

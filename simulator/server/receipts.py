@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from simulator.contacts.signal_endpoints import PHONE
 from simulator.server import stanzas
 from simulator.server.delivery.offline_queue import receipt_ids
+from simulator.server.groups.group import is_group
 from simulator.server.read_messages import OWN as READ_SELF
 from simulator.server.read_messages import READ
 from simulator.wire.protocol import (
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from simulator.contacts.people import People
     from simulator.contacts.sent_messages import SentMessages
     from simulator.media.retries import MediaRetries
-    from simulator.server.companions import Companion, Companions
+    from simulator.server.companions import Companion, Companions, DeviceKey
     from simulator.server.delivery.offline_queue import OfflineQueue
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.delivery.unanswered import Unanswered
@@ -101,11 +103,11 @@ class Receipts:
             if kind == "retry":
                 self._ask_again(companion, person.number, author, receipt, group)
             elif person.number != companion.number:
-                about = {"receipt": receipt, "author": author, "group": group}
+                ids, about = receipt_ids(receipt), {"author": author, "group": group}
                 if kind in (*READ, *READ_SELF):
-                    self._note_read(companion, person.number, kind, **about)
-                if kind in _MARKS and not self._is_hidden(companion, kind, group):
-                    self._tell(companion, person.number, kind, **about)
+                    self._note_read(companion.key, ids, kind, **about)
+                if kind in _MARKS and not self._is_hidden(companion.number, kind, group):
+                    self._tell(companion.key, ids, kind, **about)
         attrs: dict[str, Any] = {
             "class": "receipt",
             "id": text_of(receipt, "id"),
@@ -141,25 +143,43 @@ class Receipts:
                 (number, author.device), companion, message_id or text_of(receipt, "id"), receipt
             )
             return
-        stanza = self._from(companion, author, group, text_of(receipt, "id"), "retry")
+        stanza = self._from(companion.key, author, group, text_of(receipt, "id"), "retry")
         stanza.content = receipt.content
         if "recipient" in receipt.attrs:
             stanza.attrs["recipient"] = receipt.attrs["recipient"]
         self._switchboard.deliver(target.key, stanza)
 
-    def _from(
-        self, companion: Companion, author: Any, group: Any, message_id: str, kind: str
-    ) -> Any:
-        """A companion's receipt as the message's author gets it, who is addressed as there."""
+    def _from(self, reader: DeviceKey, author: Any, group: Any, message_id: str, kind: str) -> Any:
+        """A device's receipt as the message's author gets it, who is addressed as there."""
         server = LID_SERVER if author.server == LID_SERVER else PN_SERVER
-        person = self._people.named(companion.number)
-        member = person.address(server, companion.device)
+        number, device = reader
+        member = self._people.named(number).address(server, device)
         stanza = stanzas.receipt(group or member, message_id, kind, time.time())
         if group is not None:
             stanza.attrs["participant"] = member
         return stanza
 
-    def _is_hidden(self, companion: Companion, kind: str, group: Any) -> bool:
+    def read_on_phone(self, number: str, message_id: str) -> bool:
+        """An account's own phone read what somebody said; whether there is such a message.
+
+        It is shown as the account is set to, and told to the account's linked devices.
+        """
+        said = self._store.row(
+            "SELECT * FROM said WHERE id = ? AND number != ?", message_id, number
+        )
+        if said is None:
+            return False
+        chat, reader = said["recipient"], (number, PHONE)
+        group = JID(chat.partition("@")[0], GROUP_SERVER) if is_group(chat) else None
+        author = self._people.named(said["number"]).address(said["addressing"])
+        hidden = group is None and self._privacy.hides_reading(number)
+        kind = "read-self" if hidden else "read"
+        self._note_read(reader, [message_id], kind, author=author, group=group)
+        if not hidden:
+            self._tell(reader, [message_id], kind, author=author, group=group)
+        return True
+
+    def _is_hidden(self, number: str, kind: str, group: Any) -> bool:
         """Whether the account shows nobody that it read the message, and its client said so.
 
         Settings keep that from persons, never from a group (whatsapp-rust `receipt.rs`
@@ -167,43 +187,37 @@ class Receipts:
         """
         if kind not in READ or group is not None:
             return False
-        hidden = self._privacy.hides_reading(companion.number)
+        hidden = self._privacy.hides_reading(number)
         if hidden:
-            self._remarks.add(companion.number, "read_receipts")
+            self._remarks.add(number, "read_receipts")
         return hidden
 
     def _note_read(
-        self,
-        companion: Companion,
-        number: str,
-        kind: str,
-        *,
-        receipt: Any,
-        author: Any,
-        group: Any,
+        self, reader: DeviceKey, ids: list[str], kind: str, *, author: Any, group: Any
     ) -> None:
         """Tells the account's other devices, as a receipt of the account's in that chat."""
-        ids, own = receipt_ids(receipt), companion.number
-        chat = number if group is None else str(group)
-        self._read_messages.note(own, chat, ids, kind)
-        for target in self._companions.of(own):
-            if target.key == companion.key:
+        number, person = reader[0], self._people.at(author)
+        assert person is not None
+        self._read_messages.note(number, person.number if group is None else str(group), ids, kind)
+        for target in self._companions.of(number):
+            if target.key == reader:
                 continue
             for message_id in ids:
-                stanza = self._from(companion, author, group, message_id, kind)
+                stanza = self._from(reader, author, group, message_id, kind)
                 if group is None:
                     stanza.attrs["recipient"] = JID(author.user, author.server)
                 self._switchboard.deliver(target.key, stanza)
 
     def _tell(
-        self, companion: Companion, number: str, kind: str, *, receipt: Any, author: Any, group: Any
+        self, reader: DeviceKey, ids: list[str], kind: str, *, author: Any, group: Any
     ) -> None:
         """Marks the messages for their author, and passes the receipt on to the author's devices."""
-        ids = receipt_ids(receipt)
+        person = self._people.at(author)
+        assert person is not None
         for column in _MARKS[kind]:
-            self._sent.mark(number, ids, column, time.time())
-        for target in self._companions.of(number):
+            self._sent.mark(person.number, ids, column, time.time())
+        for target in self._companions.of(person.number):
             for message_id in ids:
                 self._switchboard.deliver(
-                    target.key, self._from(companion, author, group, message_id, kind)
+                    target.key, self._from(reader, author, group, message_id, kind)
                 )

@@ -83,5 +83,30 @@ async def test_an_inactive_receipt_leaves_an_own_message_at_one_tick(
         assert heard == {"2"}
 
 
+@pytest.mark.parametrize("shown", ["all", "none"])
+async def test_what_the_phone_read_is_answered(
+    simulator: Simulator, tmp_path: Path, shown: str
+) -> None:
+    """The receipt is the account's own, `read` or `read-self`, and about the contact's message."""
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        await simulator._call("POST", f"/accounts/{ACCOUNT}", read_receipts=shown)
+        read = (await seen(simulator, "read on the phone"))["id"]
+        await simulator._call("POST", f"/phones/{ACCOUNT}/read", ids=[read])
+        await until(lambda: _answered(simulator))
+        assert await simulator.owed() == []
+        assert await phone.receipts() == []
+
+
+async def test_news_of_what_the_account_shows_are_answered(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    async with device(simulator, tmp_path) as phone:
+        await pair(simulator, phone)
+        await simulator._call("POST", f"/accounts/{ACCOUNT}", read_receipts="none")
+        await until(lambda: _answered(simulator))
+        assert await simulator.owed() == []
+
+
 async def _answered(simulator: Simulator) -> bool:
     return bool((await simulator.account(ACCOUNT))["unacknowledged"] == 0)

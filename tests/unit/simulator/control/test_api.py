@@ -130,6 +130,7 @@ async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
             "no_such_device",
         ),
         ("POST", f"/phones/{NUMBER}/say", {"to": FRIEND, "text": "x"}, 409, "no_companion"),
+        ("POST", f"/phones/{NUMBER}/read", {"ids": ["x"]}, 404, "no_such_message"),
         *(
             ("POST", f"/contacts/{FRIEND}/say", {"to": NUMBER} | body, status, code)
             for body, status, code in UNSAYABLE

@@ -148,6 +148,42 @@ async def test_the_other_devices_of_an_account_are_told_what_one_read(
         }
 
 
+@pytest.mark.parametrize(("shown", "kind"), [("all", "read"), ("none", "read-self")])
+async def test_what_is_read_on_the_phone_is_told_as_the_account_is_set_to(
+    device: Device, world: World, shown: str, kind: str
+) -> None:
+    world.properties.change(NUMBER, {"read_receipts": shown})
+    message_id = say(world)
+    await device.next("message")
+    with world.store.transaction():
+        assert world.receipts.read_on_phone(NUMBER, message_id)
+    told = await device.next("receipt")
+    assert told.attrs == {
+        "from": JID(NUMBER),
+        "recipient": JID(FRIEND),
+        "id": message_id,
+        "type": kind,
+        "t": told.attrs["t"],
+    }
+    (said,) = world.sent.of(FRIEND)
+    assert said["read"] is (shown == "all")
+    assert world.remarks.of(NUMBER) == {}
+
+
+async def test_what_is_read_in_a_group_on_the_phone_is_told(device: Device, world: World) -> None:
+    world.properties.change(NUMBER, {"read_receipts": "none"})
+    with world.store.transaction():
+        group = world.groups.make("Us", FRIEND, [NUMBER], LID_SERVER)
+    message_id = say(world, to=group.chat)
+    await device.next("message")
+    with world.store.transaction():
+        assert world.receipts.read_on_phone(NUMBER, message_id)
+    told = await device.next("receipt")
+    assert (told.attrs["from"], told.attrs["type"]) == (group.address, "read")
+    assert told.attrs["participant"] == world.people.named(NUMBER).address(LID_SERVER)
+    assert world.sent.of(FRIEND)[0]["read"]
+
+
 async def test_a_setting_that_one_device_changes_is_told_to_the_others(
     device: Device, world: World, paired: Callable[[str], Awaitable[Device]]
 ) -> None:
