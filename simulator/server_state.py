@@ -46,7 +46,9 @@ from simulator.server.receipts import Receipts
 from simulator.server.rules.disappearing import Disappearing
 from simulator.server.rules.failures import Standings
 from simulator.server.rules.privacy import Privacy
+from simulator.server.rules.privacy_tokens import PrivacyTokens
 from simulator.server.rules.properties import Properties
+from simulator.server.rules.reach_out import ReachOut
 from simulator.server.rules.remarks import Remarks
 from simulator.server.rules.switches import Switches
 from simulator.server.rules.versions import Versions
@@ -96,6 +98,9 @@ class World:
             devices=self.devices,
             queue=self.queue,
             switchboard=self.switchboard,
+        )
+        self.tokens = PrivacyTokens(
+            self.store, self.properties, self.people, self.companions, self.switchboard
         )
         self.prekeys = Prekeys(self.people, self.endpoints, self.companions, self.notices)
         self.directory = Directory(self.people, self.devices, self.properties)
@@ -176,6 +181,7 @@ class World:
             group_speech=self.group_speech,
             prekeys=self.prekeys,
             disappearing=self.disappearing,
+            tokens=self.tokens,
             switchboard=self.switchboard,
         )
         self.composer = Composer(
@@ -192,6 +198,7 @@ class World:
             media=self.media,
             speech=self.speech,
             disappearing=self.disappearing,
+            tokens=self.tokens,
         )
         self.media_retries = MediaRetries(
             store=self.store,
@@ -224,6 +231,7 @@ class World:
             faults=self.faults,
             pairing=self.pairing,
         )
+        self.reach_out = ReachOut(self.store, self.properties, self.companions, self.switchboard)
         self.privacy = Privacy(self.properties, self.people, self.companions, self.switchboard)
         self.queries = Queries(
             store=self.store,
@@ -235,6 +243,8 @@ class World:
             history=self.history,
             logins=self.logins,
             privacy=self.privacy,
+            reach_out=self.reach_out,
+            tokens=self.tokens,
             switchboard=self.switchboard,
         )
         self.messages = Messages(
@@ -247,6 +257,8 @@ class World:
             groups=self.groups,
             group_messages=self.group_messages,
             contacts=self.contacts,
+            reach_out=self.reach_out,
+            tokens=self.tokens,
             switchboard=self.switchboard,
         )
         self.read_messages = ReadMessages(self.store)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from simulator.server.groups.group import Groups
     from simulator.server.prekeys import Prekeys
     from simulator.server.rules.disappearing import Disappearing
+    from simulator.server.rules.privacy_tokens import PrivacyTokens
 
 
 class NoCompanionError(Exception):
@@ -62,6 +63,7 @@ class Speech:
         group_speech: GroupSpeech,
         prekeys: Prekeys,
         disappearing: Disappearing,
+        tokens: PrivacyTokens,
         switchboard: Switchboard,
     ) -> None:
         self._people = people
@@ -73,6 +75,7 @@ class Speech:
         self._group_speech = group_speech
         self._prekeys = prekeys
         self._disappearing = disappearing
+        self._tokens = tokens
         self._switchboard = switchboard
 
     def say(
@@ -125,6 +128,7 @@ class Speech:
             self._write(speaker, companion, spoken)
         if own and to != number:
             self._contacts.hear(sender, recipient, message_id, content, server)
+        self._tokens.said(number, to)
         return message_id
 
     def _in_group(

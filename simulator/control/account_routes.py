@@ -25,6 +25,8 @@ class AccountRoutes:
         self._effects: dict[str, Callable[[str], None]] = {
             "standing": self._close,
             "read_receipts": world.privacy.announce,
+            "limited_until": world.reach_out.announce_lock,
+            "chat_cap": world.reach_out.cap_changed,
         }
 
     async def account(self, request: Request) -> JSONResponse:
@@ -70,6 +72,9 @@ class AccountRoutes:
             "retries": world.store.counted(number, "retries"),
             "version": devices[-1]["version"] if devices else "",
             "read": world.read_messages.of(number),
+            "tokens": world.tokens.counts(number),
+            "refused": world.reach_out.refused(number),
+            "chats_begun": world.reach_out.chats_begun(number),
             "remarks": world.remarks.of(number),
             "devices": devices,
         }

@@ -211,6 +211,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/contacts/{number}", contacts.contact, ["GET"]),
         ("/contacts/{number}/say", contacts.say, ["POST"]),
         ("/contacts/{number}/timer", contacts.timer, ["POST"]),
+        ("/contacts/{number}/token", contacts.token, ["POST"]),
         ("/contacts/{number}/status", contacts.status, ["POST"]),
         ("/contacts/{number}/devices", contacts.link, ["POST"]),
         ("/contacts/{number}/devices/{device:int}", contacts.unlink, ["DELETE"]),

@@ -113,6 +113,17 @@ class ContactRoutes:
         world.disappearing.set(seconds, self._number(request), account)
         return JSONResponse({"account": account, "seconds": seconds})
 
+    async def token(self, request: Request) -> JSONResponse:
+        """Issues a privacy token to an account, whose devices are told; `at`: of which moment."""
+        body, world = await body_of(request), self._world
+        account = world.people.named(field(body, "account", str).lstrip("+")).number
+        at = field(body, "at", (int, float)) if "at" in body else None
+        if at is not None and at < 0:
+            raise ProblemError(400, "bad_at", "at must be seconds since the epoch")
+        with world.store.transaction():
+            world.tokens.issue(self._number(request), account, at)
+        return JSONResponse({"account": account})
+
     async def status(self, request: Request) -> JSONResponse:
         """Shows the account `to` a status; its devices get a <status> stanza."""
         body, world = await body_of(request), self._world

@@ -11,6 +11,7 @@ import structlog
 from simulator.contacts.devices import participant_hash
 from simulator.server import stanzas
 from simulator.server.groups.group import NoGroupError
+from simulator.server.rules.reach_out import LOCKED
 from simulator.wire.protocol import GROUP_SERVER, LID_SERVER, PN_SERVER, Node, jid_of, text_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.groups.group import Groups
     from simulator.server.groups.messages import GroupMessages
+    from simulator.server.rules.privacy_tokens import PrivacyTokens
+    from simulator.server.rules.reach_out import ReachOut
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
@@ -30,6 +33,8 @@ log = structlog.get_logger()
 
 NAMELESS: Final = "-"
 """Name of an account that sent none with a presence (whatsmeow `presence.go` SendPresence)."""
+MALFORMED: Final = 479
+"""Error of a stanza that is not as the server wants it (Baileys: `smax-invalid`)."""
 MAX_DEVICES: Final = 256
 """Of one fan-out; each costs an encryption at its other end."""
 
@@ -49,6 +54,8 @@ class Messages:
         groups: Groups,
         group_messages: GroupMessages,
         contacts: Contacts,
+        reach_out: ReachOut,
+        tokens: PrivacyTokens,
         switchboard: Switchboard,
     ) -> None:
         self._store = store
@@ -60,6 +67,8 @@ class Messages:
         self._groups = groups
         self._group_messages = group_messages
         self._contacts = contacts
+        self._reach_out = reach_out
+        self._tokens = tokens
         self._switchboard = switchboard
 
     def accept(self, connection: Connection, companion: Companion, message: Any) -> None:
@@ -82,8 +91,10 @@ class Messages:
             self._ack(connection, companion, message, {"error": 404})
             return
         parts = self._parts(message, to)
-        if not 0 < len(parts) <= MAX_DEVICES:
-            self._ack(connection, companion, message, {"error": 479})
+        code = self._refusal(companion, message, chat, parts)
+        if code is not None:
+            self._reach_out.count(companion.number, code)
+            self._ack(connection, companion, message, {"error": code})
             return
         server = LID_SERVER if chat_at.server == LID_SERVER else PN_SERVER
         # Registered first, it also leaves first: the server answers before anyone's device does.
@@ -98,6 +109,22 @@ class Messages:
                 server=server,
                 push_name=companion.shown_name or NAMELESS,
             )
+
+    def _refusal(
+        self, companion: Companion, message: Any, chat: Person, parts: dict[DeviceKey, Any]
+    ) -> int | None:
+        """The code that refuses a message to a person; None where it may pass.
+
+        No limit is asked about what goes to own devices alone, or to the one that asked for it anew.
+        """
+        if not 0 < len(parts) <= MAX_DEVICES:
+            return MALFORMED
+        own = all(number == companion.number for number, _ in parts)
+        if own or message.get_child("participants") is None:
+            return None
+        if not self._tokens.admits(companion.number, chat.number, message):
+            return LOCKED
+        return self._reach_out.refusal(companion.number, chat.number)
 
     def _to_group(
         self, connection: Connection, companion: Companion, message: Any, to: Any

@@ -22,11 +22,17 @@ if TYPE_CHECKING:
     from simulator.server.logins import Logins
     from simulator.server.prekeys import Prekeys
     from simulator.server.rules.privacy import Privacy
+    from simulator.server.rules.privacy_tokens import PrivacyTokens
+    from simulator.server.rules.reach_out import ReachOut
     from simulator.server.usync import Directory
     from simulator.store import Store
     from simulator.wire.connection import Connection
 
 log = structlog.get_logger()
+
+_SWITCHED_ON: Final = (10518, 24941)
+"""Features that clients are told to use: privacy tokens in messages to persons, and derived ones
+(whatsapp-rust `abprops.rs`, which sends none without; Baileys `chats.ts`; whatsmeow always does)."""
 
 
 class Queries:
@@ -44,6 +50,8 @@ class Queries:
         history: History,
         logins: Logins,
         privacy: Privacy,
+        reach_out: ReachOut,
+        tokens: PrivacyTokens,
         switchboard: Switchboard,
     ) -> None:
         self._store = store
@@ -54,6 +62,7 @@ class Queries:
         self._history = history
         self._logins = logins
         self._privacy = privacy
+        self._tokens = tokens
         self._switchboard = switchboard
         # what is answered to each account in its own way, by the query's namespace
         self._by_account: dict[str, Callable[[Companion, Any], list[Any]]] = {
@@ -61,6 +70,7 @@ class Queries:
             "privacy": self._private,
             "usync": lambda _, query: self._directory.answer(query),
             "w:g2": group_queries.answer,
+            "w:mex": reach_out.answer,
             "w:m": lambda companion, _: [self._media_connection(companion)],
         }
 
@@ -113,8 +123,9 @@ class Queries:
         return answer
 
     def _private(self, companion: Companion, query: Any) -> list[Any]:
-        if query.get_child("tokens") is not None:
-            return [Node("tokens", {}, [])]
+        tokens = query.get_child("tokens")
+        if tokens is not None:
+            return self._tokens.answer(companion, tokens)
         return self._privacy.answer(companion, query)
 
     def _media_connection(self, companion: Companion) -> Any:
@@ -130,7 +141,8 @@ class Queries:
 
 def _props(_: Any) -> list[Any]:
     props = {"protocol": "1", "hash": "1", "refresh": 86400, "refresh_id": 1}
-    return [Node("props", {**props, "ab_key": "simulator"}, [])]
+    switched = [Node("prop", {"config_code": code, "config_value": 1}) for code in _SWITCHED_ON]
+    return [Node("props", {**props, "ab_key": "simulator"}, switched)]
 
 
 def _no_picture(_: Any) -> list[Any]:

@@ -52,6 +52,7 @@ _MESSAGES: Final[_Fields] = {
         ("progress", 6, _UINT32),
         ("pushnames", 7, ["Pushname"]),
         ("phone_number_to_lid_mappings", 15, ["PhoneNumberToLid"]),
+        ("nct_salt", 19, _BYTES),
     ],
     "Conversation": [
         ("id", 1, _TEXT),
@@ -64,6 +65,9 @@ _MESSAGES: Final[_Fields] = {
         ("conversation_timestamp", 12, _UINT64),
         ("name", 13, _TEXT),
         ("participants", 20, ["GroupParticipant"]),
+        ("tc_token", 21, _BYTES),
+        ("tc_token_timestamp", 22, _UINT64),
+        ("tc_token_sender_timestamp", 28, _UINT64),
         ("pn_jid", 39, _TEXT),
         ("lid_jid", 42, _TEXT),
     ],

@@ -18,6 +18,7 @@ SCENARIOS = (
     "groups",
     "history",
     "answers",
+    "limits",
 )
 DOCUMENT = ROOT / "docs" / "conformance.md"
 

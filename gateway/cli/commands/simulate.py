@@ -206,8 +206,10 @@ def _properties(
     if as_json:
         output.plain(answer)
         return
+    counts = {"remarks": "remark", "refused": "refused with"}
     rows = [(name, value) for name, value in answer.items() if not isinstance(value, list | dict)]
-    rows += [(f"remark: {rule}", count) for rule, count in answer.get("remarks", {}).items()]
+    for name, word in counts.items():
+        rows += [(f"{word}: {what}", count) for what, count in answer.get(name, {}).items()]
     output.table(("property", ""), rows, "")
 
 

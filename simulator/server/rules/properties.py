@@ -47,12 +47,18 @@ class Property:
 ACCOUNT: Final = {
     "standing": Property("good", ("good", "locked", "banned")),
     "read_receipts": Property("all", ("all", "none")),
+    "limited_until": Property(None),
+    "limit_type": Property("BIZ_QUALITY", ("BIZ_QUALITY", "WEB_COMPANION_ONLY", "DEFAULT")),
+    "lock_prolonged_by": Property(0),
+    "chat_cap": Property(None),
+    "cap_ends": Property(None),
 }
-"""Properties of accounts: how one stands with WhatsApp, and what it shows of itself."""
+"""Properties of accounts: how one stands with WhatsApp, whom it may write to, what it shows of itself."""
 CONTACT: Final = {
     "default_timer": Property(0),
+    "token_needed": Property(False),
 }
-"""Properties of contacts: what WhatsApp holds of a person."""
+"""Properties of contacts: what WhatsApp holds of a person, and demands of those who write to one."""
 
 
 class Properties:

@@ -26,10 +26,4 @@ class Remarks:
 
     def of(self, number: str) -> dict[str, int]:
         """How often the account broke each rule that it broke."""
-        rows = self._store.rows(
-            "SELECT name, value FROM counts WHERE number = ? AND substr(name, 1, ?) = ? ORDER BY name",
-            number,
-            len(_PREFIX),
-            _PREFIX,
-        )
-        return {row["name"].removeprefix(_PREFIX): row["value"] for row in rows}
+        return self._store.counted_by(number, _PREFIX)

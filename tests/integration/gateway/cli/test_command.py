@@ -242,10 +242,10 @@ def test_a_simulator_that_has_nothing_to_do(own_gateway: Gateway, tmp_path: Path
                 shown = start(own_gateway.data, *account, *changed, "--json", key=None)
                 answer = json.loads(shown.communicate(timeout=60)[0])
                 assert (answer["read_receipts"], answer["remarks"]) == ("none", {})
-            contact = ("simulate", "contact", TO, "receipts=inactive")
+            contact = ("simulate", "contact", TO, "token_needed=true", "receipts=inactive")
             shown = start(own_gateway.data, *contact, "--json", key=None)
             answer = json.loads(shown.communicate(timeout=60)[0])
-            assert answer["receipts"] == "inactive"
+            assert (answer["token_needed"], answer["receipts"]) == (True, "inactive")
             timer = start(own_gateway.data, "simulate", "timer", TO, "15550100009", "60", key=None)
             assert said(timer) == "The account has no linked device to receive it (409)"
             for words, on in (((TO, "unknown_tags=on"), True), ((TO,), True), ((), False)):
