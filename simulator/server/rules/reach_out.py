@@ -150,9 +150,8 @@ class ReachOut:
         return (
             self._store.row(
                 "SELECT 1 FROM said WHERE number = ?2 AND recipient = ?1"
-                " OR number = ?1 AND recipient = ?2"
                 " UNION ALL SELECT 1 FROM inbox WHERE number = ?2 AND sender = ?1 AND chat = ?2"
-                " OR number = ?1 AND (sender = ?2 AND chat = ?1 OR sender = ?1 AND chat = ?2) LIMIT 1",
+                " OR number = ?1 AND sender = ?2 AND chat = ?1 LIMIT 1",
                 account,
                 contact,
             )

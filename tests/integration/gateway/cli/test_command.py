@@ -233,19 +233,14 @@ def test_a_simulator_that_has_nothing_to_do(own_gateway: Gateway, tmp_path: Path
             change = start(own_gateway.data, "simulate", "version", *changes, "--json", key=None)
             version = json.loads(change.communicate(timeout=60)[0])
             assert (version["current"], version["ends"]) == ("2.3000.5", 4e9)
-            account = ("simulate", "account", TO)
-            wrong = start(own_gateway.data, *account, "read_receipts", key=None)
-            assert said(wrong) == "read_receipts is not NAME=VALUE."
-            wrong = start(own_gateway.data, *account, "read_receipts=odd", key=None)
-            assert said(wrong).startswith("read_receipts must be one of all, none")
-            for changed in (["read_receipts=none"], []):
-                shown = start(own_gateway.data, *account, *changed, "--json", key=None)
-                answer = json.loads(shown.communicate(timeout=60)[0])
-                assert (answer["read_receipts"], answer["remarks"]) == ("none", {})
-            contact = ("simulate", "contact", TO, "token_needed=true", "receipts=inactive")
-            shown = start(own_gateway.data, *contact, "--json", key=None)
-            answer = json.loads(shown.communicate(timeout=60)[0])
-            assert (answer["token_needed"], answer["receipts"]) == (True, "inactive")
+            account = start(own_gateway.data, "simulate", "account", TO, "read_receipts", key=None)
+            assert said(account) == "read_receipts is not NAME=VALUE."
+            changes = ("read_receipts=none", "limited_until=4e9", "--json")
+            account = start(own_gateway.data, "simulate", "account", TO, *changes, key=None)
+            answer = json.loads(account.communicate(timeout=60)[0])
+            assert (answer["read_receipts"], answer["limited_until"]) == ("none", 4e9)
+            contact = start(own_gateway.data, "simulate", "contact", TO, "token_needed=1", key=None)
+            assert said(contact) == "Token_needed must be another value (400)"
             timer = start(own_gateway.data, "simulate", "timer", TO, "15550100009", "60", key=None)
             assert said(timer) == "The account has no linked device to receive it (409)"
             for words, on in (((TO, "unknown_tags=on"), True), ((TO,), True), ((), False)):

@@ -85,6 +85,15 @@ async def test_a_chat_that_the_phone_began_goes_on(device: Device, world: World)
     assert await send(device, OTHER, "M1") is None
 
 
+async def test_a_chat_that_another_account_began_goes_on(
+    device: Device, world: World, paired: Callable[[str], Awaitable[Device]]
+) -> None:
+    other = await paired(OTHER)
+    assert await send(other, NUMBER, "O1") is None
+    world.properties.change(NUMBER, {"limited_until": FAR})
+    assert await send(device, OTHER, "M1") is None
+
+
 async def test_a_lock_ends_by_itself(device: Device, world: World) -> None:
     world.properties.change(NUMBER, {"limited_until": time.time() - 1})
     assert await send(device, FRIEND, "M1") is None
