@@ -48,6 +48,7 @@ from simulator.server.rules.switches import Switches
 from simulator.server.rules.versions import Versions
 from simulator.server.usync import Directory
 from simulator.store import Store
+from simulator.trace.recorder import Recorder
 from simulator.web_page import WebPage
 from simulator.wire.connection import Connection
 from simulator.wire.static_key import StaticKey
@@ -71,6 +72,7 @@ class World:
         self.store = Store(data / "simulator.db")
         self.static_key = StaticKey(self.store)
         self.faults = Faults()
+        self.recorder = Recorder(data / "trace")
         self.people = People(self.store)
         self.properties = Properties(self.store)
         self.switches = Switches(self.properties)
@@ -277,8 +279,10 @@ class World:
             self._serial,
             identity=self.static_key.identity,
             after_commit=self.store.after_commit,
+            trace=self.recorder.socket(),
         )
         await connection.serve()
 
     def close(self) -> None:
+        self.recorder.close()
         self.store.close()

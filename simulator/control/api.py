@@ -36,6 +36,7 @@ from simulator.control.group_routes import GroupRoutes
 from simulator.control.phone_routes import PhoneRoutes
 from simulator.control.requests import ProblemError, body_of, field, number_in, optional, problem
 from simulator.control.rule_routes import RuleRoutes
+from simulator.control.trace_routes import TraceRoutes
 from simulator.faults import FaultError
 from simulator.phones.pairing import ScanError
 from simulator.phones.scan_demands import DemandError
@@ -241,7 +242,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
     endpoint = Callable[[Request], Awaitable[JSONResponse]]
     contacts, groups, phones = ContactRoutes(world), GroupRoutes(world), PhoneRoutes(world)
     rules = RuleRoutes(world)
-    answers = AnswerRoutes(world)
+    answers, traces = AnswerRoutes(world), TraceRoutes(world)
     routes: list[tuple[str, endpoint, list[str]]] = [
         ("/", control.root, ["GET"]),
         ("/rotate", control.rotate, ["POST"]),
@@ -279,6 +280,8 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/media/{id}", control.media, ["POST"]),
         ("/answers", answers.answers, ["GET", "POST"]),
         ("/unanswered", answers.unanswered, ["GET", "DELETE"]),
+        ("/accounts/{number}/trace", traces.trace, ["GET", "POST", "DELETE"]),
+        ("/trace", traces.trace, ["GET", "POST", "DELETE"]),
         ("/faults", control.faults, ["GET", "POST", "DELETE"]),
     ]
     return Starlette(

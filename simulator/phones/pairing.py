@@ -206,6 +206,7 @@ class Pairing:
             _query_id(), companion, signed, asyncio.get_running_loop().create_future()
         )
         self._pending[connection] = pending
+        connection.trace.identified(pending.companion.key)
         connection.push(
             Node(
                 "iq",

@@ -145,6 +145,44 @@ def unanswered(
 
 
 @app.command()
+def trace(
+    number: Annotated[
+        str | None, typer.Argument(metavar="NUMBER", help="The account; all without it.")
+    ] = None,
+    begin: Annotated[
+        bool | None, typer.Option("--start/--stop", help="Record, or record no more.")
+    ] = None,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Record the shape of the accounts' traffic; without an option say what is recorded.
+
+    The files hold no text, name, number, key or token.
+    """
+    from gateway.cli.api_client import segment
+
+    path = "/trace" if number is None else f"/accounts/{segment(number)}/trace"
+    with _control(directory(data)) as control:
+        match begin:
+            case None:
+                answer = control.get(path)
+            case True:
+                answer = control.post(path)
+            case False:
+                answer = control.delete(path)
+    if as_json:
+        output.plain(answer)
+        return
+    if number is None:
+        sentence = "All accounts are recorded." if answer["tracing"] else "Not all are recorded."
+    else:
+        sentence = f"{number} is {'' if answer['tracing'] else 'not '}recorded."
+    output.console().print(sentence)
+    rows = [list(each.values()) for each in answer["files"]]
+    output.table(("file", "lines", "dropped", "error"), rows, "No file is written now.")
+
+
+@app.command()
 def rules(
     words: Annotated[
         list[str] | None,

@@ -233,6 +233,9 @@ def test_a_simulator_that_has_nothing_to_do(own_gateway: Gateway, tmp_path: Path
             change = start(own_gateway.data, "simulate", "version", *changes, "--json", key=None)
             version = json.loads(change.communicate(timeout=60)[0])
             assert (version["current"], version["ends"]) == ("2.3000.5", 4e9)
+            for word, on in (("--start", True), ("--stop", False)):
+                shown = start(own_gateway.data, "simulate", "trace", TO, word, "--json", key=None)
+                assert json.loads(shown.communicate(timeout=60)[0]) == {"tracing": on, "files": []}
             for words, on in (((TO, "unknown_tags=on"), True), ((TO,), True), ((), False)):
                 shown = start(own_gateway.data, *rules, *words, "--json", key=None)
                 assert json.loads(shown.communicate(timeout=60)[0])["unknown_tags"] is on
