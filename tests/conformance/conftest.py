@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conformance import catalogue
 from tests.conformance.processes import KINDS, Client, Simulator, absent
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
         yield started
     finally:
         started.kill()
+    catalogue.hold(started.directory / "trace")
 
 
 @pytest.fixture(scope="session")

@@ -189,6 +189,7 @@ class Simulator:
         self._ports = tuple(str(httpx.URL(ready[name]).port) for name in ("ws_url", "control_url"))
         self.http = httpx.Client(base_url=ready["control_url"], timeout=30.0, verify=NO_AUTHORITIES)
         self.media_authority: str = self.http.get("/").json()["media_authority"]
+        self.http.post("/trace").raise_for_status()
         answers.CHECK.watch(ready["control_url"])
 
     def answered(self) -> None:

@@ -42,7 +42,7 @@ def phone(
     """Make a phone with WhatsApp on it."""
     from gateway.cli.api_client import segment
 
-    with _control(directory(data)) as control:
+    with control_port(directory(data)) as control:
         answer = control.post("/phones", {"number": number})
         if linking is not None:
             answer = control.post(f"/phones/{segment(number)}", {"linking": linking})
@@ -61,7 +61,7 @@ def scan(
     from gateway.cli.api_client import Api, segment
 
     place = directory(data)
-    with Api(place, key) as api, _control(place) as control:
+    with Api(place, key) as api, control_port(place) as control:
         control.post("/phones", {"number": number})
         code = _code(api, connection)
         answer = control.post(f"/phones/{segment(number)}/scan", {"qr": code})
@@ -80,7 +80,7 @@ def link_code(
     """Type a connection's pairing code on the phone of that number."""
     from gateway.cli.api_client import segment
 
-    with _control(directory(data)) as control:
+    with control_port(directory(data)) as control:
         answer = control.post(f"/phones/{segment(number)}/link-code", {"code": code})
     _tell(answer, f"{number} linked who shows this code.", as_json=as_json)
 
@@ -96,7 +96,7 @@ def say(
     """Say something as a contact."""
     from gateway.cli.api_client import segment
 
-    with _control(directory(data)) as control:
+    with control_port(directory(data)) as control:
         answer = control.post(f"/contacts/{segment(number)}/say", {"to": to, "text": text})
     _tell(answer, f"{number} said it to {to}.", as_json=as_json)
 
@@ -106,7 +106,7 @@ def inbox(number: Number, data: Data = DATA, as_json: Json = False) -> None:
     """Show what arrived at a contact."""
     from gateway.cli.api_client import segment
 
-    with _control(directory(data)) as control:
+    with control_port(directory(data)) as control:
         answer = control.get(f"/contacts/{segment(number)}/inbox")
     if not as_json:
         answer["items"] = [{**one, "at": output.moment(one["at"])} for one in answer["items"]]
@@ -124,7 +124,7 @@ def unanswered(
 ) -> None:
     """Show what linked devices did not answer: in time, or not yet."""
     query = {} if number is None else {"account": number}
-    with _control(directory(data)) as control:
+    with control_port(directory(data)) as control:
         answer = control.get("/unanswered", query)
     if as_json:
         output.plain(answer)
@@ -142,44 +142,6 @@ def unanswered(
     columns = ("account", "device", "kind", "id", "state", "seconds", "wrong")
     empty = "Every stanza that arrived was answered."
     output.show({"items": items}, columns, as_json=False, empty=empty)
-
-
-@app.command()
-def trace(
-    number: Annotated[
-        str | None, typer.Argument(metavar="NUMBER", help="The account; all without it.")
-    ] = None,
-    begin: Annotated[
-        bool | None, typer.Option("--start/--stop", help="Record, or record no more.")
-    ] = None,
-    data: Data = DATA,
-    as_json: Json = False,
-) -> None:
-    """Record the shape of the accounts' traffic; without an option say what is recorded.
-
-    The files hold no text, name, number, key or token.
-    """
-    from gateway.cli.api_client import segment
-
-    path = "/trace" if number is None else f"/accounts/{segment(number)}/trace"
-    with _control(directory(data)) as control:
-        match begin:
-            case None:
-                answer = control.get(path)
-            case True:
-                answer = control.post(path)
-            case False:
-                answer = control.delete(path)
-    if as_json:
-        output.plain(answer)
-        return
-    if number is None:
-        sentence = "All accounts are recorded." if answer["tracing"] else "Not all are recorded."
-    else:
-        sentence = f"{number} is {'' if answer['tracing'] else 'not '}recorded."
-    output.console().print(sentence)
-    rows = [list(each.values()) for each in answer["files"]]
-    output.table(("file", "lines", "dropped", "error"), rows, "No file is written now.")
 
 
 @app.command()
@@ -201,7 +163,7 @@ def rules(
     number = given.pop(0) if given and "=" not in given[0] else None
     path = "/rules" if number is None else f"/accounts/{segment(number)}/rules"
     switched = dict(map(_switch, given))
-    with _control(directory(data)) as control:
+    with control_port(directory(data)) as control:
         answer = control.post(path, switched) if switched else control.get(path)
     if as_json:
         output.plain(answer)
@@ -220,7 +182,7 @@ def standing(
     """Change how an account stands with WhatsApp: the logins of one that is not good are refused."""
     from gateway.cli.api_client import segment
 
-    with _control(directory(data)) as control:
+    with control_port(directory(data)) as control:
         answer = control.post(f"/accounts/{segment(number)}", {"standing": word})
     _tell(
         answer,
@@ -243,7 +205,7 @@ def version(
 ) -> None:
     """Show or change the versions of WhatsApp Web that the simulator accepts."""
     changes = dict(map(_version_change, words or ()))
-    with _control(directory(data)) as control:
+    with control_port(directory(data)) as control:
         answer = control.post("/version", changes) if changes else control.get("/version")
     if as_json:
         output.plain(answer)
@@ -272,7 +234,7 @@ def _switch(word: str) -> tuple[str, bool | None]:
     return name, _SWITCH[state]
 
 
-def _control(data: Path) -> Caller:
+def control_port(data: Path) -> Caller:
     from gateway.cli.api_client import Caller
     from supervision.keeper.manifest import Plan
 

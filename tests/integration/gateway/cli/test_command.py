@@ -204,6 +204,42 @@ async def be_open(connection: str, gateway: Gateway) -> None:
     await redis.aclose()
 
 
+def test_a_trace_is_compared_with_what_the_simulator_sends(tmp_path: Path) -> None:
+    def compared(file: Path, *options: str) -> str:
+        ran = subprocess.run(
+            [sys.executable, "-m", "gateway.cli", "simulate", "compare", str(file), *options],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        return ran.stderr if ran.returncode else ran.stdout
+
+    trace = tmp_path / "trace.jsonl"
+    lines: list[dict[str, object]] = [
+        {"trace": 1, "by": "native", "began": "2026-11-28", "part": 1},
+        {"at": 1, "dir": "in", "tag": "novelty", "attrs": {"id": "#1"}},
+        {"at": 2, "dir": "out", "tag": "message", "attrs": {"id": "#2", "type": "text", "x": "1"}},
+        {"at": 99, "event": "end", "cause": ["network"]},
+    ]
+    trace.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    report = json.loads(compared(trace, "--json"))
+    assert [one["kind"] for one in report["never_sent"]] == ["novelty"]
+    assert [(one["kind"], one["what"]) for one in report["never_seen"]] == [("message text", "x")]
+    assert [(one["dir"], one["id"]) for one in report["unanswered"]] == [("out", "#2")]
+    shown = compared(trace)
+    for words in ("never sent: 1", "never saw: 1", "Nobody answered: 1", "novelty", "97"):
+        assert words in shown
+    trace.write_text("".join(json.dumps(line) + "\n" for line in lines[:1]))
+    assert compared(trace).count("nothing") == 3
+    trace.write_text("nothing of the kind")
+    assert compared(trace).startswith(f"Line 1 of {trace} is no JSON")
+    trace.write_text("")
+    assert "is empty: nothing was recorded" in compared(trace)
+    assert compared(tmp_path / "missing") == f"There is no file {tmp_path / 'missing'}.\n"
+
+
 def test_a_simulator_that_has_nothing_to_do(own_gateway: Gateway, tmp_path: Path) -> None:
     """A connection that is open already is not waited for."""
     command = ("-m", "simulator", "--port", "0", "--control-port", "0", "--data")
