@@ -25,6 +25,7 @@ from simulator.phones.history import History
 from simulator.phones.pairing import Pairing
 from simulator.phones.passkey_pairing import PasskeyPairing
 from simulator.phones.scan_demands import ScanDemands
+from simulator.server.calls import Calls
 from simulator.server.companions import Companions
 from simulator.server.delivery.offline_queue import OfflineQueue
 from simulator.server.delivery.switchboard import Switchboard
@@ -253,6 +254,7 @@ class World:
             unanswered=self.unanswered,
             switchboard=self.switchboard,
         )
+        self.calls = Calls(self.people, self.companions, self.switchboard)
         self.dispatcher = Dispatcher(
             store=self.store,
             companions=self.companions,
@@ -267,6 +269,7 @@ class World:
             messages=self.messages,
             receipts=self.receipts,
             presence=self.presence,
+            calls=self.calls,
         )
         self._serial = 0
 

@@ -31,6 +31,7 @@ from simulator.contacts.devices import NoDeviceError
 from simulator.contacts.message_content import media_in
 from simulator.contacts.people import UnknownNumberError
 from simulator.control.answer_routes import AnswerRoutes
+from simulator.control.call_routes import CallRoutes
 from simulator.control.contact_routes import ContactRoutes
 from simulator.control.group_routes import GroupRoutes
 from simulator.control.phone_routes import PhoneRoutes
@@ -242,7 +243,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
     endpoint = Callable[[Request], Awaitable[JSONResponse]]
     contacts, groups, phones = ContactRoutes(world), GroupRoutes(world), PhoneRoutes(world)
     rules = RuleRoutes(world)
-    answers, traces = AnswerRoutes(world), TraceRoutes(world)
+    answers, traces, calls = AnswerRoutes(world), TraceRoutes(world), CallRoutes(world)
     routes: list[tuple[str, endpoint, list[str]]] = [
         ("/", control.root, ["GET"]),
         ("/rotate", control.rotate, ["POST"]),
@@ -260,6 +261,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/contacts/{number}", contacts.contact, ["GET"]),
         ("/contacts/{number}/say", contacts.say, ["POST"]),
         ("/contacts/{number}/status", contacts.status, ["POST"]),
+        ("/contacts/{number}/call", calls.call, ["GET", "POST", "DELETE"]),
         ("/contacts/{number}/devices", contacts.link, ["POST"]),
         ("/contacts/{number}/devices/{device:int}", contacts.unlink, ["DELETE"]),
         ("/contacts/{number}/reinstall", contacts.reinstall, ["POST"]),

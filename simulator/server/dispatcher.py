@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from simulator.phones.code_pairing import Linking
     from simulator.phones.pairing import Pairing
     from simulator.phones.passkey_pairing import PasskeyPairing
+    from simulator.server.calls import Calls
     from simulator.server.companions import Companions
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.delivery.unanswered import Unanswered
@@ -48,6 +49,7 @@ class Dispatcher:
         messages: Messages,
         receipts: Receipts,
         presence: Presence,
+        calls: Calls,
     ) -> None:
         self._store = store
         self._companions = companions
@@ -62,6 +64,7 @@ class Dispatcher:
         self._messages = messages
         self._receipts = receipts
         self._presence = presence
+        self._calls = calls
         self._arrived: list[tuple[Connection, Any]] = []
 
     def entered(self, connection: Connection, payload: Any) -> None:
@@ -142,8 +145,10 @@ class Dispatcher:
                 self._receipts.acked(connection, companion, stanza)
             case "presence" | "chatstate":
                 self._presence.accept(companion, stanza)
+            case "call":
+                self._calls.accept(connection, companion, stanza)
             case _:
-                # ib, call …: nothing that the server answers
+                # ib …: nothing that the server answers
                 pass
 
     def _asked_before_login(self, connection: Connection, query: Any) -> None:

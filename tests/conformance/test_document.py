@@ -18,6 +18,7 @@ SCENARIOS = (
     "groups",
     "history",
     "answers",
+    "calls",
 )
 DOCUMENT = ROOT / "docs" / "conformance.md"
 

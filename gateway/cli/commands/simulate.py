@@ -102,6 +102,32 @@ def say(
 
 
 @app.command()
+def call(
+    number: Number,
+    to: Annotated[str, typer.Argument(metavar="TO", help="The account's phone number.")],
+    video: Annotated[bool, typer.Option("--video", help="A video call.")] = False,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Call an account as a contact."""
+    from gateway.cli.api_client import segment
+
+    with control_port(directory(data)) as control:
+        answer = control.post(f"/contacts/{segment(number)}/call", {"to": to, "video": video})
+    _tell(answer, f"{number} calls {to}.", as_json=as_json)
+
+
+@app.command("hang-up")
+def hang_up(number: Number, data: Data = DATA, as_json: Json = False) -> None:
+    """End the calls of a contact that nobody declined."""
+    from gateway.cli.api_client import segment
+
+    with control_port(directory(data)) as control:
+        answer = control.delete(f"/contacts/{segment(number)}/call")
+    _tell(answer, f"{number} hung up: {len(answer['ended'])} calls ended.", as_json=as_json)
+
+
+@app.command()
 def inbox(number: Number, data: Data = DATA, as_json: Json = False) -> None:
     """Show what arrived at a contact."""
     from gateway.cli.api_client import segment

@@ -22,6 +22,8 @@ _RECEIPTS: Final = {"1": "delivered", "4": "read"}
 
 # what came and what was sent, by id
 _seen: Final[dict[str, Any]] = {}
+# who calls, by the call's id
+_calls: Final[dict[str, Any]] = {}
 
 
 def named(jid: Any) -> str:
@@ -31,6 +33,8 @@ def named(jid: Any) -> str:
 def told(client: Any) -> None:
     """Prints the library's events in the words that all clients use."""
     from neonize.events import (
+        CallOfferEv,
+        CallTerminateEv,
         ChatPresenceEv,
         ConnectedEv,
         DisconnectedEv,
@@ -116,6 +120,15 @@ def told(client: Any) -> None:
             state=neonize_kinds.typing_state(event),
         )
     )
+    def on_call(_: Any, offer: Any) -> None:
+        meta = offer.basicCallMeta
+        _calls[meta.callID] = getattr(meta, "from")
+        child.emit("call", id=meta.callID)
+
+    client.event(CallOfferEv)(on_call)
+    client.event(CallTerminateEv)(
+        lambda _, event: child.emit("call_ended", id=event.basicCallMeta.callID, why=event.reason)
+    )
     client.event(MessageEv)(on_message)
     client.event(ReceiptEv)(on_receipt)
     client.event(UndecryptableMessageEv)(
@@ -163,6 +176,8 @@ def obey(client: Any, command: dict[str, Any]) -> None:
     elif command["do"] == "hold":
         child.held.set()
         child.emit("held")
+    elif command["do"] == "reject":
+        client.reject_call(_calls[command["id"]], command["id"])
     elif command["do"] == "check":
         found = client.is_on_whatsapp(command["number"])
         child.emit("checked", registered=[one.IsIn for one in found])

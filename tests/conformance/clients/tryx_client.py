@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 else:
     import child  # by its place beside this program: `tests` is not a name to rely on
 
+# calls, by id
+_calls: dict[str, Any] = {}
+
 VERSION = (2, 3000, 1_050_000_000)
 
 
@@ -45,6 +48,7 @@ async def store(path: Path) -> Any:
 def told(app: Any) -> None:
     """Prints the library's events in the words that all clients use."""
     from tryx import events
+    from tryx.client import IncomingCallEvent
 
     def on(kind: Any, name: str) -> None:
         async def handle(_: Any, __: Any) -> None:
@@ -80,6 +84,11 @@ def told(app: Any) -> None:
             from_me=source.is_from_me,
         )
 
+    @app.on(IncomingCallEvent)
+    async def on_call(_: Any, event: Any) -> None:
+        _calls[event.call_id] = event
+        child.emit("call", id=event.call_id)
+
     @app.on(events.EvUndecryptableMessage)
     async def on_undecryptable(_: Any, event: Any) -> None:
         child.emit("undecryptable", id=event.info.id)
@@ -100,6 +109,8 @@ async def obey(client: Any, command: dict[str, Any]) -> None:
     elif command["do"] == "hold":
         child.held.set()
         child.emit("held")
+    elif command["do"] == "reject":
+        await _calls[command["id"]].reject()
     elif command["do"] == "check":
         found = await client.contact.is_on_whatsapp([JID(command["number"], "s.whatsapp.net")])
         child.emit("checked", registered=[one.is_registered for one in found])
