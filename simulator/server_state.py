@@ -24,6 +24,7 @@ from simulator.phones.code_pairing import Linking
 from simulator.phones.history import History
 from simulator.phones.pairing import Pairing
 from simulator.phones.passkey_pairing import PasskeyPairing
+from simulator.phones.placeholder_resend import PlaceholderResend
 from simulator.phones.scan_demands import ScanDemands
 from simulator.server.calls import Calls
 from simulator.server.companions import Companions
@@ -141,6 +142,7 @@ class World:
             sent=self.sent,
             sealed_content=self.sealed_content,
             switchboard=self.switchboard,
+            asked_of_phone=lambda *asked: self.placeholder_resend.answer(*asked),  # noqa: PLW0108 - made below
         )
         self.group_messages = GroupMessages(
             people=self.people,
@@ -174,6 +176,13 @@ class World:
             group_speech=self.group_speech,
             prekeys=self.prekeys,
             switchboard=self.switchboard,
+        )
+        self.placeholder_resend = PlaceholderResend(
+            store=self.store,
+            people=self.people,
+            groups=self.groups,
+            properties=self.properties,
+            speech=self.speech,
         )
         self.composer = Composer(
             store=self.store,

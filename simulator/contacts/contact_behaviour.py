@@ -92,11 +92,14 @@ class Speech:
         *,
         device: int = PHONE,
         addressing: str | None = None,
+        placeholder: dict[str, str] | None = None,
     ) -> str:
         """Sends a message to every companion of `to` and, as a copy, to the speaker's own.
 
         `message` makes it of the speaker and of the server part that people have in it.
-        `addressing` (pn, lid) is the chat's as a rule: the contact's. Returns the message id.
+        `addressing` (pn, lid) is the chat's as a rule: the contact's. With a `placeholder` the
+        recipient's companions get `<unavailable>` with these attributes in place of the ciphertext;
+        not in groups. Returns the message id.
         Raises NoDeviceError when the simulator plays no such device of the speaker's, and
         NoCompanionError when neither side has a linked device: between two phones that are both
         played here there is nothing to simulate.
@@ -118,7 +121,12 @@ class Speech:
             raise NoCompanionError
         message_id = self._sent.add(number, device, to, content, server)
         spoken = _Spoken(sender, recipient, message_id, content, server)
-        for companion in (*devices, *own):
+        for companion in devices:
+            if placeholder is None:
+                self._write(speaker, companion, spoken)
+            else:
+                self._withhold(speaker, companion, spoken, placeholder)
+        for companion in own:
             self._write(speaker, companion, spoken)
         if own and to != number:
             self._contacts.hear(sender, recipient, message_id, content, server)
@@ -231,4 +239,23 @@ class Speech:
             stanza.attrs["category"] = "peer"
             for name in ("recipient", "peer_recipient_lid"):
                 del stanza.attrs[name]
+        self._switchboard.deliver(companion.key, stanza)
+
+    def _withhold(
+        self,
+        speaker: Endpoint,
+        companion: Companion,
+        spoken: _Spoken,
+        placeholder: dict[str, str],
+    ) -> None:
+        """The message without its ciphertext, which a retry receipt still asks for."""
+        stanza = stanzas.message(
+            spoken.sender,
+            speaker.device,
+            spoken.id,
+            [Node("unavailable", placeholder)],
+            server=spoken.server,
+            now=time.time(),
+        )
+        stanza.attrs.update(message_content.attributes(spoken.content))
         self._switchboard.deliver(companion.key, stanza)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MEDIA: Final = ("image", "video", "audio", "document", "sticker")
 _REVOKE: Final = 0
 _EDIT: Final = 14
+_SECRET_EDIT: Final = 2
 _WRAPPERS: Final = (
     "ephemeral_message",
     "view_once_message",
@@ -73,6 +74,15 @@ def edit(target: Target, said: str, *, wrapped: bool) -> Any:
     inner.protocol_message.timestamp_ms = int(time.time() * 1000)
     inner.protocol_message.edited_message.conversation = said
     _fill(inner.protocol_message.key, target)
+    return message
+
+
+def encrypted_edit(target: Target, payload: bytes, iv: bytes) -> Any:
+    """An edit that is sealed under the secret of its target."""
+    message = Message()
+    part = message.secret_encrypted_message
+    part.secret_enc_type, part.enc_payload, part.enc_iv = _SECRET_EDIT, payload, iv
+    _fill(part.target_message_key, target)
     return message
 
 
@@ -165,6 +175,8 @@ def attributes(message: Any) -> dict[str, str]:
         attrs["type"] = "poll"
     elif media_type(message):
         attrs["type"] = "media"
+    elif message.HasField("secret_encrypted_message"):
+        attrs["edit"] = "1"
     elif message.HasField("protocol_message"):
         part = message.protocol_message
         if part.type == _EDIT:
@@ -203,7 +215,9 @@ def media_type(message: Any) -> str:
 
 def is_for_companions(message: Any) -> bool:
     """Whether it is what an account's phone tells its companions and no other."""
-    return bool(message.protocol_message.HasField("history_sync_notification"))
+    part = message.protocol_message
+    names = ("history_sync_notification", "peer_data_operation_request_response_message")
+    return any(part.HasField(name) for name in names)
 
 
 def unwrapped(message: Any) -> Any:
@@ -282,6 +296,9 @@ def _described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
             None,
             {"target": _target(message.poll_update_message.poll_creation_message_key)},
         )
+    if message.secret_encrypted_message.secret_enc_type == _SECRET_EDIT:
+        target = _target(message.secret_encrypted_message.target_message_key)
+        return "edit", None, {"target": target, "to": None}
     if message.HasField("protocol_message"):
         return _protocol(message.protocol_message)
     return (None if _bare(message) else "unknown"), None, {}

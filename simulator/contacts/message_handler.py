@@ -16,6 +16,8 @@ from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import PreKeySignalMessage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simulator.contacts.inbox import Inbox
     from simulator.contacts.people import People, Person
     from simulator.contacts.sealed_content import SealedContent
@@ -45,8 +47,11 @@ class Contacts:
         sent: SentMessages,
         sealed_content: SealedContent,
         switchboard: Switchboard,
+        asked_of_phone: Callable[[Companion, str, Any], None],
     ) -> None:
+        """`asked_of_phone` is handed what companions write to their own account's devices."""
         self._store = store
+        self._asked_of_phone = asked_of_phone
         self._people = people
         self._endpoints = endpoints
         self._companions = companions
@@ -93,6 +98,7 @@ class Contacts:
             self._ask_again(endpoint, sender, message_id, chat=chat, server=server, code=code)
             return
         if own_copy:
+            self._asked_of_phone(sender, message_id, message)
             # The account's own phone sees what its companions sent only inside one of these.
             message = message.device_sent_message.message
         what, text, fields = message_content.described(message)

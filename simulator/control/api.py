@@ -145,6 +145,7 @@ class Control:
                     for kind in ("xx", "ik", "xxfallback")
                 },
                 "retries": world.store.counted(number, "retries"),
+                "placeholder_resends": world.store.counted(number, "placeholder_resends"),
                 "version": devices[-1]["version"] if devices else "",
                 "devices": devices,
             }

@@ -12,6 +12,7 @@ from simulator.contacts.contact_behaviour import NoCompanionError
 from simulator.contacts.inbox import Page
 from simulator.contacts.people import ADDRESSINGS, RECEIPTS
 from simulator.control.requests import ProblemError, body_of, field, number_in, optional
+from simulator.phones.placeholder_resend import UNAVAILABLE
 from simulator.server.groups.group import is_group
 from simulator.wire.protocol import LID_SERVER
 
@@ -75,6 +76,12 @@ class ContactRoutes:
         device = optional(body, "device", 0)
         addressing = _addressing(body["addressing"]) if "addressing" in body else None
         to = self._chat(field(body, "to", str))
+        placeholder = None
+        if "unavailable" in body:
+            placeholder = UNAVAILABLE.get(field(body, "unavailable", str))
+            if placeholder is None or is_group(to):
+                kinds = ", ".join(UNAVAILABLE)
+                raise ProblemError(400, "bad_unavailable", f"to an account, and one of {kinds}")
         bodies = [body]
         if "count" in body:
             text = text_of_request(body)
@@ -89,7 +96,12 @@ class ContactRoutes:
                 with self._world.store.transaction():
                     ids += [
                         self._world.speech.speak(
-                            number, to, message(one), device=device, addressing=addressing
+                            number,
+                            to,
+                            message(one),
+                            device=device,
+                            addressing=addressing,
+                            placeholder=placeholder,
                         )
                         for one in bodies[start : start + _TURN]
                     ]

@@ -23,13 +23,23 @@ class PhoneRoutes:
         self._world = world
 
     async def phone(self, request: Request) -> JSONResponse:
-        """The account's phone; POST changes what it demands of clients that it scans."""
+        """The account's phone; POST changes what it demands of clients, and what it resends."""
         world, number = self._world, self._number(request)
         if request.method == "POST":
-            world.scan_demands.change(number, field(await body_of(request), "linking", str))
-        lid = world.people.named(number).lid
+            body = await body_of(request)
+            if not body.keys() & {"linking", "resends"}:
+                raise ProblemError(400, "missing_field", "linking or resends is needed")
+            resends = optional(body, "resends", world.placeholder_resend.resends(number))
+            if "linking" in body:
+                world.scan_demands.change(number, field(body, "linking", str))
+            world.placeholder_resend.change(number, resends=resends)
         return JSONResponse(
-            {"number": number, "lid": lid, "linking": world.scan_demands.of(number)}
+            {
+                "number": number,
+                "lid": world.people.named(number).lid,
+                "linking": world.scan_demands.of(number),
+                "resends": world.placeholder_resend.resends(number),
+            }
         )
 
     async def passkey(self, request: Request) -> JSONResponse:

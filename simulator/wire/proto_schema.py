@@ -118,6 +118,15 @@ _LACKING: Final[_Fields] = {
         ("view_once_message_v2", 55, ".FutureProofMessage"),
         ("poll_creation_message_v2", 60, ".PollCreationMessage"),
         ("poll_creation_message_v3", 64, ".PollCreationMessage"),
+        ("secret_encrypted_message", 82, ".SecretEncryptedMessage"),
+    ],
+    "ProtocolMessage": [
+        ("peer_data_operation_request_message", 16, ".PeerDataOperationRequestMessage"),
+        (
+            "peer_data_operation_request_response_message",
+            17,
+            ".PeerDataOperationRequestResponseMessage",
+        ),
     ],
     "ImageMessage": [_QUOTING],
     "VideoMessage": [("gif_playback", 8, _BOOL), _QUOTING],
@@ -149,6 +158,26 @@ _ADDED: Final[_Fields] = {
         ("context_info", 5, ".ContextInfo"),
     ],
     "PollEncValue": [("enc_payload", 1, _BYTES), ("enc_iv", 2, _BYTES)],
+    "SecretEncryptedMessage": [
+        ("target_message_key", 1, ".MessageKey"),
+        ("enc_payload", 2, _BYTES),
+        ("enc_iv", 3, _BYTES),
+        ("secret_enc_type", 4, _UINT32),
+    ],
+    "PlaceholderMessageResendRequest": [("message_key", 1, ".MessageKey")],
+    "PeerDataOperationRequestMessage": [
+        ("peer_data_operation_request_type", 1, _UINT32),
+        ("placeholder_message_resend_request", 5, [".PlaceholderMessageResendRequest"]),
+    ],
+    "PlaceholderMessageResendResponse": [("web_message_info_bytes", 1, _BYTES)],
+    "PeerDataOperationResult": [
+        ("placeholder_message_resend_response", 4, ".PlaceholderMessageResendResponse"),
+    ],
+    "PeerDataOperationRequestResponseMessage": [
+        ("peer_data_operation_request_type", 1, _UINT32),
+        ("stanza_id", 2, _TEXT),
+        ("peer_data_operation_result", 3, [".PeerDataOperationResult"]),
+    ],
     "PollUpdateMessage": [
         ("poll_creation_message_key", 1, ".MessageKey"),
         ("vote", 2, ".PollEncValue"),
@@ -210,6 +239,7 @@ CertificateDetails: Final = _message_class("CertificateDetails")
 CertChain: Final = _message_class("CertChain")
 ADVKeyIndexList: Final = _message_class("ADVKeyIndexList")
 HistorySync: Final = _message_class("HistorySync")
+WebMessageInfo: Final = _message_class("WebMessageInfo")
 MediaRetryNotification: Final = _message_class("MediaRetryNotification")
 ServerErrorReceipt: Final = _message_class("ServerErrorReceipt")
 PollVoteMessage: Final = _message_class("PollVoteMessage")

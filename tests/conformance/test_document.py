@@ -19,6 +19,7 @@ SCENARIOS = (
     "history",
     "answers",
     "calls",
+    "placeholders",
 )
 DOCUMENT = ROOT / "docs" / "conformance.md"
 

@@ -36,6 +36,12 @@ def phone(
             metavar="plain|refresh|passkey", help="What it demands of a client that it scans."
         ),
     ] = None,
+    resends: Annotated[
+        bool | None,
+        typer.Option(
+            "--resends/--no-resends", help="Whether it has messages that its devices ask it for."
+        ),
+    ] = None,
     data: Data = DATA,
     as_json: Json = False,
 ) -> None:
@@ -44,8 +50,10 @@ def phone(
 
     with control_port(directory(data)) as control:
         answer = control.post("/phones", {"number": number})
-        if linking is not None:
-            answer = control.post(f"/phones/{segment(number)}", {"linking": linking})
+        changes = {"linking": linking, "resends": resends}
+        changes = {name: value for name, value in changes.items() if value is not None}
+        if changes:
+            answer = control.post(f"/phones/{segment(number)}", changes)
     _tell(answer, f"{number} has WhatsApp.", as_json=as_json)
 
 
@@ -90,15 +98,51 @@ def say(
     number: Number,
     to: Annotated[str, typer.Argument(metavar="TO", help="The account's phone number.")],
     text: Annotated[str, typer.Argument(metavar="TEXT")],
+    secret: Annotated[
+        bool, typer.Option("--secret", help="With a secret, under which `edit` can change it.")
+    ] = False,
+    unavailable: Annotated[
+        str | None,
+        typer.Option(
+            metavar="plain|view_once|hosted",
+            help="Without its ciphertext, which the account's phone resends.",
+        ),
+    ] = None,
     data: Data = DATA,
     as_json: Json = False,
 ) -> None:
     """Say something as a contact."""
     from gateway.cli.api_client import segment
 
+    body: dict[str, Any] = {"to": to, "text": text}
+    if secret:
+        body["secret"] = True
+    if unavailable is not None:
+        body["unavailable"] = unavailable
     with control_port(directory(data)) as control:
-        answer = control.post(f"/contacts/{segment(number)}/say", {"to": to, "text": text})
+        answer = control.post(f"/contacts/{segment(number)}/say", body)
     _tell(answer, f"{number} said it to {to}.", as_json=as_json)
+
+
+@app.command()
+def edit(
+    number: Number,
+    to: Annotated[str, typer.Argument(metavar="TO", help="The account's phone number.")],
+    target: Annotated[str, typer.Argument(metavar="ID", help="The message that is changed.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT")],
+    encrypted: Annotated[
+        bool, typer.Option("--encrypted", help="Under the secret of the message.")
+    ] = False,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Change what a contact said; `say --json` shows its id."""
+    from gateway.cli.api_client import segment
+
+    body = {"to": to, "type": "edit", "target": target, "text": text, "encrypted": encrypted}
+    with control_port(directory(data)) as control:
+        answer = control.post(f"/contacts/{segment(number)}/say", body)
+    _tell(answer, f"{number} changed it.", as_json=as_json)
 
 
 @app.command()

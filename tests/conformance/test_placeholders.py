@@ -1,0 +1,53 @@
+"""Messages without a ciphertext, which the phone has, and edits that are sealed in the message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conformance.processes import until
+from tests.conformance.test_answers import goes_on
+
+if TYPE_CHECKING:
+    from tests.conformance.processes import Client, Simulator
+
+
+def resent(simulator: Simulator, client: Client) -> int:
+    return int(simulator.account(client.number)["placeholder_resends"])
+
+
+@pytest.mark.differs(native="D12", whatsmeow="D12")
+@pytest.mark.parametrize("mode", ["pn", "lid"])
+def test_gets_from_its_phone_what_came_without_a_ciphertext(
+    simulator: Simulator, kind: str, client: Client, friend: str, mode: str
+) -> None:
+    before = resent(simulator, client)
+    text = f"from an ad {friend}"
+    more = {"addressing": mode, "unavailable": "plain"}
+    message_id = simulator.say(friend, client.number, text, **more)
+    if kind in ("native", "whatsmeow"):
+        goes_on(simulator, client, friend)
+        return
+    client.wait("undecryptable", id=message_id)
+    client.wait("message", id=message_id, text=text)
+    assert resent(simulator, client) == before + 1
+    goes_on(simulator, client, friend)
+
+
+def test_lives_with_a_phone_that_has_nothing(
+    simulator: Simulator, client: Client, friend: str
+) -> None:
+    simulator.post(f"/phones/{client.number}", resends=False)
+    simulator.say(friend, client.number, f"lost {friend}", unavailable="plain")
+    goes_on(simulator, client, friend)
+    simulator.post(f"/phones/{client.number}", resends=True)
+
+
+def test_answers_an_edit_that_is_sealed(simulator: Simulator, client: Client, friend: str) -> None:
+    message_id = simulator.say(friend, client.number, f"frist {friend}", secret=True)
+    client.wait("message", text=f"frist {friend}")
+    body = {"type": "edit", "target": message_id, "encrypted": True}
+    simulator.say(friend, client.number, f"first {friend}", **body)
+    until(lambda: simulator.account(client.number)["unacknowledged"] == 0)
+    goes_on(simulator, client, friend)
