@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_EVENTS: Final = frozenset({"login", "end", "gap"})
+_EVENTS: Final = ("login", "end", "gap")
 _LONGEST: Final = 1 << 20
 """Characters of a line; a stanza of a thousand parts has fewer."""
 
@@ -53,26 +53,26 @@ def _read(path: Path) -> Iterator[dict[str, Any]]:
 def _line(text: str, where: str, *, first: bool) -> dict[str, Any]:
     try:
         line = json.loads(text)
+        right = isinstance(line, dict) and ("trace" in line or not first) and _is_known(line)
     except (ValueError, RecursionError) as error:
         raise TraceError(f"{where} is no JSON: this is no trace, or a part of one.") from error
-    if not isinstance(line, dict) or (first and "trace" not in line):
-        raise TraceError(f"{where} is none of a trace.")
-    if "trace" in line:
-        if line["trace"] != FORMAT:
-            raise TraceError(f"{where} has format {line['trace']!r}; format {FORMAT} is known.")
-        right = isinstance(line.get("by"), str) and isinstance(line.get("part"), int)
-    elif "event" in line:
-        known = line["event"] in _EVENTS and isinstance(line.get("dropped", 0), int)
-        right = known and _is_time(line.get("at"))
-    else:
-        right = line.get("dir") in ("in", "out") and _is_time(line.get("at")) and _is_node(line)
     if not right:
         raise TraceError(f"{where} is none of a trace.")
-    return line
+    if line.get("trace", FORMAT) != FORMAT:
+        raise TraceError(f"{where} has format {line['trace']}; format {FORMAT} is known.")
+    return dict(line)
 
 
-def _is_time(value: Any) -> bool:
-    return isinstance(value, int | float)
+def _is_known(line: dict[str, Any]) -> bool:
+    """Whether it is a head, an event or a stanza."""
+    if "trace" in line:
+        kinds = {"trace": int, "by": str, "part": int}
+        return all(isinstance(line.get(name), kind) for name, kind in kinds.items())
+    if not isinstance(line.get("at"), int | float):
+        return False
+    if "event" in line:
+        return line["event"] in _EVENTS and isinstance(line.get("dropped", 0), int)
+    return line.get("dir") in ("in", "out") and _is_node(line)
 
 
 def _is_node(node: Any) -> bool:
