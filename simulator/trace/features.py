@@ -99,10 +99,11 @@ def _of_node(node: dict[str, Any], whole: Feature) -> Iterator[Feature]:
 
 def _value(tag: str, name: str, value: str) -> str:
     """What a value means; empty for one that differs from stanza to stanza."""
-    if value in allow_list.SERVERS:
-        return f"@{value}"  # as an address without a user is written, too
-    if address := _ADDRESS.fullmatch(value):
-        return address[1]
+    if name in allow_list.ADDRESSES:
+        if value in allow_list.SERVERS:
+            return f"@{value}"  # as an address without a user is written, too
+        if address := _ADDRESS.fullmatch(value):
+            return address[1]
     listed = (tag, name) in allow_list.VALUES or (allow_list.ANY, name) in allow_list.VALUES
     if _MEASURED.fullmatch(value) is None:
         return value
