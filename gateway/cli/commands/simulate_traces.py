@@ -11,8 +11,10 @@ from typing import Annotated
 import typer
 
 from gateway.cli import output
-from gateway.cli.commands.simulate import app, control_port
+from gateway.cli.commands.simulate import control_port
 from gateway.cli.options import DATA, Data, Json, directory
+
+app = typer.Typer()
 
 _DIFFERENCES = {
     "never_sent": ("The simulator never sent", ("kind", "what", "times", "at")),
