@@ -68,7 +68,9 @@ class World:
     transaction, and answers leave after the commit.
     """
 
-    def __init__(self, data: Path, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(  # noqa: PLR0915 - one statement makes each part
+        self, data: Path, *, answer_seconds: float = ANSWER_SECONDS
+    ) -> None:
         """`answer_seconds`: how long a client has to answer a stanza that it was given."""
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.store = Store(data / "simulator.db")

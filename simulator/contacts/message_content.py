@@ -290,18 +290,23 @@ def _described(message: Any) -> tuple[str | None, str | None, dict[str, Any]]:
                 "selectable": asked.selectable_options_count,
             },
         )
-    if message.HasField("poll_update_message"):
-        return (
-            "vote",
-            None,
-            {"target": _target(message.poll_update_message.poll_creation_message_key)},
-        )
-    if message.secret_encrypted_message.secret_enc_type == _SECRET_EDIT:
-        target = _target(message.secret_encrypted_message.target_message_key)
-        return "edit", None, {"target": target, "to": None}
+    sealed = _sealed(message)
+    if sealed is not None:
+        return sealed
     if message.HasField("protocol_message"):
         return _protocol(message.protocol_message)
     return (None if _bare(message) else "unknown"), None, {}
+
+
+def _sealed(message: Any) -> tuple[str, None, dict[str, Any]] | None:
+    """A vote or an edit that is sealed under the secret of the message that it is about."""
+    if message.HasField("poll_update_message"):
+        key = message.poll_update_message.poll_creation_message_key
+        return "vote", None, {"target": _target(key)}
+    part = message.secret_encrypted_message
+    if part.secret_enc_type == _SECRET_EDIT:
+        return "edit", None, {"target": _target(part.target_message_key), "to": None}
+    return None
 
 
 def _protocol(part: Any) -> tuple[str | None, str | None, dict[str, Any]]:

@@ -50,7 +50,11 @@ class Calls:
     def of(self, caller: str) -> list[dict[str, Any]]:
         """The calls of a contact, oldest first."""
         return [
-            {name: value for name, value in asdict(call).items() if name not in ("caller", "server")}
+            {
+                name: value
+                for name, value in asdict(call).items()
+                if name not in ("caller", "server")
+            }
             for call in self._calls.values()
             if call.caller == caller
         ]
@@ -64,7 +68,11 @@ class Calls:
         content = [Node("audio", {"enc": "opus", "rate": rate}) for rate in _RATES]
         if video:
             content.append(Node("video", {"enc": "vp8", "dec": "vp8", "orientation": "0"}))
-        attrs: dict[str, Any] = {"caller_country_code": "US", "device_class": "2013", "joinable": "1"}
+        attrs: dict[str, Any] = {
+            "caller_country_code": "US",
+            "device_class": "2013",
+            "joinable": "1",
+        }
         if server == LID_SERVER:
             attrs["caller_pn"] = person.address(PN_SERVER)
         else:

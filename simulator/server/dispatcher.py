@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from simulator.phones.pairing import Pairing
     from simulator.phones.passkey_pairing import PasskeyPairing
     from simulator.server.calls import Calls
-    from simulator.server.companions import Companions
+    from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.switchboard import Switchboard
     from simulator.server.delivery.unanswered import Unanswered
     from simulator.server.logins import Logins
@@ -134,6 +134,9 @@ class Dispatcher:
             if stanza.tag == "iq":
                 self._asked_before_login(connection, stanza)
             return
+        self._dispatch_from(companion, connection, stanza)
+
+    def _dispatch_from(self, companion: Companion, connection: Connection, stanza: Any) -> None:
         match stanza.tag:
             case "iq":
                 self._queries.answer(connection, companion, stanza)

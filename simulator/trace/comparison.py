@@ -8,13 +8,14 @@ from simulator.trace.features import Conversation, Feature, features
 from simulator.trace.unanswered_stanzas import Unanswered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Set
+    from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
 
 class Comparison:
     """Collects, line by line, the features of a trace that are not in the catalogue."""
 
-    def __init__(self, known: Set[Feature]) -> None:
+    def __init__(self, known: AbstractSet[Feature]) -> None:
         self._known = known
         self._head: dict[str, Any] = {}
         self._stanzas = 0

@@ -1,7 +1,8 @@
 """`teimoso simulate …`: play the phone and the contacts of the simulated WhatsApp."""
 
-# ruff: noqa: PLC0415
-# Heavy modules wait until their command runs, and typer reads the annotations at runtime.
+# ruff: noqa: PLC0415, PLR0917
+# Heavy modules wait until their command runs; typer reads the annotations at runtime, and calls
+# with keywords.
 
 from __future__ import annotations
 

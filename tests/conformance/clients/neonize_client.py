@@ -120,6 +120,7 @@ def told(client: Any) -> None:
             state=neonize_kinds.typing_state(event),
         )
     )
+
     def on_call(_: Any, offer: Any) -> None:
         meta = offer.basicCallMeta
         _calls[meta.callID] = getattr(meta, "from")
@@ -176,7 +177,13 @@ def obey(client: Any, command: dict[str, Any]) -> None:
     elif command["do"] == "hold":
         child.held.set()
         child.emit("held")
-    elif command["do"] == "reject":
+    else:
+        ask(client, command)
+
+
+def ask(client: Any, command: dict[str, Any]) -> None:
+    """Does what a command says of other people: declines their calls, looks for them."""
+    if command["do"] == "reject":
         client.reject_call(_calls[command["id"]], command["id"])
     elif command["do"] == "check":
         found = client.is_on_whatsapp(command["number"])

@@ -45,6 +45,11 @@ async def store(path: Path) -> Any:
     return SqliteStore(str(path), device)
 
 
+def edited(message: Any) -> str:
+    """The text of an edit; the library opens one that is sealed."""
+    return str(message.protocolMessage.editedMessage.conversation)
+
+
 def told(app: Any) -> None:
     """Prints the library's events in the words that all clients use."""
     from tryx import events
@@ -79,7 +84,7 @@ def told(app: Any) -> None:
         child.emit(
             "message",
             id=info.id,
-            text=event.data.get_text() or "",
+            text=event.data.get_text() or edited(event.data.raw_proto),
             sender=source.sender.user if by_number else source.sender_alt.user,
             from_me=source.is_from_me,
         )

@@ -146,7 +146,12 @@ async def test_it_is_compared_with_what_the_simulator_sends(
     assert report["stanzas"] > 20
     differences = ("never_sent", "never_seen", "unanswered")
     assert {name: report[name] for name in differences} == {name: [] for name in differences}
-    odd = {"at": 1, "dir": "in", "tag": "notification", "attrs": {"id": "#9999", "type": "newsletter"}}
+    odd = {
+        "at": 1,
+        "dir": "in",
+        "tag": "notification",
+        "attrs": {"id": "#9999", "type": "newsletter"},
+    }
     with trace.open("a") as file:
         file.write(json.dumps(odd) + "\n" + json.dumps({"at": 99, "event": "end"}) + "\n")
     report = await compared(trace)

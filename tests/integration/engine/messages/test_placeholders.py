@@ -51,9 +51,7 @@ async def test_it_is_answered_and_holds_up_nothing(
 async def test_the_phone_hands_it_over(simulator: Simulator, tmp_path: Path, mode: str) -> None:
     async with device(simulator, tmp_path) as phone:
         await pair(simulator, phone)
-        await simulator.say(
-            CONTACT, ACCOUNT, "from an ad", unavailable="plain", addressing=mode
-        )
+        await simulator.say(CONTACT, ACCOUNT, "from an ad", unavailable="plain", addressing=mode)
         await goes_on(simulator, phone)
 
         async def handed_over() -> bool:

@@ -66,9 +66,7 @@ async def answered(device: Device) -> list[Any]:
     response = part.peer_data_operation_request_response_message
     assert (response.peer_data_operation_request_type, response.stanza_id) == (4, "ASKED")
     return [
-        WebMessageInfo.FromString(
-            result.placeholder_message_resend_response.web_message_info_bytes
-        )
+        WebMessageInfo.FromString(result.placeholder_message_resend_response.web_message_info_bytes)
         if result.HasField("placeholder_message_resend_response")
         else None
         for result in response.peer_data_operation_result
@@ -161,9 +159,7 @@ async def test_requests_that_make_no_sense(
     assert (await http.get(f"/phones/{ACCOUNT}")).json()["linking"] == "plain"
 
 
-async def test_nothing_is_unavailable_in_a_group(
-    device: Device, http: httpx.AsyncClient
-) -> None:
+async def test_nothing_is_unavailable_in_a_group(device: Device, http: httpx.AsyncClient) -> None:
     members = {"subject": "Us", "creator": FRIEND, "participants": [device.number]}
     group = (await http.post("/groups", json=members)).json()["id"]
     answer = await http.post(SAY, json={"to": group, "text": "x", "unavailable": "plain"})
