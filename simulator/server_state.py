@@ -20,6 +20,7 @@ from simulator.fault_injector import FaultInjector
 from simulator.faults import Faults
 from simulator.media.retries import MediaRetries
 from simulator.media.store import MediaStore
+from simulator.phones.app_state.app_state import AppState
 from simulator.phones.code_pairing import Linking
 from simulator.phones.history import History
 from simulator.phones.pairing import Pairing
@@ -138,6 +139,7 @@ class World:
             sent=self.sent,
             sealed_content=self.sealed_content,
             switchboard=self.switchboard,
+            peer_message=lambda *said: self.app_state.receive(*said),  # noqa: PLW0108 - made below
         )
         self.group_messages = GroupMessages(
             people=self.people,
@@ -186,6 +188,15 @@ class World:
             media=self.media,
             speech=self.speech,
         )
+        self.app_state = AppState(
+            store=self.store,
+            people=self.people,
+            companions=self.companions,
+            groups=self.groups,
+            media=self.media,
+            notices=self.notices,
+            speech=self.speech,
+        )
         self.media_retries = MediaRetries(
             store=self.store,
             people=self.people,
@@ -224,6 +235,7 @@ class World:
             directory=self.directory,
             group_queries=self.group_queries,
             media=self.media,
+            app_state=self.app_state,
             history=self.history,
             logins=self.logins,
             switchboard=self.switchboard,

@@ -92,7 +92,8 @@ CREATE TABLE IF NOT EXISTS undecrypted (
     own_device INTEGER NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (number, sender, device, id, own_device)
 ) WITHOUT ROWID;
--- delivered, read: since when the speaker knows it, 0 while they do not
+-- recipient: '' for what a phone tells its companions; delivered, read: since when the speaker
+-- knows it, 0 while they do not
 CREATE TABLE IF NOT EXISTS said (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, device INTEGER NOT NULL,
     recipient TEXT NOT NULL, id TEXT NOT NULL, text TEXT NOT NULL, addressing TEXT NOT NULL,
@@ -129,6 +130,22 @@ CREATE TABLE IF NOT EXISTS histories (
     payload BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS histories_of ON histories (number);
+-- keys by which an account's phone and companions seal settings; the newest is used
+CREATE TABLE IF NOT EXISTS app_state_keys (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, id BLOB NOT NULL,
+    key BLOB NOT NULL, at INTEGER NOT NULL, UNIQUE (number, id)
+);
+-- all changes of a collection of settings, and the LTHash after each
+CREATE TABLE IF NOT EXISTS app_state_patches (
+    number TEXT NOT NULL, collection TEXT NOT NULL, version INTEGER NOT NULL,
+    patch BLOB NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (number, collection, version)
+) WITHOUT ROWID;
+-- settings as they are: sealed for the server, and opened (name, action) for the phone
+CREATE TABLE IF NOT EXISTS app_state_records (
+    number TEXT NOT NULL, collection TEXT NOT NULL, index_mac BLOB NOT NULL,
+    version INTEGER NOT NULL, sealed BLOB NOT NULL, name TEXT NOT NULL, action BLOB NOT NULL,
+    PRIMARY KEY (number, collection, index_mac)
+) WITHOUT ROWID;
 -- addresses on the media servers; token: which file, status: what a download is answered by
 CREATE TABLE IF NOT EXISTS media (
     name TEXT PRIMARY KEY, token TEXT NOT NULL, kind TEXT NOT NULL, size INTEGER NOT NULL,

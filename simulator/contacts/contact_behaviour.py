@@ -10,7 +10,7 @@ from simulator.contacts import message_content
 from simulator.contacts.devices import NoDeviceError
 from simulator.contacts.message_handler import MAX_RETRIES
 from simulator.contacts.people import ADDRESSINGS
-from simulator.contacts.sent_messages import said_content
+from simulator.contacts.sent_messages import OWN_DEVICES, said_content
 from simulator.contacts.signal_endpoints import PHONE
 from simulator.server import stanzas
 from simulator.server.groups.group import is_group
@@ -142,7 +142,7 @@ class Speech:
         """Tells a companion of the phone's own account something that no person says."""
         number = companion.number
         person = self._people.named(number)
-        message_id = self._sent.add(number, PHONE, number, content, PN_SERVER)
+        message_id = self._sent.add(number, PHONE, OWN_DEVICES, content, PN_SERVER)
         spoken = _Spoken(person, person, message_id, content, PN_SERVER)
         self._write(self._endpoints.phone(number), companion, spoken)
         return message_id
@@ -161,7 +161,8 @@ class Speech:
         speaker = self._endpoints.get(number, device)
         if said is None or speaker is None:
             return False
-        group = self._groups.named(to) if is_group(to := said["recipient"]) else None
+        to = said["recipient"] or number
+        group = self._groups.named(to) if is_group(to) else None
         if companion.number not in ((number, to) if group is None else group.members):
             return False
         times = self._sent.count_request(number, message_id, companion.key)

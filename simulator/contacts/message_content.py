@@ -25,6 +25,7 @@ _WRAPPERS: Final = (
     "document_with_caption_message",
     "edited_message",
 )
+_FOR_COMPANIONS: Final = ("history_sync_notification", "app_state_sync_key_share")
 _POLLS: Final = ("poll_creation_message", "poll_creation_message_v2", "poll_creation_message_v3")
 
 
@@ -203,7 +204,7 @@ def media_type(message: Any) -> str:
 
 def is_for_companions(message: Any) -> bool:
     """Whether it is what an account's phone tells its companions and no other."""
-    return bool(message.protocol_message.HasField("history_sync_notification"))
+    return any(message.protocol_message.HasField(name) for name in _FOR_COMPANIONS)
 
 
 def unwrapped(message: Any) -> Any:

@@ -16,6 +16,8 @@ from simulator.wire.proto_schema import Message
 from simulator.wire.protocol import PreKeySignalMessage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simulator.contacts.inbox import Inbox
     from simulator.contacts.people import People, Person
     from simulator.contacts.sealed_content import SealedContent
@@ -45,7 +47,9 @@ class Contacts:
         sent: SentMessages,
         sealed_content: SealedContent,
         switchboard: Switchboard,
+        peer_message: Callable[[Companion, Any], None],
     ) -> None:
+        """`peer_message` handles the protocol messages of companions to their own phone."""
         self._store = store
         self._people = people
         self._endpoints = endpoints
@@ -54,6 +58,7 @@ class Contacts:
         self._sent = sent
         self._sealed_content = sealed_content
         self._switchboard = switchboard
+        self._peer_message = peer_message
 
     def receive(
         self,
@@ -93,6 +98,8 @@ class Contacts:
             self._ask_again(endpoint, sender, message_id, chat=chat, server=server, code=code)
             return
         if own_copy:
+            if endpoint.device == PHONE and message.HasField("protocol_message"):
+                self._peer_message(sender, message.protocol_message)
             # The account's own phone sees what its companions sent only inside one of these.
             message = message.device_sent_message.message
         what, text, fields = message_content.described(message)

@@ -31,6 +31,7 @@ from simulator.contacts.devices import NoDeviceError
 from simulator.contacts.message_content import media_in
 from simulator.contacts.people import UnknownNumberError
 from simulator.control.answer_routes import AnswerRoutes
+from simulator.control.app_state_routes import AppStateRoutes
 from simulator.control.contact_routes import ContactRoutes
 from simulator.control.group_routes import GroupRoutes
 from simulator.control.phone_routes import PhoneRoutes
@@ -240,6 +241,7 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
     )
     endpoint = Callable[[Request], Awaitable[JSONResponse]]
     contacts, groups, phones = ContactRoutes(world), GroupRoutes(world), PhoneRoutes(world)
+    app_state = AppStateRoutes(world)
     rules = RuleRoutes(world)
     answers = AnswerRoutes(world)
     routes: list[tuple[str, endpoint, list[str]]] = [
@@ -253,6 +255,8 @@ def application(world: World, ws_url: Callable[[], str]) -> Starlette:
         ("/phones/{number}/say", contacts.phone_say, ["POST"]),
         ("/phones/{number}/inbox", contacts.copies, ["GET"]),
         ("/phones/{number}/history", phones.history, ["POST"]),
+        ("/phones/{number}/app-state", app_state.settings, ["GET", "POST"]),
+        ("/phones/{number}/app-state/keys", app_state.keys, ["POST"]),
         ("/contacts/{number}/presence", phones.presence, ["GET", "POST"]),
         ("/contacts/{number}/typing", phones.typing, ["POST"]),
         ("/contacts/{number}", contacts.change, ["POST"]),

@@ -115,6 +115,24 @@ class Notices:
             ),
         )
 
+    def app_state(
+        self, number: str, collections: dict[str, int], *, except_for: Companion | None = None
+    ) -> None:
+        """Tells the account's companions, but for the author, which settings have a new version.
+
+        As in whatsmeow `notification.go` handleAppStateNotification.
+        """
+        attrs = {"from": SERVER, "type": "server_sync", "t": int(time.time())}
+        changed = [
+            Node("collection", {"name": name, "version": version})
+            for name, version in collections.items()
+        ]
+        for companion in self._companions.of(number):
+            if except_for is None or companion.device != except_for.device:
+                self._switchboard.deliver(
+                    companion.key, Node("notification", {**attrs, "id": _stanza_id()}, changed)
+                )
+
     def _known_by(self, number: str) -> list[str]:
         """The accounts that ever had to do with the number, itself not among them."""
         rows = self._store.rows(

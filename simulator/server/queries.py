@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simulator.media.store import MediaStore
+    from simulator.phones.app_state.app_state import AppState
     from simulator.phones.history import History
     from simulator.server.companions import Companion, Companions
     from simulator.server.delivery.switchboard import Switchboard
@@ -50,6 +51,7 @@ class Queries:
         directory: Directory,
         group_queries: GroupQueries,
         media: MediaStore,
+        app_state: AppState,
         history: History,
         logins: Logins,
         switchboard: Switchboard,
@@ -60,6 +62,7 @@ class Queries:
         self._directory = directory
         self._group_queries = group_queries
         self._media = media
+        self._app_state = app_state
         self._history = history
         self._logins = logins
         self._switchboard = switchboard
@@ -95,15 +98,13 @@ class Queries:
             return []
         match space:
             case "encrypt":
-                answer = self._prekeys.answer(companion, query)
-                known = self._companions.get(*companion.key)
-                if known is not None and known.uploaded and not companion.uploaded:
-                    self._history.paired(known)
-                return answer
+                return self._prekey_answer(companion, query)
             case "w:m":
                 return [self._media_connection(companion)]
             case "w:g2":
                 return self._group_queries.answer(companion, query)
+            case "w:sync:app:state":
+                return self._app_state.answer(companion, query)
             case "usync":
                 return self._directory.answer(query)
             case "passive":
@@ -115,6 +116,15 @@ class Queries:
         if fixed is None:
             raise QueryError(501, "feature-not-implemented")
         return fixed(query)
+
+    def _prekey_answer(self, companion: Companion, query: Any) -> list[Any]:
+        """Answers about prekeys; after the first upload the phone can write to the companion."""
+        answer = self._prekeys.answer(companion, query)
+        known = self._companions.get(*companion.key)
+        if known is not None and known.uploaded and not companion.uploaded:
+            self._app_state.paired(known)
+            self._history.paired(known)
+        return answer
 
     def _media_connection(self, companion: Companion) -> Any:
         conn = {
@@ -143,17 +153,6 @@ def _privacy(query: Any) -> list[Any]:
     return [Node("privacy", {}, categories)]
 
 
-def _app_state(query: Any) -> list[Any]:
-    sync = query.get_child("sync")
-    if sync is None:
-        raise QueryError(400, "bad-request")
-    collections = [
-        Node("collection", {"name": one.attrs.get("name", ""), "version": "0", "type": "result"})
-        for one in sync.get_children("collection")
-    ]
-    return [Node("sync", {}, collections)]
-
-
 # What needs no more than to be heard.
 _NOTHING: Final = frozenset(
     {
@@ -175,5 +174,4 @@ _FIXED: Final[dict[str, Callable[[Any], list[Any]]]] = {
     "privacy": _privacy,
     "w": _props,
     "w:profile:picture": _no_picture,
-    "w:sync:app:state": _app_state,
 }

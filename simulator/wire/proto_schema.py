@@ -1,9 +1,10 @@
 """Protobuf messages that the protocol library lacks, or has wrong.
 
 Described in code, in a pool of their own, after WhatsApp's WACert, WAAdv, WAWebProtobufsE2E,
-WAWebProtobufsWeb, WAWebProtobufsHistorySync, WACompanionReg and WAMmsRetry: the library knows no certificates, its
-key index list holds one index where the protocol has many, its `Message` has neither location nor
-contact card nor poll, and its history is of fewer fields and one that is another's.
+WAWebProtobufsWeb, WAWebProtobufsHistorySync, WACompanionReg, WASyncAction and WAMmsRetry: the library knows
+no certificates, its key index list holds one index where the protocol has many, its `Message` has neither
+location nor contact card nor poll, its history is of fewer fields and one that is another's, and its app
+state has neither stars nor chats that were read.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import Any, Final
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from simulator.wire.protocol import E2E
+from simulator.wire.protocol import E2E, SYNC_ACTION
 
 _PACKAGE: Final = "teimoso.simulator"
+_FILE: Final = "teimoso/simulator.proto"
 _FIELD: Final = descriptor_pb2.FieldDescriptorProto
 _UINT32: Final = _FIELD.TYPE_UINT32
 _UINT64: Final = _FIELD.TYPE_UINT64
@@ -84,6 +86,13 @@ _MESSAGES: Final[_Fields] = {
     ],
     "ServerErrorReceipt": [("stanza_id", 1, _TEXT)],
     "PollVoteMessage": [("selected_options", 1, [_BYTES])],
+    "StarAction": [("starred", 1, _BOOL)],
+    "MarkChatAsReadAction": [("read", 1, _BOOL), ("message_range", 2, "SyncActionMessageRange")],
+    "SyncActionMessageRange": [
+        ("last_message_timestamp", 1, _INT64),
+        ("messages", 3, ["SyncActionMessage"]),
+    ],
+    "SyncActionMessage": [("key", 1, ".MessageKey"), ("timestamp", 2, _INT64)],
     "CompanionEphemeralIdentity": [
         ("public_key", 1, _BYTES),
         ("device_type", 2, _UINT32),
@@ -128,6 +137,11 @@ _LACKING: Final[_Fields] = {
         ("progress", 9, _UINT32),
         ("initial_hist_bootstrap_inline_payload", 11, _BYTES),
     ],
+    "SyncActionValue": [
+        ("star_action", 2, "StarAction"),
+        ("mark_chat_as_read_action", 20, "MarkChatAsReadAction"),
+    ],
+    "ArchiveChatAction": [("message_range", 2, "SyncActionMessageRange")],
 }
 _ADDED: Final[_Fields] = {
     "ContactMessage": [("display_name", 1, _TEXT), ("vcard", 16, _TEXT), _QUOTING],
@@ -171,25 +185,38 @@ def _describe(message: Any, fields: list[tuple[str, int, Any]], package: str) ->
             field.type = kind
 
 
-def _completed() -> descriptor_pb2.FileDescriptorProto:
-    """The library's end-to-end messages, with what they lack.
+def _completed(library: Any) -> descriptor_pb2.FileDescriptorProto:
+    """A file of the library's messages, with what they lack."""
+    proto = descriptor_pb2.FileDescriptorProto.FromString(library.serialized_pb)
+    own = {message.name: message for message in proto.message_type}
+    for name in own.keys() & _LACKING.keys():
+        _describe(own[name], _LACKING[name], _PACKAGE)
+    return proto
+
+
+def _messages() -> descriptor_pb2.FileDescriptorProto:
+    """The end-to-end messages.
 
     As WhatsApp's they are of proto2, where a field that is there is more than one that is not
     empty.
     """
-    proto = descriptor_pb2.FileDescriptorProto.FromString(E2E.serialized_pb)
+    proto = _completed(E2E)
     proto.syntax = "proto2"
-    own = {message.name: message for message in proto.message_type}
-    for name, fields in _LACKING.items():
-        _describe(own[name], fields, proto.package)
     for name, fields in _ADDED.items():
         _describe(proto.message_type.add(name=name), fields, proto.package)
     return proto
 
 
+def _actions() -> descriptor_pb2.FileDescriptorProto:
+    """The actions of app state; their fields are all optional, which has the same effect."""
+    proto = _completed(SYNC_ACTION)
+    proto.dependency.append(_FILE)
+    return proto
+
+
 def _described() -> descriptor_pb2.FileDescriptorProto:
     proto = descriptor_pb2.FileDescriptorProto(
-        name="teimoso/simulator.proto", package=_PACKAGE, syntax="proto2", dependency=[E2E.name]
+        name=_FILE, package=_PACKAGE, syntax="proto2", dependency=[E2E.name]
     )
     for name, fields in _MESSAGES.items():
         _describe(proto.message_type.add(name=name), fields, _PACKAGE)
@@ -197,8 +224,9 @@ def _described() -> descriptor_pb2.FileDescriptorProto:
 
 
 _pool = descriptor_pool.DescriptorPool()
-_pool.Add(_completed())
+_pool.Add(_messages())
 _pool.Add(_described())
+_pool.Add(_actions())
 
 
 def _message_class(name: str, package: str = _PACKAGE) -> Any:
@@ -212,6 +240,8 @@ ADVKeyIndexList: Final = _message_class("ADVKeyIndexList")
 HistorySync: Final = _message_class("HistorySync")
 MediaRetryNotification: Final = _message_class("MediaRetryNotification")
 ServerErrorReceipt: Final = _message_class("ServerErrorReceipt")
+SyncActionData: Final = _message_class("SyncActionData", SYNC_ACTION.package)
+SyncActionValue: Final = _message_class("SyncActionValue", SYNC_ACTION.package)
 PollVoteMessage: Final = _message_class("PollVoteMessage")
 CompanionEphemeralIdentity: Final = _message_class("CompanionEphemeralIdentity")
 ProloguePayload: Final = _message_class("ProloguePayload")

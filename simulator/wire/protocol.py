@@ -15,6 +15,10 @@ with warnings.catch_warnings():
     # The library warns at import that its Signal part is unaudited. Here it guards nothing: every
     # key in this process belongs to people whom the simulator plays.
     warnings.simplefilter("ignore", DeprecationWarning)
+    from pywhats.appstate.crypto import expand_app_state_keys, generate_content_mac
+    from pywhats.appstate.keys import AppStateSyncKey
+    from pywhats.appstate.lthash import subtract_then_add
+    from pywhats.appstate.patches import AppStateError, HashState, decode_patch
     from pywhats.binary import Node, decoder, encode
     from pywhats.binary import decode as _decode_unbounded
     from pywhats.binary.jid import parse_jid
@@ -25,10 +29,16 @@ with warnings.catch_warnings():
         ADVSignedDeviceIdentityHMAC,
         ADVSignedKeyIndexList,
         ClientPayload,
+        ExternalBlobReference,
         HandshakeMessage,
         SenderKeyMessageBody,
+        SyncdMutation,
+        SyncdPatch,
+        SyncdRecord,
+        SyncdSnapshot,
     )
     from pywhats.proto.e2e_pb2 import DESCRIPTOR as E2E
+    from pywhats.proto.sync_action_pb2 import DESCRIPTOR as SYNC_ACTION
     from pywhats.signal.experimental import (
         IdentityKeyPair,
         PreKeyBundle,
@@ -64,12 +74,17 @@ __all__ = [
     "LID_SERVER",
     "PN_SERVER",
     "SERVER",
+    "SYNC_ACTION",
     "ADVDeviceIdentity",
     "ADVSignedDeviceIdentity",
     "ADVSignedDeviceIdentityHMAC",
     "ADVSignedKeyIndexList",
+    "AppStateError",
+    "AppStateSyncKey",
     "ClientPayload",
+    "ExternalBlobReference",
     "HandshakeMessage",
+    "HashState",
     "IdentityKeyPair",
     "Node",
     "OneTimePreKey",
@@ -79,24 +94,33 @@ __all__ = [
     "SenderKeyMessageBody",
     "SignalMessage",
     "SignedPreKey",
+    "SyncdMutation",
+    "SyncdPatch",
+    "SyncdRecord",
+    "SyncdSnapshot",
     "build_distribution_message",
     "bytes_of",
     "create_sender_key_state",
     "decode",
+    "decode_patch",
     "deserialize_sender_key_state",
     "encode",
+    "expand_app_state_keys",
+    "generate_content_mac",
     "generate_pre_key",
     "group_decrypt",
     "group_encrypt",
     "jid_of",
     "number_bytes",
     "pad",
+    "parse_jid",
     "process_distribution_message",
     "ratchet_decrypt",
     "ratchet_encrypt",
     "ratchet_init_alice",
     "ratchet_init_bob",
     "serialize_sender_key_state",
+    "subtract_then_add",
     "text_of",
     "unpad",
     "x3dh_initiator",

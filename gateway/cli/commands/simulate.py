@@ -173,6 +173,42 @@ def rules(
 
 
 @app.command()
+def settings(
+    number: Number,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TYPE NAME=VALUE...]",
+            help="What the phone's owner changes, such as `mute chat=15550100062 muted=false`.",
+        ),
+    ] = None,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Show the settings that an account's phone and linked devices share, or change one."""
+    from gateway.cli.api_client import segment
+
+    path, given = f"/phones/{segment(number)}/app-state", list(words or ())
+    with _control(directory(data)) as control:
+        if given:
+            control.post(path, {"type": given[0], **dict(map(_setting, given[1:]))})
+        answer = control.get(path)
+    if as_json:
+        output.plain(answer)
+        return
+    listed = ("type", "chat", "collection", "index", "at")
+    rows = [
+        (
+            one["type"],
+            one.get("chat", ""),
+            ", ".join(f"{name}={value}" for name, value in one.items() if name not in listed),
+        )
+        for one in answer["settings"]
+    ]
+    output.table(("setting", "chat", ""), rows, "Nothing is set: no device was linked yet.")
+
+
+@app.command()
 def standing(
     number: Number,
     word: Annotated[str, typer.Argument(metavar="good|locked|banned")],
@@ -224,6 +260,17 @@ def _version_change(word: str) -> tuple[str, str | int | None]:
     if value == "none":
         return name, None
     return name, int(value) if name == "ends" and value.isdecimal() else value
+
+
+def _setting(word: str) -> tuple[str, str | float | bool]:
+    """A field of a setting and its value, read from `NAME=VALUE`."""
+    name, _, value = word.partition("=")
+    if not value:
+        output.refuse(f"{word} is not NAME=VALUE.")
+    if name == "until" and value.isdecimal():
+        return name, int(value)
+    flags = {"true": True, "false": False}
+    return name, value if name in ("name", "first_name") else flags.get(value, value)
 
 
 def _switch(word: str) -> tuple[str, bool | None]:

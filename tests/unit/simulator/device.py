@@ -73,6 +73,10 @@ class Device:
         self.fell_back = False
         self.chain = b""
         self.version = CURRENT
+        self.sync_keys: dict[bytes, bytes] = {}
+        """Keys for app state by their ids."""
+        self.passed: list[Any] = []
+        """Stanzas that came while a query waited for its answer."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -162,7 +166,7 @@ class Device:
         await self.send(Node("iq", attrs, [answer]))
 
     async def pair(self, number: str, *, prekeys: int = 10) -> None:
-        """Pairs, logs in and uploads prekeys."""
+        """Pairs, logs in, uploads prekeys and takes the keys that the phone shares thereupon."""
         qr = await self.register()
         await asyncio.gather(self.world.pairing.scan(number, qr), self.sign())
         restart = await self.next("stream:error")
@@ -170,6 +174,16 @@ class Device:
         await self.close()
         assert (await self.login()).tag == "success"
         await self.upload(prekeys)
+        await self.take_keys(next(one for one in self.passed if one.tag == "message"))
+
+    async def take_keys(self, stanza: Any) -> None:
+        """Answers the message in which a phone shares its keys for app state."""
+        assert stanza.attrs["category"] == "peer"
+        share = self.message_in(stanza).protocol_message.app_state_sync_key_share
+        self.sync_keys |= {one.key_id.key_id: one.key_data.key_data for one in share.keys}
+        attrs = {"id": stanza.attrs["id"], "to": stanza.attrs["from"], "type": "peer_msg"}
+        await self.send(Node("receipt", attrs))
+        await self.query("w:p", "get")  # by now the server has the receipt
 
     async def upload(self, count: int) -> None:
         bundles = [self.signal.bundle() for _ in range(count)]
@@ -208,14 +222,16 @@ class Device:
                     return
 
     async def query(self, space: str, kind: str, *content: Any) -> Any:
-        """The answer to a query; messages that come meanwhile are lost to the test."""
+        """The answer to a query; stanzas that come meanwhile are in `passed`."""
+        self.passed.clear()
         query_id = secrets.token_hex(4)
         attrs = {"to": SERVER, "xmlns": space, "type": kind, "id": query_id}
         await self.send(Node("iq", attrs, list(content) or None))
         while True:
-            answer = await self.next("iq")
-            if answer.attrs["id"] == query_id:
+            answer = await self.next()
+            if answer.tag == "iq" and answer.attrs["id"] == query_id:
                 return answer
+            self.passed.append(answer)
 
     async def read(self, seconds: float = PATIENCE) -> tuple[str, str]:
         """Decrypts and acknowledges the next message: its id and text."""

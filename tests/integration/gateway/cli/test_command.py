@@ -236,6 +236,13 @@ def test_a_simulator_that_has_nothing_to_do(own_gateway: Gateway, tmp_path: Path
             for words, on in (((TO, "unknown_tags=on"), True), ((TO,), True), ((), False)):
                 shown = start(own_gateway.data, *rules, *words, "--json", key=None)
                 assert json.loads(shown.communicate(timeout=60)[0])["unknown_tags"] is on
+            settings = ("simulate", "settings", TO)
+            change = start(own_gateway.data, *settings, "mute", "chat", key=None)
+            assert said(change) == "chat is not NAME=VALUE."
+            words = ("mute", "chat=15550100009", "muted=false")
+            change = start(own_gateway.data, *settings, *words, "--json", key=None)
+            (muted,) = json.loads(change.communicate(timeout=60)[0])["settings"]
+            assert (muted["type"], muted["chat"], muted["muted"]) == ("mute", "15550100009", False)
         finally:
             simulator.kill()
 
