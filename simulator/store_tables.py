@@ -140,6 +140,11 @@ CREATE TABLE IF NOT EXISTS app_state_patches (
     number TEXT NOT NULL, collection TEXT NOT NULL, version INTEGER NOT NULL,
     patch BLOB NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (number, collection, version)
 ) WITHOUT ROWID;
+-- what clients begin with that have nothing yet
+CREATE TABLE IF NOT EXISTS app_state_snapshots (
+    number TEXT NOT NULL, collection TEXT NOT NULL, snapshot BLOB NOT NULL,
+    PRIMARY KEY (number, collection)
+) WITHOUT ROWID;
 -- settings as they are: sealed for the server, and opened (name, action) for the phone
 CREATE TABLE IF NOT EXISTS app_state_records (
     number TEXT NOT NULL, collection TEXT NOT NULL, index_mac BLOB NOT NULL,

@@ -219,17 +219,16 @@ class Speech:
         ]
         if kind == "pkmsg" and speaker.adv:
             content.append(Node("device-identity", {}, speaker.adv))
-        now = time.time()
-        stanza = (
-            stanzas.own_message(
-                sender, speaker.device, recipient, spoken.id, content, server=server, now=now
-            )
-            if own_copy
-            else stanzas.message(sender, speaker.device, spoken.id, content, server=server, now=now)
-        )
-        stanza.attrs.update(message_content.attributes(spoken.content))
+        now, device = time.time(), speaker.device
         if peer:
-            stanza.attrs["category"] = "peer"
-            for name in ("recipient", "peer_recipient_lid"):
-                del stanza.attrs[name]
+            stanza = stanzas.peer_message(
+                sender, device, spoken.id, content, server=server, now=now
+            )
+        elif own_copy:
+            stanza = stanzas.own_message(
+                sender, device, recipient, spoken.id, content, server=server, now=now
+            )
+        else:
+            stanza = stanzas.message(sender, device, spoken.id, content, server=server, now=now)
+        stanza.attrs.update(message_content.attributes(spoken.content))
         self._switchboard.deliver(companion.key, stanza)

@@ -179,13 +179,18 @@ class Messages:
         if identity is not None and enc.attrs.get("type") == "pkmsg":
             content.append(Node("device-identity", {}, identity.content))
         person, now = self._people.named(sender.number), time.time()
-        stanza = (
-            stanzas.own_message(
+        if message.attrs.get("category") == "peer":
+            stanza = stanzas.peer_message(
+                person, sender.device, message_id, content, server=server, now=now
+            )
+        elif companion.number == sender.number:
+            stanza = stanzas.own_message(
                 person, sender.device, chat, message_id, content, server=server, now=now
             )
-            if companion.number == sender.number
-            else stanzas.message(person, sender.device, message_id, content, server=server, now=now)
-        )
+        else:
+            stanza = stanzas.message(
+                person, sender.device, message_id, content, server=server, now=now
+            )
         stanza.attrs["type"] = text_of(message, "type") or "text"
         if "edit" in message.attrs:
             stanza.attrs["edit"] = message.attrs["edit"]

@@ -17,6 +17,7 @@ SCENARIOS = (
     "kinds",
     "groups",
     "history",
+    "settings",
     "answers",
 )
 DOCUMENT = ROOT / "docs" / "conformance.md"

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 NAMES: Final = ("critical_block", "critical_unblock_low", "regular_low", "regular_high", "regular")
 
 
+SNAPSHOT_EVERY: Final = 10
+"""Versions from one snapshot of a collection to the next. How often WhatsApp makes one is not known."""
+
+
 class PatchError(Exception):
     """A patch that cannot be verified. `code` says why, in a word."""
 
@@ -118,6 +122,8 @@ class Collections:
         )
         for mutation, sealed in zip(result.mutations, patch.mutations, strict=True):
             self._put(number, name, mutation, sealed.record, result.state.version)
+        if not result.state.version % SNAPSHOT_EVERY:
+            self._take_snapshot(number, name, patch)
         return result.mutations
 
     def _put(self, number: str, name: str, mutation: Any, sealed: Any, version: int) -> None:
@@ -155,19 +161,26 @@ class Collections:
         )
         return [SyncdPatch.FromString(row["patch"]) for row in rows]
 
-    def snapshot(self, number: str, name: str) -> Any:
-        """Returns all records in one SyncdSnapshot; None while nothing was ever set.
-
-        Its MAC is the newest patch's: it is of the same LTHash.
-        """
-        version = self.state(number, name).version
-        if not version:
-            return None
-        (newest,) = self.since(number, name, version - 1, 1)
-        snapshot = SyncdSnapshot(mac=newest.snapshot_mac, key_id=newest.key_id)
-        snapshot.version.version = version
+    def _take_snapshot(self, number: str, name: str, patch: Any) -> None:
+        """Puts all records in one SyncdSnapshot; its MAC, of the same LTHash, is the newest patch's."""
+        snapshot = SyncdSnapshot(version=patch.version, mac=patch.snapshot_mac, key_id=patch.key_id)
         snapshot.records.extend(record.sealed for record in self.records(number, name))
-        return snapshot
+        self._store.execute(
+            "INSERT OR REPLACE INTO app_state_snapshots (number, collection, snapshot)"
+            " VALUES (?, ?, ?)",
+            number,
+            name,
+            snapshot.SerializeToString(),
+        )
+
+    def snapshot(self, number: str, name: str) -> Any:
+        """Returns the newest SyncdSnapshot; None while the collection is too young for one."""
+        row = self._store.row(
+            "SELECT snapshot FROM app_state_snapshots WHERE number = ? AND collection = ?",
+            number,
+            name,
+        )
+        return None if row is None else SyncdSnapshot.FromString(row["snapshot"])
 
     def records(self, number: str, name: str) -> list[Record]:
         """Returns the settings of a collection, in the order in which they were set."""

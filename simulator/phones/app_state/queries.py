@@ -70,31 +70,39 @@ class AppStateQueries:
             log.info("patch_refused", action="patch_refused", collection=name, code=error.code)
             self._store.count(number, "app_state_patches_refused")
             return _failed(name, 400, "bad-request")
-        self._settings.changed(number, name, author=companion)
+        self._settings.read(number, name)
+        self._settings.notify(number, name, author=companion)
         return Node("collection", {"name": name, "version": version + 1, "type": "result"})
 
     def _since(self, number: str, name: str, version: int, asked: Any) -> Any:
-        """Returns the patches after a version, or a snapshot where the client has nothing yet."""
-        newest = self._collections.state(number, name).version
-        attrs: dict[str, Any] = {"name": name, "version": newest, "type": "result"}
-        if not newest:
-            return Node("collection", attrs)
+        """Returns the patches after a version; a snapshot before them where the client wants one."""
+        nodes = []
         if text_of(asked, "return_snapshot") == "true":
-            snapshot = self._collections.snapshot(number, name).SerializeToString()
-            sealed, path = self._media.put([snapshot], "md-app-state")
-            reference = ExternalBlobReference(
-                media_key=sealed.key,
-                direct_path=path,
-                file_size_bytes=sealed.length,
-                file_sha256=sealed.sha256,
-                file_enc_sha256=sealed.enc_sha256,
-            )
-            return Node("collection", attrs, [Node("snapshot", {}, reference.SerializeToString())])
+            snapshot = self._collections.snapshot(number, name)
+            if snapshot is not None:
+                version = snapshot.version.version
+                nodes.append(Node("snapshot", {}, self._uploaded(snapshot.SerializeToString())))
         patches = self._collections.since(number, name, version, PAGE)
-        if version + len(patches) < newest:
-            attrs |= {"version": version + len(patches), "has_more_patches": "true"}
-        nodes = [Node("patch", {}, patch.SerializeToString()) for patch in patches]
-        return Node("collection", attrs, [Node("patches", {}, nodes)] if nodes else None)
+        if patches:
+            listed = [Node("patch", {}, patch.SerializeToString()) for patch in patches]
+            nodes.append(Node("patches", {}, listed))
+        reached, newest = version + len(patches), self._collections.state(number, name).version
+        attrs = {"name": name, "version": reached, "type": "result"}
+        if reached < newest:
+            attrs["has_more_patches"] = "true"
+        return Node("collection", attrs, nodes or None)
+
+    def _uploaded(self, snapshot: bytes) -> bytes:
+        """Puts a snapshot on the media servers; the reference by which a client finds it."""
+        sealed, path = self._media.put([snapshot], "md-app-state")
+        reference = ExternalBlobReference(
+            media_key=sealed.key,
+            direct_path=path,
+            file_size_bytes=sealed.length,
+            file_sha256=sealed.sha256,
+            file_enc_sha256=sealed.enc_sha256,
+        )
+        return bytes(reference.SerializeToString())
 
 
 def _version(asked: Any) -> int | None:

@@ -88,8 +88,10 @@ class Settings:
 
         Without `notify` the companions are not told of it.
         """
-        if self._apply(number, setting) and notify:
-            self.changed(number, setting.kind.collection)
+        if self._apply(number, setting):
+            self.read(number, setting.kind.collection)
+            if notify:
+                self.notify(number, setting.kind.collection)
         return self._collections.state(number, setting.kind.collection).version
 
     def _apply(self, number: str, setting: Setting) -> bool:
@@ -119,16 +121,16 @@ class Settings:
         self._collections.apply(number, name, patch)
         return True
 
-    def changed(self, number: str, name: str, author: Companion | None = None) -> None:
-        """Reads a collection that has a new version, and tells the companions but the author."""
-        self._notices.app_state(
-            number,
-            {name: self._collections.state(number, name).version},
-            except_for=author,
-        )
+    def read(self, number: str, name: str) -> None:
+        """Reads a collection that has a new version: the phone calls itself as its settings say."""
         for record in self._collections.named(number, name, (PUSH_NAME,)):
             own_name = SyncActionValue.FromString(record.action).push_name_setting.name
             self._people.change(number, {"name": own_name})
+
+    def notify(self, number: str, name: str, author: Companion | None = None) -> None:
+        """Tells the companions, but for the author, that a collection has a new version."""
+        version = self._collections.state(number, name).version
+        self._notices.app_state(number, {name: version}, except_for=author)
 
     def shown(self, number: str) -> dict[str, Any]:
         """Answer to `GET /phones/{number}/app-state`."""

@@ -19,6 +19,9 @@ words:
 * events `history` (`type`, `conversations` with `chat`, `name` and `messages`, `names`), `presence`
   (`who`, `available`) and `typing` (`chat`, `state`); commands `online` (`online`), `subscribe`
   (`to`) and `type` (`to`, `state`), which are not answered;
+* command `settings` (`chat`: a number), answered by `settings` (`name`, `muted`, `pinned`, `archived`, and
+  the account's `own_name`); command `set` (`chat`, `what`: `pin`, `archive` or `mute`, `on`), answered by
+  `set`;
 * command `link` (`number`), answered by `link_code` (`code`): what is to be typed on the phone, asked
   for once a `qr` was shown;
 * command `hold`, answered by `held`: from now on the user is busy for ever with a message that it

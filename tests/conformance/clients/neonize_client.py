@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from tests.conformance.clients import child, neonize_kinds
+    from tests.conformance.clients import child, neonize_kinds, neonize_settings
 else:
     import child  # by its place beside this program: `tests` is not a name to rely on
     import neonize_kinds
+    import neonize_settings
 
 # neonize's numbers for what whatsmeow calls "" and "read"
 _RECEIPTS: Final = {"1": "delivered", "4": "read"}
@@ -135,11 +136,9 @@ def name_oneself(session: Path) -> None:
 
 def obey(client: Any, command: dict[str, Any]) -> None:
     """Does what a command says."""
-    if command["do"] == "send":
-        sent = client.send_message(neonize_kinds.address(command["to"]), command["text"])
-        child.emit("sent", id=sent.ID, text=command["text"])
-    elif command["do"] == "say":
-        said = neonize_kinds.message(client, command, _seen)
+    if command["do"] in ("send", "say"):
+        plain = command["do"] == "send"
+        said = command["text"] if plain else neonize_kinds.message(client, command, _seen)
         sent = client.send_message(neonize_kinds.address(command["to"]), said)
         child.emit("sent", id=sent.ID, text=command.get("text", ""))
     elif command["do"] == "download":
@@ -158,6 +157,8 @@ def obey(client: Any, command: dict[str, Any]) -> None:
         child.emit("link_code", code=code)
     elif command["do"] in ("online", "subscribe", "type"):
         neonize_kinds.show(client, command)
+    elif command["do"] in ("settings", "set"):
+        child.emit(command["do"], **neonize_settings.obey(client, command))
     elif command["do"] == "groups":
         child.emit("groups", groups=[named(one.JID) for one in client.get_joined_groups()])
     elif command["do"] == "hold":

@@ -164,7 +164,9 @@ def downloaded(client: Any, came: Any) -> dict[str, Any]:
 
 
 def hands_over_a_key(content: Any) -> bool:
-    """Whether it is nothing but a sender key."""
+    """Whether it is nothing but a sender key, or keys for app state."""
+    if content.protocolMessage.HasField("appStateSyncKeyShare"):
+        return True
     return {field.name for field, _ in content.ListFields()} <= {
         "senderKeyDistributionMessage",
         "messageContextInfo",

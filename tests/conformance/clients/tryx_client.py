@@ -18,11 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.conformance.clients import child
 else:
     import child  # by its place beside this program: `tests` is not a name to rely on
 
 VERSION = (2, 3000, 1_050_000_000)
+
+# settings of chats by their JIDs, as events told of them
+_settings: dict[str, dict[str, Any]] = {}
 
 
 async def store(path: Path) -> Any:
@@ -90,6 +95,32 @@ def told(app: Any) -> None:
         child.emit("receipt", ids=list(event.message_ids), type=kind)
 
 
+def told_of_settings(app: Any) -> None:
+    """Keeps what the library's events say of chats."""
+    from tryx import events
+
+    def on(kind: Any, name: str, value: Callable[[Any], Any]) -> None:
+        async def handle(_: Any, event: Any) -> None:
+            chat = f"{event.data.jid.user}@{event.data.jid.server}"
+            _settings.setdefault(chat, {})[name] = value(event.data)
+
+        app.on(kind)(handle)
+
+    on(events.EvContactUpdate, "name", lambda data: data.action.fullName)
+    on(events.EvMuteUpdate, "muted", lambda data: data.action.muted)
+    on(events.EvPinUpdate, "pinned", lambda data: bool(data.pinned))
+    on(events.EvArchiveUpdate, "archived", lambda data: data.action.archived)
+
+
+async def change(client: Any, number: str, kind: str, *, on: bool) -> None:
+    """Pins, archives or mutes the chat with a number, or the reverse."""
+    from tryx.types import JID
+
+    verb = f"{'' if on else 'un'}{kind}_chat"
+    more = (None,) if kind == "archive" else ()
+    await getattr(client.chat_actions, verb)(JID(number, "s.whatsapp.net"), *more)
+
+
 async def obey(client: Any, command: dict[str, Any]) -> None:
     """Does what a command says."""
     from tryx.types import JID
@@ -97,6 +128,14 @@ async def obey(client: Any, command: dict[str, Any]) -> None:
     if command["do"] == "send":
         sent = await client.send_text(JID(command["to"], "s.whatsapp.net"), command["text"])
         child.emit("sent", id=sent.message_id, text=command["text"])
+    elif command["do"] == "settings":
+        unset = {"name": "", "muted": False, "pinned": False, "archived": False}
+        kept = _settings.get(f"{command['chat']}@s.whatsapp.net", {})
+        own_name = client.advanced.get_push_name()
+        child.emit("settings", **unset | kept, own_name=own_name)
+    elif command["do"] == "set":
+        await change(client, command["chat"], command["what"], on=command["on"])
+        child.emit("set", what=command["what"])
     elif command["do"] == "hold":
         child.held.set()
         child.emit("held")
@@ -113,6 +152,7 @@ async def main() -> None:
     child.point_to("_tryx", asked["ws_url"], asked["root_key"])
     app = Tryx(await store(Path(asked["directory"]) / "session.db"))
     told(app)
+    told_of_settings(app)
     running = asyncio.ensure_future(app.run())
     while line := await asyncio.to_thread(sys.stdin.readline):
         command = json.loads(line)

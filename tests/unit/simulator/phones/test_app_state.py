@@ -12,7 +12,7 @@ from pywhats.appstate.patches import HashState, Mutation, decode_patch, decode_s
 
 from simulator.control.api import application
 from simulator.media.encryption import decrypted
-from simulator.phones.app_state import patches, queries
+from simulator.phones.app_state import collections, patches, queries
 from simulator.server_state import World
 from simulator.wire.proto_schema import Message, SyncActionValue
 from simulator.wire.protocol import (
@@ -89,19 +89,23 @@ class Replica:
         return changed
 
     async def restore(self) -> list[Mutation]:
-        """Takes the snapshot that the server names."""
-        collection = await self.ask(snapshot=True)
-        named = ExternalBlobReference.FromString(bytes_of(collection, "snapshot"))
-        media = self.device.world.media
-        held = media.at(named.direct_path)
-        assert held is not None
-        body = media.file(held.token).read_bytes()
-        opened = decrypted(BytesIO(body), len(body), "md-app-state", named.media_key)
-        snapshot = SyncdSnapshot.FromString(b"".join(opened))
-        result = decode_snapshot(snapshot, self, self.name)
+        """Begins anew, as a client that has nothing yet: with the snapshot, if the server names one."""
+        self.state = HashState()
         self.macs.clear()
-        self._moved(result.state, result.mutations)
-        return result.mutations
+        collection = await self.ask(snapshot=True)
+        restored: list[Mutation] = []
+        if collection.get_child("snapshot") is not None:
+            named = ExternalBlobReference.FromString(bytes_of(collection, "snapshot"))
+            media = self.device.world.media
+            held = media.at(named.direct_path)
+            assert held is not None
+            body = media.file(held.token).read_bytes()
+            opened = decrypted(BytesIO(body), len(body), "md-app-state", named.media_key)
+            snapshot = SyncdSnapshot.FromString(b"".join(opened))
+            result = decode_snapshot(snapshot, self, self.name)
+            self._moved(result.state, result.mutations)
+            restored += result.mutations
+        return restored + self.take(collection)
 
     def _moved(self, state: HashState, mutations: list[Mutation]) -> None:
         self.state = state
@@ -235,7 +239,6 @@ async def test_what_the_owner_sets_reaches_the_companions(
     )
     assert shown["type"] == body["type"]
     assert {name: shown[name] for name in body} == body
-    assert (await replica.restore())[-1].index == index
 
 
 async def test_a_setting_changes_and_goes(
@@ -250,7 +253,6 @@ async def test_a_setting_changes_and_goes(
     assert [one.operation for one in changes] == [patches.SET, patches.SET, patches.REMOVE]
     assert {one.index[1] for one in changes} == {device.world.people.named(FRIEND).addresses()[1]}
     assert replica.macs == {}
-    assert await replica.restore() == []
     assert len((await http.get(SETTINGS)).json()["settings"]) == 1  # the name
 
 
@@ -357,7 +359,28 @@ async def test_patches_come_in_pages(
         if answer.attrs.get("has_more_patches") != "true":
             break
     assert ("".join(seen), pages) == ("12345", 3)
-    assert {one.index[2] for one in await replica.restore()} == set("12345")
+
+
+@pytest.mark.parametrize(("every", "seen"), [(1, "23"), (3, "223"), (9, "11223")])
+async def test_a_snapshot_and_what_came_after_it(
+    paired: Callable[[str], Awaitable[Device]],
+    http: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+    every: int,
+    seen: str,
+) -> None:
+    """Only what is still set is in it; the patches that follow are verified on its LTHash."""
+    monkeypatch.setattr(collections, "SNAPSHOT_EVERY", every)
+    device = await paired(NUMBER)
+    replica, follower = Replica(device, "regular_high"), Replica(device, "regular_high")
+    star = {"type": "star", "chat": FRIEND}
+    for message, more in (("1", {}), ("2", {}), ("1", {"remove": True}), ("2", {}), ("3", {})):
+        await http.post(SETTINGS, json={**star, "message": message, **more})
+    follower.take(await follower.ask())
+    restored = await replica.restore()
+    assert replica.state == follower.state
+    assert replica.macs == follower.macs
+    assert "".join(sorted(one.index[2] for one in restored)) == seen
 
 
 async def test_a_companion_asks_for_a_key_that_it_lacks(
@@ -390,6 +413,23 @@ async def test_a_companion_asks_for_a_key_that_it_lacks(
     await device.take_keys(await device.next("message"))
     keys = (await http.get(SETTINGS)).json()["keys"]
     assert sorted(key.hex() for key in device.sync_keys) == keys
+
+
+async def test_a_companion_asks_another_companion(
+    paired: Callable[[str], Awaitable[Device]],
+) -> None:
+    """As whatsapp-rust does it: all own devices are asked, not the phone alone."""
+    device, other = await paired(NUMBER), await paired(NUMBER)
+    request = Message()
+    request.protocol_message.type = request.protocol_message.APP_STATE_SYNC_KEY_REQUEST
+    part = await device.part(NUMBER, other.device, request)
+    attrs = {"to": JID(NUMBER, device=other.device), "id": "K1", "category": "peer"}
+    identity = Node("device-identity", {}, device.identity_bytes)
+    await device.send(Node("message", attrs, [part.get_child("enc"), identity]))
+    stanza = await other.next("message")
+    assert (stanza.attrs["category"], "recipient" in stanza.attrs) == ("peer", False)
+    asked = other.message_in(stanza).protocol_message
+    assert asked.type == asked.APP_STATE_SYNC_KEY_REQUEST
 
 
 async def test_it_outlives_the_simulator(
