@@ -14,7 +14,7 @@ from simulator.contacts.people import ADDRESSINGS
 from simulator.control.requests import ProblemError, field, optional
 from simulator.server.groups.group import is_group
 from simulator.wire.proto_schema import SyncActionValue
-from simulator.wire.protocol import LID_SERVER, parse_jid
+from simulator.wire.protocol import LID_SERVER, MAX_TEXT, parse_jid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,8 +46,25 @@ KINDS: Final = {
     "push_name": Kind("critical_block", PUSH_NAME, "push_name_setting", 1),
 }
 _FOREVER: Final = -1
+_LATEST: Final = 1e12
+"""Seconds since the epoch."""
 _RANGED: Final = ("archive", "read")
 """Kinds that hold for messages up to a time."""
+
+
+def is_name(name: str) -> bool:
+    """Whether a stanza can carry it as an attribute."""
+    return 0 < len(name) <= MAX_TEXT and "@" not in name
+
+
+def _end(body: dict[str, Any]) -> int:
+    """When a chat is not muted any more, in milliseconds since the epoch."""
+    if "until" not in body:
+        return _FOREVER
+    until = field(body, "until", (int, float))
+    if not 0 < until < _LATEST:
+        raise ProblemError(400, "bad_number", "until must be seconds since the epoch")
+    return int(until * 1000)
 
 
 @dataclass(frozen=True)
@@ -79,7 +96,9 @@ class Actions:
         if mode not in ADDRESSINGS:
             raise ProblemError(400, "bad_addressing", "addressing must be pn or lid")
         if kind == "push_name":
-            return self.push_name(field(body, "name", str))
+            if not is_name(name := field(body, "name", str)):
+                raise ProblemError(400, "bad_name", "name must be 1 to 254 characters, without @")
+            return self.push_name(name)
         index: tuple[str, ...] = (self._jid(field(body, "chat", str), ADDRESSINGS[mode]),)
         if kind == "star":
             index += self._message(body, ADDRESSINGS[mode])
@@ -119,9 +138,8 @@ class Actions:
         flag = KINDS[kind].flag
         if flag:
             fields = {flag: optional(body, flag, True)}
-            if kind == "mute":
-                until = field(body, "until", (int, float)) if "until" in body else None
-                fields["mute_end_timestamp"] = _FOREVER if until is None else int(until * 1000)
+            if kind == "mute" and fields[flag]:
+                fields["mute_end_timestamp"] = _end(body)
             return fields
         name = field(body, "name", str)
         person = self._people.named(field(body, "chat", str).lstrip("+"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from simulator.phones.app_state.actions import PUSH_NAME
+from simulator.phones.app_state.actions import PUSH_NAME, is_name
 from simulator.phones.app_state.collections import NAMES
 from simulator.phones.app_state.patches import REMOVE, SET, Change, sealed_patch
 from simulator.phones.app_state.sync_keys import shared
@@ -125,7 +125,8 @@ class Settings:
         """Reads a collection that has a new version: the phone calls itself as its settings say."""
         for record in self._collections.named(number, name, (PUSH_NAME,)):
             own_name = SyncActionValue.FromString(record.action).push_name_setting.name
-            self._people.change(number, {"name": own_name})
+            if is_name(own_name):
+                self._people.change(number, {"name": own_name})
 
     def notify(self, number: str, name: str, author: Companion | None = None) -> None:
         """Tells the companions, but for the author, that a collection has a new version."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import sys
 import threading
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -124,16 +122,6 @@ def told(client: Any) -> None:
     )
 
 
-def name_oneself(session: Path) -> None:
-    """Gives a session that is paired the name that a phone's settings would bring.
-
-    whatsmeow shows nobody that it is online before it has one.
-    """
-    if session.exists():
-        with closing(sqlite3.connect(session)) as database, database:
-            database.execute("UPDATE whatsmeow_device SET push_name = 'neonize'")
-
-
 def obey(client: Any, command: dict[str, Any]) -> None:
     """Does what a command says."""
     if command["do"] in ("send", "say"):
@@ -176,7 +164,6 @@ def main() -> None:
 
     child.point_to("neonize", asked["ws_url"], asked["root_key"])
     session = Path(asked["directory"]) / "session.db"
-    name_oneself(session)
     client = NewClient(str(session))
     told(client)
 

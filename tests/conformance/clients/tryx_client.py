@@ -1,8 +1,7 @@
 """tryx (whatsapp-rust) as a client program; its words are those of `child.py`.
 
 The library asks WhatsApp's own site for the current version before it connects, unless its
-database says that it asked less than a day ago. And at each login it waits ten seconds for the
-phone's settings unless it knows its name. Both are written there before each start.
+database says that it asked less than a day ago: that is written there before each start.
 """
 
 from __future__ import annotations
@@ -40,8 +39,7 @@ async def store(path: Path) -> Any:
     with closing(sqlite3.connect(path)) as database, database:
         database.execute(
             "update device set app_version_primary = ?, app_version_secondary = ?,"
-            " app_version_tertiary = ?, app_version_last_fetched_ms = ?,"
-            " push_name = 'tryx' where id = ?",
+            " app_version_tertiary = ?, app_version_last_fetched_ms = ? where id = ?",
             (*VERSION, int(time.time() * 1000), device),
         )
     return SqliteStore(str(path), device)

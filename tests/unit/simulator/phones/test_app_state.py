@@ -280,9 +280,11 @@ async def test_a_companion_names_the_account(
     device = await paired(NUMBER)
     replica = Replica(device, "critical_block")
     await replica.restore()
-    patch = replica.patch("setting_pushName", push_name_setting={"name": "Shop"})
-    assert (await replica.write(patch)).attrs["type"] == "result"
-    assert world.people.named(NUMBER).name == "Shop"
+    for name, called in (("Shop", "Shop"), ("x" * 255, "Shop"), ("me@home", "Shop"), ("Us", "Us")):
+        patch = replica.patch("setting_pushName", push_name_setting={"name": name})
+        assert (await replica.write(patch)).attrs["type"] == "result"
+        replica.take(await replica.ask())
+        assert world.people.named(NUMBER).name == called
 
 
 async def test_a_conflict_brings_what_was_missed(
@@ -459,7 +461,10 @@ async def test_it_outlives_the_simulator(
         ({"type": "contact", "chat": FRIEND}, 400, "missing_field"),
         ({"type": "star", "chat": FRIEND}, 400, "missing_field"),
         ({"type": "mute", "chat": FRIEND, "until": "noon"}, 400, "wrong_type"),
+        ({"type": "mute", "chat": FRIEND, "until": 1e17}, 400, "bad_number"),
         ({"type": "push_name"}, 400, "missing_field"),
+        ({"type": "push_name", "name": "me@home"}, 400, "bad_name"),
+        ({"type": "push_name", "name": ""}, 400, "bad_name"),
     ],
 )
 async def test_no_such_setting(
