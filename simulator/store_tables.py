@@ -140,7 +140,7 @@ CREATE TABLE IF NOT EXISTS app_state_patches (
     number TEXT NOT NULL, collection TEXT NOT NULL, version INTEGER NOT NULL,
     patch BLOB NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (number, collection, version)
 ) WITHOUT ROWID;
--- what clients begin with that have nothing yet
+-- newest snapshot of a collection, for clients that have nothing yet
 CREATE TABLE IF NOT EXISTS app_state_snapshots (
     number TEXT NOT NULL, collection TEXT NOT NULL, snapshot BLOB NOT NULL,
     PRIMARY KEY (number, collection)

@@ -29,13 +29,13 @@ def has(client: Client, chat: str, **expected: Any) -> None:
     def there() -> bool:
         client.process.command(do="settings", chat=chat)
         found = client.wait("settings")
-        return {name: found[name] for name in expected} == expected
+        return {name: found.get(name) for name in expected} == expected
 
     until(there)
 
 
 def shown(simulator: Simulator, client: Client, kind: str, chat: str) -> Any:
-    """What the phone shows of one setting; None where it has none."""
+    """Returns the value of one setting at the phone; None where it has none."""
     listed = simulator.http.get(f"/phones/{client.number}/app-state").json()["settings"]
     found = [one for one in listed if (one["type"], one.get("chat")) == (kind, chat)]
     return found[-1][WORDS[kind]] if found else None
@@ -59,13 +59,22 @@ def cannot_set(client: Client, chat: str) -> bool:
 def test_learns_what_the_owner_sets(simulator: Simulator, versatile: Client, friend: str) -> None:
     own(simulator, versatile, "contact", friend, name="Ana Lima")
     has(versatile, friend, name="Ana Lima", muted=False, pinned=False, archived=False)
-    for kind in ("mute", "pin", "archive"):
-        own(simulator, versatile, kind, friend)
-        has(versatile, friend, **{WORDS[kind]: True})
-    for kind in ("mute", "pin", "archive"):
-        own(simulator, versatile, kind, friend, **{WORDS[kind]: False})
+    for on in (True, False):
+        for kind in ("mute", "pin", "archive"):
+            own(simulator, versatile, kind, friend, **{WORDS[kind]: on})
+            has(versatile, friend, **{WORDS[kind]: on})
     has(versatile, friend, name="Ana Lima", muted=False, pinned=False, archived=False)
     simulator.settled(versatile.number)
+
+
+@pytest.mark.differs(neonize="D9", native="D9", whatsmeow="D9")
+def test_learns_what_was_read_and_starred(
+    simulator: Simulator, versatile: Client, friend: str
+) -> None:
+    for on in (True, False):
+        own(simulator, versatile, "read", friend, read=on)
+        own(simulator, versatile, "star", friend, message="3EB0AA", starred=on)
+        has(versatile, friend, read=on, star=["3EB0AA", on])
 
 
 @pytest.mark.differs(native="D9", whatsmeow="D9")

@@ -58,7 +58,7 @@ def is_name(name: str) -> bool:
 
 
 def _end(body: dict[str, Any]) -> int:
-    """When a chat is not muted any more, in milliseconds since the epoch."""
+    """Returns the end of a mute in milliseconds since the epoch. Raises ProblemError."""
     if "until" not in body:
         return _FOREVER
     until = field(body, "until", (int, float))

@@ -93,8 +93,6 @@ class Collections:
         """
         before = self.state(number, name)
         try:
-            if patch.version.version != before.version + 1:
-                raise PatchError("wrong-version")
             indexes = {
                 (mutation.operation, mutation.record.index.blob) for mutation in patch.mutations
             }

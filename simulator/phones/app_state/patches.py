@@ -88,7 +88,6 @@ def sealed_patch(
 
     `value_mac_of` returns the MAC of the value that an index has by now, None where it has none.
     """
-    keys, version = expand_app_state_keys(key.key_data), before.version + 1
     patch = SyncdPatch(mutations=[sealed_mutation(change) for change in changes])
     replaced = [value_mac_of(mutation.record.index.blob) for mutation in patch.mutations]
     macs = [value_mac(mutation.record) for mutation in patch.mutations]
@@ -97,14 +96,21 @@ def sealed_patch(
         removed=[mac for mac in replaced if mac is not None],
         added=[mac for mac, change in zip(macs, changes, strict=True) if change.operation == SET],
     )
-    end = version.to_bytes(8, "big") + collection.encode()
-    patch.version.version = version
+    sign(patch, collection, HashState(before.version + 1, after), key)
+    return patch
+
+
+def sign(patch: Any, collection: str, after: HashState, key: AppStateSyncKey) -> None:
+    """Writes a patch's version and MACs: of the collection's LTHash after it, and of itself."""
+    keys = expand_app_state_keys(key.key_data)
+    end = after.version.to_bytes(8, "big") + collection.encode()
+    macs = [value_mac(mutation.record) for mutation in patch.mutations]
+    patch.version.version = after.version
     patch.key_id.id = key.key_id
-    patch.snapshot_mac = hmac.digest(keys.snapshot_mac, after + end, hashlib.sha256)
+    patch.snapshot_mac = hmac.digest(keys.snapshot_mac, after.hash + end, hashlib.sha256)
     patch.patch_mac = hmac.digest(
         keys.patch_mac, b"".join([patch.snapshot_mac, *macs, end]), hashlib.sha256
     )
-    return patch
 
 
 def value_mac(record: Any) -> bytes:

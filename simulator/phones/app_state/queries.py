@@ -93,7 +93,7 @@ class AppStateQueries:
         return Node("collection", attrs, nodes or None)
 
     def _uploaded(self, snapshot: bytes) -> bytes:
-        """Puts a snapshot on the media servers; the reference by which a client finds it."""
+        """Puts a snapshot on the media servers; returns the reference by which a client finds it."""
         sealed, path = self._media.put([snapshot], "md-app-state")
         reference = ExternalBlobReference(
             media_key=sealed.key,
@@ -106,13 +106,13 @@ class AppStateQueries:
 
 
 def _version(asked: Any) -> int | None:
-    """The version that a client has, 0 where it names none; None for what is no number."""
+    """Returns the version that a client has: 0 where it names none, None where it is no number."""
     given = text_of(asked, "version") or "0"
     return int(given) if given.isascii() and given.isdecimal() and len(given) < 19 else None
 
 
 def _patch(node: Any, version: int) -> Any:
-    """A companion's patch, which the server gives its version. Raises PatchError."""
+    """Returns a companion's patch with the version that the server gives it. Raises PatchError."""
     if not isinstance(node.content, bytes):
         raise PatchError("malformed")
     try:

@@ -19,8 +19,8 @@ words:
 * events `history` (`type`, `conversations` with `chat`, `name` and `messages`, `names`), `presence`
   (`who`, `available`) and `typing` (`chat`, `state`); commands `online` (`online`), `subscribe`
   (`to`) and `type` (`to`, `state`), which are not answered;
-* command `settings` (`chat`: a number), answered by `settings` (`name`, `muted`, `pinned`, `archived`, and
-  the account's `own_name`); command `set` (`chat`, `what`: `pin`, `archive` or `mute`, `on`), answered by
+* command `settings` (`chat`: a number), answered by `settings` (`name`, `muted`, `pinned`, `archived`, the
+  account's `own_name`, of tryx `read` and `star` as well); command `set` (`chat`, `what`: `pin`, `archive` or `mute`, `on`), answered by
   `set`;
 * command `link` (`number`), answered by `link_code` (`code`): what is to be typed on the phone, asked
   for once a `qr` was shown;

@@ -19,7 +19,7 @@ _KINDS: Final = {
 
 
 def obey(client: Any, command: dict[str, Any]) -> dict[str, Any]:
-    """Sets or shows settings of a chat, as a command says; what is told of it."""
+    """Sets or shows settings of a chat, as a command says; returns what to report."""
     chat = command["chat"]
     if command["do"] == "settings":
         return described(client, chat)

@@ -94,8 +94,21 @@ def told(app: Any) -> None:
 
 
 def told_of_settings(app: Any) -> None:
-    """Keeps what the library's events say of chats."""
+    """Keeps what the library's events say of chats.
+
+    The library looks for the actions at the top of its module, where they are inside of
+    `SyncActionValue`; and an archived chat's it reads as if it were such a value.
+    """
     from tryx import events
+    from tryx.waproto import whatsapp_pb2
+
+    actions = whatsapp_pb2.SyncActionValue
+    for action in ("ContactAction", "MuteAction", "MarkChatAsReadAction"):
+        setattr(whatsapp_pb2, action, getattr(actions, action))
+
+    def archived(data: Any) -> bool:
+        read: Any = actions.ArchiveChatAction.FromString(data.action.SerializeToString())
+        return bool(read.archived)
 
     def on(kind: Any, name: str, value: Callable[[Any], Any]) -> None:
         async def handle(_: Any, event: Any) -> None:
@@ -107,7 +120,13 @@ def told_of_settings(app: Any) -> None:
     on(events.EvContactUpdate, "name", lambda data: data.action.fullName)
     on(events.EvMuteUpdate, "muted", lambda data: data.action.muted)
     on(events.EvPinUpdate, "pinned", lambda data: bool(data.pinned))
-    on(events.EvArchiveUpdate, "archived", lambda data: data.action.archived)
+    on(events.EvArchiveUpdate, "archived", archived)
+    on(events.EvMarkChatAsReadUpdate, "read", lambda data: data.action.read)
+
+    @app.on(events.EvStarUpdate)
+    async def on_star(_: Any, event: Any) -> None:
+        chat = f"{event.data.chat_jid.user}@{event.data.chat_jid.server}"
+        _settings.setdefault(chat, {})["star"] = [event.data.message_id, event.data.starred]
 
 
 async def change(client: Any, number: str, kind: str, *, on: bool) -> None:

@@ -239,8 +239,8 @@ def test_a_simulator_that_has_nothing_to_do(own_gateway: Gateway, tmp_path: Path
             settings = ("simulate", "settings", TO)
             change = start(own_gateway.data, *settings, "mute", "chat", key=None)
             assert said(change) == "chat is not NAME=VALUE."
-            words = ("mute", "chat=15550100009", "muted=false")
-            change = start(own_gateway.data, *settings, *words, "--json", key=None)
+            mute = ("mute", "chat=15550100009", "muted=false")
+            change = start(own_gateway.data, *settings, *mute, "--json", key=None)
             (muted,) = json.loads(change.communicate(timeout=60)[0])["settings"]
             assert (muted["type"], muted["chat"], muted["muted"]) == ("mute", "15550100009", False)
         finally:

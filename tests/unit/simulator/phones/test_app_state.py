@@ -22,6 +22,7 @@ from simulator.wire.protocol import (
     SyncdPatch,
     SyncdSnapshot,
     bytes_of,
+    subtract_then_add,
 )
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ async def test_a_phone_shares_its_keys_and_name(
     assert world.queue.counts((NUMBER, device.device)).get("message", 0) == 0
     (name,) = await Replica(other, "critical_block").restore()
     assert name.index == ["setting_pushName"]
-    assert name.action.push_name_setting.name == "Person 0001"  # type: ignore[attr-defined]
+    assert name.action.push_name_setting.name == "Person 0001"
     stranger = await paired(FRIEND)
     assert list(device.sync_keys.values()) != list(stranger.sync_keys.values())
 
@@ -227,7 +228,7 @@ async def test_what_the_owner_sets_reaches_the_companions(
     assert await told(device) == {collection: version}
     (change,) = replica.take(await replica.ask())
     assert change.index == index
-    value = SyncActionValue.FromString(change.action.SerializeToString())  # type: ignore[attr-defined]
+    value = SyncActionValue.FromString(change.action.SerializeToString())
     ((action, expected),) = fields.items()
     part = getattr(value, action)
     assert {name: getattr(part, name) for name in expected} == expected
@@ -297,7 +298,7 @@ async def test_a_conflict_brings_what_was_missed(
     assert answer.attrs["type"] == "error"
     assert answer.get_child("error").attrs["code"] == "409"
     (missed,) = replica.take(answer)
-    assert missed.action.pin_action.pinned  # type: ignore[attr-defined]
+    assert missed.action.pin_action.pinned
     again = await replica.write(replica.patch("pin_v1", CHAT, pin_action={"pinned": False}))
     assert (again.attrs["type"], again.attrs["version"]) == ("result", "2")
     (shown,) = [one for one in (await http.get(SETTINGS)).json()["settings"] if "pinned" in one]
@@ -329,7 +330,12 @@ async def test_a_patch_that_no_device_would_apply_is_refused(
         case "key":
             patch.key_id.id = b"another"
         case "twice":
+            # as it would be right for a client that does not mind
+            key_id, key = next(iter(device.sync_keys.items()))
+            first = patches.value_mac(record)
             patch.mutations.append(patch.mutations[0])
+            whole = HashState(1, subtract_then_add(replica.state.hash, added=[first], removed=[]))
+            patches.sign(patch, replica.name, whole, AppStateSyncKey(key_id, key, b"", 0))
         case "empty":
             del patch.mutations[:]
         case "snapshot_mac" | "patch_mac":
