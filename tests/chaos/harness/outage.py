@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import select
 import signal
 import socket
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +18,13 @@ from supervision.keeper.manifest import Plan
 from tests.processes.instance import gone, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from tests.chaos.harness.traffic import Traffic
     from tests.processes.instance import Instance
+
+PIDFD_GETFD = 438
+"""Its number, the same on all architectures; Linux has it since 5.6."""
 
 
 @contextmanager
@@ -47,6 +53,43 @@ def frozen(*processes: psutil.Process) -> Iterator[None]:
         for process in processes:
             if not gone(process):
                 process.send_signal(signal.SIGCONT)
+
+
+def cut_off(process: psutil.Process, ports: Collection[int]) -> None:
+    """Take from a frozen process its TCP connections, but for those to `ports`, unread bytes included.
+
+    Who called it finds nobody there: what was said to it while it stood still does not reach it.
+    """
+    pidfd = os.pidfd_open(process.pid)
+    try:
+        for each in process.net_connections("tcp"):
+            if each.raddr and each.raddr.port in ports:
+                continue
+            with closing(socket.socket(fileno=taken(pidfd, each.fd))) as its:
+                if each.status == psutil.CONN_LISTEN:
+                    while waits(its):
+                        its.accept()[0].close()
+                else:
+                    while waits(its) and its.recv(2**16):
+                        pass
+                with suppress(OSError):  # the other side was quicker
+                    its.shutdown(socket.SHUT_RDWR)
+    finally:
+        os.close(pidfd)
+
+
+def taken(pidfd: int, descriptor: int) -> int:
+    """A descriptor of another process, opened here as well (pidfd_getfd(2))."""
+    own = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, pidfd, descriptor, 0)
+    if own < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return int(own)
+
+
+def waits(its: socket.socket) -> bool:
+    """Whether something arrived there that was not taken yet."""
+    return bool(select.select([its], [], [], 0)[0])
 
 
 def stopped(process: psutil.Process) -> bool:

@@ -44,7 +44,7 @@ def spooled(gateway: Gateway) -> int:
 
 
 def drained(gateway: Gateway) -> None:
-    gateway.until(lambda: rows(gateway.settings.spool_file) == 0, 20)
+    gateway.until(lambda: rows(gateway.settings.spool_file) == 0, 60)
 
 
 def rows(file: Path) -> int:
