@@ -7,6 +7,8 @@ import subprocess
 import sys
 
 NEEDLESS = {
+    "actors.connection.trace.recording",
+    "actors.connection.trace.shape",
     "aiohttp",
     "dotenv",
     "gateway",
