@@ -57,6 +57,10 @@ with warnings.catch_warnings():
         serialize_sender_key_state,
     )
 
+    from simulator.wire import base_point
+
+base_point.replace()
+
 __all__ = [
     "E2E",
     "GROUP_SERVER",
