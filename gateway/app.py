@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.routing import Route, Router
@@ -106,9 +107,15 @@ def application(settings: Settings) -> Starlette:
             yield
 
     app = Application(settings, lifespan)
-    app.state.openapi = openapi.document(OPERATIONS, _version())
+    app.state.openapi = _document
     app.state.port = settings.port
     return app
+
+
+@cache
+def _document() -> dict[str, Any]:
+    """Made when somebody asks for it: it takes longer than all else that a start computes."""
+    return openapi.document(OPERATIONS, _version())
 
 
 def _version() -> str:

@@ -21,7 +21,16 @@ from pathlib import Path
 from typing import Any
 
 LATER = {
-    "gateway": ("actors.state.sqlite.store", "anyio._backends._asyncio", "encodings.idna"),
+    "gateway": (
+        "actors.state.sqlite.store",
+        "anyio._backends._asyncio",
+        "encodings.idna",
+        "uvicorn.lifespan.on",
+        "uvicorn.loops.uvloop",
+        "uvicorn.protocols.http.auto",
+        "uvicorn.protocols.websockets.auto",
+        "uvloop",
+    ),
     "gateway.cli": tuple(
         f"gateway.cli.{name}"
         for name in (
