@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 import pytest
 
 from simulator.wire import base_point
 from simulator.wire.protocol import IdentityKeyPair, xeddsa_verify
 
-ed = base_point.ed
+ed: Any = vars(base_point)["ed"]
 EDGES = (0, 1, 2, 15, 16, 17, 2**252, ed.q - 1, ed.q, ed.q + 1, 2**255 - 19, -1)
 
 
